@@ -1,0 +1,52 @@
+/** Why an operation failed, as a program reads it; the exit code of a command follows from it. */
+export type ErrorCode =
+  | "usage"
+  | "dataset-invalid"
+  | "insufficient-funds"
+  | "task-failed-by-provider"
+  | "task-failed-by-input"
+  | "declined"
+  | "timed-out"
+  | "network"
+  | "integrity"
+  | "not-found"
+  | "too-early"
+  | "reverted"
+  | "unexpected";
+
+const EXIT_CODES: Record<ErrorCode, number> = {
+  usage: 2,
+  "dataset-invalid": 3,
+  "insufficient-funds": 4,
+  "task-failed-by-provider": 5,
+  "task-failed-by-input": 6,
+  declined: 7,
+  "timed-out": 8,
+  network: 9,
+  integrity: 10,
+  "not-found": 1,
+  "too-early": 1,
+  reverted: 1,
+  unexpected: 1,
+};
+
+/**
+ * The one error family of the SDK: `message` says in one sentence what happened, `hint` in one
+ * sentence what to do next, `cause` keeps the original error.
+ */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+  readonly code: ErrorCode;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, hint: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** Exit code of a command that ends with this error. */
+  get exitCode(): number {
+    return EXIT_CODES[this.code];
+  }
+}

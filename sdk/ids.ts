@@ -1,0 +1,42 @@
+import { ProtocolError } from "./errors.ts";
+
+/** 16 bytes as 0x-hex, the id of a task on chain; people see it as a UUID. */
+export type TaskId = `0x${string}` & { readonly __brand: "TaskId" };
+
+/** 32 bytes as 0x-hex: a 0G-compatible content address. */
+export type Root = `0x${string}` & { readonly __brand: "Root" };
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Reads a task id in either spelling: UUID or 0x and 32 hex digits. */
+export function parseTaskId(text: string): TaskId {
+  if (UUID.test(text)) return `0x${text.replaceAll("-", "").toLowerCase()}` as TaskId;
+  if (/^0x[0-9a-f]{32}$/i.test(text)) return text.toLowerCase() as TaskId;
+  throw new ProtocolError(
+    "usage",
+    `"${text}" is not a task id.`,
+    "Give the UUID that create-task printed; list-tasks shows them all.",
+  );
+}
+
+/** The UUID spelling of a task id, lower case. */
+export function formatTaskId(id: TaskId): string {
+  const hex = id.slice(2);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join("-");
+}
+
+/** Reads a root hash: 0x and 64 hex digits. */
+export function parseRoot(text: string): Root {
+  if (/^0x[0-9a-f]{64}$/i.test(text)) return text.toLowerCase() as Root;
+  throw new ProtocolError(
+    "usage",
+    `"${text}" is not a root hash.`,
+    "Give the 0x… hash with 64 hex digits that upload printed.",
+  );
+}
