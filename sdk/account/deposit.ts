@@ -1,0 +1,8 @@
+import type { Client } from "../client.ts";
+import type { Call } from "../transaction/Call.ts";
+import { ledgerCall } from "../transaction/buildCall.ts";
+
+/** Adds `amount` neuron to the signer's account. */
+export function deposit(client: Client, { amount }: { amount: bigint }): Call {
+  return ledgerCall(client, "deposit", [], amount);
+}

@@ -1,0 +1,73 @@
+import { Contract, JsonRpcProvider, type Signer, Wallet } from "ethers";
+import type { IFineTuningServing, ILedger } from "../types/ethers-contracts/index.ts";
+import type { Deployment } from "./deployment.ts";
+import { ProtocolError } from "./errors.ts";
+
+/** What every verb needs: a chain, the two contracts, a storage endpoint and, to send or sign, a key. */
+export interface Client {
+  readonly chainId: number;
+  readonly provider: JsonRpcProvider;
+  readonly ledger: ILedger;
+  readonly serving: IFineTuningServing;
+  readonly ledgerAddress: string;
+  readonly servingAddress: string;
+  /** Base URL of the storage node, without a slash at the end. */
+  readonly storageUrl: string;
+  readonly signer: Signer | undefined;
+}
+
+export interface ClientOptions {
+  readonly rpcUrl: string;
+  readonly deployment: Deployment;
+  readonly storageUrl: string;
+  /** 32 bytes as hex. Without it the client can only read. */
+  readonly privateKey?: string | undefined;
+  /** Milliseconds between two looks for a new block while waiting. */
+  readonly pollingInterval?: number;
+}
+
+/** Connects nothing yet: the first verb that needs the chain does. */
+export function createClient(options: ClientOptions): Client {
+  const { deployment } = options;
+  const provider = new JsonRpcProvider(options.rpcUrl, deployment.chainId, {
+    staticNetwork: true,
+    batchMaxCount: 1, // local nodes answer single requests several times faster than batches
+    pollingInterval: options.pollingInterval ?? 250,
+  });
+  const signer = options.privateKey ? readWallet(options.privateKey, provider) : undefined;
+  const contract = <T>(at: Deployment["ledger"]) =>
+    new Contract(at.address, at.abi, provider) as unknown as T;
+  return {
+    chainId: deployment.chainId,
+    provider,
+    ledger: contract<ILedger>(deployment.ledger),
+    serving: contract<IFineTuningServing>(deployment.serving),
+    ledgerAddress: deployment.ledger.address,
+    servingAddress: deployment.serving.address,
+    storageUrl: options.storageUrl.replace(/\/+$/, ""),
+    signer,
+  };
+}
+
+/** The client's signer, or a clear error where there is none. */
+export function requireSigner(client: Client): Signer {
+  if (client.signer) return client.signer;
+  throw new ProtocolError(
+    "usage",
+    "This needs a private key and none is set.",
+    "Set ZG_PRIVATE_KEY, or store it with: npx hardhat keystore set ZG_PRIVATE_KEY.",
+  );
+}
+
+function readWallet(privateKey: string, provider: JsonRpcProvider): Wallet {
+  try {
+    return new Wallet(privateKey, provider);
+  } catch {
+    // The original error repeats the key: it must not travel as a cause.
+    throw new ProtocolError(
+      "usage",
+      "The private key is not 32 bytes of hexadecimal.",
+      "Check ZG_PRIVATE_KEY; it is not shown here on purpose.",
+    );
+  }
+}
