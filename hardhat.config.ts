@@ -1,12 +1,19 @@
 import { createRequire } from "node:module";
 import hardhatToolboxMochaEthers from "@nomicfoundation/hardhat-toolbox-mocha-ethers";
+import { configVariable, defineConfig, overrideTask } from "hardhat/config";
 import hardhatDeploy from "hardhat-deploy";
-import { defineConfig } from "hardhat/config";
+import { commands } from "./tasks/index.ts";
 
 const require = createRequire(import.meta.url);
 
 export default defineConfig({
   plugins: [hardhatToolboxMochaEthers, hardhatDeploy],
+  tasks: [
+    ...commands,
+    overrideTask("deploy")
+      .setAction(() => import("./deploy/_run.ts"))
+      .build(),
+  ],
   solidity: {
     version: "0.8.37",
     path: require.resolve("solc/soljson.js"),
@@ -14,4 +21,29 @@ export default defineConfig({
   },
   typechain: { tsNocheck: true },
   paths: { tests: { solidity: "test/solidity", mocha: "test/node" } },
+  networks: {
+    // `npx hardhat node`: a block a second, so that deadlines pass on an idle chain as they do on a real one
+    node: {
+      type: "edr-simulated",
+      chainId: 31337,
+      mining: { auto: true, interval: 1000 },
+    },
+    localhost: {
+      type: "http",
+      chainId: 31337,
+      url: process.env.RPC_ENDPOINT ?? "http://127.0.0.1:8545",
+    },
+    testnet: {
+      type: "http",
+      chainId: 16602,
+      url: process.env.RPC_ENDPOINT ?? "https://evmrpc-testnet.0g.ai",
+      accounts: [configVariable("ZG_PRIVATE_KEY")],
+    },
+    mainnet: {
+      type: "http",
+      chainId: 16661,
+      url: process.env.RPC_ENDPOINT ?? "https://evmrpc.0g.ai",
+      accounts: [configVariable("ZG_PRIVATE_KEY")],
+    },
+  },
 });

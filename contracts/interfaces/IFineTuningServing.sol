@@ -128,6 +128,7 @@ interface IFineTuningServing {
     /// @notice Bond in neuron for a fee under these basis points, rounded up.
     function bondFor(uint256 fee, uint256 bondBps) external pure returns (uint256);
 
+    /// @notice Neuron that a provider reserves while his service is registered.
     function minimumStake() external view returns (uint256);
     /// @notice Seconds from delivery to the end of the acknowledgement period.
     function ackPeriod() external view returns (uint256);
@@ -135,4 +136,8 @@ interface IFineTuningServing {
     function revealPeriod() external view returns (uint256);
     /// @notice Seconds from the key's publication to the end of the dispute period.
     function disputePeriod() external view returns (uint256);
+    /// @notice Seconds from the lapse of a task to the end of the time in which it may be acknowledged late: 30 days.
+    function LATE_ACKNOWLEDGEMENT_PERIOD() external view returns (uint256);
+    /// @notice Bytes that a task's configuration may have: 8 KiB.
+    function MAX_CONFIG_LENGTH() external view returns (uint256);
 }

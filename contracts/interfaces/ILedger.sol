@@ -133,4 +133,6 @@ interface ILedger {
     function lockPeriod() external view returns (uint256);
     /// @notice Neuron burned so far. It stays in the contract and belongs to nobody.
     function burned() external view returns (uint256);
+    /// @notice Live return requests that a sub-account can have.
+    function MAX_RETURN_REQUESTS() external view returns (uint256);
 }

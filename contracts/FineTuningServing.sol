@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+
+import {ServiceRegistry} from "./ServiceRegistry.sol";
+import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
+import {ILedger} from "./interfaces/ILedger.sol";
+import {Fees} from "./libraries/Fees.sol";
+import {PublicKeys} from "./libraries/PublicKeys.sol";
+import {TaskStates, TaskVerb} from "./libraries/TaskStates.sol";
+import {ServiceCounters} from "./types/Service.sol";
+import {ServingParameters} from "./types/ServingParameters.sol";
+import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "./types/Task.sol";
+import {TaskId} from "./types/TaskId.sol";
+
+/// @title FineTuningServing: services, tasks, deliverables; no money
+/// @dev Every verb has the same rhythm: the state table, the caller, the deadline, the rest of the checks; then the
+/// task; then the event; then the Ledger, which calls nobody back.
+contract FineTuningServing is ServiceRegistry, EIP712 {
+    using TaskStates for TaskState;
+
+    /// @dev A task in storage. The first slot is the only one that every step writes.
+    struct TaskRecord {
+        TaskState state;
+        bool late; // acknowledged after it had lapsed: no bond stands behind it any more
+        uint40 deadline; // unix seconds; 0 where nobody has to do anything
+        uint32 offer; // the provider and the terms it was created under
+        uint64 size; // bytes of the plaintext archive, 0 before delivery
+        uint96 fee; // neuron
+        address user;
+        uint96 paidEarly; // neuron paid by a lapse or an agreed cancellation; the rest of the fee comes with Settled
+        bytes32 blindRoot;
+        bytes32 root;
+        bytes32 contentRoot;
+        bytes32 keyOrCommit; // keyCommit until the key is revealed, then the key, whose hash it was
+    }
+
+    /// @dev What a user has at a provider.
+    struct Relation {
+        uint64 created; // tasks ever
+        uint64 open; // of them
+    }
+
+    uint256 private constant MIN_PERIOD = 1 seconds;
+    uint256 private constant MAX_PERIOD = 30 days;
+    bytes32 private constant CONSENT_TYPEHASH =
+        keccak256("SettleCancelled(bytes16 id,uint256 amount,uint256 deadline)");
+
+    /// @inheritdoc IFineTuningServing
+    uint256 public constant MAX_CONFIG_LENGTH = 8 * 1024;
+    /// @inheritdoc IFineTuningServing
+    uint256 public constant LATE_ACKNOWLEDGEMENT_PERIOD = 30 days;
+    /// @inheritdoc IFineTuningServing
+    uint256 public immutable ackPeriod;
+    /// @inheritdoc IFineTuningServing
+    uint256 public immutable revealPeriod;
+    /// @inheritdoc IFineTuningServing
+    uint256 public immutable disputePeriod;
+
+    mapping(TaskId id => TaskRecord) private _tasks;
+    mapping(address user => mapping(address provider => Relation)) private _relations;
+
+    constructor(ILedger ledger_, ServingParameters memory parameters)
+        ServiceRegistry(ledger_, parameters.minimumStake)
+        EIP712("Anneal FineTuningServing", "1")
+    {
+        ackPeriod = _bounded("ackPeriod", parameters.ackPeriod);
+        revealPeriod = _bounded("revealPeriod", parameters.revealPeriod);
+        disputePeriod = _bounded("disputePeriod", parameters.disputePeriod);
+    }
+
+    // -- The user ------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IFineTuningServing
+    function createTask(TaskOrder calldata order) external returns (TaskId id) {
+        ServiceRecord storage service = _registered(order.provider);
+        Relation storage relation = _relations[msg.sender][order.provider];
+        uint256 fee = _checkOrder(order, service, relation);
+
+        id = taskIdOf(msg.sender, order.provider, order.nonce);
+        relation.created += 1;
+        relation.open += 1;
+        service.counters.open += 1;
+        TaskRecord storage task = _tasks[id];
+        task.state = TaskState.Created;
+        task.offer = service.offer;
+        task.fee = uint96(fee);
+        task.user = msg.sender;
+        task.blindRoot = order.blindRoot;
+
+        emit TaskCreated(id, msg.sender, order.provider, fee, order);
+        ledger.reserve(msg.sender, order.provider, fee);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function cancelTask(TaskId id) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.CANCEL);
+        _onlyUser(id, task);
+        (address user, address provider) = _close(task, to);
+        emit TaskCancelled(id);
+        _release(user, provider, task.fee);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function acknowledge(TaskId id, bytes32 root) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.ACKNOWLEDGE);
+        _onlyUser(id, task);
+        _untilDeadline(id, task);
+        if (root != task.root) revert ServingWrongRoot(id, task.root, root);
+        bool late = task.state == TaskState.Lapsed;
+        uint256 deadline = _move(task, to, revealPeriod);
+        if (late) _reopen(task);
+        emit TaskAcknowledged(id, root, deadline, late);
+        if (late) ledger.reserve(msg.sender, _offers[task.offer].provider, task.fee - task.paidEarly);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function confirm(TaskId id) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.CONFIRM);
+        _onlyUser(id, task);
+        _pay(id, task, to);
+    }
+
+    // -- The provider --------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IFineTuningServing
+    function acceptTask(TaskId id) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.ACCEPT);
+        Offer storage offer = _onlyProvider(id, task);
+        uint256 bond = Fees.bondFor(task.fee, offer.bondBps);
+        uint256 deadline = _move(task, to, offer.maxTrainingTime);
+        emit TaskAccepted(id, bond, deadline);
+        ledger.reserve(msg.sender, msg.sender, bond);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function failTask(TaskId id, FailReason reason) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.FAIL);
+        _onlyProvider(id, task);
+        bool accepted = task.state == TaskState.Accepted;
+        if (accepted) _untilDeadline(id, task);
+        (address user, address provider) = _close(task, to);
+        emit TaskFailed(id, reason);
+        _release(user, provider, task.fee);
+        if (accepted) _release(provider, provider, _bondOf(task));
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function deliver(DeliveryOrder calldata delivery) external {
+        TaskId id = delivery.id;
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.DELIVER);
+        _onlyProvider(id, task);
+        _untilDeadline(id, task);
+        if (
+            delivery.size == 0 || delivery.root == 0 || delivery.contentRoot == 0 || delivery.keyCommit == 0
+        ) revert ServingInvalidDelivery(id);
+        uint256 deadline = _move(task, to, ackPeriod);
+        task.size = delivery.size;
+        task.root = delivery.root;
+        task.contentRoot = delivery.contentRoot;
+        task.keyOrCommit = delivery.keyCommit;
+        emit TaskDelivered(id, delivery, deadline);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function reveal(TaskId id, bytes32 key) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.REVEAL);
+        _onlyProvider(id, task);
+        _untilDeadline(id, task);
+        if (keccak256(abi.encode(key)) != task.keyOrCommit) revert ServingWrongKey(id);
+        uint256 deadline = _move(task, to, disputePeriod);
+        task.keyOrCommit = key;
+        emit KeyRevealed(id, key, deadline);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function settleCancelled(TaskId id, uint256 amount, uint256 consentDeadline, bytes calldata consent) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.SETTLE_CANCELLED);
+        _onlyProvider(id, task);
+        _untilDeadline(id, task);
+        if (amount > task.fee) revert ServingAmountTooLarge(amount, task.fee);
+        if (block.timestamp > consentDeadline) revert ServingConsentExpired(consentDeadline);
+        if (!_consented(task.user, id, amount, consentDeadline, consent)) revert ServingInvalidConsent(id);
+        task.paidEarly = uint96(amount);
+        (address user, address provider) = _close(task, to);
+        emit TaskSettled(id, amount);
+        _settle(user, provider, amount, provider);
+        _release(user, provider, task.fee - amount);
+        _release(provider, provider, _bondOf(task));
+    }
+
+    // -- Anybody -------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IFineTuningServing
+    function finalize(TaskId[] calldata ids) external {
+        for (uint256 i = 0; i < ids.length; ++i) {
+            TaskRecord storage task = _tasks[ids[i]];
+            TaskState to = task.state.next(TaskStates.FINALIZE);
+            if (to != TaskState.None && block.timestamp > task.deadline) _pay(ids[i], task, to);
+        }
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function expire(TaskId id) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.EXPIRE);
+        _afterDeadline(id, task);
+        uint256 bond = _bondOf(task);
+        uint256 compensation = task.state == TaskState.Accepted ? Fees.missedTrainingShare(bond) : bond;
+        (address user, address provider) = _close(task, to);
+        emit TaskExpired(id, compensation);
+        _release(user, provider, task.fee - task.paidEarly);
+        _settle(provider, provider, compensation, user);
+        _release(provider, provider, bond - compensation);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function lapse(TaskId id) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.LAPSE);
+        _afterDeadline(id, task);
+        uint256 paid = Fees.unacknowledgedShare(task.fee, _offers[task.offer].unacknowledgedBps);
+        task.paidEarly = uint96(paid);
+        (address user, address provider) = _close(task, to);
+        uint256 deadline = _move(task, to, LATE_ACKNOWLEDGEMENT_PERIOD);
+        emit TaskLapsed(id, paid, deadline);
+        _settle(user, provider, paid, provider);
+        _release(user, provider, task.fee - paid);
+        _release(provider, provider, _bondOf(task));
+    }
+
+    // -- Views ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc IFineTuningServing
+    function taskOf(TaskId id) external view returns (Task memory view_) {
+        TaskRecord storage task = _tasks[id];
+        Offer storage offer = _offers[task.offer];
+        view_.user = task.user;
+        view_.provider = offer.provider;
+        view_.state = task.state;
+        view_.deadline = task.deadline;
+        view_.trainingTime = offer.maxTrainingTime;
+        view_.fee = task.fee;
+        // A delivered task that is settled has paid in full, one that was cancelled by agreement only its part.
+        bool paidInFull = task.state == TaskState.Settled && task.size != 0;
+        view_.paid = paidInFull ? task.fee : task.paidEarly;
+        view_.bondBps = task.late ? 0 : offer.bondBps;
+        view_.unacknowledgedBps = offer.unacknowledgedBps;
+        view_.size = task.size;
+        view_.blindRoot = task.blindRoot;
+        view_.root = task.root;
+        view_.contentRoot = task.contentRoot;
+        bool revealed = task.state == TaskState.Revealed || paidInFull || task.state == TaskState.Slashed;
+        view_.key = revealed ? task.keyOrCommit : bytes32(0);
+        view_.keyCommit = revealed ? keccak256(abi.encode(task.keyOrCommit)) : task.keyOrCommit;
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function taskCount(address user, address provider) external view returns (uint256) {
+        return _relations[user][provider].created;
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function openTaskCount(address user, address provider) external view returns (uint256) {
+        return _relations[user][provider].open;
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function taskIdOf(address user, address provider, uint256 n) public view returns (TaskId) {
+        return TaskId.wrap(bytes16(keccak256(abi.encode(block.chainid, address(this), user, provider, n))));
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function bondFor(uint256 fee, uint256 bondBps) external pure returns (uint256) {
+        return Fees.bondFor(fee, bondBps);
+    }
+
+    // -- Checks --------------------------------------------------------------------------------------------------
+
+    /// @dev The task, and where `verb` leads from its state.
+    function _step(TaskId id, TaskVerb verb) private view returns (TaskRecord storage task, TaskState to) {
+        task = _tasks[id];
+        to = task.state.next(verb);
+        if (to == TaskState.None) revert ServingWrongState(id, task.state);
+    }
+
+    function _onlyUser(TaskId id, TaskRecord storage task) private view {
+        if (msg.sender != task.user) revert ServingNotUser(id, msg.sender);
+    }
+
+    function _onlyProvider(TaskId id, TaskRecord storage task) private view returns (Offer storage offer) {
+        offer = _offers[task.offer];
+        if (msg.sender != offer.provider) revert ServingNotProvider(id, msg.sender);
+    }
+
+    function _untilDeadline(TaskId id, TaskRecord storage task) private view {
+        if (block.timestamp > task.deadline) revert ServingDeadlinePassed(id, task.deadline);
+    }
+
+    function _afterDeadline(TaskId id, TaskRecord storage task) private view {
+        if (block.timestamp <= task.deadline) revert ServingDeadlineNotPassed(id, task.deadline);
+    }
+
+    function _checkOrder(TaskOrder calldata order, ServiceRecord storage service, Relation storage relation)
+        private
+        view
+        returns (uint256 fee)
+    {
+        if (order.provider == msg.sender) revert ServingSelfService(msg.sender);
+        if (!service.accepting) revert ServingNotAccepting(order.provider);
+        if (order.nonce != relation.created) revert ServingWrongNonce(relation.created, order.nonce);
+        if (relation.open >= service.openTasksPerUser) {
+            revert ServingOpenTaskLimit(msg.sender, order.provider, service.openTasksPerUser);
+        }
+        if (order.units == 0) revert ServingZeroUnits();
+        if (!PublicKeys.isCompressed(order.userKey)) revert ServingInvalidPublicKey();
+        if (order.config.length > MAX_CONFIG_LENGTH) {
+            revert ServingConfigTooLarge(order.config.length, MAX_CONFIG_LENGTH);
+        }
+        fee = Fees.feeFor(order.units, service.pricePerUnit);
+        if (fee > order.maxFee) revert ServingFeeTooHigh(fee, order.maxFee);
+    }
+
+    function _consented(address user, TaskId id, uint256 amount, uint256 deadline, bytes calldata consent)
+        private
+        view
+        returns (bool)
+    {
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(CONSENT_TYPEHASH, id, amount, deadline)));
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, consent);
+        return failure == ECDSA.RecoverError.NoError && signer == user;
+    }
+
+    function _bounded(string memory name, uint256 period) private pure returns (uint256) {
+        if (period < MIN_PERIOD || period > MAX_PERIOD) revert ServingParameterOutOfBounds(name, period);
+        return period;
+    }
+
+    // -- Effects -------------------------------------------------------------------------------------------------
+
+    function _move(TaskRecord storage task, TaskState to, uint256 period) private returns (uint256 deadline) {
+        deadline = block.timestamp + period;
+        task.state = to;
+        task.deadline = uint40(deadline);
+    }
+
+    /// @dev Ends the task and moves it from the open ones to those it belongs to now.
+    function _close(TaskRecord storage task, TaskState to) private returns (address user, address provider) {
+        user = task.user;
+        provider = _offers[task.offer].provider;
+        task.state = to;
+        task.deadline = 0;
+        _relations[user][provider].open -= 1;
+        ServiceCounters storage counters = _services[provider].counters;
+        counters.open -= 1;
+        if (to == TaskState.Settled || to == TaskState.Lapsed) counters.completed += 1;
+        else if (to == TaskState.Failed) counters.failed += 1;
+        else if (to == TaskState.Expired) counters.expired += 1;
+    }
+
+    /// @dev A lapsed task counts as open again, whatever the limit of open tasks. Its bond is gone.
+    function _reopen(TaskRecord storage task) private {
+        address provider = _offers[task.offer].provider;
+        task.late = true;
+        _relations[task.user][provider].open += 1;
+        ServiceCounters storage counters = _services[provider].counters;
+        counters.open += 1;
+        counters.completed -= 1;
+    }
+
+    /// @dev Ends the task and pays what is left of the fee.
+    function _pay(TaskId id, TaskRecord storage task, TaskState to) private {
+        (address user, address provider) = _close(task, to);
+        uint256 due = task.fee - task.paidEarly;
+        emit TaskSettled(id, due);
+        _settle(user, provider, due, provider);
+        _release(provider, provider, _bondOf(task));
+    }
+
+    // -- Money ---------------------------------------------------------------------------------------------------
+
+    /// @dev The bond behind an accepted task.
+    function _bondOf(TaskRecord storage task) private view returns (uint256) {
+        return task.late ? 0 : Fees.bondFor(task.fee, _offers[task.offer].bondBps);
+    }
+
+    function _release(address account, address provider, uint256 amount) private {
+        if (amount != 0) ledger.release(account, provider, amount);
+    }
+
+    function _settle(address account, address provider, uint256 amount, address payee) private {
+        if (amount != 0) ledger.settle(account, provider, amount, payee);
+    }
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ILedger} from "./interfaces/ILedger.sol";
+import {Pages} from "./libraries/Pages.sol";
+import {ReturnQueue} from "./libraries/ReturnQueue.sol";
+import {Account, ReturnRequest, SubAccount} from "./types/Account.sol";
+
+/// @title Ledger: all the money, no owner
+/// @dev Amounts are compared as uint256 and cast after the comparison. No cast can lose anything: every stored amount
+/// is a part of the contract's balance, and a deposit that would lift the balance above 2^120 - 1 is refused.
+contract Ledger is ILedger {
+    using ReturnQueue for ReturnQueue.Queue;
+
+    /// @dev balance = free + reserved + requests.total. The first slot is all that a reservation touches while the
+    /// free balance suffices.
+    struct SubAccountRecord {
+        uint120 free; // neuron neither reserved nor returning
+        uint120 reserved; // neuron held for the serving contract
+        bool opened; // listed among the account's providers
+        ReturnQueue.Queue requests;
+    }
+
+    /// @inheritdoc ILedger
+    uint256 public constant MAX_RETURN_REQUESTS = ReturnQueue.CAPACITY;
+
+    uint256 private constant MIN_LOCK_PERIOD = 1 seconds;
+    uint256 private constant MAX_LOCK_PERIOD = 30 days;
+    uint256 private constant MAX_HELD = type(uint120).max;
+
+    /// @inheritdoc ILedger
+    uint256 public immutable lockPeriod;
+    /// @inheritdoc ILedger
+    uint256 public burned;
+    /// @inheritdoc ILedger
+    mapping(address account => mapping(address serving => bool)) public isAuthorized;
+
+    mapping(address account => Account) private _accounts;
+    mapping(address account => mapping(address serving => mapping(address provider => SubAccountRecord))) private
+        _subAccounts;
+    mapping(address account => mapping(address serving => address[])) private _providers;
+
+    /// @param lockPeriod_ seconds between a return request and its unlock time, 1 second to 30 days
+    constructor(uint256 lockPeriod_) {
+        if (lockPeriod_ < MIN_LOCK_PERIOD || lockPeriod_ > MAX_LOCK_PERIOD) {
+            revert LedgerLockPeriodOutOfBounds(lockPeriod_, MIN_LOCK_PERIOD, MAX_LOCK_PERIOD);
+        }
+        lockPeriod = lockPeriod_;
+    }
+
+    // -- Owner of the account ------------------------------------------------------------------------------------
+
+    /// @inheritdoc ILedger
+    function openAccount(address serving) external payable {
+        _authorize(serving, true);
+        _deposit(msg.sender);
+    }
+
+    /// @inheritdoc ILedger
+    function deposit() external payable {
+        _deposit(msg.sender);
+    }
+
+    /// @inheritdoc ILedger
+    function depositFor(address account) external payable {
+        if (account == address(0)) revert LedgerZeroAddress();
+        _deposit(account);
+    }
+
+    /// @inheritdoc ILedger
+    function withdraw(uint256 amount) external {
+        if (amount == 0) revert LedgerZeroAmount();
+        Account storage account = _accounts[msg.sender];
+        uint256 available = account.available;
+        if (available < amount) revert LedgerInsufficientBalance(msg.sender, available, amount);
+        available -= amount;
+        account.available = uint128(available);
+        emit Withdrawn(msg.sender, amount, available);
+        _send(msg.sender, amount);
+    }
+
+    /// @inheritdoc ILedger
+    function authorize(address serving, bool authorized) external {
+        _authorize(serving, authorized);
+    }
+
+    /// @inheritdoc ILedger
+    function fund(address serving, address provider, uint256 amount) external {
+        if (amount == 0) revert LedgerZeroAmount();
+        if (serving == address(0)) revert LedgerZeroAddress();
+        _fund(msg.sender, serving, provider, amount);
+    }
+
+    /// @inheritdoc ILedger
+    function requestReturn(address serving, address provider, uint256 amount) external {
+        if (amount == 0) revert LedgerZeroAmount();
+        uint256 free = _subAccounts[msg.sender][serving][provider].free;
+        if (free < amount) revert LedgerInsufficientFree(msg.sender, provider, free, amount);
+        _requestReturn(serving, provider, free, amount);
+    }
+
+    /// @inheritdoc ILedger
+    function claimReturn(address serving, address provider) external returns (uint256 amount) {
+        return _claimReturn(serving, provider);
+    }
+
+    /// @inheritdoc ILedger
+    function retrieve(address serving, address[] calldata providers) external {
+        for (uint256 i = 0; i < providers.length; ++i) {
+            _claimReturn(serving, providers[i]);
+            uint256 free = _subAccounts[msg.sender][serving][providers[i]].free;
+            if (free > 0) _requestReturn(serving, providers[i], free, free);
+        }
+    }
+
+    // -- Serving contracts ---------------------------------------------------------------------------------------
+
+    /// @inheritdoc ILedger
+    function reserve(address account, address provider, uint256 amount) external {
+        if (!isAuthorized[account][msg.sender]) revert LedgerNotAuthorized(account, msg.sender);
+        SubAccountRecord storage sub = _subAccounts[account][msg.sender][provider];
+        uint256 free = sub.free;
+        if (free < amount) {
+            _replenish(account, provider, amount - free);
+            free = amount;
+        }
+        uint256 reserved = sub.reserved + amount;
+        sub.free = uint120(free - amount);
+        sub.reserved = uint120(reserved);
+        emit Reserved(account, msg.sender, provider, amount, reserved);
+    }
+
+    /// @inheritdoc ILedger
+    function release(address account, address provider, uint256 amount) external {
+        SubAccountRecord storage sub = _subAccounts[account][msg.sender][provider];
+        uint256 reserved = _reservedLess(sub, account, provider, amount);
+        sub.free += uint120(amount);
+        sub.reserved = uint120(reserved);
+        emit Released(account, msg.sender, provider, amount, reserved);
+    }
+
+    /// @inheritdoc ILedger
+    function settle(address account, address provider, uint256 amount, address payee) external {
+        SubAccountRecord storage sub = _subAccounts[account][msg.sender][provider];
+        uint256 reserved = _reservedLess(sub, account, provider, amount);
+        sub.reserved = uint120(reserved);
+        _accounts[account].locked -= uint128(amount);
+        if (payee == address(0)) burned += amount;
+        else _accounts[payee].available += uint128(amount);
+        emit Settled(account, msg.sender, provider, payee, amount, reserved);
+    }
+
+    // -- Views ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ILedger
+    function accountOf(address account) external view returns (Account memory) {
+        return _accounts[account];
+    }
+
+    /// @inheritdoc ILedger
+    function subAccountOf(address account, address serving, address provider)
+        external
+        view
+        returns (SubAccount memory)
+    {
+        SubAccountRecord storage sub = _subAccounts[account][serving][provider];
+        return SubAccount({
+            balance: uint128(_balance(sub)),
+            reserved: sub.reserved,
+            returning: sub.requests.total
+        });
+    }
+
+    /// @inheritdoc ILedger
+    function returnRequestsOf(address account, address serving, address provider)
+        external
+        view
+        returns (ReturnRequest[] memory)
+    {
+        return _subAccounts[account][serving][provider].requests.list();
+    }
+
+    /// @inheritdoc ILedger
+    function providerCount(address account, address serving) external view returns (uint256) {
+        return _providers[account][serving].length;
+    }
+
+    /// @inheritdoc ILedger
+    function providersOf(address account, address serving, uint256 offset, uint256 limit)
+        external
+        view
+        returns (address[] memory page)
+    {
+        address[] storage providers = _providers[account][serving];
+        (uint256 start, uint256 end) = Pages.bounds(providers.length, offset, limit);
+        page = new address[](end - start);
+        for (uint256 i = start; i < end; ++i) {
+            page[i - start] = providers[i];
+        }
+    }
+
+    // -- Inside --------------------------------------------------------------------------------------------------
+
+    function _deposit(address to) private {
+        if (msg.value == 0) revert LedgerZeroAmount();
+        if (address(this).balance > MAX_HELD) revert LedgerAmountTooLarge(msg.value);
+        Account storage account = _accounts[to];
+        uint256 available = account.available + msg.value;
+        account.available = uint128(available);
+        emit Deposited(to, msg.sender, msg.value, available);
+    }
+
+    function _authorize(address serving, bool authorized) private {
+        if (serving == address(0)) revert LedgerZeroAddress();
+        isAuthorized[msg.sender][serving] = authorized;
+        emit AuthorizationSet(msg.sender, serving, authorized);
+    }
+
+    /// @dev Moves `amount` from the main account to the sub-account's free balance; opens the sub-account at first use.
+    function _fund(address owner, address serving, address provider, uint256 amount) private {
+        Account storage account = _accounts[owner];
+        uint256 available = account.available;
+        if (available < amount) revert LedgerInsufficientBalance(owner, available, amount);
+        account.available = uint128(available - amount);
+        account.locked += uint128(amount);
+
+        SubAccountRecord storage sub = _subAccounts[owner][serving][provider];
+        if (!sub.opened) _open(sub, owner, serving, provider);
+        sub.free += uint120(amount);
+        emit Funded(owner, serving, provider, amount, _balance(sub));
+    }
+
+    function _open(SubAccountRecord storage sub, address owner, address serving, address provider) private {
+        if (provider == address(0)) revert LedgerZeroAddress();
+        sub.opened = true;
+        _providers[owner][serving].push(provider);
+        emit SubAccountOpened(owner, serving, provider);
+    }
+
+    /// @dev Adds `shortfall` to the free balance: return requests newest first, then the main account.
+    function _replenish(address account, address provider, uint256 shortfall) private {
+        SubAccountRecord storage sub = _subAccounts[account][msg.sender][provider];
+        uint256 cancelled = sub.requests.cancelNewest(shortfall);
+        if (cancelled > 0) {
+            sub.free += uint120(cancelled);
+            emit ReturnCancelled(account, msg.sender, provider, cancelled, sub.requests.total);
+        }
+        if (cancelled < shortfall) _fund(account, msg.sender, provider, shortfall - cancelled);
+    }
+
+    function _requestReturn(address serving, address provider, uint256 free, uint256 amount) private {
+        SubAccountRecord storage sub = _subAccounts[msg.sender][serving][provider];
+        sub.free = uint120(free - amount);
+        uint256 unlocksAt = block.timestamp + lockPeriod;
+        uint256 index = sub.requests.push(amount, unlocksAt);
+        emit ReturnRequested(msg.sender, serving, provider, index, amount, unlocksAt);
+    }
+
+    function _claimReturn(address serving, address provider) private returns (uint256 amount) {
+        SubAccountRecord storage sub = _subAccounts[msg.sender][serving][provider];
+        amount = sub.requests.popMatured(block.timestamp);
+        if (amount == 0) return 0;
+        Account storage account = _accounts[msg.sender];
+        account.available += uint128(amount);
+        account.locked -= uint128(amount);
+        emit ReturnClaimed(msg.sender, serving, provider, amount, _balance(sub));
+    }
+
+    function _reservedLess(SubAccountRecord storage sub, address account, address provider, uint256 amount)
+        private
+        view
+        returns (uint256)
+    {
+        uint256 reserved = sub.reserved;
+        if (reserved < amount) revert LedgerInsufficientReserved(account, provider, reserved, amount);
+        return reserved - amount;
+    }
+
+    function _balance(SubAccountRecord storage sub) private view returns (uint256) {
+        return uint256(sub.free) + sub.reserved + sub.requests.total;
+    }
+
+    /// @dev Copies no return data: a receiver that returns a huge answer, burns gas or re-enters harms only himself.
+    function _send(address to, uint256 amount) private {
+        bool success;
+        assembly ("memory-safe") {
+            success := call(gas(), to, amount, 0, 0, 0, 0)
+        }
+        if (!success) revert LedgerTransferFailed(to, amount);
+    }
+}

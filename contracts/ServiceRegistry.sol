@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
+import {ILedger} from "./interfaces/ILedger.sol";
+import {Pages} from "./libraries/Pages.sol";
+import {TermsRules} from "./libraries/TermsRules.sol";
+import {Service, ServiceCounters, ServiceTerms, Unit} from "./types/Service.sol";
+
+/// @title ServiceRegistry: what providers offer
+/// @notice The half of FineTuningServing that knows services. The half that knows tasks builds on it.
+abstract contract ServiceRegistry is IFineTuningServing {
+    /// @dev The part of the terms that a task keeps from its creation to its end. Never changed once written, so a
+    /// task names its offer by number and needs no copy. Providers change it rarely.
+    struct Offer {
+        address provider;
+        uint40 maxTrainingTime; // seconds
+        uint16 bondBps;
+        uint16 unacknowledgedBps;
+    }
+
+    /// @dev A service in storage. The first slot is all that an order reads.
+    struct ServiceRecord {
+        uint96 pricePerUnit; // neuron
+        Unit unit;
+        uint16 openTasksPerUser;
+        bool accepting;
+        uint32 offer; // number of the offer in force, from 1; 0 when there is no service
+        bool listed; // has its place in `_listed`, even when removed since
+        bytes1 encryptionKeyPrefix;
+        ServiceCounters counters; // outlive the service: nobody sheds his history by registering anew
+        bytes32 encryptionKeyX;
+        bytes32 catalogueHash;
+        string url;
+    }
+
+    /// @inheritdoc IFineTuningServing
+    ILedger public immutable ledger;
+    /// @inheritdoc IFineTuningServing
+    uint256 public immutable minimumStake;
+
+    mapping(address provider => ServiceRecord) internal _services;
+    mapping(uint256 number => Offer) internal _offers;
+    uint32 private _offerCount;
+    address[] private _listed;
+
+    constructor(ILedger ledger_, uint256 minimumStake_) {
+        if (address(ledger_).code.length == 0) {
+            revert ServingParameterOutOfBounds("ledger", uint160(address(ledger_)));
+        }
+        if (minimumStake_ > type(uint96).max) revert ServingParameterOutOfBounds("minimumStake", minimumStake_);
+        ledger = ledger_;
+        minimumStake = minimumStake_;
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function registerService(ServiceTerms calldata terms) external {
+        ServiceRecord storage service = _services[msg.sender];
+        if (service.offer != 0) revert ServingServiceExists(msg.sender);
+        _write(service, terms);
+        if (!service.listed) {
+            service.listed = true;
+            _listed.push(msg.sender);
+        }
+        emit ServiceRegistered(msg.sender, minimumStake, terms);
+        ledger.reserve(msg.sender, msg.sender, minimumStake);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function updateService(ServiceTerms calldata terms) external {
+        _write(_registered(msg.sender), terms);
+        emit ServiceUpdated(msg.sender, terms);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function removeService() external {
+        ServiceRecord storage service = _registered(msg.sender);
+        if (service.counters.open != 0) revert ServingTasksOpen(msg.sender, service.counters.open);
+        service.offer = 0;
+        emit ServiceRemoved(msg.sender, minimumStake);
+        ledger.release(msg.sender, msg.sender, minimumStake);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function serviceOf(address provider) public view returns (Service memory) {
+        ServiceRecord storage service = _registered(provider);
+        Offer storage offer = _offers[service.offer];
+        ServiceTerms memory terms = ServiceTerms({
+            pricePerUnit: service.pricePerUnit,
+            unit: service.unit,
+            maxTrainingTime: offer.maxTrainingTime,
+            bondBps: offer.bondBps,
+            unacknowledgedBps: offer.unacknowledgedBps,
+            openTasksPerUser: service.openTasksPerUser,
+            accepting: service.accepting,
+            catalogueHash: service.catalogueHash,
+            encryptionKey: abi.encodePacked(service.encryptionKeyPrefix, service.encryptionKeyX),
+            url: service.url
+        });
+        return Service({
+            provider: provider,
+            stake: uint96(minimumStake),
+            terms: terms,
+            counters: service.counters
+        });
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function serviceCount() external view returns (uint256) {
+        return _listed.length;
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function services(uint256 offset, uint256 limit) external view returns (Service[] memory page) {
+        (uint256 start, uint256 end) = Pages.bounds(_listed.length, offset, limit);
+        uint256 live;
+        for (uint256 i = start; i < end; ++i) {
+            if (_services[_listed[i]].offer != 0) ++live;
+        }
+        page = new Service[](live);
+        uint256 filled;
+        for (uint256 i = start; filled < live; ++i) {
+            if (_services[_listed[i]].offer != 0) page[filled++] = serviceOf(_listed[i]);
+        }
+    }
+
+    /// @dev The record of a registered service.
+    function _registered(address provider) internal view returns (ServiceRecord storage service) {
+        service = _services[provider];
+        if (service.offer == 0) revert ServingUnknownService(provider);
+    }
+
+    function _write(ServiceRecord storage service, ServiceTerms calldata terms) private {
+        TermsRules.check(terms);
+        service.pricePerUnit = terms.pricePerUnit;
+        service.unit = terms.unit;
+        service.openTasksPerUser = terms.openTasksPerUser;
+        service.accepting = terms.accepting;
+        service.offer = _offerFor(service.offer, terms);
+        service.encryptionKeyPrefix = terms.encryptionKey[0];
+        service.encryptionKeyX = bytes32(terms.encryptionKey[1:]);
+        service.catalogueHash = terms.catalogueHash;
+        service.url = terms.url;
+    }
+
+    /// @dev The offer in force where it says the same, else a new one.
+    function _offerFor(uint32 current, ServiceTerms calldata terms) private returns (uint32 number) {
+        Offer memory offer = _offers[current];
+        if (
+            current != 0 && offer.maxTrainingTime == terms.maxTrainingTime && offer.bondBps == terms.bondBps
+                && offer.unacknowledgedBps == terms.unacknowledgedBps
+        ) return current;
+        number = ++_offerCount;
+        _offers[number] = Offer({
+            provider: msg.sender,
+            maxTrainingTime: terms.maxTrainingTime,
+            bondBps: terms.bondBps,
+            unacknowledgedBps: terms.unacknowledgedBps
+        });
+    }
+}

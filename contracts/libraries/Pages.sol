@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title Pages: which part of a list a page covers
+library Pages {
+    /// @notice Cuts [offset, offset + limit) to a list of `length` entries. Never overflows.
+    /// @return start index of the page's first entry
+    /// @return end index after its last entry; start where the page is empty
+    function bounds(uint256 length, uint256 offset, uint256 limit)
+        internal
+        pure
+        returns (uint256 start, uint256 end)
+    {
+        start = offset < length ? offset : length;
+        end = limit < length - start ? start + limit : length;
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ReturnRequest} from "../types/Account.sol";
+
+/// @title ReturnQueue: amounts on their way back, oldest first, at most 16 of them
+/// @notice A ring of 16 slots. Unlock times never fall from front to back, because every request is made at the back
+/// with the latest unlock time so far; so claiming stops at the first request that has not matured.
+/// @dev Left slots are not cleared: their next use then costs a change instead of a new slot.
+library ReturnQueue {
+    /// @notice Live requests at most; a further one joins the newest.
+    uint256 internal constant CAPACITY = 16;
+
+    struct Queue {
+        uint128 total; // neuron in all live requests
+        uint8 head; // ring position of the oldest request
+        uint8 length; // live requests
+        ReturnRequest[16] ring;
+    }
+
+    /// @notice Adds a request, or joins `amount` to the newest one when the queue is full; that one then unlocks at
+    /// `unlocksAt`.
+    /// @param amount neuron, more than 0
+    /// @param unlocksAt unix seconds, not before any unlock time in the queue
+    /// @return index place of the request, counted from the oldest
+    function push(Queue storage queue, uint256 amount, uint256 unlocksAt) internal returns (uint256 index) {
+        uint256 length = queue.length;
+        bool full = length == CAPACITY;
+        index = full ? length - 1 : length;
+        ReturnRequest storage request = _at(queue, index);
+        request.amount = uint128(full ? request.amount + amount : amount);
+        request.unlocksAt = uint40(unlocksAt);
+        if (!full) queue.length = uint8(length + 1);
+        queue.total += uint128(amount);
+    }
+
+    /// @notice Removes every request that unlocks at `time` or before.
+    /// @return amount neuron in the removed requests
+    function popMatured(Queue storage queue, uint256 time) internal returns (uint256 amount) {
+        uint256 length = queue.length;
+        uint256 matured;
+        while (matured < length) {
+            ReturnRequest storage request = _at(queue, matured);
+            if (request.unlocksAt > time) break;
+            amount += request.amount;
+            ++matured;
+        }
+        if (matured == 0) return 0;
+        queue.head = uint8((queue.head + matured) % CAPACITY);
+        queue.length = uint8(length - matured);
+        queue.total -= uint128(amount);
+    }
+
+    /// @notice Takes up to `wanted` neuron back out of the newest requests; the last one touched may remain in part.
+    /// @return cancelled neuron taken: `wanted`, or all there is
+    function cancelNewest(Queue storage queue, uint256 wanted) internal returns (uint256 cancelled) {
+        uint256 total = queue.total;
+        if (total == 0) return 0;
+        uint256 length = queue.length;
+        while (length > 0 && cancelled < wanted) {
+            ReturnRequest storage request = _at(queue, length - 1);
+            uint256 missing = wanted - cancelled;
+            if (request.amount > missing) {
+                request.amount -= uint128(missing);
+                cancelled = wanted;
+            } else {
+                cancelled += request.amount;
+                --length;
+            }
+        }
+        queue.length = uint8(length);
+        queue.total = uint128(total - cancelled);
+    }
+
+    /// @notice The live requests, oldest first.
+    function list(Queue storage queue) internal view returns (ReturnRequest[] memory requests) {
+        requests = new ReturnRequest[](queue.length);
+        for (uint256 i = 0; i < requests.length; ++i) {
+            requests[i] = _at(queue, i);
+        }
+    }
+
+    function _at(Queue storage queue, uint256 index) private view returns (ReturnRequest storage) {
+        return queue.ring[(queue.head + index) % CAPACITY];
+    }
+}

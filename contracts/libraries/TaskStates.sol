@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {TaskState} from "../types/Task.sol";
+
+/// @notice One verb's row of the state table: nibble s holds the state that the verb leads to from state s, and 0
+/// (None) where the verb is not allowed.
+type TaskVerb is uint256;
+
+/// @title TaskStates: the state table
+/// @notice Every edge a task can take stands here and nowhere else. Who may take it, until when, and what it costs
+/// stands in FineTuningServing.
+library TaskStates {
+    // The shift of a state's nibble.
+    uint256 private constant IN_CREATED = 4 * uint256(TaskState.Created);
+    uint256 private constant IN_ACCEPTED = 4 * uint256(TaskState.Accepted);
+    uint256 private constant IN_DELIVERED = 4 * uint256(TaskState.Delivered);
+    uint256 private constant IN_ACKNOWLEDGED = 4 * uint256(TaskState.Acknowledged);
+    uint256 private constant IN_REVEALED = 4 * uint256(TaskState.Revealed);
+    uint256 private constant IN_LAPSED = 4 * uint256(TaskState.Lapsed);
+
+    // The table: verb, from, to.
+    TaskVerb internal constant CANCEL = TaskVerb.wrap(uint256(TaskState.Cancelled) << IN_CREATED);
+    TaskVerb internal constant ACCEPT = TaskVerb.wrap(uint256(TaskState.Accepted) << IN_CREATED);
+    TaskVerb internal constant FAIL = TaskVerb.wrap(
+        (uint256(TaskState.Failed) << IN_CREATED) | (uint256(TaskState.Failed) << IN_ACCEPTED)
+    );
+    TaskVerb internal constant SETTLE_CANCELLED = TaskVerb.wrap(uint256(TaskState.Settled) << IN_ACCEPTED);
+    TaskVerb internal constant DELIVER = TaskVerb.wrap(uint256(TaskState.Delivered) << IN_ACCEPTED);
+    TaskVerb internal constant ACKNOWLEDGE = TaskVerb.wrap(
+        (uint256(TaskState.Acknowledged) << IN_DELIVERED) | (uint256(TaskState.Acknowledged) << IN_LAPSED)
+    );
+    TaskVerb internal constant LAPSE = TaskVerb.wrap(uint256(TaskState.Lapsed) << IN_DELIVERED);
+    TaskVerb internal constant REVEAL = TaskVerb.wrap(uint256(TaskState.Revealed) << IN_ACKNOWLEDGED);
+    TaskVerb internal constant CONFIRM = TaskVerb.wrap(uint256(TaskState.Settled) << IN_REVEALED);
+    TaskVerb internal constant FINALIZE = TaskVerb.wrap(uint256(TaskState.Settled) << IN_REVEALED);
+    TaskVerb internal constant EXPIRE = TaskVerb.wrap(
+        (uint256(TaskState.Expired) << IN_ACCEPTED) | (uint256(TaskState.Expired) << IN_ACKNOWLEDGED)
+    );
+
+    /// @notice Where `verb` leads from `state`; None where it is not allowed.
+    function next(TaskState state, TaskVerb verb) internal pure returns (TaskState) {
+        return TaskState((TaskVerb.unwrap(verb) >> (4 * uint256(state))) & 0xf);
+    }
+
+    /// @notice Whether money is reserved for a task in this state.
+    function isOpen(TaskState state) internal pure returns (bool) {
+        return state >= TaskState.Created && state <= TaskState.Revealed;
+    }
+}
