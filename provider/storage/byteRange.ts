@@ -1,0 +1,30 @@
+import { StorageRefusal } from "./storageRefusal.ts";
+
+/** Bytes `start` to `end`, both included. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The part of `size` bytes that a Range header asks for (RFC 9110, 14.2); null for the whole: no
+ * header, another unit, several ranges, or a header that is not well formed.
+ * @throws StorageRefusal 416 when it lies outside.
+ */
+export function parseByteRange(header: string | undefined, size: number): ByteRange | null {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "");
+  if (!match || (match[1] === "" && match[2] === "")) return null;
+  const [first, last] = [match[1]!, match[2]!];
+  const start = first === "" ? Math.max(0, size - Number(last)) : Number(first);
+  const end = first === "" || last === "" ? size - 1 : Math.min(Number(last), size - 1);
+  if (first !== "" && last !== "" && Number(last) < Number(first)) return null;
+  if (start >= size) {
+    throw new StorageRefusal(
+      416,
+      "range-outside",
+      `The range ${header} lies outside of ${size} bytes.`,
+      `Ask for bytes within 0-${size - 1}.`,
+    );
+  }
+  return { start, end };
+}

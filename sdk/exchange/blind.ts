@@ -1,0 +1,53 @@
+import { hkdfSync } from "node:crypto";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { ProtocolError } from "../errors.ts";
+import { keccak256, merklePath, merkleRoot, NODE_BYTES } from "../storage/merkle.ts";
+
+/** Number of blinds u_j of a task. */
+export const BLINDS = 4096;
+
+/**
+ * u, 32 bytes, which user and provider share and nobody else knows: from one's own secret key (32
+ * bytes) and the other's compressed public key (33 bytes).
+ * @throws ProtocolError "integrity" when the public key is not a point of the curve.
+ */
+export function sharedBlind(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  const x = sharedPoint(secret, publicKey).subarray(1);
+  return new Uint8Array(hkdfSync("sha256", x, new Uint8Array(0), "anneal/blind/v1", 32));
+}
+
+/** u_j = keccak256("blind" ‖ u ‖ uint32be(j)), 32 bytes, 0 ≤ j < BLINDS. Opens segments j mod BLINDS. */
+export function blindAt(u: Uint8Array, j: number): Uint8Array {
+  const position = Buffer.alloc(4);
+  position.writeUInt32BE(j);
+  return keccak256(Buffer.concat([Buffer.from("blind"), u, position]));
+}
+
+/** Root of the tree over keccak256(u_j), 32 bytes: what binds u on chain without showing it. */
+export function blindRoot(u: Uint8Array): Uint8Array {
+  return merkleRoot(leaves(u));
+}
+
+/** The 12 siblings (32 bytes each, bottom first) from keccak256(u_j) to blindRoot. */
+export function blindProof(u: Uint8Array, j: number): Uint8Array[] {
+  return merklePath(leaves(u), j).map((step) => step.sibling);
+}
+
+function leaves(u: Uint8Array): Uint8Array {
+  const nodes = new Uint8Array(BLINDS * NODE_BYTES);
+  for (let j = 0; j < BLINDS; j++) nodes.set(keccak256(blindAt(u, j)), j * NODE_BYTES);
+  return nodes;
+}
+
+function sharedPoint(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  try {
+    return secp256k1.getSharedSecret(secret, publicKey, true);
+  } catch (cause) {
+    throw new ProtocolError(
+      "integrity",
+      "The other side's public key is not a point of secp256k1.",
+      "Nothing can be exchanged with that key: ask for a new task or choose another provider.",
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,133 @@
+import { hash } from "node:crypto";
+import { type FileHandle, rm } from "node:fs/promises";
+import { ProtocolError } from "../errors.ts";
+import { openInput } from "../storage/openInput.ts";
+import { openOutput } from "../storage/openOutput.ts";
+import { publishFile } from "../storage/publishFile.ts";
+import { readFully } from "../storage/readFully.ts";
+import { writeFully } from "../storage/writeFully.ts";
+import {
+  DIGEST_BYTES,
+  type Geometry,
+  geometryOf,
+  PAGE_BYTES,
+  PAGE_ENTRIES,
+  SEGMENT_PAGES,
+} from "./geometry.ts";
+import { PageCipher } from "./pageCipher.ts";
+import { PageMismatchError } from "./pageMismatchError.ts";
+import type { ExchangeKeys } from "./segmentKey.ts";
+
+/**
+ * Decrypts a downloaded deliverable. Every page is checked against its entry one level up, from
+ * contentRoot down; `outputPath` appears only when all of them matched.
+ * @param options.size bytes of the plaintext, as delivered on chain
+ * @param options.contentRoot as delivered on chain, 0x-hex
+ * @throws PageMismatchError at the first page that differs from what was committed to, ProtocolError
+ * "integrity" when the file has another length, "usage" when a path is not usable; the signal's
+ * reason when aborted.
+ */
+export async function openFile(
+  encryptedPath: string,
+  outputPath: string,
+  options: ExchangeKeys & { size: number; contentRoot: string; signal?: AbortSignal },
+): Promise<void> {
+  const geometry = geometryOf(options.size);
+  const temporary = `${outputPath}.part`;
+  const encrypted = await openInput(encryptedPath);
+  try {
+    if (encrypted.size !== geometry.encryptedSize) {
+      throw wrongLength(encryptedPath, encrypted.size, geometry.encryptedSize);
+    }
+    const output = await openOutput(temporary);
+    try {
+      const pages = new PageReader(encrypted.handle, encryptedPath, geometry, options);
+      for (let first = 0; first < geometry.levels[0]!.pages; first += SEGMENT_PAGES) {
+        options.signal?.throwIfAborted();
+        const clear = await pages.readData(first);
+        const start = first * PAGE_BYTES;
+        await writeFully(output, clear.subarray(0, options.size - start), start);
+      }
+    } finally {
+      await output.close();
+    }
+    await publishFile(temporary, outputPath);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  } finally {
+    await encrypted.handle.close();
+  }
+}
+
+/** Reads pages that are proven to be what contentRoot stands for; keeps one page per level. */
+class PageReader {
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #geometry: Geometry;
+  readonly #contentRoot: Buffer;
+  readonly #cipher: PageCipher;
+  /** Per level, the hash page that was checked last, and its position in the level. */
+  readonly #checked: { position: number; page: Buffer }[] = [];
+
+  constructor(
+    file: FileHandle,
+    path: string,
+    geometry: Geometry,
+    { contentRoot, ...keys }: ExchangeKeys & { contentRoot: string },
+  ) {
+    this.#file = file;
+    this.#path = path;
+    this.#geometry = geometry;
+    this.#contentRoot = Buffer.from(contentRoot.slice(2), "hex");
+    this.#cipher = new PageCipher(keys);
+  }
+
+  /** The data pages of one segment from `firstPage` on, in clear and checked. */
+  async readData(firstPage: number): Promise<Buffer> {
+    const count = Math.min(SEGMENT_PAGES, this.#geometry.levels[0]!.pages - firstPage);
+    const clear = await this.#decrypt(firstPage, count);
+    for (let i = 0; i < count; i++) {
+      await this.#check(0, firstPage + i, clear.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES));
+    }
+    return clear;
+  }
+
+  /** Hash page `position` of `level`, in clear and checked. */
+  async #hashPage(level: number, position: number): Promise<Buffer> {
+    const last = this.#checked[level];
+    if (last?.position === position) return last.page;
+    const page = await this.#decrypt(this.#geometry.levels[level]!.firstPage + position, 1);
+    await this.#check(level, position, page);
+    this.#checked[level] = { position, page };
+    return page;
+  }
+
+  /** Compares a page with its entry above, which is checked first: the order is top down. */
+  async #check(level: number, position: number, page: Buffer): Promise<void> {
+    const expected = await this.#expectedDigest(level, position);
+    if (hash("sha256", page, "buffer").equals(expected)) return;
+    throw new PageMismatchError(this.#geometry.levels[level]!.firstPage + position, level);
+  }
+
+  async #expectedDigest(level: number, position: number): Promise<Buffer> {
+    if (level === this.#geometry.levels.length - 1) return this.#contentRoot;
+    const parent = await this.#hashPage(level + 1, Math.floor(position / PAGE_ENTRIES));
+    const start = (position % PAGE_ENTRIES) * DIGEST_BYTES;
+    return parent.subarray(start, start + DIGEST_BYTES);
+  }
+
+  async #decrypt(firstPage: number, count: number): Promise<Buffer> {
+    const bytes = Buffer.alloc(count * PAGE_BYTES);
+    await readFully(this.#file, bytes, firstPage * PAGE_BYTES, this.#path);
+    return this.#cipher.apply(firstPage, bytes);
+  }
+}
+
+function wrongLength(path: string, actual: number, expected: number): ProtocolError {
+  return new ProtocolError(
+    "integrity",
+    `${path} has ${actual} bytes and not the ${expected} that were delivered.`,
+    "Download the deliverable again.",
+  );
+}

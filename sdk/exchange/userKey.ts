@@ -1,0 +1,34 @@
+import { hkdfSync } from "node:crypto";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { ProtocolError } from "../errors.ts";
+
+/** The user's key of one task. */
+export interface UserKey {
+  /** e, 32 bytes. Secret. */
+  readonly secret: Uint8Array;
+  /** E = eG, a compressed point of 33 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/**
+ * Derives the key of a task from the wallet's signature over it, so that the wallet alone can
+ * always derive it again.
+ * @param signature 65 bytes, EIP-712 over TaskKey{provider, nonce}; the wallet must sign
+ * deterministically (RFC 6979)
+ * @throws ProtocolError "usage" for another length.
+ */
+export function userKeyFromSignature(signature: Uint8Array): UserKey {
+  if (signature.length !== 65) {
+    throw new ProtocolError(
+      "usage",
+      `A wallet signature has 65 bytes, not ${signature.length}.`,
+      "Use a wallet with an ordinary key: a contract wallet cannot derive a task key.",
+    );
+  }
+  // 48 bytes, so that the reduction to 1..n-1 has no noticeable bias.
+  const material = hkdfSync("sha256", signature, new Uint8Array(0), "anneal/user-key/v1", 48);
+  const order = secp256k1.Point.Fn.ORDER;
+  const scalar = (BigInt(`0x${Buffer.from(material).toString("hex")}`) % (order - 1n)) + 1n;
+  const secret = Buffer.from(scalar.toString(16).padStart(64, "0"), "hex");
+  return { secret, publicKey: secp256k1.getPublicKey(secret, true) };
+}

@@ -1,0 +1,54 @@
+import { keccak_256 } from "@noble/hashes/sha3.js";
+
+/** Bytes of one tree node. A list of nodes is always one array of 32 bytes per node. */
+export const NODE_BYTES = 32;
+
+/** One step from a node towards the root. */
+export interface PathStep {
+  /** 32 bytes. */
+  readonly sibling: Uint8Array;
+  /** True when our node is the left child, so that the sibling is hashed after it. */
+  readonly isLeft: boolean;
+}
+
+/** keccak256, 32 bytes. */
+export const keccak256: (bytes: Uint8Array) => Uint8Array = keccak_256;
+
+/**
+ * Root of the tree over `nodes` (32 bytes each, at least one): parent = keccak256(left‖right),
+ * an odd last node moves up unchanged. Because subtrees of a power of two fold alike, the roots
+ * of whole segments fold to the same root as their leaves.
+ */
+export function merkleRoot(nodes: Uint8Array): Uint8Array {
+  let level = nodes;
+  while (level.length > NODE_BYTES) level = parents(level);
+  return level.slice();
+}
+
+/** The steps from node `index` to the root, bottom first; a node that moves up adds no step. */
+export function merklePath(nodes: Uint8Array, index: number): PathStep[] {
+  const path: PathStep[] = [];
+  let level = nodes;
+  for (let at = index; level.length > NODE_BYTES; at = Math.floor(at / 2)) {
+    const isLeft = at % 2 === 0;
+    const sibling = nodeAt(level, isLeft ? at + 1 : at - 1);
+    if (sibling.length > 0) path.push({ sibling: sibling.slice(), isLeft });
+    level = parents(level);
+  }
+  return path;
+}
+
+/** Node `index` of a list, a view of 32 bytes; empty past the end. */
+export function nodeAt(nodes: Uint8Array, index: number): Uint8Array {
+  return nodes.subarray(index * NODE_BYTES, (index + 1) * NODE_BYTES);
+}
+
+function parents(level: Uint8Array): Uint8Array {
+  const count = level.length / NODE_BYTES;
+  const above = new Uint8Array(Math.ceil(count / 2) * NODE_BYTES);
+  for (let i = 0; i < count; i += 2) {
+    const pair = level.subarray(i * NODE_BYTES, (i + 2) * NODE_BYTES);
+    above.set(pair.length > NODE_BYTES ? keccak256(pair) : pair, (i / 2) * NODE_BYTES);
+  }
+  return above;
+}

@@ -1,0 +1,160 @@
+import { open, readFile, rm, writeFile } from "node:fs/promises";
+import type { Root } from "../ids.ts";
+import { nodeAt } from "./merkle.ts";
+import { openOutput } from "./openOutput.ts";
+import { publishFile } from "./publishFile.ts";
+import { readFully } from "./readFully.ts";
+import type { SegmentList } from "./root.ts";
+import { SEGMENT_BYTES, segmentCount, segmentLength, verifySegment } from "./segment.ts";
+import { writeFully } from "./writeFully.ts";
+
+/** Segments `first` up to, but not including, `end`. */
+export type SegmentRange = [first: number, end: number];
+
+const HEADER_BYTES = 40;
+
+/**
+ * A file that is filled segment by segment, in any order, with verified bytes only. Beside the
+ * bytes lies `<path>.have`: the root, the size (8 bytes, big-endian), then one byte per segment,
+ * 1 when it is there. A byte and not a bit, so that segments written at once never share one.
+ */
+export class PartialFile {
+  readonly path: string;
+  readonly list: SegmentList;
+  readonly #have: Uint8Array;
+
+  private constructor(path: string, list: SegmentList, have: Uint8Array) {
+    this.path = path;
+    this.list = list;
+    this.#have = have;
+  }
+
+  /**
+   * Goes on with what an earlier process left at `path`, or starts anew when that was another
+   * content. Nothing is taken on trust: after a power cut a mark may be on disk without its
+   * segment, so every marked segment is read and hashed again.
+   */
+  static async open(path: string, list: SegmentList): Promise<PartialFile> {
+    const header = headerOf(list.root, list.size);
+    const left = await readFile(havePath(path)).catch(() => Buffer.alloc(0));
+    const size = await fileSize(path);
+    const isOurs =
+      left.length === HEADER_BYTES + segmentCount(list.size) &&
+      left.subarray(0, HEADER_BYTES).equals(header) &&
+      size === list.size;
+    const have = isOurs
+      ? await recheck(path, list, left.subarray(HEADER_BYTES))
+      : await startAnew(path, list.size);
+    await writeFile(havePath(path), Buffer.concat([header, have]));
+    return new PartialFile(path, list, have);
+  }
+
+  /** Bytes that are there. */
+  get bytes(): number {
+    let sum = 0;
+    this.#have.forEach((mark, index) => {
+      if (mark === 1) sum += segmentLength(index, this.list.size);
+    });
+    return sum;
+  }
+
+  /** The segments that are not there yet. */
+  missing(): SegmentRange[] {
+    const ranges: SegmentRange[] = [];
+    this.#have.forEach((mark, index) => {
+      if (mark === 1) return;
+      const last = ranges.at(-1);
+      if (last?.[1] === index) last[1]++;
+      else ranges.push([index, index + 1]);
+    });
+    return ranges;
+  }
+
+  /**
+   * Writes segment `index`, or nothing when it is there already.
+   * @returns false, with nothing written, when `bytes` are not that segment.
+   */
+  async write(index: number, bytes: Uint8Array): Promise<boolean> {
+    const { segmentRoots, size } = this.list;
+    if (!verifySegment(bytes, index, size, nodeAt(segmentRoots, index))) return false;
+    if (this.#have[index] === 1) return true;
+    await writeAt(this.path, bytes, index * SEGMENT_BYTES);
+    await writeAt(havePath(this.path), Uint8Array.of(1), HEADER_BYTES + index);
+    this.#have[index] = 1;
+    return true;
+  }
+
+  /** Makes the complete file durable under its final name; the caller checked `missing()`. */
+  async publish(target: string): Promise<void> {
+    await publishFile(this.path, target);
+    await rm(havePath(this.path), { force: true });
+  }
+
+  /** Deletes what is there of a partial file. */
+  static async discard(path: string): Promise<void> {
+    await rm(path, { force: true });
+    await rm(havePath(path), { force: true });
+  }
+}
+
+function havePath(path: string): string {
+  return `${path}.have`;
+}
+
+function headerOf(root: Root, size: number): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.write(root.slice(2), "hex");
+  header.writeBigUInt64BE(BigInt(size), 32);
+  return header;
+}
+
+async function fileSize(path: string): Promise<number> {
+  const handle = await open(path, "r").catch(() => null);
+  if (!handle) return -1;
+  try {
+    return (await handle.stat()).size;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** An all-missing file of `size` bytes; holes take no room on disk until they are written. */
+async function startAnew(path: string, size: number): Promise<Uint8Array> {
+  await PartialFile.discard(path);
+  const handle = await openOutput(path);
+  try {
+    await handle.truncate(size);
+  } finally {
+    await handle.close();
+  }
+  return new Uint8Array(segmentCount(size));
+}
+
+async function recheck(path: string, list: SegmentList, marks: Uint8Array): Promise<Uint8Array> {
+  const have = new Uint8Array(marks.length);
+  const buffer = Buffer.alloc(SEGMENT_BYTES);
+  const handle = await open(path, "r");
+  try {
+    for (const [index, mark] of marks.entries()) {
+      if (mark !== 1) continue;
+      const piece = buffer.subarray(0, segmentLength(index, list.size));
+      await readFully(handle, piece, index * SEGMENT_BYTES, path);
+      have[index] = Number(
+        verifySegment(piece, index, list.size, nodeAt(list.segmentRoots, index)),
+      );
+    }
+  } finally {
+    await handle.close();
+  }
+  return have;
+}
+
+/** Opens the file for every write: a server with many uploads under way holds no descriptors. */
+async function writeAt(path: string, bytes: Uint8Array, position: number): Promise<void> {
+  const handle = await open(path, "r+");
+  try {
+    await writeFully(handle, bytes, position);
+  } finally {
+    await handle.close();
+  }
+}

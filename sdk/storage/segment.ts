@@ -1,0 +1,77 @@
+import { keccak256, merkleRoot, NODE_BYTES } from "./merkle.ts";
+
+/** Bytes of one chunk, the leaf of the tree; the last chunk of a file is zero-filled. */
+export const CHUNK_BYTES = 256;
+
+/** Chunks of one segment. */
+export const SEGMENT_CHUNKS = 1024;
+
+/** Bytes of one segment, the unit of transfer: 256 KiB. */
+export const SEGMENT_BYTES = CHUNK_BYTES * SEGMENT_CHUNKS;
+
+const ZERO_LEAF = keccak256(new Uint8Array(CHUNK_BYTES));
+
+/**
+ * Chunks of the tree of a file of `size` bytes. 0G pads with zero chunks to a multiple of a
+ * sixteenth of the next power of two, so that a tree splits into few perfect subtrees.
+ */
+export function paddedChunkCount(size: number): number {
+  const chunks = Math.ceil(size / CHUNK_BYTES);
+  let power = 1;
+  while (power < chunks) power *= 2;
+  const unit = Math.max(1, power / 16);
+  return chunks === power ? chunks : Math.ceil(chunks / unit) * unit;
+}
+
+/** Segments that hold bytes of the file: those that are sent. */
+export function segmentCount(size: number): number {
+  return Math.ceil(size / SEGMENT_BYTES);
+}
+
+/** Segments of the tree: those that are sent and, behind them, those of padding alone. */
+export function paddedSegmentCount(size: number): number {
+  return Math.ceil(paddedChunkCount(size) / SEGMENT_CHUNKS);
+}
+
+/** Bytes of the file in segment `index`; fewer than SEGMENT_BYTES only in the last one. */
+export function segmentLength(index: number, size: number): number {
+  return Math.max(0, Math.min(SEGMENT_BYTES, size - index * SEGMENT_BYTES));
+}
+
+/** Leaves under segment `index`, the padding included. */
+export function segmentLeafCount(index: number, size: number): number {
+  return Math.min(SEGMENT_CHUNKS, paddedChunkCount(size) - index * SEGMENT_CHUNKS);
+}
+
+/** The first `count` leaves of a segment, 32 bytes each; chunks past its bytes are zero chunks. */
+export function segmentLeaves(bytes: Uint8Array, count: number): Uint8Array {
+  const leaves = new Uint8Array(count * NODE_BYTES);
+  for (let i = 0; i < count; i++) {
+    leaves.set(leafOf(bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)), i * NODE_BYTES);
+  }
+  return leaves;
+}
+
+/** Root of segment `index` of a file of `size` bytes, 32 bytes; `bytes` are its unpadded bytes. */
+export function segmentRoot(bytes: Uint8Array, index: number, size: number): Uint8Array {
+  return merkleRoot(segmentLeaves(bytes, segmentLeafCount(index, size)));
+}
+
+/** Whether `bytes` are segment `index` of a file of `size` bytes; false for a wrong length too. */
+export function verifySegment(
+  bytes: Uint8Array,
+  index: number,
+  size: number,
+  expectedSegmentRoot: Uint8Array,
+): boolean {
+  if (bytes.length === 0 || bytes.length !== segmentLength(index, size)) return false;
+  return Buffer.compare(segmentRoot(bytes, index, size), expectedSegmentRoot) === 0;
+}
+
+function leafOf(chunk: Uint8Array): Uint8Array {
+  if (chunk.length === 0) return ZERO_LEAF;
+  if (chunk.length === CHUNK_BYTES) return keccak256(chunk);
+  const filled = new Uint8Array(CHUNK_BYTES);
+  filled.set(chunk);
+  return keccak256(filled);
+}

@@ -1,0 +1,42 @@
+import { keccak256, merklePath, nodeAt } from "./merkle.ts";
+import type { SegmentList } from "./root.ts";
+
+/** Proof that a segment belongs to a root, in 0G's form. Hashes are 0x-hex. */
+export interface SegmentProof {
+  /** Segment root, then the siblings from bottom to top, then the root; alone when they are one. */
+  readonly lemma: string[];
+  /** Per sibling: true when our node is the left child. */
+  readonly path: boolean[];
+}
+
+/** Proves segment `index` of a file. */
+export function segmentProof(list: SegmentList, index: number): SegmentProof {
+  const steps = merklePath(list.segmentRoots, index);
+  const own = toHex(nodeAt(list.segmentRoots, index));
+  if (steps.length === 0) return { lemma: [own], path: [] };
+  return {
+    lemma: [own, ...steps.map((step) => toHex(step.sibling)), list.root],
+    path: steps.map((step) => step.isLeft),
+  };
+}
+
+/** Whether the proof leads from its first hash to `root`. Says nothing about the position. */
+export function verifySegmentProof(proof: SegmentProof, root: string): boolean {
+  const { lemma, path } = proof;
+  if (lemma.length !== (path.length === 0 ? 1 : path.length + 2)) return false;
+  if (lemma.at(-1) !== root) return false;
+  let node = fromHex(lemma[0]!);
+  path.forEach((isLeft, step) => {
+    const sibling = fromHex(lemma[step + 1]!);
+    node = keccak256(Buffer.concat(isLeft ? [node, sibling] : [sibling, node]));
+  });
+  return toHex(node) === root;
+}
+
+function toHex(bytes: Uint8Array): string {
+  return `0x${Buffer.from(bytes).toString("hex")}`;
+}
+
+function fromHex(text: string): Uint8Array {
+  return Buffer.from(text.slice(2), "hex");
+}
