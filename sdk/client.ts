@@ -1,4 +1,4 @@
-import { Contract, JsonRpcProvider, type Signer, Wallet } from "ethers";
+import { Contract, FetchRequest, JsonRpcProvider, type Signer, Wallet } from "ethers";
 import type { IFineTuningServing, ILedger } from "../types/ethers-contracts/index.ts";
 import type { Deployment } from "./deployment.ts";
 import { ProtocolError } from "./errors.ts";
@@ -11,6 +11,8 @@ export interface Client {
   readonly serving: IFineTuningServing;
   readonly ledgerAddress: string;
   readonly servingAddress: string;
+  /** Block in which the contracts were deployed: no event of theirs is older. */
+  readonly deploymentBlock: number;
   /** Base URL of the storage node, without a slash at the end. */
   readonly storageUrl: string;
   readonly signer: Signer | undefined;
@@ -26,11 +28,17 @@ export interface ClientOptions {
   readonly pollingInterval?: number;
 }
 
+/** Milliseconds that the chain's node may take for one answer. */
+const RPC_TIMEOUT = 20_000;
+
 /** Connects nothing yet: the first verb that needs the chain does. */
 export function createClient(options: ClientOptions): Client {
   const { deployment } = options;
-  const provider = new JsonRpcProvider(options.rpcUrl, deployment.chainId, {
+  const request = new FetchRequest(options.rpcUrl);
+  request.timeout = RPC_TIMEOUT;
+  const provider = new JsonRpcProvider(request, deployment.chainId, {
     staticNetwork: true,
+    cacheTimeout: -1, // an answer from before a transaction must not pass for one from after it
     batchMaxCount: 1, // local nodes answer single requests several times faster than batches
     pollingInterval: options.pollingInterval ?? 250,
   });
@@ -44,6 +52,7 @@ export function createClient(options: ClientOptions): Client {
     serving: contract<IFineTuningServing>(deployment.serving),
     ledgerAddress: deployment.ledger.address,
     servingAddress: deployment.serving.address,
+    deploymentBlock: deployment.blockNumber,
     storageUrl: options.storageUrl.replace(/\/+$/, ""),
     signer,
   };

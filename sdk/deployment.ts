@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { InterfaceAbi } from "ethers";
+import { z } from "zod";
 import { ProtocolError } from "./errors.ts";
 
 /** One deployed contract, as hardhat-deploy writes it to `deployments/<network>/<Name>.json`. */
@@ -14,27 +15,51 @@ export interface Deployment {
   readonly chainId: number;
   readonly ledger: DeployedContract;
   readonly serving: DeployedContract;
+  /** Block in which the older of the two was deployed; events are looked for from here on. */
+  readonly blockNumber: number;
 }
+
+const ChainFile = z.object({ chainId: z.coerce.number().int().positive() });
+
+const ContractFile = z.object({
+  address: z.string().regex(/^0x[0-9a-fA-F]{40}$/),
+  abi: z.array(z.unknown()),
+  receipt: z.object({ blockNumber: z.coerce.number().int().nonnegative() }).optional(),
+});
 
 /**
  * Reads `deployments/<network>`.
  * @throws ProtocolError "not-found" when nothing is deployed there.
  */
 export async function readDeployment(directory: string): Promise<Deployment> {
+  const read = async <T>(name: string, schema: z.ZodType<T>) =>
+    schema.parse(JSON.parse(await readFile(join(directory, name), "utf8")));
   try {
-    const read = async (name: string) => JSON.parse(await readFile(join(directory, name), "utf8"));
-    const [chain, ledger, serving] = await Promise.all([
-      read(".chain"),
-      read("Ledger.json"),
-      read("FineTuningServing.json"),
+    const [{ chainId }, ledger, serving] = await Promise.all([
+      read(".chain", ChainFile),
+      read("Ledger.json", ContractFile),
+      read("FineTuningServing.json", ContractFile),
     ]);
-    return { chainId: Number(chain.chainId), ledger, serving };
+    return {
+      chainId,
+      ledger: asContract(ledger),
+      serving: asContract(serving),
+      blockNumber: ledger.receipt?.blockNumber ?? 0, // the Ledger is deployed first
+    };
   } catch (cause) {
+    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT";
     throw new ProtocolError(
       "not-found",
-      `There is no deployment in ${directory}.`,
+      isMissing
+        ? `There is no deployment in ${directory}.`
+        : `The deployment in ${directory} is damaged.`,
       "Deploy the contracts first: npx hardhat deploy --network <name>.",
       { cause },
     );
   }
 }
+
+const asContract = ({ address, abi }: z.infer<typeof ContractFile>): DeployedContract => ({
+  address,
+  abi: abi as InterfaceAbi,
+});

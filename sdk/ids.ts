@@ -1,3 +1,4 @@
+import { getAddress } from "ethers";
 import { ProtocolError } from "./errors.ts";
 
 /** 16 bytes as 0x-hex, the id of a task on chain; people see it as a UUID. */
@@ -39,4 +40,22 @@ export function parseRoot(text: string): Root {
     `"${text}" is not a root hash.`,
     "Give the 0x… hash with 64 hex digits that upload printed.",
   );
+}
+
+/**
+ * Reads an address in any case and returns it checksummed.
+ * @throws ProtocolError "usage" also for a wrong checksum: it is a typing error that would cost money.
+ */
+export function parseAddress(text: string): string {
+  try {
+    if (!text.startsWith("0x")) throw new Error("no 0x");
+    return getAddress(text);
+  } catch (cause) {
+    throw new ProtocolError(
+      "usage",
+      `"${text}" is not an address.`,
+      "Give 0x and 40 hex digits, as list-providers shows them.",
+      { cause },
+    );
+  }
 }

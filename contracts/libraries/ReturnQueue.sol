@@ -46,7 +46,8 @@ library ReturnQueue {
             ++matured;
         }
         if (matured == 0) return 0;
-        queue.head = uint8((queue.head + matured) % CAPACITY);
+        // An empty queue starts at slot 0 again, where slots have been used before.
+        queue.head = matured == length ? 0 : uint8((queue.head + matured) % CAPACITY);
         queue.length = uint8(length - matured);
         queue.total -= uint128(amount);
     }

@@ -1,64 +1,13 @@
-import { type ErrorDescription, Interface, isCallException, isError } from "ethers";
+import {
+  type ErrorDescription,
+  type Interface,
+  isCallException,
+  isError,
+  isHexString,
+} from "ethers";
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
-import { formatOg } from "../units.ts";
-import { formatTaskId, type TaskId } from "../ids.ts";
-
-type Explanation = readonly [code: ProtocolError["code"], message: string, hint: string];
-
-/** The contracts' errors that users meet, in words. Others keep their Solidity name and numbers. */
-const EXPLANATIONS: Record<string, (args: Record<string, unknown>) => Explanation> = {
-  LedgerInsufficientBalance: (a) => [
-    "insufficient-funds",
-    `The account has ${og(a.available)} OG available and ${og(a.required)} OG are needed.`,
-    `Add funds: npx hardhat deposit --amount ${missing(a.required, a.available)}`,
-  ],
-  LedgerNotAuthorized: () => [
-    "insufficient-funds",
-    "This wallet has no account for fine-tuning yet.",
-    "Open one: npx hardhat add-account --amount 0.1",
-  ],
-  ServingUnknownService: (a) => [
-    "not-found",
-    `${a.provider} is not a registered provider.`,
-    "See who is: npx hardhat list-providers",
-  ],
-  ServingNotAccepting: (a) => [
-    "declined",
-    `${a.provider} does not accept tasks at the moment.`,
-    "Choose another provider: npx hardhat list-providers",
-  ],
-  ServingOpenTaskLimit: (a) => [
-    "declined",
-    `You have an open task at ${a.provider}, which allows ${a.limit} at a time.`,
-    "Wait until it is Finished, or cancel it: npx hardhat cancel-task",
-  ],
-  ServingFeeTooHigh: (a) => [
-    "declined",
-    `The fee is ${og(a.fee)} OG now, more than the ${og(a.maxFee)} OG of the quote.`,
-    "Run the command again to see the new quote.",
-  ],
-  ServingWrongState: (a) => [
-    "reverted",
-    `Task ${uuid(a.id)} is not in a state that allows this.`,
-    "See where it stands: npx hardhat get-task",
-  ],
-  ServingDeadlinePassed: (a) => [
-    "reverted",
-    `The deadline of task ${uuid(a.id)} has passed (${time(a.deadline)}).`,
-    "See where it stands: npx hardhat get-task",
-  ],
-  ServingDeadlineNotPassed: (a) => [
-    "too-early",
-    `Task ${uuid(a.id)} has until ${time(a.deadline)}.`,
-    "Try again after that time.",
-  ],
-  ServingSelfService: () => [
-    "usage",
-    "A provider cannot order from himself.",
-    "Use another wallet or another provider.",
-  ],
-};
+import { explainRevert } from "./explainRevert.ts";
 
 /**
  * Turns whatever ethers threw into a ProtocolError: reverts carry the Solidity error's name and numbers, a node that
@@ -66,72 +15,111 @@ const EXPLANATIONS: Record<string, (args: Record<string, unknown>) => Explanatio
  */
 export function decodeRevert(client: Client, error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error;
-  if (isCallException(error)) {
-    const revert = error.data ? parseRevert(client, error.data) : undefined;
-    if (revert) return explain(revert, error);
-    return new ProtocolError(
-      "reverted",
-      `The contract refused the call${error.reason ? `: ${error.reason}` : "."}`,
-      "Check the network and the arguments.",
-      { cause: error },
-    );
+  const revert = findRevert(client, error);
+  if (revert) return explainRevert(revert, error);
+  const [code, message, hint] = describe(client, error);
+  return new ProtocolError(code, message, hint, { cause: error });
+}
+
+type Description = readonly [code: ProtocolError["code"], message: string, hint: string];
+
+function describe(client: Client, error: unknown): Description {
+  if (isUnreachable(error)) {
+    return [
+      "network",
+      `The chain's node at ${rpcUrl(client)} does not answer.`,
+      "Check RPC_ENDPOINT, or start a local network: npm start -- --keep",
+    ];
   }
-  if (isError(error, "INSUFFICIENT_FUNDS")) {
-    return new ProtocolError(
+  if (isError(error, "INSUFFICIENT_FUNDS") || saysPoor(error)) {
+    return [
       "insufficient-funds",
       "The wallet holds too little OG for the amount and the gas of this transaction.",
       "Send OG to the wallet, or use a smaller amount.",
-      { cause: error },
-    );
+    ];
   }
-  if (isUnreachable(error)) {
-    return new ProtocolError(
-      "network",
-      "The chain's RPC endpoint does not answer.",
-      "Check RPC_ENDPOINT, or start a local network: npm start -- --keep",
-      { cause: error },
-    );
+  if (isError(error, "NONCE_EXPIRED") || isError(error, "REPLACEMENT_UNDERPRICED")) {
+    return [
+      "unexpected",
+      "Another transaction of this wallet got in between.",
+      "Wait until it is in a block and run the command again.",
+    ];
+  }
+  if (isError(error, "BAD_DATA") && error.value === "0x") {
+    return [
+      "not-found",
+      `The contracts are not deployed on chain ${client.chainId} as this RPC endpoint serves it.`,
+      "Check --network and RPC_ENDPOINT, or deploy them: npx hardhat deploy --network <name>",
+    ];
+  }
+  if (isCallException(error)) {
+    return [
+      "reverted",
+      `The contract refused the call${error.reason ? `: ${error.reason}.` : "."}`,
+      "Check the network and the arguments.",
+    ];
   }
   const message = error instanceof Error ? error.message : String(error);
-  return new ProtocolError("unexpected", message, "Run again with --show-stack-traces.", {
-    cause: error,
-  });
+  return ["unexpected", message, "Run again with --show-stack-traces."];
 }
 
-function parseRevert(client: Client, data: string): ErrorDescription | null {
-  for (const contract of [client.serving, client.ledger]) {
-    const parsed = (contract.interface as unknown as Interface).parseError(data);
-    if (parsed) return parsed;
+/** Nodes put the revert's data in different places: it is looked for in everything the error carries. */
+function findRevert(client: Client, error: unknown): ErrorDescription | undefined {
+  for (const data of hexStrings(error)) {
+    for (const contract of [client.serving, client.ledger]) {
+      const parsed = (contract.interface as unknown as Interface).parseError(data);
+      if (parsed) return parsed;
+    }
   }
-  return null;
+  return undefined;
 }
 
-function explain(revert: ErrorDescription, cause: unknown): ProtocolError {
-  const args = revert.args.toObject();
-  const known = EXPLANATIONS[revert.name];
-  if (known) return new ProtocolError(...known(args), { cause });
-  const numbers = Object.entries(args)
-    .map(([name, value]) => `${name}: ${value}`)
-    .join(", ");
-  return new ProtocolError(
-    "reverted",
-    `The contract refused the call: ${revert.name}(${numbers}).`,
-    "docs/protocol.md says when this error is raised.",
-    { cause },
-  );
+/** Fields in which ethers and nodes keep what a call returned; the call's own data is in `transaction`. */
+const CARRIERS = ["data", "info", "error", "cause"] as const;
+const MAX_DEPTH = 6;
+
+function* hexStrings(value: unknown, depth = 0): Generator<string> {
+  if (isHexString(value) && value.length >= 10) yield value;
+  if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return;
+  for (const key of CARRIERS) {
+    yield* hexStrings((value as Record<string, unknown>)[key], depth + 1);
+  }
 }
 
-function isUnreachable(error: unknown): boolean {
-  const codes = ["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "ETIMEDOUT", "EAI_AGAIN"];
-  const code = (error as { code?: unknown } | null)?.code;
+const UNREACHABLE = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EAI_AGAIN",
+  "NETWORK_ERROR",
+  "SERVER_ERROR",
+  "TIMEOUT",
+]);
+
+/** A refused connection comes as it is, in an AggregateError for two addresses, or inside ethers' own errors. */
+function isUnreachable(error: unknown, depth = 0): boolean {
+  if (typeof error !== "object" || error === null || depth > MAX_DEPTH) return false;
+  const { code, error: inner, cause } = error as Record<string, unknown>;
   return (
-    codes.includes(String(code)) ||
-    ["NETWORK_ERROR", "TIMEOUT", "SERVER_ERROR"].includes(String(code))
+    UNREACHABLE.has(String(code)) ||
+    isUnreachable(inner, depth + 1) ||
+    isUnreachable(cause, depth + 1)
   );
 }
 
-const og = (neuron: unknown) => formatOg(BigInt(neuron as bigint));
-const missing = (required: unknown, available: unknown) =>
-  og((required as bigint) - (available as bigint)).replace(/\.?0+$/, "");
-const uuid = (id: unknown) => formatTaskId(id as TaskId);
-const time = (seconds: unknown) => new Date(Number(seconds) * 1000).toISOString();
+/** What Hardhat's node says to a wallet that cannot pay. */
+function saysPoor(error: unknown): boolean {
+  const text = error instanceof Error ? error.message : "";
+  return /sender doesn't have enough funds|insufficient funds/i.test(text);
+}
+
+/** Scheme and host only: paths and user names of RPC endpoints often hold keys. */
+function rpcUrl(client: Client): string {
+  const { url } = client.provider._getConnection();
+  return URL.canParse(url) ? new URL(url).origin : "RPC_ENDPOINT";
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {TaskId} from "./TaskId.sol";
+
+/// @notice Where a task stands. The allowed edges are in libraries/TaskStates.sol.
+enum TaskState {
+    None, // no such task
+    Created, // the user's fee is reserved
+    Accepted, // the provider's bond is reserved, training runs
+    Delivered, // a root is posted, the user has to acknowledge it
+    Acknowledged, // the provider has to reveal the key
+    Revealed, // the user may dispute until the deadline
+    Settled, // final: the provider earned the fee (or the part agreed on)
+    Cancelled, // final: stopped by the user before anybody accepted it
+    Failed, // final: given up by the provider, with a reason
+    Expired, // final: the provider missed a deadline
+    Lapsed, // the user never acknowledged; final unless he does so within 30 days
+    Slashed // final: misbehaviour was proved
+}
+
+/// @notice Why a provider gave a task up. Part of the event, never stored.
+enum FailReason {
+    Unspecified,
+    DatasetUnavailable, // the dataset's root could not be fetched
+    DatasetLargerThanDeclared, // more units than the user paid for
+    DatasetInvalid, // the dataset does not follow the format
+    ConfigInvalid, // unknown key, value out of range
+    ModelUnknown, // no such model in the provider's catalogue
+    KeyMismatch, // blindRoot does not follow from the keys
+    OutOfMemory, // the model with this configuration does not fit
+    TrainingError, // the trainer failed
+    ProviderBusy // the deadline could not be kept
+}
+
+/// @notice What a user orders.
+struct TaskOrder {
+    address provider;
+    uint64 nonce; // the user's task count at this provider; any other value reverts, so an order is never placed twice
+    uint64 units; // declared size of the dataset, in the service's unit
+    uint96 maxFee; // neuron; the fee is never more, whatever the provider changes meanwhile
+    bytes32 model; // hash of the base model, from the provider's catalogue
+    bytes32 datasetRoot; // storage root of the training dataset
+    bytes32 validationRoot; // storage root of the validation dataset, 0 for none
+    bytes32 blindRoot; // Merkle root over keccak256(u_j), j < 4096
+    bytes userKey; // compressed secp256k1 point, 33 bytes
+    bytes config; // canonical JSON of the hyper-parameters, at most 8 KiB
+}
+
+/// @notice What a provider delivers.
+struct DeliveryOrder {
+    TaskId id;
+    uint64 size; // bytes of the plaintext archive; the container's geometry follows from it
+    bytes32 root; // storage root of the encrypted model
+    bytes32 contentRoot; // SHA-256 of the container's top page, in clear
+    bytes32 keyCommit; // keccak256 of the key to be revealed
+    bytes32 receiptRoot; // hash of the training receipt, event only
+}
+
+/// @notice A task as views return it.
+struct Task {
+    address user;
+    address provider;
+    TaskState state;
+    uint40 deadline; // unix seconds until which the current state may be left by its regular verb; 0 in Created and final states
+    uint40 trainingTime; // seconds from acceptance to the training deadline, fixed at creation
+    uint96 fee; // neuron reserved or earned in full
+    uint96 paid; // neuron the provider has received so far
+    uint16 bondBps; // bond in basis points of the fee; 0 after a late acknowledgement
+    uint16 unacknowledgedBps; // share of the fee due when never acknowledged
+    uint64 size; // bytes of the plaintext archive
+    bytes32 blindRoot;
+    bytes32 root; // deliverable: storage root of the encrypted model
+    bytes32 contentRoot;
+    bytes32 keyCommit;
+    bytes32 key; // the revealed key, 0 before
+}

@@ -1,0 +1,38 @@
+import type { Client } from "../client.ts";
+import { latestBlock } from "../transaction/latestBlock.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
+import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
+
+/** A main account and its sub-accounts. All amounts in neuron; total = available + locked. */
+export interface AccountSummary {
+  readonly account: string;
+  /** Free to withdraw or to fund sub-accounts. */
+  readonly available: bigint;
+  /** In sub-accounts. */
+  readonly locked: bigint;
+  readonly total: bigint;
+  readonly subAccounts: readonly SubAccountSummary[];
+}
+
+/** Reads an account as of one block. An account never opened reads as zeros. */
+export async function getAccount(
+  client: Client,
+  { account }: { account: string },
+): Promise<AccountSummary> {
+  return readChain(client, async () => {
+    const { ledger, servingAddress } = client;
+    const { number: blockTag } = await latestBlock(client);
+    const [{ available, locked }, count] = await Promise.all([
+      ledger.accountOf(account, { blockTag }),
+      ledger.providerCount(account, servingAddress, { blockTag }),
+    ]);
+    const providers = await readPages(count, (offset) =>
+      ledger.providersOf(account, servingAddress, offset, PAGE_SIZE, { blockTag }),
+    );
+    const subAccounts = await Promise.all(
+      providers.map((provider) => readSubAccount(client, { account, provider, blockTag })),
+    );
+    return { account, available, locked, total: available + locked, subAccounts };
+  });
+}

@@ -1,0 +1,64 @@
+import type { Client } from "../client.ts";
+import type { Root, TaskId } from "../ids.ts";
+import { listTasks } from "../task/listTasks.ts";
+import type { Task } from "../task/Task.ts";
+import { latestBlock } from "../transaction/latestBlock.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
+
+/** An amount on its way back to the main account. */
+export interface PendingReturn {
+  /** Neuron. */
+  readonly amount: bigint;
+  /** Unix seconds. */
+  readonly unlocksAt: number;
+  /** Seconds until then by the chain's clock; 0 when it can be claimed. */
+  readonly secondsLeft: number;
+}
+
+/** A model that the provider has delivered. */
+export interface Deliverable {
+  readonly taskId: TaskId;
+  readonly root: Root;
+  /** Whether the user has acknowledged that he can download it. */
+  readonly confirmed: boolean;
+}
+
+export interface SubAccount extends SubAccountSummary {
+  /** Oldest first. */
+  readonly requests: readonly PendingReturn[];
+  /** Oldest task first. */
+  readonly deliverables: readonly Deliverable[];
+}
+
+/** Reads a sub-account with its return requests and deliverables. One never used reads as zeros. */
+export async function getSubAccount(
+  client: Client,
+  { account, provider }: { account: string; provider: string },
+): Promise<SubAccount> {
+  return readChain(client, async () => {
+    const block = await latestBlock(client);
+    const [summary, requests, tasks] = await Promise.all([
+      readSubAccount(client, { account, provider, blockTag: block.number }),
+      client.ledger.returnRequestsOf(account, client.servingAddress, provider, {
+        blockTag: block.number,
+      }),
+      listTasks(client, { user: account, provider }),
+    ]);
+    return {
+      ...summary,
+      requests: requests.map(({ amount, unlocksAt }) => ({
+        amount,
+        unlocksAt: Number(unlocksAt),
+        secondsLeft: Math.max(0, Number(unlocksAt) - block.timestamp),
+      })),
+      deliverables: tasks.flatMap(asDeliverable),
+    };
+  });
+}
+
+/** Only a delivery sets the root, and from there every state but these two follows an acknowledgement. */
+function asDeliverable({ id, root, state }: Task): Deliverable[] {
+  if (root === null) return [];
+  return [{ taskId: id, root, confirmed: state !== "Delivered" && state !== "Lapsed" }];
+}

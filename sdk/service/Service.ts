@@ -1,0 +1,84 @@
+import type { ServiceStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
+
+/** What a fee is counted in: bytes of the dataset file, or tokens by the model's tokenizer. */
+export type Unit = "byte" | "token";
+
+/** In the order of the Solidity enum `Unit`. */
+export const UNITS: readonly Unit[] = ["byte", "token"];
+
+/** A provider's offer, as he registers and updates it. */
+export interface ServiceTerms {
+  /** Neuron per unit of the dataset. */
+  readonly pricePerUnit: bigint;
+  readonly unit: Unit;
+  /** Seconds from acceptance to the training deadline. */
+  readonly maxTrainingTime: number;
+  /** Bond in basis points of the fee, at least 10,000. */
+  readonly bondBps: number;
+  /** Share of the fee, in basis points, due when a delivery is never acknowledged; at most 3,000. */
+  readonly unacknowledgedBps: number;
+  /** Open tasks allowed per user, at least 1. */
+  readonly openTasksPerUser: number;
+  readonly accepting: boolean;
+  /** keccak256 of the catalogue's exact bytes. */
+  readonly catalogueHash: string;
+  /** Compressed secp256k1 point, 33 bytes as 0x-hex. */
+  readonly encryptionKey: string;
+  /** Where the provider's API answers. */
+  readonly url: string;
+}
+
+/** What became of a provider's tasks. */
+export interface ServiceCounters {
+  readonly open: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly expired: number;
+  readonly slashed: number;
+}
+
+export interface Service extends ServiceTerms {
+  readonly provider: string;
+  /** Neuron reserved at registration. */
+  readonly stake: bigint;
+  readonly counters: ServiceCounters;
+}
+
+/** The terms as the contract's `ServiceTerms` struct takes them. */
+export function encodeTerms(terms: ServiceTerms) {
+  return { ...terms, unit: UNITS.indexOf(terms.unit) };
+}
+
+/** Reads the contract's `Service` struct. */
+export function decodeService({ provider, stake, terms, counters }: ServiceStructOutput): Service {
+  return {
+    provider,
+    stake,
+    pricePerUnit: terms.pricePerUnit,
+    unit: UNITS[Number(terms.unit)]!,
+    maxTrainingTime: Number(terms.maxTrainingTime),
+    bondBps: Number(terms.bondBps),
+    unacknowledgedBps: Number(terms.unacknowledgedBps),
+    openTasksPerUser: Number(terms.openTasksPerUser),
+    accepting: terms.accepting,
+    catalogueHash: terms.catalogueHash,
+    encryptionKey: terms.encryptionKey,
+    url: readUrl(terms),
+    counters: {
+      open: Number(counters.open),
+      completed: Number(counters.completed),
+      failed: Number(counters.failed),
+      expired: Number(counters.expired),
+      slashed: Number(counters.slashed),
+    },
+  };
+}
+
+/** A url that is no UTF-8 reads as none: one provider's nonsense must not hide the others. */
+function readUrl(terms: ServiceStructOutput["terms"]): string {
+  try {
+    return terms.url;
+  } catch {
+    return "";
+  }
+}

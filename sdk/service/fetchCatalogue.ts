@@ -1,0 +1,43 @@
+import { keccak256 } from "ethers";
+import { z } from "zod";
+import { ProtocolError } from "../errors.ts";
+import { fetchBytes, parseJson, printable } from "./providerApi.ts";
+import type { Service } from "./Service.ts";
+
+const Hash = z.string().regex(/^0x[0-9a-f]{64}$/);
+
+const CatalogueModel = z.object({
+  name: z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/),
+  kind: z.enum(["causal-lm", "text-classification"]),
+  description: z.string().max(2_000).transform(printable),
+  /** Hash of the model's files, what an order names as `model`. */
+  hash: Hash,
+  /** Offered by every provider, or only by this one. */
+  predefined: z.boolean(),
+  /** keccak256 of the exact bytes of the model's tokenizer document. */
+  tokenizerHash: Hash,
+});
+
+const Catalogue = z.object({ models: z.array(CatalogueModel).max(1_000) });
+
+export type CatalogueModel = z.infer<typeof CatalogueModel>;
+export type Catalogue = z.infer<typeof Catalogue>;
+
+const PATH = "/v1/models";
+const LIMITS = { maxBytes: 1024 * 1024, timeout: 15_000 };
+
+/**
+ * Fetches what the provider can train.
+ * @throws ProtocolError "integrity" unless it is the catalogue whose hash he registered on chain.
+ */
+export async function fetchCatalogue(service: Service, signal?: AbortSignal): Promise<Catalogue> {
+  const bytes = await fetchBytes(service, { path: PATH, signal }, LIMITS);
+  if (keccak256(bytes) !== service.catalogueHash) {
+    throw new ProtocolError(
+      "integrity",
+      `Provider ${service.provider} serves another catalogue of models than the one registered on chain.`,
+      "Choose another provider, or ask this one to run: npx hardhat update-provider",
+    );
+  }
+  return parseJson(service, bytes, Catalogue, PATH);
+}

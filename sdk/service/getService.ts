@@ -1,0 +1,14 @@
+import type { Client } from "../client.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { decodeService, type Service } from "./Service.ts";
+
+/**
+ * Reads a provider's service.
+ * @throws ProtocolError "not-found" when he offers none.
+ */
+export async function getService(
+  client: Client,
+  { provider }: { provider: string },
+): Promise<Service> {
+  return readChain(client, async () => decodeService(await client.serving.serviceOf(provider)));
+}

@@ -1,0 +1,17 @@
+import type { Client } from "../client.ts";
+import { latestBlock } from "../transaction/latestBlock.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
+import { decodeService, type Service } from "./Service.ts";
+
+/** Reads all registered services as of one block. */
+export async function listServices(client: Client): Promise<Service[]> {
+  return readChain(client, async () => {
+    const { number: blockTag } = await latestBlock(client);
+    const count = await client.serving.serviceCount({ blockTag });
+    const services = await readPages(count, (offset) =>
+      client.serving.services(offset, PAGE_SIZE, { blockTag }),
+    );
+    return services.map(decodeService);
+  });
+}

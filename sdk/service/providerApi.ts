@@ -1,0 +1,197 @@
+import { z } from "zod";
+import { type ErrorCode, ProtocolError } from "../errors.ts";
+
+/** Where a provider's API is found; a Service fits. */
+export interface Endpoint {
+  readonly provider: string;
+  /** As registered on chain: anything a provider cared to write. */
+  readonly url: string;
+}
+
+export interface ApiRequest {
+  /** Path and query below the provider's URL, with a slash at the front. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How much of an answer is taken, and for how long. */
+export interface Limits {
+  readonly maxBytes: number;
+  /** Milliseconds until the answer must be complete. */
+  readonly timeout: number;
+}
+
+/** Milliseconds until an answer has to begin. */
+const TIMEOUT = 15_000;
+const JSON_LIMITS: Limits = { maxBytes: 64 * 1024, timeout: TIMEOUT };
+const MAX_ERROR_BYTES = 16 * 1024;
+
+/** What a provider's API says when it refuses. */
+const ErrorBody = z.object({
+  code: z.string().max(100),
+  message: z.string().min(1).max(1_000),
+  hint: z.string().max(1_000).default(""),
+});
+
+/** Codes a provider may speak with; he cannot claim that the caller's own checks failed. */
+const PROVIDER_CODES: readonly string[] = [
+  "usage",
+  "declined",
+  "not-found",
+  "too-early",
+] satisfies ErrorCode[];
+
+/**
+ * Opens a GET request.
+ * @throws ProtocolError "network" when the provider does not answer, else what he answered.
+ */
+export async function openResponse(endpoint: Endpoint, request: ApiRequest): Promise<Response> {
+  const url = apiUrl(endpoint, request.path);
+  const waiting = new AbortController();
+  const timer = setTimeout(() => waiting.abort(), TIMEOUT);
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      headers: request.headers ?? {},
+      redirect: "error", // a redirect could send the user's signature elsewhere
+      signal: anySignal(waiting.signal, request.signal),
+    });
+  } catch (cause) {
+    request.signal?.throwIfAborted();
+    throw unreachable(endpoint, cause);
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!response.ok) throw await refusal(endpoint, response, request.signal);
+  return response;
+}
+
+/**
+ * Fetches a whole answer.
+ * @throws ProtocolError "network" also when the answer breaks a limit.
+ */
+export async function fetchBytes(
+  endpoint: Endpoint,
+  request: ApiRequest,
+  { maxBytes, timeout }: Limits,
+): Promise<Uint8Array> {
+  const signal = anySignal(AbortSignal.timeout(timeout), request.signal);
+  try {
+    return await readBody(await openResponse(endpoint, { ...request, signal }), maxBytes);
+  } catch (cause) {
+    request.signal?.throwIfAborted();
+    if (cause instanceof ProtocolError) throw cause;
+    if (cause instanceof BodyTooLarge) {
+      throw malformed(endpoint, `its answer to ${request.path} exceeds ${maxBytes} bytes`, cause);
+    }
+    throw unreachable(endpoint, cause);
+  }
+}
+
+/** Fetches a JSON document that follows `schema`. */
+export async function fetchJson<T>(
+  endpoint: Endpoint,
+  request: ApiRequest,
+  schema: z.ZodType<T>,
+): Promise<T> {
+  const bytes = await fetchBytes(endpoint, request, JSON_LIMITS);
+  return parseJson(endpoint, bytes, schema, request.path);
+}
+
+/** Parses bytes that a provider sent as JSON following `schema`. */
+export function parseJson<T>(
+  endpoint: Endpoint,
+  bytes: Uint8Array,
+  schema: z.ZodType<T>,
+  path: string,
+  reviver?: (key: string, value: unknown) => unknown,
+): T {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return schema.parse(JSON.parse(text, reviver));
+  } catch (cause) {
+    throw malformed(endpoint, `its answer to ${path} is not what the API promises`, cause);
+  }
+}
+
+/** A provider's text without the control characters that could rewrite a terminal. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
+}
+
+/** The error of a provider who does not answer, or breaks off. */
+export function unreachable({ provider, url }: Endpoint, cause: unknown): ProtocolError {
+  return new ProtocolError(
+    "network",
+    `Provider ${provider} does not answer at ${printable(url)}.`,
+    "Try again later, or choose another one: npx hardhat list-providers",
+    { cause },
+  );
+}
+
+function malformed(endpoint: Endpoint, what: string, cause: unknown): ProtocolError {
+  return new ProtocolError(
+    "network",
+    `Provider ${endpoint.provider} at ${printable(endpoint.url)} answers wrongly: ${what}.`,
+    "Choose another provider: npx hardhat list-providers",
+    { cause },
+  );
+}
+
+function apiUrl(endpoint: Endpoint, path: string): string {
+  const base = URL.canParse(endpoint.url) ? new URL(endpoint.url) : undefined;
+  if (!base || (base.protocol !== "http:" && base.protocol !== "https:")) {
+    throw malformed(endpoint, "the registered address is not an http URL", undefined);
+  }
+  return base.href.replace(/\/+$/, "") + path;
+}
+
+async function refusal(
+  endpoint: Endpoint,
+  response: Response,
+  signal: AbortSignal | undefined,
+): Promise<ProtocolError> {
+  const fallback = { code: "", message: `HTTP status ${response.status}`, hint: "" };
+  const body = await readBody(response, MAX_ERROR_BYTES).catch(() => new Uint8Array());
+  signal?.throwIfAborted();
+  const parsed = ErrorBody.safeParse(tryJson(body));
+  const { code, message, hint } = parsed.success ? parsed.data : fallback;
+  return new ProtocolError(
+    codeOf(code, response.status),
+    `Provider ${endpoint.provider} says: ${printable(message)}`,
+    printable(hint) || "Try again later, or choose another one: npx hardhat list-providers",
+  );
+}
+
+function codeOf(code: string, status: number): ErrorCode {
+  if (PROVIDER_CODES.includes(code)) return code as ErrorCode;
+  if (status === 404) return "not-found";
+  return status === 429 || status >= 500 ? "network" : "declined";
+}
+
+function tryJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+class BodyTooLarge extends Error {}
+
+async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of response.body ?? []) {
+    length += part.length;
+    if (length > maxBytes) throw new BodyTooLarge();
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+function anySignal(own: AbortSignal, callers: AbortSignal | undefined): AbortSignal {
+  return callers ? AbortSignal.any([own, callers]) : own;
+}

@@ -1,0 +1,74 @@
+import { hexlify, randomBytes } from "ethers";
+import { z } from "zod";
+import type { Client } from "../client.ts";
+import { ProtocolError } from "../errors.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { formatOg } from "../units.ts";
+import { recoverChallenge } from "./challenge.ts";
+import { type Catalogue, fetchCatalogue } from "./fetchCatalogue.ts";
+import { fetchQueue, type Queue } from "./fetchQueue.ts";
+import { getService } from "./getService.ts";
+import { fetchJson, printable } from "./providerApi.ts";
+import type { Service } from "./Service.ts";
+
+const ChallengeAnswer = z.object({
+  provider: z.string().max(100),
+  signature: z.string().regex(/^0x[0-9a-fA-F]{130}$/),
+});
+
+export interface VerifiedProvider {
+  readonly service: Service;
+  readonly catalogue: Catalogue;
+  readonly queue: Queue;
+}
+
+/**
+ * Checks that a provider is what the chain says: registered, his stake in place, his endpoint holding his key, and
+ * his catalogue the registered one.
+ * @throws ProtocolError that names the first check that failed.
+ */
+export async function verifyProvider(
+  client: Client,
+  { provider, signal }: { provider: string; signal?: AbortSignal },
+): Promise<VerifiedProvider> {
+  const service = await getService(client, { provider });
+  await verifyStake(client, service);
+  await verifyEndpoint(client, service, signal);
+  const [catalogue, queue] = await Promise.all([
+    fetchCatalogue(service, signal),
+    fetchQueue(service, signal),
+  ]);
+  return { service, catalogue, queue };
+}
+
+/** The stake is what the provider's sub-account with himself holds in reserve. */
+async function verifyStake(client: Client, { provider }: Service): Promise<void> {
+  const [minimum, { reserved }] = await readChain(client, () =>
+    Promise.all([
+      client.serving.minimumStake(),
+      client.ledger.subAccountOf(provider, client.servingAddress, provider),
+    ]),
+  );
+  if (reserved >= minimum) return;
+  throw new ProtocolError(
+    "declined",
+    `Provider ${provider} has ${formatOg(reserved)} OG at stake, less than the ${formatOg(minimum)} OG required.`,
+    "Choose another provider: npx hardhat list-providers",
+  );
+}
+
+async function verifyEndpoint(
+  client: Client,
+  service: Service,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const nonce = hexlify(randomBytes(32));
+  const path = `/v1/challenge?nonce=${nonce}`;
+  const { signature } = await fetchJson(service, { path, signal }, ChallengeAnswer);
+  if (recoverChallenge(client, { nonce, signature }) === service.provider) return;
+  throw new ProtocolError(
+    "integrity",
+    `The endpoint ${printable(service.url)} does not hold the key of provider ${service.provider}.`,
+    "Choose another provider: npx hardhat list-providers",
+  );
+}

@@ -1,0 +1,49 @@
+import { toUtf8Bytes, toUtf8String, Utf8ErrorFuncs, ZeroHash } from "ethers";
+import type { TaskOrderStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
+import type { Root } from "../ids.ts";
+
+/** What a user orders, as createTask sends it. */
+export interface TaskOrder {
+  readonly provider: string;
+  /** The user's task count at this provider: an order is never placed twice. */
+  readonly nonce: bigint;
+  /** Declared size of the dataset, in the service's unit. */
+  readonly units: bigint;
+  /** Neuron; the fee is never more, whatever the provider changes meanwhile. */
+  readonly maxFee: bigint;
+  /** Hash of the base model, from the provider's catalogue. */
+  readonly model: string;
+  readonly datasetRoot: Root;
+  readonly validationRoot: Root | null;
+  /** Merkle root over the hashes of the user's blinding values. */
+  readonly blindRoot: string;
+  /** Compressed secp256k1 point, 33 bytes as 0x-hex. */
+  readonly userKey: string;
+  /** Canonical JSON of the hyper-parameters; in an order read from the chain, whatever its user wrote there. */
+  readonly config: string;
+}
+
+/** The order as the contract's `TaskOrder` struct takes it. */
+export function encodeOrder(order: TaskOrder) {
+  return {
+    ...order,
+    validationRoot: order.validationRoot ?? ZeroHash,
+    config: toUtf8Bytes(order.config),
+  };
+}
+
+/** Reads the contract's `TaskOrder` struct. A config that is no UTF-8 reads with replacement characters. */
+export function decodeOrder(order: TaskOrderStructOutput): TaskOrder {
+  return {
+    provider: order.provider,
+    nonce: order.nonce,
+    units: order.units,
+    maxFee: order.maxFee,
+    model: order.model,
+    datasetRoot: order.datasetRoot as Root,
+    validationRoot: order.validationRoot === ZeroHash ? null : (order.validationRoot as Root),
+    blindRoot: order.blindRoot,
+    userKey: order.userKey,
+    config: toUtf8String(order.config, Utf8ErrorFuncs.replace),
+  };
+}

@@ -1,0 +1,16 @@
+import { getBytes } from "ethers";
+import { type Client, requireSigner } from "../client.ts";
+import { type UserKey, userKeyFromSignature } from "../exchange/userKey.ts";
+import { signingDomain, TASK_KEY } from "../service/typedData.ts";
+
+/** Derives the user's key of his task number `nonce` at a provider from his wallet; nothing has to be kept. */
+export async function deriveTaskKey(
+  client: Client,
+  { provider, nonce }: { provider: string; nonce: bigint },
+): Promise<UserKey> {
+  const signature = await requireSigner(client).signTypedData(signingDomain(client), TASK_KEY, {
+    provider,
+    nonce,
+  });
+  return userKeyFromSignature(getBytes(signature));
+}

@@ -1,0 +1,68 @@
+import { getBytes, hexlify } from "ethers";
+import { type Client, requireSigner } from "../client.ts";
+import { ProtocolError } from "../errors.ts";
+import { blindRoot, sharedBlind } from "../exchange/blind.ts";
+import type { UserKey } from "../exchange/userKey.ts";
+import type { Root, TaskId } from "../ids.ts";
+import type { CatalogueModel } from "../service/fetchCatalogue.ts";
+import type { Service } from "../service/Service.ts";
+import { canonicalConfig, type Hyperparameters } from "../training/hyperparameters.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { deriveTaskKey } from "./deriveTaskKey.ts";
+import type { TaskOrder } from "./TaskOrder.ts";
+
+export interface OrderOptions {
+  readonly service: Service;
+  readonly model: CatalogueModel;
+  readonly datasetRoot: Root;
+  readonly validationRoot?: Root | null;
+  /** Size of the dataset, in the service's unit. */
+  readonly units: bigint;
+  /** Neuron; the quote's fee, so that the task never costs more. */
+  readonly maxFee: bigint;
+  /** The hyper-parameters that the user has set. */
+  readonly config: Hyperparameters;
+}
+
+/**
+ * Makes an order ready to be sent: the task's number and id, its keys, and the configuration in canonical form.
+ * Nothing is sent. The id holds as long as the user creates no other task at this provider.
+ */
+export async function prepareOrder(
+  client: Client,
+  { service, model, datasetRoot, validationRoot = null, units, maxFee, config }: OrderOptions,
+): Promise<{ id: TaskId; order: TaskOrder }> {
+  const { provider } = service;
+  const user = await requireSigner(client).getAddress();
+  const nonce = await readChain(client, () => client.serving.taskCount(user, provider));
+  const id = await readChain(client, () => client.serving.taskIdOf(user, provider, nonce));
+  const { secret, publicKey } = await deriveTaskKeyTwice(client, { provider, nonce });
+  const order: TaskOrder = {
+    provider,
+    nonce,
+    units,
+    maxFee,
+    model: model.hash,
+    datasetRoot,
+    validationRoot,
+    blindRoot: hexlify(blindRoot(sharedBlind(secret, getBytes(service.encryptionKey)))),
+    userKey: hexlify(publicKey),
+    config: new TextDecoder().decode(canonicalConfig(config)),
+  };
+  return { id: id as TaskId, order };
+}
+
+/** A wallet that signs differently each time could never open the model it paid for. */
+async function deriveTaskKeyTwice(
+  client: Client,
+  task: { provider: string; nonce: bigint },
+): Promise<UserKey> {
+  const first = await deriveTaskKey(client, task);
+  const second = await deriveTaskKey(client, task);
+  if (hexlify(first.publicKey) === hexlify(second.publicKey)) return first;
+  throw new ProtocolError(
+    "usage",
+    "This wallet signs the same message differently each time, so that it could not decrypt the model.",
+    "Use a wallet with a plain private key: ZG_PRIVATE_KEY.",
+  );
+}

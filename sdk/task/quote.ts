@@ -1,0 +1,41 @@
+import { ProtocolError } from "../errors.ts";
+import type { ServiceTerms } from "../service/Service.ts";
+
+/** What a task would cost. */
+export interface Quote {
+  /** Size of the dataset, in the service's unit. */
+  readonly units: bigint;
+  /** Neuron the user pays. */
+  readonly fee: bigint;
+  /** Neuron the provider puts up. */
+  readonly bond: bigint;
+  /** Seconds from acceptance to the training deadline. */
+  readonly trainingTime: number;
+}
+
+const MAX_UNITS = 2n ** 64n - 1n;
+const MAX_FEE = 2n ** 96n - 1n;
+const BPS = 10_000n;
+
+/**
+ * Computes what the contract will charge: price × units, and a bond rounded up.
+ * @throws ProtocolError "usage" for no units, or more than an order can carry.
+ */
+export function quote({
+  service,
+  units,
+}: {
+  service: Pick<ServiceTerms, "pricePerUnit" | "bondBps" | "maxTrainingTime">;
+  units: bigint;
+}): Quote {
+  const fee = units * service.pricePerUnit;
+  if (units <= 0n || units > MAX_UNITS || fee > MAX_FEE) {
+    throw new ProtocolError(
+      "usage",
+      `A dataset of ${units} units cannot be ordered.`,
+      units <= 0n ? "Give a dataset that is not empty." : "Give a smaller dataset.",
+    );
+  }
+  const bond = (fee * BigInt(service.bondBps) + BPS - 1n) / BPS;
+  return { units, fee, bond, trainingTime: service.maxTrainingTime };
+}

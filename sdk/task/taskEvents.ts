@@ -1,0 +1,115 @@
+import type { Log, LogDescription } from "ethers";
+import type { DeliveryOrderStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
+import type { Client } from "../client.ts";
+import type { Delivery } from "../deliverable/deliver.ts";
+import type { Root, TaskId } from "../ids.ts";
+import { findLogs } from "../transaction/findLogs.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
+import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
+
+/** Where an event stands on chain. */
+interface EventPosition {
+  readonly id: TaskId;
+  readonly blockNumber: number;
+  readonly blockHash: string;
+  readonly transactionHash: string;
+  /** Position in the block. */
+  readonly logIndex: number;
+}
+
+/** What happened to a task. Money in neuron, deadlines in unix seconds. */
+type TaskEventBody =
+  | {
+      readonly name: "TaskCreated";
+      readonly user: string;
+      readonly provider: string;
+      readonly fee: bigint;
+      readonly order: TaskOrder;
+    }
+  | { readonly name: "TaskCancelled" }
+  | { readonly name: "TaskAccepted"; readonly bond: bigint; readonly deadline: number }
+  | { readonly name: "TaskFailed"; readonly reason: FailReason }
+  | { readonly name: "TaskDelivered"; readonly delivery: Delivery; readonly deadline: number }
+  | {
+      readonly name: "TaskAcknowledged";
+      readonly root: Root;
+      readonly deadline: number;
+      readonly late: boolean;
+    }
+  | { readonly name: "KeyRevealed"; readonly key: string; readonly deadline: number }
+  | { readonly name: "TaskSettled"; readonly paid: bigint }
+  | { readonly name: "TaskExpired"; readonly compensation: bigint }
+  | { readonly name: "TaskLapsed"; readonly paid: bigint; readonly deadline: number };
+
+export type TaskEvent = EventPosition & TaskEventBody;
+
+/** Reads all events of tasks in the blocks `fromBlock` to `toBlock`, both included, in the order of the chain. */
+export async function fetchTaskEvents(
+  client: Client,
+  { fromBlock, toBlock }: { fromBlock: number; toBlock: number },
+): Promise<TaskEvent[]> {
+  return readChain(client, async () => {
+    const logs = await findLogs(client, { fromBlock, toBlock });
+    return logs.flatMap((log) => decodeLog(client, log) ?? []);
+  });
+}
+
+function decodeLog(client: Client, log: Log): TaskEvent | undefined {
+  const parsed = client.serving.interface.parseLog(log) as LogDescription | null;
+  const body = parsed && decodeBody(parsed);
+  if (!body) return undefined;
+  return {
+    id: parsed.args.id as TaskId,
+    blockNumber: log.blockNumber,
+    blockHash: log.blockHash,
+    transactionHash: log.transactionHash,
+    logIndex: log.index,
+    ...body,
+  };
+}
+
+/** Undefined for events that are not about a task. */
+function decodeBody({ name, args }: LogDescription): TaskEventBody | undefined {
+  switch (name) {
+    case "TaskCreated":
+      return {
+        name,
+        user: args.user,
+        provider: args.provider,
+        fee: args.fee,
+        order: decodeOrder(args.order),
+      };
+    case "TaskCancelled":
+      return { name };
+    case "TaskAccepted":
+      return { name, bond: args.bond, deadline: Number(args.deadline) };
+    case "TaskFailed":
+      return { name, reason: FAIL_REASONS[Number(args.reason)] ?? "Unspecified" };
+    case "TaskDelivered":
+      return { name, delivery: decodeDelivery(args.delivery), deadline: Number(args.deadline) };
+    case "TaskAcknowledged":
+      return { name, root: args.root, deadline: Number(args.deadline), late: args.late };
+    case "KeyRevealed":
+      return { name, key: args.key, deadline: Number(args.deadline) };
+    case "TaskSettled":
+      return { name, paid: args.paid };
+    case "TaskExpired":
+      return { name, compensation: args.compensation };
+    case "TaskLapsed":
+      return { name, paid: args.paid, deadline: Number(args.deadline) };
+    default:
+      return undefined;
+  }
+}
+
+function decodeDelivery(delivery: DeliveryOrderStructOutput): Delivery {
+  return {
+    id: delivery.id as TaskId,
+    size: Number(delivery.size),
+    root: delivery.root as Root,
+    contentRoot: delivery.contentRoot,
+    keyCommit: delivery.keyCommit,
+    receiptRoot: delivery.receiptRoot,
+  };
+}

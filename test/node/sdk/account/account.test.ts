@@ -1,0 +1,200 @@
+import { expect } from "chai";
+import { hexlify, randomBytes } from "ethers";
+import { after, before, beforeEach, describe, it } from "mocha";
+import { authorize } from "../../../../sdk/account/authorize.ts";
+import { claimReturn } from "../../../../sdk/account/claimReturn.ts";
+import { deposit } from "../../../../sdk/account/deposit.ts";
+import { fund } from "../../../../sdk/account/fund.ts";
+import { getAccount } from "../../../../sdk/account/getAccount.ts";
+import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
+import { openAccount } from "../../../../sdk/account/openAccount.ts";
+import { requestReturn } from "../../../../sdk/account/requestReturn.ts";
+import { retrieve } from "../../../../sdk/account/retrieve.ts";
+import { withdraw } from "../../../../sdk/account/withdraw.ts";
+import type { Call } from "../../../../sdk/transaction/Call.ts";
+import { send } from "../../../../sdk/transaction/send.ts";
+import { type Market, startMarket } from "../../../helpers/market.ts";
+import { rejection } from "../../../helpers/rejection.ts";
+
+const OG = 10n ** 18n;
+
+describe("sdk/account", () => {
+  let market: Market;
+  let fresh: string;
+  before(async () => {
+    market = await startMarket();
+    fresh = await market.chain.snapshot();
+  });
+  beforeEach(async () => {
+    await market.chain.revert(fresh);
+    fresh = await market.chain.snapshot();
+  });
+  after(() => market.close());
+
+  const asUser = (build: (user: Market["user"]) => Call) => send(market.user, build(market.user));
+  const account = (of = market.user) => getAccount(market.reader, { account: of.address });
+  const subAccount = () =>
+    getSubAccount(market.reader, {
+      account: market.user.address,
+      provider: market.provider.address,
+    });
+
+  it("opens an account with the deposit available", async () => {
+    const { stranger } = market;
+    await send(stranger, openAccount(stranger, { amount: 3n }));
+    const { available, locked, total, subAccounts } = await account(stranger);
+    expect({ available, locked, total, subAccounts }).to.deep.equal({
+      available: 3n,
+      locked: 0n,
+      total: 3n,
+      subAccounts: [],
+    });
+  });
+
+  it("reads an account that was never opened as zeros", async () => {
+    expect(await account(market.stranger)).to.deep.equal({
+      account: market.stranger.address,
+      available: 0n,
+      locked: 0n,
+      total: 0n,
+      subAccounts: [],
+    });
+  });
+
+  it("adds deposits", async () => {
+    await asUser((user) => deposit(user, { amount: 5n }));
+    expect((await account()).available).to.equal(OG + 5n);
+  });
+
+  it("pays withdrawals to the wallet, less the gas", async () => {
+    const { user } = market;
+    const before = await user.provider.getBalance(user.address);
+    const receipt = await asUser((user) => withdraw(user, { amount: OG / 2n }));
+    const after = await user.provider.getBalance(user.address);
+    expect(after).to.equal(before + OG / 2n - receipt.fee);
+    expect((await account()).available).to.equal(OG / 2n);
+  });
+
+  it("says how much is missing when more is withdrawn than there is", async () => {
+    const error = await rejection(asUser((user) => withdraw(user, { amount: OG + OG / 4n })));
+    expect(error.code).to.equal("insufficient-funds");
+    expect(error.exitCode).to.equal(4);
+    expect(error.message).to.equal(
+      "The account has 1.000000000000000000 OG available and 1.250000000000000000 OG are needed.",
+    );
+    expect(error.hint).to.equal("Add funds: npx hardhat deposit --amount 0.25");
+  });
+
+  it("moves money into a sub-account, where it is free and locked", async () => {
+    await asUser((user) => fund(user, { provider: market.provider.address, amount: 10n }));
+    const { available, locked, total, subAccounts } = await account();
+    expect({ available, locked, total }).to.deep.equal({
+      available: OG - 10n,
+      locked: 10n,
+      total: OG,
+    });
+    expect(subAccounts).to.deep.equal([
+      {
+        provider: market.provider.address,
+        balance: 10n,
+        reserved: 0n,
+        returning: 0n,
+        free: 10n,
+      },
+    ]);
+  });
+
+  it("counts a return down by the chain's clock and pays it after the lock period", async () => {
+    const provider = market.provider.address;
+    const lockPeriod = Number(market.chain.parameters.lockPeriod);
+    await asUser((user) => fund(user, { provider, amount: 10n }));
+    await asUser((user) => requestReturn(user, { provider, amount: 4n }));
+
+    const asked = await subAccount();
+    expect(asked).to.include({ balance: 10n, returning: 4n, free: 6n });
+    expect(asked.requests.map((r) => [r.amount, r.secondsLeft])).to.deep.equal([[4n, lockPeriod]]);
+
+    await market.chain.increaseTime(lockPeriod - 10);
+    const [later] = (await subAccount()).requests;
+    expect(later!.secondsLeft).to.equal(10);
+    expect(later!.unlocksAt).to.equal(asked.requests[0]!.unlocksAt);
+
+    await asUser((user) => claimReturn(user, { provider }));
+    expect(await subAccount()).to.include({ balance: 10n, returning: 4n });
+
+    await market.chain.increaseTime(lockPeriod);
+    expect((await subAccount()).requests[0]!.secondsLeft).to.equal(0);
+    await asUser((user) => claimReturn(user, { provider }));
+    expect(await subAccount()).to.deep.include({ balance: 6n, returning: 0n, requests: [] });
+    expect((await account()).available).to.equal(OG - 6n);
+  });
+
+  it("says what is free when more is asked back", async () => {
+    const provider = market.provider.address;
+    await asUser((user) => fund(user, { provider, amount: 10n }));
+    const error = await rejection(asUser((user) => requestReturn(user, { provider, amount: 11n })));
+    expect(error.code).to.equal("insufficient-funds");
+    expect(error.message).to.contain("0.000000000000000010 OG free");
+    expect(error.hint).to.contain(`npx hardhat get-sub-account --provider ${provider}`);
+  });
+
+  it("retrieves over several providers in two runs, the second after the lock period", async () => {
+    const providers = [market.provider.address, market.stranger.address, hexlify(randomBytes(20))];
+    for (const provider of providers.slice(0, 2)) {
+      await asUser((user) => fund(user, { provider, amount: 10n }));
+    }
+    await asUser((user) => retrieve(user, { providers }));
+    const asked = await account();
+    expect(asked.subAccounts.map((sub) => sub.returning)).to.deep.equal([10n, 10n]);
+    await market.chain.increaseTime(market.chain.parameters.lockPeriod);
+    await asUser((user) => retrieve(user, { providers }));
+    expect(await account()).to.include({ available: OG, locked: 0n });
+  });
+
+  it("reads all of more providers than fit one page, in the order of first use", async () => {
+    const providers = Array.from({ length: 53 }, (_, i) => {
+      return `0x${(i + 1).toString(16).padStart(40, "0")}`;
+    });
+    for (const provider of providers) {
+      await asUser((user) => fund(user, { provider, amount: 1n }));
+    }
+    const { subAccounts, locked } = await account();
+    expect(subAccounts.map((sub) => sub.provider)).to.deep.equal(providers);
+    expect(locked).to.equal(53n);
+  });
+
+  it("reads a sub-account that was never used as zeros", async () => {
+    expect(await subAccount()).to.deep.equal({
+      provider: market.provider.address,
+      balance: 0n,
+      reserved: 0n,
+      returning: 0n,
+      free: 0n,
+      requests: [],
+      deliverables: [],
+    });
+  });
+
+  it("refuses amounts of zero in words", async () => {
+    const error = await rejection(asUser((user) => deposit(user, { amount: 0n })));
+    expect(error.code).to.equal("usage");
+    expect(error.message).to.equal("The amount is zero.");
+  });
+
+  it("sends a user whose account may not be used to add-account", async () => {
+    await asUser((user) => authorize(user, { authorized: false }));
+    const error = await rejection(market.order());
+    expect(error.code).to.equal("insufficient-funds");
+    expect(error.hint).to.equal("Open one: npx hardhat add-account --amount 0.1");
+    await asUser((user) => authorize(user, { authorized: true }));
+    await market.order();
+    expect((await subAccount()).reserved).to.equal(10n ** 9n);
+  });
+
+  it("sends nothing when the call would fail", async () => {
+    const { user } = market;
+    const before = await user.provider.getTransactionCount(user.address);
+    await rejection(asUser((user) => withdraw(user, { amount: 2n * OG })));
+    expect(await user.provider.getTransactionCount(user.address)).to.equal(before);
+  });
+});

@@ -1,0 +1,358 @@
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { expect } from "chai";
+import { getBytes, hexlify, ZeroHash } from "ethers";
+import { after, before, beforeEach, describe, it } from "mocha";
+import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
+import { getAccount } from "../../../../sdk/account/getAccount.ts";
+import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
+import { createClient } from "../../../../sdk/client.ts";
+import { acknowledge } from "../../../../sdk/deliverable/acknowledge.ts";
+import { confirm } from "../../../../sdk/deliverable/confirm.ts";
+import { type Delivery, deliver } from "../../../../sdk/deliverable/deliver.ts";
+import { downloadDeliverable } from "../../../../sdk/deliverable/downloadDeliverable.ts";
+import { expire } from "../../../../sdk/deliverable/expire.ts";
+import { finalize } from "../../../../sdk/deliverable/finalize.ts";
+import { openDeliverable } from "../../../../sdk/deliverable/openDeliverable.ts";
+import { reveal } from "../../../../sdk/deliverable/reveal.ts";
+import { sharedBlind } from "../../../../sdk/exchange/blind.ts";
+import { sealFile } from "../../../../sdk/exchange/seal.ts";
+import { keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
+import type { Root, TaskId } from "../../../../sdk/ids.ts";
+import { updateService } from "../../../../sdk/service/updateService.ts";
+import { upload } from "../../../../sdk/storage/upload.ts";
+import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
+import { getTask } from "../../../../sdk/task/getTask.ts";
+import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
+import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
+import { send } from "../../../../sdk/transaction/send.ts";
+import { type Market, startMarket } from "../../../helpers/market.ts";
+import { rejection } from "../../../helpers/rejection.ts";
+
+const FEE = 10n ** 9n;
+const BOND = (FEE * 3n) / 2n;
+const MIB = 1024 * 1024;
+
+describe("sdk/deliverable: the life of a task with real bytes", () => {
+  const s = new Uint8Array(32).fill(9);
+  const archive = randomBytes(MIB + 1);
+  let market: Market;
+  let storage: Awaited<ReturnType<typeof createStorageServer>>;
+  let directory: string;
+  let fresh: string;
+  const path = (name: string) => join(directory, name);
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "anneal-deliverable-"));
+    storage = await createStorageServer({
+      directory: path("storage"),
+      limits: {
+        totalBytes: 64 * MIB,
+        uploadBytes: 16 * MIB,
+        freeDiskBytes: 0,
+        abandonedAfterMs: 3_600_000,
+      },
+    });
+    await storage.listen({ host: "127.0.0.1", port: 0 });
+    const { port } = storage.server.address() as AddressInfo;
+    market = await startMarket({ storageUrl: `http://127.0.0.1:${port}` });
+    await writeFile(path("model.zip"), archive);
+    fresh = await market.chain.snapshot();
+  });
+  beforeEach(async () => {
+    await market.chain.revert(fresh);
+    fresh = await market.chain.snapshot();
+    await rm(path("encrypted"), { force: true });
+    await rm(path("opened.zip"), { force: true });
+  });
+  after(async () => {
+    await market.close();
+    await storage.close();
+    await rm(directory, { recursive: true });
+  });
+
+  const task = (id: TaskId) => getTask(market.reader, { id });
+
+  /** As the provider does it: keys from the order alone, seal, upload. */
+  async function seal(id: TaskId): Promise<Delivery> {
+    const order = await getTaskOrder(market.provider, { id });
+    const u = sharedBlind(market.encryptionSecret, getBytes(order.userKey));
+    const keys = { taskId: id, u, s };
+    const sealed = await sealFile(path("model.zip"), path("sealed"), keys);
+    await upload(market.provider.storageUrl, path("sealed"));
+    return {
+      id,
+      size: sealed.size,
+      root: sealed.root,
+      contentRoot: sealed.contentRoot,
+      keyCommit: hexlify(keyCommit(s)),
+      receiptRoot: ZeroHash,
+    };
+  }
+
+  async function deliverTask(change: Partial<Delivery> = {}): Promise<TaskId> {
+    const { provider } = market;
+    const id = await market.order();
+    await send(provider, acceptTask(provider, { id }));
+    const delivery = { ...(await seal(id)), ...change };
+    await send(provider, deliver(provider, { delivery }));
+    return id;
+  }
+
+  async function download(id: TaskId): Promise<void> {
+    const { user } = market;
+    const targetPath = path("encrypted");
+    await downloadDeliverable(user, { task: await task(id), targetPath });
+  }
+
+  async function acknowledgeTask(id: TaskId): Promise<void> {
+    const { user } = market;
+    const { root } = await task(id);
+    await send(user, acknowledge(user, { id, root: root! }));
+  }
+
+  async function revealKey(id: TaskId): Promise<void> {
+    const { provider } = market;
+    await send(provider, reveal(provider, { id, key: hexlify(s) }));
+  }
+
+  const openModel = async (id: TaskId, client = market.user) =>
+    openDeliverable(client, {
+      task: await task(id),
+      encryptedPath: path("encrypted"),
+      outputPath: path("opened.zip"),
+    });
+
+  const subAccount = (account: string) =>
+    getSubAccount(market.reader, { account, provider: market.provider.address });
+
+  it("goes from the order to the opened model, and every neuron is where it belongs", async () => {
+    const { user, provider, reader, chain } = market;
+    const { minimumStake } = chain.parameters;
+    const before = await getAccount(reader, { account: provider.address });
+    const id = await market.order();
+    expect(await subAccount(user.address)).to.include({ balance: FEE, reserved: FEE, free: 0n });
+
+    await send(provider, acceptTask(provider, { id }));
+    expect(await subAccount(provider.address)).to.include({ reserved: minimumStake + BOND });
+
+    const delivery = await seal(id);
+    await send(provider, deliver(provider, { delivery }));
+    expect(await task(id)).to.include({ state: "Delivered", root: delivery.root, key: null });
+    expect((await subAccount(user.address)).deliverables).to.deep.equal([
+      { taskId: id, root: delivery.root, confirmed: false },
+    ]);
+
+    const seen: number[] = [];
+    const { size } = await downloadDeliverable(user, {
+      task: await task(id),
+      targetPath: path("encrypted"),
+      onProgress: ({ bytes }) => seen.push(bytes),
+    });
+    expect(seen.at(-1)).to.equal(size);
+    expect((await readFile(path("encrypted"))).equals(await readFile(path("sealed")))).to.equal(
+      true,
+    );
+    await acknowledgeTask(id);
+    expect((await task(id)).progress).to.equal("UserAcknowledged");
+    expect((await subAccount(user.address)).deliverables[0]!.confirmed).to.equal(true);
+
+    await revealKey(id);
+    expect(await task(id)).to.include({ state: "Revealed", progress: "Finished", key: hexlify(s) });
+    expect(await openModel(id)).to.deep.equal({ size: archive.length });
+    expect((await readFile(path("opened.zip"))).equals(archive)).to.equal(true);
+
+    await send(user, confirm(user, { id }));
+    expect(await task(id)).to.include({ state: "Settled", paid: FEE, key: hexlify(s) });
+    expect(await subAccount(user.address)).to.include({ balance: 0n, reserved: 0n });
+    const earned = await getAccount(reader, { account: provider.address });
+    expect(earned.total).to.equal(before.total + FEE);
+    expect(await subAccount(provider.address)).to.include({ reserved: minimumStake });
+    expect((await subAccount(user.address)).deliverables[0]!.confirmed).to.equal(true);
+  });
+
+  it("tells the story of a delivered task in its events", async () => {
+    const fromBlock = (await market.reader.provider.getBlockNumber()) + 1;
+    const id = await deliverTask();
+    await acknowledgeTask(id);
+    await revealKey(id);
+    await market.chain.increaseTime(market.chain.parameters.disputePeriod + 1n);
+    await send(market.stranger, finalize(market.stranger, { ids: [id, id] }));
+    const toBlock = await market.reader.provider.getBlockNumber();
+    const events = await fetchTaskEvents(market.reader, { fromBlock, toBlock });
+    const { root, size, contentRoot } = await task(id);
+    expect(events.map(({ name }) => name)).to.deep.equal([
+      "TaskCreated",
+      "TaskAccepted",
+      "TaskDelivered",
+      "TaskAcknowledged",
+      "KeyRevealed",
+      "TaskSettled",
+    ]);
+    const delivery = { id, root, size, contentRoot, keyCommit: hexlify(keyCommit(s)) };
+    expect((events[2] as { delivery?: unknown }).delivery).to.deep.include(delivery);
+    expect(events[3]).to.deep.include({ root, late: false });
+    expect(events[4]).to.deep.include({ key: hexlify(s) });
+    expect(events[5]).to.deep.include({ paid: FEE });
+  });
+
+  it("has nothing to download before the delivery", async () => {
+    const id = await market.order();
+    const error = await rejection(download(id));
+    expect(error.code).to.equal("too-early");
+    expect(error.hint).to.contain("npx hardhat get-task");
+  });
+
+  it("says what has to happen before the model can be opened", async () => {
+    const { provider } = market;
+    const id = await market.order();
+    const accepted = await rejection(openModel(id));
+    expect(accepted.code).to.equal("too-early");
+    expect(accepted.message).to.equal("The provider has not revealed the key yet.");
+    expect(accepted.hint).to.contain("npx hardhat get-task");
+    await send(provider, acceptTask(provider, { id }));
+    const delivery = await seal(id);
+    await send(provider, deliver(provider, { delivery }));
+    expect((await rejection(openModel(id))).hint).to.contain("npx hardhat acknowledge-model");
+    await download(id);
+    await acknowledgeTask(id);
+    const { deadline } = await task(id);
+    expect((await rejection(openModel(id))).hint).to.contain(
+      new Date(deadline * 1_000).toISOString(),
+    );
+    await market.chain.increaseTime(market.chain.parameters.revealPeriod + 1n);
+    await send(provider, expire(provider, { id }));
+    const expired = await rejection(openModel(id));
+    expect(expired.code).to.equal("not-found");
+    expect(expired.message).to.contain("ended as Expired");
+    expect((await subAccount(market.user.address)).deliverables[0]!.confirmed).to.equal(true);
+  });
+
+  it("does not let another root slip under the acknowledgement", async () => {
+    const { user } = market;
+    const id = await deliverTask();
+    const root = `0x${"12".repeat(32)}` as Root;
+    const error = await rejection(send(user, acknowledge(user, { id, root })));
+    expect(error.code).to.equal("integrity");
+    expect(error.message).to.contain((await task(id)).root);
+  });
+
+  it("does not let the provider reveal another key", async () => {
+    const { provider } = market;
+    const id = await deliverTask();
+    await acknowledgeTask(id);
+    const key = `0x${"12".repeat(32)}`;
+    const error = await rejection(send(provider, reveal(provider, { id, key })));
+    expect(error.code).to.equal("integrity");
+  });
+
+  it("warns before the acknowledgement when what is stored cannot be what was delivered", async () => {
+    const largest = (2n ** 64n - 1n) as unknown as number; // no honest provider can say it in TypeScript
+    for (const size of [archive.length - 4_096, 1, largest]) {
+      await market.chain.revert(fresh);
+      fresh = await market.chain.snapshot();
+      await rm(path("encrypted"), { force: true });
+      const id = await deliverTask({ size });
+      const error = await rejection(download(id));
+      expect(error.code, `${size}`).to.equal("integrity");
+      expect(error.hint).to.contain("Do not acknowledge");
+    }
+  });
+
+  it("does not find a model that the provider never stored", async () => {
+    const id = await deliverTask({ root: `0x${"12".repeat(32)}` as Root });
+    expect((await rejection(download(id))).code).to.equal("not-found");
+    expect(await readdir(directory)).not.to.include("encrypted");
+  });
+
+  it("opens nothing when a page is not what was committed to", async () => {
+    const id = await deliverTask({ contentRoot: `0x${"12".repeat(32)}` });
+    await download(id);
+    await acknowledgeTask(id);
+    await revealKey(id);
+    const error = await rejection(openModel(id));
+    expect(error.code).to.equal("integrity");
+    expect(error.exitCode).to.equal(10);
+    const names = await readdir(directory);
+    expect(names.filter((name) => name.startsWith("opened"))).to.deep.equal([]);
+  });
+
+  it("notices a byte that was changed on the user's disk", async () => {
+    const id = await deliverTask();
+    await download(id);
+    await acknowledgeTask(id);
+    await revealKey(id);
+    await copyFile(path("encrypted"), path("damaged"));
+    const file = await open(path("encrypted"), "r+");
+    const byte = new Uint8Array(1);
+    await file.read(byte, 0, 1, 700_000);
+    await file.write(
+      byte.map((value) => value ^ 1),
+      0,
+      1,
+      700_000,
+    );
+    await file.close();
+    expect((await rejection(openModel(id))).code).to.equal("integrity");
+  });
+
+  it("opens for the wallet that ordered, and for no other", async () => {
+    const id = await deliverTask();
+    await download(id);
+    await acknowledgeTask(id);
+    await revealKey(id);
+    const error = await rejection(openModel(id, market.stranger));
+    expect(error.code).to.equal("usage");
+    expect(error.message).to.contain(market.user.address);
+    expect(error.hint).to.contain("ZG_PRIVATE_KEY");
+  });
+
+  it("opens after the provider has changed his encryption key, and from another machine", async () => {
+    const { provider, terms, user, chain } = market;
+    const id = await deliverTask();
+    await download(id);
+    await acknowledgeTask(id);
+    await revealKey(id);
+    const encryptionKey = hexlify(secp256k1.getPublicKey(new Uint8Array(32).fill(8), true));
+    await send(provider, updateService(provider, { terms: { ...terms, encryptionKey } }));
+    const elsewhere = createClient({
+      rpcUrl: chain.rpcUrl,
+      deployment: chain.deployment,
+      storageUrl: user.storageUrl,
+      privateKey: chain.accounts[2]!.privateKey,
+    });
+    await openModel(id, { ...elsewhere, address: user.address });
+    elsewhere.provider.destroy();
+    expect((await readFile(path("opened.zip"))).equals(archive)).to.equal(true);
+  });
+
+  it("takes an interrupted download up where it stopped", async () => {
+    const { user } = market;
+    const id = await deliverTask();
+    const stop = new AbortController();
+    let reason: unknown;
+    await downloadDeliverable(user, {
+      task: await task(id),
+      targetPath: path("encrypted"),
+      signal: stop.signal,
+      onProgress: ({ bytes }) => {
+        if (bytes > 0) stop.abort(new Error("enough"));
+      },
+    }).catch((error) => {
+      reason = error;
+    });
+    expect(reason).to.equal(stop.signal.reason);
+    expect(await readdir(directory)).not.to.include("encrypted");
+    const starts: number[] = [];
+    await downloadDeliverable(user, {
+      task: await task(id),
+      targetPath: path("encrypted"),
+      onProgress: ({ bytes }) => starts.push(bytes),
+    });
+    expect(starts[0]).to.be.greaterThan(0);
+  });
+});

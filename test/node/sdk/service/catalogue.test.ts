@@ -1,0 +1,114 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { keccak256, toUtf8Bytes } from "ethers";
+import { after, before, describe, it } from "mocha";
+import { type CatalogueModel, fetchCatalogue } from "../../../../sdk/service/fetchCatalogue.ts";
+import { fetchTokenizer } from "../../../../sdk/service/fetchTokenizer.ts";
+import { fetchUsage } from "../../../../sdk/service/fetchUsage.ts";
+import { findModel } from "../../../../sdk/service/findModel.ts";
+import type { Service } from "../../../../sdk/service/Service.ts";
+import { type FakeProviderApi, startFakeProviderApi } from "../../../helpers/fakeProviderApi.ts";
+import { rejection } from "../../../helpers/rejection.ts";
+
+const TOKENIZER = `{"tokenizer": {"version": "1.0"}, "tokenizerConfig": {}}`;
+
+const model: CatalogueModel = {
+  name: "tiny-qwen2",
+  kind: "causal-lm",
+  description: "A tiny model with random weights.",
+  hash: `0x${"22".repeat(32)}`,
+  predefined: true,
+  tokenizerHash: keccak256(toUtf8Bytes(TOKENIZER)),
+};
+
+describe("sdk/service catalogue and models", () => {
+  let api: FakeProviderApi;
+  let directory: string;
+  before(async () => {
+    api = await startFakeProviderApi();
+    directory = await mkdtemp(join(tmpdir(), "anneal-catalogue-"));
+  });
+  after(async () => {
+    await api.close();
+    await rm(directory, { recursive: true });
+  });
+
+  const service = (catalogue = "") =>
+    ({
+      provider: `0x${"33".repeat(20)}`,
+      url: api.url,
+      catalogueHash: keccak256(toUtf8Bytes(catalogue)),
+    }) as Service;
+
+  const fetchModels = (models: unknown[]) => {
+    const catalogue = JSON.stringify({ models });
+    api.routes["/v1/models"] = () => catalogue;
+    return fetchCatalogue(service(catalogue));
+  };
+
+  it("refuses models with names that are paths, unknown kinds or malformed hashes", async () => {
+    const wrong = [
+      { ...model, name: "../../etc/passwd" },
+      { ...model, name: "" },
+      { ...model, kind: "image" },
+      { ...model, hash: "0x12" },
+      { ...model, description: "x".repeat(2_001) },
+    ];
+    for (const entry of wrong) {
+      const error = await rejection(fetchModels([model, entry]));
+      expect(error.message, JSON.stringify(entry)).to.contain("answers wrongly");
+    }
+  });
+
+  it("takes out of descriptions what would rewrite the terminal", async () => {
+    const { models } = await fetchModels([{ ...model, description: "a\u001b]0;title\u0007b" }]);
+    expect(models[0]!.description).to.equal("a]0;titleb");
+  });
+
+  it("finds models by name and suggests the closest for a misspelling", async () => {
+    const catalogue = { models: [model, { ...model, name: "tiny-distilbert" }] };
+    expect(findModel(catalogue, "tiny-qwen2")).to.equal(model);
+    const near = await rejection(() => findModel(catalogue, "tiny-qven2"));
+    expect(near.code).to.equal("usage");
+    expect(near.hint).to.equal('Did you mean "tiny-qwen2"?');
+    const far = await rejection(() => findModel(catalogue, "gpt-9000-ultra"));
+    expect(far.hint).to.contain("tiny-qwen2, tiny-distilbert");
+    const none = await rejection(() => findModel({ models: [] }, "x"));
+    expect(none.hint).to.contain("none");
+  });
+
+  it("fetches the tokenizer that the catalogue names, and no other", async () => {
+    const path = `/v1/models/${model.name}/tokenizer`;
+    api.routes[path] = () => TOKENIZER;
+    expect(await fetchTokenizer(service(), { model })).to.deep.equal({
+      tokenizer: { version: "1.0" },
+      tokenizerConfig: {},
+    });
+    api.routes[path] = () => TOKENIZER.replace("1.0", "1.1");
+    const error = await rejection(fetchTokenizer(service(), { model }));
+    expect(error.code).to.equal("integrity");
+    expect(error.message).to.contain("another tokenizer for tiny-qwen2");
+  });
+
+  it("writes a usage archive whole or not at all", async () => {
+    const targetPath = join(directory, "usage.zip");
+    const path = `/v1/models/${model.name}/usage`;
+    api.routes[path] = () => "<html>no archive</html>";
+    const error = await rejection(fetchUsage(service(), { model, targetPath }));
+    expect(error.code).to.equal("integrity");
+    expect(await readdir(directory)).to.deep.equal([]);
+    api.routes[path] = () => "PK\x05\x06 the rest";
+    expect(await fetchUsage(service(), { model, targetPath })).to.deep.equal({ size: 13 });
+    expect(await readFile(targetPath, "latin1")).to.equal("PK\x05\x06 the rest");
+    expect(await readdir(directory)).to.deep.equal(["usage.zip"]);
+  });
+
+  it("says where it cannot write", async () => {
+    const targetPath = join(directory, "missing", "usage.zip");
+    const error = await rejection(fetchUsage(service(), { model, targetPath }));
+    expect(error.code).to.equal("usage");
+    expect(error.message).to.contain(targetPath);
+  });
+});

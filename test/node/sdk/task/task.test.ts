@@ -1,0 +1,368 @@
+import { expect } from "chai";
+import { getBytes, hexlify, id as keccakOfText } from "ethers";
+import { after, before, beforeEach, describe, it } from "mocha";
+import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
+import { deliver } from "../../../../sdk/deliverable/deliver.ts";
+import { expire } from "../../../../sdk/deliverable/expire.ts";
+import { finalize } from "../../../../sdk/deliverable/finalize.ts";
+import { lapse } from "../../../../sdk/deliverable/lapse.ts";
+import { blindRoot, sharedBlind } from "../../../../sdk/exchange/blind.ts";
+import { formatTaskId, type Root, type TaskId } from "../../../../sdk/ids.ts";
+import { getService } from "../../../../sdk/service/getService.ts";
+import { updateService } from "../../../../sdk/service/updateService.ts";
+import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
+import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
+import { consentToSettlement } from "../../../../sdk/task/consentToSettlement.ts";
+import { createTask } from "../../../../sdk/task/createTask.ts";
+import { FAIL_REASONS } from "../../../../sdk/task/FailReason.ts";
+import { failTask } from "../../../../sdk/task/failTask.ts";
+import { getTask } from "../../../../sdk/task/getTask.ts";
+import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
+import { listTasks } from "../../../../sdk/task/listTasks.ts";
+import { prepareOrder } from "../../../../sdk/task/prepareOrder.ts";
+import { settleCancelled } from "../../../../sdk/task/settleCancelled.ts";
+import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
+import { send } from "../../../../sdk/transaction/send.ts";
+import { DATASET_ROOT, type Market, MODEL, startMarket } from "../../../helpers/market.ts";
+import { rejection } from "../../../helpers/rejection.ts";
+
+const FEE = 10n ** 9n;
+const BOND = (FEE * 3n) / 2n;
+
+describe("sdk/task", () => {
+  let market: Market;
+  let fresh: string;
+  before(async () => {
+    market = await startMarket();
+    fresh = await market.chain.snapshot();
+  });
+  beforeEach(async () => {
+    await market.chain.revert(fresh);
+    fresh = await market.chain.snapshot();
+  });
+  after(() => market.close());
+
+  const prepare = async (client = market.user) =>
+    prepareOrder(client, {
+      service: await getService(client, { provider: market.provider.address }),
+      model: MODEL,
+      datasetRoot: DATASET_ROOT,
+      validationRoot: keccakOfText("validation") as Root,
+      units: 1_000_000n,
+      maxFee: FEE,
+      config: { n_epochs: 2, learning_rate: 1e-4 },
+    });
+  const cancel = (id: TaskId) => send(market.user, cancelTask(market.user, { id }));
+  const accept = (id: TaskId) => send(market.provider, acceptTask(market.provider, { id }));
+  const task = (id: TaskId) => getTask(market.reader, { id });
+  const reserved = async (account: string) => {
+    const { address: provider } = market.provider;
+    return (await getSubAccount(market.reader, { account, provider })).reserved;
+  };
+
+  it("creates the task under the id that the order foretold, with its fee reserved", async () => {
+    const { id, order } = await prepare();
+    await send(market.user, createTask(market.user, { order }));
+    expect(await task(id)).to.deep.include({
+      id,
+      user: market.user.address,
+      provider: market.provider.address,
+      state: "Created",
+      progress: "Init",
+      deadline: 0,
+      trainingTime: 3_600,
+      fee: FEE,
+      paid: 0n,
+      bondBps: 15_000,
+      unacknowledgedBps: 3_000,
+      size: 0,
+      blindRoot: order.blindRoot,
+      root: null,
+      contentRoot: null,
+      keyCommit: null,
+      key: null,
+    });
+    expect(await reserved(market.user.address)).to.equal(FEE);
+  });
+
+  it("binds the order to keys that only user and provider can derive", async () => {
+    const { order } = await prepare();
+    const u = sharedBlind(market.encryptionSecret, getBytes(order.userKey));
+    expect(hexlify(blindRoot(u))).to.equal(order.blindRoot);
+  });
+
+  it("prepares the same order again, and another one for the next task", async () => {
+    const first = await prepare();
+    expect(await prepare()).to.deep.equal(first);
+    await send(market.user, createTask(market.user, { order: first.order }));
+    const second = await prepare();
+    expect(second.id).not.to.equal(first.id);
+    expect(second.order.nonce).to.equal(1n);
+    expect(second.order.userKey).not.to.equal(first.order.userKey);
+  });
+
+  it("refuses a wallet that signs differently each time", async () => {
+    const { user } = market;
+    let count = 0;
+    const signer = Object.create(user.signer!, {
+      signTypedData: { value: async () => `0x${(++count).toString(16).padStart(130, "0")}` },
+    });
+    const error = await rejection(prepare({ ...user, signer }));
+    expect(error.code).to.equal("usage");
+    expect(error.message).to.contain("differently each time");
+  });
+
+  it("reads back from the chain what was ordered, and when", async () => {
+    const { id, order } = await prepare();
+    const receipt = await send(market.user, createTask(market.user, { order }));
+    const block = await market.reader.provider.getBlock(receipt.blockNumber);
+    expect(await getTaskOrder(market.reader, { id })).to.deep.equal({
+      ...order,
+      createdAt: new Date(block!.timestamp * 1_000),
+      blockNumber: receipt.blockNumber,
+    });
+    expect(JSON.parse(order.config)).to.deep.equal({ n_epochs: 2, learning_rate: 1e-4 });
+  });
+
+  it("reads a missing validation dataset as null, and a config that is no text without failing", async () => {
+    const { id, order } = await prepare();
+    const call = createTask(market.user, {
+      order: { ...order, validationRoot: null, config: "é" },
+    });
+    const data = call.data.replace("c3a9", "c328"); // no longer UTF-8
+    await send(market.user, { ...call, data });
+    const read = await getTaskOrder(market.reader, { id });
+    expect(read.validationRoot).to.equal(null);
+    expect(read.config).to.contain("\ufffd");
+  });
+
+  it("does not find tasks that do not exist", async () => {
+    const id = `0x${"ab".repeat(16)}` as TaskId;
+    for (const read of [getTask, getTaskOrder]) {
+      const error = await rejection(read(market.reader, { id }));
+      expect(error.code).to.equal("not-found");
+      expect(error.message).to.contain(formatTaskId(id));
+      expect(error.hint).to.contain("npx hardhat list-tasks");
+    }
+    const error = await rejection(cancel(id));
+    expect(error.code).to.equal("not-found");
+  });
+
+  it("refuses an order whose number is taken, instead of placing it twice", async () => {
+    const { id, order } = await prepare();
+    const call = createTask(market.user, { order });
+    await send(market.user, call);
+    await cancel(id);
+    const stale = await rejection(send(market.user, call));
+    expect(stale.code).to.equal("reverted");
+    expect(stale.message).to.contain("this order is number 0, and 1 is next");
+    expect(stale.hint).to.contain("npx hardhat list-tasks");
+  });
+
+  it("names the provider and his limit when a user has too many open tasks", async () => {
+    await market.order();
+    const error = await rejection(market.order());
+    expect(error.code).to.equal("declined");
+    expect(error.exitCode).to.equal(7);
+    expect(error.message).to.equal(
+      `You have an open task at ${market.provider.address}, which allows 1 at a time.`,
+    );
+    expect(error.hint).to.contain("npx hardhat cancel-task");
+  });
+
+  it("refuses to pay more than the quote after the price has risen", async () => {
+    const { order } = await prepare();
+    const { provider, terms } = market;
+    const dearer = { ...terms, pricePerUnit: terms.pricePerUnit + 1n };
+    await send(provider, updateService(provider, { terms: dearer }));
+    const error = await rejection(send(market.user, createTask(market.user, { order })));
+    expect(error.code).to.equal("declined");
+    expect(error.message).to.equal(
+      "The fee is 0.000000001001000000 OG now, more than the 0.000000001000000000 OG of the quote.",
+    );
+  });
+
+  it("names what is missing when the fee is more than the account holds", async () => {
+    const { user } = market;
+    const { order } = await prepare();
+    const big = { ...order, units: 2n * 10n ** 15n, maxFee: 2n ** 96n - 1n };
+    const error = await rejection(send(user, createTask(user, { order: big })));
+    expect(error.code).to.equal("insufficient-funds");
+    expect(error.hint).to.equal("Add funds: npx hardhat deposit --amount 1");
+  });
+
+  it("tells a wallet without account, a paused provider, a provider's own order and a big config", async () => {
+    const { stranger, provider, user, terms } = market;
+    const { order } = await prepare(stranger);
+    const poor = await rejection(send(stranger, createTask(stranger, { order })));
+    expect(poor.code).to.equal("insufficient-funds");
+    expect(poor.hint).to.equal("Open one: npx hardhat add-account --amount 0.1");
+    const own = await rejection(send(provider, createTask(provider, { order })));
+    expect(own.code).to.equal("usage");
+    const large = { ...order, config: "x".repeat(8_193) };
+    const config = await rejection(send(user, createTask(user, { order: large })));
+    expect(config.message).to.equal("The configuration has 8193 bytes, and 8192 are allowed.");
+    await send(provider, updateService(provider, { terms: { ...terms, accepting: false } }));
+    const paused = await rejection(send(user, createTask(user, { order })));
+    expect(paused.code).to.equal("declined");
+    expect(paused.message).to.contain("does not accept tasks");
+  });
+
+  it("cancels before acceptance, gives the fee back, and says why it cannot later", async () => {
+    const id = await market.order();
+    await cancel(id);
+    expect(await task(id)).to.include({ state: "Cancelled", progress: "Failed" });
+    expect(await reserved(market.user.address)).to.equal(0n);
+
+    const next = await market.order();
+    await accept(next);
+    const error = await rejection(cancel(next));
+    expect(error.code).to.equal("reverted");
+    expect(error.message).to.equal(
+      `Task ${formatTaskId(next)} is Accepted, which does not allow this.`,
+    );
+    expect(error.hint).to.contain(`get-task --task ${formatTaskId(next)}`);
+  });
+
+  it("lets only the parties act", async () => {
+    const id = await market.order();
+    const { stranger } = market;
+    const cancelled = await rejection(send(stranger, cancelTask(stranger, { id })));
+    expect(cancelled.message).to.contain(`not ordered by ${stranger.address}`);
+    const accepted = await rejection(send(stranger, acceptTask(stranger, { id })));
+    expect(accepted.message).to.contain(`not ordered from ${stranger.address}`);
+  });
+
+  it("reserves the quoted bond on acceptance, and frees fee and bond on failure with a reason", async () => {
+    const { provider, user, chain } = market;
+    const id = await market.order();
+    await accept(id);
+    expect(await reserved(provider.address)).to.equal(chain.parameters.minimumStake + BOND);
+    expect(await task(id)).to.include({ state: "Accepted", progress: "SettingUp" });
+    const reason = "DatasetLargerThanDeclared";
+    const receipt = await send(provider, failTask(provider, { id, reason }));
+    expect(await task(id)).to.include({ state: "Failed", progress: "Failed" });
+    expect(await reserved(provider.address)).to.equal(chain.parameters.minimumStake);
+    expect(await reserved(user.address)).to.equal(0n);
+    const { blockNumber } = receipt;
+    const [event] = await fetchTaskEvents(market.reader, {
+      fromBlock: blockNumber,
+      toBlock: blockNumber,
+    });
+    expect(event).to.include({ name: "TaskFailed", id, reason });
+  });
+
+  it("knows every reason by its name on chain", async () => {
+    for (const reason of FAIL_REASONS) {
+      const id = await market.order();
+      const receipt = await send(market.provider, failTask(market.provider, { id, reason }));
+      const range = { fromBlock: receipt.blockNumber, toBlock: receipt.blockNumber };
+      const [event] = await fetchTaskEvents(market.reader, range);
+      expect(event).to.include({ name: "TaskFailed", reason });
+    }
+  });
+
+  it("lists a user's tasks oldest first, and nobody else's", async () => {
+    const ids: TaskId[] = [];
+    for (let i = 0; i < 3; i++) {
+      ids.push(await market.order());
+      await cancel(ids.at(-1)!);
+    }
+    const { user, provider, stranger, reader } = market;
+    const mine = await listTasks(reader, { user: user.address, provider: provider.address });
+    expect(mine.map(({ id }) => id)).to.deep.equal(ids);
+    expect(
+      await listTasks(reader, { user: stranger.address, provider: provider.address }),
+    ).to.deep.equal([]);
+    expect(
+      await listTasks(reader, { user: user.address, provider: stranger.address }),
+    ).to.deep.equal([]);
+  });
+
+  it("tells the whole story of tasks in the order of the chain", async () => {
+    const fromBlock = (await market.reader.provider.getBlockNumber()) + 1;
+    const first = await market.order();
+    await cancel(first);
+    const { id, order } = await prepare();
+    await send(market.user, createTask(market.user, { order }));
+    await accept(id);
+    const toBlock = await market.reader.provider.getBlockNumber();
+    const events = await fetchTaskEvents(market.reader, { fromBlock, toBlock });
+    expect(events.map((event) => [event.name, event.id])).to.deep.equal([
+      ["TaskCreated", first],
+      ["TaskCancelled", first],
+      ["TaskCreated", id],
+      ["TaskAccepted", id],
+    ]);
+    expect(events[2]).to.deep.include({
+      user: market.user.address,
+      provider: market.provider.address,
+      fee: FEE,
+      order,
+    });
+    const block = await market.reader.provider.getBlock(toBlock);
+    expect(events[3]).to.deep.include({
+      bond: BOND,
+      deadline: block!.timestamp + 3_600,
+      blockNumber: toBlock,
+      blockHash: block!.hash,
+      transactionHash: block!.transactions[0],
+    });
+    expect(
+      await fetchTaskEvents(market.reader, { fromBlock, toBlock: fromBlock - 1 }),
+    ).to.deep.equal([]);
+  });
+
+  it("returns the fee and a quarter of the bond when the training deadline is missed", async () => {
+    const { stranger, user, provider, reader } = market;
+    const id = await market.order();
+    await accept(id);
+    const early = await rejection(send(stranger, expire(stranger, { id })));
+    expect(early.code).to.equal("too-early");
+    expect(early.message).to.contain(new Date((await task(id)).deadline * 1_000).toISOString());
+    await market.chain.increaseTime(3_601);
+    await send(stranger, expire(stranger, { id }));
+    expect(await task(id)).to.include({ state: "Expired", progress: "Failed" });
+    const sub = { account: user.address, provider: provider.address };
+    expect((await getSubAccount(reader, sub)).free).to.equal(FEE);
+    const late = await rejection(send(provider, failTask(provider, { id, reason: "Unspecified" })));
+    expect(late.code).to.equal("reverted");
+  });
+
+  it("pays the agreed share of a delivery that nobody acknowledged", async () => {
+    const { provider, stranger } = market;
+    const id = await market.order();
+    await accept(id);
+    const bytes32 = keccakOfText("any");
+    const delivery = {
+      id,
+      size: 1,
+      root: bytes32 as Root,
+      contentRoot: bytes32,
+      keyCommit: bytes32,
+      receiptRoot: bytes32,
+    };
+    await send(provider, deliver(provider, { delivery }));
+    await send(stranger, finalize(stranger, { ids: [id] })); // not due: skipped
+    expect((await task(id)).state).to.equal("Delivered");
+    await market.chain.increaseTime(market.chain.parameters.ackPeriod + 1n);
+    await send(stranger, lapse(stranger, { id }));
+    expect(await task(id)).to.include({ state: "Lapsed", paid: (FEE * 3n) / 10n });
+  });
+
+  it("ends a running task at the part of the fee that its user signed for", async () => {
+    const { user, provider, stranger } = market;
+    const id = await market.order();
+    await accept(id);
+    const terms = { id, amount: FEE / 4n, deadline: (await task(id)).deadline };
+    const forged = await consentToSettlement(stranger, terms);
+    const error = await rejection(send(provider, settleCancelled(provider, forged)));
+    expect(error.code).to.equal("integrity");
+    const consent = await consentToSettlement(user, terms);
+    const more = { ...consent, amount: FEE / 2n };
+    const raised = await rejection(send(provider, settleCancelled(provider, more)));
+    expect(raised.code).to.equal("integrity");
+    await send(provider, settleCancelled(provider, consent));
+    expect(await task(id)).to.include({ state: "Settled", progress: "Finished", paid: FEE / 4n });
+  });
+});
