@@ -3,11 +3,12 @@ import hardhatToolboxMochaEthers from "@nomicfoundation/hardhat-toolbox-mocha-et
 import { configVariable, defineConfig, overrideTask } from "hardhat/config";
 import hardhatDeploy from "hardhat-deploy";
 import { commands } from "./tasks/index.ts";
+import { spelling } from "./tasks/spelling.ts";
 
 const require = createRequire(import.meta.url);
 
 export default defineConfig({
-  plugins: [hardhatToolboxMochaEthers, hardhatDeploy],
+  plugins: [hardhatToolboxMochaEthers, hardhatDeploy, spelling],
   tasks: [
     ...commands,
     overrideTask("deploy")
@@ -21,6 +22,7 @@ export default defineConfig({
   },
   typechain: { tsNocheck: true },
   paths: { tests: { solidity: "test/solidity", mocha: "test/node" } },
+  test: { mocha: { timeout: 120_000 } },
   networks: {
     // `npx hardhat node`: a block a second, so that deadlines pass on an idle chain as they do on a real one
     node: {

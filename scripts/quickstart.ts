@@ -27,6 +27,11 @@ const PROVIDER = account(1);
 const USER = account(2);
 const PORTS = { chain: 8545, storage: 5678, api: 3080 };
 const MODEL = "tiny-qwen2";
+const MODELS = {
+  "tiny-qwen2": "Qwen2 with random weights, small enough to train on a laptop in a minute",
+  "tiny-distilbert":
+    "DistilBERT with random weights, small enough to train on a laptop in a minute",
+};
 
 const stack = new Stack();
 let step = "starting";
@@ -173,6 +178,12 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
   await execute(PYTHON, ["-m", "finetune.tiny_models", join(directory, "models")], {
     env: { ...process.env, PYTHONPATH: "provider/trainer" },
   });
+  for (const [name, description] of Object.entries(MODELS)) {
+    await writeFile(
+      join(directory, "models", name, "anneal.json"),
+      JSON.stringify({ description }),
+    );
+  }
   step = "starting the provider";
   await stack.start("provider", [NODE, "provider/main.ts"], {
     env: {
@@ -201,10 +212,14 @@ async function play(): Promise<void> {
   const files = await prepareFiles();
 
   title("2. The provider offers his GPU");
-  await type("register-provider", ["--url", network.api, "--price", "0.000001", "--amount", "2"], {
-    ...userEnvironment,
-    ZG_PRIVATE_KEY: PROVIDER.privateKey,
-  });
+  await type(
+    "register-provider",
+    ["--url", network.api, "--price", "0.000001", "--unit", "token", "--amount", "2"],
+    {
+      ...userEnvironment,
+      ZG_PRIVATE_KEY: PROVIDER.privateKey,
+    },
+  );
 
   title("3. You open an account and look around");
   await type("add-account", ["--amount", "1"]);

@@ -19,11 +19,23 @@ interface Counts {
   skipped: number;
 }
 
-const HARDHAT = { passed: /(\d+) passing/g, failed: /(\d+) failing/g, skipped: /(\d+) (?:pending|skipped)/g };
-const PYTEST = { passed: /(\d+) passed/g, failed: /(\d+) (?:failed|errors?)/g, skipped: /(\d+) skipped/g };
+const HARDHAT = {
+  passed: /(\d+) passing/g,
+  failed: /(\d+) failing/g,
+  skipped: /(\d+) (?:pending|skipped)/g,
+};
+const PYTEST = {
+  passed: /(\d+) passed/g,
+  failed: /(\d+) (?:failed|errors?)/g,
+  skipped: /(\d+) skipped/g,
+};
 
 const SUITES: readonly Suite[] = [
-  { name: "Solidity", command: ["node_modules/.bin/hardhat", "test", "solidity"], summary: HARDHAT },
+  {
+    name: "Solidity",
+    command: ["node_modules/.bin/hardhat", "test", "solidity"],
+    summary: HARDHAT,
+  },
   { name: "TypeScript", command: ["node_modules/.bin/hardhat", "test", "mocha"], summary: HARDHAT },
   {
     name: "Python",

@@ -1,0 +1,51 @@
+import { acknowledge } from "../sdk/deliverable/acknowledge.ts";
+import { downloadDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
+import { formatTaskId } from "../sdk/ids.ts";
+import type { Task } from "../sdk/task/Task.ts";
+import { required } from "./flags.ts";
+import { findTask, type TaskFlags } from "./findTask.ts";
+import { run } from "./run.ts";
+import { shellWord } from "./shellWord.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+import { fileIn, transfer } from "./transfer.ts";
+
+interface Flags extends TaskFlags, SendingFlags {
+  readonly dataPath: string | undefined;
+}
+
+/** Downloads the encrypted model, checks it against the root on chain, and then confirms that it has arrived. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const target = required(flags.dataPath, "--data-path", "the path to save the encrypted model at");
+  environment.storageUrl();
+  const client = await environment.signer("user");
+  const task = await findTask(client, flags);
+  const { root } = task;
+  const id = formatTaskId(task.id);
+  const path = await fileIn(target, `${id}.encrypted`);
+  if (!flags.dryRun || root === null) {
+    await transfer(terminal, "Download", (options) =>
+      downloadDeliverable(client, { task, targetPath: path, ...options }),
+    );
+    terminal.say(`Encrypted model saved to ${path}; every byte matches root ${root}.`);
+  }
+
+  const decrypt = environment.command(
+    `decrypt-model --provider ${task.provider} --task ${id} --encrypted-model ${shellWord(path)} --output ${id}.zip`,
+  );
+  if (!awaitsAcknowledgement(task)) {
+    terminal.say("It was acknowledged before.");
+    terminal.next(decrypt);
+    return { id, root, path, transaction: null };
+  }
+  const call = acknowledge(client, { id: task.id, root: task.root });
+  const result = await submit(client, call, { id, root }, flags, terminal);
+  if (result.dryRun) return result;
+  terminal.say(`Acknowledged the model of task ${id}. The provider now publishes the key.`);
+  terminal.next(decrypt, "when get-task shows Finished");
+  return { ...result, id, root, path };
+});
+
+/** A lapsed task may be acknowledged late, at the full fee. */
+function awaitsAcknowledgement(task: Task): task is Task & { root: NonNullable<Task["root"]> } {
+  return task.root !== null && (task.state === "Delivered" || task.state === "Lapsed");
+}

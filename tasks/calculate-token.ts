@@ -1,0 +1,36 @@
+import { rootOfFile } from "../sdk/storage/root.ts";
+import { formatOg } from "../sdk/units.ts";
+import { type DatasetFlags, measureDataset, readDatasetFlags } from "./measureDataset.ts";
+import { run } from "./run.ts";
+
+interface Flags extends DatasetFlags {
+  readonly json: boolean;
+}
+
+/** Checks a dataset and prints its size in what the provider charges for, and the fee. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wanted = readDatasetFlags(flags);
+  const client = await environment.reader();
+  const { service, model, path, rows, bytes, offer } = await measureDataset(
+    client,
+    wanted,
+    terminal,
+  );
+  const { root } = await rootOfFile(path);
+  terminal.say(`Dataset size: ${offer.units} ${service.unit}s in ${rows} rows`);
+  terminal.say(`Fee: ${formatOg(offer.fee)} OG`);
+  terminal.next(
+    environment.command(
+      `create-task --provider ${service.provider} --model ${model.name} --dataset ${root} --config-path <PATH_TO_CONFIG_FILE> --data-size ${offer.units}`,
+    ),
+  );
+  return {
+    provider: service.provider,
+    model: model.name,
+    unit: service.unit,
+    rows,
+    bytes,
+    root,
+    ...offer,
+  };
+});

@@ -1,0 +1,48 @@
+import { checkDataset } from "../sdk/dataset/checkDataset.ts";
+import type { DatasetKind } from "../sdk/dataset/DatasetRow.ts";
+import { guessKind } from "./guessKind.ts";
+import { findModel } from "../sdk/service/findModel.ts";
+import type { Environment } from "./environment.ts";
+import { invalidDataset, showProblems } from "./datasetProblems.ts";
+import { required } from "./flags.ts";
+import { fetchOffers } from "./offers.ts";
+import { run } from "./run.ts";
+import { shellWord } from "./shellWord.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface Flags {
+  readonly dataPath: string | undefined;
+  readonly model: string | undefined;
+  readonly provider: string | undefined;
+  readonly json: boolean;
+}
+
+/** Names every problem of a dataset at once, with its line and what to do. Offline, unless a model is named. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const path = required(flags.dataPath, "--data-path", "the path of a dataset");
+  const kind = await findKind(path, flags, environment, terminal);
+  const report = await checkDataset(path, { kind });
+  const valid = report.errors === 0;
+  if (terminal.json) {
+    if (!valid) process.exitCode = invalidDataset(path, report).exitCode;
+    return { path, kind, valid, ...report };
+  }
+  showProblems(terminal, report);
+  if (!valid) throw invalidDataset(path, report);
+  terminal.say(
+    `${path} is a valid dataset for ${kind}: ${report.rows} rows, ${report.warnings} warnings.`,
+  );
+  terminal.next(environment.command(`upload --data-path ${shellWord(path)}`));
+});
+
+/** A dataset is checked for a model; without one, for what it looks like. */
+async function findKind(
+  path: string,
+  { model, provider }: Flags,
+  environment: Environment,
+  terminal: Terminal,
+): Promise<DatasetKind> {
+  if (model === undefined) return guessKind(path);
+  const offers = await fetchOffers(await environment.reader(), provider, terminal);
+  return findModel({ models: offers.map((offer) => offer.model) }, model).kind;
+}

@@ -1,0 +1,16 @@
+import { rootOfFile } from "../sdk/storage/root.ts";
+import { required } from "./flags.ts";
+import { run } from "./run.ts";
+
+interface Flags {
+  readonly dataPath: string | undefined;
+  readonly json: boolean;
+}
+
+/** Computes the storage root of a file, offline. */
+export default run<Flags>(async (flags, terminal) => {
+  const path = required(flags.dataPath, "--data-path", "the path of a file");
+  const { root, size } = await rootOfFile(path);
+  terminal.say(`Root hash: ${root}`);
+  return { root, size };
+});

@@ -1,0 +1,26 @@
+import { parseRoot } from "../sdk/ids.ts";
+import { download } from "../sdk/storage/download.ts";
+import { required } from "./flags.ts";
+import { run } from "./run.ts";
+import { fileIn, transfer } from "./transfer.ts";
+
+interface Flags {
+  readonly dataPath: string | undefined;
+  readonly dataRoot: string | undefined;
+  readonly json: boolean;
+}
+
+/** Downloads data by its root hash and checks every byte of it. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const root = parseRoot(required(flags.dataRoot, "--data-root", "the root hash of the data"));
+  const path = await fileIn(
+    required(flags.dataPath, "--data-path", "the path to save the data at"),
+    root,
+  );
+  const url = environment.storageUrl();
+  const { size } = await transfer(terminal, "Download", (options) =>
+    download(url, root, path, options),
+  );
+  terminal.say(`Downloaded ${size} bytes to ${path}; they match the root hash.`);
+  return { root, path, size };
+});

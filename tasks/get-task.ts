@@ -1,0 +1,94 @@
+import { formatTaskId } from "../sdk/ids.ts";
+import { ProtocolError } from "../sdk/errors.ts";
+import type { Environment } from "./environment.ts";
+import { readInteger } from "./flags.ts";
+import { findTask, type TaskFlags } from "./findTask.ts";
+import { untilInterrupted } from "./interrupt.ts";
+import { run } from "./run.ts";
+import { failureError, type TaskView, viewTask } from "./taskView.ts";
+import type { Terminal } from "./terminal.ts";
+import { readProgress, waitForTask } from "./waitForTask.ts";
+
+interface Flags extends TaskFlags {
+  readonly wait: boolean;
+  readonly state: string;
+  readonly timeout: string | undefined;
+  readonly json: boolean;
+}
+
+/** Shows where a task stands; with --wait, follows it until the user has something to do. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wait = readWait(flags);
+  const client = await environment.signer("user");
+  const first = await viewTask(client, await findTask(client, flags));
+  if (!wait) return show(first, terminal, environment);
+
+  const uuid = formatTaskId(first.task.id);
+  const stopped = new ProtocolError(
+    "declined",
+    `Stopped waiting; task ${uuid} goes on without you.`,
+    `Look again: ${environment.command(`get-task --task ${uuid} --wait`)}`,
+  );
+  const last = await untilInterrupted(stopped, (signal) =>
+    waitForTask(client, first, { ...wait, signal }, terminal),
+  );
+  const document = show(last, terminal, environment);
+  if (last.progress !== "Failed" || wait.until === "Failed") return document;
+  const task = `--provider ${last.task.provider} --task ${uuid}`;
+  throw failureError(last, environment.command(`get-log ${task}`));
+});
+
+function readWait({ wait, state, timeout }: Flags) {
+  if (!wait) {
+    if (state === "" && timeout === undefined) return null;
+    throw new ProtocolError(
+      "usage",
+      "A state or a --timeout is given without --wait.",
+      "Add --wait to follow the task.",
+    );
+  }
+  return {
+    until: state === "" ? undefined : readProgress(state),
+    timeout:
+      timeout === undefined ? undefined : Number(readInteger(timeout, "--timeout", 1n)) * 1000,
+  };
+}
+
+function show(view: TaskView, terminal: Terminal, environment: Environment) {
+  const { task, order, progress, failure, status } = view;
+  const id = formatTaskId(task.id);
+  terminal.table({
+    widths: [35, 85],
+    rows: [
+      ["Field", "Value"],
+      ["ID", id],
+      ["Created At", order.createdAt.toISOString()],
+      ["Pre-trained Model Hash", order.model],
+      ["Dataset Hash", order.datasetRoot],
+      ...(order.validationRoot ? [["Validation Dataset Hash", order.validationRoot]] : []),
+      ["Training Params", order.config.replaceAll(/[,:](?=["\d[{tfn-])/g, "$& ")],
+      ["Fee (neuron)", task.fee.toString()],
+      ["Progress", progress],
+      ...(failure ? [["Reason", failure.message]] : []),
+    ],
+  });
+  const next = suggest(view);
+  if (next) terminal.next(environment.command(next));
+  const { id: _, ...rest } = task;
+  return { id, ...rest, progress, failure, order, status };
+}
+
+/** The command that this state of the task asks of the user. */
+function suggest({ task, progress }: TaskView): string | null {
+  const flags = `--provider ${task.provider} --task ${formatTaskId(task.id)}`;
+  switch (progress) {
+    case "Delivered":
+      return `acknowledge-model ${flags} --data-path <PATH_TO_SAVE_MODEL>`;
+    case "Finished":
+      return `decrypt-model ${flags} --encrypted-model <PATH_TO_ENCRYPTED_MODEL> --output <MODEL>.zip`;
+    case "Failed":
+      return task.state === "Cancelled" ? null : `get-log ${flags}`;
+    default:
+      return `get-task ${flags} --wait`;
+  }
+}

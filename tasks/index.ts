@@ -1,0 +1,253 @@
+import { task } from "hardhat/config";
+import { ArgumentType } from "hardhat/types/arguments";
+import type { TaskDefinition } from "hardhat/types/tasks";
+
+/** Everything the command line can say. What a command does is in the file of its name, loaded when it is called. */
+
+/** An option that can be absent, which is not the same as empty. */
+const option = <const Name extends string>(name: Name, description: string) => ({
+  name,
+  description,
+  type: ArgumentType.STRING_WITHOUT_DEFAULT as const,
+  defaultValue: undefined,
+});
+
+const json = { name: "json", description: "Print one JSON document on stdout" } as const;
+const dryRun = {
+  name: "dryRun",
+  description: "Show what would be called, and its gas; send nothing",
+} as const;
+const gasPrice = option("gasPrice", "Gas price in neuron");
+const amount = option("amount", "Amount in OG, for example 0.1");
+const provider = option("provider", "Address of the provider");
+const model = option("model", "Name of the model");
+const taskId = option("task", "ID of the task, or its beginning; the newest one without it");
+const datasetPath = option("datasetPath", "Path of the dataset");
+
+const account: TaskDefinition[] = [
+  task("add-account", "Open an account and deposit into it")
+    .addOption(amount)
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./add-account.ts"))
+    .build(),
+  task("deposit", "Deposit OG into your account")
+    .addOption(amount)
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./deposit.ts"))
+    .build(),
+  task("refund", "Withdraw OG from your account to your wallet")
+    .addOption(amount)
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./refund.ts"))
+    .build(),
+  task("get-account", "Show your account and its sub-accounts")
+    .addFlag(json)
+    .setAction(() => import("./get-account.ts"))
+    .build(),
+  task("get-sub-account", "Show your sub-account for one provider")
+    .addOption(provider)
+    .addFlag(json)
+    .setAction(() => import("./get-sub-account.ts"))
+    .build(),
+  task("retrieve-fund", "Return unspent OG from all sub-accounts to your account")
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./retrieve-fund.ts"))
+    .build(),
+];
+
+const market: TaskDefinition[] = [
+  task("list-providers", "Show who offers fine-tuning, and at what price")
+    .addFlag(json)
+    .setAction(() => import("./list-providers.ts"))
+    .build(),
+  task("list-models", "Show which models can be fine-tuned")
+    .addOption(option("provider", "Show only the models of this provider"))
+    .addFlag(json)
+    .setAction(() => import("./list-models.ts"))
+    .build(),
+  task("model-usage", "Save a model's instructions and parameter template as a zip file")
+    .addOption(provider)
+    .addOption(model)
+    .addOption(option("output", "Path of the zip file to write"))
+    .addFlag(json)
+    .setAction(() => import("./model-usage.ts"))
+    .build(),
+];
+
+const data: TaskDefinition[] = [
+  task("check-data", "Check a dataset and name every problem in it")
+    .addOption(option("dataPath", "Path of the dataset"))
+    .addOption(option("model", "Name of the model to check it for"))
+    .addOption(option("provider", "Address of the provider that offers the model"))
+    .addFlag(json)
+    .setAction(() => import("./check-data.ts"))
+    .build(),
+  task("data-root", "Compute the root hash of a file, offline")
+    .addOption(option("dataPath", "Path of the file"))
+    .addFlag(json)
+    .setAction(() => import("./data-root.ts"))
+    .build(),
+  task("upload", "Upload a dataset to storage")
+    .addOption(option("dataPath", "Path of the dataset"))
+    .addFlag(json)
+    .setAction(() => import("./upload.ts"))
+    .build(),
+  task("download", "Download data by its root hash")
+    .addOption(option("dataPath", "Path to save the data at"))
+    .addOption(option("dataRoot", "Root hash of the data"))
+    .addFlag(json)
+    .setAction(() => import("./download.ts"))
+    .build(),
+  task("calculate-token", "Calculate the size of a dataset, and the fee for it")
+    .addOption(model)
+    .addOption(datasetPath)
+    .addOption(provider)
+    .addFlag(json)
+    .setAction(() => import("./calculate-token.ts"))
+    .build(),
+  task("quote", "Show what a fine-tuning would cost and do, before anything is sent")
+    .addOption(provider)
+    .addOption(model)
+    .addOption(datasetPath)
+    .addOption(option("configPath", "Path of the parameter file"))
+    .addFlag(json)
+    .setAction(() => import("./quote.ts"))
+    .build(),
+];
+
+const fineTuning: TaskDefinition[] = [
+  task("create-task", "Create a fine-tuning task")
+    .addOption(provider)
+    .addOption(model)
+    .addOption(option("dataset", "Root hash of the dataset"))
+    .addOption(option("validationDataset", "Root hash of a dataset to evaluate on"))
+    .addOption(option("configPath", "Path of the parameter file"))
+    .addOption(option("dataSize", "Size of the dataset, as calculate-token prints it"))
+    .addOption(gasPrice)
+    .addFlag({ name: "yes", description: "Join the queue of a busy provider without being asked" })
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./create-task.ts"))
+    .build(),
+  task("get-task", "Show where a task stands")
+    .addOption(provider)
+    .addOption(taskId)
+    .addFlag({ name: "wait", description: "Follow the task until it is your turn" })
+    .addOption(option("timeout", "Seconds to wait at most"))
+    .addFlag(json)
+    .addPositionalArgument({
+      name: "state",
+      description: "With --wait: the state to wait for, for example Finished",
+      defaultValue: "",
+    })
+    .setAction(() => import("./get-task.ts"))
+    .build(),
+  task("list-tasks", "Show your tasks at one provider")
+    .addOption(provider)
+    .addFlag(json)
+    .setAction(() => import("./list-tasks.ts"))
+    .build(),
+  task("get-log", "Show the log of a task")
+    .addOption(provider)
+    .addOption(taskId)
+    .addFlag({ name: "follow", description: "Go on until the training is over" })
+    .addFlag(json)
+    .setAction(() => import("./get-log.ts"))
+    .build(),
+  task("cancel-task", "Cancel a task that has not started")
+    .addOption(provider)
+    .addOption(taskId)
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./cancel-task.ts"))
+    .build(),
+  task("acknowledge-model", "Download the encrypted model and confirm that it has arrived")
+    .addOption(provider)
+    .addOption(option("dataPath", "Path to save the encrypted model at"))
+    .addOption(taskId)
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./acknowledge-model.ts"))
+    .build(),
+  task("decrypt-model", "Decrypt the model, check it, and confirm it")
+    .addOption(provider)
+    .addOption(option("encryptedModel", "Path of the encrypted model"))
+    .addOption(option("output", "Path of the zip file to write"))
+    .addOption(taskId)
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./decrypt-model.ts"))
+    .build(),
+];
+
+const url = option("url", "Where users reach your daemon");
+const price = option("price", "Price in OG per unit of the dataset");
+const unit = option("unit", "What the price is for: byte or token");
+const maxTrainingTime = option("maxTrainingTime", "Seconds that a training may take");
+const bondBps = option("bondBps", "Your bond in basis points of the fee, at least 10000");
+const unacknowledgedBps = option(
+  "unacknowledgedBps",
+  "Basis points of the fee due when nobody acknowledges, at most 3000",
+);
+const openTasks = option("openTasks", "Open tasks allowed per user");
+
+const providing: TaskDefinition[] = [
+  task("register-provider", "Offer fine-tuning with your running daemon")
+    .addOption(url)
+    .addOption(price)
+    .addOption(unit)
+    .addOption(maxTrainingTime)
+    .addOption(bondBps)
+    .addOption(unacknowledgedBps)
+    .addOption(openTasks)
+    .addOption(option("amount", "OG to deposit first, for the stake and the bonds"))
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./register-provider.ts"))
+    .build(),
+  task("update-provider", "Change your offer; what no flag names stays as it is")
+    .addOption(url)
+    .addOption(price)
+    .addOption(unit)
+    .addOption(maxTrainingTime)
+    .addOption(bondBps)
+    .addOption(unacknowledgedBps)
+    .addOption(openTasks)
+    .addOption(option("accepting", "Whether new tasks are accepted: true or false"))
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./update-provider.ts"))
+    .build(),
+  task("remove-provider", "End your offer and free your stake")
+    .addOption(gasPrice)
+    .addFlag(dryRun)
+    .addFlag(json)
+    .setAction(() => import("./remove-provider.ts"))
+    .build(),
+  task("provider-status", "Show an offer, its tasks and its money; yours without --provider")
+    .addOption(provider)
+    .addFlag(json)
+    .setAction(() => import("./provider-status.ts"))
+    .build(),
+];
+
+export const commands: TaskDefinition[] = [
+  ...account,
+  ...market,
+  ...data,
+  ...fineTuning,
+  ...providing,
+];

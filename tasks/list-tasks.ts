@@ -1,0 +1,40 @@
+import { formatTaskId } from "../sdk/ids.ts";
+import { getTaskOrder } from "../sdk/task/getTaskOrder.ts";
+import { listTasks } from "../sdk/task/listTasks.ts";
+import { readAddress } from "./readAddress.ts";
+import { run } from "./run.ts";
+
+interface Flags {
+  readonly provider: string | undefined;
+  readonly json: boolean;
+}
+
+/** Shows the caller's tasks at one provider, oldest first. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const provider = readAddress(flags.provider);
+  const client = await environment.signer("user");
+  const tasks = await listTasks(client, { user: client.address, provider });
+  const orders = await Promise.all(tasks.map((task) => getTaskOrder(client, task)));
+  const entries = tasks.map(({ id, ...task }, index) => ({
+    id: formatTaskId(id),
+    createdAt: orders[index]!.createdAt,
+    ...task,
+  }));
+  terminal.table({
+    widths: [40, 28, 30, 20],
+    rows: [
+      ["ID", "Created At", "Fee (neuron)", "Progress"],
+      ...entries.map(({ id, createdAt, fee, progress }) => [
+        id,
+        createdAt.toISOString(),
+        fee.toString(),
+        progress,
+      ]),
+    ],
+  });
+  const newest = entries.at(-1);
+  if (newest) {
+    terminal.next(environment.command(`get-task --provider ${provider} --task ${newest.id}`));
+  } else terminal.say(`You have no task at provider ${provider}.`);
+  return { tasks: entries };
+});

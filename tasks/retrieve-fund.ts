@@ -1,0 +1,73 @@
+import { getAccount } from "../sdk/account/getAccount.ts";
+import { getSubAccount, type SubAccount } from "../sdk/account/getSubAccount.ts";
+import { retrieve } from "../sdk/account/retrieve.ts";
+import type { Client } from "../sdk/client.ts";
+import { formatOg } from "../sdk/units.ts";
+import { formatDuration } from "./duration.ts";
+import { run } from "./run.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+
+/** Claims what has matured and asks for what is free, over all providers of the caller. */
+export default run<SendingFlags>(async (flags, terminal, environment) => {
+  const client = await environment.signer("user");
+  const before = await readSubAccounts(client);
+  const providers = before.filter(canRetrieve).map(({ provider }) => provider);
+  if (providers.length === 0) {
+    terminal.say(`Nothing to retrieve${nextUnlock(before)}.`);
+    terminal.next(environment.command("get-account"));
+    return { providers: [] };
+  }
+  const call = retrieve(client, { providers });
+  const result = await submit(client, call, { providers }, flags, terminal);
+  if (result.dryRun) return result;
+
+  const after = await readSubAccounts(client);
+  const changes = before
+    .filter(canRetrieve)
+    .map((old) => change(old, after.find(({ provider }) => provider === old.provider) ?? old));
+  terminal.table({
+    widths: [50, 35, 35, 25],
+    rows: [
+      ["Provider", "Returned to Main Account (OG)", "Requested Now (OG)", "Remaining Locked Time"],
+      ...changes.map(({ provider, returned, requested, secondsLeft }) => [
+        provider,
+        formatOg(returned),
+        formatOg(requested),
+        secondsLeft === null ? "" : formatDuration(secondsLeft),
+      ]),
+    ],
+  });
+  const waiting = changes.some(({ secondsLeft }) => secondsLeft !== null);
+  if (waiting) terminal.next(environment.command("retrieve-fund"), "after the locked time");
+  else terminal.next(environment.command("refund --amount <AMOUNT>"));
+  return { ...result, providers: changes };
+});
+
+async function readSubAccounts(client: Client & { address: string }): Promise<SubAccount[]> {
+  const { subAccounts } = await getAccount(client, { account: client.address });
+  return Promise.all(
+    subAccounts.map(({ provider }) => getSubAccount(client, { account: client.address, provider })),
+  );
+}
+
+const canRetrieve = ({ free, requests }: SubAccount) =>
+  free > 0n || requests.some(({ secondsLeft }) => secondsLeft === 0);
+
+/** What one retrieval did to one sub-account. Amounts in neuron. */
+function change(old: SubAccount, now: SubAccount) {
+  const returned = old.balance - now.balance;
+  return {
+    provider: now.provider,
+    returned,
+    requested: now.returning - (old.returning - returned),
+    secondsLeft: now.requests.at(-1)?.secondsLeft ?? null,
+  };
+}
+
+function nextUnlock(subAccounts: readonly SubAccount[]): string {
+  const waits = subAccounts.flatMap(({ requests }) =>
+    requests.map(({ secondsLeft }) => secondsLeft),
+  );
+  if (waits.length === 0) return "";
+  return `: the next amount unlocks in ${formatDuration(Math.min(...waits))}`;
+}

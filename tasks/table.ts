@@ -1,0 +1,82 @@
+/** Rows of text. The first row is the heading where a table has one; the seed's tables draw it like any other row. */
+export interface Table {
+  readonly title?: string;
+  /** Width of each column in characters, its two blanks of padding included; a longer word widens the column. */
+  readonly widths: readonly number[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export interface TableStyle {
+  /** Boxes for people at a terminal, aligned columns for pipes. */
+  readonly boxes: boolean;
+  /** Characters in a line of the terminal; narrower than the table, its columns shrink to their content. */
+  readonly columns?: number | undefined;
+}
+
+/** Draws a table, without a newline at the end. No word is ever cut: ids and hashes are words. */
+export function renderTable(table: Table, style: TableStyle): string {
+  const rows = table.rows.map((row) => row.map(printable));
+  const body = style.boxes ? boxes({ ...table, rows }, style.columns) : plain({ ...table, rows });
+  return table.title ? `${style.boxes ? "  " : ""}${table.title}\n${body}` : body;
+}
+
+function plain({ rows, widths }: Table): string {
+  const needed = widths.map((_, column) => longest(rows, column, (cell) => [cell]));
+  return rows
+    .map((row) => row.map((cell, column) => cell.padEnd(needed[column]!)).join("  "))
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+function boxes({ rows, widths }: Table, columns: number | undefined): string {
+  const words = widths.map((_, column) => longest(rows, column, (cell) => cell.split(" ")) + 2);
+  const drawn = total(widths) <= (columns ?? Number.POSITIVE_INFINITY);
+  const fitted = widths.map((width, column) => {
+    const content = longest(rows, column, (cell) => [cell]) + 2;
+    return Math.max(words[column]!, drawn ? width : Math.min(width, content));
+  });
+  const rule = (left: string, middle: string, right: string) =>
+    left + fitted.map((width) => "─".repeat(width)).join(middle) + right;
+  const drawnRows = rows.map((row) => drawRow(row, fitted));
+  return [
+    rule("┌", "┬", "┐"),
+    drawnRows.join(`\n${rule("├", "┼", "┤")}\n`),
+    rule("└", "┴", "┘"),
+  ].join("\n");
+}
+
+function drawRow(row: readonly string[], widths: readonly number[]): string {
+  const cells = row.map((cell, column) => wrap(cell, widths[column]! - 2));
+  const height = Math.max(...cells.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, line) => {
+    const texts = cells.map((lines, column) => (lines[line] ?? "").padEnd(widths[column]! - 2));
+    return `│ ${texts.join(" │ ")} │`;
+  }).join("\n");
+}
+
+/** A stranger's text on one line, without the control characters that could rewrite a terminal. */
+const printable = (text: string) => text.replace(/[\p{Cc}\p{Cf}]+/gu, " ");
+
+/** Breaks between words only. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let current = "";
+  for (const word of text.split(" ")) {
+    const extended = current === "" ? word : `${current} ${word}`;
+    if (extended.length > width && current !== "") {
+      lines.push(current);
+      current = word;
+    } else current = extended;
+  }
+  return [...lines, current];
+}
+
+function longest(
+  rows: Table["rows"],
+  column: number,
+  parts: (cell: string) => readonly string[],
+): number {
+  return Math.max(0, ...rows.flatMap((row) => parts(row[column] ?? "").map((part) => part.length)));
+}
+
+const total = (widths: readonly number[]) => widths.reduce((sum, width) => sum + width + 1, 1);

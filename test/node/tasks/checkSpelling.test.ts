@@ -1,0 +1,52 @@
+import { expect } from "chai";
+import { before, describe, it } from "mocha";
+import type { Task } from "hardhat/types/tasks";
+import { findMisspelling } from "../../../tasks/checkSpelling.ts";
+
+const GLOBALS = ["help", "version", "init", "config", "network", "showStackTraces"];
+
+describe("tasks/checkSpelling", () => {
+  let tasks: Map<string, Task>;
+  before(async () => {
+    const { default: hre } = await import("hardhat");
+    tasks = hre.tasks.rootTasks;
+  });
+
+  const hintFor = (line: string) => findMisspelling(line.split(" "), tasks, GLOBALS)?.hint;
+
+  it("lets every correct line pass", () => {
+    for (const line of [
+      "deposit --amount 0.1",
+      "deposit --amount=0.1 --network testnet",
+      "--network testnet get-account --json",
+      "--show-stack-traces get-account",
+      "get-task --wait Finished --task 6b60",
+      "get-task --help",
+      "create-task --data-size 5 --config-path=c.json --yes --gas-price 1",
+      "--version",
+    ]) {
+      expect(hintFor(line), line).to.equal(undefined);
+    }
+  });
+
+  it("leaves the commands of others alone", () => {
+    expect(hintFor("test --grep deposit --no-such-flag")).to.equal(undefined);
+  });
+
+  it("names the flag, the command or the global option that was meant", () => {
+    expect(hintFor("deposit --amout 1")).to.equal('Did you mean "--amount"?');
+    expect(hintFor("upload --datapath x")).to.equal('Did you mean "--data-path"?');
+    expect(hintFor("deposit --netwrk testnet")).to.equal('Did you mean "--network"?');
+    expect(hintFor("lst-providers")).to.equal('Did you mean "list-providers"?');
+    expect(hintFor("--network testnet lst-providers")).to.equal('Did you mean "list-providers"?');
+  });
+
+  it("says where to look when nothing is near", () => {
+    expect(hintFor("deposit --xyzzy")).to.equal("See them all: npx hardhat deposit --help");
+    expect(hintFor("xyzzyplugh")).to.equal("See them all: npx hardhat --help");
+  });
+
+  it("notices a flag without its value", () => {
+    expect(hintFor("deposit --amount")).to.equal("See what it takes: npx hardhat deposit --help");
+  });
+});

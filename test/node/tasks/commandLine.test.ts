@@ -1,0 +1,125 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { createStorageServer } from "../../../provider/storage/storageServer.ts";
+import { rootOfFile } from "../../../sdk/storage/root.ts";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
+
+/** Runs the real command line in a process of its own, without a terminal. */
+async function hardhat(words: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [HARDHAT, ...words], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, CI: "true", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((done) => child.once("close", done)),
+  ]);
+  return { stdout, stderr, exitCode };
+}
+
+describe("tasks: the command line as a process", function () {
+  this.timeout(30_000);
+  let folder: string;
+  let file: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "anneal-cli-"));
+    file = join(folder, "data.jsonl");
+    await writeFile(file, '{"text":"one"}\n{"text":"two"}\n');
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  it("explains every flag of a command with --help", async () => {
+    const { stdout, exitCode } = await hardhat(["create-task", "--help"]);
+    expect(exitCode).to.equal(0);
+    for (const flag of ["provider", "model", "dataset", "config-path", "data-size", "gas-price"]) {
+      expect(stdout).to.match(new RegExp(`^  --${flag} +\\w`, "m"));
+    }
+  });
+
+  it("refuses an unknown flag and names the one that was meant, with exit code 2", async () => {
+    const { stdout, stderr, exitCode } = await hardhat(["deposit", "--amout", "1"]);
+    expect(exitCode).to.equal(2);
+    expect(stdout).to.equal("");
+    expect(stderr).to.contain("--amout").and.contain('Did you mean "--amount"?');
+  });
+
+  it("refuses an unknown command and names the one that was meant, with exit code 2", async () => {
+    const { stderr, exitCode } = await hardhat(["get-acount"]);
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain('Did you mean "get-account"?');
+  });
+
+  it("computes a root offline, as one JSON document on stdout", async () => {
+    const { stdout, exitCode } = await hardhat(["data-root", "--data-path", file, "--json"]);
+    expect(exitCode).to.equal(0);
+    expect(JSON.parse(stdout)).to.deep.equal({ root: (await rootOfFile(file)).root, size: 30 });
+    expect(stdout.trimEnd().split("\n")).to.have.length(1);
+  });
+
+  it("uploads, sends nothing the second time, and downloads the same bytes", async () => {
+    const storage = await createStorageServer({
+      directory: join(folder, "storage"),
+      limits: {
+        totalBytes: 2 ** 20,
+        uploadBytes: 2 ** 20,
+        freeDiskBytes: 0,
+        abandonedAfterMs: 60_000,
+      },
+    });
+    try {
+      const env = { STORAGE_ENDPOINT: await storage.listen({ host: "127.0.0.1", port: 0 }) };
+      const { root } = await rootOfFile(file);
+      const upload = await hardhat(["upload", "--data-path", file], env);
+      expect(upload).to.include({ stdout: `Root hash: ${root}\n`, exitCode: 0 });
+      const again = await hardhat(["upload", "--data-path", file, "--json"], env);
+      expect(JSON.parse(again.stdout)).to.deep.equal({ root, size: 30, sent: 0 });
+      const target = join(folder, "copy.jsonl");
+      const words = ["download", "--data-root", root, "--data-path", target];
+      expect((await hardhat(words, env)).exitCode).to.equal(0);
+      expect((await rootOfFile(target)).root).to.equal(root);
+    } finally {
+      await storage.close();
+    }
+  });
+
+  it("refuses a missing and an empty file in one sentence each", async () => {
+    const empty = join(folder, "empty.jsonl");
+    await writeFile(empty, "");
+    for (const path of [join(folder, "none.jsonl"), empty]) {
+      const { stderr, exitCode } = await hardhat(["upload", "--data-path", path]);
+      expect(exitCode).to.equal(2);
+      expect(stderr)
+        .to.match(/^Error: .+\.\n.+\.\n$/)
+        .and.contain(path);
+    }
+  });
+
+  it("exits 9 with a sentence when storage does not answer", async () => {
+    const env = { STORAGE_ENDPOINT: "http://127.0.0.1:1" };
+    const { stderr, exitCode } = await hardhat(["upload", "--data-path", file], env);
+    expect(exitCode).to.equal(9);
+    expect(stderr).to.match(/^Error: .+\.\n.+\.\n$/);
+  });
+
+  it("asks for a key on a network with real money instead of using a public one", async () => {
+    const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
+    const { stderr, exitCode } = await hardhat(["get-account", "--network", "testnet"], env);
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain("ZG_PRIVATE_KEY");
+  });
+
+  it("asks whether a misspelled network was meant", async () => {
+    const { stderr, exitCode } = await hardhat(["get-account", "--network", "tesnet"]);
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain('Did you mean "testnet"?');
+  });
+});

@@ -1,0 +1,101 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { type Market, openMarket } from "./market.ts";
+
+describe("tasks: datasets and their price", function () {
+  this.timeout(60_000);
+  let market: Market;
+  let good: string;
+  let bad: string;
+  before(async () => {
+    market = await openMarket();
+    const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
+    await market.json("register-provider", { ...offer, amount: "1" });
+    good = join(market.folder, "good.jsonl");
+    bad = join(market.folder, "bad.jsonl");
+    await writeFile(
+      good,
+      '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n',
+    );
+    await writeFile(
+      bad,
+      '{"prompt":"1+1=","completion":""}\n{"prompt":"1+2=","completion":"3"}\nnot json\n',
+    );
+  });
+  after(() => market.close());
+
+  const order = (datasetPath: string) => ({
+    provider: market.provider,
+    model: "tiny-qwen2",
+    datasetPath,
+  });
+
+  it("accepts a good dataset, offline", async () => {
+    const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
+    const { stdout, exitCode } = await market.run("check-data", { dataPath: good }, { env });
+    expect(exitCode).to.equal(0);
+    expect(stdout).to.contain("valid dataset for causal-lm: 2 rows");
+  });
+
+  it("names every problem at once with file and line, and exits 3", async () => {
+    const { stdout, stderr, exitCode } = await market.run("check-data", { dataPath: bad });
+    expect(exitCode).to.equal(3);
+    expect(stdout).to.contain(`${bad}:1: error empty-answer`);
+    expect(stdout).to.contain(`${bad}:3: error invalid-json`);
+    expect(stderr).to.contain("has 2 errors");
+  });
+
+  it("gives the same as one document with --json, and still exits 3", async () => {
+    const { stdout, exitCode } = await market.run("check-data", { dataPath: bad, json: true });
+    expect(exitCode).to.equal(3);
+    const report = JSON.parse(stdout);
+    expect(report).to.include({ valid: false, errors: 2, rows: 1 });
+    expect(report.problems.map((each: { line: number }) => each.line)).to.deep.equal([1, 3]);
+  });
+
+  it("checks for the model that is named, whatever the dataset looks like", async () => {
+    const flags = { dataPath: good, model: "tiny-distilbert" };
+    expect((await market.run("check-data", flags)).exitCode).to.equal(3);
+    const unknown = await market.run("check-data", { dataPath: good, model: "tiny-distilber" });
+    expect(unknown.exitCode).to.equal(2);
+    expect(unknown.stderr).to.contain('Did you mean "tiny-distilbert"?');
+  });
+
+  it("takes rows with labels for a classifier's", async () => {
+    const dataPath = join(market.folder, "labels.jsonl");
+    await writeFile(dataPath, '{"text":"fine","label":1}\n{"text":"awful","label":0}\n');
+    expect(await market.json("check-data", { dataPath })).to.include({
+      valid: true,
+      kind: "text-classification",
+    });
+  });
+
+  it("calculates size and fee, and suggests the whole next command", async () => {
+    const { stdout, stderr } = await market.run("calculate-token", order(good));
+    expect(stdout).to.equal("Dataset size: 70 bytes in 2 rows\nFee: 0.000000000000000140 OG\n");
+    expect(stderr).to.match(
+      /^Next: npx hardhat create-task .*--dataset 0x[0-9a-f]{64} .*--data-size 70\n$/,
+    );
+    expect(await market.json("calculate-token", order(good))).to.include({
+      units: "70",
+      fee: "140",
+      bond: "140",
+    });
+  });
+
+  it("calculates nothing for a dataset that would be refused", async () => {
+    const { stdout, exitCode } = await market.run("calculate-token", order(bad));
+    expect(exitCode).to.equal(3);
+    expect(stdout).not.to.contain("Fee");
+  });
+
+  it("quotes the steps when the batch size is known, and says so when it is not", async () => {
+    const configPath = join(market.folder, "config.json");
+    await writeFile(configPath, '{"n_epochs": 3, "batch_size": 2, "packing": false}');
+    const quoted = await market.json("quote", { ...order(good), configPath });
+    expect(quoted).to.include({ rows: 2, epochs: 3, steps: 3, fee: "140" });
+    expect(await market.json("quote", order(good))).to.include({ epochs: 4, steps: null });
+  });
+});

@@ -1,0 +1,284 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { getBytes, hexlify, toBeHex } from "ethers";
+import { after, before, describe, it } from "mocha";
+import { createClient } from "../../../sdk/client.ts";
+import { deliver } from "../../../sdk/deliverable/deliver.ts";
+import { reveal } from "../../../sdk/deliverable/reveal.ts";
+import { sharedBlind } from "../../../sdk/exchange/blind.ts";
+import { sealFile } from "../../../sdk/exchange/seal.ts";
+import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
+import { parseTaskId } from "../../../sdk/ids.ts";
+import { upload } from "../../../sdk/storage/upload.ts";
+import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { failTask } from "../../../sdk/task/failTask.ts";
+import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
+import { fixedBytes, type Market, openMarket } from "./market.ts";
+
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
+const DATASET = `0x${"aa".repeat(32)}`;
+const KEY = fixedBytes("the provider's share of the key");
+
+describe("tasks: a fine-tuning from order to model", function () {
+  this.timeout(60_000);
+  let market: Market;
+  let order: Record<string, unknown>;
+  before(async () => {
+    market = await openMarket();
+    const configPath = join(market.folder, "config.json");
+    await writeFile(configPath, JSON.stringify({ n_epochs: 2, learning_rate: 1e-4 }));
+    const offer = { url: market.daemon.url, price: "0.000000000000000001", unit: "byte" };
+    await market.json("register-provider", { ...offer, amount: "1" });
+    order = {
+      provider: market.provider,
+      model: "tiny-qwen2",
+      dataset: DATASET,
+      configPath,
+      dataSize: "179668154",
+    };
+  });
+  after(() => market.close());
+
+  const create = async (): Promise<string> => (await market.json("create-task", order)).id;
+  const flags = (task?: string) => ({ provider: market.provider, ...(task ? { task } : {}) });
+
+  /** What a provider does between acceptance and delivery. */
+  const deliverModel = async (task: string, model: string) => {
+    const id = parseTaskId(task);
+    const reader = createClient({
+      rpcUrl: market.chain.rpcUrl,
+      deployment: market.chain.deployment,
+      storageUrl: "",
+    });
+    const { userKey } = await getTaskOrder(reader, { id });
+    reader.provider.destroy();
+    const plain = join(market.folder, "model.zip");
+    const encrypted = join(market.folder, "model.sealed");
+    await writeFile(plain, model);
+    const u = sharedBlind(getBytes(toBeHex(1, 32)), getBytes(userKey));
+    const s = getBytes(KEY);
+    const { size, root, contentRoot } = await sealFile(plain, encrypted, { taskId: id, u, s });
+    await upload(market.env.STORAGE_ENDPOINT!, encrypted);
+    const commit = hexlify(keyCommit(s));
+    const delivery = { id, size, root, contentRoot, keyCommit: commit, receiptRoot: root };
+    await market.act((client) => deliver(client, { delivery }));
+    return root;
+  };
+
+  it("refuses an order without money: shows what is there and needed, and the command that helps", async () => {
+    const { stdout, stderr, exitCode } = await market.run("create-task", order);
+    expect(exitCode).to.equal(4);
+    expect(stdout).to.contain("Verify provider...\nProvider verified\n");
+    expect(stderr).to.contain("0.000000000000000000 OG are available");
+    expect(stderr).to.contain("add-account --amount 0.000000000179668154");
+    await market.run("add-account", { amount: "1" });
+  });
+
+  it("refuses a misspelled hyper-parameter and names the right one", async () => {
+    const configPath = join(market.folder, "misspelled.json");
+    await writeFile(configPath, JSON.stringify({ n_epoch: 2 }));
+    const { stderr, exitCode } = await market.run("create-task", { ...order, configPath });
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain("n_epoch").and.contain("n_epochs");
+  });
+
+  it("refuses a configuration that is no JSON, or not there", async () => {
+    const configPath = join(market.folder, "broken.json");
+    await writeFile(configPath, "{n_epochs: 2}");
+    for (const path of [configPath, join(market.folder, "none.json")]) {
+      const { stderr, exitCode } = await market.run("create-task", { ...order, configPath: path });
+      expect(exitCode).to.equal(2);
+      expect(stderr).to.contain(path);
+    }
+  });
+
+  it("never waits for an answer that cannot come: a busy provider without --yes exits 2", async () => {
+    market.daemon.queue = { slots: 1, running: 1, waiting: 3 };
+    const { stderr, exitCode } = await market.run("create-task", order);
+    market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain("Provider busy: 1 running, 3 waiting").and.contain("--yes");
+    expect(await market.json("list-tasks", flags())).to.deep.equal({ tasks: [] });
+  });
+
+  it("shows an order with --dry-run and places none", async () => {
+    const plan = await market.json("create-task", { ...order, dryRun: true });
+    expect(plan).to.include({ dryRun: true, verb: "createTask" });
+    expect(plan.arguments.order).to.include({
+      provider: market.provider,
+      datasetRoot: DATASET,
+      units: "179668154",
+      config: '{"learning_rate":0.0001,"n_epochs":2}',
+    });
+    expect(await market.json("list-tasks", flags())).to.deep.equal({ tasks: [] });
+  });
+
+  it("creates a task in the words of the documentation, with the quote before the money leaves", async () => {
+    const { stdout, stderr, exitCode } = await market.run("create-task", order);
+    expect(exitCode).to.equal(0);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.slice(0, 2)).to.deep.equal(["Verify provider...", "Provider verified"]);
+    expect(lines.at(-2)).to.equal("Creating task...");
+    expect(lines.at(-1)).to.match(new RegExp(`^Created Task ID: ${UUID.source}$`));
+    expect(stdout).to.match(/^Fee \(neuron\) +179668154$/m);
+    expect(stderr).to.contain("Next: npx hardhat get-task");
+  });
+
+  it("refuses a second one as long as the first is open", async () => {
+    const { stderr, exitCode } = await market.run("create-task", order);
+    expect(exitCode).to.equal(7);
+    expect(stderr).to.contain("open task");
+  });
+
+  it("shows the task as the documentation does", async () => {
+    const { stdout } = await market.run("get-task", flags(), { terminal: 200 });
+    const rows = stdout.split("\n").filter((line) => line.startsWith("│"));
+    const fields = rows.map((row) => row.slice(2, 36).trim());
+    expect(fields).to.deep.equal([
+      "Field",
+      "ID",
+      "Created At",
+      "Pre-trained Model Hash",
+      "Dataset Hash",
+      "Training Params",
+      "Fee (neuron)",
+      "Progress",
+    ]);
+    expect(stdout.split("\n")[0]).to.equal(`┌${"─".repeat(35)}┬${"─".repeat(85)}┐`);
+    expect(rows.at(-2)).to.equal(`│ ${"Fee (neuron)".padEnd(33)} │ ${"179668154".padEnd(83)} │`);
+    expect(rows.at(-1)).to.equal(`│ ${"Progress".padEnd(33)} │ ${"Init".padEnd(83)} │`);
+  });
+
+  it("finds a task by the beginning of its id, and says so when there is none", async () => {
+    const { id } = await market.json("get-task", flags());
+    expect(await market.json("get-task", flags(id.slice(0, 6)))).to.include({ id });
+    expect(await market.json("get-task", { task: id })).to.include({ id });
+    const none = await market.run("get-task", flags("zz"));
+    expect(none.exitCode).to.equal(1);
+    expect(none.stderr).to.contain('"zz"');
+  });
+
+  it("cancels a task that nobody accepted, and then can create another", async () => {
+    const { id } = await market.json("cancel-task", flags());
+    expect(await market.json("get-task", flags(id))).to.include({
+      progress: "Failed",
+      state: "Cancelled",
+    });
+    const next = await create();
+    const { tasks } = await market.json("list-tasks", flags());
+    expect(tasks.map((task: { id: string }) => task.id)).to.deep.equal([id, next]);
+    await market.act((client) => acceptTask(client, { id: parseTaskId(next) }));
+    const refused = await market.run("cancel-task", flags());
+    expect(refused.exitCode).to.equal(7);
+    expect(refused.stderr).to.contain("can no longer be canceled");
+  });
+
+  it("shows how far the provider says he is, and never more than the chain says", async () => {
+    const { id } = await market.json("get-task", flags());
+    const status = {
+      id,
+      state: "training",
+      queuePosition: null,
+      step: 3,
+      totalSteps: 10,
+      epoch: 0.5,
+      loss: 2.5,
+      tokensPerSecond: 100,
+      secondsLeft: 60,
+      failure: null,
+      lossBefore: null,
+      lossAfter: null,
+      accuracyBefore: null,
+      accuracyAfter: null,
+    };
+    market.daemon.status = { ...status, progress: "Training" };
+    expect(await market.json("get-task", flags())).to.include({ progress: "Training" });
+    market.daemon.status = { ...status, progress: "Finished" };
+    expect(await market.json("get-task", flags())).to.include({ progress: "SettingUp" });
+    market.daemon.status = undefined;
+    expect(await market.json("get-task", flags())).to.include({ progress: "SettingUp" });
+  });
+
+  it("prints the provider's log", async () => {
+    market.daemon.log = ["creating task....", "Step: 0, Logs: {'loss': 2.5}\u001b[2J"];
+    const { stdout } = await market.run("get-log", flags());
+    expect(stdout).to.equal("creating task....\nStep: 0, Logs: {'loss': 2.5}[2J\n");
+    expect((await market.json("get-log", flags())).lines).to.have.length(2);
+  });
+
+  it("gives up waiting after --timeout with exit code 8", async () => {
+    const { stderr, exitCode } = await market.run("get-task", {
+      ...flags(),
+      wait: true,
+      timeout: "1",
+    });
+    expect(exitCode).to.equal(8);
+    expect(stderr).to.contain("still SettingUp");
+  });
+
+  it("says that there is nothing to acknowledge before the delivery", async () => {
+    const dataPath = join(market.folder, "early");
+    const { stderr, exitCode } = await market.run("acknowledge-model", { ...flags(), dataPath });
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.contain("has not delivered");
+  });
+
+  it("waits until the model is delivered, acknowledges, and decrypts it to the last byte", async () => {
+    const { id } = await market.json("get-task", flags());
+    const root = await deliverModel(id, "PK a model");
+    expect(await market.json("get-task", { ...flags(), wait: true, timeout: "20" })).to.include({
+      progress: "Delivered",
+      root,
+    });
+
+    const encryptedModel = join(market.folder, `${id}.encrypted`);
+    const output = join(market.folder, "model_output.zip");
+    const early = await market.run("decrypt-model", { ...flags(), encryptedModel, output });
+    expect(early.exitCode).to.equal(1);
+    expect(early.stderr).to.contain("The provider has not revealed the key yet");
+
+    const acknowledged = await market.json("acknowledge-model", {
+      ...flags(),
+      dataPath: market.folder,
+    });
+    expect(acknowledged).to.include({ id, root, path: encryptedModel });
+    expect(await market.json("get-task", flags())).to.include({ progress: "UserAcknowledged" });
+    const { deliverables } = await market.json("get-sub-account", flags());
+    expect(deliverables).to.deep.equal([{ taskId: id, root, confirmed: true }]);
+
+    await market.act((client) => reveal(client, { id: parseTaskId(id), key: KEY }));
+    const notZip = await market.run("decrypt-model", {
+      ...flags(),
+      encryptedModel,
+      output: "a.tar",
+    });
+    expect(notZip.exitCode).to.equal(2);
+    expect(notZip.stderr).to.contain(".zip");
+    const decrypted = await market.run("decrypt-model", { ...flags(), encryptedModel, output });
+    expect(decrypted.exitCode, decrypted.stderr).to.equal(0);
+    expect(decrypted.stdout).to.contain("Confirmed on chain");
+    expect(await readFile(output, "utf8")).to.equal("PK a model");
+    expect(await market.json("get-task", flags())).to.include({
+      progress: "Finished",
+      state: "Settled",
+      paid: "179668154",
+    });
+    const again = await market.run("decrypt-model", { ...flags(), encryptedModel, output });
+    expect(again.exitCode).to.equal(0);
+    expect(again.stdout).to.contain("settled before");
+  });
+
+  it("ends with 6 when the task failed by its input, with 5 when the provider failed, and says why", async () => {
+    for (const [reason, exitCode] of [
+      ["DatasetInvalid", 6],
+      ["TrainingError", 5],
+    ] as const) {
+      const id = await create();
+      await market.act((client) => failTask(client, { id: parseTaskId(id), reason }));
+      const waited = await market.run("get-task", { ...flags(), wait: true, timeout: "20" });
+      expect(waited.exitCode).to.equal(exitCode);
+      expect(waited.stderr).to.contain(reason);
+    }
+  });
+});

@@ -1,0 +1,202 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hexlify, keccak256, toUtf8Bytes } from "ethers";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import { createStorageServer } from "../../../provider/storage/storageServer.ts";
+import { type Client, createClient } from "../../../sdk/client.ts";
+import { signChallenge } from "../../../sdk/service/challenge.ts";
+import type { Call } from "../../../sdk/transaction/Call.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
+import { type CommandRun, runCommand } from "./runCommand.ts";
+
+/** Compressed generator point of secp256k1: the fake provider's encryption key is 1. */
+export const ENCRYPTION_KEY =
+  "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+
+const hashOf = (text: string) => keccak256(toUtf8Bytes(text));
+
+const TOKENIZER = JSON.stringify({ tokenizer: {}, tokenizerConfig: {} });
+const CATALOGUE = JSON.stringify({
+  models: [
+    {
+      name: "tiny-qwen2",
+      kind: "causal-lm",
+      description: "A tiny language model with random weights",
+      hash: hashOf("tiny-qwen2"),
+      predefined: true,
+      tokenizerHash: hashOf(TOKENIZER),
+    },
+    {
+      name: "tiny-distilbert",
+      kind: "text-classification",
+      description: "A tiny classifier with random weights",
+      hash: hashOf("tiny-distilbert"),
+      predefined: false,
+      tokenizerHash: hashOf(TOKENIZER),
+    },
+  ],
+});
+
+/** What the fake daemon answers; tests change it. */
+export interface Daemon {
+  readonly url: string;
+  queue: { slots: number; running: number; waiting: number };
+  /** Answers to GET /v1/tasks/:uuid; undefined is 404. */
+  status: unknown;
+  log: string[];
+  catalogue: string;
+}
+
+/** A chain, a storage node and a provider's API, with commands that talk to them. */
+export interface Market {
+  readonly chain: LocalChain;
+  readonly daemon: Daemon;
+  readonly provider: string;
+  readonly user: string;
+  /** An empty folder for files. */
+  readonly folder: string;
+  readonly env: Record<string, string>;
+  /** Runs a command against this market. */
+  run(name: string, flags?: Record<string, unknown>, options?: RunOptions): Promise<CommandRun>;
+  /** The same with --json: what it printed on stdout, which must be one document. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of every shape
+  json(name: string, flags?: Record<string, unknown>): Promise<any>;
+  /** Sends a call as the provider. */
+  act(call: (client: Client) => Call): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface RunOptions {
+  readonly env?: Record<string, string | undefined>;
+  readonly terminal?: number;
+}
+
+export async function openMarket(): Promise<Market> {
+  const hre = (await import("hardhat")).default as HardhatRuntimeEnvironment;
+  const chain = await startLocalChain();
+  const folder = await mkdtemp(join(tmpdir(), "anneal-tasks-"));
+  await writeDeployment(folder, chain);
+  const storage = await createStorageServer({
+    directory: join(folder, "storage"),
+    limits: {
+      totalBytes: 2 ** 30,
+      uploadBytes: 2 ** 30,
+      freeDiskBytes: 0,
+      abandonedAfterMs: 60_000,
+    },
+  });
+  const storageUrl = await storage.listen({ host: "127.0.0.1", port: 0 });
+  const [, provider, user] = chain.accounts;
+  const client = createClient({
+    rpcUrl: chain.rpcUrl,
+    deployment: chain.deployment,
+    storageUrl,
+    privateKey: provider!.privateKey,
+    pollingInterval: 20,
+  });
+  const { daemon, close: closeDaemon } = await startDaemon(client);
+  const env = {
+    RPC_ENDPOINT: chain.rpcUrl,
+    STORAGE_ENDPOINT: storageUrl,
+    ANNEAL_DEPLOYMENTS: folder,
+  };
+  const run: Market["run"] = (name, flags = {}, options = {}) =>
+    runCommand(hre, name, flags, {
+      env: { ...env, ZG_PRIVATE_KEY: undefined, ...options.env },
+      terminal: options.terminal,
+    });
+  return {
+    chain,
+    daemon,
+    provider: provider!.address,
+    user: user!.address,
+    folder,
+    env,
+    run,
+    json: async (name, flags = {}) => {
+      const { stdout } = await run(name, { ...flags, json: true });
+      return JSON.parse(stdout);
+    },
+    act: async (call) => {
+      await send(client, call(client));
+    },
+    close: async () => {
+      client.provider.destroy();
+      await closeDaemon();
+      await storage.close();
+      await chain.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function writeDeployment(folder: string, { deployment }: LocalChain): Promise<void> {
+  const { chainId, ledger, serving } = deployment;
+  await writeFile(join(folder, ".chain"), JSON.stringify({ chainId: String(chainId) }));
+  await writeFile(join(folder, "Ledger.json"), JSON.stringify(ledger));
+  await writeFile(join(folder, "FineTuningServing.json"), JSON.stringify(serving));
+}
+
+async function startDaemon(client: Client) {
+  const daemon = {
+    url: "",
+    queue: { slots: 1, running: 0, waiting: 0 },
+    status: undefined as unknown,
+    log: [] as string[],
+    catalogue: CATALOGUE,
+  };
+  const server = createServer((request, response) => {
+    answer(client, daemon, request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  daemon.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { daemon, close };
+}
+
+async function answer(
+  client: Client,
+  daemon: Daemon,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+  const reply = (body: string | Uint8Array, status = 200) => response.writeHead(status).end(body);
+  const missing = {
+    code: "not-found",
+    message: "There is no such thing.",
+    hint: "Look elsewhere.",
+  };
+  if (pathname === "/v1/models") reply(daemon.catalogue);
+  else if (pathname === "/v1/queue") reply(JSON.stringify(daemon.queue));
+  else if (pathname === "/v1/terms") reply(JSON.stringify(await termsOf(client, daemon)));
+  else if (pathname === "/v1/challenge") {
+    const nonce = searchParams.get("nonce")!;
+    reply(JSON.stringify(await signChallenge(client, { nonce })));
+  } else if (pathname.endsWith("/usage")) reply(EMPTY_ZIP);
+  else if (pathname.endsWith("/tokenizer")) reply(TOKENIZER);
+  else if (pathname.endsWith("/log")) reply(daemon.log.map((line) => `${line}\n`).join(""));
+  else if (daemon.status !== undefined) reply(JSON.stringify(daemon.status));
+  else reply(JSON.stringify(missing), 404);
+}
+
+async function termsOf(client: Client, { catalogue }: Daemon) {
+  return {
+    provider: await client.signer!.getAddress(),
+    catalogueHash: keccak256(toUtf8Bytes(catalogue)),
+    encryptionKey: ENCRYPTION_KEY,
+  };
+}
+
+const EMPTY_ZIP = Buffer.concat([Buffer.from("PK\x05\x06", "latin1"), Buffer.alloc(18)]);
+
+/** 32 random-looking bytes that are the same in every run. */
+export const fixedBytes = (seed: string) => hexlify(toUtf8Bytes(seed.padEnd(32, ".")));

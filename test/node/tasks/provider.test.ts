@@ -1,0 +1,161 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { type Market, openMarket } from "./market.ts";
+
+describe("tasks: providers and models", function () {
+  this.timeout(60_000);
+  let market: Market;
+  before(async () => {
+    market = await openMarket();
+  });
+  after(() => market.close());
+
+  const offer = () => ({ url: market.daemon.url, price: "0.000000000000000001", unit: "byte" });
+
+  it("says that nobody is registered, and how to become the first", async () => {
+    const { stdout, stderr } = await market.run("list-providers");
+    expect(stdout).to.equal("No provider is registered on this network.\n");
+    expect(stderr).to.contain("register-provider");
+  });
+
+  it("refuses to register without money: shows what is needed and exits 4", async () => {
+    const { stderr, exitCode } = await market.run("register-provider", offer());
+    expect(exitCode).to.equal(4);
+    expect(stderr).to.contain("add-account");
+  });
+
+  it("refuses to register a daemon that runs with another key", async () => {
+    const env = { ZG_PRIVATE_KEY: market.chain.accounts[4]!.privateKey };
+    const { stderr, exitCode } = await market.run("register-provider", offer(), { env });
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain(market.provider);
+  });
+
+  it("refuses terms that are no numbers, and units that do not exist", async () => {
+    for (const flags of [
+      { bondBps: "many" },
+      { unit: "word" },
+      { price: "free" },
+      { openTasks: "1.5" },
+    ]) {
+      const { exitCode } = await market.run("register-provider", { ...offer(), ...flags });
+      expect(exitCode, JSON.stringify(flags)).to.equal(2);
+    }
+  });
+
+  it("registers with the daemon's key and catalogue, and puts the stake down", async () => {
+    const registered = await market.json("register-provider", { ...offer(), amount: "1" });
+    expect(registered.provider).to.equal(market.provider);
+    expect(registered.terms).to.include({ unit: "byte", pricePerUnit: "1", accepting: true });
+    const status = await market.json("provider-status");
+    expect(status).to.include({
+      provider: market.provider,
+      verified: true,
+      url: market.daemon.url,
+    });
+    expect(status.reserved).to.equal(market.chain.parameters.minimumStake.toString());
+  });
+
+  it("lists him as in the documentation: available, with the price per byte", async () => {
+    const { stdout } = await market.run("list-providers", {}, { terminal: 200 });
+    expect(stdout.split("\n").slice(0, 6)).to.deep.equal([
+      `┌${"─".repeat(50)}┬${"─".repeat(50)}┐`,
+      `│ Provider 1                                       │ ${market.provider}       │`,
+      `├${"─".repeat(50)}┼${"─".repeat(50)}┤`,
+      `│ Available                                        │ ✓${" ".repeat(47)} │`,
+      `├${"─".repeat(50)}┼${"─".repeat(50)}┤`,
+      `│ Price Per Byte in Dataset (OG)                   │ 0.000000000000000001${" ".repeat(28)} │`,
+    ]);
+  });
+
+  it("marks him as occupied while he works on another task", async () => {
+    market.daemon.queue = { slots: 1, running: 1, waiting: 2 };
+    const { stdout } = await market.run("list-providers");
+    expect(stdout).to.match(/^Available +✗ occupied: 1 running, 2 waiting$/m);
+    market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
+  });
+
+  it("lists predefined models and those of providers apart", async () => {
+    const { stdout } = await market.run("list-models");
+    const [predefined, special] = stdout.split("\n\n");
+    expect(predefined).to.match(/^Predefined Models\n.*\ntiny-qwen2 +Language Generation/);
+    expect(special).to.match(/^Provider's Model\n.*\ntiny-distilbert +Text Classification/);
+    expect(special).to.contain(market.provider);
+    const { models } = await market.json("list-models", { provider: market.provider });
+    expect(models.map(({ name }: { name: string }) => name)).to.deep.equal([
+      "tiny-qwen2",
+      "tiny-distilbert",
+    ]);
+  });
+
+  it("saves a model's usage into a folder under the model's name", async () => {
+    const flags = { provider: market.provider, model: "tiny-qwen2", output: market.folder };
+    const { path } = await market.json("model-usage", flags);
+    expect(path).to.equal(join(market.folder, "tiny-qwen2.zip"));
+    expect((await readFile(path)).subarray(0, 2).toString()).to.equal("PK");
+  });
+
+  it("asks whether a misspelled model was meant", async () => {
+    const flags = { provider: market.provider, model: "tiny-qwen", output: market.folder };
+    const { stderr, exitCode } = await market.run("model-usage", flags);
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain('Did you mean "tiny-qwen2"?');
+  });
+
+  it("finds out a daemon whose catalogue is not the registered one", async () => {
+    const { catalogue } = market.daemon;
+    market.daemon.catalogue = catalogue.replace("A tiny classifier", "A better classifier");
+    const status = await market.json("provider-status", { provider: market.provider });
+    expect(status.verified).to.equal(false);
+    expect(status.problem).to.contain("catalogue");
+    const { stdout, stderr } = await market.run("list-models");
+    expect(stdout).not.to.contain("better");
+    expect(stderr).to.contain(`Left out ${market.provider}`);
+    await market.run("update-provider");
+    expect(await market.json("provider-status")).to.include({ verified: true });
+    market.daemon.catalogue = catalogue;
+    await market.run("update-provider");
+  });
+
+  it("changes only what a flag names", async () => {
+    const { terms } = await market.json("update-provider", { price: "2", accepting: "false" });
+    expect(terms).to.include({
+      pricePerUnit: `2${"0".repeat(18)}`,
+      unit: "byte",
+      accepting: false,
+    });
+    expect((await market.run("list-providers")).stdout).to.contain("✗ accepts no tasks");
+    expect((await market.run("update-provider", { accepting: "maybe" })).exitCode).to.equal(2);
+  });
+
+  it("removes him; his stake goes the way of all returns, and nothing is lost", async () => {
+    const { privateKey } = market.chain.accounts[1]!;
+    const asProvider = { env: { ZG_PRIVATE_KEY: privateKey } };
+    expect((await market.run("remove-provider")).exitCode).to.equal(0);
+    expect(await market.json("list-providers")).to.deep.equal({ providers: [] });
+
+    const requested = await market.run("retrieve-fund", { json: true }, asProvider);
+    const [change] = JSON.parse(requested.stdout).providers;
+    const stake = market.chain.parameters.minimumStake.toString();
+    expect(change).to.include({ provider: market.provider, returned: "0", requested: stake });
+
+    const { stdout } = await market.run(
+      "get-sub-account",
+      { provider: market.provider },
+      asProvider,
+    );
+    expect(stdout).to.match(/^0\.100000000000000000 +(59s|1min 0s)$/m);
+    const waiting = await market.run("retrieve-fund", {}, asProvider);
+    expect(waiting.stdout).to.match(
+      /^Nothing to retrieve: the next amount unlocks in (1min )?\d+s\.\n$/,
+    );
+
+    await market.chain.increaseTime(market.chain.parameters.lockPeriod);
+    const claimed = await market.run("retrieve-fund", { json: true }, asProvider);
+    expect(JSON.parse(claimed.stdout).providers[0]).to.include({ returned: stake, requested: "0" });
+    const account = await market.run("get-account", { json: true }, asProvider);
+    expect(JSON.parse(account.stdout)).to.include({ locked: "0", available: `1${"0".repeat(18)}` });
+  });
+});

@@ -1,0 +1,73 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+
+export interface CommandRun {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+export interface CommandSettings {
+  readonly env?: Record<string, string | undefined>;
+  /** Characters per line of the terminal that stdout pretends to be; undefined is a pipe. */
+  readonly terminal?: number | undefined;
+}
+
+/** Runs a command as Hardhat runs it, inside this process, and keeps what it prints. */
+export async function runCommand(
+  hre: HardhatRuntimeEnvironment,
+  name: string,
+  flags: Record<string, unknown>,
+  { env = {}, terminal }: CommandSettings = {},
+): Promise<CommandRun> {
+  const printed = { stdout: "", stderr: "" };
+  const restore = [
+    replaceEnvironment(env),
+    capture(process.stdout, (text) => {
+      printed.stdout += text;
+    }),
+    capture(process.stderr, (text) => {
+      printed.stderr += text;
+    }),
+    pretendTerminal(terminal),
+  ];
+  const exitCodeBefore = process.exitCode;
+  process.exitCode = undefined;
+  try {
+    await hre.tasks.getTask(name).run(flags);
+    return { ...printed, exitCode: Number(process.exitCode ?? 0) };
+  } finally {
+    for (const undo of restore.reverse()) undo();
+    process.exitCode = exitCodeBefore;
+  }
+}
+
+function replaceEnvironment(env: Record<string, string | undefined>): () => void {
+  const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
+  const assign = (name: string, value: string | undefined) => {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  };
+  for (const [name, value] of Object.entries(env)) assign(name, value);
+  return () => {
+    for (const [name, value] of before) assign(name, value);
+  };
+}
+
+function capture(stream: NodeJS.WriteStream, keep: (text: string) => void): () => void {
+  const { write } = stream;
+  stream.write = ((text: string | Uint8Array) => {
+    keep(typeof text === "string" ? text : Buffer.from(text).toString());
+    return true;
+  }) as typeof stream.write;
+  return () => {
+    stream.write = write;
+  };
+}
+
+function pretendTerminal(columns: number | undefined): () => void {
+  const { isTTY, columns: width } = process.stdout;
+  Object.assign(process.stdout, { isTTY: columns !== undefined, columns });
+  return () => {
+    Object.assign(process.stdout, { isTTY, columns: width });
+  };
+}

@@ -1,0 +1,82 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { describe, it } from "mocha";
+import { renderTable } from "../../../tasks/table.ts";
+
+const overview = {
+  title: "Overview",
+  widths: [50, 81],
+  rows: [
+    ["Balance", "Value (OG)"],
+    ["Total", "0.999999999820331942"],
+    ["Locked (transferred to sub-accounts)", "0.000000000179668154"],
+  ],
+};
+
+/** As the 0G documentation prints it. */
+const OVERVIEW = `  Overview
+┌──────────────────────────────────────────────────┬─────────────────────────────────────────────────────────────────────────────────┐
+│ Balance                                          │ Value (OG)                                                                      │
+├──────────────────────────────────────────────────┼─────────────────────────────────────────────────────────────────────────────────┤
+│ Total                                            │ 0.999999999820331942                                                            │
+├──────────────────────────────────────────────────┼─────────────────────────────────────────────────────────────────────────────────┤
+│ Locked (transferred to sub-accounts)             │ 0.000000000179668154                                                            │
+└──────────────────────────────────────────────────┴─────────────────────────────────────────────────────────────────────────────────┘`;
+
+describe("tasks/table", () => {
+  it("draws the boxes of the documentation to the letter", () => {
+    expect(renderTable(overview, { boxes: true, columns: 200 })).to.equal(OVERVIEW);
+  });
+
+  it("shrinks to its content in a narrow terminal", () => {
+    const lines = renderTable(overview, { boxes: true, columns: 80 }).split("\n");
+    expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(80);
+    expect(lines.join("\n")).to.contain("│ 0.000000000179668154 │");
+  });
+
+  it("aligns columns without boxes for a pipe, and leaves no blanks at the ends", () => {
+    expect(renderTable(overview, { boxes: false })).to.equal(
+      [
+        "Overview",
+        "Balance                               Value (OG)",
+        "Total                                 0.999999999820331942",
+        "Locked (transferred to sub-accounts)  0.000000000179668154",
+      ].join("\n"),
+    );
+  });
+
+  it("wraps sentences between words", () => {
+    const text = "DistilBERT is a transformers model, smaller and faster than BERT";
+    const drawn = renderTable({ widths: [20, 30], rows: [["d", text]] }, { boxes: true });
+    expect(drawn.split("\n")).to.have.length(5);
+    expect(drawn).to.contain("│ d                  │ DistilBERT is a transformers │");
+  });
+
+  it("never cuts a word, and keeps every line as long as the others", () => {
+    const word = fc.string({
+      unit: fc.constantFrom("a", "7", "x", "-"),
+      minLength: 1,
+      maxLength: 70,
+    });
+    const cell = fc.array(word, { maxLength: 5 }).map((words) => words.join(" "));
+    const rows = fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(rows, fc.integer({ min: 20, max: 150 }), (drawnRows, columns) => {
+        const drawn = renderTable({ widths: [20, 30], rows: drawnRows }, { boxes: true, columns });
+        const words = drawn.split(/[\s│]+/);
+        for (const text of drawnRows.flat()) {
+          for (const each of text.split(" ").filter(Boolean)) expect(words).to.include(each);
+        }
+        expect(new Set(drawn.split("\n").map((line) => line.length)).size).to.equal(1);
+      }),
+    );
+  });
+
+  it("does not let a stranger's text move the cursor or clear the screen", () => {
+    const rows = [["\u001b[2Jevil\r\n", "x\u0007"]];
+    for (const boxes of [true, false]) {
+      const drawn = renderTable({ widths: [20, 20], rows }, { boxes });
+      expect(drawn.replaceAll("\n", "")).not.to.match(/\p{Cc}/u);
+    }
+  });
+});
