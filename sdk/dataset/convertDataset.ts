@@ -1,0 +1,127 @@
+import { createWriteStream } from "node:fs";
+import { extname } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { ProtocolError } from "../errors.ts";
+import { readCsv } from "./readCsv.ts";
+import { type Line, readLines } from "./readLines.ts";
+
+/** Field of the new dataset → name of the column or key it comes from, or its number, from 0, where there is no header. */
+export type FieldSources = Readonly<Record<string, string | number>>;
+
+export interface ConvertOptions {
+  readonly fields: FieldSources;
+  /** Rows that are left out at the start. */
+  readonly offset?: number;
+  /** Rows that are written at most. */
+  readonly limit?: number;
+}
+
+type SourceRow = { readonly line: number; readonly get: (source: string | number) => unknown };
+
+/**
+ * Rewrites a .jsonl, .csv or .tsv file as a .jsonl dataset with the named fields, for example
+ * `{prompt: "question", completion: "answer"}`, or `{label: 0, text: 1}` for a file without a header.
+ * @throws ProtocolError "dataset-invalid" where a row lacks a field or cannot be read.
+ */
+export async function convertDataset(
+  inputPath: string,
+  outputPath: string,
+  options: ConvertOptions,
+): Promise<{ rows: number }> {
+  const { fields, offset = 0, limit = Number.POSITIVE_INFINITY } = options;
+  const headerless = Object.values(fields).every((source) => typeof source === "number");
+  let rows = 0;
+  async function* convert() {
+    let index = 0;
+    for await (const row of readSource(inputPath, headerless)) {
+      if (rows >= limit) return;
+      if (index++ < offset) continue;
+      rows += 1;
+      yield `${JSON.stringify(pick(row, fields, inputPath))}\n`;
+    }
+  }
+  await pipeline(Readable.from(convert()), createWriteStream(outputPath));
+  return { rows };
+}
+
+function pick(row: SourceRow, fields: FieldSources, path: string): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([field, source]) => {
+      const value = row.get(source);
+      if (value === undefined) throw invalid(path, row.line, `The row has no ${source}.`);
+      return [field, value];
+    }),
+  );
+}
+
+async function* readSource(path: string, headerless: boolean): AsyncGenerator<SourceRow> {
+  const lines = readLines(path);
+  switch (extname(path)) {
+    case ".jsonl":
+      return yield* jsonRecords(path, lines);
+    case ".csv":
+      return yield* columnRecords(path, readCsv(lines), headerless);
+    case ".tsv":
+      return yield* columnRecords(path, tabRecords(lines), headerless);
+    default:
+      throw new ProtocolError(
+        "usage",
+        `${path} is not a .jsonl, .csv or .tsv file.`,
+        "Give the file the ending that fits its content.",
+      );
+  }
+}
+
+async function* jsonRecords(path: string, lines: AsyncIterable<Line>): AsyncGenerator<SourceRow> {
+  for await (const { line, text } of lines) {
+    if (text.trim() === "") continue;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      throw invalid(path, line, "The line is not JSON.");
+    }
+    const record = Object(value) as Record<string, unknown>;
+    yield { line, get: (source) => (Object.hasOwn(record, source) ? record[source] : undefined) };
+  }
+}
+
+interface ColumnRecord {
+  readonly line: number;
+  readonly fields: readonly string[];
+  readonly problem?: string;
+}
+
+async function* tabRecords(lines: AsyncIterable<Line>): AsyncGenerator<ColumnRecord> {
+  for await (const { line, text, problem } of lines) {
+    yield { line, fields: text.replace(/\r$/, "").split("\t"), ...(problem && { problem }) };
+  }
+}
+
+async function* columnRecords(
+  path: string,
+  records: AsyncIterable<ColumnRecord>,
+  headerless: boolean,
+): AsyncGenerator<SourceRow> {
+  let header: readonly string[] | undefined;
+  for await (const { line, fields, problem } of records) {
+    if (problem) throw invalid(path, line, `The row cannot be read (${problem}).`);
+    if (fields.length < 2 && fields.join("").trim() === "") continue;
+    if (!headerless && !header) {
+      header = fields;
+      continue;
+    }
+    const column = (source: string | number) =>
+      typeof source === "number" ? source : header!.indexOf(source);
+    yield { line, get: (source) => fields[column(source)] };
+  }
+}
+
+function invalid(path: string, line: number, message: string): ProtocolError {
+  return new ProtocolError(
+    "dataset-invalid",
+    `${path}:${line}: ${message}`,
+    "Correct the row, or name the fields as the file does.",
+  );
+}

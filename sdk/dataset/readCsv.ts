@@ -1,0 +1,96 @@
+import { LONGEST_LINE, type Line } from "./readLines.ts";
+
+/** A record of a CSV file, or what is wrong with it. A blank line is a record of no fields. */
+export interface CsvRecord {
+  /** Line on which the record starts, from 1. */
+  readonly line: number;
+  readonly fields: readonly string[];
+  readonly problem?: "not-utf-8" | "line-too-long" | "bad-quotes";
+}
+
+/**
+ * Cuts lines into comma-separated records (RFC 4180), as the trainer's reader does: a quotation mark
+ * opens a quoted field only at its start, and a lone "\r" ends a record, too. After a problem it goes on with the next line.
+ */
+export async function* readCsv(lines: AsyncIterable<Line>): AsyncGenerator<CsvRecord> {
+  const parser = new RecordParser();
+  for await (const { line, text, ended, problem } of lines) {
+    if (problem) {
+      parser.reset();
+      yield { line, fields: [], problem };
+    } else {
+      yield* parser.feed(ended ? `${text}\n` : text, line);
+    }
+  }
+  yield* parser.end();
+}
+
+type State = "record start" | "field start" | "plain" | "quoted" | "quote in quoted";
+
+/** The state between two lines: a quoted field may go on. */
+class RecordParser {
+  #state: State = "record start";
+  #fields: string[] = [];
+  #field = "";
+  #line = 0;
+
+  reset(): void {
+    this.#state = "record start";
+    this.#fields = [];
+    this.#field = "";
+  }
+
+  *feed(text: string, line: number): Generator<CsvRecord> {
+    for (let i = 0; i < text.length; i++) {
+      const character = text[i]!;
+      if (this.#state === "record start") this.#line = line;
+      const lineEnd = character === "\n" || character === "\r";
+      if (this.#state === "quoted") {
+        if (character === '"') this.#state = "quote in quoted";
+        else this.#field += character;
+      } else if (lineEnd) {
+        yield this.#finish();
+        if (character === "\r" && text[i + 1] === "\n") i++;
+      } else if (character === ",") {
+        this.#endField();
+      } else if (this.#state === "quote in quoted") {
+        if (character !== '"') {
+          yield this.#fail();
+          return;
+        }
+        this.#field += character;
+        this.#state = "quoted";
+      } else if (character === '"' && this.#state !== "plain") {
+        this.#state = "quoted";
+      } else {
+        this.#field += character;
+        this.#state = "plain";
+      }
+    }
+    if (this.#field.length > LONGEST_LINE) yield { ...this.#fail(), problem: "line-too-long" };
+  }
+
+  *end(): Generator<CsvRecord> {
+    if (this.#state === "quoted") yield this.#fail();
+    else if (this.#state !== "record start") yield this.#finish();
+  }
+
+  #endField(): void {
+    this.#fields.push(this.#field);
+    this.#field = "";
+    this.#state = "field start";
+  }
+
+  #finish(): CsvRecord {
+    if (this.#state !== "record start") this.#endField();
+    const record = { line: this.#line, fields: this.#fields };
+    this.reset();
+    return record;
+  }
+
+  #fail(): CsvRecord {
+    const line = this.#line;
+    this.reset();
+    return { line, fields: [], problem: "bad-quotes" };
+  }
+}

@@ -1,0 +1,27 @@
+import { ProtocolError } from "../errors.ts";
+import type { DatasetKind, DatasetRow } from "./DatasetRow.ts";
+import { scanRows } from "./scanRows.ts";
+
+/** A sound row and the line on which it starts, from 1. */
+export interface PlacedDatasetRow {
+  readonly line: number;
+  readonly row: DatasetRow;
+}
+
+/**
+ * Streams the rows of a dataset in constant memory.
+ * @throws ProtocolError "dataset-invalid" at the first error, named as file:line; checkDataset finds all of them.
+ */
+export async function* readRows(
+  path: string,
+  { kind }: { kind: DatasetKind },
+): AsyncGenerator<PlacedDatasetRow> {
+  for await (const { line, row, problems } of scanRows(path, { kind })) {
+    const error = problems.find(({ severity }) => severity === "error");
+    if (error) {
+      const place = `${error.file}:${error.line}`;
+      throw new ProtocolError("dataset-invalid", `${place}: ${error.message}`, error.hint);
+    }
+    if (row) yield { line, row };
+  }
+}

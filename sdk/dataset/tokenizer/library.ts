@@ -1,0 +1,16 @@
+import * as tokenizers from "@huggingface/tokenizers";
+import type { ModelConfig, PatternConfig } from "./TokenizerJson.ts";
+
+/** A model cuts pieces into tokens; called, it also joins neighbouring unknown tokens where the model says so. */
+type Model = (pieces: readonly string[]) => string[];
+
+/** The three classes used of the package, whose own types do not resolve under TypeScript's "NodeNext". */
+export const { BPE, WordPiece, SplitPreTokenizer } = tokenizers as unknown as {
+  readonly BPE: new (config: ModelConfig) => Model;
+  readonly WordPiece: new (config: ModelConfig) => Model;
+  readonly SplitPreTokenizer: new (config: {
+    readonly pattern: PatternConfig;
+    readonly behavior: "Isolated";
+    readonly invert: true;
+  }) => { readonly pattern: RegExp };
+};

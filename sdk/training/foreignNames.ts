@@ -1,0 +1,50 @@
+/** Names of 0G's configuration templates (those of Hugging Face's Trainer) for the same thing. */
+export const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
+  ["num_train_epochs", "n_epochs"],
+  ["per_device_train_batch_size", "batch_size"],
+]);
+
+const CHECKPOINTS = "Remove it; n_checkpoints says how many checkpoints are kept.";
+const EVALUATIONS = "Remove it; n_evals says how many evaluations there are.";
+const LENGTH = "Remove it; n_epochs says how long to train.";
+const MACHINE = "Remove it; the provider chooses what suits the machine.";
+const OPTIMIZER = "Remove it; the optimizer is AdamW with its usual settings.";
+const OUTPUT = "Remove it; the model comes back through acknowledge-model and decrypt-model.";
+const SECRET = "Remove it at once: the configuration is public on chain.";
+
+/** Names of those templates for what cannot be set here, and what to do instead. */
+export const WITHOUT_COUNTERPART: ReadonlyMap<string, string> = new Map([
+  ["save_steps", CHECKPOINTS],
+  ["save_strategy", CHECKPOINTS],
+  ["save_total_limit", CHECKPOINTS],
+  ["load_best_model_at_end", CHECKPOINTS],
+  ["eval_steps", EVALUATIONS],
+  ["eval_strategy", EVALUATIONS],
+  ["evaluation_strategy", EVALUATIONS],
+  ["metric_for_best_model", EVALUATIONS],
+  ["greater_is_better", EVALUATIONS],
+  ["logging_steps", "Remove it; every step is logged, and get-log shows it."],
+  ["logging_strategy", "Remove it; every step is logged, and get-log shows it."],
+  ["logging_dir", OUTPUT],
+  ["output_dir", OUTPUT],
+  ["overwrite_output_dir", OUTPUT],
+  ["push_to_hub", OUTPUT],
+  ["max_steps", LENGTH],
+  ["warmup_steps", "Use warmup_ratio, the share of all steps."],
+  ["report_to", "Use wandb_project_name."],
+  ["fp16", MACHINE],
+  ["bf16", MACHINE],
+  ["gradient_checkpointing", MACHINE],
+  ["dataloader_num_workers", MACHINE],
+  ["group_by_length", MACHINE],
+  ["per_device_eval_batch_size", MACHINE],
+  ["optim", OPTIMIZER],
+  ["adam_beta1", OPTIMIZER],
+  ["adam_beta2", OPTIMIZER],
+  ["adam_epsilon", OPTIMIZER],
+  ["neftune_noise_alpha", "Remove it; no noise is added to embeddings."],
+  ["remove_unused_columns", "Remove it; check-data names every field that is not used."],
+  ["wandb_api_key", SECRET],
+  ["hf_api_token", SECRET],
+  ["hub_token", SECRET],
+]);

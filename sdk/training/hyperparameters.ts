@@ -1,0 +1,233 @@
+import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { didYouMean } from "../didYouMean.ts";
+import { ProtocolError } from "../errors.ts";
+import { FOREIGN_NAMES, WITHOUT_COUNTERPART } from "./foreignNames.ts";
+import schema from "./job.schema.json" with { type: "json" };
+
+/** The hyper-parameters that the user set, by their canonical names; an absent one has its default. */
+export interface Hyperparameters {
+  n_epochs?: number;
+  n_evals?: number;
+  n_checkpoints?: number;
+  batch_size?: number | "max";
+  learning_rate?: number;
+  lr_scheduler_type?: "linear" | "cosine";
+  min_lr_ratio?: number;
+  scheduler_num_cycles?: number;
+  warmup_ratio?: number;
+  max_grad_norm?: number;
+  weight_decay?: number;
+  train_on_inputs?: boolean | "auto";
+  lora?: boolean;
+  lora_r?: number;
+  lora_alpha?: number;
+  lora_dropout?: number;
+  lora_trainable_modules?: string;
+  suffix?: string;
+  seed?: number;
+  packing?: boolean;
+  max_seq_length?: number;
+  gradient_accumulation_steps?: number;
+  early_stopping_patience?: number;
+  deterministic?: boolean;
+  from_checkpoint?: string;
+  from_hf_model?: string;
+  hf_model_revision?: string;
+  hf_output_repo_name?: string;
+  wandb_project_name?: string;
+  wandb_name?: string;
+  wandb_base_url?: string;
+}
+
+/** One hyper-parameter as help and error messages show it. */
+export interface HyperparameterDescription {
+  readonly name: keyof Hyperparameters;
+  /** Undefined where an absent value means something else than any value; the description says what. */
+  readonly default: string | number | boolean | undefined;
+  /** What it may be, in words: "an integer from 1 to 20". */
+  readonly range: string;
+  readonly description: string;
+}
+
+/** Bytes that the config of a task may have on chain. */
+export const LONGEST_CONFIG = 8192;
+
+/** The part of JSON schema in which hyper-parameters are described. */
+interface Rule {
+  readonly type?: string;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly oneOf?: readonly Rule[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly pattern?: string;
+  readonly default?: string | number | boolean;
+  readonly description?: string;
+}
+
+const RULES: ReadonlyMap<string, Rule> = new Map(
+  Object.entries<Rule>(schema.$defs.hyperparameters.properties),
+);
+
+/** Every hyper-parameter, derived from the schema that the trainer reads, too. */
+export const HYPERPARAMETERS: readonly HyperparameterDescription[] = [...RULES].map(
+  ([name, rule]) => ({
+    name: name as keyof Hyperparameters,
+    default: rule.default,
+    range: rangeInWords(rule),
+    description: rule.description ?? "",
+  }),
+);
+
+const validate = new Ajv2020({ allErrors: true }).compile<Hyperparameters>({
+  ...schema.$defs.hyperparameters,
+});
+
+/**
+ * Reads hyper-parameters as people write them: canonical names or those of 0G's templates, numbers
+ * and switches also as text ("1e-5", "true").
+ * @throws ProtocolError "usage" that names every problem.
+ */
+export function parseHyperparameters(value: unknown): Hyperparameters {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ProtocolError(
+      "usage",
+      "The training configuration is not a JSON object.",
+      'Write it like {"n_epochs": 3, "learning_rate": 1e-5}.',
+    );
+  }
+  const problems: Problem[] = [];
+  const parsed = new Map<string, unknown>();
+  for (const [name, given] of Object.entries(value)) {
+    const canonical = FOREIGN_NAMES.get(name) ?? name;
+    const rule = RULES.get(canonical);
+    if (!rule) problems.push(unknownName(name));
+    else if (parsed.has(canonical)) problems.push(givenTwice(canonical));
+    else parsed.set(canonical, readText(given, rule));
+  }
+  const hyperparameters = Object.fromEntries(parsed);
+  if (!validate(hyperparameters)) problems.push(...explain(validate.errors!, parsed));
+  if (problems.length > 0) throw invalid(problems);
+  return hyperparameters as Hyperparameters;
+}
+
+/**
+ * The bytes that go on chain: RFC 8785 canonical JSON of what the user set.
+ * @throws ProtocolError "usage" when a value is not allowed or the result is longer than LONGEST_CONFIG.
+ */
+export function canonicalConfig(hyperparameters: Hyperparameters): Uint8Array {
+  const set = Object.entries(hyperparameters).filter(([, value]) => value !== undefined);
+  // Names are ASCII and values no objects: sorting by UTF-16 unit and JSON.stringify are all of RFC 8785.
+  const sorted = Object.fromEntries(set.sort(([a], [b]) => (a < b ? -1 : 1)));
+  if (!validate(sorted)) throw invalid(explain(validate.errors!, new Map(set)));
+  const bytes = new TextEncoder().encode(JSON.stringify(sorted));
+  if (bytes.length > LONGEST_CONFIG) {
+    throw new ProtocolError(
+      "usage",
+      `The training configuration has ${bytes.length} bytes, more than the ${LONGEST_CONFIG} that fit on chain.`,
+      "Shorten its texts.",
+    );
+  }
+  return bytes;
+}
+
+/**
+ * Reads a config from the chain and accepts only what canonicalConfig writes.
+ * @throws ProtocolError "usage" when it is anything else.
+ */
+export function parseCanonicalConfig(bytes: Uint8Array): Hyperparameters {
+  const hyperparameters = readJson(bytes);
+  if (hyperparameters === undefined || !validate(hyperparameters)) throw notCanonical();
+  const canonical = canonicalConfig(hyperparameters);
+  if (Buffer.compare(canonical, bytes) !== 0) throw notCanonical();
+  return hyperparameters;
+}
+
+function readJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function notCanonical(): ProtocolError {
+  return new ProtocolError(
+    "usage",
+    "The task's configuration is not canonical JSON of known hyper-parameters.",
+    "Create the task with canonicalConfig, or with the create-task command.",
+  );
+}
+
+/** What is wrong, and what to do about it. */
+type Problem = readonly [message: string, hint: string];
+
+function invalid(problems: readonly Problem[]): ProtocolError {
+  const [first] = problems;
+  if (problems.length === 1) return new ProtocolError("usage", first![0], first![1]);
+  return new ProtocolError(
+    "usage",
+    `The training configuration has ${problems.length} problems: ${problems.map(([message]) => message).join(" ")}`,
+    [...new Set(problems.map(([, hint]) => hint))].join(" "),
+  );
+}
+
+function unknownName(name: string): Problem {
+  const advice = WITHOUT_COUNTERPART.get(name);
+  if (advice) return [`${name} has no counterpart here.`, advice];
+  const names = [...RULES.keys(), ...FOREIGN_NAMES.keys(), ...WITHOUT_COUNTERPART.keys()];
+  const nearest = didYouMean(name, names);
+  const hint = nearest ? `Did you mean ${nearest}?` : `Known are ${[...RULES.keys()].join(", ")}.`;
+  return [`${JSON.stringify(name)} is not a hyper-parameter.`, hint];
+}
+
+function givenTwice(name: string): Problem {
+  return [`${name} is given twice, under two names.`, `Give ${name} once.`];
+}
+
+/** Turns "1e-5" into a number and "true" into a switch where the rule wants one. */
+function readText(value: unknown, rule: Rule): unknown {
+  if (typeof value !== "string" || rule.type === "string") return value;
+  const text = value.trim();
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
+  if (/^true$/i.test(text)) return true;
+  return /^false$/i.test(text) ? false : text;
+}
+
+/** One problem for each name, although a rule with alternatives breaks several times. */
+function explain(errors: ErrorObject[], given: ReadonlyMap<string, unknown>): Problem[] {
+  const names = new Set(
+    errors.map(({ instancePath, params }) => instancePath.slice(1) || params.additionalProperty),
+  );
+  return [...names].map((name) => {
+    const rule = RULES.get(name);
+    if (!rule) return unknownName(name);
+    const value = JSON.stringify(given.get(name)) ?? String(given.get(name));
+    const shown = value.length > 60 ? `${value.slice(0, 59)}…` : value;
+    return [
+      `${name} is ${shown}, but must be ${rangeInWords(rule)}.`,
+      `Set ${name} within its range.`,
+    ];
+  });
+}
+
+/** What a rule allows, in words. */
+function rangeInWords(rule: Rule): string {
+  if (rule.oneOf) return rule.oneOf.map(rangeInWords).join(" or ");
+  if (rule.const !== undefined) return JSON.stringify(rule.const);
+  if (rule.enum) return rule.enum.map((value) => JSON.stringify(value)).join(" or ");
+  const { minimum, maximum, maxLength, pattern } = rule;
+  const noun = { integer: "an integer", number: "a number", boolean: "true or false" }[
+    rule.type as string
+  ];
+  if (!noun) {
+    if (pattern) return `a text that matches ${pattern}`;
+    return maxLength === undefined ? "a text" : `a text of 1 to ${maxLength} characters`;
+  }
+  if (minimum !== undefined && maximum !== undefined)
+    return `${noun} from ${minimum} to ${maximum}`;
+  if (minimum !== undefined) return `${noun} of at least ${minimum}`;
+  return maximum === undefined ? noun : `${noun} of at most ${maximum}`;
+}

@@ -1,0 +1,45 @@
+import { readFile } from "node:fs/promises";
+import { ProtocolError } from "../errors.ts";
+import { type Hyperparameters, parseHyperparameters } from "./hyperparameters.ts";
+
+/**
+ * Reads a training configuration from a JSON file.
+ * @throws ProtocolError "usage" that names the file and every problem in it.
+ */
+export async function readConfig(path: string): Promise<Hyperparameters> {
+  const value = parseJson(path, await readText(path));
+  try {
+    return parseHyperparameters(value);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new ProtocolError(error.code, `${path}: ${error.message}`, error.hint, { cause: error });
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    const text = await readFile(path, "utf8");
+    return text.replace(/^\ufeff/, "");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new ProtocolError(
+      "usage",
+      code === "ENOENT" ? `${path} does not exist.` : `${path} cannot be read (${code}).`,
+      "Give the path of a JSON file with hyper-parameters.",
+      { cause: error },
+    );
+  }
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ProtocolError(
+      "usage",
+      `${path} is not JSON: ${(error as Error).message}.`,
+      'Write it like {"n_epochs": 3, "learning_rate": 1e-5}.',
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { expect } from "chai";
+import { before, describe, it } from "mocha";
+import { checkDataset } from "../../../../sdk/dataset/checkDataset.ts";
+import { countDataset } from "../../../../sdk/dataset/countDataset.ts";
+import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
+import { temporaryFolder } from "./temporaryFolder.ts";
+import { EXAMPLES, makeTinyModels, readTokenizer, skipWithoutTrainer } from "./trainer.ts";
+
+interface Valid {
+  readonly kind: DatasetKind;
+  readonly model: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly tokens: number;
+  readonly labels?: string[];
+}
+
+const expectations = <T>(folder: string): [string, T][] =>
+  Object.entries(JSON.parse(readFileSync(join(folder, "expected.json"), "utf8")));
+const VALID = expectations<Valid>(EXAMPLES);
+const INVALID = expectations<{ kind: DatasetKind; line: number }>(join(EXAMPLES, "invalid"));
+
+describe("the examples shared with the trainer", () => {
+  for (const [name, { kind, rows, bytes, labels = [] }] of VALID) {
+    it(`${name} is valid, with the trainer's rows, bytes and labels`, async () => {
+      const path = join(EXAMPLES, name);
+      expect(await checkDataset(path, { kind })).to.deep.include({ errors: 0, rows, labels });
+      const count = await countDataset(path, { kind, unit: "byte" });
+      expect(count).to.deep.equal({ rows, bytes, units: BigInt(bytes) });
+    });
+  }
+
+  for (const [name, { kind, line }] of INVALID) {
+    it(`${name} is invalid in line ${line}`, async () => {
+      const path = join(EXAMPLES, "invalid", name);
+      const { problems } = await checkDataset(path, { kind });
+      const first = problems.find(({ severity }) => severity === "error");
+      expect(first && basename(first.file)).to.equal(name);
+      expect(first!.line).to.equal(line);
+    });
+  }
+
+  it("has no file without an expectation", () => {
+    const names = readdirSync(join(EXAMPLES, "invalid"));
+    expect(names.sort()).to.deep.equal([...INVALID.map(([name]) => name), "expected.json"].sort());
+  });
+
+  describe("with the trainer's tiny models", () => {
+    const { folder } = temporaryFolder();
+    before(function () {
+      skipWithoutTrainer(this);
+      makeTinyModels(folder);
+    });
+
+    for (const [name, { kind, model, rows, bytes, tokens }] of VALID) {
+      it(`${name} has ${tokens} tokens`, async () => {
+        const tokenizer = readTokenizer(join(folder, model));
+        const count = await countDataset(join(EXAMPLES, name), { kind, unit: "token", tokenizer });
+        expect(count).to.deep.equal({ rows, bytes, units: BigInt(tokens) });
+      });
+    }
+  });
+});

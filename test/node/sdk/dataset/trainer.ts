@@ -1,0 +1,44 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
+import type { TokenizerDocument } from "../../../../sdk/dataset/countDataset.ts";
+
+const ROOT = resolve(import.meta.dirname, "../../../..");
+const PYTHON = join(ROOT, ".venv/bin/python");
+
+/** The example files that this test suite and the trainer's share. */
+export const EXAMPLES = join(ROOT, "provider/trainer/tests/examples");
+
+/** Called in a before hook: skips its describe block, saying so, on a machine without the trainer. */
+export function skipWithoutTrainer(hook: Mocha.Context): void {
+  if (existsSync(PYTHON)) return;
+  console.warn("    SKIPPED: no trainer in .venv; `npm run setup` installs it.");
+  hook.skip();
+}
+
+/** Makes the trainer's tiny models below a folder. */
+export function makeTinyModels(folder: string): void {
+  python("-m", "finetune.tiny_models", folder);
+}
+
+/** The trainer's own count of a dataset. */
+export function countByTrainer(
+  model: string,
+  kind: DatasetKind,
+  path: string,
+): { rows: number; tokens: number } {
+  return JSON.parse(python("-m", "finetune.count", "--model", model, "--kind", kind, path));
+}
+
+export function readTokenizer(model: string): TokenizerDocument {
+  const read = (name: string) => JSON.parse(readFileSync(join(model, name), "utf8"));
+  return { tokenizer: read("tokenizer.json"), tokenizerConfig: read("tokenizer_config.json") };
+}
+
+function python(...args: string[]): string {
+  return execFileSync(PYTHON, ["-B", ...args], {
+    cwd: join(ROOT, "provider/trainer"),
+    encoding: "utf8",
+  });
+}
