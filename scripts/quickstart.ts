@@ -164,7 +164,7 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
   await stack.start(
     "chain",
     [HARDHAT, "node", "--hostname", "127.0.0.1", "--port", String(ports.chain)],
-    { env: process.env, ready: /Started HTTP/, timeoutSeconds: 60 },
+    { env: process.env, ready: /Started HTTP/, timeoutSeconds: 60, directory },
   );
   note(`chain     ${rpcUrl} (chain id 31337)`);
   step = "deploying the contracts";
@@ -200,6 +200,7 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
     },
     ready: /"ready"/,
     timeoutSeconds: 60,
+    directory,
   });
   note(`storage   http://127.0.0.1:${ports.storage}`);
   note(`provider  http://127.0.0.1:${ports.api}, account ${PROVIDER.address}`);
@@ -283,8 +284,8 @@ async function prepareFiles() {
   await mkdir(OUTPUT, { recursive: true });
   const dataset = makeDataset();
   const files = {
-    train: join(OUTPUT, "sums.jsonl"),
-    validation: join(OUTPUT, "sums-validation.jsonl"),
+    train: join(OUTPUT, "capitals.jsonl"),
+    validation: join(OUTPUT, "capitals-validation.jsonl"),
     config: join(OUTPUT, "config.json"),
   };
   await writeFile(files.train, dataset.train);
@@ -297,7 +298,7 @@ async function summarize(url: string, model: string, started: number): Promise<v
   step = "loading the decrypted model in transformers";
   const base = join(directory, "models", MODEL);
   const target = join(OUTPUT, "model");
-  const prompts = ["What is 2 plus 5?", "What is 9 plus 3?"];
+  const prompts = ["What is the capital of Japan?", "Canada: name its capital."];
   const { stdout } = await execute(PYTHON, ["scripts/sample.py", base, model, target, ...prompts]);
   const sample: Record<"prompts" | "base" | "tuned", string[]> = JSON.parse(stdout);
   const task = await ask<TaskDocument>("get-task", ["--provider", PROVIDER.address]);
@@ -344,11 +345,11 @@ function sayHowToGoOn(): void {
 }
 
 async function fail(error: unknown): Promise<never> {
-  const log = stack.logOf("provider");
+  const log = await stack.logOf("provider");
   await cleanUp();
   console.error(`\n${styleText("red", "The quick start failed")} at: ${step}`);
   console.error(error instanceof Error ? error.message : String(error));
-  if (log) console.error(`\nThe provider's last words:\n${log.slice(-2000)}`);
+  if (log) console.error(`\nThe provider's last words:\n${log}`);
   process.exit(1);
 }
 

@@ -1,54 +1,59 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+interface Running {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly logFile: string;
+}
 
 /**
  * Processes that live as long as the quick start, stopped in the opposite order of their start. Each has its own
- * process group, so that what it started itself goes with it.
+ * process group, so that what it started itself goes with it, and writes to a log file, so that it can outlive us.
  */
 export class Stack {
-  readonly #running: { readonly name: string; readonly child: ChildProcess; log: string }[] = [];
+  readonly #running: Running[] = [];
 
   /**
-   * Starts a process and waits until `ready` finds what it looks for in the output.
-   * @throws Error with the end of the process's output when it ends, or says nothing for `timeoutSeconds`.
+   * Starts a process and waits until `ready` is found in its output.
+   * @throws Error with the end of the output when it ends, or is not ready within `timeoutSeconds`.
    */
   async start(
     name: string,
     command: readonly string[],
-    options: { env: NodeJS.ProcessEnv; ready: RegExp; timeoutSeconds: number },
+    options: { env: NodeJS.ProcessEnv; ready: RegExp; timeoutSeconds: number; directory: string },
   ): Promise<void> {
+    const logFile = join(options.directory, `${name}.log`);
+    const output = openSync(logFile, "w");
     const child = spawn(command[0]!, command.slice(1), {
       env: options.env,
       detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", output, output],
     });
-    const entry = { name, child, log: "" };
-    this.#running.push(entry);
-    await new Promise<void>((resolve, reject) => {
-      const fail = (why: string) => reject(new Error(`${name} ${why}\n${entry.log.slice(-4000)}`));
-      const timer = setTimeout(
-        () => fail(`was not ready after ${options.timeoutSeconds} seconds.`),
-        options.timeoutSeconds * 1000,
-      );
-      const listen = (data: Buffer) => {
-        entry.log = (entry.log + data.toString()).slice(-100_000);
-        if (options.ready.test(entry.log)) {
-          clearTimeout(timer);
-          resolve();
-        }
-      };
-      child.stdout.on("data", listen);
-      child.stderr.on("data", listen);
-      child.once("error", (error) => fail(`could not be started: ${error.message}`));
-      child.once("exit", (code, signal) => {
-        clearTimeout(timer);
-        fail(`ended early (${signal ?? code}).`);
-      });
+    closeSync(output);
+    let failure = "";
+    child.once("error", (error) => {
+      failure = `could not be started: ${error.message}`;
     });
+    child.once("exit", (code, signal) => {
+      failure ||= `ended early (${signal ?? code}).`;
+    });
+    this.#running.push({ name, child, logFile });
+    const deadline = performance.now() + options.timeoutSeconds * 1000;
+    while (!options.ready.test(await readFile(logFile, "utf8"))) {
+      if (performance.now() > deadline) failure ||= `was not ready in ${options.timeoutSeconds} s.`;
+      if (failure) throw new Error(`The ${name} ${failure}\n${await this.logOf(name)}`);
+      await sleep(50);
+    }
   }
 
-  /** The last lines a process printed, for an error report. */
-  logOf(name: string): string {
-    return this.#running.find((entry) => entry.name === name)?.log ?? "";
+  /** The last lines that a process printed, for an error report. */
+  async logOf(name: string): Promise<string> {
+    const entry = this.#running.find((running) => running.name === name);
+    return entry ? (await readFile(entry.logFile, "utf8")).slice(-2000) : "";
   }
 
   /** Asks every process to end, newest first; one that does not within ten seconds is killed with its group. */
@@ -66,12 +71,8 @@ export class Stack {
 
   /** Lets the processes outlive this one. */
   release(): readonly { name: string; pid: number }[] {
-    return this.#running.map(({ name, child }) => {
-      child.stdout?.destroy();
-      child.stderr?.destroy();
-      child.unref();
-      return { name, pid: child.pid! };
-    });
+    for (const { child } of this.#running) child.unref();
+    return this.#running.map(({ name, child }) => ({ name, pid: child.pid! }));
   }
 }
 

@@ -1,23 +1,55 @@
+/** Country and capital. */
+const CAPITALS = [
+  ["Austria", "Vienna"],
+  ["Brazil", "Brasilia"],
+  ["Canada", "Ottawa"],
+  ["Chile", "Santiago"],
+  ["China", "Beijing"],
+  ["Cuba", "Havana"],
+  ["Denmark", "Copenhagen"],
+  ["Egypt", "Cairo"],
+  ["Finland", "Helsinki"],
+  ["France", "Paris"],
+  ["Germany", "Berlin"],
+  ["Greece", "Athens"],
+  ["Hungary", "Budapest"],
+  ["India", "New Delhi"],
+  ["Ireland", "Dublin"],
+  ["Italy", "Rome"],
+  ["Japan", "Tokyo"],
+  ["Kenya", "Nairobi"],
+  ["Nepal", "Kathmandu"],
+  ["Norway", "Oslo"],
+  ["Peru", "Lima"],
+  ["Poland", "Warsaw"],
+  ["Portugal", "Lisbon"],
+  ["Spain", "Madrid"],
+  ["Sweden", "Stockholm"],
+  ["Thailand", "Bangkok"],
+  ["Turkey", "Ankara"],
+  ["Vietnam", "Hanoi"],
+] as const;
+
+const QUESTIONS = [
+  (country: string) => `What is the capital of ${country}?`,
+  (country: string) => `Which city is the capital of ${country}?`,
+  (country: string) => `${country}: name its capital.`,
+] as const;
+
 /**
- * The quick start's dataset: sums of two numbers below ten, as prompt and completion. Small enough to train in a
- * minute on two cores, regular enough that one sees a random model learn something.
+ * The quick start's dataset: capitals, asked for in three ways, as prompt and completion. Small enough to train in
+ * a minute on two cores; the validation dataset asks for known capitals in words not seen with that country.
  */
 export function makeDataset(): { train: string; validation: string } {
-  const rows: string[] = [];
-  for (let a = 0; a < 10; a++) {
-    for (let b = 0; b < 10; b++) {
-      rows.push(
-        JSON.stringify({
-          prompt: `What is ${a} plus ${b}?`,
-          completion: ` ${a} plus ${b} is ${a + b}.`,
-        }),
-      );
-    }
-  }
-  const isValidation = (_: string, index: number) => index % 10 === 7;
-  const validation = rows.filter(isValidation);
-  const train = rows.filter((row, index) => !isValidation(row, index));
-  return { train: `${train.join("\n")}\n`, validation: `${validation.join("\n")}\n` };
+  const rows = CAPITALS.flatMap(([country, capital], index) =>
+    QUESTIONS.map((ask, way) => ({
+      line: JSON.stringify({ prompt: ask(country), completion: ` ${capital}.` }),
+      isValidation: index % 3 === way && index < 9,
+    })),
+  );
+  const lines = (isValidation: boolean) =>
+    rows.filter((row) => row.isValidation === isValidation).map((row) => `${row.line}\n`);
+  return { train: lines(false).join(""), validation: lines(true).join("") };
 }
 
 export const CONFIG = {
