@@ -1,0 +1,51 @@
+"""Rows and tokens of a dataset file: `python -m finetune.count --model DIR --kind K FILE`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from finetune.data import causal_tokens, template_error
+from finetune.encode import TextEncoder
+from finetune.errors import JobError
+from finetune.job import Kind
+from finetune.rows import read_causal_rows, read_label_rows
+
+
+def count(model_directory: Path, kind: Kind, path: Path) -> tuple[int, int]:
+    """Count rows, and tokens before truncation, of one dataset file for one pass."""
+    encoder = TextEncoder(model_directory)
+    if kind == "text-classification":
+        labelled = read_label_rows(path)
+        return len(labelled), sum(len(encoder.encode_special(row.text)[0]) for row in labelled)
+    rows = read_causal_rows(path)
+    tokens = 0
+    for row in rows:
+        try:
+            tokens += len(causal_tokens(encoder, row))
+        except ValueError as error:
+            raise template_error(path, row, error) from None
+    return len(rows), tokens
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print {"rows", "tokens"} of a file; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m finetune.count", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="model directory")
+    parser.add_argument("--kind", choices=["causal-lm", "text-classification"], required=True)
+    parser.add_argument("file", type=Path, help="dataset: .jsonl, .csv or .tsv")
+    options = parser.parse_args(arguments)
+    if not options.file.is_file():
+        parser.error(f"{options.file} does not exist.")
+    try:
+        rows, tokens = count(options.model, options.kind, options.file)
+    except JobError as error:
+        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps({"rows": rows, "tokens": tokens}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

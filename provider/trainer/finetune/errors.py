@@ -1,0 +1,60 @@
+"""Why a job ends without a model, each way with its exit code for the daemon."""
+
+EXIT_DONE = 0
+EXIT_UNEXPECTED = 1
+EXIT_BAD_CONFIG = 2
+EXIT_BAD_DATA = 3
+EXIT_OUT_OF_MEMORY = 4
+EXIT_STOPPED = 75
+
+
+class JobError(Exception):
+    """A job that cannot go on: `message` says what happened, `hint` what to do next."""
+
+    code = "unexpected"
+    exit_code = EXIT_UNEXPECTED
+    retryable = False
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(JobError):
+    """The job file, its hyper-parameters or the base model cannot be used as they are."""
+
+    code = "bad-config"
+    exit_code = EXIT_BAD_CONFIG
+
+
+class DataError(JobError):
+    """A dataset breaks a rule; the message starts with file:line."""
+
+    code = "bad-data"
+    exit_code = EXIT_BAD_DATA
+
+
+class OutOfMemoryError(JobError):
+    """Model and batch do not fit into the memory of this machine."""
+
+    code = "out-of-memory"
+    exit_code = EXIT_OUT_OF_MEMORY
+
+
+class UnexpectedError(JobError):
+    """Anything the trainer did not foresee: a full disk, a fault in the software."""
+
+    retryable = True
+
+
+class StoppedError(Exception):
+    """The job was asked to stop; a restart continues from what was saved."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of torch or Python means that memory ran out, on a GPU or a CPU."""
+    texts = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )

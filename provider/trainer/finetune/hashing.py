@@ -1,0 +1,33 @@
+"""SHA-256 of files and of directories, as anybody can recompute them with sha256sum."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of one file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_sha256(files: Mapping[str, Path]) -> str:
+    """SHA-256 of what `sha256sum` prints for these files, sorted by name, hex.
+
+    One line per file: the file's SHA-256, two spaces, its name, a newline.
+    """
+    lines = [f"{file_sha256(files[name])}  {name}\n" for name in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def directory_sha256(directory: Path, leave_out: Iterable[str] = ()) -> str:
+    """`files_sha256` of all files below `directory`, named by relative path with slashes.
+
+    `leave_out` names relative paths that do not count.
+    """
+    paths = {
+        path.relative_to(directory).as_posix(): path
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+    return files_sha256({name: paths[name] for name in paths.keys() - set(leave_out)})

@@ -1,0 +1,131 @@
+"""Stops, kills and restarts: the result is the same, bit for bit."""
+
+import json
+
+import pytest
+from conftest import REVIEWS, SIGKILL, SIGTERM, after_step
+
+# Dropout makes the result depend on the random generators' state, too.
+CLASSIFIER = {"n_epochs": 3, "n_checkpoints": 3, "n_evals": 2, "learning_rate": 1e-3,
+              "batch_size": 4}  # fmt: skip
+ADAPTER = {"n_epochs": 3, "learning_rate": 1e-3, "batch_size": 2, "lora": True,
+           "lora_dropout": 0.3, "lr_scheduler_type": "cosine"}  # fmt: skip
+
+
+def assert_equal_results(one, other):
+    assert one.files("out") == other.files("out")
+    assert one.files("checkpoints") == other.files("checkpoints")
+    results = [{**job.result, "seconds": 0} for job in (one, other)]
+    assert results[0] == results[1]
+
+
+def stop_after(calls):
+    remaining = iter([False] * calls)
+    return lambda: next(remaining, True)
+
+
+def test_stopped_after_any_step_and_resumed_the_result_is_the_same(make_job):
+    settings = {"kind": "text-classification", "hp": CLASSIFIER, "validation": REVIEWS[::5]}
+    whole = make_job("whole", **settings)
+    assert whole.run() == 0
+    stopped = make_job("stopped", **settings)
+    total = whole.result["steps"]
+    for step in (0, 1, 6, 7, total - 1):
+        done = stopped.events("progress")
+        assert stopped.run(stop_after(step - (done[-1]["step"] if done else 0))) == 75
+        assert stopped.result["status"] == "stopped"
+        assert stopped.events("stopped")[-1]["step"] == step
+    assert stopped.run() == 0
+    assert_equal_results(whole, stopped)
+    numbers = [event["seq"] for event in stopped.events()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert [event["resumed_from"] for event in stopped.events("started")] == [
+        None, 0, 1, 6, 7, total - 1
+    ]  # fmt: skip
+    assert not stopped.files("recovery")
+
+
+def test_killed_at_any_moment_and_restarted_the_weights_are_the_same(make_job):
+    settings = {
+        "kind": "text-classification",
+        "hp": {**CLASSIFIER, "n_epochs": 6},
+        "validation": REVIEWS[::5],
+    }
+    whole = make_job("whole", **settings).finish()
+    killed = make_job("killed", **settings)
+    # Recovery checkpoints as often as possible; the kill may well hit one half written.
+    process = killed.start("--recovery-seconds", "0")
+    code, _ = killed.signal_when(process, SIGKILL, after_step(8))
+    assert code == -SIGKILL
+    assert not (killed.path / "result.json").exists()
+    killed.finish("--recovery-seconds", "0")
+    assert killed.events("started")[-1]["resumed_from"] > 0
+    assert_equal_results(whole, killed)
+    numbers = [event["seq"] for event in killed.events()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_sigterm_finishes_the_step_exits_75_and_resumes_the_same(make_job):
+    whole = make_job("whole", hp=ADAPTER)
+    assert whole.run() == 0
+    stopped = make_job("stopped", hp=ADAPTER)
+    code, errors = stopped.signal_when(stopped.start(), SIGTERM, after_step(3))
+    assert (code, errors) == (75, b"")
+    assert stopped.result["status"] == "stopped"
+    assert stopped.result["exit_code"] == 75
+    saved = stopped.events("stopped")[-1]
+    assert saved["step"] == stopped.events("progress")[-1]["step"]
+    assert (stopped.path / saved["path"] / "COMPLETE").exists()
+    assert stopped.run() == 0
+    assert stopped.events("started")[-1]["resumed_from"] == saved["step"]
+    assert_equal_results(whole, stopped)
+
+
+def test_a_checkpoint_without_its_mark_or_half_renamed_is_never_used(make_job):
+    hp = {**ADAPTER, "n_epochs": 2, "n_checkpoints": 2}
+    job = make_job(hp=hp)
+    assert job.run() == 0
+    before = job.files("out")
+    last = job.path / f"checkpoints/step-{job.result['steps']}"
+    (last / "COMPLETE").unlink()
+    (last / "training.safetensors").write_bytes(b"torn")
+    torn = last.with_name("step-9999.tmp")
+    torn.mkdir()
+    (torn / "COMPLETE").touch()
+    assert job.run() == 0
+    assert job.events("started")[-1]["resumed_from"] == job.result["steps"] // 2
+    assert job.files("out") == before
+
+
+def test_a_finished_job_run_again_is_finished_again(make_job):
+    job = make_job(hp={**ADAPTER, "n_epochs": 1})
+    assert job.run() == 0
+    before, steps = job.files("out"), len(job.events("progress"))
+    assert job.run() == 0
+    assert job.files("out") == before
+    assert len(job.events("progress")) == steps
+
+
+def test_a_checkpoint_of_another_job_is_refused(make_job):
+    job = make_job(hp={**ADAPTER, "n_epochs": 1})
+    assert job.run() == 0
+    document = json.loads((job.path / "job.json").read_text())
+    document["hyperparameters"]["seed"] = 7
+    (job.path / "job.json").write_text(json.dumps(document))
+    assert job.run() == 2
+    assert "made with another job" in job.result["message"]
+
+
+@pytest.mark.parametrize("kind", ["causal-lm", "text-classification"])
+def test_the_same_job_writes_the_same_bytes_and_another_seed_others(make_job, kind):
+    hp = {"n_epochs": 1, "learning_rate": 1e-3, "lora": kind == "causal-lm"}
+    jobs = [
+        make_job(name, kind=kind, hp={**hp, "seed": seed})
+        for name, seed in (("one", 1), ("same", 1), ("other", 2))
+    ]
+    for job in jobs:
+        assert job.run() == 0
+    one, same, other = (job.files("out") for job in jobs)
+    assert one == same
+    weights = "adapter_model.safetensors" if kind == "causal-lm" else "model.safetensors"
+    assert one[weights] != other[weights]
