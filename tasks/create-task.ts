@@ -73,6 +73,8 @@ async function readOrder(flags: Flags) {
     parseRoot(required(value, flag, "the root hash that upload printed"));
   const size = required(flags.dataSize, "--data-size", "the size that calculate-token printed");
   const path = required(flags.configPath, "--config-path", "the path of a parameter file");
+  const config = await readConfig(path);
+  if (config.n_evals && flags.validationDataset === undefined) throw nothingToEvaluateOn(path);
   return {
     provider: readAddress(flags.provider),
     model: required(flags.model, "--model", "the name of a model; list-models shows them"),
@@ -82,8 +84,17 @@ async function readOrder(flags: Flags) {
         ? null
         : root(flags.validationDataset, "--validation-dataset"),
     units: readInteger(size, "--data-size", 1n),
-    config: await readConfig(path),
+    config,
   };
+}
+
+/** The provider would give such a task up; it is not worth two transactions to find out. */
+function nothingToEvaluateOn(path: string): ProtocolError {
+  return new ProtocolError(
+    "usage",
+    `${path} sets n_evals, and there is no validation dataset to evaluate on.`,
+    "Name one with --validation-dataset <ROOT_HASH>, or leave n_evals out.",
+  );
 }
 
 /** The Ledger takes the fee from the sub-account first, amounts on their way back included, then from the account. */

@@ -83,6 +83,14 @@ describe("tasks: a fine-tuning from order to model", function () {
     expect(stderr).to.contain("n_epoch").and.contain("n_epochs");
   });
 
+  it("refuses evaluations without a dataset to evaluate on", async () => {
+    const configPath = join(market.folder, "evaluating.json");
+    await writeFile(configPath, JSON.stringify({ n_evals: 2 }));
+    const { stderr, exitCode } = await market.run("create-task", { ...order, configPath });
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain("n_evals").and.contain("--validation-dataset");
+  });
+
   it("refuses a configuration that is no JSON, or not there", async () => {
     const configPath = join(market.folder, "broken.json");
     await writeFile(configPath, "{n_epochs: 2}");
