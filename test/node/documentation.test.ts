@@ -29,7 +29,7 @@ const kebab = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter
 /** The words of one command line that nothing answers to. */
 function unknownWords(line: string): string[] {
   const [name = "", ...words] = line.split(/\s+/);
-  if (HARDHATS.includes(name) || name === "…") return [];
+  if (HARDHATS.includes(name) || name.startsWith("…")) return [];
   const command = commands.find(({ id }) => id.join(" ") === name);
   if (!command) return [name];
   const options = "options" in command ? Object.values(command.options) : [];
