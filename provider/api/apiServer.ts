@@ -1,0 +1,75 @@
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from "fastify";
+import { ApiRefusal } from "./ApiRefusal.ts";
+import { addPublicRoutes, type PublicRoutes } from "./publicRoutes.ts";
+import { RateLimit } from "./RateLimit.ts";
+import { addTaskRoutes, type TaskRoutes } from "./taskRoutes.ts";
+
+/** No request carries a body. */
+const BODY_LIMIT = 1024;
+/** Milliseconds in which a request must have come in. */
+const REQUEST_TIMEOUT = 10_000;
+/** Milliseconds without a byte in either direction; a followed log can be silent for a while. */
+const SILENCE_TIMEOUT = 300_000;
+const MAX_CONNECTIONS = 512;
+const MAX_PARAMETER_LENGTH = 128;
+
+export type ApiOptions = PublicRoutes & TaskRoutes & { readonly log: FastifyBaseLogger };
+
+/** The provider's HTTP API, not listening yet. */
+export function createApi(options: ApiOptions): FastifyInstance {
+  const app: FastifyInstance = fastify({
+    loggerInstance: options.log,
+    logController: new LogController({ disableRequestLogging: true }), // health checks would drown everything
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT,
+    connectionTimeout: SILENCE_TIMEOUT,
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
+    forceCloseConnections: true,
+    frameworkErrors: (error, _request, reply) => sendError(error, reply),
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  const limit = new RateLimit(options.clock);
+  app.addHook("onRequest", async (request) => {
+    if (!limit.allows(request.ip)) {
+      throw new ApiRefusal(429, "too-early", "Too many requests.", "Wait a moment and try again.");
+    }
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (statusOf(error) >= 500)
+      request.log.error({ err: error, path: request.routeOptions.url }, "request failed");
+    return sendError(error, reply);
+  });
+  app.setNotFoundHandler(() => {
+    throw new ApiRefusal(
+      404,
+      "not-found",
+      "There is nothing here.",
+      "docs/provider.md lists the API.",
+    );
+  });
+  addPublicRoutes(app, options);
+  addTaskRoutes(app, options);
+  return app;
+}
+
+function sendError(error: FastifyError | ApiRefusal, reply: FastifyReply): FastifyReply {
+  if (error instanceof ApiRefusal) {
+    const { status, code, message, hint } = error;
+    return reply.status(status).send({ code, message, hint });
+  }
+  const status = statusOf(error);
+  // What went wrong inside is for the operator's log, not for strangers.
+  const message = status >= 500 ? "The provider could not answer." : error.message;
+  const code = status >= 500 ? "network" : "usage";
+  return reply.status(status).send({ code, message, hint: "Try again later." });
+}
+
+function statusOf(error: FastifyError | ApiRefusal): number {
+  return error instanceof ApiRefusal ? error.status : (error.statusCode ?? 500);
+}

@@ -1,0 +1,82 @@
+import type { FastifyRequest } from "fastify";
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { parseTaskId } from "../../sdk/ids.ts";
+import { type VerifiedRequest, verifyRequest } from "../../sdk/service/signedRequest.ts";
+import type { Clock } from "../clock.ts";
+import type { JobRecord, Store } from "../store/Store.ts";
+import { ApiRefusal } from "./ApiRefusal.ts";
+
+export interface Authentication {
+  readonly client: Client;
+  readonly store: Store;
+  readonly clock: Clock;
+}
+
+/**
+ * The job that a request is about, if its sender is the task's user.
+ * @throws ApiRefusal 401 without a valid signature, 403 for anybody else, 404 for an unknown task, 409 for a replay.
+ */
+export function authenticate(
+  { client, store, clock }: Authentication,
+  request: FastifyRequest<{ Params: { id: string } }>,
+): JobRecord {
+  const now = clock.now();
+  const { user, nonce, deadline } = verify(client, request, new Date(now));
+  const record = findJob(store, request.params.id);
+  if (record.user.toLowerCase() !== user.toLowerCase()) {
+    throw new ApiRefusal(
+      403,
+      "declined",
+      "This task was ordered by another account.",
+      "Sign with the key of the account that created the task.",
+    );
+  }
+  // Only the task's own user gets this far: strangers cannot fill the table of nonces.
+  if (!store.useNonce(user, nonce, deadline, Math.floor(now / 1000))) {
+    throw new ApiRefusal(
+      409,
+      "declined",
+      "This signed request was used before.",
+      "Sign every request anew.",
+    );
+  }
+  return record;
+}
+
+function verify(client: Client, request: FastifyRequest, now: Date): VerifiedRequest {
+  try {
+    return verifyRequest({
+      chainId: client.chainId,
+      serving: client.servingAddress,
+      method: request.method,
+      path: request.url,
+      header: request.headers.authorization,
+      now,
+    });
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    const code = error.code === "usage" ? "usage" : "declined";
+    throw new ApiRefusal(401, code, error.message, error.hint);
+  }
+}
+
+function findJob(store: Store, uuid: string): JobRecord {
+  const record = tryParse(uuid);
+  const job = record && store.job(record);
+  if (job) return job;
+  throw new ApiRefusal(
+    404,
+    "not-found",
+    "This provider does not know the task.",
+    "Check the task id and the provider; a new task takes a moment to arrive.",
+  );
+}
+
+function tryParse(uuid: string) {
+  try {
+    return parseTaskId(uuid);
+  } catch {
+    return null;
+  }
+}

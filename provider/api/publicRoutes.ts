@@ -1,0 +1,62 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Client } from "../../sdk/client.ts";
+import { signChallenge } from "../../sdk/service/challenge.ts";
+import { occupiedSlots, waitingLine } from "../jobs/scheduler.ts";
+import type { Catalogue, Model } from "../models/Catalogue.ts";
+import { buildUsageArchive } from "../models/usageArchive.ts";
+import type { ProvidedTerms } from "../registration.ts";
+import type { Store } from "../store/Store.ts";
+import { ApiRefusal } from "./ApiRefusal.ts";
+
+export interface PublicRoutes {
+  readonly client: Client;
+  readonly store: Store;
+  readonly catalogue: Catalogue;
+  readonly slots: number;
+  /** Known when the API listens. */
+  readonly terms: () => ProvidedTerms;
+}
+
+type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
+
+/** What anybody may see of this provider. */
+export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
+  const { client, store, catalogue, slots, terms } = routes;
+
+  app.get("/healthz", async () => ({ status: "ok" }));
+  app.get("/v1/terms", async () => terms());
+
+  app.get("/v1/models", async (_request, reply) =>
+    reply.type("application/json").send(catalogue.bytes),
+  );
+  app.get("/v1/models/:name/tokenizer", async (request: ModelRequest, reply) =>
+    reply.type("application/json").send(findModel(catalogue, request).tokenizerDocument),
+  );
+  app.get("/v1/models/:name/usage", async (request: ModelRequest, reply) => {
+    const archive = await buildUsageArchive(findModel(catalogue, request));
+    return reply.type("application/zip").send(archive);
+  });
+
+  app.get("/v1/challenge", async (request: FastifyRequest<{ Querystring: { nonce?: string } }>) => {
+    const { nonce } = request.query;
+    if (typeof nonce === "string" && /^0x[0-9a-fA-F]{64}$/.test(nonce))
+      return signChallenge(client, { nonce });
+    throw new ApiRefusal(400, "usage", "nonce is not 32 bytes.", "Give 0x and 64 hex digits.");
+  });
+
+  app.get("/v1/queue", async () => {
+    const jobs = store.openJobs();
+    return { slots, running: occupiedSlots(jobs), waiting: waitingLine(jobs).length };
+  });
+}
+
+function findModel(catalogue: Catalogue, request: ModelRequest): Model {
+  const model = catalogue.byName(request.params.name);
+  if (model) return model;
+  throw new ApiRefusal(
+    404,
+    "not-found",
+    `This provider has no model ${request.params.name}.`,
+    "See what it offers: npx hardhat list-models",
+  );
+}

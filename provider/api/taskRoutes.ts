@@ -1,0 +1,173 @@
+import { readFile } from "node:fs/promises";
+import { Readable } from "node:stream";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { formatTaskId } from "../../sdk/ids.ts";
+import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
+import { failureOf, isTrainingOver, jobProgress } from "../jobs/jobProgress.ts";
+import { waitingLine } from "../jobs/scheduler.ts";
+import { jobPaths } from "../jobs/StepContext.ts";
+import type { JobRecord, Store } from "../store/Store.ts";
+import { FIRST_LINE, renderEvent } from "../training/renderLog.ts";
+import { findLast, type Follow, parseEvent, readLines } from "../training/trainerEvents.ts";
+import { ApiRefusal } from "./ApiRefusal.ts";
+import { type Authentication, authenticate } from "./authenticate.ts";
+
+export interface TaskRoutes extends Authentication {
+  readonly jobsDirectory: string;
+  /** Ends all streams when the daemon stops. */
+  readonly signal: AbortSignal;
+}
+
+type TaskRequest = FastifyRequest<{
+  Params: { id: string };
+  Querystring: Record<string, string | undefined>;
+}>;
+
+/** Streams that may be open at the same time. */
+const MAX_STREAMS = 100;
+
+/** What the user of a task may see of it: status, log, events. Every request is signed by him. */
+export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
+  const streams = new Set<Readable>();
+
+  app.get("/v1/tasks/:id", async (request: TaskRequest) =>
+    readStatus(routes, authenticate(routes, request)),
+  );
+
+  app.get("/v1/tasks/:id/log", async (request: TaskRequest, reply) => {
+    const record = authenticate(routes, request);
+    const lines = logLines(routes, record, followOf(routes, request, record));
+    return stream(reply, streams, "text/plain; charset=utf-8", lines);
+  });
+
+  app.get("/v1/tasks/:id/events", async (request: TaskRequest, reply) => {
+    const record = authenticate(routes, request);
+    const lines = eventLines(routes, record, followOf(routes, request, record), afterOf(request));
+    return stream(reply, streams, "application/x-ndjson", lines);
+  });
+}
+
+async function readStatus(
+  { store, jobsDirectory }: TaskRoutes,
+  { id, job }: JobRecord,
+): Promise<TaskStatus> {
+  const paths = jobPaths(jobsDirectory, id);
+  const progress = Progress.parse((await findLast(paths.events, "progress")) ?? {});
+  const result = Result.parse(
+    await readFile(paths.result, "utf8")
+      .then(JSON.parse)
+      .catch(() => ({})),
+  );
+  return {
+    id: formatTaskId(id),
+    state: job.pending ?? job.chain,
+    progress: jobProgress(job, progress.step !== null),
+    queuePosition: queuePosition(store, id),
+    step: progress.step,
+    totalSteps: progress.total,
+    epoch: progress.epoch,
+    loss: progress.loss,
+    tokensPerSecond: progress.tokens_per_second,
+    secondsLeft: progress.seconds_left,
+    failure: failureOf(job),
+    lossBefore: result.loss_before,
+    lossAfter: result.loss_after,
+    accuracyBefore: result.accuracy_before,
+    accuracyAfter: result.accuracy_after,
+  };
+}
+
+const figure = z.number().nullable().catch(null).default(null);
+const Progress = z.object({
+  step: figure,
+  total: figure,
+  epoch: figure,
+  loss: figure,
+  tokens_per_second: figure,
+  seconds_left: figure,
+});
+const Result = z.object({
+  loss_before: figure,
+  loss_after: figure,
+  accuracy_before: figure,
+  accuracy_after: figure,
+});
+
+function queuePosition(store: Store, id: string): number | null {
+  const index = waitingLine(store.openJobs()).findIndex((record) => record.id === id);
+  return index < 0 ? null : index;
+}
+
+/** The log in the seed's style. Its lines never change, so that a reader can take it up where it broke. */
+async function* logLines(
+  { jobsDirectory, store }: TaskRoutes,
+  { id }: JobRecord,
+  follow: Follow | undefined,
+): AsyncGenerator<string> {
+  const uuid = formatTaskId(id);
+  yield `${FIRST_LINE}\n`;
+  for await (const line of readLines(jobPaths(jobsDirectory, id).events, follow)) {
+    const event = parseEvent(line);
+    const text = event && renderEvent(event, uuid);
+    if (text) yield `${text}\n`;
+  }
+  const job = store.job(id)?.job;
+  const failure = job && isTrainingOver(job) ? failureOf(job) : null;
+  if (failure) yield `Task ${uuid} failed: ${failure.message} ${failure.hint}\n`;
+}
+
+async function* eventLines(
+  { jobsDirectory }: TaskRoutes,
+  { id }: JobRecord,
+  follow: Follow | undefined,
+  after: number,
+): AsyncGenerator<string> {
+  for await (const line of readLines(jobPaths(jobsDirectory, id).events, follow)) {
+    const event = parseEvent(line);
+    if (event && event.seq > after) yield `${line}\n`;
+  }
+}
+
+function followOf(
+  { store, clock, signal }: TaskRoutes,
+  request: TaskRequest,
+  { id }: JobRecord,
+): Follow | undefined {
+  if (request.query.follow !== "true") return undefined;
+  const isOver = () => {
+    const record = store.job(id);
+    return !record || isTrainingOver(record.job);
+  };
+  return { isOver, clock, signal };
+}
+
+function afterOf(request: TaskRequest): number {
+  const parsed = z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .safeParse(request.query.after ?? "0");
+  if (parsed.success) return parsed.data;
+  throw new ApiRefusal(
+    400,
+    "usage",
+    "after is not a sequence number.",
+    "Give the seq of an event.",
+  );
+}
+
+function stream(
+  reply: FastifyReply,
+  streams: Set<Readable>,
+  type: string,
+  lines: AsyncGenerator<string>,
+): FastifyReply {
+  if (streams.size >= MAX_STREAMS) {
+    throw new ApiRefusal(503, "too-early", "Too many logs are being followed.", "Try again later.");
+  }
+  const readable = Readable.from(lines);
+  streams.add(readable);
+  readable.once("close", () => streams.delete(readable));
+  return reply.type(type).send(readable);
+}

@@ -1,0 +1,37 @@
+import { ProtocolError } from "../sdk/errors.ts";
+import type { FailReason } from "../sdk/task/FailReason.ts";
+
+/**
+ * The daemon's error family: `retryable` is the one distinction it acts on. A retryable error is tried again after a
+ * pause; any other needs the operator.
+ */
+export class ProviderError extends Error {
+  override readonly name: string = "ProviderError";
+  readonly retryable: boolean;
+  readonly hint: string;
+
+  constructor(message: string, options: { retryable: boolean; hint: string; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.retryable = options.retryable;
+    this.hint = options.hint;
+  }
+}
+
+/** A task that can never succeed: it is given up on chain with `reason`, and the fee goes back. */
+export class TaskRefused extends ProviderError {
+  override readonly name = "TaskRefused";
+  readonly reason: FailReason;
+
+  constructor(reason: FailReason, message: string, hint: string, cause?: unknown) {
+    super(message, { retryable: false, hint, cause });
+    this.reason = reason;
+  }
+}
+
+/** Everything else that is thrown counts as a passing fault: a full disk, a chain or a storage that does not answer. */
+export function asProviderError(error: unknown): ProviderError {
+  if (error instanceof ProviderError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof ProtocolError ? error.hint : "It is tried again after a pause.";
+  return new ProviderError(message, { retryable: true, hint, cause: error });
+}

@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { Client } from "../../sdk/client.ts";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import type { Submitter } from "../chain/submitter.ts";
+import type { EncryptionKey } from "../keys.ts";
+import type { Catalogue } from "../models/Catalogue.ts";
+import type { Facts, JobRecord, Store } from "../store/Store.ts";
+import type { Trainer } from "../training/Trainer.ts";
+
+/** What steps work with. */
+export interface StepContext {
+  readonly client: Client;
+  readonly submitter: Submitter;
+  readonly store: Store;
+  readonly trainer: Trainer;
+  readonly catalogue: Catalogue;
+  readonly encryptionKey: EncryptionKey;
+  /** Address of this provider. */
+  readonly provider: string;
+  /** Holds one directory per job. */
+  readonly jobsDirectory: string;
+  /** Larger datasets are refused. */
+  readonly maxDatasetBytes: number;
+  readonly log: Logger;
+}
+
+/**
+ * One step of a job. Idempotent: after a crash it is taken again from the start and has the same outcome.
+ * @returns what it found out, for the steps after it.
+ * @throws TaskRefused when the task can never succeed; anything else is tried again.
+ */
+export type StepFunction = (
+  context: StepContext,
+  record: JobRecord,
+  signal: AbortSignal,
+  /** Times this step has failed in a row. */
+  failures: number,
+) => Promise<Facts>;
+
+/** The files of one job: the trainer's job directory, and what becomes of its output. */
+export function jobPaths(jobsDirectory: string, id: TaskId) {
+  const directory = join(jobsDirectory, formatTaskId(id));
+  return {
+    directory,
+    data: join(directory, "data"),
+    model: join(directory, "model"),
+    job: join(directory, "job.json"),
+    events: join(directory, "events.jsonl"),
+    result: join(directory, "result.json"),
+    output: join(directory, "out"),
+    archive: join(directory, "model.zip"),
+    encrypted: join(directory, "model.enc"),
+  };
+}

@@ -1,0 +1,262 @@
+import type { FailReason } from "../../sdk/task/FailReason.ts";
+import type { TaskState } from "../../sdk/task/Task.ts";
+
+/**
+ * The life of a job as a pure function: (job, event) → (job, effects).
+ *
+ * A job has two coordinates: `chain`, where the task stands in the contract, as last read, and `work`, what has been
+ * done on this machine. The step to take follows from the two alone, so that a chain that reorganizes (the task is
+ * suddenly back in an earlier state) needs no rules of its own: the step that is missing is simply taken again.
+ * At most one step is pending at a time.
+ */
+
+/** What has been done on this machine, in this order. */
+export const WORK = [
+  "none",
+  "verified",
+  "fetched",
+  "counted",
+  "trained",
+  "packaged",
+  "sealed",
+  "uploaded",
+] as const;
+export type Work = (typeof WORK)[number];
+
+/** Steps on this machine. Each takes the work to the next mark. */
+const LOCAL_STEPS = ["verify", "fetch", "count", "train", "package", "seal", "upload"] as const;
+/** Steps on chain. The task's state says whether they are done. */
+const CHAIN_STEPS = ["accept", "deliver", "reveal", "finalize", "lapse", "fail"] as const;
+
+export type LocalStep = (typeof LOCAL_STEPS)[number];
+export type ChainStep = (typeof CHAIN_STEPS)[number];
+/** `clean` removes what a finished job leaves on disk. */
+export type Step = LocalStep | ChainStep | "clean";
+
+/** "Unread" is a task whose state was not read yet; "None" one whose creation was reorganized away. */
+export type ChainState = TaskState | "Unread" | "None";
+
+export interface Failure {
+  readonly reason: FailReason;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface Job {
+  readonly chain: ChainState;
+  /** Unix seconds of the chain's clock until which the task may leave its state by the regular verb; 0 for none. */
+  readonly deadline: number;
+  /** The chain's clock is past `deadline`. */
+  readonly due: boolean;
+  /** Seconds from acceptance to the training deadline. */
+  readonly trainingTime: number;
+  readonly work: Work;
+  /** A training slot has been granted. It is held from acceptance until the training has ended. */
+  readonly slot: boolean;
+  /** Why the task will be given up, null while nothing speaks against it. */
+  readonly failure: Failure | null;
+  /** The step that has been emitted and has not ended. */
+  readonly pending: Step | null;
+  readonly cleaned: boolean;
+}
+
+export type JobEvent =
+  /** The task was read from the chain. */
+  | {
+      readonly type: "chain";
+      readonly state: ChainState;
+      readonly deadline: number;
+      readonly trainingTime: number;
+    }
+  /** The chain's clock shows `now`, in unix seconds. */
+  | { readonly type: "time"; readonly now: number }
+  /** The scheduler grants a slot. */
+  | { readonly type: "slot" }
+  /** A step did its work; for a step on chain: the task was read again since. */
+  | { readonly type: "done"; readonly step: Step }
+  /** A step found that the task can never succeed. */
+  | { readonly type: "refused"; readonly step: Step; readonly failure: Failure };
+
+export interface Transition {
+  readonly job: Job;
+  readonly effects: readonly Step[];
+}
+
+/** A job before its task was read from the chain for the first time. */
+export function newJob(): Job {
+  return {
+    chain: "Unread",
+    deadline: 0,
+    due: false,
+    trainingTime: 0,
+    work: "none",
+    slot: false,
+    failure: null,
+    pending: null,
+    cleaned: false,
+  };
+}
+
+/** Takes one event in. Events that come twice, late or in any order do no harm. */
+export function advance(before: Job, event: JobEvent): Transition {
+  const observed = observe(before, event);
+  const wanted = nextStep(observed);
+  if (observed.pending !== null && !mayReplace(observed.pending, wanted)) {
+    return { job: observed, effects: [] };
+  }
+  const effects = wanted !== null && wanted !== observed.pending ? [wanted] : [];
+  return { job: { ...observed, pending: wanted }, effects };
+}
+
+function observe(job: Job, event: JobEvent): Job {
+  switch (event.type) {
+    case "chain":
+      return observeChain(
+        { ...job, trainingTime: event.trainingTime },
+        event.state,
+        event.deadline,
+      );
+    case "time":
+      return observeTime(job, event.now);
+    case "slot":
+      return waitsForSlot(job) ? { ...job, slot: true } : job;
+    case "done":
+      return event.step === job.pending ? finish(job, event.step) : job;
+    case "refused":
+      return event.step === job.pending && job.failure === null
+        ? { ...job, failure: event.failure, pending: null }
+        : job;
+  }
+}
+
+function observeChain(job: Job, chain: ChainState, deadline: number): Job {
+  if (chain === job.chain && deadline === job.deadline) return job;
+  const moved = { ...job, chain, deadline, due: false };
+  if (!job.cleaned || hasEnded(chain)) return moved;
+  // The task came back to life: acknowledged late, or its end was reorganized away. The files are gone.
+  return { ...moved, cleaned: false, work: redoable(job.work) };
+}
+
+/** What is left of the work once the files are gone: the encrypted model lies in the storage, all else is redone. */
+function redoable(work: Work): Work {
+  return work === "uploaded" || work === "none" ? work : "verified";
+}
+
+function observeTime(job: Job, now: number): Job {
+  if (job.deadline === 0) return job;
+  const outOfTime =
+    job.chain === "Accepted" &&
+    job.failure === null &&
+    beforeTrained(job.work) &&
+    now > job.deadline - deliveryMargin(job.trainingTime);
+  return {
+    ...job,
+    due: now > job.deadline,
+    failure: outOfTime ? OUT_OF_TIME : job.failure,
+  };
+}
+
+/** Giving a task up in time costs nobody anything; missing its deadline costs the provider part of the bond. */
+const OUT_OF_TIME: Failure = {
+  reason: "ProviderBusy",
+  message: "The training could not be finished before the task's deadline.",
+  hint: "Order again with fewer epochs or a smaller dataset; the fee has gone back.",
+};
+
+/** Seconds kept back before the training deadline to package, seal, upload and deliver, or to give up. */
+function deliveryMargin(trainingTime: number): number {
+  return Math.min(120, Math.floor(trainingTime / 10));
+}
+
+function finish(job: Job, step: Step): Job {
+  if (step === "clean") return { ...job, cleaned: true, pending: null };
+  if (isLocal(step)) return { ...job, work: WORK[LOCAL_STEPS.indexOf(step) + 1]!, pending: null };
+  // A step on chain is over when the chain says so; until then it stays pending and is tried again.
+  return nextStep(job) === step ? job : { ...job, pending: null };
+}
+
+/** The step that the two coordinates ask for, or null when the next move is another party's. */
+function nextStep(job: Job): Step | null {
+  switch (job.chain) {
+    case "Created":
+      if (job.failure) return "fail";
+      if (job.work === "none") return "verify";
+      return job.slot ? "accept" : null;
+    case "Accepted":
+      if (job.due) return null; // too late for any verb of the provider: the user takes fee and compensation
+      if (job.failure) return "fail";
+      if (job.work === "uploaded") return "deliver";
+      return job.slot || job.work === "none" || !beforeTrained(job.work)
+        ? LOCAL_STEPS[WORK.indexOf(job.work)]!
+        : null;
+    case "Delivered":
+      return job.due ? "lapse" : null;
+    case "Acknowledged":
+      return job.due ? null : "reveal";
+    case "Revealed":
+      return job.due ? "finalize" : null;
+    case "Unread":
+      return null;
+    default:
+      return job.cleaned ? null : "clean";
+  }
+}
+
+/**
+ * A step on this machine is dropped as soon as another is wanted: the task was cancelled, ran out of time, or is over.
+ * A step on chain is never dropped, since its transaction may be under way: it ends by itself.
+ */
+function mayReplace(pending: Step, wanted: Step | null): boolean {
+  return isLocal(pending) && pending !== wanted;
+}
+
+function isLocal(step: Step): step is LocalStep {
+  return (LOCAL_STEPS as readonly Step[]).includes(step);
+}
+
+/** Whether the step is a transaction: its effect shows in the task's state. */
+export function isChainStep(step: Step): step is ChainStep {
+  return (CHAIN_STEPS as readonly Step[]).includes(step);
+}
+
+function beforeTrained(work: Work): boolean {
+  return WORK.indexOf(work) < WORK.indexOf("trained");
+}
+
+/** The task is neither given up nor over, and its training still lies ahead. */
+function isRunnable(job: Job): boolean {
+  return (
+    (job.chain === "Created" || (job.chain === "Accepted" && !job.due)) &&
+    job.failure === null &&
+    beforeTrained(job.work)
+  );
+}
+
+/** Whether the job occupies a training slot. */
+export function holdsSlot(job: Job): boolean {
+  return job.slot && isRunnable(job);
+}
+
+/** Whether the job could go on if it had a slot. */
+export function waitsForSlot(job: Job): boolean {
+  return !job.slot && isRunnable(job) && job.work !== "none";
+}
+
+/** Whether nothing will happen to the job again. A lapsed task may be acknowledged late, until its deadline. */
+export function isOver(job: Job): boolean {
+  return job.cleaned && (job.chain !== "Lapsed" || job.due);
+}
+
+/** Whether the provider has no next step in this state. */
+function hasEnded(chain: ChainState): boolean {
+  return !RUNNING.has(chain);
+}
+
+const RUNNING: ReadonlySet<ChainState> = new Set([
+  "Unread",
+  "Created",
+  "Accepted",
+  "Delivered",
+  "Acknowledged",
+  "Revealed",
+]);

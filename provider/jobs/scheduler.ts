@@ -1,0 +1,37 @@
+import type { TaskId } from "../../sdk/ids.ts";
+import type { JobRecord } from "../store/Store.ts";
+import { holdsSlot, waitsForSlot } from "./machine.ts";
+
+/**
+ * Jobs that wait for a training slot, in the order in which they get one: accepted tasks first, whose deadline runs;
+ * then in turn between users, so that nobody's second task goes before somebody else's first.
+ * @param records open jobs, oldest first
+ */
+export function waitingLine(records: readonly JobRecord[]): readonly JobRecord[] {
+  const turns = new Map<string, number>();
+  const takeTurn = (user: string) => {
+    const turn = turns.get(user) ?? 0;
+    turns.set(user, turn + 1);
+    return turn;
+  };
+  for (const { job, user } of records) if (holdsSlot(job)) takeTurn(user);
+  return records
+    .filter(({ job }) => waitsForSlot(job))
+    .map((record) => ({ record, turn: takeTurn(record.user) }))
+    .sort((a, b) => rank(a.record) - rank(b.record) || a.turn - b.turn)
+    .map(({ record }) => record);
+}
+
+/** The jobs that get a slot now. */
+export function grantSlots(records: readonly JobRecord[], slots: number): readonly TaskId[] {
+  const free = slots - occupiedSlots(records);
+  return waitingLine(records)
+    .slice(0, Math.max(0, free))
+    .map(({ id }) => id);
+}
+
+export function occupiedSlots(records: readonly JobRecord[]): number {
+  return records.filter(({ job }) => holdsSlot(job)).length;
+}
+
+const rank = ({ job }: JobRecord) => (job.chain === "Accepted" ? 0 : 1);

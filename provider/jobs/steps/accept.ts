@@ -1,0 +1,40 @@
+import { isCallException } from "ethers";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
+import { TaskRefused } from "../../errors.ts";
+import type { StepFunction } from "../StepContext.ts";
+
+/** Takes the task on: the bond is reserved and the training deadline starts. */
+export const accept: StepFunction = async ({ client, submitter }, { id }, signal) => {
+  try {
+    const submission = {
+      id,
+      step: "accept" as const,
+      call: acceptTask(client, { id }),
+      isDone: async () => (await getTask(client, { id })).state !== "Created",
+    };
+    await submitter.submit(submission, signal);
+    return {};
+  } catch (error) {
+    throw isBondMissing(error) ? bondMissing(error) : error;
+  }
+};
+
+/** The Ledger's refusal, as opposed to a wallet without gas. */
+function isBondMissing(error: unknown): boolean {
+  return (
+    error instanceof ProtocolError &&
+    error.code === "insufficient-funds" &&
+    isCallException(error.cause)
+  );
+}
+
+function bondMissing(cause: unknown): TaskRefused {
+  return new TaskRefused(
+    "ProviderBusy",
+    "The provider has not enough OG left to put up the bond for this task.",
+    "Choose another provider, or try again when its other tasks are finished.",
+    cause,
+  );
+}

@@ -1,0 +1,69 @@
+import { mkdir, rename, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import type { Root } from "../../../sdk/ids.ts";
+import { download } from "../../../sdk/storage/download.ts";
+import { TaskRefused } from "../../errors.ts";
+import { type DatasetFormat, detectFormat } from "../detectFormat.ts";
+import { readModel } from "../readModel.ts";
+import { jobPaths, type StepContext, type StepFunction } from "../StepContext.ts";
+
+/** Downloads the datasets into the job directory, under names that say their format. */
+export const fetchDataset: StepFunction = async (context, { id, order, facts }, signal) => {
+  const paths = jobPaths(context.jobsDirectory, id);
+  const { kind } = readModel(context, order.model);
+  await mkdir(paths.data, { recursive: true, mode: 0o700 });
+  const declared = facts.unit === "byte" ? Number(order.units) : context.maxDatasetBytes;
+  const fetch = async (root: Root, name: string, maxBytes: number) => {
+    const target = join(paths.data, `${name}.fetched`);
+    await fetchOne(context, root, target, maxBytes, signal);
+    const format: DatasetFormat = kind === "causal-lm" ? "jsonl" : await detectFormat(target);
+    await rename(target, join(paths.data, `${name}.${format}`));
+    return `data/${name}.${format}`;
+  };
+  const train = await fetch(order.datasetRoot, "train", declared);
+  const { validationRoot } = order;
+  const validation = validationRoot
+    ? await fetch(validationRoot, "validation", context.maxDatasetBytes)
+    : null;
+  return { train, validation };
+};
+
+async function fetchOne(
+  { client }: StepContext,
+  root: Root,
+  target: string,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  // Asked for the first time before the first byte is fetched.
+  const onProgress = ({ total }: { total: number }) => {
+    if (total > maxBytes) throw tooLarge(total, maxBytes);
+  };
+  try {
+    await download(client.storageUrl, root, target, { signal, onProgress });
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "not-found")
+      throw unavailable(root, error);
+    throw error;
+  }
+  const { size } = await stat(target);
+  if (size > maxBytes) throw tooLarge(size, maxBytes);
+}
+
+function tooLarge(size: number, maximum: number): TaskRefused {
+  return new TaskRefused(
+    "DatasetLargerThanDeclared",
+    `The dataset has ${size} bytes, more than the ${maximum} that the order allows.`,
+    "Count the dataset with calculate-token and order again with that size.",
+  );
+}
+
+function unavailable(root: Root, cause: unknown): TaskRefused {
+  return new TaskRefused(
+    "DatasetUnavailable",
+    `The storage does not have the dataset ${root}.`,
+    "Upload the dataset and order again with the root hash that upload prints.",
+    cause,
+  );
+}

@@ -1,0 +1,43 @@
+import { hexlify } from "ethers";
+import { reveal as revealCall } from "../../../sdk/deliverable/reveal.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
+import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";
+import { ProviderError } from "../../errors.ts";
+import { readDeliverableKey } from "../deliverableKey.ts";
+import type { StepFunction } from "../StepContext.ts";
+
+/**
+ * Seconds before the reveal deadline in which the key is no longer sent: everybody sees it in the transaction, and if
+ * that came too late the user would have the model and the money.
+ */
+const MARGIN = 30;
+
+/** Publishes the key, once the acknowledgement can no longer vanish. */
+export const reveal: StepFunction = async (context, { id }, signal) => {
+  const { client, store, submitter } = context;
+  const { deadline } = await getTask(client, { id });
+  if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
+  if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
+  const submission = {
+    id,
+    step: "reveal" as const,
+    call: revealCall(client, { id, key: hexlify(readDeliverableKey(context, id)) }),
+    isDone: async () => (await getTask(client, { id })).state !== "Acknowledged",
+  };
+  await submitter.submit(submission, signal);
+  return {};
+};
+
+function notConfirmed(): ProviderError {
+  return new ProviderError("The acknowledgement has not enough confirmations yet.", {
+    retryable: true,
+    hint: "The key is revealed as soon as it has.",
+  });
+}
+
+function tooLate(): ProviderError {
+  return new ProviderError("It is too late to reveal the key safely.", {
+    retryable: true,
+    hint: "The task will expire; see in the log why the key was not revealed earlier.",
+  });
+}

@@ -1,0 +1,101 @@
+import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import type { FailReason } from "../../../sdk/task/FailReason.ts";
+import { ProviderError, TaskRefused } from "../../errors.ts";
+import { type Model, modelFiles } from "../../models/Catalogue.ts";
+import type { JobRecord } from "../../store/Store.ts";
+import { EXIT, type TrainingEnd } from "../../training/Trainer.ts";
+import { readHyperparameters } from "../readHyperparameters.ts";
+import { readModel } from "../readModel.ts";
+import { jobPaths, type StepFunction } from "../StepContext.ts";
+
+/** Times that a training may end without a reason of its own, before the task is given up. */
+const MAX_DEATHS = 3;
+
+/** Runs the trainer on the job directory; it resumes from its newest checkpoint where there is one. */
+export const train: StepFunction = async (context, record, signal, failures) => {
+  const { id, order } = record;
+  const paths = jobPaths(context.jobsDirectory, id);
+  const model = readModel(context, order.model);
+  await linkModel(model, paths.model);
+  await writeJob(paths.job, model, record);
+  const end = await context.trainer.train(id, paths.directory, signal);
+  signal.throwIfAborted();
+  if (end.kind === "exit" && end.code === EXIT.done) return {};
+  if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
+  const reason = reasonOf(end);
+  if (reason === "TrainingError" && failures + 1 < MAX_DEATHS) throw died(end);
+  throw await refusal(reason, paths.result);
+};
+
+/** A directory of links: the trainer reads the model itself, without the provider's sheet. */
+async function linkModel(model: Model, target: string): Promise<void> {
+  await rm(target, { recursive: true, force: true });
+  for (const name of await modelFiles(model.directory)) {
+    await mkdir(dirname(join(target, name)), { recursive: true });
+    await symlink(join(model.directory, name), join(target, name));
+  }
+}
+
+async function writeJob(
+  path: string,
+  model: Model,
+  { id, order, facts }: JobRecord,
+): Promise<void> {
+  const job = {
+    version: 1,
+    task_id: formatTaskId(id),
+    kind: model.kind,
+    model_name: model.name,
+    train: facts.train!,
+    validation: facts.validation ?? null,
+    hyperparameters: readHyperparameters(order.config),
+  };
+  await writeFile(`${path}.part`, `${JSON.stringify(job, null, 2)}\n`);
+  await rename(`${path}.part`, path);
+}
+
+const REASONS: Record<number, FailReason> = {
+  [EXIT.badConfig]: "ConfigInvalid",
+  [EXIT.badData]: "DatasetInvalid",
+  [EXIT.outOfMemory]: "OutOfMemory",
+};
+
+function reasonOf(end: TrainingEnd): FailReason {
+  return (end.kind === "exit" && REASONS[end.code]) || "TrainingError";
+}
+
+const Result = z.object({ message: z.string(), hint: z.string() });
+
+/** The trainer's own sentences where it left them. */
+async function refusal(reason: FailReason, resultPath: string): Promise<TaskRefused> {
+  const parsed = Result.safeParse(
+    await readFile(resultPath, "utf8")
+      .then(JSON.parse)
+      .catch(() => undefined),
+  );
+  return parsed.success
+    ? new TaskRefused(reason, parsed.data.message, parsed.data.hint)
+    : new TaskRefused(
+        reason,
+        "The training failed on the provider's machine.",
+        "Order again, or choose another provider; the fee has gone back.",
+      );
+}
+
+function stoppedFromOutside(): ProviderError {
+  return new ProviderError("Somebody stopped the trainer.", {
+    retryable: true,
+    hint: "It goes on from its checkpoint.",
+  });
+}
+
+function died(end: TrainingEnd): ProviderError {
+  const how = end.kind === "killed" ? `was killed (${end.signal})` : `exited with code ${end.code}`;
+  return new ProviderError(`The trainer ${how}.`, {
+    retryable: true,
+    hint: "It goes on from its checkpoint.",
+  });
+}

@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { keccak256 } from "ethers";
+import type { Logger } from "pino";
+import { z } from "zod";
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import { byCodePoint } from "../jobs/archive.ts";
+import { readTokenizerDocument } from "./tokenizerDocument.ts";
+
+/** A model that this provider can train. */
+export interface Model extends CatalogueModel {
+  /** The Hugging Face layout on this machine, never written to. */
+  readonly directory: string;
+  /** The exact bytes of GET /v1/models/:name/tokenizer. */
+  readonly tokenizerDocument: Uint8Array;
+}
+
+/** What this provider can train, and the exact bytes whose hash is registered on chain. */
+export class Catalogue {
+  readonly models: readonly Model[];
+  readonly bytes: Uint8Array;
+  /** keccak256 of `bytes`. */
+  readonly hash: string;
+
+  constructor(models: readonly Model[]) {
+    this.models = models.toSorted((a, b) => byCodePoint(a.name, b.name));
+    this.bytes = Buffer.from(JSON.stringify({ models: this.models.map(entryOf) }));
+    this.hash = keccak256(this.bytes);
+  }
+
+  byName(name: string): Model | undefined {
+    return this.models.find((model) => model.name === name);
+  }
+
+  byHash(hash: string): Model | undefined {
+    return this.models.find((model) => model.hash === hash.toLowerCase());
+  }
+
+  /**
+   * Reads every directory below `directory` that holds a model. One that cannot be offered is left out and the log
+   * says why.
+   */
+  static async read(directory: string, log: Logger): Promise<Catalogue> {
+    const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+    const models: Model[] = [];
+    for (const { name } of entries.filter((entry) => !entry.name.startsWith("."))) {
+      try {
+        models.push(await readModel(name, join(directory, name)));
+      } catch (error) {
+        log.warn(
+          { model: name, reason: (error as Error).message },
+          "model left out of the catalogue",
+        );
+      }
+    }
+    return new Catalogue(models);
+  }
+}
+
+/** `anneal.json` in a model's directory: what its other files do not say. Every key may be absent. */
+const Sheet = z.strictObject({
+  kind: z.enum(["causal-lm", "text-classification"]).optional(),
+  description: z.string().max(2_000).optional(),
+  predefined: z.boolean().optional(),
+});
+const SHEET_NAME = "anneal.json";
+
+const ModelConfig = z.object({ architectures: z.array(z.string()).min(1) });
+
+async function readModel(name: string, directory: string): Promise<Model> {
+  if (!/^[A-Za-z0-9][\w.-]{0,99}$/.test(name))
+    throw new Error("its name has other characters than A-Z a-z 0-9 . _ -");
+  const config = ModelConfig.parse(
+    JSON.parse(await readFile(join(directory, "config.json"), "utf8")),
+  );
+  const architecture = config.architectures[0]!;
+  const sheet = await readSheet(directory);
+  const tokenizerDocument = await readTokenizerDocument(directory);
+  return {
+    name,
+    kind: sheet.kind ?? kindOf(architecture),
+    description: sheet.description ?? `${name}: a base model of the architecture ${architecture}.`,
+    hash: await hashModel(directory),
+    predefined: sheet.predefined ?? false,
+    tokenizerHash: keccak256(tokenizerDocument),
+    directory,
+    tokenizerDocument,
+  };
+}
+
+async function readSheet(directory: string): Promise<z.infer<typeof Sheet>> {
+  const text = await readFile(join(directory, SHEET_NAME), "utf8").catch(() => "{}");
+  return Sheet.parse(JSON.parse(text));
+}
+
+function kindOf(architecture: string): Model["kind"] {
+  if (architecture.endsWith("ForCausalLM")) return "causal-lm";
+  if (/(ForSequenceClassification|ForMaskedLM)$/.test(architecture)) return "text-classification";
+  throw new Error(
+    `its architecture ${architecture} is neither a causal language model nor a text classifier`,
+  );
+}
+
+/** SHA-256 of what `sha256sum` prints for the model's files, sorted by path: anybody who has the model can compute it. */
+export async function hashModel(directory: string): Promise<string> {
+  const listing = createHash("sha256");
+  for (const name of await modelFiles(directory))
+    listing.update(`${await sha256OfFile(join(directory, name))}  ${name}\n`);
+  return `0x${listing.digest("hex")}`;
+}
+
+/**
+ * Relative paths of a model's files, sorted. Links are followed, as download caches are made of them; hidden files and
+ * the provider's sheet are no part of the model.
+ */
+export async function modelFiles(directory: string): Promise<string[]> {
+  const names = await readdir(directory, { recursive: true });
+  const visible = names.filter((name) => name !== SHEET_NAME && !/(^|[\\/])\./.test(name));
+  const files: string[] = [];
+  for (const name of visible) {
+    if ((await stat(join(directory, name))).isFile()) files.push(name.replaceAll("\\", "/"));
+  }
+  return files.sort(byCodePoint);
+}
+
+async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+function entryOf({
+  name,
+  kind,
+  description,
+  hash,
+  predefined,
+  tokenizerHash,
+}: Model): CatalogueModel {
+  return { name, kind, description, hash, predefined, tokenizerHash };
+}

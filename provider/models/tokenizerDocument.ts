@@ -1,0 +1,16 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/**
+ * A model's tokenizer as one JSON document, `{"tokenizer": …, "tokenizerConfig": …}`. A chat template that lies in a
+ * file of its own is put where older models have it, so that users find it in one place.
+ * @throws Error when a file is missing or is not JSON.
+ */
+export async function readTokenizerDocument(directory: string): Promise<Uint8Array> {
+  const read = (name: string) => readFile(join(directory, name), "utf8");
+  const tokenizer = JSON.parse(await read("tokenizer.json"));
+  const tokenizerConfig = JSON.parse(await read("tokenizer_config.json"));
+  const template = await read("chat_template.jinja").catch(() => null);
+  if (template !== null) tokenizerConfig.chat_template = template;
+  return Buffer.from(JSON.stringify({ tokenizer, tokenizerConfig }));
+}

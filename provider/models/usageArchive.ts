@@ -1,0 +1,92 @@
+import { buffer } from "node:stream/consumers";
+import { ZipFile } from "yazl";
+import { HYPERPARAMETERS } from "../../sdk/training/hyperparameters.ts";
+import type { Model } from "./Catalogue.ts";
+
+const FIXED_TIME = new Date(1980, 0, 1);
+
+/** A zip that says how to use a model: instructions, configuration template, dataset example, tokenizer. */
+export async function buildUsageArchive(model: Model): Promise<Buffer> {
+  const { tokenizer, tokenizerConfig } = JSON.parse(
+    Buffer.from(model.tokenizerDocument).toString(),
+  );
+  const example = EXAMPLES[model.kind];
+  const files: Record<string, string> = {
+    "README.md": instructions(model),
+    "config.json": `${JSON.stringify(configTemplate(), null, 2)}\n`,
+    [`dataset/${example.name}`]: example.content,
+    "tokenizer/tokenizer.json": JSON.stringify(tokenizer),
+    "tokenizer/tokenizer_config.json": JSON.stringify(tokenizerConfig),
+  };
+  const zip = new ZipFile();
+  for (const [name, content] of Object.entries(files)) {
+    zip.addBuffer(Buffer.from(content), name, { mtime: FIXED_TIME, forceDosTimestamp: true });
+  }
+  zip.end();
+  return buffer(zip.outputStream as NodeJS.ReadableStream as NodeJS.ReadWriteStream);
+}
+
+/** The hyper-parameters people change most, with their defaults; all others may be added. */
+function configTemplate(): Record<string, unknown> {
+  const shown = [
+    "n_epochs",
+    "batch_size",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_ratio",
+    "lora",
+    "seed",
+  ];
+  const parameters = HYPERPARAMETERS.filter(({ name }) => shown.includes(name));
+  return Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.default]));
+}
+
+function hyperparameterTable(): string {
+  return HYPERPARAMETERS.map(({ name, range, description, default: value }) => {
+    const cells = [name, value === undefined ? "-" : JSON.stringify(value), range, description];
+    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  }).join("\n");
+}
+
+const EXAMPLES = {
+  "causal-lm": {
+    name: "train.example.jsonl",
+    rows: "one JSON object a line: `prompt` and `completion`, or `messages`, or `text`, or `instruction`, `input` and `output`",
+    content: [
+      { prompt: "How many legs has a spider?\n", completion: "Eight." },
+      { prompt: "What is 12 + 30?\n", completion: "42." },
+    ]
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join(""),
+  },
+  "text-classification": {
+    name: "train.example.tsv",
+    rows: "TSV or CSV with the columns `label` and `text`, or JSONL with these two keys; labels are integers from 0 or strings",
+    content: "label\ttext\n1\ta delight from start to finish\n0\tdull and far too long\n",
+  },
+} as const;
+
+function instructions(model: Model): string {
+  const example = EXAMPLES[model.kind];
+  return `# ${model.name}
+
+${model.description}
+
+Kind: ${model.kind}
+Hash: ${model.hash}
+
+## Dataset
+${example.rows.charAt(0).toUpperCase()}${example.rows.slice(1)}. See \`dataset/${example.name}\`.
+
+1. Check it: \`npx hardhat check-data --dataset-path <FILE> --model ${model.name} --provider <ADDRESS>\`
+2. Upload it: \`npx hardhat upload --data-path <FILE>\`
+3. Count it: \`npx hardhat calculate-token --model ${model.name} --dataset-path <FILE> --provider <ADDRESS>\`
+
+## Configuration
+Change \`config.json\` and give it to \`create-task --config-path\`. A key that is absent has its default.
+
+| Hyper-parameter | Default | May be | Meaning |
+|---|---|---|---|
+${hyperparameterTable()}
+`;
+}

@@ -1,0 +1,91 @@
+import type { Logger } from "pino";
+import type { Client } from "../sdk/client.ts";
+import { ProtocolError } from "../sdk/errors.ts";
+import { getService } from "../sdk/service/getService.ts";
+import type { Service, ServiceTerms } from "../sdk/service/Service.ts";
+import { backoff, type Clock } from "./clock.ts";
+import type { EncryptionKey } from "./keys.ts";
+import type { Catalogue } from "./models/Catalogue.ts";
+
+/** The part of the terms that only the daemon knows; the others (price, times, bond) are the operator's to choose. */
+export interface ProvidedTerms
+  extends Pick<ServiceTerms, "catalogueHash" | "encryptionKey" | "url"> {
+  /** Address of the provider. */
+  readonly provider: string;
+}
+
+/** What GET /v1/terms answers, for the commands that register and update a provider. */
+export function providedTerms(
+  provider: string,
+  catalogue: Catalogue,
+  encryptionKey: EncryptionKey,
+  url: string,
+): ProvidedTerms {
+  return { provider, catalogueHash: catalogue.hash, encryptionKey: encryptionKey.publicKey, url };
+}
+
+export interface RegistrationWatch {
+  readonly client: Client;
+  readonly terms: ProvidedTerms;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Milliseconds between two looks at the registration. */
+const LOOK_INTERVAL = 2_000;
+
+/**
+ * Waits until the provider is registered with the terms that the daemon serves, and says what is missing, each thing
+ * once. Nobody can order from him before, so there is nothing to hold back meanwhile.
+ */
+export async function awaitRegistration(
+  watch: RegistrationWatch,
+  signal: AbortSignal,
+): Promise<void> {
+  const { client, terms, clock, log } = watch;
+  const { provider } = terms;
+  for (let said = "", failures = 0; !signal.aborted; ) {
+    try {
+      const missing = whatIsMissing(terms, await findService(client, provider));
+      failures = 0;
+      if (missing === null) return log.info({ provider }, "registered");
+      if (missing.message !== said) log.warn({ provider, hint: missing.hint }, missing.message);
+      said = missing.message;
+    } catch (error) {
+      failures++;
+      log.warn({ err: error }, "the registration cannot be read");
+    }
+    await clock.sleep(failures > 0 ? backoff(failures) : LOOK_INTERVAL, signal);
+  }
+}
+
+/** The service of a provider, null when he offers none. */
+async function findService(client: Client, provider: string): Promise<Service | null> {
+  try {
+    return await getService(client, { provider });
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "not-found") return null;
+    throw error;
+  }
+}
+
+function whatIsMissing(
+  terms: ProvidedTerms,
+  service: Service | null,
+): { message: string; hint: string } | null {
+  if (!service) {
+    return {
+      message: "This provider is not registered yet.",
+      hint: "Register it: npx hardhat register-provider",
+    };
+  }
+  // The URL is the operator's to choose: he may have put a proxy before the daemon.
+  const differing = (["catalogueHash", "encryptionKey"] as const).filter(
+    (name) => service[name].toLowerCase() !== terms[name].toLowerCase(),
+  );
+  if (differing.length === 0) return null;
+  return {
+    message: `The registered ${differing.join(" and ")} differ from what this daemon serves.`,
+    hint: "Bring them up to date: npx hardhat update-provider",
+  };
+}

@@ -1,0 +1,82 @@
+/** The tables of the state database. A change of them takes a new version and a migration. */
+export const SCHEMA_VERSION = 1;
+
+export const SCHEMA = `
+CREATE TABLE identity (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE scanned_blocks (
+  number INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+  block_hash TEXT NOT NULL,
+  log_index INTEGER NOT NULL,
+  block_number INTEGER NOT NULL,
+  transaction_hash TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY (block_hash, log_index)
+) STRICT;
+CREATE INDEX events_by_task ON events (task_id, name);
+
+CREATE TABLE jobs (
+  task_id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  fee TEXT NOT NULL,            -- neuron, decimal
+  task_order TEXT NOT NULL,     -- JSON
+  block_number INTEGER NOT NULL,
+  machine TEXT NOT NULL,        -- JSON: the state of jobs/machine.ts
+  facts TEXT NOT NULL,          -- JSON
+  over INTEGER NOT NULL,
+  stale INTEGER NOT NULL        -- times that its task should have been read since it was
+) STRICT;
+CREATE INDEX open_jobs ON jobs (block_number) WHERE over = 0;
+CREATE INDEX stale_jobs ON jobs (task_id) WHERE stale > 0;
+
+CREATE TABLE effects (
+  task_id TEXT NOT NULL REFERENCES jobs,
+  step TEXT NOT NULL,
+  failures INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,  -- milliseconds
+  open INTEGER NOT NULL,
+  PRIMARY KEY (task_id, step)
+) STRICT;
+CREATE UNIQUE INDEX one_open_effect ON effects (task_id) WHERE open = 1;
+
+CREATE TABLE transactions (
+  nonce INTEGER PRIMARY KEY,
+  effect TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('signed', 'mined', 'reverted', 'lost')),
+  block_number INTEGER
+) STRICT;
+CREATE UNIQUE INDEX one_transaction_under_way ON transactions (effect) WHERE status = 'signed';
+
+CREATE TABLE signed_versions (
+  hash TEXT PRIMARY KEY,
+  nonce INTEGER NOT NULL REFERENCES transactions,
+  raw TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE deliverable_keys (
+  task_id TEXT PRIMARY KEY,
+  archive TEXT NOT NULL,
+  key BLOB NOT NULL             -- encrypted under the provider's encryption key
+) STRICT;
+
+CREATE TABLE trainers (
+  task_id TEXT PRIMARY KEY,
+  pid INTEGER NOT NULL,
+  start_time TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE request_nonces (
+  user TEXT NOT NULL,
+  nonce TEXT NOT NULL,
+  deadline INTEGER NOT NULL,    -- unix seconds
+  PRIMARY KEY (user, nonce)
+) STRICT;
+`;

@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import type { Clock } from "../clock.ts";
+import type { Model } from "../models/Catalogue.ts";
+import { countTokens } from "./countTokens.ts";
+import { findByArguments, identify, isRunning, type ProcessIdentity } from "./processTable.ts";
+import type { Trainer, TrainingEnd } from "./Trainer.ts";
+
+export interface LocalTrainerOptions {
+  /** The Python interpreter. */
+  readonly python: string;
+  /** The directory that holds the package `finetune`. */
+  readonly packageDirectory: string;
+  /** The whole environment of the trainer: nothing else of the daemon's reaches it. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly processes: TrainerProcesses;
+}
+
+/** Where running trainers are written down, so that a restarted daemon finds them. */
+export interface TrainerProcesses {
+  put(id: TaskId, process: ProcessIdentity): void;
+  remove(id: TaskId): void;
+  all(): readonly { id: TaskId; process: ProcessIdentity }[];
+}
+
+/** Milliseconds a trainer gets to finish its step and save before it is killed. */
+const GRACE = 30_000;
+const LOOK_INTERVAL = 50;
+
+/** Runs `python -m finetune --job-dir DIR` as its own process group, without a shell. */
+export class LocalTrainer implements Trainer {
+  readonly #options: LocalTrainerOptions;
+
+  constructor(options: LocalTrainerOptions) {
+    this.#options = options;
+  }
+
+  async train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd> {
+    const { processes, log } = this.#options;
+    // A daemon killed between starting a trainer and writing its pid down left one that only its arguments betray.
+    await this.#stopGroups(findByArguments(trainerArguments(jobDirectory)));
+    signal.throwIfAborted();
+    const child = this.#spawn(jobDirectory);
+    const identity = child.pid === undefined ? null : identify(child.pid);
+    if (identity) processes.put(id, identity);
+    const ended = endOf(child);
+    log.info({ task: formatTaskId(id), pid: child.pid }, "training started");
+    const stop = () => void this.#stopChild(child, ended);
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      return await ended;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      processes.remove(id);
+    }
+  }
+
+  async stopOrphans(): Promise<void> {
+    const { processes, log } = this.#options;
+    const stopped = processes.all().map(async ({ id, process }) => {
+      if (isRunning(process)) {
+        log.info(
+          { task: formatTaskId(id), pid: process.pid },
+          "stopping the trainer of an earlier run",
+        );
+        await this.#stopGroup(process);
+      }
+      processes.remove(id);
+    });
+    await Promise.all(stopped);
+  }
+
+  countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
+    const { python } = this.#options;
+    return countTokens({ python, environment: this.#environment() }, model, file, signal);
+  }
+
+  #environment(): Record<string, string> {
+    const { environment, packageDirectory } = this.#options;
+    return { ...environment, PYTHONPATH: packageDirectory };
+  }
+
+  #spawn(jobDirectory: string): ChildProcess {
+    const { python } = this.#options;
+    const output = openSync(join(jobDirectory, "trainer.log"), "a", 0o600);
+    try {
+      return spawn(python, trainerArguments(jobDirectory), {
+        cwd: jobDirectory,
+        detached: true, // its own process group: signals reach its children too
+        env: this.#environment(),
+        stdio: ["ignore", output, output],
+      });
+    } finally {
+      closeSync(output);
+    }
+  }
+
+  /** Politely first: the trainer saves its state on SIGTERM. */
+  async #stopChild(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+    if (child.pid === undefined) return;
+    const over = new AbortController();
+    ended.finally(() => over.abort()).catch(() => undefined);
+    signalGroup(child.pid, "SIGTERM");
+    await this.#options.clock.sleep(GRACE, over.signal);
+    if (!over.signal.aborted) signalGroup(child.pid, "SIGKILL");
+  }
+
+  async #stopGroups(identities: readonly ProcessIdentity[]): Promise<void> {
+    await Promise.all(identities.map((identity) => this.#stopGroup(identity)));
+  }
+
+  /** The same for a process that is nobody's child any more: its end can only be looked for. */
+  async #stopGroup(identity: ProcessIdentity): Promise<void> {
+    const { clock } = this.#options;
+    const never = new AbortController().signal;
+    signalGroup(identity.pid, "SIGTERM");
+    const deadline = clock.now() + GRACE;
+    while (isRunning(identity) && clock.now() < deadline) await clock.sleep(LOOK_INTERVAL, never);
+    if (isRunning(identity)) signalGroup(identity.pid, "SIGKILL");
+  }
+}
+
+function trainerArguments(jobDirectory: string): string[] {
+  return ["-m", "finetune", "--job-dir", jobDirectory];
+}
+
+function endOf(child: ChildProcess): Promise<TrainingEnd> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) =>
+      resolve(signal ? { kind: "killed", signal } : { kind: "exit", code: code! }),
+    );
+  });
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // the group is gone already
+  }
+}

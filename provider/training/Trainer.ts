@@ -1,0 +1,27 @@
+import type { TaskId } from "../../sdk/ids.ts";
+import type { Model } from "../models/Catalogue.ts";
+
+/** How a training ended. */
+export type TrainingEnd =
+  | { readonly kind: "exit"; readonly code: number }
+  /** Killed from outside: the machine ran out of memory, or somebody stopped it. */
+  | { readonly kind: "killed"; readonly signal: string };
+
+/** The trainer's exit codes (the treaty between daemon and trainer). */
+export const EXIT = { done: 0, badConfig: 2, badData: 3, outOfMemory: 4, stopped: 75 } as const;
+
+/** Where trainings run: processes on this machine; a cluster's queue would be another implementation. */
+export interface Trainer {
+  /**
+   * Trains what lies in the job directory, from its newest complete checkpoint, until the end or until `signal` aborts:
+   * then the trainer saves its state and exits with code 75.
+   */
+  train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd>;
+  /**
+   * Counts a dataset's tokens as the model's tokenizer and the training see them.
+   * @throws TaskRefused when the dataset or the model cannot be read.
+   */
+  countTokens(model: Model, file: string, signal: AbortSignal): Promise<number>;
+  /** Stops what a daemon that was killed left running. Nothing is adopted: trainings resume from their checkpoints. */
+  stopOrphans(): Promise<void>;
+}

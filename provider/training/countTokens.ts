@@ -1,0 +1,47 @@
+import { execFile } from "node:child_process";
+import { z } from "zod";
+import { ProviderError, TaskRefused } from "../errors.ts";
+import type { Model } from "../models/Catalogue.ts";
+import { EXIT } from "./Trainer.ts";
+
+export interface CountProcess {
+  readonly python: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Milliseconds; a gigabyte of text takes minutes. */
+const TIMEOUT = 30 * 60_000;
+
+const Counts = z.object({ rows: z.number().int(), tokens: z.number().int() });
+
+/** Runs `python -m finetune.count`. */
+export async function countTokens(
+  { python, environment }: CountProcess,
+  model: Model,
+  file: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const args = ["-m", "finetune.count", "--model", model.directory, "--kind", model.kind, file];
+  const { code, stdout, stderr } = await new Promise<{
+    code: unknown;
+    stdout: string;
+    stderr: string;
+  }>((resolve) => {
+    const options = { env: environment, signal, timeout: TIMEOUT, killSignal: "SIGKILL" } as const;
+    execFile(python, args, options, (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? (error ? "killed" : EXIT.done), stdout, stderr }),
+    );
+  });
+  signal.throwIfAborted();
+  if (code === EXIT.done) return Counts.parse(JSON.parse(stdout)).tokens;
+  const [message = "", hint = ""] = stderr.trim().split("\n");
+  if (code === EXIT.badData) throw new TaskRefused("DatasetInvalid", message, hint);
+  if (code === EXIT.badConfig) throw new TaskRefused("ConfigInvalid", message, hint);
+  throw new ProviderError(
+    `The dataset could not be counted (${code}): ${stderr.trim().slice(-500)}`,
+    {
+      retryable: true,
+      hint: "Check PYTHON and the trainer's requirements.",
+    },
+  );
+}

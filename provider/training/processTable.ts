@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** A process as the kernel knows it: a pid alone may have been given to somebody else since. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Start time in clock ticks since boot; with the boot's id, a pid and its start time never repeat. */
+  readonly startTime: string;
+}
+
+/** Field 22 of /proc/<pid>/stat, counted after the command name, which may itself hold spaces and brackets. */
+const START_TIME_AFTER_NAME = 19;
+
+/** The identity of a running process, or null when there is none with this pid (or no /proc on this system). */
+export function identify(pid: number): ProcessIdentity | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (fields[0] === "Z") return null; // ended, waiting for its parent to notice
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    return { pid, startTime: `${boot}/${fields[START_TIME_AFTER_NAME]}` };
+  } catch {
+    return null;
+  }
+}
+
+/** Whether exactly this process is still running. */
+export function isRunning(identity: ProcessIdentity): boolean {
+  return identify(identity.pid)?.startTime === identity.startTime;
+}
+
+/** All processes whose arguments end with exactly `args`. */
+export function findByArguments(args: readonly string[]): ProcessIdentity[] {
+  const wanted = `\0${args.join("\0")}\0`;
+  return pids()
+    .filter((pid) => commandLine(pid).endsWith(wanted))
+    .map(identify)
+    .filter((identity) => identity !== null);
+}
+
+function pids(): number[] {
+  try {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return ""; // ended meanwhile
+  }
+}

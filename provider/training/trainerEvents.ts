@@ -1,0 +1,82 @@
+import { open, stat } from "node:fs/promises";
+import { z } from "zod";
+import type { Clock } from "../clock.ts";
+
+/** One line of events.jsonl: what all types have in common. */
+const Event = z.looseObject({ seq: z.number().int(), type: z.string() });
+export type TrainerEvent = z.infer<typeof Event>;
+
+const CHUNK_BYTES = 64 * 1024;
+const LOOK_INTERVAL = 250;
+
+/** Reads a line of the journal; null for one that is no event. */
+export function parseEvent(line: string): TrainerEvent | null {
+  try {
+    return Event.parse(JSON.parse(line));
+  } catch {
+    return null;
+  }
+}
+
+export interface Follow {
+  /** Whether the job will write no more. */
+  readonly isOver: () => boolean;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Yields the whole lines of a journal, and with `follow` those that are still to come until the job is over. A line
+ * torn by a crash is not yielded: the trainer cuts it off when it starts again.
+ */
+export async function* readLines(path: string, follow?: Follow): AsyncGenerator<string> {
+  let offset = 0;
+  for (;;) {
+    const isOver = follow?.isOver() ?? true; // asked before reading, so that the last lines are not missed
+    for await (const { line, end } of linesFrom(path, offset)) {
+      yield line;
+      offset = end;
+    }
+    if (isOver || !follow || follow.signal.aborted) return;
+    await follow.clock.sleep(LOOK_INTERVAL, follow.signal);
+  }
+}
+
+/** The newest event of a type within the last part of a journal, or null. */
+export async function findLast(path: string, type: string): Promise<TrainerEvent | null> {
+  const size = await stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  const start = Math.max(0, size - CHUNK_BYTES);
+  let found: TrainerEvent | null = null;
+  for await (const { line } of linesFrom(path, start)) {
+    const event = parseEvent(line);
+    if (event?.type === type) found = event;
+  }
+  return found;
+}
+
+async function* linesFrom(
+  path: string,
+  start: number,
+): AsyncGenerator<{ line: string; end: number }> {
+  const file = await open(path).catch(() => null);
+  if (!file) return; // the trainer has not written anything yet
+  try {
+    let rest = Buffer.alloc(0);
+    for (let at = start; ; ) {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+      for (let newline = rest.indexOf(10); newline >= 0; newline = rest.indexOf(10)) {
+        const line = rest.toString("utf8", 0, newline);
+        rest = rest.subarray(newline + 1);
+        yield { line, end: at - rest.length };
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,364 @@
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { keccak256, Wallet } from "ethers";
+import type { FastifyInstance } from "fastify";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import pino from "pino";
+import { createApi } from "../../../../provider/api/apiServer.ts";
+import type { Clock } from "../../../../provider/clock.ts";
+import { type Job, newJob } from "../../../../provider/jobs/machine.ts";
+import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
+import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import type { Client } from "../../../../sdk/client.ts";
+import { formatTaskId, type TaskId } from "../../../../sdk/ids.ts";
+import { recoverChallenge } from "../../../../sdk/service/challenge.ts";
+import { signRequest } from "../../../../sdk/service/signedRequest.ts";
+
+const ID = `0x${"11".repeat(16)}` as TaskId;
+const UUID = formatTaskId(ID);
+const SERVING = `0x${"5e".repeat(20)}`;
+const HASH = `0x${"ab".repeat(32)}`;
+
+const provider = new Wallet(`0x${"01".repeat(32)}`);
+const user = new Wallet(`0x${"02".repeat(32)}`);
+const stranger = new Wallet(`0x${"03".repeat(32)}`);
+
+const clientOf = (signer: Wallet) =>
+  ({ chainId: 31337, servingAddress: SERVING, signer }) as unknown as Client;
+
+const MODEL: Model = {
+  name: "tiny",
+  kind: "causal-lm",
+  description: "A tiny model",
+  hash: HASH,
+  predefined: false,
+  tokenizerHash: HASH,
+  directory: "/nowhere",
+  tokenizerDocument: Buffer.from('{"tokenizer":{},"tokenizerConfig":{}}'),
+};
+
+describe("provider API", () => {
+  let directory: string;
+  let store: SqliteStore;
+  let app: FastifyInstance;
+  let stop: AbortController;
+  let now: number;
+
+  const putJob = (job: Partial<Job>, changes: Partial<JobRecord> = {}) =>
+    store.putJob({
+      id: ID,
+      user: user.address,
+      fee: 1n,
+      order: { nonce: 0n, units: 1n, maxFee: 1n } as JobRecord["order"],
+      blockNumber: 1,
+      job: { ...newJob(), ...job },
+      facts: {},
+      ...changes,
+    });
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "anneal-api-"));
+    store = SqliteStore.open(directory, {
+      chainId: 1,
+      genesis: "0x",
+      serving: "0x",
+      provider: "0x",
+    });
+    stop = new AbortController();
+    now = Date.now();
+    const clock: Clock = {
+      now: () => now,
+      sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
+    };
+    const catalogue = new Catalogue([MODEL]);
+    app = createApi({
+      client: clientOf(provider),
+      store,
+      clock,
+      catalogue,
+      slots: 1,
+      jobsDirectory: directory,
+      signal: stop.signal,
+      terms: () => ({
+        provider: provider.address,
+        catalogueHash: catalogue.hash,
+        encryptionKey: "0x02",
+        url: "http://x",
+      }),
+      log: pino({ level: "silent" }),
+    });
+    putJob({ chain: "Accepted", work: "counted", slot: true, pending: "train" });
+  });
+
+  afterEach(async () => {
+    stop.abort();
+    await app.close();
+    store.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    app.inject({ method: "GET", url: path, headers });
+  const signed = async (path: string, signer = user, at = new Date(now)) =>
+    get(path, await signRequest(clientOf(signer), { method: "GET", path, now: at }));
+  const writeEvents = (...events: object[]) => {
+    mkdirSync(join(directory, UUID), { recursive: true });
+    const lines = events.map((event) => `${JSON.stringify(event)}\n`).join("");
+    appendFileSync(join(directory, UUID, "events.jsonl"), lines);
+  };
+
+  describe("what is the user's alone", () => {
+    const path = `/v1/tasks/${UUID}`;
+
+    it("answers the task's user", async () => {
+      const answer = await signed(path);
+      expect(answer.statusCode).to.equal(200);
+      expect(answer.json()).to.include({ id: UUID, progress: "SetUp", failure: null });
+    });
+
+    it("turns everybody else away", async () => {
+      for (const resource of ["", "/log", "/events"]) {
+        const answer = await signed(path + resource, stranger);
+        expect(answer.statusCode).to.equal(403);
+        expect(answer.json()).to.have.all.keys("code", "message", "hint");
+      }
+    });
+
+    it("asks for a signature", async () => {
+      expect((await get(path)).statusCode).to.equal(401);
+      expect((await get(path, { authorization: "Bearer x" })).statusCode).to.equal(401);
+    });
+
+    it("takes a signed request once", async () => {
+      const headers = await signRequest(clientOf(user), { method: "GET", path });
+      expect((await get(path, headers)).statusCode).to.equal(200);
+      expect((await get(path, headers)).statusCode).to.equal(409);
+    });
+
+    it("takes a signature for nothing but the path it is for", async () => {
+      const headers = await signRequest(clientOf(user), { method: "GET", path });
+      expect((await get(`${path}/log`, headers)).statusCode).to.equal(403);
+    });
+
+    it("takes no signature of the past, nor of the far future", async () => {
+      expect((await signed(path, user, new Date(now - 600_000))).statusCode).to.equal(401);
+      expect((await signed(path, user, new Date(now + 600_000))).statusCode).to.equal(401);
+    });
+
+    it("takes no signature for another contract", async () => {
+      const elsewhere = { ...clientOf(user), servingAddress: `0x${"aa".repeat(20)}` } as Client;
+      const headers = await signRequest(elsewhere, { method: "GET", path });
+      expect((await get(path, headers)).statusCode).to.equal(403);
+    });
+
+    it("does not know tasks that nobody ordered here", async () => {
+      expect(
+        (await signed(`/v1/tasks/${formatTaskId(`0x${"22".repeat(16)}` as TaskId)}`)).statusCode,
+      ).to.equal(404);
+      expect((await signed("/v1/tasks/nonsense")).statusCode).to.equal(404);
+    });
+  });
+
+  describe("status", () => {
+    it("tells how far the training is", async () => {
+      writeEvents(
+        {
+          seq: 1,
+          type: "progress",
+          step: 1,
+          total: 9,
+          epoch: 0.1,
+          loss: 3,
+          tokens_per_second: 7,
+          seconds_left: 80,
+        },
+        {
+          seq: 2,
+          type: "progress",
+          step: 2,
+          total: 9,
+          epoch: 0.2,
+          loss: 2,
+          tokens_per_second: 8,
+          seconds_left: 70,
+        },
+      );
+      expect((await signed(`/v1/tasks/${UUID}`)).json()).to.include({
+        progress: "Training",
+        step: 2,
+        totalSteps: 9,
+        loss: 2,
+        tokensPerSecond: 8,
+        secondsLeft: 70,
+      });
+    });
+
+    it("tells the place in the queue", async () => {
+      putJob({ chain: "Created", work: "verified" });
+      const other = `0x${"22".repeat(16)}` as TaskId;
+      putJob(
+        { chain: "Created", work: "verified" },
+        { id: other, user: stranger.address, blockNumber: 0 },
+      );
+      expect((await signed(`/v1/tasks/${UUID}`)).json()).to.include({
+        progress: "Init",
+        queuePosition: 1,
+      });
+    });
+
+    it("tells what was gained, once the training is done", async () => {
+      putJob({ chain: "Delivered", work: "uploaded" });
+      mkdirSync(join(directory, UUID));
+      const result = {
+        loss_before: 3.5,
+        loss_after: 1.5,
+        accuracy_before: 0.1,
+        accuracy_after: null,
+      };
+      writeFileSync(join(directory, UUID, "result.json"), JSON.stringify(result));
+      expect((await signed(`/v1/tasks/${UUID}`)).json()).to.include({
+        progress: "Delivered",
+        lossBefore: 3.5,
+        lossAfter: 1.5,
+        accuracyAfter: null,
+      });
+    });
+
+    it("says why a task has failed, and what to do", async () => {
+      const failure = {
+        reason: "DatasetInvalid" as const,
+        message: "Row 3 is empty.",
+        hint: "Fill it.",
+      };
+      putJob({ chain: "Failed", failure });
+      const status = (await signed(`/v1/tasks/${UUID}`)).json();
+      expect(status.progress).to.equal("Failed");
+      expect(status.failure).to.deep.equal({
+        code: "DatasetInvalid",
+        message: "Row 3 is empty.",
+        hint: "Fill it.",
+      });
+    });
+  });
+
+  describe("log and events", () => {
+    it("renders the log in the seed's style, with the reason of a failure at its end", async () => {
+      const failure = {
+        reason: "OutOfMemory" as const,
+        message: "It does not fit.",
+        hint: "Take less.",
+      };
+      putJob({ chain: "Failed", failure });
+      writeEvents({ seq: 1, type: "progress", step: 0, loss: 1.23, accuracy: 0.5 });
+      const answer = await signed(`/v1/tasks/${UUID}/log`);
+      expect(answer.headers["content-type"]).to.match(/^text\/plain/);
+      expect(answer.body.split("\n")).to.deep.equal([
+        "creating task....",
+        "Step: 0, Logs: {'loss': 1.23, 'accuracy': 0.5}",
+        `Task ${UUID} failed: It does not fit. Take less.`,
+        "",
+      ]);
+    });
+
+    it("follows a training to its end", async () => {
+      writeEvents({ seq: 1, type: "progress", step: 1, loss: 1, accuracy: 0 });
+      const following = signed(`/v1/tasks/${UUID}/log?follow=true`);
+      setTimeout(() => {
+        writeEvents({ seq: 2, type: "done" });
+        putJob({ chain: "Accepted", work: "trained" });
+      }, 30);
+      const lines = (await following).body.trimEnd().split("\n");
+      expect(lines.at(-1)).to.equal(`Training model for task ${UUID} completed successfully`);
+    });
+
+    it("ends its streams when the daemon stops", async () => {
+      const following = signed(`/v1/tasks/${UUID}/log?follow=true`);
+      setTimeout(() => stop.abort(), 30);
+      expect((await following).statusCode).to.equal(200);
+    });
+
+    it("gives events after the one that was seen", async () => {
+      writeEvents({ seq: 1, type: "a" }, { seq: 2, type: "b" }, { seq: 3, type: "c" });
+      const answer = await signed(`/v1/tasks/${UUID}/events?after=1`);
+      expect(answer.headers["content-type"]).to.equal("application/x-ndjson");
+      expect(
+        answer.body
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line).seq),
+      ).to.deep.equal([2, 3]);
+      expect((await signed(`/v1/tasks/${UUID}/events?after=x`)).statusCode).to.equal(400);
+    });
+  });
+
+  describe("what is everybody's", () => {
+    it("serves the catalogue whose hash it tells", async () => {
+      const bytes = (await get("/v1/models")).rawPayload;
+      const terms = (await get("/v1/terms")).json();
+      expect(keccak256(bytes)).to.equal(terms.catalogueHash);
+      expect(terms.provider).to.equal(provider.address);
+      expect(JSON.parse(bytes.toString()).models[0].name).to.equal("tiny");
+    });
+
+    it("serves a tokenizer and a usage archive, and knows no other model", async () => {
+      expect((await get("/v1/models/tiny/tokenizer")).rawPayload).to.deep.equal(
+        MODEL.tokenizerDocument,
+      );
+      expect(
+        (await get("/v1/models/tiny/usage")).rawPayload.subarray(0, 4).toString("latin1"),
+      ).to.equal("PK\x03\x04");
+      expect((await get("/v1/models/huge/usage")).statusCode).to.equal(404);
+      expect((await get("/v1/models/..%2f..%2fetc%2fpasswd/usage")).statusCode).to.equal(404);
+    });
+
+    it("proves that it holds the provider's key", async () => {
+      const nonce = `0x${"77".repeat(32)}`;
+      const { signature } = (await get(`/v1/challenge?nonce=${nonce}`)).json();
+      expect(recoverChallenge(clientOf(user), { nonce, signature })).to.equal(provider.address);
+      expect((await get("/v1/challenge?nonce=0x01")).statusCode).to.equal(400);
+    });
+
+    it("tells how busy it is", async () => {
+      expect((await get("/v1/queue")).json()).to.deep.equal({ slots: 1, running: 1, waiting: 0 });
+      expect((await get("/healthz")).json()).to.deep.equal({ status: "ok" });
+    });
+  });
+
+  describe("limits", () => {
+    it("slows one address down, and lets it back in", async () => {
+      const statuses = await Promise.all(Array.from({ length: 150 }, () => get("/healthz")));
+      expect(statuses.filter(({ statusCode }) => statusCode === 429)).to.have.length(50);
+      now += 1_000;
+      expect((await get("/healthz")).statusCode).to.equal(200);
+    });
+
+    it("refuses bodies", async () => {
+      const answer = await app.inject({
+        method: "POST",
+        url: "/v1/queue",
+        headers: { "content-type": "application/json" },
+        payload: JSON.stringify("x".repeat(10_000)),
+      });
+      expect(answer.statusCode).to.be.oneOf([404, 413]);
+      expect(answer.json()).to.have.all.keys("code", "message", "hint");
+    });
+
+    it("answers what it does not have with the same shape of error", async () => {
+      const answer = await get("/v2/anything");
+      expect(answer.statusCode).to.equal(404);
+      expect(answer.json().code).to.equal("not-found");
+    });
+
+    it("says nothing of its inside when something breaks", async () => {
+      store.openJobs = () => {
+        throw new Error("/secret/path is broken");
+      };
+      const answer = await get("/v1/queue");
+      expect(answer.statusCode).to.equal(500);
+      expect(answer.body).not.to.include("secret");
+    });
+  });
+});

@@ -1,0 +1,204 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, afterEach, before, beforeEach, describe, it } from "mocha";
+import pino from "pino";
+import { Watcher } from "../../../../provider/chain/watcher.ts";
+import { systemClock } from "../../../../provider/clock.ts";
+import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
+import { openAccount } from "../../../../sdk/account/openAccount.ts";
+import type { Client } from "../../../../sdk/client.ts";
+import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
+import { send } from "../../../../sdk/transaction/send.ts";
+import { Marketplace } from "../marketplace.ts";
+
+describe("watcher, on a real chain", function () {
+  this.timeout(60_000);
+
+  let market: Marketplace;
+  let user: Client;
+  let directory: string;
+  let store: SqliteStore;
+  let snapshot: string;
+
+  before(async () => {
+    market = await Marketplace.open();
+    await market.register();
+    user = market.client(2);
+    await send(user, openAccount(user, { amount: 10n ** 18n }));
+  });
+  after(() => market.close());
+
+  beforeEach(async () => {
+    snapshot = await market.chain.snapshot();
+    directory = mkdtempSync(join(tmpdir(), "anneal-watcher-"));
+    store = openStore();
+  });
+  afterEach(async () => {
+    store.close();
+    rmSync(directory, { recursive: true });
+    await market.chain.revert(snapshot);
+  });
+
+  const openStore = () =>
+    SqliteStore.open(directory, {
+      chainId: 31337,
+      genesis: "0x",
+      serving: user.servingAddress,
+      provider: market.provider,
+    });
+  const watcher = (options: { confirmations?: number; provider?: string; client?: Client } = {}) =>
+    new Watcher({
+      client: options.client ?? market.client(1),
+      provider: options.provider ?? market.provider,
+      store,
+      clock: systemClock,
+      log: pino({ level: "silent" }),
+      confirmations: options.confirmations ?? 0,
+      pollInterval: 10,
+      onLook: () => undefined,
+    });
+  const openIds = () => store.openJobs().map(({ id }) => id);
+
+  it("sees every order, however many blocks it has missed", async () => {
+    const first = await market.placeAny(user);
+    await watcher().look();
+    for (let i = 0; i < 5; i++) await market.chain.mine();
+    const second = await market.placeAny(user);
+    await watcher().look(); // another one: the cursor is in the store
+    expect(openIds()).to.have.members([first, second]);
+    expect(store.job(first)?.order.units).to.equal(5n);
+  });
+
+  it("does nothing twice when it looks twice", async () => {
+    const id = await market.placeAny(user);
+    const same = watcher();
+    await same.look();
+    store.clearStale(id, store.staleness(id));
+    await same.look();
+    await watcher().look();
+    expect(store.staleJobs()).to.deep.equal([]);
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("passes over the tasks of other providers", async () => {
+    await market.placeAny(user);
+    await watcher({ provider: market.user }).look();
+    expect(store.openJobs()).to.deep.equal([]);
+  });
+
+  it("makes a job stale with every event of its task", async () => {
+    const id = await market.placeAny(user);
+    await watcher().look();
+    store.clearStale(id, store.staleness(id));
+    await send(user, cancelTask(user, { id }));
+    await watcher().look();
+    expect(store.staleJobs()).to.deep.equal([id]);
+    expect(store.hasEvent(id, "TaskCancelled")).to.equal(true);
+  });
+
+  it("waits for as many confirmations as it is told to", async () => {
+    const id = await market.placeAny(user);
+    const careful = watcher({ confirmations: 2 });
+    await market.chain.mine();
+    await careful.look();
+    expect(openIds()).to.deep.equal([]);
+    await market.chain.mine();
+    await careful.look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("loses no event when it dies between reading and committing", async () => {
+    const id = await market.placeAny(user);
+    const dying = watcher();
+    store.putScannedBlock = () => {
+      throw new Error("crash");
+    };
+    await dying.look().then(
+      () => expect.fail("did not die"),
+      (error: Error) => expect(error.message).to.equal("crash"),
+    );
+    store.close();
+    store = openStore();
+    expect(openIds()).to.deep.equal([]); // neither the event nor the cursor
+    await watcher().look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("goes back when the chain was reorganized, and follows the new one", async () => {
+    await watcher().look();
+    const fork = await market.chain.snapshot();
+    const orphan = await market.placeAny(user);
+    await send(user, cancelTask(user, { id: orphan }));
+    await watcher().look();
+    store.clearStale(orphan, store.staleness(orphan));
+
+    await market.chain.revert(fork);
+    for (let i = 0; i < 4; i++) await market.chain.mine(); // longer than the old one
+    await watcher().look();
+    expect(store.hasEvent(orphan, "TaskCreated")).to.equal(false);
+    expect(store.staleJobs()).to.deep.equal([orphan]);
+
+    const again = await market.placeAny(user); // the same number, so the same id
+    await watcher().look();
+    expect(again).to.equal(orphan);
+    expect(store.hasEvent(again, "TaskCreated")).to.equal(true);
+    expect(store.hasEvent(again, "TaskCancelled")).to.equal(false);
+  });
+
+  it("starts a job anew when a reorganization gave its id to another order", async () => {
+    await watcher().look();
+    const fork = await market.chain.snapshot();
+    const id = await market.placeAny(user);
+    await watcher().look();
+    const before = store.job(id)!;
+    store.putJob({ ...before, job: { ...before.job, work: "trained" }, facts: { archive: "aa" } });
+    await market.chain.revert(fork);
+    await market.chain.mine();
+    await market.placeAny(user, 6n);
+    await watcher().look();
+    expect(store.job(id)?.order.units).to.equal(6n);
+    expect(store.job(id)?.job.work).to.equal("none");
+    expect(store.job(id)?.facts).to.deep.equal({});
+  });
+
+  it("takes an endpoint that lags behind for no reorganization", async () => {
+    const fork = await market.chain.snapshot();
+    const id = await market.placeAny(user);
+    await market.chain.mine();
+    await watcher().look();
+    store.clearStale(id, store.staleness(id));
+    await market.chain.revert(fork);
+    const error = await watcher()
+      .look()
+      .then(
+        () => expect.fail("did not notice"),
+        (error: Error) => error,
+      );
+    expect(error.message).to.match(/behind/);
+    expect(store.hasEvent(id, "TaskCreated")).to.equal(true);
+    expect(store.staleJobs()).to.deep.equal([]);
+  });
+
+  it("keeps its cursor while the chain does not answer, and goes on afterwards", async () => {
+    const id = await market.placeAny(user);
+    let broken = true;
+    const client = market.client(1);
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        if (name === "getLogs" && broken) return () => Promise.reject(new Error("503"));
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const flaky = watcher({ client: { ...client, provider } });
+    await flaky.look().then(
+      () => expect.fail("did not fail"),
+      () => undefined,
+    );
+    broken = false;
+    await flaky.look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+});

@@ -1,0 +1,69 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { readConfig } from "../../../provider/config.ts";
+import type { ProviderError } from "../../../provider/errors.ts";
+
+const KEY = `0x${"ab".repeat(32)}`;
+
+function refusalOf(environment: NodeJS.ProcessEnv): ProviderError {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    return error as ProviderError;
+  }
+  throw new Error("was accepted");
+}
+
+describe("readConfig", () => {
+  it("needs nothing but the provider's key", () => {
+    const config = readConfig({ PROVIDER_PRIVATE_KEY: KEY });
+    expect(config.api).to.deep.include({ host: "127.0.0.1", port: 3080 });
+    expect(config.storage).to.deep.include({ kind: "embedded", host: "127.0.0.1", port: 5678 });
+    expect(config.slots).to.equal(1);
+  });
+
+  it("uses a storage elsewhere where one is named", () => {
+    const config = readConfig({
+      PROVIDER_PRIVATE_KEY: KEY,
+      STORAGE_ENDPOINT: "http://127.0.0.1:1",
+    });
+    expect(config.storage).to.deep.equal({ kind: "remote", url: "http://127.0.0.1:1" });
+  });
+
+  it("says which variable is missing or wrong, in a sentence each", () => {
+    expect(refusalOf({}).message).to.equal("PROVIDER_PRIVATE_KEY is not set.");
+    expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, SLOTS: "two" }).message).to.match(/^SLOTS .*\.$/);
+    expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, PROVIDER_PORT: "70000" }).message).to.match(
+      /^PROVIDER_PORT /,
+    );
+    expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, RPC_ENDPOINT: "ftp://x" }).message).to.match(
+      /^RPC_ENDPOINT /,
+    );
+  });
+
+  it("refuses a number that is no key", () => {
+    const environment = { PROVIDER_PRIVATE_KEY: KEY, PROVIDER_ENCRYPTION_KEY: "00".repeat(32) };
+    expect(refusalOf(environment).message).to.equal(
+      "PROVIDER_ENCRYPTION_KEY is not a secp256k1 key.",
+    );
+  });
+
+  it("never repeats a key in an error", () => {
+    const { message, hint } = refusalOf({ PROVIDER_PRIVATE_KEY: `${KEY}ab` });
+    expect(`${message} ${hint}`).not.to.include("abab");
+  });
+
+  it("shows the trainer nothing but what a training needs", () => {
+    const { trainerEnvironment } = readConfig({
+      PROVIDER_PRIVATE_KEY: KEY,
+      PROVIDER_ENCRYPTION_KEY: KEY,
+      AWS_SECRET_ACCESS_KEY: "secret",
+      PATH: "/usr/bin",
+    });
+    expect(trainerEnvironment).to.deep.equal({
+      PATH: "/usr/bin",
+      HF_HUB_OFFLINE: "1",
+      TRANSFORMERS_OFFLINE: "1",
+    });
+  });
+});

@@ -1,0 +1,118 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { identify } from "../../../provider/training/processTable.ts";
+import { confirm } from "../../../sdk/deliverable/confirm.ts";
+import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { eventually } from "./daemonProcess.ts";
+import { DaemonTrade } from "./daemonTrade.ts";
+
+const rows = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({
+    prompt: `How much is ${index} and ${index + 1}?\n`,
+    completion: `It is ${2 * index + 1}.`,
+  }));
+
+const SHORT = { n_epochs: 1, batch_size: 8, learning_rate: 1e-3 };
+/** A few seconds of training: long enough to be interrupted in the middle. */
+const LONG = { n_epochs: 20, batch_size: 1, learning_rate: 1e-3 };
+
+describe("provider daemon, with the real trainer", function () {
+  this.timeout(90_000);
+
+  let trade: DaemonTrade;
+
+  before(async () => {
+    trade = await DaemonTrade.open({ fastTrainer: false });
+  });
+  after(() => trade.close());
+
+  /** Waits until the trainer has reported steps. @returns its process. */
+  const untilTraining = async (id: TaskId): Promise<number> => {
+    const hasSteps = async () => {
+      const status = await trade.status(id);
+      return status?.progress === "Training" && status.step! >= 5;
+    };
+    await eventually("progress", hasSteps, { timeout: 40_000, explain: trade.explain });
+    return Number(trade.daemon.lines.findLast(({ msg }) => msg === "training started")!.pid);
+  };
+
+  it("runs an order from creation to payment, and shows its user how it goes", async () => {
+    const { user, market } = trade;
+    const before = await trade.providerTotal();
+    const id = await market.order(user, rows(64), SHORT);
+    await eventually("the task at the provider", () => trade.status(id));
+    const followed = trade.log(id, true);
+    const task = await trade.until(id, "Delivered");
+    const archive = await trade.takeDelivery(task);
+    expect(archive.subarray(0, 2).toString()).to.equal("PK");
+    await send(user, confirm(user, { id }));
+    await trade.until(id, "Settled");
+    expect((await trade.providerTotal()) - before).to.equal(task.fee);
+
+    const status = await trade.status(id);
+    expect(status).to.include({ progress: "Finished", step: 8, totalSteps: 8 });
+    expect(status!.lossAfter).to.be.lessThan(status!.lossBefore!);
+    const log = await followed;
+    expect(log[0]).to.equal("creating task....");
+    expect(
+      log.filter((line) =>
+        /^Step: \d+, Logs: \{'loss': [\d.]+, 'accuracy': [\d.e-]+\}$/.test(line),
+      ),
+    ).to.have.length(8);
+    expect(log.at(-1)).to.equal(
+      `Training model for task ${formatTaskId(id)} completed successfully`,
+    );
+    const left = () => readdirSync(join(market.folder, "state/jobs", formatTaskId(id)));
+    await eventually("a clean job directory", () => left().length === 2);
+    expect(left()).to.have.members(["events.jsonl", "result.json"]);
+  });
+
+  it("gives up a dataset that the trainer cannot read, with the trainer's own sentence", async () => {
+    const id = await trade.market.order(trade.user, [{ nothing: "known" }], SHORT);
+    await trade.until(id, "Failed");
+    expect((await trade.market.events(id)).at(-1)).to.include({ reason: "DatasetInvalid" });
+    expect((await trade.status(id))?.failure?.message).to.match(/train\.jsonl:1/);
+  });
+
+  it("delivers exactly once and is paid once when it is killed while training", async () => {
+    const before = await trade.providerTotal();
+    const id = await trade.market.order(trade.user, rows(12), LONG);
+    const trainer = await untilTraining(id);
+    await trade.daemon.kill("SIGKILL");
+    expect(identify(trainer), "the trainer goes on").not.to.equal(null);
+
+    await trade.restart();
+    expect(identify(trainer), "the old trainer is stopped").to.equal(null);
+    const task = await trade.until(id, "Delivered");
+    await trade.takeDelivery(task);
+    await send(trade.user, confirm(trade.user, { id }));
+    await trade.until(id, "Settled");
+
+    expect(await trade.eventNames(id)).to.deep.equal([
+      "TaskCreated",
+      "TaskAccepted",
+      "TaskDelivered",
+      "TaskAcknowledged",
+      "KeyRevealed",
+      "TaskSettled",
+    ]);
+    expect((await trade.providerTotal()) - before).to.equal(task.fee);
+    const resumed = (await trade.log(id)).filter((line) => /resumes after step [1-9]/.test(line));
+    expect(resumed).to.have.length(1);
+  });
+
+  it("stops on SIGTERM with exit code 0, and the training resumes where it was", async () => {
+    const id = await trade.market.order(trade.user, rows(12), LONG);
+    const trainer = await untilTraining(id);
+    expect(await trade.daemon.kill("SIGTERM")).to.deep.equal({ code: 0, signal: null });
+    expect(identify(trainer)).to.equal(null);
+    await trade.restart();
+    const resumes = async () =>
+      (await trade.log(id)).some((line) => /resumes after step/.test(line));
+    await eventually("a resumed training", resumes, { timeout: 40_000, explain: trade.explain });
+    expect(await trade.eventNames(id)).to.deep.equal(["TaskCreated", "TaskAccepted"]);
+  });
+});

@@ -1,0 +1,120 @@
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { getAccount } from "../../../sdk/account/getAccount.ts";
+import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
+import { cancelTask } from "../../../sdk/task/cancelTask.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import type { LogLine } from "./daemonProcess.ts";
+import { DaemonTrade } from "./daemonTrade.ts";
+
+const ROWS = [{ text: "Once upon a time." }, { text: "The end." }];
+
+describe("provider daemon, with a trainer that takes no time", function () {
+  this.timeout(90_000);
+
+  let trade: DaemonTrade;
+
+  before(async () => {
+    trade = await DaemonTrade.open({ fastTrainer: true });
+  });
+  after(() => trade.close());
+
+  const order = (declared?: bigint) => trade.market.order(trade.user, ROWS, {}, declared);
+  const sentByProvider = () => trade.user.provider.getTransactionCount(trade.market.provider);
+
+  it("gives up a dataset larger than declared, with the reason, and the fee comes back", async () => {
+    const account = () => getAccount(trade.user, { account: trade.market.user });
+    const before = await account();
+    const id = await order(10n);
+    await trade.until(id, "Failed");
+    const events = await trade.market.events(id);
+    expect(events.at(-1)).to.include({ name: "TaskFailed", reason: "DatasetLargerThanDeclared" });
+    const after = await account();
+    expect(after.total).to.equal(before.total);
+    expect(after.subAccounts[0]!.reserved).to.equal(0n);
+    const status = await trade.status(id);
+    expect(status?.progress).to.equal("Failed");
+    expect(status?.failure?.code).to.equal("DatasetLargerThanDeclared");
+    expect(status?.failure?.message).to.match(/more than the 10 /);
+  });
+
+  it("works through what was ordered and cancelled while it was down", async () => {
+    await trade.daemon.kill("SIGTERM");
+    const cancelled = await trade.market.placeAny(trade.user);
+    await send(trade.user, cancelTask(trade.user, { id: cancelled }));
+    const unknown = await trade.market.placeAny(trade.user);
+    await trade.restart();
+    await trade.until(unknown, "Failed");
+    expect((await trade.market.events(unknown)).at(-1)).to.include({ reason: "ModelUnknown" });
+    expect(await trade.eventNames(cancelled)).to.deep.equal(["TaskCreated", "TaskCancelled"]);
+  });
+
+  it("loses and doubles nothing when it is killed again and again on the way", async () => {
+    const before = { sent: await sentByProvider(), total: await trade.providerTotal() };
+    const id = await order();
+    const step = (msg: string, name?: string) => (line: LogLine) =>
+      line.msg === msg && (!name || line.step === name) && line.task === formatTaskId(id);
+    const moments = [
+      step("task ordered"),
+      step("step done", "verify"),
+      step("transaction signed", "accept"),
+      step("step done", "fetch"),
+      step("training started"),
+      step("step done", "package"),
+      step("step done", "seal"),
+      step("transaction signed", "deliver"),
+    ];
+    for (const moment of moments) await killAt(id, moment);
+    const delivered = await trade.until(id, "Delivered");
+
+    const taking = trade.takeDelivery(delivered);
+    await killAt(id, step("transaction signed", "reveal"));
+    expect((await taking).subarray(0, 2).toString()).to.equal("PK");
+    await trade.market.chain.increaseTime(trade.market.chain.parameters.disputePeriod + 1n);
+    await killAt(id, step("transaction signed", "finalize")); // the user never confirms
+    await trade.until(id, "Settled");
+
+    expect(await trade.eventNames(id)).to.deep.equal([
+      "TaskCreated",
+      "TaskAccepted",
+      "TaskDelivered",
+      "TaskAcknowledged",
+      "KeyRevealed",
+      "TaskSettled",
+    ]);
+    expect((await sentByProvider()) - before.sent).to.equal(4); // accept, deliver, reveal, finalize
+    expect((await trade.providerTotal()) - before.total).to.equal(delivered.fee);
+  });
+
+  it("lapses what nobody acknowledges, and still serves the user who comes late", async () => {
+    const id = await order();
+    const delivered = await trade.until(id, "Delivered");
+    await trade.market.chain.increaseTime(trade.market.chain.parameters.ackPeriod + 1n);
+    await trade.until(id, "Lapsed");
+    await trade.daemon.kill("SIGKILL");
+    await trade.restart();
+    const archive = await trade.takeDelivery(delivered);
+    expect(archive.length).to.be.greaterThan(300_000);
+  });
+
+  it("has told nobody a secret", () => {
+    const secret = trade.market.chain.accounts[1]!.privateKey.slice(2);
+    expect(trade.explain()).not.to.include(secret);
+  });
+
+  /**
+   * Kills the daemon at a moment of the task, and starts it again. A moment that it was past when it was killed for an
+   * earlier one does not come again.
+   */
+  async function killAt(id: TaskId, moment: (line: LogLine) => boolean): Promise<void> {
+    const isPast = trade.history.some(moment);
+    if (isPast) return;
+    const missed = setTimeout(() => trade.daemon.kill("SIGKILL"), 30_000);
+    await trade.daemon.killAt(moment);
+    clearTimeout(missed);
+    expect(trade.daemon.lines.some(moment), `${formatTaskId(id)} came to this moment`).to.equal(
+      true,
+    );
+    await trade.restart();
+  }
+});

@@ -1,0 +1,115 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { getAccount } from "../../../sdk/account/getAccount.ts";
+import { openAccount } from "../../../sdk/account/openAccount.ts";
+import type { Client } from "../../../sdk/client.ts";
+import { acknowledge } from "../../../sdk/deliverable/acknowledge.ts";
+import { downloadDeliverable } from "../../../sdk/deliverable/downloadDeliverable.ts";
+import { openDeliverable } from "../../../sdk/deliverable/openDeliverable.ts";
+import type { TaskId } from "../../../sdk/ids.ts";
+import type { Service } from "../../../sdk/service/Service.ts";
+import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
+import { fetchTaskStatus, type TaskStatus } from "../../../sdk/task/fetchTaskStatus.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
+import { streamLog } from "../../../sdk/task/streamTask.ts";
+import type { Task, TaskState } from "../../../sdk/task/Task.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { type DaemonProcess, eventually, type LogLine } from "./daemonProcess.ts";
+import { Marketplace } from "./marketplace.ts";
+
+/** One registered provider with a running daemon, and one user with money. */
+export class DaemonTrade {
+  readonly market: Marketplace;
+  readonly user: Client;
+  readonly service: Service;
+  readonly #python: string | undefined;
+  daemon: DaemonProcess;
+  /** What the daemons before this one have logged. */
+  readonly history: LogLine[] = [];
+
+  private constructor(
+    market: Marketplace,
+    user: Client,
+    service: Service,
+    daemon: DaemonProcess,
+    python: string | undefined,
+  ) {
+    this.market = market;
+    this.user = user;
+    this.service = service;
+    this.daemon = daemon;
+    this.#python = python;
+  }
+
+  static async open(options: { fastTrainer: boolean }): Promise<DaemonTrade> {
+    const market = await Marketplace.open();
+    market.makeModels();
+    const python = options.fastTrainer ? market.makeFastTrainer() : undefined;
+    const daemon = market.startDaemon(python);
+    const { api } = await daemon.ready();
+    await daemon.line("This provider is not registered yet.");
+    await market.register(api);
+    await daemon.line("registered");
+    const user = market.client(2);
+    await send(user, openAccount(user, { amount: 10n ** 18n }));
+    const { service } = await verifyProvider(user, { provider: market.provider });
+    return new DaemonTrade(market, user, service, daemon, python);
+  }
+
+  close(): Promise<void> {
+    return this.market.close();
+  }
+
+  /** Starts the daemon again after it has ended. */
+  async restart(): Promise<void> {
+    this.history.push(...this.daemon.lines);
+    this.daemon = this.market.startDaemon(this.#python);
+    await this.daemon.ready();
+  }
+
+  /** What the daemon has logged, for the report of a failure. */
+  readonly explain = (): string =>
+    [...this.history, ...this.daemon.lines].map((line) => JSON.stringify(line)).join("\n");
+
+  until(id: TaskId, state: TaskState): Promise<Task> {
+    const reached = async () => {
+      const task = await getTask(this.user, { id });
+      return task.state === state && task;
+    };
+    return eventually(`state ${state}`, reached, { timeout: 60_000, explain: this.explain });
+  }
+
+  /** The task as the provider tells its user; null while he does not know it. */
+  status(id: TaskId): Promise<TaskStatus | null> {
+    return fetchTaskStatus(this.user, { service: this.service, id }).catch(() => null);
+  }
+
+  /** The lines of the task's log: those until now, or with `follow` all until its end. */
+  async log(id: TaskId, follow = false): Promise<string[]> {
+    const lines: string[] = [];
+    for await (const line of streamLog(this.user, { service: this.service, id, follow }))
+      lines.push(line);
+    return lines;
+  }
+
+  /** Downloads, acknowledges and opens a delivery. @returns the archive. */
+  async takeDelivery(task: Task): Promise<Buffer> {
+    const { id } = task;
+    const encryptedPath = join(this.market.folder, `${id}.enc`);
+    await downloadDeliverable(this.user, { task, targetPath: encryptedPath });
+    await send(this.user, acknowledge(this.user, { id, root: task.root! }));
+    const revealed = await this.until(id, "Revealed");
+    const outputPath = join(this.market.folder, `${id}.zip`);
+    await openDeliverable(this.user, { task: revealed, encryptedPath, outputPath });
+    return readFileSync(outputPath);
+  }
+
+  /** Neuron that the provider has in the Ledger, wherever it lies. */
+  async providerTotal(): Promise<bigint> {
+    return (await getAccount(this.user, { account: this.market.provider })).total;
+  }
+
+  async eventNames(id: TaskId): Promise<string[]> {
+    return (await this.market.events(id)).map(({ name }) => name);
+  }
+}

@@ -1,0 +1,339 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { describe, it } from "mocha";
+import {
+  advance,
+  type ChainState,
+  holdsSlot,
+  isChainStep,
+  isOver,
+  type Job,
+  type JobEvent,
+  newJob,
+  type Step,
+  WORK,
+  waitsForSlot,
+} from "../../../../provider/jobs/machine.ts";
+
+const TRAINING_TIME = 1_000;
+
+const chain = (state: ChainState, deadline = 0): JobEvent => ({
+  type: "chain",
+  state,
+  deadline,
+  trainingTime: TRAINING_TIME,
+});
+const time = (now: number): JobEvent => ({ type: "time", now });
+const slot: JobEvent = { type: "slot" };
+const done = (step: Step): JobEvent => ({ type: "done", step });
+const refused = (step: Step): JobEvent => ({
+  type: "refused",
+  step,
+  failure: { reason: "DatasetInvalid", message: "no", hint: "fix it" },
+});
+
+/** Feeds events one by one. @returns the job and every effect that was asked for, in order. */
+function play(events: readonly JobEvent[], from: Job = newJob()): { job: Job; effects: Step[] } {
+  return events.reduce<{ job: Job; effects: Step[] }>(
+    ({ job, effects }, event) => {
+      const next = advance(job, event);
+      return { job: next.job, effects: [...effects, ...next.effects] };
+    },
+    { job: from, effects: [] },
+  );
+}
+
+const UNTIL_ACCEPTED = [
+  chain("Created"),
+  done("verify"),
+  slot,
+  chain("Accepted", 2_000),
+  done("accept"),
+];
+const UNTIL_UPLOADED = [
+  ...UNTIL_ACCEPTED,
+  done("fetch"),
+  done("count"),
+  done("train"),
+  done("package"),
+  done("seal"),
+  done("upload"),
+];
+const UNTIL_DELIVERED = [...UNTIL_UPLOADED, chain("Delivered", 3_000), done("deliver")];
+
+describe("job machine", () => {
+  it("takes a task from order to settlement, each step once", () => {
+    const { job, effects } = play([
+      ...UNTIL_DELIVERED,
+      chain("Acknowledged", 4_000),
+      chain("Revealed", 5_000),
+      done("reveal"),
+      chain("Settled"),
+      done("clean"),
+    ]);
+    expect(effects).to.deep.equal([
+      "verify",
+      "accept",
+      "fetch",
+      "count",
+      "train",
+      "package",
+      "seal",
+      "upload",
+      "deliver",
+      "reveal",
+      "clean",
+    ]);
+    expect(isOver(job)).to.equal(true);
+  });
+
+  it("does nothing before the task was read from the chain", () => {
+    expect(play([slot, time(10), done("verify")]).effects).to.deep.equal([]);
+  });
+
+  it("waits for a slot before it accepts", () => {
+    const { job, effects } = play([chain("Created"), done("verify")]);
+    expect(effects).to.deep.equal(["verify"]);
+    expect(waitsForSlot(job)).to.equal(true);
+    expect(advance(job, slot).effects).to.deep.equal(["accept"]);
+  });
+
+  it("gives the slot back when the training ends", () => {
+    const training = play([...UNTIL_ACCEPTED, done("fetch"), done("count")]).job;
+    expect(holdsSlot(training)).to.equal(true);
+    expect(holdsSlot(advance(training, done("train")).job)).to.equal(false);
+  });
+
+  it("gives a refused order up on chain, with its reason", () => {
+    const { job, effects } = play([chain("Created"), refused("verify")]);
+    expect(effects).to.deep.equal(["verify", "fail"]);
+    expect(job.failure?.reason).to.equal("DatasetInvalid");
+    expect(play([chain("Failed"), done("fail")], job).effects).to.deep.equal(["clean"]);
+  });
+
+  it("drops the training when the task is over, and only then", () => {
+    const training = play([...UNTIL_ACCEPTED, done("fetch"), done("count")]).job;
+    expect(training.pending).to.equal("train");
+    expect(advance(training, chain("Accepted", 2_000)).job.pending).to.equal("train");
+    expect(advance(training, chain("Expired")).effects).to.deep.equal(["clean"]);
+  });
+
+  it("never drops a transaction: it ends by itself", () => {
+    const accepting = play([chain("Created"), done("verify"), slot]).job;
+    const cancelled = advance(accepting, chain("Cancelled"));
+    expect(cancelled.effects).to.deep.equal([]);
+    expect(cancelled.job.pending).to.equal("accept");
+    expect(advance(cancelled.job, done("accept")).effects).to.deep.equal(["clean"]);
+  });
+
+  it("keeps a step on chain pending until the chain shows it", () => {
+    const accepting = play([chain("Created"), done("verify"), slot]).job;
+    const early = advance(accepting, done("accept"));
+    expect(early.effects).to.deep.equal([]);
+    expect(early.job.pending).to.equal("accept");
+  });
+
+  it("gives up shortly before the training deadline rather than miss it", () => {
+    const training = play([...UNTIL_ACCEPTED, done("fetch"), done("count")]).job;
+    expect(advance(training, time(1_899)).effects).to.deep.equal([]);
+    const late = advance(training, time(1_901));
+    expect(late.effects).to.deep.equal(["fail"]);
+    expect(late.job.failure?.reason).to.equal("ProviderBusy");
+  });
+
+  it("still delivers within the margin what is already trained", () => {
+    const packing = play([...UNTIL_ACCEPTED, done("fetch"), done("count"), done("train")]).job;
+    expect(advance(packing, time(1_950)).job.failure).to.equal(null);
+  });
+
+  it("stops everything once the training deadline has passed", () => {
+    const uploaded = play([...UNTIL_ACCEPTED, done("fetch"), done("count"), done("train")]).job;
+    const { job, effects } = advance(uploaded, time(2_001));
+    expect(effects).to.deep.equal([]);
+    expect(job.pending).to.equal(null);
+  });
+
+  it("lapses an unacknowledged delivery after its deadline, not at it", () => {
+    const { job } = play(UNTIL_DELIVERED);
+    expect(advance(job, time(3_000)).effects).to.deep.equal([]);
+    expect(advance(job, time(3_001)).effects).to.deep.equal(["lapse"]);
+  });
+
+  it("reveals to a user who acknowledges a lapsed delivery late", () => {
+    const lapsed = play([
+      ...UNTIL_DELIVERED,
+      time(3_001),
+      chain("Lapsed", 9_000),
+      done("lapse"),
+      done("clean"),
+    ]).job;
+    expect(isOver(lapsed)).to.equal(false);
+    expect(advance(lapsed, chain("Acknowledged", 9_500)).effects).to.deep.equal(["reveal"]);
+    expect(isOver(advance(lapsed, time(9_001)).job)).to.equal(true);
+  });
+
+  it("finalizes after the dispute period when the user does not confirm", () => {
+    const { job } = play([
+      ...UNTIL_DELIVERED,
+      chain("Acknowledged", 4_000),
+      chain("Revealed", 5_000),
+      done("reveal"),
+    ]);
+    expect(advance(job, time(5_000)).effects).to.deep.equal([]);
+    expect(advance(job, time(5_001)).effects).to.deep.equal(["finalize"]);
+  });
+
+  it("does not try again to reveal after the reveal deadline", () => {
+    const { job } = play([...UNTIL_DELIVERED, chain("Acknowledged", 4_000)]);
+    expect(job.pending).to.equal("reveal");
+    const tooLate = play([time(4_001), done("reveal")], job);
+    expect(tooLate.effects).to.deep.equal([]);
+    expect(tooLate.job.pending).to.equal(null);
+  });
+
+  it("takes a delivery again that a reorganization undid", () => {
+    const { job } = play(UNTIL_DELIVERED);
+    expect(advance(job, chain("Accepted", 2_000)).effects).to.deep.equal(["deliver"]);
+  });
+
+  it("takes up a task again whose end a reorganization undid", () => {
+    const failed = play([
+      chain("Created"),
+      refused("verify"),
+      chain("Failed"),
+      done("fail"),
+      done("clean"),
+    ]).job;
+    expect(isOver(failed)).to.equal(true);
+    expect(advance(failed, chain("Created")).effects).to.deep.equal(["fail"]);
+  });
+
+  it("cleans up a task whose creation vanished, and works on it when it is back", () => {
+    const vanished = play([...UNTIL_ACCEPTED, chain("None"), done("clean")]);
+    expect(vanished.job.pending).to.equal(null);
+    const back = play([chain("Accepted", 2_000)], vanished.job);
+    expect(back.effects).to.deep.equal(["fetch"]);
+  });
+
+  it("continues an accepted task that it finds without any work of its own", () => {
+    const { effects } = play([chain("Accepted", 2_000), done("verify"), slot, done("fetch")]);
+    expect(effects).to.deep.equal(["verify", "fetch", "count"]);
+  });
+});
+
+const STEPS: readonly Step[] = [
+  "verify",
+  "fetch",
+  "count",
+  "train",
+  "package",
+  "seal",
+  "upload",
+  "accept",
+  "deliver",
+  "reveal",
+  "finalize",
+  "lapse",
+  "fail",
+  "clean",
+];
+const STATES: readonly ChainState[] = [
+  "Unread",
+  "None",
+  "Created",
+  "Accepted",
+  "Delivered",
+  "Acknowledged",
+  "Revealed",
+  "Settled",
+  "Cancelled",
+  "Failed",
+  "Expired",
+  "Lapsed",
+  "Slashed",
+];
+
+const anyEvent: fc.Arbitrary<JobEvent> = fc.oneof(
+  fc.record({
+    type: fc.constant("chain" as const),
+    state: fc.constantFrom(...STATES),
+    deadline: fc.nat(5_000),
+    trainingTime: fc.constant(TRAINING_TIME),
+  }),
+  fc.nat(6_000).map(time),
+  fc.constant(slot),
+  fc.constantFrom(...STEPS).map(done),
+  fc.constantFrom(...STEPS).map(refused),
+);
+
+const ALLOWED_IN: Record<Step, readonly ChainState[]> = {
+  verify: ["Created", "Accepted"],
+  accept: ["Created"],
+  fetch: ["Accepted"],
+  count: ["Accepted"],
+  train: ["Accepted"],
+  package: ["Accepted"],
+  seal: ["Accepted"],
+  upload: ["Accepted"],
+  deliver: ["Accepted"],
+  reveal: ["Acknowledged"],
+  finalize: ["Revealed"],
+  lapse: ["Delivered"],
+  fail: ["Created", "Accepted"],
+  clean: ["None", "Settled", "Cancelled", "Failed", "Expired", "Lapsed", "Slashed"],
+};
+
+describe("job machine, whatever comes in whatever order", () => {
+  const histories = fc.array(anyEvent, { maxLength: 60 });
+
+  it("has no second effect when an event comes twice", () => {
+    fc.assert(
+      fc.property(histories, anyEvent, (history, event) => {
+        const first = advance(play(history).job, event);
+        const second = advance(first.job, event);
+        expect(second.effects).to.deep.equal([]);
+        expect(second.job).to.deep.equal(first.job);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("asks for one step at a time, and only for one that the chain's state allows", () => {
+    fc.assert(
+      fc.property(histories, (history) => {
+        let job = newJob();
+        for (const event of history) {
+          const before = job;
+          const next = advance(job, event);
+          job = next.job;
+          expect(next.effects.length).to.be.at.most(1);
+          const [effect] = next.effects;
+          if (effect === undefined) continue;
+          expect(job.pending).to.equal(effect);
+          expect(ALLOWED_IN[effect]).to.include(job.chain);
+          // a transaction under way is never abandoned for another step
+          if (before.pending && isChainStep(before.pending)) {
+            expect(event).to.deep.include({ step: before.pending });
+          }
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("delivers only what has been uploaded, and does work in its order", () => {
+    fc.assert(
+      fc.property(histories, (history) => {
+        let job = newJob();
+        for (const event of history) {
+          const next = advance(job, event);
+          if (next.effects.includes("deliver")) expect(next.job.work).to.equal("uploaded");
+          const [before, after] = [WORK.indexOf(job.work), WORK.indexOf(next.job.work)];
+          expect(after).to.be.at.most(before + 1);
+          job = next.job;
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

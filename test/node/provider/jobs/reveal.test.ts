@@ -1,0 +1,102 @@
+import { expect } from "chai";
+import { ZeroHash } from "ethers";
+import { beforeEach, describe, it } from "mocha";
+import type { Submission } from "../../../../provider/chain/submitter.ts";
+import { ProviderError } from "../../../../provider/errors.ts";
+import { makeDeliverableKey } from "../../../../provider/jobs/deliverableKey.ts";
+import type { StepContext } from "../../../../provider/jobs/StepContext.ts";
+import { reveal } from "../../../../provider/jobs/steps/reveal.ts";
+import { EncryptionKey } from "../../../../provider/keys.ts";
+import type { JobRecord, Store } from "../../../../provider/store/Store.ts";
+import type { Client } from "../../../../sdk/client.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+
+const ID = `0x${"11".repeat(16)}` as TaskId;
+const DEADLINE = 1_000;
+const ACKNOWLEDGED = 4n; // TaskState on chain
+
+describe("reveal", () => {
+  let now: number;
+  let isConfirmed: boolean;
+  let submitted: Submission[];
+  let stored: { archive: string; key: Uint8Array } | null;
+  let context: StepContext;
+
+  beforeEach(() => {
+    now = 900;
+    isConfirmed = true;
+    submitted = [];
+    stored = null;
+    const task = {
+      user: "0x",
+      provider: "0x",
+      state: ACKNOWLEDGED,
+      deadline: BigInt(DEADLINE),
+      trainingTime: 0n,
+      root: ZeroHash,
+      contentRoot: ZeroHash,
+      keyCommit: ZeroHash,
+      key: ZeroHash,
+    };
+    const client = {
+      provider: { getBlock: async () => ({ number: 1, timestamp: now }) },
+      serving: {
+        taskOf: async () => task,
+        interface: { encodeFunctionData: (_: string, args: unknown[]) => String(args[1]) },
+      },
+    } as unknown as Client;
+    const store = {
+      hasEvent: (_: TaskId, name: string) => isConfirmed && name === "TaskAcknowledged",
+      deliverableKey: () => stored,
+      putDeliverableKey: (_: TaskId, archive: string, key: Uint8Array) => {
+        stored = { archive, key };
+      },
+    } as unknown as Store;
+    context = {
+      client,
+      store,
+      encryptionKey: EncryptionKey.derive(new Uint8Array(32).fill(1)),
+      submitter: { submit: async (submission: Submission) => void submitted.push(submission) },
+    } as unknown as StepContext;
+  });
+
+  const run = () => reveal(context, { id: ID } as JobRecord, new AbortController().signal, 0);
+  const failure = () =>
+    run().then(
+      () => expect.fail("was revealed"),
+      (error: ProviderError) => error,
+    );
+
+  it("publishes the key that the archive was sealed with", async () => {
+    const key = makeDeliverableKey(context, ID, "archive");
+    expect(makeDeliverableKey(context, ID, "archive")).to.deep.equal(key);
+    await run();
+    expect(submitted[0]!.call.data).to.equal(`0x${Buffer.from(key).toString("hex")}`);
+  });
+
+  it("waits while the acknowledgement could still vanish", async () => {
+    makeDeliverableKey(context, ID, "archive");
+    isConfirmed = false;
+    expect(await failure())
+      .to.be.instanceOf(ProviderError)
+      .and.to.include({ retryable: true });
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("keeps the key back when its deadline is too near", async () => {
+    makeDeliverableKey(context, ID, "archive");
+    now = DEADLINE - 5;
+    expect((await failure()).message).to.match(/too late/);
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("never encrypts another archive under the same key", () => {
+    const key = makeDeliverableKey(context, ID, "archive");
+    expect(makeDeliverableKey(context, ID, "another")).not.to.deep.equal(key);
+  });
+
+  it("stores no key in clear", () => {
+    const key = makeDeliverableKey(context, ID, "archive");
+    expect(Buffer.from(stored!.key).includes(Buffer.from(key))).to.equal(false);
+  });
+});

@@ -1,0 +1,18 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { describe as describeError } from "../../../provider/log.ts";
+
+describe("log", () => {
+  it("writes neither the transaction of an error nor ethers' long message", () => {
+    const key = "5e".repeat(32);
+    const error = Object.assign(new Error(`reverted (transaction={"data":"0x${key}"})`), {
+      shortMessage: "reverted",
+      code: "CALL_EXCEPTION",
+      transaction: { data: `0x${key}` },
+      cause: Object.assign(new Error(`inner ${key}`), { shortMessage: "inner" }),
+    });
+    const text = JSON.stringify(describeError(error));
+    expect(text).to.include("reverted").and.to.include("CALL_EXCEPTION").and.to.include("inner");
+    expect(text).not.to.include(key);
+  });
+});

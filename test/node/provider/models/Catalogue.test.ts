@@ -1,0 +1,116 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { keccak256 } from "ethers";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import pino from "pino";
+import { type Entry, fromBuffer } from "yauzl";
+import { Catalogue } from "../../../../provider/models/Catalogue.ts";
+import { buildUsageArchive } from "../../../../provider/models/usageArchive.ts";
+
+const silent = pino({ level: "silent" });
+
+describe("Catalogue", () => {
+  let models: string;
+
+  const addModel = (name: string, architecture: string, sheet?: object) => {
+    const directory = join(models, name);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(
+      join(directory, "config.json"),
+      JSON.stringify({ architectures: [architecture] }),
+    );
+    writeFileSync(join(directory, "model.safetensors"), `weights of ${name}`);
+    writeFileSync(join(directory, "tokenizer.json"), JSON.stringify({ version: "1.0" }));
+    writeFileSync(join(directory, "tokenizer_config.json"), JSON.stringify({ eos_token: "</s>" }));
+    if (sheet) writeFileSync(join(directory, "anneal.json"), JSON.stringify(sheet));
+    return directory;
+  };
+
+  beforeEach(() => {
+    models = mkdtempSync(join(tmpdir(), "anneal-models-"));
+  });
+  afterEach(() => rmSync(models, { recursive: true }));
+
+  it("has the same bytes and hash for the same models in another place and order", async () => {
+    addModel("b-model", "OPTForCausalLM");
+    addModel("a-model", "DistilBertForMaskedLM");
+    const first = await Catalogue.read(models, silent);
+    const elsewhere = join(models, ".copy");
+    for (const name of ["b-model", "a-model"])
+      cpSync(join(models, name), join(elsewhere, name), { recursive: true });
+    const second = await Catalogue.read(elsewhere, silent);
+    expect(second.hash).to.equal(first.hash);
+    expect(keccak256(first.bytes)).to.equal(first.hash);
+    expect(first.models.map(({ name }) => name)).to.deep.equal(["a-model", "b-model"]);
+  });
+
+  it("hashes a model as sha256sum does", async () => {
+    const directory = addModel("model", "Qwen2ForCausalLM");
+    const printed = execFileSync("sh", ["-c", "LC_ALL=C ls | xargs sha256sum | sha256sum"], {
+      cwd: directory,
+      encoding: "utf8",
+    });
+    const { models: found } = await Catalogue.read(models, silent);
+    expect(found[0]!.hash).to.equal(`0x${printed.slice(0, 64)}`);
+  });
+
+  it("keeps a model's hash when the provider describes it, and changes it with one byte of it", async () => {
+    const directory = addModel("model", "Qwen2ForCausalLM");
+    const plain = (await Catalogue.read(models, silent)).models[0]!;
+    addModel("model", "Qwen2ForCausalLM", { description: "Small and fast", predefined: true });
+    const described = (await Catalogue.read(models, silent)).models[0]!;
+    expect(described.hash).to.equal(plain.hash);
+    expect(described.predefined).to.equal(true);
+    writeFileSync(join(directory, "model.safetensors"), "other weights");
+    expect((await Catalogue.read(models, silent)).models[0]!.hash).not.to.equal(plain.hash);
+  });
+
+  it("takes the kind from the architecture, and leaves out what it cannot train", async () => {
+    addModel("language", "OPTForCausalLM");
+    addModel("classifier", "DistilBertForSequenceClassification");
+    addModel("vision", "MobileNetV2ForImageClassification");
+    mkdirSync(join(models, "empty"));
+    const { models: found } = await Catalogue.read(models, silent);
+    expect(found.map(({ name, kind }) => [name, kind])).to.deep.equal([
+      ["classifier", "text-classification"],
+      ["language", "causal-lm"],
+    ]);
+  });
+
+  it("puts a chat template of its own file where the tokenizer's users look for it", async () => {
+    const directory = addModel("model", "Qwen2ForCausalLM");
+    writeFileSync(join(directory, "chat_template.jinja"), "{{ messages }}");
+    const [model] = (await Catalogue.read(models, silent)).models;
+    const document = JSON.parse(Buffer.from(model!.tokenizerDocument).toString());
+    expect(document.tokenizerConfig).to.deep.equal({
+      eos_token: "</s>",
+      chat_template: "{{ messages }}",
+    });
+    expect(model!.tokenizerHash).to.equal(keccak256(model!.tokenizerDocument));
+  });
+
+  it("explains a model in an archive with instructions, a configuration and an example", async () => {
+    addModel("model", "Qwen2ForCausalLM");
+    const [model] = (await Catalogue.read(models, silent)).models;
+    const names = await new Promise<string[]>((resolve, reject) => {
+      buildUsageArchive(model!).then((bytes) =>
+        fromBuffer(bytes, (error, zip) => {
+          if (error) return reject(error);
+          const found: string[] = [];
+          zip.on("entry", (entry: Entry) => found.push(entry.fileName));
+          zip.once("end", () => resolve(found));
+        }),
+      );
+    });
+    expect(names).to.have.members([
+      "README.md",
+      "config.json",
+      "dataset/train.example.jsonl",
+      "tokenizer/tokenizer.json",
+      "tokenizer/tokenizer_config.json",
+    ]);
+  });
+});

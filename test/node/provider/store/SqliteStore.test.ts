@@ -1,0 +1,201 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import { applyEvent } from "../../../../provider/jobs/applyEvent.ts";
+import { newJob } from "../../../../provider/jobs/machine.ts";
+import { type Identity, SqliteStore } from "../../../../provider/store/SqliteStore.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import type { Root, TaskId } from "../../../../sdk/ids.ts";
+
+const IDENTITY: Identity = { chainId: 31337, genesis: "0xaa", serving: "0xbb", provider: "0xcc" };
+const ID = `0x${"11".repeat(16)}` as TaskId;
+const ROOT = `0x${"22".repeat(32)}` as Root;
+
+function record(id: TaskId = ID, blockNumber = 5): JobRecord {
+  return {
+    id,
+    user: "0xUser",
+    fee: 2n ** 95n,
+    order: {
+      provider: "0xcc",
+      nonce: 0n,
+      units: 2n ** 64n - 1n,
+      maxFee: 2n ** 96n - 1n,
+      model: ROOT,
+      datasetRoot: ROOT,
+      validationRoot: null,
+      blindRoot: ROOT,
+      userKey: "0x02",
+      config: "{}",
+    },
+    blockNumber,
+    job: newJob(),
+    facts: {},
+  };
+}
+
+const created = { type: "chain", state: "Created", deadline: 0, trainingTime: 100 } as const;
+
+describe("SqliteStore", () => {
+  let directory: string;
+  let store: SqliteStore;
+
+  /** What a new process finds after this one has died. */
+  const reopen = () => {
+    store.close();
+    store = SqliteStore.open(directory, IDENTITY);
+  };
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "anneal-store-"));
+    store = SqliteStore.open(directory, IDENTITY);
+  });
+
+  afterEach(() => {
+    store.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  it("keeps a job as it was, the largest amounts included", () => {
+    store.putJob(record());
+    reopen();
+    expect(store.job(ID)).to.deep.equal(record());
+  });
+
+  it("is readable by its owner alone", () => {
+    expect(statSync(join(directory, "state.db")).mode & 0o077).to.equal(0);
+  });
+
+  it("still has an effect after a crash between the commit and the effect, and has it once", () => {
+    store.putJob(record());
+    applyEvent(store, ID, created);
+    reopen();
+    expect(store.dueEffects(0)).to.deep.equal([{ id: ID, step: "verify", failures: 0 }]);
+    applyEvent(store, ID, created); // the same news again
+    expect(store.dueEffects(0)).to.have.length(1);
+  });
+
+  it("commits the end of a step, what it found and the next step together", () => {
+    store.putJob(record());
+    applyEvent(store, ID, { ...created, state: "Accepted", deadline: 1_000 });
+    applyEvent(store, ID, { type: "done", step: "verify" }, { model: "tiny" });
+    applyEvent(store, ID, { type: "slot" });
+    reopen();
+    expect(store.job(ID)?.facts.model).to.equal("tiny");
+    expect(store.dueEffects(0).map(({ step }) => step)).to.deep.equal(["fetch"]);
+  });
+
+  it("writes nothing of a transaction that fails halfway", () => {
+    store.putJob(record());
+    expect(() =>
+      store.transaction(() => {
+        applyEvent(store, ID, created);
+        throw new Error("crash");
+      }),
+    ).to.throw("crash");
+    expect(store.job(ID)?.job).to.deep.equal(newJob());
+    expect(store.dueEffects(0)).to.deep.equal([]);
+  });
+
+  it("ignores what a dropped step found", () => {
+    store.putJob(record());
+    applyEvent(store, ID, created);
+    applyEvent(store, ID, { type: "done", step: "fetch" }, { train: "data/old.jsonl" });
+    expect(store.job(ID)?.facts).to.deep.equal({});
+  });
+
+  it("holds a failed step back until its time, across restarts", () => {
+    store.putJob(record());
+    applyEvent(store, ID, created);
+    store.delayEffect(ID, "verify", 5_000);
+    reopen();
+    expect(store.dueEffects(4_999)).to.deep.equal([]);
+    expect(store.nextEffectAfter(4_999)).to.equal(5_000);
+    expect(store.dueEffects(5_000)).to.deep.equal([{ id: ID, step: "verify", failures: 1 }]);
+  });
+
+  it("stays stale when there was more to read after the reading began", () => {
+    store.putJob(record());
+    store.markStale(ID);
+    const staleness = store.staleness(ID);
+    store.markStale(ID);
+    store.clearStale(ID, staleness);
+    expect(store.staleJobs()).to.deep.equal([ID]);
+    store.clearStale(ID, store.staleness(ID));
+    expect(store.staleJobs()).to.deep.equal([]);
+  });
+
+  it("counts an event once, however often it is seen", () => {
+    const event = {
+      id: ID,
+      name: "TaskAcknowledged",
+      blockNumber: 7,
+      blockHash: "0x07",
+      transactionHash: "0x1",
+      logIndex: 0,
+    };
+    expect(store.putEvent(event)).to.equal(true);
+    expect(store.putEvent(event)).to.equal(false);
+    expect(store.hasEvent(ID, "TaskAcknowledged")).to.equal(true);
+    expect(store.rewindTo(6)).to.deep.equal([ID]);
+    expect(store.hasEvent(ID, "TaskAcknowledged")).to.equal(false);
+  });
+
+  it("opens a transaction again whose block was reorganized away, with its nonce", () => {
+    store.putSigned(3, "effect", { hash: "0xh", raw: "0xr" });
+    store.endTransaction(3, { status: "mined", blockNumber: 9 });
+    expect(store.openTransaction("effect")).to.equal(null);
+    store.rewindTo(8);
+    expect(store.openTransaction("effect")?.nonce).to.equal(3);
+  });
+
+  it("refuses a second nonce for an effect that is under way", () => {
+    store.putSigned(3, "effect", { hash: "0x1", raw: "0x1" });
+    expect(() => store.putSigned(4, "effect", { hash: "0x2", raw: "0x2" })).to.throw("UNIQUE");
+    store.putSigned(3, "effect", { hash: "0x3", raw: "0x3" }); // higher fees, same nonce
+    expect(store.openTransaction("effect")?.versions).to.have.length(2);
+  });
+
+  it("takes the nonce of a signed request once, until it is forgotten with its deadline", () => {
+    expect(store.useNonce("0xUser", "0x01", 100, 50)).to.equal(true);
+    expect(store.useNonce("0xUser", "0x01", 100, 60)).to.equal(false);
+    expect(store.useNonce("0xOther", "0x01", 100, 60)).to.equal(true);
+    reopen();
+    expect(store.useNonce("0xUser", "0x01", 100, 70)).to.equal(false);
+  });
+
+  it("turns a second daemon away and lets the next one in after a kill", () => {
+    const script = `
+      import { SqliteStore } from ${JSON.stringify(join(import.meta.dirname, "../../../../provider/store/SqliteStore.ts"))};
+      try { SqliteStore.open(${JSON.stringify(directory)}, ${JSON.stringify(IDENTITY)}); }
+      catch (error) { console.log(error.message); process.exit(0); }
+      console.log("opened");
+      process.kill(process.pid, "SIGKILL"); // without closing
+    `;
+    const second = () =>
+      spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" })
+        .stdout;
+    expect(second()).to.match(/Another provider daemon is using/);
+    store.close();
+    expect(second()).to.match(/opened/);
+    store = SqliteStore.open(directory, IDENTITY);
+  });
+
+  it("is never used for another chain, contract or provider", () => {
+    store.close();
+    for (const changed of [
+      { chainId: 1 },
+      { genesis: "0xdd" },
+      { serving: "0xdd" },
+      { provider: "0xdd" },
+    ]) {
+      expect(() => SqliteStore.open(directory, { ...IDENTITY, ...changed })).to.throw(
+        /belongs to another/,
+      );
+    }
+    store = SqliteStore.open(directory, IDENTITY);
+  });
+});

@@ -1,0 +1,154 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import pino from "pino";
+import { type Clock, systemClock } from "../../../../provider/clock.ts";
+import { LocalTrainer, type TrainerProcesses } from "../../../../provider/training/LocalTrainer.ts";
+import { identify, type ProcessIdentity } from "../../../../provider/training/processTable.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+import { eventually } from "../daemonProcess.ts";
+
+const ID = `0x${"11".repeat(16)}` as TaskId;
+
+/** Stands in for Python: says who it is, then does what the job directory's name asks for. */
+const STAND_IN = `#!/usr/bin/env node
+const { writeFileSync } = require("node:fs");
+const { spawn } = require("node:child_process");
+const directory = process.argv.at(-1);
+const child = directory.endsWith("with-child") ? spawn("sleep", ["60"]).pid : null;
+const told = { args: process.argv.slice(2), env: process.env, pid: process.pid, child };
+if (directory.endsWith("exit-3")) process.exitCode = 3;
+else {
+  setInterval(() => {}, 1000);
+  process.on("SIGTERM", () => directory.endsWith("stubborn") || process.exit(75));
+}
+writeFileSync(directory + "/told.json", JSON.stringify(told));
+`;
+
+describe("LocalTrainer", () => {
+  let root: string;
+  let recorded: Map<TaskId, ProcessIdentity>;
+  let processes: TrainerProcesses;
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "anneal-trainer-"));
+    writeFileSync(join(root, "python"), STAND_IN, { mode: 0o755 });
+    recorded = new Map();
+    processes = {
+      put: (id, process) => void recorded.set(id, process),
+      remove: (id) => void recorded.delete(id),
+      all: () => [...recorded].map(([id, process]) => ({ id, process })),
+    };
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  const trainer = (clock: Clock = systemClock) =>
+    new LocalTrainer({
+      python: join(root, "python"),
+      packageDirectory: "/package",
+      environment: { PATH: process.env.PATH! },
+      clock,
+      log: pino({ level: "silent" }),
+      processes,
+    });
+  const makeJob = (name: string) => {
+    mkdirSync(join(root, name));
+    return join(root, name);
+  };
+  const told = (job: string) =>
+    eventually(
+      "the trainer",
+      () =>
+        existsSync(join(job, "told.json")) &&
+        JSON.parse(readFileSync(join(job, "told.json"), "utf8")),
+    );
+  const never = new AbortController().signal;
+
+  it("starts the trainer with the job directory and nothing of the daemon's environment", async () => {
+    const job = makeJob("exit-3");
+    process.env.ANNEAL_TEST_SECRET = "secret";
+    const end = await trainer().train(ID, job, never);
+    delete process.env.ANNEAL_TEST_SECRET;
+    expect(end).to.deep.equal({ kind: "exit", code: 3 });
+    const { args, env } = await told(job);
+    expect(args).to.deep.equal(["-m", "finetune", "--job-dir", job]);
+    expect(env).to.have.all.keys("PATH", "PYTHONPATH");
+    expect(recorded.size).to.equal(0);
+  });
+
+  it("stops the trainer politely when asked to", async () => {
+    const job = makeJob("polite");
+    const stop = new AbortController();
+    const ended = trainer().train(ID, job, stop.signal);
+    await told(job);
+    stop.abort();
+    expect(await ended).to.deep.equal({ kind: "exit", code: 75 });
+  });
+
+  it("kills a trainer that does not stop in time", async () => {
+    const job = makeJob("stubborn");
+    let now = 0;
+    const clock: Clock = {
+      now: () => now,
+      sleep: async (milliseconds) => {
+        now += milliseconds;
+      },
+    };
+    const stop = new AbortController();
+    const ended = trainer(clock).train(ID, job, stop.signal);
+    await told(job);
+    stop.abort();
+    expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
+    expect(now).to.be.at.least(30_000);
+  });
+
+  it("stops what an earlier daemon left, with all its children", async () => {
+    const job = makeJob("with-child");
+    const abandoned = trainer().train(ID, job, never);
+    const { pid, child } = await told(job);
+    expect(recorded.get(ID)?.pid).to.equal(pid);
+    await trainer().stopOrphans();
+    await abandoned;
+    await eventually("the end of both", () => identify(pid) === null && identify(child) === null);
+    expect(recorded.size).to.equal(0);
+  });
+
+  it("leaves a process alone that has got the pid of a trainer since", async () => {
+    const job = makeJob("polite");
+    const stop = new AbortController();
+    const ended = trainer().train(ID, job, stop.signal);
+    const { pid } = await told(job);
+    recorded.set(ID, { pid, startTime: "another boot/1" });
+    await trainer().stopOrphans();
+    expect(identify(pid)).not.to.equal(null);
+    stop.abort();
+    await ended;
+  });
+
+  it("never runs two trainers on one job directory", async () => {
+    const job = makeJob("polite");
+    const first = trainer().train(ID, job, never);
+    const { pid } = await told(job);
+    recorded.clear(); // a daemon that died before it had written the pid down
+    rmSync(join(job, "told.json"));
+    const stop = new AbortController();
+    const second = trainer().train(ID, job, stop.signal);
+    expect((await told(job)).pid).not.to.equal(pid);
+    expect(await first).to.deep.equal({ kind: "exit", code: 75 });
+    stop.abort();
+    await second;
+  });
+
+  it("says so when there is no such interpreter", async () => {
+    rmSync(join(root, "python"));
+    const error = await trainer()
+      .train(ID, makeJob("polite"), never)
+      .then(
+        () => null,
+        (error: Error) => error,
+      );
+    expect(error?.message).to.include("ENOENT");
+  });
+});
