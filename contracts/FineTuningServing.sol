@@ -45,8 +45,9 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
 
     uint256 private constant MIN_PERIOD = 1 seconds;
     uint256 private constant MAX_PERIOD = 30 days;
-    bytes32 private constant CONSENT_TYPEHASH =
-        keccak256("SettleCancelled(bytes16 id,uint256 amount,uint256 deadline)");
+    bytes32 private constant CONSENT_TYPEHASH = keccak256(
+        "SettleCancelled(bytes16 id,uint256 amount,uint256 deadline)"
+    );
 
     /// @inheritdoc IFineTuningServing
     uint256 public constant MAX_CONFIG_LENGTH = 8 * 1024;
@@ -62,10 +63,10 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
     mapping(TaskId id => TaskRecord) private _tasks;
     mapping(address user => mapping(address provider => Relation)) private _relations;
 
-    constructor(ILedger ledger_, ServingParameters memory parameters)
-        ServiceRegistry(ledger_, parameters.minimumStake)
-        EIP712("Anneal FineTuningServing", "1")
-    {
+    constructor(
+        ILedger ledger_,
+        ServingParameters memory parameters
+    ) ServiceRegistry(ledger_, parameters.minimumStake) EIP712("Anneal FineTuningServing", "1") {
         ackPeriod = _bounded("ackPeriod", parameters.ackPeriod);
         revealPeriod = _bounded("revealPeriod", parameters.revealPeriod);
         disputePeriod = _bounded("disputePeriod", parameters.disputePeriod);
@@ -80,9 +81,9 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         uint256 fee = _checkOrder(order, service, relation);
 
         id = taskIdOf(msg.sender, order.provider, order.nonce);
-        relation.created += 1;
-        relation.open += 1;
-        service.counters.open += 1;
+        ++relation.created;
+        ++relation.open;
+        ++service.counters.open;
         TaskRecord storage task = _tasks[id];
         task.state = TaskState.Created;
         task.offer = service.offer;
@@ -153,9 +154,8 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.DELIVER);
         _onlyProvider(id, task);
         _untilDeadline(id, task);
-        if (
-            delivery.size == 0 || delivery.root == 0 || delivery.contentRoot == 0 || delivery.keyCommit == 0
-        ) revert ServingInvalidDelivery(id);
+        if (delivery.size == 0 || delivery.root == 0 || delivery.contentRoot == 0 || delivery.keyCommit == 0)
+            revert ServingInvalidDelivery(id);
         uint256 deadline = _move(task, to, ackPeriod);
         task.size = delivery.size;
         task.root = delivery.root;
@@ -301,11 +301,11 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         if (block.timestamp <= task.deadline) revert ServingDeadlineNotPassed(id, task.deadline);
     }
 
-    function _checkOrder(TaskOrder calldata order, ServiceRecord storage service, Relation storage relation)
-        private
-        view
-        returns (uint256 fee)
-    {
+    function _checkOrder(
+        TaskOrder calldata order,
+        ServiceRecord storage service,
+        Relation storage relation
+    ) private view returns (uint256 fee) {
         if (order.provider == msg.sender) revert ServingSelfService(msg.sender);
         if (!service.accepting) revert ServingNotAccepting(order.provider);
         if (order.nonce != relation.created) revert ServingWrongNonce(relation.created, order.nonce);
@@ -321,13 +321,15 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         if (fee > order.maxFee) revert ServingFeeTooHigh(fee, order.maxFee);
     }
 
-    function _consented(address user, TaskId id, uint256 amount, uint256 deadline, bytes calldata consent)
-        private
-        view
-        returns (bool)
-    {
+    function _consented(
+        address user,
+        TaskId id,
+        uint256 amount,
+        uint256 deadline,
+        bytes calldata consent
+    ) private view returns (bool) {
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(CONSENT_TYPEHASH, id, amount, deadline)));
-        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, consent);
+        (address signer, ECDSA.RecoverError failure, ) = ECDSA.tryRecoverCalldata(digest, consent);
         return failure == ECDSA.RecoverError.NoError && signer == user;
     }
 
@@ -350,22 +352,22 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         provider = _offers[task.offer].provider;
         task.state = to;
         task.deadline = 0;
-        _relations[user][provider].open -= 1;
+        --_relations[user][provider].open;
         ServiceCounters storage counters = _services[provider].counters;
-        counters.open -= 1;
-        if (to == TaskState.Settled || to == TaskState.Lapsed) counters.completed += 1;
-        else if (to == TaskState.Failed) counters.failed += 1;
-        else if (to == TaskState.Expired) counters.expired += 1;
+        --counters.open;
+        if (to == TaskState.Settled || to == TaskState.Lapsed) ++counters.completed;
+        else if (to == TaskState.Failed) ++counters.failed;
+        else if (to == TaskState.Expired) ++counters.expired;
     }
 
     /// @dev A lapsed task counts as open again, whatever the limit of open tasks. Its bond is gone.
     function _reopen(TaskRecord storage task) private {
         address provider = _offers[task.offer].provider;
         task.late = true;
-        _relations[task.user][provider].open += 1;
+        ++_relations[task.user][provider].open;
         ServiceCounters storage counters = _services[provider].counters;
-        counters.open += 1;
-        counters.completed -= 1;
+        ++counters.open;
+        --counters.completed;
     }
 
     /// @dev Ends the task and pays what is left of the fee.

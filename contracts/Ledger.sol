@@ -36,8 +36,8 @@ contract Ledger is ILedger {
     mapping(address account => mapping(address serving => bool)) public isAuthorized;
 
     mapping(address account => Account) private _accounts;
-    mapping(address account => mapping(address serving => mapping(address provider => SubAccountRecord))) private
-        _subAccounts;
+    mapping(address account => mapping(address serving => mapping(address provider => SubAccountRecord)))
+        private _subAccounts;
     mapping(address account => mapping(address serving => address[])) private _providers;
 
     /// @param lockPeriod_ seconds between a return request and its unlock time, 1 second to 30 days
@@ -158,25 +158,21 @@ contract Ledger is ILedger {
     }
 
     /// @inheritdoc ILedger
-    function subAccountOf(address account, address serving, address provider)
-        external
-        view
-        returns (SubAccount memory)
-    {
+    function subAccountOf(
+        address account,
+        address serving,
+        address provider
+    ) external view returns (SubAccount memory) {
         SubAccountRecord storage sub = _subAccounts[account][serving][provider];
-        return SubAccount({
-            balance: uint128(_balance(sub)),
-            reserved: sub.reserved,
-            returning: sub.requests.total
-        });
+        return SubAccount({balance: uint128(_balance(sub)), reserved: sub.reserved, returning: sub.requests.total});
     }
 
     /// @inheritdoc ILedger
-    function returnRequestsOf(address account, address serving, address provider)
-        external
-        view
-        returns (ReturnRequest[] memory)
-    {
+    function returnRequestsOf(
+        address account,
+        address serving,
+        address provider
+    ) external view returns (ReturnRequest[] memory) {
         return _subAccounts[account][serving][provider].requests.list();
     }
 
@@ -186,11 +182,12 @@ contract Ledger is ILedger {
     }
 
     /// @inheritdoc ILedger
-    function providersOf(address account, address serving, uint256 offset, uint256 limit)
-        external
-        view
-        returns (address[] memory page)
-    {
+    function providersOf(
+        address account,
+        address serving,
+        uint256 offset,
+        uint256 limit
+    ) external view returns (address[] memory page) {
         address[] storage providers = _providers[account][serving];
         (uint256 start, uint256 end) = Pages.bounds(providers.length, offset, limit);
         page = new address[](end - start);
@@ -266,11 +263,12 @@ contract Ledger is ILedger {
         emit ReturnClaimed(msg.sender, serving, provider, amount, _balance(sub));
     }
 
-    function _reservedLess(SubAccountRecord storage sub, address account, address provider, uint256 amount)
-        private
-        view
-        returns (uint256)
-    {
+    function _reservedLess(
+        SubAccountRecord storage sub,
+        address account,
+        address provider,
+        uint256 amount
+    ) private view returns (uint256) {
         uint256 reserved = sub.reserved;
         if (reserved < amount) revert LedgerInsufficientReserved(account, provider, reserved, amount);
         return reserved - amount;
@@ -283,6 +281,7 @@ contract Ledger is ILedger {
     /// @dev Copies no return data: a receiver that returns a huge answer, burns gas or re-enters harms only himself.
     function _send(address to, uint256 amount) private {
         bool success;
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             success := call(gas(), to, amount, 0, 0, 0, 0)
         }

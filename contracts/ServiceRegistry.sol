@@ -97,12 +97,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
             encryptionKey: abi.encodePacked(service.encryptionKeyPrefix, service.encryptionKeyX),
             url: service.url
         });
-        return Service({
-            provider: provider,
-            stake: uint96(minimumStake),
-            terms: terms,
-            counters: service.counters
-        });
+        return Service({provider: provider, stake: uint96(minimumStake), terms: terms, counters: service.counters});
     }
 
     /// @inheritdoc IFineTuningServing
@@ -120,7 +115,9 @@ abstract contract ServiceRegistry is IFineTuningServing {
         page = new Service[](live);
         uint256 filled;
         for (uint256 i = start; filled < live; ++i) {
-            if (_services[_listed[i]].offer != 0) page[filled++] = serviceOf(_listed[i]);
+            if (_services[_listed[i]].offer == 0) continue;
+            page[filled] = serviceOf(_listed[i]);
+            ++filled;
         }
     }
 
@@ -147,8 +144,10 @@ abstract contract ServiceRegistry is IFineTuningServing {
     function _offerFor(uint32 current, ServiceTerms calldata terms) private returns (uint32 number) {
         Offer memory offer = _offers[current];
         if (
-            current != 0 && offer.maxTrainingTime == terms.maxTrainingTime && offer.bondBps == terms.bondBps
-                && offer.unacknowledgedBps == terms.unacknowledgedBps
+            current != 0 &&
+            offer.maxTrainingTime == terms.maxTrainingTime &&
+            offer.bondBps == terms.bondBps &&
+            offer.unacknowledgedBps == terms.unacknowledgedBps
         ) return current;
         number = ++_offerCount;
         _offers[number] = Offer({

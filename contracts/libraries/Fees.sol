@@ -18,7 +18,7 @@ library Fees {
 
     /// @notice Part of a fee due when its delivery is never acknowledged, rounded down: never more than agreed.
     function unacknowledgedShare(uint256 fee, uint256 unacknowledgedBps) internal pure returns (uint256) {
-        return fee * unacknowledgedBps / WHOLE_BPS;
+        return (fee * unacknowledgedBps) / WHOLE_BPS;
     }
 
     /// @notice Part of the bond that a user gets for waiting for a model that never came: a quarter, rounded down.

@@ -6,11 +6,7 @@ library Pages {
     /// @notice Cuts [offset, offset + limit) to a list of `length` entries. Never overflows.
     /// @return start index of the page's first entry
     /// @return end index after its last entry; start where the page is empty
-    function bounds(uint256 length, uint256 offset, uint256 limit)
-        internal
-        pure
-        returns (uint256 start, uint256 end)
-    {
+    function bounds(uint256 length, uint256 offset, uint256 limit) internal pure returns (uint256 start, uint256 end) {
         start = offset < length ? offset : length;
         end = limit < length - start ? start + limit : length;
     }

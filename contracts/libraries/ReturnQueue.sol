@@ -13,7 +13,7 @@ library ReturnQueue {
 
     struct Queue {
         uint128 total; // neuron in all live requests
-        uint8 head; // ring position of the oldest request
+        uint8 head; // ring position of the oldest request, modulo 16
         uint8 length; // live requests
         ReturnRequest[16] ring;
     }
@@ -46,8 +46,9 @@ library ReturnQueue {
             ++matured;
         }
         if (matured == 0) return 0;
-        // An empty queue starts at slot 0 again, where slots have been used before.
-        queue.head = matured == length ? 0 : uint8((queue.head + matured) % CAPACITY);
+        // An empty queue starts at ring slot 0 again, which has been used before. It says 16 for it, so that this slot
+        // never turns zero, which would make the next request pay for a new one.
+        queue.head = uint8(matured == length ? CAPACITY : (queue.head + matured) % CAPACITY);
         queue.length = uint8(length - matured);
         queue.total -= uint128(amount);
     }

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {FineTuningServing} from "../../../contracts/FineTuningServing.sol";
+import {Ledger} from "../../../contracts/Ledger.sol";
+import {Service, ServiceCounters, ServiceTerms, Unit} from "../../../contracts/types/Service.sol";
+import {ServingParameters} from "../../../contracts/types/ServingParameters.sol";
+import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
+import {TaskId} from "../../../contracts/types/TaskId.sol";
+import {Assertions} from "./Assertions.sol";
+
+/// @notice Both contracts, one registered provider, one user with money, and the way to every state of a task.
+abstract contract World is Assertions {
+    uint256 internal constant START = 1_800_000_000;
+    uint256 internal constant LOCK = 24 hours;
+    uint256 internal constant STAKE = 1 ether;
+    uint256 internal constant ACK = 72 hours;
+    uint256 internal constant REVEAL = 12 hours;
+    uint256 internal constant DISPUTE = 24 hours;
+    uint256 internal constant LATE = 30 days;
+    uint256 internal constant TRAINING = 6 hours;
+
+    // Numbers that leave a remainder in every division.
+    uint96 internal constant PRICE = 7;
+    uint64 internal constant UNITS = 1_000_003;
+    uint16 internal constant BOND_BPS = 12_345;
+    uint16 internal constant UNACKNOWLEDGED_BPS = 2_501;
+    uint256 internal constant FEE = 7_000_021;
+    uint256 internal constant BOND = 8_641_526; // 8,641,525.92 rounded up
+    uint256 internal constant COMPENSATION = 2_160_381; // a quarter of the bond, rounded down
+    uint256 internal constant LAPSE_SHARE = 1_750_705; // 25.01 % of the fee, rounded down
+
+    bytes32 internal constant ROOT = keccak256("root");
+    bytes32 internal constant CONTENT_ROOT = keccak256("content root");
+    bytes32 internal constant KEY = keccak256("key");
+    uint64 internal constant SIZE = 123_456_789;
+
+    uint256 internal constant USER_KEY = 0xA11CE;
+    uint256 internal constant FUNDS = 100 ether;
+
+    Ledger internal ledger;
+    FineTuningServing internal serving;
+    address internal user = vm.addr(USER_KEY);
+    address internal provider = address(0xB0B);
+    address internal stranger = address(0x57A);
+
+    function setUp() public virtual {
+        vm.warp(START);
+        ledger = new Ledger(LOCK);
+        serving = new FineTuningServing(ledger, parameters());
+        open(provider, FUNDS);
+        vm.prank(provider);
+        serving.registerService(terms());
+        open(user, FUNDS);
+    }
+
+    // -- Ingredients ---------------------------------------------------------------------------------------------
+
+    function parameters() internal pure returns (ServingParameters memory) {
+        return ServingParameters({minimumStake: STAKE, ackPeriod: ACK, revealPeriod: REVEAL, disputePeriod: DISPUTE});
+    }
+
+    function terms() internal pure returns (ServiceTerms memory) {
+        return
+            ServiceTerms({
+                pricePerUnit: PRICE,
+                unit: Unit.Token,
+                maxTrainingTime: uint40(TRAINING),
+                bondBps: BOND_BPS,
+                unacknowledgedBps: UNACKNOWLEDGED_BPS,
+                openTasksPerUser: 1,
+                accepting: true,
+                catalogueHash: keccak256("catalogue"),
+                encryptionKey: publicKey("provider"),
+                url: "https://provider.example:8443"
+            });
+    }
+
+    function publicKey(string memory name) internal pure returns (bytes memory) {
+        return abi.encodePacked(bytes1(0x02), keccak256(bytes(name)));
+    }
+
+    function order() internal view returns (TaskOrder memory) {
+        return orderBy(user, provider);
+    }
+
+    function orderBy(address user_, address provider_) internal view returns (TaskOrder memory) {
+        return
+            TaskOrder({
+                provider: provider_,
+                nonce: uint64(serving.taskCount(user_, provider_)),
+                units: UNITS,
+                maxFee: uint96(FEE),
+                model: keccak256("model"),
+                datasetRoot: keccak256("dataset"),
+                validationRoot: 0,
+                blindRoot: keccak256("blind"),
+                userKey: publicKey("user"),
+                config: bytes('{"epochs":3}')
+            });
+    }
+
+    function delivery(TaskId id) internal pure returns (DeliveryOrder memory) {
+        return
+            DeliveryOrder({
+                id: id,
+                size: SIZE,
+                root: ROOT,
+                contentRoot: CONTENT_ROOT,
+                keyCommit: keccak256(abi.encode(KEY)),
+                receiptRoot: keccak256("receipt")
+            });
+    }
+
+    // -- Steps ---------------------------------------------------------------------------------------------------
+
+    function open(address owner, uint256 amount) internal {
+        vm.deal(owner, amount);
+        vm.prank(owner);
+        ledger.openAccount{value: amount}(address(serving));
+    }
+
+    function created() internal returns (TaskId id) {
+        TaskOrder memory wanted = order();
+        vm.prank(user);
+        return serving.createTask(wanted);
+    }
+
+    function accepted() internal returns (TaskId id) {
+        id = created();
+        vm.prank(provider);
+        serving.acceptTask(id);
+    }
+
+    function delivered() internal returns (TaskId id) {
+        id = accepted();
+        vm.prank(provider);
+        serving.deliver(delivery(id));
+    }
+
+    function acknowledged() internal returns (TaskId id) {
+        id = delivered();
+        vm.prank(user);
+        serving.acknowledge(id, ROOT);
+    }
+
+    function revealed() internal returns (TaskId id) {
+        id = acknowledged();
+        vm.prank(provider);
+        serving.reveal(id, KEY);
+    }
+
+    function settled() internal returns (TaskId id) {
+        id = revealed();
+        vm.prank(user);
+        serving.confirm(id);
+    }
+
+    function cancelled() internal returns (TaskId id) {
+        id = created();
+        vm.prank(user);
+        serving.cancelTask(id);
+    }
+
+    function failed() internal returns (TaskId id) {
+        id = created();
+        vm.prank(provider);
+        serving.failTask(id, FailReason.DatasetInvalid);
+    }
+
+    function expired() internal returns (TaskId id) {
+        id = accepted();
+        afterDeadline(id);
+        serving.expire(id);
+    }
+
+    function lapsed() internal returns (TaskId id) {
+        id = delivered();
+        afterDeadline(id);
+        serving.lapse(id);
+    }
+
+    function acknowledgedLate() internal returns (TaskId id) {
+        id = lapsed();
+        vm.prank(user);
+        serving.acknowledge(id, ROOT);
+    }
+
+    function taskIn(TaskState state) internal returns (TaskId) {
+        if (state == TaskState.Created) return created();
+        if (state == TaskState.Accepted) return accepted();
+        if (state == TaskState.Delivered) return delivered();
+        if (state == TaskState.Acknowledged) return acknowledged();
+        if (state == TaskState.Revealed) return revealed();
+        if (state == TaskState.Settled) return settled();
+        if (state == TaskState.Cancelled) return cancelled();
+        if (state == TaskState.Failed) return failed();
+        if (state == TaskState.Expired) return expired();
+        if (state == TaskState.Lapsed) return lapsed();
+        check(state == TaskState.None, "a state that can be reached");
+        return serving.taskIdOf(user, provider, 1_000);
+    }
+
+    function atDeadline(TaskId id) internal {
+        vm.warp(deadlineOf(id));
+    }
+
+    function afterDeadline(TaskId id) internal {
+        vm.warp(deadlineOf(id) + 1);
+    }
+
+    /// @notice The user's signature under SettleCancelled(id, amount, deadline), for this chain and contract.
+    function consent(
+        uint256 privateKey,
+        TaskId id,
+        uint256 amount,
+        uint256 deadline
+    ) internal view returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(privateKey, consentDigest(id, amount, deadline));
+        return abi.encodePacked(r, s, v);
+    }
+
+    function consentDigest(TaskId id, uint256 amount, uint256 deadline) internal view returns (bytes32) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("Anneal FineTuningServing"),
+                keccak256("1"),
+                block.chainid,
+                address(serving)
+            )
+        );
+        bytes32 content = keccak256(
+            abi.encode(keccak256("SettleCancelled(bytes16 id,uint256 amount,uint256 deadline)"), id, amount, deadline)
+        );
+        return keccak256(abi.encodePacked(hex"1901", domain, content));
+    }
+
+    // -- Readings ------------------------------------------------------------------------------------------------
+
+    function deadlineOf(TaskId id) internal view returns (uint256) {
+        return serving.taskOf(id).deadline;
+    }
+
+    function stateOf(TaskId id) internal view returns (TaskState) {
+        return serving.taskOf(id).state;
+    }
+
+    function available(address owner) internal view returns (uint256) {
+        return ledger.accountOf(owner).available;
+    }
+
+    function locked(address owner) internal view returns (uint256) {
+        return ledger.accountOf(owner).locked;
+    }
+
+    function balance(address owner, address provider_) internal view returns (uint256) {
+        return ledger.subAccountOf(owner, address(serving), provider_).balance;
+    }
+
+    function reserved(address owner, address provider_) internal view returns (uint256) {
+        return ledger.subAccountOf(owner, address(serving), provider_).reserved;
+    }
+
+    function returning(address owner, address provider_) internal view returns (uint256) {
+        return ledger.subAccountOf(owner, address(serving), provider_).returning;
+    }
+
+    function feeReserved() internal view returns (uint256) {
+        return reserved(user, provider);
+    }
+
+    function bondReserved() internal view returns (uint256) {
+        return reserved(provider, provider) - STAKE;
+    }
+
+    function total(address owner) internal view returns (uint256) {
+        return available(owner) + locked(owner);
+    }
+
+    function counters() internal view returns (ServiceCounters memory) {
+        return serving.serviceOf(provider).counters;
+    }
+
+    function isIn(TaskId id, TaskState state) internal view {
+        eq(uint256(stateOf(id)), uint256(state), "state");
+    }
+}

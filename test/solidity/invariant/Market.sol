@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {FineTuningServing} from "../../../contracts/FineTuningServing.sol";
+import {Ledger} from "../../../contracts/Ledger.sol";
+import {FailReason, Task, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
+import {ServiceTerms} from "../../../contracts/types/Service.sol";
+import {TaskId} from "../../../contracts/types/TaskId.sol";
+import {World} from "../helpers/World.sol";
+
+/// @notice A market that lives through random days: every verb of both contracts, by several users and providers, in
+/// any order, with time passing. Verbs that are not allowed at the moment revert and change nothing. What the market
+/// remembers by itself (money in, money out, losses seen) is what the invariants compare with.
+contract Market is World {
+    /// @dev The last two offer services; they order from each other, too.
+    address[5] public actors;
+    TaskId[] public tasks;
+
+    uint256 public deposited;
+    uint256 public withdrawn;
+    uint256 public forced;
+    uint256 public calls;
+    /// @notice Whether somebody lost money by another one's call, other than a task's party its fee or bond.
+    bool public unfairLoss;
+    /// @notice How often each state was entered.
+    mapping(TaskState state => uint256) public reached;
+    /// @dev Where each task stood after the last call that named it.
+    mapping(TaskId id => TaskState) private _states;
+
+    constructor() {
+        vm.warp(START);
+        ledger = new Ledger(LOCK);
+        serving = new FineTuningServing(ledger, parameters());
+        for (uint256 i = 0; i < 5; ++i) {
+            actors[i] = vm.addr(i + 1);
+            open(actors[i], 10 ether);
+            deposited += 10 ether;
+            vm.deal(actors[i], 10 ether);
+        }
+        for (uint256 i = 3; i < 5; ++i) {
+            vm.prank(actors[i]);
+            serving.registerService(termsFrom(i));
+        }
+    }
+
+    function setUp() public override {}
+
+    function exposedLedger() external view returns (Ledger) {
+        return ledger;
+    }
+
+    function exposedServing() external view returns (FineTuningServing) {
+        return serving;
+    }
+
+    function allTasks() external view returns (TaskId[] memory) {
+        return tasks;
+    }
+
+    /// @dev Looks at everybody's money before and after, and at the task's state after.
+    modifier watched(address who, TaskId id) {
+        uint256[5] memory before = totals();
+        _;
+        ++calls;
+        judge(who, id, before);
+    }
+
+    // -- Money ---------------------------------------------------------------------------------------------------
+
+    function deposit(uint256 seed) external watched(actor(seed), none()) {
+        address from = actor(seed);
+        uint256 amount = bound(seed >> 8, 1, 1 ether);
+        vm.deal(from, from.balance + amount);
+        vm.prank(from);
+        if (seed & 0x80 == 0) ledger.deposit{value: amount}();
+        else ledger.depositFor{value: amount}(actor(seed >> 16));
+        deposited += amount;
+    }
+
+    function forceEther(uint256 seed) external watched(address(0), none()) {
+        uint256 amount = bound(seed, 1, 1 ether);
+        vm.deal(address(ledger), address(ledger).balance + amount);
+        forced += amount;
+    }
+
+    function withdraw(uint256 seed) external watched(actor(seed), none()) {
+        address owner = actor(seed);
+        uint256 amount = bound(seed >> 8, 0, available(owner) / 4 + 1);
+        uint256 before = owner.balance;
+        vm.prank(owner);
+        try ledger.withdraw(amount) {} catch {}
+        withdrawn += owner.balance - before;
+    }
+
+    function fund(uint256 seed) external watched(actor(seed), none()) {
+        uint256 amount = bound(seed >> 8, 0, available(actor(seed)) / 4 + 1);
+        vm.prank(actor(seed));
+        try ledger.fund(address(serving), offerer(seed >> 16), amount) {} catch {}
+    }
+
+    function requestReturn(uint256 seed) external watched(actor(seed), none()) {
+        uint256 amount = bound(seed >> 8, 0, balance(actor(seed), offerer(seed >> 16)));
+        vm.prank(actor(seed));
+        try ledger.requestReturn(address(serving), offerer(seed >> 16), amount) {} catch {}
+    }
+
+    function claimReturn(uint256 seed) external watched(actor(seed), none()) {
+        vm.prank(actor(seed));
+        ledger.claimReturn(address(serving), offerer(seed >> 16));
+    }
+
+    function retrieve(uint256 seed) external watched(actor(seed), none()) {
+        address[] memory providers = new address[](3);
+        (providers[0], providers[1], providers[2]) = (actors[3], actors[4], actor(seed >> 16));
+        vm.prank(actor(seed));
+        ledger.retrieve(address(serving), providers);
+    }
+
+    function authorize(uint256 seed) external watched(actor(seed), none()) {
+        bool allowed = (seed >> 8) % 4 != 0;
+        vm.prank(actor(seed));
+        ledger.authorize(address(serving), allowed);
+        if (!allowed && (seed >> 16) % 4 != 0) {
+            vm.prank(actor(seed));
+            ledger.authorize(address(serving), true);
+        }
+    }
+
+    // -- Services ------------------------------------------------------------------------------------------------
+
+    function updateService(uint256 seed) external watched(offerer(seed), none()) {
+        vm.prank(offerer(seed));
+        try serving.updateService(termsFrom(seed)) {} catch {}
+    }
+
+    function removeOrRegisterService(uint256 seed) external watched(offerer(seed), none()) {
+        vm.prank(offerer(seed));
+        try serving.removeService() {
+            if (seed & 0x80 == 0) return;
+        } catch {}
+        vm.prank(offerer(seed));
+        try serving.registerService(termsFrom(seed)) {} catch {}
+    }
+
+    // -- Tasks ---------------------------------------------------------------------------------------------------
+
+    function createTask(uint256 seed) external watched(actor(seed), none()) {
+        TaskOrder memory wanted = orderBy(actor(seed), offerer(seed >> 16));
+        wanted.units = uint64(bound(seed >> 24, 1, 1_000_000));
+        wanted.maxFee = seed & 0x700 == 0 ? 0.01 ether : 1 ether;
+        vm.prank(actor(seed));
+        try serving.createTask(wanted) returns (TaskId id) {
+            tasks.push(id);
+            ++reached[TaskState.Created];
+            _states[id] = TaskState.Created;
+        } catch {}
+    }
+
+    function cancelTask(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Created);
+        cancel(id, seed & 0x80 == 0 ? serving.taskOf(id).user : actor(seed));
+    }
+
+    function acceptTask(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Created);
+        accept(id, caller(seed, serving.taskOf(id).provider));
+    }
+
+    function failTask(uint256 seed) external {
+        TaskId id = pick(seed, seed & 0x100 == 0 ? TaskState.Created : TaskState.Accepted);
+        fail(id, caller(seed, serving.taskOf(id).provider));
+    }
+
+    function deliver(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Accepted);
+        deliver(id, caller(seed, serving.taskOf(id).provider));
+    }
+
+    function settleCancelled(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Accepted);
+        Task memory task = serving.taskOf(id);
+        uint256 signer = 1 + ((seed >> 40) % 5);
+        if (task.user != actors[signer - 1] && seed & 0x300 != 0) return;
+        uint256 amount = bound(seed >> 48, 0, uint256(task.fee) + 1);
+        settle(id, caller(seed, task.provider), amount, consent(signer, id, amount, block.timestamp));
+    }
+
+    function acknowledge(uint256 seed) external {
+        TaskId id = pick(seed, seed & 0x300 == 0 ? TaskState.Lapsed : TaskState.Delivered);
+        acknowledge(id, caller(seed, serving.taskOf(id).user));
+    }
+
+    function reveal(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Acknowledged);
+        reveal(id, caller(seed, serving.taskOf(id).provider));
+    }
+
+    function confirm(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Revealed);
+        confirm(id, caller(seed, serving.taskOf(id).user));
+    }
+
+    function finalize(uint256 seed) external {
+        finalize(pick(seed, TaskState.Revealed), actor(seed));
+    }
+
+    function expire(uint256 seed) external {
+        expire(pick(seed, seed & 0x100 == 0 ? TaskState.Accepted : TaskState.Acknowledged), actor(seed));
+    }
+
+    function lapse(uint256 seed) external {
+        lapse(pick(seed, TaskState.Delivered), actor(seed));
+    }
+
+    /// @notice Two tasks take their regular next step, so that many come far.
+    function advance(uint256 seed) external {
+        for (uint256 i = 0; i < 2 && i < tasks.length; ++i) {
+            TaskId id = tasks[tasks.length - 1 - (((seed >> 64) + i) % (tasks.length < 4 ? tasks.length : 4))];
+            Task memory task = serving.taskOf(id);
+            if (task.state == TaskState.Created) accept(id, task.provider);
+            else if (task.state == TaskState.Accepted) deliver(id, task.provider);
+            else if (task.state == TaskState.Delivered) acknowledge(id, task.user);
+            else if (task.state == TaskState.Acknowledged) reveal(id, task.provider);
+            else if (task.state == TaskState.Revealed) confirm(id, task.user);
+        }
+    }
+
+    /// @notice One of the newest tasks is left alone until its deadline has passed; then somebody ends it.
+    function neglect(uint256 seed) external {
+        if (tasks.length < 4) return;
+        TaskId id = tasks[tasks.length - 1 - ((seed >> 64) % 4)];
+        if (deadlineOf(id) >= block.timestamp) vm.warp(deadlineOf(id) + 1);
+        finalize(id, actor(seed));
+        expire(id, actor(seed));
+        lapse(id, actor(seed));
+    }
+
+    /// @notice Seconds to days pass; now and then exactly to some task's deadline, or one second behind it.
+    function pass(uint256 seed) external {
+        uint256 time = block.timestamp + bound(seed >> 8, 1, 8 hours);
+        if (tasks.length > 4 && seed & 3 != 0) {
+            uint256 deadline = deadlineOf(tasks[tasks.length - 1 - ((seed >> 16) % 4)]) + (seed & 1);
+            if (deadline > block.timestamp && deadline < block.timestamp + 8 days) time = deadline;
+        }
+        vm.warp(time);
+    }
+
+    /// @notice Brings every task to its end: what is due by anybody, what nobody accepted by its user.
+    function endEverything() external {
+        for (uint256 round = 0; round < 2; ++round) {
+            vm.warp(block.timestamp + 400 days);
+            for (uint256 i = 0; i < tasks.length; ++i) {
+                TaskId id = tasks[i];
+                cancel(id, serving.taskOf(id).user);
+                finalize(id, stranger);
+                expire(id, stranger);
+                lapse(id, stranger);
+            }
+        }
+    }
+
+    // -- One verb on one task ------------------------------------------------------------------------------------
+
+    function cancel(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.cancelTask(id) {} catch {}
+    }
+
+    function accept(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.acceptTask(id) {} catch {}
+    }
+
+    function fail(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.failTask(id, FailReason.TrainingError) {} catch {}
+    }
+
+    function deliver(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.deliver(delivery(id)) {} catch {}
+    }
+
+    function settle(TaskId id, address as_, uint256 amount, bytes memory signature) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.settleCancelled(id, amount, block.timestamp, signature) {} catch {}
+    }
+
+    function acknowledge(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.acknowledge(id, ROOT) {} catch {}
+    }
+
+    function reveal(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.reveal(id, KEY) {} catch {}
+    }
+
+    function confirm(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.confirm(id) {} catch {}
+    }
+
+    function finalize(TaskId id, address as_) private watched(as_, id) {
+        TaskId[] memory ids = new TaskId[](2);
+        (ids[0], ids[1]) = (id, id);
+        vm.prank(as_);
+        serving.finalize(ids);
+    }
+
+    function expire(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.expire(id) {} catch {}
+    }
+
+    function lapse(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.lapse(id) {} catch {}
+    }
+
+    // -- Choices -------------------------------------------------------------------------------------------------
+
+    function actor(uint256 seed) private view returns (address) {
+        return actors[(seed & 0xff) % 5];
+    }
+
+    function offerer(uint256 seed) private view returns (address) {
+        return actors[3 + (seed & 1)];
+    }
+
+    /// @dev Mostly the right one, sometimes anybody.
+    function caller(uint256 seed, address right) private view returns (address) {
+        return (seed >> 56) % 8 == 0 ? actor(seed) : right;
+    }
+
+    function none() private pure returns (TaskId) {
+        return TaskId.wrap(0);
+    }
+
+    /// @dev A task in the given state if one is found soon, else any task, else none. Newer tasks come first.
+    function pick(uint256 seed, TaskState state) private view returns (TaskId id) {
+        uint256 length = tasks.length;
+        if (length == 0) return none();
+        uint256 start = (seed >> 64) % 4;
+        for (uint256 i = 0; i < 8; ++i) {
+            id = tasks[length - 1 - ((start + i) % length)];
+            if (_states[id] == state) return id;
+        }
+    }
+
+    function termsFrom(uint256 seed) private pure returns (ServiceTerms memory t) {
+        t = terms();
+        t.pricePerUnit = uint96(bound(seed >> 8, 1, 5e11));
+        t.maxTrainingTime = uint40(bound(seed >> 16, 1 hours, 12 hours));
+        t.bondBps = uint16(bound(seed >> 24, 10_000, 65_535));
+        t.unacknowledgedBps = uint16(bound(seed >> 32, 0, 3_000));
+        t.openTasksPerUser = uint16(bound(seed >> 40, 1, 3));
+        t.accepting = seed % 8 != 7;
+    }
+
+    // -- Judgement -----------------------------------------------------------------------------------------------
+
+    function totals() private view returns (uint256[5] memory all) {
+        for (uint256 i = 0; i < 5; ++i) {
+            all[i] = total(actors[i]);
+        }
+    }
+
+    /// @dev P7: a call by X lowers nothing of Y, except the task they agreed on, by at most its fee or bond.
+    function judge(address who, TaskId id, uint256[5] memory before) private {
+        uint256[5] memory afterwards = totals();
+        Task memory task;
+        if (TaskId.unwrap(id) != 0) {
+            task = serving.taskOf(id);
+            if (task.state != _states[id]) ++reached[task.state];
+            _states[id] = task.state;
+        }
+        for (uint256 i = 0; i < 5; ++i) {
+            if (actors[i] == who || afterwards[i] >= before[i]) continue;
+            uint256 loss = before[i] - afterwards[i];
+            uint256 allowed =
+                actors[i] == task.user
+                    ? task.fee
+                    : actors[i] == task.provider
+                        ? serving.bondFor(task.fee, task.bondBps)
+                        : 0;
+            if (loss > allowed) unfairLoss = true;
+        }
+    }
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
+import {DeliveryOrder, FailReason, Task, TaskState} from "../../../contracts/types/Task.sol";
+import {TaskId} from "../../../contracts/types/TaskId.sol";
+import {World} from "../helpers/World.sol";
+
+contract CancelTaskTest is World {
+    function test_GivenCreated_WhenCancelled_ReleasesTheFee() public {
+        TaskId id = created();
+        vm.expectEmit(address(serving));
+        emit IFineTuningServing.TaskCancelled(id);
+        vm.prank(user);
+        serving.cancelTask(id);
+        isIn(id, TaskState.Cancelled);
+        eq(feeReserved(), 0, "fee");
+        eq(total(user), FUNDS, "user's total");
+        eq(serving.openTaskCount(user, provider), 0, "open");
+        eq(counters().open, 0, "service's open");
+    }
+
+    function test_GivenCreated_WhenStrangerOrProviderCancels_Reverts() public {
+        TaskId id = created();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, provider));
+        vm.prank(provider);
+        serving.cancelTask(id);
+    }
+
+    function test_GivenAcceptedFirst_WhenCancelled_Reverts() public {
+        TaskId id = accepted();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Accepted));
+        vm.prank(user);
+        serving.cancelTask(id);
+    }
+
+    function test_GivenCancelledFirst_WhenAccepted_RevertsAndReservesNoBond() public {
+        TaskId id = cancelled();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Cancelled));
+        vm.prank(provider);
+        serving.acceptTask(id);
+        eq(bondReserved(), 0, "bond");
+    }
+
+    function test_P11_GivenNobodyEverAccepts_WhenYearsPass_TheUserCanStillCancel() public {
+        TaskId id = created();
+        vm.warp(START + 10 * 365 days);
+        vm.prank(user);
+        serving.cancelTask(id);
+        eq(feeReserved(), 0, "fee");
+    }
+}
+
+contract AcceptTaskTest is World {
+    function test_GivenCreated_WhenAccepted_ReservesTheBondAndStartsTheDeadline() public {
+        TaskId id = created();
+        vm.expectEmit(address(serving));
+        emit IFineTuningServing.TaskAccepted(id, BOND, START + TRAINING);
+        vm.prank(provider);
+        serving.acceptTask(id);
+        isIn(id, TaskState.Accepted);
+        eq(bondReserved(), BOND, "bond");
+        eq(feeReserved(), FEE, "fee");
+        eq(deadlineOf(id), START + TRAINING, "deadline");
+    }
+
+    function test_GivenStranger_WhenAccepted_Reverts() public {
+        TaskId id = created();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, stranger));
+        vm.prank(stranger);
+        serving.acceptTask(id);
+    }
+
+    function test_GivenTooLittleForTheBond_WhenAccepted_Reverts() public {
+        TaskId id = created();
+        vm.startPrank(provider);
+        ledger.withdraw(FUNDS - STAKE - BOND + 1);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerInsufficientBalance.selector, provider, BOND - 1, BOND));
+        serving.acceptTask(id);
+    }
+
+    function test_GivenUnbondingInTheSameBlock_WhenAccepted_TheBondIsTakenOutOfIt() public {
+        TaskId id = created();
+        vm.startPrank(provider);
+        ledger.fund(address(serving), provider, BOND);
+        ledger.requestReturn(address(serving), provider, BOND);
+        serving.acceptTask(id);
+        eq(returning(provider, provider), 0, "request cancelled");
+        eq(bondReserved(), BOND, "bond");
+    }
+}
+
+contract FailTaskTest is World {
+    function fail(TaskId id, FailReason reason) private {
+        vm.prank(provider);
+        serving.failTask(id, reason);
+    }
+
+    function test_GivenCreated_WhenFailed_ReleasesTheFee() public {
+        TaskId id = created();
+        vm.expectEmit(address(serving));
+        emit IFineTuningServing.TaskFailed(id, FailReason.DatasetLargerThanDeclared);
+        fail(id, FailReason.DatasetLargerThanDeclared);
+        isIn(id, TaskState.Failed);
+        eq(feeReserved(), 0, "fee");
+        eq(bondReserved(), 0, "bond");
+        eq(counters().failed, 1, "failed");
+        eq(counters().open, 0, "open");
+    }
+
+    function test_GivenAccepted_WhenFailedUntilTheDeadline_ReleasesFeeAndBond() public {
+        TaskId id = accepted();
+        atDeadline(id);
+        fail(id, FailReason.TrainingError);
+        eq(feeReserved(), 0, "fee");
+        eq(bondReserved(), 0, "bond");
+        eq(total(user), FUNDS, "user");
+        eq(total(provider), FUNDS, "provider");
+    }
+
+    function test_GivenMissedDeadline_WhenFailed_RevertsSoThatExpireCannotBeEscaped() public {
+        TaskId id = accepted();
+        afterDeadline(id);
+        vm.expectRevert(
+            abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + TRAINING)
+        );
+        fail(id, FailReason.TrainingError);
+    }
+
+    function test_GivenStranger_WhenFailed_Reverts() public {
+        TaskId id = accepted();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, user));
+        vm.prank(user);
+        serving.failTask(id, FailReason.Unspecified);
+    }
+
+    function test_GivenFailed_WhenFailedAgain_ReleasesNothingTwice() public {
+        TaskId id = failed();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Failed));
+        fail(id, FailReason.Unspecified);
+    }
+}
+
+contract DeliverTest is World {
+    function deliver(DeliveryOrder memory delivery_) private {
+        vm.prank(provider);
+        serving.deliver(delivery_);
+    }
+
+    function test_GivenAccepted_WhenDelivered_PostsTheDeliverable() public {
+        TaskId id = accepted();
+        vm.warp(START + 100);
+        vm.expectEmit(address(serving));
+        emit IFineTuningServing.TaskDelivered(id, delivery(id), START + 100 + ACK);
+        deliver(delivery(id));
+        Task memory task = serving.taskOf(id);
+        eq(uint256(task.state), uint256(TaskState.Delivered), "state");
+        eq(task.root, ROOT, "root");
+        eq(task.contentRoot, CONTENT_ROOT, "content root");
+        eq(task.keyCommit, keccak256(abi.encode(KEY)), "commitment");
+        eq(task.key, 0, "no key yet");
+        eq(task.size, SIZE, "size");
+        eq(task.deadline, START + 100 + ACK, "deadline");
+    }
+
+    function test_GivenDeadline_WhenDeliveredOnItsSecond_Works() public {
+        TaskId id = accepted();
+        atDeadline(id);
+        deliver(delivery(id));
+    }
+
+    function test_GivenDeadline_WhenDeliveredOneSecondLate_Reverts() public {
+        TaskId id = accepted();
+        afterDeadline(id);
+        vm.expectRevert(
+            abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + TRAINING)
+        );
+        deliver(delivery(id));
+    }
+
+    function test_GivenStranger_WhenDelivered_Reverts() public {
+        TaskId id = accepted();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, stranger));
+        vm.prank(stranger);
+        serving.deliver(delivery(id));
+    }
+
+    function test_P14_GivenDelivered_WhenDeliveredAgain_Reverts() public {
+        TaskId id = delivered();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Delivered));
+        deliver(delivery(id));
+    }
+
+    function test_GivenEmptyDelivery_WhenDelivered_Reverts() public {
+        TaskId id = accepted();
+        DeliveryOrder[4] memory bad = [delivery(id), delivery(id), delivery(id), delivery(id)];
+        bad[0].size = 0;
+        bad[1].root = 0;
+        bad[2].contentRoot = 0;
+        bad[3].keyCommit = 0;
+        for (uint256 i = 0; i < bad.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidDelivery.selector, id));
+            deliver(bad[i]);
+        }
+    }
+
+    function test_GivenDelivered_WhenLooked_NoMoneyMoved() public {
+        delivered();
+        eq(feeReserved(), FEE, "fee");
+        eq(bondReserved(), BOND, "bond");
+    }
+}
+
+contract SettleCancelledTest is World {
+    uint256 private constant AGREED = 1_234_567;
+
+    function settle(TaskId id, uint256 amount, uint256 deadline, bytes memory signature) private {
+        vm.prank(provider);
+        serving.settleCancelled(id, amount, deadline, signature);
+    }
+
+    function test_GivenConsent_WhenSettled_PaysThePartAndReleasesTheRest() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, AGREED, START + 60);
+        vm.expectEmit(address(serving));
+        emit IFineTuningServing.TaskSettled(id, AGREED);
+        settle(id, AGREED, START + 60, signature);
+        Task memory task = serving.taskOf(id);
+        eq(uint256(task.state), uint256(TaskState.Settled), "state");
+        eq(task.paid, AGREED, "paid");
+        eq(task.fee, FEE, "fee");
+        eq(task.key, 0, "no key");
+        eq(total(provider), FUNDS + AGREED, "provider");
+        eq(total(user), FUNDS - AGREED, "user");
+        eq(feeReserved() + bondReserved(), 0, "all released");
+        eq(counters().completed, 1, "completed");
+    }
+
+    function test_GivenWholeFeeOrNothing_WhenAgreed_BothWork() public {
+        TaskId id = accepted();
+        settle(id, FEE, START, consent(USER_KEY, id, FEE, START));
+        eq(total(provider), FUNDS + FEE, "whole fee");
+        id = accepted();
+        settle(id, 0, START, consent(USER_KEY, id, 0, START));
+        eq(total(provider), FUNDS + FEE, "nothing more");
+    }
+
+    function test_GivenMoreThanTheFee_WhenSettled_Reverts() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, FEE + 1, START);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingAmountTooLarge.selector, FEE + 1, FEE));
+        settle(id, FEE + 1, START, signature);
+    }
+
+    function test_P21_GivenConsentDeadline_WhenOneSecondLate_Reverts() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, AGREED, START + 60);
+        vm.warp(START + 61);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingConsentExpired.selector, START + 60));
+        settle(id, AGREED, START + 60, signature);
+        vm.warp(START + 60);
+        settle(id, AGREED, START + 60, signature);
+    }
+
+    function test_GivenMissedTrainingDeadline_WhenSettled_Reverts() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, AGREED, START + 365 days);
+        afterDeadline(id);
+        vm.expectRevert(
+            abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + TRAINING)
+        );
+        settle(id, AGREED, START + 365 days, signature);
+    }
+
+    function test_P21_GivenConsentToSomethingElse_WhenSettled_Reverts() public {
+        TaskId id = accepted();
+        bytes[4] memory signatures = [
+            consent(USER_KEY, id, AGREED - 1, START),
+            consent(USER_KEY, id, AGREED, START + 1),
+            consent(USER_KEY, serving.taskIdOf(user, provider, 1), AGREED, START),
+            consent(0xBAD, id, AGREED, START)
+        ];
+        for (uint256 i = 0; i < signatures.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidConsent.selector, id));
+            settle(id, AGREED, START, signatures[i]);
+        }
+    }
+
+    function test_P21_GivenConsentForAnotherChain_WhenReplayed_Reverts() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, AGREED, START);
+        vm.chainId(16661);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidConsent.selector, id));
+        settle(id, AGREED, START, signature);
+    }
+
+    function test_P21_GivenHighS_WhenSettled_Reverts() public {
+        TaskId id = accepted();
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(USER_KEY, consentDigest(id, AGREED, START));
+        uint256 n = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+        bytes memory malleable = abi.encodePacked(r, n - uint256(s), v == 27 ? uint8(28) : uint8(27));
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidConsent.selector, id));
+        settle(id, AGREED, START, malleable);
+    }
+
+    function test_P21_GivenMalformedSignature_WhenSettled_Reverts() public {
+        TaskId id = accepted();
+        bytes[3] memory malformed = [bytes(""), new bytes(65), new bytes(64)];
+        for (uint256 i = 0; i < malformed.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidConsent.selector, id));
+            settle(id, AGREED, START, malformed[i]);
+        }
+    }
+
+    function test_P21_GivenUsedConsent_WhenUsedAgain_Reverts() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, AGREED, START);
+        settle(id, AGREED, START, signature);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Settled));
+        settle(id, AGREED, START, signature);
+    }
+
+    function test_GivenConsent_WhenStrangerUsesIt_Reverts() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, AGREED, START);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, stranger));
+        vm.prank(stranger);
+        serving.settleCancelled(id, AGREED, START, signature);
+    }
+}
