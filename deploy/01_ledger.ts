@@ -1,6 +1,6 @@
+import { Ledger } from "../generated/artifacts/index.js";
 import { parametersOf } from "./_parameters.ts";
 import { deployScript } from "./_rocketh.ts";
-import { Ledger } from "../generated/artifacts/index.js";
 
 export default deployScript(
   async (env) => {

@@ -1,6 +1,6 @@
+import { dirname } from "node:path";
 import { executeDeployScriptsFromFiles } from "@rocketh/node";
 import type { TaskOverrideActionFunction } from "hardhat/types/tasks";
-import { dirname } from "node:path";
 import { config } from "./_rocketh.ts";
 
 /**

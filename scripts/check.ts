@@ -17,8 +17,8 @@ interface Step {
 
 const format: readonly Step[] = [
   {
-    name: "format: TypeScript",
-    command: [bin("biome"), "format", ...(fix ? ["--write"] : [])],
+    name: "format and lint: TypeScript",
+    command: [bin("biome"), "check", "--error-on-warnings", ...(fix ? ["--write"] : [])],
   },
   {
     name: "format: Solidity",
@@ -31,7 +31,6 @@ const format: readonly Step[] = [
 ];
 
 const verify: readonly Step[] = [
-  { name: "lint: TypeScript", command: [bin("biome"), "lint", "--error-on-warnings"] },
   {
     name: "lint: Solidity",
     command: [bin("solhint"), "--max-warnings", "0", "contracts/**/*.sol"],

@@ -5,8 +5,9 @@
  *
  * A number names a column of a file without a header: label=0 text=1.
  */
-import { ProtocolError } from "../sdk/errors.ts";
+
 import { convertDataset } from "../sdk/dataset/convertDataset.ts";
+import { ProtocolError } from "../sdk/errors.ts";
 
 const [input, output, ...pairs] = process.argv.slice(2);
 const given = new Map(pairs.map((pair) => pair.split("=", 2) as [string, string]));

@@ -41,7 +41,15 @@ function installPackages() {
   if (upToDate(stamp, sources)) return;
   console.error("Installing Node packages (about a minute)…");
   // npm on Node 20 silently leaves out Hardhat's native parts, whose engines field asks for more: hence npm on Node 24.
-  run("installing Node packages", "npx", ["--yes", "--package", "node@24", "npm", "ci"]);
+  run("installing Node packages", "npx", [
+    "--yes",
+    "--package",
+    "node@24",
+    "npm",
+    "ci",
+    "--loglevel",
+    "error",
+  ]);
   run("starting Node 24", NODE, ["--version"]);
   writeFileSync(stamp, digest(sources));
 }

@@ -1,10 +1,10 @@
 import { checkDataset } from "../sdk/dataset/checkDataset.ts";
 import type { DatasetKind } from "../sdk/dataset/DatasetRow.ts";
-import { guessKind } from "./guessKind.ts";
 import { findModel } from "../sdk/service/findModel.ts";
-import type { Environment } from "./environment.ts";
 import { invalidDataset, showProblems } from "./datasetProblems.ts";
+import type { Environment } from "./environment.ts";
 import { required } from "./flags.ts";
+import { guessKind } from "./guessKind.ts";
 import { fetchOffers } from "./offers.ts";
 import { run } from "./run.ts";
 import { shellWord } from "./shellWord.ts";

@@ -2,8 +2,8 @@ import { basename } from "node:path";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatRuntimeEnvironmentHooks } from "hardhat/types/hooks";
 import type { Task } from "hardhat/types/tasks";
-import { ProtocolError } from "../sdk/errors.ts";
 import { didYouMean } from "../sdk/didYouMean.ts";
+import { ProtocolError } from "../sdk/errors.ts";
 import { reportError } from "./run.ts";
 import { createTerminal } from "./terminal.ts";
 

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Client } from "../sdk/client.ts";
-import { ProtocolError } from "../sdk/errors.ts";
 import { didYouMean } from "../sdk/didYouMean.ts";
+import { ProtocolError } from "../sdk/errors.ts";
 
 /** Whose key signs where the environment names none: the local network has one account for each role. */
 export type Role = "user" | "provider";

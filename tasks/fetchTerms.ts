@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { fetchJson } from "../sdk/service/providerApi.ts";
 import { ProtocolError } from "../sdk/errors.ts";
+import { fetchJson } from "../sdk/service/providerApi.ts";
 
 const DaemonTerms = z.object({
   provider: z.string().max(100),

@@ -1,8 +1,8 @@
-import { formatTaskId } from "../sdk/ids.ts";
 import { ProtocolError } from "../sdk/errors.ts";
+import { formatTaskId } from "../sdk/ids.ts";
 import type { Environment } from "./environment.ts";
-import { readInteger } from "./flags.ts";
 import { findTask, type TaskFlags } from "./findTask.ts";
+import { readInteger } from "./flags.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import { run } from "./run.ts";
 import { failureError, type TaskView, viewTask } from "./taskView.ts";

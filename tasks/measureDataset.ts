@@ -1,6 +1,6 @@
+import type { Client } from "../sdk/client.ts";
 import { checkDataset } from "../sdk/dataset/checkDataset.ts";
 import { countDataset } from "../sdk/dataset/countDataset.ts";
-import type { Client } from "../sdk/client.ts";
 import { type CatalogueModel, fetchCatalogue } from "../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../sdk/service/fetchTokenizer.ts";
 import { findModel } from "../sdk/service/findModel.ts";

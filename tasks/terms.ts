@@ -1,6 +1,6 @@
+import { ProtocolError } from "../sdk/errors.ts";
 import type { ServiceTerms, Unit } from "../sdk/service/Service.ts";
 import { UNITS } from "../sdk/service/Service.ts";
-import { ProtocolError } from "../sdk/errors.ts";
 import { parseOg } from "../sdk/units.ts";
 import { readInteger } from "./flags.ts";
 

@@ -1,7 +1,7 @@
+import { ProtocolError } from "../sdk/errors.ts";
 import { getService } from "../sdk/service/getService.ts";
 import type { ServiceTerms } from "../sdk/service/Service.ts";
 import { updateService } from "../sdk/service/updateService.ts";
-import { ProtocolError } from "../sdk/errors.ts";
 import { fetchTerms } from "./fetchTerms.ts";
 import { run } from "./run.ts";
 import { type SendingFlags, submit } from "./submit.ts";

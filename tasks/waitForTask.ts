@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../sdk/client.ts";
-import { ProtocolError } from "../sdk/errors.ts";
 import { didYouMean } from "../sdk/didYouMean.ts";
+import { ProtocolError } from "../sdk/errors.ts";
 import { PROGRESS, type Progress } from "../sdk/task/progressOf.ts";
 import { progressLine } from "./progressLine.ts";
 import { refreshView, type TaskView } from "./taskView.ts";

@@ -5,11 +5,11 @@ import { z } from "zod";
 import { formatTaskId } from "../../sdk/ids.ts";
 import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
 import { failureOf, isTrainingOver, jobProgress } from "../jobs/jobProgress.ts";
-import { waitingLine } from "../jobs/scheduler.ts";
 import { jobPaths } from "../jobs/StepContext.ts";
+import { waitingLine } from "../jobs/scheduler.ts";
 import type { JobRecord, Store } from "../store/Store.ts";
 import { FIRST_LINE, renderEvent } from "../training/renderLog.ts";
-import { findLast, type Follow, parseEvent, readLines } from "../training/trainerEvents.ts";
+import { type Follow, findLast, parseEvent, readLines } from "../training/trainerEvents.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
 

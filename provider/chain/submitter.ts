@@ -1,9 +1,9 @@
-import { keccak256, type TransactionReceipt, Transaction, type TransactionRequest } from "ethers";
+import { keccak256, Transaction, type TransactionReceipt, type TransactionRequest } from "ethers";
 import type { Logger } from "pino";
 import { type Client, requireSigner } from "../../sdk/client.ts";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Call } from "../../sdk/transaction/Call.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
-import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ProviderError } from "../errors.ts";
 import type { ChainStep } from "../jobs/machine.ts";

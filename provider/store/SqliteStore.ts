@@ -6,7 +6,6 @@ import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import { ProviderError } from "../errors.ts";
 import { isOver, type Step } from "../jobs/machine.ts";
 import type { TrainerProcesses } from "../training/LocalTrainer.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 import type {
   BlockMark,
   Effect,
@@ -17,6 +16,7 @@ import type {
   StoredTransaction,
   TransactionEnd,
 } from "./Store.ts";
+import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** Whose state it is. A database is never used for another chain, contract or provider. */
 export interface Identity {

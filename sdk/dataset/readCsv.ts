@@ -1,4 +1,4 @@
-import { LONGEST_LINE, type Line } from "./readLines.ts";
+import { type Line, LONGEST_LINE } from "./readLines.ts";
 
 /** A record of a CSV file, or what is wrong with it. A blank line is a record of no fields. */
 export interface CsvRecord {

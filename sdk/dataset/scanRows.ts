@@ -3,7 +3,7 @@ import type { DatasetKind, DatasetRow } from "./DatasetRow.ts";
 import { type Finding, type ParsedRow, parseColumns, parseJsonRow } from "./parseRow.ts";
 import { readCsv } from "./readCsv.ts";
 import { type Line, readLines } from "./readLines.ts";
-import { type Problem, type RuleId, RULES } from "./rules.ts";
+import { type Problem, RULES, type RuleId } from "./rules.ts";
 
 /** A place in a dataset: its row, if it is sound, and its problems. */
 export interface ScannedRow {

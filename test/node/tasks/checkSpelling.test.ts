@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { before, describe, it } from "mocha";
 import type { Task } from "hardhat/types/tasks";
+import { before, describe, it } from "mocha";
 import { findMisspelling } from "../../../tasks/checkSpelling.ts";
 
 const GLOBALS = ["help", "version", "init", "config", "network", "showStackTraces"];

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { checkDataset, MOST_PROBLEMS } from "../../../../sdk/dataset/checkDataset.ts";
 import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
-import { type RuleId, RULES } from "../../../../sdk/dataset/rules.ts";
+import { RULES, type RuleId } from "../../../../sdk/dataset/rules.ts";
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";
 
 const CHAT = [

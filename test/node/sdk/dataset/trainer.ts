@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
 import type { TokenizerDocument } from "../../../../sdk/dataset/countDataset.ts";
+import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../../..");
 const PYTHON = join(ROOT, ".venv/bin/python");
