@@ -4,7 +4,7 @@
  * network running for you to go on by hand.
  */
 import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -148,7 +148,9 @@ async function main(): Promise<void> {
 async function cleanUp(): Promise<void> {
   await stack.stop();
   if (directory !== "") await rm(directory, { recursive: true, force: true });
-  if (ownsDeployments) await rm("deployments/localhost", { recursive: true, force: true });
+  if (!ownsDeployments) return;
+  await rm("deployments/localhost", { recursive: true, force: true });
+  await rmdir("deployments").catch(() => undefined); // other networks' deployments stay
 }
 
 async function startNetwork(): Promise<{ url: string; api: string }> {

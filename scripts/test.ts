@@ -39,7 +39,7 @@ const SUITES: readonly Suite[] = [
   { name: "TypeScript", command: ["node_modules/.bin/hardhat", "test", "mocha"], summary: HARDHAT },
   {
     name: "Python",
-    command: ["../../.venv/bin/python", "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider"],
+    command: ["../../.venv/bin/python", "-m", "pytest", "-ra", "-p", "no:cacheprovider"],
     cwd: "provider/trainer",
     summary: PYTEST,
   },
@@ -51,7 +51,7 @@ async function run({ name, command, cwd, summary }: Suite): Promise<Counts> {
   console.log(`\n── ${name} ──`);
   const child = spawn(command[0]!, command.slice(1), {
     cwd,
-    env: { ...process.env, PATH, FORCE_COLOR: "0" },
+    env: { ...process.env, PATH, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
