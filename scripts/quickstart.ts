@@ -3,7 +3,7 @@
  * user types. Everything is real: chain node, contracts, storage node, provider daemon, training. `--keep` leaves the
  * network running for you to go on by hand.
  */
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -35,21 +35,20 @@ const MODELS = {
 
 const stack = new Stack();
 let step = "starting";
+/** What is being typed. */
+let command: ChildProcess | undefined;
 let userEnvironment: NodeJS.ProcessEnv = {};
 
 const title = (text: string) => console.log(`\n${styleText("bold", text)}`);
 const note = (text: string) => console.log(styleText("dim", text));
 
 /** Types a command as a user would and shows it with its output. */
-async function type(
-  command: string,
-  args: readonly string[],
-  env = userEnvironment,
-): Promise<void> {
-  const words = [command, ...args, "--network", "localhost"];
+async function type(name: string, args: readonly string[], env = userEnvironment): Promise<void> {
+  const words = [name, ...args, "--network", "localhost"];
   step = `npx hardhat ${words.join(" ")}`;
   console.log(`\n${styleText("cyan", "$")} ${styleText("bold", step)}`);
   const child = spawn(HARDHAT, words, { env, stdio: ["ignore", "inherit", "inherit"] });
+  command = child;
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", resolve);
@@ -141,11 +140,12 @@ async function main(): Promise<void> {
   } else {
     directory = await mkdtemp(join(tmpdir(), "anneal-quickstart-"));
   }
-  await play();
+  await Promise.race([play(), stack.death]);
   if (!keep) await cleanUp();
 }
 
 async function cleanUp(): Promise<void> {
+  command?.kill();
   await stack.stop();
   if (directory !== "") await rm(directory, { recursive: true, force: true });
   if (!ownsDeployments) return;
@@ -346,7 +346,8 @@ function sayHowToGoOn(): void {
   );
 }
 
-async function fail(error: unknown): Promise<never> {
+async function fail(error: unknown): Promise<void> {
+  if (interrupted) return;
   const log = await stack.logOf("provider");
   await cleanUp();
   console.error(`\n${styleText("red", "The quick start failed")} at: ${step}`);
@@ -355,8 +356,16 @@ async function fail(error: unknown): Promise<never> {
   process.exit(1);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => fail(new Error(`Interrupted by ${signal}.`)));
+let interrupted = false;
+
+/** Ctrl-C is no failure: everything is stopped and removed, and nothing more needs to be said. */
+async function interrupt(): Promise<void> {
+  interrupted = true; // the command that runs gets the signal, too, and fails
+  await cleanUp();
+  console.error(`\nInterrupted at: ${step}`);
+  process.exit(130);
 }
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
 
 await main().catch(fail);

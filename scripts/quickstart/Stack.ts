@@ -16,6 +16,17 @@ interface Running {
  */
 export class Stack {
   readonly #running: Running[] = [];
+  readonly #death = Promise.withResolvers<never>();
+  #stopping = false;
+
+  constructor() {
+    this.#death.promise.catch(() => undefined); // nobody has to listen
+  }
+
+  /** Rejects as soon as one of the processes ends without having been asked to. */
+  get death(): Promise<never> {
+    return this.#death.promise;
+  }
 
   /**
    * Starts a process and waits until `ready` is found in its output.
@@ -40,6 +51,7 @@ export class Stack {
     });
     child.once("exit", (code, signal) => {
       failure ||= `ended early (${signal ?? code}).`;
+      if (!this.#stopping) this.#death.reject(new Error(`The ${name} ${failure}`));
     });
     this.#running.push({ name, child, logFile });
     const deadline = performance.now() + options.timeoutSeconds * 1000;
@@ -58,6 +70,7 @@ export class Stack {
 
   /** Asks every process to end, newest first; one that does not within ten seconds is killed with its group. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     for (const { child } of this.#running.toReversed()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
