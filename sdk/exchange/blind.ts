@@ -1,7 +1,8 @@
 import { hkdfSync } from "node:crypto";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { ProtocolError } from "../errors.ts";
-import { keccak256, merklePath, merkleRoot, NODE_BYTES } from "../storage/merkle.ts";
+import { keccak256 } from "../storage/keccak.ts";
+import { merklePath, merkleRoot, NODE_BYTES } from "../storage/merkle.ts";
 
 /** Number of blinds u_j of a task. */
 export const BLINDS = 4096;

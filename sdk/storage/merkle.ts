@@ -1,4 +1,4 @@
-import { keccak_256 } from "@noble/hashes/sha3.js";
+import { hashPairs } from "./keccak.ts";
 
 /** Bytes of one tree node. A list of nodes is always one array of 32 bytes per node. */
 export const NODE_BYTES = 32;
@@ -10,9 +10,6 @@ export interface PathStep {
   /** True when our node is the left child, so that the sibling is hashed after it. */
   readonly isLeft: boolean;
 }
-
-/** keccak256, 32 bytes. */
-export const keccak256: (bytes: Uint8Array) => Uint8Array = keccak_256;
 
 /**
  * Root of the tree over `nodes` (32 bytes each, at least one): parent = keccak256(left‖right),
@@ -44,11 +41,9 @@ export function nodeAt(nodes: Uint8Array, index: number): Uint8Array {
 }
 
 function parents(level: Uint8Array): Uint8Array {
-  const count = level.length / NODE_BYTES;
-  const above = new Uint8Array(Math.ceil(count / 2) * NODE_BYTES);
-  for (let i = 0; i < count; i += 2) {
-    const pair = level.subarray(i * NODE_BYTES, (i + 2) * NODE_BYTES);
-    above.set(pair.length > NODE_BYTES ? keccak256(pair) : pair, (i / 2) * NODE_BYTES);
-  }
+  const paired = level.length - (level.length % (2 * NODE_BYTES));
+  const above = new Uint8Array(Math.ceil(level.length / (2 * NODE_BYTES)) * NODE_BYTES);
+  above.set(hashPairs(level.subarray(0, paired)));
+  above.set(level.subarray(paired), paired / 2);
   return above;
 }

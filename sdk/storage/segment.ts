@@ -1,4 +1,5 @@
-import { keccak256, merkleRoot, NODE_BYTES } from "./merkle.ts";
+import { hashChunks } from "./keccak.ts";
+import { merkleRoot } from "./merkle.ts";
 
 /** Bytes of one chunk, the leaf of the tree; the last chunk of a file is zero-filled. */
 export const CHUNK_BYTES = 256;
@@ -8,8 +9,6 @@ export const SEGMENT_CHUNKS = 1024;
 
 /** Bytes of one segment, the unit of transfer: 256 KiB. */
 export const SEGMENT_BYTES = CHUNK_BYTES * SEGMENT_CHUNKS;
-
-const ZERO_LEAF = keccak256(new Uint8Array(CHUNK_BYTES));
 
 /**
  * Chunks of the tree of a file of `size` bytes. 0G pads with zero chunks to a multiple of a
@@ -43,18 +42,9 @@ export function segmentLeafCount(index: number, size: number): number {
   return Math.min(SEGMENT_CHUNKS, paddedChunkCount(size) - index * SEGMENT_CHUNKS);
 }
 
-/** The first `count` leaves of a segment, 32 bytes each; chunks past its bytes are zero chunks. */
-export function segmentLeaves(bytes: Uint8Array, count: number): Uint8Array {
-  const leaves = new Uint8Array(count * NODE_BYTES);
-  for (let i = 0; i < count; i++) {
-    leaves.set(leafOf(bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)), i * NODE_BYTES);
-  }
-  return leaves;
-}
-
 /** Root of segment `index` of a file of `size` bytes, 32 bytes; `bytes` are its unpadded bytes. */
 export function segmentRoot(bytes: Uint8Array, index: number, size: number): Uint8Array {
-  return merkleRoot(segmentLeaves(bytes, segmentLeafCount(index, size)));
+  return merkleRoot(hashChunks(bytes, segmentLeafCount(index, size)));
 }
 
 /** Whether `bytes` are segment `index` of a file of `size` bytes; false for a wrong length too. */
@@ -66,12 +56,4 @@ export function verifySegment(
 ): boolean {
   if (bytes.length === 0 || bytes.length !== segmentLength(index, size)) return false;
   return Buffer.compare(segmentRoot(bytes, index, size), expectedSegmentRoot) === 0;
-}
-
-function leafOf(chunk: Uint8Array): Uint8Array {
-  if (chunk.length === 0) return ZERO_LEAF;
-  if (chunk.length === CHUNK_BYTES) return keccak256(chunk);
-  const filled = new Uint8Array(CHUNK_BYTES);
-  filled.set(chunk);
-  return keccak256(filled);
 }

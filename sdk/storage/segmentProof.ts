@@ -1,4 +1,5 @@
-import { keccak256, merklePath, nodeAt } from "./merkle.ts";
+import { keccak256 } from "./keccak.ts";
+import { merklePath, nodeAt } from "./merkle.ts";
 import type { SegmentList } from "./root.ts";
 
 /** Proof that a segment belongs to a root, in 0G's form. Hashes are 0x-hex. */

@@ -1,6 +1,7 @@
+import { hashChunks } from "./keccak.ts";
 import { merkleRoot, NODE_BYTES } from "./merkle.ts";
 import type { SegmentList } from "./root.ts";
-import { paddedChunkCount, SEGMENT_CHUNKS, segmentLeaves } from "./segment.ts";
+import { paddedChunkCount, SEGMENT_CHUNKS } from "./segment.ts";
 
 /** A perfect subtree of a file, as 0G's Flow contract takes it. */
 export interface SubmissionNode {
@@ -17,7 +18,7 @@ export interface SubmissionNode {
  */
 export function submissionNodes(list: SegmentList, lastSegment: Uint8Array): SubmissionNode[] {
   const chunks = paddedChunkCount(list.size);
-  const tail = segmentLeaves(lastSegment, chunks % SEGMENT_CHUNKS);
+  const tail = hashChunks(lastSegment, chunks % SEGMENT_CHUNKS);
   const nodes: SubmissionNode[] = [];
   let at = 0;
   for (let height = Math.floor(Math.log2(chunks)); height >= 0; height--) {

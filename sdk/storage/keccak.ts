@@ -1,0 +1,57 @@
+import { keccak_256 } from "@noble/hashes/sha3.js";
+import { keccakModule, roundConstants } from "./keccakModule.ts";
+
+/** keccak256 of one input, 32 bytes. For the many inputs of a tree there are hashChunks and hashPairs. */
+export const keccak256: (bytes: Uint8Array) => Uint8Array = keccak_256;
+
+const CHUNK = 256;
+const PAIR = 64;
+const DIGEST = 32;
+
+/** Where inputs start in the module's memory, and how many bytes of them fit: a segment. */
+const INPUT = 1024;
+const CAPACITY = 256 * 1024;
+const OUTPUT = INPUT + CAPACITY + CHUNK;
+
+interface Hasher {
+  readonly memory: Uint8Array;
+  leaves(input: number, count: number, output: number): void;
+  parents(input: number, count: number, output: number): void;
+}
+
+let hasher: Hasher | undefined;
+
+/** The module takes some milliseconds to make: only who hashes pays for it. */
+function getHasher(): Hasher {
+  if (hasher) return hasher;
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(keccakModule()));
+  const memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer);
+  memory.set(new Uint8Array(roundConstants().buffer));
+  hasher = { ...(exports as unknown as Hasher), memory };
+  return hasher;
+}
+
+/**
+ * Digests of the first `count` chunks of 256 bytes, 32 bytes each; what lies past the end of `bytes` is zero.
+ * @param count at most 1024
+ */
+export function hashChunks(bytes: Uint8Array, count: number): Uint8Array {
+  const { memory, leaves } = getHasher();
+  memory.set(bytes.subarray(0, count * CHUNK), INPUT);
+  memory.fill(0, INPUT + Math.min(bytes.length, count * CHUNK), INPUT + count * CHUNK);
+  leaves(INPUT, count, OUTPUT);
+  return memory.slice(OUTPUT, OUTPUT + count * DIGEST);
+}
+
+/** Digests of inputs of 64 bytes each, one after the other: two nodes of a tree become their parent. */
+export function hashPairs(pairs: Uint8Array): Uint8Array {
+  const { memory, parents } = getHasher();
+  const digests = new Uint8Array(pairs.length / 2);
+  for (let start = 0; start < pairs.length; start += CAPACITY) {
+    const part = pairs.subarray(start, start + CAPACITY);
+    memory.set(part, INPUT);
+    parents(INPUT, part.length / PAIR, OUTPUT);
+    digests.set(memory.subarray(OUTPUT, OUTPUT + part.length / 2), start / 2);
+  }
+  return digests;
+}
