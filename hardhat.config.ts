@@ -12,6 +12,7 @@ export default defineConfig({
   tasks: [
     ...commands,
     overrideTask("deploy")
+      .addFlag({ name: "dryRun", description: "Show what would be deployed; send nothing" })
       .setAction(() => import("./deploy/_run.ts"))
       .build(),
   ],

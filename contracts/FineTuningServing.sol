@@ -4,12 +4,14 @@ pragma solidity 0.8.37;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
+import {Disputes} from "./Disputes.sol";
 import {ServiceRegistry} from "./ServiceRegistry.sol";
 import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
 import {ILedger} from "./interfaces/ILedger.sol";
 import {Fees} from "./libraries/Fees.sol";
+import {Geometry} from "./libraries/Geometry.sol";
 import {PublicKeys} from "./libraries/PublicKeys.sol";
-import {TaskStates, TaskVerb} from "./libraries/TaskStates.sol";
+import {TaskStates} from "./libraries/TaskStates.sol";
 import {ServiceCounters} from "./types/Service.sol";
 import {ServingParameters} from "./types/ServingParameters.sol";
 import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "./types/Task.sol";
@@ -18,30 +20,8 @@ import {TaskId} from "./types/TaskId.sol";
 /// @title FineTuningServing: services, tasks, deliverables; no money
 /// @dev Every verb has the same rhythm: the state table, the caller, the deadline, the rest of the checks; then the
 /// task; then the event; then the Ledger, which calls nobody back.
-contract FineTuningServing is ServiceRegistry, EIP712 {
+contract FineTuningServing is Disputes, EIP712 {
     using TaskStates for TaskState;
-
-    /// @dev A task in storage. The first slot is the only one that every step writes.
-    struct TaskRecord {
-        TaskState state;
-        bool late; // acknowledged after it had lapsed: no bond stands behind it any more
-        uint40 deadline; // unix seconds; 0 where nobody has to do anything
-        uint32 offer; // the provider and the terms it was created under
-        uint64 size; // bytes of the plaintext archive, 0 before delivery
-        uint96 fee; // neuron
-        address user;
-        uint96 paidEarly; // neuron paid by a lapse or an agreed cancellation; the rest of the fee comes with Settled
-        bytes32 blindRoot;
-        bytes32 root;
-        bytes32 contentRoot;
-        bytes32 keyOrCommit; // keyCommit until the key is revealed, then the key, whose hash it was
-    }
-
-    /// @dev What a user has at a provider.
-    struct Relation {
-        uint64 created; // tasks ever
-        uint64 open; // of them
-    }
 
     uint256 private constant MIN_PERIOD = 1 seconds;
     uint256 private constant MAX_PERIOD = 30 days;
@@ -52,6 +32,8 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
     /// @inheritdoc IFineTuningServing
     uint256 public constant MAX_CONFIG_LENGTH = 8 * 1024;
     /// @inheritdoc IFineTuningServing
+    uint256 public constant MAX_SIZE = Geometry.MAX_SIZE;
+    /// @inheritdoc IFineTuningServing
     uint256 public constant LATE_ACKNOWLEDGEMENT_PERIOD = 30 days;
     /// @inheritdoc IFineTuningServing
     uint256 public immutable ackPeriod;
@@ -59,9 +41,6 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
     uint256 public immutable revealPeriod;
     /// @inheritdoc IFineTuningServing
     uint256 public immutable disputePeriod;
-
-    mapping(TaskId id => TaskRecord) private _tasks;
-    mapping(address user => mapping(address provider => Relation)) private _relations;
 
     constructor(
         ILedger ledger_,
@@ -89,7 +68,7 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         task.offer = service.offer;
         task.fee = uint96(fee);
         task.user = msg.sender;
-        task.blindRoot = order.blindRoot;
+        task.exchange = order.blindRoot;
 
         emit TaskCreated(id, msg.sender, order.provider, fee, order);
         ledger.reserve(msg.sender, order.provider, fee);
@@ -154,24 +133,23 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.DELIVER);
         _onlyProvider(id, task);
         _untilDeadline(id, task);
-        if (delivery.size == 0 || delivery.root == 0 || delivery.contentRoot == 0 || delivery.keyCommit == 0)
-            revert ServingInvalidDelivery(id);
+        if (delivery.size == 0 || delivery.size > MAX_SIZE || delivery.root == 0) revert ServingInvalidDelivery(id);
+        if (delivery.contentRoot == 0 || delivery.keyCommit == 0) revert ServingInvalidDelivery(id);
         uint256 deadline = _move(task, to, ackPeriod);
         task.size = delivery.size;
         task.root = delivery.root;
-        task.contentRoot = delivery.contentRoot;
-        task.keyOrCommit = delivery.keyCommit;
+        task.exchange = _commitment(task.exchange, delivery.contentRoot, delivery.keyCommit);
         emit TaskDelivered(id, delivery, deadline);
     }
 
     /// @inheritdoc IFineTuningServing
-    function reveal(TaskId id, bytes32 key) external {
+    function reveal(TaskId id, bytes32 key, bytes32 blindRoot, bytes32 contentRoot) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.REVEAL);
         _onlyProvider(id, task);
         _untilDeadline(id, task);
-        if (keccak256(abi.encode(key)) != task.keyOrCommit) revert ServingWrongKey(id);
+        if (_commitment(blindRoot, contentRoot, keccak256(abi.encode(key))) != task.exchange)
+            revert ServingWrongKey(id);
         uint256 deadline = _move(task, to, disputePeriod);
-        task.keyOrCommit = key;
         emit KeyRevealed(id, key, deadline);
     }
 
@@ -247,12 +225,8 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         view_.bondBps = task.late ? 0 : offer.bondBps;
         view_.unacknowledgedBps = offer.unacknowledgedBps;
         view_.size = task.size;
-        view_.blindRoot = task.blindRoot;
         view_.root = task.root;
-        view_.contentRoot = task.contentRoot;
-        bool revealed = task.state == TaskState.Revealed || paidInFull || task.state == TaskState.Slashed;
-        view_.key = revealed ? task.keyOrCommit : bytes32(0);
-        view_.keyCommit = revealed ? keccak256(abi.encode(task.keyOrCommit)) : task.keyOrCommit;
+        view_.exchange = task.exchange;
     }
 
     /// @inheritdoc IFineTuningServing
@@ -276,30 +250,6 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
     }
 
     // -- Checks --------------------------------------------------------------------------------------------------
-
-    /// @dev The task, and where `verb` leads from its state.
-    function _step(TaskId id, TaskVerb verb) private view returns (TaskRecord storage task, TaskState to) {
-        task = _tasks[id];
-        to = task.state.next(verb);
-        if (to == TaskState.None) revert ServingWrongState(id, task.state);
-    }
-
-    function _onlyUser(TaskId id, TaskRecord storage task) private view {
-        if (msg.sender != task.user) revert ServingNotUser(id, msg.sender);
-    }
-
-    function _onlyProvider(TaskId id, TaskRecord storage task) private view returns (Offer storage offer) {
-        offer = _offers[task.offer];
-        if (msg.sender != offer.provider) revert ServingNotProvider(id, msg.sender);
-    }
-
-    function _untilDeadline(TaskId id, TaskRecord storage task) private view {
-        if (block.timestamp > task.deadline) revert ServingDeadlinePassed(id, task.deadline);
-    }
-
-    function _afterDeadline(TaskId id, TaskRecord storage task) private view {
-        if (block.timestamp <= task.deadline) revert ServingDeadlineNotPassed(id, task.deadline);
-    }
 
     function _checkOrder(
         TaskOrder calldata order,
@@ -340,26 +290,6 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
 
     // -- Effects -------------------------------------------------------------------------------------------------
 
-    function _move(TaskRecord storage task, TaskState to, uint256 period) private returns (uint256 deadline) {
-        deadline = block.timestamp + period;
-        task.state = to;
-        task.deadline = uint40(deadline);
-    }
-
-    /// @dev Ends the task and moves it from the open ones to those it belongs to now.
-    function _close(TaskRecord storage task, TaskState to) private returns (address user, address provider) {
-        user = task.user;
-        provider = _offers[task.offer].provider;
-        task.state = to;
-        task.deadline = 0;
-        --_relations[user][provider].open;
-        ServiceCounters storage counters = _services[provider].counters;
-        --counters.open;
-        if (to == TaskState.Settled || to == TaskState.Lapsed) ++counters.completed;
-        else if (to == TaskState.Failed) ++counters.failed;
-        else if (to == TaskState.Expired) ++counters.expired;
-    }
-
     /// @dev A lapsed task counts as open again, whatever the limit of open tasks. Its bond is gone.
     function _reopen(TaskRecord storage task) private {
         address provider = _offers[task.offer].provider;
@@ -377,20 +307,5 @@ contract FineTuningServing is ServiceRegistry, EIP712 {
         emit TaskSettled(id, due);
         _settle(user, provider, due, provider);
         _release(provider, provider, _bondOf(task));
-    }
-
-    // -- Money ---------------------------------------------------------------------------------------------------
-
-    /// @dev The bond behind an accepted task.
-    function _bondOf(TaskRecord storage task) private view returns (uint256) {
-        return task.late ? 0 : Fees.bondFor(task.fee, _offers[task.offer].bondBps);
-    }
-
-    function _release(address account, address provider, uint256 amount) private {
-        if (amount != 0) ledger.release(account, provider, amount);
-    }
-
-    function _settle(address account, address provider, uint256 amount, address payee) private {
-        if (amount != 0) ledger.settle(account, provider, amount, payee);
     }
 }

@@ -1,3 +1,5 @@
+import { ProtocolError } from "../sdk/errors.ts";
+
 /** What the constructors get on one network. Times in seconds, money in neuron. */
 export interface Parameters {
   readonly lockPeriod: bigint;
@@ -32,12 +34,14 @@ const PARAMETERS: Record<number, Parameters> = {
   16661: DEFAULTS,
 };
 
-/** @throws Error for a chain nobody has chosen parameters for. */
+/** @throws ProtocolError "usage" for a chain nobody has chosen parameters for. */
 export function parametersOf(chainId: number): Parameters {
   const parameters = PARAMETERS[chainId];
   if (!parameters) {
-    throw new Error(
-      `There are no parameters for chain ${chainId}: add them to deploy/_parameters.ts.`,
+    throw new ProtocolError(
+      "usage",
+      `Nobody has chosen parameters for a deployment on chain ${chainId}.`,
+      `Choose a network with --network, or add the chain to deploy/_parameters.ts.`,
     );
   }
   return parameters;

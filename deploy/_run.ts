@@ -1,33 +1,92 @@
-import { dirname } from "node:path";
-import { executeDeployScriptsFromFiles } from "@rocketh/node";
+import { basename, dirname } from "node:path";
 import type { TaskOverrideActionFunction } from "hardhat/types/tasks";
+import { ProtocolError } from "../sdk/errors.ts";
+import { formatOg } from "../sdk/units.ts";
+import { reportError } from "../tasks/run.ts";
+import { createTerminal, type Terminal } from "../tasks/terminal.ts";
+import { parametersOf } from "./_parameters.ts";
+import { type Plan, rehearse } from "./_rehearse.ts";
 import { config } from "./_rocketh.ts";
+import { runScripts, type Stage } from "./_runScripts.ts";
 
 /**
- * `npx hardhat deploy`: builds, then runs the numbered scripts of this folder against the chosen network and writes
- * `deployments/<network>`. A contract that is deployed already with the same code and arguments is left alone.
+ * `npx hardhat deploy`: builds, rehearses the numbered scripts of this folder on a chain in memory, then runs them
+ * against the chosen network and writes `deployments/<network>`. Whatever the rehearsal or the verification finds wrong
+ * ends it with exit code 1. With --dry-run it ends after the rehearsal and shows what would be sent.
  * hardhat-deploy's own action neither builds nor runs without a prompt.
  */
-const deploy: TaskOverrideActionFunction = async ({ tags }, hre) => {
-  await hre.tasks.getTask("build").run({ quiet: true });
-  const connection = await hre.network.create();
-  const inMemory = connection.networkConfig.type === "edr-simulated";
-  await executeDeployScriptsFromFiles(
-    { ...config, deployments: deploymentsFolder() },
-    {
-      provider: connection.provider as never, // rocketh types the same EIP-1193 interface more narrowly
-      environment: connection.networkName,
-      saveDeployments: !inMemory,
-      askBeforeProceeding: false,
-      ...(tags === "" ? {} : { tags: tags.split(",") }),
-    },
-  );
+const deploy: TaskOverrideActionFunction = async ({ tags, dryRun }, hre) => {
+  const terminal = createTerminal({ json: false });
+  try {
+    const connection = await hre.network.create();
+    const { provider, networkName, networkConfig } = connection;
+    parametersOf(Number(await provider.request({ method: "eth_chainId" })));
+    const stage: Stage = {
+      provider,
+      network: networkName,
+      deployments: deploymentsFolder(networkName),
+      save: networkConfig.type !== "edr-simulated",
+      tags: tags === "" ? [] : tags.split(","),
+    };
+    await hre.tasks.getTask("build").run({ quiet: true });
+    const plan = await rehearse(hre, stage);
+    if (dryRun) return show(plan, terminal);
+    checkBalance(plan);
+    await runScripts(stage);
+  } catch (error) {
+    reportError(terminal, error, hre.globalOptions.showStackTraces);
+    process.exitCode = 1;
+  }
 };
 
 /** ANNEAL_DEPLOYMENTS names the folder of one network, so that two local networks can live side by side. */
-function deploymentsFolder(): string {
+function deploymentsFolder(network: string): string {
   const chosen = process.env.ANNEAL_DEPLOYMENTS;
-  return chosen ? dirname(chosen) : config.deployments;
+  if (!chosen) return config.deployments;
+  if (basename(chosen) === network) return dirname(chosen);
+  throw new ProtocolError(
+    "usage",
+    `ANNEAL_DEPLOYMENTS is ${chosen}, which does not end in the network's name, ${network}.`,
+    `Set it to a folder named ${network}, or unset it to use deployments/${network}.`,
+  );
 }
+
+function show({ deployer, balance, gasPrice, contracts }: Plan, terminal: Terminal): void {
+  for (const { name, address, args, gas } of contracts) {
+    terminal.table({
+      title: `Would deploy ${name}`,
+      widths: [30, 60],
+      rows: [
+        ["Field", "Value"],
+        ["Deployer", deployer],
+        ["Expected address", address],
+        ...args,
+        ["Gas", gas.toString()],
+        ["Cost (OG)", formatOg(gas * gasPrice)],
+      ],
+    });
+  }
+  if (contracts.length === 0) terminal.say("Everything is deployed already, and as it should be.");
+  else {
+    const cost = formatOg(costOf({ gasPrice, contracts }));
+    terminal.say(
+      `Together ${cost} OG at ${gasPrice} neuron per gas; the deployer has ${formatOg(balance)} OG.`,
+    );
+  }
+  terminal.say("Nothing was sent.");
+}
+
+function checkBalance({ deployer, balance, ...rest }: Plan): void {
+  const cost = costOf(rest);
+  if (balance >= cost) return;
+  throw new ProtocolError(
+    "insufficient-funds",
+    `The deployment costs about ${formatOg(cost)} OG and the deployer ${deployer} has ${formatOg(balance)} OG.`,
+    "Send the difference to the deployer, then deploy again.",
+  );
+}
+
+const costOf = ({ gasPrice, contracts }: Pick<Plan, "gasPrice" | "contracts">): bigint =>
+  contracts.reduce((sum, { gas }) => sum + gas, 0n) * gasPrice;
 
 export default deploy;

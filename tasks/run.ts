@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { ProtocolError } from "../sdk/errors.ts";
 import { createEnvironment, type Environment } from "./environment.ts";
+import { OutcomeError } from "./OutcomeError.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
 
 /**
@@ -38,7 +39,8 @@ export function reportError(terminal: Terminal, error: unknown, withStack: boole
   process.exitCode = known.exitCode;
   if (terminal.json) {
     const { code, message, hint } = known;
-    terminal.document({ error: { code, message, hint } });
+    const outcome = known instanceof OutcomeError ? known.outcome : {};
+    terminal.document({ ...outcome, error: { code, message, hint } });
   } else {
     const label = styleText("red", "Error:", { stream: process.stderr });
     terminal.note(`${label} ${known.message}\n${known.hint}`);

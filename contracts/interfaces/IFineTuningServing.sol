@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {ILedger} from "./ILedger.sol";
+import {IStreamCipher} from "./IStreamCipher.sol";
+import {MisbehaviourProof} from "../types/MisbehaviourProof.sol";
 import {Service, ServiceTerms} from "../types/Service.sol";
 import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "../types/Task.sol";
 import {TaskId} from "../types/TaskId.sol";
@@ -38,6 +40,9 @@ interface IFineTuningServing {
     event TaskSettled(TaskId indexed id, uint256 paid);
     /// @notice The provider missed a deadline: `compensation` neuron of the bond went to the user.
     event TaskExpired(TaskId indexed id, uint256 compensation);
+    /// @notice Page `page` does not match its entry: the fee is free again, `compensation` neuron of the bond went to the
+    /// user, `burned` neuron to nobody.
+    event TaskSlashed(TaskId indexed id, uint256 page, uint256 compensation, uint256 burned);
     /// @notice Nobody acknowledged: `paid` neuron went to the provider; the user may still acknowledge until `deadline`.
     event TaskLapsed(TaskId indexed id, uint256 paid, uint256 deadline);
 
@@ -66,11 +71,15 @@ interface IFineTuningServing {
     error ServingWrongState(TaskId id, TaskState state);
     error ServingDeadlinePassed(TaskId id, uint256 deadline);
     error ServingDeadlineNotPassed(TaskId id, uint256 deadline);
-    /// @notice Size, root, content root or key commitment is 0.
+    /// @notice Size, root, content root or key commitment is 0, or the size is more than 512 TiB.
     error ServingInvalidDelivery(TaskId id);
     error ServingWrongRoot(TaskId id, bytes32 root, bytes32 given);
-    /// @notice The key's keccak256 is not the commitment.
+    /// @notice Blind root, content root and the key's keccak256 do not hash to the task's commitment.
     error ServingWrongKey(TaskId id);
+    /// @notice The page is what its entry says: the provider kept his word there.
+    error ServingNoMisbehaviour(TaskId id);
+    /// @notice The proof shows nothing: it does not open the commitment, or a length or a path is wrong.
+    error ServingInvalidProof(TaskId id);
     error ServingAmountTooLarge(uint256 amount, uint256 maximum);
     /// @notice The signature is not the user's, or not under these words.
     error ServingInvalidConsent(TaskId id);
@@ -117,6 +126,14 @@ interface IFineTuningServing {
     /// @dev Reverts with ServingWrongState, ServingNotUser.
     function confirm(TaskId id) external;
 
+    /// @notice Shows that one page of the deliverable does not decrypt to what was committed to, until the dispute
+    /// deadline: the fee is released, half of the bond (rounded up) goes to the user, the other half is burned. A claim
+    /// about a page that is as it should be reverts and changes nothing. After a late acknowledgement no bond is left:
+    /// what was still reserved of the fee comes back.
+    /// @dev Reverts with ServingWrongState, ServingNotUser, ServingDeadlinePassed, ServingInvalidProof,
+    /// ServingNoMisbehaviour.
+    function proveMisbehaviour(TaskId id, MisbehaviourProof calldata proof) external;
+
     // -- Tasks: the provider -------------------------------------------------------------------------------------
 
     /// @notice Takes a task on: reserves the bond, starts the training deadline.
@@ -132,9 +149,10 @@ interface IFineTuningServing {
     /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed, ServingInvalidDelivery.
     function deliver(DeliveryOrder calldata delivery) external;
 
-    /// @notice Publishes the key whose hash was committed to; starts the dispute period.
+    /// @notice Publishes the key whose hash was committed to; starts the dispute period. The key stands in the event
+    /// alone. Opens the commitment: names the order's blind root and the delivery's content root again.
     /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed, ServingWrongKey.
-    function reveal(TaskId id, bytes32 key) external;
+    function reveal(TaskId id, bytes32 key, bytes32 blindRoot, bytes32 contentRoot) external;
 
     /// @notice Ends a running task at the part of the fee (0 to all of it) that the user agreed to by an EIP-712
     /// signature over SettleCancelled(bytes16 id,uint256 amount,uint256 deadline), in the domain
@@ -164,6 +182,8 @@ interface IFineTuningServing {
 
     /// @notice Where all the money is.
     function ledger() external view returns (ILedger);
+    /// @notice ChaCha20, for disputes; created with this contract.
+    function cipher() external view returns (IStreamCipher);
     /// @notice The service of a provider.
     /// @dev Reverts with ServingUnknownService.
     function serviceOf(address provider) external view returns (Service memory);
@@ -196,4 +216,6 @@ interface IFineTuningServing {
     function LATE_ACKNOWLEDGEMENT_PERIOD() external view returns (uint256);
     /// @notice Bytes that a task's configuration may have: 8 KiB.
     function MAX_CONFIG_LENGTH() external view returns (uint256);
+    /// @notice Bytes that a delivered archive may have: 512 TiB, so that segment numbers fit 32 bits.
+    function MAX_SIZE() external view returns (uint256);
 }

@@ -25,4 +25,10 @@ library Fees {
     function missedTrainingShare(uint256 bond) internal pure returns (uint256) {
         return bond / 4;
     }
+
+    /// @notice Part of the bond that a user gets for proved misbehaviour: half, rounded up. The rest is burned, so that
+    /// cheating oneself from a second address costs, too.
+    function misbehaviourShare(uint256 bond) internal pure returns (uint256) {
+        return (bond + 1) / 2;
+    }
 }

@@ -9,7 +9,7 @@ type TaskVerb is uint256;
 
 /// @title TaskStates: the state table
 /// @notice Every edge a task can take stands here and nowhere else. Who may take it, until when, and what it costs
-/// stands in FineTuningServing.
+/// stands in TaskRegistry, Disputes and FineTuningServing.
 library TaskStates {
     // The shift of a state's nibble.
     uint256 private constant IN_CREATED = 4 * uint256(TaskState.Created);
@@ -34,6 +34,7 @@ library TaskStates {
     TaskVerb internal constant REVEAL = TaskVerb.wrap(uint256(TaskState.Revealed) << IN_ACKNOWLEDGED);
     TaskVerb internal constant CONFIRM = TaskVerb.wrap(uint256(TaskState.Settled) << IN_REVEALED);
     TaskVerb internal constant FINALIZE = TaskVerb.wrap(uint256(TaskState.Settled) << IN_REVEALED);
+    TaskVerb internal constant PROVE_MISBEHAVIOUR = TaskVerb.wrap(uint256(TaskState.Slashed) << IN_REVEALED);
     TaskVerb internal constant EXPIRE = TaskVerb.wrap(
         (uint256(TaskState.Expired) << IN_ACCEPTED) | (uint256(TaskState.Expired) << IN_ACKNOWLEDGED)
     );

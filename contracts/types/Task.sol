@@ -50,7 +50,7 @@ struct TaskOrder {
 /// @notice What a provider delivers.
 struct DeliveryOrder {
     TaskId id;
-    uint64 size; // bytes of the plaintext archive; the container's geometry follows from it
+    uint64 size; // bytes of the plaintext archive, at most 512 TiB; the container's geometry follows from it
     bytes32 root; // storage root of the encrypted model
     bytes32 contentRoot; // SHA-256 of the container's top page, in clear
     bytes32 keyCommit; // keccak256 of the key to be revealed
@@ -69,9 +69,6 @@ struct Task {
     uint16 bondBps; // bond in basis points of the fee; 0 after a late acknowledgement
     uint16 unacknowledgedBps; // share of the fee due when never acknowledged
     uint64 size; // bytes of the plaintext archive
-    bytes32 blindRoot;
     bytes32 root; // deliverable: storage root of the encrypted model
-    bytes32 contentRoot;
-    bytes32 keyCommit;
-    bytes32 key; // the revealed key, 0 before
+    bytes32 exchange; // blindRoot until delivery, then keccak256(abi.encode(blindRoot, contentRoot, keyCommit))
 }

@@ -1,3 +1,4 @@
+import type { DeliveryOrderStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
 import type { Client } from "../client.ts";
 import type { Root, TaskId } from "../ids.ts";
 import { servingCall } from "../transaction/buildCall.ts";
@@ -21,4 +22,16 @@ export interface Delivery {
 /** Posts the deliverable as the task's provider. Once, before the training deadline. */
 export function deliver(client: Client, { delivery }: { delivery: Delivery }): Call {
   return servingCall(client, "deliver", [delivery]);
+}
+
+/** Reads the contract's `DeliveryOrder` struct. */
+export function decodeDelivery(delivery: DeliveryOrderStructOutput): Delivery {
+  return {
+    id: delivery.id as TaskId,
+    size: Number(delivery.size),
+    root: delivery.root as Root,
+    contentRoot: delivery.contentRoot,
+    keyCommit: delivery.keyCommit,
+    receiptRoot: delivery.receiptRoot,
+  };
 }

@@ -17,21 +17,10 @@ export async function downloadDeliverable(
   { task, targetPath, ...transfer }: { task: Task; targetPath: string } & TransferOptions,
 ): Promise<{ size: number }> {
   if (task.root === null) throw notDelivered(task);
-  const expected = encryptedSize(task);
+  const expected = geometryOf(task.size).encryptedSize;
   const { size } = await download(client.storageUrl, task.root, targetPath, transfer);
-  if (size !== expected) {
-    throw unopenable(`The stored model has ${size} bytes, and ${expected} were delivered.`);
-  }
+  if (size !== expected) throw unopenable(size, expected);
   return { size };
-}
-
-/** What the size on chain makes of the encrypted file: the provider may have written any number there. */
-function encryptedSize({ size }: Task): number {
-  try {
-    return geometryOf(size).encryptedSize;
-  } catch (cause) {
-    throw unopenable(`No model can have the ${size} bytes that were delivered.`, cause);
-  }
 }
 
 function notDelivered({ id, provider }: Task): ProtocolError {
@@ -44,11 +33,10 @@ function notDelivered({ id, provider }: Task): ProtocolError {
 }
 
 /** Such a deliverable could never be opened, and an acknowledgement could not be taken back. */
-function unopenable(message: string, cause?: unknown): ProtocolError {
+function unopenable(stored: number, delivered: number): ProtocolError {
   return new ProtocolError(
     "integrity",
-    message,
+    `The stored model has ${stored} bytes, and ${delivered} were delivered.`,
     "Do not acknowledge it: most of the fee comes back when the task lapses.",
-    { cause },
   );
 }

@@ -24,20 +24,21 @@ export function blindAt(u: Uint8Array, j: number): Uint8Array {
   return keccak256(Buffer.concat([Buffer.from("blind"), u, position]));
 }
 
-/** Root of the tree over keccak256(u_j), 32 bytes: what binds u on chain without showing it. */
+/** keccak256(u_j) for all j, 32 bytes each: the leaves of the tree that binds u on chain without showing it. */
+export function blindLeaves(u: Uint8Array): Uint8Array {
+  const leaves = new Uint8Array(BLINDS * NODE_BYTES);
+  for (let j = 0; j < BLINDS; j++) leaves.set(keccak256(blindAt(u, j)), j * NODE_BYTES);
+  return leaves;
+}
+
+/** Root of that tree, 32 bytes. */
 export function blindRoot(u: Uint8Array): Uint8Array {
-  return merkleRoot(leaves(u));
+  return merkleRoot(blindLeaves(u));
 }
 
-/** The 12 siblings (32 bytes each, bottom first) from keccak256(u_j) to blindRoot. */
-export function blindProof(u: Uint8Array, j: number): Uint8Array[] {
-  return merklePath(leaves(u), j).map((step) => step.sibling);
-}
-
-function leaves(u: Uint8Array): Uint8Array {
-  const nodes = new Uint8Array(BLINDS * NODE_BYTES);
-  for (let j = 0; j < BLINDS; j++) nodes.set(keccak256(blindAt(u, j)), j * NODE_BYTES);
-  return nodes;
+/** The 12 siblings (32 bytes each, bottom first) from leaf j to blindRoot. */
+export function blindProof(leaves: Uint8Array, j: number): Uint8Array[] {
+  return merklePath(leaves, j).map((step) => step.sibling);
 }
 
 function sharedPoint(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {

@@ -42,15 +42,10 @@ export interface Task {
   readonly unacknowledgedBps: number;
   /** Bytes of the plaintext archive, as the provider claims; 0 before delivery. */
   readonly size: number;
-  /** Merkle root over the hashes of the user's blinding values. */
-  readonly blindRoot: string;
   /** The deliverable: storage root of the encrypted model. */
   readonly root: Root | null;
-  /** SHA-256 of the container's top page. */
-  readonly contentRoot: string | null;
-  readonly keyCommit: string | null;
-  /** What the provider has revealed. */
-  readonly key: string | null;
+  /** blindRoot until delivery, then keccak256 of blindRoot, contentRoot and keyCommit; getDelivery reads the three. */
+  readonly exchange: string;
 }
 
 /** Reads the contract's `Task` struct; null for a task that does not exist. */
@@ -69,13 +64,8 @@ export function decodeTask(id: TaskId, task: TaskStructOutput): Task | null {
     paid: task.paid,
     bondBps: Number(task.bondBps),
     unacknowledgedBps: Number(task.unacknowledgedBps),
-    size: Number(task.size), // one too large to be exact is none that a container can have
-    blindRoot: task.blindRoot,
-    root: orNull(task.root) as Root | null,
-    contentRoot: orNull(task.contentRoot),
-    keyCommit: orNull(task.keyCommit),
-    key: orNull(task.key),
+    size: Number(task.size),
+    root: task.root === ZeroHash ? null : (task.root as Root),
+    exchange: task.exchange,
   };
 }
-
-const orNull = (bytes32: string) => (bytes32 === ZeroHash ? null : bytes32);

@@ -1,7 +1,6 @@
-import type { Log, LogDescription } from "ethers";
-import type { DeliveryOrderStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
+import { type Log, type LogDescription, zeroPadBytes } from "ethers";
 import type { Client } from "../client.ts";
-import type { Delivery } from "../deliverable/deliver.ts";
+import { type Delivery, decodeDelivery } from "../deliverable/deliver.ts";
 import type { Root, TaskId } from "../ids.ts";
 import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
@@ -40,17 +39,33 @@ type TaskEventBody =
   | { readonly name: "KeyRevealed"; readonly key: string; readonly deadline: number }
   | { readonly name: "TaskSettled"; readonly paid: bigint }
   | { readonly name: "TaskExpired"; readonly compensation: bigint }
-  | { readonly name: "TaskLapsed"; readonly paid: bigint; readonly deadline: number };
+  | { readonly name: "TaskLapsed"; readonly paid: bigint; readonly deadline: number }
+  | {
+      readonly name: "TaskSlashed";
+      /** Number of the page in the container that did not match. */
+      readonly page: bigint;
+      readonly compensation: bigint;
+      readonly burned: bigint;
+    };
 
 export type TaskEvent = EventPosition & TaskEventBody;
 
-/** Reads all events of tasks in the blocks `fromBlock` to `toBlock`, both included, in the order of the chain. */
+/** Which events to read; without a range, all since the contracts were deployed. */
+interface TaskEventQuery {
+  /** Of this task only. */
+  readonly id?: TaskId;
+  readonly fromBlock?: number;
+  readonly toBlock?: number;
+}
+
+/** Reads events of tasks, in the order of the chain. Both ends of the range are included. */
 export async function fetchTaskEvents(
   client: Client,
-  { fromBlock, toBlock }: { fromBlock: number; toBlock: number },
+  { id, ...range }: TaskEventQuery,
 ): Promise<TaskEvent[]> {
   return readChain(client, async () => {
-    const logs = await findLogs(client, { fromBlock, toBlock });
+    const topics = id === undefined ? {} : { topics: [null, zeroPadBytes(id, 32)] };
+    const logs = await findLogs(client, { ...range, ...topics });
     return logs.flatMap((log) => decodeLog(client, log) ?? []);
   });
 }
@@ -98,18 +113,9 @@ function decodeBody({ name, args }: LogDescription): TaskEventBody | undefined {
       return { name, compensation: args.compensation };
     case "TaskLapsed":
       return { name, paid: args.paid, deadline: Number(args.deadline) };
+    case "TaskSlashed":
+      return { name, page: args.page, compensation: args.compensation, burned: args.burned };
     default:
       return undefined;
   }
-}
-
-function decodeDelivery(delivery: DeliveryOrderStructOutput): Delivery {
-  return {
-    id: delivery.id as TaskId,
-    size: Number(delivery.size),
-    root: delivery.root as Root,
-    contentRoot: delivery.contentRoot,
-    keyCommit: delivery.keyCommit,
-    receiptRoot: delivery.receiptRoot,
-  };
 }

@@ -123,7 +123,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingInvalidDelivery: (a) => [
     "usage",
-    `The delivery of task ${uuid(a.id)} has an empty size, root or commitment.`,
+    `The delivery of task ${uuid(a.id)} has no possible size, or an empty root or commitment.`,
     "Seal the model first.",
   ],
   ServingWrongRoot: (a) => [
@@ -135,6 +135,16 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
     "integrity",
     `The key is not the one that the delivery of task ${uuid(a.id)} committed to.`,
     "Reveal the key that the model was sealed with.",
+  ],
+  ServingNoMisbehaviour: (a) => [
+    "declined",
+    `The page that was shown is what the provider of task ${uuid(a.id)} committed to.`,
+    "Decrypt the model again: npx hardhat decrypt-model",
+  ],
+  ServingInvalidProof: (a) => [
+    "integrity",
+    `The proof does not show a page of the model of task ${uuid(a.id)}.`,
+    "Download the model again and decrypt it: npx hardhat acknowledge-model",
   ],
   ServingAmountTooLarge: (a) => [
     "usage",

@@ -27,8 +27,8 @@ export interface LocalChain {
   close(): Promise<void>;
 }
 
-/** Starts the chain on a free port of 127.0.0.1. The contracts must be built. */
-export async function startLocalChain(): Promise<LocalChain> {
+/** Starts the chain on a free port of 127.0.0.1, with some parameters chosen. The contracts must be built. */
+export async function startLocalChain(chosen: Partial<Parameters> = {}): Promise<LocalChain> {
   const { artifacts, network } = await import("hardhat");
   const server = await network.createServer({ network: "default" }, "127.0.0.1", 0);
   const { port } = await server.listen();
@@ -51,7 +51,7 @@ export async function startLocalChain(): Promise<LocalChain> {
     await contract.waitForDeployment();
     return { address: await contract.getAddress(), abi };
   };
-  const parameters = parametersOf(CHAIN_ID);
+  const parameters = { ...parametersOf(CHAIN_ID), ...chosen };
   const { lockPeriod, ...servingParameters } = parameters;
   const ledger = await deploy("Ledger", lockPeriod);
   const serving = await deploy("FineTuningServing", ledger.address, servingParameters);

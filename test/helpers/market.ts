@@ -1,5 +1,6 @@
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { hexlify, id as keccakOfText } from "ethers";
+import type { Parameters } from "../../deploy/_parameters.ts";
 import { deposit } from "../../sdk/account/deposit.ts";
 import { openAccount } from "../../sdk/account/openAccount.ts";
 import { type Client, createClient } from "../../sdk/client.ts";
@@ -43,12 +44,16 @@ export interface Market {
   close(): Promise<void>;
 }
 
-/** Starts a market. Terms and the storage's URL may be chosen; the provider has 2 OG, stake included. */
+/** Starts a market. Terms, parameters and the storage's URL may be chosen; the provider has 2 OG, stake included. */
 export async function startMarket({
   storageUrl = "http://127.0.0.1:1",
+  parameters = {},
   ...chosen
-}: Partial<ServiceTerms> & { storageUrl?: string } = {}): Promise<Market> {
-  const chain = await startLocalChain();
+}: Partial<ServiceTerms> & {
+  storageUrl?: string;
+  parameters?: Partial<Parameters>;
+} = {}): Promise<Market> {
+  const chain = await startLocalChain(parameters);
   const clients: Client[] = [];
   const connect = (privateKey?: string) => {
     const { rpcUrl, deployment } = chain;

@@ -2,9 +2,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
+import { type Parameters, parametersOf } from "../../deploy/_parameters.ts";
+import { parseOg } from "../../sdk/units.ts";
 import { commands } from "../../tasks/index.ts";
 
-/** What the documentation tells people to type and to open exists. */
+/** What the documentation tells people to type and to open exists, and what it says of the contracts is so. */
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const PAGES = ["README.md", "docs", "docs/decisions"].flatMap((place) =>
@@ -14,8 +16,13 @@ const PAGES = ["README.md", "docs", "docs/decisions"].flatMap((place) =>
         .filter((name) => name.endsWith(".md"))
         .map((name) => join(place, name)),
 );
-/** Hardhat's own commands and options that the documentation mentions. */
-const HARDHATS = ["deploy", "keystore", "node", "--help"];
+/** Hardhat's own commands that the documentation mentions, with their flags. */
+const HARDHATS: Record<string, readonly string[]> = {
+  deploy: ["--dry-run", "--tags"],
+  keystore: [],
+  node: ["--hostname", "--port"],
+  "--help": [],
+};
 const GLOBAL_FLAGS = ["--network", "--help", "--show-stack-traces"];
 
 const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
@@ -26,15 +33,64 @@ const typed = (page: string) =>
 
 const kebab = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
+function flagsOf(name: string): string[] | undefined {
+  const command = commands.find(({ id }) => id.join(" ") === name);
+  if (!command) return undefined;
+  const options = "options" in command ? Object.values(command.options) : [];
+  return options.map((option) => `--${kebab(option.name)}`);
+}
+
 /** The words of one command line that nothing answers to. */
 function unknownWords(line: string): string[] {
   const [name = "", ...words] = line.split(/\s+/);
-  if (HARDHATS.includes(name) || name.startsWith("…")) return [];
-  const command = commands.find(({ id }) => id.join(" ") === name);
-  if (!command) return [name];
-  const options = "options" in command ? Object.values(command.options) : [];
-  const known = [...options.map((option) => `--${kebab(option.name)}`), ...GLOBAL_FLAGS];
+  if (name.startsWith("…")) return [];
+  const flags = HARDHATS[name] ?? flagsOf(name);
+  if (!flags) return [name];
+  const known = [...flags, ...GLOBAL_FLAGS];
   return words.filter((word) => word.startsWith("--") && !known.includes(word));
+}
+
+/** The rows of all tables of a page, without their headings. */
+const rowsOf = (page: string) =>
+  read(page)
+    .split("\n")
+    .filter((line, index, lines) => /^\| /.test(line) && !lines[index + 1]?.startsWith("|---"))
+    .map((line) => line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "")));
+
+/** The tests that a text names: a link to their file, then their titles. */
+const namedTests = (text: string) =>
+  [...text.matchAll(/\]\(\.\.\/([^)]+)\)((?: `[^`]+`)+)/g)].flatMap(([, file, titles]) =>
+    [...titles!.matchAll(/`([^`]+)`/g)].map((title) => ({ file: file!, title: title[1]! })),
+  );
+
+/** Whether a test of this title is in the file, in the language of its ending; … stands for what a title fills in. */
+function hasTest({ file, title }: { file: string; title: string }): boolean {
+  if (!existsSync(join(ROOT, file))) return false;
+  if (file.endsWith(".sol")) return read(file).includes(`function ${title}(`);
+  const pattern = title.split("…").map(literally).join("\\$\\{[^}]+\\}");
+  return new RegExp(`\\bit\\(["\`]${pattern}["\`]`).test(read(file));
+}
+
+const literally = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+const INTERFACES = ["ILedger", "IFineTuningServing"].map(
+  (name) => `contracts/interfaces/${name}.sol`,
+);
+
+/** The verbs of the contracts: what changes their state. */
+const verbs = () =>
+  INTERFACES.flatMap((file) =>
+    [...read(file).matchAll(/function (\w+)\(([^;]*);/g)]
+      .filter(([, , rest]) => !/\b(view|pure)\b/.test(rest!))
+      .map(([, name]) => name!),
+  );
+
+const SECONDS: Record<string, bigint> = { s: 1n, min: 60n, h: 3600n };
+
+/** "24 h" in seconds, "0.1 OG" in neuron. */
+function quantity(words: string): bigint {
+  const [amount = "", unit = ""] = words.split(" ");
+  return unit === "OG" ? parseOg(amount) : BigInt(amount) * SECONDS[unit]!;
 }
 
 const everywhere = (find: (page: string) => string[]) =>
@@ -69,5 +125,58 @@ describe("documentation", () => {
     const positions = [...road, ...end].map((name) => shown.indexOf(name));
     expect(positions).to.not.include(-1);
     expect(positions).to.deep.equal(positions.toSorted((a, b) => a - b));
+  });
+
+  it("threats.md names a test for each threat, and every one of them exists", () => {
+    const rows = rowsOf("docs/threats.md");
+    expect(rows.length).to.be.greaterThan(30);
+    const bare = rows.filter(([, , tests]) => namedTests(` ${tests}`).length === 0);
+    expect(bare.map(([threat]) => threat)).to.deep.equal([]);
+    const missing = namedTests(read("docs/threats.md")).filter((test) => !hasTest(test));
+    expect(missing).to.deep.equal([]);
+  });
+
+  it("protocol.md tells the effects and requirements of every verb, and names no other", () => {
+    const told = rowsOf("docs/protocol.md")
+      .filter((cells) => cells.length >= 4)
+      .flatMap((cells) => cells.slice(0, 2).flatMap((cell) => cell.match(/`\w+\(/g) ?? []))
+      .map((start) => start.slice(1, -1));
+    expect([...new Set(told)].sort()).to.deep.equal([...new Set(verbs())].sort());
+  });
+
+  it("names only errors, events and state that the contracts have", () => {
+    const sources = readdirSync(join(ROOT, "contracts"), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".sol"))
+      .map((name) => read(join("contracts", name)))
+      .join("\n");
+    const unknown = everywhere((page) =>
+      [...read(page).matchAll(/`((?:Ledger|Serving|Task|Key)[A-Z]\w+)`/g)]
+        .map((match) => match[1]!)
+        .filter((name) => !new RegExp(`\\b${name}\\b`).test(sources)),
+    );
+    expect(unknown).to.deep.equal([]);
+  });
+
+  it("protocol.md shows the parameters that are deployed", () => {
+    const keys: Record<string, keyof Parameters> = {
+      "lock period": "lockPeriod",
+      "ack period": "ackPeriod",
+      "reveal period": "revealPeriod",
+      "dispute period": "disputePeriod",
+      "minimum stake": "minimumStake",
+    };
+    const shown = rowsOf("docs/protocol.md").filter(([name]) => name! in keys);
+    expect(shown).to.have.length(Object.keys(keys).length);
+    for (const [name, local, others] of shown) {
+      const [here, testnet, mainnet] = [31337, 16602, 16661].map(
+        (id) => parametersOf(id)[keys[name!]!],
+      );
+      expect([name, quantity(local!), quantity(others!), mainnet]).to.deep.equal([
+        name,
+        here,
+        testnet,
+        testnet,
+      ]);
+    }
   });
 });

@@ -13,15 +13,21 @@ import type { StepFunction } from "../StepContext.ts";
 const MARGIN = 30;
 
 /** Publishes the key, once the acknowledgement can no longer vanish. */
-export const reveal: StepFunction = async (context, { id }, signal) => {
+export const reveal: StepFunction = async (context, { id, order, facts }, signal) => {
   const { client, store, submitter } = context;
   const { deadline } = await getTask(client, { id });
   if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
   if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
+  const call = revealCall(client, {
+    id,
+    key: hexlify(readDeliverableKey(context, id)),
+    blindRoot: order.blindRoot,
+    contentRoot: facts.contentRoot!,
+  });
   const submission = {
     id,
     step: "reveal" as const,
-    call: revealCall(client, { id, key: hexlify(readDeliverableKey(context, id)) }),
+    call,
     isDone: async () => (await getTask(client, { id })).state !== "Acknowledged",
   };
   await submitter.submit(submission, signal);

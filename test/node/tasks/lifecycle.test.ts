@@ -1,10 +1,12 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { access, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { getBytes, hexlify, toBeHex } from "ethers";
 import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
 import { deliver } from "../../../sdk/deliverable/deliver.ts";
+import { finalize } from "../../../sdk/deliverable/finalize.ts";
+import { getDelivery } from "../../../sdk/deliverable/getDelivery.ts";
 import { reveal } from "../../../sdk/deliverable/reveal.ts";
 import { sharedBlind } from "../../../sdk/exchange/blind.ts";
 import { sealFile } from "../../../sdk/exchange/seal.ts";
@@ -14,10 +16,16 @@ import { upload } from "../../../sdk/storage/upload.ts";
 import { acceptTask } from "../../../sdk/task/acceptTask.ts";
 import { failTask } from "../../../sdk/task/failTask.ts";
 import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
+import { spoilPage } from "../../helpers/spoilPage.ts";
 import { fixedBytes, type Market, openMarket } from "./market.ts";
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 const DATASET = `0x${"aa".repeat(32)}`;
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 const KEY = fixedBytes("the provider's share of the key");
 
 describe("tasks: a fine-tuning from order to model", function () {
@@ -44,7 +52,7 @@ describe("tasks: a fine-tuning from order to model", function () {
   const flags = (task?: string) => ({ provider: market.provider, ...(task ? { task } : {}) });
 
   /** What a provider does between acceptance and delivery. */
-  const deliverModel = async (task: string, model: string) => {
+  const deliverModel = async (task: string, model: string, { isSpoiled = false } = {}) => {
     const id = parseTaskId(task);
     const reader = createClient({
       rpcUrl: market.chain.rpcUrl,
@@ -58,13 +66,21 @@ describe("tasks: a fine-tuning from order to model", function () {
     await writeFile(plain, model);
     const u = sharedBlind(getBytes(toBeHex(1, 32)), getBytes(userKey));
     const s = getBytes(KEY);
-    const { size, root, contentRoot } = await sealFile(plain, encrypted, { taskId: id, u, s });
+    const sealed = await sealFile(plain, encrypted, { taskId: id, u, s });
+    const { size, contentRoot } = sealed;
+    const root = isSpoiled ? await spoilPage(encrypted, 0) : sealed.root;
     await upload(market.env.STORAGE_ENDPOINT!, encrypted);
     const commit = hexlify(keyCommit(s));
     const delivery = { id, size, root, contentRoot, keyCommit: commit, receiptRoot: root };
     await market.act((client) => deliver(client, { delivery }));
     return root;
   };
+
+  const revealKey = (task: string) =>
+    market.act(async (client) => {
+      const delivery = (await getDelivery(client, { id: parseTaskId(task) }))!;
+      return reveal(client, { ...delivery, key: KEY });
+    });
 
   it("refuses an order without money: shows what is there and needed, and the command that helps", async () => {
     const { stdout, stderr, exitCode } = await market.run("create-task", order);
@@ -255,7 +271,7 @@ describe("tasks: a fine-tuning from order to model", function () {
     const { deliverables } = await market.json("get-sub-account", flags());
     expect(deliverables).to.deep.equal([{ taskId: id, root, confirmed: true }]);
 
-    await market.act((client) => reveal(client, { id: parseTaskId(id), key: KEY }));
+    await revealKey(id);
     const notZip = await market.run("decrypt-model", {
       ...flags(),
       encryptedModel,
@@ -275,6 +291,77 @@ describe("tasks: a fine-tuning from order to model", function () {
     const again = await market.run("decrypt-model", { ...flags(), encryptedModel, output });
     expect(again.exitCode).to.equal(0);
     expect(again.stdout).to.contain("settled before");
+  });
+
+  /** A task whose key is revealed, with the model at `path`. */
+  const createRevealed = async (options: { isSpoiled: boolean }) => {
+    const id = await create();
+    await market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
+    await deliverModel(id, "PK another model", options);
+    const { path } = await market.json("acknowledge-model", {
+      ...flags(id),
+      dataPath: market.folder,
+    });
+    await revealKey(id);
+    return { id, path, output: join(market.folder, `${id}.zip`) };
+  };
+
+  it("proves by itself that the provider delivered something else, and shows what comes back", async () => {
+    const { id, path, output } = await createRevealed({ isSpoiled: true });
+    const before = await market.json("get-account");
+    const proving = { ...flags(id), encryptedModel: path, output, json: true };
+    const { stdout, stderr, exitCode } = await market.run("decrypt-model", proving);
+    expect(exitCode, stderr).to.equal(5);
+    expect(stderr).to.contain("Page 0 of the deliverable is not what the provider committed to");
+    const document = JSON.parse(stdout);
+    expect(document).to.include({ id, page: 0, refund: "179668154" });
+    expect(document.transaction).to.match(/^0x[0-9a-f]{64}$/);
+    expect(document.error.code).to.equal("task-failed-by-provider");
+    expect(await exists(output)).to.equal(false);
+    expect(await market.json("get-task", flags(id))).to.include({
+      state: "Slashed",
+      progress: "Failed",
+    });
+    const now = await market.json("get-account");
+    const gained = BigInt(now.available) - BigInt(before.available);
+    expect(gained.toString()).to.equal(document.compensation);
+    expect(gained > 0n).to.equal(true);
+
+    const again = await market.run("decrypt-model", { ...proving, json: false });
+    expect(again.exitCode).to.equal(5);
+    expect(again.stderr).to.contain("was proved not to be what the provider had committed to");
+  });
+
+  it("can prove nothing after the dispute period, and does not confirm either", async () => {
+    const { id, path, output } = await createRevealed({ isSpoiled: true });
+    const decrypt = () =>
+      market.run("decrypt-model", { ...flags(id), encryptedModel: path, output });
+    await market.chain.increaseTime(market.chain.parameters.disputePeriod + 1n);
+    const late = await decrypt();
+    expect(late.exitCode).to.equal(1);
+    expect(late.stderr).to.contain("The deadline");
+    await market.act((client) => finalize(client, { ids: [parseTaskId(id)] }));
+    const paid = await decrypt();
+    expect(paid.exitCode).to.equal(10);
+    expect(paid.stderr).to.contain("the provider was paid before this was found out");
+    expect(await exists(output)).to.equal(false);
+  });
+
+  it("takes a model that was damaged on this machine for that, and sends nothing", async () => {
+    const { id, path, output } = await createRevealed({ isSpoiled: false });
+    const decrypt = () =>
+      market.run("decrypt-model", { ...flags(id), encryptedModel: path, output });
+    await spoilPage(path, 0);
+    const damaged = await decrypt();
+    expect(damaged.exitCode).to.equal(10);
+    expect(damaged.stderr).to.contain("Download it again: npx hardhat acknowledge-model");
+    expect(await market.json("get-task", flags(id))).to.include({ state: "Revealed" });
+    expect(await exists(output)).to.equal(false);
+
+    const repaired = await market.json("acknowledge-model", { ...flags(id), dataPath: path });
+    expect(repaired).to.include({ id, path });
+    expect((await decrypt()).exitCode).to.equal(0);
+    expect(await readFile(output, "utf8")).to.equal("PK another model");
   });
 
   it("ends with 6 when the task failed by its input, with 5 when the provider failed, and says why", async () => {

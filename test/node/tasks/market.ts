@@ -66,7 +66,7 @@ export interface Market {
   // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of every shape
   json(name: string, flags?: Record<string, unknown>): Promise<any>;
   /** Sends a call as the provider. */
-  act(call: (client: Client) => Call): Promise<void>;
+  act(call: (client: Client) => Call | Promise<Call>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -122,7 +122,7 @@ export async function openMarket(): Promise<Market> {
       return JSON.parse(stdout);
     },
     act: async (call) => {
-      await send(client, call(client));
+      await send(client, await call(client));
     },
     close: async () => {
       client.provider.destroy();

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {FineTuningServing} from "../../../contracts/FineTuningServing.sol";
 import {Ledger} from "../../../contracts/Ledger.sol";
+import {MisbehaviourProof} from "../../../contracts/types/MisbehaviourProof.sol";
 import {Service, ServiceCounters, ServiceTerms, Unit} from "../../../contracts/types/Service.sol";
 import {ServingParameters} from "../../../contracts/types/ServingParameters.sol";
 import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
@@ -30,10 +31,15 @@ abstract contract World is Assertions {
     uint256 internal constant COMPENSATION = 2_160_381; // a quarter of the bond, rounded down
     uint256 internal constant LAPSE_SHARE = 1_750_705; // 25.01 % of the fee, rounded down
 
-    bytes32 internal constant ROOT = keccak256("root");
+    // What is delivered everywhere: one page of zeros under a content root that it does not decrypt to. So every
+    // revealed task can be slashed, with the proof below.
+    /// @dev The storage root of 4,096 zeros.
+    bytes32 internal constant ROOT = 0x09c7082879180d28c789c05fafe7030871c76cedbe82c948b165d6a1d66ac15b;
     bytes32 internal constant CONTENT_ROOT = keccak256("content root");
+    /// @dev The first blind is 0, and so is every sibling on its path.
+    bytes32 internal constant BLIND_ROOT = 0x54a165bff29b760ed9129c444fd274be6d02f6265e4a46c18f0fd8886cd6a430;
     bytes32 internal constant KEY = keccak256("key");
-    uint64 internal constant SIZE = 123_456_789;
+    uint64 internal constant SIZE = 4_000;
 
     uint256 internal constant USER_KEY = 0xA11CE;
     uint256 internal constant FUNDS = 100 ether;
@@ -94,7 +100,7 @@ abstract contract World is Assertions {
                 model: keccak256("model"),
                 datasetRoot: keccak256("dataset"),
                 validationRoot: 0,
-                blindRoot: keccak256("blind"),
+                blindRoot: BLIND_ROOT,
                 userKey: publicKey("user"),
                 config: bytes('{"epochs":3}')
             });
@@ -110,6 +116,19 @@ abstract contract World is Assertions {
                 keyCommit: keccak256(abi.encode(KEY)),
                 receiptRoot: keccak256("receipt")
             });
+    }
+
+    /// @notice What `exchange` holds from the delivery on.
+    function commitment() internal pure returns (bytes32) {
+        return keccak256(abi.encode(BLIND_ROOT, CONTENT_ROOT, keccak256(abi.encode(KEY))));
+    }
+
+    function misbehaviour() internal pure returns (MisbehaviourProof memory proof) {
+        proof.key = KEY;
+        proof.blindRoot = BLIND_ROOT;
+        proof.contentRoot = CONTENT_ROOT;
+        proof.pageBytes = new bytes(4096);
+        proof.blindPath = new bytes32[](12);
     }
 
     // -- Steps ---------------------------------------------------------------------------------------------------
@@ -147,13 +166,19 @@ abstract contract World is Assertions {
     function revealed() internal returns (TaskId id) {
         id = acknowledged();
         vm.prank(provider);
-        serving.reveal(id, KEY);
+        serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
     }
 
     function settled() internal returns (TaskId id) {
         id = revealed();
         vm.prank(user);
         serving.confirm(id);
+    }
+
+    function slashed() internal returns (TaskId id) {
+        id = revealed();
+        vm.prank(user);
+        serving.proveMisbehaviour(id, misbehaviour());
     }
 
     function cancelled() internal returns (TaskId id) {
@@ -197,6 +222,7 @@ abstract contract World is Assertions {
         if (state == TaskState.Failed) return failed();
         if (state == TaskState.Expired) return expired();
         if (state == TaskState.Lapsed) return lapsed();
+        if (state == TaskState.Slashed) return slashed();
         check(state == TaskState.None, "a state that can be reached");
         return serving.taskIdOf(user, provider, 1_000);
     }

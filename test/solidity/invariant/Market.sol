@@ -200,6 +200,11 @@ contract Market is World {
         confirm(id, caller(seed, serving.taskOf(id).user));
     }
 
+    function proveMisbehaviour(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Revealed);
+        prove(id, caller(seed, serving.taskOf(id).user));
+    }
+
     function finalize(uint256 seed) external {
         finalize(pick(seed, TaskState.Revealed), actor(seed));
     }
@@ -293,12 +298,17 @@ contract Market is World {
 
     function reveal(TaskId id, address as_) private watched(as_, id) {
         vm.prank(as_);
-        try serving.reveal(id, KEY) {} catch {}
+        try serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT) {} catch {}
     }
 
     function confirm(TaskId id, address as_) private watched(as_, id) {
         vm.prank(as_);
         try serving.confirm(id) {} catch {}
+    }
+
+    function prove(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.proveMisbehaviour(id, misbehaviour()) {} catch {}
     }
 
     function finalize(TaskId id, address as_) private watched(as_, id) {

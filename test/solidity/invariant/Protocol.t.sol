@@ -219,7 +219,7 @@ contract ProtocolCourseTest is Properties {
     }
 
     function step(uint256 seed, uint256 verb) private {
-        verb %= 32;
+        verb %= 34;
         if (verb < 7) market.createTask(seed);
         else if (verb < 14) market.advance(seed);
         else if (verb == 14) market.pass(seed);
@@ -233,6 +233,7 @@ contract ProtocolCourseTest is Properties {
         else if (verb == 24) market.failTask(seed);
         else if (verb == 25) market.deposit(seed);
         else if (verb == 26) market.withdraw(seed);
+        else if (verb >= 32) market.proveMisbehaviour(seed);
         else if (verb == 27) market.fund(seed);
         else if (verb == 28) market.requestReturn(seed);
         else if (verb == 29) market.retrieve(seed);
@@ -244,8 +245,8 @@ contract ProtocolCourseTest is Properties {
     }
 
     function test_GivenALongCourse_EveryStateIsReachedAndEveryPropertyHolds() public {
-        live(1, 150, 50);
-        TaskState[10] memory states = [
+        live(10, 170, 50);
+        TaskState[11] memory states = [
             TaskState.Created,
             TaskState.Accepted,
             TaskState.Delivered,
@@ -255,7 +256,8 @@ contract ProtocolCourseTest is Properties {
             TaskState.Cancelled,
             TaskState.Failed,
             TaskState.Expired,
-            TaskState.Lapsed
+            TaskState.Lapsed,
+            TaskState.Slashed
         ];
         for (uint256 i = 0; i < states.length; ++i) {
             check(market.reached(states[i]) > 0, "every state is reached");

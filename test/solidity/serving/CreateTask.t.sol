@@ -35,7 +35,7 @@ contract CreateTaskTest is World {
         eq(task.trainingTime, TRAINING, "training time");
         eq(task.bondBps, BOND_BPS, "bond");
         eq(task.unacknowledgedBps, UNACKNOWLEDGED_BPS, "unacknowledged");
-        eq(task.blindRoot, wanted.blindRoot, "blind root");
+        eq(task.exchange, wanted.blindRoot, "blind root");
         eq(task.paid, 0, "paid");
     }
 

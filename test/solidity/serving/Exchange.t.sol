@@ -75,7 +75,7 @@ contract LateAcknowledgeTest is World {
     function test_GivenLate_WhenConfirmed_HasPaidTheFullPriceInTheEnd() public {
         TaskId id = acknowledgedLate();
         vm.prank(provider);
-        serving.reveal(id, KEY);
+        serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         vm.expectEmit(address(serving));
         emit IFineTuningServing.TaskSettled(id, FEE - LAPSE_SHARE);
         vm.prank(user);
@@ -134,18 +134,17 @@ contract LateAcknowledgeTest is World {
 contract RevealTest is World {
     function reveal(TaskId id, bytes32 key) private {
         vm.prank(provider);
-        serving.reveal(id, key);
+        serving.reveal(id, key, BLIND_ROOT, CONTENT_ROOT);
     }
 
-    function test_GivenAcknowledged_WhenRevealed_StoresTheKey() public {
+    function test_GivenAcknowledged_WhenRevealed_PublishesTheKey() public {
         TaskId id = acknowledged();
         vm.expectEmit(address(serving));
         emit IFineTuningServing.KeyRevealed(id, KEY, START + DISPUTE);
         reveal(id, KEY);
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Revealed), "state");
-        eq(task.key, KEY, "key");
-        eq(task.keyCommit, keccak256(abi.encode(KEY)), "commitment");
+        eq(task.exchange, commitment(), "commitment");
         eq(task.deadline, START + DISPUTE, "deadline");
     }
 
@@ -158,11 +157,22 @@ contract RevealTest is World {
         reveal(id, keccak256(abi.encode(KEY)));
     }
 
+    function test_GivenAnotherBlindOrContentRoot_WhenRevealed_Reverts() public {
+        TaskId id = acknowledged();
+        vm.startPrank(provider);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongKey.selector, id));
+        serving.reveal(id, KEY, keccak256("another"), CONTENT_ROOT);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongKey.selector, id));
+        serving.reveal(id, KEY, BLIND_ROOT, keccak256("another"));
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongKey.selector, id));
+        serving.reveal(id, KEY, CONTENT_ROOT, BLIND_ROOT);
+    }
+
     function test_GivenStranger_WhenRevealed_Reverts() public {
         TaskId id = acknowledged();
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, user));
         vm.prank(user);
-        serving.reveal(id, KEY);
+        serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
     }
 
     function test_GivenDeadline_WhenRevealedOnItsSecond_Works() public {
@@ -206,8 +216,7 @@ contract ConfirmTest is World {
         eq(uint256(task.state), uint256(TaskState.Settled), "state");
         eq(task.paid, FEE, "paid");
         eq(task.deadline, 0, "deadline");
-        eq(task.key, KEY, "the key stays readable");
-        eq(task.contentRoot, CONTENT_ROOT, "so does what it opens");
+        eq(task.exchange, commitment(), "the commitment stays readable");
         eq(total(provider), FUNDS + FEE, "provider");
         eq(total(user), FUNDS - FEE, "user");
         eq(available(provider), FUNDS - STAKE - BOND + FEE, "the fee is free at once");
@@ -329,8 +338,7 @@ contract ExpireTest is World {
         eq(total(user), FUNDS + BOND, "user");
         eq(total(provider), FUNDS - BOND, "provider");
         eq(feeReserved() + bondReserved(), 0, "nothing reserved");
-        eq(serving.taskOf(id).key, 0, "no key");
-        eq(serving.taskOf(id).keyCommit, keccak256(abi.encode(KEY)), "commitment");
+        eq(serving.taskOf(id).exchange, commitment(), "commitment");
     }
 
     function test_GivenDeadline_WhenExpiredOnItsSecond_Reverts() public {

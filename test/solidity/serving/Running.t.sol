@@ -157,9 +157,7 @@ contract DeliverTest is World {
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Delivered), "state");
         eq(task.root, ROOT, "root");
-        eq(task.contentRoot, CONTENT_ROOT, "content root");
-        eq(task.keyCommit, keccak256(abi.encode(KEY)), "commitment");
-        eq(task.key, 0, "no key yet");
+        eq(task.exchange, commitment(), "commitment");
         eq(task.size, SIZE, "size");
         eq(task.deadline, START + 100 + ACK, "deadline");
     }
@@ -194,11 +192,12 @@ contract DeliverTest is World {
 
     function test_GivenEmptyDelivery_WhenDelivered_Reverts() public {
         TaskId id = accepted();
-        DeliveryOrder[4] memory bad = [delivery(id), delivery(id), delivery(id), delivery(id)];
+        DeliveryOrder[5] memory bad = [delivery(id), delivery(id), delivery(id), delivery(id), delivery(id)];
         bad[0].size = 0;
         bad[1].root = 0;
         bad[2].contentRoot = 0;
         bad[3].keyCommit = 0;
+        bad[4].size = 2 ** 49 + 1;
         for (uint256 i = 0; i < bad.length; ++i) {
             vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidDelivery.selector, id));
             deliver(bad[i]);
@@ -230,7 +229,7 @@ contract SettleCancelledTest is World {
         eq(uint256(task.state), uint256(TaskState.Settled), "state");
         eq(task.paid, AGREED, "paid");
         eq(task.fee, FEE, "fee");
-        eq(task.key, 0, "no key");
+        eq(task.exchange, BLIND_ROOT, "nothing delivered");
         eq(total(provider), FUNDS + AGREED, "provider");
         eq(total(user), FUNDS - AGREED, "user");
         eq(feeReserved() + bondReserved(), 0, "all released");

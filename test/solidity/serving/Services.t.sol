@@ -252,7 +252,7 @@ contract RemoveServiceTest is World {
         vm.prank(user);
         serving.acknowledge(id, ROOT);
         vm.prank(provider);
-        serving.reveal(id, KEY);
+        serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         vm.prank(user);
         serving.confirm(id);
         eq(serving.taskOf(id).paid, FEE, "paid in full");

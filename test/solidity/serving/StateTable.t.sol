@@ -21,7 +21,8 @@ contract StateTableTest is World {
         Reveal,
         Confirm,
         Finalize,
-        Expire
+        Expire,
+        ProveMisbehaviour
     }
 
     uint256 private constant VERBS = uint256(type(Verb).max) + 1;
@@ -45,6 +46,7 @@ contract StateTableTest is World {
         _to[Verb.Finalize][TaskState.Revealed] = TaskState.Settled;
         _to[Verb.Expire][TaskState.Accepted] = TaskState.Expired;
         _to[Verb.Expire][TaskState.Acknowledged] = TaskState.Expired;
+        _to[Verb.ProveMisbehaviour][TaskState.Revealed] = TaskState.Slashed;
     }
 
     function test_P13_GivenEveryStateAndVerb_TheLibraryKnowsExactlyTheTable() public view {
@@ -58,7 +60,7 @@ contract StateTableTest is World {
 
     function test_P13_GivenEveryState_WhenEveryVerbIsTried_ExactlyTheTablesEdgesAreTaken() public {
         uint256 taken;
-        for (uint256 s = 0; s < uint256(TaskState.Slashed); ++s) {
+        for (uint256 s = 0; s < STATES; ++s) {
             TaskId id = taskIn(TaskState(s));
             for (uint256 v = 0; v < VERBS; ++v) {
                 uint256 snapshot = vm.snapshotState();
@@ -69,7 +71,7 @@ contract StateTableTest is World {
             vm.warp(START);
             clear(id);
         }
-        eq(taken, 14, "edges taken");
+        eq(taken, 15, "edges taken");
     }
 
     /// @dev Everything but the state is right: caller, time, arguments.
@@ -116,6 +118,7 @@ contract StateTableTest is World {
 
     function callerOf(Verb verb) private view returns (address) {
         if (verb == Verb.Cancel || verb == Verb.Acknowledge || verb == Verb.Confirm) return user;
+        if (verb == Verb.ProveMisbehaviour) return user;
         if (verb == Verb.Expire || verb == Verb.Lapse || verb == Verb.Finalize) return stranger;
         return provider;
     }
@@ -127,7 +130,7 @@ contract StateTableTest is World {
         if (verb == Verb.Deliver) return abi.encodeCall(serving.deliver, (delivery(id)));
         if (verb == Verb.Acknowledge) return abi.encodeCall(serving.acknowledge, (id, ROOT));
         if (verb == Verb.Lapse) return abi.encodeCall(serving.lapse, (id));
-        if (verb == Verb.Reveal) return abi.encodeCall(serving.reveal, (id, KEY));
+        if (verb == Verb.Reveal) return abi.encodeCall(serving.reveal, (id, KEY, BLIND_ROOT, CONTENT_ROOT));
         if (verb == Verb.Confirm) return abi.encodeCall(serving.confirm, (id));
         if (verb == Verb.Expire) return abi.encodeCall(serving.expire, (id));
         if (verb == Verb.Finalize) {
@@ -135,6 +138,7 @@ contract StateTableTest is World {
             ids[0] = id;
             return abi.encodeCall(serving.finalize, (ids));
         }
+        if (verb == Verb.ProveMisbehaviour) return abi.encodeCall(serving.proveMisbehaviour, (id, misbehaviour()));
         uint256 deadline = block.timestamp;
         return abi.encodeCall(serving.settleCancelled, (id, 1, deadline, consent(USER_KEY, id, 1, deadline)));
     }
@@ -150,6 +154,7 @@ contract StateTableTest is World {
         if (verb == Verb.Reveal) return TaskStates.REVEAL;
         if (verb == Verb.Confirm) return TaskStates.CONFIRM;
         if (verb == Verb.Finalize) return TaskStates.FINALIZE;
+        if (verb == Verb.ProveMisbehaviour) return TaskStates.PROVE_MISBEHAVIOUR;
         return TaskStates.EXPIRE;
     }
 }

@@ -34,15 +34,13 @@ describe("reveal", () => {
       deadline: BigInt(DEADLINE),
       trainingTime: 0n,
       root: ZeroHash,
-      contentRoot: ZeroHash,
-      keyCommit: ZeroHash,
-      key: ZeroHash,
+      exchange: ZeroHash,
     };
     const client = {
       provider: { getBlock: async () => ({ number: 1, timestamp: now }) },
       serving: {
         taskOf: async () => task,
-        interface: { encodeFunctionData: (_: string, args: unknown[]) => String(args[1]) },
+        interface: { encodeFunctionData: (_: string, args: unknown[]) => args },
       },
     } as unknown as Client;
     const store = {
@@ -60,18 +58,24 @@ describe("reveal", () => {
     } as unknown as StepContext;
   });
 
-  const run = () => reveal(context, { id: ID } as JobRecord, new AbortController().signal, 0);
+  const record = {
+    id: ID,
+    order: { blindRoot: "0xb1" },
+    facts: { contentRoot: "0xc0" },
+  } as unknown as JobRecord;
+  const run = () => reveal(context, record, new AbortController().signal, 0);
   const failure = () =>
     run().then(
       () => expect.fail("was revealed"),
       (error: ProviderError) => error,
     );
 
-  it("publishes the key that the archive was sealed with", async () => {
+  it("publishes the key that the archive was sealed with, and opens what was committed to", async () => {
     const key = makeDeliverableKey(context, ID, "archive");
     expect(makeDeliverableKey(context, ID, "archive")).to.deep.equal(key);
     await run();
-    expect(submitted[0]!.call.data).to.equal(`0x${Buffer.from(key).toString("hex")}`);
+    const hex = `0x${Buffer.from(key).toString("hex")}`;
+    expect(submitted[0]!.call.data).to.deep.equal([ID, hex, "0xb1", "0xc0"]);
   });
 
   it("waits while the acknowledgement could still vanish", async () => {

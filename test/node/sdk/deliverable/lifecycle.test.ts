@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { copyFile, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { expect } from "chai";
-import { getBytes, hexlify, ZeroHash } from "ethers";
+import { concat, getBytes, hexlify, keccak256, ZeroHash } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { getAccount } from "../../../../sdk/account/getAccount.ts";
@@ -17,9 +17,14 @@ import { type Delivery, deliver } from "../../../../sdk/deliverable/deliver.ts";
 import { downloadDeliverable } from "../../../../sdk/deliverable/downloadDeliverable.ts";
 import { expire } from "../../../../sdk/deliverable/expire.ts";
 import { finalize } from "../../../../sdk/deliverable/finalize.ts";
+import { findMisbehaviour } from "../../../../sdk/deliverable/findMisbehaviour.ts";
+import { getDelivery } from "../../../../sdk/deliverable/getDelivery.ts";
+import { lapse } from "../../../../sdk/deliverable/lapse.ts";
 import { openDeliverable } from "../../../../sdk/deliverable/openDeliverable.ts";
+import { proveMisbehaviour } from "../../../../sdk/deliverable/proveMisbehaviour.ts";
 import { reveal } from "../../../../sdk/deliverable/reveal.ts";
 import { sharedBlind } from "../../../../sdk/exchange/blind.ts";
+import { PageMismatchError } from "../../../../sdk/exchange/pageMismatchError.ts";
 import { sealFile } from "../../../../sdk/exchange/seal.ts";
 import { keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
 import type { Root, TaskId } from "../../../../sdk/ids.ts";
@@ -32,6 +37,7 @@ import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { type Market, startMarket } from "../../../helpers/market.ts";
 import { rejection } from "../../../helpers/rejection.ts";
+import { spoilPage } from "../../../helpers/spoilPage.ts";
 
 const FEE = 10n ** 9n;
 const BOND = (FEE * 3n) / 2n;
@@ -117,7 +123,8 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
 
   async function revealKey(id: TaskId): Promise<void> {
     const { provider } = market;
-    await send(provider, reveal(provider, { id, key: hexlify(s) }));
+    const { blindRoot, contentRoot } = (await getDelivery(provider, { id }))!;
+    await send(provider, reveal(provider, { id, key: hexlify(s), blindRoot, contentRoot }));
   }
 
   const openModel = async (id: TaskId, client = market.user) =>
@@ -142,7 +149,11 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
 
     const delivery = await seal(id);
     await send(provider, deliver(provider, { delivery }));
-    expect(await task(id)).to.include({ state: "Delivered", root: delivery.root, key: null });
+    expect(await task(id)).to.include({ state: "Delivered", root: delivery.root });
+    const { blindRoot } = await getTaskOrder(reader, { id });
+    expect(await getDelivery(reader, { id })).to.deep.equal({ ...delivery, blindRoot, key: null });
+    const commitments = [blindRoot, delivery.contentRoot, delivery.keyCommit];
+    expect((await task(id)).exchange).to.equal(keccak256(concat(commitments)));
     expect((await subAccount(user.address)).deliverables).to.deep.equal([
       { taskId: id, root: delivery.root, confirmed: false },
     ]);
@@ -162,12 +173,13 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect((await subAccount(user.address)).deliverables[0]!.confirmed).to.equal(true);
 
     await revealKey(id);
-    expect(await task(id)).to.include({ state: "Revealed", progress: "Finished", key: hexlify(s) });
+    expect(await task(id)).to.include({ state: "Revealed", progress: "Finished" });
+    expect((await getDelivery(reader, { id }))!.key).to.equal(hexlify(s));
     expect(await openModel(id)).to.deep.equal({ size: archive.length });
     expect((await readFile(path("opened.zip"))).equals(archive)).to.equal(true);
 
     await send(user, confirm(user, { id }));
-    expect(await task(id)).to.include({ state: "Settled", paid: FEE, key: hexlify(s) });
+    expect(await task(id)).to.include({ state: "Settled", paid: FEE });
     expect(await subAccount(user.address)).to.include({ balance: 0n, reserved: 0n });
     const earned = await getAccount(reader, { account: provider.address });
     expect(earned.total).to.equal(before.total + FEE);
@@ -184,7 +196,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     await send(market.stranger, finalize(market.stranger, { ids: [id, id] }));
     const toBlock = await market.reader.provider.getBlockNumber();
     const events = await fetchTaskEvents(market.reader, { fromBlock, toBlock });
-    const { root, size, contentRoot } = await task(id);
+    const { root, size } = await task(id);
     expect(events.map(({ name }) => name)).to.deep.equal([
       "TaskCreated",
       "TaskAccepted",
@@ -193,7 +205,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
       "KeyRevealed",
       "TaskSettled",
     ]);
-    const delivery = { id, root, size, contentRoot, keyCommit: hexlify(keyCommit(s)) };
+    const delivery = { id, root, size, keyCommit: hexlify(keyCommit(s)) };
     expect((events[2] as { delivery?: unknown }).delivery).to.deep.include(delivery);
     expect(events[3]).to.deep.include({ root, late: false });
     expect(events[4]).to.deep.include({ key: hexlify(s) });
@@ -241,18 +253,21 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect(error.message).to.contain((await task(id)).root);
   });
 
-  it("does not let the provider reveal another key", async () => {
+  it("does not let the provider reveal another key, or open the commitment to anything else", async () => {
     const { provider } = market;
     const id = await deliverTask();
     await acknowledgeTask(id);
-    const key = `0x${"12".repeat(32)}`;
-    const error = await rejection(send(provider, reveal(provider, { id, key })));
-    expect(error.code).to.equal("integrity");
+    const { blindRoot, contentRoot } = (await getDelivery(provider, { id }))!;
+    const right = { id, key: hexlify(s), blindRoot, contentRoot };
+    const other = `0x${"12".repeat(32)}`;
+    for (const part of ["key", "blindRoot", "contentRoot"]) {
+      const wrong = reveal(provider, { ...right, [part]: other });
+      expect((await rejection(send(provider, wrong))).code, part).to.equal("integrity");
+    }
   });
 
   it("warns before the acknowledgement when what is stored cannot be what was delivered", async () => {
-    const largest = (2n ** 64n - 1n) as unknown as number; // no honest provider can say it in TypeScript
-    for (const size of [archive.length - 4_096, 1, largest]) {
+    for (const size of [archive.length - 4_096, 1]) {
       await market.chain.revert(fresh);
       fresh = await market.chain.snapshot();
       await rm(path("encrypted"), { force: true });
@@ -263,41 +278,143 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     }
   });
 
+  it("does not let the provider deliver a size that no container has", async () => {
+    const { provider } = market;
+    const id = await market.order();
+    await send(provider, acceptTask(provider, { id }));
+    const sealed = await seal(id);
+    for (const size of [0, 2 ** 49 + 1]) {
+      const delivery = { ...sealed, size };
+      const error = await rejection(send(provider, deliver(provider, { delivery })));
+      expect(error.code, `${size}`).to.equal("usage");
+    }
+  });
+
   it("does not find a model that the provider never stored", async () => {
     const id = await deliverTask({ root: `0x${"12".repeat(32)}` as Root });
     expect((await rejection(download(id))).code).to.equal("not-found");
     expect(await readdir(directory)).not.to.include("encrypted");
   });
 
-  it("opens nothing when a page is not what was committed to", async () => {
-    const id = await deliverTask({ contentRoot: `0x${"12".repeat(32)}` });
+  /** A task at whose end the user has a model that does not open. */
+  async function cheat(fault: { page: number } | { contentRoot: string }): Promise<TaskId> {
+    const { provider } = market;
+    const id = await market.order();
+    await send(provider, acceptTask(provider, { id }));
+    const honest = await seal(id);
+    const delivery =
+      "page" in fault
+        ? { ...honest, root: await spoilPage(path("sealed"), fault.page) }
+        : { ...honest, ...fault };
+    await upload(provider.storageUrl, path("sealed"));
+    await send(provider, deliver(provider, { delivery }));
     await download(id);
     await acknowledgeTask(id);
     await revealKey(id);
+    return id;
+  }
+
+  async function openingError(id: TaskId): Promise<PageMismatchError> {
     const error = await rejection(openModel(id));
-    expect(error.code).to.equal("integrity");
-    expect(error.exitCode).to.equal(10);
+    expect(error).to.be.instanceOf(PageMismatchError);
     const names = await readdir(directory);
     expect(names.filter((name) => name.startsWith("opened"))).to.deep.equal([]);
+    return error as PageMismatchError;
+  }
+
+  const find = async (id: TaskId, page: number) =>
+    findMisbehaviour(market.user, {
+      task: await task(id),
+      encryptedPath: path("encrypted"),
+      page,
+    });
+
+  // 257 data pages, three hash pages above them, the top page above these
+  const faults: [string, number, Parameters<typeof cheat>[0]][] = [
+    ["a data page", 100, { page: 100 }],
+    ["a hash page", 258, { page: 258 }],
+    ["the top page", 260, { page: 260 }],
+    ["a random contentRoot", 260, { contentRoot: `0x${"12".repeat(32)}` }],
+  ];
+  for (const [name, page, fault] of faults) {
+    it(`proves ${name} that is not what was committed to, and the user gets his money back`, async () => {
+      const { user, provider, reader, chain } = market;
+      const fromBlock = (await reader.provider.getBlockNumber()) + 1;
+      const id = await cheat(fault);
+      expect(await openingError(id)).to.include({ page, exitCode: 10 });
+      const before = await getAccount(reader, { account: user.address });
+      const proof = await find(id, page);
+      const receipt = await send(user, proveMisbehaviour(user, { id, proof }));
+      expect(await task(id)).to.include({ state: "Slashed", progress: "Failed", paid: 0n });
+      expect(await subAccount(user.address)).to.include({ balance: FEE, free: FEE, reserved: 0n });
+      const now = await getAccount(reader, { account: user.address });
+      expect(now.available - before.available).to.equal(BOND / 2n);
+      const { minimumStake } = chain.parameters;
+      expect(await subAccount(provider.address)).to.include({ reserved: minimumStake });
+      const toBlock = receipt.blockNumber;
+      const events = await fetchTaskEvents(reader, { id, fromBlock, toBlock });
+      expect(events.at(-1)).to.deep.include({
+        name: "TaskSlashed",
+        page: BigInt(page),
+        compensation: BOND / 2n,
+        burned: BOND / 2n,
+      });
+      const again = await rejection(openModel(id));
+      expect(again.code).to.equal("task-failed-by-provider");
+    });
+  }
+
+  it("gives back the rest of the fee, without a bond, when the cheated user had acknowledged late", async () => {
+    const { user, provider, reader, stranger } = market;
+    const id = await market.order();
+    await send(provider, acceptTask(provider, { id }));
+    const honest = await seal(id);
+    const delivery = { ...honest, contentRoot: `0x${"12".repeat(32)}` };
+    await send(provider, deliver(provider, { delivery }));
+    await market.chain.increaseTime(market.chain.parameters.ackPeriod + 1n);
+    await send(stranger, lapse(stranger, { id }));
+    await download(id);
+    await acknowledgeTask(id);
+    await revealKey(id);
+    const before = await getAccount(reader, { account: user.address });
+    const proof = await find(id, 260);
+    await send(user, proveMisbehaviour(user, { id, proof }));
+    expect(await task(id)).to.include({ state: "Slashed", paid: (FEE * 3n) / 10n });
+    expect((await subAccount(user.address)).free).to.equal((FEE * 7n) / 10n);
+    const now = await getAccount(reader, { account: user.address });
+    expect(now.available).to.equal(before.available);
   });
 
-  it("notices a byte that was changed on the user's disk", async () => {
+  it("takes a byte that was changed on the user's disk for local damage, never for cheating", async () => {
     const id = await deliverTask();
     await download(id);
     await acknowledgeTask(id);
     await revealKey(id);
-    await copyFile(path("encrypted"), path("damaged"));
-    const file = await open(path("encrypted"), "r+");
-    const byte = new Uint8Array(1);
-    await file.read(byte, 0, 1, 700_000);
-    await file.write(
-      byte.map((value) => value ^ 1),
-      0,
-      1,
-      700_000,
+    await spoilPage(path("encrypted"), 170, 3_680);
+    const { page } = await openingError(id);
+    expect(page).to.equal(170);
+    const error = await rejection(find(id, page));
+    expect(error.code).to.equal("integrity");
+    expect(error.message).to.contain("damaged on this machine");
+    expect(error.hint).to.contain("Download it again");
+  });
+
+  it("slashes nobody for an honest page, and pays nobody but the user", async () => {
+    const { user, stranger } = market;
+    const id = await deliverTask();
+    await download(id);
+    await acknowledgeTask(id);
+    await revealKey(id);
+    const proof = await find(id, 100);
+    const honest = await rejection(send(user, proveMisbehaviour(user, { id, proof })));
+    expect(honest.code).to.equal("declined");
+    const elsewhere = await rejection(
+      send(user, proveMisbehaviour(user, { id, proof: { ...proof, page: 101 } })),
     );
-    await file.close();
-    expect((await rejection(openModel(id))).code).to.equal("integrity");
+    expect(elsewhere.code).to.equal("integrity");
+    const theirs = await rejection(send(stranger, proveMisbehaviour(stranger, { id, proof })));
+    expect(theirs.code).to.equal("reverted");
+    expect((await task(id)).state).to.equal("Revealed");
   });
 
   it("opens for the wallet that ordered, and for no other", async () => {

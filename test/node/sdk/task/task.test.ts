@@ -76,11 +76,8 @@ describe("sdk/task", () => {
       bondBps: 15_000,
       unacknowledgedBps: 3_000,
       size: 0,
-      blindRoot: order.blindRoot,
       root: null,
-      contentRoot: null,
-      keyCommit: null,
-      key: null,
+      exchange: order.blindRoot,
     });
     expect(await reserved(market.user.address)).to.equal(FEE);
   });

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IStreamCipher} from "./interfaces/IStreamCipher.sol";
+
+/// @title ChaCha20 as in RFC 8439, two blocks at once
+/// @notice Stateless and ownerless. FineTuningServing creates one for itself.
+/// @dev A row of the state is four words of 32 bits. An EVM word holds the same row of two blocks, word by word: the
+/// first of the even block, the first of the odd one, the second of the even one, and so on. One operation then does
+/// four quarter rounds of two blocks, and a row turns by one place when the EVM word rotates by 64 bits.
+contract ChaCha20 is IStreamCipher {
+    /// @dev Bytes of two blocks.
+    uint256 private constant STEP = 128;
+    /// @dev "expand 32-byte k", its words little-endian, for two blocks.
+    uint256 private constant FIRST_ROW = 0x61707865617078653320646e3320646e79622d3279622d326b2065746b206574;
+    /// @dev 1 in every 32-bit word: times a pattern of 32 bits it is that pattern in every word. Masks are made so and
+    /// kept on the stack, because the compiler fetches a constant of 32 bytes from the code wherever it is used.
+    uint256 private constant ONES = 0x0000000100000001000000010000000100000001000000010000000100000001;
+    /// @dev What trades places with its left neighbour between rows in turns and rows one after the other: the third
+    /// of four words, then the third of four pairs.
+    uint256 private constant THIRD_WORDS = 0x0000000000000000ffffffff000000000000000000000000ffffffff00000000;
+    uint256 private constant THIRD_PAIR = 0xffffffffffffffff0000000000000000;
+
+    /// @inheritdoc IStreamCipher
+    /// @dev Block numbers are modulo 2^32. Works in steps of two blocks, behind the end of `data` too: what follows
+    /// there in calldata is encrypted with it, into memory behind the end of the result.
+    function xor(
+        bytes32 key,
+        bytes12 nonce,
+        uint32 counter,
+        bytes calldata data
+    ) external pure returns (bytes memory result) {
+        (uint256 second, uint256 third) = _keyRows(key);
+        uint256 nonceRow = _nonceRow(nonce);
+        uint256 ones = ONES;
+        result = _allocate(data.length);
+        unchecked {
+            for (uint256 start = 0; start < data.length; start += STEP) {
+                uint256 number = counter + (start >> 6);
+                uint256 last = (uint256(uint32(number)) << 224) | (uint256(uint32(number + 1)) << 192) | nonceRow;
+                (uint256 a, uint256 b, uint256 c, uint256 d) = _twoBlocks(second, third, last, ones);
+                // solhint-disable-next-line no-inline-assembly
+                assembly ("memory-safe") {
+                    let from := add(data.offset, start)
+                    let to := add(add(result, 0x20), start)
+                    mstore(to, xor(calldataload(from), or(shl(128, shr(128, a)), shr(128, b))))
+                    mstore(add(to, 0x20), xor(calldataload(add(from, 0x20)), or(shl(128, shr(128, c)), shr(128, d))))
+                    mstore(add(to, 0x40), xor(calldataload(add(from, 0x40)), or(shl(128, a), shr(128, shl(128, b)))))
+                    mstore(add(to, 0x60), xor(calldataload(add(from, 0x60)), or(shl(128, c), shr(128, shl(128, d)))))
+                }
+            }
+        }
+    }
+
+    /// @dev Two blocks of the key stream, row by row: the even block's in the high half, the odd one's in the low half.
+    /// @param second row of the state: the key's first half
+    /// @param third row: its second half
+    /// @param last row: the blocks' numbers and the nonce
+    function _twoBlocks(
+        uint256 second,
+        uint256 third,
+        uint256 last,
+        uint256 ones
+    ) private pure returns (uint256 a, uint256 b, uint256 c, uint256 d) {
+        (a, b, c, d) = _twentyRounds(second, third, last, ones);
+        a = _output(a, FIRST_ROW, ones);
+        b = _output(b, second, ones);
+        c = _output(c, third, ones);
+        d = _output(d, last, ones);
+    }
+
+    /// @dev Ten rounds of columns, each with a round of diagonals. Sums must not carry into the next word: their top
+    /// bits are added apart, by XOR. A rotation by n takes the low n bits of every word from the right shift, the
+    /// others from the left shift.
+    // All in one piece: a function per round would cost a quarter more.
+    // solhint-disable-next-line function-max-lines
+    function _twentyRounds(
+        uint256 second,
+        uint256 third,
+        uint256 last,
+        uint256 ones
+    ) private pure returns (uint256 a, uint256 b, uint256 c, uint256 d) {
+        (a, b, c, d) = (FIRST_ROW, second, third, last);
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            let top := shl(31, ones)
+            let rest := not(top)
+            let low16 := mul(0xffff, ones)
+            let low12 := mul(0xfff, ones)
+            let low8 := mul(0xff, ones)
+            let low7 := mul(0x7f, ones)
+            for {
+                let left := 10
+            } left {
+                left := sub(left, 1)
+            } {
+                a := xor(add(and(a, rest), and(b, rest)), and(xor(a, b), top))
+                d := xor(d, a)
+                d := or(and(shl(16, d), not(low16)), and(shr(16, d), low16))
+                c := xor(add(and(c, rest), and(d, rest)), and(xor(c, d), top))
+                b := xor(b, c)
+                b := or(and(shl(12, b), not(low12)), and(shr(20, b), low12))
+                a := xor(add(and(a, rest), and(b, rest)), and(xor(a, b), top))
+                d := xor(d, a)
+                d := or(and(shl(8, d), not(low8)), and(shr(24, d), low8))
+                c := xor(add(and(c, rest), and(d, rest)), and(xor(c, d), top))
+                b := xor(b, c)
+                b := or(and(shl(7, b), not(low7)), and(shr(25, b), low7))
+                // Diagonals become columns.
+                b := or(shl(64, b), shr(192, b))
+                c := or(shl(128, c), shr(128, c))
+                d := or(shl(192, d), shr(64, d))
+
+                a := xor(add(and(a, rest), and(b, rest)), and(xor(a, b), top))
+                d := xor(d, a)
+                d := or(and(shl(16, d), not(low16)), and(shr(16, d), low16))
+                c := xor(add(and(c, rest), and(d, rest)), and(xor(c, d), top))
+                b := xor(b, c)
+                b := or(and(shl(12, b), not(low12)), and(shr(20, b), low12))
+                a := xor(add(and(a, rest), and(b, rest)), and(xor(a, b), top))
+                d := xor(d, a)
+                d := or(and(shl(8, d), not(low8)), and(shr(24, d), low8))
+                c := xor(add(and(c, rest), and(d, rest)), and(xor(c, d), top))
+                b := xor(b, c)
+                b := or(and(shl(7, b), not(low7)), and(shr(25, b), low7))
+                // And back again.
+                b := or(shl(192, b), shr(64, b))
+                c := or(shl(128, c), shr(128, c))
+                d := or(shl(64, d), shr(192, d))
+            }
+        }
+    }
+
+    /// @dev The sum of a row after and before the rounds, as bytes, the blocks one after the other.
+    function _output(uint256 row, uint256 before, uint256 ones) private pure returns (uint256 x) {
+        unchecked {
+            uint256 rest = ones * 0x7fffffff;
+            x = _reverseWords(((row & rest) + (before & rest)) ^ ((row ^ before) & ~rest), ones);
+        }
+        uint256 difference = (x ^ (x >> 32)) & THIRD_WORDS;
+        x ^= difference ^ (difference << 32);
+        difference = (x ^ (x >> 64)) & THIRD_PAIR;
+        x ^= difference ^ (difference << 64);
+    }
+
+    /// @dev The key's halves, each for two blocks.
+    function _keyRows(bytes32 key) private pure returns (uint256 second, uint256 third) {
+        uint256 words = _reverseWords(uint256(key), ONES);
+        second = _forTwoBlocks(words >> 128);
+        third = _forTwoBlocks(uint128(words));
+    }
+
+    /// @dev The nonce for two blocks, behind room for their numbers.
+    function _nonceRow(bytes12 nonce) private pure returns (uint256) {
+        return _forTwoBlocks(_reverseWords(uint96(nonce), ONES));
+    }
+
+    /// @dev Every word of a row (128 bits) twice.
+    function _forTwoBlocks(uint256 row) private pure returns (uint256 x) {
+        x = (row | (row << 64)) & 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+        x = (x | (x << 32)) & 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
+        x |= x << 32;
+    }
+
+    /// @dev Makes every word little-endian, or big-endian again.
+    function _reverseWords(uint256 x, uint256 ones) private pure returns (uint256) {
+        unchecked {
+            uint256 mask = ones * 0x00ff00ff;
+            x = ((x & mask) << 8) | ((x >> 8) & mask);
+            mask = ones * 0x0000ffff;
+            return ((x & mask) << 16) | ((x >> 16) & mask);
+        }
+    }
+
+    /// @dev Memory for `length` bytes, rounded up to whole steps.
+    function _allocate(uint256 length) private pure returns (bytes memory result) {
+        result = new bytes(((length + STEP - 1) / STEP) * STEP);
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            mstore(result, length)
+        }
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ChaCha20} from "./ChaCha20.sol";
+import {TaskRegistry} from "./TaskRegistry.sol";
+import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
+import {IStreamCipher} from "./interfaces/IStreamCipher.sol";
+import {Fees} from "./libraries/Fees.sol";
+import {Misbehaviour} from "./libraries/Misbehaviour.sol";
+import {TaskStates} from "./libraries/TaskStates.sol";
+import {MisbehaviourProof} from "./types/MisbehaviourProof.sol";
+import {TaskState} from "./types/Task.sol";
+import {TaskId} from "./types/TaskId.sol";
+
+/// @title Disputes: what happens when a deliverable is not what its provider committed to
+/// @notice The part of FineTuningServing that judges. The rule stands in libraries/Misbehaviour.sol.
+abstract contract Disputes is TaskRegistry {
+    /// @inheritdoc IFineTuningServing
+    IStreamCipher public immutable cipher = new ChaCha20();
+
+    /// @inheritdoc IFineTuningServing
+    function proveMisbehaviour(TaskId id, MisbehaviourProof calldata proof) external {
+        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.PROVE_MISBEHAVIOUR);
+        _onlyUser(id, task);
+        _untilDeadline(id, task);
+        bytes32 keyCommit = keccak256(abi.encode(proof.key));
+        if (_commitment(proof.blindRoot, proof.contentRoot, keyCommit) != task.exchange) revert ServingInvalidProof(id);
+        Misbehaviour.check(cipher, id, task.root, task.size, proof);
+
+        uint256 bond = _bondOf(task);
+        uint256 compensation = Fees.misbehaviourShare(bond);
+        (address user, address provider) = _close(task, to);
+        emit TaskSlashed(id, proof.page, compensation, bond - compensation);
+        _release(user, provider, task.fee - task.paidEarly);
+        _settle(provider, provider, compensation, user);
+        _settle(provider, provider, bond - compensation, address(0));
+    }
+}

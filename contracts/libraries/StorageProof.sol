@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Geometry} from "./Geometry.sol";
+
+/// @title StorageProof: that bytes lie at a place of a file with a given storage root
+/// @notice 0G's tree: a leaf is the keccak256 of a chunk, a parent that of its two children, and an odd last node
+/// moves up unchanged. Leaves are hashes of 256 bytes and parents hashes of 64, so neither can pass for the other.
+library StorageProof {
+    /// @notice Whether `path` leads from node `index` of a row of `count` nodes to `root`. The path has exactly one
+    /// sibling for every step on which the node does not move up alone, bottom first.
+    function leads(
+        bytes32 root,
+        bytes32 node,
+        uint256 index,
+        uint256 count,
+        bytes32[] calldata path
+    ) internal pure returns (bool) {
+        uint256 used;
+        for (uint256 last = count - 1; last != 0; last >>= 1) {
+            bool isRight = index & 1 == 1;
+            if (isRight || index < last) {
+                if (used == path.length) return false;
+                bytes32 sibling = path[used];
+                node = isRight ? _parentOf(sibling, node) : _parentOf(node, sibling);
+                unchecked {
+                    ++used;
+                }
+            }
+            index >>= 1;
+        }
+        return used == path.length && node == root;
+    }
+
+    /// @notice The node above the chunks of a page.
+    /// @param page 4,096 bytes
+    function nodeOf(bytes calldata page) internal pure returns (bytes32 node) {
+        uint256 chunkBytes = Geometry.CHUNK_BYTES;
+        uint256 count = Geometry.PAGE_CHUNKS;
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            // Behind all allocated memory. A row of nodes is written over what it was made from.
+            let row := mload(0x40)
+            calldatacopy(row, page.offset, mul(count, chunkBytes))
+            for {
+                let i := 0
+            } lt(i, count) {
+                i := add(i, 1)
+            } {
+                mstore(add(row, mul(i, 0x20)), keccak256(add(row, mul(i, chunkBytes)), chunkBytes))
+            }
+            for {
+                let width := shr(1, count)
+            } width {
+                width := shr(1, width)
+            } {
+                for {
+                    let i := 0
+                } lt(i, width) {
+                    i := add(i, 1)
+                } {
+                    mstore(add(row, mul(i, 0x20)), keccak256(add(row, mul(i, 0x40)), 0x40))
+                }
+            }
+            node := mload(row)
+        }
+    }
+
+    function _parentOf(bytes32 left, bytes32 right) private pure returns (bytes32 parent) {
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            mstore(0x00, left)
+            mstore(0x20, right)
+            parent := keccak256(0x00, 0x40)
+        }
+    }
+}

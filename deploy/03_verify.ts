@@ -1,0 +1,103 @@
+import { Interface, type InterfaceAbi } from "ethers";
+import { ChaCha20, FineTuningServing, Ledger } from "../generated/artifacts/index.js";
+import { ProtocolError } from "../sdk/errors.ts";
+import { parametersOf } from "./_parameters.ts";
+import { deployScript } from "./_rocketh.ts";
+
+/** What a contract must be: compiled from here, with these values in its immutables. */
+interface Expectation {
+  readonly artifact: Artifact;
+  /** By the name of the view that tells it. */
+  readonly values: Readonly<Record<string, bigint | string>>;
+  /** What its constructor created, by the name of the view that tells where it lies. */
+  readonly creates?: Readonly<Record<string, Artifact>>;
+}
+
+interface Artifact {
+  readonly abi: InterfaceAbi;
+  readonly deployedBytecode: string;
+  readonly immutableReferences?: Record<string, readonly { start: number; length: number }[]>;
+}
+
+type Ask = (method: string, ...params: unknown[]) => Promise<string>;
+
+/**
+ * Verifies what lies at every address of the deployment, whoever put it there: that its code is the compiled one, and
+ * that what is fixed in it for ever is what _parameters.ts and the other contracts' addresses say.
+ */
+export default deployScript(
+  async (env) => {
+    const { lockPeriod, ...servingParameters } = parametersOf(env.network.chain.id);
+    const ask: Ask = async (method, ...params) =>
+      (await env.network.provider.request({ method, params } as never)) as unknown as string;
+    const addressOf = (name: string) => env.getOrNull(name)?.address ?? "";
+    const expectations: Record<string, Expectation> = {
+      Ledger: { artifact: Ledger, values: { lockPeriod } },
+      FineTuningServing: {
+        artifact: FineTuningServing,
+        values: { ledger: addressOf("Ledger"), ...servingParameters },
+        creates: { cipher: ChaCha20 },
+      },
+    };
+    for (const [name, expectation] of Object.entries(expectations)) {
+      const address = addressOf(name);
+      if (address !== "") await verify(name, address, expectation, ask); // --tags may have left it out
+    }
+  },
+  { tags: ["Ledger", "FineTuningServing"], runAtTheEnd: true },
+);
+
+async function verify(
+  name: string,
+  address: string,
+  { artifact, values, creates = {} }: Expectation,
+  ask: Ask,
+): Promise<void> {
+  if (!(await isCodeAt(address, artifact, ask))) {
+    throw wrong(name, `The code at ${address} is not that of ${name}.`);
+  }
+  const views = new Interface(artifact.abi);
+  const read = async (view: string): Promise<string> => {
+    const data = views.encodeFunctionData(view);
+    const answer = await ask("eth_call", { to: address, data }, "latest");
+    return String(views.decodeFunctionResult(view, answer)[0]);
+  };
+  for (const [view, expected] of Object.entries(values)) {
+    const actual = await read(view);
+    if (actual.toLowerCase() === String(expected).toLowerCase()) continue;
+    throw wrong(name, `${name} at ${address} has ${view} ${actual}, where ${expected} is right.`);
+  }
+  for (const [view, created] of Object.entries(creates)) {
+    const part = await read(view);
+    if (await isCodeAt(part, created, ask)) continue;
+    throw wrong(name, `${name} at ${address} has ${view} ${part}, whose code is another.`);
+  }
+}
+
+async function isCodeAt(address: string, artifact: Artifact, ask: Ask): Promise<boolean> {
+  const code = await ask("eth_getCode", address, "latest");
+  const compiled = artifact.deployedBytecode;
+  return (
+    code.length === compiled.length && comparable(code, artifact) === comparable(compiled, artifact)
+  );
+}
+
+/**
+ * Runtime code without its immutables, which their views tell, and without the metadata at its end: that changes with
+ * every comment, and a contract whose code is the same is not deployed anew.
+ */
+function comparable(code: string, { immutableReferences = {} }: Artifact): string {
+  const bytes = Buffer.from(code.slice(2), "hex");
+  for (const { start, length } of Object.values(immutableReferences).flat()) {
+    bytes.fill(0, start, start + length);
+  }
+  const metadataLength = bytes.readUInt16BE(bytes.length - 2) + 2;
+  return bytes.subarray(0, bytes.length - metadataLength).toString("hex");
+}
+
+const wrong = (name: string, message: string) =>
+  new ProtocolError(
+    "integrity",
+    message,
+    `Put the right address into ${name}.json of the deployment's folder, or remove that file to deploy ${name} anew.`,
+  );

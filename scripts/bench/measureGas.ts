@@ -1,0 +1,348 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getBytes, hexlify, toBeHex, zeroPadValue } from "ethers";
+import { artifacts } from "hardhat";
+import { claimReturn } from "../../sdk/account/claimReturn.ts";
+import { deposit } from "../../sdk/account/deposit.ts";
+import { fund } from "../../sdk/account/fund.ts";
+import { openAccount } from "../../sdk/account/openAccount.ts";
+import { requestReturn } from "../../sdk/account/requestReturn.ts";
+import { retrieve } from "../../sdk/account/retrieve.ts";
+import { withdraw } from "../../sdk/account/withdraw.ts";
+import type { Client } from "../../sdk/client.ts";
+import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
+import { confirm } from "../../sdk/deliverable/confirm.ts";
+import { type Delivery, deliver } from "../../sdk/deliverable/deliver.ts";
+import { expire } from "../../sdk/deliverable/expire.ts";
+import { finalize } from "../../sdk/deliverable/finalize.ts";
+import { getDelivery } from "../../sdk/deliverable/getDelivery.ts";
+import { lapse } from "../../sdk/deliverable/lapse.ts";
+import { proveMisbehaviour } from "../../sdk/deliverable/proveMisbehaviour.ts";
+import { reveal } from "../../sdk/deliverable/reveal.ts";
+import { sharedBlind } from "../../sdk/exchange/blind.ts";
+import { SEGMENT_PAGES } from "../../sdk/exchange/geometry.ts";
+import { buildMisbehaviourProof } from "../../sdk/exchange/misbehaviourProof.ts";
+import { sealFile } from "../../sdk/exchange/seal.ts";
+import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
+import type { Root, TaskId } from "../../sdk/ids.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import { registerService } from "../../sdk/service/registerService.ts";
+import { updateService } from "../../sdk/service/updateService.ts";
+import { rootOfFile } from "../../sdk/storage/root.ts";
+import { SEGMENT_BYTES } from "../../sdk/storage/segment.ts";
+import { acceptTask } from "../../sdk/task/acceptTask.ts";
+import { cancelTask } from "../../sdk/task/cancelTask.ts";
+import { consentToSettlement } from "../../sdk/task/consentToSettlement.ts";
+import { createTask } from "../../sdk/task/createTask.ts";
+import { failTask } from "../../sdk/task/failTask.ts";
+import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
+import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
+import { settleCancelled } from "../../sdk/task/settleCancelled.ts";
+import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Call } from "../../sdk/transaction/Call.ts";
+import { send } from "../../sdk/transaction/send.ts";
+import { DATASET_ROOT, type Market, MODEL, startMarket } from "../../test/helpers/market.ts";
+import { spoilPage } from "../../test/helpers/spoilPage.ts";
+
+/** Gas that each verb took in a real transaction, and the size of what is deployed. The same on every run. */
+export interface GasReport {
+  /** Gas by what was done. */
+  readonly verbs: Record<string, number>;
+  /** Gas of what belongs together. */
+  readonly sums: {
+    /** deliver, acknowledge, reveal, confirm. */
+    readonly deliverToPaid: number;
+    /** The same with createTask and acceptTask before it. */
+    readonly createToPaid: number;
+    /** The dearest proveMisbehaviour. */
+    readonly dispute: number;
+    /** Everything that a new chain needs. */
+    readonly deployment: number;
+  };
+  /** Bytes of runtime code, by contract. */
+  readonly sizes: Record<string, number>;
+}
+
+const OG = 10n ** 18n;
+const FEE = 10n ** 9n; // of the market's order
+const KEY = new Uint8Array(32).fill(9);
+const PROVIDERS = 20;
+
+/** Models that turn out to be spoilt, in bytes. The largest has 16,384 pages and three levels. */
+const DISPUTED: readonly (readonly [verb: string, size: number])[] = [
+  ["proveMisbehaviour: 4 KiB", 4_096],
+  ["proveMisbehaviour: 1 MiB", 2 ** 20],
+  ["proveMisbehaviour: 64 MiB", 2 ** 26],
+];
+
+/** A configuration of 300 bytes: what somebody sets who knows what he wants. */
+const CONFIG: Hyperparameters = {
+  n_epochs: 3,
+  n_evals: 4,
+  batch_size: 16,
+  learning_rate: 0.0002,
+  lr_scheduler_type: "cosine",
+  min_lr_ratio: 0.1,
+  warmup_ratio: 0.03,
+  max_grad_norm: 0.5,
+  weight_decay: 0.01,
+  lora: true,
+  lora_r: 16,
+  lora_alpha: 32,
+  lora_dropout: 0.05,
+  gradient_accumulation_steps: 4,
+  max_seq_length: 2048,
+  seed: 1234,
+};
+
+/** Plays accounts, services and every way a task can end on a chain of its own. The contracts must be built. */
+export async function measureGas(): Promise<GasReport> {
+  const market = await startMarket();
+  try {
+    return await new Session(market).run();
+  } finally {
+    await market.close();
+  }
+}
+
+class Session {
+  private readonly market: Market;
+  private readonly verbs: Record<string, number> = {};
+
+  constructor(market: Market) {
+    this.market = market;
+  }
+
+  async run(): Promise<GasReport> {
+    const deployment = await this.deploymentGas(); // first: it reads what startMarket has left in the chain
+    await this.playAccounts();
+    await this.playService();
+    await this.playTask();
+    for (const [name, size] of DISPUTED) await this.playDispute(name, size);
+    await this.playOtherEnds(); // last: it leaves a task open
+    const { verbs } = this;
+    const sum = (...names: string[]) => names.reduce((total, name) => total + verbs[name]!, 0);
+    const deliverToPaid = sum("deliver", "acknowledge", "reveal", "confirm");
+    return {
+      verbs,
+      sums: {
+        deliverToPaid,
+        createToPaid: deliverToPaid + sum("createTask", "acceptTask"),
+        dispute: Math.max(...DISPUTED.map(([name]) => verbs[name]!)),
+        deployment,
+      },
+      sizes: await contractSizes(),
+    };
+  }
+
+  /** Sends a call and keeps its gas under `name`. */
+  private async measure(name: string, client: Client, call: Call): Promise<void> {
+    const { gasUsed } = await send(client, call);
+    this.verbs[name] = Number(gasUsed);
+  }
+
+  private async deploymentGas(): Promise<number> {
+    const { provider } = this.market.reader;
+    let total = 0n;
+    for (let number = await provider.getBlockNumber(); number > 0; number--) {
+      const { transactions } = (await provider.getBlock(number))!;
+      for (const hash of transactions) {
+        const { contractAddress, gasUsed } = (await provider.getTransactionReceipt(hash))!;
+        if (contractAddress) total += gasUsed;
+      }
+    }
+    return Number(total);
+  }
+
+  private async playAccounts(): Promise<void> {
+    const { stranger, chain } = this.market;
+    const providers = Array.from({ length: PROVIDERS }, (_, i) =>
+      zeroPadValue(toBeHex(0x5eed_0000_0000 + i), 20),
+    );
+    const [provider] = providers as [string];
+    await this.measure("openAccount", stranger, openAccount(stranger, { amount: OG }));
+    await this.measure("deposit", stranger, deposit(stranger, { amount: OG }));
+    await this.measure("fund: new provider", stranger, fund(stranger, { provider, amount: FEE }));
+    await this.measure("fund: top-up", stranger, fund(stranger, { provider, amount: FEE }));
+    await this.measure(
+      "requestReturn",
+      stranger,
+      requestReturn(stranger, { provider, amount: FEE }),
+    );
+    await chain.increaseTime(chain.parameters.lockPeriod);
+    await this.measure("claimReturn", stranger, claimReturn(stranger, { provider }));
+    await this.measure("withdraw", stranger, withdraw(stranger, { amount: OG }));
+    for (const provider of providers.slice(1)) {
+      await send(stranger, fund(stranger, { provider, amount: FEE }));
+    }
+    await this.measure("retrieve: 20 requests", stranger, retrieve(stranger, { providers }));
+    await chain.increaseTime(chain.parameters.lockPeriod);
+    await this.measure("retrieve: 20 claims", stranger, retrieve(stranger, { providers }));
+  }
+
+  private async playService(): Promise<void> {
+    const { stranger, terms } = this.market;
+    await this.measure("registerService", stranger, registerService(stranger, { terms }));
+    const dearer = { ...terms, pricePerUnit: 2n * terms.pricePerUnit };
+    await this.measure("updateService", stranger, updateService(stranger, { terms: dearer }));
+  }
+
+  /** A user's second task at a provider: every slot of his is in use, and his sub-account is funded. */
+  private async playTask(): Promise<void> {
+    const { user, provider } = this.market;
+    const first = await this.order("createTask: first at a provider");
+    await this.toRevealed(first);
+    await send(user, confirm(user, { id: first }));
+    const dropped = await this.order("createTask: fee from the main account");
+    await this.measure("cancelTask", user, cancelTask(user, { id: dropped }));
+
+    const id = await this.order("createTask"); // the fee lies in the sub-account since the cancellation
+    await this.measure("acceptTask", provider, acceptTask(provider, { id }));
+    const delivery = deliveryOf(id);
+    await this.measure("deliver", provider, deliver(provider, { delivery }));
+    await this.measure("acknowledge", user, acknowledge(user, { id, root: delivery.root }));
+    await this.measure("reveal", provider, await this.reveal(id));
+    await this.measure("confirm", user, confirm(user, { id }));
+  }
+
+  private async playOtherEnds(): Promise<void> {
+    const { user, provider, stranger, chain } = this.market;
+    const { ackPeriod, revealPeriod, disputePeriod } = chain.parameters;
+    const trainingTime = this.market.terms.maxTrainingTime;
+
+    let id = await this.order();
+    await this.measure(
+      "failTask: created",
+      provider,
+      failTask(provider, { id, reason: "DatasetInvalid" }),
+    );
+    id = await this.accepted();
+    await this.measure(
+      "failTask: accepted",
+      provider,
+      failTask(provider, { id, reason: "TrainingError" }),
+    );
+    id = await this.accepted();
+    const deadline = 2 ** 39; // far behind every deadline: the signature is the same on every run
+    const consent = await consentToSettlement(user, { id, amount: FEE / 3n, deadline });
+    await this.measure("settleCancelled", provider, settleCancelled(provider, consent));
+
+    id = await this.accepted();
+    await chain.increaseTime(trainingTime + 1);
+    await this.measure("expire: training", stranger, expire(stranger, { id }));
+    id = await this.delivered();
+    const { root } = deliveryOf(id);
+    await send(user, acknowledge(user, { id, root }));
+    await chain.increaseTime(revealPeriod + 1n);
+    await this.measure("expire: reveal", stranger, expire(stranger, { id }));
+
+    id = await this.order();
+    await this.toRevealed(id);
+    await chain.increaseTime(disputePeriod + 1n);
+    await this.measure("finalize", stranger, finalize(stranger, { ids: [id] }));
+
+    id = await this.delivered();
+    await chain.increaseTime(ackPeriod + 1n);
+    await this.measure("lapse", stranger, lapse(stranger, { id }));
+    await this.measure("acknowledge: late", user, acknowledge(user, { id, root }));
+  }
+
+  /** One bit of the model is not what was committed to; its page and the entry lie in different segments if they can. */
+  private async playDispute(name: string, size: number): Promise<void> {
+    const { user, provider, encryptionSecret } = this.market;
+    const id = await this.accepted();
+    const { userKey } = await getTaskOrder(provider, { id });
+    const u = sharedBlind(encryptionSecret, getBytes(userKey));
+    const directory = await mkdtemp(join(tmpdir(), "anneal-gas-"));
+    try {
+      const [plain, sealed] = [join(directory, "plain"), join(directory, "sealed")];
+      await writeFile(plain, Buffer.alloc(size, "model"));
+      const { contentRoot } = await sealFile(plain, sealed, { taskId: id, u, s: KEY });
+      const page = size > SEGMENT_BYTES ? SEGMENT_PAGES : 0;
+      const root = await spoilPage(sealed, page);
+      const delivery = { ...deliveryOf(id), size, root, contentRoot };
+      await send(provider, deliver(provider, { delivery }));
+      await send(user, acknowledge(user, { id, root }));
+      await send(provider, await this.reveal(id));
+      const { segmentRoots } = await rootOfFile(sealed);
+      const bytes = await readFile(sealed);
+      const readSegment = async (index: number) =>
+        bytes.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
+      const file = { segmentRoots, readSegment };
+      const proof = await buildMisbehaviourProof(file, { u, s: KEY, size, contentRoot, page });
+      await this.measure(name, user, proveMisbehaviour(user, { id, proof }));
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  }
+
+  private async order(name?: string): Promise<TaskId> {
+    const { user, provider } = this.market;
+    const { id, order } = await prepareOrder(user, {
+      service: await getService(user, { provider: provider.address }),
+      model: MODEL,
+      datasetRoot: DATASET_ROOT,
+      units: 1_000_000n,
+      maxFee: FEE,
+      config: CONFIG,
+    });
+    const call = createTask(user, { order });
+    if (name) await this.measure(name, user, call);
+    else await send(user, call);
+    return id;
+  }
+
+  private async reveal(id: TaskId): Promise<Call> {
+    const { provider } = this.market;
+    const { blindRoot, contentRoot } = (await getDelivery(provider, { id }))!;
+    return reveal(provider, { id, key: hexlify(KEY), blindRoot, contentRoot });
+  }
+
+  private async accepted(): Promise<TaskId> {
+    const { provider } = this.market;
+    const id = await this.order();
+    await send(provider, acceptTask(provider, { id }));
+    return id;
+  }
+
+  private async delivered(): Promise<TaskId> {
+    const { provider } = this.market;
+    const id = await this.accepted();
+    await send(provider, deliver(provider, { delivery: deliveryOf(id) }));
+    return id;
+  }
+
+  private async toRevealed(id: TaskId): Promise<void> {
+    const { user, provider } = this.market;
+    const delivery = deliveryOf(id);
+    await send(provider, acceptTask(provider, { id }));
+    await send(provider, deliver(provider, { delivery }));
+    await send(user, acknowledge(user, { id, root: delivery.root }));
+    await send(provider, await this.reveal(id));
+  }
+}
+
+/** What a provider would deliver; no file stands behind it. */
+function deliveryOf(id: TaskId): Delivery {
+  return {
+    id,
+    size: 123_456_789,
+    root: hexlify(new Uint8Array(32).fill(1)) as Root,
+    contentRoot: hexlify(new Uint8Array(32).fill(2)),
+    keyCommit: hexlify(keyCommit(KEY)),
+    receiptRoot: hexlify(new Uint8Array(32).fill(3)),
+  };
+}
+
+/** Runtime code of everything that is deployed by itself. A library whose code is inlined has next to none. */
+async function contractSizes(): Promise<Record<string, number>> {
+  const sizes: Record<string, number> = {};
+  for (const name of await artifacts.getAllFullyQualifiedNames()) {
+    if (!/^contracts\/[^/]+\.sol:/.test(name)) continue;
+    const { contractName, deployedBytecode } = await artifacts.readArtifact(name);
+    const size = (deployedBytecode.length - 2) / 2;
+    if (size > 0) sizes[contractName] = size;
+  }
+  return sizes;
+}

@@ -1,0 +1,51 @@
+import type { Client } from "../client.ts";
+import { ProtocolError } from "../errors.ts";
+import { buildMisbehaviourProof, type MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
+import { formatTaskId } from "../ids.ts";
+import { openInput } from "../storage/openInput.ts";
+import { readFully } from "../storage/readFully.ts";
+import { rootOfFile } from "../storage/root.ts";
+import { SEGMENT_BYTES, segmentLength } from "../storage/segment.ts";
+import type { Task } from "../task/Task.ts";
+import { deriveOpening } from "./deriveOpening.ts";
+
+/**
+ * Tells whose fault it is that a page did not match, and proves it where it is the provider's. A file that has changed
+ * since it was acknowledged has another root: nobody but its owner did that.
+ * @param options.page as PageMismatchError names it
+ * @throws ProtocolError "integrity" when the file is not the deliverable, otherwise as deriveOpening does; the
+ * signal's reason when aborted.
+ */
+export async function findMisbehaviour(
+  client: Client,
+  {
+    task,
+    encryptedPath,
+    page,
+    signal,
+  }: { task: Task; encryptedPath: string; page: number; signal?: AbortSignal },
+): Promise<MisbehaviourProof> {
+  const opening = await deriveOpening(client, { task });
+  const { root, segmentRoots, size } = await rootOfFile(encryptedPath, signal);
+  if (root !== task.root) throw notTheDeliverable(task, encryptedPath);
+  const { handle } = await openInput(encryptedPath);
+  try {
+    const readSegment = async (index: number) => {
+      const bytes = Buffer.alloc(segmentLength(index, size));
+      await readFully(handle, bytes, index * SEGMENT_BYTES, encryptedPath);
+      return bytes;
+    };
+    return await buildMisbehaviourProof({ segmentRoots, readSegment }, { ...opening, page });
+  } finally {
+    await handle.close();
+  }
+}
+
+function notTheDeliverable({ id, provider }: Task, path: string): ProtocolError {
+  const task = formatTaskId(id);
+  return new ProtocolError(
+    "integrity",
+    `${path} is not the model that was delivered: it was changed or damaged on this machine.`,
+    `Download it again: npx hardhat acknowledge-model --provider ${provider} --task ${task} --data-path <file>`,
+  );
+}

@@ -1,0 +1,31 @@
+import type { Client } from "../client.ts";
+import type { TaskId } from "../ids.ts";
+import { fetchTaskEvents } from "../task/taskEvents.ts";
+import type { Delivery } from "./deliver.ts";
+
+/** A delivery as it was posted, with what else the exchange needs. */
+export interface PostedDelivery extends Delivery {
+  /** Of the order: Merkle root over the hashes of the user's blinding values. */
+  readonly blindRoot: string;
+  /** What the provider has revealed, null before. */
+  readonly key: string | null;
+}
+
+/**
+ * Reads a delivery from the task's events: the contract stores no more of it than its root, size and one hash.
+ * @returns null before the delivery.
+ */
+export async function getDelivery(
+  client: Client,
+  { id }: { id: TaskId },
+): Promise<PostedDelivery | null> {
+  let blindRoot = "";
+  let delivery: Delivery | null = null;
+  let key: string | null = null;
+  for (const event of await fetchTaskEvents(client, { id })) {
+    if (event.name === "TaskCreated") blindRoot = event.order.blindRoot;
+    if (event.name === "TaskDelivered") delivery = event.delivery;
+    if (event.name === "KeyRevealed") key = event.key;
+  }
+  return delivery && { ...delivery, blindRoot, key };
+}

@@ -1,0 +1,139 @@
+import { hashChunks } from "../storage/keccak.ts";
+import { merklePath, merkleRoot } from "../storage/merkle.ts";
+import { CHUNK_BYTES, SEGMENT_CHUNKS, segmentLeafCount } from "../storage/segment.ts";
+import { BLINDS, blindAt, blindLeaves, blindProof } from "./blind.ts";
+import {
+  DIGEST_BYTES,
+  geometryOf,
+  PAGE_BYTES,
+  type ParentEntry,
+  parentOf,
+  SEGMENT_PAGES,
+  segmentOf,
+} from "./geometry.ts";
+import type { ExchangeKeys } from "./segmentKey.ts";
+
+/**
+ * Shows the contract one page of a deliverable and the entry that it should match. Names and order are those of the
+ * Solidity struct; a path is the siblings (32 bytes each) from the bottom to the root, and a node that moves up
+ * unchanged adds none.
+ */
+export interface MisbehaviourProof {
+  /** s, as revealed. */
+  readonly key: Uint8Array;
+  /** Opens the task's `exchange`, together with contentRoot and keccak256(key). */
+  readonly blindRoot: Uint8Array;
+  /** 0x-hex. */
+  readonly contentRoot: string;
+  /** Number of the page in the container; the last one is the top page. */
+  readonly page: number;
+  /** 4,096 bytes, encrypted. */
+  readonly pageBytes: Uint8Array;
+  /** From the page's subtree of 16 chunks to the storage root. */
+  readonly pagePath: readonly Uint8Array[];
+  /** u_j of the page's segment. */
+  readonly blind: Uint8Array;
+  readonly blindPath: readonly Uint8Array[];
+  /** The chunk of the parent page that holds the entry, 256 bytes, encrypted; empty for the top page. */
+  readonly entryChunk: Uint8Array;
+  /** From that chunk to the storage root. */
+  readonly entryPath: readonly Uint8Array[];
+  /** u_j of the parent page's segment; zero, with an empty path, where it is the page's own. */
+  readonly entryBlind: Uint8Array;
+  readonly entryBlindPath: readonly Uint8Array[];
+}
+
+/** An encrypted file that the proof is about. */
+export interface SealedFile {
+  /** 32 bytes per segment of the storage tree. */
+  readonly segmentRoots: Uint8Array;
+  /** The bytes of one segment. */
+  readSegment(index: number): Promise<Uint8Array>;
+}
+
+const PAGE_CHUNKS = PAGE_BYTES / CHUNK_BYTES;
+/** Levels of the storage tree within one page. */
+const PAGE_HEIGHT = Math.log2(PAGE_CHUNKS);
+
+/**
+ * Collects what proves that `page` does not match its entry; whether it does is not looked at. Reads one or two
+ * segments of the file.
+ * @param page number of a page of the container
+ */
+export async function buildMisbehaviourProof(
+  file: SealedFile,
+  {
+    u,
+    s,
+    size,
+    contentRoot,
+    page,
+  }: Omit<ExchangeKeys, "taskId"> & { size: number; contentRoot: string; page: number },
+): Promise<MisbehaviourProof> {
+  const geometry = geometryOf(size);
+  const { encryptedSize } = geometry;
+  const parent = parentOf(geometry, page);
+  const leaves = blindLeaves(u);
+  const segment = await file.readSegment(segmentOf(page));
+  const start = (page % SEGMENT_PAGES) * PAGE_BYTES;
+  return {
+    key: s,
+    blindRoot: merkleRoot(leaves),
+    contentRoot,
+    page,
+    pageBytes: segment.slice(start, start + PAGE_BYTES),
+    // The 16 chunks of a page always make a full subtree: its path is a chunk's without the lowest steps.
+    pagePath: chunkPath(file, encryptedSize, segment, page * PAGE_CHUNKS).slice(PAGE_HEIGHT),
+    ...openBlind(u, leaves, page),
+    ...(await openEntry(file, encryptedSize, parent)),
+    ...openEntryBlind(u, leaves, page, parent),
+  };
+}
+
+async function openEntry(file: SealedFile, encryptedSize: number, parent: ParentEntry | null) {
+  if (parent === null) return { entryChunk: new Uint8Array(0), entryPath: [] };
+  const segment = await file.readSegment(segmentOf(parent.page));
+  const chunk = parent.page * PAGE_CHUNKS + Math.floor((parent.entry * DIGEST_BYTES) / CHUNK_BYTES);
+  const start = (chunk % SEGMENT_CHUNKS) * CHUNK_BYTES;
+  return {
+    entryChunk: segment.slice(start, start + CHUNK_BYTES),
+    entryPath: chunkPath(file, encryptedSize, segment, chunk),
+  };
+}
+
+/** Siblings from a chunk to the storage root; `segment` are the bytes of the segment that it lies in. */
+function chunkPath(
+  { segmentRoots }: SealedFile,
+  encryptedSize: number,
+  segment: Uint8Array,
+  chunk: number,
+): Uint8Array[] {
+  const index = Math.floor(chunk / SEGMENT_CHUNKS);
+  const leaves = hashChunks(segment, segmentLeafCount(index, encryptedSize));
+  const steps = [...merklePath(leaves, chunk % SEGMENT_CHUNKS), ...merklePath(segmentRoots, index)];
+  return steps.map(({ sibling }) => sibling);
+}
+
+function openEntryBlind(
+  u: Uint8Array,
+  leaves: Uint8Array,
+  page: number,
+  parent: ParentEntry | null,
+) {
+  if (parent === null || blindOf(parent.page) === blindOf(page)) {
+    return { entryBlind: new Uint8Array(32), entryBlindPath: [] };
+  }
+  const { blind, blindPath } = openBlind(u, leaves, parent.page);
+  return { entryBlind: blind, entryBlindPath: blindPath };
+}
+
+/** u_j for the segment of a page, with its path to blindRoot. */
+function openBlind(u: Uint8Array, leaves: Uint8Array, page: number) {
+  const j = blindOf(page);
+  return { blind: blindAt(u, j), blindPath: blindProof(leaves, j) };
+}
+
+/** Number of the blind that opens the segment of a page. */
+function blindOf(page: number): number {
+  return segmentOf(page) % BLINDS;
+}

@@ -1,0 +1,276 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { json, text } from "node:stream/consumers";
+import { expect } from "chai";
+import { Contract, ContractFactory, type InterfaceAbi, JsonRpcProvider } from "ethers";
+import { after, before, describe, it } from "mocha";
+import { parametersOf } from "../../../deploy/_parameters.ts";
+import { readDeployment } from "../../../sdk/deployment.ts";
+import { rejection } from "../../helpers/rejection.ts";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
+const CHAIN_ID = 31337;
+
+/** The real command line, against a real node in a process of its own. The tests are one story and build on each other. */
+describe("npx hardhat deploy", function () {
+  this.timeout(120_000);
+  let node: ChildProcess;
+  let rpcUrl: string;
+  let rpc: JsonRpcProvider;
+  let folder: string;
+  let deployments: string;
+  let announced: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "anneal-deploy-"));
+    deployments = join(folder, "localhost");
+    node = start(["node", "--hostname", "127.0.0.1", "--port", "0"]);
+    rpcUrl = await addressIn(node);
+    rpc = new JsonRpcProvider(rpcUrl, CHAIN_ID, {
+      staticNetwork: true,
+      batchMaxCount: 1,
+      cacheTimeout: -1,
+    });
+  });
+
+  after(async () => {
+    rpc?.destroy();
+    if (node?.exitCode === null) {
+      node.kill();
+      await once(node, "exit");
+    }
+    await rm(folder, { recursive: true });
+  });
+
+  const deploy = async (flags: string[] = [], env: Record<string, string> = {}) => {
+    const child = start(["deploy", "--network", "localhost", ...flags], {
+      RPC_ENDPOINT: rpcUrl,
+      ANNEAL_DEPLOYMENTS: deployments,
+      ...env,
+    });
+    const [stdout, stderr, [exitCode]] = await Promise.all([
+      text(child.stdout!),
+      text(child.stderr!),
+      once(child, "close"),
+    ]);
+    return { stdout, stderr, exitCode };
+  };
+
+  /** Transactions that the deployer has sent. */
+  const sent = async () => rpc.getTransactionCount(await rpc.getSigner(0));
+
+  /** What a deployment's files say, by name. */
+  const files = async () => {
+    const names = (await readdir(deployments)).filter((name) => name.endsWith(".json")).sort();
+    const entries = names.map(async (name) => [
+      name,
+      await readFile(join(deployments, name), "utf8"),
+    ]);
+    return Object.fromEntries(await Promise.all(entries)) as Record<string, string>;
+  };
+
+  /** Runs `work` with another content in a file of the deployment. */
+  async function withFile<T>(
+    name: string,
+    change: (text: string) => string,
+    work: () => Promise<T>,
+  ) {
+    const file = join(deployments, name);
+    const before = await readFile(file, "utf8");
+    await writeFile(file, change(before));
+    try {
+      return await work();
+    } finally {
+      await writeFile(file, before);
+    }
+  }
+
+  it("shows with --dry-run what it would send, and sends and writes nothing", async () => {
+    const { stdout, exitCode } = await deploy(["--dry-run"]);
+    announced = stdout;
+    expect(exitCode).to.equal(0);
+    const { lockPeriod, minimumStake } = parametersOf(CHAIN_ID);
+    const deployer = (await rpc.getSigner(0)).address.toLowerCase();
+    expect(stdout)
+      .to.match(/Would deploy Ledger\n/)
+      .and.match(/Would deploy FineTuningServing\n/);
+    expect(stdout).to.match(new RegExp(`Deployer +${deployer}`));
+    expect(stdout).to.match(new RegExp(`lockPeriod_ +${lockPeriod}\n`));
+    expect(stdout).to.match(new RegExp(`parameters.minimumStake +${minimumStake}\n`));
+    expect(stdout)
+      .to.match(/Gas +[1-9]\d+\n/)
+      .and.match(/Cost \(OG\) +0\.\d+\n/);
+    expect(stdout).to.match(/Nothing was sent\.\n$/);
+    expect(await sent()).to.equal(0);
+    expect(await readdir(folder)).to.deep.equal([]);
+  });
+
+  it("deploys at the addresses it announced, with the parameters of the chain", async () => {
+    expect((await deploy()).exitCode).to.equal(0);
+    const { chainId, ledger, serving } = await readDeployment(deployments);
+    expect(chainId).to.equal(CHAIN_ID);
+    expect(announced).to.include(ledger.address).and.include(serving.address);
+    const { lockPeriod, minimumStake, ackPeriod } = parametersOf(CHAIN_ID);
+    const view = (name: string) =>
+      new Contract(serving.address, serving.abi, rpc).getFunction(name)();
+    expect(
+      await new Contract(ledger.address, ledger.abi, rpc).getFunction("lockPeriod")(),
+    ).to.equal(lockPeriod);
+    expect((await view("ledger")).toLowerCase()).to.equal(ledger.address);
+    expect(await view("minimumStake")).to.equal(minimumStake);
+    expect(await view("ackPeriod")).to.equal(ackPeriod);
+  });
+
+  it("sends and changes nothing when it runs again", async () => {
+    const before = { sent: await sent(), files: await files() };
+    expect((await deploy()).exitCode).to.equal(0);
+    expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
+    const { stdout } = await deploy(["--dry-run"]);
+    expect(stdout).to.match(
+      /Everything is deployed already, and as it should be\.\nNothing was sent\.\n$/,
+    );
+  });
+
+  it("refuses a contract with other parameters before it sends anything", async () => {
+    const { abi, bytecode } = JSON.parse((await files())["Ledger.json"]!);
+    const other = await place(rpc, abi, bytecode, parametersOf(CHAIN_ID).lockPeriod + 1n);
+    const before = await sent();
+    const { stderr, exitCode } = await withFile("Ledger.json", addressed(other), () => deploy());
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.include(`Ledger at ${other} has lockPeriod 61, where 60 is right.`);
+    expect(await sent()).to.equal(before);
+  });
+
+  it("refuses a pair whose halves do not belong together", async () => {
+    const pair = await files();
+    const ledger = JSON.parse(pair["Ledger.json"]!);
+    const other = await place(rpc, ledger.abi, ledger.bytecode, parametersOf(CHAIN_ID).lockPeriod);
+    // the Serving's file claims the other Ledger as its argument, so that nothing looks new
+    const claimed = (address: string) => address.slice(2).toLowerCase();
+    const claim = (text: string) => text.replaceAll(claimed(ledger.address), claimed(other));
+    const { stderr, exitCode } = await withFile("Ledger.json", addressed(other), () =>
+      withFile("FineTuningServing.json", claim, () => deploy()),
+    );
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.match(/FineTuningServing at 0x\w+ has ledger 0x\w+, where 0x\w+ is right\./);
+  });
+
+  it("refuses other code, and an address without any", async () => {
+    const { serving } = await readDeployment(deployments);
+    const nobody = `0x${"ab".repeat(20)}`;
+    const other = await withFile("Ledger.json", addressed(serving.address), () => deploy());
+    const none = await withFile("FineTuningServing.json", addressed(nobody), () => deploy());
+    expect([other.exitCode, none.exitCode]).to.deep.equal([1, 1]);
+    expect(other.stderr).to.include(`The code at ${serving.address} is not that of Ledger.`);
+    expect(other.stderr).to.include("remove that file to deploy Ledger anew");
+    expect(none.stderr).to.include(`The code at ${nobody} is not that of FineTuningServing.`);
+  });
+
+  it("refuses a serving contract whose cipher is another", async () => {
+    const { serving } = await readDeployment(deployments);
+    const cipher = await new Contract(serving.address, serving.abi, rpc).getFunction("cipher")();
+    const code = await rpc.getCode(cipher);
+    await rpc.send("hardhat_setCode", [cipher, code.replace("0x60", "0x61")]);
+    const { stderr, exitCode } = await deploy();
+    await rpc.send("hardhat_setCode", [cipher, code]);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.include(
+      `FineTuningServing at ${serving.address} has cipher ${cipher}, whose code is another.`,
+    );
+  });
+
+  it("takes the files of a chain that is gone for none, and with --dry-run leaves them alone", async () => {
+    const before = await sent();
+    const gone = (text: string) => text.replace(/("genesisHash":\s*"0x)../, "$1ff");
+    const { stdout, kept } = await withFile(".chain", gone, async () => ({
+      ...(await deploy(["--dry-run"])),
+      kept: await files(),
+    }));
+    expect(stdout).to.include("Would deploy Ledger");
+    expect(kept).to.deep.equal(await files());
+    expect(await sent()).to.equal(before);
+  });
+
+  it("sends nothing when the deployer cannot pay for all of it", async () => {
+    const deployer = (await rpc.getSigner(0)).address;
+    const before = await sent();
+    const balance = await rpc.getBalance(deployer);
+    await rpc.send("hardhat_setBalance", [deployer, "0x1"]);
+    const { stderr, exitCode } = await deploy([], {
+      ANNEAL_DEPLOYMENTS: join(folder, "poor/localhost"),
+    });
+    await rpc.send("hardhat_setBalance", [deployer, `0x${balance.toString(16)}`]);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.match(/The deployment costs about 0\.\d+ OG and the deployer 0x\w+ has 0\.0/);
+    expect(await sent()).to.equal(before);
+  });
+
+  it("refuses a chain that nobody has chosen parameters for", async () => {
+    const methods: string[] = [];
+    const server = createServer(async (request, response) => {
+      const { id, method } = (await json(request)) as { id: number; method: string };
+      methods.push(method);
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ jsonrpc: "2.0", id, result: "0x1092" }));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const { stderr, exitCode } = await deploy([], { RPC_ENDPOINT: `http://127.0.0.1:${port}` });
+    server.close();
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.include("Nobody has chosen parameters for a deployment on chain 4242.");
+    expect(new Set(methods)).to.deep.equal(new Set(["eth_chainId"]));
+    expect((await rejection(() => parametersOf(4242))).hint).to.include("deploy/_parameters.ts");
+  });
+
+  it("refuses a deployments folder that is not named after the network", async () => {
+    const { stderr, exitCode } = await deploy([], {
+      ANNEAL_DEPLOYMENTS: join(folder, "elsewhere"),
+    });
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.include("does not end in the network's name, localhost.");
+  });
+});
+
+const start = (words: readonly string[], env: Record<string, string> = {}) =>
+  spawn(process.execPath, [HARDHAT, ...words], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, CI: "true", NO_COLOR: "1", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+
+/** Where a node says that it answers. */
+function addressIn(node: ChildProcess): Promise<string> {
+  let output = "";
+  return new Promise((resolve, reject) => {
+    node.once("exit", () => reject(new Error(`The node ended early: ${output}`)));
+    node.stdout!.on("data", (data: Buffer) => {
+      output = (output + data).slice(-10_000); // read to the end of its life: a full pipe would stop it
+      const url = /server at (http:\/\/[\d.]+:\d+)/.exec(output)?.[1];
+      if (url) resolve(url);
+    });
+  });
+}
+
+/** Deploys beside the pipeline, by an account that is not the deployer. */
+async function place(
+  rpc: JsonRpcProvider,
+  abi: InterfaceAbi,
+  bytecode: string,
+  ...args: unknown[]
+): Promise<string> {
+  const factory = new ContractFactory(abi, bytecode, await rpc.getSigner(1));
+  const contract = await factory.deploy(...args);
+  await contract.waitForDeployment();
+  return (await contract.getAddress()).toLowerCase();
+}
+
+/** The same file with another address in it. */
+const addressed = (address: string) => (text: string) =>
+  JSON.stringify({ ...JSON.parse(text), address });

@@ -1,0 +1,237 @@
+import { AbiCoder, keccak256, type LogDescription, ZeroAddress, ZeroHash } from "ethers";
+
+/** The sums of one account, as the Ledger's views return them. */
+export interface AccountSums {
+  available: bigint;
+  locked: bigint;
+}
+
+interface SubAccountSums {
+  free: bigint;
+  reserved: bigint;
+  /** Oldest first. */
+  requests: { amount: bigint; unlocksAt: bigint }[];
+}
+
+/** A task as `taskOf` returns it. */
+export interface ReplayedTask {
+  user: string;
+  provider: string;
+  state: bigint;
+  deadline: bigint;
+  trainingTime: bigint;
+  fee: bigint;
+  paid: bigint;
+  bondBps: bigint;
+  unacknowledgedBps: bigint;
+  size: bigint;
+  root: string;
+  exchange: string;
+}
+
+/** The Solidity enum TaskState. */
+const STATES = [
+  "None",
+  "Created",
+  "Accepted",
+  "Delivered",
+  "Acknowledged",
+  "Revealed",
+  "Settled",
+  "Cancelled",
+  "Failed",
+  "Expired",
+  "Lapsed",
+  "Slashed",
+];
+const COUNTERS = ["open", "completed", "failed", "expired", "slashed"] as const;
+type Counter = (typeof COUNTERS)[number];
+
+/** Everything both contracts know, rebuilt from their events and nothing else. */
+export class Replay {
+  readonly accounts = new Map<string, AccountSums>();
+  readonly subAccounts = new Map<string, SubAccountSums>();
+  /** Providers of an account at a serving contract, in the order of first use. */
+  readonly providers = new Map<string, string[]>();
+  readonly authorized = new Map<string, boolean>();
+  burned = 0n;
+  /** Terms and stake of those who offer a service now. */
+  readonly services = new Map<string, { stake: bigint; terms: unknown[] }>();
+  readonly counters = new Map<string, Record<Counter, bigint>>();
+  readonly tasks = new Map<string, ReplayedTask>();
+
+  apply({ name, args }: LogDescription): void {
+    const handler = this.handlers[name];
+    if (!handler) throw new Error(`The replay does not know the event ${name}.`);
+    handler(args);
+  }
+
+  account(owner: string): AccountSums {
+    return entry(this.accounts, owner, () => ({ available: 0n, locked: 0n }));
+  }
+
+  subAccount(account: string, serving: string, provider: string): SubAccountSums {
+    const key = `${account} ${serving} ${provider}`;
+    return entry(this.subAccounts, key, () => ({ free: 0n, reserved: 0n, requests: [] }));
+  }
+
+  countersOf(provider: string): Record<Counter, bigint> {
+    return entry(this.counters, provider, () => ({
+      open: 0n,
+      completed: 0n,
+      failed: 0n,
+      expired: 0n,
+      slashed: 0n,
+    }));
+  }
+
+  private sub({ account, serving, provider }: Args): SubAccountSums {
+    return this.subAccount(account, serving, provider);
+  }
+
+  private readonly handlers: Record<string, (args: Args) => void> = {
+    Deposited: ({ account, amount }) => {
+      this.account(account).available += amount;
+    },
+    Withdrawn: ({ account, amount }) => {
+      this.account(account).available -= amount;
+    },
+    AuthorizationSet: ({ account, serving, authorized }) => {
+      this.authorized.set(`${account} ${serving}`, authorized);
+    },
+    SubAccountOpened: ({ account, serving, provider }) => {
+      entry(this.providers, `${account} ${serving}`, () => []).push(provider);
+    },
+    Funded: (args) => {
+      const account = this.account(args.account);
+      account.available -= args.amount;
+      account.locked += args.amount;
+      this.sub(args).free += args.amount;
+    },
+    Reserved: (args) => {
+      this.sub(args).free -= args.amount;
+      this.sub(args).reserved += args.amount;
+    },
+    Released: (args) => {
+      this.sub(args).reserved -= args.amount;
+      this.sub(args).free += args.amount;
+    },
+    Settled: (args) => {
+      this.sub(args).reserved -= args.amount;
+      this.account(args.account).locked -= args.amount;
+      if (args.payee === ZeroAddress) this.burned += args.amount;
+      else this.account(args.payee).available += args.amount;
+    },
+    ReturnRequested: (args) => {
+      const { free: _, requests } = this.sub(args);
+      this.sub(args).free -= args.amount;
+      const joined = requests[Number(args.index)]?.amount ?? 0n;
+      requests[Number(args.index)] = { amount: joined + args.amount, unlocksAt: args.unlocksAt };
+    },
+    ReturnCancelled: (args) => {
+      take(this.sub(args).requests, args.amount, "newest");
+      this.sub(args).free += args.amount;
+    },
+    ReturnClaimed: (args) => {
+      take(this.sub(args).requests, args.amount, "oldest");
+      this.account(args.account).locked -= args.amount;
+      this.account(args.account).available += args.amount;
+    },
+    ServiceRegistered: ({ provider, stake, terms }) => {
+      this.services.set(provider, { stake, terms: plain(terms) });
+    },
+    ServiceUpdated: ({ provider, terms }) => {
+      this.services.get(provider)!.terms = plain(terms);
+    },
+    ServiceRemoved: ({ provider }) => {
+      this.services.delete(provider);
+    },
+    TaskCreated: ({ id, user, provider, fee, order }) => {
+      const [, , trainingTime, bondBps, unacknowledgedBps] = this.services.get(provider)!
+        .terms as bigint[];
+      this.tasks.set(id, {
+        user,
+        provider,
+        state: 1n,
+        deadline: 0n,
+        trainingTime: trainingTime!,
+        fee,
+        paid: 0n,
+        bondBps: bondBps!,
+        unacknowledgedBps: unacknowledgedBps!,
+        size: 0n,
+        root: ZeroHash,
+        exchange: order.blindRoot,
+      });
+      this.countersOf(provider).open++;
+    },
+    TaskCancelled: ({ id }) => this.end(id, "Cancelled"),
+    TaskAccepted: ({ id, deadline }) => this.move(id, "Accepted", deadline),
+    TaskFailed: ({ id }) => this.end(id, "Failed", "failed"),
+    TaskDelivered: ({ id, delivery, deadline }) => {
+      const task = this.move(id, "Delivered", deadline);
+      const { size, root, contentRoot, keyCommit } = delivery;
+      const parts = [task.exchange, contentRoot, keyCommit];
+      const exchange = keccak256(
+        AbiCoder.defaultAbiCoder().encode(["bytes32", "bytes32", "bytes32"], parts),
+      );
+      Object.assign(task, { size, root, exchange });
+    },
+    TaskAcknowledged: ({ id, deadline, late }) => {
+      const task = this.move(id, "Acknowledged", deadline);
+      if (!late) return;
+      task.bondBps = 0n;
+      this.countersOf(task.provider).open++;
+      this.countersOf(task.provider).completed--;
+    },
+    KeyRevealed: ({ id, deadline }) => this.move(id, "Revealed", deadline),
+    TaskSettled: ({ id, paid }) => {
+      this.end(id, "Settled", "completed").paid += paid;
+    },
+    TaskExpired: ({ id }) => this.end(id, "Expired", "expired"),
+    TaskSlashed: ({ id }) => this.end(id, "Slashed", "slashed"),
+    TaskLapsed: ({ id, paid, deadline }) => {
+      const task = this.end(id, "Lapsed", "completed");
+      Object.assign(task, { paid, deadline });
+    },
+  };
+
+  private move(id: string, state: string, deadline: bigint): ReplayedTask {
+    const task = this.tasks.get(id)!;
+    return Object.assign(task, { state: BigInt(STATES.indexOf(state)), deadline });
+  }
+
+  private end(id: string, state: string, counter?: Counter): ReplayedTask {
+    const task = this.move(id, state, 0n);
+    this.countersOf(task.provider).open--;
+    if (counter) this.countersOf(task.provider)[counter]++;
+    return task;
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the arguments of any event, by name
+type Args = any;
+
+function entry<T>(map: Map<string, T>, key: string, create: () => T): T {
+  const found = map.get(key) ?? create();
+  map.set(key, found);
+  return found;
+}
+
+/** Removes `amount` from one end of a queue; the last request touched may remain in part. */
+function take(requests: SubAccountSums["requests"], amount: bigint, from: "oldest" | "newest") {
+  for (let left = amount; left > 0n; ) {
+    const request = requests.at(from === "oldest" ? 0 : -1)!;
+    const part = request.amount < left ? request.amount : left;
+    request.amount -= part;
+    left -= part;
+    if (request.amount > 0n) continue;
+    if (from === "oldest") requests.shift();
+    else requests.pop();
+  }
+}
+
+/** A decoded struct as plain nested arrays. */
+export function plain(value: Iterable<unknown>): unknown[] {
+  return [...value].map((item) => (Array.isArray(item) ? plain(item) : item));
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { type GasReport, measureGas } from "../../../scripts/bench/measureGas.ts";
+
+const SNAPSHOT = new URL("../../../gas-snapshot.json", import.meta.url);
+
+/** The protocol page's limits: what a task and a dispute may cost, and what a chain takes as a contract. */
+const MOST = { deliverToPaid: 240_000, createToPaid: 420_000, dispute: 700_000, code: 24_576 };
+
+describe("gas", () => {
+  let report: GasReport;
+  before(async function () {
+    this.timeout(300_000);
+    report = await measureGas();
+  });
+
+  it("is what the snapshot says, to the last unit; npm run bench:gas -- --update renews it", () => {
+    expect(report).to.deep.equal(JSON.parse(readFileSync(SNAPSHOT, "utf8")));
+  });
+
+  it("stays within what a task and a dispute may cost", () => {
+    expect(report.sums.deliverToPaid).to.be.at.most(MOST.deliverToPaid);
+    expect(report.sums.createToPaid).to.be.at.most(MOST.createToPaid);
+    expect(report.sums.dispute).to.be.at.most(MOST.dispute);
+  });
+
+  it("fits every contract into the size that a chain takes", () => {
+    for (const [contract, size] of Object.entries(report.sizes)) {
+      expect(size, contract).to.be.at.most(MOST.code);
+    }
+  });
+});
