@@ -117,7 +117,7 @@ function mutate(node: AstNode, source: Source): Mutant[] {
     case "IfStatement":
       return decided(node, source);
     case "Conditional":
-      return swapped(node, source, node.trueExpression, node.falseExpression);
+      return swapped(source, node.trueExpression, node.falseExpression);
     case "ExpressionStatement":
     case "EmitStatement":
       return removed(node, source);
@@ -173,7 +173,7 @@ function swappedArguments(node: AstNode, source: Source): Mutant[] {
   const given = (node.arguments ?? []) as AstNode[];
   return given.slice(1).flatMap((argument, i) => {
     const before = given[i]!;
-    return typeOf(before) === typeOf(argument) ? swapped(node, source, before, argument) : [];
+    return typeOf(before) === typeOf(argument) ? swapped(source, before, argument) : [];
   });
 }
 
@@ -181,7 +181,7 @@ function typeOf({ typeDescriptions }: AstNode): unknown {
   return (typeDescriptions as { typeString?: string } | undefined)?.typeString;
 }
 
-function swapped(_: AstNode, source: Source, left: unknown, right: unknown): Mutant[] {
+function swapped(source: Source, left: unknown, right: unknown): Mutant[] {
   const [start, leftEnd] = source.range(left as AstNode);
   const [rightStart, end] = source.range(right as AstNode);
   const [first, second] = [source.text(start, leftEnd), source.text(rightStart, end)];

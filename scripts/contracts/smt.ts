@@ -9,7 +9,7 @@ import { compile } from "./solc.ts";
 const MODEL = "test/solidity/properties/SubAccountModel.sol";
 const CONTRACTS = ["SubAccountModel", "LibraryModel"];
 /** Seconds for one question. */
-const PATIENCE = 15;
+const PATIENCE = 60;
 
 if (spawnSync("z3", ["--version"]).status !== 0) {
   console.log("SKIPPED: z3 is not installed, so nothing was proved. On Debian: apt-get install z3");

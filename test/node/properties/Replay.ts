@@ -123,7 +123,7 @@ export class Replay {
       else this.account(args.payee).available += args.amount;
     },
     ReturnRequested: (args) => {
-      const { free: _, requests } = this.sub(args);
+      const { requests } = this.sub(args);
       this.sub(args).free -= args.amount;
       const joined = requests[Number(args.index)]?.amount ?? 0n;
       requests[Number(args.index)] = { amount: joined + args.amount, unlocksAt: args.unlocksAt };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { describe, it } from "mocha";
+import { before, describe, it } from "mocha";
 import { type GasReport, measureGas } from "../../../scripts/bench/measureGas.ts";
 
 const SNAPSHOT = new URL("../../../gas-snapshot.json", import.meta.url);

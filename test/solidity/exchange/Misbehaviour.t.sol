@@ -66,28 +66,67 @@ contract MisbehaviourTest is Containers {
 
     // -- The rule ------------------------------------------------------------------------------------------------
 
-    function test_P24_GivenAnyPlace_WhenThePageIsAsItsEntrySays_IsNotSlashable() public {
-        Place[] memory all = places();
+    /// @dev In groups, because the runner repeats a failing test with every step recorded: half a gigabyte a place.
+    function areFine(uint256 first, uint256 end) private {
         uint256 start = vm.snapshotState();
-        for (uint256 i = 0; i < all.length; ++i) {
-            (TaskId id, MisbehaviourProof memory proof) = sold(all[i], true);
+        for (uint256 i = first; i < end; ++i) {
+            (TaskId id, MisbehaviourProof memory proof) = sold(places()[i], true);
             vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNoMisbehaviour.selector, id));
             prove(id, proof);
             vm.revertToState(start);
         }
     }
 
-    function test_P24_GivenAnyPlace_WhenThePageDiffersFromItsEntry_IsSlashed() public {
-        Place[] memory all = places();
+    function areSlashed(uint256 first, uint256 end) private {
         uint256 start = vm.snapshotState();
-        for (uint256 i = 0; i < all.length; ++i) {
-            (TaskId id, MisbehaviourProof memory proof) = sold(all[i], false);
+        for (uint256 i = first; i < end; ++i) {
+            (TaskId id, MisbehaviourProof memory proof) = sold(places()[i], false);
             vm.expectEmit(address(serving));
-            emit IFineTuningServing.TaskSlashed(id, all[i].page, BOND / 2, BOND / 2);
+            emit IFineTuningServing.TaskSlashed(id, proof.page, BOND / 2, BOND / 2);
             prove(id, proof);
             isIn(id, TaskState.Slashed);
             vm.revertToState(start);
         }
+    }
+
+    function test_P24_GivenOneOrTwoPages_WhenAPageIsAsItsEntrySays_IsNotSlashable() public {
+        areFine(0, 5);
+    }
+
+    function test_P24_GivenOneOrTwoPages_WhenAPageDiffersFromItsEntry_IsSlashed() public {
+        areSlashed(0, 5);
+    }
+
+    function test_P24_GivenAFullHashPage_WhenAPageIsAsItsEntrySays_IsNotSlashable() public {
+        areFine(5, 10);
+    }
+
+    function test_P24_GivenAFullHashPage_WhenAPageDiffersFromItsEntry_IsSlashed() public {
+        areSlashed(5, 10);
+    }
+
+    function test_P24_GivenThreeLevels_WhenAPageIsAsItsEntrySays_IsNotSlashable() public {
+        areFine(10, 15);
+    }
+
+    function test_P24_GivenThreeLevels_WhenAPageDiffersFromItsEntry_IsSlashed() public {
+        areSlashed(10, 15);
+    }
+
+    function test_P24_GivenOneGibibyte_WhenAPageIsAsItsEntrySays_IsNotSlashable() public {
+        areFine(15, 21);
+    }
+
+    function test_P24_GivenOneGibibyte_WhenAPageDiffersFromItsEntry_IsSlashed() public {
+        areSlashed(15, 21);
+    }
+
+    function test_P24_GivenTheLargestSize_WhenAPageIsAsItsEntrySays_IsNotSlashable() public {
+        areFine(21, 22);
+    }
+
+    function test_P24_GivenTheLargestSize_WhenAPageDiffersFromItsEntry_IsSlashed() public {
+        areSlashed(21, 22);
     }
 
     // -- Proofs that show nothing --------------------------------------------------------------------------------
