@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the deeper checks need from Debian and npm cannot give: z3, which `npm run test:smt` asks for its proofs.
+# Installs what some checks need from Debian and npm cannot give:
+#   z3    the prover behind `npm run test:smt`
 set -euo pipefail
 
-if command -v z3 >/dev/null; then
-  z3 --version
-  exit 0
-fi
+declare -A package=([z3]=z3)
+missing=()
+for command in "${!package[@]}"; do
+  command -v "$command" >/dev/null || missing+=("${package[$command]}")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ]; then
-  echo "z3 is missing and only root may install it." >&2
+  echo "Missing: ${missing[*]}, and only root may install packages." >&2
   echo "Run: sudo $0" >&2
   exit 1
 fi
-apt-get update --quiet
-apt-get install --yes --quiet --no-install-recommends z3
+export DEBIAN_FRONTEND=noninteractive
+apt-get update --quiet --quiet
+apt-get install --yes --quiet --quiet --no-install-recommends "${missing[@]}"

@@ -1,4 +1,5 @@
-// Installs what is missing, and nothing else: Node packages (under Node 24) and the trainer's Python environment.
+// Installs what is missing, and nothing else: Node packages (under Node 24) and the trainer's Python environment; with
+// --rivals also 0G's own clients, which tests and benchmarks put beside ours.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -36,21 +37,23 @@ function run(what, command, args) {
 }
 
 function installPackages() {
-  const sources = [join(ROOT, "package-lock.json")];
-  const stamp = join(ROOT, "node_modules/.anneal-setup");
-  if (upToDate(stamp, sources)) return;
-  console.error("Installing Node packages (about a minute)…");
-  // npm on Node 20 silently leaves out Hardhat's native parts, whose engines field asks for more: hence npm on Node 24.
-  run("installing Node packages", "npx", [
-    "--yes",
-    "--package",
-    "node@24",
-    "npm",
-    "ci",
-    "--loglevel",
-    "error",
-  ]);
+  installLocked(ROOT, "Node packages (about a minute)");
   run("starting Node 24", NODE, ["--version"]);
+}
+
+/** Their install scripts build optional accelerators that nothing here calls, and would need a compiler. */
+function installRivals() {
+  installLocked(join(ROOT, "scripts/rivals"), "0G's own clients (200 MB)", ["--ignore-scripts"]);
+}
+
+function installLocked(directory, what, options = []) {
+  const sources = [join(directory, "package-lock.json")];
+  const stamp = join(directory, "node_modules/.anneal-setup");
+  if (upToDate(stamp, sources)) return;
+  console.error(`Installing ${what}…`);
+  // npm on Node 20 silently leaves out Hardhat's native parts, whose engines field asks for more: hence npm on Node 24.
+  const npm = ["--yes", "--package", "node@24", "npm", "ci", "--loglevel", "error"];
+  run(`installing ${what}`, "npx", [...npm, "--prefix", directory, ...options]);
   writeFileSync(stamp, digest(sources));
 }
 
@@ -86,3 +89,4 @@ function installTrainer() {
 
 installPackages();
 installTrainer();
+if (process.argv.includes("--rivals")) installRivals();

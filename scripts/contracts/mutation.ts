@@ -7,15 +7,22 @@
  *   npm run test:mutation -- contracts/Ledger.sol contracts/libraries/ReturnQueue.sol
  *   npm run test:mutation -- --jobs 4          so many at once (2)
  *   npm run test:mutation -- --list            only prints them
+ *
+ * Verdicts are kept in cache/: a run that was broken off goes on where it stopped, as long as the contracts are the
+ * same. Survivors are judged anew, because a new test may notice them. Exits 1 when the score is below 95 % or a
+ * survivor is not explained in survivors.ts.
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { applyMutant, createMutants, type Mutant } from "./mutants.ts";
 import { createSolidityCopy, type SolidityCopy } from "./solidityCopy.ts";
+import { EXPLAINED } from "./survivors.ts";
+import { openVerdicts, type Verdict } from "./verdicts.ts";
 
 /** Milliseconds for one run; a mutant that takes longer has made something endless, which a test has then noticed. */
 const TIMEOUT = 240_000;
+const MINIMUM_SCORE = 95;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -41,30 +48,45 @@ if (options.list) for (const mutant of mutants) console.log(describe(mutant));
 else await judgeAll();
 
 async function judgeAll(): Promise<void> {
-  const waiting = [...mutants];
-  const survivors: Mutant[] = [];
-  const counts = { killed: 0, survived: 0, "does not compile": 0 };
+  const verdicts = openVerdicts(contractFiles());
+  const waiting = mutants.filter((mutant) => !verdicts.has(mutant));
+  console.log(`${mutants.length - waiting.length} of them are known from an earlier run.`);
   const worker = async () => {
     const copy = await createSolidityCopy({ optimizer: false });
     try {
       await demandGreen(copy);
       for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
         const verdict = await judge(copy, mutant);
-        counts[verdict]++;
-        if (verdict === "survived") survivors.push(mutant);
+        verdicts.put(mutant, verdict);
         console.log(`${verdict.padEnd(16)} ${describe(mutant)}`);
       }
     } finally {
       await copy.remove();
     }
   };
-  await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
+  if (waiting.length > 0) await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
+  report((mutant) => verdicts.get(mutant)!);
+}
 
-  const judged = counts.killed + counts.survived;
-  const score = ((100 * counts.killed) / judged).toFixed(1);
-  console.log(`\nScore ${score} %: ${counts.killed} of ${judged} mutants were noticed.`);
-  console.log(`${counts["does not compile"]} more did not compile and do not count.`);
-  for (const mutant of survivors) console.log(`survived  ${describe(mutant)}`);
+function report(verdictOf: (mutant: Mutant) => Verdict): void {
+  const of = (verdict: Verdict) => mutants.filter((mutant) => verdictOf(mutant) === verdict);
+  const [killed, survivors] = [of("killed").length, of("survived")];
+  const judged = killed + survivors.length;
+  const score = (100 * killed) / judged;
+  console.log(`\nScore ${score.toFixed(1)} %: ${killed} of ${judged} mutants were noticed.`);
+  console.log(`${of("does not compile").length} more did not compile and do not count.`);
+  const unexplained = survivors.filter((mutant) => !explain(mutant));
+  for (const mutant of survivors)
+    console.log(`survived  ${describe(mutant)}\n          ${explain(mutant) ?? "NOT EXPLAINED"}`);
+  if (score < MINIMUM_SCORE || unexplained.length > 0) process.exitCode = 1;
+}
+
+function explain(mutant: Mutant): string | undefined {
+  const text = readFileSync(mutant.file, "utf8").split("\n")[mutant.line - 1]!;
+  return EXPLAINED.find(
+    ({ file, line, replacement }) =>
+      mutant.file.endsWith(file) && text.includes(line) && replacement === mutant.replacement,
+  )?.because;
 }
 
 /** Without a mutant everything must pass, or the score would mean nothing. */
@@ -74,16 +96,13 @@ async function demandGreen(copy: SolidityCopy): Promise<void> {
   throw new Error(`The tests do not pass as they are: mend them first.\n${output.slice(-2_000)}`);
 }
 
-/** The tests nearest to the file first: most mutants need no more than those. */
-async function judge(
-  copy: SolidityCopy,
-  mutant: Mutant,
-): Promise<"killed" | "survived" | "does not compile"> {
+/** The tests nearest to the file first: most mutants need no more than those, and they compile fastest. */
+async function judge(copy: SolidityCopy, mutant: Mutant): Promise<Verdict> {
   const path = join(copy.path, mutant.file);
   const source = readFileSync(path);
   writeFileSync(path, applyMutant(source, mutant));
   try {
-    for (const tests of [nearestTests(copy, mutant.file), []]) {
+    for (const tests of [ownTests(copy, mutant.file), nearTests(copy, mutant.file), []]) {
       const { outcome } = await copy.test(tests, TIMEOUT);
       if (outcome === "broken") return "does not compile";
       if (outcome !== "passed") return "killed";
@@ -94,8 +113,14 @@ async function judge(
   }
 }
 
-/** The Ledger's own tests for the Ledger; for everything else all but those and the long random courses. */
-function nearestTests(copy: SolidityCopy, file: string): string[] {
+/** The tests called like the file; those of the whole neighbourhood where there are none. */
+function ownTests(copy: SolidityCopy, file: string): string[] {
+  const own = globSync(`test/solidity/**/${basename(file, ".sol")}.t.sol`, { cwd: copy.path });
+  return own.length > 0 ? own : nearTests(copy, file);
+}
+
+/** The Ledger's tests for the Ledger; for everything else all but those and the long random courses. */
+function nearTests(copy: SolidityCopy, file: string): string[] {
   const ofLedger = /\/(Ledger|ReturnQueue)\.sol$/.test(file);
   const tests = globSync("test/solidity/**/*.t.sol", { cwd: copy.path });
   return tests.filter((test) =>
@@ -105,7 +130,7 @@ function nearestTests(copy: SolidityCopy, file: string): string[] {
 
 function contractFiles(): string[] {
   return globSync("contracts/**/*.sol")
-    .filter((file) => !/\/(interfaces|types)\//.test(file))
+    .filter((file) => !/\/(interfaces|types|devnet)\//.test(file))
     .sort();
 }
 

@@ -146,9 +146,10 @@ contract LedgerSettleTest is LedgerWorld {
     function test_GivenReserved_WhenSettled_CreditsThePayee() public {
         reserve(10 ether);
         vm.expectEmit(address(ledger));
-        emit ILedger.Settled(user, serving, provider, provider, 4 ether, 6 ether);
-        settle(4 ether, provider);
-        eq(available(provider), 4 ether, "payee");
+        emit ILedger.Settled(user, serving, provider, other, 4 ether, 6 ether);
+        settle(4 ether, other);
+        eq(available(other), 4 ether, "payee");
+        eq(available(provider), 0, "provider");
         eq(balance(), 6 ether, "balance");
         eq(locked(user), 6 ether, "locked");
     }
