@@ -1,5 +1,11 @@
 /** What a dataset is for; follows from the model's architecture, not from the file. */
-export type DatasetKind = "causal-lm" | "text-classification";
+export type DatasetKind = "causal-lm" | "text-classification" | "image-classification";
+
+export const DATASET_KINDS = [
+  "causal-lm",
+  "text-classification",
+  "image-classification",
+] as const satisfies readonly DatasetKind[];
 
 export type Role = "system" | "user" | "assistant";
 
@@ -7,6 +13,9 @@ export interface Message {
   readonly role: Role;
   readonly content: string;
 }
+
+/** What is asked or answered: a text, or messages of which an answer has one of the assistant's. */
+export type Content = string | readonly Message[];
 
 /** One row as the trainer sees it. No text in it is empty, except where said so. */
 export type DatasetRow =
@@ -18,9 +27,37 @@ export type DatasetRow =
       readonly prompt: string;
       readonly completion: string;
     }
+  | PreferenceRow
   | {
       readonly format: "label";
       readonly text: string;
       /** The label as text; integers in decimal. */
       readonly label: string;
-    };
+    }
+  | TokenRow
+  | ImageRow;
+
+/** A prompt with an answer that is liked better than another one: three texts, or three lists of messages. */
+export interface PreferenceRow {
+  readonly format: "preference" | "preferred_output";
+  readonly prompt: Content;
+  readonly chosen: Content;
+  readonly rejected: Content;
+}
+
+/** Token ids without their padding. */
+export interface TokenRow {
+  readonly format: "tokens";
+  readonly ids: readonly number[];
+  /** Whether each token counts in the loss. */
+  readonly counts: readonly boolean[];
+}
+
+/** An image in a class folder. */
+export interface ImageRow {
+  readonly format: "image";
+  /** The name of the class folder. */
+  readonly label: string;
+  /** SHA-256 of the file, hex. */
+  readonly digest: string;
+}

@@ -1,22 +1,18 @@
 import { stat } from "node:fs/promises";
 import { ProtocolError } from "../errors.ts";
-import type { DatasetKind, DatasetRow, Message } from "./DatasetRow.ts";
+import type { Content, DatasetKind, DatasetRow, Message } from "./DatasetRow.ts";
 import { readRows } from "./readRows.ts";
 import { createTokenCounter } from "./tokenizer/createTokenCounter.ts";
-import { createChatRenderer, type TokenizerConfig, tokenText } from "./tokenizer/renderChat.ts";
+import { createChatRenderer } from "./tokenizer/renderChat.ts";
+import { endTokens, onFirstUse, type TokenizerDocument } from "./tokenizer/TokenizerDocument.ts";
 import type { TokenizerJson } from "./tokenizer/TokenizerJson.ts";
-
-/** A model's tokenizer.json and tokenizer_config.json, as the provider serves and the catalogue hashes them. */
-export interface TokenizerDocument {
-  readonly tokenizer: Readonly<Record<string, unknown>>;
-  readonly tokenizerConfig: Readonly<Record<string, unknown>>;
-}
+import { vocabularySize } from "./tokenizer/vocabularySize.ts";
 
 export interface DatasetCount {
   readonly rows: number;
   /** Size of the file. */
   readonly bytes: number;
-  /** What the price is multiplied with: bytes of the file, or tokens of all rows before truncation. */
+  /** What the price is multiplied with: bytes of the file, or tokens of all rows before truncation; an image is one token. */
   readonly units: bigint;
 }
 
@@ -24,7 +20,7 @@ export interface CountOptions {
   readonly kind: DatasetKind;
   /** What the provider charges for. */
   readonly unit: "byte" | "token";
-  /** The model's tokenizer; needed for the unit "token". */
+  /** The model's tokenizer; needed for the unit "token", unless the model takes images. */
   readonly tokenizer?: TokenizerDocument;
 }
 
@@ -35,10 +31,11 @@ export interface CountOptions {
  */
 export async function countDataset(path: string, options: CountOptions): Promise<DatasetCount> {
   const { kind, unit, tokenizer } = options;
-  const count = unit === "token" ? createRowCounter(tokenizer) : () => 0;
+  const count = unit === "token" ? createRowCounter(kind, tokenizer) : () => 0;
+  const vocabulary = tokenizer && vocabularySize(tokenizer.tokenizer);
   let rows = 0;
   let tokens = 0;
-  for await (const { line, row } of readRows(path, { kind })) {
+  for await (const { line, row } of readRows(path, { kind, ...(vocabulary && { vocabulary }) })) {
     rows += 1;
     tokens += count(row, `${path}:${line}`);
   }
@@ -46,10 +43,11 @@ export async function countDataset(path: string, options: CountOptions): Promise
   return { rows, bytes: size, units: BigInt(unit === "token" ? tokens : size) };
 }
 
+type RowCounter = (row: DatasetRow, place: string) => number;
+
 /** Tokens of one row before truncation. */
-function createRowCounter(
-  document: TokenizerDocument | undefined,
-): (row: DatasetRow, place: string) => number {
+function createRowCounter(kind: DatasetKind, document: TokenizerDocument | undefined): RowCounter {
+  if (kind === "image-classification") return () => 1;
   if (!document) {
     throw new ProtocolError(
       "usage",
@@ -57,34 +55,41 @@ function createRowCounter(
       "Give the tokenizer that the provider serves for the model.",
     );
   }
-  const counter = createTokenCounter(document.tokenizer as unknown as TokenizerJson);
-  const config: TokenizerConfig = document.tokenizerConfig;
+  const counter = onFirstUse(() =>
+    createTokenCounter(document.tokenizer as unknown as TokenizerJson),
+  );
+  const config = document.tokenizerConfig;
   const render = onFirstUse(() => createChatRenderer(config));
-  const end = onFirstUse(() => requireEndToken(config, counter));
+  const end = onFirstUse(() => endTokens(config, counter()));
+  const countAnswer = (prompt: Content, answer: Content, place: string): number => {
+    if (typeof prompt === "string") {
+      return counter().count(prompt) + counter().count(answer as string) + end();
+    }
+    const messages = [...prompt, ...(answer as readonly Message[])];
+    return counter().count(renderAt(render(), messages, place));
+  };
   return (row, place) => {
     switch (row.format) {
       case "messages":
-        return counter.count(renderAt(render(), row.messages, place));
+        return counter().count(renderAt(render(), row.messages, place));
       case "text":
-        return counter.count(row.text) + end();
+        return counter().count(row.text) + end();
       case "prompt":
       case "instruction":
-        return counter.count(row.prompt) + counter.count(row.completion) + end();
+        return countAnswer(row.prompt, row.completion, place);
+      case "preference":
+      case "preferred_output":
+        return (
+          countAnswer(row.prompt, row.chosen, place) + countAnswer(row.prompt, row.rejected, place)
+        );
       case "label":
-        return counter.count(row.text) + counter.specialTokens;
+        return counter().count(row.text) + counter().specialTokens;
+      case "tokens":
+        return row.ids.length;
+      case "image":
+        return 1;
     }
   };
-}
-
-/** The one token that ends a text; a model without it cannot be trained on texts or prompts. */
-function requireEndToken(config: TokenizerConfig, counter: { has(token: string): boolean }): 1 {
-  const token = tokenText(config.eos_token);
-  if (token !== undefined && counter.has(token)) return 1;
-  throw new ProtocolError(
-    "usage",
-    "The model's tokenizer has no end token, so it cannot be trained on texts or prompts.",
-    "Choose another model, or tell the provider to repair the tokenizer files.",
-  );
 }
 
 function renderAt(
@@ -102,13 +107,4 @@ function renderAt(
       { cause: error },
     );
   }
-}
-
-/** What only some formats need is made, and may fail, when the first row needs it. */
-function onFirstUse<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
 }

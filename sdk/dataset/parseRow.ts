@@ -1,4 +1,8 @@
-import type { DatasetKind, DatasetRow, Message } from "./DatasetRow.ts";
+import { checkText, type Fields, quote, typeName } from "./checkText.ts";
+import type { DatasetKind, DatasetRow } from "./DatasetRow.ts";
+import { type Finding, isError } from "./Finding.ts";
+import { parseMessages } from "./parseMessages.ts";
+import { parsePreference } from "./parsePreference.ts";
 import type { RuleId } from "./rules.ts";
 
 /** A row, if all its fields are sound, and what is wrong with it. */
@@ -10,12 +14,10 @@ export interface ParsedRow {
   readonly findings: Finding[];
 }
 
-export interface Finding {
-  readonly rule: RuleId;
-  readonly message: string;
-}
+/** Kinds whose rows are lines of text. */
+export type TextKind = Exclude<DatasetKind, "image-classification">;
 
-type Fields = Readonly<Record<string, unknown>>;
+type JsonFormat = Exclude<DatasetRow["format"], "tokens" | "image">;
 
 const FORMATS = {
   "causal-lm": {
@@ -23,14 +25,17 @@ const FORMATS = {
     prompt: { required: ["prompt", "completion"], optional: [] },
     text: { required: ["text"], optional: [] },
     instruction: { required: ["instruction", "output"], optional: ["input"] },
+    preference: { required: ["prompt", "chosen", "rejected"], optional: [] },
+    preferred_output: {
+      required: ["input", "preferred_output", "non_preferred_output"],
+      optional: [],
+    },
   },
   "text-classification": { label: { required: ["text", "label"], optional: [] } },
 } as const;
 
-const ROLES = ["system", "user", "assistant"];
-
 /** Parses one line of a .jsonl file. */
-export function parseJsonRow(text: string, kind: DatasetKind): ParsedRow {
+export function parseJsonRow(text: string, kind: TextKind): ParsedRow {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -58,32 +63,21 @@ export function parseColumns(text: string, label: string): ParsedRow {
   return { format: "label", row: { format: "label", text, label }, findings };
 }
 
-/** Findings that do not make a row unusable. */
-const WARNINGS: readonly RuleId[] = ["blank-text", "role-order"];
-
-function isError({ rule }: Finding): boolean {
-  return !WARNINGS.includes(rule);
-}
-
 function only(rule: RuleId, message: string): ParsedRow {
   return { findings: [{ rule, message }] };
 }
 
 /** The format whose keys a row has; the nearest one where it has some of them. */
-function findFormat(
-  fields: Fields,
-  kind: DatasetKind,
-  findings: Finding[],
-): DatasetRow["format"] | undefined {
+function findFormat(fields: Fields, kind: TextKind, findings: Finding[]): JsonFormat | undefined {
   const keys = Object.keys(fields);
   const known = Object.entries(FORMATS[kind]) as [
-    DatasetRow["format"],
+    JsonFormat,
     { required: readonly string[]; optional: readonly string[] },
   ][];
-  const begun = known.filter(([, { required }]) => required.some((key) => keys.includes(key)));
-  const nearest =
-    begun.find(([, { required }]) => required.every((key) => keys.includes(key))) ?? begun[0];
-  if (!nearest) {
+  const present = ([, { required }]: (typeof known)[number]) =>
+    required.filter((key) => keys.includes(key)).length / required.length;
+  const nearest = known.toSorted((a, b) => present(b) - present(a))[0]!;
+  if (present(nearest) === 0) {
     const found = keys.length > 0 ? keys.map(quote).join(", ") : "none";
     findings.push({
       rule: "unknown-format",
@@ -109,7 +103,7 @@ function findFormat(
 
 function parseCausalFields(
   fields: Fields,
-  format: Exclude<DatasetRow["format"], "label">,
+  format: Exclude<JsonFormat, "label">,
   findings: Finding[],
 ): DatasetRow {
   switch (format) {
@@ -132,90 +126,10 @@ function parseCausalFields(
         completion: checkText(fields, "output", "empty-answer", findings),
       };
     }
+    case "preference":
+    case "preferred_output":
+      return parsePreference(fields, format, findings);
   }
-}
-
-function parseMessages(value: unknown, findings: Finding[]): Message[] {
-  if (!Array.isArray(value) || value.length === 0) {
-    findings.push({
-      rule: "bad-messages",
-      message: "messages is not a list with at least one message.",
-    });
-    return [];
-  }
-  const before = findings.length;
-  value.forEach((message, index) => {
-    parseMessage(message, `messages[${index}]`, findings);
-  });
-  const messages = value as Message[];
-  if (findings.slice(before).some(isError)) return messages;
-  if (messages.every(({ role }) => role !== "assistant")) {
-    findings.push({ rule: "no-assistant", message: "No message is the assistant's." });
-  } else {
-    checkRoleOrder(messages, findings);
-  }
-  return messages;
-}
-
-function parseMessage(message: unknown, place: string, findings: Finding[]): void {
-  const keys = typeof message === "object" && message !== null ? Object.keys(message) : [];
-  if (Array.isArray(message) || keys.toSorted().join() !== "content,role") {
-    findings.push({
-      rule: "bad-message",
-      message: `${place} is not an object with role and content alone.`,
-    });
-    return;
-  }
-  const fields = message as Fields;
-  if (typeof fields.role !== "string" || !ROLES.includes(fields.role)) {
-    findings.push({
-      rule: "unknown-role",
-      message: `${place} has the role ${quote(fields.role)}.`,
-    });
-  }
-  const empty = fields.role === "assistant" ? "empty-answer" : "empty-text";
-  checkText(fields, "content", empty, findings, `${place}.content`);
-}
-
-function checkRoleOrder(messages: readonly Message[], findings: Finding[]): void {
-  const turns = messages[0]!.role === "system" ? messages.slice(1) : messages;
-  const expected = (index: number) => (index % 2 === 0 ? "user" : "assistant");
-  const wrong = turns.findIndex(({ role }, index) => role !== expected(index));
-  if (wrong >= 0) {
-    const index = wrong + messages.length - turns.length;
-    findings.push({
-      rule: "role-order",
-      message: `messages[${index}] is ${turns[wrong]!.role}'s where ${expected(wrong)}'s turn is.`,
-    });
-  } else if (turns.at(-1)?.role !== "assistant") {
-    findings.push({ rule: "role-order", message: "The last message is not the assistant's." });
-  }
-}
-
-/** Checks one text; `empty` is the rule that an empty one breaks, undefined where it may be empty. */
-function checkText(
-  fields: Fields,
-  key: string,
-  empty: "empty-text" | "empty-answer" | "missing-label" | undefined,
-  findings: Finding[],
-  place = key,
-): string {
-  const value = fields[key];
-  if (typeof value !== "string") {
-    findings.push({ rule: "wrong-type", message: `${place} is ${typeName(value)}, not a text.` });
-    return "";
-  }
-  if (!value.isWellFormed()) {
-    findings.push({
-      rule: "half-character",
-      message: `${place} holds half of a surrogate pair.`,
-    });
-  }
-  if (value === "" && empty) findings.push({ rule: empty, message: `${place} is empty.` });
-  if (value !== "" && empty && value.trim() === "") {
-    findings.push({ rule: "blank-text", message: `${place} is white space alone.` });
-  }
-  return value;
 }
 
 function parseLabelFields(fields: Fields, findings: Finding[], source: string): ParsedRow {
@@ -250,18 +164,4 @@ function isWholeLabel(label: unknown, source: string): boolean {
     return value;
   });
   return /^-?\d+$/.test(written);
-}
-
-function typeName(value: unknown): string {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object") return "an object";
-  if (typeof value === "number") return `the number ${value}`;
-  return typeof value === "boolean" ? String(value) : "a text";
-}
-
-/** A value as JSON, cut to what fits into a sentence. */
-function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }

@@ -8,13 +8,18 @@ export interface Rule {
 
 const ONE_OBJECT = "Write one JSON object on each line.";
 const ONE_FORMAT =
-  "Give every row exactly the keys of one format: messages; prompt and completion; text; instruction, output and optionally input.";
+  "Give every row exactly the keys of one format: messages; prompt and completion; text; instruction, output and optionally input; prompt, chosen and rejected; input, preferred_output and non_preferred_output.";
+const PACK_AGAIN = "Pack the class folders again with zip or tar.";
+const LAYOUT = "Put every image into a folder of its class at the top of the archive: class/image.";
+const REPAIR = "Replace the image by an undamaged one or remove it.";
+const COLUMNS =
+  "Give the column input_ids, a list of integers, and optionally attention_mask and labels.";
 const MESSAGES = 'Write messages as [{"role": "user", "content": "…"}, …].';
 
 /** Every rule of the dataset formats. The trainer refuses what breaks an error rule. */
 export const RULES = {
   "file-type": error(
-    "A causal language model is trained on .jsonl, a classifier on .jsonl, .csv or .tsv.",
+    "A causal language model is trained on .jsonl or .parquet, a text classifier on .jsonl, .csv or .tsv, an image classifier on .zip, .tar or .tar.gz.",
     "Convert the dataset, or give the file the ending that fits its content.",
   ),
   "no-rows": error("A dataset has at least one row.", "Give at least one row."),
@@ -50,6 +55,22 @@ export const RULES = {
     "A conversation has a message of the assistant to learn from.",
     "Add the assistant's answer or remove the row.",
   ),
+  "same-answers": error(
+    "The two answers of a preference pair differ, also in what truncation leaves of them.",
+    "Give two different answers or remove the row.",
+  ),
+  "template-refuses": error(
+    "The model's chat template takes the messages, and the assistant's last turn can be told apart in what it writes.",
+    "Order the messages as the model's chat template asks; a conversation whose earlier turns it rewrites can be cut after each answer, or trained with train_on_inputs true.",
+  ),
+  "no-prompt": error(
+    "Where prompts are masked, a row has something to mask.",
+    "Put a user's message before the assistant's or set train_on_inputs to true.",
+  ),
+  "nothing-learned": error(
+    "A row has something to learn from, in the tokens that max_seq_length leaves of it.",
+    "Shorten the prompt or raise max_seq_length.",
+  ),
   "bad-header": error(
     "A .csv file starts with the header text,label; a .tsv file with text<TAB>label, or without a header with integer label<TAB>text.",
     "Start the file with a header of the two columns text and label.",
@@ -83,6 +104,65 @@ export const RULES = {
     "A validation dataset has only labels of the training dataset.",
     "Add rows with this label to the training dataset, or remove the row.",
   ),
+  "damaged-archive": error("An archive is a whole and undamaged zip or tar.", PACK_AGAIN),
+  "archive-too-large": error(
+    "An archive has at most 1,000,000 entries, unpacks to at most 64 GiB, and beyond 16 MiB to at most 100 times its size.",
+    "Give fewer images, compressed as JPEG or PNG.",
+  ),
+  "unsafe-path": error("The paths in an archive are UTF-8 and stay inside of it.", PACK_AGAIN),
+  "not-a-file": error(
+    "An archive holds files and directories, no links or devices.",
+    "Put the file itself into the archive.",
+  ),
+  "unreadable-entry": error(
+    "The files of a zip are stored or deflated, and not encrypted.",
+    "Pack the class folders again with deflate, the usual method of zip, and without password.",
+  ),
+  "no-class-folder": error("Every image lies in the folder of its class.", LAYOUT),
+  "duplicate-entry": error("An archive has a file once.", "Remove one of the two."),
+  "image-type": error("An image is a JPEG or a PNG file.", "Convert the image to JPEG or PNG."),
+  "image-damaged": error("An image is whole, and its checksums are right.", REPAIR),
+  "image-too-large": error(
+    "An image has at most 64 million pixels and 64 MiB, and no edge is more than 100 times as long as the other.",
+    "Make the image smaller, or cut it.",
+  ),
+  "image-animated": error("An image is one picture.", "Give one picture of it."),
+  "image-deep": error("An image has 8 bits per channel.", "Save it with 8 bits per channel."),
+  "image-cmyk": error("An image is grey or RGB; CMYK is made for print.", "Convert it to RGB."),
+  "damaged-parquet": error("A .parquet file can be read.", "Write it again as parquet."),
+  "bad-columns": error(
+    "The columns of a .parquet file are input_ids and optionally attention_mask and labels, lists of integers.",
+    COLUMNS,
+  ),
+  "parquet-codec": error(
+    "A .parquet file is compressed with snappy, gzip, zstd, brotli or not at all.",
+    "Write it with zstd or snappy.",
+  ),
+  "row-group-too-large": error(
+    "A row group has at most 8,388,608 values of a column, as it is held in memory at once.",
+    "Write it with smaller row groups: row_group_size=1000.",
+  ),
+  "null-value": error(
+    "Token ids, masks and labels are numbers.",
+    "Write a number or remove the row.",
+  ),
+  "column-length": error(
+    "attention_mask and labels have one value for each token.",
+    "Give one value for each token.",
+  ),
+  "bad-mask": error(
+    "attention_mask is ones with zeros around them.",
+    "Write 1 for tokens and 0 for the padding before or after them.",
+  ),
+  "no-tokens": error("A row has at least one token.", "Remove the row."),
+  "unknown-token": error(
+    "Token ids are in the model's vocabulary.",
+    "Use the tokenizer of the model that is trained.",
+  ),
+  "shifted-labels": error(
+    "A label is its token, or -100 where it does not count.",
+    "Repeat input_ids in labels without a shift, or write -100.",
+  ),
   "byte-order-mark": warning(
     "A byte order mark at the start of the file is dropped.",
     "Save the file as UTF-8 without a byte order mark.",
@@ -95,6 +175,18 @@ export const RULES = {
     "A text of white space alone teaches nothing.",
     "Fill it in or remove the row.",
   ),
+  "template-rewrites": warning(
+    "The model's chat template leaves earlier turns as they are; what it rewrites is not learned.",
+    "Cut the conversation after each answer, so that every answer is the last one of a row.",
+  ),
+  "template-alters": warning(
+    "The model's chat template writes the whole of an answer; what it leaves out is not learned.",
+    "Write answers as the model's chat template leaves them, or use prompt and completion.",
+  ),
+  "missing-class": warning(
+    "A validation dataset has all classes of the training dataset.",
+    "Add rows of this class to the validation dataset, or its quality stays unknown.",
+  ),
   "role-order": warning(
     "A conversation goes: at most one system message first, then user and assistant in turn, the assistant last.",
     "Order the messages so; many models' chat templates refuse any other order.",
@@ -106,8 +198,10 @@ export type RuleId = keyof typeof RULES;
 /** One broken rule at one place. `hint` says what to do next. */
 export interface Problem {
   readonly file: string;
-  /** First line of the row, from 1. */
+  /** First line of the row, number of the row in a table or of the entry in an archive, from 1. */
   readonly line: number;
+  /** Path of the entry in an archive. */
+  readonly entry?: string;
   readonly rule: RuleId;
   readonly severity: "error" | "warning";
   readonly message: string;

@@ -1,13 +1,20 @@
-import { basename, extname } from "node:path";
+import { basename } from "node:path";
 import type { DatasetKind, DatasetRow } from "./DatasetRow.ts";
-import { type Finding, type ParsedRow, parseColumns, parseJsonRow } from "./parseRow.ts";
+import type { Finding } from "./Finding.ts";
+import { scanImages } from "./images/scanImages.ts";
+import { type ParsedRow, parseColumns, parseJsonRow, type TextKind } from "./parseRow.ts";
+import { problem } from "./problem.ts";
 import { readCsv } from "./readCsv.ts";
 import { type Line, readLines } from "./readLines.ts";
-import { type Problem, RULES, type RuleId } from "./rules.ts";
+import type { Problem } from "./rules.ts";
+import { scanTokens } from "./tokens/scanTokens.ts";
 
 /** A place in a dataset: its row, if it is sound, and its problems. */
 export interface ScannedRow {
+  /** First line of the row, number of the row in a table or of the entry in an archive, from 1. */
   readonly line: number;
+  /** Path of the entry in an archive. */
+  readonly entry?: string;
   readonly row?: DatasetRow;
   readonly problems: readonly Problem[];
 }
@@ -17,14 +24,16 @@ type PlacedRow = ParsedRow & { readonly line: number };
 /** Labels that are integers, in the one spelling that files may use. */
 export const INTEGER_LABEL = /^(0|[1-9][0-9]{0,8})$/;
 
-const JSONL = { ".jsonl": jsonRows };
-const READERS: Record<
-  DatasetKind,
-  Record<string, (lines: AsyncIterable<Line>, kind: DatasetKind) => AsyncGenerator<PlacedRow>>
-> = {
-  "causal-lm": JSONL,
-  "text-classification": { ...JSONL, ".csv": csvRows, ".tsv": tsvRows },
+/** The endings of each kind's files; the longest that fits comes first. */
+const ENDINGS: Record<DatasetKind, readonly string[]> = {
+  "causal-lm": [".jsonl", ".parquet"],
+  "text-classification": [".jsonl", ".csv", ".tsv"],
+  "image-classification": [".zip", ".tar.gz", ".tar"],
 };
+const READERS: Record<
+  string,
+  (lines: AsyncIterable<Line>, kind: TextKind) => AsyncGenerator<PlacedRow>
+> = { ".jsonl": jsonRows, ".csv": csvRows, ".tsv": tsvRows };
 
 const MESSAGES = {
   "not-utf-8": "The line is not UTF-8.",
@@ -35,21 +44,34 @@ const MESSAGES = {
 /**
  * Streams the rows of a dataset, each with the problems that show in it or against what came before it.
  * What is a row and what is an error is exactly what the trainer's reader says; only the rules about
- * all labels together are left to checkDataset.
+ * all labels together are left to checkDataset, and what needs a decoder of images to the trainer.
+ * @param options.vocabulary The model's token ids are below this number.
  */
 export async function* scanRows(
   path: string,
-  { kind }: { kind: DatasetKind },
+  { kind, vocabulary }: { kind: DatasetKind; vocabulary?: number },
+): AsyncGenerator<ScannedRow> {
+  const ending = ENDINGS[kind].find((ending) => path.endsWith(ending));
+  if (!ending) {
+    const endings = ENDINGS[kind].join(", ");
+    const message = `A ${kind} model is trained on ${endings}, not on ${basename(path)}.`;
+    yield { line: 1, problems: [problem(path, { line: 1 }, { rule: "file-type", message })] };
+  } else if (kind === "image-classification") {
+    yield* scanImages(path);
+  } else if (ending === ".parquet") {
+    yield* scanTokens(path, vocabulary);
+  } else {
+    yield* scanText(path, kind, READERS[ending]!);
+  }
+}
+
+async function* scanText(
+  path: string,
+  kind: TextKind,
+  read: (typeof READERS)[string],
 ): AsyncGenerator<ScannedRow> {
   const at = (line: number, findings: readonly Finding[]) =>
-    findings.map(({ rule, message }) => problem(path, line, rule, message));
-  const read = READERS[kind][extname(path)];
-  if (!read) {
-    const endings = Object.keys(READERS[kind]).join(", ");
-    const message = `A ${kind} model is trained on ${endings}, not on ${basename(path)}.`;
-    yield { line: 1, problems: at(1, [{ rule: "file-type", message }]) };
-    return;
-  }
+    findings.map((finding) => problem(path, { line }, finding));
   const file = { hasMark: false };
   const compare = comparison();
   let empty = true;
@@ -68,12 +90,6 @@ export async function* scanRows(
     last.push({ rule: "byte-order-mark", message: "The file starts with a byte order mark." });
   }
   if (last.length > 0) yield { line: 1, problems: at(1, last) };
-}
-
-/** One problem in its full form. */
-export function problem(file: string, line: number, rule: RuleId, message: string): Problem {
-  const { severity, hint } = RULES[rule];
-  return { file, line, rule, severity, message, hint };
 }
 
 /** Compares each row with the first one: all have one format and one type of label. */
@@ -95,7 +111,7 @@ function comparison(): (row: Pick<ParsedRow, "format" | "labelType">) => Finding
   };
 }
 
-async function* jsonRows(lines: AsyncIterable<Line>, kind: DatasetKind): AsyncGenerator<PlacedRow> {
+async function* jsonRows(lines: AsyncIterable<Line>, kind: TextKind): AsyncGenerator<PlacedRow> {
   for await (const line of filledLines(lines)) {
     if ("findings" in line) yield line;
     else yield { line: line.line, ...parseJsonRow(line.text, kind) };

@@ -1,6 +1,7 @@
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import { didYouMean } from "../didYouMean.ts";
 import { ProtocolError } from "../errors.ts";
+import { RULES, type Rule, rangeInWords } from "./describeHyperparameters.ts";
 import { FOREIGN_NAMES, WITHOUT_COUNTERPART } from "./foreignNames.ts";
 import schema from "./job.schema.json" with { type: "json" };
 
@@ -39,47 +40,10 @@ export interface Hyperparameters {
   wandb_base_url?: string;
 }
 
-/** One hyper-parameter as help and error messages show it. */
-export interface HyperparameterDescription {
-  readonly name: keyof Hyperparameters;
-  /** Undefined where an absent value means something else than any value; the description says what. */
-  readonly default: string | number | boolean | undefined;
-  /** What it may be, in words: "an integer from 1 to 20". */
-  readonly range: string;
-  readonly description: string;
-}
+export { HYPERPARAMETERS, type HyperparameterDescription } from "./describeHyperparameters.ts";
 
 /** Bytes that the config of a task may have on chain. */
 export const LONGEST_CONFIG = 8192;
-
-/** The part of JSON schema in which hyper-parameters are described. */
-interface Rule {
-  readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly oneOf?: readonly Rule[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly pattern?: string;
-  readonly default?: string | number | boolean;
-  readonly description?: string;
-}
-
-const RULES: ReadonlyMap<string, Rule> = new Map(
-  Object.entries<Rule>(schema.$defs.hyperparameters.properties),
-);
-
-/** Every hyper-parameter, derived from the schema that the trainer reads, too. */
-export const HYPERPARAMETERS: readonly HyperparameterDescription[] = [...RULES].map(
-  ([name, rule]) => ({
-    name: name as keyof Hyperparameters,
-    default: rule.default,
-    range: rangeInWords(rule),
-    description: rule.description ?? "",
-  }),
-);
 
 const validate = new Ajv2020({ allErrors: true }).compile<Hyperparameters>({
   ...schema.$defs.hyperparameters,
@@ -211,23 +175,4 @@ function explain(errors: ErrorObject[], given: ReadonlyMap<string, unknown>): Pr
       `Set ${name} within its range.`,
     ];
   });
-}
-
-/** What a rule allows, in words. */
-function rangeInWords(rule: Rule): string {
-  if (rule.oneOf) return rule.oneOf.map(rangeInWords).join(" or ");
-  if (rule.const !== undefined) return JSON.stringify(rule.const);
-  if (rule.enum) return rule.enum.map((value) => JSON.stringify(value)).join(" or ");
-  const { minimum, maximum, maxLength, pattern } = rule;
-  const noun = { integer: "an integer", number: "a number", boolean: "true or false" }[
-    rule.type as string
-  ];
-  if (!noun) {
-    if (pattern) return `a text that matches ${pattern}`;
-    return maxLength === undefined ? "a text" : `a text of 1 to ${maxLength} characters`;
-  }
-  if (minimum !== undefined && maximum !== undefined)
-    return `${noun} from ${minimum} to ${maximum}`;
-  if (minimum !== undefined) return `${noun} of at least ${minimum}`;
-  return maximum === undefined ? noun : `${noun} of at most ${maximum}`;
 }

@@ -27,6 +27,7 @@ from finetune.errors import (
 from finetune.events import EventLog
 from finetune.job import Job, load_job
 from finetune.output import write_result
+from finetune.start import check_start
 
 SETTINGS = {
     # Nothing here ever asks a hub, not even whether a newer version exists.
@@ -71,6 +72,7 @@ def run(directory: Path, is_stopped: Callable[[], bool], recovery_seconds: float
     try:
         job = load_job(directory)
         data = load_data(job)
+        check_start(job, data.labels)
         _warn(events, job, data)
         # Imported late: a bad job is refused without waiting for torch.
         from finetune.train import train
@@ -115,11 +117,8 @@ def _warn(events: EventLog, job: Job, data: JobData) -> None:
     for warning in job.warnings:
         events.warn(warning)
     for dataset in (data.train, data.validation):
-        if dataset and dataset.truncated:
-            events.warn(
-                f"{dataset.path.name}: {dataset.truncated} of {len(dataset.examples)} rows were "
-                f"cut to {data.max_length} tokens."
-            )
+        for warning in dataset.warnings if dataset else ():
+            events.warn(warning)
 
 
 def _outcome(

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from finetune.errors import ConfigError
+from finetune.errors import ConfigError, DiskFullError, is_disk_full
 from finetune.hashing import directory_sha256
 
 COMPLETE = "COMPLETE"
@@ -34,8 +34,8 @@ class State:
     """SHA-256 of job, base model and datasets: a checkpoint of another job is not continued."""
     batch_size: int
     """Rows in one forward pass, found once and kept across restarts."""
-    chain: str
-    """Head of the hash chain over the steps done, hex (see receipt.py)."""
+    links: list[str]
+    """The hash chain over the steps done, its start first, hex (see receipt.py)."""
     before: dict[str, Any]
     """Scores and samples of the base model, taken before the first step."""
     step: int = 0
@@ -46,6 +46,11 @@ class State:
     """Lowest validation loss of the evaluations so far."""
     evaluations_without_gain: int = 0
     """Evaluations since then."""
+
+    @property
+    def chain(self) -> str:
+        """Head of the hash chain, hex."""
+        return self.links[-1]
 
 
 class CheckpointStore:
@@ -154,15 +159,19 @@ class CheckpointStore:
 
 
 def newest_checkpoint(directory: Path, identity: str) -> tuple[Path, State] | None:
-    """Find the complete checkpoint with the most steps; ConfigError if it is of another job."""
+    """Find the whole checkpoint with the most steps; ConfigError if it is of another job.
+
+    One whose files are not what its mark says was damaged since, and is passed over.
+    """
     complete = [
         path.parent
         for folder in ("checkpoints", "recovery")
         for path in (directory / folder).glob(f"step-*[0-9]/{COMPLETE}")
     ]
-    if not complete:
+    complete.sort(key=lambda place: int(place.name.removeprefix("step-")), reverse=True)
+    path = next((place for place in complete if _is_whole(place)), None)
+    if path is None:
         return None
-    path = max(complete, key=lambda place: int(place.name.removeprefix("step-")))
     state = State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
     if state.identity != identity:
         raise ConfigError(
@@ -173,13 +182,25 @@ def newest_checkpoint(directory: Path, identity: str) -> tuple[Path, State] | No
 
 
 def write_directory(path: Path, fill: Callable[[Path], object]) -> None:
-    """Make a directory with what `fill` writes, durable and whole, or leave nothing behind."""
+    """Make a directory with what `fill` writes, durable and whole, or leave nothing behind.
+
+    Raises DiskFullError where there is no space for it; a directory of that name then stays.
+    """
     temporary = path.with_name(path.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    fill(temporary)
-    for file in [*temporary.rglob("*"), temporary]:
-        _sync(file)
+    try:
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        for file in [*temporary.rglob("*"), temporary]:
+            _sync(file)
+    except Exception as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if is_disk_full(error):
+            raise DiskFullError(
+                f"The disk is full: {path.parent.name}/{path.name} could not be written.",
+                "Free space on the disk; the training then goes on from its newest checkpoint.",
+            ) from error
+        raise
     shutil.rmtree(path, ignore_errors=True)
     temporary.rename(path)
     _sync(path.parent)
@@ -194,6 +215,11 @@ def _write(path: Path, fill: Callable[[Path], object]) -> str:
 
     write_directory(path, fill_and_mark)
     return (path / COMPLETE).read_text(encoding="utf-8").strip()
+
+
+def _is_whole(path: Path) -> bool:
+    mark = (path / COMPLETE).read_text(encoding="utf-8").strip()
+    return directory_sha256(path, [COMPLETE]) == mark
 
 
 def _sync(path: Path) -> None:

@@ -5,20 +5,33 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from finetune.data import causal_tokens, template_error
+from finetune.causal_data import causal_tokens, template_error
 from finetune.encode import TextEncoder
 from finetune.errors import JobError
+from finetune.images import count_images
 from finetune.job import Kind
-from finetune.rows import read_causal_rows, read_label_rows
+from finetune.label_rows import read_label_rows
+from finetune.rows import read_causal_rows
+from finetune.token_rows import read_token_rows
 
 
 def count(model_directory: Path, kind: Kind, path: Path) -> tuple[int, int]:
-    """Count rows, and tokens before truncation, of one dataset file for one pass."""
+    """Count rows, and tokens before truncation, of one dataset file for one pass.
+
+    An image is one token. Of parquet the padding does not count.
+    """
+    if kind == "image-classification":
+        images = count_images(path)
+        return images, images
     encoder = TextEncoder(model_directory)
     if kind == "text-classification":
         labelled = read_label_rows(path)
         return len(labelled), sum(len(encoder.encode_special(row.text)[0]) for row in labelled)
+    if path.suffix == ".parquet":
+        lengths = [len(row.ids) for row in read_token_rows(path, encoder.vocabulary)]
+        return len(lengths), sum(lengths)
     rows = read_causal_rows(path)
     tokens = 0
     for row in rows:
@@ -33,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print {"rows", "tokens"} of a file; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m finetune.count", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="model directory")
-    parser.add_argument("--kind", choices=["causal-lm", "text-classification"], required=True)
-    parser.add_argument("file", type=Path, help="dataset: .jsonl, .csv or .tsv")
+    parser.add_argument("--kind", choices=get_args(Kind), required=True)
+    parser.add_argument("file", type=Path, help="dataset: .jsonl, .csv, .tsv, .parquet, .zip, .tar")
     options = parser.parse_args(arguments)
     if not options.file.is_file():
         parser.error(f"{options.file} does not exist.")

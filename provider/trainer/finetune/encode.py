@@ -58,6 +58,11 @@ class TextEncoder:
             id_ = self._special_id("eos_token")
         return 0 if id_ is None else id_
 
+    @property
+    def vocabulary(self) -> int:
+        """Ids are below this number: one more than the highest of the tokenizer."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
     def encode(self, text: str) -> Tokens:
         """Encode without adding special tokens."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)

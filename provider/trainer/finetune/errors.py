@@ -1,5 +1,7 @@
 """Why a job ends without a model, each way with its exit code for the daemon."""
 
+import errno
+
 EXIT_DONE = 0
 EXIT_UNEXPECTED = 1
 EXIT_BAD_CONFIG = 2
@@ -43,8 +45,15 @@ class OutOfMemoryError(JobError):
 
 
 class UnexpectedError(JobError):
-    """Anything the trainer did not foresee: a full disk, a fault in the software."""
+    """Anything the trainer did not foresee: a fault in the software or the machine."""
 
+    retryable = True
+
+
+class DiskFullError(JobError):
+    """The disk is full; what was saved before is still there."""
+
+    code = "disk-full"
     retryable = True
 
 
@@ -58,3 +67,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error of Python or of a library means that the disk or a quota is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    # What safetensors says; it has no error number.
+    return f"os error {errno.ENOSPC}" in str(error) or f"os error {errno.EDQUOT}" in str(error)

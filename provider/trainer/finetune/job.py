@@ -12,17 +12,19 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from finetune.errors import ConfigError
 
-Kind = Literal["causal-lm", "text-classification"]
+Kind = Literal["causal-lm", "text-classification", "image-classification"]
 
-NOT_CARRIED_OUT = (
-    "from_checkpoint",
-    "from_hf_model",
-    "hf_model_revision",
-    "hf_output_repo_name",
-    "wandb_project_name",
-    "wandb_name",
-    "wandb_base_url",
-)
+Start = Literal["checkpoint", "hub"]
+
+STARTS: dict[str, Start] = {"from_checkpoint": "checkpoint", "from_hf_model": "hub"}
+"""Hyper-parameters that let weights in start/ take the place of the base model's."""
+
+# The formats of each kind's datasets.
+ENDINGS: dict[Kind, tuple[str, ...]] = {
+    "causal-lm": (".jsonl", ".parquet"),
+    "text-classification": (".jsonl", ".csv", ".tsv"),
+    "image-classification": (".zip", ".tar", ".tar.gz"),
+}
 
 # What each of these needs to have any effect.
 ONLY_WITH = {
@@ -32,6 +34,9 @@ ONLY_WITH = {
     "lora_trainable_modules": ("lora", True),
     "scheduler_num_cycles": ("lr_scheduler_type", "cosine"),
 }
+
+# What each of these belongs to.
+ONLY_BESIDE = {"hf_model_revision": "from_hf_model"}
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ class Hyperparameters:
     """Added to the model's name in its card."""
     seed: int
     """Seed of new weights, dropout and row order."""
-    packing: bool
-    """Several rows in one sequence; refused by this version."""
+    packing: bool | None
+    """Rows of a batch in one sequence instead of padded; None packs where the model can."""
     max_seq_length: int | None
     """Tokens kept of a row; None means the model's own maximum."""
     gradient_accumulation_steps: int
@@ -86,6 +91,20 @@ class Hyperparameters:
     """Evaluations in a row without improvement that end the training; None means never."""
     deterministic: bool
     """Only deterministic algorithms on a GPU too."""
+    from_checkpoint: str | None
+    """Checkpoint to start from, {task or model name}:{step}; it lies in start/."""
+    from_hf_model: str | None
+    """Hub repository to start from; it lies in start/."""
+    hf_model_revision: str | None
+    """Revision of that repository."""
+    hf_output_repo_name: str | None
+    """Hub repository that the daemon uploads the result to."""
+    wandb_project_name: str | None
+    """Weights & Biases project that the daemon reports to."""
+    wandb_name: str | None
+    """Name of the run there."""
+    wandb_base_url: str | None
+    """Weights & Biases server."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,8 @@ class Job:
     """Training dataset, relative to the job directory."""
     validation: str | None
     """Validation dataset, relative to the job directory."""
+    start: Start | None
+    """Where the weights in start/ come from; None means that training starts from model/."""
     threads: int
     """CPU threads."""
     hyperparameters: Hyperparameters
@@ -115,6 +136,11 @@ class Job:
     def model_directory(self) -> Path:
         """The base model in the Hugging Face layout, read only."""
         return self.directory / "model"
+
+    @property
+    def start_directory(self) -> Path | None:
+        """Weights that take the place of the base model's, read only, if the job has them."""
+        return self.directory / "start" if self.start is not None else None
 
     @property
     def train_path(self) -> Path:
@@ -143,7 +169,6 @@ def load_job(directory: Path) -> Job:
     schema = load_schema()
     _validate(document, schema)
     given = document["hyperparameters"]
-    _refuse_not_carried_out(given)
     hyperparameters, warnings = _resolve(given, schema["$defs"]["hyperparameters"]["properties"])
     job = Job(
         directory=directory,
@@ -152,10 +177,12 @@ def load_job(directory: Path) -> Job:
         model_name=document.get("model_name", "base-model"),
         train=document["train"],
         validation=document["validation"],
+        start=document.get("start"),
         threads=int(document.get("threads", 2)),
         hyperparameters=hyperparameters,
-        warnings=tuple(warnings),
+        warnings=(*document.get("notices", ()), *warnings),
     )
+    _check_start(job)
     _check_files(job)
     return job
 
@@ -214,7 +241,7 @@ def _allowed(error: ValidationError) -> str:
 
 def _words(rule: Mapping[str, Any]) -> str:
     if "$ref" in rule:
-        return "a path like data/train.jsonl (.jsonl, .csv or .tsv)"
+        return "a path like data/train.jsonl, with the ending of a dataset format"
     if "const" in rule:
         return json.dumps(rule["const"])
     if "enum" in rule:
@@ -240,20 +267,6 @@ def _words(rule: Mapping[str, Any]) -> str:
     return words
 
 
-def _refuse_not_carried_out(given: Mapping[str, Any]) -> None:
-    for key in NOT_CARRIED_OUT:
-        if key in given:
-            raise ConfigError(
-                f"{key} is set, but this version of the trainer does not carry it out.",
-                f"Leave {key} out.",
-            )
-    if given.get("packing"):
-        raise ConfigError(
-            "packing is true, but this version of the trainer pads rows and cannot pack them.",
-            "Leave packing out.",
-        )
-
-
 def _resolve(
     given: Mapping[str, Any], rules: Mapping[str, Any]
 ) -> tuple[Hyperparameters, list[str]]:
@@ -266,6 +279,9 @@ def _resolve(
     for key, (switch, needed) in ONLY_WITH.items():
         if key in given and values[switch] != needed:
             warnings.append(f"{key} has no effect because {switch} is not {json.dumps(needed)}.")
+    for key, other in ONLY_BESIDE.items():
+        if key in given and values[other] is None:
+            warnings.append(f"{key} has no effect because {other} is not set.")
     if values["n_checkpoints"] > values["n_epochs"]:
         warnings.append(
             f"n_checkpoints was lowered from {values['n_checkpoints']} to {values['n_epochs']}, "
@@ -285,16 +301,36 @@ def _number(value: Any, kind: str | None) -> Any:  # noqa: ANN401
     return int(value)
 
 
+def _check_start(job: Job) -> None:
+    """Check that what lies in start/ is what the hyper-parameters ask for."""
+    wanted = [key for key in STARTS if getattr(job.hyperparameters, key) is not None]
+    if len(wanted) > 1:
+        raise ConfigError(
+            f"{' and '.join(wanted)} are both set, but training starts from one place.",
+            "Leave one of them out.",
+        )
+    if job.start != (STARTS[wanted[0]] if wanted else None):
+        raise ConfigError(
+            f"start is {json.dumps(job.start)}, which does not fit the hyper-parameters.",
+            f"Set it for {' or '.join(STARTS)}, and leave it out otherwise.",
+        )
+    if job.start_directory is not None and not job.start_directory.is_dir():
+        raise ConfigError(
+            "start/ does not exist in the job directory.", f"Put there what {wanted[0]} names."
+        )
+
+
 def _check_files(job: Job) -> None:
     """Check what concerns the files that the job names, before anything large is read."""
     parameters = job.hyperparameters
     for path in (job.train, job.validation):
         if path is None:
             continue
-        if job.kind == "causal-lm" and not path.endswith(".jsonl"):
+        endings = ENDINGS[job.kind]
+        if not path.endswith(endings):
             raise ConfigError(
-                f"{path} is not JSONL, the only format a causal language model is trained on.",
-                "Convert the dataset to JSONL.",
+                f"{path} has a format that {job.kind} is not trained on.",
+                f"Convert the dataset to one of {', '.join(endings)}.",
             )
         if not (job.directory / path).is_file():
             raise ConfigError(

@@ -8,6 +8,9 @@ from finetune.errors import ConfigError
 
 MODEL_HINT = "Choose another model from the provider's catalogue."
 
+LENGTH_BYTES = 8
+"""Bytes of the number that a safetensors file begins with."""
+
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -17,6 +20,7 @@ TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
     "vocab.txt",
+    "preprocessor_config.json",
 )
 
 
@@ -25,12 +29,55 @@ def read_model_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     if not path.is_file():
         raise ConfigError("The model has no config.json.", MODEL_HINT)
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ConfigError("The model's config.json is not JSON.", MODEL_HINT) from None
     if "auto_map" in config:
         raise ConfigError("The model needs code of its own, which is never run.", MODEL_HINT)
-    if not any(directory.glob("*.safetensors")):
+    if not read_shapes(directory):
         raise ConfigError("The model has no weights in the safetensors format.", MODEL_HINT)
     return config
+
+
+def read_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
+    """Read names and shapes of a model's weights from the headers of its safetensors files.
+
+    Raises ConfigError for a file that is torn, and for one that the index names and is missing.
+    """
+    files = {path.name: path for path in sorted(directory.glob("*.safetensors"))}
+    for index in directory.glob("*.safetensors.index.json"):
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        missing = sorted(named - files.keys())
+        if missing:
+            raise ConfigError(f"The model's file {missing[0]} is missing.", MODEL_HINT)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in files.values():
+        header = _read_header(path)
+        header.pop("__metadata__", None)
+        shapes |= {name: tuple(entry["shape"]) for name, entry in header.items()}
+    return shapes
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """Read the header of a safetensors file: its length (8 bytes, little-endian), then JSON."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            header: dict[str, Any] = json.loads(file.read(min(length, size)))
+        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        raise ConfigError(
+            f"The model's file {path.name} is torn or no safetensors file.", MODEL_HINT
+        ) from None
+    promised = LENGTH_BYTES + length + max(ends, default=0)
+    if size != promised:
+        raise ConfigError(
+            f"The model's file {path.name} has {size} bytes instead of {promised}: it is torn.",
+            MODEL_HINT,
+        )
+    return header
 
 
 def maximum_length(config: dict[str, Any], wanted: int | None) -> int:

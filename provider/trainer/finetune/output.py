@@ -30,7 +30,7 @@ def write_card(path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, 
     """Write the model card: parameters, hashes of what went in, and what came of it."""
     parameters = job.hyperparameters
     name = f"{job.model_name}-{parameters.suffix}" if parameters.suffix else job.model_name
-    task = "text-generation" if job.kind == "causal-lm" else "text-classification"
+    task = "text-generation" if job.kind == "causal-lm" else job.kind
     settings = {key: value for key, value in asdict(parameters).items() if value is not None}
     lines = [
         "---",

@@ -8,6 +8,7 @@ import hashlib
 import json
 import platform
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +41,7 @@ def job_inputs(job: Job) -> dict[str, Any]:
         "base_model_sha256": directory_sha256(job.model_directory),
         "train_sha256": file_sha256(job.train_path),
         "validation_sha256": file_sha256(validation) if validation else None,
+        "start_sha256": directory_sha256(start) if (start := job.start_directory) else None,
     }
 
 
@@ -74,12 +76,16 @@ def environment(threads: int) -> dict[str, Any]:
     }
 
 
-def code_sha256() -> str:
+def _code_sha256() -> str:
     """SHA-256 of this package's files, by the same rule as a model's."""
     here = Path(__file__).parent
     return files_sha256(
         {path.name: path for path in here.iterdir() if path.suffix in (".py", ".json", ".txt")}
     )
+
+
+CODE_SHA256 = _code_sha256()
+"""Taken when the code is loaded: what trains is what was there then."""
 
 
 def write_receipt(
@@ -88,7 +94,7 @@ def write_receipt(
     inputs: dict[str, Any],
     steps: int,
     batch_size: int,
-    chain: str,
+    links: Sequence[str],
     checkpoints: list[dict[str, Any]],
 ) -> None:
     """Write receipt.json beside the files it speaks of; their hash is in it."""
@@ -99,9 +105,9 @@ def write_receipt(
         "seed": job.hyperparameters.seed,
         "order": ORDER_RULE,
         "batch_size": batch_size,
-        "code_sha256": code_sha256(),
+        "code_sha256": CODE_SHA256,
         "environment": environment(job.threads),
-        "chain": {"rule": CHAIN_RULE, "steps": steps, "head": chain},
+        "chain": {"rule": CHAIN_RULE, "steps": steps, "head": links[-1], "links": list(links)},
         "checkpoints": checkpoints,
         "output_sha256": directory_sha256(path.parent),
     }

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from finetune.batch import make_batch
-from finetune.data import Example
+from finetune.batch import make_batch, predict
 from finetune.encode import TextEncoder
+from finetune.example import Example
 
 PROMPTS = 2
 TEXTS = 4
@@ -46,7 +46,7 @@ def sample_labels(
     batch = make_batch(chosen, pad_id, device)
     model.eval()
     with torch.no_grad():
-        logits = model(input_ids=batch.ids, attention_mask=batch.mask).logits
+        logits = predict(model, batch)
     model.train()
     return [
         {"text": example.text, "expected": labels[example.label], "answer": labels[choice]}

@@ -12,6 +12,7 @@ import os
 import string
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ SUFFIXES = ("s", "es", "ed", "er", "est", "ing", "ly", "ness", "less", "ful", "a
             "tion", "ity", "ive", "al", "ic", "y")
 # fmt: on
 
-Weights = dict[str, np.ndarray[Any, np.dtype[np.float32]]]
+# Channels before each of MobileNetV2's 16 blocks and after the last one.
+MOBILENET_CHANNELS = (16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320)
+
+Weights = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
 def make_tiny_qwen2(directory: Path) -> None:
@@ -142,6 +146,87 @@ def make_tiny_distilbert(directory: Path) -> None:
             f"{place}.output_layer_norm.bias": (HIDDEN,),
         }
     _write_model(directory, config, shapes)
+
+
+def make_tiny_mobilenet_v2(directory: Path) -> None:
+    """Write tiny-mobilenet-v2: all layers of MobileNetV2, a quarter as wide, for 64 pixels."""
+    share, classes = 0.25, 10
+    names = [f"class {number}" for number in range(classes)]
+    config = {
+        "architectures": ["MobileNetV2ForImageClassification"],
+        "model_type": "mobilenet_v2",
+        "classifier_dropout_prob": 0.2,
+        "depth_divisible_by": 8,
+        "depth_multiplier": share,
+        "expand_ratio": 6,
+        "finegrained_output": False,
+        "first_layer_is_expansion": True,
+        "hidden_act": "relu6",
+        "id2label": dict(enumerate(names)),
+        "image_size": 64,
+        "initializer_range": INITIAL_STD,
+        "label2id": {name: number for number, name in enumerate(names)},
+        "layer_norm_eps": 0.001,
+        "min_depth": 8,
+        "num_channels": 3,
+        "output_stride": 32,
+        "tf_padding": True,
+        "torch_dtype": "float32",
+    }
+    preprocessor = {
+        "image_processor_type": "MobileNetV2ImageProcessor",
+        "crop_size": {"height": 64, "width": 64},
+        "do_center_crop": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "resample": 2,
+        "rescale_factor": 1 / 255,
+        "size": {"shortest_edge": 72},
+    }
+    _write_json(directory / "preprocessor_config.json", preprocessor)
+    _write_json(directory / "config.json", config)
+    weights = _mobilenet_weights(share, classes)
+    save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def _mobilenet_weights(share: float, classes: int) -> Weights:
+    """Draw convolutions so that signals keep their size (He et al. 2015, arXiv:1502.01852)."""
+    random = np.random.Generator(np.random.PCG64(SEED))
+    weights: Weights = {}
+
+    def convolve(name: str, wide: int, narrow: int, edge: int) -> None:
+        shape = (wide, narrow, edge, edge)
+        # What is reduced is not cut off at 0, so only half the variance is needed.
+        deviation = np.sqrt((1 if "reduce" in name else 2) / (narrow * edge * edge))
+        place = f"mobilenet_v2.{name}"
+        drawn = (random.standard_normal(shape) * deviation).astype(np.float32)
+        weights[f"{place}.convolution.weight"] = drawn
+        for key, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            weights[f"{place}.normalization.{key}"] = np.full(wide, value, np.float32)
+        weights[f"{place}.normalization.num_batches_tracked"] = np.zeros((), np.int64)
+
+    widths = [_divisible_by_8(count * share) for count in MOBILENET_CHANNELS]
+    first, last = _divisible_by_8(32 * share), _divisible_by_8(1280 * share)
+    convolve("conv_stem.first_conv", first, 3, 3)
+    convolve("conv_stem.conv_3x3", first, 1, 3)
+    convolve("conv_stem.reduce_1x1", widths[0], first, 1)
+    for number, (before, after) in enumerate(pairwise(widths)):
+        inner = before * 6
+        convolve(f"layer.{number}.expand_1x1", inner, before, 1)
+        convolve(f"layer.{number}.conv_3x3", inner, 1, 3)
+        convolve(f"layer.{number}.reduce_1x1", after, inner, 1)
+    convolve("conv_1x1", last, widths[-1], 1)
+    head = (random.standard_normal((classes, last)) * INITIAL_STD).astype(np.float32)
+    return weights | {"classifier.weight": head, "classifier.bias": np.zeros(classes, np.float32)}
+
+
+def _divisible_by_8(channels: float) -> int:
+    """Round as MobileNetV2 does: to a multiple of 8, never below 8 or 90 % of the number."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
 
 
 def _write_model(
@@ -255,7 +340,11 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-MAKERS = {"tiny-qwen2": make_tiny_qwen2, "tiny-distilbert": make_tiny_distilbert}
+MAKERS = {
+    "tiny-qwen2": make_tiny_qwen2,
+    "tiny-distilbert": make_tiny_distilbert,
+    "tiny-mobilenet-v2": make_tiny_mobilenet_v2,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,19 +11,30 @@ import torch
 from torch import nn
 
 from finetune import receipt
-from finetune.batch import Evaluation, evaluate, make_batch, score
+from finetune.batch import (
+    Collate,
+    Evaluation,
+    Score,
+    evaluate,
+    make_batch,
+    make_packed_batch,
+    score,
+)
 from finetune.checkpoint import CheckpointStore, State, newest_checkpoint, write_directory
-from finetune.data import Example, JobData
-from finetune.errors import ConfigError, OutOfMemoryError, StoppedError, is_out_of_memory
+from finetune.compiling import compile_where_it_pays
+from finetune.data import JobData
+from finetune.errors import ConfigError, StoppedError
 from finetune.events import EventLog
+from finetune.example import Example
 from finetune.job import Hyperparameters, Job
+from finetune.memory import find_batch_size, refuse_too_large
 from finetune.model import load_model, save_model, trainable_parameters
 from finetune.output import merge_samples, write_card, write_metrics
+from finetune.packing import try_packing
+from finetune.preferences import measure_leads
 from finetune.sample import sample_labels, sample_texts
 from finetune.schedule import Plan, learning_rate
 
-LARGEST_BATCH_CPU = 8
-LARGEST_BATCH_GPU = 64
 TRAINING_SAMPLE = 64
 """Training rows that are measured where there is no validation dataset."""
 
@@ -47,23 +58,32 @@ def train(
     identity = receipt.identity_of(inputs)
     found = newest_checkpoint(job.directory, identity)
 
+    refuse_too_large(job.model_directory, parameters, device)
     torch.manual_seed(parameters.seed)
-    model = load_model(job.model_directory, job.kind, data.labels, parameters).to(device).train()
+    model = load_model(job.model_directory, job.kind, data.labels, parameters, job.start_directory)
+    model.to(device).train()
     weights = list(trainable_parameters(model).values())
     optimizer = _make_optimizer(weights, parameters)
     store = CheckpointStore(job.directory, model, optimizer, recovery_seconds)
-    examples, pad_id = data.train.examples, data.encoder.pad_id
+    collate = _choose_collate(job, data, model, device, events)
 
     if found is None:
-        batch_size = _batch_size(model, examples, parameters, pad_id, device)
-        before = _assess(model, data, batch_size, device)
-        state = State(identity, batch_size, receipt.first_link(identity), before)
+        batch_size = find_batch_size(model, data.train.examples, parameters, collate, device)
+        data = measure_leads(model, data, batch_size, collate)
+        before = _assess(model, data, batch_size, collate, device)
+        state = State(identity, batch_size, [receipt.first_link(identity)], before)
         state.best_loss = before["loss"]
         torch.manual_seed(parameters.seed)
     else:
         path, state = found
+        # Before the checkpoint is loaded: what counts is the model that training started from.
+        data = measure_leads(model, data, state.batch_size, collate)
         store.load(path)
+    examples = data.train.examples
     plan = Plan(len(examples), state.batch_size, parameters)
+    if job.kind == "causal-lm":
+        steps_left = plan.total_steps - state.step
+        compile_where_it_pays(model, steps_left, device, deterministic=parameters.deterministic)
     _announce(events, job, data, plan, model, state, resumed=found is not None)
 
     first_step, first_tokens, training_began = state.step, state.tokens, time.monotonic()
@@ -76,18 +96,16 @@ def train(
         rate = learning_rate(state.step, plan.total_steps, parameters)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        batches = [
-            make_batch([examples[row] for row in rows], pad_id, device)
-            for rows in plan.batches(state.step)
-        ]
+        batches = [collate([examples[row] for row in rows]) for rows in plan.batches(state.step)]
         targets = sum(batch.count for batch in batches)
-        loss, correct = 0.0, 0
+        results = []
         for batch in batches:
             result = score(model, batch)
             # The mean over all targets of the step, however they are spread over its batches.
             (result.loss / targets).backward()  # type: ignore[no-untyped-call]
-            loss += result.loss.item() / targets
-            correct += int(result.correct)
+            results.append(Score(result.loss.detach(), result.correct))
+        loss = sum(result.loss.item() for result in results) / targets
+        correct = sum(int(result.correct) for result in results)
         norm = nn.utils.clip_grad_norm_(weights, parameters.max_grad_norm or math.inf).item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise ConfigError(
@@ -99,7 +117,7 @@ def train(
 
         state.step += 1
         state.tokens += sum(batch.tokens for batch in batches)
-        state.chain = receipt.next_link(state.chain, state.step, loss, norm, rate)
+        state.links.append(receipt.next_link(state.chain, state.step, loss, norm, rate))
         seconds = time.monotonic() - training_began
         steps = state.step - first_step
         events.write(
@@ -117,7 +135,7 @@ def train(
         )
 
         if state.step in plan.evaluate_after and state.step < plan.total_steps:
-            scores = _evaluate(model, data, state.batch_size, device)
+            scores = _evaluate(model, data, state.batch_size, collate)
             _note_evaluation(events, state, data, scores)
         if state.step in plan.checkpoint_after or _is_finished(state, plan):
             hash_ = store.keep(state, lambda place: save_model(model, job.model_directory, place))
@@ -132,7 +150,7 @@ def train(
             f"Training stopped early after step {state.step} of {plan.total_steps}: "
             f"{state.evaluations_without_gain} evaluations without a lower validation loss."
         )
-    after = _assess(model, data, state.batch_size, device)
+    after = _assess(model, data, state.batch_size, collate, device)
     _write_eval(events, state.step, data, after["loss"], after["accuracy"])
     figures = {
         "loss_on": _measured_on(data),
@@ -188,7 +206,7 @@ def _fill_output(
     write_metrics(place / "metrics.jsonl", events.read())
     path = place / "receipt.json"
     receipt.write_receipt(
-        path, job, inputs, state.step, state.batch_size, state.chain, store.kept()
+        path, job, inputs, state.step, state.batch_size, state.links, store.kept()
     )
 
 
@@ -207,51 +225,38 @@ def _make_optimizer(
     return torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
 
 
-def _batch_size(
-    model: nn.Module,
-    examples: Sequence[Example],
-    parameters: Hyperparameters,
-    pad_id: int,
-    device: torch.device,
-) -> int:
-    """Find the largest batch that fits, by training on the longest rows and forgetting it."""
-    if parameters.batch_size != "max":
-        return min(parameters.batch_size, len(examples))
-    cap = LARGEST_BATCH_CPU if device.type == "cpu" else LARGEST_BATCH_GPU
-    size = min(cap, len(examples))
-    longest = sorted(examples, key=lambda example: -len(example.ids))[:size]
-    while True:
-        try:
-            batch = make_batch(longest[:size], pad_id, device)
-            score(model, batch).loss.backward()  # type: ignore[no-untyped-call]
-            model.zero_grad(set_to_none=True)
-            return size
-        except (RuntimeError, MemoryError) as error:
-            model.zero_grad(set_to_none=True)
-            if not is_out_of_memory(error):
-                raise
-        if size == 1:
-            raise OutOfMemoryError(
-                f"The longest row, {len(longest[0].ids)} tokens, does not fit into memory.",
-                "Lower max_seq_length, train with lora, or choose a smaller model.",
-            )
-        size //= 2
+def _choose_collate(
+    job: Job, data: JobData, model: nn.Module, device: torch.device, events: EventLog
+) -> Collate:
+    """Pack rows where the model can, which gives the same results in less time; else pad them."""
+    asked, examples = job.hyperparameters.packing, data.train.examples
+    packable = job.kind == "causal-lm" and examples[0].rejected is None
+    if asked is not False:
+        reason = (
+            try_packing(model, [example.ids for example in examples])
+            if packable
+            else "only plain rows of causal language models can be packed"
+        )
+        if reason is None:
+            return lambda rows: make_packed_batch(rows, device)
+        if asked or packable:
+            events.warn(f"Rows are padded instead of packed: {reason}.")
+    return lambda rows: make_batch(rows, data.pad_id, device)
 
 
-def _evaluate(model: nn.Module, data: JobData, batch_size: int, device: torch.device) -> Evaluation:
+def _evaluate(model: nn.Module, data: JobData, batch_size: int, collate: Collate) -> Evaluation:
     """Measure on the validation dataset, or else on the first training rows."""
-    examples = _measured_examples(data)
-    return evaluate(model, examples, batch_size, data.encoder.pad_id, device)
+    return evaluate(model, _measured_examples(data), batch_size, collate)
 
 
 def _assess(
-    model: nn.Module, data: JobData, batch_size: int, device: torch.device
+    model: nn.Module, data: JobData, batch_size: int, collate: Collate, device: torch.device
 ) -> dict[str, Any]:
     """Measure loss and accuracy, and take samples."""
-    scores = _evaluate(model, data, batch_size, device)
+    scores = _evaluate(model, data, batch_size, collate)
     examples = _measured_examples(data)
-    if data.labels:
-        samples = sample_labels(model, data.encoder.pad_id, examples, data.labels, device)
+    if data.encoder is None or data.labels:
+        samples = sample_labels(model, data.pad_id, examples, data.labels, device)
     else:
         samples = sample_texts(model, data.encoder, examples, data.max_length, device)
     return {"loss": scores.loss, "accuracy": scores.accuracy, "samples": samples}
@@ -305,11 +310,7 @@ def _announce(
         parameters=asdict(job.hyperparameters),
         trainable_weights=sum(weight.numel() for weight in trainable_parameters(model).values()),
         all_weights=sum(weight.numel() for weight in model.parameters()),
-        dataset={
-            "rows": len(data.train.examples),
-            "tokens": data.train.tokens,
-            "bytes": data.train.bytes,
-        },
+        dataset=data.train.figures,
         environment=receipt.environment(job.threads),
     )
     if not resumed:

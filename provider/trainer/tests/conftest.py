@@ -25,6 +25,12 @@ TRAINER = Path(__file__).parent.parent
 EXAMPLES = Path(__file__).parent / "examples"
 TASK_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
+TINY_MODELS = {
+    "causal-lm": "tiny-qwen2",
+    "text-classification": "tiny-distilbert",
+    "image-classification": "tiny-mobilenet-v2",
+}
+
 SUMS = [
     {"prompt": f"What is {a} + {b}?\n", "completion": f"{a} + {b} = {a + b}"}
     for a in range(2, 6)
@@ -112,31 +118,34 @@ class JobDirectory:
 
 @pytest.fixture
 def make_job(tmp_path, models):
-    def make(name="job", kind="causal-lm", rows=None, validation=None, **settings):
-        """Write a job; rows are objects for a .jsonl file or a path of a dataset."""
-        path = tmp_path / name
-        (path / "data").mkdir(parents=True)
-        model = "tiny-qwen2" if kind == "causal-lm" else "tiny-distilbert"
-        (path / "model").symlink_to(models / model)
-        default = SUMS if kind == "causal-lm" else REVIEWS
-        job = {
-            "version": 1,
-            "task_id": TASK_ID,
-            "kind": kind,
-            "train": write_dataset(path, "train", rows if rows is not None else default),
-            "validation": write_dataset(path, "validation", validation) if validation else None,
-            "hyperparameters": settings.pop("hyperparameters", settings.pop("hp", {})),
-            **settings,
-        }
-        (path / "job.json").write_text(json.dumps(job))
-        return JobDirectory(path)
+    def make(name="job", **settings):
+        return write_job(tmp_path / name, models, **settings)
 
     return make
 
 
+def write_job(path, models, kind="causal-lm", rows=None, validation=None, model=None, **settings):
+    """Write a job; rows are objects for a .jsonl file or a path of a dataset."""
+    (path / "data").mkdir(parents=True)
+    model = model or TINY_MODELS[kind]
+    (path / "model").symlink_to(models / model)
+    default = SUMS if kind == "causal-lm" else REVIEWS
+    job = {
+        "version": 1,
+        "task_id": TASK_ID,
+        "kind": kind,
+        "train": write_dataset(path, "train", rows if rows is not None else default),
+        "validation": write_dataset(path, "validation", validation) if validation else None,
+        "hyperparameters": settings.pop("hyperparameters", settings.pop("hp", {})),
+        **settings,
+    }
+    (path / "job.json").write_text(json.dumps(job))
+    return JobDirectory(path)
+
+
 def write_dataset(path, name, rows):
     if isinstance(rows, Path):
-        target = f"data/{name}{rows.suffix}"
+        target = f"data/{name}{''.join(rows.suffixes)}"
         (path / target).write_bytes(rows.read_bytes())
     else:
         target = f"data/{name}.jsonl"

@@ -10,11 +10,15 @@ from conftest import EXAMPLES, TRAINER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finetune.archive import read_archive
+from finetune.causal_data import read_causal_dataset
 from finetune.count import count
-from finetune.data import read_causal_dataset, read_label_dataset
+from finetune.data import read_label_dataset
 from finetune.encode import TextEncoder
 from finetune.errors import ConfigError, DataError
-from finetune.rows import label_set, read_causal_rows, read_label_rows
+from finetune.images import count_images, image_labels
+from finetune.label_rows import label_set, read_label_rows
+from finetune.rows import read_causal_rows
 
 EXPECTED = json.loads((EXAMPLES / "expected.json").read_text())
 INVALID = json.loads((EXAMPLES / "invalid" / "expected.json").read_text())
@@ -27,8 +31,10 @@ def test_examples_count_as_written_down_for_both_languages(models, name):
     rows, tokens = count(models / expected["model"], expected["kind"], path)
     assert (rows, tokens) == (expected["rows"], expected["tokens"])
     assert path.stat().st_size == expected["bytes"]
-    if "labels" in expected:
+    if expected["kind"] == "text-classification":
         assert label_set(path, read_label_rows(path)) == expected["labels"]
+    if expected["kind"] == "image-classification":
+        assert image_labels(path, (file.label for file in read_archive(path))) == expected["labels"]
 
 
 def test_no_example_is_forgotten():
@@ -44,9 +50,12 @@ def test_a_broken_rule_is_named_with_file_and_line(qwen2, distilbert, name):
     with pytest.raises(DataError) as refused:
         if INVALID[name]["kind"] == "causal-lm":
             read_causal_dataset(path, qwen2, 2048, mask_inputs=True)
-        else:
+        elif INVALID[name]["kind"] == "text-classification":
             read_label_dataset(path, distilbert, 256, None)
-    assert refused.value.message.startswith(f"{name}:{INVALID[name]['line']}: ")
+        else:
+            count_images(path)
+    place = INVALID[name].get("entry") or INVALID[name]["line"]
+    assert refused.value.message.startswith(f"{name}:{place}: ")
     for sentence in (refused.value.message, refused.value.hint):
         assert sentence.endswith(".")
         assert "\n" not in sentence

@@ -37,6 +37,13 @@ REFUSED = [
     ("gradient_accumulation_steps", [0, 1025]),
     ("early_stopping_patience", [0, 101]),
     ("deterministic", [1]),
+    ("from_checkpoint", ["", "a:b", "a:1:2", ":4", 7]),
+    ("from_hf_model", ["", "../x", "a/b/c", "https://hub/x"]),
+    ("hf_model_revision", ["", "-x", "a b"]),
+    ("hf_output_repo_name", ["", "/x", "a b"]),
+    ("wandb_project_name", ["", "a/b", "x" * 129]),
+    ("wandb_name", ["", "x" * 129]),
+    ("wandb_base_url", ["wandb.ai", "file:///etc", "https://me:key@wandb.ai", "https://a b"]),
 ]
 
 
@@ -141,26 +148,37 @@ def test_an_unknown_key_beside_the_hyperparameters_is_refused(make_job):
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("hp", "start", "problem"),
     [
-        "from_checkpoint",
-        "from_hf_model",
-        "hf_model_revision",
-        "hf_output_repo_name",
-        "wandb_project_name",
-        "wandb_name",
-        "wandb_base_url",
+        ({"from_checkpoint": "a:1", "from_hf_model": "b"}, "hub", "are both set"),
+        ({"from_checkpoint": "a:1"}, None, "start is null, which does not fit"),
+        ({"from_hf_model": "a"}, "checkpoint", 'start is "checkpoint", which does not fit'),
+        ({}, "hub", 'start is "hub", which does not fit'),
+        ({"from_checkpoint": "a:1"}, "checkpoint", "start/ does not exist"),
     ],
 )
-def test_what_is_not_carried_out_is_refused_never_ignored(make_job, key):
-    with pytest.raises(ConfigError, match=f"{key} is set, but this version"):
-        load_job(make_job(hp={key: "something"}).path)
+def test_other_weights_to_start_from_must_be_there(make_job, hp, start, problem):
+    with pytest.raises(ConfigError, match=problem):
+        load_job(make_job(hp=hp, start=start).path)
 
 
-def test_packing_is_refused_and_no_packing_accepted(make_job):
-    with pytest.raises(ConfigError, match="packing"):
-        load_job(make_job("packed", hp={"packing": True}).path)
-    assert parameters_of(make_job(hp={"packing": False})).packing is False
+def test_what_the_daemon_carries_out_is_accepted(make_job):
+    given = {
+        "hf_output_repo_name": "me/tuned",
+        "wandb_project_name": "sums",
+        "wandb_name": "first try",
+        "wandb_base_url": "https://wandb.example.org",
+        "hf_model_revision": "main",
+    }
+    job = load_job(make_job(hp=given).path)
+    assert {key: getattr(job.hyperparameters, key) for key in given} == given
+    assert job.warnings == ("hf_model_revision has no effect because from_hf_model is not set.",)
+
+
+def test_packing_is_on_off_or_left_to_the_model(make_job):
+    assert parameters_of(make_job("on", hp={"packing": True})).packing is True
+    assert parameters_of(make_job("off", hp={"packing": False})).packing is False
+    assert parameters_of(make_job("unset")).packing is None
 
 
 def test_more_checkpoints_than_epochs_are_lowered_with_a_warning(make_job):
@@ -195,8 +213,8 @@ def test_a_dataset_path_cannot_leave_the_data_folder(make_job, train):
     ("settings_", "problem"),
     [
         ({"train": "data/missing.jsonl"}, "missing.jsonl does not exist"),
-        ({"train": "data/train.csv"}, "not JSONL"),
-        ({"kind": "image-classification"}, "kind is"),
+        ({"train": "data/train.csv"}, "a format that causal-lm is not trained on"),
+        ({"kind": "audio-classification"}, "kind is"),
         ({"task_id": "7"}, "task_id is"),
         ({"version": 2}, "version is"),
         ({"threads": 0}, "threads is"),

@@ -1,9 +1,17 @@
 """Stops, kills and restarts: the result is the same, bit for bit."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from conftest import REVIEWS, SIGKILL, SIGTERM, after_step
+from conftest import REVIEWS, SIGKILL, SIGTERM, TRAINER, after_step
+from safetensors import SafetensorError
+
+from finetune import checkpoint
 
 # Dropout makes the result depend on the random generators' state, too.
 CLASSIFIER = {"n_epochs": 3, "n_checkpoints": 3, "n_evals": 2, "learning_rate": 1e-3,
@@ -63,6 +71,68 @@ def test_killed_at_any_moment_and_restarted_the_weights_are_the_same(make_job):
     assert_equal_results(whole, killed)
     numbers = [event["seq"] for event in killed.events()]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_killed_at_random_moments_the_result_is_the_same():
+    command = [sys.executable, "-m", "tests.kill", "--runs", "3", "--seed", "2"]
+    ended = subprocess.run(command, cwd=TRAINER, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "3 of 3 runs bit-equal" in ended.stdout
+
+
+def no_space(*_, **__):
+    raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+
+def no_quota(*_, **__):
+    raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+
+def full_device(*_, **__):
+    with Path("/dev/full").open("w") as file:
+        file.write("anything")
+
+
+@pytest.mark.parametrize("fail", [no_space, no_quota, full_device])
+def test_a_full_disk_is_told_and_leaves_the_older_checkpoint(make_job, monkeypatch, capsys, fail):
+    hp = {**ADAPTER, "n_epochs": 2, "n_checkpoints": 2}
+    whole = make_job("whole", hp=hp)
+    assert whole.run() == 0
+    job = make_job("full", hp=hp)
+    save, saved = checkpoint.save_file, []
+
+    def save_once(tensors, path, **options):
+        if saved:
+            fail()
+        saved.append(path)
+        save(tensors, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", save_once)
+        assert job.run() == 1
+    steps = whole.result["steps"]
+    assert (job.result["code"], job.result["retryable"]) == ("disk-full", True)
+    assert job.result["message"] == (
+        f"The disk is full: checkpoints/step-{steps} could not be written."
+    )
+    assert "Traceback" not in capsys.readouterr().err
+    assert [path.name for path in (job.path / "checkpoints").iterdir()] == [f"step-{steps // 2}"]
+    assert job.run() == 0
+    assert job.events("started")[-1]["resumed_from"] == steps // 2
+    assert_equal_results(whole, job)
+
+
+@pytest.mark.parametrize("file", ["training.safetensors", "state.json", "config.json"])
+def test_a_checkpoint_damaged_after_it_was_complete_is_passed_over(make_job, file):
+    job = make_job(hp={**ADAPTER, "n_epochs": 2, "n_checkpoints": 2})
+    assert job.run() == 0
+    before, steps = job.files("out"), job.result["steps"]
+    damaged = job.path / f"checkpoints/step-{steps}" / file
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: len(content) // 2])
+    assert job.run() == 0
+    assert job.events("started")[-1]["resumed_from"] == steps // 2
+    assert job.files("out") == before
 
 
 def test_sigterm_finishes_the_step_exits_75_and_resumes_the_same(make_job):

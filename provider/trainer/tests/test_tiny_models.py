@@ -8,6 +8,7 @@ import sys
 import pytest
 from conftest import TRAINER
 
+from finetune import tiny_models
 from finetune.hashing import directory_sha256
 
 
@@ -30,11 +31,16 @@ def test_the_hash_of_a_directory_is_what_sha256sum_prints(models):
     assert listing.split()[0] == directory_sha256(models)
 
 
-@pytest.mark.parametrize("name", ["tiny-qwen2", "tiny-distilbert"])
+@pytest.mark.parametrize("name", tiny_models.MAKERS)
 def test_transformers_finds_every_weight(models, name):
-    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+    import transformers
 
-    auto = AutoModelForCausalLM if name == "tiny-qwen2" else AutoModelForMaskedLM
+    autos = {
+        "tiny-qwen2": "AutoModelForCausalLM",
+        "tiny-distilbert": "AutoModelForMaskedLM",
+        "tiny-mobilenet-v2": "AutoModelForImageClassification",
+    }
+    auto = getattr(transformers, autos[name])
     model, report = auto.from_pretrained(models / name, output_loading_info=True)
     head = {key for key in report["missing_keys"] if not key.startswith("vocab_")}
     assert not head

@@ -2,15 +2,18 @@
 
 import json
 import math
+import pickle
+import re
 
 import pytest
 import torch
 from conftest import EXAMPLES, REVIEWS, SUMS
 
 from finetune import __main__ as entry
+from finetune import memory
 from finetune import train as train_module
 from finetune.batch import evaluate, make_batch, score
-from finetune.data import read_causal_dataset
+from finetune.causal_data import read_causal_dataset
 from finetune.hashing import directory_sha256
 from finetune.model import load_model
 from finetune.receipt import first_link, next_link
@@ -250,11 +253,12 @@ def test_max_takes_the_largest_batch_up_to_the_rows(make_job):
 
 def test_max_halves_the_batch_until_it_fits(make_job, monkeypatch):
     def small_memory(model, batch):
-        if torch.is_grad_enabled() and len(batch.ids) > 2:
+        if torch.is_grad_enabled() and len(batch.documents.lengths) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
         return score(model, batch)
 
-    monkeypatch.setattr(train_module, "score", small_memory)
+    for module in (memory, train_module):
+        monkeypatch.setattr(module, "score", small_memory)
     job = make_job(hp={"n_epochs": 1})
     assert job.run() == 0
     assert job.result["batch_size"] == 2
@@ -306,6 +310,54 @@ def break_data(job):
 
 def remove_weights(job):
     replace_model(job, lambda name: not name.endswith(".safetensors"))
+
+
+def weights_of(job):
+    replace_model(job, lambda name: True)
+    return job.path / "model/model.safetensors"
+
+
+def cut_weights(job):
+    weights = weights_of(job)
+    weights.write_bytes(weights.read_bytes()[:-1])
+
+
+def cut_header(job):
+    weights = weights_of(job)
+    weights.write_bytes(weights.read_bytes()[:100])
+
+
+def pickle_weights(job):
+    weights_of(job).write_bytes(pickle.dumps({"weight": [1.0]}))
+
+
+def lose_a_shard(job):
+    weights_of(job)
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (job.path / "model/model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def break_model_config(job):
+    replace_model(job, lambda name: True)
+    (job.path / "model/config.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("breakage", "message"),
+    [
+        (cut_weights, "instead of .*: it is torn"),
+        (cut_header, "model.safetensors is torn or no safetensors file"),
+        (pickle_weights, "model.safetensors is torn or no safetensors file"),
+        (lose_a_shard, "model-00002-of-00002.safetensors is missing"),
+        (break_model_config, "config.json is not JSON"),
+    ],
+)
+def test_a_broken_model_has_its_own_sentence_before_anything_is_loaded(make_job, breakage, message):
+    job = make_job()
+    breakage(job)
+    assert job.run() == 2
+    assert re.search(message, job.result["message"])
+    assert not job.events("started")
 
 
 def ask_for_code(job):

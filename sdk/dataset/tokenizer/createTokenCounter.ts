@@ -12,6 +12,8 @@ import {
 export interface TokenCounter {
   /** Tokens of a text without the tokenizer's special tokens. */
   count(text: string): number;
+  /** Those tokens themselves, as the vocabulary writes them. */
+  tokens(text: string): string[];
   /** How many special tokens the tokenizer puts around one text. */
   readonly specialTokens: number;
   /** Whether the vocabulary has this token. */
@@ -26,7 +28,8 @@ export interface TokenCounter {
 export function createTokenCounter(config: TokenizerJson): TokenCounter {
   const normalize = createNormalizer(config.normalizer);
   const preTokenize = createPreTokenizer(config.pre_tokenizer);
-  const countPiece = createModel(config.model);
+  if (!config.model) throw unsupported("no model");
+  const encodePiece = createModel(config.model);
   const added = config.added_tokens ?? [];
   const verbatim = splitAddedTokens(
     added.filter((token) => !isNormalized(token)),
@@ -34,22 +37,39 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
   );
   const normalized = splitAddedTokens(added.filter(isNormalized), normalize);
 
-  const countText = (text: string, first: boolean): number => {
-    let tokens = 0;
-    for (const section of normalized(normalize(text), first)) {
-      if ("token" in section) tokens += 1;
-      else
-        for (const piece of preTokenize(section.text, section.first)) tokens += countPiece(piece);
+  /** Hands over the tokens of a text, a piece at a time: a long text's need not exist at once. */
+  const encode = (text: string, take: (tokens: readonly string[]) => void): void => {
+    for (const section of verbatim(text, true)) {
+      if ("token" in section) take([section.token.content]);
+      else encodeText(section.text, section.first, take);
     }
-    return tokens;
+  };
+  const encodeText = (
+    text: string,
+    first: boolean,
+    take: (tokens: readonly string[]) => void,
+  ): void => {
+    for (const section of normalized(normalize(text), first)) {
+      if ("token" in section) take([section.token.content]);
+      else for (const piece of preTokenize(section.text, section.first)) take(encodePiece(piece));
+    }
   };
   const names = new Set(added.map(({ content }) => content));
   return {
-    count: (text) =>
-      verbatim(text, true).reduce(
-        (sum, section) => sum + ("token" in section ? 1 : countText(section.text, section.first)),
-        0,
-      ),
+    count: (text) => {
+      let count = 0;
+      encode(text, (tokens) => {
+        count += tokens.length;
+      });
+      return count;
+    },
+    tokens: (text) => {
+      const all: string[] = [];
+      encode(text, (tokens) => {
+        for (const token of tokens) all.push(token);
+      });
+      return all;
+    },
     specialTokens: countSpecialTokens(config.post_processor),
     has: (token) => names.has(token) || Object.hasOwn(config.model.vocab, token),
   };
@@ -59,18 +79,18 @@ function isNormalized(token: { normalized?: boolean; special?: boolean }): boole
   return token.normalized ?? !token.special;
 }
 
-/** How many tokens the model makes of one piece. */
-function createModel(config: ModelConfig): (piece: string) => number {
+/** The tokens that the model makes of one piece. */
+function createModel(config: ModelConfig): (piece: string) => readonly string[] {
   if (config.type === "WordPiece") {
     const model = new WordPiece(config);
-    return (piece) => model([piece]).length;
+    return (piece) => model([piece]);
   }
   if (config.type !== "BPE") throw unsupported(`the model ${config.type}`);
   if (config.dropout) throw unsupported("BPE dropout");
   if (config.continuing_subword_prefix) throw unsupported("BPE with a continuing subword prefix");
   const model = new BPE(config);
   const known = dropsUnknown(config) ? knownCharacters(config.vocab) : (piece: string) => piece;
-  return (piece) => model([known(piece)]).length;
+  return (piece) => model([known(piece)]);
 }
 
 /** Without an unknown token and byte fallback, characters outside the vocabulary vanish before merging. */

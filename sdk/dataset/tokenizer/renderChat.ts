@@ -10,7 +10,8 @@ export interface TokenizerConfig {
   readonly eos_token?: unknown;
 }
 
-export type RenderChat = (messages: readonly Message[]) => string;
+/** Writes a conversation; `ask` ends it where the assistant would start to speak. */
+export type RenderChat = (messages: readonly Message[], options?: { ask?: boolean }) => string;
 
 /** Compiles the chat template; a conversation that it refuses makes the returned function throw an Error. */
 export function createChatRenderer(config: TokenizerConfig): RenderChat {
@@ -27,8 +28,9 @@ export function createChatRenderer(config: TokenizerConfig): RenderChat {
     bos_token: tokenText(config.bos_token) ?? "",
     eos_token: tokenText(config.eos_token) ?? "",
   };
-  const context = { add_generation_prompt: false, ...names, ...STRIP_FUNCTIONS };
-  return (messages) => template.render({ messages, ...context });
+  const context = { ...names, ...STRIP_FUNCTIONS };
+  return (messages, { ask = false } = {}) =>
+    template.render({ messages, add_generation_prompt: ask, ...context });
 }
 
 /** A special token's text; the config spells it as a text or as an object with its content. */

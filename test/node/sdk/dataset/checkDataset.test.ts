@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { checkDataset, MOST_PROBLEMS } from "../../../../sdk/dataset/checkDataset.ts";
 import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
 import { RULES, type RuleId } from "../../../../sdk/dataset/rules.ts";
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";
+import { EXAMPLES } from "./trainer.ts";
 
 const CHAT = [
   { role: "user", content: "Hi" },
@@ -237,6 +240,141 @@ const LABEL_CASES: Case[] = [
   },
 ];
 
+/** Files that the trainer's tests share, and the rule that each breaks. */
+const SHARED: Record<string, RuleId> = {
+  "bomb.zip": "archive-too-large",
+  "damaged.tar": "damaged-archive",
+  "damaged.tar.gz": "damaged-archive",
+  "damaged.zip": "damaged-archive",
+  "image-16-bit.zip": "image-deep",
+  "image-animated.zip": "image-animated",
+  "image-bomb.zip": "image-too-large",
+  "image-cmyk.zip": "image-cmyk",
+  "image-cut.zip": "image-damaged",
+  "image-flipped-bit.zip": "image-damaged",
+  "image-gif.zip": "image-type",
+  "image-is-text.zip": "image-type",
+  "image-jpeg-cut.zip": "image-damaged",
+  "image-strip.zip": "image-too-large",
+  "image-without-size.zip": "image-damaged",
+  "link.tar": "not-a-file",
+  "link.zip": "not-a-file",
+  "no-archive.zip": "damaged-archive",
+  "no-images.tar": "no-rows",
+  "one-class.zip": "one-label",
+  "path-absolute.tar": "unsafe-path",
+  "path-absolute.zip": "unsafe-path",
+  "path-backslash.tar": "unsafe-path",
+  "path-backslash.zip": "unsafe-path",
+  "path-deep.tar": "no-class-folder",
+  "path-deep.zip": "no-class-folder",
+  "path-drive.tar": "unsafe-path",
+  "path-drive.zip": "unsafe-path",
+  "path-empty-part.tar": "unsafe-path",
+  "path-empty-part.zip": "unsafe-path",
+  "path-out.tar": "unsafe-path",
+  "path-out.zip": "unsafe-path",
+  "path-top.tar": "no-class-folder",
+  "path-top.zip": "no-class-folder",
+  "preference-and-completion.jsonl": "mixed-formats",
+  "preference-empty.jsonl": "empty-answer",
+  "preference-same.jsonl": "same-answers",
+  "preference-texts-and-messages.jsonl": "wrong-type",
+  "preference-without-rejected.jsonl": "missing-field",
+  "preferred-output-same.jsonl": "same-answers",
+  "preferred-output-text.jsonl": "bad-messages",
+  "preferred-output-tools.jsonl": "bad-messages",
+  "preferred-output-user.jsonl": "no-assistant",
+  "tokens-cut.parquet": "damaged-parquet",
+  "tokens-empty-row.parquet": "no-tokens",
+  "tokens-fractions.parquet": "bad-columns",
+  "tokens-large-row-group.parquet": "row-group-too-large",
+  "tokens-lz4.parquet": "parquet-codec",
+  "tokens-mask-too-short.parquet": "column-length",
+  "tokens-mask-with-hole.parquet": "bad-mask",
+  "tokens-negative-id.parquet": "unknown-token",
+  "tokens-nested.parquet": "bad-columns",
+  "tokens-no-rows.parquet": "no-rows",
+  "tokens-null-row.parquet": "null-value",
+  "tokens-null.parquet": "null-value",
+  "tokens-other-column.parquet": "bad-columns",
+  "tokens-padding-alone.parquet": "no-tokens",
+  "tokens-shifted-labels.parquet": "shifted-labels",
+  "tokens-unknown-id.parquet": "unknown-token",
+};
+
+/** Every word is one token; a model's ids are below 1,536. */
+const WORDS = {
+  model: {
+    type: "WordPiece",
+    unk_token: "[UNK]",
+    max_input_chars_per_word: 100,
+    vocab: { "[UNK]": 0, "</s>": 1, last: 1535 },
+  },
+  pre_tokenizer: { type: "WhitespaceSplit" },
+};
+const CHAT_TEMPLATE =
+  "{% for m in messages %}{{ ' <' + m.role + '> ' + m.content + ' </s>' }}{% endfor %}{% if add_generation_prompt %}{{ ' <assistant>' }}{% endif %}";
+const tokenizerWith = (chat_template: string) => ({
+  tokenizer: WORDS,
+  tokenizerConfig: { eos_token: "</s>", chat_template },
+});
+
+/** What only shows when the rows are seen as a model sees them. */
+const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
+  readonly template?: string;
+  readonly maxLength?: number;
+})[] = [
+  {
+    says: "nothing in a sound conversation",
+    content: messages(...CHAT, ...CHAT),
+    breaks: [],
+  },
+  {
+    says: "messages that the template refuses",
+    content: messages(...CHAT),
+    template: "{{ raise_exception('no') }}",
+    breaks: ["1 template-refuses"],
+  },
+  {
+    says: "a template in which no turn stays in place",
+    content: messages(...CHAT, ...CHAT),
+    template: "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}",
+    breaks: ["1 template-refuses"],
+  },
+  {
+    says: "a template that rewrites earlier answers",
+    content: messages(...CHAT, ...CHAT),
+    template:
+      "{% for m in messages %}{{ ' <' + m.role + '> ' + (m.content if loop.last or m.role == 'user' else 'said') + ' </s>' }}{% endfor %}{% if add_generation_prompt %}{{ ' <assistant>' }}{% endif %}",
+    breaks: ["1 template-rewrites"],
+  },
+  {
+    says: "a template that leaves out the reasoning",
+    content: messages(CHAT[0], { role: "assistant", content: "<think> hm </think> Hello" }),
+    template: CHAT_TEMPLATE.replace("m.content", "m.content.split('</think>')[-1]"),
+    breaks: ["1 template-alters"],
+  },
+  {
+    says: "a conversation that is an answer alone",
+    content: messages(CHAT[1]),
+    template: "{% for m in messages %}{{ m.content + ' ' }}{% endfor %}",
+    breaks: ["1 role-order", "1 no-prompt"],
+  },
+  {
+    says: "an answer that is cut off",
+    content: jsonl({ prompt: "a", completion: "b" }, { prompt: "a a a a", completion: "b" }),
+    maxLength: 4,
+    breaks: ["2 nothing-learned"],
+  },
+  {
+    says: "two answers that are the same as far as they are read",
+    content: jsonl({ prompt: "a", chosen: "b b b c", rejected: "b b b d" }),
+    maxLength: 4,
+    breaks: ["1 same-answers"],
+  },
+];
+
 describe("checkDataset", () => {
   const { write } = temporaryFolder();
   const found = async ({ content, ending = ".jsonl", kind = "causal-lm" }: Case) => {
@@ -268,6 +406,7 @@ describe("checkDataset", () => {
       const { problems } = await checkDataset(path, options);
       expect(problems.map(({ line, rule }) => `${line} ${rule}`)).to.deep.equal([
         "3 unknown-label",
+        "1 missing-class",
       ]);
     });
 
@@ -294,10 +433,99 @@ describe("checkDataset", () => {
     });
   });
 
+  describe("of files that are shared with the trainer", () => {
+    for (const [name, rule] of Object.entries(SHARED)) {
+      it(`finds ${rule} in ${name}`, async () => {
+        const kind = /[.](jsonl|parquet)$/.test(name) ? "causal-lm" : "image-classification";
+        const options = name.endsWith("parquet") ? { tokenizer: tokenizerWith("") } : {};
+        const report = await checkDataset(join(EXAMPLES, "invalid", name), { kind, ...options });
+        const errors = report.problems.filter(({ severity }) => severity === "error");
+        expect(errors.map((found) => found.rule)).to.deep.equal([rule]);
+        for (const { message, hint } of errors) {
+          for (const sentence of [message, hint]) expect(sentence).to.match(/^[A-Za-z].*[.]$/);
+        }
+      });
+    }
+  });
+
+  describe("as a model sees the rows", () => {
+    for (const { says, content, breaks, template = CHAT_TEMPLATE, maxLength } of MODEL_CASES) {
+      it(`finds ${says}`, async () => {
+        const report = await checkDataset(write(".jsonl", content), {
+          kind: "causal-lm",
+          tokenizer: tokenizerWith(template),
+          ...(maxLength && { maxLength }),
+        });
+        const found = report.problems.map(({ line, rule }) => `${line} ${rule}`);
+        expect(found).to.deep.equal(breaks);
+      });
+    }
+
+    it("measures what is cut off and what is learned", async () => {
+      const rows = [
+        { prompt: "a b", completion: "c d e" },
+        { prompt: "a", completion: "b" },
+      ];
+      const options = { kind: "causal-lm", tokenizer: tokenizerWith("") } as const;
+      const path = write(".jsonl", jsonl(...rows));
+      const cut = await checkDataset(path, { ...options, maxLength: 4 });
+      expect(cut.size).to.deep.equal({ tokens: 9, kept: 7, learned: 4, truncated: 1 });
+      const all = await checkDataset(path, { ...options, trainOnInputs: true });
+      expect(all.size).to.deep.equal({ tokens: 9, kept: 9, learned: 7, truncated: 0 });
+    });
+  });
+
+  describe("of archives", () => {
+    const kind = "image-classification";
+    const images = readFileSync(join(EXAMPLES, "images.zip"));
+
+    it("goes on after an image that cannot be used", async () => {
+      const path = join(EXAMPLES, "invalid/image-cmyk.zip");
+      expect(await checkDataset(path, { kind })).to.include({ rows: 2, errors: 1 });
+    });
+
+    it("finds a file with a password and names it", async () => {
+      const content = Buffer.from(images);
+      content[content.indexOf("PK\x01\x02", "latin1") + 8]! |= 1;
+      const { problems } = await checkDataset(write(".zip", content), { kind });
+      // The first entry is one that file managers leave behind: passed over, whatever it is.
+      expect(problems).to.deep.equal([]);
+      const second = content.indexOf("PK\x01\x02", content.indexOf("PK\x01\x02") + 4, "latin1");
+      content[second + 8]! |= 1;
+      const report = await checkDataset(write(".zip", content), { kind });
+      expect(report.problems.map(({ entry, rule }) => `${entry} ${rule}`)).to.deep.equal([
+        "blue/0.jpg unreadable-entry",
+      ]);
+    });
+
+    it("finds a file and an image that are there twice", async () => {
+      const tar = readFileSync(join(EXAMPLES, "images.tar"));
+      const entries = tar.subarray(0, tar.indexOf("__MACOSX") - (tar.indexOf("__MACOSX") % 512));
+      const twice = Buffer.concat([entries, tar]);
+      const { problems } = await checkDataset(write(".tar", twice), { kind });
+      expect(new Set(problems.map(({ rule }) => rule))).to.deep.equal(new Set(["duplicate-entry"]));
+      expect(problems).to.have.lengthOf(6);
+    });
+
+    it("finds a validation class that the training images lack, and the other way round", async () => {
+      const path = join(EXAMPLES, "images.zip");
+      const { problems } = await checkDataset(path, { kind, labels: ["blue", "green", "white"] });
+      expect(problems.map(({ entry, line, rule }) => `${entry ?? line} ${rule}`)).to.deep.equal([
+        "red/0.jpg unknown-label",
+        "red/1.png unknown-label",
+        "1 missing-class",
+      ]);
+    });
+  });
+
   it("has a test for every rule", () => {
-    const tested = [...CASES, ...LABEL_CASES].flatMap(({ breaks }) => breaks);
+    const tested = [...CASES, ...LABEL_CASES, ...MODEL_CASES].flatMap(({ breaks }) => breaks);
     const rules = new Set([
       ...tested.map((rule) => rule.split(" ")[1]),
+      ...Object.values(SHARED),
+      "unreadable-entry",
+      "duplicate-entry",
+      "missing-class",
       "unknown-label",
       "line-too-long",
     ]);

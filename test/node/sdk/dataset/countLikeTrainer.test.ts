@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
 import { before, describe, it } from "mocha";
-import { countDataset, type TokenizerDocument } from "../../../../sdk/dataset/countDataset.ts";
+import { countDataset } from "../../../../sdk/dataset/countDataset.ts";
 import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
+import type { TokenizerDocument } from "../../../../sdk/dataset/tokenizer/TokenizerDocument.ts";
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";
 import { countByTrainer, makeTinyModels, readTokenizer, skipWithoutTrainer } from "./trainer.ts";
 

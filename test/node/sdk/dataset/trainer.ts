@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { TokenizerDocument } from "../../../../sdk/dataset/countDataset.ts";
 import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
+import type { TokenizerDocument } from "../../../../sdk/dataset/tokenizer/TokenizerDocument.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../../..");
 const PYTHON = join(ROOT, ".venv/bin/python");
@@ -29,6 +29,38 @@ export function countByTrainer(
   path: string,
 ): { rows: number; tokens: number } {
   return JSON.parse(python("-m", "finetune.count", "--model", model, "--kind", kind, path));
+}
+
+/** A dataset file for the trainer to write, unless it is there, and to count. */
+export interface File {
+  readonly path: string;
+  readonly kind: DatasetKind;
+  /** Directory of the model. */
+  readonly model: string;
+  /** Of a .parquet file. */
+  readonly columns?: Readonly<Record<string, readonly (readonly (number | null)[] | null)[]>>;
+  /** Of an archive: path and content as base64. */
+  readonly entries?: readonly (readonly [string, string])[];
+}
+
+/** Sums over the rows, of which 64 tokens are kept; of images only the first two. */
+export interface Judgement {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly kept?: number;
+  readonly learned?: number;
+  readonly truncated?: number;
+}
+
+/** What the trainer makes of many files at once. */
+export function judgeByTrainer(files: readonly File[]): (Judgement | { readonly error: string })[] {
+  const output = execFileSync(PYTHON, ["-B", "tests/agree.py"], {
+    cwd: join(ROOT, "provider/trainer"),
+    encoding: "utf8",
+    input: JSON.stringify(files),
+    maxBuffer: 2 ** 28,
+  });
+  return JSON.parse(output);
 }
 
 export function readTokenizer(model: string): TokenizerDocument {

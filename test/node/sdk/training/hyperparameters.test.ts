@@ -220,10 +220,10 @@ describe("canonicalConfig", () => {
   });
 
   it("fits on chain whatever the texts are", () => {
-    const long = "\u0001".repeat(256);
+    const long = "\u0001".repeat(128);
     const config: Hyperparameters = {
       lora_trainable_modules: "\u0001".repeat(1024),
-      from_hf_model: long,
+      from_checkpoint: long,
       wandb_name: long,
       wandb_project_name: long,
     };

@@ -1,0 +1,133 @@
+"""What the headers of a JPEG or PNG file say, before anything decodes it.
+
+Only these two formats are taken: all others would each add a decoder that strangers' bytes reach.
+The client has no decoder and checks images by these same rules.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+MOST_PIXELS = 64_000_000
+"""Width times height: decoding takes three bytes for each."""
+
+MOST_STRETCH = 100
+"""Long edge over short edge: resizing the short edge stretches the long one with it."""
+
+CONVERT_HINT = "Convert the image to JPEG or PNG."
+REPAIR_HINT = "Replace the image by an undamaged one or remove it."
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class ImageError(Exception):
+    """An image that is not taken: `problem` without a full stop, `hint` as a sentence."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class _Header:
+    width: int
+    height: int
+    bits: int
+    """Per channel."""
+
+
+def check_image(content: bytes) -> None:
+    """Check an image file as far as its headers go. Raises ImageError."""
+    if content.startswith(PNG_SIGNATURE):
+        header = _read_png(content)
+    elif content.startswith(b"\xff\xd8"):
+        header = _read_jpeg(content)
+    else:
+        raise ImageError("the file is neither a JPEG nor a PNG image", CONVERT_HINT)
+    if header.bits > 8:
+        raise ImageError(
+            f"the image has {header.bits} bits per channel", "Save it with 8 bits per channel."
+        )
+    if not header.width or not header.height:
+        raise ImageError("the image is damaged: it has no size", REPAIR_HINT)
+    if header.width * header.height > MOST_PIXELS:
+        raise ImageError(
+            f"the image has {header.width} x {header.height} pixels, more than 64 million",
+            "Make the image smaller.",
+        )
+    if max(header.width, header.height) > MOST_STRETCH * min(header.width, header.height):
+        raise ImageError(
+            f"the image is a strip of {header.width} x {header.height} pixels",
+            f"Cut it: no edge may be more than {MOST_STRETCH} times as long as the other.",
+        )
+
+
+def _read_png(content: bytes) -> _Header:
+    """Walk through all chunks: length, type, data and the CRC-32 of the last two."""
+    header: _Header | None = None
+    has_pixels = False
+    place = len(PNG_SIGNATURE)
+    while place + 12 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        end = place + 12 + length
+        if end > len(content):
+            break
+        type_, data = content[place + 4 : place + 8], content[place + 8 : end - 4]
+        if zlib.crc32(content[place + 4 : end - 4]) != int.from_bytes(
+            content[end - 4 : end], "big"
+        ):
+            raise ImageError("the image is damaged: a checksum is wrong", REPAIR_HINT)
+        if header is None:
+            if type_ != b"IHDR" or length != 13:
+                raise ImageError("the image is damaged: it has no header", REPAIR_HINT)
+            size = int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big")
+            header = _Header(*size, data[8])
+        if type_ == b"acTL":
+            raise ImageError("the image is animated", "Give one picture of it.")
+        has_pixels |= type_ == b"IDAT"
+        if type_ == b"IEND":
+            if not has_pixels:
+                raise ImageError("the image is damaged: it has no pixels", REPAIR_HINT)
+            return header
+        place = end
+    raise ImageError("the image is cut off", REPAIR_HINT)
+
+
+def _read_jpeg(content: bytes) -> _Header:
+    """Walk through the segments up to the pixels, and look for the end mark."""
+    header: _Header | None = None
+    place = 2
+    while place + 4 <= len(content):
+        if content[place] != 0xFF:
+            raise ImageError("the image is damaged: a segment is missing", REPAIR_HINT)
+        marker = content[place + 1]
+        if marker == 0xFF:  # Fill bytes may stand before a marker.
+            place += 1
+            continue
+        length = int.from_bytes(content[place + 2 : place + 4], "big")
+        if _is_frame(marker):
+            header = _read_frame(content[place + 4 : place + 2 + length])
+        if marker == 0xDA:
+            if header is None:
+                raise ImageError("the image is damaged: it has no header", REPAIR_HINT)
+            if content.find(b"\xff\xd9", place) < 0:
+                break
+            return header
+        place += 2 + length
+    raise ImageError("the image is cut off", REPAIR_HINT)
+
+
+def _is_frame(marker: int) -> bool:
+    """Tell the frame headers C0 to CF from the tables DHT (C4), JPG (C8) and DAC (CC)."""
+    return 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
+
+
+def _read_frame(data: bytes) -> _Header:
+    """Read a frame header: bits, height, width, number of components."""
+    if len(data) < 6:
+        raise ImageError("the image is damaged: its header is too short", REPAIR_HINT)
+    if data[5] == 4:
+        raise ImageError("the image is CMYK, made for print", "Convert it to RGB.")
+    if data[5] not in (1, 3):
+        raise ImageError(f"the image has {data[5]} channels", "Convert it to RGB.")
+    height, width = int.from_bytes(data[1:3], "big"), int.from_bytes(data[3:5], "big")
+    return _Header(width, height, data[0])

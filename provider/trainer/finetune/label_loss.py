@@ -1,0 +1,95 @@
+"""Cross-entropy over a large vocabulary, a piece of the positions at a time.
+
+The logits of a long batch are its largest tensor by far: 4,096 positions times 151,936 words take
+2.5 GB, and their gradient as much again. Here only a piece of them exists at once, and each piece
+is turned into the gradients of its inputs on the spot.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+PIECE = 1 << 24
+"""Logits that exist at once: 64 MiB of 32-bit floats."""
+
+
+def label_loss(
+    states: Tensor, targets: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of `states @ weight.T + bias` against targets: its sum in nats, and the hits.
+
+    states (positions, width), targets (positions,) int64, weight (words, width), bias (words,) or
+    None. A hit is a target that was the likeliest word, int64. Under autocast matrices are
+    multiplied in its number format; everything else is computed in 32-bit floats.
+    """
+    arguments = (states, targets, weight, bias, torch.is_grad_enabled())
+    loss, hits = _LabelLoss.apply(*arguments)  # type: ignore[no-untyped-call]
+    return loss, hits
+
+
+class _LabelLoss(Function):
+    """The gradients are computed with the loss: in the backward pass the logits are gone."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        states: Tensor,
+        targets: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        with_gradients: bool,
+    ) -> tuple[Tensor, Tensor]:
+        for_states, _, for_weight, for_bias, _ = (
+            needed and with_gradients for needed in ctx.needs_input_grad
+        )
+        number = _number_format(states)
+        factors = weight.to(number)
+        states_grad = torch.empty_like(states) if for_states else None
+        weight_grad = torch.zeros_like(weight) if for_weight else None
+        bias_grad = torch.zeros_like(bias) if for_bias and bias is not None else None
+        loss = torch.zeros((), device=states.device)
+        hits = torch.zeros((), dtype=torch.int64, device=states.device)
+        rows = max(1, PIECE // weight.shape[0])
+        with torch.autocast(states.device.type, enabled=False):
+            for start in range(0, len(states), rows):
+                place = slice(start, start + rows)
+                piece, wanted = states[place].to(number), targets[place].unsqueeze(1)
+                logits = (piece @ factors.T).float()
+                if bias is not None:
+                    logits += bias
+                gains = logits.log_softmax(-1)
+                chosen = gains.gather(1, wanted)
+                loss -= chosen.sum()
+                hits += (logits.argmax(-1, keepdim=True) == wanted).sum()
+                if not with_gradients:
+                    continue
+                # d loss / d logits: the probabilities, less one for the word that was wanted.
+                slope = gains.exp_().scatter_(1, wanted, chosen.exp() - 1)
+                if bias_grad is not None:
+                    bias_grad += slope.sum(0)
+                slope = slope.to(number)
+                if states_grad is not None:
+                    states_grad[place] = slope @ factors
+                if weight_grad is not None:
+                    weight_grad += slope.T @ piece
+        ctx.save_for_backward(states_grad, weight_grad, bias_grad)
+        ctx.mark_non_differentiable(hits)
+        return loss, hits
+
+    @staticmethod
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        loss_grad: Tensor,
+        _: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        states, weight, bias = (
+            None if grad is None else grad * loss_grad for grad in ctx.saved_tensors
+        )
+        return states, None, weight, bias, None
+
+
+def _number_format(states: Tensor) -> torch.dtype:
+    device = states.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype

@@ -1,0 +1,450 @@
+"""Image classification: archives, images, preprocessing, and whole jobs."""
+
+import io
+import json
+import struct
+import tarfile
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pictures import COLOURS, class_folders, coloured, encode, write_archive
+from PIL import Image
+
+from finetune import archive as archive_module
+from finetune.archive import read_archive
+from finetune.data import read_image_dataset
+from finetune.errors import ConfigError, DataError
+from finetune.image_header import ImageError, check_image
+from finetune.image_processor import load_image_processor
+from finetune.images import count_images
+from finetune.tar import DamagedTarError, read_tar
+
+FORMATS = [".zip", ".tar", ".tar.gz"]
+RED = coloured(COLOURS["red"])
+BLUE = coloured(COLOURS["blue"])
+GOOD = {"blue/1.png": BLUE, "red/1.png": RED}
+KIND = {"kind": "image-classification"}
+
+
+@pytest.fixture(scope="session")
+def processor(models):
+    return load_image_processor(models / "tiny-mobilenet-v2", {})
+
+
+def refused(path):
+    with pytest.raises(DataError) as error:
+        count_images(path)
+    for sentence in (error.value.message, error.value.hint):
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+    return error.value.message
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_classes_are_the_folders_of_an_archive(tmp_path, processor, ending):
+    files = {"./red/1.png": RED, "blue/": b"", "blue/a b.jpg": BLUE, "blue/.DS_Store": b"?",
+             "__MACOSX/blue/a b.jpg": b"?", "red/é.png": RED}  # fmt: skip
+    path = write_archive(tmp_path / f"train{ending}", files)
+    dataset, labels = read_image_dataset(path, processor, None, tmp_path)
+    assert labels == ["blue", "red"]
+    assert [(example.text, example.label) for example in dataset.examples] == [
+        ("red/1.png", 1),
+        ("blue/a b.jpg", 0),
+        ("red/é.png", 1),
+    ]
+    assert dataset.tokens == count_images(path) == 3
+    (left, middle, right) = (example.picture.pixels for example in dataset.examples)
+    assert np.array_equal(left, right)
+    assert not np.array_equal(left, middle)
+
+
+def test_numbered_classes_are_ordered_by_value_and_need_no_zero(tmp_path, processor):
+    files = {f"{number}/x.png": RED for number in (10, 9, 100)}
+    path = write_archive(tmp_path / "train.zip", files)
+    assert read_image_dataset(path, processor, None, tmp_path)[1] == ["9", "10", "100"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("top.png", "does not lie in a class folder"),
+        ("train/red/1.png", "does not lie in a class folder"),
+        ("../red/1.png", "leads out of the archive"),
+        ("red/../../1.png", "leads out of the archive"),
+        ("/red/1.png", "leads out of the archive"),
+        ("C:/1.png", "leads out of the archive"),
+        ("red\\1.png", "backslash"),
+        ("red//1.png", "empty part"),
+        ("red/a\nb.png", "control character"),
+    ],
+)
+def test_a_path_that_is_no_class_and_file_is_refused(tmp_path, ending, name, problem):
+    path = write_archive(tmp_path / f"train{ending}", {**GOOD, name: RED})
+    message = refused(path)
+    assert message.startswith(f"{path.name}:{name.translate({10: '?'})}: ")
+    assert problem in message
+
+
+def test_links_and_devices_are_refused(tmp_path):
+    path = tmp_path / "train.tar"
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+        with tarfile.open(path, "w") as archive:
+            entry = tarfile.TarInfo("red/1.png")
+            entry.type, entry.linkname = kind, "/etc/passwd"
+            archive.addfile(entry)
+        assert refused(path) == "train.tar:red/1.png: the entry is a link or a device."
+    path = tmp_path / "train.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        link = zipfile.ZipInfo("red/1.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    assert refused(path) == "train.zip:red/1.png: the entry is a link or a device."
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_limits_hold_before_anything_is_unpacked(tmp_path, monkeypatch, ending):
+    path = write_archive(tmp_path / f"train{ending}", {**GOOD, "red/zeros.png": bytes(2**21)})
+    monkeypatch.setattr(archive_module, "MOST_ENTRIES", 2)
+    assert "more than 2 entries" in refused(path)
+    monkeypatch.setattr(archive_module, "MOST_ENTRIES", 9)
+    monkeypatch.setattr(archive_module, "MOST_FILE_BYTES", 2**20)
+    assert "red/zeros.png: the image has more than" in refused(path)
+    monkeypatch.setattr(archive_module, "MOST_BYTES", 2**20)
+    assert "unpacks to more than 64 GiB" in refused(path)
+    monkeypatch.setattr(archive_module, "SMALL", 2**20)
+    monkeypatch.setattr(archive_module, "MOST_BYTES", 2**30)
+    if ending != ".tar":
+        assert "more than 100 times its size" in refused(path)
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    for name in ("train.zip", "train.tar", "train.tar.gz"):
+        path = tmp_path / name
+        for content in (b"", b"nothing of the kind" * 100):
+            path.write_bytes(content)
+            assert refused(path).startswith(f"{name}:1: ")
+    path = tmp_path / "train.rar"
+    path.write_bytes(b"Rar!")
+    assert refused(path) == "train.rar:1: images are not read from .rar files."
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_damaged_archive_is_refused_wherever_it_is_cut(tmp_path, ending):
+    path = write_archive(tmp_path / f"train{ending}", class_folders())
+    content = path.read_bytes()
+    # The tar ends with zeros, of which one block is enough.
+    end = len(content) if ending != ".tar" else len(content.rstrip(b"\0"))
+    for size in range(0, end, max(1, end // 40)):
+        path.write_bytes(content[:size])
+        assert ": " in refused(path)
+
+
+def test_a_damaged_header_is_not_the_end_of_a_tar(tmp_path):
+    path = write_archive(tmp_path / "train.tar", {**GOOD, "red/2.png": RED})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"red/2.png")] ^= 1
+    path.write_bytes(content)
+    assert refused(path) == "train.tar:1: the tar cannot be read (a header's checksum is wrong)."
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=120)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(entries=st.dictionaries(names, st.binary(max_size=1500), max_size=8),
+       format_=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]))  # fmt: skip
+def test_any_tar_is_read_as_the_standard_library_wrote_it(entries, format_):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=format_) as archive:
+        for name, content in entries.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    file.seek(0)
+    found = [(entry.name, entry.kind, entry.read()) for entry in read_tar(file)]
+    assert found == [(name, "file", content) for name, content in entries.items()]
+
+
+@settings(max_examples=200)
+@given(st.binary(min_size=512, max_size=4096))
+def test_no_bytes_make_the_tar_reader_fail_in_another_way(content):
+    try:
+        for entry in read_tar(io.BytesIO(content)):
+            entry.read()
+    except DamagedTarError:
+        pass
+
+
+def png_chunk(type_, data):
+    return struct.pack(">I", len(data)) + type_ + data + struct.pack(">I", zlib.crc32(type_ + data))
+
+
+def wide_png(width, height, bits=8):
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+def animated_png():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    return encode(frames[0], save_all=True, append_images=frames[1:])
+
+
+GRADIENT = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+REFUSED = {
+    "a text": (b"cats and dogs", "neither a JPEG nor a PNG"),
+    "an empty file": (b"", "neither a JPEG nor a PNG"),
+    "a GIF": (encode(GRADIENT, format="GIF"), "neither a JPEG nor a PNG"),
+    "a WebP": (encode(GRADIENT, format="WEBP"), "neither a JPEG nor a PNG"),
+    "an animated PNG": (animated_png(), "is animated"),
+    "16 bits of grey": (encode(Image.fromarray(np.full((4, 4), 40_000, np.uint16))), "16 bits"),
+    "16 bits of colour": (wide_png(4, 4, 16), "16 bits"),
+    "CMYK": (encode(GRADIENT.convert("CMYK"), format="JPEG"), "CMYK"),
+    "a decompression bomb": (wide_png(50_000, 50_000), "50000 x 50000 pixels"),
+    "a strip": (encode(Image.new("L", (4000, 2))), "strip of 4000 x 2"),
+    "no width": (wide_png(0, 4), "has no size"),
+    "a PNG with a flipped bit": (RED[:-30] + bytes([RED[-30] ^ 1]) + RED[-29:], "checksum"),
+    "a cut PNG": (RED[:-40], "cut off"),
+    "a cut JPEG": (coloured((9, 9, 9), format="JPEG")[:-300], "cut off"),
+    "a PNG without pixels": (wide_png(4, 4).replace(b"IDAT", b"tEXt"), "checksum"),
+}
+
+
+@pytest.mark.parametrize("says", REFUSED)
+def test_an_image_that_cannot_be_used_is_refused_in_its_own_words(tmp_path, says):
+    content, problem = REFUSED[says]
+    path = write_archive(tmp_path / "train.zip", {**GOOD, "red/bad.png": content})
+    message = refused(path)
+    assert message.startswith("train.zip:red/bad.png: ")
+    assert problem in message
+
+
+def test_an_image_whose_pixels_do_not_decode_ends_the_job_before_training(make_job, tmp_path):
+    # Header and checksums are sound, the pixels between them are not.
+    broken = wide_png(64, 64).replace(zlib.compress(bytes(100)), b"x" * 12)
+    chunks = [png_chunk(b"IHDR", wide_png(64, 64)[16:29]), png_chunk(b"IDAT", b"not pixels"),
+              png_chunk(b"IEND", b"")]  # fmt: skip
+    broken = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    check_image(broken)
+    path = write_archive(tmp_path / "train.zip", {**GOOD, "red/bad.png": broken})
+    job = make_job(**KIND, rows=path)
+    assert job.run() == 3
+    assert job.result["message"] == "train.zip:red/bad.png: the image does not decode."
+    assert not job.events("started")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_usual_mode_becomes_rgb(processor, mode):
+    content = encode(GRADIENT.convert(mode))
+    expected = encode(GRADIENT.convert(mode).convert("RGB"))
+    assert np.array_equal(processor.read(content), processor.read(expected))
+
+
+def test_a_photograph_is_turned_as_its_camera_noted(processor):
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 40, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = processor.read(encode(image, exif=exif))
+    upright = processor.read(encode(image.transpose(Image.Transpose.ROTATE_270)))
+    assert np.array_equal(turned, upright)
+
+
+@settings(max_examples=300)
+@given(data=st.data(), start=st.sampled_from([RED, coloured((1, 2, 3), format="JPEG")]))
+def test_no_damage_makes_the_header_reader_fail_in_another_way(data, start):
+    content = bytearray(start)
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(2, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        check_image(bytes(content[: data.draw(st.integers(0, len(content)))]))
+    except ImageError as error:
+        assert error.problem
+        assert error.hint
+
+
+PREPROCESSORS = {
+    "mobilenet_v2": {
+        "image_processor_type": "MobileNetV2ImageProcessor",
+        "crop_size": {"height": 224, "width": 224}, "size": {"shortest_edge": 256},
+        "do_center_crop": True, "do_normalize": True, "do_rescale": True, "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "resample": 2,
+        "rescale_factor": 0.00392156862745098,
+    },
+    "vit": {
+        "image_processor_type": "ViTImageProcessor", "size": {"height": 48, "width": 40},
+        "do_normalize": True, "do_rescale": True, "do_resize": True, "resample": 3,
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+        "rescale_factor": 1 / 255,
+    },
+    "convnext": {
+        "image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 64},
+        "crop_pct": 0.875, "do_resize": True, "do_rescale": True, "do_normalize": True,
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+        "resample": 3, "rescale_factor": 1 / 255,
+    },
+    "crop larger than the image": {
+        "image_processor_type": "MobileNetV2ImageProcessor",
+        "crop_size": {"height": 51, "width": 60}, "size": {"shortest_edge": 32},
+        "do_center_crop": True, "do_normalize": True, "do_rescale": True, "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "resample": 2,
+        "rescale_factor": 1 / 255,
+    },
+}  # fmt: skip
+
+
+def transformers_processor(name, config):
+    """The same preprocessing as transformers does it with Pillow."""
+    from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+    from transformers.models.mobilenet_v2.image_processing_pil_mobilenet_v2 import (
+        MobileNetV2ImageProcessorPil,
+    )
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    classes = {"vit": ViTImageProcessorPil, "convnext": ConvNextImageProcessorPil}
+    return classes.get(name, MobileNetV2ImageProcessorPil)(**config)
+
+
+@pytest.mark.parametrize("name", PREPROCESSORS)
+@pytest.mark.parametrize("size", [(50, 30), (30, 47), (64, 64), (333, 211)])
+def test_preprocessing_equals_that_of_transformers(tmp_path, name, size):
+    config = PREPROCESSORS[name]
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
+    ours = load_image_processor(tmp_path, {})
+    content = coloured((200, 30, 90), seed=sum(size), size=size)
+    image = Image.open(io.BytesIO(content))
+    theirs = transformers_processor(name, config)(image, return_tensors="np")["pixel_values"][0]
+    mine = ours.normalize(ours.read(content))
+    assert mine.shape == theirs.shape == ours.shape
+    np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_old_files_give_sizes_as_numbers(tmp_path):
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps({"size": 40, "crop_size": 32, "do_center_crop": True}))
+    processor = load_image_processor(tmp_path, {})
+    assert (processor.shortest_edge, processor.crop, processor.square) == (40, (32, 32), None)
+    path.write_text(json.dumps({"size": 40, "do_resize": True}))
+    assert load_image_processor(tmp_path, {}).square == (40, 40)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "nonsense",
+        "{}",
+        '{"size": {"shortest_edge": 40}}',
+        '{"size": 40, "do_pad": true}',
+        '{"size": 40, "do_flip_channel_order": true}',
+        '{"size": 40, "image_mean": [0.5], "image_std": [0.5]}',
+        '{"size": {"longest_edge": 40}}',
+    ],
+)
+def test_preprocessing_that_cannot_be_done_is_a_bad_config(tmp_path, config):
+    (tmp_path / "preprocessor_config.json").write_text(config)
+    with pytest.raises(ConfigError, match=r"The model's"):
+        load_image_processor(tmp_path, {})
+
+
+HP = {"n_epochs": 4, "learning_rate": 5e-3, "batch_size": 6}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_an_image_job_learns_and_loads_with_transformers(make_job, tmp_path, ending):
+    from transformers import AutoModelForImageClassification
+
+    train = write_archive(tmp_path / f"a{ending}", class_folders())
+    validation = write_archive(tmp_path / f"b{ending}", class_folders(each=2, first=50))
+    job = make_job(**KIND, rows=train, validation=validation, hp={**HP, "n_evals": 2})
+    assert job.run() == 0
+    result = job.result
+    assert result["loss_after"] < result["loss_before"] / 2
+    assert result["accuracy_after"] == 1
+    assert (result["rows"], result["dataset_tokens"], result["tokens"]) == (12, 12, 48)
+    model = AutoModelForImageClassification.from_pretrained(job.path / "out").eval()
+    assert model.config.id2label == {0: "blue", 1: "green", 2: "red"}
+    assert (job.path / "out/preprocessor_config.json").is_file()
+    assert result["samples"][0]["text"] == "blue/50.png"
+    assert result["samples"][0]["tuned"] == "blue"
+
+
+def test_max_takes_the_largest_batch_of_images(make_job, tmp_path):
+    train = write_archive(tmp_path / "a.zip", class_folders())
+    job = make_job(**KIND, rows=train, hp={"n_epochs": 1})
+    assert job.run() == 0
+    assert job.result["batch_size"] == 8
+
+
+def test_steps_over_small_batches_equal_one_over_a_large_one(make_job, tmp_path):
+    train = write_archive(tmp_path / "a.zip", class_folders(each=2))
+    hp = {"n_epochs": 1, "learning_rate": 1e-3}
+    large = make_job("large", **KIND, rows=train, hp={**hp, "batch_size": 6})
+    small = make_job(
+        "small", **KIND, rows=train, hp={**hp, "batch_size": 1, "gradient_accumulation_steps": 6}
+    )
+    # The classifier's dropout draws per batch, so it is switched off.
+    for job in (large, small):
+        model = job.path / "model"
+        source = model.resolve()
+        model.unlink()
+        model.mkdir()
+        for file in source.iterdir():
+            (model / file.name).write_bytes(file.read_bytes())
+        config = json.loads((model / "config.json").read_text())
+        config["classifier_dropout_prob"] = 0
+        (model / "config.json").write_text(json.dumps(config))
+    assert (large.run(), small.run()) == (0, 0)
+    (one,), (other,) = large.events("progress"), small.events("progress")
+    for key in ("loss", "grad_norm"):
+        assert one[key] == pytest.approx(other[key], rel=1e-4), key
+
+
+def test_a_class_that_only_the_validation_has_is_an_error_and_the_other_way_a_warning(
+    make_job, tmp_path
+):
+    two = {name: content for name, content in class_folders(2).items() if name[0] != "r"}
+    fewer = write_archive(tmp_path / "fewer.zip", two)
+    more = write_archive(tmp_path / "more.zip", class_folders(2))
+    job = make_job("error", **KIND, rows=fewer, validation=more, hp=HP)
+    assert job.run() == 3
+    assert job.result["message"] == (
+        "validation.zip:red/0.png: the label 'red' is not in the training dataset."
+    )
+    job = make_job("warning", **KIND, rows=more, validation=fewer, hp={**HP, "n_epochs": 1})
+    assert job.run() == 0
+    assert [event["message"] for event in job.events("warning")] == [
+        "validation.zip: no row has the class 'red' of the training dataset, so it is not measured."
+    ]
+
+
+def test_one_class_and_no_images_are_refused(tmp_path):
+    one = write_archive(tmp_path / "one.zip", {"red/1.png": RED})
+    assert refused(one) == "one.zip:1: all images are in the class folder 'red'."
+    none = write_archive(tmp_path / "none.tar", {".DS_Store": b"?"})
+    assert refused(none) == "none.tar:1: the archive has no images."
+
+
+def test_an_image_job_refuses_other_formats_and_other_models(make_job, tmp_path):
+    job = make_job("format", **KIND, rows=[{"text": "a", "label": 0}])
+    assert job.run() == 2
+    assert "data/train.jsonl has a format" in job.result["message"]
+    path = write_archive(tmp_path / "a.zip", GOOD)
+    job = make_job("model", **KIND, model="tiny-distilbert", rows=path)
+    assert job.run() == 2
+    assert "no preprocessor_config.json" in job.result["message"]
+
+
+def test_every_file_is_read_once_and_in_order(tmp_path):
+    path = write_archive(tmp_path / "train.zip", GOOD)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("red/1.png", RED)
+    assert refused(path) == "train.zip:red/1.png: the archive has this file twice."
+    path = write_archive(tmp_path / "good.zip", GOOD)
+    assert [(file.name, file.label) for file in read_archive(path)] == [
+        ("blue/1.png", "blue"),
+        ("red/1.png", "red"),
+    ]

@@ -1,0 +1,125 @@
+"""Memory: estimates, limits, the search for the largest batch, and refusals before training."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import SUMS, TRAINER
+
+from finetune import memory, train
+from finetune.batch import make_packed_batch, score
+from finetune.memory import free_bytes
+
+CPU = torch.device("cpu")
+LONG = [{"text": "word " * 300} for _ in range(8)]
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Sets how much memory there seems to be."""
+
+    def set_(count):
+        monkeypatch.setattr(memory, "free_bytes", lambda _: count)
+
+    return set_
+
+
+def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(make_job, free, monkeypatch):
+    free(5_000_000)
+    monkeypatch.setattr(train, "load_model", pytest.fail)
+    job = make_job()
+    assert job.run() == 4
+    assert job.result["code"] == "out-of-memory"
+    # 589,824 weights of 4 bytes, and three times that for gradients and optimizer.
+    assert job.result["message"].startswith("Training needs about 9.5 MB for weights (2.4 MB), ")
+    assert "5.0 MB are free" in job.result["message"]
+    assert "lora" in job.result["hint"]
+    assert not job.events("started")
+
+
+def test_an_adapter_needs_less_than_the_whole_model(make_job, free):
+    free(9_000_000)
+    full = make_job("full", hp={"n_epochs": 1})
+    adapter = make_job("adapter", rows=SUMS[:2], hp={"n_epochs": 1, "lora": True, "lora_r": 1})
+    assert full.run() == 4
+    assert adapter.run() == 0
+
+
+def test_max_takes_the_batch_whose_estimate_fits(make_job, free):
+    sizes = []
+    for room in (400_000_000, 60_000_000, 30_000_000):
+        free(room)
+        job = make_job(f"job-{room}", rows=LONG, hp={"n_epochs": 1})
+        assert job.run() == 0
+        sizes.append(job.result["batch_size"])
+    assert sizes[0] == 8
+    assert sizes[0] > sizes[1] > sizes[2] >= 1
+
+
+def test_rows_that_cannot_fit_are_refused_with_the_estimate(make_job, free):
+    free(12_000_000)
+    longest = make_job("longest", rows=LONG)
+    assert longest.run() == 4
+    assert "The longest row of " in longest.result["message"]
+    assert "12.0 MB are free" in longest.result["message"]
+    assert "max_seq_length" in longest.result["hint"]
+    fixed = make_job("fixed", rows=LONG, hp={"batch_size": 8})
+    assert fixed.run() == 4
+    assert "The longest 8 rows of " in fixed.result["message"]
+    assert not fixed.events("started")
+
+
+def test_the_estimate_is_near_what_a_pass_really_keeps(make_job, models, qwen2):
+    from finetune.causal_data import read_causal_dataset
+    from finetune.job import load_job
+    from finetune.model import load_model
+    from finetune.packing import try_packing
+
+    job = load_job(make_job(rows=LONG).path)
+    rows = read_causal_dataset(job.train_path, qwen2, 2048, mask_inputs=True).examples
+    model = load_model(models / "tiny-qwen2", "causal-lm", [], job.hyperparameters)
+    assert try_packing(model, [row.ids for row in rows]) is None
+
+    def collate(some):
+        return make_packed_batch(some, CPU)
+
+    batch = collate(rows)
+    kept = memory._kept(model, batch)
+    estimate = memory._kept_per_token(model, rows[0], collate) * batch.tokens
+    assert estimate == pytest.approx(kept, rel=0.15)
+    # Every layer keeps at least its input: 2 layers, 128 numbers of 4 bytes.
+    assert estimate > batch.tokens * 2 * 128 * 4
+    assert score(model, batch).loss > 0
+
+
+def test_control_groups_of_both_versions_count_with_their_caches(tmp_path, monkeypatch):
+    one = tmp_path / "memory/docker/abc"
+    one.mkdir(parents=True)
+    (one / "memory.limit_in_bytes").write_text("1000000\n")
+    (one / "memory.usage_in_bytes").write_text("700000\n")
+    (one / "memory.stat").write_text("cache 5\ninactive_file 100000\n")
+    two = tmp_path / "pod"
+    two.mkdir()
+    for folder, limit in ((two, "900000"), (tmp_path, "max")):
+        (folder / "memory.max").write_text(limit + "\n")
+        (folder / "memory.current").write_text("300000\n")
+        (folder / "memory.stat").write_text("anon 3\n")
+    lines = "4:memory:/docker/abc/inner\n1:cpu:/docker\n0::/pod/inner\n"
+    assert sorted(memory._cgroup_limits(tmp_path, lines)) == [400_000, 600_000]
+    assert list(memory._cgroup_limits(tmp_path, "0::/elsewhere\n")) == []
+
+
+def test_a_limit_on_the_address_space_is_respected():
+    """In a process of its own: the limit can be lowered, but not raised again."""
+    lines = (
+        "import resource, torch; from finetune.memory import free_bytes",
+        "cpu = torch.device('cpu')",
+        "pages = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()",
+        "resource.setrlimit(resource.RLIMIT_AS, (pages + 200_000_000,) * 2)",
+        "assert 0 < free_bytes(cpu) <= 200_000_000, free_bytes(cpu)",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=TRAINER, check=True)
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] != 0
+    assert free_bytes(CPU) > 200_000_000

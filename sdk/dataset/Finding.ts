@@ -1,0 +1,12 @@
+import { RULES, type RuleId } from "./rules.ts";
+
+/** A broken rule, before its place is known. */
+export interface Finding {
+  readonly rule: RuleId;
+  readonly message: string;
+}
+
+/** Whether a row with this finding is unusable. */
+export function isError({ rule }: Finding): boolean {
+  return RULES[rule].severity === "error";
+}

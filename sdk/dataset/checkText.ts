@@ -1,0 +1,43 @@
+import type { Finding } from "./Finding.ts";
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Checks one text; `empty` is the rule that an empty one breaks, undefined where it may be empty. */
+export function checkText(
+  fields: Fields,
+  key: string,
+  empty: "empty-text" | "empty-answer" | "missing-label" | undefined,
+  findings: Finding[],
+  place = key,
+): string {
+  const value = fields[key];
+  if (typeof value !== "string") {
+    findings.push({ rule: "wrong-type", message: `${place} is ${typeName(value)}, not a text.` });
+    return "";
+  }
+  if (!value.isWellFormed()) {
+    findings.push({
+      rule: "half-character",
+      message: `${place} holds half of a surrogate pair.`,
+    });
+  }
+  if (value === "" && empty) findings.push({ rule: empty, message: `${place} is empty.` });
+  if (value !== "" && empty && value.trim() === "") {
+    findings.push({ rule: "blank-text", message: `${place} is white space alone.` });
+  }
+  return value;
+}
+
+export function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "an object";
+  if (typeof value === "number") return `the number ${value}`;
+  return typeof value === "boolean" ? String(value) : "a text";
+}
+
+/** A value as JSON, cut to what fits into a sentence. */
+export function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}

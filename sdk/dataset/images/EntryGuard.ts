@@ -1,0 +1,95 @@
+import type { Finding } from "../Finding.ts";
+
+export interface EntryFacts {
+  /** The path as the archive has it, undefined where it is not UTF-8. */
+  readonly name: string | undefined;
+  readonly size: number;
+  readonly kind: "file" | "directory" | "other";
+}
+
+/** A file to read, a place to pass over, or what is wrong. */
+export type Verdict =
+  | { readonly name: string; readonly label: string }
+  | "passed over"
+  | { readonly finding: Finding };
+
+export const MOST_ENTRIES = 1_000_000;
+/** Of all entries together. */
+const MOST_BYTES = 64 * 2 ** 30;
+const MOST_FILE_BYTES = 64 * 2 ** 20;
+/** Times its own size that an archive may unpack to, beyond SMALL bytes. */
+const MOST_EXPANSION = 100;
+const SMALL = 16 * 2 ** 20;
+
+/** What file managers put beside the user's files. */
+const IGNORED = ["__MACOSX", "Thumbs.db", "desktop.ini"];
+
+/** Looks at every entry of an archive before its bytes are read, by the trainer's rules. */
+export class EntryGuard {
+  readonly #weight: number;
+  readonly #names = new Set<string>();
+  #entries = 0;
+  #bytes = 0;
+
+  /** @param weight Bytes of the archive. */
+  constructor(weight: number) {
+    this.#weight = weight;
+  }
+
+  admit({ name, size, kind }: EntryFacts): Verdict {
+    const excess = this.#count(size);
+    if (excess) return broken("archive-too-large", excess);
+    if (name === undefined) return broken("unsafe-path", "The name is not UTF-8.");
+    const path = name.replace(/^(\.\/)+/, "");
+    const parts = path.replace(/\/+$/, "").split("/");
+    const danger = dangerOf(path, parts);
+    if (danger) return broken("unsafe-path", danger);
+    if (kind === "other") return broken("not-a-file", "The entry is a link or a device.");
+    const hidden = parts.some((part) => part.startsWith(".") || IGNORED.includes(part));
+    if (kind === "directory" || hidden || path === "") return "passed over";
+    return this.#admitFile(path, parts, size);
+  }
+
+  #admitFile(path: string, parts: readonly string[], size: number): Verdict {
+    if (parts.length !== 2) {
+      return broken("no-class-folder", "The file does not lie in a class folder.");
+    }
+    if (size > MOST_FILE_BYTES) {
+      return broken("image-too-large", "The image has more than 64 MiB.");
+    }
+    if (this.#names.has(path)) {
+      return broken("duplicate-entry", "The archive has this file twice.");
+    }
+    this.#names.add(path);
+    return { name: path, label: parts[0]! };
+  }
+
+  /** What is too much in the archive as a whole. */
+  #count(size: number): string | undefined {
+    this.#entries += 1;
+    this.#bytes += size;
+    if (this.#entries > MOST_ENTRIES) {
+      return `The archive has more than ${MOST_ENTRIES.toLocaleString("en")} entries.`;
+    }
+    if (this.#bytes > MOST_BYTES) return "The archive unpacks to more than 64 GiB.";
+    if (this.#bytes > SMALL && this.#bytes > MOST_EXPANSION * this.#weight) {
+      return `The archive unpacks to more than ${MOST_EXPANSION} times its size.`;
+    }
+    return undefined;
+  }
+}
+
+function dangerOf(path: string, parts: readonly string[]): string | undefined {
+  if (path === "" || path === ".") return undefined;
+  if (path.includes("\ufffd")) return "The name is not UTF-8.";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\x00-\x1f\x7f\\]/.test(path)) return "The name has a backslash or a control character.";
+  if (/^(\/|[A-Za-z]:)/.test(path) || parts.includes("..")) {
+    return "The path leads out of the archive.";
+  }
+  return parts.includes("") || parts.includes(".") ? "The path has an empty part." : undefined;
+}
+
+function broken(rule: Finding["rule"], message: string): Verdict {
+  return { finding: { rule, message } };
+}

@@ -1,0 +1,83 @@
+import type { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { crc32 } from "node:zlib";
+import { type Entry, openPromise, type ZipFile } from "yauzl";
+import { DamagedArchiveError } from "./DamagedArchiveError.ts";
+
+/** An entry of a zip. */
+export interface ZipEntry {
+  readonly name: Buffer;
+  /** Bytes of its content. */
+  readonly size: number;
+  /** "other": links, devices and whatever is no plain file. */
+  readonly kind: "file" | "directory" | "other";
+  /** Why the content cannot be read though the archive is sound. */
+  readonly obstacle?: "unmarked name" | "encrypted" | "rare compression";
+  read(): Promise<Buffer>;
+}
+
+const UTF8_FLAG = 0x800;
+const ENCRYPTED_FLAG = 1;
+/** Stored and deflated. */
+const METHODS = [0, 8];
+
+/**
+ * Reads the entries of a zip as its directory lists them.
+ * @throws DamagedArchiveError
+ */
+export async function* readZip(path: string): AsyncGenerator<ZipEntry> {
+  let zip: ZipFile | undefined;
+  try {
+    zip = await openPromise(path, { decodeStrings: false, autoClose: false });
+    for await (const entry of zip.eachEntry()) yield describe(zip, entry);
+  } catch (error) {
+    throw asDamage(error);
+  } finally {
+    zip?.close();
+  }
+}
+
+function describe(zip: ZipFile, entry: Entry): ZipEntry {
+  const name = entry.fileNameRaw;
+  const obstacle = obstacleOf(entry);
+  return {
+    name,
+    size: entry.uncompressedSize,
+    kind: kindOf(entry),
+    ...(obstacle && { obstacle }),
+    read: () => readContent(zip, entry),
+  };
+}
+
+/** By the Unix mode, if the zip has one. */
+function kindOf({ fileNameRaw, externalFileAttributes }: Entry): ZipEntry["kind"] {
+  if (fileNameRaw.at(-1) === 0x2f) return "directory";
+  const type = (externalFileAttributes >>> 16) & 0o170000;
+  return type === 0 || type === 0o100000 ? "file" : "other";
+}
+
+function obstacleOf(entry: Entry): ZipEntry["obstacle"] {
+  const flags = entry.generalPurposeBitFlag;
+  const isAscii = entry.fileNameRaw.every((byte) => byte < 0x80);
+  if (!isAscii && !(flags & UTF8_FLAG)) return "unmarked name";
+  if (flags & ENCRYPTED_FLAG) return "encrypted";
+  return METHODS.includes(entry.compressionMethod) ? undefined : "rare compression";
+}
+
+async function readContent(zip: ZipFile, entry: Entry): Promise<Buffer> {
+  try {
+    const stream: Readable = await zip.openReadStreamPromise(entry);
+    const content = await buffer(stream);
+    if (crc32(content) !== entry.crc32) throw new Error("a checksum is wrong");
+    return content;
+  } catch (error) {
+    throw asDamage(error);
+  }
+}
+
+function asDamage(error: unknown): DamagedArchiveError {
+  if (error instanceof DamagedArchiveError) return error;
+  return new DamagedArchiveError(`The zip cannot be read (${(error as Error).message}).`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createGunzip } from "node:zlib";
+import { ProtocolError } from "../../errors.ts";
+import type { Finding } from "../Finding.ts";
+import { problem } from "../problem.ts";
+import type { ScannedRow } from "../scanRows.ts";
+import { checkImage } from "./checkImage.ts";
+import { DamagedArchiveError } from "./DamagedArchiveError.ts";
+import { EntryGuard } from "./EntryGuard.ts";
+import { readTar, type TarEntry } from "./readTar.ts";
+import { readZip, type ZipEntry } from "./readZip.ts";
+
+type Entry = TarEntry | ZipEntry;
+
+const OBSTACLES: Record<NonNullable<ZipEntry["obstacle"]>, Finding> = {
+  "unmarked name": { rule: "unsafe-path", message: "The name is not marked as UTF-8." },
+  encrypted: { rule: "unreadable-entry", message: "The file is encrypted." },
+  "rare compression": {
+    rule: "unreadable-entry",
+    message: "The file is compressed in a rare way.",
+  },
+};
+
+/**
+ * Streams the images of an archive of class folders, each with its problems; one image is in memory at a time.
+ * @throws ProtocolError "usage" when the file cannot be read.
+ */
+export async function* scanImages(path: string): AsyncGenerator<ScannedRow> {
+  const guard = new EntryGuard(await sizeOf(path));
+  let images = 0;
+  let line = 0;
+  try {
+    for await (const entry of readEntries(path)) {
+      line += 1;
+      const scanned = await scanEntry(guard, entry);
+      if (!scanned) continue;
+      const { name, row, finding } = scanned;
+      const place = { line, entry: name };
+      images += 1;
+      yield {
+        ...place,
+        ...(row && { row }),
+        problems: finding ? [problem(path, place, finding)] : [],
+      };
+      // Nothing of an archive that is too large is looked at.
+      if (finding?.rule === "archive-too-large") return;
+    }
+  } catch (error) {
+    if (!(error instanceof DamagedArchiveError)) throw error;
+    yield atStart(path, { rule: "damaged-archive", message: error.message });
+    return;
+  }
+  if (images === 0) {
+    yield atStart(path, { rule: "no-rows", message: "The archive has no images." });
+  }
+}
+
+function atStart(path: string, finding: Finding): ScannedRow {
+  return { line: 1, problems: [problem(path, { line: 1 }, finding)] };
+}
+
+type ScannedEntry = Pick<ScannedRow, "row"> & { name: string; finding?: Finding };
+
+/** The image of an entry, what is wrong with it, or nothing where it is passed over. */
+async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry | undefined> {
+  const name = decode(entry.name);
+  const shown = printable(name ?? entry.name.toString());
+  const unmarked = "obstacle" in entry && entry.obstacle === "unmarked name";
+  const kind = name?.endsWith("/") ? "directory" : entry.kind;
+  const verdict = guard.admit({ name: unmarked ? shown : name, size: entry.size, kind });
+  if (unmarked) return { name: shown, finding: OBSTACLES["unmarked name"] };
+  if (verdict === "passed over") return undefined;
+  if ("finding" in verdict) return { name: shown, finding: verdict.finding };
+  if ("obstacle" in entry && entry.obstacle) {
+    return { name: shown, finding: OBSTACLES[entry.obstacle] };
+  }
+  const content = await entry.read();
+  const finding = checkImage(content);
+  if (finding) return { name: verdict.name, finding };
+  const digest = createHash("sha256").update(content).digest("hex");
+  return { name: verdict.name, row: { format: "image", label: verdict.label, digest } };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    throw new ProtocolError(
+      "usage",
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
+      "Give the path of a readable file.",
+      { cause: error },
+    );
+  }
+}
+
+function readEntries(path: string): AsyncGenerator<Entry> {
+  return path.endsWith(".zip") ? readZip(path) : readTar(readChunks(path));
+}
+
+async function* readChunks(path: string): AsyncGenerator<Buffer> {
+  const file = createReadStream(path, { highWaterMark: 2 ** 18 });
+  if (!path.endsWith(".gz")) {
+    yield* file;
+    return;
+  }
+  const unpacked = createGunzip();
+  file.on("error", (error) => unpacked.destroy(error));
+  try {
+    yield* file.pipe(unpacked) as AsyncIterable<Buffer>;
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new DamagedArchiveError(`The compressed data are damaged (${reason}).`, { cause: error });
+  } finally {
+    file.destroy();
+  }
+}
+
+const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decode(bytes: Buffer): string | undefined {
+  try {
+    return STRICT.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function printable(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+  return name.replace(/[\x00-\x1f\x7f]/g, "?");
+}

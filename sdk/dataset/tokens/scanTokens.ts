@@ -1,0 +1,138 @@
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
+import {
+  asyncBufferFromFile,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetScan,
+  parquetSchema,
+  type SchemaTree,
+} from "hyparquet";
+import { ProtocolError } from "../../errors.ts";
+import type { Finding } from "../Finding.ts";
+import { problem } from "../problem.ts";
+import type { ScannedRow } from "../scanRows.ts";
+import { parseTokenRow, type TokenColumns } from "./parseTokenRow.ts";
+
+/** Values of one column in a row group, which are held in memory at once. */
+const MOST_GROUP_VALUES = 2n ** 23n;
+const COLUMNS = ["input_ids", "attention_mask", "labels"];
+const COMPRESSORS = {
+  GZIP: (input: Uint8Array) => gunzipSync(input),
+  BROTLI: (input: Uint8Array) => brotliDecompressSync(input),
+  ZSTD: (input: Uint8Array) => zstdDecompressSync(input),
+};
+const CODECS = ["UNCOMPRESSED", "SNAPPY", ...Object.keys(COMPRESSORS)];
+const INTEGERS = /^U?INT_(8|16|32|64)$/;
+
+/**
+ * Streams the rows of a .parquet file of token ids, each with its problems; one row group is in memory at a time.
+ * @param vocabulary Ids are below this number; without it any is taken.
+ * @throws ProtocolError "usage" when the file cannot be read.
+ */
+export async function* scanTokens(
+  path: string,
+  vocabulary: number = Number.POSITIVE_INFINITY,
+): AsyncGenerator<ScannedRow> {
+  let line = 0;
+  try {
+    for await (const columns of readRows(path)) {
+      line += 1;
+      const parsed = parseTokenRow(columns, vocabulary);
+      if ("rule" in parsed) yield { line, problems: [problem(path, { line }, parsed)] };
+      else yield { line, row: parsed, problems: [] };
+    }
+  } catch (error) {
+    yield failure(path, error);
+    return;
+  }
+  if (line === 0) {
+    const finding: Finding = { rule: "no-rows", message: "The dataset has no rows." };
+    yield { line: 1, problems: [problem(path, { line: 1 }, finding)] };
+  }
+}
+
+/** What is wrong with a file as a whole. */
+class FileFinding extends Error {
+  readonly finding: Finding;
+
+  constructor(rule: Finding["rule"], message: string) {
+    super(message);
+    this.finding = { rule, message };
+  }
+}
+
+function failure(path: string, error: unknown): ScannedRow {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT" || code === "EACCES" || code === "EISDIR") {
+    const hint = "Give the path of a readable file.";
+    throw new ProtocolError("usage", `${path} cannot be read (${code}).`, hint, { cause: error });
+  }
+  const finding: Finding =
+    error instanceof FileFinding
+      ? error.finding
+      : { rule: "damaged-parquet", message: `The file cannot be read as parquet (${message}).` };
+  return { line: 1, problems: [problem(path, { line: 1 }, finding)] };
+}
+
+async function* readRows(path: string): AsyncGenerator<TokenColumns> {
+  const file = await asyncBufferFromFile(path);
+  const metadata = await parquetMetadataAsync(file);
+  const names = checkColumns(parquetSchema(metadata));
+  checkGroups(metadata);
+  const scan = await parquetScan({
+    file,
+    metadata,
+    columns: names,
+    compressors: COMPRESSORS,
+    useOffsetIndex: false,
+  });
+  for (const { rowStart, rowEnd } of scan.ranges) {
+    const read = (column: string) => scan.readColumn({ column, rowStart, rowEnd });
+    const columns = await Promise.all(names.map(async (name) => [name, await read(name)] as const));
+    for (const [name, values] of columns) {
+      if (values.length !== rowEnd - rowStart) throw new Error(`${name} lacks rows`);
+    }
+    for (let row = 0; row < rowEnd - rowStart; row++) {
+      yield Object.fromEntries(
+        columns.map(([name, values]) => [name, values[row]]),
+      ) as TokenColumns;
+    }
+  }
+}
+
+/** The columns' names, if they are the ones that a dataset of tokens has. */
+function checkColumns({ children }: SchemaTree): string[] {
+  const names = children.map(({ element }) => element.name);
+  const isFit = names.includes("input_ids") && names.every((name) => COLUMNS.includes(name));
+  if (!isFit || new Set(names).size < names.length) {
+    const found = names.toSorted().join(", ") || "none";
+    throw new FileFinding("bad-columns", `The columns fit no format (found: ${found}).`);
+  }
+  const wrong = children.find((child) => !isIntegerList(child));
+  if (wrong) {
+    throw new FileFinding("bad-columns", `${wrong.element.name} is not a list of integers.`);
+  }
+  return names;
+}
+
+function isIntegerList({ element, children }: SchemaTree): boolean {
+  const [repeated] = children;
+  if (element.converted_type !== "LIST" || children.length !== 1 || !repeated) return false;
+  if (repeated.element.repetition_type !== "REPEATED" || repeated.children.length > 1) return false;
+  const item = repeated.children[0] ?? repeated;
+  const { type, converted_type: converted, logical_type: logical } = item.element;
+  if (item.children.length > 0 || (type !== "INT32" && type !== "INT64")) return false;
+  return logical ? logical.type === "INTEGER" : !converted || INTEGERS.test(converted);
+}
+
+function checkGroups({ row_groups: groups }: FileMetaData): void {
+  for (const { meta_data: column } of groups.flatMap(({ columns }) => columns)) {
+    if (!column || !CODECS.includes(column.codec)) {
+      throw new FileFinding("parquet-codec", `The file is compressed as ${column?.codec}.`);
+    }
+    if (column.num_values > MOST_GROUP_VALUES) {
+      const most = MOST_GROUP_VALUES.toLocaleString("en");
+      throw new FileFinding("row-group-too-large", `A row group has more than ${most} values.`);
+    }
+  }
+}
