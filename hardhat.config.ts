@@ -1,21 +1,35 @@
-import { createRequire } from "node:module";
-import hardhatToolboxMochaEthers from "@nomicfoundation/hardhat-toolbox-mocha-ethers";
+import { createRequire, enableCompileCache } from "node:module";
 import { configVariable, defineConfig, overrideTask } from "hardhat/config";
-import hardhatDeploy from "hardhat-deploy";
+import type { HardhatPlugin } from "hardhat/types/plugins";
 import { commands } from "./tasks/index.ts";
+import { isOwnCommand } from "./tasks/isOwnCommand.ts";
 import { spelling } from "./tasks/spelling.ts";
 
+enableCompileCache(); // what is loaded from here on was compiled by the run before
+
 const require = createRequire(import.meta.url);
+const load = async (plugins: Promise<{ default: HardhatPlugin }>[]) =>
+  (await Promise.all(plugins)).map((plugin) => plugin.default);
+
+const deploy = overrideTask("deploy")
+  .addFlag({ name: "dryRun", description: "Show what would be deployed; send nothing" })
+  .setAction(() => import("./deploy/_run.ts"))
+  .build();
+
+/** Plugins take longer to load than our own commands, which use the keystore only, take to run. */
+const [plugins, tasks] = isOwnCommand(process.argv)
+  ? [await load([import("@nomicfoundation/hardhat-keystore")]), commands]
+  : [
+      await load([
+        import("@nomicfoundation/hardhat-toolbox-mocha-ethers"),
+        import("hardhat-deploy"),
+      ]),
+      [...commands, deploy],
+    ];
 
 export default defineConfig({
-  plugins: [hardhatToolboxMochaEthers, hardhatDeploy, spelling],
-  tasks: [
-    ...commands,
-    overrideTask("deploy")
-      .addFlag({ name: "dryRun", description: "Show what would be deployed; send nothing" })
-      .setAction(() => import("./deploy/_run.ts"))
-      .build(),
-  ],
+  plugins: [...plugins, spelling],
+  tasks,
   solidity: {
     version: "0.8.37",
     path: require.resolve("solc/soljson.js"),

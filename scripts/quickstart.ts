@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { promisify, styleText } from "node:util";
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from "ethers";
+import { hasSandbox } from "../provider/training/sandbox.ts";
 import { formatOg } from "../sdk/units.ts";
 import { CONFIG, makeDataset } from "./quickstart/dataset.ts";
 import { Stack } from "./quickstart/Stack.ts";
@@ -187,6 +188,7 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
     );
   }
   step = "starting the provider";
+  const sandbox = hasSandbox();
   await stack.start("provider", [NODE, "provider/main.ts"], {
     env: {
       ...bare,
@@ -199,6 +201,7 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
       MODELS_DIR: join(directory, "models"),
       DEPLOYMENT_DIR: deployments,
       PYTHON,
+      SANDBOX: sandbox ? "on" : "off",
     },
     ready: /"ready"/,
     timeoutSeconds: 60,
@@ -206,6 +209,8 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
   });
   note(`storage   http://127.0.0.1:${ports.storage}`);
   note(`provider  http://127.0.0.1:${ports.api}, account ${PROVIDER.address}`);
+  if (!sandbox)
+    note("sandbox   none: bubblewrap is not installed, so the training runs without one");
   return { url: rpcUrl, api: `http://127.0.0.1:${ports.api}` };
 }
 

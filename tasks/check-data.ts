@@ -1,6 +1,8 @@
-import { checkDataset } from "../sdk/dataset/checkDataset.ts";
+import { checkDataset, type DatasetReport } from "../sdk/dataset/checkDataset.ts";
 import type { DatasetKind } from "../sdk/dataset/DatasetRow.ts";
 import { findModel } from "../sdk/service/findModel.ts";
+import { getService } from "../sdk/service/getService.ts";
+import { checkAsModel } from "./checkAsModel.ts";
 import { invalidDataset, showProblems } from "./datasetProblems.ts";
 import type { Environment } from "./environment.ts";
 import { required } from "./flags.ts";
@@ -20,8 +22,7 @@ interface Flags {
 /** Names every problem of a dataset at once, with its line and what to do. Offline, unless a model is named. */
 export default run<Flags>(async (flags, terminal, environment) => {
   const path = required(flags.dataPath, "--data-path", "the path of a dataset");
-  const kind = await findKind(path, flags, environment, terminal);
-  const report = await checkDataset(path, { kind });
+  const { kind, report } = await check(path, flags, environment, terminal);
   const valid = report.errors === 0;
   if (terminal.json) {
     if (!valid) process.exitCode = invalidDataset(path, report).exitCode;
@@ -35,14 +36,22 @@ export default run<Flags>(async (flags, terminal, environment) => {
   terminal.next(environment.command(`upload --data-path ${shellWord(path)}`));
 });
 
-/** A dataset is checked for a model; without one, for what it looks like. */
-async function findKind(
+/** A dataset is checked as a model sees it; without one, for what it looks like. */
+async function check(
   path: string,
   { model, provider }: Flags,
   environment: Environment,
   terminal: Terminal,
-): Promise<DatasetKind> {
-  if (model === undefined) return guessKind(path);
-  const offers = await fetchOffers(await environment.reader(), provider, terminal);
-  return findModel({ models: offers.map((offer) => offer.model) }, model).kind;
+): Promise<{ kind: DatasetKind; report: DatasetReport }> {
+  if (model === undefined) {
+    const kind = await guessKind(path);
+    return { kind, report: await checkDataset(path, { kind }) };
+  }
+  const client = await environment.reader();
+  const offers = await fetchOffers(client, provider, terminal);
+  const found = findModel({ models: offers.map((offer) => offer.model) }, model);
+  const offer = offers.find((each) => each.model === found)!;
+  const service = await getService(client, offer);
+  const report = await checkAsModel(path, { service, model: found }, {}, terminal);
+  return { kind: found.kind, report };
 }

@@ -4,6 +4,7 @@ import type { HardhatRuntimeEnvironmentHooks } from "hardhat/types/hooks";
 import type { Task } from "hardhat/types/tasks";
 import { didYouMean } from "../sdk/didYouMean.ts";
 import { ProtocolError } from "../sdk/errors.ts";
+import { toCamelCase, toKebabCase } from "./letterCase.ts";
 import { reportError } from "./run.ts";
 import { createTerminal } from "./terminal.ts";
 
@@ -28,62 +29,88 @@ export function findMisspelling(
   tasks: ReadonlyMap<string, Task>,
   globals: readonly string[],
 ): ProtocolError | undefined {
-  const task = words.map((word) => tasks.get(word)).find((found) => found !== undefined);
-  if (!task) return findUnknownCommand(words, [...tasks.keys()]);
+  const start = words.findIndex((word) => tasks.has(word));
+  if (start === -1) return findUnknownCommand(words, [...tasks.keys()]);
+  const family = tasks.get(words[start]!)!;
+  const verb = words[start + 1];
+  if (family.isEmpty && verb !== undefined && !verb.startsWith("-") && !family.subtasks.has(verb)) {
+    return unknownVerb(verb, family);
+  }
+  const task = family.subtasks.get(verb ?? "") ?? family;
   if (!task.options.has("json")) return undefined; // not one of ours
   const end = words.indexOf("--");
-  const flags = words.slice(0, end === -1 ? undefined : end);
-  for (const [index, word] of flags.entries()) {
-    if (!word.startsWith("--")) continue;
-    const mistake = checkFlag(word, flags[index + 1], task, globals);
-    if (mistake) return mistake;
-  }
-  return undefined;
+  return checkFlags(words.slice(0, end === -1 ? undefined : end), task, globals);
 }
 
 /** A word that follows an option may be its value, so that only others are taken for a command. */
 function findUnknownCommand(words: readonly string[], names: string[]): ProtocolError | undefined {
   const word = words.find((each, i) => !each.startsWith("-") && !words[i - 1]?.startsWith("-"));
   if (word === undefined) return undefined;
-  const closest = didYouMean(word, names);
-  return new ProtocolError(
-    "usage",
-    `There is no command "${word}".`,
-    closest ? `Did you mean "${closest}"?` : "See them all: npx hardhat --help",
-  );
+  return misspelt(`There is no command "${word}".`, word, names, "npx hardhat --help");
 }
 
-function checkFlag(
-  word: string,
-  next: string | undefined,
+function unknownVerb(verb: string, { id, subtasks }: Task): ProtocolError {
+  const family = id.join(" ");
+  const help = `npx hardhat ${family} --help`;
+  return misspelt(`${family} has no command "${verb}".`, verb, [...subtasks.keys()], help);
+}
+
+function checkFlags(
+  words: readonly string[],
   task: Task,
   globals: readonly string[],
 ): ProtocolError | undefined {
-  const [flag = "", value] = word.split("=", 2);
-  const name = toCamelCase(flag.slice(2));
-  const option = task.options.get(name);
-  const command = task.id.join(" ");
-  if (option) {
-    const lacksValue =
-      option.type !== ArgumentType.FLAG && value === undefined && next === undefined;
-    if (!lacksValue) return undefined;
-    return new ProtocolError(
-      "usage",
-      `${flag} lacks its value.`,
-      `See what it takes: npx hardhat ${command} --help`,
-    );
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    if (!/^-(-|[a-z]$)/.test(word)) continue;
+    const [flag = "", value] = word.split("=", 2);
+    const option = findOption(flag, task);
+    if (!option) {
+      if (isGlobal(flag, globals)) continue;
+      return unknownFlag(flag, task, globals);
+    }
+    const next = words[index + 1];
+    if (option.type === ArgumentType.FLAG) {
+      if (value !== undefined || /^(true|false)$/.test(next ?? "")) return takesNoValue(flag);
+      continue;
+    }
+    if (value !== undefined) continue;
+    if (next === undefined) return lacksValue(flag, task);
+    index += 1; // its value, which may begin with a hyphen
   }
-  if (globals.includes(name)) return undefined;
-  const known = [...task.options.keys(), ...globals].map((each) => `--${toKebabCase(each)}`);
-  const closest = didYouMean(flag, known);
-  return new ProtocolError(
-    "usage",
-    `${command} has no flag ${flag}.`,
-    closest ? `Did you mean "${closest}"?` : `See them all: npx hardhat ${command} --help`,
-  );
+  return undefined;
 }
 
-const toCamelCase = (text: string) =>
-  text.replaceAll(/-(\w)/g, (_, letter) => letter.toUpperCase());
-const toKebabCase = (text: string) =>
-  text.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const findOption = (flag: string, { options }: Task) =>
+  flag.startsWith("--")
+    ? options.get(toCamelCase(flag.slice(2)))
+    : [...options.values()].find(({ shortName }) => shortName === flag.slice(1));
+
+/** -h and -v are Hardhat's own. */
+const isGlobal = (flag: string, globals: readonly string[]) =>
+  flag.startsWith("--") ? globals.includes(toCamelCase(flag.slice(2))) : /^-[hv]$/.test(flag);
+
+function unknownFlag(flag: string, { id, options }: Task, globals: readonly string[]) {
+  const command = id.join(" ");
+  const known = [...options.keys(), ...globals].map((each) => `--${toKebabCase(each)}`);
+  const help = `npx hardhat ${command} --help`;
+  return misspelt(`${command} has no flag ${flag}.`, flag, flag.length > 2 ? known : [], help);
+}
+
+function lacksValue(flag: string, { id }: Task): ProtocolError {
+  const hint = `See what it takes: npx hardhat ${id.join(" ")} --help`;
+  return new ProtocolError("usage", `${flag} lacks its value.`, hint);
+}
+
+const takesNoValue = (flag: string) =>
+  new ProtocolError(
+    "usage",
+    `${flag} takes no value.`,
+    `Write ${flag} for yes; leave it out for no.`,
+  );
+
+function misspelt(message: string, word: string, names: readonly string[], help: string) {
+  const closest = didYouMean(word, names);
+  const hint = closest ? `Did you mean "${closest}"?` : `See them all: ${help}`;
+  return new ProtocolError("usage", message, hint);
+}

@@ -1,22 +1,16 @@
-import { getAccount } from "../sdk/account/getAccount.ts";
-import type { Client } from "../sdk/client.ts";
 import { ProtocolError } from "../sdk/errors.ts";
-import { formatTaskId, parseRoot } from "../sdk/ids.ts";
-import type { Queue } from "../sdk/service/fetchQueue.ts";
+import { parseRoot } from "../sdk/ids.ts";
 import { findModel } from "../sdk/service/findModel.ts";
 import { verifyProvider } from "../sdk/service/verifyProvider.ts";
-import { createTask } from "../sdk/task/createTask.ts";
-import { prepareOrder } from "../sdk/task/prepareOrder.ts";
 import { quote } from "../sdk/task/quote.ts";
 import { readConfig } from "../sdk/training/readConfig.ts";
-import { formatOg } from "../sdk/units.ts";
-import type { Environment } from "./environment.ts";
+import { agreeToOrder } from "./agreeToOrder.ts";
 import { readInteger, required } from "./flags.ts";
-import { showQuote } from "./quoteTable.ts";
+import { placeOrder } from "./placeOrder.ts";
 import { readAddress } from "./readAddress.ts";
 import { run } from "./run.ts";
-import { type SendingFlags, submit } from "./submit.ts";
-import type { Terminal } from "./terminal.ts";
+import { readSecrets } from "./secrets.ts";
+import type { SendingFlags } from "./submit.ts";
 
 interface Flags extends SendingFlags {
   readonly provider: string | undefined;
@@ -31,40 +25,21 @@ interface Flags extends SendingFlags {
 /** Orders a fine-tuning. Money is reserved only after the provider is verified and the quote is shown. */
 export default run<Flags>(async (flags, terminal, environment) => {
   const wanted = await readOrder(flags);
+  const secrets = await readSecrets(wanted.config, environment);
   const client = await environment.signer("user");
   terminal.say("Verify provider...");
   const { service, catalogue, queue } = await verifyProvider(client, wanted);
   terminal.say("Provider verified");
   const model = findModel(catalogue, wanted.model);
   const offer = quote({ service, units: wanted.units });
-  showQuote(terminal, service, offer);
-  if (!service.accepting) throw notAccepting(service.provider);
-  await checkFunds(client, service.provider, offer.fee, environment);
-  if (!flags.yes && !flags.dryRun) await agreeToWait(terminal, queue);
-
-  const { id, order } = await prepareOrder(client, {
-    ...wanted,
-    service,
-    model,
-    maxFee: offer.fee,
-  });
-  const call = createTask(client, { order });
-  if (!flags.dryRun) terminal.say("Creating task...");
-  const result = await submit(client, call, { order }, flags, terminal);
-  if (result.dryRun) return result;
-  const uuid = formatTaskId(id);
-  terminal.say(`Created Task ID: ${uuid}`);
-  terminal.next(
-    environment.command(`get-task --provider ${service.provider} --task ${uuid} --wait`),
-  );
-  return {
-    ...result,
-    id: uuid,
-    provider: service.provider,
-    model: { name: model.name, hash: model.hash },
-    unit: service.unit,
-    ...offer,
-  };
+  await agreeToOrder(client, { service, queue, offer }, flags, terminal, environment);
+  const order = { ...wanted, service, model, offer, secrets };
+  const placed = await placeOrder(client, order, flags, terminal);
+  if (!placed.dryRun) {
+    const task = `--provider ${service.provider} --task ${placed.id}`;
+    terminal.next(environment.command(`get-task ${task} --wait`));
+  }
+  return placed;
 });
 
 /** Reads every flag before anything is asked of the network. */
@@ -94,48 +69,5 @@ function nothingToEvaluateOn(path: string): ProtocolError {
     "usage",
     `${path} sets n_evals, and there is no validation dataset to evaluate on.`,
     "Name one with --validation-dataset <ROOT_HASH>, or leave n_evals out.",
-  );
-}
-
-/** The Ledger takes the fee from the sub-account first, amounts on their way back included, then from the account. */
-async function checkFunds(
-  client: Client & { readonly address: string },
-  provider: string,
-  fee: bigint,
-  environment: Environment,
-): Promise<void> {
-  const account = await getAccount(client, { account: client.address });
-  const subAccount = account.subAccounts.find((entry) => entry.provider === provider);
-  const available =
-    account.available + (subAccount ? subAccount.balance - subAccount.reserved : 0n);
-  if (available >= fee) return;
-  const missing = formatOg(fee - available).replace(/\.?0+$/, "");
-  const [problem, command] =
-    account.total === 0n
-      ? ["This wallet has no account with money in it", "add-account"]
-      : ["Insufficient balance", "deposit"];
-  throw new ProtocolError(
-    "insufficient-funds",
-    `${problem}: ${formatOg(available)} OG are available and ${formatOg(fee)} OG are needed.`,
-    `Add funds: ${environment.command(`${command} --amount ${missing}`)}`,
-  );
-}
-
-async function agreeToWait(terminal: Terminal, { slots, running, waiting }: Queue): Promise<void> {
-  if (running < slots && waiting === 0) return;
-  const busy = `Provider busy: ${running} running, ${waiting} waiting.`;
-  if (await terminal.confirm(`${busy} Add your task to the waiting queue?`)) return;
-  throw new ProtocolError(
-    "declined",
-    "No task was created.",
-    "Try again later, or use another provider: npx hardhat list-providers",
-  );
-}
-
-function notAccepting(provider: string): ProtocolError {
-  return new ProtocolError(
-    "declined",
-    `${provider} does not accept tasks at the moment.`,
-    "Choose another provider: npx hardhat list-providers",
   );
 }

@@ -1,6 +1,7 @@
 import { rootOfFile } from "../sdk/storage/root.ts";
 import { required } from "./flags.ts";
 import { run } from "./run.ts";
+import { transfer } from "./transfer.ts";
 
 interface Flags {
   readonly dataPath: string | undefined;
@@ -10,7 +11,9 @@ interface Flags {
 /** Computes the storage root of a file, offline. */
 export default run<Flags>(async (flags, terminal) => {
   const path = required(flags.dataPath, "--data-path", "the path of a file");
-  const { root, size } = await rootOfFile(path);
+  const { root, size } = await transfer(terminal, "Hash", ({ signal, onHashed }) =>
+    rootOfFile(path, signal, onHashed),
+  );
   terminal.say(`Root hash: ${root}`);
   return { root, size };
 });

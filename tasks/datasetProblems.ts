@@ -4,8 +4,8 @@ import type { Terminal } from "./terminal.ts";
 
 /** Shows every problem at its place, as compilers do, with what to do about it. */
 export function showProblems(terminal: Terminal, { problems, errors, warnings }: DatasetReport) {
-  for (const { file, line, severity, rule, message, hint } of problems) {
-    terminal.say(`${file}:${line}: ${severity} ${rule}: ${message} ${hint}`);
+  for (const { file, line, entry, severity, rule, message, hint } of problems) {
+    terminal.say(`${file}:${entry ?? line}: ${severity} ${rule}: ${message} ${hint}`);
   }
   const hidden = errors + warnings - problems.length;
   if (hidden > 0) terminal.say(`… and ${hidden} more problems.`);

@@ -18,8 +18,9 @@ export default run<Flags>(async (flags, terminal, environment) => {
     root,
   );
   const url = environment.storageUrl();
+  const onDropped = ({ message }: Error) => terminal.note(`${message} It is asked no more.`);
   const { size } = await transfer(terminal, "Download", (options) =>
-    download(url, root, path, options),
+    download(url, root, path, { ...options, onDropped }),
   );
   terminal.say(`Downloaded ${size} bytes to ${path}; they match the root hash.`);
   return { root, path, size };

@@ -15,6 +15,8 @@ export interface Environment {
   reader(): Promise<Client>;
   /** Can also sign and send. */
   signer(role: Role): Promise<Client & { readonly address: string }>;
+  /** A secret from the environment or Hardhat's keystore; undefined where it is in neither. */
+  secret(name: string): Promise<string | undefined>;
   /** Base URL of the storage node. */
   storageUrl(): string;
   /** A whole command line to suggest, for the same network. */
@@ -60,6 +62,7 @@ export function createEnvironment(hre: HardhatRuntimeEnvironment): Environment {
       const client = await open(await readPrivateKey(hre, network, role));
       return { ...client, address: await client.signer!.getAddress() };
     },
+    secret: (name) => readSecret(hre, name),
     storageUrl: () => {
       const url = findStorageUrl(network);
       if (url) return url;
@@ -95,21 +98,31 @@ async function readPrivateKey(
   network: string,
   role: Role,
 ): Promise<string> {
-  if (process.env.ZG_PRIVATE_KEY) return process.env.ZG_PRIVATE_KEY;
-  if (network === LOCAL) return await localKey(role);
-  const variable = { _type: "ConfigurationVariable", name: "ZG_PRIVATE_KEY" } as const;
-  return await hre.hooks.runHandlerChain(
+  if (network === LOCAL && !process.env.ZG_PRIVATE_KEY) return await localKey(role);
+  const stored = await readSecret(hre, "ZG_PRIVATE_KEY");
+  if (stored) return stored;
+  throw new ProtocolError(
+    "usage",
+    "This needs a private key and none is set.",
+    "Set ZG_PRIVATE_KEY, or store it with: npx hardhat keystore set ZG_PRIVATE_KEY.",
+  );
+}
+
+/** Asks for the keystore's password only when the secret is in it, and only where somebody can answer. */
+async function readSecret(
+  hre: HardhatRuntimeEnvironment,
+  name: string,
+): Promise<string | undefined> {
+  if (process.env[name]) return process.env[name];
+  const variable = { _type: "ConfigurationVariable", name } as const;
+  const missing = async () => "";
+  const value = await hre.hooks.runHandlerChain(
     "configurationVariables",
     "fetchValue",
     [variable],
-    async () => {
-      throw new ProtocolError(
-        "usage",
-        "This needs a private key and none is set.",
-        "Set ZG_PRIVATE_KEY, or store it with: npx hardhat keystore set ZG_PRIVATE_KEY.",
-      );
-    },
+    missing,
   );
+  return value === "" ? undefined : value;
 }
 
 async function localKey(role: Role): Promise<string> {

@@ -21,18 +21,31 @@ export async function findTask(
   client: Client & { readonly address: string },
   { provider, task }: TaskFlags,
 ): Promise<Task> {
-  if (task !== undefined && isWhole(task)) {
-    const found = await getTask(client, { id: parseTaskId(task) });
-    if (provider !== undefined) checkProvider(found, readAddress(provider));
-    return found;
+  const whole = task === undefined ? null : await findWholeTask(client, task);
+  if (whole) {
+    if (provider !== undefined) checkProvider(whole, readAddress(provider));
+    return whole;
   }
   const address = readAddress(provider);
   const tasks = await listTasks(client, { user: client.address, provider: address });
-  const matching = tasks.filter(({ id }) => startsWith(formatTaskId(id), task ?? ""));
-  const newest = matching.at(-1);
-  if (!newest) throw noTask(address, task);
-  if (task !== undefined && matching.length > 1) throw ambiguous(task, matching);
-  return newest;
+  const found = task === undefined ? tasks.at(-1) : chooseTask(tasks, task);
+  if (!found) throw noTask(address, task);
+  return found;
+}
+
+/** The task with this id, whoever ordered it; null when `id` is too short to be a whole one. */
+export async function findWholeTask(client: Client, id: string): Promise<Task | null> {
+  return isWhole(id) ? getTask(client, { id: parseTaskId(id) }) : null;
+}
+
+/**
+ * The only one of `tasks` whose id begins with `prefix`, or null.
+ * @throws ProtocolError "usage" that names them all when there are several.
+ */
+export function chooseTask(tasks: readonly Task[], prefix: string): Task | null {
+  const matching = tasks.filter(({ id }) => startsWith(formatTaskId(id), prefix));
+  if (matching.length > 1) throw ambiguous(prefix, matching);
+  return matching[0] ?? null;
 }
 
 const isWhole = (text: string) => text.replaceAll("-", "").replace(/^0x/, "").length >= 32;

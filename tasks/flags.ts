@@ -28,6 +28,11 @@ export function readInteger(value: string, flag: string, minimum = 0n): bigint {
   );
 }
 
+/** --timeout: seconds as milliseconds; undefined waits as long as it takes. */
+export function readTimeout(value: string | undefined): number | undefined {
+  return value === undefined ? undefined : Number(readInteger(value, "--timeout", 1n)) * 1_000;
+}
+
 /** Fails unless a path ends in .zip, as the result of a decryption must. */
 export function requireZip(path: string, flag: string): string {
   if (path.toLowerCase().endsWith(".zip")) return path;

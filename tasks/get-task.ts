@@ -2,9 +2,10 @@ import { ProtocolError } from "../sdk/errors.ts";
 import { formatTaskId } from "../sdk/ids.ts";
 import type { Environment } from "./environment.ts";
 import { findTask, type TaskFlags } from "./findTask.ts";
-import { readInteger } from "./flags.ts";
+import { readTimeout } from "./flags.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import { run } from "./run.ts";
+import { showTask } from "./showTask.ts";
 import { failureError, type TaskView, viewTask } from "./taskView.ts";
 import type { Terminal } from "./terminal.ts";
 import { readProgress, waitForTask } from "./waitForTask.ts";
@@ -49,33 +50,15 @@ function readWait({ wait, state, timeout }: Flags) {
   }
   return {
     until: state === "" ? undefined : readProgress(state),
-    timeout:
-      timeout === undefined ? undefined : Number(readInteger(timeout, "--timeout", 1n)) * 1000,
+    timeout: readTimeout(timeout),
   };
 }
 
 function show(view: TaskView, terminal: Terminal, environment: Environment) {
-  const { task, order, progress, failure, status } = view;
-  const id = formatTaskId(task.id);
-  terminal.table({
-    widths: [35, 85],
-    rows: [
-      ["Field", "Value"],
-      ["ID", id],
-      ["Created At", order.createdAt.toISOString()],
-      ["Pre-trained Model Hash", order.model],
-      ["Dataset Hash", order.datasetRoot],
-      ...(order.validationRoot ? [["Validation Dataset Hash", order.validationRoot]] : []),
-      ["Training Params", order.config.replaceAll(/[,:](?=["\d[{tfn-])/g, "$& ")],
-      ["Fee (neuron)", task.fee.toString()],
-      ["Progress", progress],
-      ...(failure ? [["Reason", failure.message]] : []),
-    ],
-  });
+  const document = showTask(view, terminal);
   const next = suggest(view);
   if (next) terminal.next(environment.command(next));
-  const { id: _, ...rest } = task;
-  return { id, ...rest, progress, failure, order, status };
+  return document;
 }
 
 /** The command that this state of the task asks of the user. */

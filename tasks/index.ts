@@ -1,23 +1,10 @@
 import { task } from "hardhat/config";
-import { ArgumentType } from "hardhat/types/arguments";
 import type { TaskDefinition } from "hardhat/types/tasks";
+import { fineTuningFamily } from "./fine-tuning/index.ts";
+import { dryRun, gasPrice, json, option } from "./options.ts";
 
 /** Everything the command line can say. What a command does is in the file of its name, loaded when it is called. */
 
-/** An option that can be absent, which is not the same as empty. */
-const option = <const Name extends string>(name: Name, description: string) => ({
-  name,
-  description,
-  type: ArgumentType.STRING_WITHOUT_DEFAULT as const,
-  defaultValue: undefined,
-});
-
-const json = { name: "json", description: "Print one JSON document on stdout" } as const;
-const dryRun = {
-  name: "dryRun",
-  description: "Show what would be called, and its gas; send nothing",
-} as const;
-const gasPrice = option("gasPrice", "Gas price in neuron");
 const amount = option("amount", "Amount in OG, for example 0.1");
 const provider = option("provider", "Address of the provider");
 const model = option("model", "Name of the model");
@@ -97,6 +84,9 @@ const data: TaskDefinition[] = [
     .build(),
   task("upload", "Upload a dataset to storage")
     .addOption(option("dataPath", "Path of the dataset"))
+    .addOption(
+      option("provider", "Encrypt it so that only the provider at this address can read it"),
+    )
     .addFlag(json)
     .setAction(() => import("./upload.ts"))
     .build(),
@@ -244,10 +234,32 @@ const providing: TaskDefinition[] = [
     .build(),
 ];
 
-export const commands: TaskDefinition[] = [
-  ...account,
-  ...market,
-  ...data,
-  ...fineTuning,
-  ...providing,
+const shell: TaskDefinition[] = [
+  task("completion", "Print a script that completes commands and flags in your shell")
+    .addFlag(json)
+    .addPositionalArgument({
+      name: "shell",
+      description: "bash, zsh or fish",
+      defaultValue: "",
+    })
+    .setAction(() => import("./completion.ts"))
+    .build(),
 ];
+
+/** Commands that belong together, as the reference shows them. */
+export interface CommandFamily {
+  readonly title: string;
+  readonly commands: readonly TaskDefinition[];
+}
+
+export const families: readonly CommandFamily[] = [
+  { title: "Your account", commands: account },
+  { title: "The market", commands: market },
+  { title: "Data", commands: data },
+  { title: "Fine-tuning, step by step", commands: fineTuning },
+  { title: "Fine-tuning in one go", commands: fineTuningFamily },
+  { title: "For providers", commands: providing },
+  { title: "Your shell", commands: shell },
+];
+
+export const commands: TaskDefinition[] = families.flatMap((family) => family.commands);

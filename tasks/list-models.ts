@@ -10,6 +10,7 @@ interface Flags {
 const TYPES: Record<CatalogueModel["kind"], string> = {
   "causal-lm": "Language Generation",
   "text-classification": "Text Classification",
+  "image-classification": "Image Classification",
 };
 
 /** Shows what can be fine-tuned: predefined models, and those that only some providers have. */

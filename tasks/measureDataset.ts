@@ -1,5 +1,5 @@
 import type { Client } from "../sdk/client.ts";
-import { checkDataset } from "../sdk/dataset/checkDataset.ts";
+import { checkDataset, type DatasetSize } from "../sdk/dataset/checkDataset.ts";
 import { countDataset } from "../sdk/dataset/countDataset.ts";
 import { type CatalogueModel, fetchCatalogue } from "../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../sdk/service/fetchTokenizer.ts";
@@ -7,6 +7,8 @@ import { findModel } from "../sdk/service/findModel.ts";
 import { getService } from "../sdk/service/getService.ts";
 import type { Service } from "../sdk/service/Service.ts";
 import { type Quote, quote } from "../sdk/task/quote.ts";
+import type { Hyperparameters } from "../sdk/training/hyperparameters.ts";
+import { checkAsModel } from "./checkAsModel.ts";
 import { invalidDataset, showProblems } from "./datasetProblems.ts";
 import { required } from "./flags.ts";
 import { readAddress } from "./readAddress.ts";
@@ -27,6 +29,8 @@ export interface Measurement {
   readonly rows: number;
   /** Of the file. */
   readonly bytes: number;
+  /** What the model makes of the rows, where a configuration was given and its tokenizer can be counted with. */
+  readonly size: DatasetSize | undefined;
   readonly offer: Quote;
 }
 
@@ -40,23 +44,28 @@ export function readDatasetFlags(flags: DatasetFlags) {
 }
 
 /**
- * Checks a dataset, counts it as the provider will, and prices it.
+ * Checks a dataset, counts it as the provider will, and prices it. With a configuration it is checked as the model
+ * will see it, which takes the model's tokenizer whatever the provider charges for.
  * @throws ProtocolError "dataset-invalid" after all problems were shown.
  */
 export async function measureDataset(
   client: Client,
   { provider, name, path }: ReturnType<typeof readDatasetFlags>,
   terminal: Terminal,
+  config?: Hyperparameters,
 ): Promise<Measurement> {
   const service = await getService(client, { provider });
   const model = findModel(await fetchCatalogue(service), name);
   const { kind } = model;
-  const report = await checkDataset(path, { kind });
+  const report = config
+    ? await checkAsModel(path, { service, model }, config, terminal)
+    : await checkDataset(path, { kind });
   showProblems(terminal, report);
   if (report.errors > 0) throw invalidDataset(path, report);
   const { unit } = service;
   const tokenizer = unit === "token" ? await fetchTokenizer(service, { model }) : undefined;
   const counted = await countDataset(path, { kind, unit, ...(tokenizer && { tokenizer }) });
   const { rows, bytes, units } = counted;
-  return { service, model, path, rows, bytes, offer: quote({ service, units }) };
+  const { size } = report;
+  return { service, model, path, rows, bytes, size, offer: quote({ service, units }) };
 }

@@ -24,10 +24,20 @@ export function progressLine(
   losses: readonly number[],
 ): string {
   if (!status) return progress;
-  const { queuePosition, epoch, step, totalSteps, loss, tokensPerSecond, secondsLeft } = status;
+  const {
+    queuePosition,
+    waitSeconds,
+    epoch,
+    step,
+    totalSteps,
+    loss,
+    tokensPerSecond,
+    secondsLeft,
+  } = status;
   const parts = [
     progress,
     queuePosition === null ? null : `place ${queuePosition} in the queue`,
+    waitSeconds ? `its turn in about ${formatDuration(waitSeconds)}` : null,
     epoch === null ? null : `epoch ${epoch.toFixed(2)}`,
     step === null ? null : `step ${step}${totalSteps === null ? "" : `/${totalSteps}`}`,
     loss === null ? null : `loss ${loss.toFixed(4)} ${sparkline(losses)}`,

@@ -26,6 +26,12 @@ export interface Terminal {
   confirm(question: string): Promise<boolean>;
 }
 
+/** `… | head` stops reading, which is no error: nobody is left to tell. */
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(process.exitCode);
+});
+
 export function createTerminal({ json }: { json: boolean }): Terminal {
   let liveLine = false;
   const endLive = () => {

@@ -1,25 +1,50 @@
-import { upload } from "../sdk/storage/upload.ts";
+import { type Uploaded, type UploadOptions, upload } from "../sdk/storage/upload.ts";
+import type { Environment } from "./environment.ts";
 import { required } from "./flags.ts";
+import { readAddress } from "./readAddress.ts";
 import { run } from "./run.ts";
 import { shellWord } from "./shellWord.ts";
 import { transfer } from "./transfer.ts";
 
 interface Flags {
   readonly dataPath: string | undefined;
+  readonly provider: string | undefined;
   readonly json: boolean;
 }
 
-/** Uploads a dataset to storage; what storage already has is not sent again. */
+/** Uploads a dataset to storage, encrypted when it is for one provider; what storage already has is not sent again. */
 export default run<Flags>(async (flags, terminal, environment) => {
   const path = required(flags.dataPath, "--data-path", "the path of the dataset");
+  const provider = flags.provider === undefined ? null : readAddress(flags.provider);
   const url = environment.storageUrl();
-  const result = await transfer(terminal, "Upload", (options) => upload(url, path, options));
+  const payer = async () => {
+    const { payerOf } = await import("../sdk/storage/zerog/Payer.ts");
+    return payerOf(await environment.signer("user"));
+  };
+  const send = (options: UploadOptions): Promise<Uploaded> =>
+    provider ? uploadFor(provider, path, environment, options) : upload(url, path, options);
+  const result = await transfer(terminal, "Upload", (options) => send({ payer, ...options }));
   if (result.sent === 0) terminal.note("Storage has this file already: nothing was sent.");
   terminal.say(`Root hash: ${result.root}`);
-  terminal.next(
-    environment.command(
-      `calculate-token --dataset-path ${shellWord(path)} --model <MODEL_NAME> --provider <PROVIDER_ADDRESS>`,
-    ),
-  );
-  return result;
+  if (provider) terminal.say(`Encrypted: only ${provider} can read it.`);
+  const count = `calculate-token --dataset-path ${shellWord(path)} --model <MODEL_NAME> --provider ${provider ?? "<PROVIDER_ADDRESS>"}`;
+  terminal.next(environment.command(count));
+  if (provider) {
+    const order = `create-task --provider ${provider} --model <MODEL_NAME> --dataset ${result.root} --config-path <PATH_TO_CONFIG_FILE> --data-size <DATASET_SIZE>`;
+    terminal.next(environment.command(order), "with the size that it prints, and this root hash");
+  }
+  return { ...(provider && { provider }), ...result };
 });
+
+async function uploadFor(
+  provider: string,
+  path: string,
+  environment: Environment,
+  options: UploadOptions,
+): Promise<Uploaded> {
+  const { getService } = await import("../sdk/service/getService.ts");
+  const { uploadDataset } = await import("../sdk/task/uploadDataset.ts");
+  const client = await environment.signer("user");
+  const service = await getService(client, { provider });
+  return uploadDataset(client, { service, path, ...options });
+}

@@ -1,8 +1,7 @@
 import { hkdfSync } from "node:crypto";
-import { secp256k1 } from "@noble/curves/secp256k1.js";
-import { ProtocolError } from "../errors.ts";
 import { keccak256 } from "../storage/keccak.ts";
 import { merklePath, merkleRoot, NODE_BYTES } from "../storage/merkle.ts";
+import { sharedX } from "./sharedX.ts";
 
 /** Number of blinds u_j of a task. */
 export const BLINDS = 4096;
@@ -13,7 +12,7 @@ export const BLINDS = 4096;
  * @throws ProtocolError "integrity" when the public key is not a point of the curve.
  */
 export function sharedBlind(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
-  const x = sharedPoint(secret, publicKey).subarray(1);
+  const x = sharedX(secret, publicKey);
   return new Uint8Array(hkdfSync("sha256", x, new Uint8Array(0), "anneal/blind/v1", 32));
 }
 
@@ -39,17 +38,4 @@ export function blindRoot(u: Uint8Array): Uint8Array {
 /** The 12 siblings (32 bytes each, bottom first) from leaf j to blindRoot. */
 export function blindProof(leaves: Uint8Array, j: number): Uint8Array[] {
   return merklePath(leaves, j).map((step) => step.sibling);
-}
-
-function sharedPoint(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
-  try {
-    return secp256k1.getSharedSecret(secret, publicKey, true);
-  } catch (cause) {
-    throw new ProtocolError(
-      "integrity",
-      "The other side's public key is not a point of secp256k1.",
-      "Nothing can be exchanged with that key: ask for a new task or choose another provider.",
-      { cause },
-    );
-  }
 }

@@ -2,7 +2,7 @@ import { hkdfSync } from "node:crypto";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { ProtocolError } from "../errors.ts";
 
-/** The user's key of one task. */
+/** The user's key of one task, or of one dataset. */
 export interface UserKey {
   /** e, 32 bytes. Secret. */
   readonly secret: Uint8Array;
@@ -18,15 +18,29 @@ export interface UserKey {
  * @throws ProtocolError "usage" for another length.
  */
 export function userKeyFromSignature(signature: Uint8Array): UserKey {
+  return keyFromSignature(signature, "anneal/user-key/v1");
+}
+
+/**
+ * Derives the sender's key of an encrypted dataset from the wallet's signature over its content, so that the same
+ * content is encrypted to the same bytes: nothing of it is sent twice.
+ * @param signature 65 bytes, EIP-712 over DatasetKey{provider, contentHash}
+ * @throws ProtocolError "usage" for another length.
+ */
+export function datasetKeyFromSignature(signature: Uint8Array): UserKey {
+  return keyFromSignature(signature, "anneal/dataset-key/v1");
+}
+
+function keyFromSignature(signature: Uint8Array, info: string): UserKey {
   if (signature.length !== 65) {
     throw new ProtocolError(
       "usage",
       `A wallet signature has 65 bytes, not ${signature.length}.`,
-      "Use a wallet with an ordinary key: a contract wallet cannot derive a task key.",
+      "Use a wallet with an ordinary key: a contract wallet cannot derive keys.",
     );
   }
   // 48 bytes, so that the reduction to 1..n-1 has no noticeable bias.
-  const material = hkdfSync("sha256", signature, new Uint8Array(0), "anneal/user-key/v1", 48);
+  const material = hkdfSync("sha256", signature, new Uint8Array(0), info, 48);
   const order = secp256k1.Point.Fn.ORDER;
   const scalar = (BigInt(`0x${Buffer.from(material).toString("hex")}`) % (order - 1n)) + 1n;
   const secret = Buffer.from(scalar.toString(16).padStart(64, "0"), "hex");

@@ -1,5 +1,6 @@
 import { keccak256 } from "ethers";
 import { z } from "zod";
+import { DATASET_KINDS } from "../dataset/DatasetRow.ts";
 import { ProtocolError } from "../errors.ts";
 import { fetchBytes, parseJson, printable } from "./providerApi.ts";
 import type { Service } from "./Service.ts";
@@ -8,14 +9,16 @@ const Hash = z.string().regex(/^0x[0-9a-f]{64}$/);
 
 const CatalogueModel = z.object({
   name: z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/),
-  kind: z.enum(["causal-lm", "text-classification"]),
+  kind: z.enum(DATASET_KINDS),
   description: z.string().max(2_000).transform(printable),
   /** Hash of the model's files, what an order names as `model`. */
   hash: Hash,
   /** Offered by every provider, or only by this one. */
   predefined: z.boolean(),
-  /** keccak256 of the exact bytes of the model's tokenizer document. */
+  /** keccak256 of the exact bytes of the model's tokenizer document; an image model's is empty. */
   tokenizerHash: Hash,
+  /** Tokens of a row that the model takes; absent for images. */
+  maxLength: z.number().int().positive().optional(),
 });
 
 const Catalogue = z.object({ models: z.array(CatalogueModel).max(1_000) });

@@ -2,7 +2,13 @@ import { z } from "zod";
 import { type Endpoint, fetchJson } from "./providerApi.ts";
 
 const Count = z.number().int().nonnegative();
-const Queue = z.object({ slots: Count, running: Count, waiting: Count });
+const Queue = z.object({
+  slots: Count,
+  running: Count,
+  waiting: Count,
+  /** Seconds until a task that is ordered now would begin, as the provider estimates; null where he says nothing. */
+  waitSeconds: z.number().nonnegative().nullable().default(null),
+});
 
 /** How busy a provider is: jobs at a time, jobs running, jobs waiting. */
 export type Queue = z.infer<typeof Queue>;

@@ -9,9 +9,12 @@ export interface Endpoint {
 }
 
 export interface ApiRequest {
+  /** GET where absent. */
+  readonly method?: "PUT";
   /** Path and query below the provider's URL, with a slash at the front. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +46,7 @@ const PROVIDER_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * Opens a GET request.
+ * Opens a request.
  * @throws ProtocolError "network" when the provider does not answer, else what he answered.
  */
 export async function openResponse(endpoint: Endpoint, request: ApiRequest): Promise<Response> {
@@ -53,7 +56,9 @@ export async function openResponse(endpoint: Endpoint, request: ApiRequest): Pro
   let response: Response;
   try {
     response = await fetch(url, {
+      method: request.method ?? "GET",
       headers: request.headers ?? {},
+      ...(request.body && { body: Buffer.from(request.body) }),
       redirect: "error", // a redirect could send the user's signature elsewhere
       signal: anySignal(waiting.signal, request.signal),
     });

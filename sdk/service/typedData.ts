@@ -27,6 +27,14 @@ export const TASK_KEY: Types = {
   ],
 };
 
+/** Signed by the user to derive the key of one encrypted dataset; never shown to anybody. */
+export const DATASET_KEY: Types = {
+  DatasetKey: [
+    { name: "provider", type: "address" },
+    { name: "contentHash", type: "bytes32" },
+  ],
+};
+
 /** Signed by the provider's endpoint to show that it holds the provider's key. */
 export const CHALLENGE: Types = { Challenge: [{ name: "nonce", type: "bytes32" }] };
 

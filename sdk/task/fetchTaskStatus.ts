@@ -17,6 +17,8 @@ const TaskStatus = z.object({
   progress: z.enum(PROGRESS),
   /** Jobs before this one; null when it does not wait. */
   queuePosition: Count,
+  /** Seconds until it gets its turn, as the provider estimates; null when it does not wait. */
+  waitSeconds: Measure.optional(),
   step: Count,
   totalSteps: Count,
   epoch: Measure,

@@ -3,8 +3,10 @@ import { dirname, join, resolve } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { type Parameters, parametersOf } from "../../deploy/_parameters.ts";
+import { renderReference, renderRules } from "../../scripts/generateReference.ts";
 import { parseOg } from "../../sdk/units.ts";
 import { commands } from "../../tasks/index.ts";
+import { toKebabCase } from "../../tasks/letterCase.ts";
 
 /** What the documentation tells people to type and to open exists, and what it says of the contracts is so. */
 
@@ -31,24 +33,71 @@ const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
 const typed = (page: string) =>
   [...read(page).matchAll(/npx hardhat ([^\n`#]+)/g)].map((match) => match[1]!.trim());
 
-const kebab = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-
 function flagsOf(name: string): string[] | undefined {
   const command = commands.find(({ id }) => id.join(" ") === name);
   if (!command) return undefined;
   const options = "options" in command ? Object.values(command.options) : [];
-  return options.map((option) => `--${kebab(option.name)}`);
+  return options.flatMap(({ name: long, shortName }) => [
+    `--${toKebabCase(long)}`,
+    ...(shortName ? [`-${shortName}`] : []),
+  ]);
 }
 
 /** The words of one command line that nothing answers to. */
 function unknownWords(line: string): string[] {
-  const [name = "", ...words] = line.split(/\s+/);
-  if (name.startsWith("…")) return [];
+  const [first = "", ...rest] = line.split(/\s+/);
+  if (/^[…<]/.test(first)) return [];
+  const isFamily = first === "fine-tuning" && rest[0] !== undefined && !rest[0].startsWith("-");
+  const name = isFamily ? `${first} ${rest[0]}` : first;
+  const words = isFamily ? rest.slice(1) : rest;
   const flags = HARDHATS[name] ?? flagsOf(name);
   if (!flags) return [name];
   const known = [...flags, ...GLOBAL_FLAGS];
-  return words.filter((word) => word.startsWith("--") && !known.includes(word));
+  return words.filter((word) => /^-(-|[a-z]$)/.test(word) && !known.includes(word));
 }
+
+/** The commands and flags of 0G's fine-tuning command line and of Together's, as their documentation names them. */
+const THEIRS: Record<string, readonly string[]> = {
+  "0g-compute-cli add-account": ["--amount"],
+  "0g-compute-cli list-providers": [],
+  "0g-compute-cli list-models": [],
+  "0g-compute-cli model-usage": ["--provider", "--model", "--output"],
+  "0g-compute-cli upload": ["--data-path"],
+  "0g-compute-cli calculate-token": ["--model", "--dataset-path", "--provider"],
+  "0g-compute-cli create-task": [
+    ...["--provider", "--model", "--dataset", "--config-path", "--data-size", "--gas-price"],
+  ],
+  "0g-compute-cli get-task": ["--provider", "--task"],
+  "0g-compute-cli get-log": ["--provider", "--task"],
+  "0g-compute-cli acknowledge-model": ["--provider", "--data-path"],
+  "0g-compute-cli decrypt-model": ["--provider", "--encrypted-model", "--output"],
+  "0g-compute-cli get-account": [],
+  "0g-compute-cli deposit": ["--amount"],
+  "0g-compute-cli refund": ["--amount"],
+  "0g-compute-cli get-sub-account": ["--provider"],
+  "0g-compute-cli retrieve-fund": [],
+  "0g-compute-cli list-tasks": ["--provider"],
+  "0g-compute-cli download": ["--data-path", "--data-root"],
+  "0g-compute-cli cancel-task": ["--provider", "--task"],
+  "together fine-tuning": ["--help"],
+  "together fine-tuning create": [
+    ...["--model", "-m", "--training-file", "-t", "--validation-file", "--suffix", "-s"],
+    ...["--n-epochs", "-ne", "--n-evals", "--n-checkpoints", "-c", "--batch-size", "-b"],
+    ...["--learning-rate", "-lr", "--lr-scheduler-type", "--min-lr-ratio"],
+    ...["--scheduler-num-cycles", "--warmup-ratio", "--max-grad-norm", "--weight-decay"],
+    ...["--wandb-api-key", "--wandb-base-url", "--wandb-project-name", "--wandb-name"],
+    ...["--train-on-inputs", "--from-checkpoint", "--from-hf-model", "--hf-model-revision"],
+    ...["--hf-api-token", "--hf-output-repo-name", "--lora", "--lora-r", "--lora-alpha"],
+    ...["--lora-dropout", "--lora-trainable-modules"],
+  ],
+  "together fine-tuning list": [],
+  "together fine-tuning retrieve": [],
+  "together fine-tuning list-events": [],
+  "together fine-tuning cancel": [],
+  "together fine-tuning status": [],
+  "together fine-tuning list-checkpoints": [],
+  "together fine-tuning download": ["--output", "-o", "--step", "-s"],
+};
 
 /** The rows of all tables of a page, without their headings. */
 const rowsOf = (page: string) =>
@@ -125,6 +174,32 @@ describe("documentation", () => {
     const positions = [...road, ...end].map((name) => shown.indexOf(name));
     expect(positions).to.not.include(-1);
     expect(positions).to.deep.equal(positions.toSorted((a, b) => a - b));
+  });
+
+  it("commands.md is what the definitions say: node scripts/generateReference.ts", () => {
+    expect(read("docs/commands.md")).to.equal(renderReference());
+  });
+
+  it("data.md has every rule of the checker: node scripts/generateReference.ts", () => {
+    expect(read("docs/data.md")).to.equal(renderRules());
+  });
+
+  it("parity.md has a row for every command and flag of 0G's and Together's command lines", () => {
+    const told = rowsOf("docs/parity.md").map(([theirs]) => theirs!.replaceAll("`", ""));
+    const named = Object.entries(THEIRS).flatMap(([command, flags]) => [
+      ...(command === "together fine-tuning" ? [] : [command]),
+      ...flags.map((flag) => `${command} ${flag}`),
+    ]);
+    expect(named.filter((line) => !told.includes(line))).to.deep.equal([]);
+  });
+
+  it("parity.md names a test for each row, and every one of them exists", () => {
+    const rows = rowsOf("docs/parity.md");
+    expect(rows.length).to.be.greaterThan(80);
+    const bare = rows.filter(([, , tests]) => namedTests(` ${tests}`).length === 0);
+    expect(bare.map(([theirs]) => theirs)).to.deep.equal([]);
+    const missing = namedTests(read("docs/parity.md")).filter((test) => !hasTest(test));
+    expect([...new Set(missing.map(({ title }) => title))]).to.deep.equal([]);
   });
 
   it("threats.md names a test for each threat, and every one of them exists", () => {

@@ -24,6 +24,11 @@ describe("tasks/checkSpelling", () => {
       "get-task --help",
       "create-task --data-size 5 --config-path=c.json --yes --gas-price 1",
       "--version",
+      "fine-tuning",
+      "fine-tuning --help",
+      "fine-tuning create -m tiny-qwen2 -t data.jsonl -b 4 -c 2 -s mine --lora --json",
+      "fine-tuning download 6b60 -o model.zip --step -1",
+      "fine-tuning status 6b60 --network testnet",
     ]) {
       expect(hintFor(line), line).to.equal(undefined);
     }
@@ -39,6 +44,21 @@ describe("tasks/checkSpelling", () => {
     expect(hintFor("deposit --netwrk testnet")).to.equal('Did you mean "--network"?');
     expect(hintFor("lst-providers")).to.equal('Did you mean "list-providers"?');
     expect(hintFor("--network testnet lst-providers")).to.equal('Did you mean "list-providers"?');
+  });
+
+  it("knows the verbs of a family and their flags", () => {
+    expect(hintFor("fine-tuning retreive 6b60")).to.equal('Did you mean "retrieve"?');
+    expect(hintFor("fine-tuning creat -m x")).to.equal('Did you mean "create"?');
+    expect(hintFor("fine-tuning create --n-epoch 3")).to.equal('Did you mean "--n-epochs"?');
+    expect(hintFor("fine-tuning create --lora true")).to.equal(
+      "Write --lora for yes; leave it out for no.",
+    );
+    expect(hintFor("fine-tuning create -x 3")).to.equal(
+      "See them all: npx hardhat fine-tuning create --help",
+    );
+    expect(hintFor("fine-tuning create -m")).to.equal(
+      "See what it takes: npx hardhat fine-tuning create --help",
+    );
   });
 
   it("says where to look when nothing is near", () => {

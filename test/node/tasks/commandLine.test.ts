@@ -45,6 +45,39 @@ describe("tasks: the command line as a process", function () {
     }
   });
 
+  it("lists the verbs of a family with --help", async () => {
+    for (const words of [["fine-tuning"], ["fine-tuning", "--help"]]) {
+      const { stdout, exitCode } = await hardhat(words);
+      expect(exitCode).to.equal(0);
+      for (const verb of ["create", "list", "retrieve", "list-events", "cancel", "status"]) {
+        expect(stdout).to.match(new RegExp(`^  fine-tuning ${verb} +\\w`, "m"));
+      }
+    }
+  });
+
+  it("takes short flags", async () => {
+    const create = ["fine-tuning", "create", "-m", "tiny-qwen2", "-t", file];
+    const refused = await hardhat([...create, "-s", "no blanks", "-b", "0", "-c", "0"]);
+    expect(refused.exitCode).to.equal(2);
+    expect(refused.stderr).to.contain("suffix is").and.contain("batch_size is");
+    expect(refused.stderr).to.contain("n_checkpoints is");
+    const rpc = { RPC_ENDPOINT: "http://127.0.0.1:1", ANNEAL_DEPLOYMENTS: join(folder, "none") };
+    expect((await hardhat(create, rpc)).stderr).to.contain("There is no deployment");
+    const download = ["fine-tuning", "download", "6b60", "-o", "model.zip", "-s", "last"];
+    expect((await hardhat(download)).stderr).to.contain('--step is "last"');
+  });
+
+  it("says what to write for short flags of two letters", async () => {
+    for (const [short, long] of [
+      ["-ne", "--n-epochs"],
+      ["-lr", "--learning-rate"],
+    ] as const) {
+      const { stderr, exitCode } = await hardhat(["fine-tuning", "create", short, "3"]);
+      expect(exitCode).to.equal(2);
+      expect(stderr).to.contain(`Use ${long}.`);
+    }
+  });
+
   it("refuses an unknown flag and names the one that was meant, with exit code 2", async () => {
     const { stdout, stderr, exitCode } = await hardhat(["deposit", "--amout", "1"]);
     expect(exitCode).to.equal(2);

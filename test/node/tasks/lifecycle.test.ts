@@ -1,23 +1,15 @@
 import { access, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { getBytes, hexlify, toBeHex } from "ethers";
 import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
-import { deliver } from "../../../sdk/deliverable/deliver.ts";
 import { finalize } from "../../../sdk/deliverable/finalize.ts";
-import { getDelivery } from "../../../sdk/deliverable/getDelivery.ts";
-import { reveal } from "../../../sdk/deliverable/reveal.ts";
-import { sharedBlind } from "../../../sdk/exchange/blind.ts";
-import { sealFile } from "../../../sdk/exchange/seal.ts";
-import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
-import { upload } from "../../../sdk/storage/upload.ts";
 import { acceptTask } from "../../../sdk/task/acceptTask.ts";
 import { failTask } from "../../../sdk/task/failTask.ts";
-import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
 import { spoilPage } from "../../helpers/spoilPage.ts";
-import { fixedBytes, type Market, openMarket } from "./market.ts";
+import { type DeliveryOptions, deliverModel, revealKey } from "./deliverModel.ts";
+import { type Market, openMarket } from "./market.ts";
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 const DATASET = `0x${"aa".repeat(32)}`;
@@ -26,7 +18,6 @@ const exists = (path: string) =>
     () => true,
     () => false,
   );
-const KEY = fixedBytes("the provider's share of the key");
 
 describe("tasks: a fine-tuning from order to model", function () {
   this.timeout(60_000);
@@ -51,36 +42,8 @@ describe("tasks: a fine-tuning from order to model", function () {
   const create = async (): Promise<string> => (await market.json("create-task", order)).id;
   const flags = (task?: string) => ({ provider: market.provider, ...(task ? { task } : {}) });
 
-  /** What a provider does between acceptance and delivery. */
-  const deliverModel = async (task: string, model: string, { isSpoiled = false } = {}) => {
-    const id = parseTaskId(task);
-    const reader = createClient({
-      rpcUrl: market.chain.rpcUrl,
-      deployment: market.chain.deployment,
-      storageUrl: "",
-    });
-    const { userKey } = await getTaskOrder(reader, { id });
-    reader.provider.destroy();
-    const plain = join(market.folder, "model.zip");
-    const encrypted = join(market.folder, "model.sealed");
-    await writeFile(plain, model);
-    const u = sharedBlind(getBytes(toBeHex(1, 32)), getBytes(userKey));
-    const s = getBytes(KEY);
-    const sealed = await sealFile(plain, encrypted, { taskId: id, u, s });
-    const { size, contentRoot } = sealed;
-    const root = isSpoiled ? await spoilPage(encrypted, 0) : sealed.root;
-    await upload(market.env.STORAGE_ENDPOINT!, encrypted);
-    const commit = hexlify(keyCommit(s));
-    const delivery = { id, size, root, contentRoot, keyCommit: commit, receiptRoot: root };
-    await market.act((client) => deliver(client, { delivery }));
-    return root;
-  };
-
-  const revealKey = (task: string) =>
-    market.act(async (client) => {
-      const delivery = (await getDelivery(client, { id: parseTaskId(task) }))!;
-      return reveal(client, { ...delivery, key: KEY });
-    });
+  const deliver = (task: string, model: string, options?: DeliveryOptions) =>
+    deliverModel(market, task, Buffer.from(model), options);
 
   it("refuses an order without money: shows what is there and needed, and the command that helps", async () => {
     const { stdout, stderr, exitCode } = await market.run("create-task", order);
@@ -147,6 +110,17 @@ describe("tasks: a fine-tuning from order to model", function () {
     expect(lines.at(-1)).to.match(new RegExp(`^Created Task ID: ${UUID.source}$`));
     expect(stdout).to.match(/^Fee \(neuron\) +179668154$/m);
     expect(stderr).to.contain("Next: npx hardhat get-task");
+  });
+
+  it("pays the gas price that is named", async () => {
+    const gasPrice = "7000000000";
+    await market.json("deposit", { amount: "0.1", gasPrice });
+    const client = createClient({ ...market.chain, storageUrl: "" });
+    const block = await client.provider.getBlock("latest", true);
+    client.provider.destroy();
+    expect(block!.prefetchedTransactions[0]!.gasPrice.toString()).to.equal(gasPrice);
+    const refused = await market.run("deposit", { amount: "0.1", gasPrice: "cheap" });
+    expect(refused.exitCode).to.equal(2);
   });
 
   it("refuses a second one as long as the first is open", async () => {
@@ -250,7 +224,7 @@ describe("tasks: a fine-tuning from order to model", function () {
 
   it("waits until the model is delivered, acknowledges, and decrypts it to the last byte", async () => {
     const { id } = await market.json("get-task", flags());
-    const root = await deliverModel(id, "PK a model");
+    const root = await deliver(id, "PK a model");
     expect(await market.json("get-task", { ...flags(), wait: true, timeout: "20" })).to.include({
       progress: "Delivered",
       root,
@@ -271,7 +245,7 @@ describe("tasks: a fine-tuning from order to model", function () {
     const { deliverables } = await market.json("get-sub-account", flags());
     expect(deliverables).to.deep.equal([{ taskId: id, root, confirmed: true }]);
 
-    await revealKey(id);
+    await revealKey(market, id);
     const notZip = await market.run("decrypt-model", {
       ...flags(),
       encryptedModel,
@@ -297,12 +271,12 @@ describe("tasks: a fine-tuning from order to model", function () {
   const createRevealed = async (options: { isSpoiled: boolean }) => {
     const id = await create();
     await market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
-    await deliverModel(id, "PK another model", options);
+    await deliver(id, "PK another model", options);
     const { path } = await market.json("acknowledge-model", {
       ...flags(id),
       dataPath: market.folder,
     });
-    await revealKey(id);
+    await revealKey(market, id);
     return { id, path, output: join(market.folder, `${id}.zip`) };
   };
 

@@ -3,11 +3,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { hexlify, keccak256, toUtf8Bytes } from "ethers";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { createStorageServer } from "../../../provider/storage/storageServer.ts";
 import { type Client, createClient } from "../../../sdk/client.ts";
+import { parseTaskId } from "../../../sdk/ids.ts";
 import { signChallenge } from "../../../sdk/service/challenge.ts";
+import { settleCancelled } from "../../../sdk/task/settleCancelled.ts";
 import type { Call } from "../../../sdk/transaction/Call.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
@@ -48,6 +51,9 @@ export interface Daemon {
   /** Answers to GET /v1/tasks/:uuid; undefined is 404. */
   status: unknown;
   log: string[];
+  events: object[];
+  /** Secrets as they arrived, sealed. */
+  sealed: Uint8Array[];
   catalogue: string;
 }
 
@@ -147,6 +153,8 @@ async function startDaemon(client: Client) {
     queue: { slots: 1, running: 0, waiting: 0 },
     status: undefined as unknown,
     log: [] as string[],
+    events: [] as object[],
+    sealed: [] as Uint8Array[],
     catalogue: CATALOGUE,
   };
   const server = createServer((request, response) => {
@@ -184,8 +192,27 @@ async function answer(
   } else if (pathname.endsWith("/usage")) reply(EMPTY_ZIP);
   else if (pathname.endsWith("/tokenizer")) reply(TOKENIZER);
   else if (pathname.endsWith("/log")) reply(daemon.log.map((line) => `${line}\n`).join(""));
-  else if (daemon.status !== undefined) reply(JSON.stringify(daemon.status));
+  else if (pathname.endsWith("/events")) {
+    reply(daemon.events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  } else if (pathname.endsWith("/secrets") && request.method === "PUT") {
+    daemon.sealed.push(await buffer(request));
+    reply(JSON.stringify({ stored: true }));
+  } else if (pathname.endsWith("/cancellation")) {
+    reply(await answerCancellation(client, request));
+  } else if (daemon.status !== undefined) reply(JSON.stringify(daemon.status));
   else reply(JSON.stringify(missing), 404);
+}
+
+/** Half of a fee of 140 is due, and is settled as soon as the user agrees. */
+async function answerCancellation(client: Client, request: IncomingMessage): Promise<string> {
+  const uuid = request.url!.split("/").at(-2)!;
+  if (request.method === "GET") {
+    return JSON.stringify({ id: uuid, amount: "70", fee: "140", until: 2_000_000_000 });
+  }
+  const { amount, ...consent } = JSON.parse((await buffer(request)).toString());
+  const settlement = { ...consent, id: parseTaskId(uuid), amount: BigInt(amount) };
+  await send(client, settleCancelled(client, settlement));
+  return JSON.stringify({ accepted: true });
 }
 
 async function termsOf(client: Client, { catalogue }: Daemon) {

@@ -33,7 +33,7 @@ export async function runCommand(
   const exitCodeBefore = process.exitCode;
   process.exitCode = undefined;
   try {
-    await hre.tasks.getTask(name).run(flags);
+    await hre.tasks.getTask(name.split(" ")).run(flags);
     return { ...printed, exitCode: Number(process.exitCode ?? 0) };
   } finally {
     for (const undo of restore.reverse()) undo();

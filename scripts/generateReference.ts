@@ -1,0 +1,130 @@
+/**
+ * Writes docs/data.md from the rules of datasets and docs/commands.md from the commands' definitions, so that the reference says what `--help`
+ * says. A test fails when the file is out of date.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { TaskDefinition } from "hardhat/types/tasks";
+import { RULES } from "../sdk/dataset/rules.ts";
+import { type ErrorCode, ProtocolError } from "../sdk/errors.ts";
+import { type CommandFamily, families } from "../tasks/index.ts";
+import { toKebabCase } from "../tasks/letterCase.ts";
+
+const DOCS = join(import.meta.dirname, "../docs");
+
+const INTRODUCTION = `# Commands
+
+Every command is typed as \`npx hardhat <command>\`, with \`--network localhost\` (the default), \`testnet\` or \`mainnet\`.
+This page is generated from the commands' definitions by \`scripts/generateReference.ts\`; \`--help\` after a command says
+the same.
+Which command of 0G's and Together's command lines became which here is in [parity.md](parity.md).
+
+## What holds for all of them
+
+- \`--json\` prints exactly one JSON document on stdout, or one per line where something is followed. Amounts are whole
+  neuron as strings. Everything else goes to stderr.
+- \`--dry-run\` shows what would be called, with which arguments, and its gas. Nothing is sent or uploaded.
+- Without a terminal no command waits for an answer: one that would have to ask exits 2 and names the flag that agrees.
+- Tables have boxes on a terminal and none in a pipe; \`NO_COLOR\` is respected; ids are never cut.
+- Private keys and tokens come from the environment or from \`npx hardhat keystore set <NAME>\`, never from a flag.
+
+| variable | what it is |
+|---|---|
+| \`ZG_PRIVATE_KEY\` | key of the wallet that signs; on \`localhost\` a well-known test account without it |
+| \`RPC_ENDPOINT\` | the chain's node, where it is not the network's public one |
+| \`STORAGE_ENDPOINT\` | URL of the storage node |
+| \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, where it is not \`deployments/<network>\` |
+| \`WANDB_API_KEY\` | Weights & Biases key, sent to the provider encrypted when a \`wandb\` parameter is set |
+| \`HF_TOKEN\` | hub token, sent to the provider encrypted when a model comes from the hub or goes to it |
+`;
+
+/** What each end of a command means, in words; its number follows from the code. */
+const ENDS: Record<ErrorCode | "ok", string> = {
+  ok: "done",
+  unexpected: "something unexpected",
+  "not-found": "there is no such thing",
+  "too-early": "too early",
+  reverted: "the contract refused",
+  usage: "not understood: a flag, a value, a file",
+  "dataset-invalid": "the dataset is invalid",
+  "insufficient-funds": "not enough money",
+  "task-failed-by-provider": "the task failed, and the provider did it",
+  "task-failed-by-input": "the task failed by what was ordered",
+  declined: "declined, cancelled or interrupted",
+  "timed-out": "--timeout is over",
+  network: "a node, storage or provider does not answer",
+  integrity: "a root, page or signature did not match",
+};
+
+export function renderReference(): string {
+  return [INTRODUCTION, renderEnds(), ...families.map(renderFamily)].join("\n");
+}
+
+function renderEnds(): string {
+  const words = new Map<number, string[]>();
+  for (const [code, meaning] of Object.entries(ENDS)) {
+    const exit = code === "ok" ? 0 : new ProtocolError(code as ErrorCode, "", "").exitCode;
+    words.set(exit, [...(words.get(exit) ?? []), meaning]);
+  }
+  const rows = [...words].sort(([a], [b]) => a - b);
+  return `| exit code | what happened |
+|---|---|
+${rows.map(([exit, meanings]) => `| ${exit} | ${meanings.join("; ")} |`).join("\n")}
+`;
+}
+
+const renderFamily = ({ title, commands }: CommandFamily) =>
+  `## ${title}\n\n${commands
+    .filter((command) => "options" in command)
+    .map(renderCommand)
+    .join("\n")}`;
+
+function renderCommand(command: TaskDefinition): string {
+  if (!("options" in command && "positionalArguments" in command)) return "";
+  const name = command.id.join(" ");
+  const places = command.positionalArguments.map((argument) => ({
+    flag: `<${argument.name}>`,
+    description: argument.description,
+  }));
+  const flags = Object.values(command.options).map(({ name, shortName, description, type }) => ({
+    flag: `--${toKebabCase(name)}${shortName ? `, -${shortName}` : ""}${type === "FLAG" ? "" : ` <${toKebabCase(name).toUpperCase()}>`}`,
+    description,
+  }));
+  const rows = [...places, ...flags].map(
+    ({ flag, description }) => `| \`${flag}\` | ${(description ?? "").replaceAll("|", "\\|")} |`,
+  );
+  return `### ${name}
+
+${command.description}.
+
+| | |
+|---|---|
+${rows.join("\n")}
+`;
+}
+
+const DATA = `# Datasets
+
+\`npx hardhat check-data --data-path <PATH>\` names every problem of a dataset in one pass, each with file, line, rule and
+what to do. The provider refuses what breaks an error rule; a warning only wastes money. The trainer follows the same
+rules, and is tested on the same files. This table is generated from them by \`scripts/generateReference.ts\`.
+
+| rule | | what holds | what to do |
+|---|---|---|---|
+`;
+
+export function renderRules(): string {
+  const rows = Object.entries(RULES).map(
+    ([rule, { severity, meaning, hint }]) =>
+      `| \`${rule}\` | ${severity} | ${cell(meaning)} | ${cell(hint)} |\n`,
+  );
+  return DATA + rows.join("");
+}
+
+/** Text in a table of Markdown. */
+const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+
+if (import.meta.main) {
+  await writeFile(join(DOCS, "commands.md"), renderReference());
+  await writeFile(join(DOCS, "data.md"), renderRules());
+}

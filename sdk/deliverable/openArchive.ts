@@ -1,0 +1,74 @@
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { type Entry, openPromise, type ZipFile } from "yauzl";
+import { ProtocolError } from "../errors.ts";
+
+/** Unpacked bytes per archive byte, beyond which an archive is taken for a trap: weights hardly shrink. */
+const MAX_RATIO = 20;
+/** Characters of a text entry that are read. */
+const MAX_TEXT = 64 * 1024 * 1024;
+
+export interface ArchiveEntry {
+  /** Path with slashes; relative, and without "..". */
+  readonly name: string;
+  /** Bytes, unpacked. */
+  readonly size: number;
+}
+
+/** A decrypted archive, read entry by entry. Whoever opened it closes it. */
+export interface Archive {
+  readonly entries: readonly ArchiveEntry[];
+  read(entry: ArchiveEntry): Promise<Readable>;
+  readText(entry: ArchiveEntry): Promise<string>;
+  close(): void;
+}
+
+/**
+ * Opens what a provider has packed.
+ * @throws ProtocolError "task-failed-by-provider" when it is no zip archive, or one that tricks its reader.
+ */
+export async function openArchive(path: string): Promise<Archive> {
+  const options = { lazyEntries: true, autoClose: false, strictFileNames: true };
+  const zip = await openPromise(path, options).catch((cause) => {
+    throw unreadable(cause);
+  });
+  try {
+    const found = await listFiles(zip);
+    const read = (entry: ArchiveEntry) => zip.openReadStreamPromise(found.get(entry)!);
+    return {
+      entries: [...found.keys()],
+      read,
+      readText: async (entry) => {
+        if (entry.size > MAX_TEXT) throw unreadable(new Error(`${entry.name} is too long`));
+        return text(await read(entry));
+      },
+      close: () => zip.close(),
+    };
+  } catch (error) {
+    zip.close();
+    throw error instanceof ProtocolError ? error : unreadable(error);
+  }
+}
+
+/** yauzl itself refuses absolute names and "..", and streams that are longer than they say. */
+async function listFiles(zip: ZipFile): Promise<Map<ArchiveEntry, Entry>> {
+  const found = new Map<ArchiveEntry, Entry>();
+  let total = 0;
+  for await (const entry of zip.eachEntry()) {
+    if (entry.fileName.endsWith("/")) continue;
+    total += entry.uncompressedSize;
+    found.set({ name: entry.fileName, size: entry.uncompressedSize }, entry);
+  }
+  if (total > MAX_RATIO * zip.fileSize) throw new Error("it unpacks to far too much");
+  return found;
+}
+
+function unreadable(cause: unknown): ProtocolError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ProtocolError(
+    "task-failed-by-provider",
+    `The model decrypts to an archive that cannot be unpacked: ${reason}.`,
+    "Its bytes are what the provider committed to, so they cannot be disputed: choose another provider.",
+    { cause },
+  );
+}

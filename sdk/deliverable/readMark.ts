@@ -1,0 +1,39 @@
+import { open } from "node:fs/promises";
+import { constants, zstdDecompressSync } from "node:zlib";
+import { openPromise } from "yauzl";
+import { modelFormat } from "./modelFormat.ts";
+
+/** Holds the first block of a Zstandard file, which unpacks to 128 KiB at most. */
+const HEAD_BYTES = 256 * 1024;
+/** A tar file begins with the header of the attributes, and then the attributes. */
+const TAR_BLOCK = 512;
+
+/** The mark that writeModel left in a file; null for a file that is not there, or was not written by it. */
+export async function readMark(path: string): Promise<string | null> {
+  try {
+    return await (modelFormat(path) === ".zip" ? readZipMark(path) : readTarMark(path));
+  } catch {
+    return null;
+  }
+}
+
+async function readZipMark(path: string): Promise<string> {
+  const zip = await openPromise(path, { autoClose: false });
+  zip.close();
+  return zip.comment;
+}
+
+/** The mark is a pax attribute of the first file: only the first block has to be decompressed. */
+async function readTarMark(path: string): Promise<string | null> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    const unfinished = { finishFlush: constants.ZSTD_e_flush };
+    const head = zstdDecompressSync(buffer.subarray(0, bytesRead), unfinished);
+    return (
+      /^\d+ comment=(.*)$/m.exec(head.toString("latin1", TAR_BLOCK, 2 * TAR_BLOCK))?.[1] ?? null
+    );
+  } finally {
+    await file.close();
+  }
+}

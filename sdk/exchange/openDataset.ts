@@ -1,0 +1,106 @@
+import type { FileHandle } from "node:fs/promises";
+import { rm } from "node:fs/promises";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { ProtocolError } from "../errors.ts";
+import { openInput } from "../storage/openInput.ts";
+import { openOutput } from "../storage/openOutput.ts";
+import { publishFile } from "../storage/publishFile.ts";
+import { readFully } from "../storage/readFully.ts";
+import { SEGMENT_BYTES, segmentLength } from "../storage/segment.ts";
+import { writeFully } from "../storage/writeFully.ts";
+import {
+  chunkCount,
+  chunkRange,
+  DatasetCipher,
+  type DatasetHeader,
+  HEADER_BYTES,
+  readHeader,
+  sealedDatasetSize,
+} from "./datasetCipher.ts";
+
+/**
+ * What the header of a file says that is an encrypted dataset; null for any other file.
+ * @throws ProtocolError "usage" when the file is missing or empty.
+ */
+export async function readDatasetHeader(path: string): Promise<DatasetHeader | null> {
+  const { handle, size } = await openInput(path);
+  try {
+    const start = Buffer.alloc(Math.min(size, HEADER_BYTES));
+    await readFully(handle, start, 0, path);
+    return readHeader(start);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Decrypts a dataset that was encrypted for this provider. `outputPath` appears only when every chunk is authentic and
+ * the size is the header's. Memory does not grow with the file.
+ * @param secret the provider's encryption key, 32 bytes
+ * @throws ProtocolError "integrity" when it was encrypted for another key, or changed; the signal's reason when aborted.
+ */
+export async function openDataset(
+  sealedPath: string,
+  outputPath: string,
+  { secret, signal }: { secret: Uint8Array; signal?: AbortSignal },
+): Promise<{ size: number }> {
+  const header = await readDatasetHeader(sealedPath);
+  const { handle: sealed, size: sealedSize } = await openInput(sealedPath);
+  const temporary = `${outputPath}.part`;
+  try {
+    if (!header || sealedDatasetSize(header.size) !== sealedSize) throw notAuthentic();
+    const cipher = cipherFor(secret, header);
+    const output = await openOutput(temporary);
+    try {
+      const count = chunkCount(header.size);
+      for (let index = 0; index < count; index++) {
+        signal?.throwIfAborted();
+        const segment = await readSegment(sealed, index, sealedSize, sealedPath);
+        const chunk = openChunk(cipher, index, segment.subarray(index === 0 ? HEADER_BYTES : 0));
+        await writeFully(output, chunk, chunkRange(index, header.size).start);
+      }
+    } finally {
+      await output.close();
+    }
+    await publishFile(temporary, outputPath);
+    return { size: header.size };
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  } finally {
+    await sealed.close();
+  }
+}
+
+function cipherFor(secret: Uint8Array, header: DatasetHeader): DatasetCipher {
+  const receiverKey = secp256k1.getPublicKey(secret, true);
+  return new DatasetCipher(secret, header.senderKey, receiverKey, header);
+}
+
+async function readSegment(
+  file: FileHandle,
+  index: number,
+  size: number,
+  path: string,
+): Promise<Buffer> {
+  const segment = Buffer.alloc(segmentLength(index, size));
+  await readFully(file, segment, index * SEGMENT_BYTES, path);
+  return segment;
+}
+
+function openChunk(cipher: DatasetCipher, index: number, sealed: Uint8Array): Buffer {
+  try {
+    return cipher.open(index, sealed);
+  } catch (cause) {
+    throw notAuthentic(cause);
+  }
+}
+
+function notAuthentic(cause?: unknown): ProtocolError {
+  return new ProtocolError(
+    "integrity",
+    "The dataset was encrypted for another provider, or was changed.",
+    "Upload it again with --provider and the address of the provider that the task is for.",
+    { cause },
+  );
+}

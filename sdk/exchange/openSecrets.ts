@@ -1,0 +1,39 @@
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { getBytes } from "ethers";
+import { ProtocolError } from "../errors.ts";
+import type { TaskId } from "../ids.ts";
+import { type Secrets, SecretsSchema } from "./secrets.ts";
+import { POINT_BYTES, secretsCipher } from "./secretsCipher.ts";
+
+/**
+ * Decrypts what sealSecrets made for this task and this provider's key.
+ * @param secret the provider's encryption key, 32 bytes
+ * @throws ProtocolError "integrity" when it was sealed for another key or task, or changed.
+ */
+export function openSecrets({
+  secret,
+  id,
+  sealed,
+}: {
+  secret: Uint8Array;
+  id: TaskId;
+  sealed: Uint8Array;
+}): Secrets {
+  const sender = sealed.subarray(0, POINT_BYTES);
+  const parties = { sender, receiver: secp256k1.getPublicKey(secret, true) };
+  try {
+    const cipher = secretsCipher(secret, sender, parties, getBytes(id));
+    const plaintext = cipher.decrypt(sealed.subarray(POINT_BYTES));
+    const { wandbApiKey, hfApiToken } = SecretsSchema.parse(
+      JSON.parse(Buffer.from(plaintext).toString()),
+    );
+    return { ...(wandbApiKey && { wandbApiKey }), ...(hfApiToken && { hfApiToken }) };
+  } catch {
+    // Without a cause: what JSON or the schema say of the content could repeat it.
+    throw new ProtocolError(
+      "integrity",
+      "The secrets were sealed for another provider or task, or were changed on the way.",
+      "Send them again with the encryption key that the provider has on chain now.",
+    );
+  }
+}

@@ -1,0 +1,87 @@
+import { hash } from "node:crypto";
+import { ProtocolError } from "../errors.ts";
+import type { Content } from "../storage/content.ts";
+import { openInput } from "../storage/openInput.ts";
+import { readFully } from "../storage/readFully.ts";
+import { SEGMENT_BYTES } from "../storage/segment.ts";
+import {
+  chunkCount,
+  chunkRange,
+  DatasetCipher,
+  makeHeader,
+  sealedDatasetSize,
+} from "./datasetCipher.ts";
+import type { UserKey } from "./userKey.ts";
+
+export interface DatasetSealing {
+  /** The provider's encryption key, 33 bytes, as registered on chain. */
+  readonly receiverKey: Uint8Array;
+  /** The sender's key for this content; `contentHash` has 32 bytes. Another content must get another key. */
+  readonly deriveKey: (contentHash: Uint8Array) => Promise<UserKey>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A dataset as it goes to storage when only one provider may read it. Segments are encrypted when they are read, so
+ * there is no second file; the caller closes it.
+ * @throws ProtocolError "usage" when the file is missing or empty, "integrity" when the provider's key is no point.
+ */
+export async function sealDataset(
+  path: string,
+  { receiverKey, deriveKey, signal }: DatasetSealing,
+): Promise<Content> {
+  const { handle, size } = await openInput(path);
+  const readChunk = async (index: number, buffer: Uint8Array) => {
+    const { start, end } = chunkRange(index, size);
+    const chunk = buffer.subarray(0, end - start);
+    await readFully(handle, chunk, start, path);
+    return chunk;
+  };
+  try {
+    const digests = await digestsOf(readChunk, chunkCount(size), signal);
+    const contentHash = hash("sha256", Buffer.concat(digests), "buffer");
+    const { secret, publicKey: senderKey } = await deriveKey(contentHash);
+    const header = makeHeader(senderKey, size);
+    const cipher = new DatasetCipher(secret, receiverKey, receiverKey, header);
+    return {
+      path,
+      size: sealedDatasetSize(size),
+      async read(index, buffer) {
+        const chunk = await readChunk(index, buffer);
+        // One key for two contents would show both: nothing is encrypted but what the key was made for.
+        if (!hash("sha256", chunk, "buffer").equals(digests[index]!)) throw changed(path);
+        const head = index === 0 ? [header.bytes] : [];
+        const segment = Buffer.concat([...head, cipher.seal(index, chunk)]);
+        buffer.set(segment);
+        return buffer.subarray(0, segment.length);
+      },
+      close: () => handle.close(),
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** SHA-256 of every chunk, in order. */
+async function digestsOf(
+  readChunk: (index: number, buffer: Uint8Array) => Promise<Uint8Array>,
+  count: number,
+  signal?: AbortSignal,
+): Promise<Buffer[]> {
+  const digests: Buffer[] = [];
+  const buffer = Buffer.alloc(SEGMENT_BYTES);
+  for (let index = 0; index < count; index++) {
+    signal?.throwIfAborted();
+    digests.push(hash("sha256", await readChunk(index, buffer), "buffer"));
+  }
+  return digests;
+}
+
+function changed(path: string): ProtocolError {
+  return new ProtocolError(
+    "integrity",
+    `${path} was changed while it was encrypted.`,
+    "Let no other program write to the file, then run the command again.",
+  );
+}

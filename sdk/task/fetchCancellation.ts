@@ -1,0 +1,37 @@
+import { z } from "zod";
+import type { Client } from "../client.ts";
+import { formatTaskId, type TaskId } from "../ids.ts";
+import { type Endpoint, fetchJson } from "../service/providerApi.ts";
+import { signRequest } from "../service/signedRequest.ts";
+
+const Neuron = z
+  .string()
+  .regex(/^\d{1,30}$/)
+  .transform(BigInt);
+
+export const Cancellation = z.object({
+  /** UUID. */
+  id: z.string().max(100),
+  /** Neuron that the provider asks for what he has done so far. */
+  amount: Neuron,
+  /** Neuron of the whole fee. */
+  fee: Neuron,
+  /** Unix seconds by the provider's clock until which he keeps to the amount. */
+  until: z.number().int(),
+});
+
+/** What it costs to stop a running task now. */
+export type Cancellation = z.output<typeof Cancellation>;
+
+/**
+ * Asks the provider of a running task what is due if it stops now.
+ * @throws ProtocolError "declined" when the task is not running.
+ */
+export async function fetchCancellation(
+  client: Client,
+  { service, id, signal }: { service: Endpoint; id: TaskId; signal?: AbortSignal },
+): Promise<Cancellation> {
+  const path = `/v1/tasks/${formatTaskId(id)}/cancellation`;
+  const headers = await signRequest(client, { method: "GET", path });
+  return fetchJson(service, { path, headers, signal }, Cancellation);
+}

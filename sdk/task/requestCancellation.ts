@@ -1,0 +1,43 @@
+import { z } from "zod";
+import type { Client } from "../client.ts";
+import { formatTaskId, type TaskId } from "../ids.ts";
+import { type Endpoint, fetchJson } from "../service/providerApi.ts";
+import { signRequest } from "../service/signedRequest.ts";
+import { latestBlock } from "../transaction/latestBlock.ts";
+import { consentToSettlement } from "./consentToSettlement.ts";
+
+/** Seconds by the chain's clock for which the consent holds. */
+const CONSENT_SECONDS = 600;
+
+const Accepted = z.object({ accepted: z.literal(true) });
+
+/**
+ * Consents to end a running task at the amount that fetchCancellation gave, and hands the consent to the provider, who
+ * stops the training and settles on chain; the task is then Settled. A consent that he does not use ends by itself.
+ * @throws ProtocolError "declined" when the task is not running, or the amount is not the one he offered.
+ */
+export async function requestCancellation(
+  client: Client,
+  {
+    service,
+    id,
+    amount,
+    signal,
+  }: {
+    service: Endpoint;
+    id: TaskId;
+    /** Neuron. */
+    amount: bigint;
+    signal?: AbortSignal;
+  },
+): Promise<void> {
+  const deadline = (await latestBlock(client)).timestamp + CONSENT_SECONDS;
+  const { signature } = await consentToSettlement(client, { id, amount, deadline });
+  const path = `/v1/tasks/${formatTaskId(id)}/cancellation`;
+  const body = Buffer.from(JSON.stringify({ amount: `${amount}`, deadline, signature }));
+  const headers = {
+    ...(await signRequest(client, { method: "PUT", path, body })),
+    "content-type": "application/octet-stream",
+  };
+  await fetchJson(service, { method: "PUT", path, headers, body, signal }, Accepted);
+}

@@ -1,0 +1,168 @@
+import { access, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Client } from "../sdk/client.ts";
+import { acknowledge } from "../sdk/deliverable/acknowledge.ts";
+import { downloadDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
+import { modelFormat } from "../sdk/deliverable/modelFormat.ts";
+import { readMark } from "../sdk/deliverable/readMark.ts";
+import { writeModel } from "../sdk/deliverable/writeModel.ts";
+import { ProtocolError } from "../sdk/errors.ts";
+import { formatTaskId } from "../sdk/ids.ts";
+import { rootOfFile } from "../sdk/storage/root.ts";
+import { getTask } from "../sdk/task/getTask.ts";
+import type { Task } from "../sdk/task/Task.ts";
+import { confirmModel } from "./confirmModel.ts";
+import type { Environment } from "./environment.ts";
+import { untilInterrupted } from "./interrupt.ts";
+import { modelName } from "./modelName.ts";
+import { openModel } from "./openModel.ts";
+import { shellWord } from "./shellWord.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+import { failureError, viewTask } from "./taskView.ts";
+import type { Terminal } from "./terminal.ts";
+import { fileIn, transfer } from "./transfer.ts";
+import { waitForTask } from "./waitForTask.ts";
+
+type Wallet = Client & { readonly address: string };
+
+/** What is to be written, and how long to wait for the key. */
+export interface WantedModel {
+  /** A file, or a directory to put it in; undefined is `<MODEL-NAME>.tar.zst` where the command is typed. */
+  readonly output: string | undefined;
+  /** Of a checkpoint; null for the latest weights. */
+  readonly step: number | null;
+  /** Milliseconds; undefined waits as long as it takes. */
+  readonly timeout: number | undefined;
+}
+
+/** What a command works with besides its flags. */
+export interface Setting {
+  readonly client: Wallet;
+  readonly flags: SendingFlags;
+  readonly terminal: Terminal;
+  readonly environment: Environment;
+}
+
+/**
+ * Everything between a delivery and a model on disk, in one flow: download, acknowledge, wait for the key, decrypt and
+ * check, confirm, write. Run again after any interruption, it goes on where the last run stopped; what is on chain and
+ * on disk says where that was. Misbehaviour is proved on the way.
+ */
+export async function fetchModel(setting: Setting, found: Task, wanted: WantedModel) {
+  const { client, flags, terminal } = setting;
+  const id = formatTaskId(found.id);
+  const name = await modelName(client, found);
+  const path = await fileIn(wanted.output ?? `${name}.tar.zst`, `${name}.tar.zst`);
+  modelFormat(path);
+  const mark = `anneal ${id} ${wanted.step ?? "latest"}`;
+  const document = { id, path, step: wanted.step };
+  if (await isThere(path, mark)) {
+    terminal.say(`${path} holds this model already.`);
+    sayHowToUnpack(terminal, path);
+    return { ...document, acknowledged: null, confirmed: null };
+  }
+  await refuseEnded(setting, found);
+  if (flags.dryRun) return planNext(setting, found);
+
+  const encryptedPath = join(dirname(path), `${id}.encrypted`);
+  const archivePath = join(dirname(path), `${id}.decrypted`);
+  const acknowledged = await receive(setting, found, encryptedPath);
+  const task = await waitForKey(setting, found, wanted.timeout);
+  const places = { encryptedPath, outputPath: archivePath };
+  await openModel(client, task, places, flags, terminal);
+  terminal.say("Decrypted: every page is what the provider committed to.");
+  const { transaction } = await confirmModel(client, task, flags, terminal);
+  await untilInterrupted(interrupted("The writing"), (signal) =>
+    writeModel(archivePath, path, { name, step: wanted.step, mark, signal }),
+  );
+  for (const temporary of [archivePath, encryptedPath]) await rm(temporary, { force: true });
+  terminal.say(`Model written to ${path}.`);
+  sayHowToUnpack(terminal, path);
+  return { ...document, acknowledged, confirmed: transaction };
+}
+
+/** A task that ended without a key has no model to fetch; one that lapsed can still be acknowledged late. */
+async function refuseEnded({ client, environment }: Setting, task: Task): Promise<void> {
+  if (task.progress !== "Failed" || task.state === "Lapsed") return;
+  const view = await viewTask(client, task);
+  throw failureError(view, environment.command(`get-log --task ${formatTaskId(task.id)}`));
+}
+
+/** @throws ProtocolError "usage" when something else is there: nothing is ever overwritten. */
+async function isThere(path: string, mark: string): Promise<boolean> {
+  if ((await readMark(path)) === mark) return true;
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return false;
+  throw new ProtocolError(
+    "usage",
+    `${path} is there already, and is not this model.`,
+    "Choose another file with --output, or move that one away.",
+  );
+}
+
+/** Downloads the encrypted model and acknowledges it, where that was not done before. @returns the transaction. */
+async function receive(
+  { client, flags, terminal, environment }: Setting,
+  task: Task,
+  path: string,
+): Promise<string | null> {
+  if (!(await holds(path, task))) {
+    environment.storageUrl();
+    await transfer(terminal, "Download", (options) =>
+      downloadDeliverable(client, { task, targetPath: path, ...options }),
+    );
+    terminal.say(`Encrypted model downloaded; every byte matches root ${task.root}.`);
+  }
+  const { root, state } = await getTask(client, task);
+  if (root === null || (state !== "Delivered" && state !== "Lapsed")) return null;
+  const call = acknowledge(client, { id: task.id, root });
+  const result = await submit(client, call, {}, flags, terminal);
+  terminal.say("Acknowledged. The provider now publishes the key.");
+  return result.dryRun ? null : result.transaction;
+}
+
+async function holds(path: string, { root }: Task): Promise<boolean> {
+  const there = await rootOfFile(path).catch(() => undefined);
+  return there !== undefined && there.root === root;
+}
+
+async function waitForKey(
+  { client, terminal, environment }: Setting,
+  { id }: Task,
+  timeout: number | undefined,
+): Promise<Task> {
+  const first = await viewTask(client, await getTask(client, { id }));
+  const stopped = interrupted("Waiting for the key");
+  const view = await untilInterrupted(stopped, (signal) =>
+    waitForTask(client, first, { until: "Finished", timeout, signal }, terminal),
+  );
+  if (view.progress !== "Failed" || view.task.state === "Slashed") return view.task;
+  throw failureError(view, environment.command(`get-log --task ${formatTaskId(id)}`));
+}
+
+/** The transaction that would come next. */
+async function planNext({ client, flags, terminal }: Setting, task: Task) {
+  const { id, root } = task;
+  if (root !== null && (task.state === "Delivered" || task.state === "Lapsed")) {
+    const args = { id: formatTaskId(id), root };
+    return submit(client, acknowledge(client, { id, root }), args, flags, terminal);
+  }
+  if (task.state === "Revealed") return confirmModel(client, task, flags, terminal);
+  terminal.say("Nothing would be sent.");
+  return { dryRun: true, transaction: null };
+}
+
+const interrupted = (what: string) =>
+  new ProtocolError(
+    "declined",
+    `${what} was interrupted.`,
+    "Run the same command again: it goes on where it stopped.",
+  );
+
+function sayHowToUnpack(terminal: Terminal, path: string): void {
+  const unpack = modelFormat(path) === ".zip" ? "unzip" : "tar -xf";
+  terminal.next(`${unpack} ${shellWord(path)}`);
+}

@@ -1,0 +1,39 @@
+import { formatTaskId } from "../../sdk/ids.ts";
+import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
+import { run } from "../run.ts";
+import { listOwnTasks } from "./ownTasks.ts";
+
+/** Shows the caller's tasks at all providers, oldest first. */
+export default run<{ json: boolean }>(async (_, terminal, environment) => {
+  const client = await environment.signer("user");
+  const tasks = await listOwnTasks(client);
+  const placed = await Promise.all(
+    tasks.map(async ({ id, ...task }) => {
+      const { createdAt, blockNumber } = await getTaskOrder(client, { id });
+      return { id: formatTaskId(id), createdAt, blockNumber, ...task };
+    }),
+  );
+  const entries = placed.sort((a, b) => a.blockNumber - b.blockNumber);
+  const newest = entries.at(-1);
+  if (!newest) {
+    terminal.say("You have no task yet.");
+    const create = "fine-tuning create --training-file <PATH_TO_DATASET> --model <MODEL>";
+    terminal.next(environment.command(create));
+    return { tasks: entries };
+  }
+  terminal.table({
+    widths: [40, 28, 46, 30, 20],
+    rows: [
+      ["ID", "Created At", "Provider", "Fee (neuron)", "Progress"],
+      ...entries.map(({ id, createdAt, provider, fee, progress }) => [
+        id,
+        createdAt.toISOString(),
+        provider,
+        fee.toString(),
+        progress,
+      ]),
+    ],
+  });
+  terminal.next(environment.command(`fine-tuning retrieve ${newest.id}`));
+  return { tasks: entries };
+});

@@ -1,0 +1,26 @@
+import { formatTaskId } from "../../sdk/ids.ts";
+import { run } from "../run.ts";
+import { failureError, viewTask } from "../taskView.ts";
+import { findOwnTask, readTaskId } from "./ownTasks.ts";
+
+interface Flags {
+  readonly id: string;
+  readonly json: boolean;
+}
+
+/** Prints where a task stands in one word; a failed task's exit code says who failed. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wanted = readTaskId(flags.id);
+  const client = await environment.signer("user");
+  const view = await viewTask(client, await findOwnTask(client, wanted));
+  const id = formatTaskId(view.task.id);
+  const { progress, failure } = view;
+  if (!terminal.json) terminal.say(progress);
+  if (progress === "Failed") {
+    const log = environment.command(`get-log --task ${id}`);
+    const { exitCode, message, hint } = failureError(view, log);
+    process.exitCode = exitCode;
+    if (!terminal.json) terminal.note(`${message}\n${hint}`);
+  }
+  return { id, progress, failure };
+});

@@ -1,0 +1,7 @@
+/** `n_epochs` and `n-epochs` as `nEpochs`. */
+export const toCamelCase = (text: string) =>
+  text.replaceAll(/[-_](\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/** `nEpochs` as `n-epochs`, as it is typed. */
+export const toKebabCase = (text: string) =>
+  text.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

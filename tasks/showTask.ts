@@ -1,0 +1,34 @@
+import { formatTaskId } from "../sdk/ids.ts";
+import type { TaskView } from "./taskView.ts";
+import type { Terminal } from "./terminal.ts";
+
+/**
+ * Shows a task as the documentation's table does.
+ * @param details rows after those of the documentation
+ * @returns the document that --json prints.
+ */
+export function showTask(
+  { task, order, progress, failure, status }: TaskView,
+  terminal: Terminal,
+  details: readonly (readonly [string, string])[] = [],
+) {
+  const id = formatTaskId(task.id);
+  terminal.table({
+    widths: [35, 85],
+    rows: [
+      ["Field", "Value"],
+      ["ID", id],
+      ["Created At", order.createdAt.toISOString()],
+      ["Pre-trained Model Hash", order.model],
+      ["Dataset Hash", order.datasetRoot],
+      ...(order.validationRoot ? [["Validation Dataset Hash", order.validationRoot]] : []),
+      ["Training Params", order.config.replaceAll(/[,:](?=["\d[{tfn-])/g, "$& ")],
+      ["Fee (neuron)", task.fee.toString()],
+      ["Progress", progress],
+      ...(failure ? [["Reason", failure.message]] : []),
+      ...details,
+    ],
+  });
+  const { id: _, ...rest } = task;
+  return { id, ...rest, progress, failure, order, status };
+}

@@ -1,0 +1,56 @@
+import { ContractFactory, JsonRpcProvider } from "ethers";
+import { pino } from "pino";
+import { FlowWatcher } from "../../provider/chain/flowWatcher.ts";
+import { systemClock } from "../../provider/clock.ts";
+import { SubmissionLog } from "../../provider/storage/submissionLog.ts";
+import { type LocalChain, startLocalChain } from "./localChain.ts";
+
+/** A local chain with 0G's Flow contract. */
+export interface FlowChain extends LocalChain {
+  readonly flowAddress: string;
+  readonly provider: JsonRpcProvider;
+  /** A log that follows the contract until the chain is closed, as a storage node has one. */
+  follow(): SubmissionLog;
+}
+
+export async function startFlowChain(): Promise<FlowChain> {
+  const { artifacts } = await import("hardhat");
+  const chain = await startLocalChain();
+  const provider = new JsonRpcProvider(chain.rpcUrl, chain.deployment.chainId, {
+    staticNetwork: true,
+    batchMaxCount: 1,
+    cacheTimeout: -1,
+    pollingInterval: 20,
+  });
+  const { abi, bytecode } = await artifacts.readArtifact("Flow");
+  const flow = await new ContractFactory(abi, bytecode, await provider.getSigner(0)).deploy();
+  await flow.waitForDeployment();
+  const flowAddress = await flow.getAddress();
+  const stop = new AbortController();
+  const watching: Promise<void>[] = [];
+  return {
+    ...chain,
+    flowAddress,
+    provider,
+    follow() {
+      const { chainId } = chain.deployment;
+      const submissions = new SubmissionLog({ chainId, address: flowAddress });
+      const log = pino({ level: "silent" });
+      const watcher = new FlowWatcher({
+        provider,
+        submissions,
+        clock: systemClock,
+        log,
+        pollInterval: 50,
+      });
+      watching.push(watcher.run(stop.signal));
+      return submissions;
+    },
+    async close() {
+      stop.abort();
+      await Promise.all(watching);
+      provider.destroy();
+      await chain.close();
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { makeDataset } from "../../scripts/quickstart/dataset.ts";
+import { Marketplace } from "./provider/marketplace.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
+
+/** The blocks of shell commands in the README that are about a task, in their order. */
+const BLOCKS = [
+  ...readFileSync(join(ROOT, "README.md"), "utf8").matchAll(/```bash\n([\s\S]*?)```/g),
+]
+  .map(([, block]) => block!.trim().split("\n"))
+  .filter((lines) => lines.some((line) => line.startsWith("npx hardhat")));
+
+describe("a newcomer who types what the README says", function () {
+  this.timeout(900_000);
+  let marketplace: Marketplace;
+  let output: string;
+  /** What the README leaves to the reader to fill in. */
+  const blanks = new Map<string, string>();
+
+  before(async () => {
+    marketplace = await Marketplace.open();
+    marketplace.makeModels();
+    const daemon = marketplace.startDaemon();
+    await marketplace.register((await daemon.ready()).api, "token");
+    output = join(marketplace.folder, "output");
+    mkdirSync(output);
+    const { train, validation } = makeDataset();
+    writeFileSync(join(output, "capitals.jsonl"), train);
+    writeFileSync(join(output, "capitals-validation.jsonl"), validation);
+    writeFileSync(join(output, "config.json"), '{"n_epochs": 1, "n_evals": 1}');
+    blanks.set("PROVIDER", marketplace.provider);
+  });
+  after(() => marketplace.close());
+
+  /** Types a line as it stands, but for the folder, which is the test's own, and the blanks. */
+  async function type(line: string): Promise<string> {
+    const words = line
+      .replace(/#.*$/, "")
+      .trim()
+      .replace(/^npx hardhat /, "")
+      .replaceAll(/<(\w+)>|\$(\w+)/g, (_, a, b) => blanks.get(a ?? b) ?? `NOTHING FOR ${a ?? b}`)
+      .replaceAll(/(?<= )output\//g, `${output}/`)
+      .split(/\s+/);
+    const child = spawn(process.execPath, [HARDHAT, ...words], {
+      cwd: ROOT,
+      env: {
+        PATH: process.env.PATH,
+        HOME: marketplace.folder,
+        RPC_ENDPOINT: marketplace.chain.rpcUrl,
+        STORAGE_ENDPOINT: marketplace.storageUrl,
+        ANNEAL_DEPLOYMENTS: join(marketplace.folder, "deployment"),
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [stdout, stderr, exitCode] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      new Promise<number | null>((done) => child.once("close", done)),
+    ]);
+    expect(exitCode, `${line}\n${stdout}${stderr}`).to.equal(0);
+    const root = /^Root hash: (0x[0-9a-f]{64})$/m.exec(stdout)?.[1];
+    const blank = /prints <(\w+)>/.exec(line)?.[1];
+    if (root && blank) blanks.set(blank, root);
+    const size = /^Dataset size: (\d+) /m.exec(stdout)?.[1];
+    if (size) blanks.set("SIZE", size);
+    return stdout;
+  }
+
+  async function typeAll(lines: readonly string[]): Promise<void> {
+    for (const line of lines) if (line.startsWith("npx hardhat")) await type(line);
+  }
+
+  it("gets from nothing to a decrypted model in one go", async () => {
+    await typeAll(BLOCKS[0]!);
+    const model = readFileSync(join(output, "capitals.zip"), "latin1");
+    expect(model).to.contain("tiny-qwen2/model.safetensors");
+  });
+
+  it("gets there step by step, too", async () => {
+    await typeAll(BLOCKS[1]!);
+    const model = readFileSync(join(output, "model.zip"), "latin1");
+    expect(model).to.contain("model.safetensors").and.contain("receipt.json");
+  });
+});

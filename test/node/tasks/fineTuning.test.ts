@@ -1,0 +1,254 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { parseTaskId } from "../../../sdk/ids.ts";
+import { rootOfFile } from "../../../sdk/storage/root.ts";
+import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { failTask } from "../../../sdk/task/failTask.ts";
+import { deliverModel } from "./deliverModel.ts";
+import { type Market, openMarket } from "./market.ts";
+import { makeArchive } from "./providerSide.ts";
+
+const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n';
+
+describe("tasks: the fine-tuning family", function () {
+  this.timeout(60_000);
+  let market: Market;
+  let dataset: string;
+  let archive: Buffer;
+  before(async () => {
+    market = await openMarket();
+    dataset = join(market.folder, "train.jsonl");
+    await writeFile(dataset, ROWS);
+    archive = await makeArchive(market.folder);
+    const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
+    await market.json("register-provider", { ...offer, openTasks: "50", amount: "1" });
+    await market.json("add-account", { amount: "1" });
+  });
+  after(() => market.close());
+
+  const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
+  const create = async (more: object = {}) =>
+    (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
+  const accept = (id: string) =>
+    market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
+  const delivered = async (more: object = {}, options = {}) => {
+    const id = await create(more);
+    await accept(id);
+    await deliverModel(market, id, archive, options);
+    return id;
+  };
+  const out = (name: string) => join(market.folder, name);
+
+  describe("create", () => {
+    it("checks, counts, quotes, uploads and orders; says which provider it chose and what comes next", async () => {
+      const { stdout, stderr, exitCode } = await market.run("fine-tuning create", order());
+      expect(exitCode, stderr).to.equal(0);
+      const { root } = await rootOfFile(dataset);
+      expect(stdout).to.contain(`Provider ${market.provider}, the only one with tiny-qwen2, asks`);
+      expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
+      expect(stdout).to.contain(`Root hash: ${root}`);
+      expect(stdout).to.match(/\nCreated Task ID: [0-9a-f-]{36}\n$/);
+      expect(stderr).to.match(/^Next, when it is delivered: npx hardhat fine-tuning download /m);
+    });
+
+    it("sends the hyper-parameters that are set, and no others", async () => {
+      const id = await create({
+        nEpochs: "3",
+        learningRate: "1e-4",
+        lora: true,
+        trainOnInputs: "auto",
+        suffix: "mine",
+      });
+      const { order: placed } = await market.json("fine-tuning retrieve", { id });
+      expect(placed.config).to.equal(
+        '{"learning_rate":0.0001,"lora":true,"n_epochs":3,"suffix":"mine","train_on_inputs":"auto"}',
+      );
+    });
+
+    it("takes stored data by its root, fetches it to count it, and uploads nothing", async () => {
+      const { root } = await rootOfFile(dataset);
+      const flags = { ...order(), trainingFile: root };
+      const { stdout, exitCode } = await market.run("fine-tuning create", flags);
+      expect(exitCode).to.equal(0);
+      expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
+      expect(stdout).not.to.contain("Root hash");
+    });
+
+    it("uploads the validation file too and names it in the order", async () => {
+      const validation = out("validation.jsonl");
+      await writeFile(validation, '{"prompt":"2+2=","completion":"4"}\n');
+      const id = await create({ validationFile: validation, nEvals: "2" });
+      const { order: placed } = await market.json("fine-tuning retrieve", { id });
+      expect(placed.validationRoot).to.equal((await rootOfFile(validation)).root);
+      const stored = await market.run("download", {
+        dataRoot: placed.validationRoot,
+        dataPath: out("copy.jsonl"),
+      });
+      expect(stored.exitCode).to.equal(0);
+    });
+
+    it("lowers the checkpoints to the epochs and says so", async () => {
+      const flags = { ...order(), nEpochs: "2", nCheckpoints: "30", json: true };
+      const { stdout, stderr } = await market.run("fine-tuning create", flags);
+      expect(stderr).to.contain("more than 2 epochs: 2 checkpoints");
+      const { order: placed } = await market.json("fine-tuning retrieve", {
+        id: JSON.parse(stdout).id,
+      });
+      expect(JSON.parse(placed.config)).to.deep.equal({ n_checkpoints: 2, n_epochs: 2 });
+    });
+
+    it("prefers the free provider, then the cheapest, and asks nobody it cannot verify", async () => {
+      market.daemon.queue = { slots: 1, running: 1, waiting: 0 };
+      const busy = await market.run("fine-tuning create", order());
+      market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
+      expect(busy.exitCode).to.equal(2);
+      expect(busy.stderr).to.contain("Provider busy").and.contain("--yes");
+    });
+
+    it("shows with --dry-run what would be ordered, and neither uploads nor orders it", async () => {
+      const before = await market.json("fine-tuning list");
+      const plan = await market.json("fine-tuning create", { ...order(), dryRun: true });
+      expect(plan).to.include({ dryRun: true, verb: "createTask" });
+      expect(await market.json("fine-tuning list")).to.deep.equal(before);
+    });
+
+    it("refuses what is out of range, every problem at once, before it asks the network", async () => {
+      const flags = { ...order(), nEpochs: "21", warmupRatio: "2", learningRate: "fast" };
+      const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
+      const { stderr, exitCode } = await market.run("fine-tuning create", flags, { env });
+      expect(exitCode).to.equal(2);
+      expect(stderr)
+        .to.contain("n_epochs")
+        .and.contain("warmup_ratio")
+        .and.contain("learning_rate");
+    });
+
+    it("refuses evaluations without a dataset to evaluate on, and a missing model or file", async () => {
+      for (const [flags, words] of [
+        [{ ...order(), nEvals: "2" }, "--validation-file"],
+        [{ trainingFile: dataset }, "--model"],
+        [{ model: "tiny-qwen2" }, "--training-file"],
+        [{ ...order(), model: "tiny-qwen" }, 'Did you mean "tiny-qwen2"?'],
+        [{ ...order(), trainingFile: out("none.jsonl") }, "none.jsonl"],
+      ] as const) {
+        const { stderr, exitCode } = await market.run("fine-tuning create", flags);
+        expect(exitCode, words).to.equal(2);
+        expect(stderr).to.contain(words);
+      }
+    });
+
+    it("shows every problem of a dataset, exits 3, and orders nothing", async () => {
+      const bad = out("bad.jsonl");
+      await writeFile(bad, '{"prompt":"1+1=","completion":""}\nnot json\n');
+      const flags = { ...order(), trainingFile: bad };
+      const { stdout, exitCode } = await market.run("fine-tuning create", flags);
+      expect(exitCode).to.equal(3);
+      expect(stdout).to.contain(`${bad}:1: error`).and.contain(`${bad}:2: error`);
+      expect(stdout).not.to.contain("Created Task");
+    });
+  });
+
+  describe("list, retrieve, status, cancel, list-events, list-checkpoints", () => {
+    it("lists the tasks at all providers, the newest at the bottom", async () => {
+      const first = await create();
+      const second = await create();
+      const { tasks } = await market.json("fine-tuning list");
+      expect(tasks.slice(-2).map((task: { id: string }) => task.id)).to.deep.equal([first, second]);
+      expect((await market.run("fine-tuning list")).stdout).to.contain(market.provider);
+    });
+
+    it("finds a task by the beginning of its id, without its provider", async () => {
+      const id = await create();
+      expect(await market.json("fine-tuning retrieve", { id: id.slice(0, 12) })).to.include({ id });
+      const { stdout } = await market.run("fine-tuning retrieve", { id });
+      expect(stdout).to.contain(`Provider                ${market.provider}`.slice(0, 12));
+      expect(stdout).to.match(/^Progress +Init$/m);
+    });
+
+    it("says what is missing when no id is given", async () => {
+      for (const verb of ["retrieve", "status", "cancel", "list-events", "download"]) {
+        const { stderr, exitCode } = await market.run(`fine-tuning ${verb}`, { id: "" });
+        expect(exitCode, verb).to.equal(2);
+        expect(stderr).to.contain("fine-tuning list");
+      }
+      const unknown = await market.run("fine-tuning status", { id: "zz" });
+      expect(unknown.exitCode).to.equal(1);
+      expect(unknown.stderr).to.contain('"zz"');
+    });
+
+    it("prints the status in one word; the exit code says who failed", async () => {
+      const id = await create();
+      const status = () => market.run("fine-tuning status", { id });
+      expect(await status()).to.deep.equal({ stdout: "Init\n", stderr: "", exitCode: 0 });
+      await accept(id);
+      expect((await status()).stdout).to.equal("SettingUp\n");
+      await market.act((client) =>
+        failTask(client, { id: parseTaskId(id), reason: "DatasetInvalid" }),
+      );
+      const failed = await status();
+      expect(failed).to.include({ stdout: "Failed\n", exitCode: 6 });
+      expect(failed.stderr).to.contain("DatasetInvalid");
+    });
+
+    it("cancels what has not started, at no cost", async () => {
+      const id = await create();
+      expect((await market.run("fine-tuning cancel", { id })).exitCode).to.equal(0);
+      expect((await market.run("fine-tuning status", { id })).exitCode).to.equal(7);
+      const again = await market.run("fine-tuning cancel", { id });
+      expect(again.exitCode).to.equal(7);
+      expect(again.stderr).to.contain("can no longer be canceled");
+    });
+
+    it("stops what is running for what it has cost so far, and only when that is agreed to", async () => {
+      const id = await create();
+      await accept(id);
+      const asked = await market.run("fine-tuning cancel", { id });
+      expect(asked.exitCode).to.equal(2);
+      expect(asked.stderr).to.contain("0.000000000000000070 OG").and.contain("--yes");
+      const plan = await market.json("fine-tuning cancel", { id, dryRun: true });
+      expect(plan).to.include({ dryRun: true, amount: "70", fee: "140" });
+      const stopped = await market.json("fine-tuning cancel", { id, yes: true });
+      expect(stopped).to.include({ id, amount: "70", settled: true });
+      const task = await market.json("get-task", { task: id });
+      expect(task).to.include({ state: "Settled", paid: "70" });
+    });
+
+    it("merges the events of chain and provider in time", async () => {
+      const id = await delivered();
+      market.daemon.events = [
+        { seq: 1, time: "2020-01-01T00:00:00.000Z", type: "started", total: 4 },
+        { seq: 2, time: "2090-01-01T00:00:00.000Z", type: "progress", step: 1, loss: 2.5 },
+      ];
+      const { events } = await market.json("fine-tuning list-events", { id });
+      expect(events.map((each: { type: string }) => each.type)).to.deep.equal([
+        "started",
+        "TaskCreated",
+        "TaskAccepted",
+        "TaskDelivered",
+        "progress",
+      ]);
+      const { stdout } = await market.run("fine-tuning list-events", { id });
+      expect(stdout).to.match(/^2090-01-01T00:00:00.000Z +provider +progress +step 1, loss 2.5$/m);
+    });
+
+    it("lists checkpoints by step, type and time", async () => {
+      const id = await create();
+      const time = "2026-01-01T00:00:00.000Z";
+      market.daemon.events = [{ seq: 1, time, type: "checkpoint", step: 2, hash: "aa" }];
+      const before = await market.json("fine-tuning list-checkpoints", { id });
+      expect(before.checkpoints).to.deep.equal([
+        { step: 2, time, hash: "aa", type: "Intermediate" },
+      ]);
+      market.daemon.events.push(
+        { seq: 2, time, type: "checkpoint", step: 4, hash: "bb" },
+        { seq: 3, time, type: "done" },
+      );
+      const { stdout } = await market.run("fine-tuning list-checkpoints", { id });
+      expect(stdout).to.match(/^2 +Intermediate +2026-01-01T00:00:00.000Z$/m);
+      expect(stdout).to.match(/^4 +Final +2026-01-01T00:00:00.000Z$/m);
+      market.daemon.events = [];
+    });
+  });
+});

@@ -1,0 +1,61 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { openDataset } from "../../../sdk/exchange/openDataset.ts";
+import { rootOfFile } from "../../../sdk/storage/root.ts";
+import { type Market, openMarket } from "./market.ts";
+
+const TEXT = '{"text":"what nobody else may read"}\n'.repeat(20_000);
+
+describe("tasks: uploading for one provider", function () {
+  this.timeout(60_000);
+  let market: Market;
+  let path: string;
+  let root: string;
+  before(async () => {
+    market = await openMarket();
+    const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
+    await market.json("register-provider", { ...offer, amount: "1" });
+    path = join(market.folder, "private.jsonl");
+    await writeFile(path, TEXT);
+  });
+  after(() => market.close());
+
+  it("gives storage nothing but the ciphertext, which the provider's key opens", async () => {
+    const result = await market.json("upload", { dataPath: path, provider: market.provider });
+    root = result.root;
+    expect(result.provider).to.equal(market.provider);
+    expect(result.sent).to.equal(result.size);
+    expect(root).to.not.equal((await rootOfFile(path)).root);
+
+    const stored = join(market.folder, "stored");
+    await market.json("download", { dataRoot: root, dataPath: stored });
+    expect((await readFile(stored)).includes("nobody else")).to.equal(false);
+    const secret = Buffer.from("1".padStart(64, "0"), "hex"); // of the fake provider
+    const opened = join(market.folder, "opened");
+    await openDataset(stored, opened, { secret });
+    expect(await readFile(opened, "utf8")).to.equal(TEXT);
+  });
+
+  it("sends nothing the second time, and says what comes next with the root to order with", async () => {
+    const { stdout, stderr, exitCode } = await market.run("upload", {
+      dataPath: path,
+      provider: market.provider,
+    });
+    expect(exitCode).to.equal(0);
+    expect(stdout).to.contain(`Root hash: ${root}`);
+    expect(stdout).to.contain(`only ${market.provider} can read it`);
+    expect(stderr).to.contain("nothing was sent");
+    expect(stderr).to.contain("calculate-token").and.contain(`--dataset ${root}`);
+  });
+
+  it("sends nothing for an address that offers nothing", async () => {
+    const { exitCode, stderr } = await market.run("upload", {
+      dataPath: path,
+      provider: market.user,
+    });
+    expect(exitCode).to.not.equal(0);
+    expect(stderr).to.contain(market.user);
+  });
+});
