@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 # Installs what some checks need from Debian and npm cannot give:
-#   z3    the prover behind `npm run test:smt`
+#   bubblewrap                             the sandbox that trainings run in
+#   munge, slurm-client, slurmctld, slurmd the cluster that trainings can be handed to
+#   z3                                     the prover behind `npm run test:smt`
 set -euo pipefail
 
-declare -A package=([z3]=z3)
+PATH="$PATH:/usr/sbin"
+declare -A package=(
+  [bwrap]=bubblewrap [munged]=munge [sbatch]=slurm-client [slurmctld]=slurmctld [slurmd]=slurmd [z3]=z3
+)
 missing=()
 for command in "${!package[@]}"; do
   command -v "$command" >/dev/null || missing+=("${package[$command]}")
@@ -16,4 +21,11 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update --quiet --quiet
+# The cluster's services stay off: tests start their own, on the loopback interface.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
 apt-get install --yes --quiet --quiet --no-install-recommends "${missing[@]}"

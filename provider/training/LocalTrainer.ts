@@ -8,14 +8,15 @@ import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
 import { findByArguments, identify, isRunning, type ProcessIdentity } from "./processTable.ts";
 import type { Trainer, TrainingEnd } from "./Trainer.ts";
+import {
+  type TrainerProgram,
+  trainerArguments,
+  trainerCommand,
+  trainerEnvironment,
+} from "./trainerCommand.ts";
 
 export interface LocalTrainerOptions {
-  /** The Python interpreter. */
-  readonly python: string;
-  /** The directory that holds the package `finetune`. */
-  readonly packageDirectory: string;
-  /** The whole environment of the trainer: nothing else of the daemon's reaches it. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly program: TrainerProgram;
   readonly clock: Clock;
   readonly log: Logger;
   readonly processes: TrainerProcesses;
@@ -32,7 +33,7 @@ export interface TrainerProcesses {
 const GRACE = 30_000;
 const LOOK_INTERVAL = 50;
 
-/** Runs `python -m finetune --job-dir DIR` as its own process group, without a shell. */
+/** Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox, without a shell. */
 export class LocalTrainer implements Trainer {
   readonly #options: LocalTrainerOptions;
 
@@ -76,23 +77,20 @@ export class LocalTrainer implements Trainer {
   }
 
   countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
-    const { python } = this.#options;
-    return countTokens({ python, environment: this.#environment() }, model, file, signal);
-  }
-
-  #environment(): Record<string, string> {
-    const { environment, packageDirectory } = this.#options;
-    return { ...environment, PYTHONPATH: packageDirectory };
+    const { program } = this.#options;
+    const environment = trainerEnvironment(program);
+    return countTokens({ python: program.python, environment }, model, file, signal);
   }
 
   #spawn(jobDirectory: string): ChildProcess {
-    const { python } = this.#options;
+    const { program } = this.#options;
+    const [command, ...args] = trainerCommand(program, jobDirectory);
     const output = openSync(join(jobDirectory, "trainer.log"), "a", 0o600);
     try {
-      return spawn(python, trainerArguments(jobDirectory), {
+      return spawn(command!, args, {
         cwd: jobDirectory,
         detached: true, // its own process group: signals reach its children too
-        env: this.#environment(),
+        env: trainerEnvironment(program),
         stdio: ["ignore", output, output],
       });
     } finally {
@@ -123,10 +121,6 @@ export class LocalTrainer implements Trainer {
     while (isRunning(identity) && clock.now() < deadline) await clock.sleep(LOOK_INTERVAL, never);
     if (isRunning(identity)) signalGroup(identity.pid, "SIGKILL");
   }
-}
-
-function trainerArguments(jobDirectory: string): string[] {
-  return ["-m", "finetune", "--job-dir", jobDirectory];
 }
 
 function endOf(child: ChildProcess): Promise<TrainingEnd> {

@@ -14,6 +14,16 @@ export interface CompilerOutput {
     readonly formattedMessage: string;
   }[];
   readonly sources: Record<string, { readonly ast: AstNode }>;
+  /** By file and name, where code was asked for. */
+  readonly contracts?: Record<string, Record<string, CompiledContract>>;
+}
+
+export interface CompiledContract {
+  readonly abi: readonly unknown[];
+  readonly evm: {
+    readonly bytecode: { readonly object: string };
+    readonly deployedBytecode: { readonly object: string };
+  };
 }
 
 export interface AstNode {

@@ -46,9 +46,12 @@ describe("LocalTrainer", () => {
 
   const trainer = (clock: Clock = systemClock) =>
     new LocalTrainer({
-      python: join(root, "python"),
-      packageDirectory: "/package",
-      environment: { PATH: process.env.PATH! },
+      program: {
+        python: join(root, "python"),
+        packageDirectory: "/package",
+        environment: { PATH: process.env.PATH! },
+        sandbox: null,
+      },
       clock,
       log: pino({ level: "silent" }),
       processes,

@@ -38,6 +38,12 @@ describe("countTokens, with the real trainer", function () {
     expect(await count('{"text":"Once upon a time."}\n'.repeat(3))).to.equal(3 * one);
   });
 
+  it("counts an image as one token", async () => {
+    const vision = { kind: "image-classification", directory: join(root, "tiny-mobilenet-v2") };
+    const file = join(ROOT, "provider/trainer/tests/examples/images.tar.gz");
+    expect(await countTokens({ python, environment }, vision as Model, file, never)).to.equal(6);
+  });
+
   it("refuses a dataset that breaks the format, with the line", async () => {
     const error = await count('{"text":"fine"}\n{"unknown":1}\n').catch((error) => error);
     expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "DatasetInvalid" });

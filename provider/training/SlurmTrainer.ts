@@ -1,0 +1,155 @@
+import { execFile } from "node:child_process";
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Logger } from "pino";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import type { Clock } from "../clock.ts";
+import { ProviderError } from "../errors.ts";
+import type { Model } from "../models/Catalogue.ts";
+import { countTokens } from "./countTokens.ts";
+import { EXIT, type Trainer, type TrainingEnd } from "./Trainer.ts";
+import { type TrainerProgram, trainerCommand, trainerEnvironment } from "./trainerCommand.ts";
+
+export interface SlurmTrainerOptions {
+  readonly program: TrainerProgram;
+  /** Further options of sbatch, such as `--partition=gpu` or `--gres=gpu:1`. */
+  readonly submitOptions: readonly string[];
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface SlurmJob {
+  /** As `scontrol` names it: RUNNING, COMPLETED, … */
+  readonly state: string;
+  readonly exitCode: number;
+  /** Number of the signal that ended the program, 0 where none did. */
+  readonly signal: number;
+}
+
+const LOOK_INTERVAL = 1_000;
+/** Milliseconds a trainer gets to finish its step and save before its job is cancelled. */
+const GRACE = 60_000;
+const UNFINISHED = ["PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"];
+
+const run = promisify(execFile);
+
+/**
+ * Hands trainings to a Slurm cluster that shares the job directories with this machine. A job outlives the daemon: the
+ * next one finds it by its name and follows it.
+ */
+export class SlurmTrainer implements Trainer {
+  readonly #options: SlurmTrainerOptions;
+
+  constructor(options: SlurmTrainerOptions) {
+    this.#options = options;
+  }
+
+  async train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd> {
+    const { log } = this.#options;
+    const name = `anneal-${formatTaskId(id)}`;
+    const job = (await findUnfinished(name)) ?? (await this.#submit(name, jobDirectory));
+    log.info({ task: formatTaskId(id), slurmJob: job }, "training handed to Slurm");
+    const state = await this.#follow(job, signal);
+    if (state !== null) return endOf(state);
+    return this.#stop(job);
+  }
+
+  countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
+    const { program } = this.#options;
+    const environment = trainerEnvironment(program);
+    return countTokens({ python: program.python, environment }, model, file, signal);
+  }
+
+  /** Nothing to do: jobs of an earlier run are found by their names. */
+  async stopOrphans(): Promise<void> {}
+
+  async #submit(name: string, jobDirectory: string): Promise<string> {
+    const script = join(jobDirectory, "slurm.py");
+    await writeFile(`${script}.part`, batchScript(this.#options.program, jobDirectory));
+    await rename(`${script}.part`, script);
+    const output = join(jobDirectory, "trainer.log");
+    const job = await slurm("sbatch", [
+      ...["--parsable", `--job-name=${name}`, `--chdir=${jobDirectory}`, "--export=NONE"],
+      ...[`--output=${output}`, "--open-mode=append", "--no-requeue"],
+      ...this.#options.submitOptions,
+      script,
+    ]);
+    return job.trim().split(";")[0]!;
+  }
+
+  /** The job as it ended, or null when `signal` came first. */
+  async #follow(job: string, signal: AbortSignal): Promise<SlurmJob | null> {
+    while (!signal.aborted) {
+      const state = await inspect(job);
+      if (!UNFINISHED.includes(state.state)) return state;
+      await this.#options.clock.sleep(LOOK_INTERVAL, signal);
+    }
+    return null;
+  }
+
+  /** Politely first: the trainer saves its state on SIGTERM. */
+  async #stop(job: string): Promise<TrainingEnd> {
+    const { clock } = this.#options;
+    const deadline = clock.now() + GRACE;
+    const never = new AbortController().signal;
+    let state = await inspect(job);
+    if (state.state === "RUNNING") await slurm("scancel", ["--signal=TERM", "--full", job]);
+    else await slurm("scancel", [job]);
+    while (UNFINISHED.includes(state.state) && clock.now() < deadline) {
+      await clock.sleep(LOOK_INTERVAL, never);
+      state = await inspect(job);
+    }
+    if (UNFINISHED.includes(state.state)) await slurm("scancel", [job]);
+    return endOf(state);
+  }
+}
+
+/** No shell reads what a path or a variable is called: the script is Python, and JSON's texts are Python's. */
+function batchScript(program: TrainerProgram, jobDirectory: string): string {
+  const command = trainerCommand(program, jobDirectory);
+  const environment = trainerEnvironment(program);
+  return [
+    `#!${program.python}`,
+    "import os",
+    `os.execvpe(${JSON.stringify(command[0])}, ${JSON.stringify(command)}, ${JSON.stringify(environment)})`,
+    "",
+  ].join("\n");
+}
+
+async function findUnfinished(name: string): Promise<string | null> {
+  const states = UNFINISHED.join(",");
+  const found = await slurm("squeue", [
+    "--noheader",
+    `--name=${name}`,
+    `--states=${states}`,
+    "--format=%i",
+  ]);
+  return found.trim().split("\n")[0] || null;
+}
+
+async function inspect(job: string): Promise<SlurmJob> {
+  const text = await slurm("scontrol", ["show", "job", "--oneliner", job]);
+  const field = (name: string) => new RegExp(`\\b${name}=(\\S+)`).exec(text)?.[1] ?? "";
+  const [exitCode, signal] = field("ExitCode").split(":").map(Number);
+  return { state: field("JobState"), exitCode: exitCode ?? 0, signal: signal ?? 0 };
+}
+
+function endOf({ state, exitCode, signal }: SlurmJob): TrainingEnd {
+  if (state === "OUT_OF_MEMORY") return { kind: "exit", code: EXIT.outOfMemory };
+  const ended = state === "COMPLETED" || state === "FAILED";
+  if (ended && signal === 0) return { kind: "exit", code: exitCode };
+  return { kind: "killed", signal: ended ? `signal ${signal}` : state };
+}
+
+async function slurm(command: string, args: readonly string[]): Promise<string> {
+  try {
+    return (await run(command, args)).stdout;
+  } catch (error) {
+    const { stderr = "", message } = error as Error & { stderr?: string };
+    throw new ProviderError(`Slurm's ${command} failed: ${stderr.trim() || message}`, {
+      retryable: true,
+      hint: "Look at sinfo and at the cluster's own logs.",
+    });
+  }
+}

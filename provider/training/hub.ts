@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { type OnlineProcess, runOnline } from "./runOnline.ts";
+
+/** A model in a hub repository. */
+export interface HubModel {
+  readonly repository: string;
+  /** A branch, tag or commit; main where absent. */
+  readonly revision?: string | undefined;
+}
+
+const Fetched = z.object({ commit: z.string() });
+const Uploaded = z.object({ url: z.string() });
+
+/**
+ * Fetches the weights, configuration and tokenizer of a repository into `target`, whole or not at all.
+ * @returns the commit.
+ * @throws OnlineRefusal for a repository that cannot be used, ProviderError while the hub does not answer.
+ */
+export async function fetchFromHub(
+  online: OnlineProcess,
+  { repository, revision }: HubModel,
+  { target, token, maxBytes }: { target: string; token?: string | undefined; maxBytes: number },
+  signal: AbortSignal,
+): Promise<string> {
+  const args = ["--repository", repository, "--to", target, "--max-bytes", String(maxBytes)];
+  if (revision !== undefined) args.push("--revision", revision);
+  const printed = await runOnline(
+    online,
+    ["online.hub", "fetch", ...args],
+    { hf_api_token: token },
+    signal,
+  );
+  return Fetched.parse(JSON.parse(printed)).commit;
+}
+
+/** Uploads a directory to a repository, made private where it does not exist. @returns its URL. @throws like fetchFromHub */
+export async function uploadToHub(
+  online: OnlineProcess,
+  { directory, repository, message }: { directory: string; repository: string; message: string },
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  const args = ["--directory", directory, "--repository", repository, "--message", message];
+  const printed = await runOnline(
+    online,
+    ["online.hub", "upload", ...args],
+    { hf_api_token: token },
+    signal,
+  );
+  return Uploaded.parse(JSON.parse(printed)).url;
+}

@@ -1,0 +1,60 @@
+import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { confine, interpreterDirectories } from "./sandbox.ts";
+
+/** The Python package `finetune` on this machine, and how far it is trusted. */
+export interface TrainerProgram {
+  /** The Python interpreter. */
+  readonly python: string;
+  /** The directory that holds the package `finetune`. */
+  readonly packageDirectory: string;
+  /** The whole environment of the trainer: nothing else of the daemon's reaches it. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Bytes that one of its files may have, where it runs in a sandbox; null lets it run without one. */
+  readonly sandbox: { readonly maxFileBytes: number } | null;
+}
+
+export function trainerEnvironment({ environment, packageDirectory }: TrainerProgram) {
+  return { ...environment, PYTHONPATH: packageDirectory };
+}
+
+/** `python -m finetune --job-dir DIR`: what ends every trainer's command line, with or without a sandbox around it. */
+export function trainerArguments(jobDirectory: string): string[] {
+  return ["-m", "finetune", "--job-dir", jobDirectory];
+}
+
+/** The command that trains what lies in a job directory. In a sandbox the job's inputs are read only. */
+export function trainerCommand(program: TrainerProgram, jobDirectory: string): string[] {
+  const command = [program.python, ...trainerArguments(jobDirectory)];
+  if (program.sandbox === null) return command;
+  const inputs = INPUTS.map((name) => join(jobDirectory, name)).filter((path) => existsSync(path));
+  return confine(command, {
+    readable: [
+      ...interpreterDirectories(program.python),
+      program.packageDirectory,
+      ...[program.packageDirectory, ...inputs].flatMap(linkedDirectories),
+      ...inputs,
+    ],
+    writable: [jobDirectory],
+    workingDirectory: jobDirectory,
+    maxFileBytes: program.sandbox.maxFileBytes,
+  });
+}
+
+/** What the daemon puts into a job directory, and the trainer must not change. */
+const INPUTS = ["job.json", "data", "model", "start"];
+
+/** The directories that links in a directory lead to: a model's files are linked, and may be links themselves. */
+function linkedDirectories(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [];
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true });
+  const links = entries.filter((entry) => entry.isSymbolicLink());
+  return [...new Set(links.flatMap(({ parentPath, name }) => hops(join(parentPath, name))))];
+}
+
+/** The directory of every place that a link leads through. */
+function hops(link: string): string[] {
+  if (!lstatSync(link).isSymbolicLink()) return [];
+  const target = resolve(dirname(link), readlinkSync(link));
+  return [dirname(target), ...hops(target)];
+}

@@ -1,0 +1,110 @@
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import pino from "pino";
+import { systemClock } from "../../../../provider/clock.ts";
+import { SlurmTrainer } from "../../../../provider/training/SlurmTrainer.ts";
+import { missingForSlurm, SlurmCluster } from "../../../helpers/slurmCluster.ts";
+import { eventually } from "../daemonProcess.ts";
+import {
+  ENVIRONMENT,
+  eventsOf,
+  ID,
+  PACKAGE,
+  PYTHON,
+  TrainingFolder,
+  weightsOf,
+} from "./trainingJob.ts";
+
+describe("SlurmTrainer", function () {
+  this.timeout(240_000);
+  let cluster: SlurmCluster | undefined;
+  let folder: TrainingFolder | undefined;
+
+  before(async function () {
+    const missing = missingForSlurm();
+    if (missing) {
+      console.log(`      SKIPPED: no Slurm to hand trainings to: ${missing}.`);
+      this.skip();
+    }
+    folder = new TrainingFolder();
+    cluster = await SlurmCluster.start();
+  });
+  after(async () => {
+    await cluster?.stop();
+    folder?.remove();
+  });
+
+  const trainer = (submitOptions: readonly string[] = ["--cpus-per-task=1"]) =>
+    new SlurmTrainer({
+      program: {
+        python: PYTHON,
+        packageDirectory: PACKAGE,
+        environment: ENVIRONMENT,
+        sandbox: null,
+      },
+      submitOptions,
+      clock: systemClock,
+      log: pino({ level: "silent" }),
+    });
+  const never = new AbortController().signal;
+  const jobs = () =>
+    execFileSync("squeue", ["--noheader", "--format=%i"], { encoding: "utf8" }).trim();
+  const reached = (job: string, step: number) =>
+    eventually(`step ${step}`, () => eventsOf(job).some((event) => event.step === step), {
+      timeout: 90_000,
+    });
+
+  it("trains on the cluster, and what stops halfway ends with the same weights", async () => {
+    const whole = folder!.job("whole", { epochs: 4 });
+    expect(await trainer().train(ID, whole, never)).to.deep.equal({ kind: "exit", code: 0 });
+
+    const parts = folder!.job("parts", { epochs: 4 });
+    const stop = new AbortController();
+    const first = trainer().train(ID, parts, stop.signal);
+    await reached(parts, 3);
+    stop.abort();
+    expect(await first).to.deep.equal({ kind: "exit", code: 75 });
+    expect(jobs()).to.equal("");
+
+    expect(await trainer().train(ID, parts, never)).to.deep.equal({ kind: "exit", code: 0 });
+    const resumed = eventsOf(parts).filter(({ type }) => type === "started");
+    expect(resumed).to.have.length(2);
+    expect(weightsOf(parts)).to.equal(weightsOf(whole));
+  });
+
+  it("follows the job of a daemon that died, instead of starting a second one", async () => {
+    const job = folder!.job("adopted", { epochs: 4 });
+    void trainer().train(ID, job, never); // its daemon dies: nobody waits for this one
+    await reached(job, 1);
+    expect(await trainer().train(ID, job, never)).to.deep.equal({ kind: "exit", code: 0 });
+    expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(1);
+  });
+
+  it("tells the trainer's own exit code", async () => {
+    const job = folder!.job("bad");
+    rmSync(join(job, "data/train.jsonl"));
+    expect(await trainer().train(ID, job, never)).to.deep.equal({ kind: "exit", code: 2 });
+  });
+
+  it("takes a job that still waits out of the queue at once", async () => {
+    const job = folder!.job("waiting");
+    const stop = new AbortController();
+    const training = trainer(["--begin=now+1hour"]).train(ID, job, stop.signal);
+    await eventually("a waiting job", () => jobs() !== "");
+    stop.abort();
+    expect(await training).to.deep.equal({ kind: "killed", signal: "CANCELLED" });
+    expect(eventsOf(job)).to.deep.equal([]);
+  });
+
+  it("says what sbatch says when the cluster refuses", async () => {
+    const job = folder!.job("refused");
+    const refused = await trainer(["--partition=nowhere"])
+      .train(ID, job, never)
+      .catch((error: Error) => error);
+    expect(refused).to.be.instanceOf(Error);
+    expect((refused as Error).message).to.match(/sbatch failed: .*partition/i);
+  });
+});
