@@ -15,6 +15,8 @@ export interface Deployment {
   readonly chainId: number;
   readonly ledger: DeployedContract;
   readonly serving: DeployedContract;
+  /** 0G Storage's log of files, where it was deployed beside the two: on the local network. */
+  readonly flow?: DeployedContract | undefined;
   /** Block in which the older of the two was deployed; events are looked for from here on. */
   readonly blockNumber: number;
 }
@@ -35,15 +37,17 @@ export async function readDeployment(directory: string): Promise<Deployment> {
   const read = async <T>(name: string, schema: z.ZodType<T>) =>
     schema.parse(JSON.parse(await readFile(join(directory, name), "utf8")));
   try {
-    const [{ chainId }, ledger, serving] = await Promise.all([
+    const [{ chainId }, ledger, serving, flow] = await Promise.all([
       read(".chain", ChainFile),
       read("Ledger.json", ContractFile),
       read("FineTuningServing.json", ContractFile),
+      read("Flow.json", ContractFile).catch(ifMissing),
     ]);
     return {
       chainId,
       ledger: asContract(ledger),
       serving: asContract(serving),
+      flow: flow && asContract(flow),
       blockNumber: ledger.receipt?.blockNumber ?? 0, // the Ledger is deployed first
     };
   } catch (cause) {
@@ -57,6 +61,10 @@ export async function readDeployment(directory: string): Promise<Deployment> {
       { cause },
     );
   }
+}
+
+function ifMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
 }
 
 const asContract = ({ address, abi }: z.infer<typeof ContractFile>): DeployedContract => ({

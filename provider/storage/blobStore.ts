@@ -1,12 +1,32 @@
-import { mkdir, readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Root } from "../../sdk/ids.ts";
 import { NODE_BYTES } from "../../sdk/storage/merkle.ts";
-import { PartialFile, type SegmentRange } from "../../sdk/storage/partialFile.ts";
+import type { SegmentRange } from "../../sdk/storage/partialFile.ts";
+import { PartialFile } from "../../sdk/storage/partialFile.ts";
+import { proveSegment, unprovenList } from "../../sdk/storage/provenList.ts";
 import { publishFile } from "../../sdk/storage/publishFile.ts";
+import { receiveSegments, SEGMENT_PATIENCE } from "../../sdk/storage/receiveSegments.ts";
 import { rootFromSegments, type SegmentList } from "../../sdk/storage/root.ts";
-import { paddedSegmentCount, segmentCount } from "../../sdk/storage/segment.ts";
-import { StorageRefusal } from "./storageRefusal.ts";
+import {
+  paddedSegmentCount,
+  SEGMENT_BYTES,
+  segmentCount,
+  segmentLength,
+} from "../../sdk/storage/segment.ts";
+import type { SegmentProof } from "../../sdk/storage/segmentProof.ts";
+import { UploadQuota } from "./uploadQuota.ts";
+import {
+  diskFull,
+  incomplete,
+  noSuchSegment,
+  notBegun,
+  otherSize,
+  storageFull,
+  tooLarge,
+  wrongBytes,
+  wrongSegmentList,
+} from "./uploadRefusals.ts";
 
 export interface StorageLimits {
   /** Bytes of all blobs and of all uploads under way, at their full size. */
@@ -17,7 +37,24 @@ export interface StorageLimits {
   readonly freeDiskBytes: number;
   /** Milliseconds without a new segment after which an upload counts as abandoned. */
   readonly abandonedAfterMs: number;
+  /** Bytes that uploads from one address may hold while no task refers to them. Without it, any number. */
+  readonly addressBytes?: number;
+  /** Milliseconds after which a blob that no task refers to is deleted. Without it, never. */
+  readonly unreferencedAfterMs?: number;
+  /** Milliseconds in which a segment must have come in. Without it, SEGMENT_PATIENCE. */
+  readonly segmentPatienceMs?: number;
 }
+
+/** What the store asks the program around it. */
+export interface StoreSurroundings {
+  /** The clock, in milliseconds. */
+  readonly now: () => number;
+  /** What tasks under way refer to: it counts against no quota, and does not expire. Null: not known yet. */
+  readonly references: () => ReadonlySet<string> | null;
+}
+
+/** Milliseconds between two looks for blobs that have expired. */
+const SWEEP_INTERVAL = 3_600_000;
 
 /** What an upload still lacks. */
 export interface UploadStanding {
@@ -37,7 +74,8 @@ const PART_NAME = /^(0x[0-9a-f]{64})\.part$/;
 export class BlobStore {
   readonly #directory: string;
   readonly #limits: StorageLimits;
-  readonly #now: () => number;
+  readonly #around: StoreSurroundings;
+  readonly #quota: UploadQuota;
   /** Bytes per published blob. */
   readonly #blobs = new Map<Root, number>();
   /** Bytes promised to uploads that are not published yet. */
@@ -46,20 +84,22 @@ export class BlobStore {
   readonly #uploads = new Map<Root, PartialFile>();
   /** The last step queued per root: begin, finish and expiry of one root never overlap. */
   readonly #queues = new Map<Root, Promise<unknown>>();
+  #sweptAt = 0;
 
-  private constructor(directory: string, limits: StorageLimits, now: () => number) {
+  private constructor(directory: string, limits: StorageLimits, around: StoreSurroundings) {
     this.#directory = directory;
     this.#limits = limits;
-    this.#now = now;
+    this.#around = around;
+    this.#quota = new UploadQuota(limits.addressBytes ?? Infinity);
   }
 
-  /** Opens or creates the store. `now` is the clock, in milliseconds. */
+  /** Opens or creates the store. */
   static async open(
     directory: string,
     limits: StorageLimits,
-    now: () => number = Date.now,
+    { now = Date.now, references = () => null }: Partial<StoreSurroundings> = {},
   ): Promise<BlobStore> {
-    const store = new BlobStore(directory, limits, now);
+    const store = new BlobStore(directory, limits, { now, references });
     await mkdir(join(directory, "blobs"), { recursive: true });
     await mkdir(join(directory, "incoming"), { recursive: true });
     await store.#load();
@@ -82,17 +122,39 @@ export class BlobStore {
 
   /**
    * Begins an upload or goes on with one.
-   * @throws StorageRefusal 422 when the list does not fold to its root, 413 or 507 without room.
+   * @param address where it comes from; null for this machine, which has no quota
+   * @throws StorageRefusal 422 when the list does not fold to its root, 413, 429 or 507 without room.
    */
-  async begin(list: SegmentList): Promise<UploadStanding> {
+  async begin(list: SegmentList, address: string | null = null): Promise<UploadStanding> {
     this.#checkList(list);
+    const standing = await this.#begin(list, address);
+    // One that was begun without its list has it from now on.
+    this.#uploads.get(list.root)?.list.segmentRoots.set(list.segmentRoots);
+    return standing;
+  }
+
+  /**
+   * Begins an upload of which nobody has the segment list: its segments bring proofs. It does not outlive this process.
+   * @throws StorageRefusal 413, 429 or 507 without room.
+   */
+  async beginUnproven(root: Root, size: number, address: string | null = null): Promise<void> {
+    if (this.#uploads.get(root)?.list.size === size) return;
+    this.#checkSize(size);
+    await this.#begin(unprovenList(root, size), address);
+  }
+
+  async #begin(list: SegmentList, address: string | null): Promise<UploadStanding> {
     await this.#expireAbandoned();
+    await this.#expireUnreferenced();
     return this.#inTurn(list.root, async () => {
       const known = this.#blobs.get(list.root) ?? this.#uploads.get(list.root)?.list.size;
       // The root does not tell files apart that differ in zeros at their end: keep the first.
       if (known !== undefined && known !== list.size) throw otherSize(list.root, known);
-      if (this.#blobs.has(list.root)) return { complete: true, missing: [] };
-      const upload = this.#uploads.get(list.root) ?? (await this.#openUpload(list));
+      if (this.#blobs.has(list.root)) {
+        await this.#touch(list.root);
+        return { complete: true, missing: [] };
+      }
+      const upload = this.#uploads.get(list.root) ?? (await this.#openUpload(list, address));
       return { complete: false, missing: upload.missing() };
     });
   }
@@ -103,23 +165,60 @@ export class BlobStore {
    */
   async putSegment(root: Root, index: number, bytes: Uint8Array): Promise<void> {
     if (this.#blobs.has(root)) return;
+    const upload = this.#upload(root, index);
+    if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
+  }
+
+  /**
+   * Stores a run of segments as they come in, each on disk before the next but one is taken in.
+   * @param length bytes of the stream, which has to end with a segment
+   * @param onSlow called when a segment takes too long: ends the stream
+   * @throws StorageRefusal as putSegment.
+   */
+  async putRun(
+    root: Root,
+    { first, length, stream }: { first: number; length: number; stream: AsyncIterable<Buffer> },
+    onSlow: () => void,
+  ): Promise<void> {
+    if (this.#blobs.has(root)) return;
+    const upload = this.#upload(root, first);
+    const { size } = upload.list;
+    const end = first + Math.ceil(length / SEGMENT_BYTES);
+    const wanted = (end - first - 1) * SEGMENT_BYTES + segmentLength(end - 1, size);
+    if (end > segmentCount(size) || length !== wanted) throw wrongBytes(root, first);
+    const keep = async (index: number, bytes: Uint8Array) => {
+      if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
+    };
+    const patience = this.#limits.segmentPatienceMs ?? SEGMENT_PATIENCE;
+    await upload.whileOpen(() =>
+      receiveSegments(stream, [first, end], { size, keep, onSlow, patience }),
+    );
+  }
+
+  /** The upload under way that has segment `index`. */
+  #upload(root: Root, index: number): PartialFile {
     const upload = this.#uploads.get(root);
     if (!upload) throw notBegun(root);
-    if (index >= segmentCount(upload.list.size)) {
-      throw new StorageRefusal(
-        404,
-        "no-such-segment",
-        `${root} has no segment ${index}.`,
-        `Send segments 0 to ${segmentCount(upload.list.size) - 1}.`,
-      );
-    }
-    if (await this.#write(upload, index, bytes)) return;
-    throw new StorageRefusal(
-      422,
-      "wrong-bytes",
-      `The bytes are not segment ${index} of ${root}.`,
-      "Begin again with the file as it is now: it may have changed since its root was computed.",
-    );
+    const count = segmentCount(upload.list.size);
+    if (index < count) return upload;
+    throw noSuchSegment(root, index, count);
+  }
+
+  /**
+   * Stores one segment of an upload that was begun without its list.
+   * @returns true when none is missing any more.
+   * @throws StorageRefusal 422 when the proof does not lead from these bytes to the root.
+   */
+  async putProvenSegment(
+    root: Root,
+    index: number,
+    bytes: Uint8Array,
+    proof: SegmentProof,
+  ): Promise<boolean> {
+    const upload = this.#uploads.get(root);
+    if (upload && !proveSegment(upload.list, index, bytes, proof)) throw wrongBytes(root, index);
+    await this.putSegment(root, index, bytes);
+    return upload?.missing().length === 0;
   }
 
   /**
@@ -131,16 +230,14 @@ export class BlobStore {
       if (this.#blobs.has(root)) return;
       const upload = this.#uploads.get(root);
       if (!upload) throw notBegun(root);
-      if (upload.missing().length > 0) {
-        throw new StorageRefusal(
-          409,
-          "incomplete",
-          `Segments of ${root} are missing.`,
-          "Begin the upload again to learn which, send them, then finish.",
-        );
+      if (upload.missing().length > 0) throw incomplete(root);
+      if (!foldsToItsRoot(upload.list)) {
+        await this.#discard(root);
+        throw wrongSegmentList(root);
       }
       await this.#writeSegmentList(upload.list);
       await upload.publish(this.blobPath(root));
+      await this.#touch(root);
       this.#blobs.set(root, upload.list.size);
       this.#uploads.delete(root);
       this.#promised.delete(root);
@@ -167,31 +264,24 @@ export class BlobStore {
   }
 
   #checkList(list: SegmentList): void {
-    if (list.size > this.#limits.uploadBytes) {
-      throw new StorageRefusal(
-        413,
-        "too-large",
-        `${list.size} bytes are more than the ${this.#limits.uploadBytes} that one file may have.`,
-        "Use a smaller file or another provider.",
-      );
-    }
-    if (foldsToItsRoot(list)) return;
-    throw new StorageRefusal(
-      422,
-      "wrong-segment-list",
-      `The segment list does not fold to ${list.root}.`,
-      "Compute root and list from the same file.",
-    );
+    this.#checkSize(list.size);
+    if (!foldsToItsRoot(list)) throw wrongSegmentList(list.root);
   }
 
-  async #openUpload(list: SegmentList): Promise<PartialFile> {
+  #checkSize(size: number): void {
+    if (size > this.#limits.uploadBytes) throw tooLarge(size, this.#limits.uploadBytes);
+  }
+
+  async #openUpload(list: SegmentList, address: string | null): Promise<PartialFile> {
     await this.#promiseRoom(list);
     try {
+      if (address !== null) this.#quota.claim(address, list, this.#around.references());
       const upload = await PartialFile.open(this.#partPath(list.root), list);
       this.#uploads.set(list.root, upload);
       return upload;
     } catch (error) {
       this.#promised.delete(list.root);
+      this.#quota.release(list.root);
       throw error;
     }
   }
@@ -200,22 +290,9 @@ export class BlobStore {
   async #promiseRoom({ root, size }: SegmentList): Promise<void> {
     const disk = await statfs(this.#directory);
     const promised = sum(this.#promised) - (this.#promised.get(root) ?? 0);
-    if (sum(this.#blobs) + promised + size > this.#limits.totalBytes) {
-      throw new StorageRefusal(
-        507,
-        "storage-full",
-        `The storage has no room for ${size} bytes.`,
-        "Try again later, when abandoned uploads have expired, or use another provider.",
-      );
-    }
-    if (disk.bavail * disk.bsize - promised - size < this.#limits.freeDiskBytes) {
-      throw new StorageRefusal(
-        507,
-        "disk-full",
-        `The disk has no room for ${size} bytes.`,
-        "Try again later or use another provider.",
-      );
-    }
+    if (sum(this.#blobs) + promised + size > this.#limits.totalBytes) throw storageFull(size);
+    if (disk.bavail * disk.bsize - promised - size < this.#limits.freeDiskBytes)
+      throw diskFull(size);
     this.#promised.set(root, size);
   }
 
@@ -242,16 +319,51 @@ export class BlobStore {
       await this.#inTurn(root, async () => {
         // Asked again: it may have gone on, or been finished, while this waited.
         if (!this.#promised.has(root) || !(await this.#isAbandoned(root))) return;
-        this.#uploads.delete(root);
-        await PartialFile.discard(this.#partPath(root));
-        this.#promised.delete(root);
+        await this.#discard(root);
       });
     }
   }
 
+  /** Deletes blobs that no task has referred to for long, now and then. Before an upload, so no timer. */
+  async #expireUnreferenced(): Promise<void> {
+    const references = this.#around.references();
+    const now = this.#around.now();
+    if (references === null || now < this.#sweptAt + SWEEP_INTERVAL) return;
+    this.#sweptAt = now;
+    for (const root of [...this.#blobs.keys()]) {
+      await this.#inTurn(root, async () => {
+        // From the end of a task on, its blobs have as long as those that never had one.
+        if (references.has(root)) return this.#touch(root);
+        const { mtimeMs } = await stat(this.blobPath(root));
+        if (mtimeMs <= now - (this.#limits.unreferencedAfterMs ?? Infinity))
+          await this.#delete(root);
+      });
+    }
+  }
+
+  /** Notes on disk that a blob is in use. */
+  async #touch(root: Root): Promise<void> {
+    const seconds = this.#around.now() / 1000;
+    await utimes(this.blobPath(root), seconds, seconds);
+  }
+
+  async #delete(root: Root): Promise<void> {
+    this.#blobs.delete(root);
+    this.#quota.release(root);
+    await rm(this.blobPath(root), { force: true });
+    await rm(this.segmentListPath(root), { force: true });
+  }
+
+  async #discard(root: Root): Promise<void> {
+    this.#uploads.delete(root);
+    await PartialFile.discard(this.#partPath(root));
+    this.#promised.delete(root);
+    this.#quota.release(root);
+  }
+
   async #isAbandoned(root: Root): Promise<boolean> {
     const state = await stat(`${this.#partPath(root)}.have`).catch(() => null);
-    return state === null || state.mtimeMs <= this.#now() - this.#limits.abandonedAfterMs;
+    return state === null || state.mtimeMs <= this.#around.now() - this.#limits.abandonedAfterMs;
   }
 
   #partPath(root: Root): string {
@@ -279,22 +391,4 @@ function sum(sizes: Map<Root, number>): number {
   let total = 0;
   for (const size of sizes.values()) total += size;
   return total;
-}
-
-function notBegun(root: Root): StorageRefusal {
-  return new StorageRefusal(
-    404,
-    "not-begun",
-    `No upload of ${root} is under way.`,
-    "Begin it with PUT /uploads/<root>; what is already here is not sent again.",
-  );
-}
-
-function otherSize(root: Root, size: number): StorageRefusal {
-  return new StorageRefusal(
-    409,
-    "other-size",
-    `${root} is here as a file of ${size} bytes.`,
-    "Upload the file with that size: files that differ only in zeros at the end share a root.",
-  );
 }

@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import type { OutgoingHttpHeaders } from "node:http";
 import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -8,18 +9,25 @@ import fastify, {
 } from "fastify";
 import type { Root } from "../../sdk/ids.ts";
 import { NODE_BYTES } from "../../sdk/storage/merkle.ts";
+import { SEGMENT_PATIENCE } from "../../sdk/storage/receiveSegments.ts";
+import { MAX_RUN } from "../../sdk/storage/runQueue.ts";
 import { paddedSegmentCount, SEGMENT_BYTES } from "../../sdk/storage/segment.ts";
-import { BlobStore, type StorageLimits } from "./blobStore.ts";
+import { BlobStore, type StorageLimits, type StoreSurroundings } from "./blobStore.ts";
 import { parseByteRange } from "./byteRange.ts";
+import { pourFile } from "./pourFile.ts";
 import { StorageRefusal } from "./storageRefusal.ts";
+import type { SubmissionLog } from "./submissionLog.ts";
+import { uploaderAt } from "./uploadQuota.ts";
+import { addZgsRoute } from "./zgsRpc.ts";
 
-/** Milliseconds in which a request must have come in whole; one carries a segment or a list. */
-const REQUEST_TIMEOUT = 60_000;
+/** Runs of segments that are taken in at once: each holds two segments in memory. */
+const MAX_RUNS = 128;
 
 /** Milliseconds without a byte in either direction; reading back a large upload takes its time. */
 const SILENCE_TIMEOUT = 300_000;
 
-const MAX_CONNECTIONS = 256;
+/** The official TypeScript client opens one per segment, for a file of any size; what waits on them is not read yet. */
+const MAX_CONNECTIONS = 2048;
 
 interface RootParams {
   Params: { root: string };
@@ -28,23 +36,33 @@ interface RootParams {
 /**
  * The embedded storage node, not listening yet. Contents are public to whoever knows their root;
  * what must stay secret is encrypted before it comes here.
- * @param limits sizes in bytes, the expiry in milliseconds
+ * @param references what tasks under way refer to: it does not expire
+ * @param submissions the files announced to 0G's Flow contract, where the chain has one
  */
 export async function createStorageServer({
   directory,
   limits,
+  submissions = null,
+  references,
   logger,
 }: {
   directory: string;
   limits: StorageLimits;
+  submissions?: SubmissionLog | null;
+  references?: StoreSurroundings["references"];
   logger?: FastifyBaseLogger;
 }): Promise<FastifyInstance> {
-  const store = await BlobStore.open(directory, limits);
+  const store = await BlobStore.open(directory, limits, references && { references });
+  const { segmentPatienceMs = SEGMENT_PATIENCE } = limits;
   const app: FastifyInstance = fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
     bodyLimit: SEGMENT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT,
+    requestTimeout: segmentPatienceMs, // clients find a length of run that takes no second
     connectionTimeout: SILENCE_TIMEOUT,
+    http: {
+      headersTimeout: segmentPatienceMs,
+      connectionsCheckingInterval: Math.min(30_000, segmentPatienceMs),
+    },
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     frameworkErrors: (error, _request, reply) => sendError(error, reply),
@@ -68,6 +86,8 @@ export async function createStorageServer({
   });
   addBlobRoutes(app, store);
   addUploadRoutes(app, store, limits);
+  app.register(async (scope) => addRunRoute(scope, store));
+  addZgsRoute(app, store, submissions);
   return app;
 }
 
@@ -104,17 +124,8 @@ function addUploadRoutes(app: FastifyInstance, store: BlobStore, limits: Storage
     async (request) => {
       const root = readRoot(request.params.root);
       const size = readInteger(request.query.size, "The size");
-      return store.begin({ root, size, segmentRoots: readBody(request) });
-    },
-  );
-
-  app.put<{ Params: { root: string; index: string } }>(
-    "/uploads/:root/segments/:index",
-    async (request, reply) => {
-      const root = readRoot(request.params.root);
-      const index = readInteger(request.params.index, "The segment number");
-      await store.putSegment(root, index, readBody(request));
-      return reply.code(204).send();
+      const address = uploaderAt(request.ip);
+      return store.begin({ root, size, segmentRoots: readBody(request) }, address);
     },
   );
 
@@ -123,6 +134,63 @@ function addUploadRoutes(app: FastifyInstance, store: BlobStore, limits: Storage
     await store.finish(root);
     return { root, size: store.size(root) };
   });
+}
+
+/** In a scope of its own, in which bodies are streams. */
+function addRunRoute(app: FastifyInstance, store: BlobStore): void {
+  let runs = 0;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/octet-stream", (_, stream, done) => done(null, stream));
+  app.put<{ Params: { root: string; first: string } }>(
+    "/uploads/:root/segments/:first",
+    async (request, reply) => {
+      const root = readRoot(request.params.root);
+      const first = readInteger(request.params.first, "The segment number");
+      const length = readLength(request);
+      const { raw } = request;
+      // Not destroyed when it is left early: the client has to get the answer.
+      const stream = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      if (runs === MAX_RUNS) throw busy();
+      runs++;
+      try {
+        await store.putRun(root, { first, length, stream }, () => raw.destroy(tooSlow()));
+      } finally {
+        runs--;
+      }
+      return reply.code(204).send();
+    },
+  );
+}
+
+/** Bytes of a run's body. */
+function readLength(request: FastifyRequest): number {
+  if (request.body === undefined || request.body === null) throw noBody();
+  const length = Number(request.headers["content-length"]);
+  if (length > 0 && length <= MAX_RUN * SEGMENT_BYTES) return length;
+  throw new StorageRefusal(
+    length > 0 ? 413 : 411,
+    "bad-length",
+    `A run has 1 to ${MAX_RUN * SEGMENT_BYTES} bytes.`,
+    "Send as many whole segments as fit, and their length in Content-Length.",
+  );
+}
+
+function busy(): StorageRefusal {
+  return new StorageRefusal(
+    503,
+    "busy",
+    "The storage takes in as much as it can.",
+    "Try again in a minute: what is here is not sent again.",
+  );
+}
+
+function tooSlow(): StorageRefusal {
+  return new StorageRefusal(
+    408,
+    "too-slow",
+    "The next segment did not come in time.",
+    "Send what is missing again.",
+  );
 }
 
 async function sendFile(
@@ -134,8 +202,18 @@ async function sendFile(
 ): Promise<FastifyReply> {
   reply.type("application/octet-stream").header("content-length", end - start + 1);
   if (request.method === "HEAD") return reply.send();
-  const handle = await open(path, "r");
-  return reply.send(handle.createReadStream({ start, end }));
+  const file = await open(path, "r");
+  reply.hijack();
+  reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+  try {
+    await pourFile(file, reply.raw, start, end);
+  } catch (error) {
+    request.log.error({ error }, "a file could not be sent");
+    reply.raw.destroy();
+  } finally {
+    await file.close();
+  }
+  return reply;
 }
 
 function sizeOf(store: BlobStore, root: Root): number {
@@ -172,7 +250,11 @@ function readInteger(text: unknown, what: string): number {
 
 function readBody(request: FastifyRequest): Uint8Array {
   if (request.body instanceof Uint8Array) return request.body;
-  throw new StorageRefusal(
+  throw noBody();
+}
+
+function noBody(): StorageRefusal {
+  return new StorageRefusal(
     400,
     "no-body",
     "The request has no body.",

@@ -1,119 +1,124 @@
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
-import { SMALL_ANSWER_BYTES, StorageConnection } from "./connection.ts";
-import { inParallel } from "./inParallel.ts";
-import { NODE_BYTES } from "./merkle.ts";
-import { PartialFile, type SegmentRange } from "./partialFile.ts";
-import { refusal } from "./refusal.ts";
-import { rootFromSegments, type SegmentList } from "./root.ts";
-import { paddedSegmentCount, SEGMENT_BYTES, segmentLength } from "./segment.ts";
+import { storageUrls } from "./connection.ts";
+import { fetchRun } from "./fetchRun.ts";
+import { fetchSegmentList } from "./fetchSegmentList.ts";
+import { TRANSFERS_AT_ONCE } from "./inParallel.ts";
+import { PartialFile } from "./partialFile.ts";
+import { Pace, RunQueue } from "./runQueue.ts";
+import { segmentBuffers } from "./segmentSink.ts";
+import { Source } from "./source.ts";
 import type { TransferOptions } from "./upload.ts";
+import { parseZeroG } from "./zerog/endpoint.ts";
 
-/** Largest file that is accepted, 256 GiB: its segment list, held in memory, takes 32 MiB. */
-const MAX_FILE_BYTES = 2 ** 38;
+export interface DownloadOptions extends TransferOptions {
+  /** Told why a source is asked no more, while others go on. */
+  readonly onDropped?: (reason: ProtocolError) => void;
+}
 
 /**
  * Downloads the content with this root to `targetPath`, which appears only when complete and
  * verified; until then `<targetPath>.part` keeps the verified segments, and a later call fetches
  * only the others.
+ * @param storageUrl one address, or several with commas between them: all of them send parts of
+ * the content, and who sends anything else is asked no more
  * @returns the size. The root fixes it only up to zeros at the end: compare it where it matters.
- * @throws ProtocolError "not-found" for an unknown root, "integrity" when the server sends
+ * @throws ProtocolError "not-found" for an unknown root, "integrity" when the servers send
  * anything else than the content, "network" otherwise; the signal's reason when aborted.
  */
 export async function download(
   storageUrl: string,
   root: Root,
   targetPath: string,
-  { signal, onProgress }: TransferOptions = {},
+  { signal, onProgress, onDropped = () => {} }: DownloadOptions = {},
 ): Promise<{ size: number }> {
-  const storage = new StorageConnection(storageUrl);
+  const zeroG = parseZeroG(storageUrl);
+  if (zeroG) {
+    const { downloadFromZeroG } = await import("./zerog/downloadFromZeroG.ts");
+    return downloadFromZeroG(zeroG, root, targetPath, { signal, onProgress });
+  }
+  const broken = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, broken.signal]) : broken.signal;
+  const onFailed = (reason: ProtocolError) => {
+    if (sources.some(({ failure }) => !failure)) onDropped(reason);
+  };
+  const sources = storageUrls(storageUrl).map((url) => new Source(url, stop, onFailed));
   try {
-    const list = await fetchSegmentList(storage, root, signal);
+    const list = await fetchSegmentList(sources, root);
     const partial = await PartialFile.open(`${targetPath}.part`, list);
     const progress = { bytes: partial.bytes, total: list.size };
     onProgress?.({ ...progress });
-    const fetchOne = async (index: number, stop: AbortSignal) => {
-      const bytes = await fetchSegment(storage, list, index, stop);
-      if (!(await partial.write(index, bytes))) throw lie(`segment ${index} of ${root}`);
-      progress.bytes += bytes.length;
-      onProgress?.({ ...progress });
+    const keep = async (index: number, bytes: Uint8Array) => {
+      const isRight = await partial.write(index, bytes).catch((error) => {
+        broken.abort(cannotWrite(partial.path, error));
+        throw error;
+      });
+      if (isRight) progress.bytes += bytes.length;
+      if (isRight) onProgress?.({ ...progress });
+      return isRight;
     };
-    await inParallel(indices(partial.missing()), fetchOne, signal);
+    await partial.whileOpen(() => fetchMissing(sources, partial, keep));
+    stop.throwIfAborted();
     await partial.publish(targetPath);
     return { size: list.size };
   } finally {
-    await storage.close();
+    for (const source of sources) source.close();
   }
 }
 
-async function fetchSegmentList(
-  storage: StorageConnection,
-  root: Root,
-  signal?: AbortSignal,
-): Promise<SegmentList> {
-  const path = `blobs/${root}`;
-  const head = await storage.request(
-    { method: "HEAD", path, maxBytes: SMALL_ANSWER_BYTES },
-    signal,
-  );
-  if (head.status === 404) throw unknownRoot(root);
-  if (head.status !== 200) throw refusal(head, `to send ${root}`);
-  const size = Number(head.headers["content-length"]);
-  if (!Number.isSafeInteger(size) || size < 1 || size > MAX_FILE_BYTES) {
-    throw lie(`a size for ${root}`);
-  }
-  const maxBytes = Math.max(SMALL_ANSWER_BYTES, paddedSegmentCount(size) * NODE_BYTES);
-  const answer = await storage.request(
-    { method: "GET", path: `${path}/segments`, maxBytes },
-    signal,
-  );
-  if (answer.status !== 200) throw refusal(answer, `the segment list of ${root}`);
-  if (rootFromSegments(answer.body, size) !== root) throw lie(`a segment list for ${root}`);
-  return { root, segmentRoots: answer.body, size };
-}
+type Keep = (index: number, bytes: Uint8Array) => Promise<boolean>;
 
-async function fetchSegment(
-  storage: StorageConnection,
-  { root, size }: SegmentList,
-  index: number,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const start = index * SEGMENT_BYTES;
-  const end = start + segmentLength(index, size) - 1;
-  const answer = await storage.request(
-    {
-      method: "GET",
-      path: `blobs/${root}`,
-      headers: { range: `bytes=${start}-${end}` },
-      maxBytes: SEGMENT_BYTES,
-    },
-    signal,
-  );
-  // A server may answer the range of a whole file with the file.
-  if (answer.status !== 206 && answer.status !== 200) {
-    throw refusal(answer, `segment ${index} of ${root}`);
-  }
-  return answer.body;
-}
-
-function* indices(ranges: SegmentRange[]): Generator<number> {
-  for (const [first, end] of ranges) {
-    for (let index = first; index < end; index++) yield index;
+/** Shares the missing segments among the sources; what one of them could not bring, the others are asked for. */
+async function fetchMissing(
+  sources: readonly Source[],
+  partial: PartialFile,
+  keep: Keep,
+): Promise<void> {
+  const queue = new RunQueue(partial.missing());
+  while (!queue.isEmpty) {
+    const left = sources.filter((source) => !source.signal.aborted);
+    if (left.length === 0) throw sources.at(-1)!.signal.reason;
+    const lanes = Math.max(TRANSFERS_AT_ONCE, left.length);
+    const drain = (_: unknown, lane: number) =>
+      drainQueue(queue, left[lane % left.length]!, partial, keep);
+    await Promise.all(Array.from({ length: lanes }, drain));
   }
 }
 
-function unknownRoot(root: Root): ProtocolError {
+/** Fetches run after run from one source, until nothing is left to fetch or it fails. Throws nothing. */
+async function drainQueue(
+  queue: RunQueue,
+  source: Source,
+  { list }: PartialFile,
+  keep: Keep,
+): Promise<void> {
+  const ranges = source.connection.ranges(list.root);
+  const lane = { source, ranges, buffers: segmentBuffers(), list, keep };
+  const pace = new Pace();
+  while (!source.signal.aborted) {
+    const run = queue.take(pace.segments);
+    if (!run) break;
+    const start = performance.now();
+    try {
+      await fetchRun(lane, run);
+      pace.took(performance.now() - start);
+    } catch (error) {
+      if (!source.signal.aborted) source.fail(error);
+    } finally {
+      queue.putBack(run);
+    }
+  }
+  ranges.close();
+}
+
+function cannotWrite(path: string, cause: NodeJS.ErrnoException): ProtocolError {
+  const isFull = cause.code === "ENOSPC" || cause.code === "EDQUOT";
   return new ProtocolError(
-    "not-found",
-    `The storage does not have ${root}.`,
-    "Check the root hash, and that the upload to this storage was finished.",
-  );
-}
-
-function lie(what: string): ProtocolError {
-  return new ProtocolError(
-    "integrity",
-    `The storage sent ${what} that does not match the root hash.`,
-    "Nothing wrong was kept: run the same command with another storage server.",
+    "unexpected",
+    isFull
+      ? `The disk is full: ${path} is not complete.`
+      : `${path} cannot be written (${cause.code}).`,
+    "Make room there, then run the same command again: it goes on where it stopped.",
+    { cause },
   );
 }

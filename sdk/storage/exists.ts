@@ -1,9 +1,11 @@
 import type { Root } from "../ids.ts";
-import { SMALL_ANSWER_BYTES, StorageConnection } from "./connection.ts";
+import { SMALL_ANSWER_BYTES, StorageConnection, storageUrls } from "./connection.ts";
 import { refusal } from "./refusal.ts";
+import { parseZeroG } from "./zerog/endpoint.ts";
 
 /**
- * Whether the storage says that it has all of `root`. Only a download proves it.
+ * Whether the storage, or one of several with commas between them, says that it has all of `root`.
+ * Only a download proves it.
  * @throws ProtocolError "network" when it cannot be asked.
  */
 export async function exists(
@@ -11,7 +13,19 @@ export async function exists(
   root: Root,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<boolean> {
-  const storage = new StorageConnection(storageUrl);
+  const zeroG = parseZeroG(storageUrl);
+  if (zeroG) {
+    const { existsOnZeroG } = await import("./zerog/existsOnZeroG.ts");
+    return existsOnZeroG(zeroG, root, { signal });
+  }
+  for (const url of storageUrls(storageUrl)) {
+    if (await existsAt(url, root, signal)) return true;
+  }
+  return false;
+}
+
+async function existsAt(url: string, root: Root, signal?: AbortSignal): Promise<boolean> {
+  const storage = new StorageConnection(url);
   try {
     const path = `blobs/${root}`;
     const answer = await storage.request(
@@ -22,6 +36,6 @@ export async function exists(
     if (answer.status === 404) return false;
     throw refusal(answer, `to look up ${root}`);
   } finally {
-    await storage.close();
+    storage.close();
   }
 }

@@ -1,29 +1,30 @@
-/** Transfers of one file under way at once; each holds one segment in memory. */
+/** Transfers of one file under way at once; each holds one or two segments in memory. */
 export const TRANSFERS_AT_ONCE = 4;
 
 /**
- * Calls `work` for every item, TRANSFERS_AT_ONCE at a time, and returns when none is running any
+ * Calls `work` for every item, in as many `lanes` at a time, and returns when none is running any
  * more. The first failure stops the others and is thrown; so is the reason of an aborted signal.
  */
 export async function inParallel<T>(
   items: Iterable<T>,
-  work: (item: T, signal: AbortSignal) => Promise<void>,
+  work: (item: T, signal: AbortSignal, lane: number) => Promise<void>,
   signal?: AbortSignal,
+  lanes = TRANSFERS_AT_ONCE,
 ): Promise<void> {
   const failure = new AbortController();
   const stop = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
   const queue = items[Symbol.iterator]();
-  const worker = async () => {
+  const run = async (_: unknown, lane: number) => {
     try {
       for (let next = queue.next(); !next.done; next = queue.next()) {
         stop.throwIfAborted();
-        await work(next.value, stop);
+        await work(next.value, stop, lane);
       }
     } catch (error) {
       failure.abort(error);
     }
   };
-  await Promise.all(Array.from({ length: TRANSFERS_AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: lanes }, run));
   signal?.throwIfAborted();
   failure.signal.throwIfAborted();
 }

@@ -1,7 +1,7 @@
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { keccakModule, roundConstants } from "./keccakModule.ts";
 
-/** keccak256 of one input, 32 bytes. For the many inputs of a tree there are hashChunks and hashPairs. */
+/** keccak256 of one input, 32 bytes. For the many inputs of a tree there are hashChunks, hashPairs and hashTree. */
 export const keccak256: (bytes: Uint8Array) => Uint8Array = keccak_256;
 
 const CHUNK = 256;
@@ -17,18 +17,30 @@ interface Hasher {
   readonly memory: Uint8Array;
   leaves(input: number, count: number, output: number): void;
   parents(input: number, count: number, output: number): void;
+  root(input: number, count: number, output: number): void;
 }
 
+let compiled: WebAssembly.Module | undefined;
 let hasher: Hasher | undefined;
 
 /** The module takes some milliseconds to make: only who hashes pays for it. */
+function getModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(keccakModule());
+  return compiled;
+}
+
 function getHasher(): Hasher {
   if (hasher) return hasher;
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(keccakModule()));
+  const { exports } = new WebAssembly.Instance(getModule());
   const memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer);
   memory.set(new Uint8Array(roundConstants().buffer));
   hasher = { ...(exports as unknown as Hasher), memory };
   return hasher;
+}
+
+/** What another thread needs to hash trees as `hashTree` does, without making the module again. */
+export function hasherParts() {
+  return { module: getModule(), constants: roundConstants(), input: INPUT, output: OUTPUT };
 }
 
 /**
@@ -37,10 +49,22 @@ function getHasher(): Hasher {
  */
 export function hashChunks(bytes: Uint8Array, count: number): Uint8Array {
   const { memory, leaves } = getHasher();
-  memory.set(bytes.subarray(0, count * CHUNK), INPUT);
-  memory.fill(0, INPUT + Math.min(bytes.length, count * CHUNK), INPUT + count * CHUNK);
+  putChunks(memory, bytes, count);
   leaves(INPUT, count, OUTPUT);
   return memory.slice(OUTPUT, OUTPUT + count * DIGEST);
+}
+
+/** Root, 32 bytes, of the tree over those digests: parent = keccak256(left‖right), an odd last node moves up. */
+export function hashTree(bytes: Uint8Array, count: number): Uint8Array {
+  const { memory, root } = getHasher();
+  putChunks(memory, bytes, count);
+  root(INPUT, count, OUTPUT);
+  return memory.slice(OUTPUT, OUTPUT + DIGEST);
+}
+
+function putChunks(memory: Uint8Array, bytes: Uint8Array, count: number): void {
+  memory.set(bytes.subarray(0, count * CHUNK), INPUT);
+  memory.fill(0, INPUT + Math.min(bytes.length, count * CHUNK), INPUT + count * CHUNK);
 }
 
 /** Digests of inputs of 64 bytes each, one after the other: two nodes of a tree become their parent. */

@@ -1,12 +1,13 @@
 /**
  * Writes the WebAssembly module that hashes two inputs at once with keccak256 (FIPS 202's permutation, the original
- * padding): lane 0 of every 128-bit word belongs to the first, lane 1 to the second. Two functions come out of it:
+ * padding): lane 0 of every 128-bit word belongs to the first, lane 1 to the second. Three functions come out of it:
  *
  *   leaves(input, count, output)  count chunks of 256 bytes → count digests of 32 bytes
  *   parents(input, count, output) count pairs of 64 bytes → count digests of 32 bytes
+ *   root(input, count, output)    count chunks of 256 bytes → the root of their tree, 32 bytes
  *
- * Both read and write a whole pair of lanes, so that an odd count reads one input and writes one digest too many: the
- * memory has to be there. `output` may equal `input`.
+ * The first two read and write a whole pair of lanes, so that an odd count reads one input and writes one digest too
+ * many: the memory has to be there. `output` may equal `input`. `root` needs room for the leaves at `output`.
  */
 
 /** Bytes of the memory that the module asks for, in pages of 64 KiB. */
@@ -20,13 +21,19 @@ const I32 = 0x7f;
 const V128 = 0x7b;
 const BLOCK = 0x02;
 const LOOP = 0x03;
+const IF = 0x04;
 const END = 0x0b;
 const BR = 0x0c;
 const BR_IF = 0x0d;
+const CALL = 0x10;
 const EMPTY = 0x40;
 const I32_CONST = 0x41;
 const I32_LT_S = 0x48;
 const I32_ADD = 0x6a;
+const I32_AND = 0x71;
+const I32_SHL = 0x74;
+const I32_SHR_U = 0x76;
+const MEMORY_COPY = [0xfc, 0x0a, 0, 0];
 const LOCAL_GET = 0x20;
 const LOCAL_SET = 0x21;
 const LOCAL_TEE = 0x22;
@@ -85,7 +92,8 @@ const STATE = 4;
 const NEXT = STATE + 25;
 const PARITY = NEXT + 25;
 const DELTA = PARITY + 5;
-const VECTORS = 25 + 25 + 5 + 5;
+const LANE = DELTA + 5;
+const VECTORS = 25 + 25 + 5 + 5 + 5;
 
 /** Rotation offsets of rho and places of pi, by walking (x, y) → (y, 2x + 3y) from (1, 0): FIPS 202, 3.2.2 and 3.2.3. */
 const ROTATION = new Array<number>(25).fill(0);
@@ -118,6 +126,22 @@ function rotated(local: number, bits: number): Code {
   return [...left, ...right, ...simd(V128_OR)];
 }
 
+/** The rest of theta, rho, pi and chi for one row: five words at a time stay in registers, twenty-five would not. */
+function nextRow(row: number): Code {
+  const code: Code = [];
+  for (let x = 0; x < 5; x++) {
+    const from = PLACE.indexOf(row + x);
+    code.push(...get(STATE + from), ...get(DELTA + (from % 5)), ...xor, ...set(LANE + x));
+    code.push(...rotated(LANE + x, ROTATION[from]!), ...set(LANE + x));
+  }
+  for (let x = 0; x < 5; x++) {
+    // a ^ (~b & c): andnot takes the one to be inverted second
+    code.push(...get(LANE + x), ...get(LANE + ((x + 2) % 5)), ...get(LANE + ((x + 1) % 5)));
+    code.push(...simd(V128_ANDNOT), ...xor, ...set(NEXT + row + x));
+  }
+  return code;
+}
+
 /** theta, rho, pi, chi and iota on the state; the constant comes from memory at 8 × round. */
 function round(): Code {
   const code: Code = [];
@@ -130,16 +154,8 @@ function round(): Code {
     code.push(...get(PARITY + ((x + 4) % 5)), ...rotated(PARITY + ((x + 1) % 5), 1), ...xor);
     code.push(...set(DELTA + x));
   }
-  for (let i = 0; i < 25; i++) {
-    code.push(...get(STATE + i), ...get(DELTA + (i % 5)), ...xor, ...set(STATE + i));
-    code.push(...rotated(STATE + i, ROTATION[i]!), ...set(NEXT + PLACE[i]!));
-  }
-  for (let i = 0; i < 25; i++) {
-    const row = i - (i % 5);
-    // a ^ (~b & c): andnot takes the one to be inverted second
-    code.push(...get(NEXT + i), ...get(NEXT + row + ((i + 2) % 5)));
-    code.push(...get(NEXT + row + ((i + 1) % 5)), ...simd(V128_ANDNOT), ...xor, ...set(STATE + i));
-  }
+  for (let row = 0; row < 25; row += 5) code.push(...nextRow(row));
+  for (let i = 0; i < 25; i++) code.push(...get(NEXT + i), ...set(STATE + i));
   code.push(...get(STATE), ...get(ROUND), ...simd(V128_LOAD64_SPLAT), ...at(0));
   code.push(...xor, ...set(STATE));
   return code;
@@ -207,6 +223,32 @@ function hashAll(length: number): Code {
   return [...unsigned(code.length), ...code];
 }
 
+/**
+ * leaves(input, count, output); while (count > 1) { parents(output, count / 2, output), and an odd last node moves up
+ * unchanged; count = (count + 1) / 2 }
+ */
+function foldTree(): Code {
+  const half = [...get(COUNT), ...i32(1), I32_SHR_U];
+  const node = (index: Code): Code => [...get(OUTPUT), ...index, ...i32(5), I32_SHL, I32_ADD];
+  const last = [...get(COUNT), ...add(-1)];
+  const body = [
+    ...[...get(COUNT), ...i32(2), I32_LT_S, BR_IF, 1],
+    ...[...get(OUTPUT), ...half, ...get(OUTPUT), CALL, PARENTS],
+    ...[...get(COUNT), ...i32(1), I32_AND, IF, EMPTY],
+    ...[...node(half), ...node(last), ...i32(32), ...MEMORY_COPY, END],
+    ...[...get(COUNT), ...add(1), ...i32(1), I32_SHR_U, ...set(COUNT)],
+    ...[BR, 0],
+  ];
+  const leaves = [...get(INPUT), ...get(COUNT), ...get(OUTPUT), CALL, LEAVES];
+  const code = [0, ...leaves, BLOCK, EMPTY, LOOP, EMPTY, ...body, END, END, END];
+  return [...unsigned(code.length), ...code];
+}
+
+/** Functions of the module, in the order of its sections. */
+const LEAVES = 0;
+const PARENTS = 1;
+const ROOT = 2;
+
 /** The module's bytes. Memory starts with the round constants (192 bytes). */
 export function keccakModule(): Uint8Array<ArrayBuffer> {
   const section = (id: number, content: Code): Code => [
@@ -215,13 +257,18 @@ export function keccakModule(): Uint8Array<ArrayBuffer> {
     ...content,
   ];
   const name = (text: string): Code => [text.length, ...Buffer.from(text)];
-  const bodies = [hashAll(256), hashAll(64)];
+  const entry = (text: string, func: number): Code => [...name(text), 0, func];
+  const entries = [
+    ...entry("leaves", LEAVES),
+    ...entry("parents", PARENTS),
+    ...entry("root", ROOT),
+  ];
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // "\0asm", version 1
     ...section(1, [1, 0x60, 3, I32, I32, I32, 0]), // one type: three integers, no result
-    ...section(3, [2, 0, 0]),
+    ...section(3, [3, 0, 0, 0]),
     ...section(5, [1, 0, MEMORY_PAGES]),
-    ...section(7, [3, ...name("memory"), 2, 0, ...name("leaves"), 0, 0, ...name("parents"), 0, 1]),
-    ...section(10, [2, ...bodies[0]!, ...bodies[1]!]),
+    ...section(7, [4, ...name("memory"), 2, 0, ...entries]),
+    ...section(10, [3, ...hashAll(256), ...hashAll(64), ...foldTree()]),
   ]);
 }

@@ -24,13 +24,25 @@ export function merkleRoot(nodes: Uint8Array): Uint8Array {
 
 /** The steps from node `index` to the root, bottom first; a node that moves up adds no step. */
 export function merklePath(nodes: Uint8Array, index: number): PathStep[] {
+  return pathThrough(merkleLevels(nodes), index);
+}
+
+/** All rows of the tree, `nodes` first and the root last: what many paths through one tree have in common. */
+export function merkleLevels(nodes: Uint8Array): Uint8Array[] {
+  const levels = [nodes];
+  for (let level = nodes; level.length > NODE_BYTES; levels.push(level)) level = parents(level);
+  return levels;
+}
+
+/** The steps from node `index` of the first of the rows to the last. */
+export function pathThrough(levels: readonly Uint8Array[], index: number): PathStep[] {
   const path: PathStep[] = [];
-  let level = nodes;
-  for (let at = index; level.length > NODE_BYTES; at = Math.floor(at / 2)) {
+  let at = index;
+  for (const level of levels.slice(0, -1)) {
     const isLeft = at % 2 === 0;
     const sibling = nodeAt(level, isLeft ? at + 1 : at - 1);
     if (sibling.length > 0) path.push({ sibling: sibling.slice(), isLeft });
-    level = parents(level);
+    at = Math.floor(at / 2);
   }
   return path;
 }

@@ -1,11 +1,13 @@
-import { open, readFile, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
 import type { Root } from "../ids.ts";
+import { HASHED_AT_ONCE, type RootSegment, segmentHasher } from "./hashThreads.ts";
+import { inParallel } from "./inParallel.ts";
 import { nodeAt } from "./merkle.ts";
 import { openOutput } from "./openOutput.ts";
 import { publishFile } from "./publishFile.ts";
 import { readFully } from "./readFully.ts";
 import type { SegmentList } from "./root.ts";
-import { SEGMENT_BYTES, segmentCount, segmentLength, verifySegment } from "./segment.ts";
+import { SEGMENT_BYTES, segmentCount, segmentLength } from "./segment.ts";
 import { writeFully } from "./writeFully.ts";
 
 /** Segments `first` up to, but not including, `end`. */
@@ -22,11 +24,16 @@ export class PartialFile {
   readonly path: string;
   readonly list: SegmentList;
   readonly #have: Uint8Array;
+  readonly #hash: RootSegment;
+  /** The bytes and the marks, open while somebody writes. */
+  #files: Promise<[FileHandle, FileHandle]> | null = null;
+  #writers = 0;
 
   private constructor(path: string, list: SegmentList, have: Uint8Array) {
     this.path = path;
     this.list = list;
     this.#have = have;
+    this.#hash = segmentHasher(list.size);
   }
 
   /**
@@ -75,13 +82,33 @@ export class PartialFile {
    * @returns false, with nothing written, when `bytes` are not that segment.
    */
   async write(index: number, bytes: Uint8Array): Promise<boolean> {
-    const { segmentRoots, size } = this.list;
-    if (!verifySegment(bytes, index, size, nodeAt(segmentRoots, index))) return false;
+    if (!(await isSegment(bytes, index, this.list, this.#hash))) return false;
     if (this.#have[index] === 1) return true;
-    await writeAt(this.path, bytes, index * SEGMENT_BYTES);
-    await writeAt(havePath(this.path), Uint8Array.of(1), HEADER_BYTES + index);
+    await this.whileOpen(async ([data, marks]) => {
+      await writeFully(data, bytes, index * SEGMENT_BYTES);
+      await writeFully(marks, Uint8Array.of(1), HEADER_BYTES + index);
+    });
     this.#have[index] = 1;
     return true;
+  }
+
+  /**
+   * Keeps the file open while `work` runs, for many writes in a row. Else every write opens it:
+   * a server with many uploads under way holds no descriptors.
+   */
+  async whileOpen<T>(work: (files: [FileHandle, FileHandle]) => Promise<T>): Promise<T> {
+    this.#writers++;
+    this.#files ??= openBoth(this.path);
+    const files = this.#files;
+    try {
+      return await work(await files);
+    } finally {
+      if (--this.#writers === 0) {
+        this.#files = null;
+        const opened = await files.catch(() => []);
+        for (const file of opened) await file.close();
+      }
+    }
   }
 
   /** Makes the complete file durable under its final name; the caller checked `missing()`. */
@@ -130,31 +157,43 @@ async function startAnew(path: string, size: number): Promise<Uint8Array> {
   return new Uint8Array(segmentCount(size));
 }
 
+/** The marks of which the segments are really there. */
 async function recheck(path: string, list: SegmentList, marks: Uint8Array): Promise<Uint8Array> {
   const have = new Uint8Array(marks.length);
-  const buffer = Buffer.alloc(SEGMENT_BYTES);
-  const handle = await open(path, "r");
+  const marked = [...marks.keys()].filter((index) => marks[index] === 1);
+  const hash = segmentHasher(list.size);
+  const buffers: Buffer[] = [];
+  const file = await open(path, "r");
   try {
-    for (const [index, mark] of marks.entries()) {
-      if (mark !== 1) continue;
-      const piece = buffer.subarray(0, segmentLength(index, list.size));
-      await readFully(handle, piece, index * SEGMENT_BYTES, path);
-      have[index] = Number(
-        verifySegment(piece, index, list.size, nodeAt(list.segmentRoots, index)),
-      );
-    }
+    const check = async (index: number, _: AbortSignal, lane: number) => {
+      buffers[lane] ??= Buffer.alloc(SEGMENT_BYTES);
+      const piece = buffers[lane].subarray(0, segmentLength(index, list.size));
+      await readFully(file, piece, index * SEGMENT_BYTES, path);
+      have[index] = Number(await isSegment(piece, index, list, hash));
+    };
+    await inParallel(marked, check, undefined, HASHED_AT_ONCE + 2);
   } finally {
-    await handle.close();
+    await file.close();
   }
   return have;
 }
 
-/** Opens the file for every write: a server with many uploads under way holds no descriptors. */
-async function writeAt(path: string, bytes: Uint8Array, position: number): Promise<void> {
-  const handle = await open(path, "r+");
+async function isSegment(
+  bytes: Uint8Array,
+  index: number,
+  { segmentRoots, size }: SegmentList,
+  hash: RootSegment,
+): Promise<boolean> {
+  if (bytes.length === 0 || bytes.length !== segmentLength(index, size)) return false;
+  return Buffer.compare(await hash(bytes, index), nodeAt(segmentRoots, index)) === 0;
+}
+
+async function openBoth(path: string): Promise<[FileHandle, FileHandle]> {
+  const data = await open(path, "r+");
   try {
-    await writeFully(handle, bytes, position);
-  } finally {
-    await handle.close();
+    return [data, await open(havePath(path), "r+")];
+  } catch (error) {
+    await data.close();
+    throw error;
   }
 }

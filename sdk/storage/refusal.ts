@@ -4,7 +4,10 @@ import type { StorageAnswer } from "./connection.ts";
 const CODES: Record<number, ErrorCode> = { 404: "not-found", 413: "usage", 422: "integrity" };
 
 /** The error for an answer that is not the one hoped for; `what` names what was asked. */
-export function refusal(answer: StorageAnswer, what: string): ProtocolError {
+export function refusal(
+  answer: Pick<StorageAnswer, "status" | "body">,
+  what: string,
+): ProtocolError {
   const { message, hint } = readReason(answer.body);
   return new ProtocolError(
     CODES[answer.status] ?? "network",

@@ -1,15 +1,10 @@
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
+import { type Content, openContent } from "./content.ts";
+import { HASHED_AT_ONCE, segmentHasher } from "./hashThreads.ts";
+import { inParallel } from "./inParallel.ts";
 import { merkleRoot, NODE_BYTES } from "./merkle.ts";
-import { openInput } from "./openInput.ts";
-import { readFully } from "./readFully.ts";
-import {
-  paddedSegmentCount,
-  SEGMENT_BYTES,
-  segmentCount,
-  segmentLength,
-  segmentRoot,
-} from "./segment.ts";
+import { paddedSegmentCount, SEGMENT_BYTES, segmentCount, segmentRoot } from "./segment.ts";
 
 /** What a file is called in storage, and what checks every part of it. */
 export interface SegmentList {
@@ -63,13 +58,7 @@ export class RootHasher {
     this.#roots.forEach((root, index) => {
       segmentRoots.set(root, index * NODE_BYTES);
     });
-    if (this.#roots.length < paddedSegmentCount(size)) {
-      // Padding that reaches past the last segment of bytes always comes in full segments.
-      const padding = segmentRoot(new Uint8Array(0), 0, SEGMENT_BYTES);
-      for (let at = this.#roots.length * NODE_BYTES; at < segmentRoots.length; at += NODE_BYTES) {
-        segmentRoots.set(padding, at);
-      }
-    }
+    fillPadding(segmentRoots, this.#roots.length);
     return { root: rootFromSegments(segmentRoots, size), segmentRoots, size };
   }
 
@@ -83,25 +72,58 @@ export function rootOfBytes(bytes: Uint8Array): SegmentList {
   return new RootHasher().update(bytes).digest();
 }
 
+type OnProgress = (progress: { bytes: number; total: number }) => void;
+
 /**
  * Root and segment roots of the file at `path`; memory does not grow with its bytes.
  * @throws ProtocolError "usage" when the file is missing or empty, "integrity" when it shrinks
  * while it is read; the signal's reason when aborted.
  */
-export async function rootOfFile(path: string, signal?: AbortSignal): Promise<SegmentList> {
-  const { handle, size } = await openInput(path);
+export async function rootOfFile(
+  path: string,
+  signal?: AbortSignal,
+  onProgress?: OnProgress,
+): Promise<SegmentList> {
+  const content = await openContent(path);
   try {
-    const hasher = new RootHasher();
-    const buffer = Buffer.alloc(SEGMENT_BYTES);
-    for (let index = 0; index < segmentCount(size); index++) {
-      signal?.throwIfAborted();
-      const piece = buffer.subarray(0, segmentLength(index, size));
-      await readFully(handle, piece, index * SEGMENT_BYTES, path);
-      hasher.update(piece);
-    }
-    return hasher.digest();
+    return await rootOfContent(content, signal, onProgress);
   } finally {
-    await handle.close();
+    await content.close();
+  }
+}
+
+/** The same of any content. Some segments are read while others are hashed. */
+export async function rootOfContent(
+  content: Content,
+  signal?: AbortSignal,
+  onProgress?: OnProgress,
+): Promise<SegmentList> {
+  const { size } = content;
+  const hash = segmentHasher(size);
+  const count = segmentCount(size);
+  const segmentRoots = new Uint8Array(paddedSegmentCount(size) * NODE_BYTES);
+  const buffers: Buffer[] = [];
+  let bytes = 0;
+  const addSegment = async (index: number, lane: number) => {
+    buffers[lane] ??= Buffer.alloc(SEGMENT_BYTES);
+    const segment = await content.read(index, buffers[lane]);
+    segmentRoots.set(await hash(segment, index), index * NODE_BYTES);
+    bytes += segment.length;
+    onProgress?.({ bytes, total: size });
+  };
+  const lanes = Math.min(count, HASHED_AT_ONCE + 2);
+  const indices = Array(count).keys();
+  await inParallel(indices, (index, _stop, lane) => addSegment(index, lane), signal, lanes);
+  fillPadding(segmentRoots, count);
+  return { root: rootFromSegments(segmentRoots, size), segmentRoots, size };
+}
+
+/** Padding that reaches past the last segment of bytes always comes in full segments. */
+function fillPadding(segmentRoots: Uint8Array, count: number): void {
+  if (segmentRoots.length === count * NODE_BYTES) return;
+  const padding = segmentRoot(new Uint8Array(0), 0, SEGMENT_BYTES);
+  for (let at = count * NODE_BYTES; at < segmentRoots.length; at += NODE_BYTES) {
+    segmentRoots.set(padding, at);
   }
 }
 

@@ -1,5 +1,4 @@
-import { hashChunks } from "./keccak.ts";
-import { merkleRoot } from "./merkle.ts";
+import { hashTree } from "./keccak.ts";
 
 /** Bytes of one chunk, the leaf of the tree; the last chunk of a file is zero-filled. */
 export const CHUNK_BYTES = 256;
@@ -44,7 +43,7 @@ export function segmentLeafCount(index: number, size: number): number {
 
 /** Root of segment `index` of a file of `size` bytes, 32 bytes; `bytes` are its unpadded bytes. */
 export function segmentRoot(bytes: Uint8Array, index: number, size: number): Uint8Array {
-  return merkleRoot(hashChunks(bytes, segmentLeafCount(index, size)));
+  return hashTree(bytes, segmentLeafCount(index, size));
 }
 
 /** Whether `bytes` are segment `index` of a file of `size` bytes; false for a wrong length too. */

@@ -1,5 +1,5 @@
 import { keccak256 } from "./keccak.ts";
-import { merklePath, nodeAt } from "./merkle.ts";
+import { merkleLevels, nodeAt, pathThrough } from "./merkle.ts";
 import type { SegmentList } from "./root.ts";
 
 /** Proof that a segment belongs to a root, in 0G's form. Hashes are 0x-hex. */
@@ -10,15 +10,30 @@ export interface SegmentProof {
   readonly path: boolean[];
 }
 
-/** Proves segment `index` of a file. */
+/** Proves segment `index` of a file. For many segments of one file there is SegmentTree. */
 export function segmentProof(list: SegmentList, index: number): SegmentProof {
-  const steps = merklePath(list.segmentRoots, index);
-  const own = toHex(nodeAt(list.segmentRoots, index));
-  if (steps.length === 0) return { lemma: [own], path: [] };
-  return {
-    lemma: [own, ...steps.map((step) => toHex(step.sibling)), list.root],
-    path: steps.map((step) => step.isLeft),
-  };
+  return new SegmentTree(list).prove(index);
+}
+
+/** The tree above a file's segments, made once for all its proofs: twice the memory of the list. */
+export class SegmentTree {
+  readonly list: SegmentList;
+  readonly #levels: readonly Uint8Array[];
+
+  constructor(list: SegmentList) {
+    this.list = list;
+    this.#levels = merkleLevels(list.segmentRoots);
+  }
+
+  prove(index: number): SegmentProof {
+    const steps = pathThrough(this.#levels, index);
+    const own = toHex(nodeAt(this.list.segmentRoots, index));
+    if (steps.length === 0) return { lemma: [own], path: [] };
+    return {
+      lemma: [own, ...steps.map((step) => toHex(step.sibling)), this.list.root],
+      path: steps.map((step) => step.isLeft),
+    };
+  }
 }
 
 /** Whether the proof leads from its first hash to `root`. Says nothing about the position. */

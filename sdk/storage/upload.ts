@@ -1,54 +1,86 @@
-import { z } from "zod";
+import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
-import { SMALL_ANSWER_BYTES, type StorageAnswer, StorageConnection } from "./connection.ts";
-import { inParallel } from "./inParallel.ts";
-import { openInput } from "./openInput.ts";
-import { readFully } from "./readFully.ts";
+import {
+  RETRY_WAITS,
+  SMALL_ANSWER_BYTES,
+  type StorageAnswer,
+  StorageConnection,
+  storageUrls,
+} from "./connection.ts";
+import { type Content, openContent } from "./content.ts";
+import type { SegmentRange } from "./partialFile.ts";
 import { refusal } from "./refusal.ts";
-import { rootOfFile, type SegmentList } from "./root.ts";
-import { SEGMENT_BYTES, segmentCount, segmentLength } from "./segment.ts";
+import { rootOfContent, type SegmentList } from "./root.ts";
+import { RunQueue } from "./runQueue.ts";
+import { segmentCount, segmentLength } from "./segment.ts";
+import { sendRuns } from "./sendRuns.ts";
+import { parseZeroG } from "./zerog/endpoint.ts";
+import type { Payer } from "./zerog/Payer.ts";
 
 /** Milliseconds in which the server may read back a large file that an earlier upload left. */
 const SERVER_WORK_LIMIT = 15 * 60_000;
 
 const BINARY = { "content-type": "application/octet-stream" };
 
-const Standing = z.object({
-  complete: z.boolean(),
-  missing: z.array(z.tuple([z.int().min(0), z.int().min(0)])),
-});
-
 export interface TransferOptions {
   readonly signal?: AbortSignal;
-  /** Told after every segment how many bytes are across, those of earlier attempts included. */
+  /** Told how many bytes are across, those of earlier attempts included. */
   readonly onProgress?: (progress: { bytes: number; total: number }) => void;
+}
+
+export interface UploadOptions extends TransferOptions {
+  /** Told how many bytes are hashed: that comes first, because the root decides what is sent at all. */
+  readonly onHashed?: (progress: { bytes: number; total: number }) => void;
+  /** Asked for only where the file has to be paid for: in 0G's network, unless somebody has. */
+  readonly payer?: (() => Promise<Payer>) | undefined;
+}
+
+/** The root, the size and the bytes sent by this call. */
+export interface Uploaded {
+  readonly root: Root;
+  readonly size: number;
+  readonly sent: number;
 }
 
 /**
  * Uploads a file, sending only the segments that the storage lacks; run again after any
- * interruption, it sends the rest.
- * @returns the root, the size and the bytes sent by this call.
+ * interruption, it sends the rest. `0g+https://…` is 0G's network.
+ * @param storageUrl one address, or several with commas between them: the first is used
  * @throws ProtocolError "usage" for a bad path or a file over the storage's limits, "integrity"
  * when the file changes meanwhile, "network" otherwise; the signal's reason when aborted.
  */
 export async function upload(
   storageUrl: string,
   filePath: string,
-  { signal, onProgress }: TransferOptions = {},
-): Promise<{ root: Root; size: number; sent: number }> {
-  const storage = new StorageConnection(storageUrl);
+  options: UploadOptions = {},
+): Promise<Uploaded> {
+  const content = await openContent(filePath);
   try {
-    const list = await rootOfFile(filePath, signal);
+    return await uploadContent(storageUrl, content, options);
+  } finally {
+    await content.close();
+  }
+}
+
+/** The same with any content; the caller closes it. */
+export async function uploadContent(
+  storageUrl: string,
+  content: Content,
+  options: UploadOptions = {},
+): Promise<Uploaded> {
+  const zeroG = parseZeroG(storageUrl);
+  if (zeroG) {
+    // Needs the chain's library, which takes longer to load than everything else here.
+    const { uploadContentToZeroG } = await import("./zerog/uploadToZeroG.ts");
+    return uploadContentToZeroG(zeroG, content, options);
+  }
+  const { signal, onHashed, onProgress } = options;
+  const storage = new StorageConnection(storageUrls(storageUrl)[0]!);
+  try {
+    const list = await rootOfContent(content, signal, onHashed);
     const { root, size } = list;
-    const missing = await begin(storage, list, signal);
-    const total = bytesOf(missing, size);
-    let sent = 0;
-    onProgress?.({ bytes: size - total, total: size });
-    await sendSegments(storage, filePath, list, missing, signal, (bytes) => {
-      sent += bytes;
-      onProgress?.({ bytes: size - total + sent, total: size });
-    });
+    const sent = await sendMissing(storage, content, list, signal, onProgress);
     const answer = await storage.request(
       {
         method: "POST",
@@ -58,10 +90,43 @@ export async function upload(
       },
       signal,
     );
-    if (answer.status !== 200) throw refusal(answer, `to finish the upload of ${filePath}`);
+    if (answer.status !== 200) throw refusal(answer, `to finish the upload of ${content.path}`);
     return { root, size, sent };
   } finally {
-    await storage.close();
+    storage.close();
+  }
+}
+
+/**
+ * Sends what the storage lacks. When a connection fails it asks again what is missing, so that nothing which has
+ * arrived is sent twice. @returns the bytes that were missing at first.
+ */
+async function sendMissing(
+  storage: StorageConnection,
+  content: Content,
+  list: SegmentList,
+  signal: AbortSignal | undefined,
+  onProgress: TransferOptions["onProgress"],
+): Promise<number> {
+  let missing = await begin(storage, list, signal);
+  const atFirst = bytesOf(missing, list.size);
+  for (let failures = 0; ; ) {
+    const left = bytesOf(missing, list.size);
+    let bytes = list.size - left;
+    onProgress?.({ bytes, total: list.size });
+    const failure = await sendRuns(storage, content, list.root, new RunQueue(missing), {
+      signal,
+      onSent: (length) => {
+        bytes += length;
+        onProgress?.({ bytes, total: list.size });
+      },
+    });
+    if (failure === null) return atFirst;
+    missing = await begin(storage, list, signal);
+    failures = bytesOf(missing, list.size) < left ? 1 : failures + 1;
+    const delay = RETRY_WAITS[failures - 1];
+    if (delay === undefined) throw storage.unreachable(failure);
+    await wait(delay, undefined, { signal });
   }
 }
 
@@ -70,7 +135,7 @@ async function begin(
   storage: StorageConnection,
   { root, size, segmentRoots }: SegmentList,
   signal?: AbortSignal,
-): Promise<number[]> {
+): Promise<SegmentRange[]> {
   const answer = await storage.request(
     {
       method: "PUT",
@@ -84,60 +149,40 @@ async function begin(
     signal,
   );
   if (answer.status !== 200) throw refusal(answer, `the upload of ${root}`);
-  const missing: number[] = [];
-  for (const [first, end] of readStanding(answer).missing) {
+  const missing: SegmentRange[] = [];
+  for (const [first, end] of readMissing(answer)) {
     // Only ascending: a strange list cannot name a segment twice.
-    const start = Math.max(first, (missing.at(-1) ?? -1) + 1);
-    for (let index = start; index < Math.min(end, segmentCount(size)); index++) missing.push(index);
+    const start = Math.max(first, missing.at(-1)?.[1] ?? 0);
+    const stop = Math.min(end, segmentCount(size));
+    if (start < stop) missing.push([start, stop]);
   }
   return missing;
 }
 
-function readStanding(answer: StorageAnswer): z.infer<typeof Standing> {
+/** By hand: a schema library takes longer to load than a small file to upload. */
+function readMissing(answer: StorageAnswer): SegmentRange[] {
   try {
-    return Standing.parse(JSON.parse(answer.body.toString()));
-  } catch (cause) {
-    throw new ProtocolError(
-      "network",
-      "The answer is not that of a storage server.",
-      "Check the address of the storage.",
-      { cause },
-    );
+    const { complete, missing } = JSON.parse(answer.body.toString());
+    if (typeof complete === "boolean" && Array.isArray(missing) && missing.every(isRange)) {
+      return missing;
+    }
+  } catch {
+    // Not even JSON.
   }
+  throw new ProtocolError(
+    "network",
+    "The answer is not that of a storage server.",
+    "Check the address of the storage.",
+  );
 }
 
-async function sendSegments(
-  storage: StorageConnection,
-  filePath: string,
-  { root, size }: SegmentList,
-  segments: number[],
-  signal: AbortSignal | undefined,
-  onSent: (bytes: number) => void,
-): Promise<void> {
-  const { handle } = await openInput(filePath);
-  const send = async (index: number, stop: AbortSignal) => {
-    const body = Buffer.alloc(segmentLength(index, size));
-    await readFully(handle, body, index * SEGMENT_BYTES, filePath);
-    const answer = await storage.request(
-      {
-        method: "PUT",
-        path: `uploads/${root}/segments/${index}`,
-        headers: BINARY,
-        body,
-        maxBytes: SMALL_ANSWER_BYTES,
-      },
-      stop,
-    );
-    if (answer.status !== 204) throw refusal(answer, `segment ${index} of ${filePath}`);
-    onSent(body.length);
-  };
-  try {
-    await inParallel(segments, send, signal);
-  } finally {
-    await handle.close();
-  }
+function isRange(value: unknown): value is SegmentRange {
+  const isCount = (number: unknown) => Number.isSafeInteger(number) && (number as number) >= 0;
+  return Array.isArray(value) && value.length === 2 && value.every(isCount);
 }
 
-function bytesOf(segments: number[], size: number): number {
-  return segments.reduce((sum, index) => sum + segmentLength(index, size), 0);
+function bytesOf(ranges: readonly SegmentRange[], size: number): number {
+  const bytesIn = ([first, end]: SegmentRange) =>
+    (end - first - 1) * segmentLength(first, size) + segmentLength(end - 1, size);
+  return ranges.reduce((sum, range) => sum + bytesIn(range), 0);
 }

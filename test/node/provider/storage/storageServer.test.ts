@@ -265,8 +265,8 @@ describe("storage node", function () {
     it("but not in bodies that are too long, of another type, or absent", async () => {
       await begin(list);
       const url = `/uploads/${list.root}/segments/0`;
-      const tooLong = await putSegment(list.root, 0, Buffer.alloc(SEGMENT_BYTES + 1));
-      expectRefusal(tooLong, 413, "bad-request");
+      const tooLong = await putSegment(list.root, 0, Buffer.alloc(16 * SEGMENT_BYTES + 1));
+      expectRefusal(tooLong, 413, "bad-length");
       const json = { "content-type": "application/json" };
       expectRefusal(
         await app.inject({ method: "PUT", url, headers: json, payload: "{}" }),
@@ -361,7 +361,11 @@ describe("storage node", function () {
       const list = rootOfBytes(content(600));
       let now = Date.now();
       const place = join(directory, "clocked");
-      const store = await BlobStore.open(place, { ...LIMITS, totalBytes: 1000 }, () => now);
+      const store = await BlobStore.open(
+        place,
+        { ...LIMITS, totalBytes: 1000 },
+        { now: () => now },
+      );
       await store.begin(list);
       const next = rootOfBytes(content(601, 3));
       expect(await store.begin(next).catch((e) => e.code)).to.equal("storage-full");

@@ -2,7 +2,7 @@ import { keccak_256 } from "@noble/hashes/sha3.js";
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { hashChunks, hashPairs } from "../../../../sdk/storage/keccak.ts";
+import { hashChunks, hashPairs, hashTree } from "../../../../sdk/storage/keccak.ts";
 
 /** The reference, one input at a time. */
 function each(bytes: Uint8Array, length: number): Buffer {
@@ -38,6 +38,20 @@ describe("keccak in WebAssembly", () => {
     for (const count of [0, 1, 2, 3, 1023, 4095, 4096, 4097, 8193]) {
       const pairs = filled(count * 64, count + 77);
       expect(Buffer.compare(hashPairs(pairs), each(pairs, 64)), `${count} pairs`).to.equal(0);
+    }
+  });
+
+  it("folds chunks to the root that the reference folds them to, for every shape of tree", () => {
+    const bytes = filled(1024 * 256, 9);
+    const counts = [...Array.from({ length: 40 }, (_, i) => i + 1), 511, 512, 513, 1023, 1024];
+    for (const count of counts) {
+      let level = each(bytes.subarray(0, count * 256), 256);
+      while (level.length > 32) {
+        const paired = level.length - (level.length % 64);
+        level = Buffer.concat([each(level.subarray(0, paired), 64), level.subarray(paired)]);
+      }
+      const root = hashTree(bytes, count);
+      expect(Buffer.compare(root, level), `${count} chunks`).to.equal(0);
     }
   });
 

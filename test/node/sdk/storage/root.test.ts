@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect } from "chai";
 import fc from "fast-check";
 import { after, before, describe, it } from "mocha";
@@ -213,6 +215,40 @@ describe("root of a file", () => {
     const path = join(directory, "file");
     await writeFile(path, bytes);
     expect(await rootOfFile(path)).to.deep.equal(rootOfBytes(bytes));
+  });
+
+  describe("that is hashed in threads", function () {
+    this.timeout(60_000);
+    const size = 129 * SEGMENT_BYTES + 4_321;
+    let path: string;
+    let expected: SegmentList;
+    before(async () => {
+      path = join(directory, "large");
+      const words = new Uint32Array(Math.ceil(size / 4));
+      for (let i = 0; i < words.length; i++) words[i] = Math.imul(i, 2654435761);
+      const bytes = new Uint8Array(words.buffer, 0, size);
+      await writeFile(path, bytes);
+      expected = new RootHasher().update(bytes).digest();
+    });
+
+    it("is the same as in one thread, while they start and when they are there", async () => {
+      for (const turn of [1, 2, 3]) {
+        const progress: number[] = [];
+        const list = await rootOfFile(path, undefined, ({ bytes }) => progress.push(bytes));
+        expect(list, `turn ${turn}`).to.deep.equal(expected);
+        expect(progress).to.deep.equal(progress.toSorted((a, b) => a - b));
+        expect(progress.at(-1)).to.equal(size);
+      }
+    });
+
+    it("does not keep the process alive, and comes from one thread where threads are forbidden", async () => {
+      const script = join(import.meta.dirname, "rootChild.ts");
+      for (const flags of [[], ["--permission", "--allow-fs-read=*"]]) {
+        const run = promisify(execFile);
+        const { stdout } = await run(process.execPath, [...flags, script, path]);
+        expect(stdout.trim()).to.equal(expected.root);
+      }
+    });
   });
 
   it("refuses a missing file, a directory and an empty file with a hint each", async () => {

@@ -1,7 +1,9 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { StorageLimits } from "../../../../provider/storage/blobStore.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
+import { SEGMENT_BYTES } from "../../../../sdk/storage/segment.ts";
 
 /** Limits that no test meets by accident. */
 export const WIDE_LIMITS: StorageLimits = {
@@ -11,10 +13,11 @@ export const WIDE_LIMITS: StorageLimits = {
   abandonedAfterMs: 3_600_000,
 };
 
-/** One answered request: "PUT /uploads/0x…/segments/3 204", and its Range header. */
+/** One answered request: "PUT /uploads/0x…/segments/3 204". */
 export interface Answered {
   readonly line: string;
-  readonly range?: string;
+  /** The segments taken in or handed out with it: "PUT 3", "GET 0". */
+  readonly segments: readonly string[];
 }
 
 /** A real storage node on a free port, which remembers what it answered. */
@@ -34,7 +37,7 @@ export class StorageNode {
     app.addHook("onResponse", async (request, reply) => {
       const path = request.url.split("?")[0];
       const line = `${request.method} ${path} ${reply.statusCode}`;
-      const answered = { line, range: request.headers.range };
+      const answered = { line, segments: segmentsOf(line, request.headers) };
       node.answered.push(answered);
       node.onAnswered(answered);
     });
@@ -47,8 +50,8 @@ export class StorageNode {
   }
 
   /** Segments taken in or handed out so far. */
-  get segments(): Answered[] {
-    return this.answered.filter(isSegment);
+  get segments(): string[] {
+    return this.answered.flatMap(({ segments }) => segments);
   }
 
   async stop(): Promise<void> {
@@ -56,6 +59,15 @@ export class StorageNode {
   }
 }
 
-export function isSegment({ line }: Answered): boolean {
-  return /^PUT .*\/segments\/\d+ 204$|^GET \/blobs\/0x[0-9a-f]{64} 206$/.test(line);
+function segmentsOf(line: string, headers: IncomingHttpHeaders): string[] {
+  const put = /^PUT .*\/segments\/(\d+) 204$/.exec(line);
+  if (put) return named("PUT", Number(put[1]), Number(headers["content-length"]));
+  if (!/^GET \/blobs\/0x[0-9a-f]{64} 206$/.test(line)) return [];
+  const [start, end] = headers.range!.match(/\d+/g)!.map(Number) as [number, number];
+  return named("GET", start / SEGMENT_BYTES, end + 1 - start);
+}
+
+function named(verb: string, first: number, bytes: number): string[] {
+  const count = Math.ceil(bytes / SEGMENT_BYTES);
+  return Array.from({ length: count }, (_, i) => `${verb} ${first + i}`);
 }

@@ -1,0 +1,11 @@
+import { Flow } from "../generated/artifacts/index.js";
+import { deployScript } from "./_rocketh.ts";
+
+/** 0G Storage's log of files, on the local network only: elsewhere 0G has its own. */
+export default deployScript(
+  async (env) => {
+    if (env.network.chain.id !== 31337) return;
+    await env.deploy("Flow", { account: env.namedAccounts.deployer, artifact: Flow, args: [] });
+  },
+  { tags: ["Flow"] },
+);

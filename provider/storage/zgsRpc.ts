@@ -1,0 +1,101 @@
+import type { ServerResponse } from "node:http";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { BlobStore } from "./blobStore.ts";
+import type { SubmissionLog } from "./submissionLog.ts";
+import { uploaderAt } from "./uploadQuota.ts";
+import { ZgsError } from "./zgsError.ts";
+import { zgsMethods } from "./zgsMethods.ts";
+
+/** Bytes of one call: the official clients send up to ten segments, in base64. */
+const MAX_CALL_BYTES = 8 * 2 ** 20;
+
+/** Calls in memory at once: the official TypeScript client opens one connection per segment of a file, all together. */
+const MAX_CALLS = 32;
+
+/** What JSON-RPC 2.0 allows as the id of a call. */
+type Id = string | number | null;
+
+/** 0G's JSON-RPC at `/`, of storage node and indexer. Every answer has HTTP status 200: clients want it so. */
+export function addZgsRoute(
+  app: FastifyInstance,
+  store: BlobStore,
+  submissions: SubmissionLog | null,
+): void {
+  const methods = zgsMethods(store, submissions);
+  const gate = new Gate(MAX_CALLS);
+  // A scope of its own: elsewhere on this port JSON is not read at all.
+  app.register(async (scope) => {
+    scope.addHook("onRequest", (_request, reply, done) => gate.enter(reply.raw, done));
+    scope.addContentTypeParser("application/json", { parseAs: "buffer" }, (_, body, done) => {
+      done(null, body);
+    });
+    scope.post("/", { bodyLimit: MAX_CALL_BYTES }, async (request, reply) => {
+      reply.type("application/json");
+      return answer(methods, request);
+    });
+  });
+}
+
+async function answer(methods: ReturnType<typeof zgsMethods>, request: FastifyRequest) {
+  let id: Id = null;
+  try {
+    const call = readCall(request.body);
+    id = call.id;
+    const method = methods.get(call.method);
+    if (!method) throw ZgsError.unknownMethod;
+    const url = `${request.protocol}://${request.host}`;
+    const result = await method(call.params, url, uploaderAt(request.ip));
+    return { jsonrpc: "2.0", id, result: result ?? null };
+  } catch (error) {
+    const { code, message, data } = ZgsError.from(error);
+    if (!(error instanceof ZgsError)) request.log.error({ error }, "storage call failed");
+    return { jsonrpc: "2.0", id, error: { code, message, data } };
+  }
+}
+
+/** One call; lists of calls, which no official client sends, are refused: their answers would fill the memory. */
+function readCall(body: unknown): { id: Id; method: string; params: unknown[] } {
+  const call = parse(body);
+  const { id = null, method, params = [] } = (call ?? {}) as Record<string, unknown>;
+  const isId = id === null || typeof id === "string" || typeof id === "number";
+  if (!isId || typeof method !== "string" || !Array.isArray(params)) throw ZgsError.invalidRequest;
+  return { id, method, params };
+}
+
+function parse(body: unknown): unknown {
+  try {
+    return JSON.parse(String(body));
+  } catch {
+    throw ZgsError.notJson;
+  }
+}
+
+/** Lets so many requests in at once, in the order of their coming; the others are not read meanwhile. */
+class Gate {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(places: number) {
+    this.#free = places;
+  }
+
+  enter(response: ServerResponse, proceed: () => void): void {
+    const admit = () => {
+      if (response.destroyed) return this.#leave(); // gave up while it waited
+      response.once("close", () => this.#leave());
+      proceed();
+    };
+    if (this.#free > 0) {
+      this.#free--;
+      admit();
+    } else {
+      this.#waiting.push(admit);
+    }
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free++;
+  }
+}

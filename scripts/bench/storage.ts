@@ -1,0 +1,269 @@
+/**
+ * Our storage beside 0G's TypeScript SDK, in one run on the same files:
+ *
+ *   npm run bench:storage                    prints the table
+ *   npm run bench:storage -- --json          prints one JSON document
+ *   npm run bench:storage -- --sizes 64      only files of 64 MiB (the default is 64,256)
+ *
+ * Every measurement is a process of its own; a transfer goes to an embedded storage node that is new for every upload.
+ * Root is compared per core, that is, by the processor time it takes; transfers by the clock. Ours go over the node's
+ * own HTTP, as commands and daemon use it; `0g` is the same node spoken to in 0G's protocol, by our client.
+ * Needs 0G's SDK: node scripts/setup.mjs --rivals.
+ */
+import { execFile } from "node:child_process";
+import { randomFillSync } from "node:crypto";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import hre from "hardhat";
+import { createStorageServer } from "../../provider/storage/storageServer.ts";
+import { type FlowChain, startFlowChain } from "../../test/helpers/flowChain.ts";
+import { officialSdk, runSdk } from "../../test/helpers/officialClients.ts";
+import type { Measured } from "./measured.ts";
+
+interface Comparison {
+  readonly ours: Measured;
+  readonly theirs: Measured;
+  /** How many times as fast ours is. */
+  readonly ratio: number;
+}
+
+interface SizeReport {
+  readonly mib: number;
+  /** By processor time. */
+  readonly root: Comparison;
+  readonly upload: Comparison;
+  readonly download: Comparison;
+  /** Our own client in 0G's protocol, against the same measurements of theirs. */
+  readonly upload0g: Comparison;
+  readonly download0g: Comparison;
+  /** Encrypting, hashing and writing in one pass, and what it consists of. */
+  readonly seal: {
+    readonly pass: Measured;
+    readonly parts: Readonly<Record<"cipher" | "pages" | "tree", Measured>>;
+  };
+}
+
+interface StorageReport {
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string };
+  /** The smallest of all sizes. */
+  readonly rootRatio: number;
+  readonly uploadRatio: number;
+  readonly downloadRatio: number;
+  /** Of our root, upload and download, the largest of all sizes. */
+  readonly peakMemoryMiB: number;
+  readonly sizes: readonly SizeReport[];
+}
+
+const MIB = 2 ** 20;
+const LIMITS = {
+  totalBytes: 2 ** 40,
+  uploadBytes: 2 ** 40,
+  freeDiskBytes: 0,
+  abandonedAfterMs: 3_600_000,
+};
+/** Ours take a fraction of a second, and the clock is as rough as for theirs. */
+const RUNS = 3;
+const execute = promisify(execFile);
+
+const { values: options } = parseArgs({
+  options: { json: { type: "boolean" }, sizes: { type: "string", default: "64,256" } },
+});
+if (officialSdk.missing !== null) {
+  console.error(`${officialSdk.name} cannot be measured: ${officialSdk.missing}.`);
+  process.exit(2);
+}
+
+const folder = await mkdtemp(join(tmpdir(), "anneal-bench-"));
+await hre.tasks.getTask("build").run({ quiet: true });
+const chain = await startFlowChain();
+try {
+  const sizes: SizeReport[] = [];
+  for (const mib of options.sizes.split(",").map(Number)) sizes.push(await measure(mib, chain));
+  const report = summarize(sizes);
+  if (options.json) console.log(JSON.stringify(report, null, 2));
+  else printTable(report);
+} finally {
+  await chain.close();
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function measure(mib: number, { rpcUrl, accounts, flowAddress }: FlowChain) {
+  const path = join(folder, `${mib}`);
+  await makeFile(path, mib);
+  const env = { ZG_PRIVATE_KEY: accounts[1]!.privateKey };
+  const zeroG = (url: string) => `0g+${url}?flow=${flowAddress}`;
+  const http = await thereAndBack(path, RUNS, {
+    upload: (url) => ours("upload", [path, url]),
+    download: (url, root, back) => ours("download", [back, url, root]),
+  });
+  const protocol = await thereAndBack(path, RUNS, {
+    upload: (url) => ours("upload", [path, zeroG(url), rpcUrl], env),
+    download: (url, root, back) => ours("download", [back, zeroG(url), root]),
+  });
+  const theirs = await thereAndBack(path, 1, {
+    upload: (url) => runSdk(["upload", path, url, rpcUrl], env),
+    download: (url, root, back) => runSdk(["download", back, url, root]),
+  });
+  const report: SizeReport = {
+    mib,
+    root: compare(
+      await best(() => ours("root", [path])),
+      await runSdk(["root", path]),
+      "cpuSeconds",
+    ),
+    upload: compare(http.upload, theirs.upload),
+    download: compare(http.download, theirs.download),
+    upload0g: compare(protocol.upload, theirs.upload),
+    download0g: compare(protocol.download, theirs.download),
+    seal: await measureSeal(path),
+  };
+  await rm(path);
+  return report;
+}
+
+/** Uploads to a node that has nothing yet and downloads from it, and keeps the fastest of the runs. */
+async function thereAndBack(
+  path: string,
+  runs: number,
+  client: {
+    upload(url: string): Promise<Measured>;
+    download(url: string, root: string, back: string): Promise<Measured>;
+  },
+): Promise<{ upload: Measured; download: Measured }> {
+  const back = join(folder, "back");
+  const uploads: Measured[] = [];
+  const downloads: Measured[] = [];
+  for (let run = 0; run < runs; run++) {
+    await withNode(async (url) => {
+      const sent = await client.upload(url);
+      uploads.push(sent);
+      downloads.push(await client.download(url, sent.root, back));
+    });
+    await mustBeEqual(path, back);
+    await rm(back);
+  }
+  return { upload: fastest(uploads), download: fastest(downloads) };
+}
+
+async function measureSeal(path: string): Promise<SizeReport["seal"]> {
+  const sealed = join(folder, "sealed");
+  const pass = await best(() => ours("seal", [path, sealed]));
+  await rm(sealed);
+  const alone = (part: string) => best(() => ours(part, [path]));
+  const [cipher, pages, tree] = [await alone("cipher"), await alone("pages"), await alone("tree")];
+  return { pass, parts: { cipher, pages, tree } };
+}
+
+async function ours(verb: string, words: readonly string[], env: Record<string, string> = {}) {
+  const script = join(import.meta.dirname, "storageOnce.ts");
+  const { stdout } = await execute(process.execPath, [script, verb, ...words], {
+    env: { ...process.env, ...env },
+  });
+  return JSON.parse(stdout) as Measured;
+}
+
+/** Runs a storage node that follows the chain and has nothing yet. */
+async function withNode(work: (url: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(folder, "node-"));
+  const submissions = chain.follow();
+  const node = await createStorageServer({ directory, limits: LIMITS, submissions });
+  try {
+    await work(await node.listen({ host: "127.0.0.1", port: 0 }));
+  } finally {
+    await node.close();
+    await rm(directory, { recursive: true });
+  }
+}
+
+async function makeFile(path: string, mib: number): Promise<void> {
+  const file = await open(path, "w");
+  const piece = Buffer.alloc(MIB);
+  for (let written = 0; written < mib; written++) await file.write(randomFillSync(piece));
+  await file.close();
+}
+
+async function mustBeEqual(path: string, other: string): Promise<void> {
+  const [sent, fetched] = await Promise.all([readFile(path), readFile(other)]);
+  if (!sent.equals(fetched)) throw new Error("What came back is not what was sent.");
+}
+
+async function best(work: () => Promise<Measured>): Promise<Measured> {
+  const results: Measured[] = [];
+  for (let run = 0; run < RUNS; run++) results.push(await work());
+  return fastest(results);
+}
+
+function fastest(results: readonly Measured[]): Measured {
+  return results.reduce((one, other) => (other.seconds < one.seconds ? other : one));
+}
+
+function compare(
+  one: Measured,
+  theirs: Measured,
+  by: "seconds" | "cpuSeconds" = "seconds",
+): Comparison {
+  if (one.root !== theirs.root) throw new Error("The roots differ.");
+  return { ours: one, theirs, ratio: theirs[by] / one[by] };
+}
+
+function summarize(sizes: readonly SizeReport[]): StorageReport {
+  const smallest = (name: "root" | "upload" | "download") =>
+    Math.min(...sizes.map((size) => size[name].ratio));
+  const memory = sizes.flatMap(({ root, upload, download }) =>
+    [root, upload, download].map((comparison) => comparison.ours.peakMemoryMiB),
+  );
+  return {
+    machine: { cpu: cpus()[0]!.model, cores: cpus().length, node: process.version },
+    rootRatio: smallest("root"),
+    uploadRatio: smallest("upload"),
+    downloadRatio: smallest("download"),
+    peakMemoryMiB: Math.max(...memory),
+    sizes,
+  };
+}
+
+function printTable({ machine, sizes, ...summary }: StorageReport): void {
+  console.log(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}\n`);
+  for (const { mib, root, upload, download, upload0g, download0g, seal } of sizes) {
+    console.log(`${mib} MiB${"ours".padStart(31)}${"0G's SDK".padStart(25)}`);
+    row("root, by the clock", mib, root);
+    row("root, processor time", mib, root, "cpuSeconds");
+    row("upload", mib, upload);
+    row("download", mib, download);
+    row("upload, in 0G's protocol", mib, upload0g);
+    row("download, in 0G's protocol", mib, download0g);
+    printSeal(mib, seal);
+  }
+  const { rootRatio, uploadRatio, downloadRatio, peakMemoryMiB } = summary;
+  console.log(
+    `At least ${rootRatio.toFixed(1)} times (root, per core), ${uploadRatio.toFixed(1)} times (upload), ${downloadRatio.toFixed(1)} times (download) as fast; never more than ${peakMemoryMiB.toFixed(0)} MiB of memory.`,
+  );
+}
+
+function printSeal(mib: number, { pass, parts }: SizeReport["seal"]): void {
+  const alone = Object.entries(parts).map(
+    ([name, part]) => `${name} ${part.cpuSeconds.toFixed(2)} s`,
+  );
+  const name = "encrypt, hash and write".padEnd(28);
+  const time = `${pass.cpuSeconds.toFixed(2)} s of processor time; alone: ${alone.join(", ")}`;
+  console.log(`${name}${cell(mib, pass)}   ${time}\n`);
+}
+
+function row(
+  name: string,
+  mib: number,
+  { ours: one, theirs }: Comparison,
+  by: "seconds" | "cpuSeconds" = "seconds",
+): void {
+  const ratio = `${(theirs[by] / one[by]).toFixed(1)} times`;
+  console.log(
+    `${name.padEnd(28)}${cell(mib, one, by)}${cell(mib, theirs, by)}   ${ratio.padStart(12)}`,
+  );
+}
+
+/** Speed and memory. */
+function cell(mib: number, one: Measured, by: "seconds" | "cpuSeconds" = "seconds"): string {
+  return `${(mib / one[by]).toFixed(0).padStart(7)} MiB/s ${one.peakMemoryMiB.toFixed(0).padStart(6)} MiB`;
+}

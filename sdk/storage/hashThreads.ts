@@ -1,0 +1,134 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { hasherParts, hashTree } from "./keccak.ts";
+import { NODE_BYTES } from "./merkle.ts";
+import { CHUNK_BYTES, SEGMENT_BYTES, segmentLeafCount, segmentRoot } from "./segment.ts";
+
+/** Root of segment `index` of one content, 32 bytes; `bytes` may be used again when the promise is kept. */
+export type RootSegment = (bytes: Uint8Array, index: number) => Promise<Uint8Array>;
+
+/** Contents from this size on are hashed in threads. Starting them takes as long as hashing some 16 MiB here. */
+const WORTHWHILE_BYTES = 32 * 1024 * 1024;
+
+/** A thread takes some 8 MB of memory, and no disk keeps up with more of them. */
+const MOST_THREADS = 8;
+
+/** Segments under way per thread: one that is hashed, and the next one already there. */
+const SLOTS = 2;
+const SLOT_BYTES = SEGMENT_BYTES + NODE_BYTES;
+
+/** Segments that can be hashed at once, each held in memory. */
+export const HASHED_AT_ONCE = SLOTS * Math.min(MOST_THREADS, availableParallelism());
+
+/** How the segments of a content of `size` bytes are hashed: here where it is small, else in all cores. */
+export function segmentHasher(size: number): RootSegment {
+  const threads = size < WORTHWHILE_BYTES ? null : startThreads();
+  if (!threads) return async (bytes, index) => segmentRoot(bytes, index, size);
+  return (bytes, index) => threads.root(bytes, segmentLeafCount(index, size));
+}
+
+let threads: { readonly started: HashThreads | null } | undefined;
+
+/** The threads of this process, started by the first who needs them. They do not keep it from ending. */
+function startThreads(): HashThreads | null {
+  threads ??= { started: tryToStart(Math.min(MOST_THREADS, availableParallelism())) };
+  return threads.started;
+}
+
+function tryToStart(count: number): HashThreads | null {
+  try {
+    return count === 1 ? null : new HashThreads(count);
+  } catch {
+    return null; // where threads are forbidden
+  }
+}
+
+/** Threads that compute roots. Until the first is ready, or when one fails, roots come from this thread instead. */
+class HashThreads {
+  readonly #threads: HashThread[];
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#threads = Array.from({ length: count }, () => new HashThread());
+  }
+
+  async root(bytes: Uint8Array, count: number): Promise<Uint8Array> {
+    while (this.#ready.length > 0 && !this.#ready.some((thread) => thread.free > 0)) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    const ready = this.#ready;
+    if (ready.length === 0) return hashTree(bytes, count);
+    const thread = ready.reduce((a, b) => (b.free > a.free ? b : a));
+    try {
+      return (await thread.root(bytes, count)) ?? hashTree(bytes, count);
+    } finally {
+      this.#waiting.shift()?.();
+    }
+  }
+
+  get #ready(): HashThread[] {
+    return this.#threads.filter((thread) => thread.isReady);
+  }
+}
+
+class HashThread {
+  readonly #shared = new SharedArrayBuffer(SLOTS * SLOT_BYTES);
+  readonly #slots = Array.from(
+    { length: SLOTS },
+    (_, slot) => new Uint8Array(this.#shared, slot * SLOT_BYTES, SLOT_BYTES),
+  );
+  readonly #free = this.#slots.map((_, slot) => slot);
+  /** What to call when the root of a slot is there. */
+  readonly #busy = new Map<number, () => void>();
+  readonly #worker: Worker;
+  #isReady = false;
+
+  constructor() {
+    const layout = { shared: this.#shared, slotBytes: SLOT_BYTES, rootBytes: NODE_BYTES };
+    this.#worker = new Worker(new URL("./hashThread.mjs", import.meta.url), {
+      workerData: { ...hasherParts(), ...layout },
+      execArgv: [], // no loaders of the program around it
+    });
+    this.#worker.unref();
+    this.#worker.on("message", (slot: number | null) => {
+      if (slot === null) this.#isReady = true;
+      else this.#end(slot);
+    });
+    this.#worker.once("error", () => this.#giveUp());
+    this.#worker.once("exit", () => this.#giveUp());
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Slots that can take a segment now. */
+  get free(): number {
+    return this.#free.length;
+  }
+
+  /** Takes a slot that is free. @returns null when the thread has ended meanwhile. */
+  async root(bytes: Uint8Array, count: number): Promise<Uint8Array | null> {
+    const slot = this.#free.pop()!;
+    this.#slots[slot]!.set(bytes);
+    this.#worker.ref(); // an idle thread must not keep the process alive, a busy one has to
+    await new Promise<void>((resolve) => {
+      this.#busy.set(slot, resolve);
+      this.#worker.postMessage({ slot, length: bytes.length, count, chunkBytes: CHUNK_BYTES });
+    });
+    this.#free.push(slot);
+    if (this.#busy.size === 0) this.#worker.unref();
+    return this.#isReady ? this.#slots[slot]!.slice(SEGMENT_BYTES) : null;
+  }
+
+  #end(slot: number): void {
+    const resolve = this.#busy.get(slot);
+    this.#busy.delete(slot);
+    resolve?.();
+  }
+
+  #giveUp(): void {
+    this.#isReady = false;
+    for (const slot of [...this.#busy.keys()]) this.#end(slot);
+  }
+}

@@ -1,0 +1,83 @@
+import { open, readFile, rm, writeFile } from "node:fs/promises";
+import { ProtocolError } from "../../errors.ts";
+import type { Root } from "../../ids.ts";
+import { NODE_BYTES } from "../merkle.ts";
+import { PartialFile, type SegmentRange } from "../partialFile.ts";
+import { proveSegment, unprovenList } from "../provenList.ts";
+import { rootFromSegments } from "../root.ts";
+import { segmentCount } from "../segment.ts";
+import type { SegmentProof } from "../segmentProof.ts";
+import { writeFully } from "../writeFully.ts";
+
+/**
+ * A partial file whose segment list becomes known with the proofs of its segments. What was proven lies in
+ * `<path>.roots`, so that a later process finds the segments again; the list is folded in the end.
+ */
+export class ProvenFile {
+  readonly #partial: PartialFile;
+
+  private constructor(partial: PartialFile) {
+    this.#partial = partial;
+  }
+
+  static async open(path: string, root: Root, size: number): Promise<ProvenFile> {
+    const list = unprovenList(root, size);
+    const proven = segmentCount(size) * NODE_BYTES;
+    const left = await readFile(rootsPath(path)).catch(() => Buffer.alloc(0));
+    if (left.length === proven) list.segmentRoots.set(left);
+    else await writeFile(rootsPath(path), list.segmentRoots.subarray(0, proven));
+    return new ProvenFile(await PartialFile.open(path, list));
+  }
+
+  /** Bytes that are there. */
+  get bytes(): number {
+    return this.#partial.bytes;
+  }
+
+  missing(): SegmentRange[] {
+    return this.#partial.missing();
+  }
+
+  /** @returns false, with nothing written, when the proof does not lead from these bytes to the root. */
+  async write(index: number, bytes: Uint8Array, proof: SegmentProof): Promise<boolean> {
+    const { list, path } = this.#partial;
+    if (!proveSegment(list, index, bytes, proof)) return false;
+    const start = index * NODE_BYTES;
+    await writeAt(rootsPath(path), list.segmentRoots.subarray(start, start + NODE_BYTES), start);
+    return this.#partial.write(index, bytes);
+  }
+
+  /**
+   * Gives the complete file its final name.
+   * @throws ProtocolError "integrity" when it is not the content: its size was a lie. Nothing is left of it then.
+   */
+  async publish(target: string): Promise<void> {
+    const { list, path } = this.#partial;
+    if (rootFromSegments(list.segmentRoots, list.size) !== list.root) {
+      await this.discard();
+      throw new ProtocolError(
+        "integrity",
+        `What the nodes sent as ${list.root} does not match the root hash.`,
+        "Nothing wrong was kept: run the same command again.",
+      );
+    }
+    await this.#partial.publish(target);
+    await rm(rootsPath(path), { force: true });
+  }
+
+  async discard(): Promise<void> {
+    await PartialFile.discard(this.#partial.path);
+    await rm(rootsPath(this.#partial.path), { force: true });
+  }
+}
+
+const rootsPath = (path: string) => `${path}.roots`;
+
+async function writeAt(path: string, bytes: Uint8Array, position: number): Promise<void> {
+  const handle = await open(path, "r+");
+  try {
+    await writeFully(handle, bytes, position);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,135 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Dispatcher } from "undici";
+import { z } from "zod";
+import { SMALL_ANSWER_BYTES } from "../connection.ts";
+
+/** Milliseconds before the second and the third attempt. */
+const RETRY_WAITS = [200, 1000];
+
+/** A node's answer that is worth another attempt: it is busy. */
+const BUSY = "too many data writing";
+
+/** The part of the segments that a node keeps: those whose number in the log leaves `shardId` divided by `numShard`. */
+export interface Shard {
+  readonly shardId: number;
+  readonly numShard: number;
+}
+
+/** What a node knows of a file. */
+export const FileInfo = z.object({
+  tx: z.object({
+    seq: z.int().min(0),
+    size: z.int().min(1),
+    startEntryIndex: z.int().min(0),
+  }),
+  finalized: z.boolean(),
+});
+export type FileInfo = z.infer<typeof FileInfo>;
+
+const Answer = z.object({
+  result: z.unknown().optional(),
+  error: z.object({ message: z.string(), data: z.unknown().optional() }).nullish(),
+});
+
+/** A call that did not succeed. `reason` is the node's own words where it refused, null where it did not answer. */
+export class NodeError extends Error {
+  override readonly name = "NodeError";
+  readonly reason: string | null;
+
+  constructor(url: string, reason: string | null, options?: { cause?: unknown }) {
+    super(
+      `${url} ${reason === null ? "did not answer as it should" : `refused: ${reason}`}`,
+      options,
+    );
+    this.reason = reason;
+  }
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A longer answer counts as none, so that a node cannot fill the memory. */
+  readonly maxBytes?: number;
+}
+
+/** One of 0G's servers: a storage node, or an indexer. */
+export class ZeroGNode {
+  readonly url: string;
+  readonly #dispatcher: Dispatcher;
+  readonly #timeout: number;
+
+  /** @param timeout milliseconds that one call may take, however slowly the answer trickles in */
+  constructor(url: string, dispatcher: Dispatcher, timeout: number) {
+    this.url = url;
+    this.#dispatcher = dispatcher;
+    this.#timeout = timeout;
+  }
+
+  /**
+   * Calls a method, again after RETRY_WAITS when there is no answer or the node is busy.
+   * @throws NodeError; the signal's reason when aborted
+   */
+  async call<T>(
+    method: string,
+    params: readonly unknown[],
+    schema: z.ZodType<T>,
+    options: CallOptions = {},
+  ): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.callOnce(method, params, schema, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        const delay = RETRY_WAITS[attempt];
+        const { reason } = error as NodeError;
+        if (delay === undefined || (reason !== null && !reason?.includes(BUSY))) throw error;
+        await wait(delay, undefined, { signal: options.signal });
+      }
+    }
+  }
+
+  /** The same, one attempt: where another node can be asked instead. */
+  async callOnce<T>(
+    method: string,
+    params: readonly unknown[],
+    schema: z.ZodType<T>,
+    { signal, maxBytes = SMALL_ANSWER_BYTES }: CallOptions = {},
+  ): Promise<T> {
+    let answer: z.infer<typeof Answer>;
+    try {
+      answer = Answer.parse(JSON.parse(await this.#post({ method, params }, maxBytes, signal)));
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new NodeError(this.url, null, { cause });
+    }
+    if (answer.error) throw new NodeError(this.url, wordsOf(answer.error));
+    const result = schema.safeParse(answer.result);
+    if (result.success) return result.data;
+    throw new NodeError(this.url, null, { cause: result.error });
+  }
+
+  async #post(call: object, maxBytes: number, signal?: AbortSignal): Promise<string> {
+    const patience = AbortSignal.timeout(this.#timeout);
+    const { origin, pathname } = new URL(this.url);
+    const { statusCode, body } = await this.#dispatcher.request({
+      origin,
+      path: pathname,
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...call }),
+      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+    });
+    if (statusCode !== 200) throw new Error(`status ${statusCode}`);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of body) {
+      length += chunk.length;
+      if (length > maxBytes) throw new Error(`more than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString();
+  }
+}
+
+function wordsOf({ message, data }: { message: string; data?: unknown }): string {
+  return typeof data === "string" ? `${message}; data: ${data}` : message;
+}

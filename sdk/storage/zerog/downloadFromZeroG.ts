@@ -1,0 +1,189 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { z } from "zod";
+import { ProtocolError } from "../../errors.ts";
+import type { Root } from "../../ids.ts";
+import { SMALL_ANSWER_BYTES } from "../connection.ts";
+import { inParallel } from "../inParallel.ts";
+import { CHUNK_BYTES, SEGMENT_BYTES, segmentLength } from "../segment.ts";
+import type { TransferOptions } from "../upload.ts";
+import type { ZeroGEndpoint } from "./endpoint.ts";
+import { type Holder, keeps, Network, type Timing, USUAL_TIMING } from "./Network.ts";
+import { ProvenFile } from "./ProvenFile.ts";
+
+/** Milliseconds before all nodes are asked for a segment again. */
+const ROUND_WAITS = [200, 1000];
+const ANSWER_BYTES = Math.ceil(SEGMENT_BYTES / 3) * 4 + SMALL_ANSWER_BYTES;
+
+const Hash = z.string().regex(/^0x[0-9a-f]{64}$/i);
+const Segment = z
+  .object({
+    data: z.string(),
+    proof: z.object({ lemma: z.array(Hash).max(66), path: z.array(z.boolean()).max(64) }),
+  })
+  .nullable();
+
+/**
+ * Downloads the content with this root from 0G's network. Every segment comes with a proof and is checked before it is
+ * written; a node that sends a wrong one is asked no more.
+ * @returns the size. The root fixes it only up to zeros at the end: compare it where it matters.
+ * @throws ProtocolError "not-found" for a root that no node has, "integrity" when only wrong bytes come, "network"
+ * otherwise; the signal's reason when aborted.
+ */
+export async function downloadFromZeroG(
+  endpoint: ZeroGEndpoint,
+  root: Root,
+  targetPath: string,
+  { signal, onProgress }: TransferOptions = {},
+  timing: Timing = USUAL_TIMING,
+): Promise<{ size: number }> {
+  const network = new Network(endpoint, timing);
+  try {
+    const holders = await network.holders(root, signal);
+    if (holders.length === 0) throw unknownRoot(root);
+    let failure: unknown;
+    // A node may lie about the size. What most say comes first.
+    for (const group of bySize(holders)) {
+      try {
+        const source = new Source(root, group);
+        await source.fetchTo(targetPath, { signal, onProgress });
+        return { size: source.size };
+      } catch (error) {
+        signal?.throwIfAborted();
+        failure ??= error;
+      }
+    }
+    throw failure;
+  } finally {
+    await network.close();
+  }
+}
+
+/** Nodes that agree on a file's size. One that lies is left; one that fails is asked after the others. */
+class Source {
+  readonly size: number;
+  readonly #root: Root;
+  readonly #holders: Set<Holder>;
+  /** Calls in a row that a node has left without a right answer. */
+  readonly #failures = new Map<Holder, number>();
+  #wasLiedTo = false;
+
+  constructor(root: Root, holders: readonly Holder[]) {
+    this.#root = root;
+    this.#holders = new Set(holders);
+    this.size = holders[0]!.info.tx.size;
+  }
+
+  async fetchTo(targetPath: string, { signal, onProgress }: TransferOptions): Promise<void> {
+    const file = await ProvenFile.open(`${targetPath}.part`, this.#root, this.size);
+    const progress = { bytes: file.bytes, total: this.size };
+    onProgress?.({ ...progress });
+    const fetchOne = async (index: number, stop: AbortSignal) => {
+      await this.#fetchSegment(file, index, stop);
+      progress.bytes += segmentLength(index, this.size);
+      onProgress?.({ ...progress });
+    };
+    await inParallel(indices(file.missing()), fetchOne, signal);
+    await file.publish(targetPath);
+  }
+
+  async #fetchSegment(file: ProvenFile, index: number, signal: AbortSignal): Promise<void> {
+    for (let round = 0; ; round++) {
+      for (const holder of this.#keepersOf(index)) {
+        if (await this.#fetchFrom(holder, file, index, signal)) return;
+      }
+      const delay = ROUND_WAITS[round];
+      if (delay === undefined || this.#keepersOf(index).length === 0) throw this.#lost(index);
+      await wait(delay, undefined, { signal });
+    }
+  }
+
+  /** Those that keep the segment: another one first for every segment, and those last that failed of late. */
+  #keepersOf(index: number): Holder[] {
+    const keepers = [...this.#holders].filter(({ shard, info }) =>
+      keeps(shard, info.tx.startEntryIndex, index),
+    );
+    const first = index % Math.max(1, keepers.length);
+    const rotated = [...keepers.slice(first), ...keepers.slice(0, first)];
+    return rotated.sort((a, b) => this.#failuresOf(a) - this.#failuresOf(b));
+  }
+
+  #failuresOf(holder: Holder): number {
+    return this.#failures.get(holder) ?? 0;
+  }
+
+  async #fetchFrom(
+    holder: Holder,
+    file: ProvenFile,
+    index: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { node, info } = holder;
+    try {
+      const params = [info.tx.seq, index];
+      const segment = await node.callOnce("zgs_downloadSegmentWithProofByTxSeq", params, Segment, {
+        signal,
+        maxBytes: ANSWER_BYTES,
+      });
+      if (segment === null) return this.#failed(holder);
+      const bytes = unpad(Buffer.from(segment.data, "base64"), index, this.size);
+      if (await file.write(index, bytes, segment.proof)) {
+        this.#failures.delete(holder);
+        return true;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if ((error as Error).name !== "NodeError") throw error; // our own disk
+      return this.#failed(holder);
+    }
+    this.#wasLiedTo = true;
+    this.#holders.delete(holder);
+    return false;
+  }
+
+  #failed(holder: Holder): false {
+    this.#failures.set(holder, this.#failuresOf(holder) + 1);
+    return false;
+  }
+
+  #lost(index: number): ProtocolError {
+    const what = `segment ${index} of ${this.#root}`;
+    return this.#wasLiedTo
+      ? new ProtocolError(
+          "integrity",
+          `The only nodes left to send ${what} sent wrong bytes.`,
+          "Nothing wrong was kept: run the same command again later, or with another indexer.",
+        )
+      : new ProtocolError(
+          "network",
+          `No node of 0G's network sent ${what}.`,
+          "Run the same command again: a transfer goes on where it stopped.",
+        );
+  }
+}
+
+/** The nodes in groups that agree on the size, the largest group first. */
+function bySize(holders: readonly Holder[]): Holder[][] {
+  const groups = Map.groupBy(holders, ({ info }) => info.tx.size);
+  return [...groups.values()].sort((a, b) => b.length - a.length);
+}
+
+/** Without the zeros that fill the last chunk. What is too short stays so, and fails its proof. */
+function unpad(data: Buffer, index: number, size: number): Buffer {
+  const length = segmentLength(index, size);
+  const padded = Math.ceil(length / CHUNK_BYTES) * CHUNK_BYTES;
+  return data.length === padded ? data.subarray(0, length) : data.subarray(0, 0);
+}
+
+function* indices(ranges: readonly (readonly [number, number])[]): Generator<number> {
+  for (const [first, end] of ranges) {
+    for (let index = first; index < end; index++) yield index;
+  }
+}
+
+function unknownRoot(root: Root): ProtocolError {
+  return new ProtocolError(
+    "not-found",
+    `No node of 0G's network has ${root}.`,
+    "Check the root hash, and that the upload was finished.",
+  );
+}

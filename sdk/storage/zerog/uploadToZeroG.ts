@@ -1,0 +1,174 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { ProtocolError } from "../../errors.ts";
+import type { Root } from "../../ids.ts";
+import { type Content, openContent } from "../content.ts";
+import { rootOfContent, type SegmentList } from "../root.ts";
+import { SEGMENT_BYTES, segmentCount, segmentLength } from "../segment.ts";
+import { submissionNodes } from "../submissionNodes.ts";
+import type { Uploaded, UploadOptions } from "../upload.ts";
+import { flowAddress, type ZeroGEndpoint } from "./endpoint.ts";
+import { announce, pricePerSector } from "./flow.ts";
+import {
+  findCover,
+  type Holder,
+  infoOf,
+  Network,
+  type ShardNode,
+  type Timing,
+  USUAL_TIMING,
+} from "./Network.ts";
+import type { Payer } from "./Payer.ts";
+import { SegmentSender } from "./SegmentSender.ts";
+import { NodeError } from "./ZeroGNode.ts";
+
+/**
+ * Uploads a file to 0G's network: announces and pays for it, unless somebody has, and gives every segment to a node
+ * that keeps it. A node that fails is replaced by others.
+ * @returns the root, the size and the bytes that nodes took in from this call.
+ * @throws ProtocolError "usage" for a bad path or without a payer where the file has to be paid for, "network"
+ * otherwise; the signal's reason when aborted.
+ */
+export async function uploadToZeroG(
+  endpoint: ZeroGEndpoint,
+  filePath: string,
+  options: UploadOptions = {},
+  timing: Timing = USUAL_TIMING,
+): Promise<Uploaded> {
+  const content = await openContent(filePath);
+  try {
+    return await uploadContentToZeroG(endpoint, content, options, timing);
+  } finally {
+    await content.close();
+  }
+}
+
+/** The same with any content; the caller closes it. */
+export async function uploadContentToZeroG(
+  endpoint: ZeroGEndpoint,
+  content: Content,
+  { signal, onHashed, onProgress, payer }: UploadOptions = {},
+  timing: Timing = USUAL_TIMING,
+): Promise<Uploaded> {
+  const list = await rootOfContent(content, signal, onHashed);
+  const { root, size } = list;
+  const network = new Network(endpoint, timing);
+  try {
+    const nodes = await network.nodes(signal);
+    const known = await network.knowing(root, nodes, signal);
+    if (findCover(known.filter(({ info }) => info.finalized))) {
+      onProgress?.({ bytes: size, total: size });
+      return { root, size, sent: 0 };
+    }
+    if (!known.some(({ info }) => info.tx.size === size))
+      await pay(endpoint, content, list, await payer?.());
+    const progress = trackBytes(size, onProgress);
+    const sender = new SegmentSender(content, list, progress.onSent);
+    await spread(sender, list, nodes, timing, signal);
+    return { root, size, sent: progress.bytes };
+  } finally {
+    await network.close();
+  }
+}
+
+/** Counts every segment once, however many nodes take it in. */
+function trackBytes(size: number, onProgress: UploadOptions["onProgress"]) {
+  const sent = new Set<number>();
+  const progress = {
+    bytes: 0,
+    onSent: (index: number) => {
+      if (sent.has(index)) return;
+      sent.add(index);
+      progress.bytes += segmentLength(index, size);
+      onProgress?.({ bytes: progress.bytes, total: size });
+    },
+  };
+  onProgress?.({ bytes: 0, total: size });
+  return progress;
+}
+
+/** Announces the file to the Flow contract. */
+async function pay(
+  endpoint: ZeroGEndpoint,
+  content: Content,
+  list: SegmentList,
+  payer: Payer | undefined,
+): Promise<void> {
+  if (!payer) throw nobodyPays();
+  const flow = flowAddress(endpoint, payer.chainId);
+  const last = segmentCount(list.size) - 1;
+  const lastSegment = await content.read(last, Buffer.alloc(SEGMENT_BYTES));
+  const price = await pricePerSector(payer.provider, flow);
+  const nodes = submissionNodes(list, lastSegment);
+  const { size } = list;
+  await payer.submit(announce(flow, { size, nodes, submitter: payer.address, price }));
+}
+
+/** Brings the file to nodes that keep all of it together, and to others in the place of those that fail. */
+async function spread(
+  sender: SegmentSender,
+  list: SegmentList,
+  nodes: readonly ShardNode[],
+  timing: Timing,
+  signal?: AbortSignal,
+): Promise<void> {
+  const done = new Set<ShardNode>();
+  let cause: unknown;
+  for (let left = nodes; ; ) {
+    const cover = findCover(left);
+    if (!cover) throw tooFewNodes(list.root, cause);
+    const failed = new Set<ShardNode>();
+    for (const node of cover.filter((one) => !done.has(one))) {
+      try {
+        await serve(sender, list, node, timing, signal);
+        done.add(node);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof NodeError)) throw error;
+        failed.add(node);
+        cause = error;
+      }
+    }
+    if (failed.size === 0) return;
+    left = left.filter((node) => !failed.has(node));
+  }
+}
+
+/** Brings one node everything it keeps of the file, and waits until it says that it has it all. */
+async function serve(
+  sender: SegmentSender,
+  { root, size }: SegmentList,
+  { node, shard }: ShardNode,
+  timing: Timing,
+  signal?: AbortSignal,
+): Promise<void> {
+  const look = async (isEnough: (holder: Holder) => boolean): Promise<Holder> => {
+    const end = performance.now() + timing.patience;
+    for (;;) {
+      const info = await infoOf(node, root, signal);
+      if (info?.tx.size === size && isEnough({ node, shard, info })) return { node, shard, info };
+      if (performance.now() > end) throw new NodeError(node.url, null);
+      await wait(timing.poll, undefined, { signal });
+    }
+  };
+  const holder = await look(() => true);
+  if (holder.info.finalized) return;
+  await sender.sendTo(holder, signal);
+  await look(({ info }) => info.finalized);
+}
+
+function nobodyPays(): ProtocolError {
+  return new ProtocolError(
+    "usage",
+    "0G's network takes a file only with a transaction that pays for it.",
+    "Set ZG_PRIVATE_KEY to the key of a wallet that holds OG.",
+  );
+}
+
+function tooFewNodes(root: Root, cause: unknown): ProtocolError {
+  return new ProtocolError(
+    "network",
+    `The nodes of 0G's network that are left do not keep all of ${root}${cause instanceof Error ? ` (${cause.message})` : ""}.`,
+    "Run the same command again: the file is not paid for twice.",
+    { cause },
+  );
+}

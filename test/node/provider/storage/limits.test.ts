@@ -1,0 +1,244 @@
+import { once } from "node:events";
+import { mkdtemp, readdir, rm, utimes } from "node:fs/promises";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { expect } from "chai";
+import type { FastifyInstance } from "fastify";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import {
+  BlobStore,
+  type StorageLimits,
+  type StoreSurroundings,
+} from "../../../../provider/storage/blobStore.ts";
+import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
+import type { Root } from "../../../../sdk/ids.ts";
+import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
+
+const HOUR = 3_600_000;
+const LIMITS: StorageLimits = {
+  totalBytes: 2 ** 30,
+  uploadBytes: 2 ** 30,
+  freeDiskBytes: 0,
+  abandonedAfterMs: HOUR,
+};
+const ALICE = "192.0.2.1";
+const BOB = "192.0.2.2";
+
+const content = (size: number, seed: number) =>
+  Uint8Array.from({ length: size }, (_, i) => i * seed + seed);
+
+describe("limits of the storage node", () => {
+  let directory: string;
+  let now: number;
+  let references: Set<string>;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "anneal-limits-"));
+    now = Date.now();
+    references = new Set();
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  const open = (limits: Partial<StorageLimits>, around: Partial<StoreSurroundings> = {}) =>
+    BlobStore.open(
+      directory,
+      { ...LIMITS, ...limits },
+      { now: () => now, references: () => references, ...around },
+    );
+
+  async function publish(store: BlobStore, bytes: Uint8Array, from: string | null = null) {
+    const list = rootOfBytes(bytes);
+    await store.begin(list, from);
+    await store.putSegment(list.root, 0, bytes);
+    await store.finish(list.root);
+    return list.root;
+  }
+
+  const codeOf = (work: Promise<unknown>) =>
+    work.then(
+      () => "done",
+      (error) => error.code as string,
+    );
+
+  describe("per address", () => {
+    const begin = (store: BlobStore, list: SegmentList, from: string | null) =>
+      codeOf(store.begin(list, from));
+
+    it("counts what is there and what is under way, each address for itself", async () => {
+      const store = await open({ addressBytes: 1000 });
+      await publish(store, content(600, 3), ALICE);
+      expect(await begin(store, rootOfBytes(content(300, 5)), ALICE)).to.equal("done");
+      expect(await begin(store, rootOfBytes(content(200, 7)), ALICE)).to.equal("quota-exceeded");
+      expect(await begin(store, rootOfBytes(content(1000, 9)), BOB)).to.equal("done");
+      expect(await begin(store, rootOfBytes(content(5000, 11)), null)).to.equal("done");
+    });
+
+    it("does not count the same content twice, nor one that another brought first", async () => {
+      const store = await open({ addressBytes: 1000 });
+      const list = rootOfBytes(content(900, 3));
+      for (const from of [ALICE, ALICE, BOB]) {
+        expect(await begin(store, list, from)).to.equal("done");
+      }
+      expect(await begin(store, rootOfBytes(content(1000, 5)), BOB)).to.equal("done");
+    });
+
+    it("does not count what a task refers to, while it does", async () => {
+      const store = await open({ addressBytes: 1000 });
+      references.add(await publish(store, content(900, 3), ALICE));
+      expect(await begin(store, rootOfBytes(content(901, 5)), ALICE)).to.equal("done");
+      references.clear();
+      expect(await begin(store, rootOfBytes(content(100, 7)), ALICE)).to.equal("quota-exceeded");
+    });
+
+    it("gives room back when an upload was abandoned, and none was taken by one refused", async () => {
+      const store = await open({ addressBytes: 1000 });
+      const list = rootOfBytes(content(900, 3));
+      await store.begin(list, ALICE);
+      expect(await begin(store, rootOfBytes(content(901, 5)), ALICE)).to.equal("quota-exceeded");
+      now += HOUR + 1000;
+      expect(await begin(store, rootOfBytes(content(1000, 7)), ALICE)).to.equal("done");
+      expect(await readdir(join(directory, "incoming"))).to.have.length(2);
+    });
+  });
+
+  describe("of time", () => {
+    const AGE = 24 * HOUR;
+
+    /** Lets the store look, which it does before an upload. */
+    async function look(store: BlobStore): Promise<void> {
+      await store.begin(rootOfBytes(content(10, 13)));
+    }
+    const isThere = (store: BlobStore, root: Root) => store.size(root) !== undefined;
+
+    it("deletes a blob and its list when no task has referred to it for long enough", async () => {
+      const store = await open({ unreferencedAfterMs: AGE });
+      const root = await publish(store, content(500, 3));
+      now += AGE - HOUR;
+      await look(store);
+      expect(isThere(store, root)).to.equal(true);
+      now += 2 * HOUR;
+      await look(store);
+      expect(isThere(store, root)).to.equal(false);
+      expect(await readdir(join(directory, "blobs"))).to.deep.equal([]);
+    });
+
+    it("keeps what a task refers to, and counts from its end, also after a restart", async () => {
+      let store = await open({ unreferencedAfterMs: AGE });
+      const root = await publish(store, content(500, 3));
+      references.add(root);
+      now += 5 * AGE;
+      await look(store);
+      references.clear();
+      now += AGE - HOUR;
+      store = await open({ unreferencedAfterMs: AGE });
+      await look(store);
+      expect(isThere(store, root)).to.equal(true);
+      now += 2 * HOUR;
+      await look(store);
+      expect(isThere(store, root)).to.equal(false);
+    });
+
+    it("counts anew for a content that is uploaded again, though nothing of it is sent", async () => {
+      const store = await open({ unreferencedAfterMs: AGE });
+      const bytes = content(500, 3);
+      const root = await publish(store, bytes);
+      now += AGE - HOUR;
+      expect((await store.begin(rootOfBytes(bytes))).complete).to.equal(true);
+      now += AGE - HOUR;
+      await look(store);
+      expect(isThere(store, root)).to.equal(true);
+    });
+
+    it("deletes nothing while it is not known what tasks refer to", async () => {
+      const store = await open({ unreferencedAfterMs: AGE }, { references: () => null });
+      const root = await publish(store, content(500, 3));
+      now += 5 * AGE;
+      await look(store);
+      expect(isThere(store, root)).to.equal(true);
+    });
+
+    it("deletes nothing where no expiry is set", async () => {
+      const store = await open({});
+      const root = await publish(store, content(500, 3));
+      await utimes(store.blobPath(root), 1, 1);
+      await look(store);
+      expect(isThere(store, root)).to.equal(true);
+    });
+  });
+
+  describe("of patience", () => {
+    const PATIENCE = 300;
+    let app: FastifyInstance;
+    let socket: Socket;
+    const list = rootOfBytes(content(500, 3));
+
+    beforeEach(async () => {
+      const limits = { ...LIMITS, segmentPatienceMs: PATIENCE };
+      app = await createStorageServer({ directory, limits });
+      await app.listen({ host: "127.0.0.1", port: 0 });
+      socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.resume();
+      await once(socket, "connect");
+      const url = `/uploads/${list.root}?size=500`;
+      const headers = { "content-type": "application/octet-stream" };
+      await app.inject({ method: "PUT", url, headers, payload: Buffer.from(list.segmentRoots) });
+    });
+    afterEach(async () => {
+      socket.destroy();
+      await app.close();
+    });
+
+    /** Sends a byte now and then until the node hangs up. @returns milliseconds that took. */
+    async function drip(): Promise<number> {
+      const start = performance.now();
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      const timer = setInterval(() => socket.write("x"), PATIENCE / 10);
+      try {
+        await Promise.race([closed, wait(10_000)]);
+      } finally {
+        clearInterval(timer);
+      }
+      return performance.now() - start;
+    }
+
+    for (const [what, start] of [
+      [
+        "a segment",
+        `PUT /uploads/${list.root}/segments/0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: 500\r\n\r\n`,
+      ],
+      ["its headers", "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "],
+    ] as const) {
+      it(`hangs up on who sends ${what} byte by byte, and serves others meanwhile`, async () => {
+        socket.write(start);
+        const dripping = drip();
+        expect((await app.inject(`/blobs/${list.root}`)).statusCode).to.equal(404);
+        expect(await dripping).to.be.below(5_000);
+        const url = `/uploads/${list.root}/segments/0`;
+        const headers = { "content-type": "application/octet-stream" };
+        const payload = Buffer.from(content(500, 3));
+        const put = await app.inject({ method: "PUT", url, headers, payload });
+        expect(put.statusCode).to.equal(204);
+      });
+    }
+
+    it("refuses a body of unknown length, and one that is longer than a run", async () => {
+      const url = `/uploads/${list.root}/segments/0`;
+      for (const [length, status] of [
+        ["Transfer-Encoding: chunked", 411],
+        [`Content-Length: ${2 ** 40}`, 413],
+      ]) {
+        const own = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+        own.on("error", () => {});
+        own.write(
+          `PUT ${url} HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n${length}\r\n\r\n`,
+        );
+        const [answer] = await once(own, "data");
+        expect(String(answer)).to.match(new RegExp(`^HTTP/1.1 ${status} `));
+        own.destroy();
+      }
+    });
+  });
+});
