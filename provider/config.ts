@@ -3,13 +3,17 @@ import { getBytes } from "ethers";
 import { z } from "zod";
 import { ProviderError } from "./errors.ts";
 import { EncryptionKey } from "./keys.ts";
+import { openKeystore } from "./keystore.ts";
 
 /**
  * The daemon's environment. This file alone reads it.
  *
  * | Variable                | Meaning                                                          | Default               |
  * |-------------------------|------------------------------------------------------------------|-----------------------|
- * | PROVIDER_PRIVATE_KEY    | wallet key of the provider, 32 bytes as hex                      | none: required        |
+ * | PROVIDER_KEYSTORE       | encrypted JSON file with the wallet key of the provider          | none                  |
+ * | PROVIDER_PASSPHRASE_FILE| file whose first line opens it                                   | none                  |
+ * | PROVIDER_PASSPHRASE     | instead of such a file, what opens it                            | none                  |
+ * | PROVIDER_PRIVATE_KEY    | instead of a keystore, on local networks: the key as hex         | none                  |
  * | PROVIDER_ENCRYPTION_KEY | secp256k1 key for the fair exchange, 32 bytes as hex             | derived from the above|
  * | RPC_ENDPOINT            | the chain's JSON-RPC                                             | http://127.0.0.1:8545 |
  * | DEPLOYMENT_DIR          | addresses and ABIs of the contracts                              | deployments/localhost |
@@ -19,13 +23,24 @@ import { EncryptionKey } from "./keys.ts";
  * | PROVIDER_HOST           | address the API listens on                                       | 127.0.0.1             |
  * | PROVIDER_PORT           | port the API listens on, 0 for any free one                      | 3080                  |
  * | PROVIDER_URL            | where users reach the API, as registered on chain                | http://host:port      |
- * | STORAGE_ENDPOINT        | a storage server elsewhere; where unset, one runs in the daemon  | none                  |
+ * | STORAGE_ENDPOINT        | storage servers elsewhere, with commas, or the indexer of 0G      | none                  |
+ * |                         | (0g+https://…); where unset, a server runs in the daemon         |                       |
  * | STORAGE_DIR             | blobs of the embedded storage server                             | PROVIDER_DIR/blobs    |
  * | STORAGE_HOST            | address the embedded storage server listens on                   | 127.0.0.1             |
  * | STORAGE_PORT            | its port, 0 for any free one                                     | 5678                  |
  * | STORAGE_MAX_BYTES       | bytes that all its blobs may take                                | 107374182400          |
+ * | STORAGE_ADDRESS_BYTES   | bytes that one address may upload before there are tasks for it  | 17179869184           |
  * | MODELS_DIR              | base models, one directory each                                  | .anneal/models        |
+ * | MAX_MODEL_BYTES         | larger models are not fetched from a hub or storage              | 137438953472          |
+ * | HF_ENDPOINT             | hub that models are fetched from and uploaded to                 | https://huggingface.co|
+ * | TRACKER_HOSTS           | Weights & Biases hosts, by commas; .x allows all below x          | .wandb.ai,.wandb.io   |
+ * | CHECKPOINT_DAYS         | days for which checkpoints of settled tasks can be continued      | 30                    |
+ * | CHECKPOINT_TASKS        | tasks whose checkpoints are kept, the newest                     | 100                   |
  * | PYTHON                  | interpreter with the trainer's requirements                      | .venv/bin/python      |
+ * | SANDBOX                 | on: trainings run under bubblewrap; off: with the daemon's rights | on                    |
+ * | MAX_FILE_BYTES          | no file that a training writes may be larger                     | 68719476736           |
+ * | TRAINER                 | local, or slurm: trainings are handed to a cluster               | local                 |
+ * | SLURM_OPTIONS           | further options of sbatch, separated by spaces                   | none                  |
  * | SLOTS                   | trainings at the same time                                       | 1                     |
  * | MAX_DATASET_BYTES       | larger datasets are refused                                      | 1073741824            |
  * | LOG_LEVEL               | trace, debug, info, warn, error, fatal                           | info                  |
@@ -33,7 +48,10 @@ import { EncryptionKey } from "./keys.ts";
  * The trainer sees none of these: its environment is made of TRAINER_VARIABLES below, and nothing else.
  */
 const Environment = z.object({
-  PROVIDER_PRIVATE_KEY: hexKey(),
+  PROVIDER_KEYSTORE: z.string().optional(),
+  PROVIDER_PASSPHRASE_FILE: z.string().optional(),
+  PROVIDER_PASSPHRASE: z.string().optional(),
+  PROVIDER_PRIVATE_KEY: hexKey().optional(),
   PROVIDER_ENCRYPTION_KEY: hexKey().optional(),
   RPC_ENDPOINT: z.url({ protocol: /^https?$/ }).default("http://127.0.0.1:8545"),
   DEPLOYMENT_DIR: z.string().default("deployments/localhost"),
@@ -43,13 +61,27 @@ const Environment = z.object({
   PROVIDER_HOST: z.string().default("127.0.0.1"),
   PROVIDER_PORT: integer(0, 65_535).default(3080),
   PROVIDER_URL: z.url({ protocol: /^https?$/ }).optional(),
-  STORAGE_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  STORAGE_ENDPOINT: z
+    .string()
+    .regex(/^(0g\+)?https?:\/\//, "starts with neither http://, https:// nor 0g+https://")
+    .refine((text) => text.split(",").every(isStorageUrl), "is not a URL")
+    .optional(),
   STORAGE_DIR: z.string().optional(),
   STORAGE_HOST: z.string().default("127.0.0.1"),
   STORAGE_PORT: integer(0, 65_535).default(5678),
   STORAGE_MAX_BYTES: integer(1, 2 ** 50).default(100 * 2 ** 30),
+  STORAGE_ADDRESS_BYTES: integer(1, 2 ** 50).default(16 * 2 ** 30),
   MODELS_DIR: z.string().default(".anneal/models"),
+  MAX_MODEL_BYTES: integer(1, 2 ** 50).default(128 * 2 ** 30),
+  HF_ENDPOINT: z.url({ protocol: /^https?$/ }).default("https://huggingface.co"),
+  TRACKER_HOSTS: z.string().default(".wandb.ai,.wandb.io"),
+  CHECKPOINT_DAYS: integer(0, 3_650).default(30),
+  CHECKPOINT_TASKS: integer(0, 100_000).default(100),
   PYTHON: z.string().default(".venv/bin/python"),
+  SANDBOX: z.enum(["on", "off"]).default("on"),
+  MAX_FILE_BYTES: integer(1, 2 ** 50).default(64 * 2 ** 30),
+  TRAINER: z.enum(["local", "slurm"]).default("local"),
+  SLURM_OPTIONS: z.string().default(""),
   SLOTS: integer(1, 1_000).default(1),
   MAX_DATASET_BYTES: integer(1, 2 ** 48).default(2 ** 30),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
@@ -74,6 +106,7 @@ export interface EmbeddedStorage {
   readonly host: string;
   readonly port: number;
   readonly maxBytes: number;
+  readonly addressBytes: number;
 }
 
 export interface Config {
@@ -94,6 +127,15 @@ export interface Config {
   readonly modelsDirectory: string;
   readonly python: string;
   readonly trainerEnvironment: Readonly<Record<string, string>>;
+  /** Of the processes that go online for trainings. */
+  readonly onlineEnvironment: Readonly<Record<string, string>>;
+  readonly trackerHosts: readonly string[];
+  readonly checkpoints: { readonly days: number; readonly tasks: number };
+  readonly maxModelBytes: number;
+  readonly sandbox: { readonly maxFileBytes: number } | null;
+  readonly trainer:
+    | { readonly kind: "local" }
+    | { readonly kind: "slurm"; readonly options: string[] };
   readonly slots: number;
   readonly maxDatasetBytes: number;
   readonly logLevel: string;
@@ -109,12 +151,12 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   if (!parsed.success) throw invalid(parsed.error);
   const values = parsed.data;
   const directory = resolve(values.PROVIDER_DIR);
-  const privateKey = getBytes(values.PROVIDER_PRIVATE_KEY);
+  const privateKey = readPrivateKey(values);
   return {
-    privateKey: values.PROVIDER_PRIVATE_KEY,
+    privateKey,
     encryptionKey: values.PROVIDER_ENCRYPTION_KEY
       ? new EncryptionKey(getBytes(values.PROVIDER_ENCRYPTION_KEY))
-      : EncryptionKey.derive(privateKey),
+      : EncryptionKey.derive(getBytes(privateKey)),
     rpcUrl: values.RPC_ENDPOINT,
     deploymentDirectory: resolve(values.DEPLOYMENT_DIR),
     confirmations: values.CONFIRMATIONS,
@@ -129,22 +171,75 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
           host: values.STORAGE_HOST,
           port: values.STORAGE_PORT,
           maxBytes: values.STORAGE_MAX_BYTES,
+          addressBytes: values.STORAGE_ADDRESS_BYTES,
         },
     modelsDirectory: resolve(values.MODELS_DIR),
     python: values.PYTHON.includes("/") ? resolve(values.PYTHON) : values.PYTHON,
     trainerEnvironment: pickTrainerEnvironment(environment),
+    onlineEnvironment: {
+      ...pick(environment, ONLINE_VARIABLES),
+      HF_ENDPOINT: values.HF_ENDPOINT.replace(/\/+$/, ""),
+    },
+    trackerHosts: values.TRACKER_HOSTS.split(",").map((host) => host.trim().toLowerCase()),
+    checkpoints: { days: values.CHECKPOINT_DAYS, tasks: values.CHECKPOINT_TASKS },
+    maxModelBytes: values.MAX_MODEL_BYTES,
+    sandbox: values.SANDBOX === "on" ? { maxFileBytes: values.MAX_FILE_BYTES } : null,
+    trainer:
+      values.TRAINER === "local"
+        ? { kind: "local" }
+        : { kind: "slurm", options: values.SLURM_OPTIONS.split(/\s+/).filter(Boolean) },
     slots: values.SLOTS,
     maxDatasetBytes: values.MAX_DATASET_BYTES,
     logLevel: values.LOG_LEVEL,
   };
 }
 
+/** What a connection to a hub or tracker needs: how to get out of this network, and whom to trust there. */
+const ONLINE_VARIABLES = [
+  "PATH",
+  "HOME",
+  "LANG",
+  "LC_ALL",
+  "TMPDIR",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+];
+
+/** Several may stand there with commas between them. */
+function isStorageUrl(text: string): boolean {
+  return URL.canParse(text.trim().replace(/^0g\+/, ""));
+}
+
 function pickTrainerEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const picked = TRAINER_VARIABLES.flatMap((name) => {
+  const picked = pick(environment, TRAINER_VARIABLES);
+  return { ...picked, HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1" };
+}
+
+function pick(environment: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  const picked = names.flatMap((name) => {
     const value = environment[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return { ...Object.fromEntries(picked), HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1" };
+  return Object.fromEntries(picked);
+}
+
+function readPrivateKey(values: z.output<typeof Environment>): string {
+  const { PROVIDER_KEYSTORE: path, PROVIDER_PRIVATE_KEY: privateKey } = values;
+  if (path !== undefined) {
+    return openKeystore({
+      path: resolve(path),
+      passphrase: values.PROVIDER_PASSPHRASE,
+      passphraseFile: values.PROVIDER_PASSPHRASE_FILE,
+    });
+  }
+  if (privateKey !== undefined) return privateKey;
+  throw new ProviderError("PROVIDER_PRIVATE_KEY is not set.", {
+    retryable: false,
+    hint: "Set PROVIDER_KEYSTORE and PROVIDER_PASSPHRASE_FILE; on a local network, the key itself.",
+  });
 }
 
 function hexKey() {

@@ -17,6 +17,15 @@ export class ProviderError extends Error {
   }
 }
 
+/** The state database cannot be read or written: the daemon stops before it decides anything on a guess. */
+export class StateUnusable extends ProviderError {
+  override readonly name = "StateUnusable";
+
+  constructor(message: string, hint: string, cause: unknown) {
+    super(message, { retryable: false, hint, cause });
+  }
+}
+
 /** A task that can never succeed: it is given up on chain with `reason`, and the fee goes back. */
 export class TaskRefused extends ProviderError {
   override readonly name = "TaskRefused";

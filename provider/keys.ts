@@ -48,6 +48,11 @@ export class EncryptionKey {
     return `0x${bytesToHex(secp256k1.getPublicKey(this.#secret, true))}`;
   }
 
+  /** 32 bytes that follow from this key and `context`, and tell nobody anything about either. */
+  deriveSecret(context: string): Uint8Array {
+    return hkdf(sha256, this.#secret, undefined, utf8ToBytes(context), 32);
+  }
+
   /** Encrypts a secret for the state database; `context` says what it belongs to and must be given to open it. */
   protect(secret: Uint8Array, context: string): Uint8Array {
     const nonce = new Uint8Array(randomBytes(NONCE_BYTES));

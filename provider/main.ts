@@ -7,35 +7,52 @@ import { readDeployment } from "../sdk/deployment.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
 import { createApi } from "./api/apiServer.ts";
+import { FlowWatcher } from "./chain/flowWatcher.ts";
 import { Submitter } from "./chain/submitter.ts";
 import { Watcher } from "./chain/watcher.ts";
 import { backoff, type Clock, systemClock } from "./clock.ts";
 import { type Config, type EmbeddedStorage, readConfig } from "./config.ts";
 import { ProviderError } from "./errors.ts";
+import { referencedRoots } from "./jobs/referencedRoots.ts";
 import { Runner } from "./jobs/runner.ts";
 import type { StepContext } from "./jobs/StepContext.ts";
 import { STEPS } from "./jobs/steps/table.ts";
 import { createLog } from "./log.ts";
+import { Metrics } from "./metrics.ts";
 import { Catalogue } from "./models/Catalogue.ts";
 import { awaitRegistration, providedTerms } from "./registration.ts";
 import { createStorageServer } from "./storage/storageServer.ts";
+import { SubmissionLog } from "./storage/submissionLog.ts";
 import { SqliteStore } from "./store/SqliteStore.ts";
 import { LocalTrainer } from "./training/LocalTrainer.ts";
+import { SlurmTrainer } from "./training/SlurmTrainer.ts";
+import { demandSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
+import type { Trainer } from "./training/Trainer.ts";
 
 /** The composition root: config → parts → start → signals. Nothing else constructs a part. */
 
 const FREE_DISK_BYTES = 2 ** 30;
-const UPLOAD_ABANDONED_AFTER = 24 * 60 * 60_000;
+const DAY = 24 * 60 * 60_000;
+const UPLOAD_ABANDONED_AFTER = DAY;
+/** From an upload, or from the end of the task that refers to it. */
+const BLOB_EXPIRES_AFTER = 7 * DAY;
 
 async function run(config: Config, log: Logger, stop: AbortController): Promise<void> {
   const { signal } = stop;
   const clock = systemClock;
   await using parts = new AsyncDisposableStack();
 
-  const storageUrl = await startStorage(config, log, parts);
+  const deployment = await readDeployment(config.deploymentDirectory);
+  const { chainId, flow } = deployment;
+  const isEmbedded = config.storage.kind === "embedded";
+  const submissions =
+    flow && isEmbedded ? new SubmissionLog({ chainId, address: flow.address }) : null;
+  let references: () => ReadonlySet<string> | null = () => null;
+  const node = { submissions, references: () => references(), log };
+  const storageUrl = await startStorage(config, node, parts);
   const client = createClient({
     rpcUrl: config.rpcUrl,
-    deployment: await readDeployment(config.deploymentDirectory),
+    deployment,
     storageUrl,
     privateKey: config.privateKey,
     pollingInterval: config.pollInterval,
@@ -51,18 +68,28 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     serving: client.servingAddress,
     provider,
   });
-  parts.defer(() => store.close());
-  const trainer = new LocalTrainer({
-    python: config.python,
-    packageDirectory: join(import.meta.dirname, "trainer"),
-    environment: config.trainerEnvironment,
-    clock,
-    log,
-    processes: store.trainers,
+  references = () => referencedRoots(store);
+  parts.defer(() => {
+    references = () => null;
+    store.close();
   });
+  const trainer = createTrainer(config, store, clock, log);
   await trainer.stopOrphans();
 
-  const catalogue = await Catalogue.read(config.modelsDirectory, log);
+  const online = {
+    python: config.python,
+    environment: {
+      ...config.onlineEnvironment,
+      PYTHONPATH: join(import.meta.dirname, "trainer"),
+    },
+  };
+  const catalogue = await Catalogue.read(config.modelsDirectory, log, {
+    directory: join(config.directory, "models"),
+    storageUrl,
+    online,
+    maxBytes: config.maxModelBytes,
+    signal,
+  });
   if (catalogue.models.length === 0) {
     log.warn(
       { hint: "Put a model into its own directory there." },
@@ -80,15 +107,24 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     encryptionKey,
     provider,
     jobsDirectory: join(config.directory, "jobs"),
+    checkpoints: { ...config.checkpoints, directory: join(config.directory, "checkpoints") },
+    online,
+    trackerHosts: config.trackerHosts,
     maxDatasetBytes,
+    maxModelBytes: config.maxModelBytes,
     log,
   };
-  const runner = new Runner({ context, steps: STEPS, clock, log, slots });
-  const onLook = (chainTime: number) => runner.notify(chainTime);
+  const metrics = new Metrics(store);
+  const runner = new Runner({ context, steps: STEPS, clock, log, slots, confirmations, metrics });
+  const onLook = (chainTime: number) => {
+    metrics.chainSeen(clock.now());
+    runner.notify(chainTime);
+  };
   const watcher = new Watcher({
     client,
     provider,
     store,
+    genesis,
     clock,
     log,
     confirmations,
@@ -104,6 +140,8 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     slots,
     signal,
     terms,
+    metrics,
+    onCancel: () => runner.wake(),
     log: log.child({ part: "api" }, { level: "warn" }),
   });
   parts.defer(() => api.close());
@@ -118,6 +156,16 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     watcher.run(signal),
     runner.run(signal),
   ];
+  if (submissions) {
+    const flowWatcher = new FlowWatcher({
+      provider: client.provider,
+      submissions,
+      clock,
+      log,
+      pollInterval,
+    });
+    loops.push(flowWatcher.run(signal));
+  }
   try {
     await Promise.all(loops);
   } finally {
@@ -126,27 +174,47 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   }
 }
 
+/** @throws ProviderError where trainings shall run in a sandbox and there is none. */
+function createTrainer(config: Config, store: SqliteStore, clock: Clock, log: Logger): Trainer {
+  const { python, trainerEnvironment: environment, sandbox } = config;
+  if (sandbox !== null) demandSandbox();
+  else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
+  const packageDirectory = join(import.meta.dirname, "trainer");
+  const program = { python, packageDirectory, environment, sandbox };
+  return config.trainer.kind === "slurm"
+    ? new SlurmTrainer({ program, submitOptions: config.trainer.options, clock, log })
+    : new LocalTrainer({ program, clock, log, processes: store.trainers });
+}
+
 /** The URL of the storage: somebody else's, or that of the node that starts here. */
 async function startStorage(
   { storage }: Config,
-  log: Logger,
+  node: {
+    submissions: SubmissionLog | null;
+    references: () => ReadonlySet<string> | null;
+    log: Logger;
+  },
   parts: AsyncDisposableStack,
 ): Promise<string> {
   if (storage.kind === "remote") return storage.url;
   const server = await createStorageServer({
     directory: storage.directory,
     limits: storageLimits(storage),
-    logger: log.child({ part: "storage" }, { level: "warn" }),
+    submissions: node.submissions,
+    references: node.references,
+    logger: node.log.child({ part: "storage" }, { level: "warn" }),
   });
   parts.defer(() => server.close());
   await listen(server, storage);
   return urlOf(server);
 }
 
-function storageLimits({ maxBytes }: EmbeddedStorage) {
+function storageLimits({ maxBytes, addressBytes }: EmbeddedStorage) {
   return {
     totalBytes: maxBytes,
     uploadBytes: maxBytes,
+    addressBytes,
+    unreferencedAfterMs: BLOB_EXPIRES_AFTER,
     freeDiskBytes: FREE_DISK_BYTES,
     abandonedAfterMs: UPLOAD_ABANDONED_AFTER,
   };

@@ -6,11 +6,13 @@ import fastify, {
   LogController,
 } from "fastify";
 import { ApiRefusal } from "./ApiRefusal.ts";
+import { addCancellationRoutes, type CancellationRoutes } from "./cancellationRoutes.ts";
 import { addPublicRoutes, type PublicRoutes } from "./publicRoutes.ts";
 import { RateLimit } from "./RateLimit.ts";
+import { addSecretRoutes, type SecretRoutes } from "./secretRoutes.ts";
 import { addTaskRoutes, type TaskRoutes } from "./taskRoutes.ts";
 
-/** No request carries a body. */
+/** Sealed secrets are the largest body there is. */
 const BODY_LIMIT = 1024;
 /** Milliseconds in which a request must have come in. */
 const REQUEST_TIMEOUT = 10_000;
@@ -19,7 +21,10 @@ const SILENCE_TIMEOUT = 300_000;
 const MAX_CONNECTIONS = 512;
 const MAX_PARAMETER_LENGTH = 128;
 
-export type ApiOptions = PublicRoutes & TaskRoutes & { readonly log: FastifyBaseLogger };
+export type ApiOptions = PublicRoutes &
+  TaskRoutes &
+  SecretRoutes &
+  CancellationRoutes & { readonly log: FastifyBaseLogger };
 
 /** The provider's HTTP API, not listening yet. */
 export function createApi(options: ApiOptions): FastifyInstance {
@@ -55,6 +60,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
   });
   addPublicRoutes(app, options);
   addTaskRoutes(app, options);
+  addSecretRoutes(app, options);
+  addCancellationRoutes(app, options);
   return app;
 }
 

@@ -51,6 +51,7 @@ function verify(client: Client, request: FastifyRequest, now: Date): VerifiedReq
       serving: client.servingAddress,
       method: request.method,
       path: request.url,
+      body: Buffer.isBuffer(request.body) ? request.body : undefined,
       header: request.headers.authorization,
       now,
     });

@@ -1,18 +1,25 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Client } from "../../sdk/client.ts";
 import { signChallenge } from "../../sdk/service/challenge.ts";
+import type { Clock } from "../clock.ts";
+import { estimateWait } from "../jobs/estimateWait.ts";
 import { occupiedSlots, waitingLine } from "../jobs/scheduler.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Catalogue, Model } from "../models/Catalogue.ts";
 import { buildUsageArchive } from "../models/usageArchive.ts";
 import type { ProvidedTerms } from "../registration.ts";
 import type { Store } from "../store/Store.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
+import { OPEN_API } from "./openApi.ts";
 
 export interface PublicRoutes {
   readonly client: Client;
   readonly store: Store;
   readonly catalogue: Catalogue;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
   readonly slots: number;
+  readonly jobsDirectory: string;
   /** Known when the API listens. */
   readonly terms: () => ProvidedTerms;
 }
@@ -21,9 +28,22 @@ type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
 
 /** What anybody may see of this provider. */
 export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
-  const { client, store, catalogue, slots, terms } = routes;
+  const { client, store, catalogue, clock, metrics, slots, terms } = routes;
 
   app.get("/healthz", async () => ({ status: "ok" }));
+  app.get("/readyz", async () => {
+    if (metrics.isReady(clock.now())) return { status: "ready" };
+    throw new ApiRefusal(
+      503,
+      "too-early",
+      "The chain is not being followed.",
+      "See the provider's log, and RPC_ENDPOINT.",
+    );
+  });
+  app.get("/metrics", async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  );
+  app.get("/openapi.json", async () => OPEN_API);
   app.get("/v1/terms", async () => terms());
 
   app.get("/v1/models", async (_request, reply) =>
@@ -46,7 +66,13 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
 
   app.get("/v1/queue", async () => {
     const jobs = store.openJobs();
-    return { slots, running: occupiedSlots(jobs), waiting: waitingLine(jobs).length };
+    const waiting = waitingLine(jobs);
+    return {
+      slots,
+      running: occupiedSlots(jobs),
+      waiting: waiting.length,
+      waitSeconds: await estimateWait(routes, jobs, waiting.length),
+    };
   });
 }
 

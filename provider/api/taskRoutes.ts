@@ -4,10 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { formatTaskId } from "../../sdk/ids.ts";
 import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
+import { estimateWait } from "../jobs/estimateWait.ts";
 import { failureOf, isTrainingOver, jobProgress } from "../jobs/jobProgress.ts";
 import { jobPaths } from "../jobs/StepContext.ts";
 import { waitingLine } from "../jobs/scheduler.ts";
-import type { JobRecord, Store } from "../store/Store.ts";
+import type { JobRecord } from "../store/Store.ts";
 import { FIRST_LINE, renderEvent } from "../training/renderLog.ts";
 import { type Follow, findLast, parseEvent, readLines } from "../training/trainerEvents.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
@@ -15,6 +16,7 @@ import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface TaskRoutes extends Authentication {
   readonly jobsDirectory: string;
+  readonly slots: number;
   /** Ends all streams when the daemon stops. */
   readonly signal: AbortSignal;
 }
@@ -48,10 +50,8 @@ export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
   });
 }
 
-async function readStatus(
-  { store, jobsDirectory }: TaskRoutes,
-  { id, job }: JobRecord,
-): Promise<TaskStatus> {
+async function readStatus(routes: TaskRoutes, { id, job }: JobRecord): Promise<TaskStatus> {
+  const { jobsDirectory } = routes;
   const paths = jobPaths(jobsDirectory, id);
   const progress = Progress.parse((await findLast(paths.events, "progress")) ?? {});
   const result = Result.parse(
@@ -63,7 +63,7 @@ async function readStatus(
     id: formatTaskId(id),
     state: job.pending ?? job.chain,
     progress: jobProgress(job, progress.step !== null),
-    queuePosition: queuePosition(store, id),
+    ...(await readQueue(routes, id)),
     step: progress.step,
     totalSteps: progress.total,
     epoch: progress.epoch,
@@ -94,9 +94,14 @@ const Result = z.object({
   accuracy_after: figure,
 });
 
-function queuePosition(store: Store, id: string): number | null {
-  const index = waitingLine(store.openJobs()).findIndex((record) => record.id === id);
-  return index < 0 ? null : index;
+async function readQueue(
+  routes: TaskRoutes,
+  id: string,
+): Promise<Pick<TaskStatus, "queuePosition" | "waitSeconds">> {
+  const open = routes.store.openJobs();
+  const index = waitingLine(open).findIndex((record) => record.id === id);
+  if (index < 0) return { queuePosition: null, waitSeconds: null };
+  return { queuePosition: index, waitSeconds: await estimateWait(routes, open, index) };
 }
 
 /** The log in the seed's style. Its lines never change, so that a reader can take it up where it broke. */

@@ -2,8 +2,10 @@ import type { Logger } from "pino";
 import type { Client } from "../../sdk/client.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
+import { checkNetwork } from "../../sdk/transaction/checkNetwork.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { backoff, type Clock } from "../clock.ts";
+import { StateUnusable } from "../errors.ts";
 import { admitTask } from "../jobs/admitTask.ts";
 import type { BlockMark, Store } from "../store/Store.ts";
 
@@ -12,6 +14,8 @@ export interface WatcherOptions {
   /** Address of this provider. */
   readonly provider: string;
   readonly store: Store;
+  /** Hash of block 0. */
+  readonly genesis: string;
   readonly clock: Clock;
   readonly log: Logger;
   /** Blocks on top of a block before its events count. */
@@ -24,6 +28,10 @@ export interface WatcherOptions {
 
 /** Blocks asked for at a time. */
 const RANGE = 2_000;
+/** Blocks behind the cursor that are asked for again at every look: an endpoint that forgets a log once is caught. */
+const OVERLAP = 32;
+/** Milliseconds for which an endpoint behind the cursor counts as late, and not as a chain that became shorter. */
+const LATENESS = 60_000;
 
 /**
  * Follows the events of this provider's tasks. They are hints: an event makes its job stale, and the task is then read
@@ -31,6 +39,8 @@ const RANGE = 2_000;
  */
 export class Watcher {
   readonly #options: WatcherOptions;
+  /** When the endpoint was first seen behind the cursor; null while it is not. */
+  #behindSince: number | null = null;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -44,6 +54,7 @@ export class Watcher {
         await this.look(signal);
         failures = 0;
       } catch (error) {
+        if (error instanceof StateUnusable) throw error;
         failures++;
         log.warn({ err: error, failures }, "the chain cannot be read");
       }
@@ -53,18 +64,31 @@ export class Watcher {
 
   /** Takes in everything up to the newest confirmed block. */
   async look(signal?: AbortSignal): Promise<void> {
-    const { client, confirmations, store } = this.#options;
+    const { client, confirmations } = this.#options;
     const [head, now] = await readChain(client, () => readHead(client));
-    const cursor = store.scannedBlocks()[0]?.number ?? 0;
-    if (head < cursor) throw new Error(`The RPC endpoint is at block ${head}, behind ${cursor}.`);
+    this.#checkHead(head);
     const target = head - confirmations;
-    let next = (await this.#verifiedCursor()) + 1;
+    const cursor = await this.#verifiedCursor();
+    let next = cursor + 1;
     while (next <= target && !signal?.aborted) {
       const end = Math.min(next + RANGE - 1, target);
-      await this.#scan(next, end);
+      await this.#scan(Math.max(client.deploymentBlock, next - OVERLAP), end);
       next = end + 1;
     }
     this.#options.onLook(now);
+  }
+
+  /** @throws Error for a head behind the cursor, for as long as that can pass by itself. */
+  #checkHead(head: number): void {
+    const { store, clock } = this.#options;
+    const cursor = store.scannedBlocks()[0]?.number ?? 0;
+    if (head >= cursor) {
+      this.#behindSince = null;
+      return;
+    }
+    this.#behindSince ??= clock.now();
+    if (clock.now() - this.#behindSince > LATENESS) return;
+    throw new Error(`The RPC endpoint is at block ${head}, behind ${cursor}.`);
   }
 
   /** The cursor, after going back to where the chain still agrees with what was scanned. */
@@ -74,11 +98,20 @@ export class Watcher {
     const agreed = await this.#findAgreed(marks);
     const cursor = agreed?.number ?? client.deploymentBlock - 1;
     if (agreed === marks[0]) return cursor;
+    await this.#checkChain();
     log.warn({ from: marks[0]!.number, to: cursor }, "the chain was reorganized");
     store.transaction(() => {
       for (const id of store.rewindTo(cursor)) store.markStale(id);
     });
     return cursor;
+  }
+
+  /** @throws when the endpoint serves another chain: what it says about this one counts for nothing. */
+  async #checkChain(): Promise<void> {
+    const { client, genesis } = this.#options;
+    await checkNetwork(client);
+    if ((await this.#blockHash(0)) !== genesis)
+      throw new Error("The RPC endpoint serves another chain: its first block is not the same.");
   }
 
   /** The newest mark that is still in the chain. */
@@ -102,12 +135,13 @@ export class Watcher {
   #take(event: TaskEvent): void {
     const { store, provider, log } = this.#options;
     if (event.name === "TaskCreated" && isSame(event.provider, provider)) {
+      const isNew = store.job(event.id) === null;
       admitTask(store, event);
-      log.info({ task: formatTaskId(event.id), block: event.blockNumber }, "task ordered");
+      if (isNew)
+        log.info({ task: formatTaskId(event.id), block: event.blockNumber }, "task ordered");
     }
     if (store.job(event.id) === null) return; // another provider's task
-    store.putEvent(event);
-    store.markStale(event.id);
+    if (store.putEvent(event)) store.markStale(event.id);
   }
 
   async #blockHash(number: number): Promise<string | null> {

@@ -6,7 +6,9 @@ import type { Submitter } from "../chain/submitter.ts";
 import type { EncryptionKey } from "../keys.ts";
 import type { Catalogue } from "../models/Catalogue.ts";
 import type { Facts, JobRecord, Store } from "../store/Store.ts";
+import type { OnlineProcess } from "../training/runOnline.ts";
 import type { Trainer } from "../training/Trainer.ts";
+import type { KeptCheckpoints } from "./keptCheckpoints.ts";
 
 /** What steps work with. */
 export interface StepContext {
@@ -20,8 +22,15 @@ export interface StepContext {
   readonly provider: string;
   /** Holds one directory per job. */
   readonly jobsDirectory: string;
+  readonly checkpoints: KeptCheckpoints;
+  /** What goes online for trainings. */
+  readonly online: OnlineProcess;
+  /** Hosts of trackers that it may connect to. */
+  readonly trackerHosts: readonly string[];
   /** Larger datasets are refused. */
   readonly maxDatasetBytes: number;
+  /** Larger models are not fetched from a hub. */
+  readonly maxModelBytes: number;
   readonly log: Logger;
 }
 
@@ -45,11 +54,15 @@ export function jobPaths(jobsDirectory: string, id: TaskId) {
     directory,
     data: join(directory, "data"),
     model: join(directory, "model"),
+    start: join(directory, "start"),
     job: join(directory, "job.json"),
     events: join(directory, "events.jsonl"),
     result: join(directory, "result.json"),
     output: join(directory, "out"),
+    checkpoints: join(directory, "checkpoints"),
     archive: join(directory, "model.zip"),
     encrypted: join(directory, "model.enc"),
+    secrets: join(directory, "secrets.sealed"),
+    offlineRun: join(directory, "wandb"),
   };
 }

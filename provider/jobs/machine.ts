@@ -26,12 +26,14 @@ export type Work = (typeof WORK)[number];
 /** Steps on this machine. Each takes the work to the next mark. */
 const LOCAL_STEPS = ["verify", "fetch", "count", "train", "package", "seal", "upload"] as const;
 /** Steps on chain. The task's state says whether they are done. */
-const CHAIN_STEPS = ["accept", "deliver", "reveal", "finalize", "lapse", "fail"] as const;
+const CHAIN_STEPS = ["accept", "deliver", "reveal", "finalize", "lapse", "fail", "settle"] as const;
 
 export type LocalStep = (typeof LOCAL_STEPS)[number];
 export type ChainStep = (typeof CHAIN_STEPS)[number];
 /** `clean` removes what a finished job leaves on disk. */
 export type Step = LocalStep | ChainStep | "clean";
+
+export const STEPS: readonly Step[] = [...LOCAL_STEPS, ...CHAIN_STEPS, "clean"];
 
 /** "Unread" is a task whose state was not read yet; "None" one whose creation was reorganized away. */
 export type ChainState = TaskState | "Unread" | "None";
@@ -40,6 +42,15 @@ export interface Failure {
   readonly reason: FailReason;
   readonly message: string;
   readonly hint: string;
+}
+
+/** The user's consent to end his running task; see SettlementConsent. */
+export interface Settlement {
+  /** Neuron, decimal. */
+  readonly amount: string;
+  /** Unix seconds by the chain's clock. */
+  readonly deadline: number;
+  readonly signature: string;
 }
 
 export interface Job {
@@ -55,6 +66,8 @@ export interface Job {
   readonly slot: boolean;
   /** Why the task will be given up, null while nothing speaks against it. */
   readonly failure: Failure | null;
+  /** What the user agreed to pay for the task to stop now, null while it is to go on. */
+  readonly settlement: Settlement | null;
   /** The step that has been emitted and has not ended. */
   readonly pending: Step | null;
   readonly cleaned: boolean;
@@ -70,6 +83,8 @@ export type JobEvent =
     }
   /** The chain's clock shows `now`, in unix seconds. */
   | { readonly type: "time"; readonly now: number }
+  /** The user wants the running task to end, at a part of the fee. */
+  | { readonly type: "cancel"; readonly settlement: Settlement }
   /** The scheduler grants a slot. */
   | { readonly type: "slot" }
   /** A step did its work; for a step on chain: the task was read again since. */
@@ -92,6 +107,7 @@ export function newJob(): Job {
     work: "none",
     slot: false,
     failure: null,
+    settlement: null,
     pending: null,
     cleaned: false,
   };
@@ -118,6 +134,8 @@ function observe(job: Job, event: JobEvent): Job {
       );
     case "time":
       return observeTime(job, event.now);
+    case "cancel":
+      return maySettle(job) ? { ...job, settlement: event.settlement } : job;
     case "slot":
       return waitsForSlot(job) ? { ...job, slot: true } : job;
     case "done":
@@ -142,6 +160,11 @@ function redoable(work: Work): Work {
   return work === "uploaded" || work === "none" ? work : "verified";
 }
 
+/** Whether a running task can be ended by consent: before its delivery, while nothing else has ended it. */
+export function maySettle(job: Job): boolean {
+  return job.chain === "Accepted" && !job.due && job.failure === null && !job.settlement;
+}
+
 function observeTime(job: Job, now: number): Job {
   if (job.deadline === 0) return job;
   const outOfTime =
@@ -153,7 +176,20 @@ function observeTime(job: Job, now: number): Job {
     ...job,
     due: now > job.deadline,
     failure: outOfTime ? OUT_OF_TIME : job.failure,
+    settlement: isExpired(job.settlement, now) ? null : job.settlement,
   };
+}
+
+/** A consent that was not used in time is none: the task goes on. */
+const isExpired = (settlement: Settlement | null, now: number) =>
+  !!settlement && now > settlement.deadline;
+
+/** Whether telling the time would change anything. */
+export function changesWithTime(job: Job, now: number): boolean {
+  const after = observeTime(job, now);
+  return (
+    after.due !== job.due || after.failure !== job.failure || after.settlement !== job.settlement
+  );
 }
 
 /** Giving a task up in time costs nobody anything; missing its deadline costs the provider part of the bond. */
@@ -169,7 +205,12 @@ function deliveryMargin(trainingTime: number): number {
 }
 
 function finish(job: Job, step: Step): Job {
-  if (step === "clean") return { ...job, cleaned: true, pending: null };
+  if (step === "clean") {
+    // The chain may have taken the end back meanwhile: the files are gone, and the job goes on without them.
+    return hasEnded(job.chain)
+      ? { ...job, cleaned: true, pending: null }
+      : { ...job, work: redoable(job.work), pending: null };
+  }
   if (isLocal(step)) return { ...job, work: WORK[LOCAL_STEPS.indexOf(step) + 1]!, pending: null };
   // A step on chain is over when the chain says so; until then it stays pending and is tried again.
   return nextStep(job) === step ? job : { ...job, pending: null };
@@ -185,6 +226,7 @@ function nextStep(job: Job): Step | null {
     case "Accepted":
       if (job.due) return null; // too late for any verb of the provider: the user takes fee and compensation
       if (job.failure) return "fail";
+      if (job.settlement) return "settle";
       if (job.work === "uploaded") return "deliver";
       return job.slot || job.work === "none" || !beforeTrained(job.work)
         ? LOCAL_STEPS[WORK.indexOf(job.work)]!
@@ -228,6 +270,7 @@ function isRunnable(job: Job): boolean {
   return (
     (job.chain === "Created" || (job.chain === "Accepted" && !job.due)) &&
     job.failure === null &&
+    !job.settlement &&
     beforeTrained(job.work)
   );
 }

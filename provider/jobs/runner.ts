@@ -1,12 +1,12 @@
 import type { Logger } from "pino";
-import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
-import { getTask } from "../../sdk/task/getTask.ts";
 import { backoff, type Clock } from "../clock.ts";
-import { asProviderError, TaskRefused } from "../errors.ts";
+import { asProviderError, StateUnusable, TaskRefused } from "../errors.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Effect, Facts, JobRecord } from "../store/Store.ts";
 import { applyEvent } from "./applyEvent.ts";
-import { isChainStep, type JobEvent, type Step } from "./machine.ts";
+import { changesWithTime, isChainStep, type JobEvent, type Step } from "./machine.ts";
+import { readTaskState } from "./readTaskState.ts";
 import type { StepContext, StepFunction } from "./StepContext.ts";
 import { grantSlots } from "./scheduler.ts";
 
@@ -17,10 +17,22 @@ export interface RunnerOptions {
   readonly log: Logger;
   /** Trainings at the same time. */
   readonly slots: number;
+  /** Blocks on top of the one whose state counts. */
+  readonly confirmations: number;
+  readonly metrics: Pick<Metrics, "stepDone" | "stepFailed">;
 }
 
 /** Milliseconds after which the tasks are looked at even when nothing has happened. */
 const LONGEST_REST = 5_000;
+const SHORTEST_REST = 10;
+/** Milliseconds between two readings of all open tasks: an event that no endpoint ever told is made up for. */
+const RECONCILE_EVERY = 300_000;
+/** Milliseconds between two looks at transactions that no step looks after. */
+const TEND_EVERY = 15_000;
+/** Tasks that are read from the chain at the same time. */
+const READERS = 8;
+/** Steps that are taken at the same time, trainings not counted. */
+const MAX_RUNS = 64;
 
 /** A step under way. */
 interface Run {
@@ -36,8 +48,15 @@ interface Run {
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #runs = new Map<TaskId, Run>();
+  readonly #background = new Set<Promise<void>>();
+  readonly #reading = new Set<TaskId>();
+  #readers = 0;
   #wake: () => void = () => undefined;
   #chainTime = 0;
+  #reconciledAt = Number.NEGATIVE_INFINITY;
+  #tendedAt = Number.NEGATIVE_INFINITY;
+  /** Set when the state can be relied on no longer. */
+  #broken: unknown = null;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -45,39 +64,113 @@ export class Runner {
 
   /** Tells the chain's clock, in unix seconds, and that events may have come. */
   notify(chainTime: number): void {
-    this.#chainTime = Math.max(this.#chainTime, chainTime);
+    this.#chainTime = chainTime;
     this.#wake();
   }
 
-  /** Works until `signal` aborts; then stops every step and waits for its end. */
-  async run(signal: AbortSignal): Promise<void> {
-    for (const { id } of this.#options.context.store.openJobs()) {
-      this.#options.context.store.markStale(id); // events may have been missed: what counts is the state
-    }
-    while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      await this.#pass();
-      await this.#rest(woken, signal);
-    }
-    const runs = [...this.#runs.values()];
-    for (const { stop } of runs) stop.abort();
-    await Promise.all(runs.map(({ ended }) => ended));
+  /** Looks at the jobs now: something was decided elsewhere. */
+  wake(): void {
+    this.#wake();
   }
 
-  async #pass(): Promise<void> {
-    const { context, clock, log, slots } = this.#options;
+  /**
+   * Works until `signal` aborts; then stops every step and waits for its end.
+   * @throws StateUnusable when the state database fails: nothing more is decided then.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    try {
+      while (!signal.aborted && this.#broken === null) {
+        const woken = new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#pass(signal);
+        await this.#rest(woken, signal);
+        await clock.sleep(SHORTEST_REST, signal); // what comes together is looked at together
+      }
+    } finally {
+      const runs = [...this.#runs.values()];
+      for (const { stop } of runs) stop.abort();
+      await Promise.all(runs.map(({ ended }) => ended));
+      await Promise.all(this.#background);
+    }
+    if (this.#broken !== null) throw this.#broken;
+  }
+
+  #pass(signal: AbortSignal): void {
+    const { context, clock, slots } = this.#options;
     const { store } = context;
-    for (const id of store.staleJobs()) {
-      await this.#refresh(id).catch((error) =>
-        log.warn({ task: formatTaskId(id), err: error }, "the task cannot be read"),
+    this.#reconcile(signal);
+    this.#readStale(signal);
+    const time: JobEvent = { type: "time", now: this.#chainTime };
+    for (const { id, job } of store.openJobs())
+      if (changesWithTime(job, this.#chainTime)) this.#apply(id, time);
+    for (const [id, { step, stop }] of this.#runs)
+      if (store.job(id)?.job.pending !== step) stop.abort(); // wanted no longer, as the API has heard
+    for (const id of grantSlots(store.openJobs(), slots)) this.#apply(id, { type: "slot" });
+    for (const effect of store.dueEffects(clock.now(), 2 * (MAX_RUNS + slots))) this.#start(effect);
+  }
+
+  /** From time to time, what is known is compared with the chain, whatever events have come or not. */
+  #reconcile(signal: AbortSignal): void {
+    const { context, clock, log } = this.#options;
+    const now = clock.now();
+    if (now - this.#reconciledAt > RECONCILE_EVERY) {
+      this.#reconciledAt = now;
+      context.store.markOpenStale();
+    }
+    if (now - this.#tendedAt > TEND_EVERY) {
+      this.#tendedAt = now;
+      this.#inBackground(context.submitter.tend(signal), (error) =>
+        log.warn({ err: error }, "the transactions under way cannot be looked after"),
       );
     }
-    const time: JobEvent = { type: "time", now: this.#chainTime };
-    for (const { id, job } of store.openJobs()) if (job.deadline > 0) this.#apply(id, time);
-    for (const id of grantSlots(store.openJobs(), slots)) this.#apply(id, { type: "slot" });
-    for (const effect of store.dueEffects(clock.now())) this.#start(effect);
+  }
+
+  /** Reads what has to be read, some at a time; each reader goes on until nothing is left. */
+  #readStale(signal: AbortSignal): void {
+    while (this.#readers < READERS && this.#nextStale() !== null) {
+      this.#readers++;
+      const reader = this.#readOn(signal).finally(() => this.#readers--);
+      this.#inBackground(reader, () => undefined);
+    }
+  }
+
+  async #readOn(signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    for (let id = this.#nextStale(); id !== null && !signal.aborted; id = this.#nextStale()) {
+      this.#reading.add(id);
+      try {
+        await this.#refresh(id);
+      } catch (error) {
+        rethrowUnusable(error);
+        log.warn({ task: formatTaskId(id), err: error }, "the task cannot be read");
+        return; // the next pass tries again
+      } finally {
+        this.#reading.delete(id);
+        this.#wake();
+      }
+    }
+  }
+
+  #nextStale(): TaskId | null {
+    const stale = this.#options.context.store.staleJobs(READERS + 1);
+    return stale.find((id) => !this.#reading.has(id)) ?? null;
+  }
+
+  #inBackground(work: Promise<void>, onError: (error: unknown) => void): void {
+    const settled = work
+      .catch((error) => {
+        if (error instanceof StateUnusable) this.#break(error);
+        else onError(error);
+      })
+      .finally(() => this.#background.delete(settled));
+    this.#background.add(settled);
+  }
+
+  #break(error: unknown): void {
+    this.#broken ??= error;
+    this.#wake();
   }
 
   async #rest(woken: Promise<void>, signal: AbortSignal): Promise<void> {
@@ -93,9 +186,10 @@ export class Runner {
 
   /** Reads a task from the chain and tells its job. */
   async #refresh(id: TaskId): Promise<void> {
-    const { store, client } = this.#options.context;
+    const { context, confirmations } = this.#options;
+    const { store } = context;
     const staleness = store.staleness(id); // an event that comes while the chain is read counts anew
-    this.#apply(id, await readState(client, id));
+    this.#apply(id, await readTaskState(context, id, confirmations));
     store.clearStale(id, staleness);
   }
 
@@ -109,11 +203,14 @@ export class Runner {
 
   #start({ id, step, failures }: Effect): void {
     if (this.#runs.has(id)) return; // one at a time; the end of the other wakes the loop
+    if (step !== "train" && this.#runs.size >= MAX_RUNS + this.#options.slots) return;
     const stop = new AbortController();
-    const ended = this.#take(id, step, failures, stop.signal).finally(() => {
-      this.#runs.delete(id);
-      this.#wake();
-    });
+    const ended = this.#take(id, step, failures, stop.signal)
+      .catch((error) => this.#break(error)) // that a failure cannot even be written down
+      .finally(() => {
+        this.#runs.delete(id);
+        this.#wake();
+      });
     this.#runs.set(id, { step, stop, ended });
   }
 
@@ -129,8 +226,11 @@ export class Runner {
       const after = this.#apply(id, { type: "done", step }, found);
       if (after?.job.pending === step)
         throw new Error("the chain does not show the step's effect yet");
-      taskLog.info({ milliseconds: clock.now() - started }, "step done");
+      const milliseconds = clock.now() - started;
+      this.#options.metrics.stepDone(step, milliseconds);
+      taskLog.info({ milliseconds }, "step done");
     } catch (error) {
+      if (error instanceof StateUnusable) throw error;
       if (signal.aborted) taskLog.info("step stopped");
       else await this.#failed(id, step, failures, error, taskLog);
     }
@@ -153,10 +253,11 @@ export class Runner {
     const { message, hint, cause, retryable } = asProviderError(error);
     if (isChainStep(step)) {
       // The usual reason of a revert: the task has moved on without us.
-      await this.#refresh(id).catch(() => undefined);
+      await this.#refresh(id).catch(rethrowUnusable);
       const after = this.#apply(id, { type: "done", step });
       if (after?.job.pending !== step) return log.info({ message }, "step overtaken");
     }
+    this.#options.metrics.stepFailed(step);
     const delay = backoff(failures + 1);
     log[failures < 3 && retryable ? "warn" : "error"](
       { message, hint, err: cause, delay },
@@ -166,12 +267,7 @@ export class Runner {
   }
 }
 
-async function readState(client: StepContext["client"], id: TaskId): Promise<JobEvent> {
-  try {
-    const { state, deadline, trainingTime } = await getTask(client, { id });
-    return { type: "chain", state, deadline, trainingTime };
-  } catch (error) {
-    if (!(error instanceof ProtocolError && error.code === "not-found")) throw error;
-    return { type: "chain", state: "None", deadline: 0, trainingTime: 0 };
-  }
+/** A chain that cannot be read is asked again; a state that cannot be written ends everything. */
+function rethrowUnusable(error: unknown): void {
+  if (error instanceof StateUnusable) throw error;
 }

@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { keccak256 } from "ethers";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { DATASET_KINDS } from "../../sdk/dataset/DatasetRow.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { byCodePoint } from "../jobs/archive.ts";
-import { readTokenizerDocument } from "./tokenizerDocument.ts";
+import { fetchModel, type ModelCache, ModelSource } from "./fetchModel.ts";
+import { NO_TOKENIZER, readTokenizerDocument } from "./tokenizerDocument.ts";
 
 /** A model that this provider can train. */
 export interface Model extends CatalogueModel {
@@ -39,15 +41,15 @@ export class Catalogue {
   }
 
   /**
-   * Reads every directory below `directory` that holds a model. One that cannot be offered is left out and the log
-   * says why.
+   * Reads every directory below `directory` that holds a model, or a sheet that says where to fetch it from into
+   * `cache`. One that cannot be offered is left out and the log says why.
    */
-  static async read(directory: string, log: Logger): Promise<Catalogue> {
+  static async read(directory: string, log: Logger, cache?: ModelCache): Promise<Catalogue> {
     const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
     const models: Model[] = [];
     for (const { name } of entries.filter((entry) => !entry.name.startsWith("."))) {
       try {
-        models.push(await readModel(name, join(directory, name)));
+        models.push(await readModel(name, join(directory, name), cache));
       } catch (error) {
         log.warn(
           { model: name, reason: (error as Error).message },
@@ -61,30 +63,40 @@ export class Catalogue {
 
 /** `anneal.json` in a model's directory: what its other files do not say. Every key may be absent. */
 const Sheet = z.strictObject({
-  kind: z.enum(["causal-lm", "text-classification"]).optional(),
+  kind: z.enum(DATASET_KINDS).optional(),
   description: z.string().max(2_000).optional(),
   predefined: z.boolean().optional(),
+  /** Where the model is fetched from, when its files do not lie beside the sheet. */
+  source: ModelSource.optional(),
 });
 const SHEET_NAME = "anneal.json";
 
-const ModelConfig = z.object({ architectures: z.array(z.string()).min(1) });
+const ModelConfig = z.object({
+  architectures: z.array(z.string()).min(1),
+  /** The trainer's own default where a model does not say. */
+  max_position_embeddings: z.number().int().positive().default(2048),
+});
 
-async function readModel(name: string, directory: string): Promise<Model> {
+async function readModel(name: string, home: string, cache?: ModelCache): Promise<Model> {
   if (!/^[A-Za-z0-9][\w.-]{0,99}$/.test(name))
     throw new Error("its name has other characters than A-Z a-z 0-9 . _ -");
+  const sheet = await readSheet(home);
+  const directory = sheet.source && cache ? await fetchModel(cache, name, sheet.source) : home;
   const config = ModelConfig.parse(
     JSON.parse(await readFile(join(directory, "config.json"), "utf8")),
   );
   const architecture = config.architectures[0]!;
-  const sheet = await readSheet(directory);
-  const tokenizerDocument = await readTokenizerDocument(directory);
+  const kind = sheet.kind ?? kindOf(architecture);
+  const takesImages = kind === "image-classification";
+  const tokenizerDocument = takesImages ? NO_TOKENIZER : await readTokenizerDocument(directory);
   return {
     name,
-    kind: sheet.kind ?? kindOf(architecture),
+    kind,
     description: sheet.description ?? `${name}: a base model of the architecture ${architecture}.`,
     hash: await hashModel(directory),
     predefined: sheet.predefined ?? false,
     tokenizerHash: keccak256(tokenizerDocument),
+    ...(!takesImages && { maxLength: config.max_position_embeddings }),
     directory,
     tokenizerDocument,
   };
@@ -98,8 +110,9 @@ async function readSheet(directory: string): Promise<z.infer<typeof Sheet>> {
 function kindOf(architecture: string): Model["kind"] {
   if (architecture.endsWith("ForCausalLM")) return "causal-lm";
   if (/(ForSequenceClassification|ForMaskedLM)$/.test(architecture)) return "text-classification";
+  if (architecture.endsWith("ForImageClassification")) return "image-classification";
   throw new Error(
-    `its architecture ${architecture} is neither a causal language model nor a text classifier`,
+    `its architecture ${architecture} is neither a causal language model nor a classifier of texts or images`,
   );
 }
 
@@ -138,6 +151,8 @@ function entryOf({
   hash,
   predefined,
   tokenizerHash,
+  maxLength,
 }: Model): CatalogueModel {
-  return { name, kind, description, hash, predefined, tokenizerHash };
+  const length = maxLength === undefined ? {} : { maxLength };
+  return { name, kind, description, hash, predefined, tokenizerHash, ...length };
 }

@@ -1,6 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
+/** What stands in for the tokenizer of a model that takes images: a document of nothing. */
+export const NO_TOKENIZER: Uint8Array = Buffer.from(
+  JSON.stringify({ tokenizer: {}, tokenizerConfig: {} }),
+);
+
 /**
  * A model's tokenizer as one JSON document, `{"tokenizer": …, "tokenizerConfig": …}`. A chat template that lies in a
  * file of its own is put where older models have it, so that users find it in one place.

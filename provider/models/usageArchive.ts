@@ -11,12 +11,14 @@ export async function buildUsageArchive(model: Model): Promise<Buffer> {
     Buffer.from(model.tokenizerDocument).toString(),
   );
   const example = EXAMPLES[model.kind];
-  const files: Record<string, string> = {
+  const files: Record<string, string | Buffer> = {
     "README.md": instructions(model),
     "config.json": `${JSON.stringify(configTemplate(), null, 2)}\n`,
-    [`dataset/${example.name}`]: example.content,
-    "tokenizer/tokenizer.json": JSON.stringify(tokenizer),
-    "tokenizer/tokenizer_config.json": JSON.stringify(tokenizerConfig),
+    ...example.files,
+    ...(model.kind !== "image-classification" && {
+      "tokenizer/tokenizer.json": JSON.stringify(tokenizer),
+      "tokenizer/tokenizer_config.json": JSON.stringify(tokenizerConfig),
+    }),
   };
   const zip = new ZipFile();
   for (const [name, content] of Object.entries(files)) {
@@ -48,21 +50,36 @@ function hyperparameterTable(): string {
   }).join("\n");
 }
 
+const RED_PNG =
+  "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mO4Y6RBEmIY1TCqYfhqAACC5TYQYRNLYQAAAABJRU5ErkJggg==";
+const BLUE_PNG =
+  "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mPQsLlDEmIY1TCqYfhqAABrt0AQ7JjuUwAAAABJRU5ErkJggg==";
+
 const EXAMPLES = {
   "causal-lm": {
-    name: "train.example.jsonl",
-    rows: "one JSON object a line: `prompt` and `completion`, or `messages`, or `text`, or `instruction`, `input` and `output`",
-    content: [
-      { prompt: "How many legs has a spider?\n", completion: "Eight." },
-      { prompt: "What is 12 + 30?\n", completion: "42." },
-    ]
-      .map((row) => `${JSON.stringify(row)}\n`)
-      .join(""),
+    rows: "one JSON object a line: `prompt` and `completion`, or `messages`, or `text`, or `instruction`, `input` and `output`, or preference pairs as `prompt`, `chosen` and `rejected`, or as `input`, `preferred_output` and `non_preferred_output`; or parquet with the column `input_ids` and optionally `attention_mask` and `labels`",
+    files: {
+      "dataset/train.example.jsonl": [
+        { prompt: "How many legs has a spider?\n", completion: "Eight." },
+        { prompt: "What is 12 + 30?\n", completion: "42." },
+      ]
+        .map((row) => `${JSON.stringify(row)}\n`)
+        .join(""),
+    },
   },
   "text-classification": {
-    name: "train.example.tsv",
     rows: "TSV or CSV with the columns `label` and `text`, or JSONL with these two keys; labels are integers from 0 or strings",
-    content: "label\ttext\n1\ta delight from start to finish\n0\tdull and far too long\n",
+    files: {
+      "dataset/train.example.tsv":
+        "label\ttext\n1\ta delight from start to finish\n0\tdull and far too long\n",
+    },
+  },
+  "image-classification": {
+    rows: "a zip or tar of class folders with JPEG or PNG images, `class/image`; where a provider charges by the token, an image is one token",
+    files: {
+      "dataset/red/1.png": Buffer.from(RED_PNG, "base64"),
+      "dataset/blue/1.png": Buffer.from(BLUE_PNG, "base64"),
+    },
   },
 } as const;
 
@@ -76,9 +93,9 @@ Kind: ${model.kind}
 Hash: ${model.hash}
 
 ## Dataset
-${example.rows.charAt(0).toUpperCase()}${example.rows.slice(1)}. See \`dataset/${example.name}\`.
+${example.rows.charAt(0).toUpperCase()}${example.rows.slice(1)}. See \`dataset/\`.
 
-1. Check it: \`npx hardhat check-data --dataset-path <FILE> --model ${model.name} --provider <ADDRESS>\`
+1. Check it: \`npx hardhat check-data --data-path <FILE> --model ${model.name} --provider <ADDRESS>\`
 2. Upload it: \`npx hardhat upload --data-path <FILE>\`
 3. Count it: \`npx hardhat calculate-token --model ${model.name} --dataset-path <FILE> --provider <ADDRESS>\`
 

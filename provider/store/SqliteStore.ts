@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { TaskId } from "../../sdk/ids.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
-import { ProviderError } from "../errors.ts";
+import { ProviderError, StateUnusable } from "../errors.ts";
 import { isOver, type Step } from "../jobs/machine.ts";
 import type { TrainerProcesses } from "../training/LocalTrainer.ts";
 import type {
@@ -38,6 +38,8 @@ export class SqliteStore implements Store {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
+  /** The open jobs as they are in the database, oldest first; null when they have to be read. */
+  #open: Map<TaskId, JobRecord> | null = null;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
@@ -54,10 +56,11 @@ export class SqliteStore implements Store {
       db.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
       const store = new SqliteStore(db);
       store.transaction(() => store.#prepare(directory, identity)); // takes the lock
+      store.#check();
       return store;
     } catch (error) {
       db.close();
-      throw isLocked(error) ? inUse(directory) : error;
+      throw isLocked(error) ? inUse(directory) : asUnusable(error);
     }
   }
 
@@ -70,10 +73,19 @@ export class SqliteStore implements Store {
       this.#db.exec("COMMIT");
       return result;
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      throw error;
+      this.#open = null;
+      this.#rollback();
+      throw asUnusable(error);
     } finally {
       this.#depth = 0;
+    }
+  }
+
+  #rollback(): void {
+    try {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    } catch {
+      // what made it necessary says more; the transaction ends with the connection
     }
   }
 
@@ -132,17 +144,27 @@ export class SqliteStore implements Store {
   }
 
   job(id: TaskId): JobRecord | null {
+    const open = this.#open?.get(id);
+    if (open) return open;
     const row = this.#get<JobRow>("SELECT * FROM jobs WHERE task_id = ?", id);
     return row && readJob(row);
   }
 
   openJobs(): readonly JobRecord[] {
-    return this.#all<JobRow>(
-      "SELECT * FROM jobs WHERE over = 0 ORDER BY block_number, task_id",
-    ).map(readJob);
+    return [...this.#openJobs().values()];
   }
 
-  putJob({ id, user, fee, order, blockNumber, job, facts }: JobRecord): void {
+  #openJobs(): Map<TaskId, JobRecord> {
+    this.#open ??= new Map(
+      this.#all<JobRow>("SELECT * FROM jobs WHERE over = 0 ORDER BY block_number, task_id").map(
+        (row) => [row.task_id, readJob(row)],
+      ),
+    );
+    return this.#open;
+  }
+
+  putJob(record: JobRecord): void {
+    const { id, user, fee, order, blockNumber, job, facts } = record;
     this.#run(
       `INSERT INTO jobs (task_id, user, fee, task_order, block_number, machine, facts, over, stale)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)
@@ -158,10 +180,22 @@ export class SqliteStore implements Store {
       JSON.stringify(facts),
       isOver(job) ? 1 : 0,
     );
+    this.#remember(record);
+  }
+
+  #remember(record: JobRecord): void {
+    const known = this.#open?.get(record.id);
+    if (isOver(record.job)) this.#open?.delete(record.id);
+    else if (known?.blockNumber === record.blockNumber) this.#open?.set(record.id, record);
+    else this.#open = null; // its place in the order is for the database to find
   }
 
   markStale(id: TaskId): void {
     this.#run("UPDATE jobs SET stale = stale + 1 WHERE task_id = ?", id);
+  }
+
+  markOpenStale(): void {
+    this.#run("UPDATE jobs SET stale = stale + 1 WHERE over = 0");
   }
 
   staleness(id: TaskId): number {
@@ -173,9 +207,10 @@ export class SqliteStore implements Store {
     this.#run("UPDATE jobs SET stale = 0 WHERE task_id = ? AND stale = ?", id, staleness);
   }
 
-  staleJobs(): readonly TaskId[] {
+  staleJobs(limit: number): readonly TaskId[] {
     const rows = this.#all<{ task_id: TaskId }>(
-      "SELECT task_id FROM jobs WHERE stale > 0 ORDER BY block_number, task_id",
+      "SELECT task_id FROM jobs WHERE stale > 0 ORDER BY block_number, task_id LIMIT ?",
+      limit,
     );
     return rows.map((row) => row.task_id);
   }
@@ -197,10 +232,11 @@ export class SqliteStore implements Store {
     );
   }
 
-  dueEffects(now: number): readonly Effect[] {
+  dueEffects(now: number, limit: number): readonly Effect[] {
     return this.#all<Effect>(
-      "SELECT task_id AS id, step, failures FROM effects WHERE open = 1 AND not_before <= ?",
+      "SELECT task_id AS id, step, failures FROM effects WHERE open = 1 AND not_before <= ? LIMIT ?",
       now,
+      limit,
     );
   }
 
@@ -235,10 +271,38 @@ export class SqliteStore implements Store {
     ).map((row) => this.#withVersions(row));
   }
 
+  minedTransaction(effect: string): StoredTransaction | null {
+    const row = this.#get<TransactionRow>(
+      "SELECT nonce, effect FROM transactions WHERE effect = ? AND status = 'mined' ORDER BY nonce DESC LIMIT 1",
+      effect,
+    );
+    return row && this.#withVersions(row);
+  }
+
+  transactionsFrom(nonce: number) {
+    return this.#all<TransactionRow & { status: "signed" | TransactionEnd["status"] }>(
+      "SELECT nonce, effect, status FROM transactions WHERE nonce >= ? ORDER BY nonce",
+      nonce,
+    ).map((row) => ({ ...this.#withVersions(row), status: row.status }));
+  }
+
+  highestNonce(): number | null {
+    const row = this.#get<{ nonce: number | null }>("SELECT max(nonce) AS nonce FROM transactions");
+    return row?.nonce ?? null;
+  }
+
+  reopenTransaction(nonce: number): void {
+    this.#run(
+      "UPDATE transactions SET status = 'signed', block_number = NULL WHERE nonce = ?",
+      nonce,
+    );
+  }
+
   putSigned(nonce: number, effect: string, { hash, raw }: SignedVersion): void {
     this.transaction(() => {
       this.#run(
-        "INSERT INTO transactions (nonce, effect, status) VALUES (?, ?, 'signed') ON CONFLICT (nonce) DO NOTHING",
+        `INSERT INTO transactions (nonce, effect, status) VALUES (?, ?, 'signed')
+         ON CONFLICT (nonce) DO UPDATE SET effect = excluded.effect, status = 'signed', block_number = NULL`,
         nonce,
         effect,
       );
@@ -306,6 +370,12 @@ export class SqliteStore implements Store {
     });
   }
 
+  /** A page that was damaged meanwhile is found before anything is decided on what it says. */
+  #check(): void {
+    const row = this.#get<{ quick_check: string }>("PRAGMA quick_check(1)");
+    if (row?.quick_check !== "ok") throw damaged(new Error(row?.quick_check));
+  }
+
   #prepare(directory: string, identity: Identity): void {
     const { user_version: version } = this.#get<{ user_version: number }>("PRAGMA user_version")!;
     if (version === 0) this.#db.exec(`${SCHEMA}; PRAGMA user_version = ${SCHEMA_VERSION};`);
@@ -333,15 +403,15 @@ export class SqliteStore implements Store {
 
   /** Whether a row changed. */
   #run(sql: string, ...values: SQLInputValue[]): boolean {
-    return Number(this.#statement(sql).run(...values).changes) > 0;
+    return guarded(() => Number(this.#statement(sql).run(...values).changes) > 0);
   }
 
   #get<T = unknown>(sql: string, ...values: SQLInputValue[]): T | null {
-    return (this.#statement(sql).get(...values) as T | undefined) ?? null;
+    return guarded(() => (this.#statement(sql).get(...values) as T | undefined) ?? null);
   }
 
   #all<T>(sql: string, ...values: SQLInputValue[]): T[] {
-    return this.#statement(sql).all(...values) as T[];
+    return guarded(() => this.#statement(sql).all(...values) as T[]);
   }
 }
 
@@ -375,6 +445,58 @@ function readJob(row: JobRow): JobRecord {
 function readOrder(json: string): TaskOrder {
   const { nonce, units, maxFee, ...rest } = JSON.parse(json);
   return { ...rest, nonce: BigInt(nonce), units: BigInt(units), maxFee: BigInt(maxFee) };
+}
+
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asUnusable(error);
+  }
+}
+
+/** SQLite's result codes (sqlite3.h) that mean that the file, and not the statement, is at fault. */
+const SQLITE = {
+  ioError: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  notADatabase: 26,
+  readOnly: 8,
+};
+
+function asUnusable(error: unknown): unknown {
+  const code = (error as { errcode?: unknown } | null)?.errcode;
+  if (typeof code !== "number" || error instanceof StateUnusable) return error;
+  switch (code & 0xff) {
+    case SQLITE.full:
+      return new StateUnusable(
+        "The disk that holds the state database is full.",
+        "Free some space and start the daemon again; nothing was lost.",
+        error,
+      );
+    case SQLITE.ioError:
+    case SQLITE.cannotOpen:
+    case SQLITE.readOnly:
+      return new StateUnusable(
+        "The state database cannot be written.",
+        "Check the disk and the rights of PROVIDER_DIR, then start the daemon again.",
+        error,
+      );
+    case SQLITE.corrupt:
+    case SQLITE.notADatabase:
+      return damaged(error);
+    default:
+      return error;
+  }
+}
+
+function damaged(cause: unknown): StateUnusable {
+  return new StateUnusable(
+    "The state database is damaged.",
+    "Restore state.db from the newest backup and start again: what is newer is read from the chain.",
+    cause,
+  );
 }
 
 function isLocked(error: unknown): boolean {

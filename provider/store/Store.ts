@@ -34,11 +34,14 @@ export interface Store {
   putJob(record: JobRecord): void;
   /** Notes that a task has to be read from the chain again. */
   markStale(id: TaskId): void;
+  /** The same for every task that is not over. */
+  markOpenStale(): void;
   /** How often that was noted since the task was last read. */
   staleness(id: TaskId): number;
   /** Notes that a task was read, unless there was more to read than `staleness` when that began. */
   clearStale(id: TaskId, staleness: number): void;
-  staleJobs(): readonly TaskId[];
+  /** The oldest of them. */
+  staleJobs(limit: number): readonly TaskId[];
 
   // -- Effects: steps to be taken, written in the commit that decided on them ------------------------------------
 
@@ -47,7 +50,7 @@ export interface Store {
   /** Ends whatever is open for this job, but for `except`. */
   endEffects(id: TaskId, except: Step | null): void;
   /** Open steps that may be tried at `now`, in milliseconds. */
-  dueEffects(now: number): readonly Effect[];
+  dueEffects(now: number, limit: number): readonly Effect[];
   /** Counts a failure of an open step, and waits with the next try until `until`, in milliseconds. */
   delayEffect(id: TaskId, step: Step, until: number): void;
   /** When the next open step that has to wait at `now` may be tried; null when none waits. */
@@ -58,7 +61,19 @@ export interface Store {
   /** The transaction under way for this effect, if there is one. */
   openTransaction(effect: string): StoredTransaction | null;
   openTransactions(): readonly StoredTransaction[];
-  /** Stores a signed transaction before it is broadcast; another version of the same nonce replaces its fees. */
+  /** The newest transaction for this effect that was mined with success. */
+  minedTransaction(effect: string): StoredTransaction | null;
+  /** Transactions of this nonce and above, by nonce, whatever became of them. */
+  transactionsFrom(nonce: number): readonly (StoredTransaction & {
+    readonly status: "signed" | TransactionEnd["status"];
+  })[];
+  highestNonce(): number | null;
+  /** Notes that a transaction that was mined is mined no longer. */
+  reopenTransaction(nonce: number): void;
+  /**
+   * Stores a signed transaction before it is broadcast. Another version of the same nonce replaces those before, for
+   * higher fees or, with another effect, by something else.
+   */
   putSigned(nonce: number, effect: string, signed: SignedVersion): void;
   endTransaction(nonce: number, end: TransactionEnd): void;
 

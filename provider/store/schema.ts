@@ -35,7 +35,7 @@ CREATE TABLE jobs (
   stale INTEGER NOT NULL        -- times that its task should have been read since it was
 ) STRICT;
 CREATE INDEX open_jobs ON jobs (block_number) WHERE over = 0;
-CREATE INDEX stale_jobs ON jobs (task_id) WHERE stale > 0;
+CREATE INDEX stale_jobs ON jobs (block_number, task_id) WHERE stale > 0;
 
 CREATE TABLE effects (
   task_id TEXT NOT NULL REFERENCES jobs,

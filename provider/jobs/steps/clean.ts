@@ -1,14 +1,20 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { keepCheckpoints } from "../keptCheckpoints.ts";
+import { publishModel } from "../publishModel.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
 
-/** Removes what a job leaves on disk, but for what its log is made of. */
-export const clean: StepFunction = async ({ jobsDirectory }, { id }) => {
-  const { directory, events, result } = jobPaths(jobsDirectory, id);
-  const kept = [events, result].map((path) => basename(path));
-  const names = await readdir(directory).catch(() => []);
+/** Gives a settled task's model to whom it was promised, and removes what a job leaves on disk but its log. */
+export const clean: StepFunction = async (context, record, signal) => {
+  const paths = jobPaths(context.jobsDirectory, record.id);
+  if (record.job.chain === "Settled" && !record.job.settlement) {
+    await publishModel(context, record, signal);
+    await keepCheckpoints(context, record);
+  }
+  const kept = [paths.events, paths.result, paths.offlineRun].map((path) => basename(path));
+  const names = await readdir(paths.directory).catch(() => []);
   for (const name of names.filter((name) => !kept.includes(name))) {
-    await rm(join(directory, name), { recursive: true, force: true });
+    await rm(join(paths.directory, name), { recursive: true, force: true });
   }
   return {};
 };

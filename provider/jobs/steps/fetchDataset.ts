@@ -1,10 +1,12 @@
 import { mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ProtocolError } from "../../../sdk/errors.ts";
+import { sealedDatasetSize } from "../../../sdk/exchange/datasetCipher.ts";
+import { openDataset, readDatasetHeader } from "../../../sdk/exchange/openDataset.ts";
 import type { Root } from "../../../sdk/ids.ts";
 import { download } from "../../../sdk/storage/download.ts";
 import { TaskRefused } from "../../errors.ts";
-import { type DatasetFormat, detectFormat } from "../detectFormat.ts";
+import { detectFormat } from "../detectFormat.ts";
 import { readModel } from "../readModel.ts";
 import { jobPaths, type StepContext, type StepFunction } from "../StepContext.ts";
 
@@ -17,7 +19,10 @@ export const fetchDataset: StepFunction = async (context, { id, order, facts }, 
   const fetch = async (root: Root, name: string, maxBytes: number) => {
     const target = join(paths.data, `${name}.fetched`);
     await fetchOne(context, root, target, maxBytes, signal);
-    const format: DatasetFormat = kind === "causal-lm" ? "jsonl" : await detectFormat(target);
+    await decryptInPlace(context, target, signal);
+    const { size } = await stat(target);
+    if (size > maxBytes) throw tooLarge(size, maxBytes);
+    const format = await detectFormat(target, kind);
     await rename(target, join(paths.data, `${name}.${format}`));
     return `data/${name}.${format}`;
   };
@@ -36,9 +41,9 @@ async function fetchOne(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<void> {
-  // Asked for the first time before the first byte is fetched.
+  // Asked for the first time before the first byte is fetched. An encrypted dataset is a little larger.
   const onProgress = ({ total }: { total: number }) => {
-    if (total > maxBytes) throw tooLarge(total, maxBytes);
+    if (total > sealedDatasetSize(maxBytes)) throw tooLarge(total, maxBytes);
   };
   try {
     await download(client.storageUrl, root, target, { signal, onProgress });
@@ -47,8 +52,26 @@ async function fetchOne(
       throw unavailable(root, error);
     throw error;
   }
-  const { size } = await stat(target);
-  if (size > maxBytes) throw tooLarge(size, maxBytes);
+}
+
+/** Opens a dataset that was encrypted for this provider; any other stays as it is. */
+async function decryptInPlace(
+  { encryptionKey }: StepContext,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await readDatasetHeader(path))) return;
+  try {
+    await openDataset(path, `${path}.opened`, { secret: encryptionKey.secret, signal });
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "integrity") throw unreadable(error);
+    throw error;
+  }
+  await rename(`${path}.opened`, path);
+}
+
+function unreadable({ message, hint, cause }: ProtocolError): TaskRefused {
+  return new TaskRefused("DatasetInvalid", message, hint, cause);
 }
 
 function tooLarge(size: number, maximum: number): TaskRefused {

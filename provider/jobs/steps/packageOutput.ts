@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { link, mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { ZeroHash } from "ethers";
 import { ProviderError } from "../../errors.ts";
 import { listFiles, packDirectory } from "../archive.ts";
@@ -16,9 +16,30 @@ export const packageOutput: StepFunction = async ({ jobsDirectory }, { id }, sig
       hint: "Look into trainer.log beside it.",
     });
   }
+  await addCheckpoints(paths);
   const { sha256, size } = await packDirectory(paths.output, paths.archive, signal);
   return { archive: sha256, size, receiptRoot: await hashReceipt(paths.output, names) };
 };
+
+/**
+ * Puts the kept checkpoints beside the model, all but the last, whose weights the model is. Links cost no space; the
+ * receipt is written before and speaks of the model alone.
+ */
+async function addCheckpoints({ checkpoints, output }: ReturnType<typeof jobPaths>): Promise<void> {
+  const names = await listFiles(checkpoints).catch(() => []);
+  const kept = names.filter((name) => STEP.test(name));
+  const last = Math.max(...kept.map(stepOf));
+  for (const name of kept.filter((each) => stepOf(each) !== last)) {
+    const target = join(output, "checkpoints", name);
+    await mkdir(dirname(target), { recursive: true });
+    await link(join(checkpoints, name), target).catch((error) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+  }
+}
+
+const STEP = /^step-(\d+)\//;
+const stepOf = (name: string) => Number(STEP.exec(name)![1]);
 
 /** SHA-256 of receipt.json, what `sha256sum` prints for it; zero where the trainer wrote none. */
 async function hashReceipt(directory: string, names: readonly string[]): Promise<string> {

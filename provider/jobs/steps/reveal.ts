@@ -1,9 +1,8 @@
-import { hexlify } from "ethers";
 import { reveal as revealCall } from "../../../sdk/deliverable/reveal.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";
 import { ProviderError } from "../../errors.ts";
-import { readDeliverableKey } from "../deliverableKey.ts";
+import { findReveal } from "../deliverableKey.ts";
 import type { StepFunction } from "../StepContext.ts";
 
 /**
@@ -13,17 +12,14 @@ import type { StepFunction } from "../StepContext.ts";
 const MARGIN = 30;
 
 /** Publishes the key, once the acknowledgement can no longer vanish. */
-export const reveal: StepFunction = async (context, { id, order, facts }, signal) => {
+export const reveal: StepFunction = async (context, record, signal) => {
   const { client, store, submitter } = context;
+  const { id, order } = record;
   const { deadline } = await getTask(client, { id });
   if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
   if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
-  const call = revealCall(client, {
-    id,
-    key: hexlify(readDeliverableKey(context, id)),
-    blindRoot: order.blindRoot,
-    contentRoot: facts.contentRoot!,
-  });
+  const { key, contentRoot } = await findReveal(context, record);
+  const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
   const submission = {
     id,
     step: "reveal" as const,

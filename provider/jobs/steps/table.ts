@@ -11,6 +11,7 @@ import { lapse } from "./lapse.ts";
 import { packageOutput } from "./packageOutput.ts";
 import { reveal } from "./reveal.ts";
 import { seal } from "./seal.ts";
+import { settle } from "./settle.ts";
 import { train } from "./train.ts";
 import { uploadDeliverable } from "./uploadDeliverable.ts";
 import { verify } from "./verify.ts";
@@ -29,6 +30,7 @@ export const STEPS: Readonly<Record<Step, StepFunction>> = {
   reveal,
   finalize,
   lapse,
+  settle,
   fail,
   clean,
 };

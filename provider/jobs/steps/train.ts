@@ -3,13 +3,17 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import type { FailReason } from "../../../sdk/task/FailReason.ts";
+import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
 import { ProviderError, TaskRefused } from "../../errors.ts";
 import { type Model, modelFiles } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
+import { appendWarning } from "../../training/appendWarning.ts";
 import { EXIT, type TrainingEnd } from "../../training/Trainer.ts";
+import { placeStart } from "../placeStart.ts";
 import { readHyperparameters } from "../readHyperparameters.ts";
 import { readModel } from "../readModel.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
+import { trackTask } from "../trackTask.ts";
 
 /** Times that a training may end without a reason of its own, before the task is given up. */
 const MAX_DEATHS = 3;
@@ -19,9 +23,16 @@ export const train: StepFunction = async (context, record, signal, failures) => 
   const { id, order } = record;
   const paths = jobPaths(context.jobsDirectory, id);
   const model = readModel(context, order.model);
+  const hyperparameters = readHyperparameters(order.config);
   await linkModel(model, paths.model);
-  await writeJob(paths.job, model, record);
-  const end = await context.trainer.train(id, paths.directory, signal);
+  const start = await placeStart(context, record, hyperparameters, signal);
+  const tracking = await trackTask(context, record, hyperparameters, signal);
+  await writeJob(paths.job, model, record, hyperparameters, { start, notice: tracking.warning });
+  const end = await context.trainer.train(id, paths.directory, signal).finally(async () => {
+    if (signal.aborted) return tracking.stop();
+    const warning = await tracking.end();
+    if (warning && warning !== tracking.warning) await appendWarning(paths.events, warning);
+  });
   signal.throwIfAborted();
   if (end.kind === "exit" && end.code === EXIT.done) return {};
   if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
@@ -42,7 +53,9 @@ async function linkModel(model: Model, target: string): Promise<void> {
 async function writeJob(
   path: string,
   model: Model,
-  { id, order, facts }: JobRecord,
+  { id, facts }: JobRecord,
+  hyperparameters: Hyperparameters,
+  { start, notice }: { start: "checkpoint" | "hub" | null; notice: string | null },
 ): Promise<void> {
   const job = {
     version: 1,
@@ -51,7 +64,9 @@ async function writeJob(
     model_name: model.name,
     train: facts.train!,
     validation: facts.validation ?? null,
-    hyperparameters: readHyperparameters(order.config),
+    ...(start && { start }),
+    ...(notice && { notices: [notice] }),
+    hyperparameters,
   };
   await writeFile(`${path}.part`, `${JSON.stringify(job, null, 2)}\n`);
   await rename(`${path}.part`, path);

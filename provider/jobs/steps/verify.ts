@@ -4,6 +4,7 @@ import { blindRoot, sharedBlind } from "../../../sdk/exchange/blind.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { TaskRefused } from "../../errors.ts";
 import type { JobRecord } from "../../store/Store.ts";
+import { findCheckpoint } from "../keptCheckpoints.ts";
 import { readHyperparameters } from "../readHyperparameters.ts";
 import { readModel } from "../readModel.ts";
 import type { StepContext, StepFunction } from "../StepContext.ts";
@@ -12,7 +13,8 @@ import type { StepContext, StepFunction } from "../StepContext.ts";
 export const verify: StepFunction = async (context, record) => {
   const { order } = record;
   const model = readModel(context, order.model);
-  readHyperparameters(order.config);
+  const { from_checkpoint } = readHyperparameters(order.config);
+  if (from_checkpoint !== undefined) await findCheckpoint(context, record, from_checkpoint);
   verifyKeys(context, record);
   if (order.units > BigInt(context.maxDatasetBytes)) {
     throw new TaskRefused(

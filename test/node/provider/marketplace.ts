@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hasSandbox } from "../../../provider/training/sandbox.ts";
 import { openAccount } from "../../../sdk/account/openAccount.ts";
 import { type Client, createClient } from "../../../sdk/client.ts";
 import type { Root, TaskId } from "../../../sdk/ids.ts";
@@ -22,6 +23,7 @@ import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
 import { DaemonProcess } from "./daemonProcess.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
+const PYTHON = join(ROOT, ".venv/bin/python");
 const OG = 10n ** 18n;
 
 interface Provided {
@@ -102,13 +104,9 @@ export class Marketplace {
 
   /** Writes tiny models with random weights. */
   makeModels(): void {
-    execFileSync(
-      join(ROOT, ".venv/bin/python"),
-      ["-m", "finetune.tiny_models", join(this.folder, "models")],
-      {
-        env: { ...process.env, PYTHONPATH: join(ROOT, "provider/trainer") },
-      },
-    );
+    execFileSync(PYTHON, ["-m", "finetune.tiny_models", join(this.folder, "models")], {
+      env: { ...process.env, PYTHONPATH: join(ROOT, "provider/trainer") },
+    });
   }
 
   /** Writes a stand-in for Python that "trains" a few bytes at once. @returns its path. */
@@ -122,7 +120,8 @@ export class Marketplace {
    * Starts a daemon; one that is started again finds the state, and has the addresses, of the one before.
    * @param python the interpreter; the project's own where it is not given
    */
-  startDaemon(python = join(ROOT, ".venv/bin/python")): DaemonProcess {
+  startDaemon(python = PYTHON): DaemonProcess {
+    const sandbox = python === PYTHON && hasSandbox();
     const daemon = new DaemonProcess({
       PROVIDER_PRIVATE_KEY: this.chain.accounts[1]!.privateKey,
       RPC_ENDPOINT: this.chain.rpcUrl,
@@ -130,6 +129,7 @@ export class Marketplace {
       PROVIDER_DIR: join(this.folder, "state"),
       MODELS_DIR: join(this.folder, "models"),
       PYTHON: python,
+      SANDBOX: sandbox ? "on" : "off",
       PROVIDER_PORT: `${this.#ports[0]}`,
       STORAGE_PORT: `${this.#ports[1]}`,
       POLL_INTERVAL_MS: "50",

@@ -1,21 +1,35 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { keccak256, Wallet } from "ethers";
+import { getBytes, keccak256, Wallet } from "ethers";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { createApi } from "../../../../provider/api/apiServer.ts";
 import type { Clock } from "../../../../provider/clock.ts";
 import { type Job, newJob } from "../../../../provider/jobs/machine.ts";
+import { readSecrets } from "../../../../provider/jobs/taskSecrets.ts";
+import { EncryptionKey } from "../../../../provider/keys.ts";
+import { Metrics } from "../../../../provider/metrics.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { Client } from "../../../../sdk/client.ts";
+import { sealSecrets } from "../../../../sdk/exchange/sealSecrets.ts";
 import { formatTaskId, type TaskId } from "../../../../sdk/ids.ts";
 import { recoverChallenge } from "../../../../sdk/service/challenge.ts";
 import { signRequest } from "../../../../sdk/service/signedRequest.ts";
+import { consentToSettlement } from "../../../../sdk/task/consentToSettlement.ts";
 
 const ID = `0x${"11".repeat(16)}` as TaskId;
 const UUID = formatTaskId(ID);
@@ -28,6 +42,8 @@ const stranger = new Wallet(`0x${"03".repeat(32)}`);
 
 const clientOf = (signer: Wallet) =>
   ({ chainId: 31337, servingAddress: SERVING, signer }) as unknown as Client;
+
+const ENCRYPTION_KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
 
 const MODEL: Model = {
   name: "tiny",
@@ -46,6 +62,8 @@ describe("provider API", () => {
   let app: FastifyInstance;
   let stop: AbortController;
   let now: number;
+  let metrics: Metrics;
+  let cancelled: TaskId[];
 
   const putJob = (job: Partial<Job>, changes: Partial<JobRecord> = {}) =>
     store.putJob({
@@ -74,13 +92,18 @@ describe("provider API", () => {
       sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
     };
     const catalogue = new Catalogue([MODEL]);
+    metrics = new Metrics(store);
+    cancelled = [];
     app = createApi({
       client: clientOf(provider),
       store,
       clock,
       catalogue,
+      metrics,
+      onCancel: (id) => cancelled.push(id),
       slots: 1,
       jobsDirectory: directory,
+      encryptionKey: ENCRYPTION_KEY,
       signal: stop.signal,
       terms: () => ({
         provider: provider.address,
@@ -322,7 +345,12 @@ describe("provider API", () => {
     });
 
     it("tells how busy it is", async () => {
-      expect((await get("/v1/queue")).json()).to.deep.equal({ slots: 1, running: 1, waiting: 0 });
+      expect((await get("/v1/queue")).json()).to.deep.equal({
+        slots: 1,
+        running: 1,
+        waiting: 0,
+        waitSeconds: 0,
+      });
       expect((await get("/healthz")).json()).to.deep.equal({ status: "ok" });
     });
   });
@@ -359,6 +387,144 @@ describe("provider API", () => {
       const answer = await get("/v1/queue");
       expect(answer.statusCode).to.equal(500);
       expect(answer.body).not.to.include("secret");
+    });
+  });
+
+  describe("what is sent sealed", () => {
+    const path = `/v1/tasks/${UUID}/secrets`;
+    const file = () => join(directory, UUID, "secrets.sealed");
+    const seal = (id = ID) => {
+      const encryptionKey = getBytes(ENCRYPTION_KEY.publicKey);
+      return Buffer.from(sealSecrets({ encryptionKey, id, secrets: { hfApiToken: "hf_secret" } }));
+    };
+    const put = async (body: Buffer, { signer = user, signedBody = body } = {}) => {
+      const at = { method: "PUT", path, body: signedBody, now: new Date(now) };
+      const headers = {
+        ...(await signRequest(clientOf(signer), at)),
+        "content-type": "application/octet-stream",
+      };
+      return app.inject({ method: "PUT", url: path, headers, payload: body });
+    };
+
+    it("is kept as it came, for the daemon alone, and replaced by what comes later", async () => {
+      expect((await put(seal())).json()).to.deep.equal({ stored: true });
+      const sealed = seal();
+      expect((await put(sealed)).statusCode).to.equal(200);
+      expect(readFileSync(file())).to.deep.equal(sealed);
+      expect(statSync(file()).mode & 0o777).to.equal(0o600);
+      const context = { jobsDirectory: directory, encryptionKey: ENCRYPTION_KEY };
+      expect(await readSecrets(context, ID)).to.deep.equal({ hfApiToken: "hf_secret" });
+    });
+
+    it("is taken from the task's user only, and unchanged", async () => {
+      expect((await put(seal(), { signer: stranger })).statusCode).to.equal(403);
+      expect((await put(seal(), { signedBody: seal() })).statusCode).to.be.oneOf([401, 403]);
+      expect(existsSync(file())).to.equal(false);
+    });
+
+    it("is refused when it does not open for this task, or is too large", async () => {
+      const other = seal(`0x${"12".repeat(16)}` as TaskId);
+      for (const body of [other, Buffer.from("in the clear"), Buffer.alloc(0)]) {
+        const answer = await put(body);
+        expect(answer.statusCode).to.equal(400);
+        expect(answer.json()).to.have.all.keys("code", "message", "hint");
+      }
+      expect((await put(Buffer.alloc(5_000))).statusCode).to.equal(413);
+      expect(existsSync(file())).to.equal(false);
+    });
+
+    it("is refused when the training is over", async () => {
+      putJob({ chain: "Accepted", work: "trained" });
+      expect((await put(seal())).statusCode).to.equal(409);
+    });
+  });
+
+  describe("cancellation of a running task", () => {
+    const path = `/v1/tasks/${UUID}/cancellation`;
+    const chainDeadline = () => Math.floor(now / 1000) + 600;
+    const put = async (body: object, signer = user) => {
+      const payload = Buffer.from(JSON.stringify(body));
+      const request = { method: "PUT", path, body: payload, now: new Date(now) };
+      const headers = await signRequest(clientOf(signer), request);
+      return app.inject({
+        method: "PUT",
+        url: path,
+        payload,
+        headers: { ...headers, "content-type": "application/octet-stream" },
+      });
+    };
+    const consent = async (amount: bigint, signer = user, deadline = chainDeadline()) => {
+      const terms = { id: ID, amount, deadline };
+      const { signature } = await consentToSettlement(clientOf(signer), terms);
+      return { amount: `${amount}`, deadline, signature };
+    };
+
+    beforeEach(() => {
+      putJob({ chain: "Accepted", work: "counted", slot: true, pending: "train" }, { fee: 1_000n });
+      writeEvents({ seq: 1, type: "progress", step: 3, total: 8 });
+    });
+
+    it("asks for the part of the fee that was earned, and takes consent to exactly that", async () => {
+      const offer = (await signed(path)).json();
+      expect(offer).to.include({ id: UUID, amount: "375", fee: "1000" });
+      writeEvents({ seq: 2, type: "progress", step: 4, total: 8 }); // the offer holds
+      expect((await put(await consent(375n))).statusCode).to.equal(200);
+      expect(store.job(ID)?.job).to.include({ pending: "settle" });
+      expect(store.job(ID)?.job.settlement?.amount).to.equal("375");
+      expect(cancelled).to.deep.equal([ID]);
+    });
+
+    it("takes nothing but the user's own valid consent to the amount offered", async () => {
+      await signed(path);
+      const bad = [
+        await consent(374n),
+        await consent(375n, stranger),
+        await consent(375n, user, Math.floor(now / 1000)),
+        { amount: "375" },
+      ];
+      for (const body of bad) expect((await put(body)).statusCode).to.be.oneOf([400, 409]);
+      expect((await put(await consent(375n), stranger)).statusCode).to.equal(403);
+      now += 121_000;
+      expect((await put(await consent(375n))).statusCode).to.equal(409);
+      expect(store.job(ID)?.job.settlement).to.equal(null);
+    });
+
+    it("is refused for a task that does not run", async () => {
+      for (const chain of ["Created", "Delivered", "Settled"] as const) {
+        putJob({ chain });
+        expect((await signed(path)).statusCode).to.equal(409);
+      }
+    });
+  });
+
+  describe("operating", () => {
+    it("is ready while the chain is being followed", async () => {
+      expect((await get("/readyz")).statusCode).to.equal(503);
+      metrics.chainSeen(now);
+      expect((await get("/readyz")).statusCode).to.equal(200);
+      now += 61_000;
+      expect((await get("/readyz")).statusCode).to.equal(503);
+    });
+
+    it("measures every step of a task, and how many tasks there are", async () => {
+      metrics.stepDone("train", 90_000);
+      const text = (await get("/metrics")).body;
+      expect(text).to.include('anneal_step_seconds_bucket{le="300",step="train"} 1');
+      expect(text).to.include('anneal_jobs{state="running"} 1');
+    });
+
+    it("describes exactly the routes that there are", async () => {
+      const { paths } = (await get("/openapi.json")).json();
+      const described = Object.entries(paths).flatMap(([path, methods]) =>
+        Object.keys(methods as object).map((method) => `${method.toUpperCase()} ${path}`),
+      );
+      for (const route of described) {
+        const [method, path] = route.split(" ");
+        const url = path!.replace(/\{(\w+)\}/g, ":$1");
+        expect(app.hasRoute({ method: method as "GET", url }), route).to.equal(true);
+      }
+      const routes = app.printRoutes({ commonPrefix: false });
+      expect(described.length).to.equal(routes.match(/\b(GET|PUT|POST|DELETE)\b/g)!.length);
     });
   });
 });

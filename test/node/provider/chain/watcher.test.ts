@@ -21,11 +21,13 @@ describe("watcher, on a real chain", function () {
   let directory: string;
   let store: SqliteStore;
   let snapshot: string;
+  let genesis: string;
 
   before(async () => {
     market = await Marketplace.open();
     await market.register();
     user = market.client(2);
+    genesis = (await user.provider.getBlock(0))!.hash!;
     await send(user, openAccount(user, { amount: 10n ** 18n }));
   });
   after(() => market.close());
@@ -53,6 +55,7 @@ describe("watcher, on a real chain", function () {
       client: options.client ?? market.client(1),
       provider: options.provider ?? market.provider,
       store,
+      genesis,
       clock: systemClock,
       log: pino({ level: "silent" }),
       confirmations: options.confirmations ?? 0,
@@ -78,7 +81,7 @@ describe("watcher, on a real chain", function () {
     store.clearStale(id, store.staleness(id));
     await same.look();
     await watcher().look();
-    expect(store.staleJobs()).to.deep.equal([]);
+    expect(store.staleJobs(10)).to.deep.equal([]);
     expect(openIds()).to.deep.equal([id]);
   });
 
@@ -94,7 +97,7 @@ describe("watcher, on a real chain", function () {
     store.clearStale(id, store.staleness(id));
     await send(user, cancelTask(user, { id }));
     await watcher().look();
-    expect(store.staleJobs()).to.deep.equal([id]);
+    expect(store.staleJobs(10)).to.deep.equal([id]);
     expect(store.hasEvent(id, "TaskCancelled")).to.equal(true);
   });
 
@@ -138,7 +141,7 @@ describe("watcher, on a real chain", function () {
     for (let i = 0; i < 4; i++) await market.chain.mine(); // longer than the old one
     await watcher().look();
     expect(store.hasEvent(orphan, "TaskCreated")).to.equal(false);
-    expect(store.staleJobs()).to.deep.equal([orphan]);
+    expect(store.staleJobs(10)).to.deep.equal([orphan]);
 
     const again = await market.placeAny(user); // the same number, so the same id
     await watcher().look();
@@ -178,7 +181,7 @@ describe("watcher, on a real chain", function () {
       );
     expect(error.message).to.match(/behind/);
     expect(store.hasEvent(id, "TaskCreated")).to.equal(true);
-    expect(store.staleJobs()).to.deep.equal([]);
+    expect(store.staleJobs(10)).to.deep.equal([]);
   });
 
   it("keeps its cursor while the chain does not answer, and goes on afterwards", async () => {

@@ -253,6 +253,11 @@ const STATES: readonly ChainState[] = [
   "Slashed",
 ];
 
+const cancel = (deadline: number): JobEvent => ({
+  type: "cancel",
+  settlement: { amount: "1", deadline, signature: "0x" },
+});
+
 const anyEvent: fc.Arbitrary<JobEvent> = fc.oneof(
   fc.record({
     type: fc.constant("chain" as const),
@@ -262,6 +267,7 @@ const anyEvent: fc.Arbitrary<JobEvent> = fc.oneof(
   }),
   fc.nat(6_000).map(time),
   fc.constant(slot),
+  fc.nat(6_000).map((deadline) => cancel(deadline)),
   fc.constantFrom(...STEPS).map(done),
   fc.constantFrom(...STEPS).map(refused),
 );
@@ -279,9 +285,36 @@ const ALLOWED_IN: Record<Step, readonly ChainState[]> = {
   reveal: ["Acknowledged"],
   finalize: ["Revealed"],
   lapse: ["Delivered"],
+  settle: ["Accepted"],
   fail: ["Created", "Accepted"],
   clean: ["None", "Settled", "Cancelled", "Failed", "Expired", "Lapsed", "Slashed"],
 };
+
+describe("job machine, when the chain takes an end back", () => {
+  const chain = (state: ChainState): JobEvent => ({
+    type: "chain",
+    state,
+    deadline: 1_000,
+    trainingTime: TRAINING_TIME,
+  });
+
+  it("clears up again after a task that came back while its files were being removed", () => {
+    const ended = advance({ ...newJob(), work: "trained" }, chain("Expired"));
+    expect(ended.effects).to.deep.equal(["clean"]);
+    const back = advance(advance(ended.job, chain("Accepted")).job, done("clean"));
+    expect(back.job).to.include({ cleaned: false, work: "verified" });
+    expect(advance(back.job, chain("Expired")).effects).to.deep.equal(["clean"]);
+  });
+
+  it("lets a running task go on when the user's consent was not used in time", () => {
+    const running = advance({ ...newJob(), work: "counted", slot: true }, chain("Accepted"));
+    expect(running.effects).to.deep.equal(["train"]);
+    const stopping = advance(running.job, cancel(500));
+    expect(stopping.effects).to.deep.equal(["settle"]);
+    const late = advance(stopping.job, time(501)).job;
+    expect(advance(late, done("settle")).effects).to.deep.equal(["train"]);
+  });
+});
 
 describe("job machine, whatever comes in whatever order", () => {
   const histories = fc.array(anyEvent, { maxLength: 60 });

@@ -68,16 +68,36 @@ describe("Catalogue", () => {
     expect((await Catalogue.read(models, silent)).models[0]!.hash).not.to.equal(plain.hash);
   });
 
-  it("takes the kind from the architecture, and leaves out what it cannot train", async () => {
+  it("takes the kind from the architecture", async () => {
     addModel("language", "OPTForCausalLM");
     addModel("classifier", "DistilBertForSequenceClassification");
     addModel("vision", "MobileNetV2ForImageClassification");
-    mkdirSync(join(models, "empty"));
     const { models: found } = await Catalogue.read(models, silent);
     expect(found.map(({ name, kind }) => [name, kind])).to.deep.equal([
       ["classifier", "text-classification"],
       ["language", "causal-lm"],
+      ["vision", "image-classification"],
     ]);
+  });
+
+  it("says how much of a row a model takes, and of an image model neither that nor a tokenizer", async () => {
+    addModel("language", "OPTForCausalLM");
+    const directory = addModel("vision", "MobileNetV2ForImageClassification");
+    for (const name of ["tokenizer.json", "tokenizer_config.json"]) rmSync(join(directory, name));
+    const { models: found, bytes } = await Catalogue.read(models, silent);
+    const [language, vision] = JSON.parse(Buffer.from(bytes).toString()).models;
+    expect(language.maxLength).to.equal(2048);
+    expect(vision).not.to.have.property("maxLength");
+    const nothing = Buffer.from('{"tokenizer":{},"tokenizerConfig":{}}');
+    expect(vision.tokenizerHash).to.equal(keccak256(nothing));
+    expect(Buffer.from(found[1]!.tokenizerDocument).equals(nothing)).to.equal(true);
+  });
+
+  it("leaves out what it cannot train", async () => {
+    addModel("speech", "WhisperForConditionalGeneration");
+    addModel("translator", "T5ForConditionalGeneration");
+    mkdirSync(join(models, "empty"));
+    expect((await Catalogue.read(models, silent)).models).to.deep.equal([]);
   });
 
   it("puts a chat template of its own file where the tokenizer's users look for it", async () => {

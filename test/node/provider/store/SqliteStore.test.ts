@@ -73,9 +73,9 @@ describe("SqliteStore", () => {
     store.putJob(record());
     applyEvent(store, ID, created);
     reopen();
-    expect(store.dueEffects(0)).to.deep.equal([{ id: ID, step: "verify", failures: 0 }]);
+    expect(store.dueEffects(0, 10)).to.deep.equal([{ id: ID, step: "verify", failures: 0 }]);
     applyEvent(store, ID, created); // the same news again
-    expect(store.dueEffects(0)).to.have.length(1);
+    expect(store.dueEffects(0, 10)).to.have.length(1);
   });
 
   it("commits the end of a step, what it found and the next step together", () => {
@@ -85,7 +85,7 @@ describe("SqliteStore", () => {
     applyEvent(store, ID, { type: "slot" });
     reopen();
     expect(store.job(ID)?.facts.model).to.equal("tiny");
-    expect(store.dueEffects(0).map(({ step }) => step)).to.deep.equal(["fetch"]);
+    expect(store.dueEffects(0, 10).map(({ step }) => step)).to.deep.equal(["fetch"]);
   });
 
   it("writes nothing of a transaction that fails halfway", () => {
@@ -97,7 +97,7 @@ describe("SqliteStore", () => {
       }),
     ).to.throw("crash");
     expect(store.job(ID)?.job).to.deep.equal(newJob());
-    expect(store.dueEffects(0)).to.deep.equal([]);
+    expect(store.dueEffects(0, 10)).to.deep.equal([]);
   });
 
   it("ignores what a dropped step found", () => {
@@ -112,9 +112,9 @@ describe("SqliteStore", () => {
     applyEvent(store, ID, created);
     store.delayEffect(ID, "verify", 5_000);
     reopen();
-    expect(store.dueEffects(4_999)).to.deep.equal([]);
+    expect(store.dueEffects(4_999, 10)).to.deep.equal([]);
     expect(store.nextEffectAfter(4_999)).to.equal(5_000);
-    expect(store.dueEffects(5_000)).to.deep.equal([{ id: ID, step: "verify", failures: 1 }]);
+    expect(store.dueEffects(5_000, 10)).to.deep.equal([{ id: ID, step: "verify", failures: 1 }]);
   });
 
   it("stays stale when there was more to read after the reading began", () => {
@@ -123,9 +123,9 @@ describe("SqliteStore", () => {
     const staleness = store.staleness(ID);
     store.markStale(ID);
     store.clearStale(ID, staleness);
-    expect(store.staleJobs()).to.deep.equal([ID]);
+    expect(store.staleJobs(10)).to.deep.equal([ID]);
     store.clearStale(ID, store.staleness(ID));
-    expect(store.staleJobs()).to.deep.equal([]);
+    expect(store.staleJobs(10)).to.deep.equal([]);
   });
 
   it("counts an event once, however often it is seen", () => {

@@ -1,0 +1,142 @@
+import { verifyTypedData } from "ethers";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import { SETTLE_CANCELLED, signingDomain } from "../../sdk/service/typedData.ts";
+import type { Cancellation } from "../../sdk/task/fetchCancellation.ts";
+import { applyEvent } from "../jobs/applyEvent.ts";
+import { maySettle, type Settlement, WORK } from "../jobs/machine.ts";
+import { jobPaths } from "../jobs/StepContext.ts";
+import type { JobRecord } from "../store/Store.ts";
+import { findLast } from "../training/trainerEvents.ts";
+import { ApiRefusal } from "./ApiRefusal.ts";
+import { type Authentication, authenticate } from "./authenticate.ts";
+
+export interface CancellationRoutes extends Authentication {
+  readonly jobsDirectory: string;
+  /** Told when a user's consent has come. */
+  readonly onCancel: (id: TaskId) => void;
+}
+
+type CancellationRequest = FastifyRequest<{ Params: { id: string } }>;
+
+/** Seconds for which an amount that a user was shown holds. */
+const OFFER_SECONDS = 120;
+/** Seconds that the consent must hold at least, so that its transaction can get into a block. */
+const SHORTEST_CONSENT = 60;
+/** Offers remembered; the oldest is forgotten first, and can be asked for again. */
+const MAX_OFFERS = 10_000;
+
+const Consent = z.strictObject({
+  amount: z.string().regex(/^\d{1,30}$/),
+  deadline: z.number().int().positive(),
+  signature: z.string().regex(/^0x[0-9a-f]{130}$/i),
+});
+const Steps = z.object({ step: z.number().min(0), total: z.number().positive() });
+
+/** How the user of a running task ends it: he asks what is due by now, and consents to that amount. */
+export function addCancellationRoutes(app: FastifyInstance, routes: CancellationRoutes): void {
+  const offers = new Map<TaskId, { readonly amount: bigint; readonly until: number }>();
+  const now = () => Math.floor(routes.clock.now() / 1000);
+
+  app.get("/v1/tasks/:id/cancellation", async (request: CancellationRequest) => {
+    const record = authenticate(routes, request);
+    requireRunning(record);
+    const amount = await amountDue(routes.jobsDirectory, record);
+    const until = now() + OFFER_SECONDS;
+    offers.delete(record.id);
+    offers.set(record.id, { amount, until });
+    if (offers.size > MAX_OFFERS) offers.delete(offers.keys().next().value!);
+    const offer = { id: formatTaskId(record.id), amount: `${amount}`, fee: `${record.fee}`, until };
+    return offer satisfies z.input<typeof Cancellation>;
+  });
+
+  app.put("/v1/tasks/:id/cancellation", async (request: CancellationRequest) => {
+    const record = authenticate(routes, request);
+    requireRunning(record);
+    const consent = readConsent(request.body);
+    const offer = offers.get(record.id);
+    if (!offer || now() > offer.until || offer.amount !== BigInt(consent.amount)) throw stale();
+    requireValid(routes, record, consent);
+    const after = applyEvent(routes.store, record.id, { type: "cancel", settlement: consent });
+    if (!after?.job.settlement) throw notRunning();
+    offers.delete(record.id);
+    routes.onCancel(record.id);
+    return { accepted: true };
+  });
+}
+
+/** The part of the fee that the steps done so far make up; all of it once the model is trained. Rounded down. */
+async function amountDue(jobsDirectory: string, { id, fee, job }: JobRecord): Promise<bigint> {
+  if (WORK.indexOf(job.work) >= WORK.indexOf("trained")) return fee;
+  const { events } = jobPaths(jobsDirectory, id);
+  const steps = Steps.safeParse(await findLast(events, "progress"));
+  if (!steps.success) return 0n;
+  const { step, total } = steps.data;
+  return (fee * BigInt(Math.floor(Math.min(step, total)))) / BigInt(Math.ceil(total));
+}
+
+function readConsent(body: unknown): Settlement {
+  try {
+    return Consent.parse(JSON.parse((body as Buffer).toString("utf8")));
+  } catch {
+    throw new ApiRefusal(
+      400,
+      "usage",
+      "The body is no consent.",
+      "Send the JSON {amount, deadline, signature} as application/octet-stream.",
+    );
+  }
+}
+
+function requireValid(
+  { client, clock }: CancellationRoutes,
+  { id, user }: JobRecord,
+  { amount, deadline, signature }: Settlement,
+): void {
+  if (deadline < clock.now() / 1000 + SHORTEST_CONSENT)
+    throw new ApiRefusal(
+      400,
+      "usage",
+      "The consent ends too soon for its transaction.",
+      "Let it hold for some minutes by the chain's clock.",
+    );
+  if (signerOf() !== user)
+    throw new ApiRefusal(
+      400,
+      "usage",
+      "The consent is not signed by the task's user.",
+      "Sign {id, amount, deadline} with the key of the account that created the task.",
+    );
+
+  function signerOf(): string | null {
+    try {
+      const message = { id, amount, deadline };
+      return verifyTypedData(signingDomain(client), SETTLE_CANCELLED, message, signature);
+    } catch {
+      return null;
+    }
+  }
+}
+
+function requireRunning({ job }: JobRecord): void {
+  if (!maySettle(job)) throw notRunning();
+}
+
+function notRunning(): ApiRefusal {
+  return new ApiRefusal(
+    409,
+    "declined",
+    "The task is not running.",
+    "A task that nobody has accepted is cancelled without the provider; a delivered one is paid for.",
+  );
+}
+
+function stale(): ApiRefusal {
+  return new ApiRefusal(
+    409,
+    "declined",
+    "The amount is not the one that was offered, or the offer has ended.",
+    "Ask for the amount again and consent to that.",
+  );
+}

@@ -1,0 +1,54 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { openSecrets } from "../../sdk/exchange/openSecrets.ts";
+import type { TaskId } from "../../sdk/ids.ts";
+import { isTrainingOver } from "../jobs/jobProgress.ts";
+import { putSecrets } from "../jobs/taskSecrets.ts";
+import type { EncryptionKey } from "../keys.ts";
+import { ApiRefusal } from "./ApiRefusal.ts";
+import { type Authentication, authenticate } from "./authenticate.ts";
+
+export interface SecretRoutes extends Authentication {
+  readonly jobsDirectory: string;
+  readonly encryptionKey: EncryptionKey;
+}
+
+type SecretRequest = FastifyRequest<{ Params: { id: string } }>;
+
+/** Two keys of 256 characters, as JSON and sealed, are shorter. */
+const MAX_SEALED_BYTES = 1_024;
+
+/** Where the user of a task leaves what the provider needs to act for him elsewhere, sealed. */
+export function addSecretRoutes(app: FastifyInstance, routes: SecretRoutes): void {
+  const options = { parseAs: "buffer", bodyLimit: MAX_SEALED_BYTES } as const;
+  app.addContentTypeParser("application/octet-stream", options, (_request, body, done) =>
+    done(null, body),
+  );
+
+  app.put("/v1/tasks/:id/secrets", async (request: SecretRequest) => {
+    const { id, job } = authenticate(routes, request);
+    if (isTrainingOver(job)) throw tooLate();
+    const sealed = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    checkOpens(routes.encryptionKey, id, sealed);
+    await putSecrets(routes.jobsDirectory, id, sealed);
+    return { stored: true };
+  });
+}
+
+function checkOpens(key: EncryptionKey, id: TaskId, sealed: Uint8Array): void {
+  try {
+    openSecrets({ secret: key.secret, id, sealed });
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new ApiRefusal(400, "usage", error.message, error.hint);
+  }
+}
+
+function tooLate(): ApiRefusal {
+  return new ApiRefusal(
+    409,
+    "declined",
+    "The task's training is over, so its secrets have no use any more.",
+    "Send them right after create-task.",
+  );
+}

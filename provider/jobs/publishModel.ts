@@ -1,0 +1,35 @@
+import { formatTaskId } from "../../sdk/ids.ts";
+import type { JobRecord } from "../store/Store.ts";
+import { appendWarning } from "../training/appendWarning.ts";
+import { uploadToHub } from "../training/hub.ts";
+import { readHyperparameters } from "./readHyperparameters.ts";
+import { jobPaths, type StepContext } from "./StepContext.ts";
+import { readSecrets } from "./taskSecrets.ts";
+
+/** Milliseconds; a model of some gigabytes over a slow line. */
+const TIMEOUT = 6 * 60 * 60_000;
+
+/**
+ * Uploads a settled task's model to the hub repository that its user named. Only then: whoever has the model already
+ * has no reason to acknowledge its delivery. Whatever fails is a warning in the task's log.
+ */
+export async function publishModel(
+  context: StepContext,
+  { id, order }: JobRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const { hf_output_repo_name: repository } = readHyperparameters(order.config);
+  if (repository === undefined) return;
+  const { output: directory, events } = jobPaths(context.jobsDirectory, id);
+  try {
+    const { hfApiToken } = await readSecrets(context, id);
+    const upload = { directory, repository, message: `Task ${formatTaskId(id)}` };
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+    const url = await uploadToHub(context.online, upload, hfApiToken, patience);
+    context.log.info({ task: formatTaskId(id), url }, "model uploaded");
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message } = error as Error;
+    await appendWarning(events, `The model was not uploaded to ${repository}: ${message}`);
+  }
+}

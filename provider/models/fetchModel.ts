@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import { access, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Root } from "../../sdk/ids.ts";
+import { download } from "../../sdk/storage/download.ts";
+import { fetchFromHub } from "../training/hub.ts";
+import { type OnlineProcess, runOnline } from "../training/runOnline.ts";
+
+/** Where a model's files come from that do not lie in its directory. */
+export const ModelSource = z.union([
+  z.strictObject({
+    repository: z.string().regex(/^[A-Za-z0-9][\w.-]{0,95}(\/[A-Za-z0-9][\w.-]{0,95})?$/),
+    /** Best a commit: a branch is what it was when it was fetched. */
+    revision: z.string().regex(/^[A-Za-z0-9][\w./-]{0,127}$/),
+  }),
+  /** Storage root of a zip with the model's files at its top. */
+  z.string().regex(/^0x[0-9a-f]{64}$/),
+]);
+export type ModelSource = z.infer<typeof ModelSource>;
+
+/** What models are fetched with, and where they are kept. */
+export interface ModelCache {
+  readonly directory: string;
+  readonly storageUrl: string;
+  readonly online: OnlineProcess;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fetches a model unless it was before. @returns its directory, which is whole.
+ * @throws ProviderError when the source does not answer, or holds no model that is used.
+ */
+export async function fetchModel(
+  cache: ModelCache,
+  name: string,
+  source: ModelSource,
+): Promise<string> {
+  const digest = createHash("sha256").update(JSON.stringify(source)).digest("hex").slice(0, 16);
+  const target = join(cache.directory, `${name}-${digest}`);
+  const isThere = await access(target).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return target;
+  await mkdir(cache.directory, { recursive: true, mode: 0o700 });
+  if (typeof source === "string") await fetchArchive(cache, source as Root, target);
+  else await fetchFromHub(cache.online, source, { target, maxBytes: cache.maxBytes }, cache.signal);
+  return target;
+}
+
+async function fetchArchive(
+  { storageUrl, online, maxBytes, signal }: ModelCache,
+  root: Root,
+  target: string,
+): Promise<void> {
+  const archive = `${target}.zip`;
+  try {
+    await download(storageUrl, root, archive, { signal });
+    const args = ["--archive", archive, "--to", target, "--max-bytes", String(maxBytes)];
+    await runOnline(online, ["online.unpack", ...args], {}, signal);
+  } finally {
+    await rm(archive, { force: true });
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * How fast the provider daemon is: `npm run bench:provider [-- --json] [--minutes N]`.
+ * Events committed a second, milliseconds from a block to the first action, restart with 10,000 tasks, tasks a minute
+ * through the whole pipeline with a trainer stub, and how memory grows meanwhile. The chain is a local node.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { admitTask } from "../../provider/jobs/admitTask.ts";
+import { SqliteStore } from "../../provider/store/SqliteStore.ts";
+import type { Root, TaskId } from "../../sdk/ids.ts";
+import type { TaskEvent } from "../../sdk/task/taskEvents.ts";
+import { Anvil } from "../../test/faults/Anvil.ts";
+import { Daemon } from "../../test/faults/Daemon.ts";
+import { DaemonChild } from "../../test/faults/DaemonChild.ts";
+import { Trade } from "../../test/faults/Trade.ts";
+import { World } from "../../test/faults/World.ts";
+
+const { values } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    /** Of the soak. */
+    minutes: { type: "string", default: "1" },
+  },
+});
+
+const EVENTS = 20_000;
+/** Events in one commit, as a range of blocks gives them. */
+const BATCH = 500;
+const TASKS = 10_000;
+const LOOKS = 20;
+
+interface Figures {
+  eventsPerSecond: number;
+  blockToActionMs: { median: number; worst: number };
+  restartMs: number;
+  tasksPerMinute: number;
+  soak: { tasks: number; minutes: number; bytesPerTask: number };
+}
+
+if (Anvil.isAvailable()) await main();
+else
+  console.error("SKIPPED: this benchmark needs anvil, which is published for Linux on x64 only.");
+
+async function main(): Promise<void> {
+  const world = await World.open();
+  const folder = mkdtempSync(join(tmpdir(), "anneal-bench-"));
+  try {
+    const figures: Figures = {
+      eventsPerSecond: measureEvents(world, join(folder, "events")),
+      blockToActionMs: await measureFirstAction(world, join(folder, "action")),
+      restartMs: await measureRestart(world, join(folder, "restart")),
+      ...(await soak(world, join(folder, "soak"), Number(values.minutes))),
+    };
+    if (values.json) console.log(JSON.stringify(figures));
+    else print(figures);
+  } finally {
+    await world.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Tasks and their creation, as the watcher commits them. */
+function fillStore(world: World, directory: string, count: number): SqliteStore {
+  mkdirSync(directory);
+  const store = SqliteStore.open(directory, world.identity);
+  for (let first = 0; first < count; first += BATCH) {
+    store.transaction(() => {
+      for (let number = first; number < Math.min(count, first + BATCH); number++) {
+        const event = created(number);
+        admitTask(store, event);
+        if (store.putEvent(event)) store.markStale(event.id);
+      }
+      store.putScannedBlock({ number: first, hash: hex(first, 32) });
+    });
+  }
+  return store;
+}
+
+function measureEvents(world: World, directory: string): number {
+  const started = performance.now();
+  fillStore(world, directory, EVENTS).close();
+  return Math.round(EVENTS / ((performance.now() - started) / 1000));
+}
+
+/** From a block that holds an order to the beginning of the first step, with the daemon looking every 20 ms. */
+async function measureFirstAction(world: World, directory: string) {
+  await world.goOn();
+  mkdirSync(directory);
+  let acted: () => void = () => undefined;
+  const beforeStep = (step: string) => (step === "verify" ? acted() : undefined);
+  const daemon = new Daemon(world, {
+    directory,
+    confirmations: 0,
+    pollInterval: 2_000,
+    beforeStep,
+  });
+  const times: number[] = [];
+  for (let look = 0; look < LOOKS; look++) {
+    const trade = new Trade(world, directory, 2, "confirm");
+    const action = new Promise<void>((resolve) => {
+      acted = resolve;
+    });
+    await trade.place();
+    const started = performance.now();
+    await action;
+    times.push(performance.now() - started);
+  }
+  await daemon.stop();
+  times.sort((a, b) => a - b);
+  return { median: Math.round(times[LOOKS / 2]!), worst: Math.round(times.at(-1)!) };
+}
+
+/** The real daemon, from its start to being ready, with a state of open tasks. */
+async function measureRestart(world: World, directory: string): Promise<number> {
+  fillStore(world, directory, TASKS).close();
+  const started = performance.now();
+  const daemon = new DaemonChild(world, directory);
+  await daemon.ready();
+  const milliseconds = Math.round(performance.now() - started);
+  await daemon.end("SIGKILL");
+  return milliseconds;
+}
+
+/** Users who order again as soon as they have what they ordered. */
+async function soak(world: World, directory: string, minutes: number) {
+  await world.goOn();
+  mkdirSync(directory);
+  const daemon = new Daemon(world, { directory, confirmations: 0 });
+  const over = AbortSignal.timeout(minutes * 60_000);
+  const samples: { tasks: number; bytes: number }[] = [];
+  let tasks = 0;
+  const buy = async (account: number) => {
+    while (!over.aborted) {
+      const trade = new Trade(world, directory, account, "confirm");
+      await trade.place();
+      while (!(await trade.look()) && !over.aborted) await wait(5);
+      if (trade.isOver()) samples.push({ tasks: ++tasks, bytes: process.memoryUsage().rss });
+    }
+  };
+  await Promise.all([2, 3, 4, 5].map(buy));
+  await daemon.stop();
+  return {
+    tasksPerMinute: Math.round(tasks / minutes),
+    soak: { tasks, minutes, bytesPerTask: Math.round(slope(samples.slice(samples.length >> 1))) },
+  };
+}
+
+/** Least squares. */
+function slope(samples: readonly { tasks: number; bytes: number }[]): number {
+  const mean = (of: (sample: { tasks: number; bytes: number }) => number) =>
+    samples.reduce((total, sample) => total + of(sample), 0) / samples.length;
+  const [x, y] = [mean(({ tasks }) => tasks), mean(({ bytes }) => bytes)];
+  const covariance = mean(({ tasks, bytes }) => (tasks - x) * (bytes - y));
+  return covariance / mean(({ tasks }) => (tasks - x) ** 2);
+}
+
+function hex(number: number, bytes: number): string {
+  return `0x${number.toString(16).padStart(bytes * 2, "0")}`;
+}
+
+function created(number: number): Extract<TaskEvent, { name: "TaskCreated" }> {
+  const order = {
+    provider: hex(1, 20),
+    nonce: BigInt(number),
+    units: 5n,
+    maxFee: 10n,
+    model: hex(2, 32),
+    datasetRoot: hex(3, 32) as Root,
+    validationRoot: null,
+    blindRoot: hex(4, 32),
+    userKey: hex(5, 33),
+    config: "{}",
+  };
+  return {
+    name: "TaskCreated",
+    id: hex(number + 1, 16) as TaskId,
+    user: hex((number % 97) + 1, 20),
+    provider: order.provider,
+    fee: 10n,
+    order,
+    blockNumber: number >> 3,
+    blockHash: hex(number >> 3, 32),
+    transactionHash: hex(number, 32),
+    logIndex: number & 7,
+  };
+}
+
+function print({ eventsPerSecond, blockToActionMs, restartMs, tasksPerMinute, soak }: Figures) {
+  console.log(`events committed        ${eventsPerSecond}/s`);
+  console.log(
+    `block to first action   ${blockToActionMs.median} ms, at worst ${blockToActionMs.worst} ms`,
+  );
+  console.log(`restart, ${TASKS} tasks   ${restartMs} ms`);
+  console.log(`tasks, whole pipeline   ${tasksPerMinute}/min`);
+  console.log(
+    `memory                  ${soak.bytesPerTask} bytes a task, over ${soak.tasks} tasks`,
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * The fault programme: `npm run test:faults -- [--short] [--json] [--seed N] [--only crash|kill|rpc|reorg|disk|malice]
+ * [--run NAME]`. Ends with exit code 0 only when nothing was lost and nothing doubled. A run is repeated by its seed
+ * and name, which are printed with every failure.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { id as hashText } from "ethers";
+import { Anvil } from "../test/faults/Anvil.ts";
+import type { RunResult } from "../test/faults/Programme.ts";
+import { PROGRAMMES } from "../test/faults/programmes.ts";
+import { World } from "../test/faults/World.ts";
+
+const { values } = parseArgs({
+  options: {
+    short: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    seed: { type: "string" },
+    only: { type: "string" },
+    run: { type: "string" },
+    /** Internal: i/n, the share of the runs that this process takes. */
+    part: { type: "string" },
+  },
+});
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+const names = values.only ? [values.only] : Object.keys(PROGRAMMES);
+
+interface Tally {
+  runs: number;
+  strikes: number;
+  lost: number;
+  doubled: number;
+}
+
+if (!Number.isSafeInteger(seed) || names.some((name) => !(name in PROGRAMMES))) {
+  console.error(
+    `--seed takes a whole number, --only one of: ${Object.keys(PROGRAMMES).join(", ")}.`,
+  );
+  process.exitCode = 2;
+} else if (!Anvil.isAvailable()) {
+  console.error(
+    "SKIPPED: the fault programme needs anvil, which is published for Linux on x64 only.",
+  );
+} else if (values.part) {
+  await work(values.part);
+} else {
+  await lead();
+}
+
+/** Runs this process's share of each programme, and writes each result as a line of JSON. */
+async function work(part: string): Promise<void> {
+  const [index, parts] = part.split("/").map(Number);
+  const takes = (name: string) =>
+    values.run ? name === values.run : Number(BigInt(hashText(name)) % BigInt(parts!)) === index;
+  for (const name of names) {
+    const world = await World.open(); // anew: what one kind of fault leaves behind is not the next one's
+    try {
+      for await (const result of PROGRAMMES[name]!(world, { seed, short: values.short, takes }))
+        process.stdout.write(`${JSON.stringify({ programme: name, ...result })}\n`);
+    } finally {
+      await world.close();
+    }
+  }
+}
+
+/** Shares the runs among as many processes as there are cores, and adds up. */
+async function lead(): Promise<void> {
+  const started = performance.now();
+  if (!values.json) console.log(`seed ${seed}`);
+  const tallies = new Map<string, Tally>(
+    names.map((name) => [name, { runs: 0, strikes: 0, lost: 0, doubled: 0 }]),
+  );
+  const failures: RunResult[] = [];
+  const parts = values.run ? 1 : Math.min(availableParallelism(), 4);
+  const codes = await Promise.all(
+    Array.from({ length: parts }, (_, index) =>
+      follow(index, parts, (programme, result) => {
+        add(tallies.get(programme)!, result);
+        if (result.lost.length + result.doubled.length === 0) return;
+        failures.push(result);
+        if (!values.json) report(result);
+      }),
+    ),
+  );
+  const brokenOff = codes.filter((code) => code !== 0).length;
+  const total = sum([...tallies.values()]);
+  const seconds = Math.round((performance.now() - started) / 1000);
+  const programmes = Object.fromEntries(tallies);
+  if (values.json)
+    console.log(JSON.stringify({ seed, ...total, brokenOff, seconds, programmes, failures }));
+  else print(tallies, total, seconds, brokenOff);
+  process.exitCode = total.lost + total.doubled + brokenOff === 0 && total.runs > 0 ? 0 : 1;
+}
+
+function follow(
+  index: number,
+  parts: number,
+  onResult: (programme: string, result: RunResult) => void,
+): Promise<number | null> {
+  const args = [import.meta.filename, "--part", `${index}/${parts}`, "--seed", `${seed}`];
+  if (values.short) args.push("--short");
+  if (values.only) args.push("--only", values.only);
+  if (values.run) args.push("--run", values.run);
+  const child: ChildProcess = spawn(process.execPath, args, {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => child.kill(name));
+  createInterface({ input: child.stdout! }).on("line", (line) => {
+    const { programme, ...result } = JSON.parse(line);
+    onResult(programme, result);
+  });
+  return new Promise((resolve) => child.once("close", resolve));
+}
+
+function add(tally: Tally, { strikes, lost, doubled }: RunResult): void {
+  tally.runs++;
+  tally.strikes += strikes;
+  tally.lost += lost.length > 0 ? 1 : 0;
+  tally.doubled += doubled.length > 0 ? 1 : 0;
+}
+
+function sum(tallies: readonly Tally[]): Tally {
+  const total: Tally = { runs: 0, strikes: 0, lost: 0, doubled: 0 };
+  for (const tally of tallies)
+    for (const key of ["runs", "strikes", "lost", "doubled"] as const) total[key] += tally[key];
+  return total;
+}
+
+function report({ name, lost, doubled }: RunResult): void {
+  console.log(`\n${name}`);
+  for (const line of [...lost.map((l) => `  lost: ${l}`), ...doubled.map((d) => `  doubled: ${d}`)])
+    console.log(line);
+  console.log(
+    `  again: npm run test:faults -- --seed ${seed} --only ${name.split("/")[0]} --run "${name}"`,
+  );
+}
+
+function print(
+  tallies: ReadonlyMap<string, Tally>,
+  total: Tally,
+  seconds: number,
+  brokenOff: number,
+): void {
+  const row = (name: string, t: Tally) =>
+    console.log(
+      `${name.padEnd(8)}${String(t.runs).padStart(6)} runs${String(t.strikes).padStart(7)} faults` +
+        `${String(t.lost).padStart(5)} lost${String(t.doubled).padStart(5)} doubled`,
+    );
+  for (const [name, tally] of tallies) row(name, tally);
+  row("all", total);
+  if (brokenOff > 0) console.log(`${brokenOff} processes broke off`);
+  console.log(`${seconds} s, seed ${seed}`);
+}

@@ -1,0 +1,158 @@
+import { join } from "node:path";
+import pino, { type Logger } from "pino";
+import { Submitter } from "../../provider/chain/submitter.ts";
+import { Watcher } from "../../provider/chain/watcher.ts";
+import { Runner } from "../../provider/jobs/runner.ts";
+import type { StepFunction } from "../../provider/jobs/StepContext.ts";
+import { STEPS } from "../../provider/jobs/steps/table.ts";
+import { Metrics } from "../../provider/metrics.ts";
+import { SqliteStore } from "../../provider/store/SqliteStore.ts";
+import type { Store } from "../../provider/store/Store.ts";
+import type { Client } from "../../sdk/client.ts";
+import { Fuse } from "./Fuse.ts";
+import { fastClock } from "./fastClock.ts";
+import { fusedStore } from "./fusedStore.ts";
+import { StubTrainer } from "./StubTrainer.ts";
+import type { World } from "./World.ts";
+
+export interface DaemonOptions {
+  /** Holds the state; what an earlier daemon left there is taken up. */
+  readonly directory: string;
+  readonly fuse?: Fuse;
+  /** Where the daemon finds the chain; directly where it is not given. */
+  readonly rpcUrl?: string;
+  readonly confirmations?: number;
+  /** Milliseconds of the fast clock between two looks at the chain. */
+  readonly pollInterval?: number;
+  /** Put before every step, with its name. */
+  readonly beforeStep?: (step: string) => Promise<void> | void;
+  /** Put around the store, outside the fuse. */
+  readonly aroundStore?: (store: Store) => Store;
+  readonly log?: Logger;
+}
+
+const POLL_INTERVAL = 500;
+const SLOTS = 2;
+
+/** The daemon's parts, composed in this process as provider/main.ts does, with a fuse in store, steps and broadcast. */
+export class Daemon {
+  readonly fuse: Fuse;
+  readonly store: SqliteStore;
+  /** Settles when the daemon has ended. */
+  readonly ended: Promise<void>;
+  /** What ended it, null where it runs, or was stopped or killed. */
+  failure: unknown = null;
+  readonly #stop = new AbortController();
+  readonly #client: Client;
+
+  constructor(world: World, options: DaemonOptions) {
+    this.fuse = options.fuse ?? new Fuse();
+    this.#client = world.client(1, options.rpcUrl);
+    this.store = SqliteStore.open(options.directory, world.identity);
+    this.ended = this.#run(world, options);
+    void this.fuse.death.then(() => this.#stop.abort());
+  }
+
+  /** Stops politely, waits for the end, and closes the database. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.ended;
+  }
+
+  async #run(world: World, options: DaemonOptions): Promise<void> {
+    const { signal } = this.#stop;
+    const { watcher, runner } = this.#compose(world, options);
+    const loops = [watcher.run(signal), runner.run(signal)];
+    try {
+      await Promise.all(loops);
+    } catch (error) {
+      if (!this.fuse.isDead && !signal.aborted) this.failure = error;
+    } finally {
+      this.#stop.abort();
+      await Promise.allSettled(loops);
+      this.store.close();
+      this.#client.provider.destroy();
+    }
+  }
+
+  #compose(world: World, options: DaemonOptions) {
+    const { fuse } = this;
+    const client = this.#client;
+    const log = options.log ?? pino({ level: process.env.FAULTS_LOG ?? "silent" });
+    const clock = fastClock;
+    const fused = fusedStore(this.store, fuse);
+    const store = options.aroundStore?.(fused) ?? fused;
+    fuseBroadcast(client, fuse);
+    const { confirmations = 1, pollInterval = POLL_INTERVAL } = options;
+    const chain = { client, store, clock, log, confirmations, pollInterval };
+    const { provider } = world.service;
+    const context = {
+      client,
+      submitter: new Submitter(chain),
+      store,
+      trainer: new StubTrainer(fuse),
+      catalogue: world.catalogue,
+      encryptionKey: world.encryptionKey,
+      provider,
+      jobsDirectory: join(options.directory, "jobs"),
+      checkpoints: { directory: join(options.directory, "checkpoints"), days: 0, tasks: 0 },
+      online: { python: "/nowhere", environment: {} },
+      trackerHosts: [],
+      maxDatasetBytes: 2 ** 20,
+      maxModelBytes: 0,
+      log,
+    };
+    const steps = Object.fromEntries(
+      Object.entries(STEPS).map(([name, step]) => [name, fusedStep(name, step, fuse, options)]),
+    ) as typeof STEPS;
+    const runner = new Runner({
+      context,
+      steps,
+      clock,
+      log,
+      slots: SLOTS,
+      confirmations,
+      metrics: new Metrics(store),
+    });
+    const onLook = (now: number) => runner.notify(now);
+    const watcher = new Watcher({ ...chain, provider, genesis: world.genesis, onLook });
+    return { watcher, runner };
+  }
+}
+
+/** A step with points before it, a moment after it began, and after it. */
+function fusedStep(
+  name: string,
+  step: StepFunction,
+  fuse: Fuse,
+  { beforeStep }: DaemonOptions,
+): StepFunction {
+  return async (context, record, signal, failures) => {
+    fuse.pass(`before effect: ${name}`);
+    await beforeStep?.(name);
+    const during = setImmediate(() => {
+      try {
+        fuse.pass(`during effect: ${name}`);
+      } catch {
+        // dead: the step finds out at its next act
+      }
+    });
+    try {
+      const found = await step(context, record, signal, failures);
+      fuse.pass(`after effect: ${name}`);
+      return found;
+    } finally {
+      clearImmediate(during);
+    }
+  };
+}
+
+function fuseBroadcast({ provider }: Client, fuse: Fuse): void {
+  const broadcast = provider.broadcastTransaction.bind(provider);
+  provider.broadcastTransaction = async (raw) => {
+    fuse.pass("before broadcast");
+    const response = await broadcast(raw);
+    fuse.pass("after broadcast");
+    return response;
+  };
+}

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { World } from "./World.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+/** A stand-in for Python that keeps the trainer's contract and learns nothing; see StubTrainer. */
+const STUB = `#!${process.execPath}
+const { appendFileSync, mkdirSync, writeFileSync } = require("node:fs");
+const directory = process.argv.at(-1);
+const event = (value) => appendFileSync(directory + "/events.jsonl", JSON.stringify(value) + "\\n");
+event({ seq: 1, type: "progress", step: 1, total: 2 });
+mkdirSync(directory + "/out", { recursive: true });
+writeFileSync(directory + "/out/model.safetensors", Buffer.alloc(300_000, 7));
+writeFileSync(directory + "/out/receipt.json", "{}");
+event({ seq: 2, type: "done" });
+writeFileSync(directory + "/result.json", JSON.stringify({ state: "done" }));
+`;
+
+/** A real daemon in a process of its own, with a trainer stub. */
+export class DaemonChild {
+  readonly lines: { readonly msg?: string; readonly level?: number }[] = [];
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+  #sayReady: () => void = () => undefined;
+  readonly #ready: Promise<void>;
+
+  /** @param wrapper a command that starts the daemon's own */
+  constructor(world: World, state: string, wrapper: readonly string[] = []) {
+    const [command, ...args] = [...wrapper, process.execPath, join(ROOT, "provider/main.ts")];
+    this.#child = spawn(command!, args, {
+      cwd: ROOT,
+      env: environment(world, state),
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#ready = new Promise((resolve) => {
+      this.#sayReady = resolve;
+    });
+    createInterface({ input: this.#child.stderr! }).on("line", (text) => {
+      const line = readLine(text);
+      this.lines.push(line);
+      if (line.msg === "ready") this.#sayReady();
+    });
+    this.ended = new Promise((resolve) =>
+      this.#child.once("exit", (code) => {
+        this.#sayReady();
+        resolve(code);
+      }),
+    );
+  }
+
+  /** Settles when the daemon is ready, or has ended. */
+  ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  end(signal: NodeJS.Signals): Promise<number | null> {
+    this.#child.kill(signal);
+    return this.ended;
+  }
+}
+
+function environment(world: World, state: string): Record<string, string> {
+  const folder = world.folder;
+  const python = join(folder, "stub-trainer");
+  const deployment = join(folder, "deployment");
+  if (!existsSync(python)) writeFileSync(python, STUB, { mode: 0o755 });
+  if (!existsSync(deployment)) {
+    mkdirSync(deployment);
+    const { chainId, ledger, serving } = world.anvil.deployment;
+    writeFileSync(join(deployment, ".chain"), JSON.stringify({ chainId: String(chainId) }));
+    writeFileSync(join(deployment, "Ledger.json"), JSON.stringify(ledger));
+    writeFileSync(join(deployment, "FineTuningServing.json"), JSON.stringify(serving));
+  }
+  return {
+    PATH: process.env.PATH ?? "",
+    NODE_COMPILE_CACHE: join(folder, "compiled"), // a daemon is started a thousand times
+    PROVIDER_PRIVATE_KEY: world.anvil.key(1),
+    RPC_ENDPOINT: world.anvil.url,
+    STORAGE_ENDPOINT: world.storageUrl,
+    DEPLOYMENT_DIR: deployment,
+    PROVIDER_DIR: state,
+    MODELS_DIR: join(folder, "models"),
+    PYTHON: python,
+    PROVIDER_PORT: "0",
+    POLL_INTERVAL_MS: "20",
+    SLOTS: "2",
+    SANDBOX: "off",
+  };
+}
+
+function readLine(text: string) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { msg: text };
+  }
+}

@@ -1,0 +1,20 @@
+import type { Verdict } from "./oracle.ts";
+import type { World } from "./World.ts";
+
+export interface ProgrammeOptions {
+  readonly seed: number;
+  /** A small part of the runs, for every day. */
+  readonly short: boolean;
+  /** Takes every n-th run only, counted by its name, so that several processes share a programme. */
+  readonly takes: (name: string) => boolean;
+}
+
+export interface RunResult extends Verdict {
+  /** Names the run; with the seed, it is run again by it. */
+  readonly name: string;
+  /** Times that the fault struck in this run. */
+  readonly strikes: number;
+}
+
+/** One kind of fault: runs in the world, one after the other. */
+export type Programme = (world: World, options: ProgrammeOptions) => AsyncIterable<RunResult>;

@@ -1,0 +1,153 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Client } from "../../sdk/client.ts";
+import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
+import { confirm } from "../../sdk/deliverable/confirm.ts";
+import { downloadDeliverable } from "../../sdk/deliverable/downloadDeliverable.ts";
+import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import type { TaskId } from "../../sdk/ids.ts";
+import { cancelTask } from "../../sdk/task/cancelTask.ts";
+import { createTask } from "../../sdk/task/createTask.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import type { Task, TaskState } from "../../sdk/task/Task.ts";
+import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
+import { send } from "../../sdk/transaction/send.ts";
+import type { World } from "./World.ts";
+
+/** How a user behaves, and so how his task ends. */
+export type Ending = "confirm" | "finalize" | "lapse" | "late" | "cancel" | "refuse";
+export const ENDINGS: readonly Ending[] = [
+  "confirm",
+  "finalize",
+  "lapse",
+  "late",
+  "cancel",
+  "refuse",
+];
+
+/** Seconds past a deadline. */
+const PAST = 10n;
+
+/** One task and its user, who looks at the chain again and again and does what is his to do. */
+export class Trade {
+  readonly ending: Ending;
+  readonly user: Client;
+  readonly account: number;
+  id!: TaskId;
+  /** The last state seen. */
+  state: TaskState | "None" = "None";
+  /** SHA-256 of what the user decrypted. */
+  opened: string | null = null;
+  /** Changes the order before it is placed, for users who mean harm. */
+  tamper: (order: TaskOrder) => TaskOrder = (order) => order;
+  readonly #world: World;
+  readonly #directory: string;
+  #hasLapsed = false;
+
+  constructor(world: World, directory: string, account: number, ending: Ending) {
+    this.#world = world;
+    this.#directory = directory;
+    this.account = account;
+    this.ending = ending;
+    this.user = world.client(account);
+  }
+
+  /** Whether the order is refused for what the user did to it. */
+  isTampered = false;
+
+  async place(): Promise<void> {
+    const model = this.ending === "refuse" && !this.isTampered ? "unknown" : "stub";
+    const { id, order } = await this.#world.order(this.user, this.account, model);
+    this.id = id;
+    await send(this.user, createTask(this.user, { order: this.tamper(order) }));
+    if (this.ending === "cancel")
+      await this.#try(() => send(this.user, cancelTask(this.user, { id })));
+  }
+
+  /** Looks once and acts once. @returns whether the task has ended as it should. */
+  async look(): Promise<boolean> {
+    const task = await this.#read();
+    this.state = task?.state ?? "None";
+    if (task) await this.#try(() => this.#act(task));
+    else await this.#try(() => this.place());
+    return this.isOver();
+  }
+
+  isOver(): boolean {
+    switch (this.ending) {
+      case "cancel": // the provider may have been faster
+        return this.state === "Cancelled" || this.state === "Settled";
+      case "refuse":
+        return this.state === "Failed";
+      case "lapse":
+        return this.state === "Lapsed";
+      default:
+        return this.state === "Settled";
+    }
+  }
+
+  async #act(task: Task): Promise<void> {
+    const { id } = task;
+    const { anvil } = this.#world;
+    switch (task.state) {
+      case "Delivered": {
+        const waits = this.ending === "lapse" || (this.ending === "late" && !this.#hasLapsed);
+        if (!waits) await send(this.user, acknowledge(this.user, { id, root: task.root! }));
+        else await this.#passTo(task.deadline);
+        return;
+      }
+      case "Lapsed":
+        this.#hasLapsed = true;
+        if (this.ending === "late")
+          await send(this.user, acknowledge(this.user, { id, root: task.root! }));
+        return;
+      case "Revealed":
+        if (this.opened === null) this.opened = await this.#open(task);
+        if (this.ending === "finalize") await this.#passTo(task.deadline);
+        else await send(this.user, confirm(this.user, { id }));
+        return;
+      default:
+        await anvil.mine();
+    }
+  }
+
+  /** Moves the chain's clock past a deadline, once. */
+  async #passTo(deadline: number): Promise<void> {
+    const { anvil } = this.#world;
+    const { timestamp } = (await anvil.rpc.getBlock("latest"))!;
+    if (timestamp <= deadline) await anvil.increaseTime(BigInt(deadline - timestamp) + PAST);
+    else await anvil.mine();
+  }
+
+  async #open(task: Task): Promise<string> {
+    const encryptedPath = join(this.#directory, `${task.id}.enc`);
+    const outputPath = join(this.#directory, `${task.id}.zip`);
+    await downloadDeliverable(this.user, { task, targetPath: encryptedPath });
+    await openDeliverable(this.user, { task, encryptedPath, outputPath });
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(outputPath)) hash.update(chunk);
+    await Promise.all([rm(encryptedPath), rm(outputPath)]);
+    return hash.digest("hex");
+  }
+
+  async #read(): Promise<Task | null> {
+    try {
+      return await getTask(this.user, { id: this.id });
+    } catch (error) {
+      if (error instanceof ProtocolError && error.code === "not-found") return null;
+      throw error;
+    }
+  }
+
+  /** A user whose transaction comes too late, or whose chain changes under him, looks again. */
+  async #try(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || error.code === "integrity") throw error;
+    }
+  }
+}

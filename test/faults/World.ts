@@ -1,0 +1,260 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { computeAddress, getBytes, id as hashText } from "ethers";
+import type { FastifyInstance } from "fastify";
+import pino from "pino";
+import { packDirectory } from "../../provider/jobs/archive.ts";
+import { EncryptionKey } from "../../provider/keys.ts";
+import { Catalogue, type Model } from "../../provider/models/Catalogue.ts";
+import { createStorageServer } from "../../provider/storage/storageServer.ts";
+import type { Identity } from "../../provider/store/SqliteStore.ts";
+import { getAccount } from "../../sdk/account/getAccount.ts";
+import { openAccount } from "../../sdk/account/openAccount.ts";
+import { type Client, createClient } from "../../sdk/client.ts";
+import type { Root } from "../../sdk/ids.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import { registerService } from "../../sdk/service/registerService.ts";
+import type { Service } from "../../sdk/service/Service.ts";
+import { upload } from "../../sdk/storage/upload.ts";
+import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
+import { quote } from "../../sdk/task/quote.ts";
+import { send } from "../../sdk/transaction/send.ts";
+import { Anvil } from "./Anvil.ts";
+import { stubOutput } from "./StubTrainer.ts";
+
+const OG = 10n ** 18n;
+/** Accounts from 2 to this one are users with money. */
+export const USERS = 9;
+/** Blocks between two runs on a chain that goes on: no reorganization reaches from one into the other. */
+const BEDROCK = 65;
+const ROWS = `${JSON.stringify({ text: "Once upon a time." })}\n`;
+
+export interface ChainTransaction {
+  readonly hash: string;
+  readonly from: string;
+  readonly to: string | null;
+  readonly input: string;
+}
+
+type PreparedOrder = Awaited<ReturnType<typeof prepareOrder>>;
+
+/**
+ * What all runs share: a chain with a registered provider and users with money, a storage, a dataset in it, and the
+ * archive that every training gives. Each run starts from the same snapshot of the chain.
+ */
+export class World {
+  readonly anvil: Anvil;
+  readonly folder: string;
+  readonly storageUrl: string;
+  readonly catalogue: Catalogue;
+  readonly encryptionKey: EncryptionKey;
+  readonly #storage: FastifyInstance;
+  readonly #clients: Client[] = [];
+  readonly #orders = new Map<string, PreparedOrder>();
+  service!: Service;
+  genesis!: string;
+  expectedArchive!: { sha256: string; size: number };
+  #dataset!: Root;
+  #snapshot = "";
+  #firstBlock = 0;
+  #runs = 0;
+  /** Neuron that everybody had in the Ledger when the run began, by address. */
+  readonly totals = new Map<string, bigint>();
+  /** Neuron of the provider that are reserved as stake and bonds when the run begins. */
+  bonds = 0n;
+  /** Hashes of transactions that a reorganization has put into other blocks, where they may fail. */
+  readonly carried = new Set<string>();
+  /** The chain has changed its past in this run. */
+  isReorganized = false;
+
+  private constructor(
+    anvil: Anvil,
+    folder: string,
+    storage: FastifyInstance,
+    catalogue: Catalogue,
+  ) {
+    this.anvil = anvil;
+    this.folder = folder;
+    this.#storage = storage;
+    const { port } = storage.server.address() as AddressInfo;
+    this.storageUrl = `http://127.0.0.1:${port}`;
+    this.encryptionKey = EncryptionKey.derive(getBytes(anvil.key(1)));
+    this.catalogue = catalogue;
+  }
+
+  static async open(): Promise<World> {
+    // In memory where that exists: what a killed process wrote is there as it is on a disk, and a run takes less time.
+    const folder = mkdtempSync(
+      join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "anneal-faults-"),
+    );
+    const limits = {
+      totalBytes: 2 ** 40,
+      uploadBytes: 2 ** 40,
+      freeDiskBytes: 0,
+      abandonedAfterMs: 2 ** 40,
+    };
+    const storage = await createStorageServer({ directory: join(folder, "blobs"), limits });
+    await storage.listen({ host: "127.0.0.1", port: 0 });
+    const catalogue = await makeCatalogue(join(folder, "models"));
+    const world = new World(await Anvil.start(), folder, storage, catalogue);
+    await world.#setUp();
+    return world;
+  }
+
+  /** Whose state a daemon of this world keeps. */
+  get identity(): Identity {
+    return {
+      chainId: this.anvil.deployment.chainId,
+      genesis: this.genesis,
+      serving: this.anvil.deployment.serving.address,
+      provider: this.service.provider,
+    };
+  }
+
+  /** Back to where all runs begin. @returns an empty folder for the run. */
+  async begin(): Promise<string> {
+    await this.anvil.revert(this.#snapshot);
+    this.#snapshot = await this.anvil.snapshot();
+    return this.#newRun();
+  }
+
+  /** Begins a run where the last one ended: this node forgets its snapshots when it reorganizes its chain. */
+  async goOn(): Promise<string> {
+    await this.anvil.mine(BEDROCK);
+    this.#firstBlock = await this.anvil.rpc.getBlockNumber();
+    await this.#countMoney();
+    return this.#newRun();
+  }
+
+  #newRun(): string {
+    this.carried.clear();
+    this.isReorganized = false;
+    const directory = join(this.folder, `run-${++this.#runs}`);
+    mkdirSync(directory);
+    return directory;
+  }
+
+  async #countMoney(): Promise<void> {
+    const client = this.client(1);
+    for (let account = 1; account <= USERS; account++) {
+      const address = computeAddress(this.anvil.key(account));
+      const { total, subAccounts } = await getAccount(client, { account: address });
+      this.totals.set(address, total);
+      if (account === 1) this.bonds = subAccounts.reduce((sum, sub) => sum + sub.reserved, 0n);
+    }
+  }
+
+  client(account: number, rpcUrl = this.anvil.url): Client {
+    const client = createClient({
+      rpcUrl,
+      // The provider's daemon begins with this run; users look up what is older.
+      deployment: { ...this.anvil.deployment, blockNumber: account === 1 ? this.#firstBlock : 0 },
+      storageUrl: this.storageUrl,
+      privateKey: this.anvil.key(account),
+      pollingInterval: 5,
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /**
+   * The order of a user's next task. A run begins where all others began, so that it is the same one each time and is
+   * computed once.
+   */
+  async order(user: Client, account: number, model = "stub"): Promise<PreparedOrder> {
+    const { provider } = this.service;
+    const address = await user.signer!.getAddress();
+    const nonce = await user.serving.taskCount(address, provider);
+    const key = `${account}/${nonce}/${model}`;
+    const known = this.#orders.get(key);
+    if (known) return known;
+    const units = BigInt(ROWS.length);
+    const prepared = await prepareOrder(user, {
+      service: this.service,
+      model: this.#model(model),
+      datasetRoot: this.#dataset,
+      units,
+      maxFee: quote({ service: this.service, units }).fee,
+      config: {},
+    });
+    this.#orders.set(key, prepared);
+    return prepared;
+  }
+
+  /** Every transaction since the run began. */
+  async transactionsOfRun(): Promise<readonly ChainTransaction[]> {
+    const { rpc } = this.anvil;
+    const head = await rpc.getBlockNumber();
+    const numbers = Array.from(
+      { length: head - this.#firstBlock + 1 },
+      (_, i) => this.#firstBlock + i,
+    );
+    const blocks = await Promise.all(
+      numbers.map((n) => rpc.send("eth_getBlockByNumber", [`0x${n.toString(16)}`, true])),
+    );
+    return blocks.flatMap(({ transactions }) => transactions);
+  }
+
+  #model(name: string): Model {
+    const stub = this.catalogue.models[0]!;
+    return name === stub.name ? stub : { ...stub, name, hash: hashText(name) };
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients) client.provider.destroy();
+    await this.#storage.close();
+    await this.anvil.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #setUp(): Promise<void> {
+    const provider = this.client(1);
+    this.genesis = (await this.anvil.rpc.getBlock(0))!.hash!;
+    await send(provider, openAccount(provider, { amount: 100n * OG }));
+    const terms = {
+      catalogueHash: this.catalogue.hash,
+      encryptionKey: this.encryptionKey.publicKey,
+      url: "http://127.0.0.1:9",
+      pricePerUnit: 10n ** 9n,
+      unit: "byte" as const,
+      maxTrainingTime: 3 * 3_600,
+      bondBps: 10_000,
+      unacknowledgedBps: 1_000,
+      openTasksPerUser: 1_000,
+      accepting: true,
+    };
+    await send(provider, registerService(provider, { terms }));
+    for (let account = 2; account <= USERS; account++) {
+      const user = this.client(account);
+      await send(user, openAccount(user, { amount: OG }));
+    }
+    this.service = await getService(provider, { provider: await provider.signer!.getAddress() });
+    await this.#store();
+    await this.#countMoney();
+    this.#firstBlock = await this.anvil.rpc.getBlockNumber();
+    this.#snapshot = await this.anvil.snapshot();
+  }
+
+  async #store(): Promise<void> {
+    const dataset = join(this.folder, "dataset.jsonl");
+    writeFileSync(dataset, ROWS);
+    this.#dataset = (await upload(this.storageUrl, dataset)).root;
+    const output = join(this.folder, "expected");
+    mkdirSync(output);
+    for (const [name, bytes] of Object.entries(stubOutput()))
+      writeFileSync(join(output, name), bytes);
+    this.expectedArchive = await packDirectory(output, join(this.folder, "expected.zip"));
+  }
+}
+
+/** One model that is none, in the layout of a real one. */
+function makeCatalogue(models: string): Promise<Catalogue> {
+  const directory = join(models, "stub");
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, "config.json"), '{"architectures":["StubForCausalLM"]}');
+  writeFileSync(join(directory, "tokenizer.json"), "{}");
+  writeFileSync(join(directory, "tokenizer_config.json"), "{}");
+  return Catalogue.read(models, pino({ level: "silent" }));
+}

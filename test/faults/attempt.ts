@@ -1,0 +1,37 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { judge } from "./oracle.ts";
+import type { RunResult } from "./Programme.ts";
+import type { Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+/** Folders of one run: the users' own, and the daemon's state. */
+export interface RunFolders {
+  readonly directory: string;
+  readonly state: string;
+}
+
+/** Runs something from the world's beginning, or from where it stands, and judges what became of it; an error is a loss. */
+export async function attempt(
+  world: World,
+  name: string,
+  work: (folders: RunFolders) => Promise<{ trades: readonly Trade[]; strikes: number }>,
+  begin: (world: World) => Promise<string> = (world) => world.begin(),
+): Promise<RunResult> {
+  const directory = await begin(world);
+  const state = join(directory, "state");
+  mkdirSync(state);
+  try {
+    const { trades, strikes } = await work({ directory, state });
+    return { name, strikes, ...(await judge(world, trades, state)) };
+  } catch (error) {
+    return {
+      name,
+      strikes: 0,
+      lost: [`the run broke off: ${(error as Error).stack}`],
+      doubled: [],
+    };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,111 @@
+import { closeSync, copyFileSync, openSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { StateUnusable } from "../../provider/errors.ts";
+import { attempt } from "./attempt.ts";
+import { Daemon } from "./Daemon.ts";
+import { failingStore, type StoreFault } from "./failingStore.ts";
+import type { Programme, RunResult } from "./Programme.ts";
+import { runTrades } from "./runTrade.ts";
+import { type Random, seededRandom } from "./seededRandom.ts";
+import { Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+const ROUNDS = 20;
+const STORE_FAULTS: readonly StoreFault[] = ["disk full", "failing fsync"];
+const STEPS = ["fetch", "train", "package", "seal", "upload", "clean"];
+const DAMAGED_IN = ["Accepted", "Delivered", "Acknowledged", "Revealed"] as const;
+
+/** The disk fills up, fails to keep what was written, or gives back other bytes. */
+export const disk: Programme = async function* (world, { seed, short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    const random = seededRandom(seed + round);
+    for (const fault of STORE_FAULTS) {
+      const name = `disk/${fault}/${round}`;
+      if (takes(name)) yield await failWrites(world, name, fault, random);
+    }
+    const full = `disk/no space for files/${round}`;
+    if (takes(full)) yield await failSteps(world, full, random);
+    const damaged = `disk/damaged page/${round}`;
+    if (takes(damaged)) yield await damagePage(world, damaged, random);
+  }
+};
+
+function failWrites(
+  world: World,
+  name: string,
+  fault: StoreFault,
+  random: Random,
+): Promise<RunResult> {
+  return attempt(world, name, async ({ directory, state }) => {
+    const trade = new Trade(world, directory, 2, "finalize");
+    let strikes = 0;
+    const aroundStore = failingStore(fault, random, () => strikes++);
+    const survives = (failure: unknown) => failure instanceof StateUnusable;
+    await runTrades({
+      world,
+      options: { directory: state, aroundStore },
+      trades: [trade],
+      survives,
+    });
+    return { trades: [trade], strikes };
+  });
+}
+
+function failSteps(world: World, name: string, random: Random): Promise<RunResult> {
+  return attempt(world, name, async ({ directory, state }) => {
+    const trade = new Trade(world, directory, 2, "confirm");
+    const failing = random.pick(STEPS);
+    let left = random.integer(1, 4);
+    let strikes = 0;
+    const beforeStep = (step: string) => {
+      if (step !== failing || left-- <= 0) return;
+      strikes++;
+      throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    };
+    await runTrades({ world, options: { directory: state, beforeStep }, trades: [trade] });
+    return { trades: [trade], strikes };
+  });
+}
+
+/** A page of the database is overwritten; the operator restores a backup that is older than the task. */
+function damagePage(world: World, name: string, random: Random): Promise<RunResult> {
+  return attempt(world, name, async ({ directory, state }) => {
+    const trade = new Trade(world, directory, 2, "confirm");
+    const database = join(state, "state.db");
+    const backup = join(directory, "backup.db");
+    await new Daemon(world, { directory: state }).stop();
+    copyFileSync(database, backup);
+
+    const moment = random.pick(DAMAGED_IN);
+    const daemon = new Daemon(world, { directory: state });
+    await trade.place();
+    while (trade.state !== moment && !trade.isOver()) await trade.look();
+    await daemon.stop();
+    overwritePage(database, random);
+    if (opens(world, state)) throw new Error("a damaged database was opened");
+    copyFileSync(backup, database);
+    await runTrades({ world, options: { directory: state }, trades: [trade], isPlaced: true });
+    return { trades: [trade], strikes: 1 };
+  });
+}
+
+const PAGE = 4_096;
+
+/** The header stays; any of the other pages is filled with noise. */
+function overwritePage(path: string, random: Random): void {
+  const pages = Math.floor(statSync(path).size / PAGE);
+  const file = openSync(path, "r+");
+  for (let page = 1; page < pages; page++)
+    writeSync(file, Buffer.alloc(PAGE, random.integer(1, 255)), 0, PAGE, page * PAGE);
+  closeSync(file);
+}
+
+function opens(world: World, state: string): boolean {
+  try {
+    void new Daemon(world, { directory: state }).stop();
+    return true;
+  } catch (error) {
+    if (error instanceof StateUnusable) return false;
+    throw error;
+  }
+}

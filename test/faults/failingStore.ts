@@ -1,0 +1,46 @@
+import { StateUnusable } from "../../provider/errors.ts";
+import type { Store } from "../../provider/store/Store.ts";
+import type { Random } from "./seededRandom.ts";
+
+/** A disk full at a commit undoes it; after a failed fsync nobody knows whether it is there, and here it is. */
+export type StoreFault = "disk full" | "failing fsync";
+
+/** Writes at most between two faults. */
+const LONGEST_PEACE = 60;
+const FAULTS = 4;
+
+/** A store whose writes fail now and then, each time for good: the daemon that meets it has to end. */
+export function failingStore(
+  fault: StoreFault,
+  random: Random,
+  onStrike: () => void,
+): (store: Store) => Store {
+  let left = FAULTS;
+  return (store) => {
+    let peace = random.integer(1, LONGEST_PEACE);
+    let broken = false;
+    const strike = () => {
+      broken = true;
+      left--;
+      onStrike();
+      throw unusable(fault);
+    };
+    return new Proxy(store, {
+      get(target, property) {
+        const value = Reflect.get(target, property, target);
+        if (typeof value !== "function") return value;
+        return (...args: never[]) => {
+          if (broken) throw unusable(fault);
+          const strikes = left > 0 && property === "transaction" && --peace <= 0;
+          if (!strikes) return value.apply(target, args);
+          if (fault === "disk full") return strike();
+          value.apply(target, args);
+          return strike();
+        };
+      },
+    });
+  };
+}
+
+const unusable = (fault: string) =>
+  new StateUnusable(`The state database cannot be written: ${fault}.`, "Try again.", null);

@@ -1,0 +1,92 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import { attempt, type RunFolders } from "./attempt.ts";
+import { DaemonChild } from "./DaemonChild.ts";
+import type { Programme, RunResult } from "./Programme.ts";
+import { type Random, seededRandom } from "./seededRandom.ts";
+import { type Ending, Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+const ROUNDS = 126;
+/** Kills in one round, while three tasks are under way. */
+const KILLS = 8;
+/** Milliseconds after the daemon is ready in which the kill comes; now and then it comes before. */
+const LONGEST_LIFE = 500;
+const PATIENCE = 60_000;
+const ENDINGS: readonly Ending[] = ["confirm", "finalize", "refuse", "cancel", "late", "lapse"];
+
+/** A real daemon in a process of its own, `node provider/main.ts`, is killed with SIGKILL at random moments. */
+export const kill: Programme = async function* (world, { seed, short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    const name = `kill/${round}`;
+    if (takes(name)) yield await killAgainAndAgain(world, name, seededRandom(seed + round));
+  }
+};
+
+function killAgainAndAgain(world: World, name: string, random: Random): Promise<RunResult> {
+  return attempt(world, name, async (folders) => {
+    const trades = [2, 3, 4].map(
+      (account) => new Trade(world, folders.directory, account, random.pick(ENDINGS)),
+    );
+    for (const trade of trades) await trade.place();
+    const over = new AbortController();
+    const users = liveOn(trades, over.signal);
+    try {
+      for (let strikes = 0; strikes < KILLS; strikes++) await dieOnce(world, folders, random);
+      await finish(world, folders, trades);
+    } finally {
+      over.abort();
+      await users;
+    }
+    const orphans = processesOf(folders.state);
+    if (orphans.length > 0) throw new Error(`orphans: ${orphans.join(", ")}`);
+    return { trades, strikes: KILLS };
+  });
+}
+
+async function dieOnce(world: World, { state }: RunFolders, random: Random): Promise<void> {
+  const daemon = new DaemonChild(world, state);
+  if (random.next() < 0.9) await daemon.ready();
+  await wait(random.integer(0, LONGEST_LIFE));
+  await daemon.end("SIGKILL");
+}
+
+/** The last daemon lives until everything is done. */
+async function finish(
+  world: World,
+  { state }: RunFolders,
+  trades: readonly Trade[],
+): Promise<void> {
+  const daemon = new DaemonChild(world, state);
+  const end = performance.now() + PATIENCE;
+  while (performance.now() < end && !(trades.every((t) => t.isOver()) && hasCleared(state)))
+    await wait(50);
+  await daemon.end("SIGTERM");
+}
+
+/** The users act all the time, whether there is a daemon or not. */
+async function liveOn(trades: readonly Trade[], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    for (const trade of trades) await trade.look();
+    await wait(20);
+  }
+}
+
+function hasCleared(state: string): boolean {
+  const jobs = `${state}/jobs`;
+  if (!existsSync(jobs)) return true;
+  return readdirSync(jobs).every((job) => !existsSync(`${jobs}/${job}/job.json`));
+}
+
+/** Running processes that have the state directory among their arguments. */
+function processesOf(state: string): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(state);
+      } catch {
+        return false; // ended meanwhile
+      }
+    });
+}

@@ -1,0 +1,111 @@
+import { ZeroHash } from "ethers";
+import { getAccount } from "../../sdk/account/getAccount.ts";
+import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
+import { deliver } from "../../sdk/deliverable/deliver.ts";
+import { expire } from "../../sdk/deliverable/expire.ts";
+import type { Root } from "../../sdk/ids.ts";
+import { acceptTask } from "../../sdk/task/acceptTask.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
+import { send } from "../../sdk/transaction/send.ts";
+import { attempt } from "./attempt.ts";
+import type { Programme, RunResult } from "./Programme.ts";
+import { runTrades } from "./runTrade.ts";
+import { ENDINGS, Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+const SOME_HASH = `0x${"5a".repeat(32)}`;
+const ROUNDS = 4;
+
+/** What a user may write into an order, whatever he wants by it. Each is refused, and costs nobody anything. */
+const TAMPERING: Record<string, (order: TaskOrder) => TaskOrder> = {
+  "another blinding than agreed": (order) => ({ ...order, blindRoot: SOME_HASH }),
+  "a key that is no point": (order) => ({ ...order, userKey: `0x02${"ff".repeat(32)}` }),
+  "a dataset that is nowhere": (order) => ({ ...order, datasetRoot: SOME_HASH as Root }),
+  "a config that is no JSON": (order) => ({ ...order, config: "{" }),
+  "a config with a path": (order) => ({ ...order, config: '{"output_dir":"/etc"}' }),
+  "a dataset larger than declared": (order) => ({ ...order, units: 1n }),
+  "a model that nobody has": (order) => ({ ...order, model: SOME_HASH }),
+};
+
+/** Users and providers who do not keep to the rules, one beside an honest trade of somebody else. */
+export const malice: Programme = async function* (world, { short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    for (const [index, [what, tamper]] of Object.entries(TAMPERING).entries()) {
+      const name = `malice/${what}/${round}`;
+      if (takes(name)) yield await cheat(world, name, tamper, index + round);
+    }
+    for (const [what, act] of Object.entries(PROVIDERS)) {
+      const name = `malice/${what}/${round}`;
+      if (takes(name)) yield await attempt(world, name, async () => act(world));
+    }
+  }
+};
+
+function cheat(
+  world: World,
+  name: string,
+  tamper: (order: TaskOrder) => TaskOrder,
+  number: number,
+): Promise<RunResult> {
+  return attempt(world, name, async ({ directory, state }) => {
+    const cheater = new Trade(world, directory, 2, "refuse");
+    cheater.isTampered = true;
+    cheater.tamper = tamper;
+    const honest = new Trade(world, directory, 3, ENDINGS[number % 4]!);
+    const trades = [cheater, honest];
+    await runTrades({ world, options: { directory: state }, trades });
+    return { trades, strikes: 1 };
+  });
+}
+
+/** Providers who take an order and do not do their part. The user gets his fee back and the promised share of the bond. */
+const PROVIDERS = {
+  "never delivers": async (world: World) => {
+    const { trade, bond, user, before } = await takeOrder(world);
+    await world.anvil.increaseTime(BigInt(world.service.maxTrainingTime) + 10n);
+    await send(user, expire(user, { id: trade.id }));
+    return compensated(world, trade, before, bond / 4n);
+  },
+  "never reveals": async (world: World) => {
+    const { trade, bond, user, before } = await takeOrder(world);
+    const provider = world.client(1);
+    const root = SOME_HASH as Root;
+    const delivery = {
+      id: trade.id,
+      size: 1,
+      root,
+      contentRoot: SOME_HASH,
+      keyCommit: SOME_HASH,
+      receiptRoot: ZeroHash,
+    };
+    await send(provider, deliver(provider, { delivery }));
+    await send(user, acknowledge(user, { id: trade.id, root }));
+    await world.anvil.increaseTime(world.anvil.periods.revealPeriod + 10n);
+    await send(user, expire(user, { id: trade.id }));
+    return compensated(world, trade, before, bond);
+  },
+};
+
+async function takeOrder(world: World) {
+  const trade = new Trade(world, world.folder, 2, "confirm");
+  const { user } = trade;
+  await trade.place();
+  const { fee, bondBps, user: account } = await getTask(user, { id: trade.id });
+  const before = (await getAccount(user, { account })).total;
+  const provider = world.client(1);
+  await send(provider, acceptTask(provider, { id: trade.id }));
+  return { trade, user, before, bond: (fee * BigInt(bondBps)) / 10_000n };
+}
+
+async function compensated(world: World, { user, id }: Trade, before: bigint, share: bigint) {
+  const { user: account, state } = await getTask(user, { id });
+  const after = (await getAccount(user, { account })).total;
+  if (state !== "Expired" || after - before !== share)
+    throw new Error(`the user got ${after - before} instead of ${share} in state ${state}`);
+  const { provider } = world.service;
+  const { total } = await getAccount(user, { account: provider });
+  if (world.totals.get(provider)! - total !== share)
+    throw new Error("the bond is not what was lost");
+  return { trades: [], strikes: 1 };
+}

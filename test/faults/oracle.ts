@@ -1,0 +1,128 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Interface } from "ethers";
+import { getAccount } from "../../sdk/account/getAccount.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import type { Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+/** What went wrong in a run: something that should have happened did not, or happened twice. */
+export interface Verdict {
+  readonly lost: readonly string[];
+  readonly doubled: readonly string[];
+}
+
+/** Events that a task's life may hold, each at most once. */
+const ONCE = [
+  "TaskCreated",
+  "TaskAccepted",
+  "TaskDelivered",
+  "KeyRevealed",
+  "TaskSettled",
+  "TaskFailed",
+  "TaskCancelled",
+  "TaskLapsed",
+];
+
+/**
+ * Looks at the chain and at the disk after a run, when every daemon has ended: one deliverable and one settlement per
+ * finished task, the user's bytes, no money made or missing, no file left.
+ */
+export async function judge(
+  world: World,
+  trades: readonly Trade[],
+  stateDirectory: string,
+): Promise<Verdict> {
+  const lost: string[] = [];
+  const doubled: string[] = [];
+  if (trades.length === 0) return { lost, doubled }; // the run has judged itself
+  for (const trade of trades) {
+    if (!trade.isOver()) lost.push(`task of user ${trade.account} stayed ${trade.state}`);
+    const opens = trade.state === "Settled";
+    if (opens && trade.opened !== world.expectedArchive.sha256)
+      lost.push(`user ${trade.account} got other bytes`);
+  }
+  doubled.push(...(await repeatedEvents(world, trades)));
+  doubled.push(...(await repeatedTransactions(world)));
+  lost.push(...(await wrongMoney(world, trades)));
+  lost.push(...leftFiles(stateDirectory).map((path) => `left on disk: ${path}`));
+  return { lost, doubled };
+}
+
+async function repeatedEvents(world: World, trades: readonly Trade[]): Promise<string[]> {
+  const events = await fetchTaskEvents(world.client(2), {});
+  return trades.flatMap(({ id, account }) =>
+    ONCE.filter((name) => events.filter((e) => e.id === id && e.name === name).length > 1).map(
+      (name) => `${name} twice for user ${account}`,
+    ),
+  );
+}
+
+/** Transactions of the provider that cost gas and did nothing: a second delivery that the contract turned away. */
+async function repeatedTransactions(world: World): Promise<string[]> {
+  const { rpc } = world.anvil;
+  const { provider } = world.service;
+  const serving = world.client(2).serving.interface as unknown as Interface;
+  const seen = new Set<string>();
+  const repeated: string[] = [];
+  for (const { hash, from, to, input } of await world.transactionsOfRun()) {
+    if (from.toLowerCase() !== provider.toLowerCase()) continue;
+    if (to?.toLowerCase() === provider.toLowerCase()) continue; // a nonce that was filled without effect
+    const verb = serving.parseTransaction({ data: input })?.name ?? "?";
+    const effect = `${verb} ${input.slice(10, 74)}`;
+    const receipt = await rpc.getTransactionReceipt(hash);
+    const succeeded = receipt?.status === 1;
+    if (!succeeded && world.carried.has(hash)) continue;
+    // In blocks of an earlier time it passed over what was not due there yet.
+    if (verb === "finalize" && receipt?.logs.length === 0 && world.isReorganized) continue;
+    // An acceptance that the user's cancellation overtook is nobody's fault.
+    if (seen.has(effect) || (!succeeded && verb !== "acceptTask"))
+      repeated.push(`twice: ${effect}`);
+    seen.add(effect);
+  }
+  return repeated;
+}
+
+async function wrongMoney(world: World, trades: readonly Trade[]): Promise<string[]> {
+  const wrong: string[] = [];
+  const client = world.client(2);
+  const tasks = await Promise.all(
+    trades.map(({ id }) => getTask(client, { id }).catch(() => null)),
+  );
+  const accounts = new Set([world.service.provider, ...tasks.flatMap((t) => (t ? [t.user] : []))]);
+  for (const account of accounts) {
+    const { total, available, locked, subAccounts } = await getAccount(client, { account });
+    const inSub = subAccounts.reduce((sum, { balance }) => sum + balance, 0n);
+    if (total !== available + locked || locked !== inSub) wrong.push(`sums of ${account}`);
+    for (const { reserved, returning, balance } of subAccounts)
+      if (reserved + returning > balance) wrong.push(`reserved more than held by ${account}`);
+    const paid = tasks.reduce((sum, task) => {
+      if (!task) return sum;
+      if (account === world.service.provider) return sum + task.paid;
+      return task.user === account ? sum - task.paid : sum;
+    }, 0n);
+    const expected = world.totals.get(account)! + paid;
+    if (total !== expected) wrong.push(`${account} has ${total} instead of ${expected}`);
+  }
+  for (const [index, task] of tasks.entries()) {
+    const trade = trades[index]!;
+    if (task?.state === "Settled" && task.paid !== task.fee)
+      wrong.push(`task ${formatTaskId(trade.id)} is settled for ${task.paid} of ${task.fee}`);
+  }
+  const { provider } = world.service;
+  const { subAccounts } = await getAccount(client, { account: provider });
+  const reserved = subAccounts.find((sub) => sub.provider === provider)?.reserved ?? 0n;
+  const open = trades.filter((trade) => !trade.isOver()).length;
+  if (open === 0 && reserved !== world.bonds) wrong.push(`bond of ${provider} still held`);
+  return wrong;
+}
+
+/** What a run left behind: files that should have been cleared, temporary ones. */
+function leftFiles(stateDirectory: string): string[] {
+  return readdirSync(stateDirectory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(stateDirectory.length + 1))
+    .filter((path) => !/^state\.db(-wal|-shm)?$|\/(events\.jsonl|result\.json)$/.test(path));
+}

@@ -1,0 +1,17 @@
+import { crash } from "./crash.ts";
+import { disk } from "./disk.ts";
+import { kill } from "./kill.ts";
+import { malice } from "./malice.ts";
+import type { Programme } from "./Programme.ts";
+import { reorg } from "./reorg.ts";
+import { rpc } from "./rpc.ts";
+
+/** All kinds of fault, in the order in which they are run. */
+export const PROGRAMMES: Readonly<Record<string, Programme>> = {
+  crash,
+  kill,
+  rpc,
+  reorg,
+  disk,
+  malice,
+};

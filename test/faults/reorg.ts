@@ -1,0 +1,72 @@
+import { keccak256 } from "ethers";
+import type { ReorgTransaction } from "./Anvil.ts";
+import { attempt } from "./attempt.ts";
+import type { Programme } from "./Programme.ts";
+import { runTrades } from "./runTrade.ts";
+import { type Random, seededRandom } from "./seededRandom.ts";
+import { type Ending, Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+/** A state in which the chain changes its past, and a task that comes by there. */
+const MOMENTS: readonly (readonly [state: Trade["state"], ending: Ending])[] = [
+  ["Created", "confirm"],
+  ["Accepted", "confirm"],
+  ["Delivered", "confirm"],
+  ["Acknowledged", "confirm"],
+  ["Revealed", "confirm"],
+  ["Revealed", "finalize"],
+  ["Settled", "confirm"],
+  ["Settled", "finalize"],
+  ["Lapsed", "lapse"],
+  ["Lapsed", "late"],
+  ["Failed", "refuse"],
+];
+const DEEPEST = 64;
+const ROUNDS = 20;
+
+/** The chain replaces its newest blocks at every state of a task, to every depth; transactions move or vanish. */
+export const reorg: Programme = async function* (world, { seed, short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    for (const [index, [state, ending]] of MOMENTS.entries()) {
+      const name = `reorg/${state}-${ending}/${round}`;
+      const number = round * MOMENTS.length + index;
+      if (!takes(name)) continue;
+      const random = seededRandom(seed + number);
+      const depth = 1 + (number % DEEPEST);
+      yield await attempt(
+        world,
+        name,
+        async (folders) => {
+          const trade = new Trade(world, folders.directory, 2, ending);
+          const confirmations = random.pick([0, 1, 3]);
+          let strikes = 0;
+          const meddle = async () => {
+            if (strikes > 0 || trade.state !== state) return false;
+            await world.anvil.reorg(depth, await survivors(world, depth, random));
+            world.isReorganized = true;
+            strikes++;
+            return true;
+          };
+          const options = { directory: folders.state, confirmations };
+          await runTrades({ world, options, trades: [trade], meddle });
+          return { trades: [trade], strikes };
+        },
+        goOn,
+      );
+    }
+  }
+};
+
+const goOn = (world: World) => world.goOn();
+
+/** The transactions that are in the new chain, too: the older ones, each in the same block or a later one. */
+async function survivors(world: World, depth: number, random: Random): Promise<ReorgTransaction[]> {
+  const raws = await world.anvil.newestTransactions(depth);
+  const kept = raws.slice(0, random.integer(0, raws.length));
+  for (const raw of kept) world.carried.add(keccak256(raw));
+  let block = 0;
+  return kept.map((raw) => {
+    block = Math.min(depth - 1, block + random.integer(0, 2));
+    return [raw, block];
+  });
+}

@@ -1,0 +1,32 @@
+import { attempt } from "./attempt.ts";
+import type { Programme } from "./Programme.ts";
+import { RPC_FAULTS, RpcProxy } from "./RpcProxy.ts";
+import { runTrades } from "./runTrade.ts";
+import { seededRandom } from "./seededRandom.ts";
+import { ENDINGS, Trade } from "./Trade.ts";
+
+/** Runs per fault. */
+const ROUNDS = 42;
+
+/** The daemon sees the chain through an endpoint that fails, lags and lies; the users see it as it is. */
+export const rpc: Programme = async function* (world, { seed, short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    for (const [index, fault] of RPC_FAULTS.entries()) {
+      const name = `rpc/${fault}/${round}`;
+      if (!takes(name)) continue;
+      const random = seededRandom(seed + round * RPC_FAULTS.length + index);
+      yield await attempt(world, name, async ({ directory, state }) => {
+        const proxy = await RpcProxy.start(world.anvil.url, fault, random);
+        const trade = new Trade(world, directory, 2, random.pick(ENDINGS));
+        const confirmations = random.pick([0, 1, 3]);
+        try {
+          const options = { directory: state, rpcUrl: proxy.url, confirmations };
+          await runTrades({ world, options, trades: [trade] });
+        } finally {
+          await proxy.close();
+        }
+        return { trades: [trade], strikes: proxy.strikes };
+      });
+    }
+  }
+};

@@ -1,0 +1,75 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { Daemon, type DaemonOptions } from "./Daemon.ts";
+import type { Fuse } from "./Fuse.ts";
+import type { Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+/** Milliseconds between two looks of the users; each look mines a block while there is nothing to do. */
+const LOOK_INTERVAL = 4;
+/** Milliseconds after which a run that has not ended is lost. */
+const PATIENCE = 20_000;
+
+export interface TradeRun {
+  readonly world: World;
+  readonly options: DaemonOptions;
+  readonly trades: readonly Trade[];
+  /** The fuse of the next daemon after one died; unlimited life where none is given. */
+  readonly nextFuse?: () => Fuse | undefined;
+  /** Whether a daemon that ended by itself, with this failure, is started again. */
+  readonly survives?: (failure: unknown) => boolean;
+  /** The users have ordered already. */
+  readonly isPlaced?: boolean;
+  /** Called after every look of the users. @returns whether it has changed what they saw. */
+  readonly meddle?: (daemon: Daemon) => Promise<boolean>;
+}
+
+/**
+ * Runs a daemon until all trades and all its own work are over; one that dies is started again. The last one is
+ * stopped politely.
+ * @throws what ended a daemon that was neither stopped nor killed.
+ */
+export async function runTrades({
+  world,
+  options,
+  trades,
+  nextFuse,
+  survives,
+  isPlaced = false,
+  meddle,
+}: TradeRun): Promise<Daemon> {
+  let daemon = new Daemon(world, options);
+  const end = performance.now() + PATIENCE;
+  try {
+    if (!isPlaced) for (const trade of trades) await trade.place();
+    while (performance.now() < end) {
+      if (daemon.fuse.isDead) {
+        await daemon.ended;
+        const { fuse: _, ...rest } = options;
+        const fuse = nextFuse?.();
+        daemon = new Daemon(world, fuse ? { ...rest, fuse } : rest);
+      }
+      if (daemon.failure !== null) {
+        await daemon.ended;
+        if (!survives?.(daemon.failure)) throw daemon.failure;
+        daemon = new Daemon(world, options);
+      }
+      const over: boolean[] = [];
+      for (const trade of trades) over.push(await trade.look());
+      if (await meddle?.(daemon)) continue;
+      if (over.every(Boolean) && isIdle(daemon, trades)) break;
+      await Promise.race([wait(LOOK_INTERVAL), daemon.ended]);
+    }
+  } finally {
+    await daemon.stop();
+  }
+  return daemon;
+}
+
+/** Whether the daemon knows that its tasks are over, and has cleared up after them. */
+function isIdle(daemon: Daemon, trades: readonly Trade[]): boolean {
+  if (daemon.fuse.isDead || daemon.failure !== null) return false;
+  return trades.every(({ id, state }) => {
+    const job = daemon.store.job(id)?.job;
+    return job?.chain === state && job.cleaned;
+  });
+}

@@ -1,0 +1,103 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { expect } from "chai";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import { TaskRefused } from "../../../../provider/errors.ts";
+import { jobPaths, type StepContext } from "../../../../provider/jobs/StepContext.ts";
+import { fetchDataset } from "../../../../provider/jobs/steps/fetchDataset.ts";
+import { EncryptionKey } from "../../../../provider/keys.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import { sealDataset } from "../../../../sdk/exchange/sealDataset.ts";
+import { datasetKeyFromSignature } from "../../../../sdk/exchange/userKey.ts";
+import { parseRoot, parseTaskId, type Root } from "../../../../sdk/ids.ts";
+import { upload, uploadContent } from "../../../../sdk/storage/upload.ts";
+import { StorageNode } from "../../sdk/storage/storageNode.ts";
+
+const TEXT = '{"text":"one"}\n{"text":"two"}\n';
+const id = parseTaskId("01234567-89ab-cdef-0123-456789abcdef");
+const encryptionKey = new EncryptionKey(secp256k1.keygen().secretKey);
+const never = new AbortController().signal;
+
+describe("fetching a dataset", () => {
+  let directory: string;
+  let path: string;
+  let node: StorageNode;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "anneal-fetch-"));
+    path = join(directory, "dataset.jsonl");
+    await writeFile(path, TEXT);
+    node = await StorageNode.start(join(directory, "node"));
+  });
+  afterEach(async () => {
+    await node.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  async function uploadFor(receiverKey: Uint8Array): Promise<Root> {
+    const deriveKey = async () => datasetKeyFromSignature(Buffer.alloc(65, 3));
+    const content = await sealDataset(path, { receiverKey, deriveKey });
+    try {
+      return (await uploadContent(node.url, content)).root;
+    } finally {
+      await content.close();
+    }
+  }
+
+  /** What the step makes of an order for so many bytes. */
+  async function fetchIt(datasetRoot: Root, bytes = TEXT.length): Promise<string> {
+    const context = {
+      client: { storageUrl: node.url },
+      catalogue: { byHash: () => ({ kind: "causal-lm" }) },
+      jobsDirectory: join(directory, "jobs"),
+      maxDatasetBytes: 2 ** 20,
+      encryptionKey,
+    } as unknown as StepContext;
+    const order = { model: "0x", datasetRoot, validationRoot: null, units: BigInt(bytes) };
+    const record = { id, order, facts: { unit: "byte" } } as unknown as JobRecord;
+    const { train } = await fetchDataset(context, record, never, 0);
+    const paths = jobPaths(context.jobsDirectory, id);
+    expect(await readdir(paths.data)).to.deep.equal(["train.jsonl"]);
+    return readFile(join(paths.directory, train!), "utf8");
+  }
+
+  async function expectRefused(work: Promise<unknown>, reason: string): Promise<TaskRefused> {
+    const error = (await work.catch((e) => e)) as TaskRefused;
+    expect(error).to.be.instanceOf(TaskRefused);
+    expect(error.reason).to.equal(reason);
+    return error;
+  }
+
+  const own = () => Buffer.from(encryptionKey.publicKey.slice(2), "hex");
+
+  it("takes one as it is, and opens one that was encrypted for this provider", async () => {
+    expect(await fetchIt((await upload(node.url, path)).root)).to.equal(TEXT);
+    expect(await fetchIt(await uploadFor(own()))).to.equal(TEXT);
+  });
+
+  it("opens one again after a crash between opening and going on", async () => {
+    const root = await uploadFor(own());
+    await fetchIt(root);
+    expect(await fetchIt(root)).to.equal(TEXT);
+  });
+
+  it("counts the bytes of what the user has, not of what storage has", async () => {
+    const root = await uploadFor(own());
+    await expectRefused(fetchIt(root, TEXT.length - 1), "DatasetLargerThanDeclared");
+  });
+
+  it("refuses one that was encrypted for somebody else, and says what to do", async () => {
+    const error = await expectRefused(
+      fetchIt(await uploadFor(secp256k1.keygen().publicKey)),
+      "DatasetInvalid",
+    );
+    expect(error.message).to.include("encrypted for another provider");
+    expect(error.hint).to.include("--provider");
+  });
+
+  it("refuses one that storage does not have", async () => {
+    await expectRefused(fetchIt(parseRoot(`0x${"ab".repeat(32)}`)), "DatasetUnavailable");
+  });
+});

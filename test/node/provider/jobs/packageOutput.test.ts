@@ -1,0 +1,48 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { expect } from "chai";
+import { after, describe, it } from "mocha";
+import { jobPaths, type StepContext } from "../../../../provider/jobs/StepContext.ts";
+import { packageOutput } from "../../../../provider/jobs/steps/packageOutput.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import { openArchive } from "../../../../sdk/deliverable/openArchive.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+
+const id = `0x${"ab".repeat(16)}` as TaskId;
+
+describe("provider/jobs/steps/packageOutput", () => {
+  const jobsDirectory = mkdtempSync(join(tmpdir(), "anneal-package-"));
+  after(() => rmSync(jobsDirectory, { recursive: true }));
+  const paths = jobPaths(jobsDirectory, id);
+
+  const write = (...names: string[]) => {
+    for (const name of names) {
+      mkdirSync(dirname(join(paths.directory, name)), { recursive: true });
+      writeFileSync(join(paths.directory, name), name);
+    }
+  };
+  const pack = () =>
+    packageOutput(
+      { jobsDirectory } as StepContext,
+      { id } as JobRecord,
+      new AbortController().signal,
+      0,
+    );
+
+  it("packs the model and every checkpoint but the last, which the model is; twice the same", async () => {
+    write("out/model.safetensors", "out/receipt.json", "recovery/step-5/model.safetensors");
+    write("checkpoints/step-2/model.safetensors", "checkpoints/step-10/model.safetensors");
+    write("checkpoints/step-4/model.safetensors", "checkpoints/step-6.tmp/model.safetensors");
+    const first = await pack();
+    const archive = await openArchive(paths.archive);
+    expect(archive.entries.map(({ name }) => name)).to.deep.equal([
+      "checkpoints/step-2/model.safetensors",
+      "checkpoints/step-4/model.safetensors",
+      "model.safetensors",
+      "receipt.json",
+    ]);
+    archive.close();
+    expect(await pack()).to.deep.equal(first);
+  });
+});
