@@ -28,7 +28,7 @@ const SHORTEST_REST = 10;
 /** Milliseconds between two readings of all open tasks: an event that no endpoint ever told is made up for. */
 const RECONCILE_EVERY = 300_000;
 /** Milliseconds between two looks at transactions that no step looks after. */
-const TEND_EVERY = 15_000;
+const TEND_EVERY = 5_000;
 /** Tasks that are read from the chain at the same time. */
 const READERS = 8;
 /** Steps that are taken at the same time, trainings not counted. */

@@ -43,23 +43,18 @@ export async function download(
     if (sources.some(({ failure }) => !failure)) onDropped(reason);
   };
   const sources = storageUrls(storageUrl).map((url) => new Source(url, stop, onFailed));
+  const part = `${targetPath}.part`;
+  const failHere = (error: Error) => {
+    broken.abort(cannotWrite(part, error));
+    throw broken.signal.reason;
+  };
   try {
     const list = await fetchSegmentList(sources, root);
-    const partial = await PartialFile.open(`${targetPath}.part`, list);
-    const progress = { bytes: partial.bytes, total: list.size };
-    onProgress?.({ ...progress });
-    const keep = async (index: number, bytes: Uint8Array) => {
-      const isRight = await partial.write(index, bytes).catch((error) => {
-        broken.abort(cannotWrite(partial.path, error));
-        throw error;
-      });
-      if (isRight) progress.bytes += bytes.length;
-      if (isRight) onProgress?.({ ...progress });
-      return isRight;
-    };
+    const partial = await PartialFile.open(part, list).catch(failHere);
+    const keep = keepWithProgress(partial, onProgress, failHere);
     await partial.whileOpen(() => fetchMissing(sources, partial, keep));
     stop.throwIfAborted();
-    await partial.publish(targetPath);
+    await partial.publish(targetPath).catch(failHere);
     return { size: list.size };
   } finally {
     for (const source of sources) source.close();
@@ -67,6 +62,24 @@ export async function download(
 }
 
 type Keep = (index: number, bytes: Uint8Array) => Promise<boolean>;
+
+/** Writes segments and tells how many bytes are there, beginning with those of earlier attempts. */
+function keepWithProgress(
+  partial: PartialFile,
+  onProgress: TransferOptions["onProgress"],
+  failHere: (error: Error) => never,
+): Keep {
+  const total = partial.list.size;
+  let bytes = partial.bytes;
+  onProgress?.({ bytes, total });
+  return async (index, segment) => {
+    const isRight = await partial.write(index, segment).catch(failHere);
+    if (!isRight) return false;
+    bytes += segment.length;
+    onProgress?.({ bytes, total });
+    return true;
+  };
+}
 
 /** Shares the missing segments among the sources; what one of them could not bring, the others are asked for. */
 async function fetchMissing(
@@ -111,7 +124,9 @@ async function drainQueue(
   ranges.close();
 }
 
+/** What went wrong on this machine, and not with a source. */
 function cannotWrite(path: string, cause: NodeJS.ErrnoException): ProtocolError {
+  if (cause instanceof ProtocolError) return cause;
   const isFull = cause.code === "ENOSPC" || cause.code === "EDQUOT";
   return new ProtocolError(
     "unexpected",

@@ -83,13 +83,18 @@ export class PartialFile {
    */
   async write(index: number, bytes: Uint8Array): Promise<boolean> {
     if (!(await isSegment(bytes, index, this.list, this.#hash))) return false;
-    if (this.#have[index] === 1) return true;
+    await this.writeProven(index, bytes);
+    return true;
+  }
+
+  /** The same with bytes that have just been proven to be that segment. */
+  async writeProven(index: number, bytes: Uint8Array): Promise<void> {
+    if (this.#have[index] === 1) return;
     await this.whileOpen(async ([data, marks]) => {
       await writeFully(data, bytes, index * SEGMENT_BYTES);
       await writeFully(marks, Uint8Array.of(1), HEADER_BYTES + index);
     });
     this.#have[index] = 1;
-    return true;
   }
 
   /**

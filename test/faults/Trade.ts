@@ -103,6 +103,7 @@ export class Trade {
         this.#hasLapsed = true;
         if (this.ending === "late")
           await send(this.user, acknowledge(this.user, { id, root: task.root! }));
+        else await anvil.mine();
         return;
       case "Revealed":
         if (this.opened === null) this.opened = await this.#open(task);

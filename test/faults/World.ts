@@ -64,8 +64,6 @@ export class World {
   readonly totals = new Map<string, bigint>();
   /** Neuron of the provider that are reserved as stake and bonds when the run begins. */
   bonds = 0n;
-  /** Hashes of transactions that a reorganization has put into other blocks, where they may fail. */
-  readonly carried = new Set<string>();
   /** The chain has changed its past in this run. */
   isReorganized = false;
 
@@ -129,7 +127,6 @@ export class World {
   }
 
   #newRun(): string {
-    this.carried.clear();
     this.isReorganized = false;
     const directory = join(this.folder, `run-${++this.#runs}`);
     mkdirSync(directory);

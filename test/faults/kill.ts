@@ -12,7 +12,7 @@ const ROUNDS = 126;
 const KILLS = 8;
 /** Milliseconds after the daemon is ready in which the kill comes; now and then it comes before. */
 const LONGEST_LIFE = 500;
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 const ENDINGS: readonly Ending[] = ["confirm", "finalize", "refuse", "cancel", "late", "lapse"];
 
 /** A real daemon in a process of its own, `node provider/main.ts`, is killed with SIGKILL at random moments. */

@@ -1,4 +1,3 @@
-import { keccak256 } from "ethers";
 import type { ReorgTransaction } from "./Anvil.ts";
 import { attempt } from "./attempt.ts";
 import type { Programme } from "./Programme.ts";
@@ -63,7 +62,6 @@ const goOn = (world: World) => world.goOn();
 async function survivors(world: World, depth: number, random: Random): Promise<ReorgTransaction[]> {
   const raws = await world.anvil.newestTransactions(depth);
   const kept = raws.slice(0, random.integer(0, raws.length));
-  for (const raw of kept) world.carried.add(keccak256(raw));
   let block = 0;
   return kept.map((raw) => {
     block = Math.min(depth - 1, block + random.integer(0, 2));

@@ -65,7 +65,8 @@ def find_batch_size(
     cap = LARGEST_BATCH_GPU if device.type == "cuda" else LARGEST_BATCH_CPU
     size = min(cap if wanted == "max" else wanted, len(examples))
     longest = sorted(examples, key=lambda example: -example.size)[:size]
-    per_token = _kept_per_token(model, longest[-1], collate)
+    shortest = min(examples, key=lambda example: example.size)
+    per_token = _kept_per_token(model, shortest, collate)
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
     while True:
         batch = collate(longest[:size])
@@ -75,10 +76,11 @@ def find_batch_size(
         if fits and (wanted != "max" or _survives(model, batch, trained, device)):
             return size
         if size == 1 or wanted != "max":
-            rows = "row" if size == 1 else f"{size} rows"
+            rows = "1 row" if size == 1 else f"{size} rows"
+            outcome = "did not fit when tried" if fits else "cannot fit"
             raise OutOfMemoryError(
-                f"The longest {rows} of {batch.tokens} tokens would need about {_gb(needed)} for "
-                f"the forward and backward pass ({_gb(passing)}), gradients and optimizer, but "
+                f"The longest {rows} with {batch.tokens} tokens {outcome}: forward and backward "
+                f"pass ({_gb(passing)}), gradients and optimizer need about {_gb(needed)}, and "
                 f"{_gb(free)} are free.",
                 HINT,
             )

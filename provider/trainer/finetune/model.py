@@ -98,9 +98,19 @@ def _with_adapter(
         revision=parameters.hf_model_revision,
     )
     adapted: nn.Module = get_peft_model(model, config)
+    for layer in _adapted_convolutions(adapted):
+        # Padding as TensorFlow does it reads these of the layer that it pads for.
+        for name in ("kernel_size", "stride", "dilation"):
+            setattr(layer, name, getattr(layer.base_layer, name))
     if start is not None:
         _continue_adapter(adapted, config, start)
     return adapted
+
+
+def _adapted_convolutions(model: nn.Module) -> list[Any]:
+    """Layers of peft around a convolution."""
+    layers = [layer for layer in model.modules() if hasattr(layer, "base_layer")]
+    return [layer for layer in layers if isinstance(layer.base_layer, nn.Conv2d)]
 
 
 def target_modules(wanted: str, base: nn.Module) -> list[str]:
@@ -172,12 +182,17 @@ def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None:
     """Write model or adapter and the tokenizer in the Hugging Face layout.
 
-    Weights are written in the number format of the base model's files. The tokenizer's files are
-    copied as they are, because training does not change them.
+    An adapter on convolutions is merged into the model: by itself it could not be used where
+    transformers pads as TensorFlow does, which MobileNetV2's own weights ask for. Weights are
+    written in the number format of the base model's files. The tokenizer's files are copied as
+    they are, because training does not change them.
     """
     config = read_model_config(model_directory)
     stored = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
-    exported = model if stored is torch.float32 else copy.deepcopy(model).to(stored)
+    merged = bool(_adapted_convolutions(model))
+    exported = model if stored is torch.float32 and not merged else copy.deepcopy(model).to(stored)
+    if merged:
+        exported = exported.merge_and_unload()  # type: ignore[operator]
     # Embeddings are never adapted; to find that out by itself peft would ask a hub.
     options = {"save_embedding_layers": False} if hasattr(exported, "peft_config") else {}
     exported.save_pretrained(directory, **options)  # type: ignore[operator]

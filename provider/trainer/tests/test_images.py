@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pictures import COLOURS, class_folders, coloured, encode, write_archive
@@ -20,7 +21,7 @@ from finetune.data import read_image_dataset
 from finetune.errors import ConfigError, DataError
 from finetune.image_header import ImageError, check_image
 from finetune.image_processor import load_image_processor
-from finetune.images import count_images
+from finetune.images import count_images, pixel_values
 from finetune.tar import DamagedTarError, read_tar
 
 FORMATS = [".zip", ".tar", ".tar.gz"]
@@ -370,6 +371,28 @@ def test_an_image_job_learns_and_loads_with_transformers(make_job, tmp_path, end
     assert (job.path / "out/preprocessor_config.json").is_file()
     assert result["samples"][0]["text"] == "blue/50.png"
     assert result["samples"][0]["tuned"] == "blue"
+
+
+def test_adapters_on_convolutions_are_delivered_merged(make_job, tmp_path, processor):
+    from transformers import AutoModelForImageClassification
+
+    train = write_archive(tmp_path / "a.zip", class_folders())
+    modules = "expand_1x1.convolution,reduce_1x1.convolution"
+    hp = {**HP, "n_epochs": 8, "lora": True, "lora_trainable_modules": modules}
+    job = make_job(**KIND, rows=train, hp=hp)
+    assert job.run() == 0
+    assert job.result["loss_after"] < job.result["loss_before"] / 2
+    assert not (job.path / "out/adapter_config.json").exists()
+    model, info = AutoModelForImageClassification.from_pretrained(
+        job.path / "out", output_loading_info=True
+    )
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert model.config.tf_padding
+    dataset, _ = read_image_dataset(train, processor, None, tmp_path)
+    pixels = torch.tensor(pixel_values([example.picture for example in dataset.examples]))
+    said = model.eval()(pixels).logits.argmax(-1).tolist()
+    assert said == [example.label for example in dataset.examples]
 
 
 def test_max_takes_the_largest_batch_of_images(make_job, tmp_path):

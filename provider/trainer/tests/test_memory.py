@@ -62,12 +62,12 @@ def test_rows_that_cannot_fit_are_refused_with_the_estimate(make_job, free):
     free(12_000_000)
     longest = make_job("longest", rows=LONG)
     assert longest.run() == 4
-    assert "The longest row of " in longest.result["message"]
+    assert "The longest 1 row with " in longest.result["message"]
     assert "12.0 MB are free" in longest.result["message"]
     assert "max_seq_length" in longest.result["hint"]
     fixed = make_job("fixed", rows=LONG, hp={"batch_size": 8})
     assert fixed.run() == 4
-    assert "The longest 8 rows of " in fixed.result["message"]
+    assert "The longest 8 rows with " in fixed.result["message"]
     assert not fixed.events("started")
 
 

@@ -1,4 +1,4 @@
-import { open, readFile, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
 import { NODE_BYTES } from "../merkle.ts";
@@ -15,6 +15,8 @@ import { writeFully } from "../writeFully.ts";
  */
 export class ProvenFile {
   readonly #partial: PartialFile;
+  /** Open while somebody writes. */
+  #roots: FileHandle | null = null;
 
   private constructor(partial: PartialFile) {
     this.#partial = partial;
@@ -38,13 +40,27 @@ export class ProvenFile {
     return this.#partial.missing();
   }
 
+  /** Keeps the files open while `work` runs, which alone may write. */
+  async whileOpen(work: () => Promise<void>): Promise<void> {
+    const roots = await open(rootsPath(this.#partial.path), "r+");
+    this.#roots = roots;
+    try {
+      await this.#partial.whileOpen(work);
+    } finally {
+      this.#roots = null;
+      await roots.close();
+    }
+  }
+
   /** @returns false, with nothing written, when the proof does not lead from these bytes to the root. */
   async write(index: number, bytes: Uint8Array, proof: SegmentProof): Promise<boolean> {
-    const { list, path } = this.#partial;
+    const { list } = this.#partial;
     if (!proveSegment(list, index, bytes, proof)) return false;
     const start = index * NODE_BYTES;
-    await writeAt(rootsPath(path), list.segmentRoots.subarray(start, start + NODE_BYTES), start);
-    return this.#partial.write(index, bytes);
+    const own = list.segmentRoots.subarray(start, start + NODE_BYTES);
+    await writeFully(this.#roots!, own, start);
+    await this.#partial.writeProven(index, bytes);
+    return true;
   }
 
   /**
@@ -72,12 +88,3 @@ export class ProvenFile {
 }
 
 const rootsPath = (path: string) => `${path}.roots`;
-
-async function writeAt(path: string, bytes: Uint8Array, position: number): Promise<void> {
-  const handle = await open(path, "r+");
-  try {
-    await writeFully(handle, bytes, position);
-  } finally {
-    await handle.close();
-  }
-}

@@ -82,7 +82,7 @@ class Source {
       progress.bytes += segmentLength(index, this.size);
       onProgress?.({ ...progress });
     };
-    await inParallel(indices(file.missing()), fetchOne, signal);
+    await file.whileOpen(() => inParallel(indices(file.missing()), fetchOne, signal));
     await file.publish(targetPath);
   }
 

@@ -7,6 +7,7 @@ import pino from "pino";
 import { Submitter } from "../../../../provider/chain/submitter.ts";
 import { type Clock, systemClock } from "../../../../provider/clock.ts";
 import { ProviderError } from "../../../../provider/errors.ts";
+import { newJob } from "../../../../provider/jobs/machine.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import { openAccount } from "../../../../sdk/account/openAccount.ts";
 import { type Client, requireSigner } from "../../../../sdk/client.ts";
@@ -16,6 +17,7 @@ import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
 import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
 import { failTask } from "../../../../sdk/task/failTask.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
+import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { Marketplace } from "../marketplace.ts";
 
@@ -243,5 +245,60 @@ describe("submitter, on a real chain", function () {
     expect(ended).to.equal(false);
     await market.chain.mine();
     await sending;
+  });
+
+  it("offers the same transaction again when the chain took it back, and signs no other", async () => {
+    const fork = await market.chain.snapshot();
+    await submitter().submit(accept(), live);
+    const after = await nonce();
+    await market.chain.revert(fork); // nobody has told the store yet
+    await market.chain.mine();
+    await submitter().submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await nonce()).to.equal(after);
+    expect(store.highestNonce()).to.equal(after - 1);
+  });
+
+  it("uses no nonce twice because a lagging node says that it is free", async () => {
+    await submitter().submit(accept(), live);
+    const used = await nonce();
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        if (name === "getTransactionCount") return async () => used - 1;
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const fail = {
+      id,
+      step: "fail" as const,
+      call: failTask(client, { id, reason: "Unspecified" }),
+      isDone: async () => false,
+    };
+    await submitter({ client: { ...client, provider } }).submit(fail, live);
+    expect(await state()).to.equal("Failed");
+    expect(store.openTransactions()).to.deep.equal([]);
+  });
+
+  it("fills a nonce that nobody needs any more, so that those behind it get through", async () => {
+    const fork = await market.chain.snapshot();
+    await submitter().submit(accept(), live);
+    const gap = (await nonce()) - 1;
+    await market.chain.revert(fork);
+    await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is wanted no longer
+    const other = await market.placeAny(user);
+    const job = { ...newJob(), chain: "Created" as const, pending: "accept" as const };
+    const order = await getTaskOrder(user, { id: other });
+    store.putJob({ id: other, user: market.user, fee: 1n, order, blockNumber: 1, job, facts: {} });
+    const waiting = submitter().submit(accept(other), live);
+    const tending = submitter();
+    while (store.highestNonce() !== gap + 1) await systemClock.sleep(10, live);
+    await tending.tend(live);
+    expect(await nonce()).to.equal(gap); // a lagging node would say the same: it is asked twice
+    await tending.tend(live);
+    await waiting;
+    expect((await getTask(client, { id: other })).state).to.equal("Accepted");
+    expect(await state()).to.equal("Cancelled");
+    expect(await nonce()).to.equal(gap + 2);
   });
 });

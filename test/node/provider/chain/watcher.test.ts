@@ -6,6 +6,8 @@ import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { Watcher } from "../../../../provider/chain/watcher.ts";
 import { systemClock } from "../../../../provider/clock.ts";
+import type { ProviderError } from "../../../../provider/errors.ts";
+import { readTaskState } from "../../../../provider/jobs/readTaskState.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import { openAccount } from "../../../../sdk/account/openAccount.ts";
 import type { Client } from "../../../../sdk/client.ts";
@@ -203,5 +205,59 @@ describe("watcher, on a real chain", function () {
     broken = false;
     await flaky.look();
     expect(openIds()).to.deep.equal([id]);
+  });
+
+  /** A client whose endpoint answers some requests as it should not. */
+  const lying = (lies: Record<string, (...args: never[]) => Promise<unknown>>): Client => {
+    const client = market.client(1);
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        const value = lies[String(name)] ?? Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    return { ...client, provider };
+  };
+
+  it("hears of an order although the endpoint has forgotten its log once", async () => {
+    const id = await market.placeAny(user);
+    await watcher({ client: lying({ getLogs: async () => [] }) }).look();
+    expect(openIds()).to.deep.equal([]);
+    await market.chain.mine();
+    await watcher().look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("takes another chain's answers for no reorganization", async () => {
+    const id = await market.placeAny(user);
+    await watcher().look();
+    const block = (await user.provider.getBlock("latest"))!;
+    const other = {
+      number: block.number,
+      timestamp: block.timestamp,
+      hash: `0x${"ab".repeat(32)}`,
+    };
+    const elsewhere = watcher({ client: lying({ getBlock: async () => other }) });
+    const error = await elsewhere.look().then(
+      () => expect.fail("did not notice"),
+      (error: Error) => error,
+    );
+    expect(error.message).to.match(/another chain/);
+    expect(store.hasEvent(id, "TaskCreated")).to.equal(true);
+  });
+
+  it("takes no task for vanished because an endpoint does not show it", async () => {
+    const id = await market.placeAny(user);
+    await watcher().look();
+    const unknown = `0x${"77".repeat(16)}` as typeof id;
+    const blank = { taskOf: () => user.serving.taskOf(unknown) } as unknown as Client["serving"];
+    const client = { ...market.client(1), serving: blank };
+    const error = await readTaskState({ client, store }, id, 0).then(
+      () => expect.fail("was believed"),
+      (error: ProviderError) => error,
+    );
+    expect(error.retryable).to.equal(true);
+    store.rewindTo(0); // the watcher has seen the creation vanish
+    expect(await readTaskState({ client, store }, id, 0)).to.include({ state: "None" });
   });
 });

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
+import { StateUnusable } from "../../../../provider/errors.ts";
 import { applyEvent } from "../../../../provider/jobs/applyEvent.ts";
 import { newJob } from "../../../../provider/jobs/machine.ts";
 import { type Identity, SqliteStore } from "../../../../provider/store/SqliteStore.ts";
@@ -197,5 +198,41 @@ describe("SqliteStore", () => {
       );
     }
     store = SqliteStore.open(directory, IDENTITY);
+  });
+
+  it("is not opened when a page of it was damaged, and says what to do", () => {
+    store.transaction(() => {
+      for (let i = 0; i < 200; i++)
+        store.putJob(record(`0x${String(i).padStart(32, "0")}` as TaskId, i));
+    });
+    store.close();
+    const path = join(directory, "state.db");
+    const bytes = readFileSync(path);
+    bytes.fill(0xa5, 5 * 4_096, 9 * 4_096);
+    writeFileSync(path, bytes);
+    try {
+      SqliteStore.open(directory, IDENTITY);
+      expect.fail("was opened");
+    } catch (error) {
+      expect(error).to.be.instanceOf(StateUnusable);
+      expect((error as StateUnusable).hint).to.match(/backup/);
+    } finally {
+      rmSync(path);
+      store = SqliteStore.open(directory, IDENTITY);
+    }
+  });
+
+  it("forgets a change of an open job whose transaction failed", () => {
+    store.putJob(record());
+    expect(store.openJobs()).to.have.length(1);
+    const changed = { ...record(), facts: { archive: "aa" } };
+    expect(() =>
+      store.transaction(() => {
+        store.putJob(changed);
+        throw new Error("no");
+      }),
+    ).to.throw("no");
+    expect(store.openJobs()).to.deep.equal([record()]);
+    expect(store.job(ID)).to.deep.equal(record());
   });
 });
