@@ -70,10 +70,10 @@ function showShares(
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
 
-/** Updates of the weights; null when the provider chooses the batch size or packs rows together. */
+/** Updates of the weights; null when the provider chooses the batch size. */
 function countSteps(config: Hyperparameters, rows: number, epochs: number): number | null {
-  const { batch_size: batchSize, packing = defaultOf("packing") } = config;
-  if (typeof batchSize !== "number" || packing) return null;
+  const { batch_size: batchSize } = config;
+  if (typeof batchSize !== "number") return null;
   const accumulated =
     config.gradient_accumulation_steps ?? Number(defaultOf("gradient_accumulation_steps"));
   return Math.ceil(rows / (batchSize * accumulated)) * epochs;

@@ -76,8 +76,9 @@ export function interpreterDirectories(python: string): string[] {
   return home === undefined ? [environment] : [environment, dirname(home.trim())];
 }
 
+/** Not tied to the daemon's life: a trainer that outlives it is stopped politely by the next one, and loses no step. */
 function namespaces(): string[] {
-  return ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL"];
+  return ["--unshare-all", "--cap-drop", "ALL"];
 }
 
 function devices(): string[] {

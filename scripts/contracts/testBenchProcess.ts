@@ -11,6 +11,8 @@ const SOLC_VERSION = "0.8.37";
 const OUTPUTS = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
 /** Fewer than in the ordinary run: what they miss goes before the whole of the tests. */
 const FUZZ_RUNS = 64;
+/** Of one call of a test: many times what any of them needs, and the end of a loop that a mutant made endless. */
+const GAS_LIMIT = 4_000_000_000n;
 
 const context = new edr.EdrContext();
 await context.registerSolidityTestRunnerFactory(
@@ -62,6 +64,7 @@ async function runSuites(
       projectRoot: process.cwd(),
       hardfork: edr.CANCUN,
       localPredeploys: edr.l1GenesisState(edr.l1HardforkFromString(edr.CANCUN)),
+      gasLimit: GAS_LIMIT,
       disableBlockGasLimit: true,
       disableTransactionGasCap: true,
       fuzz: { runs: FUZZ_RUNS },

@@ -41,6 +41,10 @@ export class Trade {
   state: TaskState | "None" = "None";
   /** SHA-256 of what the user decrypted. */
   opened: string | null = null;
+  /** Others on the same chain: time is moved only when it makes none of them miss a deadline. */
+  neighbours: readonly Trade[] = [];
+  /** Nothing but time is missing. */
+  isWaiting = false;
   /** Changes the order before it is placed, for users who mean harm. */
   tamper: (order: TaskOrder) => TaskOrder = (order) => order;
   readonly #world: World;
@@ -71,6 +75,7 @@ export class Trade {
   async look(): Promise<boolean> {
     const task = await this.#read();
     this.state = task?.state ?? "None";
+    this.isWaiting = false;
     if (task) await this.#try(() => this.#act(task));
     else await this.#try(() => this.place());
     return this.isOver();
@@ -119,7 +124,9 @@ export class Trade {
   async #passTo(deadline: number): Promise<void> {
     const { anvil } = this.#world;
     const { timestamp } = (await anvil.rpc.getBlock("latest"))!;
-    if (timestamp <= deadline) await anvil.increaseTime(BigInt(deadline - timestamp) + PAST);
+    this.isWaiting = timestamp <= deadline;
+    const isFree = this.neighbours.every((other) => other.isWaiting || other.isOver());
+    if (this.isWaiting && isFree) await anvil.increaseTime(BigInt(deadline - timestamp) + PAST);
     else await anvil.mine();
   }
 

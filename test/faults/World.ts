@@ -120,8 +120,8 @@ export class World {
 
   /** Begins a run where the last one ended: this node forgets its snapshots when it reorganizes its chain. */
   async goOn(): Promise<string> {
-    await this.anvil.mine(BEDROCK);
     this.#firstBlock = await this.anvil.rpc.getBlockNumber();
+    await this.anvil.mine(BEDROCK);
     await this.#countMoney();
     return this.#newRun();
   }

@@ -28,6 +28,7 @@ function killAgainAndAgain(world: World, name: string, random: Random): Promise<
     const trades = [2, 3, 4].map(
       (account) => new Trade(world, folders.directory, account, random.pick(ENDINGS)),
     );
+    for (const trade of trades) trade.neighbours = trades.filter((other) => other !== trade);
     for (const trade of trades) await trade.place();
     const over = new AbortController();
     const users = liveOn(trades, over.signal);

@@ -54,6 +54,7 @@ function cheat(
     cheater.tamper = tamper;
     const honest = new Trade(world, directory, 3, ENDINGS[number % 4]!);
     const trades = [cheater, honest];
+    honest.neighbours = [cheater];
     await runTrades({ world, options: { directory: state }, trades });
     return { trades, strikes: 1 };
   });
