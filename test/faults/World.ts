@@ -191,7 +191,8 @@ export class World {
     const blocks = await Promise.all(
       numbers.map((n) => rpc.send("eth_getBlockByNumber", [`0x${n.toString(16)}`, true])),
     );
-    return blocks.flatMap(({ transactions }) => transactions);
+    // After a reorganization this node misses a block here and there.
+    return blocks.flatMap((block) => block?.transactions ?? []);
   }
 
   #model(name: string): Model {

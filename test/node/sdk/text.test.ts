@@ -141,6 +141,7 @@ describe("sdk deployment and client", () => {
       chainId: 31337,
       ledger: { address, abi: [] },
       serving: { address, abi: [] },
+      flow: undefined, // on local networks only
       blockNumber: 31,
     });
   });

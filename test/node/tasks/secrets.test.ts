@@ -4,11 +4,14 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { getBytes, toBeHex } from "ethers";
+import { getBytes, toBeHex, Wallet } from "ethers";
 import { after, before, describe, it } from "mocha";
+import { openAccount } from "../../../sdk/account/openAccount.ts";
 import { createClient } from "../../../sdk/client.ts";
 import { openSecrets } from "../../../sdk/exchange/openSecrets.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { parseOg } from "../../../sdk/units.ts";
 import { type Market, openMarket } from "./market.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
@@ -71,7 +74,7 @@ describe("tasks: secrets", function () {
   });
 
   it("seals them for the provider; nothing of them is in arguments, files, output or on chain", async () => {
-    const wallet = market.chain.accounts[2]!;
+    const wallet = await newUser(market);
     const home = join(market.folder, "home");
     await mkdir(home);
     const words = ["fine-tuning", "create", "-m", "tiny-qwen2", "-t", dataset, "--json"];
@@ -124,6 +127,19 @@ describe("tasks: secrets", function () {
     }
   });
 });
+
+/** A user with an account, whose key stands in no source code: those of local chains are in Hardhat's own. */
+async function newUser({ chain }: Market): Promise<{ readonly privateKey: string }> {
+  const wallet = Wallet.createRandom();
+  const client = createClient({ ...chain, storageUrl: "", privateKey: wallet.privateKey });
+  try {
+    await client.provider.send("hardhat_setBalance", [wallet.address, toBeHex(parseOg("10"))]);
+    await send(client, openAccount(client, { amount: parseOg("1") }));
+  } finally {
+    client.provider.destroy();
+  }
+  return wallet;
+}
 
 /** The arguments of every process that was there at any moment. */
 async function watchCommandLines(isOver: () => boolean): Promise<string> {
