@@ -42,7 +42,7 @@ describe("sdk/service verifyProvider", () => {
     const verified = await verify();
     expect(verified.service.provider).to.equal(market.provider.address);
     expect(verified.catalogue).to.deep.equal({ models: [MODEL] });
-    expect(verified.queue).to.deep.equal({ slots: 1, running: 1, waiting: 2 });
+    expect(verified.queue).to.deep.equal({ slots: 1, running: 1, waiting: 2, waitSeconds: null });
   });
 
   it("asks a new challenge each time", async () => {
