@@ -13,4 +13,24 @@ export const EXPLAINED: readonly Explanation[] = [
     replacement: "<=",
     because: "Equivalent: a shortfall of 0 takes nothing from the return queue.",
   },
+  {
+    file: "ChaCha20.sol",
+    line: "c = _output(c, third, ones);",
+    replacement: "third, c",
+    because: "Equivalent: _output adds its first two arguments, and addition commutes.",
+  },
+  {
+    file: "ChaCha20.sol",
+    line: "((length + STEP - 1) / STEP) * STEP",
+    replacement: "+",
+    because:
+      "Equivalent but for memory: the result's length is set afterwards, and a step more is never read.",
+  },
+  {
+    file: "ServiceRegistry.sol",
+    line: "current != 0 &&",
+    replacement: "1",
+    because:
+      "Costs gas only: terms that are the same get a second number. Valid terms never equal the empty offer 0.",
+  },
 ];

@@ -12,7 +12,9 @@ const OUTPUTS = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
 /** Fewer than in the ordinary run: what they miss goes before the whole of the tests. */
 const FUZZ_RUNS = 64;
 /** Of one call of a test: many times what any of them needs, and the end of a loop that a mutant made endless. */
-const GAS_LIMIT = 4_000_000_000n;
+const GAS_LIMIT = 500_000_000n;
+/** Bytes of EVM memory. */
+const MEMORY_LIMIT = 2n ** 27n;
 
 const context = new edr.EdrContext();
 await context.registerSolidityTestRunnerFactory(
@@ -65,6 +67,7 @@ async function runSuites(
       hardfork: edr.CANCUN,
       localPredeploys: edr.l1GenesisState(edr.l1HardforkFromString(edr.CANCUN)),
       gasLimit: GAS_LIMIT,
+      memoryLimit: MEMORY_LIMIT,
       disableBlockGasLimit: true,
       disableTransactionGasCap: true,
       fuzz: { runs: FUZZ_RUNS },

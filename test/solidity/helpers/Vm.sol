@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+/// @notice An event as it was emitted.
+struct Log {
+    bytes32[] topics;
+    bytes data;
+    address emitter;
+}
+
 /// @notice The cheatcodes that the tests use.
 interface Vm {
     function addr(uint256 privateKey) external pure returns (address);
@@ -13,6 +20,8 @@ interface Vm {
     function deal(address account, uint256 balance) external;
     function expectRevert(bytes calldata data) external;
     function expectEmit(address emitter) external;
+    function recordLogs() external;
+    function getRecordedLogs() external returns (Log[] memory);
     function assume(bool condition) external pure;
     function snapshotState() external returns (uint256 id);
     function revertToState(uint256 id) external returns (bool);

@@ -221,6 +221,11 @@ contract CreateTaskTest is World {
         check(id != TaskId.unwrap(serving.taskIdOf(user, provider, 0)), "chain");
     }
 
+    function test_P17_GivenTask_ItsIdIsTheHashThatAnybodyCanCompute() public view {
+        bytes16 id = bytes16(keccak256(abi.encode(block.chainid, address(serving), user, provider, 3)));
+        check(TaskId.unwrap(serving.taskIdOf(user, provider, 3)) == id, "chain, contract, user, provider, number");
+    }
+
     function testFuzz_P17_GivenTwoTasks_TheirIdsDiffer(
         address u,
         address p,

@@ -5,6 +5,7 @@ import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServi
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {DeliveryOrder, FailReason, Task, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
+import {Log} from "../helpers/Vm.sol";
 import {World} from "../helpers/World.sol";
 
 contract CancelTaskTest is World {
@@ -243,6 +244,18 @@ contract SettleCancelledTest is World {
         id = accepted();
         settle(id, 0, START, consent(USER_KEY, id, 0, START));
         eq(total(provider), FUNDS + FEE, "nothing more");
+    }
+
+    function test_GivenNothingDue_WhenSettled_NoMoneyIsSaidToMove() public {
+        TaskId id = accepted();
+        bytes memory signature = consent(USER_KEY, id, 0, START);
+        vm.recordLogs();
+        settle(id, 0, START, signature);
+        Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; ++i) {
+            check(logs[i].topics[0] != ILedger.Settled.selector, "Settled");
+        }
+        eq(logs.length, 3, "TaskSettled, and the fee and the bond released");
     }
 
     function test_GivenMoreThanTheFee_WhenSettled_Reverts() public {
