@@ -33,4 +33,10 @@ export const EXPLAINED: readonly Explanation[] = [
     because:
       "Costs gas only: terms that are the same get a second number. Valid terms never equal the empty offer 0.",
   },
+  {
+    file: "TaskStates.sol",
+    line: "IN_CREATED = 4 * uint256(TaskState.Created)",
+    replacement: "/",
+    because: "Equivalent: TaskState.Created is 1.",
+  },
 ];
