@@ -23,6 +23,7 @@ from finetune.batch import Evaluation, evaluate, make_batch
 from finetune.data import JobData, load_data
 from finetune.events import EventLog
 from finetune.job import Job, load_job
+from finetune.matrix_format import matrix_format
 from finetune.model import load_model
 from finetune.train import TRAINING_SAMPLE, train
 
@@ -94,7 +95,8 @@ def run_trainer(workspace: Path, *, tuned: bool) -> dict[str, Any]:
     steps = -(-len(rows) // int(parameters.batch_size))
     options: dict[str, Any] = {}
     if tuned:
-        options = {"train_sampling_strategy": "group_by_length", "bf16": device.type == "cuda"}
+        narrow = matrix_format(device) is torch.bfloat16
+        options = {"train_sampling_strategy": "group_by_length", "bf16": narrow}
     arguments = TrainingArguments(
         output_dir=str(workspace / "trainer"),
         per_device_train_batch_size=int(parameters.batch_size),

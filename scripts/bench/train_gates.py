@@ -33,12 +33,13 @@ def measure_gates(
     """Compare packed with padded training on rows: loss, gradients, and what leaks between rows.
 
     On a GPU matrices are multiplied as bfloat16, in two different kernels: limits are wider there.
+    A processor computes both in 32-bit floats here, whatever it trains in.
     """
     padded = _loss_and_gradients(model, make_batch(rows, pad_id, device))
     reason = try_packing(model, [row.ids for row in rows])
     if reason is not None:
         return [gate(f"packing ({reason})", math.inf, 0.0)]
-    packed = _loss_and_gradients(model, make_packed_batch(rows, device))
+    packed = _loss_and_gradients(model, _pack(rows, device))
     rounding = 1e-5 if device.type == "cpu" else 2e-2
     return [
         gate("loss", abs(packed[0] - padded[0]) / padded[0], rounding),
@@ -61,12 +62,17 @@ def _leakage(model: nn.Module, rows: Sequence[Example], device: torch.device) ->
     middle = len(rows) // 2
     row = rows[middle]
     others = [*rows[:middle], replace(row, ids=row.ids[::-1]), *rows[middle + 1 :]]
-    one, other = (_states(model, make_packed_batch(some, device)) for some in (rows, others))
+    one, other = (_states(model, _pack(some, device)) for some in (rows, others))
     begin = sum(len(some.ids) for some in rows[:middle])
     kept = torch.ones(len(one), dtype=torch.bool, device=device)
     kept[begin : begin + len(row.ids)] = False
     assert not torch.equal(one[~kept], other[~kept])
     return _distance(one[kept], other[kept])
+
+
+def _pack(rows: Sequence[Example], device: torch.device) -> Batch:
+    number = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return make_packed_batch(rows, device, number)
 
 
 def _states(model: nn.Module, batch: Batch) -> Tensor:

@@ -40,6 +40,8 @@ class Size:
 SIZES = {
     "tiny": Size(128, 2, 4, 2, 384, 1536, 40, 1e-3, 1024),
     "small": Size(256, 8, 4, 2, 704, 8192, 12, 5e-4, 1024),
+    # Those of Qwen2-0.5B, whose vocabulary holds more than a quarter of its weights.
+    "0.5b": Size(896, 24, 14, 2, 4864, 151936, 4, 1e-5, 1024),
     # Those of Qwen2-1.5B.
     "1.5b": Size(1536, 28, 12, 2, 8960, 151936, 40, 1e-5, 2048, "bfloat16"),
 }

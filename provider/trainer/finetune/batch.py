@@ -41,6 +41,8 @@ class Batch:
     (pairs,); the rows are all better answers, then all worse ones. None for other rows."""
     pixels: Tensor | None = None
     """Images, float32, (rows, 3, height, width); `ids` is then only a placeholder, (rows, 1)."""
+    matrix_format: torch.dtype = torch.float32
+    """How matrices are multiplied: float32, or bfloat16 with sums in float32."""
 
 
 Collate = Callable[[Sequence[Example]], Batch]
@@ -69,7 +71,13 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
     if examples[0].label >= 0:
         classes = _classes(examples)
         return Batch(
-            ids.to(device), mask.to(device), classes.to(device), classes[:0], len(examples), tokens
+            ids.to(device),
+            mask.to(device),
+            classes.to(device),
+            classes[:0],
+            len(examples),
+            tokens,
+            matrix_format=_usual_format(device),
         )
     columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
     targets = targets[:, columns]
@@ -83,6 +91,7 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
         count,
         tokens,
         leads=leads,
+        matrix_format=_usual_format(device),
     )
 
 
@@ -98,7 +107,13 @@ def _make_image_batch(examples: Sequence[Example], device: torch.device) -> Batc
         rows,
         rows,
         pixels=pixels.to(device),
+        matrix_format=_usual_format(device),
     )
+
+
+def _usual_format(device: torch.device) -> torch.dtype:
+    """Of models as transformers runs them: on a processor, bfloat16 slows their attention down."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 def _classes(examples: Sequence[Example]) -> Tensor:
@@ -120,7 +135,11 @@ def _pad(rows: Sequence[Example | Answer], pad_id: int) -> tuple[Tensor, Tensor,
     return ids, mask, targets
 
 
-def make_packed_batch(examples: Sequence[Example], device: torch.device) -> Batch:
+def make_packed_batch(
+    examples: Sequence[Example],
+    device: torch.device,
+    matrix_format: torch.dtype = torch.float32,
+) -> Batch:
     """Put the rows of a causal LM one behind the other, for a model that `try_packing` allowed."""
     ids = torch.cat([torch.tensor(example.ids) for example in examples])
     targets = torch.cat([_targets(example) for example in examples])
@@ -134,6 +153,7 @@ def make_packed_batch(examples: Sequence[Example], device: torch.device) -> Batc
         len(columns),
         len(ids),
         documents,
+        matrix_format=matrix_format,
     )
 
 
@@ -144,14 +164,14 @@ def _targets(example: Example | Answer) -> Tensor:
 
 
 def score(model: nn.Module, batch: Batch) -> Score:
-    """Run the model forward on a batch. On a GPU matrices are multiplied as bfloat16.
+    """Run the model forward on a batch.
 
     A causal LM computes logits only where there is a target: prompts cost no vocabulary-wide
     products. In a padded batch that is any position with a target in some row.
     """
     if batch.leads is not None:
         return Score(*preference_loss(log_probabilities(model, batch), batch.leads))
-    with _number_format(batch):
+    with _multiplying(batch):
         if batch.documents is not None:
             return _score_packed(model, batch, batch.documents)
         logits = predict(model, batch)
@@ -162,7 +182,7 @@ def score(model: nn.Module, batch: Batch) -> Score:
 
 def log_probabilities(model: nn.Module, batch: Batch) -> Tensor:
     """How likely the model finds each answer of a batch of pairs, in nats, (rows,)."""
-    with _number_format(batch):
+    with _multiplying(batch):
         logits = predict(model, batch)
     return answer_log_probabilities(logits, batch.targets, IGNORED)
 
@@ -179,8 +199,9 @@ def predict(model: nn.Module, batch: Batch) -> Tensor:
     return logits
 
 
-def _number_format(batch: Batch) -> torch.autocast:
-    return torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=batch.ids.is_cuda)
+def _multiplying(batch: Batch) -> torch.autocast:
+    narrow = batch.matrix_format is not torch.float32
+    return torch.autocast(batch.ids.device.type, batch.matrix_format, enabled=narrow)
 
 
 def _score_packed(model: nn.Module, batch: Batch, documents: Documents) -> Score:

@@ -117,11 +117,15 @@ def attend(
         return result.transpose(1, 2), None
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and dropout == 0:
         return _attend_at_once(query, key, value, scaling, sliding_window, documents), None
+    if not query.is_cuda:
+        # A processor attends faster in 32-bit floats, backward more than twice as fast.
+        query, key, value = query.float(), key.float(), value.float()
     parts = [torch.split(states, list(documents.lengths), 2) for states in (query, key, value)]
-    results = [
-        _attend_causally(one_query, one_key, one_value, dropout, scaling, sliding_window)
-        for one_query, one_key, one_value in zip(*parts, strict=True)
-    ]
+    with torch.autocast("cpu", enabled=False):
+        results = [
+            _attend_causally(one_query, one_key, one_value, dropout, scaling, sliding_window)
+            for one_query, one_key, one_value in zip(*parts, strict=True)
+        ]
     return torch.cat([result.transpose(1, 2) for result in results], dim=1), None
 
 

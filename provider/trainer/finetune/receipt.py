@@ -18,6 +18,7 @@ import torch
 
 from finetune.hashing import directory_sha256, file_sha256, files_sha256
 from finetune.job import Job
+from finetune.matrix_format import has_native_bfloat16
 
 ORDER_RULE = (
     "pass e (from 0) takes the rows in the order of torch.randperm(rows, generator="
@@ -72,6 +73,7 @@ def environment(threads: int) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "architecture": platform.machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "native_bfloat16": has_native_bfloat16(),
         "threads": threads,
     }
 

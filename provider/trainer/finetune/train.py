@@ -27,6 +27,7 @@ from finetune.errors import ConfigError, StoppedError
 from finetune.events import EventLog
 from finetune.example import Example
 from finetune.job import Hyperparameters, Job
+from finetune.matrix_format import matrix_format
 from finetune.memory import find_batch_size, refuse_too_large
 from finetune.model import load_model, save_model, trainable_parameters
 from finetune.output import merge_samples, write_card, write_metrics
@@ -238,7 +239,7 @@ def _choose_collate(
             else "only plain rows of causal language models can be packed"
         )
         if reason is None:
-            return lambda rows: make_packed_batch(rows, device)
+            return lambda rows: make_packed_batch(rows, device, matrix_format(device))
         if asked or packable:
             events.warn(f"Rows are padded instead of packed: {reason}.")
     return lambda rows: make_batch(rows, data.pad_id, device)

@@ -13,6 +13,7 @@ from torch.nn import functional
 from finetune.batch import make_batch, make_packed_batch, score
 from finetune.data import Example
 from finetune.label_loss import label_loss
+from finetune.matrix_format import matrix_format
 from finetune.packing import DOCUMENT_ATTENTION, packed_states, try_packing
 
 CPU = torch.device("cpu")
@@ -141,10 +142,13 @@ def test_a_vocabulary_layer_that_bends_its_logits_is_noticed():
     assert reason == "its results would not be the same"
 
 
-@pytest.mark.parametrize("piece", [1, 3 * WORDS, 1 << 24])
+@pytest.mark.parametrize(
+    ("piece", "block"), [(1, 1), (3 * WORDS, 2 * WORDS), (1 << 24, 3 * WORDS), (1 << 24, 1 << 24)]
+)
 @pytest.mark.parametrize("bias", [False, True])
-def test_the_loss_in_pieces_is_the_loss_at_once(monkeypatch, piece, bias):
+def test_the_loss_in_pieces_is_the_loss_at_once(monkeypatch, piece, block, bias):
     monkeypatch.setattr("finetune.label_loss.PIECE", piece)
+    monkeypatch.setattr("finetune.label_loss.BLOCKS", {"cpu": block})
     chance = torch.Generator().manual_seed(1)
     inputs = [torch.randn(shape, generator=chance) for shape in ((10, 8), (WORDS, 8), (WORDS,))]
     states, weight, offset = (value.requires_grad_() for value in inputs)
@@ -179,11 +183,13 @@ def test_a_packed_job_learns_step_by_step_what_a_padded_one_does(make_job, lora)
     assert (packed.run(), padded.run()) == (0, 0)
     pairs = list(zip(packed.events("progress"), padded.events("progress"), strict=True))
     assert len(pairs) == 3
+    # Padded rows are computed in 32-bit floats here, packed ones in what the processor does best.
+    rounding = 1e-3 if matrix_format(CPU) is torch.float32 else 1e-2
     for one, other in pairs:
         assert one["tokens"] == other["tokens"]
         for key in ("loss", "grad_norm"):
-            assert one[key] == pytest.approx(other[key], rel=1e-3), key
-    assert packed.result["loss_after"] == pytest.approx(padded.result["loss_after"], rel=1e-3)
+            assert one[key] == pytest.approx(other[key], rel=rounding), key
+    assert packed.result["loss_after"] == pytest.approx(padded.result["loss_after"], rel=rounding)
     config = json.loads((packed.path / "out/config.json").read_text())
     assert DOCUMENT_ATTENTION not in json.dumps(config)
     assert not packed.events("warning")
