@@ -15,7 +15,7 @@ import { openKeystore } from "./keystore.ts";
  * | PROVIDER_PASSPHRASE     | instead of such a file, what opens it                            | none                  |
  * | PROVIDER_PRIVATE_KEY    | instead of a keystore, on local networks: the key as hex         | none                  |
  * | PROVIDER_ENCRYPTION_KEY | secp256k1 key for the fair exchange, 32 bytes as hex             | derived from the above|
- * | RPC_ENDPOINT            | the chain's JSON-RPC                                             | http://127.0.0.1:8545 |
+ * | RPC_ENDPOINT            | the chain's JSON-RPC; with commas, others to ask where one fails  | http://127.0.0.1:8545 |
  * | DEPLOYMENT_DIR          | addresses and ABIs of the contracts                              | deployments/localhost |
  * | CONFIRMATIONS           | blocks on top of a block before its events count                 | 0                     |
  * | POLL_INTERVAL_MS        | milliseconds between two looks at the chain                      | 1000                  |
@@ -53,7 +53,10 @@ const Environment = z.object({
   PROVIDER_PASSPHRASE: z.string().optional(),
   PROVIDER_PRIVATE_KEY: hexKey().optional(),
   PROVIDER_ENCRYPTION_KEY: hexKey().optional(),
-  RPC_ENDPOINT: z.url({ protocol: /^https?$/ }).default("http://127.0.0.1:8545"),
+  RPC_ENDPOINT: z
+    .string()
+    .refine((text) => text.split(",").every(isHttpUrl), "is not a URL, or several with commas")
+    .default("http://127.0.0.1:8545"),
   DEPLOYMENT_DIR: z.string().default("deployments/localhost"),
   CONFIRMATIONS: integer(0, 10_000).default(0),
   POLL_INTERVAL_MS: integer(10, 600_000).default(1_000),
@@ -207,6 +210,10 @@ const ONLINE_VARIABLES = [
   "SSL_CERT_FILE",
   "SSL_CERT_DIR",
 ];
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text.trim()) && /^https?:/.test(text.trim());
+}
 
 /** Several may stand there with commas between them. */
 function isStorageUrl(text: string): boolean {

@@ -31,7 +31,7 @@ Which command of 0G's and Together's command lines became which here is in [pari
 | variable | what it is |
 |---|---|
 | \`ZG_PRIVATE_KEY\` | key of the wallet that signs; on \`localhost\` a well-known test account without it |
-| \`RPC_ENDPOINT\` | the chain's node, where it is not the network's public one |
+| \`RPC_ENDPOINT\` | the chain's node, where it is not the network's public one; with commas, others to ask where one fails |
 | \`STORAGE_ENDPOINT\` | URL of the storage node |
 | \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, where it is not \`deployments/<network>\` |
 | \`WANDB_API_KEY\` | Weights & Biases key, sent to the provider encrypted when a \`wandb\` parameter is set |

@@ -1,12 +1,13 @@
-import { Contract, FetchRequest, JsonRpcProvider, type Signer, Wallet } from "ethers";
+import { Contract, type Provider, type Signer, Wallet } from "ethers";
 import type { IFineTuningServing, ILedger } from "../types/ethers-contracts/index.ts";
 import type { Deployment } from "./deployment.ts";
 import { ProtocolError } from "./errors.ts";
+import { FailoverProvider } from "./FailoverProvider.ts";
 
 /** What every verb needs: a chain, the two contracts, a storage endpoint and, to send or sign, a key. */
 export interface Client {
   readonly chainId: number;
-  readonly provider: JsonRpcProvider;
+  readonly provider: FailoverProvider;
   readonly ledger: ILedger;
   readonly serving: IFineTuningServing;
   readonly ledgerAddress: string;
@@ -19,6 +20,7 @@ export interface Client {
 }
 
 export interface ClientOptions {
+  /** One address of the chain's JSON-RPC, or several with commas between them: the next is asked where one fails. */
   readonly rpcUrl: string;
   readonly deployment: Deployment;
   readonly storageUrl: string;
@@ -28,16 +30,11 @@ export interface ClientOptions {
   readonly pollingInterval?: number;
 }
 
-/** Milliseconds that the chain's node may take for one answer. */
-const RPC_TIMEOUT = 20_000;
-
 /** Connects nothing yet: the first verb that needs the chain does. */
 export function createClient(options: ClientOptions): Client {
   const { deployment } = options;
-  const request = new FetchRequest(options.rpcUrl);
-  request.timeout = RPC_TIMEOUT;
-  const provider = new JsonRpcProvider(request, deployment.chainId, {
-    staticNetwork: true,
+  const urls = options.rpcUrl.split(",").map((url) => url.trim());
+  const provider = new FailoverProvider(urls, deployment.chainId, {
     cacheTimeout: -1, // an answer from before a transaction must not pass for one from after it
     batchMaxCount: 1, // local nodes answer single requests several times faster than batches
     pollingInterval: options.pollingInterval ?? 250,
@@ -68,7 +65,7 @@ export function requireSigner(client: Client): Signer {
   );
 }
 
-function readWallet(privateKey: string, provider: JsonRpcProvider): Wallet {
+function readWallet(privateKey: string, provider: Provider): Wallet {
   try {
     return new Wallet(privateKey, provider);
   } catch {

@@ -48,7 +48,7 @@ export class Watcher {
 
   /** Looks again and again until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log, pollInterval } = this.#options;
+    const { client, clock, log, pollInterval } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
         await this.look(signal);
@@ -57,6 +57,7 @@ export class Watcher {
         if (error instanceof StateUnusable) throw error;
         failures++;
         log.warn({ err: error, failures }, "the chain cannot be read");
+        client.provider.switchEndpoint(); // where there is another one: this may be late, or lie
       }
       await clock.sleep(failures > 0 ? backoff(failures) : pollInterval, signal);
     }

@@ -64,6 +64,8 @@ export class World {
   readonly totals = new Map<string, bigint>();
   /** Neuron of the provider that are reserved as stake and bonds when the run begins. */
   bonds = 0n;
+  /** Neuron in the Ledger that belong to no account when the run begins: burned ones. */
+  nobodys = 0n;
   /** The chain has changed its past in this run. */
   isReorganized = false;
 
@@ -141,6 +143,8 @@ export class World {
       this.totals.set(address, total);
       if (account === 1) this.bonds = subAccounts.reduce((sum, sub) => sum + sub.reserved, 0n);
     }
+    const held = [...this.totals.values()].reduce((sum, total) => sum + total, 0n);
+    this.nobodys = (await client.provider.getBalance(client.ledgerAddress)) - held;
   }
 
   client(account: number, rpcUrl = this.anvil.url): Client {

@@ -1,13 +1,26 @@
-import { ZeroHash } from "ethers";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { getBytes, hexlify, ZeroHash } from "ethers";
 import { getAccount } from "../../sdk/account/getAccount.ts";
 import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
 import { deliver } from "../../sdk/deliverable/deliver.ts";
 import { expire } from "../../sdk/deliverable/expire.ts";
+import { findMisbehaviour } from "../../sdk/deliverable/findMisbehaviour.ts";
+import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
+import { proveMisbehaviour } from "../../sdk/deliverable/proveMisbehaviour.ts";
+import { reveal } from "../../sdk/deliverable/reveal.ts";
+import { sharedBlind } from "../../sdk/exchange/blind.ts";
+import { PageMismatchError } from "../../sdk/exchange/pageMismatchError.ts";
+import { sealFile } from "../../sdk/exchange/seal.ts";
+import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
 import type { Root } from "../../sdk/ids.ts";
 import { acceptTask } from "../../sdk/task/acceptTask.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
+import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
+import type { TaskState } from "../../sdk/task/Task.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import { send } from "../../sdk/transaction/send.ts";
+import { spoilPage } from "../helpers/spoilPage.ts";
 import { attempt } from "./attempt.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
@@ -86,7 +99,44 @@ const PROVIDERS = {
     await send(user, expire(user, { id: trade.id }));
     return compensated(world, trade, before, bond);
   },
+  "delivers garbage": async (world: World) => {
+    const { trade, bond, user, before } = await takeOrder(world);
+    const { id } = trade;
+    const encryptedPath = await deliverGarbage(world, trade);
+    const task = await getTask(user, { id });
+    const outputPath = `${encryptedPath}.zip`;
+    const found = await openDeliverable(user, { task, encryptedPath, outputPath }).then(
+      () => null,
+      (error) => error,
+    );
+    if (!(found instanceof PageMismatchError)) throw new Error(`garbage was opened: ${found}`);
+    const proof = await findMisbehaviour(user, { task, encryptedPath, page: found.page });
+    await send(user, proveMisbehaviour(user, { id, proof }));
+    // The other half is burned: it stays in the Ledger and is nobody's.
+    return compensated(world, trade, before, (bond + 1n) / 2n, { state: "Slashed", lost: bond });
+  },
 };
+
+/** All that a provider does, with one bit of one page changed after it was committed to. */
+async function deliverGarbage(world: World, { id, user }: Trade): Promise<string> {
+  const provider = world.client(1);
+  const plainPath = join(world.folder, "garbage");
+  const encryptedPath = join(world.folder, "garbage.sealed");
+  writeFileSync(plainPath, Buffer.alloc(300_000, 7));
+  const { userKey, blindRoot } = await getTaskOrder(user, { id });
+  const u = sharedBlind(world.encryptionKey.secret, getBytes(userKey));
+  const s = getBytes(SOME_HASH);
+  const { size, contentRoot } = await sealFile(plainPath, encryptedPath, { taskId: id, u, s });
+  const root = await spoilPage(encryptedPath, 70);
+  const delivery = {
+    ...{ id, size, root, contentRoot, receiptRoot: ZeroHash },
+    keyCommit: hexlify(keyCommit(s)),
+  };
+  await send(provider, deliver(provider, { delivery }));
+  await send(user, acknowledge(user, { id, root }));
+  await send(provider, reveal(provider, { ...delivery, blindRoot, key: SOME_HASH }));
+  return encryptedPath;
+}
 
 async function takeOrder(world: World) {
   const trade = new Trade(world, world.folder, 2, "confirm");
@@ -99,14 +149,21 @@ async function takeOrder(world: World) {
   return { trade, user, before, bond: (fee * BigInt(bondBps)) / 10_000n };
 }
 
-async function compensated(world: World, { user, id }: Trade, before: bigint, share: bigint) {
+/** Checks that the user has his fee and `share` of the bond, and the provider what he lost less. */
+async function compensated(
+  world: World,
+  { user, id }: Trade,
+  before: bigint,
+  share: bigint,
+  expected: { state: TaskState; lost: bigint } = { state: "Expired", lost: share },
+) {
   const { user: account, state } = await getTask(user, { id });
   const after = (await getAccount(user, { account })).total;
-  if (state !== "Expired" || after - before !== share)
+  if (state !== expected.state || after - before !== share)
     throw new Error(`the user got ${after - before} instead of ${share} in state ${state}`);
   const { provider } = world.service;
   const { total } = await getAccount(user, { account: provider });
-  if (world.totals.get(provider)! - total !== share)
+  if (world.totals.get(provider)! - total !== expected.lost)
     throw new Error("the bond is not what was lost");
   return { trades: [], strikes: 1 };
 }

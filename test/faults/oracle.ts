@@ -91,9 +91,10 @@ async function wrongMoney(world: World, trades: readonly Trade[]): Promise<strin
   const tasks = await Promise.all(
     trades.map(({ id }) => getTask(client, { id }).catch(() => null)),
   );
-  const accounts = new Set([world.service.provider, ...tasks.flatMap((t) => (t ? [t.user] : []))]);
-  for (const account of accounts) {
+  let held = 0n;
+  for (const account of world.totals.keys()) {
     const { total, available, locked, subAccounts } = await getAccount(client, { account });
+    held += total;
     const inSub = subAccounts.reduce((sum, { balance }) => sum + balance, 0n);
     if (total !== available + locked || locked !== inSub) wrong.push(`sums of ${account}`);
     for (const { reserved, returning, balance } of subAccounts)
@@ -106,6 +107,9 @@ async function wrongMoney(world: World, trades: readonly Trade[]): Promise<strin
     const expected = world.totals.get(account)! + paid;
     if (total !== expected) wrong.push(`${account} has ${total} instead of ${expected}`);
   }
+  const ether = await client.provider.getBalance(client.ledgerAddress);
+  if (ether - held !== world.nobodys)
+    wrong.push(`the Ledger has ${ether} for ${held}, with ${world.nobodys} of nobody`);
   for (const [index, task] of tasks.entries()) {
     const trade = trades[index]!;
     if (task?.state === "Settled" && task.paid !== task.fee)

@@ -8,7 +8,10 @@ import { ENDINGS, Trade } from "./Trade.ts";
 /** Runs per fault. */
 const ROUNDS = 42;
 
-/** The daemon sees the chain through an endpoint that fails, lags and lies; the users see it as it is. */
+/**
+ * The daemon sees the chain through an endpoint that fails, lags and lies, half of the time with a second one that does
+ * not; the users see it as it is.
+ */
 export const rpc: Programme = async function* (world, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, fault] of RPC_FAULTS.entries()) {
@@ -19,8 +22,9 @@ export const rpc: Programme = async function* (world, { seed, short, takes }) {
         const proxy = await RpcProxy.start(world.anvil.url, fault, random);
         const trade = new Trade(world, directory, 2, random.pick(ENDINGS));
         const confirmations = random.pick([0, 1, 3]);
+        const rpcUrl = random.pick([proxy.url, `${proxy.url},${world.anvil.url}`]);
         try {
-          const options = { directory: state, rpcUrl: proxy.url, confirmations };
+          const options = { directory: state, rpcUrl, confirmations };
           await runTrades({ world, options, trades: [trade] });
         } finally {
           await proxy.close();

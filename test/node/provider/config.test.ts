@@ -39,6 +39,13 @@ describe("readConfig", () => {
     expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, RPC_ENDPOINT: "ftp://x" }).message).to.match(
       /^RPC_ENDPOINT /,
     );
+    const second = { PROVIDER_PRIVATE_KEY: KEY, RPC_ENDPOINT: "http://a:1, ftp://x" };
+    expect(refusalOf(second).message).to.match(/^RPC_ENDPOINT /);
+  });
+
+  it("takes several endpoints of the chain", () => {
+    const RPC_ENDPOINT = "http://127.0.0.1:8545, https://rpc.example.org/key";
+    expect(readConfig({ PROVIDER_PRIVATE_KEY: KEY, RPC_ENDPOINT }).rpcUrl).to.equal(RPC_ENDPOINT);
   });
 
   it("refuses a number that is no key", () => {
