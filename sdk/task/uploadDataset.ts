@@ -1,9 +1,18 @@
 import { getBytes } from "ethers";
 import type { Client } from "../client.ts";
 import { sealDataset } from "../exchange/sealDataset.ts";
+import type { Root } from "../ids.ts";
 import type { Service } from "../service/Service.ts";
+import type { Content } from "../storage/content.ts";
+import { rootOfContent } from "../storage/root.ts";
 import { type Uploaded, type UploadOptions, uploadContent } from "../storage/upload.ts";
 import { deriveDatasetKey } from "./deriveDatasetKey.ts";
+
+/** A dataset on this machine, and the service whose provider alone shall read it. */
+interface PrivateDataset {
+  readonly service: Service;
+  readonly path: string;
+}
 
 /**
  * Uploads a dataset that only the service's provider can read: it is encrypted on its way out, and storage sees no byte
@@ -12,16 +21,33 @@ import { deriveDatasetKey } from "./deriveDatasetKey.ts";
  */
 export async function uploadDataset(
   client: Client,
-  { service, path, ...options }: { service: Service; path: string } & UploadOptions,
+  { service, path, ...options }: PrivateDataset & UploadOptions,
 ): Promise<Uploaded> {
-  const { provider, encryptionKey } = service;
+  return withSealed(client, { service, path }, options.signal, (content) =>
+    uploadContent(client.storageUrl, content, options),
+  );
+}
+
+/** The root that uploadDataset gives, without sending anything. @throws ProtocolError "usage" for a bad path. */
+export async function rootOfDataset(client: Client, dataset: PrivateDataset): Promise<Root> {
+  return withSealed(client, dataset, undefined, async (content) => {
+    return (await rootOfContent(content)).root;
+  });
+}
+
+async function withSealed<T>(
+  client: Client,
+  { service: { provider, encryptionKey }, path }: PrivateDataset,
+  signal: AbortSignal | undefined,
+  work: (content: Content) => Promise<T>,
+): Promise<T> {
   const content = await sealDataset(path, {
     receiverKey: getBytes(encryptionKey),
     deriveKey: (contentHash) => deriveDatasetKey(client, { provider, contentHash }),
-    signal: options.signal,
+    signal,
   });
   try {
-    return await uploadContent(client.storageUrl, content, options);
+    return await work(content);
   } finally {
     await content.close();
   }

@@ -1,7 +1,10 @@
+import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { parseTaskId, type Root } from "../../sdk/ids.ts";
-import { upload } from "../../sdk/storage/upload.ts";
+import type { Service } from "../../sdk/service/Service.ts";
+import { payerOf } from "../../sdk/storage/zerog/Payer.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
+import { rootOfDataset, uploadDataset } from "../../sdk/task/uploadDataset.ts";
 import { agreeToOrder } from "../agreeToOrder.ts";
 import type { Environment } from "../environment.ts";
 import { fetchModel } from "../fetchModel.ts";
@@ -41,13 +44,12 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const placed = await withDataset(wanted.trainingFile, storageUrl, terminal, async (dataset) => {
     const best = await chooseOffer(client, { ...wanted, path: dataset.path }, terminal);
     await agreeToOrder(client, best, flags, terminal, environment);
-    const datasetRoot = await store(dataset, storageUrl, flags, terminal);
-    const validationRoot = await storeValidation(
-      wanted.validationFile,
-      storageUrl,
-      flags,
-      terminal,
-    );
+    const send = (one: LocalDataset) => store(client, best.service, one, flags, terminal);
+    const datasetRoot = await send(dataset);
+    const validationRoot =
+      wanted.validationFile === undefined
+        ? null
+        : await withDataset(wanted.validationFile, storageUrl, terminal, send);
     const order = { ...best, datasetRoot, validationRoot, config: wanted.config, secrets };
     return placeOrder(client, order, flags, terminal);
   });
@@ -91,32 +93,26 @@ function nothingToEvaluateOn(): ProtocolError {
   );
 }
 
-/** Puts the dataset into storage, unless it is there; what is there already is not sent again. */
+/** Puts a dataset into storage, encrypted for the provider; what is there already is not sent again. */
 async function store(
-  { path, root, isStored }: LocalDataset,
-  storageUrl: string,
+  client: Client,
+  service: Service,
+  { path, root }: LocalDataset,
   { dryRun }: SendingFlags,
   terminal: Terminal,
 ): Promise<Root> {
-  if (isStored || dryRun) return root;
-  const { sent } = await transfer(terminal, "Upload", (options) =>
-    upload(storageUrl, path, options),
+  if (root !== null) return root;
+  if (dryRun) return rootOfDataset(client, { service, path });
+  const payer = async () => payerOf(client);
+  const stored = await transfer(terminal, "Upload", (options) =>
+    uploadDataset(client, { service, path, payer, ...options }),
   );
-  terminal.say(sent === 0 ? `${path} is in storage already.` : `Uploaded ${path}.`);
-  terminal.say(`Root hash: ${root}`);
-  return root;
-}
-
-async function storeValidation(
-  value: string | undefined,
-  storageUrl: string,
-  flags: SendingFlags,
-  terminal: Terminal,
-): Promise<Root | null> {
-  if (value === undefined) return null;
-  return withDataset(value, storageUrl, terminal, (dataset) =>
-    store(dataset, storageUrl, flags, terminal),
+  const who = `encrypted: only ${service.provider} can read it`;
+  terminal.say(
+    stored.sent === 0 ? `${path} is in storage already, ${who}.` : `Uploaded ${path}, ${who}.`,
   );
+  terminal.say(`Root hash: ${stored.root}`);
+  return stored.root;
 }
 
 function sayWhatNext(terminal: Terminal, environment: Environment, id: string): void {

@@ -3,16 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRoot, type Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
-import { rootOfFile } from "../../sdk/storage/root.ts";
 import type { Terminal } from "../terminal.ts";
 import { transfer } from "../transfer.ts";
 
 /** A dataset on this machine. */
 export interface LocalDataset {
   readonly path: string;
-  readonly root: Root;
-  /** Whether storage has it already. */
-  readonly isStored: boolean;
+  /** Of data that storage has already, null for a file that it has yet to get. */
+  readonly root: Root | null;
 }
 
 /**
@@ -26,14 +24,13 @@ export async function withDataset<T>(
   work: (dataset: LocalDataset) => Promise<T>,
 ): Promise<T> {
   if (!/^0x[0-9a-f]{64}$/i.test(value)) {
-    const { root } = await rootOfFile(value);
-    return work({ path: value, root, isStored: false });
+    return work({ path: value, root: null });
   }
   const root = parseRoot(value);
   const folder = await mkdtemp(join(tmpdir(), "anneal-dataset-"));
   try {
     const path = await fetchStored(storageUrl, root, folder, terminal);
-    return await work({ path, root, isStored: true });
+    return await work({ path, root });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

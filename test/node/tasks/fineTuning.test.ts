@@ -1,9 +1,9 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
+import { openDataset } from "../../../sdk/exchange/openDataset.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
-import { rootOfFile } from "../../../sdk/storage/root.ts";
 import { acceptTask } from "../../../sdk/task/acceptTask.ts";
 import { failTask } from "../../../sdk/task/failTask.ts";
 import { deliverModel } from "./deliverModel.ts";
@@ -45,10 +45,10 @@ describe("tasks: the fine-tuning family", function () {
     it("checks, counts, quotes, uploads and orders; says which provider it chose and what comes next", async () => {
       const { stdout, stderr, exitCode } = await market.run("fine-tuning create", order());
       expect(exitCode, stderr).to.equal(0);
-      const { root } = await rootOfFile(dataset);
       expect(stdout).to.contain(`Provider ${market.provider}, the only one with tiny-qwen2, asks`);
       expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
-      expect(stdout).to.contain(`Root hash: ${root}`);
+      expect(stdout).to.contain(`encrypted: only ${market.provider} can read it`);
+      expect(stdout).to.match(/^Root hash: 0x[0-9a-f]{64}$/m);
       expect(stdout).to.match(/\nCreated Task ID: [0-9a-f-]{36}\n$/);
       expect(stderr).to.match(/^Next, when it is delivered: npx hardhat fine-tuning download /m);
     });
@@ -67,8 +67,18 @@ describe("tasks: the fine-tuning family", function () {
       );
     });
 
+    it("gives storage nothing but ciphertext, which the provider's key opens to the very file", async () => {
+      const { order: placed } = await market.json("fine-tuning retrieve", { id: await create() });
+      const [stored, opened] = [out("stored"), out("opened")];
+      await market.json("download", { dataRoot: placed.datasetRoot, dataPath: stored });
+      const rows = await readFile(dataset);
+      expect((await readFile(stored)).includes(rows.subarray(0, 12))).to.equal(false);
+      await openDataset(stored, opened, { secret: Buffer.from("1".padStart(64, "0"), "hex") });
+      expect(await readFile(opened)).to.deep.equal(rows);
+    });
+
     it("takes stored data by its root, fetches it to count it, and uploads nothing", async () => {
-      const { root } = await rootOfFile(dataset);
+      const { root } = await market.json("upload", { dataPath: dataset });
       const flags = { ...order(), trainingFile: root };
       const { stdout, exitCode } = await market.run("fine-tuning create", flags);
       expect(exitCode).to.equal(0);
@@ -81,7 +91,6 @@ describe("tasks: the fine-tuning family", function () {
       await writeFile(validation, '{"prompt":"2+2=","completion":"4"}\n');
       const id = await create({ validationFile: validation, nEvals: "2" });
       const { order: placed } = await market.json("fine-tuning retrieve", { id });
-      expect(placed.validationRoot).to.equal((await rootOfFile(validation)).root);
       const stored = await market.run("download", {
         dataRoot: placed.validationRoot,
         dataPath: out("copy.jsonl"),
@@ -109,8 +118,16 @@ describe("tasks: the fine-tuning family", function () {
 
     it("shows with --dry-run what would be ordered, and neither uploads nor orders it", async () => {
       const before = await market.json("fine-tuning list");
-      const plan = await market.json("fine-tuning create", { ...order(), dryRun: true });
+      const file = out("never-sent.jsonl");
+      await writeFile(file, '{"text":"stays at home"}\n');
+      const flags = { ...order(), trainingFile: file };
+      const plan = await market.json("fine-tuning create", { ...flags, dryRun: true });
       expect(plan).to.include({ dryRun: true, verb: "createTask" });
+      const root = plan.arguments.order.datasetRoot;
+      const looked = { dataRoot: root, dataPath: out("nothing") };
+      expect((await market.run("download", looked)).exitCode).to.not.equal(0);
+      const sent = await market.json("upload", { dataPath: file, provider: market.provider });
+      expect(sent.root).to.equal(root);
       expect(await market.json("fine-tuning list")).to.deep.equal(before);
     });
 
