@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { formatTaskId } from "../../sdk/ids.ts";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
 import { estimateWait } from "../jobs/estimateWait.ts";
 import { failureOf, isTrainingOver, jobProgress } from "../jobs/jobProgress.ts";
@@ -120,6 +120,12 @@ async function* logLines(
   const job = store.job(id)?.job;
   const failure = job && isTrainingOver(job) ? failureOf(job) : null;
   if (failure) yield `Task ${uuid} failed: ${failure.message} ${failure.hint}\n`;
+  if (isStopped(store, id)) yield `Task ${uuid} was stopped by its user\n`;
+}
+
+/** Whether a task ended with its user's consent before anything was delivered. */
+function isStopped(store: TaskRoutes["store"], id: TaskId): boolean {
+  return store.hasEvent(id, "TaskSettled") && !store.hasEvent(id, "TaskDelivered");
 }
 
 async function* eventLines(

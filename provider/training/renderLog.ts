@@ -17,7 +17,7 @@ export function renderEvent(event: TrainerEvent, taskUuid: string): string | nul
     case "checkpoint":
       return `Step: ${event.step}, Checkpoint saved`;
     case "stopped":
-      return `Step: ${event.step}, Training interrupted, it will resume`;
+      return `Step: ${event.step}, Training interrupted, its state is saved`;
     case "warning":
       return `Warning: ${event.message}`;
     case "error":

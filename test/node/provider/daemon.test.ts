@@ -3,8 +3,13 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { identify } from "../../../provider/training/processTable.ts";
+import { getAccount } from "../../../sdk/account/getAccount.ts";
+import { openAccount } from "../../../sdk/account/openAccount.ts";
+import type { Client } from "../../../sdk/client.ts";
 import { confirm } from "../../../sdk/deliverable/confirm.ts";
 import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
+import { fetchCancellation } from "../../../sdk/task/fetchCancellation.ts";
+import { requestCancellation } from "../../../sdk/task/requestCancellation.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { eventually } from "./daemonProcess.ts";
 import { DaemonTrade } from "./daemonTrade.ts";
@@ -16,8 +21,13 @@ const rows = (count: number) =>
   }));
 
 const SHORT = { n_epochs: 1, batch_size: 8, learning_rate: 1e-3 };
+/** Of a job that is over. */
+const KEPT = ["events.jsonl", "result.json"];
 /** A few seconds of training: long enough to be interrupted in the middle. */
 const LONG = { n_epochs: 20, batch_size: 1, learning_rate: 1e-3 };
+
+const totalOf = async (client: Client, account: string) =>
+  (await getAccount(client, { account })).total;
 
 describe("provider daemon, with the real trainer", function () {
   this.timeout(90_000);
@@ -67,7 +77,55 @@ describe("provider daemon, with the real trainer", function () {
     );
     const left = () => readdirSync(join(market.folder, "state/jobs", formatTaskId(id)));
     await eventually("a clean job directory", () => left().length === 2);
-    expect(left()).to.have.members(["events.jsonl", "result.json"]);
+    expect(left()).to.have.members(KEPT);
+  });
+
+  it("goes on from the checkpoint of an earlier task of the same user", async () => {
+    const { user, market } = trade;
+    const first = await market.order(user, rows(64), SHORT);
+    await trade.takeDelivery(await trade.until(first, "Delivered"));
+    await send(user, confirm(user, { id: first }));
+    await trade.until(first, "Settled");
+    const learned = (await trade.status(first))!;
+    const config = { ...SHORT, from_checkpoint: `${formatTaskId(first)}:8` };
+    const second = await market.order(user, rows(64), config);
+    await trade.takeDelivery(await trade.until(second, "Delivered"));
+    await send(user, confirm(user, { id: second }));
+    const status = (await trade.status(second))!;
+    // What the first task ended with is what the second begins with, on the same rows.
+    expect(Math.abs(status.lossBefore! - learned.lossAfter!)).to.be.lessThan(1e-3);
+    expect(status.lossAfter).to.be.lessThan(learned.lossAfter!);
+
+    const stranger = market.client(3);
+    await send(stranger, openAccount(stranger, { amount: 10n ** 18n }));
+    const theft = await market.order(stranger, rows(64), config);
+    await trade.until(theft, "Failed");
+    expect((await market.events(theft)).at(-1)).to.include({ reason: "ConfigInvalid" });
+  });
+
+  it("stops a running training when its user wants it, for the amount that both see", async () => {
+    const { user, market, service } = trade;
+    const [before, spent] = [await trade.providerTotal(), await totalOf(user, market.user)];
+    const id = await market.order(user, rows(12), LONG);
+    const trainer = await untilTraining(id);
+    const { amount, fee } = await fetchCancellation(user, { service, id });
+    expect(amount > 0n && amount < fee, `${amount} of ${fee}`).to.equal(true);
+    await requestCancellation(user, { service, id, amount });
+    const task = await trade.until(id, "Settled");
+    expect(task.paid).to.equal(amount);
+    expect((await trade.providerTotal()) - before).to.equal(amount);
+    expect(spent - (await totalOf(user, market.user))).to.equal(amount);
+    expect(await trade.eventNames(id)).to.deep.equal([
+      "TaskCreated",
+      "TaskAccepted",
+      "TaskSettled",
+    ]);
+    await eventually("the end of the trainer", () => identify(trainer) === null);
+    const left = () => readdirSync(join(market.folder, "state/jobs", formatTaskId(id)));
+    await eventually("a clean job directory", () => left().every((name) => KEPT.includes(name)));
+    expect((await trade.log(id)).at(-1)).to.equal(
+      `Task ${formatTaskId(id)} was stopped by its user`,
+    );
   });
 
   it("gives up a dataset that the trainer cannot read, with the trainer's own sentence", async () => {
