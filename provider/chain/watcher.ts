@@ -1,6 +1,8 @@
 import type { Logger } from "pino";
 import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
+import { getService } from "../../sdk/service/getService.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
 import { checkNetwork } from "../../sdk/transaction/checkNetwork.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
@@ -30,6 +32,8 @@ export interface WatcherOptions {
 const RANGE = 2_000;
 /** Blocks behind the cursor that are asked for again at every look: an endpoint that forgets a log once is caught. */
 const OVERLAP = 32;
+/** Milliseconds between two comparisons with the chain's own count of open tasks. */
+const RECOUNT_INTERVAL = 600_000;
 /** Milliseconds for which an endpoint behind the cursor counts as late, and not as a chain that became shorter. */
 const LATENESS = 60_000;
 
@@ -41,6 +45,7 @@ export class Watcher {
   readonly #options: WatcherOptions;
   /** When the endpoint was first seen behind the cursor; null while it is not. */
   #behindSince: number | null = null;
+  #recountAt = 0;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -69,14 +74,28 @@ export class Watcher {
     const [head, now] = await readChain(client, () => readHead(client));
     this.#checkHead(head);
     const target = head - confirmations;
-    const cursor = await this.#verifiedCursor();
-    let next = cursor + 1;
-    while (next <= target && !signal?.aborted) {
-      const end = Math.min(next + RANGE - 1, target);
-      await this.#scan(Math.max(client.deploymentBlock, next - OVERLAP), end);
-      next = end + 1;
-    }
+    await this.#scanAll((await this.#verifiedCursor()) + 1, target, signal);
+    await this.#recount(target, signal);
     this.#options.onLook(now);
+  }
+
+  /** Reads all events again when the chain counts more open tasks than are known: their logs were kept from us. */
+  async #recount(target: number, signal?: AbortSignal): Promise<void> {
+    const { client, provider, store, clock, log } = this.#options;
+    if (clock.now() < this.#recountAt) return;
+    this.#recountAt = clock.now() + RECOUNT_INTERVAL;
+    const open = await countOpen(client, provider);
+    const known = store.openJobs().length;
+    if (open <= known) return;
+    log.warn({ open, known }, "the chain knows of more open tasks: all its events are read again");
+    await this.#scanAll(client.deploymentBlock, target, signal);
+  }
+
+  async #scanAll(from: number, target: number, signal?: AbortSignal): Promise<void> {
+    for (let next = from; next <= target && !signal?.aborted; next += RANGE) {
+      const end = Math.min(next + RANGE - 1, target);
+      await this.#scan(Math.max(this.#options.client.deploymentBlock, next - OVERLAP), end);
+    }
   }
 
   /** @throws Error for a head behind the cursor, for as long as that can pass by itself. */
@@ -148,6 +167,16 @@ export class Watcher {
   async #blockHash(number: number): Promise<string | null> {
     const { client } = this.#options;
     return readChain(client, async () => (await client.provider.getBlock(number))?.hash ?? null);
+  }
+}
+
+/** Tasks at the provider that are not over, by the contract; 0 where it does not know him. */
+async function countOpen(client: Client, provider: string): Promise<number> {
+  try {
+    return (await getService(client, { provider })).counters.open;
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "not-found") return 0;
+    throw error;
   }
 }
 

@@ -219,6 +219,18 @@ describe("watcher, on a real chain", function () {
     return { ...client, provider };
   };
 
+  it("hears of an order whose log was kept from it for long, by the chain's own count", async () => {
+    const deaf = watcher({ client: lying({ getLogs: async () => [] }) });
+    const id = await market.placeAny(user);
+    for (let block = 0; block < 40; block++) await market.chain.mine();
+    await deaf.look();
+    expect(openIds()).to.deep.equal([]);
+    const same = watcher();
+    await same.look();
+    expect(openIds()).to.deep.equal([id]);
+    expect(store.scannedBlocks()[0]!.number).to.equal(await user.provider.getBlockNumber());
+  });
+
   it("hears of an order although the endpoint has forgotten its log once", async () => {
     const id = await market.placeAny(user);
     await watcher({ client: lying({ getLogs: async () => [] }) }).look();
