@@ -39,6 +39,7 @@ import { openKeystore } from "./keystore.ts";
  * | PYTHON                  | interpreter with the trainer's requirements                      | .venv/bin/python      |
  * | SANDBOX                 | on: trainings run under bubblewrap; off: with the daemon's rights | on                    |
  * | MAX_FILE_BYTES          | no file that a training writes may be larger                     | 68719476736           |
+ * | MAX_JOB_BYTES           | a training that writes more in all is stopped, its task has failed | 274877906944          |
  * | TRAINER                 | local, or slurm: trainings are handed to a cluster               | local                 |
  * | SLURM_OPTIONS           | further options of sbatch, separated by spaces                   | none                  |
  * | SLOTS                   | trainings at the same time                                       | 1                     |
@@ -83,6 +84,7 @@ const Environment = z.object({
   PYTHON: z.string().default(".venv/bin/python"),
   SANDBOX: z.enum(["on", "off"]).default("on"),
   MAX_FILE_BYTES: integer(1, 2 ** 50).default(64 * 2 ** 30),
+  MAX_JOB_BYTES: integer(1, 2 ** 50).default(256 * 2 ** 30),
   TRAINER: z.enum(["local", "slurm"]).default("local"),
   SLURM_OPTIONS: z.string().default(""),
   SLOTS: integer(1, 1_000).default(1),
@@ -136,6 +138,7 @@ export interface Config {
   readonly checkpoints: { readonly days: number; readonly tasks: number };
   readonly maxModelBytes: number;
   readonly sandbox: { readonly maxFileBytes: number } | null;
+  readonly maxJobBytes: number;
   readonly trainer:
     | { readonly kind: "local" }
     | { readonly kind: "slurm"; readonly options: string[] };
@@ -187,6 +190,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     checkpoints: { days: values.CHECKPOINT_DAYS, tasks: values.CHECKPOINT_TASKS },
     maxModelBytes: values.MAX_MODEL_BYTES,
     sandbox: values.SANDBOX === "on" ? { maxFileBytes: values.MAX_FILE_BYTES } : null,
+    maxJobBytes: values.MAX_JOB_BYTES,
     trainer:
       values.TRAINER === "local"
         ? { kind: "local" }

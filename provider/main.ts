@@ -112,6 +112,8 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     trackerHosts: config.trackerHosts,
     maxDatasetBytes,
     maxModelBytes: config.maxModelBytes,
+    maxJobBytes: config.maxJobBytes,
+    clock,
     log,
   };
   const metrics = new Metrics(store);

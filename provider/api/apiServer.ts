@@ -55,7 +55,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
       404,
       "not-found",
       "There is nothing here.",
-      "docs/provider.md lists the API.",
+      "GET /openapi.json lists the API.",
     );
   });
   addPublicRoutes(app, options);

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Client } from "../../sdk/client.ts";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Submitter } from "../chain/submitter.ts";
+import type { Clock } from "../clock.ts";
 import type { EncryptionKey } from "../keys.ts";
 import type { Catalogue } from "../models/Catalogue.ts";
 import type { Facts, JobRecord, Store } from "../store/Store.ts";
@@ -31,6 +32,9 @@ export interface StepContext {
   readonly maxDatasetBytes: number;
   /** Larger models are not fetched from a hub. */
   readonly maxModelBytes: number;
+  /** Bytes of disk that a training may write in all. */
+  readonly maxJobBytes: number;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 

@@ -31,8 +31,12 @@ const Sheet = z.object({
 type Sheet = z.infer<typeof Sheet>;
 const SHEET_NAME = "kept.json";
 
-/** What only a restart of the same training needs. */
-const ONLY_FOR_RESUMING: readonly string[] = ["training.safetensors", "state.json", "COMPLETE"];
+/** Files of a checkpoint that only a restart of the same training needs: twice as large as the weights. */
+export const ONLY_FOR_RESUMING: readonly string[] = [
+  "training.safetensors",
+  "state.json",
+  "COMPLETE",
+];
 const DAY = 24 * 60 * 60_000;
 
 /** Keeps the weights of a settled task's checkpoints. Links cost no space; doing it twice does no harm. */

@@ -30,6 +30,7 @@ export async function publishModel(
   } catch (error) {
     signal.throwIfAborted();
     const { message } = error as Error;
-    await appendWarning(events, `The model was not uploaded to ${repository}: ${message}`);
+    const warning = `The model was not uploaded to ${repository}: ${message}`;
+    await appendWarning(events, warning).catch(() => undefined); // the directory of the job may be gone
   }
 }

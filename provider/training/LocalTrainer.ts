@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
+import { TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
 import { findByArguments, identify, isRunning, type ProcessIdentity } from "./processTable.ts";
@@ -51,7 +52,7 @@ export class LocalTrainer implements Trainer {
     if (identity) processes.put(id, identity);
     const ended = endOf(child);
     log.info({ task: formatTaskId(id), pid: child.pid }, "training started");
-    const stop = () => void this.#stopChild(child, ended);
+    const stop = () => void this.#stopChild(child, ended, signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     try {
       return await ended;
@@ -77,9 +78,7 @@ export class LocalTrainer implements Trainer {
   }
 
   countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
-    const { program } = this.#options;
-    const environment = trainerEnvironment(program);
-    return countTokens({ python: program.python, environment }, model, file, signal);
+    return countTokens(this.#options.program, model, file, signal);
   }
 
   #spawn(jobDirectory: string): ChildProcess {
@@ -98,9 +97,10 @@ export class LocalTrainer implements Trainer {
     }
   }
 
-  /** Politely first: the trainer saves its state on SIGTERM. */
-  async #stopChild(child: ChildProcess, ended: Promise<unknown>): Promise<void> {
+  /** Politely first, unless for a refusal: the trainer saves its state on SIGTERM. */
+  async #stopChild(child: ChildProcess, ended: Promise<unknown>, reason: unknown): Promise<void> {
     if (child.pid === undefined) return;
+    if (reason instanceof TaskRefused) return signalGroup(child.pid, "SIGKILL");
     const over = new AbortController();
     ended.finally(() => over.abort()).catch(() => undefined);
     signalGroup(child.pid, "SIGTERM");

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
-import { ProviderError } from "../errors.ts";
+import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
 import { EXIT, type Trainer, type TrainingEnd } from "./Trainer.ts";
@@ -52,13 +52,12 @@ export class SlurmTrainer implements Trainer {
     log.info({ task: formatTaskId(id), slurmJob: job }, "training handed to Slurm");
     const state = await this.#follow(job, signal);
     if (state !== null) return endOf(state);
-    return this.#stop(job);
+    return this.#stop(job, signal.reason);
   }
 
   countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
     const { program } = this.#options;
-    const environment = trainerEnvironment(program);
-    return countTokens({ python: program.python, environment }, model, file, signal);
+    return countTokens(program, model, file, signal);
   }
 
   /** Nothing to do: jobs of an earlier run are found by their names. */
@@ -88,13 +87,14 @@ export class SlurmTrainer implements Trainer {
     return null;
   }
 
-  /** Politely first: the trainer saves its state on SIGTERM. */
-  async #stop(job: string): Promise<TrainingEnd> {
+  /** Politely first, unless for a refusal: the trainer saves its state on SIGTERM. */
+  async #stop(job: string, reason: unknown): Promise<TrainingEnd> {
+    const sent = reason instanceof TaskRefused ? "KILL" : "TERM";
     const { clock } = this.#options;
     const deadline = clock.now() + GRACE;
     const never = new AbortController().signal;
     let state = await inspect(job);
-    if (state.state === "RUNNING") await slurm("scancel", ["--signal=TERM", "--full", job]);
+    if (state.state === "RUNNING") await slurm("scancel", [`--signal=${sent}`, "--full", job]);
     else await slurm("scancel", [job]);
     while (UNFINISHED.includes(state.state) && clock.now() < deadline) {
       await clock.sleep(LOOK_INTERVAL, never);
@@ -135,8 +135,13 @@ async function inspect(job: string): Promise<SlurmJob> {
   return { state: field("JobState"), exitCode: exitCode ?? 0, signal: signal ?? 0 };
 }
 
-function endOf({ state, exitCode, signal }: SlurmJob): TrainingEnd {
+/** The cluster needed the machine, or lost it. The training goes on elsewhere, and nobody is to blame. */
+const TAKEN_AWAY = ["TIMEOUT", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL"];
+
+/** How a job that is over has ended, as a trainer's end. */
+export function endOf({ state, exitCode, signal }: SlurmJob): TrainingEnd {
   if (state === "OUT_OF_MEMORY") return { kind: "exit", code: EXIT.outOfMemory };
+  if (TAKEN_AWAY.includes(state)) return { kind: "exit", code: EXIT.stopped };
   const ended = state === "COMPLETED" || state === "FAILED";
   if (ended && signal === 0) return { kind: "exit", code: exitCode };
   return { kind: "killed", signal: ended ? `signal ${signal}` : state };

@@ -14,7 +14,8 @@ export const EXIT = { done: 0, badConfig: 2, badData: 3, outOfMemory: 4, stopped
 export interface Trainer {
   /**
    * Trains what lies in the job directory, from its newest complete checkpoint, until the end or until `signal` aborts:
-   * then the trainer saves its state and exits with code 75.
+   * then the trainer saves its state and exits with code 75. A training that is refused meanwhile has nothing to save:
+   * where the signal's reason is a TaskRefused, the trainer is killed.
    */
   train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd>;
   /**

@@ -3,32 +3,29 @@ import { z } from "zod";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { EXIT } from "./Trainer.ts";
-
-export interface CountProcess {
-  readonly python: string;
-  readonly environment: Readonly<Record<string, string>>;
-}
+import { countCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
 /** Milliseconds; a gigabyte of text takes minutes. */
 const TIMEOUT = 30 * 60_000;
 
 const Counts = z.object({ rows: z.number().int(), tokens: z.number().int() });
 
-/** Runs `python -m finetune.count`. */
+/** Runs `python -m finetune.count`, in a sandbox as trainings are: the file is somebody else's. */
 export async function countTokens(
-  { python, environment }: CountProcess,
+  program: TrainerProgram,
   model: Model,
   file: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const args = ["-m", "finetune.count", "--model", model.directory, "--kind", model.kind, file];
+  const [command, ...args] = countCommand(program, model, file);
+  const env = trainerEnvironment(program);
   const { code, stdout, stderr } = await new Promise<{
     code: unknown;
     stdout: string;
     stderr: string;
   }>((resolve) => {
-    const options = { env: environment, signal, timeout: TIMEOUT, killSignal: "SIGKILL" } as const;
-    execFile(python, args, options, (error, stdout, stderr) =>
+    const options = { env, signal, timeout: TIMEOUT, killSignal: "SIGKILL" } as const;
+    execFile(command!, args, options, (error, stdout, stderr) =>
       resolve({ code: error?.code ?? (error ? "killed" : EXIT.done), stdout, stderr }),
     );
   });

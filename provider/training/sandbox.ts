@@ -12,6 +12,8 @@ export interface Confinement {
   readonly workingDirectory: string;
   /** Bytes that no single file may grow beyond. */
   readonly maxFileBytes: number;
+  /** Whether it ends with the daemon. A trainer does not: the next daemon stops it politely, and it loses no step. */
+  readonly diesWithParent?: boolean;
 }
 
 const SYSTEM = [
@@ -48,13 +50,14 @@ export function demandSandbox(): void {
  * its own, no privileges. Paths keep their names, so that the command's arguments stay true.
  */
 export function confine(command: readonly string[], confinement: Confinement): string[] {
-  const { readable, writable, workingDirectory, maxFileBytes } = confinement;
+  const { readable, writable, workingDirectory, maxFileBytes, diesWithParent } = confinement;
   return [
     // Bubblewrap itself must outlive a SIGTERM to its process group: the trainer inside saves its state on it.
     ...["env", "--ignore-signal=TERM"],
     ...["prlimit", `--fsize=${maxFileBytes}`, "--core=0"],
     "bwrap",
     ...namespaces(),
+    ...(diesWithParent ? ["--die-with-parent"] : []),
     ...SYSTEM.flatMap((path) => ["--ro-bind-try", path, path]),
     ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
     ...devices().flatMap((path) => ["--dev-bind", path, path]),
@@ -76,7 +79,6 @@ export function interpreterDirectories(python: string): string[] {
   return home === undefined ? [environment] : [environment, dirname(home.trim())];
 }
 
-/** Not tied to the daemon's life: a trainer that outlives it is stopped politely by the next one, and loses no step. */
 function namespaces(): string[] {
   return ["--unshare-all", "--cap-drop", "ALL"];
 }

@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import type { Model } from "../models/Catalogue.ts";
 import { confine, interpreterDirectories } from "./sandbox.ts";
 
 /** The Python package `finetune` on this machine, and how far it is trusted. */
@@ -41,8 +42,31 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
   });
 }
 
+/** The command that counts what a dataset has for a model. In a sandbox it can write nothing at all. */
+export function countCommand(
+  { python, packageDirectory, sandbox }: TrainerProgram,
+  { directory, kind }: Pick<Model, "directory" | "kind">,
+  file: string,
+): string[] {
+  const command = [python, "-m", "finetune.count", "--model", directory, "--kind", kind, file];
+  if (sandbox === null) return command;
+  return confine(command, {
+    readable: [
+      ...interpreterDirectories(python),
+      packageDirectory,
+      directory,
+      ...[packageDirectory, directory].flatMap(linkedDirectories),
+      file,
+    ],
+    writable: [],
+    workingDirectory: "/",
+    maxFileBytes: sandbox.maxFileBytes,
+    diesWithParent: true,
+  });
+}
+
 /** What the daemon puts into a job directory, and the trainer must not change. */
-const INPUTS = ["job.json", "data", "model", "start"];
+export const INPUTS: readonly string[] = ["job.json", "data", "model", "start"];
 
 /** The directories that links in a directory lead to: a model's files are linked, and may be links themselves. */
 function linkedDirectories(path: string): string[] {

@@ -100,6 +100,8 @@ export class Daemon {
       trackerHosts: [],
       maxDatasetBytes: 2 ** 20,
       maxModelBytes: 0,
+      maxJobBytes: 2 ** 20,
+      clock,
       log,
     };
     const steps = Object.fromEntries(

@@ -3,10 +3,18 @@ import { ProtocolError } from "../../../sdk/errors.ts";
 import { acceptTask } from "../../../sdk/task/acceptTask.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { TaskRefused } from "../../errors.ts";
+import { demandDisk } from "../demandDisk.ts";
 import type { StepFunction } from "../StepContext.ts";
 
-/** Takes the task on: the bond is reserved and the training deadline starts. */
-export const accept: StepFunction = async ({ client, submitter }, { id }, signal) => {
+/**
+ * Takes the task on: the bond is reserved and the training deadline starts. Its slot is free by now, so that no other
+ * training takes time from it.
+ */
+export const accept: StepFunction = async (context, record, signal) => {
+  const { client, submitter } = context;
+  const { id } = record;
+  // One that is accepted already goes on, with what disk there is.
+  if ((await getTask(client, { id })).state === "Created") await demandDisk(context, record);
   try {
     const submission = {
       id,

@@ -1,8 +1,12 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { diskUsage } from "../../training/diskUsage.ts";
 import { keepCheckpoints } from "../keptCheckpoints.ts";
 import { publishModel } from "../publishModel.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
+
+/** Bytes of disk that a log may take for ever; an honest training writes far less. */
+const LONGEST_LOG = 256 * 2 ** 20;
 
 /** Gives a settled task's model to whom it was promised, and removes what a job leaves on disk but its log. */
 export const clean: StepFunction = async (context, record, signal) => {
@@ -13,7 +17,9 @@ export const clean: StepFunction = async (context, record, signal) => {
   }
   const kept = [paths.events, paths.result, paths.offlineRun].map((path) => basename(path));
   const names = await readdir(paths.directory).catch(() => []);
-  for (const name of names.filter((name) => !kept.includes(name))) {
+  const others = names.filter((name) => !kept.includes(name));
+  const hasLog = (await diskUsage(paths.directory, others, LONGEST_LOG)) <= LONGEST_LOG;
+  for (const name of hasLog ? others : names) {
     await rm(join(paths.directory, name), { recursive: true, force: true });
   }
   return {};

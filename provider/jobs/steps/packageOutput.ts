@@ -1,33 +1,50 @@
 import { createHash } from "node:crypto";
 import { link, mkdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { ZeroHash } from "ethers";
-import { ProviderError } from "../../errors.ts";
+import { ProviderError, TaskRefused } from "../../errors.ts";
 import { listFiles, packDirectory } from "../archive.ts";
+import { ONLY_FOR_RESUMING } from "../keptCheckpoints.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
 
 /** Packs the trained model into the archive that the user will get. */
-export const packageOutput: StepFunction = async ({ jobsDirectory }, { id }, signal) => {
+export const packageOutput: StepFunction = async ({ jobsDirectory }, { id }, signal, failures) => {
   const paths = jobPaths(jobsDirectory, id);
   const names = await listFiles(paths.output).catch(() => []);
-  if (names.length === 0) {
-    throw new ProviderError(`The trainer left no output in ${paths.output}.`, {
-      retryable: true,
-      hint: "Look into trainer.log beside it.",
-    });
-  }
+  if (names.length === 0) throw failures + 1 < MOST_LOOKS ? nothing(paths.output) : gone();
   await addCheckpoints(paths);
   const { sha256, size } = await packDirectory(paths.output, paths.archive, signal);
   return { archive: sha256, size, receiptRoot: await hashReceipt(paths.output, names) };
 };
 
+/** Looks at the output before a task whose model is gone is given up: a file system may come back. */
+const MOST_LOOKS = 10;
+
+function nothing(directory: string): ProviderError {
+  return new ProviderError(`The trainer left no output in ${directory}.`, {
+    retryable: true,
+    hint: "Look into trainer.log beside it, or restore the directory.",
+  });
+}
+
+/** To fail costs nothing, to be late a part of the bond. */
+function gone(): TaskRefused {
+  return new TaskRefused(
+    "TrainingError",
+    "The trained model is no longer on the provider's disk.",
+    "Order again, or choose another provider; the fee has gone back.",
+  );
+}
+
 /**
- * Puts the kept checkpoints beside the model, all but the last, whose weights the model is. Links cost no space; the
+ * Puts the weights of the kept checkpoints beside the model, all but those of the last, which the model has. Links cost no space; the
  * receipt is written before and speaks of the model alone.
  */
 async function addCheckpoints({ checkpoints, output }: ReturnType<typeof jobPaths>): Promise<void> {
   const names = await listFiles(checkpoints).catch(() => []);
-  const kept = names.filter((name) => STEP.test(name));
+  const kept = names.filter(
+    (name) => STEP.test(name) && !ONLY_FOR_RESUMING.includes(basename(name)),
+  );
   const last = Math.max(...kept.map(stepOf));
   for (const name of kept.filter((each) => stepOf(each) !== last)) {
     const target = join(output, "checkpoints", name);

@@ -9,10 +9,12 @@ import { type Model, modelFiles } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { appendWarning } from "../../training/appendWarning.ts";
 import { EXIT, type TrainingEnd } from "../../training/Trainer.ts";
+import { INPUTS } from "../../training/trainerCommand.ts";
+import { type OutputQuota, withinQuota } from "../../training/withinQuota.ts";
 import { placeStart } from "../placeStart.ts";
 import { readHyperparameters } from "../readHyperparameters.ts";
 import { readModel } from "../readModel.ts";
-import { jobPaths, type StepFunction } from "../StepContext.ts";
+import { jobPaths, type StepContext, type StepFunction } from "../StepContext.ts";
 import { trackTask } from "../trackTask.ts";
 
 /** Times that a training may end without a reason of its own, before the task is given up. */
@@ -28,7 +30,9 @@ export const train: StepFunction = async (context, record, signal, failures) => 
   const start = await placeStart(context, record, hyperparameters, signal);
   const tracking = await trackTask(context, record, hyperparameters, signal);
   await writeJob(paths.job, model, record, hyperparameters, { start, notice: tracking.warning });
-  const end = await context.trainer.train(id, paths.directory, signal).finally(async () => {
+  const quota = quotaOf(context, paths.directory, start !== null);
+  const training = (stop: AbortSignal) => context.trainer.train(id, paths.directory, stop);
+  const end = await withinQuota(quota, training, signal).finally(async () => {
     if (signal.aborted) return tracking.stop();
     const warning = await tracking.end();
     if (warning && warning !== tracking.warning) await appendWarning(paths.events, warning);
@@ -37,9 +41,21 @@ export const train: StepFunction = async (context, record, signal, failures) => 
   if (end.kind === "exit" && end.code === EXIT.done) return {};
   if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
   const reason = reasonOf(end);
+  const result = await readResult(paths.result);
+  if (result?.retryable) throw passing(result);
   if (reason === "TrainingError" && failures + 1 < MAX_DEATHS) throw died(end);
-  throw await refusal(reason, paths.result);
+  throw refusal(reason, result);
 };
+
+function quotaOf(
+  { maxJobBytes, clock }: StepContext,
+  directory: string,
+  hasStart: boolean,
+): OutputQuota {
+  // Where the daemon has placed no start/, the training could write there.
+  const inputs = INPUTS.filter((name) => name !== "start" || hasStart);
+  return { directory, inputs, maxBytes: maxJobBytes, clock };
+}
 
 /** A directory of links: the trainer reads the model itself, without the provider's sheet. */
 async function linkModel(model: Model, target: string): Promise<void> {
@@ -82,17 +98,22 @@ function reasonOf(end: TrainingEnd): FailReason {
   return (end.kind === "exit" && REASONS[end.code]) || "TrainingError";
 }
 
-const Result = z.object({ message: z.string(), hint: z.string() });
+const Result = z.object({
+  message: z.string(),
+  hint: z.string(),
+  retryable: z.boolean().default(false),
+});
+type Result = z.output<typeof Result>;
 
-/** The trainer's own sentences where it left them. */
-async function refusal(reason: FailReason, resultPath: string): Promise<TaskRefused> {
-  const parsed = Result.safeParse(
-    await readFile(resultPath, "utf8")
-      .then(JSON.parse)
-      .catch(() => undefined),
-  );
-  return parsed.success
-    ? new TaskRefused(reason, parsed.data.message, parsed.data.hint)
+/** The trainer's own sentences about its failure, null where it left none. */
+async function readResult(path: string): Promise<Result | null> {
+  const read = readFile(path, "utf8").then(JSON.parse);
+  return Result.safeParse(await read.catch(() => undefined)).data ?? null;
+}
+
+function refusal(reason: FailReason, result: Result | null): TaskRefused {
+  return result
+    ? new TaskRefused(reason, result.message, result.hint)
     : new TaskRefused(
         reason,
         "The training failed on the provider's machine.",
@@ -105,6 +126,11 @@ function stoppedFromOutside(): ProviderError {
     retryable: true,
     hint: "It goes on from its checkpoint.",
   });
+}
+
+/** A full disk, for example: it is tried again until the deadline is near, however often that fails. */
+function passing({ message, hint }: Result): ProviderError {
+  return new ProviderError(message, { retryable: true, hint });
 }
 
 function died(end: TrainingEnd): ProviderError {

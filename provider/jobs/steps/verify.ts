@@ -1,9 +1,7 @@
-import { getBytes, hexlify } from "ethers";
-import { ProtocolError } from "../../../sdk/errors.ts";
-import { blindRoot, sharedBlind } from "../../../sdk/exchange/blind.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { TaskRefused } from "../../errors.ts";
 import type { JobRecord } from "../../store/Store.ts";
+import { agreedBlind } from "../agreedBlind.ts";
 import { findCheckpoint } from "../keptCheckpoints.ts";
 import { readHyperparameters } from "../readHyperparameters.ts";
 import { readModel } from "../readModel.ts";
@@ -29,20 +27,10 @@ export const verify: StepFunction = async (context, record) => {
 
 /** With another blinding than the one agreed on, neither side could prove anything in a dispute. */
 function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void {
-  const computed = tryBlindRoot(encryptionKey.secret, order.userKey);
-  if (computed === order.blindRoot.toLowerCase()) return;
+  if (agreedBlind(encryptionKey, order)) return;
   throw new TaskRefused(
     "KeyMismatch",
     "The order's blindRoot does not follow from the user's key and this provider's.",
     "Order again; if it happens again, the provider has changed his encryption key since the order.",
   );
-}
-
-function tryBlindRoot(secret: Uint8Array, userKey: string): string | null {
-  try {
-    return hexlify(blindRoot(sharedBlind(secret, getBytes(userKey))));
-  } catch (error) {
-    if (error instanceof ProtocolError) return null; // not a point of the curve
-    throw error;
-  }
 }

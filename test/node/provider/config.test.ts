@@ -20,6 +20,7 @@ describe("readConfig", () => {
     expect(config.api).to.deep.include({ host: "127.0.0.1", port: 3080 });
     expect(config.storage).to.deep.include({ kind: "embedded", host: "127.0.0.1", port: 5678 });
     expect(config.slots).to.equal(1);
+    expect(config.maxJobBytes).to.equal(256 * 2 ** 30);
   });
 
   it("uses a storage elsewhere where one is named", () => {

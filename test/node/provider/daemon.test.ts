@@ -123,9 +123,8 @@ describe("provider daemon, with the real trainer", function () {
     await eventually("the end of the trainer", () => identify(trainer) === null);
     const left = () => readdirSync(join(market.folder, "state/jobs", formatTaskId(id)));
     await eventually("a clean job directory", () => left().every((name) => KEPT.includes(name)));
-    expect((await trade.log(id)).at(-1)).to.equal(
-      `Task ${formatTaskId(id)} was stopped by its user`,
-    );
+    const lastLine = `Task ${formatTaskId(id)} was stopped by its user`;
+    await eventually(lastLine, async () => (await trade.log(id)).at(-1) === lastLine);
   });
 
   it("gives up a dataset that the trainer cannot read, with the trainer's own sentence", async () => {

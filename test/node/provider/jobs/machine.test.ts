@@ -111,6 +111,15 @@ describe("job machine", () => {
     expect(play([chain("Failed"), done("fail")], job).effects).to.deep.equal(["clean"]);
   });
 
+  it("declines at acceptance what has no room, without ever accepting it", () => {
+    const { job, effects } = play([chain("Created"), done("verify"), slot, refused("accept")]);
+    expect(effects).to.deep.equal(["verify", "accept", "fail"]);
+    expect(holdsSlot(job)).to.equal(false);
+    expect(play([chain("Failed"), done("fail"), done("clean")], job).effects).to.deep.equal([
+      "clean",
+    ]);
+  });
+
   it("drops the training when the task is over, and only then", () => {
     const training = play([...UNTIL_ACCEPTED, done("fetch"), done("count")]).job;
     expect(training.pending).to.equal("train");

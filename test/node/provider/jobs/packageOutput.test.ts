@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { after, describe, it } from "mocha";
+import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
 import { jobPaths, type StepContext } from "../../../../provider/jobs/StepContext.ts";
 import { packageOutput } from "../../../../provider/jobs/steps/packageOutput.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
@@ -22,18 +23,19 @@ describe("provider/jobs/steps/packageOutput", () => {
       writeFileSync(join(paths.directory, name), name);
     }
   };
-  const pack = () =>
+  const pack = (task = id, failures = 0) =>
     packageOutput(
       { jobsDirectory } as StepContext,
-      { id } as JobRecord,
+      { id: task } as JobRecord,
       new AbortController().signal,
-      0,
+      failures,
     );
 
   it("packs the model and every checkpoint but the last, which the model is; twice the same", async () => {
     write("out/model.safetensors", "out/receipt.json", "recovery/step-5/model.safetensors");
     write("checkpoints/step-2/model.safetensors", "checkpoints/step-10/model.safetensors");
     write("checkpoints/step-4/model.safetensors", "checkpoints/step-6.tmp/model.safetensors");
+    write("checkpoints/step-4/training.safetensors", "checkpoints/step-4/state.json");
     const first = await pack();
     const archive = await openArchive(paths.archive);
     expect(archive.entries.map(({ name }) => name)).to.deep.equal([
@@ -44,5 +46,17 @@ describe("provider/jobs/steps/packageOutput", () => {
     ]);
     archive.close();
     expect(await pack()).to.deep.equal(first);
+  });
+
+  it("looks again for a model that is gone, and gives the task up before its deadline does", async () => {
+    const lost = `0x${"cd".repeat(16)}` as TaskId;
+    const failure = (failures: number) => pack(lost, failures).catch((error) => error);
+    expect(await failure(0))
+      .to.be.instanceOf(ProviderError)
+      .and.to.include({ retryable: true });
+    expect(await failure(8)).to.include({ retryable: true });
+    expect(await failure(9))
+      .to.be.instanceOf(TaskRefused)
+      .and.to.include({ reason: "TrainingError" });
   });
 });

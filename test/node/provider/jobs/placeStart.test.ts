@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { getBytes } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
+import { systemClock } from "../../../../provider/clock.ts";
 import type { ProviderError } from "../../../../provider/errors.ts";
 import type { StepContext } from "../../../../provider/jobs/StepContext.ts";
 import { clean } from "../../../../provider/jobs/steps/clean.ts";
@@ -83,6 +84,8 @@ describe("a training that begins or ends elsewhere", () => {
       online: { python: join(root, "python"), environment: { PATH: process.env.PATH! } },
       trackerHosts: [".wandb.ai"],
       maxModelBytes: 1_000,
+      maxJobBytes: 2 ** 20,
+      clock: systemClock,
       encryptionKey: KEY,
       log: { info: () => undefined },
       trainer: { train: async () => ({ kind: "exit", code: 0 }) },

@@ -1,6 +1,7 @@
 import { expect } from "chai";
+import fc from "fast-check";
 import { describe, it } from "mocha";
-import { type Job, newJob } from "../../../../provider/jobs/machine.ts";
+import { advance, type Job, type JobEvent, newJob } from "../../../../provider/jobs/machine.ts";
 import { grantSlots, occupiedSlots, waitingLine } from "../../../../provider/jobs/scheduler.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 
@@ -62,5 +63,88 @@ describe("scheduler", () => {
       record("d", "dan", { chain: "Cancelled", work: "verified" }),
     ];
     expect(waitingLine(jobs)).to.deep.equal([]);
+  });
+});
+
+/** Seconds from acceptance to the deadline, and of them those that are kept back for the delivery. */
+const TRAINING_TIME = 1_000;
+const MARGIN = 100;
+const TICK = 50;
+
+/** A provider with these slots, and orders that all came at once: how each of them ends. */
+function runQueue(orders: readonly { user: string; seconds: number }[], slots: number) {
+  const records = orders.map(({ user }, index) => record(`${index}`, user, newJob()));
+  const acceptedAt = new Map<string, number>();
+  const endedAt = new Map<string, number>();
+  let busiest = 0;
+  const apply = (index: number, ...events: JobEvent[]) => {
+    for (const event of events)
+      records[index] = { ...records[index]!, job: advance(records[index]!.job, event).job };
+  };
+  const chain = (state: "Created" | "Accepted", deadline: number): JobEvent => ({
+    type: "chain",
+    state,
+    deadline,
+    trainingTime: TRAINING_TIME,
+  });
+  for (const index of orders.keys())
+    apply(index, chain("Created", 0), { type: "done", step: "verify" });
+  const longest = (orders.length + 1) * TRAINING_TIME;
+  for (let now = 0; now <= longest && endedAt.size < orders.length; now += TICK) {
+    for (const id of grantSlots(records, slots)) {
+      apply(Number(id), { type: "slot" });
+      expect(records[Number(id)]!.job.pending).to.equal("accept");
+      apply(Number(id), chain("Accepted", now + TRAINING_TIME), { type: "done", step: "accept" });
+      apply(Number(id), { type: "done", step: "fetch" }, { type: "done", step: "count" });
+      acceptedAt.set(id, now);
+    }
+    for (const [index, { id }] of records.entries()) {
+      apply(index, { type: "time", now });
+      const ready = (acceptedAt.get(id) ?? Number.POSITIVE_INFINITY) + orders[index]!.seconds;
+      if (now >= ready) apply(index, { type: "done", step: "train" });
+      const { chain: state, work, failure } = records[index]!.job;
+      if (!endedAt.has(id) && (work === "trained" || failure)) endedAt.set(id, now);
+      if (state === "Created") expect(acceptedAt.has(id)).to.equal(false);
+    }
+    busiest = Math.max(busiest, records.filter(({ job }) => job.pending === "train").length);
+  }
+  return { records, acceptedAt, endedAt, busiest };
+}
+
+const anyUser = fc.constantFrom("ann", "bob", "cid");
+const anyOrders = (longest: number) =>
+  fc.array(fc.record({ user: anyUser, seconds: fc.integer({ min: 1, max: longest }) }), {
+    maxLength: 30,
+  });
+
+describe("scheduler, when more is ordered than can be trained at once", () => {
+  it("accepts a task when its training can begin: no waiting counts against its deadline", () => {
+    fc.assert(
+      fc.property(
+        anyOrders(TRAINING_TIME - MARGIN - TICK),
+        fc.integer({ min: 1, max: 4 }),
+        (orders, slots) => {
+          const { records, acceptedAt, endedAt, busiest } = runQueue(orders, slots);
+          expect(busiest).to.be.at.most(slots);
+          for (const { id, job } of records) {
+            expect(job).to.deep.include({ work: "trained", failure: null });
+            expect(endedAt.get(id)! - acceptedAt.get(id)!).to.be.at.most(TRAINING_TIME);
+          }
+        },
+      ),
+    );
+  });
+
+  it("gives up in time what takes longer than its deadline allows, and delays nobody by it", () => {
+    fc.assert(
+      fc.property(anyOrders(3 * TRAINING_TIME), (orders) => {
+        const { records, acceptedAt, endedAt } = runQueue(orders, 2);
+        for (const [index, { id, job }] of records.entries()) {
+          if (orders[index]!.seconds > TRAINING_TIME)
+            expect(job.failure?.reason).to.equal("ProviderBusy");
+          expect(endedAt.get(id)! - acceptedAt.get(id)!).to.be.at.most(TRAINING_TIME);
+        }
+      }),
+    );
   });
 });

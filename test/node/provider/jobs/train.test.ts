@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
+import { systemClock } from "../../../../provider/clock.ts";
 import { type ProviderError, TaskRefused } from "../../../../provider/errors.ts";
 import type { StepContext } from "../../../../provider/jobs/StepContext.ts";
 import { train } from "../../../../provider/jobs/steps/train.ts";
@@ -39,6 +40,8 @@ describe("train", () => {
       catalogue: new Catalogue([model]),
       jobsDirectory: join(root, "jobs"),
       trainer: { train: async () => end },
+      maxJobBytes: 2 ** 20,
+      clock: systemClock,
     } as unknown as StepContext;
     const record = {
       id: ID,
@@ -93,6 +96,13 @@ describe("train", () => {
       expect(await failure(1)).to.include({ retryable: true });
       expect(await failure(2)).to.include({ reason: "TrainingError" });
     }
+  });
+
+  it("tries again what can pass, a full disk for example, however often it fails", async () => {
+    end = { kind: "exit", code: 1 };
+    const result = { message: "The disk is full.", hint: "Make room.", retryable: true };
+    writeFileSync(jobFile("result.json"), JSON.stringify(result));
+    expect(await failure(9)).to.include({ retryable: true, message: "The disk is full." });
   });
 
   it("takes a training up again that somebody stopped, however often", async () => {

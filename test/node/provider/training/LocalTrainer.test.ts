@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { type Clock, systemClock } from "../../../../provider/clock.ts";
+import { TaskRefused } from "../../../../provider/errors.ts";
 import { LocalTrainer, type TrainerProcesses } from "../../../../provider/training/LocalTrainer.ts";
 import { identify, type ProcessIdentity } from "../../../../provider/training/processTable.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
@@ -105,6 +106,15 @@ describe("LocalTrainer", () => {
     stop.abort();
     expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
     expect(now).to.be.at.least(30_000);
+  });
+
+  it("kills at once a training that is refused: nothing has to be saved", async () => {
+    const job = makeJob("stubborn");
+    const stop = new AbortController();
+    const ended = trainer().train(ID, job, stop.signal);
+    await told(job);
+    stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
+    expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
   });
 
   it("stops what an earlier daemon left, with all its children", async () => {

@@ -5,7 +5,9 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
-import { SlurmTrainer } from "../../../../provider/training/SlurmTrainer.ts";
+import { TaskRefused } from "../../../../provider/errors.ts";
+import { endOf, SlurmTrainer } from "../../../../provider/training/SlurmTrainer.ts";
+import { EXIT } from "../../../../provider/training/Trainer.ts";
 import { missingForSlurm, SlurmCluster } from "../../../helpers/slurmCluster.ts";
 import { eventually } from "../daemonProcess.ts";
 import {
@@ -17,6 +19,25 @@ import {
   TrainingFolder,
   weightsOf,
 } from "./trainingJob.ts";
+
+describe("a Slurm job that is over", () => {
+  const ends: [string, object, object][] = [
+    ["COMPLETED", {}, { kind: "exit", code: EXIT.done }],
+    ["FAILED", { exitCode: 3 }, { kind: "exit", code: EXIT.badData }],
+    ["FAILED", { signal: 9 }, { kind: "killed", signal: "signal 9" }],
+    ["OUT_OF_MEMORY", {}, { kind: "exit", code: EXIT.outOfMemory }],
+    ["CANCELLED", {}, { kind: "killed", signal: "CANCELLED" }],
+    // What the cluster did is not the training's fault, and counts as no death of it.
+    ["TIMEOUT", { exitCode: 75 }, { kind: "exit", code: EXIT.stopped }],
+    ["PREEMPTED", { signal: 15 }, { kind: "exit", code: EXIT.stopped }],
+    ["NODE_FAIL", {}, { kind: "exit", code: EXIT.stopped }],
+  ];
+  for (const [state, how, end] of ends) {
+    it(`as ${state} ${JSON.stringify(how)} ended by ${JSON.stringify(end)}`, () => {
+      expect(endOf({ state, exitCode: 0, signal: 0, ...how })).to.deep.equal(end);
+    });
+  }
+});
 
 describe("SlurmTrainer", function () {
   this.timeout(240_000);
@@ -80,6 +101,17 @@ describe("SlurmTrainer", function () {
     void trainer().train(ID, job, never); // its daemon dies: nobody waits for this one
     await reached(job, 1);
     expect(await trainer().train(ID, job, never)).to.deep.equal({ kind: "exit", code: 0 });
+    expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(1);
+  });
+
+  it("kills a training that is refused, also that of a daemon that died", async () => {
+    const job = folder!.job("refused-while-training", { epochs: 20 });
+    void trainer().train(ID, job, never);
+    await reached(job, 1);
+    const stop = new AbortController();
+    stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
+    expect(await trainer().train(ID, job, stop.signal)).to.include({ kind: "killed" });
+    expect(jobs()).to.equal("");
     expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(1);
   });
 

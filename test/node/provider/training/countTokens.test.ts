@@ -1,12 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
 import type { Model } from "../../../../provider/models/Catalogue.ts";
 import { countTokens } from "../../../../provider/training/countTokens.ts";
+import { hasSandbox } from "../../../../provider/training/sandbox.ts";
+import type { TrainerProgram } from "../../../../provider/training/trainerCommand.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");
 
@@ -20,16 +22,24 @@ describe("countTokens, with the real trainer", function () {
   let model: Model;
 
   before(() => {
+    if (!hasSandbox())
+      console.log("      NOTE: bubblewrap is not installed: counting is tested without a sandbox.");
     root = mkdtempSync(join(tmpdir(), "anneal-count-"));
     execFileSync(python, ["-m", "finetune.tiny_models", root], { env: environment });
     model = { kind: "causal-lm", directory: join(root, "tiny-qwen2") } as Model;
   });
   after(() => rmSync(root, { recursive: true }));
 
+  const program = (executable = python): TrainerProgram => ({
+    python: executable,
+    packageDirectory: join(ROOT, "provider/trainer"),
+    environment,
+    sandbox: hasSandbox() ? { maxFileBytes: 1_000 } : null,
+  });
   const count = (content: string, executable = python) => {
     const file = join(root, "train.jsonl");
     writeFileSync(file, content);
-    return countTokens({ python: executable, environment }, model, file, never);
+    return countTokens(program(executable), model, file, never);
   };
 
   it("counts what the training will see", async () => {
@@ -41,7 +51,28 @@ describe("countTokens, with the real trainer", function () {
   it("counts an image as one token", async () => {
     const vision = { kind: "image-classification", directory: join(root, "tiny-mobilenet-v2") };
     const file = join(ROOT, "provider/trainer/tests/examples/images.tar.gz");
-    expect(await countTokens({ python, environment }, vision as Model, file, never)).to.equal(6);
+    expect(await countTokens(program(), vision as Model, file, never)).to.equal(6);
+  });
+
+  it("has the file counted where nothing else of this machine is seen", async function () {
+    if (!hasSandbox()) this.skip(); // said above
+    // Stands for a dataset that took over the interpreter: this "Python" tells what it sees.
+    const spy = join(root, "env/bin/python");
+    mkdirSync(dirname(spy), { recursive: true });
+    writeFileSync(
+      spy,
+      `#!/bin/sh
+ls ${root} ${homedir()} /proc/net/route >&2
+touch ${root}/written "$0" && echo WRITTEN >&2
+exit 1
+`,
+      { mode: 0o755 },
+    );
+    writeFileSync(join(root, "secret"), "");
+    const error = await count('{"text":"fine"}\n', spy).catch((error) => error);
+    expect(error.message).to.include("train.jsonl").and.include("tiny-qwen2");
+    expect(error.message).not.to.match(/secret|WRITTEN/);
+    expect(existsSync(join(root, "written"))).to.equal(false);
   });
 
   it("refuses a dataset that breaks the format, with the line", async () => {

@@ -8,13 +8,18 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
+import { TaskRefused } from "../../../../provider/errors.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
-import type { ProcessIdentity } from "../../../../provider/training/processTable.ts";
+import {
+  findByArguments,
+  type ProcessIdentity,
+} from "../../../../provider/training/processTable.ts";
 import {
   confine,
   hasSandbox,
   interpreterDirectories,
 } from "../../../../provider/training/sandbox.ts";
+import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { eventually } from "../daemonProcess.ts";
 import {
@@ -94,6 +99,24 @@ describe("the sandbox", function () {
     expect(attempt("open('big', 'wb').write(b'0' * 1_000_000)")).to.match(/File too large/);
     expect(existsSync(join(folder, "job/big"))).to.equal(true);
     expect(readFileSync(join(folder, "job/big"))).to.have.length.at.most(100_000);
+  });
+
+  it("is killed with all that runs in it when its training is refused", async () => {
+    const jobs = new TrainingFolder();
+    try {
+      const job = jobs.job("refused", { epochs: 20 });
+      const stop = new AbortController();
+      const ended = trainer({ maxFileBytes: 2 ** 30 }).train(ID, job, stop.signal);
+      await eventually("step 1", () => eventsOf(job).some(({ step }) => step === 1), {
+        timeout: 90_000,
+      });
+      stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
+      expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
+      const left = () => findByArguments(trainerArguments(job));
+      await eventually("the end of the trainer", () => left().length === 0);
+    } finally {
+      jobs.remove();
+    }
   });
 
   it("trains as without it: SIGTERM saves, and the weights are the same", async () => {

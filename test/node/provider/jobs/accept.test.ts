@@ -1,0 +1,98 @@
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { ZeroHash } from "ethers";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import type { Submission } from "../../../../provider/chain/submitter.ts";
+import { TaskRefused } from "../../../../provider/errors.ts";
+import type { StepContext } from "../../../../provider/jobs/StepContext.ts";
+import { accept } from "../../../../provider/jobs/steps/accept.ts";
+import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+
+const ID = `0x${"11".repeat(16)}` as TaskId;
+const HASH = `0x${"ab".repeat(32)}`;
+/** TaskState on chain. */
+const CREATED = 1n;
+const ACCEPTED = 2n;
+/** More than any disk has: a file without contents may claim it. */
+const HUGE = 2 ** 43;
+
+describe("accept", () => {
+  let root: string;
+  let state: bigint;
+  let submitted: Submission[];
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "anneal-accept-"));
+    mkdirSync(join(root, "model"));
+    writeFileSync(join(root, "model/model.safetensors"), "");
+    state = CREATED;
+    submitted = [];
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  const makeModelHuge = () => truncateSync(join(root, "model/model.safetensors"), HUGE);
+  const run = ({ units = 1_000n, config = "{}" } = {}) => {
+    const model = { name: "tiny", hash: HASH, directory: join(root, "model") } as Model;
+    const task = {
+      user: "0x",
+      provider: "0x",
+      state,
+      deadline: 0n,
+      trainingTime: 0n,
+      root: ZeroHash,
+      exchange: ZeroHash,
+    };
+    const context = {
+      catalogue: new Catalogue([{ ...model, kind: "causal-lm" } as Model]),
+      jobsDirectory: join(root, "state/jobs"),
+      client: {
+        serving: {
+          taskOf: async () => task,
+          interface: { encodeFunctionData: (_: string, args: unknown[]) => args },
+        },
+      },
+      submitter: { submit: async (submission: Submission) => void submitted.push(submission) },
+    } as unknown as StepContext;
+    const record = { id: ID, order: { model: HASH, units, config } } as unknown as JobRecord;
+    return accept(context, record, new AbortController().signal, 0).then(
+      () => null,
+      (error: TaskRefused) => error,
+    );
+  };
+
+  it("accepts where the disk has room", async () => {
+    expect(await run()).to.equal(null);
+    expect(submitted.map(({ step }) => step)).to.deep.equal(["accept"]);
+  });
+
+  it("sends nothing for a model whose copies the disk cannot hold, and says so", async () => {
+    makeModelHuge();
+    const error = await run();
+    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ProviderBusy" });
+    expect(error!.message).to.equal(
+      `The task needs ${3 * HUGE + 1_000} bytes of disk, more than the provider has free.`,
+    );
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("sends nothing for a dataset that the disk cannot hold", async () => {
+    expect(await run({ units: BigInt(HUGE) })).to.include({ reason: "ProviderBusy" });
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("asks for no room for the model where an adapter is trained", async () => {
+    makeModelHuge();
+    expect(await run({ config: '{"lora":true}' })).to.equal(null);
+    expect(submitted).to.have.length(1);
+  });
+
+  it("does not refuse a task that turns out to be accepted already", async () => {
+    makeModelHuge();
+    state = ACCEPTED;
+    expect(await run()).to.equal(null);
+  });
+});

@@ -1,0 +1,263 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { expect } from "chai";
+import { Wallet } from "ethers";
+import { describe, it } from "mocha";
+import { SCHEMA_VERSION } from "../../../provider/store/schema.ts";
+import { EXIT } from "../../../provider/training/Trainer.ts";
+import { FAIL_REASONS } from "../../../sdk/task/FailReason.ts";
+
+/** What docs/operating.md tells an operator is what the daemon does: names, codes and messages come from its sources. */
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+const GUIDE = read("docs/operating.md");
+const CONFIG = read("provider/config.ts");
+
+/** All sources of the daemon below a folder. */
+const sourceOf = (folder: string) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => read(join(folder, name)))
+    .join("\n");
+const DAEMON = sourceOf("provider");
+
+const matches = (text: string, pattern: RegExp) =>
+  [...new Set([...text.matchAll(pattern)].map((match) => match[1]!))].sort();
+
+/** The text below a heading, up to the next one; a single # is a comment in code. */
+function section(heading: string): string {
+  const start = GUIDE.indexOf(`\n${heading}\n`);
+  expect(start, heading).to.be.greaterThan(-1);
+  return GUIDE.slice(start + heading.length + 2).split(/\n##+ /, 1)[0]!;
+}
+
+/** The cells of a section's tables, without their headings. */
+const rowsOf = (heading: string) =>
+  section(heading)
+    .split("\n")
+    .filter((line, index, lines) => /^\| /.test(line) && !lines[index + 1]?.startsWith("|---"))
+    .map((line) => line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "")));
+
+/** What stands between backticks in the first cells of a section's tables. */
+const namesIn = (heading: string) =>
+  rowsOf(heading).flatMap(([cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
+
+/** The blocks of code in one language. */
+const blocks = (language: string) =>
+  [...GUIDE.matchAll(new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``, "g"))].map(
+    (match) => match[1]!,
+  );
+
+/** Every variable that the daemon reads. */
+const variables = () => {
+  const schema = CONFIG.slice(CONFIG.indexOf("z.object({"), CONFIG.indexOf("\n});"));
+  return matches(schema, /^ {2}([A-Z][A-Z_]+):/gm);
+};
+
+/** Defaults by the table in config.ts. */
+const defaults = () =>
+  new Map(
+    [...CONFIG.matchAll(/^ \* \| ([A-Z][A-Z_]+) *\|[^|]+\| (\S.*?) *\|$/gm)].map((match) => [
+      match[1]!,
+      match[2]!,
+    ]),
+  );
+
+/** "64 GiB" in bytes; anything else as it is. */
+function inBytes(text: string): string {
+  const size = /^(\d+) GiB$/.exec(text);
+  return size ? String(Number(size[1]) * 2 ** 30) : text;
+}
+
+/** The messages, texts or templates, that are not told. What a template fills in, the guide shows as … */
+function missingFrom(text: string, messages: readonly string[]): string[] {
+  const told = text.replaceAll(/\s+/g, " ");
+  return messages.filter((message) => {
+    const shown = message
+      .replaceAll(/\$\{[^}]+\}/g, "…")
+      .replace("…:…", "…")
+      .replace(/\.$/, "");
+    return !told.includes(`\`${shown}\``) && !told.includes(`\`${shown}.\``);
+  });
+}
+
+/** The first text that is given to a constructor of errors. */
+const messagesOf = (constructors: string) => {
+  const pattern = new RegExp(`new (?:${constructors})\\(\\s*(?:"([^"]+)"|\`([^\`]+)\`)`, "g");
+  return [...DAEMON.matchAll(pattern)].map((match) => match[1] ?? match[2]!);
+};
+
+/** What the daemon says at the levels warn and error: the last text of each call. */
+const warnings = () =>
+  [...DAEMON.matchAll(/[lL]og(?:\.(?:warn|error)|\[[^\]]+\])\(([\s\S]*?)\)[;,]?\n/g)].flatMap(
+    (call) => {
+      const texts = [...call[1]!.matchAll(/"([^"]+)"|`([^`]+)`/g)];
+      const last = texts.at(-1);
+      return last ? [last[1] ?? last[2]!] : [];
+    },
+  );
+
+const STORAGE = sourceOf("provider/storage");
+const storageCodes = () => [
+  ...matches(STORAGE, /new StorageRefusal\([^"]*"([a-z-]+)"/g),
+  ...matches(
+    read("provider/storage/storageServer.ts")
+      .split("\n")
+      .filter((line) => /^ +code: /.test(line))
+      .join("\n"),
+    /"([a-z-]+)"/g,
+  ),
+];
+const apiCodes = () => {
+  const declared = /readonly code: ([^;]+);/.exec(read("provider/api/ApiRefusal.ts"))![1]!;
+  const others = /const code = ([^;]+);/.exec(read("provider/api/apiServer.ts"))![1]!;
+  return matches(`${declared} ${others}`, /"([a-z-]+)"/g);
+};
+const statusesOf = (text: string, error: string) =>
+  matches(text, new RegExp(`new ${error}\\(\\s*(\\d{3})`, "g"));
+
+/** What a block of commands prints when somebody types it, with his keys in `folder`. */
+function type(block: string, folder: string): string {
+  const script = block.replaceAll("/etc/anneal", folder).replaceAll("/opt/anneal", ROOT);
+  return spawnSync("bash", ["-c", script], { cwd: ROOT, encoding: "utf8" }).stdout.trim();
+}
+
+describe("docs/operating.md", () => {
+  it("lists every setting of the daemon, and no other", () => {
+    expect(variables().length).to.be.greaterThan(30);
+    expect(
+      namesIn("## Settings")
+        .filter((name) => /^[A-Z_]+$/.test(name))
+        .sort(),
+    ).to.deep.equal(variables());
+  });
+
+  it("tells the defaults that config.ts tells", () => {
+    const known = defaults();
+    expect([...known.keys()].sort()).to.deep.equal(variables());
+    const wrong = rowsOf("## Settings").filter((cells) => {
+      const name = cells[0]!.replaceAll("`", "");
+      return inBytes(cells.at(-1)!) !== known.get(name);
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it("has a service that systemd can read, with settings that there are", () => {
+    const units = blocks("ini");
+    expect(units).to.have.length(2);
+    const lines = units.flatMap((unit) => unit.split("\n"));
+    const unreadable = lines.filter(
+      (line) => !/^(|#.*|\[[A-Z][a-z]+\]|[A-Z][A-Za-z]+=.+)$/.test(line),
+    );
+    expect(unreadable).to.deep.equal([]);
+    const set = matches(units.join("\n"), /^Environment="?([^=]+)=/gm);
+    expect(set).to.include.members(["PROVIDER_KEYSTORE", "PROVIDER_PASSPHRASE_FILE"]);
+    expect(set.filter((name) => !variables().includes(name))).to.deep.equal([]);
+    for (const name of ["Restart=always", "KillSignal=SIGTERM", "OOMPolicy=continue"])
+      expect(units[0]).to.include(`\n${name}\n`);
+    expect(units[0]).to.match(/^\[Unit\]\n[\s\S]+\n\[Service\]\n[\s\S]+\n\[Install\]\n/);
+  });
+
+  it("gives the daemon more time to stop than it takes", () => {
+    const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(blocks("ini")[0]!)![1]);
+    const graces = ["LocalTrainer", "SlurmTrainer"].map((name) =>
+      Number(
+        /const GRACE = ([\d_]+);/
+          .exec(read(`provider/training/${name}.ts`))![1]!
+          .replaceAll("_", ""),
+      ),
+    );
+    expect(graces.every((grace) => seconds * 1_000 >= grace + 30_000)).to.equal(true);
+    const [local, slurm] = graces.map((grace) => grace / 1_000);
+    expect(section("## Install")).to.include(`${local} s (${slurm} s on Slurm)`);
+  });
+
+  it("makes a keystore that the daemon opens, that nobody else reads, and that stays", function () {
+    this.timeout(60_000);
+    const making = blocks("bash").find((block) => block.includes("encryptSync"))!;
+    const showing = blocks("bash").find((block) => block.includes("openKeystore"))!;
+    const folder = mkdtempSync(join(tmpdir(), "anneal-keys-"));
+    try {
+      const address = type(making, folder);
+      const files = readdirSync(folder).map((name) => join(folder, name));
+      expect(files).to.have.length(2);
+      for (const file of files) expect(statSync(file).mode & 0o077, file).to.equal(0);
+      const before = files.map((file) => readFileSync(file, "utf8"));
+      expect(type(making, folder)).to.equal("");
+      expect(files.map((file) => readFileSync(file, "utf8"))).to.deep.equal(before);
+      expect(new Wallet(type(showing, folder)).address).to.equal(address);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("takes the build of torch that the trainer is tested with", () => {
+    const pin = /^torch==\S+$/m.exec(read("provider/trainer/requirements.txt"))![0];
+    expect(matches(GUIDE, /(torch==\S+)/g)).to.deep.equal([pin]);
+  });
+
+  it("names every metric, and no other", () => {
+    const own = matches(DAEMON, /name: "(anneal_\w+)"/g);
+    expect(own.length).to.be.greaterThan(3);
+    expect(matches(GUIDE, /`(anneal_\w+)`/g)).to.deep.equal(own);
+  });
+
+  it("has a cure for every error of the daemon", () => {
+    const messages = messagesOf("ProviderError|StateUnusable");
+    expect(messages.length).to.be.greaterThan(20);
+    expect(missingFrom(GUIDE, messages)).to.deep.equal([]);
+  });
+
+  it("explains every warning in the log", () => {
+    expect(warnings().length).to.be.greaterThan(15);
+    expect(missingFrom(GUIDE, warnings())).to.deep.equal([]);
+  });
+
+  it("explains every reason for giving a task up, and no other", () => {
+    expect(namesIn("### Reasons for giving a task up").sort()).to.deep.equal(
+      [...FAIL_REASONS].sort(),
+    );
+  });
+
+  it("explains every exit code of the trainer, and what it calls it", () => {
+    const rows = rowsOf("### Exit codes of the trainer");
+    const codes = rows.map(([code]) => Number(code)).filter((code) => !Number.isNaN(code));
+    expect(codes).to.include.members(Object.values(EXIT));
+    const named = matches(read("provider/trainer/finetune/errors.py"), /^ {4}code = "([a-z-]+)"/gm);
+    expect(named).to.include("bad-data");
+    for (const name of named)
+      expect(
+        rows.some((cells) => cells[1]!.includes(`\`${name}\``)),
+        name,
+      ).to.equal(true);
+  });
+
+  it("explains everything that the API and the storage refuse, and nothing else", () => {
+    expect(namesIn("### What the API refuses").sort()).to.deep.equal(apiCodes());
+    const known = [...new Set(storageCodes())].sort();
+    expect(known).to.include.members(["quota-exceeded", "range-outside", "disk-full"]);
+    expect(namesIn("### What the storage refuses").sort()).to.deep.equal(known);
+  });
+
+  it("tells the HTTP status of each", () => {
+    const statuses = (heading: string) =>
+      rowsOf(heading)
+        .map((cells) => cells[1]!)
+        .join(" ");
+    for (const status of statusesOf(sourceOf("provider/api"), "ApiRefusal"))
+      expect(statuses("### What the API refuses")).to.include(status);
+    for (const status of statusesOf(STORAGE, "StorageRefusal"))
+      expect(statuses("### What the storage refuses")).to.include(status);
+  });
+
+  it("knows the version of the database", () => {
+    expect(GUIDE).to.include(`schema version ${SCHEMA_VERSION}.`);
+  });
+
+  it("is linked where people look for it", () => {
+    expect(read("README.md")).to.include("](docs/operating.md)");
+  });
+});
