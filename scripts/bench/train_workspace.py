@@ -41,7 +41,7 @@ SIZES = {
     "tiny": Size(128, 2, 4, 2, 384, 1536, 40, 1e-3, 1024),
     "small": Size(256, 8, 4, 2, 704, 8192, 12, 5e-4, 1024),
     # Those of SmolLM2-135M, a model that people do train on a processor.
-    "135m": Size(576, 30, 9, 3, 1536, 49152, 6, 2e-4, 1024),
+    "135m": Size(576, 30, 9, 3, 1536, 49152, 4, 2e-4, 1024),
     # Those of Qwen2-0.5B, whose vocabulary holds more than a quarter of its weights: half an hour a round.
     "0.5b": Size(896, 24, 14, 2, 4864, 151936, 4, 1e-5, 1024),
     # Those of Qwen2-1.5B.
