@@ -27,6 +27,9 @@ const { values } = parseArgs({
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const names = values.only ? [values.only] : Object.keys(PROGRAMMES);
 
+/** Runs between two lines that say how far it is. */
+const NOTED_RUNS = 100;
+
 interface Tally {
   runs: number;
   strikes: number;
@@ -78,6 +81,7 @@ async function lead(): Promise<void> {
     Array.from({ length: parts }, (_, index) =>
       follow(index, parts, (programme, result) => {
         add(tallies.get(programme)!, result);
+        noteProgress(tallies);
         if (result.lost.length + result.doubled.length === 0) return;
         failures.push(result);
         if (!values.json) report(result);
@@ -112,6 +116,13 @@ function follow(
     onResult(programme, result);
   });
   return new Promise((resolve) => child.once("close", resolve));
+}
+
+/** The whole programme takes most of an hour; standard error says how far it is. */
+function noteProgress(tallies: ReadonlyMap<string, Tally>): void {
+  const { runs, strikes, lost, doubled } = sum([...tallies.values()]);
+  if (runs % NOTED_RUNS === 0)
+    console.error(`${runs} runs, ${strikes} faults, ${lost} lost, ${doubled} doubled so far`);
 }
 
 function add(tally: Tally, { strikes, lost, doubled }: RunResult): void {
