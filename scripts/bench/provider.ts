@@ -3,7 +3,7 @@
  * Events committed a second, milliseconds from a block to the first action, restart with 10,000 tasks, tasks a minute
  * through the whole pipeline with a trainer stub, and how memory grows meanwhile. The chain is a local node.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -124,11 +124,12 @@ async function measureRestart(world: World, directory: string): Promise<number> 
   return milliseconds;
 }
 
-/** Users who order again as soon as they have what they ordered. */
+/** Users who order again as soon as they have what they ordered, from the real daemon. */
 async function soak(world: World, directory: string, minutes: number) {
   await world.goOn();
   mkdirSync(directory);
-  const daemon = new Daemon(world, { directory, confirmations: 0 });
+  const daemon = new DaemonChild(world, directory);
+  await daemon.ready();
   const over = AbortSignal.timeout(minutes * 60_000);
   const samples: { tasks: number; bytes: number }[] = [];
   let tasks = 0;
@@ -137,15 +138,21 @@ async function soak(world: World, directory: string, minutes: number) {
       const trade = new Trade(world, directory, account, "confirm");
       await trade.place();
       while (!(await trade.look()) && !over.aborted) await wait(5);
-      if (trade.isOver()) samples.push({ tasks: ++tasks, bytes: process.memoryUsage().rss });
+      if (trade.isOver()) samples.push({ tasks: ++tasks, bytes: residentBytes(daemon.pid) });
     }
   };
   await Promise.all([2, 3, 4, 5].map(buy));
-  await daemon.stop();
+  await daemon.end("SIGTERM");
   return {
     tasksPerMinute: Math.round(tasks / minutes),
     soak: { tasks, minutes, bytesPerTask: Math.round(slope(samples.slice(samples.length >> 1))) },
   };
+}
+
+/** Memory of a process, as Linux counts it. */
+function residentBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) * 1_024;
 }
 
 /** Least squares. */

@@ -56,6 +56,10 @@ export class DaemonChild {
     return this.#ready;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   end(signal: NodeJS.Signals): Promise<number | null> {
     this.#child.kill(signal);
     return this.ended;
