@@ -71,7 +71,7 @@ async function repeatedTransactions(world: World): Promise<string[]> {
     if (from.toLowerCase() !== provider.toLowerCase()) continue;
     if (to?.toLowerCase() === provider.toLowerCase()) continue; // a nonce that was filled without effect
     const verb = serving.parseTransaction({ data: input })?.name ?? "?";
-    const effect = `${verb} ${input.slice(10, 74)}`;
+    const effect = `${verb} ${subjectOf(verb, input)}`;
     const receipt = await rpc.getTransactionReceipt(hash);
     const succeeded = receipt?.status === 1;
     const hasEffect = succeeded && receipt.logs.length > 0;
@@ -83,6 +83,11 @@ async function repeatedTransactions(world: World): Promise<string[]> {
     seen.add(effect);
   }
   return repeated;
+}
+
+/** The tasks that a call is about: its first argument, or the list that `finalize` takes. */
+function subjectOf(verb: string, input: string): string {
+  return verb === "finalize" ? input.slice(10) : input.slice(10, 74);
 }
 
 async function wrongMoney(world: World, trades: readonly Trade[]): Promise<string[]> {
