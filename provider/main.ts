@@ -47,8 +47,10 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   const isEmbedded = config.storage.kind === "embedded";
   const submissions =
     flow && isEmbedded ? new SubmissionLog({ chainId, address: flow.address }) : null;
-  let references: () => ReadonlySet<string> | null = () => null;
-  const node = { submissions, references: () => references(), log };
+  // Before anything else: a second daemon must not touch what the first one works with.
+  const store = SqliteStore.open(config.directory);
+  parts.defer(() => store.close());
+  const node = { submissions, references: () => referencedRoots(store), log };
   const storageUrl = await startStorage(config, node, parts);
   const client = createClient({
     rpcUrl: config.rpcUrl,
@@ -62,17 +64,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   const genesis = await awaitChain(client, clock, log, signal);
   if (genesis === null) return;
 
-  const store = SqliteStore.open(config.directory, {
-    chainId: client.chainId,
-    genesis,
-    serving: client.servingAddress,
-    provider,
-  });
-  references = () => referencedRoots(store);
-  parts.defer(() => {
-    references = () => null;
-    store.close();
-  });
+  store.claim({ chainId, genesis, serving: client.servingAddress, provider });
   const trainer = createTrainer(config, store, clock, log);
   await trainer.stopOrphans();
 
@@ -193,7 +185,7 @@ async function startStorage(
   { storage }: Config,
   node: {
     submissions: SubmissionLog | null;
-    references: () => ReadonlySet<string> | null;
+    references: () => ReadonlySet<string>;
     log: Logger;
   },
   parts: AsyncDisposableStack,

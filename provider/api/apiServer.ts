@@ -32,6 +32,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
     loggerInstance: options.log,
     logController: new LogController({ disableRequestLogging: true }), // health checks would drown everything
     bodyLimit: BODY_LIMIT,
+    trustProxy: "loopback", // a proxy on this machine says who asks; anybody else's word for it does not count
     requestTimeout: REQUEST_TIMEOUT,
     connectionTimeout: SILENCE_TIMEOUT,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },

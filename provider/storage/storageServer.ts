@@ -57,6 +57,7 @@ export async function createStorageServer({
   const app: FastifyInstance = fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
     bodyLimit: SEGMENT_BYTES,
+    trustProxy: "loopback", // a proxy on this machine says who uploads; anybody else's word for it does not count
     requestTimeout: segmentPatienceMs, // clients find a length of run that takes no second
     connectionTimeout: SILENCE_TIMEOUT,
     http: {

@@ -65,7 +65,8 @@ async function main(): Promise<void> {
 /** Tasks and their creation, as the watcher commits them. */
 function fillStore(world: World, directory: string, count: number): SqliteStore {
   mkdirSync(directory);
-  const store = SqliteStore.open(directory, world.identity);
+  const store = SqliteStore.open(directory);
+  store.claim(world.identity);
   for (let first = 0; first < count; first += BATCH) {
     store.transaction(() => {
       for (let number = first; number < Math.min(count, first + BATCH); number++) {

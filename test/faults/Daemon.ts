@@ -48,7 +48,8 @@ export class Daemon {
   constructor(world: World, options: DaemonOptions) {
     this.fuse = options.fuse ?? new Fuse();
     this.#client = world.client(1, options.rpcUrl);
-    this.store = SqliteStore.open(options.directory, world.identity);
+    this.store = SqliteStore.open(options.directory);
+    this.store.claim(world.identity);
     this.ended = this.#run(world, options);
     void this.fuse.death.then(() => this.#stop.abort());
   }

@@ -1,3 +1,5 @@
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
@@ -36,6 +38,16 @@ describe("provider daemon, with a trainer that takes no time", function () {
     expect(status?.progress).to.equal("Failed");
     expect(status?.failure?.code).to.equal("DatasetLargerThanDeclared");
     expect(status?.failure?.message).to.match(/more than the 10 /);
+  });
+
+  it("turns a second daemon away before it touches the storage of the first", async () => {
+    const publishing = join(trade.market.folder, "state/blobs/incoming/half-published.have");
+    writeFileSync(publishing, "");
+    const second = trade.market.startDaemon();
+    expect(await second.exited).to.include({ code: 1 });
+    await second.line(/Another provider daemon is using/);
+    expect(existsSync(publishing), "what the first one is publishing").to.equal(true);
+    rmSync(publishing);
   });
 
   it("works through what was ordered and cancelled while it was down", async () => {

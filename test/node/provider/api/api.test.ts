@@ -79,12 +79,7 @@ describe("provider API", () => {
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), "anneal-api-"));
-    store = SqliteStore.open(directory, {
-      chainId: 1,
-      genesis: "0x",
-      serving: "0x",
-      provider: "0x",
-    });
+    store = SqliteStore.open(directory);
     stop = new AbortController();
     now = Date.now();
     const clock: Clock = {
@@ -356,6 +351,21 @@ describe("provider API", () => {
   });
 
   describe("limits", () => {
+    it("knows users apart behind a proxy on this machine, and only there", async () => {
+      const ask = (remoteAddress: string, user: number) =>
+        app.inject({
+          url: "/healthz",
+          remoteAddress,
+          headers: { "x-forwarded-for": `10.0.0.${user}` },
+        });
+      const refused = async (remoteAddress: string) => {
+        const answers = Array.from({ length: 150 }, (_, user) => ask(remoteAddress, user));
+        return (await Promise.all(answers)).filter(({ statusCode }) => statusCode === 429).length;
+      };
+      expect(await refused("127.0.0.1")).to.equal(0);
+      expect(await refused("192.0.2.1")).to.equal(50);
+    });
+
     it("slows one address down, and lets it back in", async () => {
       const statuses = await Promise.all(Array.from({ length: 150 }, () => get("/healthz")));
       expect(statuses.filter(({ statusCode }) => statusCode === 429)).to.have.length(50);

@@ -54,13 +54,7 @@ describe("submitter, on a real chain", function () {
     await market.chain.revert(snapshot);
   });
 
-  const openStore = () =>
-    SqliteStore.open(directory, {
-      chainId: 31337,
-      genesis: "0x",
-      serving: client.servingAddress,
-      provider: market.provider,
-    });
+  const openStore = () => SqliteStore.open(directory);
   const automine = (on: boolean) => client.provider.send("evm_setAutomine", [on]);
   const nonce = (block = "latest") => client.provider.getTransactionCount(market.provider, block);
   const state = async () => (await getTask(client, { id })).state;

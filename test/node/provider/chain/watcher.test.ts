@@ -45,13 +45,7 @@ describe("watcher, on a real chain", function () {
     await market.chain.revert(snapshot);
   });
 
-  const openStore = () =>
-    SqliteStore.open(directory, {
-      chainId: 31337,
-      genesis: "0x",
-      serving: user.servingAddress,
-      provider: market.provider,
-    });
+  const openStore = () => SqliteStore.open(directory);
   const watcher = (options: { confirmations?: number; provider?: string; client?: Client } = {}) =>
     new Watcher({
       client: options.client ?? market.client(1),

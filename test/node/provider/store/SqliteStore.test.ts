@@ -47,12 +47,12 @@ describe("SqliteStore", () => {
   /** What a new process finds after this one has died. */
   const reopen = () => {
     store.close();
-    store = SqliteStore.open(directory, IDENTITY);
+    store = SqliteStore.open(directory);
   };
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), "anneal-store-"));
-    store = SqliteStore.open(directory, IDENTITY);
+    store = SqliteStore.open(directory);
   });
 
   afterEach(() => {
@@ -171,7 +171,7 @@ describe("SqliteStore", () => {
   it("turns a second daemon away and lets the next one in after a kill", () => {
     const script = `
       import { SqliteStore } from ${JSON.stringify(join(import.meta.dirname, "../../../../provider/store/SqliteStore.ts"))};
-      try { SqliteStore.open(${JSON.stringify(directory)}, ${JSON.stringify(IDENTITY)}); }
+      try { SqliteStore.open(${JSON.stringify(directory)}); }
       catch (error) { console.log(error.message); process.exit(0); }
       console.log("opened");
       process.kill(process.pid, "SIGKILL"); // without closing
@@ -182,10 +182,11 @@ describe("SqliteStore", () => {
     expect(second()).to.match(/Another provider daemon is using/);
     store.close();
     expect(second()).to.match(/opened/);
-    store = SqliteStore.open(directory, IDENTITY);
+    store = SqliteStore.open(directory);
   });
 
   it("is never used for another chain, contract or provider", () => {
+    store.claim(IDENTITY);
     store.close();
     for (const changed of [
       { chainId: 1 },
@@ -193,11 +194,12 @@ describe("SqliteStore", () => {
       { serving: "0xdd" },
       { provider: "0xdd" },
     ]) {
-      expect(() => SqliteStore.open(directory, { ...IDENTITY, ...changed })).to.throw(
-        /belongs to another/,
-      );
+      store = SqliteStore.open(directory);
+      expect(() => store.claim({ ...IDENTITY, ...changed })).to.throw(/belongs to another/);
+      store.close();
     }
-    store = SqliteStore.open(directory, IDENTITY);
+    store = SqliteStore.open(directory);
+    store.claim(IDENTITY);
   });
 
   it("is not opened when a page of it was damaged, and says what to do", () => {
@@ -211,14 +213,14 @@ describe("SqliteStore", () => {
     bytes.fill(0xa5, 5 * 4_096, 9 * 4_096);
     writeFileSync(path, bytes);
     try {
-      SqliteStore.open(directory, IDENTITY);
+      SqliteStore.open(directory);
       expect.fail("was opened");
     } catch (error) {
       expect(error).to.be.instanceOf(StateUnusable);
       expect((error as StateUnusable).hint).to.match(/backup/);
     } finally {
       rmSync(path);
-      store = SqliteStore.open(directory, IDENTITY);
+      store = SqliteStore.open(directory);
     }
   });
 

@@ -1,0 +1,74 @@
+import { ProviderError, StateUnusable } from "../errors.ts";
+
+/** SQLite's result codes (sqlite3.h) that mean that the file, and not the statement, is at fault. */
+const SQLITE = {
+  ioError: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  notADatabase: 26,
+  readOnly: 8,
+};
+
+/** The error in the operator's words, where the file and not the statement is at fault. */
+export function asUnusable(error: unknown): unknown {
+  const code = (error as { errcode?: unknown } | null)?.errcode;
+  if (typeof code !== "number" || error instanceof StateUnusable) return error;
+  switch (code & 0xff) {
+    case SQLITE.full:
+      return new StateUnusable(
+        "The disk that holds the state database is full.",
+        "Free some space and start the daemon again; nothing was lost.",
+        error,
+      );
+    case SQLITE.ioError:
+    case SQLITE.cannotOpen:
+    case SQLITE.readOnly:
+      return new StateUnusable(
+        "The state database cannot be written.",
+        "Check the disk and the rights of PROVIDER_DIR, then start the daemon again.",
+        error,
+      );
+    case SQLITE.corrupt:
+    case SQLITE.notADatabase:
+      return damaged(error);
+    default:
+      return error;
+  }
+}
+
+export function damaged(cause: unknown): StateUnusable {
+  return new StateUnusable(
+    "The state database is damaged.",
+    "Restore state.db from the newest backup and start again: what is newer is read from the chain.",
+    cause,
+  );
+}
+
+export function isLocked(error: unknown): boolean {
+  return error instanceof Error && /database is locked/.test(error.message);
+}
+
+export function inUse(directory: string): ProviderError {
+  return new ProviderError(`Another provider daemon is using ${directory}.`, {
+    retryable: false,
+    hint: "Stop it first, or give this one its own PROVIDER_DIR.",
+  });
+}
+
+export function otherVersion(directory: string, version: number): ProviderError {
+  return new ProviderError(
+    `${directory} was written by another version of the daemon (${version}).`,
+    {
+      retryable: false,
+      hint: "Use that version, or another PROVIDER_DIR.",
+    },
+  );
+}
+
+export function otherIdentity(directory: string, what: string): ProviderError {
+  return new ProviderError(`The state in ${directory} belongs to another ${what}.`, {
+    retryable: false,
+    hint: "Give this daemon its own PROVIDER_DIR; for a local network that was started anew, delete the old one.",
+  });
+}
