@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import { TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
+import { Devices, VISIBLE_DEVICES, visibleDevices } from "./devices.ts";
 import { findByArguments, identify, isRunning, type ProcessIdentity } from "./processTable.ts";
 import type { Trainer, TrainingEnd } from "./Trainer.ts";
 import {
@@ -34,20 +35,33 @@ export interface TrainerProcesses {
 const GRACE = 30_000;
 const LOOK_INTERVAL = 50;
 
-/** Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox, without a shell. */
+/**
+ * Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox, without a shell. Each training has a
+ * graphics card of its own, where there are as many of them as slots.
+ */
 export class LocalTrainer implements Trainer {
   readonly #options: LocalTrainerOptions;
+  readonly #devices: Devices;
 
   constructor(options: LocalTrainerOptions) {
     this.#options = options;
+    this.#devices = new Devices(visibleDevices(options.program.environment));
   }
 
   async train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd> {
-    const { processes, log } = this.#options;
     // A daemon killed between starting a trainer and writing its pid down left one that only its arguments betray.
     await this.#stopGroups(findByArguments(trainerArguments(jobDirectory)));
     signal.throwIfAborted();
-    const child = this.#spawn(jobDirectory);
+    const device = this.#devices.take();
+    try {
+      return await this.#run(id, this.#spawn(jobDirectory, device), signal);
+    } finally {
+      this.#devices.release(device);
+    }
+  }
+
+  async #run(id: TaskId, child: ChildProcess, signal: AbortSignal): Promise<TrainingEnd> {
+    const { processes, log } = this.#options;
     const identity = child.pid === undefined ? null : identify(child.pid);
     if (identity) processes.put(id, identity);
     const ended = endOf(child);
@@ -81,15 +95,16 @@ export class LocalTrainer implements Trainer {
     return countTokens(this.#options.program, model, file, signal);
   }
 
-  #spawn(jobDirectory: string): ChildProcess {
+  #spawn(jobDirectory: string, device: string | null): ChildProcess {
     const { program } = this.#options;
+    const environment = trainerEnvironment(program);
     const [command, ...args] = trainerCommand(program, jobDirectory);
     const output = openSync(join(jobDirectory, "trainer.log"), "a", 0o600);
     try {
       return spawn(command!, args, {
         cwd: jobDirectory,
         detached: true, // its own process group: signals reach its children too
-        env: trainerEnvironment(program),
+        env: device === null ? environment : { ...environment, [VISIBLE_DEVICES]: device },
         stdio: ["ignore", output, output],
       });
     } finally {

@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
+import { VISIBLE_DEVICES } from "./devices.ts";
 import { EXIT, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import { type TrainerProgram, trainerCommand, trainerEnvironment } from "./trainerCommand.ts";
 
@@ -105,14 +106,20 @@ export class SlurmTrainer implements Trainer {
   }
 }
 
-/** No shell reads what a path or a variable is called: the script is Python, and JSON's texts are Python's. */
+/**
+ * No shell reads what a path or a variable is called: the script is Python, and JSON's texts are Python's. Which
+ * graphics card a job may use is the cluster's to say.
+ */
 function batchScript(program: TrainerProgram, jobDirectory: string): string {
   const command = trainerCommand(program, jobDirectory);
   const environment = trainerEnvironment(program);
   return [
-    `#!${program.python}`,
+    `#!${program.python.includes("/") ? "" : "/usr/bin/env "}${program.python}`,
     "import os",
-    `os.execvpe(${JSON.stringify(command[0])}, ${JSON.stringify(command)}, ${JSON.stringify(environment)})`,
+    `environment = ${JSON.stringify(environment)}`,
+    `if "${VISIBLE_DEVICES}" in os.environ:`,
+    `    environment["${VISIBLE_DEVICES}"] = os.environ["${VISIBLE_DEVICES}"]`,
+    `os.execvpe(${JSON.stringify(command[0])}, ${JSON.stringify(command)}, environment)`,
     "",
   ].join("\n");
 }

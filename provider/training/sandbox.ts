@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ProviderError } from "../errors.ts";
 
@@ -20,8 +20,12 @@ const SYSTEM = [
   ...["/usr", "/bin", "/sbin", "/lib", "/lib64", "/sys"],
   ...["/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"],
 ];
-/** Graphics cards, where there are any. */
-const DEVICES = /^(nvidia|kfd$|dri$)/;
+/** Graphics cards, where there are any: on the machine that the command runs on, which may be a cluster's. */
+const DEVICES = [
+  ...["nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps"],
+  ...Array.from({ length: 16 }, (_, number) => `nvidia${number}`),
+  ...["kfd", "dri"],
+];
 
 /** Whether bubblewrap is there and the kernel lets it do its work. */
 export function hasSandbox(): boolean {
@@ -60,7 +64,7 @@ export function confine(command: readonly string[], confinement: Confinement): s
     ...(diesWithParent ? ["--die-with-parent"] : []),
     ...SYSTEM.flatMap((path) => ["--ro-bind-try", path, path]),
     ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
-    ...devices().flatMap((path) => ["--dev-bind", path, path]),
+    ...DEVICES.flatMap((name) => ["--dev-bind-try", `/dev/${name}`, `/dev/${name}`]),
     ...writable.flatMap((path) => ["--bind", path, path]),
     ...readable.flatMap((path) => ["--ro-bind", path, path]),
     ...["--chdir", workingDirectory, "--"],
@@ -81,12 +85,6 @@ export function interpreterDirectories(python: string): string[] {
 
 function namespaces(): string[] {
   return ["--unshare-all", "--cap-drop", "ALL"];
-}
-
-function devices(): string[] {
-  return readdirSync("/dev")
-    .filter((name) => DEVICES.test(name))
-    .map((name) => join("/dev", name));
 }
 
 function readIfThere(path: string): string {

@@ -1,6 +1,7 @@
-import { readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { diskUsage } from "../../training/diskUsage.ts";
+import { removeTree } from "../../training/removeTree.ts";
 import { keepCheckpoints } from "../keptCheckpoints.ts";
 import { publishModel } from "../publishModel.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
@@ -20,7 +21,7 @@ export const clean: StepFunction = async (context, record, signal) => {
   const others = names.filter((name) => !kept.includes(name));
   const hasLog = (await diskUsage(paths.directory, others, LONGEST_LOG)) <= LONGEST_LOG;
   for (const name of hasLog ? others : names) {
-    await rm(join(paths.directory, name), { recursive: true, force: true });
+    await removeTree(join(paths.directory, name));
   }
   return {};
 };

@@ -22,6 +22,7 @@ import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts"
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { Trainer, TrainingEnd } from "../../../../provider/training/Trainer.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
+import { hideFile } from "../hideFile.ts";
 
 const ID = `0x${"11".repeat(16)}` as TaskId;
 const HASH = `0x${"ab".repeat(32)}`;
@@ -108,6 +109,13 @@ describe("the quota of a job", () => {
     );
     expect(hint).to.match(/fewer checkpoints.*the fee has gone back\.$/);
   };
+
+  it("is free again for what a training hid behind too long a path", async () => {
+    mkdirSync(join(paths.directory, "out"));
+    hideFile(join(paths.directory, "out"), MIB);
+    await clean(contextOf(null, impatient), record, never, 0);
+    expect(readdirSync(paths.directory)).to.deep.equal([]);
+  });
 
   it("stops a training whose files together take more, and leaves nothing but its log", async () => {
     const checkpoints = [1, 2, 3, 4, 5].map((step) => [`checkpoints/step-${step}/model`, MIB]);

@@ -45,12 +45,12 @@ describe("LocalTrainer", () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  const trainer = (clock: Clock = systemClock) =>
+  const trainer = (clock: Clock = systemClock, environment = {}) =>
     new LocalTrainer({
       program: {
         python: join(root, "python"),
         packageDirectory: "/package",
-        environment: { PATH: process.env.PATH! },
+        environment: { PATH: process.env.PATH!, ...environment },
         sandbox: null,
       },
       clock,
@@ -80,6 +80,24 @@ describe("LocalTrainer", () => {
     expect(args).to.deep.equal(["-m", "finetune", "--job-dir", job]);
     expect(env).to.have.all.keys("PATH", "PYTHONPATH");
     expect(recorded.size).to.equal(0);
+  });
+
+  it("gives trainings that run at the same time different graphics cards", async () => {
+    const shared = trainer(systemClock, { CUDA_VISIBLE_DEVICES: "3,GPU-5e" });
+    const card = async (name: string, signal: AbortSignal) => {
+      const job = makeJob(name);
+      const ended = shared.train(ID, job, signal);
+      return { card: (await told(job)).env.CUDA_VISIBLE_DEVICES, ended };
+    };
+    const [first, others] = [new AbortController(), new AbortController()];
+    const one = await card("one", first.signal);
+    const two = await card("two", others.signal);
+    first.abort();
+    await one.ended;
+    const three = await card("three", others.signal);
+    others.abort();
+    await Promise.all([two.ended, three.ended]);
+    expect([one.card, two.card, three.card]).to.deep.equal(["3", "GPU-5e", "3"]);
   });
 
   it("stops the trainer politely when asked to", async () => {

@@ -1,13 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
 import { TaskRefused } from "../../../../provider/errors.ts";
+import {
+  findByArguments,
+  type ProcessIdentity,
+} from "../../../../provider/training/processTable.ts";
 import { endOf, SlurmTrainer } from "../../../../provider/training/SlurmTrainer.ts";
 import { EXIT } from "../../../../provider/training/Trainer.ts";
+import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";
 import { missingForSlurm, SlurmCluster } from "../../../helpers/slurmCluster.ts";
 import { eventually } from "../daemonProcess.ts";
 import {
@@ -58,12 +63,15 @@ describe("SlurmTrainer", function () {
     folder?.remove();
   });
 
-  const trainer = (submitOptions: readonly string[] = ["--cpus-per-task=1"]) =>
+  const trainer = (
+    submitOptions: readonly string[] = ["--cpus-per-task=1"],
+    { python = PYTHON, environment = ENVIRONMENT } = {},
+  ) =>
     new SlurmTrainer({
       program: {
-        python: PYTHON,
+        python,
         packageDirectory: PACKAGE,
-        environment: ENVIRONMENT,
+        environment,
         sandbox: null,
       },
       submitOptions,
@@ -113,6 +121,25 @@ describe("SlurmTrainer", function () {
     expect(await trainer().train(ID, job, stop.signal)).to.include({ kind: "killed" });
     expect(jobs()).to.equal("");
     expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(1);
+  });
+
+  it("leaves a training the graphics cards that the cluster gave it", async () => {
+    const job = folder!.job("with-card", { epochs: 20 });
+    const stop = new AbortController();
+    const training = trainer(["--export=CUDA_VISIBLE_DEVICES=7"]).train(ID, job, stop.signal);
+    await reached(job, 1);
+    const [{ pid }] = findByArguments(trainerArguments(job)) as [ProcessIdentity];
+    const variables = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+    stop.abort();
+    await training;
+    expect(variables).to.include("CUDA_VISIBLE_DEVICES=7");
+  });
+
+  it("finds an interpreter by its name", async () => {
+    const job = folder!.job("by-name", { epochs: 1 });
+    const environment = { ...ENVIRONMENT, PATH: `${dirname(PYTHON)}:${ENVIRONMENT.PATH}` };
+    const named = trainer([], { python: "python", environment });
+    expect(await named.train(ID, job, never)).to.deep.equal({ kind: "exit", code: 0 });
   });
 
   it("tells the trainer's own exit code", async () => {

@@ -14,6 +14,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { diskUsage } from "../../../../provider/training/diskUsage.ts";
+import { hideFile } from "../hideFile.ts";
 
 const MIB = 2 ** 20;
 
@@ -95,15 +96,7 @@ describe("diskUsage", () => {
   });
 
   it("takes for too much what was hidden behind too long a path", async () => {
-    // Longer than a path may be, yet reachable step by step from within.
-    const hide = [
-      "import os, sys",
-      "os.chdir(sys.argv[1])",
-      "for _ in range(25):",
-      "  os.mkdir('d' * 200); os.chdir('d' * 200)",
-      "open('hidden', 'wb').write(bytes(1_000_000))",
-    ];
-    execFileSync("python3", ["-c", hide.join("\n"), job("out")]);
+    hideFile(job("out"), 1_000_000);
     try {
       expect(await usage()).to.equal(Number.POSITIVE_INFINITY);
     } finally {
