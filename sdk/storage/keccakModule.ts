@@ -13,7 +13,12 @@
 /** Bytes of the memory that the module asks for, in pages of 64 KiB. */
 const MEMORY_PAGES = 8;
 
+/** Bytes of a leaf, and of the two nodes under a parent. */
+const CHUNK = 256;
+const NODES = 64;
+
 const RATE_WORDS = 17;
+const BLOCK_BYTES = 8 * RATE_WORDS;
 const ROUNDS = 24;
 
 // Opcodes of the WebAssembly core specification, appendix "Index of Instructions".
@@ -22,6 +27,7 @@ const V128 = 0x7b;
 const BLOCK = 0x02;
 const LOOP = 0x03;
 const IF = 0x04;
+const ELSE = 0x05;
 const END = 0x0b;
 const BR = 0x0c;
 const BR_IF = 0x0d;
@@ -29,6 +35,7 @@ const CALL = 0x10;
 const EMPTY = 0x40;
 const I32_CONST = 0x41;
 const I32_LT_S = 0x48;
+const I32_GT_S = 0x4a;
 const I32_ADD = 0x6a;
 const I32_AND = 0x71;
 const I32_SHL = 0x74;
@@ -49,11 +56,14 @@ const V128_LOAD64_ZERO = 0x5d;
 const I64X2_SHL = 0xcb;
 const I64X2_SHR_U = 0xcd;
 
-type Code = number[];
+/** Opcodes and their operands, in order; nested as it is convenient to write. */
+type Code = readonly (number | Code)[];
+
+const flatten = (code: readonly unknown[]) => code.flat(Number.POSITIVE_INFINITY) as number[];
 
 /** LEB128, the encoding of every integer in a module. */
 function unsigned(value: number): Code {
-  const bytes: Code = [];
+  const bytes: number[] = [];
   do {
     const low = value & 0x7f;
     value >>>= 7;
@@ -63,7 +73,7 @@ function unsigned(value: number): Code {
 }
 
 function signed(value: number): Code {
-  const bytes: Code = [];
+  const bytes: number[] = [];
   for (;;) {
     const low = value & 0x7f;
     value >>= 7;
@@ -73,22 +83,25 @@ function signed(value: number): Code {
   }
 }
 
-const simd = (code: number): Code => [SIMD, ...unsigned(code)];
-const get = (local: number): Code => [LOCAL_GET, ...unsigned(local)];
-const set = (local: number): Code => [LOCAL_SET, ...unsigned(local)];
-const tee = (local: number): Code => [LOCAL_TEE, ...unsigned(local)];
-const i32 = (value: number): Code => [I32_CONST, ...signed(value)];
-const add = (value: number): Code => [...i32(value), I32_ADD];
+const simd = (code: number): Code => [SIMD, unsigned(code)];
+const get = (local: number): Code => [LOCAL_GET, unsigned(local)];
+const set = (local: number): Code => [LOCAL_SET, unsigned(local)];
+const tee = (local: number): Code => [LOCAL_TEE, unsigned(local)];
+const i32 = (value: number): Code => [I32_CONST, signed(value)];
+const add = (value: number): Code => [i32(value), I32_ADD];
 /** Alignment hint (none) and offset of a memory access. */
-const at = (offset: number): Code => [0, ...unsigned(offset)];
+const at = (offset: number): Code => [0, unsigned(offset)];
 const xor = simd(V128_XOR);
 
-/** Local variables: three parameters, then the round counter, the state and its scratch. */
+/** Local variables: four parameters, then two counters, the state and its scratch. */
 const INPUT = 0;
 const COUNT = 1;
 const OUTPUT = 2;
-const ROUND = 3;
-const STATE = 4;
+const LENGTH = 3;
+const ROUND = 4;
+/** Bytes of the input that are not absorbed yet. */
+const LEFT = 5;
+const STATE = 6;
 const NEXT = STATE + 25;
 const PARITY = NEXT + 25;
 const DELTA = PARITY + 5;
@@ -118,157 +131,177 @@ export function roundConstants(): BigUint64Array {
   return constants;
 }
 
+const WORDS = [...Array(25).keys()];
+const COLUMNS = [...Array(5).keys()];
+
 /** Leaves `local` rotated left on the stack. */
 function rotated(local: number, bits: number): Code {
   if (bits === 0) return get(local);
-  const left = [...get(local), ...i32(bits), ...simd(I64X2_SHL)];
-  const right = [...get(local), ...i32(64 - bits), ...simd(I64X2_SHR_U)];
-  return [...left, ...right, ...simd(V128_OR)];
+  const left = [get(local), i32(bits), simd(I64X2_SHL)];
+  const right = [get(local), i32(64 - bits), simd(I64X2_SHR_U)];
+  return [left, right, simd(V128_OR)];
 }
 
 /** The rest of theta, rho, pi and chi for one row: five words at a time stay in registers, twenty-five would not. */
-function nextRow(row: number): Code {
-  const code: Code = [];
-  for (let x = 0; x < 5; x++) {
+function nextRow(row: number, state: number, next: number): Code {
+  const moved = COLUMNS.map((x) => {
     const from = PLACE.indexOf(row + x);
-    code.push(...get(STATE + from), ...get(DELTA + (from % 5)), ...xor, ...set(LANE + x));
-    code.push(...rotated(LANE + x, ROTATION[from]!), ...set(LANE + x));
-  }
-  for (let x = 0; x < 5; x++) {
-    // a ^ (~b & c): andnot takes the one to be inverted second
-    code.push(...get(LANE + x), ...get(LANE + ((x + 2) % 5)), ...get(LANE + ((x + 1) % 5)));
-    code.push(...simd(V128_ANDNOT), ...xor, ...set(NEXT + row + x));
-  }
-  return code;
+    const mixed = [get(state + from), get(DELTA + (from % 5)), xor, set(LANE + x)];
+    return [mixed, rotated(LANE + x, ROTATION[from]!), set(LANE + x)];
+  });
+  // a ^ (~b & c): andnot takes the one to be inverted second
+  const chi = COLUMNS.map((x) => [
+    [get(LANE + x), get(LANE + ((x + 2) % 5)), get(LANE + ((x + 1) % 5))],
+    [simd(V128_ANDNOT), xor, set(next + row + x)],
+  ]);
+  return [moved, chi];
 }
 
-/** theta, rho, pi, chi and iota on the state; the constant comes from memory at 8 × round. */
-function round(): Code {
-  const code: Code = [];
-  for (let x = 0; x < 5; x++) {
-    code.push(...get(STATE + x));
-    for (let y = 1; y < 5; y++) code.push(...get(STATE + x + 5 * y), ...xor);
-    code.push(...set(PARITY + x));
-  }
-  for (let x = 0; x < 5; x++) {
-    code.push(...get(PARITY + ((x + 4) % 5)), ...rotated(PARITY + ((x + 1) % 5), 1), ...xor);
-    code.push(...set(DELTA + x));
-  }
-  for (let row = 0; row < 25; row += 5) code.push(...nextRow(row));
-  for (let i = 0; i < 25; i++) code.push(...get(NEXT + i), ...set(STATE + i));
-  code.push(...get(STATE), ...get(ROUND), ...simd(V128_LOAD64_SPLAT), ...at(0));
-  code.push(...xor, ...set(STATE));
-  return code;
+/** theta, rho, pi, chi and iota from one state to the next; its constant is in memory at ROUND + `constant`. */
+function round(state: number, next: number, constant: number): Code {
+  const parities = COLUMNS.map((x) => [
+    get(state + x),
+    [1, 2, 3, 4].map((y) => [get(state + x + 5 * y), xor]),
+    set(PARITY + x),
+  ]);
+  const deltas = COLUMNS.map((x) => [
+    [get(PARITY + ((x + 4) % 5)), rotated(PARITY + ((x + 1) % 5), 1), xor],
+    set(DELTA + x),
+  ]);
+  const rows = [0, 5, 10, 15, 20].map((row) => nextRow(row, state, next));
+  const iota = [get(ROUND), simd(V128_LOAD64_SPLAT), at(constant)];
+  return [parities, deltas, rows, get(next), iota, xor, set(next)];
 }
 
+/** Two rounds at a time, there and back: nothing is copied between them, which is worth some 6 % of the time. */
 function permutation(): Code {
-  const next = [...get(ROUND), ...add(8), ...tee(ROUND), ...i32(8 * ROUNDS), I32_LT_S];
-  return [...i32(0), ...set(ROUND), LOOP, EMPTY, ...round(), ...next, BR_IF, 0, END];
+  const rounds = [round(STATE, NEXT, 0), round(NEXT, STATE, 8)];
+  const next = [get(ROUND), add(16), tee(ROUND), i32(8 * ROUNDS), I32_LT_S];
+  return [i32(0), set(ROUND), LOOP, EMPTY, rounds, next, BR_IF, 0, END];
 }
 
-/** Leaves words `word` of both inputs on the stack, the second one `stride` bytes behind the first. */
-function pair(offset: number, stride: number): Code {
-  const first = [...get(INPUT), ...get(INPUT), ...simd(V128_LOAD64_ZERO), ...at(offset)];
-  return [...first, ...simd(V128_LOAD64_LANE), ...at(offset + stride), 1];
+/** Leaves the words at `offset` of both inputs on the stack; the second input lies LENGTH bytes behind the first. */
+function pair(offset: number): Code {
+  const first = [get(INPUT), simd(V128_LOAD64_ZERO), at(offset)];
+  const second = [get(INPUT), get(LENGTH), I32_ADD];
+  return [
+    [second, first],
+    [simd(V128_LOAD64_LANE), at(offset), 1],
+  ];
 }
 
 /** A 64-bit constant in both lanes. */
 function constant(value: bigint): Code {
-  const bytes = new Uint8Array(new BigUint64Array([value, value]).buffer);
-  return [...simd(V128_CONST), ...bytes];
+  return [simd(V128_CONST), [...new Uint8Array(new BigUint64Array([value, value]).buffer)]];
 }
 
-/** Sets a state word to zero, or XORs what is on the stack into it. */
-const mix = (word: number, code: Code): Code => [
-  ...get(STATE + word),
-  ...code,
-  ...xor,
-  ...set(STATE + word),
-];
+/** XORs what `code` leaves on the stack into a word of the state. */
+const mix = (word: number, code: Code): Code => [get(STATE + word), code, xor, set(STATE + word)];
 
-/** keccak256 of two inputs of `length` bytes, `stride` apart: absorbs block by block and writes 32 bytes each. */
-function hashPair(length: number, stride: number): Code {
-  const words = length / 8;
-  const code: Code = [];
-  for (let i = 0; i < 25; i++) code.push(...constant(0n), ...set(STATE + i));
-  for (let start = 0; start <= words; start += RATE_WORDS) {
-    const end = Math.min(start + RATE_WORDS, words);
-    for (let w = start; w < end; w++) code.push(...mix(w - start, pair(8 * w, stride)));
-    if (end < start + RATE_WORDS) {
-      code.push(...mix(end - start, constant(1n)), ...mix(RATE_WORDS - 1, constant(1n << 63n)));
-    }
-    code.push(...permutation());
-  }
-  for (let w = 0; w < 4; w++) {
-    for (const lane of [0, 1]) {
-      code.push(...get(OUTPUT), ...get(STATE + w), ...simd(V128_STORE64_LANE));
-      code.push(...at(8 * w + 32 * lane), lane);
-    }
-  }
-  return code;
+/** Absorbs bytes `start` to `end` of both inputs, with the padding where they are not a whole block. */
+function absorb(start: number, end: number): Code {
+  const words = (end - start) / 8;
+  const content = WORDS.slice(0, words).map((w) => mix(w, pair(start + 8 * w)));
+  if (words === RATE_WORDS) return content;
+  return [content, mix(words, constant(1n)), mix(RATE_WORDS - 1, constant(1n << 63n))];
 }
 
-/** while (count > 0) { hash two; input += 2 × length; output += 64; count -= 2 } */
-function hashAll(length: number): Code {
-  const body = [
-    ...[...get(COUNT), ...i32(1), I32_LT_S, BR_IF, 1],
-    ...hashPair(length, length),
-    ...[...get(INPUT), ...add(2 * length), ...set(INPUT)],
-    ...[...get(OUTPUT), ...add(64), ...set(OUTPUT)],
-    ...[...get(COUNT), ...add(-2), ...set(COUNT)],
-    ...[BR, 0],
+const isMore = (bytes: number): Code => [get(LEFT), i32(bytes), I32_GT_S];
+
+/** keccak256 of two inputs of LENGTH bytes: absorbs block by block and writes 32 bytes each. */
+function hashPair(): Code {
+  const begin = [WORDS.map((i) => [constant(0n), set(STATE + i)]), get(LENGTH), set(LEFT)];
+  const last = [
+    [get(LENGTH), i32(NODES), I32_GT_S],
+    [IF, EMPTY, absorb(BLOCK_BYTES, CHUNK), ELSE, absorb(0, NODES), END],
+    [i32(0), set(LEFT)],
   ];
-  const locals = [2, 1, I32, ...unsigned(VECTORS), V128];
-  const code = [...locals, BLOCK, EMPTY, LOOP, EMPTY, ...body, END, END, END];
-  return [...unsigned(code.length), ...code];
+  const first = [absorb(0, BLOCK_BYTES), get(LEFT), add(-BLOCK_BYTES), set(LEFT)];
+  const blocks = [
+    [isMore(BLOCK_BYTES), IF, EMPTY, first, ELSE, last, END],
+    [permutation(), isMore(0), BR_IF, 0],
+  ];
+  const squeeze = [0, 1, 2, 3].flatMap((w) =>
+    [0, 1].map((lane) => [
+      [get(OUTPUT), get(STATE + w), simd(V128_STORE64_LANE)],
+      [at(8 * w + 32 * lane), lane],
+    ]),
+  );
+  return [begin, LOOP, EMPTY, blocks, END, squeeze];
 }
+
+/** A function as the code section takes it. */
+function body(locals: Code, code: Code): Code {
+  const flat = flatten([locals, code, END]);
+  return [unsigned(flat.length), flat];
+}
+
+/** hash(input, count, output, length): while (count > 0) { hash two; input += 2 × length; output += 64; count -= 2 } */
+function hashAll(): Code {
+  const loop = [
+    [get(COUNT), i32(1), I32_LT_S, BR_IF, 1],
+    hashPair(),
+    [get(INPUT), get(LENGTH), i32(1), I32_SHL, I32_ADD, set(INPUT)],
+    [get(OUTPUT), add(64), set(OUTPUT)],
+    [get(COUNT), add(-2), set(COUNT)],
+    [BR, 0],
+  ];
+  return body([2, 2, I32, unsigned(VECTORS), V128], [BLOCK, EMPTY, LOOP, EMPTY, loop, END, END]);
+}
+
+const call = (length: number): Code => [i32(length), CALL, HASH];
+
+/** leaves and parents: hash of one length. */
+const hashOf = (length: number): Code =>
+  body([0], [get(INPUT), get(COUNT), get(OUTPUT), call(length)]);
 
 /**
  * leaves(input, count, output); while (count > 1) { parents(output, count / 2, output), and an odd last node moves up
  * unchanged; count = (count + 1) / 2 }
  */
 function foldTree(): Code {
-  const half = [...get(COUNT), ...i32(1), I32_SHR_U];
-  const node = (index: Code): Code => [...get(OUTPUT), ...index, ...i32(5), I32_SHL, I32_ADD];
-  const last = [...get(COUNT), ...add(-1)];
-  const body = [
-    ...[...get(COUNT), ...i32(2), I32_LT_S, BR_IF, 1],
-    ...[...get(OUTPUT), ...half, ...get(OUTPUT), CALL, PARENTS],
-    ...[...get(COUNT), ...i32(1), I32_AND, IF, EMPTY],
-    ...[...node(half), ...node(last), ...i32(32), ...MEMORY_COPY, END],
-    ...[...get(COUNT), ...add(1), ...i32(1), I32_SHR_U, ...set(COUNT)],
-    ...[BR, 0],
+  const half = [get(COUNT), i32(1), I32_SHR_U];
+  const node = (index: Code): Code => [get(OUTPUT), index, i32(5), I32_SHL, I32_ADD];
+  const last = [get(COUNT), add(-1)];
+  const loop = [
+    [get(COUNT), i32(2), I32_LT_S, BR_IF, 1],
+    [get(OUTPUT), half, get(OUTPUT), call(NODES)],
+    [get(COUNT), i32(1), I32_AND, IF, EMPTY],
+    [node(half), node(last), i32(32), MEMORY_COPY, END],
+    [get(COUNT), add(1), i32(1), I32_SHR_U, set(COUNT)],
+    [BR, 0],
   ];
-  const leaves = [...get(INPUT), ...get(COUNT), ...get(OUTPUT), CALL, LEAVES];
-  const code = [0, ...leaves, BLOCK, EMPTY, LOOP, EMPTY, ...body, END, END, END];
-  return [...unsigned(code.length), ...code];
+  const leaves = [get(INPUT), get(COUNT), get(OUTPUT), call(CHUNK)];
+  return body([0], [leaves, BLOCK, EMPTY, LOOP, EMPTY, loop, END, END]);
 }
 
-/** Functions of the module, in the order of its sections. */
-const LEAVES = 0;
-const PARENTS = 1;
-const ROOT = 2;
+/** Functions of the module, in the order of its sections; all but the first have its first three parameters. */
+const HASH = 0;
+const LEAVES = 1;
+const PARENTS = 2;
+const ROOT = 3;
 
 /** The module's bytes. Memory starts with the round constants (192 bytes). */
 export function keccakModule(): Uint8Array<ArrayBuffer> {
-  const section = (id: number, content: Code): Code => [
-    id,
-    ...unsigned(content.length),
-    ...content,
+  const section = (id: number, content: Code): Code => {
+    const flat = flatten(content);
+    return [id, unsigned(flat.length), flat];
+  };
+  const name = (text: string): Code => [text.length, [...Buffer.from(text)]];
+  const entry = (text: string, func: number): Code => [name(text), 0, func];
+  const entries = [entry("leaves", LEAVES), entry("parents", PARENTS), entry("root", ROOT)];
+  const types = [
+    [0x60, 4, I32, I32, I32, I32, 0],
+    [0x60, 3, I32, I32, I32, 0],
   ];
-  const name = (text: string): Code => [text.length, ...Buffer.from(text)];
-  const entry = (text: string, func: number): Code => [...name(text), 0, func];
-  const entries = [
-    ...entry("leaves", LEAVES),
-    ...entry("parents", PARENTS),
-    ...entry("root", ROOT),
-  ];
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // "\0asm", version 1
-    ...section(1, [1, 0x60, 3, I32, I32, I32, 0]), // one type: three integers, no result
-    ...section(3, [3, 0, 0, 0]),
-    ...section(5, [1, 0, MEMORY_PAGES]),
-    ...section(7, [4, ...name("memory"), 2, 0, ...entries]),
-    ...section(10, [3, ...hashAll(256), ...hashAll(64), ...foldTree()]),
-  ]);
+  return Uint8Array.from(
+    flatten([
+      [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // "\0asm", version 1
+      section(1, [2, types]),
+      section(3, [4, 0, 1, 1, 1]),
+      section(5, [1, 0, MEMORY_PAGES]),
+      section(7, [4, name("memory"), 2, 0, entries]),
+      section(10, [4, hashAll(), hashOf(CHUNK), hashOf(NODES), foldTree()]),
+    ]),
+  );
 }
