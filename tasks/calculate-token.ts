@@ -1,3 +1,4 @@
+import { exists } from "../sdk/storage/exists.ts";
 import { rootOfFile } from "../sdk/storage/root.ts";
 import { formatOg } from "../sdk/units.ts";
 import { type DatasetFlags, measureDataset, readDatasetFlags } from "./measureDataset.ts";
@@ -17,11 +18,14 @@ export default run<Flags>(async (flags, terminal, environment) => {
     terminal,
   );
   const { root } = await rootOfFile(path);
+  // What was uploaded for one provider only has another root.
+  const isStored = await exists(client.storageUrl, root).catch(() => false);
+  const dataset = isStored ? root : "<ROOT_HASH_THAT_UPLOAD_PRINTED>";
   terminal.say(`Dataset size: ${offer.units} ${service.unit}s in ${rows} rows`);
   terminal.say(`Fee: ${formatOg(offer.fee)} OG`);
   terminal.next(
     environment.command(
-      `create-task --provider ${service.provider} --model ${model.name} --dataset ${root} --config-path <PATH_TO_CONFIG_FILE> --data-size ${offer.units}`,
+      `create-task --provider ${service.provider} --model ${model.name} --dataset ${dataset} --config-path <PATH_TO_CONFIG_FILE> --data-size ${offer.units}`,
     ),
   );
   return {

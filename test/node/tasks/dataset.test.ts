@@ -73,6 +73,7 @@ describe("tasks: datasets and their price", function () {
   });
 
   it("calculates size and fee, and suggests the whole next command", async () => {
+    await market.json("upload", { dataPath: good });
     const { stdout, stderr } = await market.run("calculate-token", order(good));
     expect(stdout).to.equal("Dataset size: 70 bytes in 2 rows\nFee: 0.000000000000000140 OG\n");
     expect(stderr).to.match(

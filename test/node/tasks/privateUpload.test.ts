@@ -50,6 +50,15 @@ describe("tasks: uploading for one provider", function () {
     expect(stderr).to.contain("calculate-token").and.contain(`--dataset ${root}`);
   });
 
+  it("is not forgotten by calculate-token, which does not suggest the root of the plain file", async () => {
+    const { stderr } = await market.run("calculate-token", {
+      datasetPath: path,
+      provider: market.provider,
+      model: "tiny-qwen2",
+    });
+    expect(stderr).to.match(/--dataset <ROOT_HASH_THAT_UPLOAD_PRINTED> /);
+  });
+
   it("sends nothing for an address that offers nothing", async () => {
     const { exitCode, stderr } = await market.run("upload", {
       dataPath: path,
