@@ -31,11 +31,20 @@ export const USERS = 9;
 const BEDROCK = 65;
 const ROWS = `${JSON.stringify({ text: "Once upon a time." })}\n`;
 
-export interface ChainTransaction {
+interface ChainTransaction {
   readonly hash: string;
   readonly from: string;
   readonly to: string | null;
   readonly input: string;
+}
+
+/** A block as the node gives it, with its transactions. */
+export interface ChainBlock {
+  /** Hexadecimal. */
+  readonly number: string;
+  readonly hash: string;
+  readonly parentHash: string;
+  readonly transactions: readonly ChainTransaction[];
 }
 
 type PreparedOrder = Awaited<ReturnType<typeof prepareOrder>>;
@@ -184,19 +193,20 @@ export class World {
     return prepared;
   }
 
-  /** Every transaction since the run began. */
-  async transactionsOfRun(): Promise<readonly ChainTransaction[]> {
+  /**
+   * The blocks since the run began, newest first. Each is found as the parent of the one before: after a reorganization
+   * this node may have no block, or one of its other past, under a number.
+   */
+  async blocksOfRun(): Promise<readonly ChainBlock[]> {
     const { rpc } = this.anvil;
-    const head = await rpc.getBlockNumber();
-    const numbers = Array.from(
-      { length: head - this.#firstBlock + 1 },
-      (_, i) => this.#firstBlock + i,
-    );
-    const blocks = await Promise.all(
-      numbers.map((n) => rpc.send("eth_getBlockByNumber", [`0x${n.toString(16)}`, true])),
-    );
-    // After a reorganization this node misses a block here and there.
-    return blocks.flatMap((block) => block?.transactions ?? []);
+    const blocks: ChainBlock[] = [];
+    let block: ChainBlock | null = await rpc.send("eth_getBlockByNumber", ["latest", true]);
+    while (block && Number(block.number) >= this.#firstBlock) {
+      blocks.push(block);
+      block = await rpc.send("eth_getBlockByHash", [block.parentHash, true]);
+    }
+    if (!block) throw new Error(`the node has no block ${blocks.at(-1)?.parentHash}`);
+    return blocks;
   }
 
   #model(name: string): Model {

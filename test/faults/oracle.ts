@@ -6,7 +6,7 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import type { Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
+import type { ChainBlock, World } from "./World.ts";
 
 /** What went wrong in a run: something that should have happened did not, or happened twice. */
 export interface Verdict {
@@ -44,30 +44,45 @@ export async function judge(
     if (opens && trade.opened !== world.expectedArchive.sha256)
       lost.push(`user ${trade.account} got other bytes`);
   }
-  doubled.push(...(await repeatedEvents(world, trades)));
-  doubled.push(...(await repeatedTransactions(world)));
+  const blocks = await world.blocksOfRun();
+  doubled.push(...(await repeatedEvents(world, trades, blocks)));
+  doubled.push(...(await repeatedTransactions(world, blocks)));
   lost.push(...(await wrongMoney(world, trades)));
   lost.push(...leftFiles(stateDirectory).map((path) => `left on disk: ${path}`));
   return { lost, doubled };
 }
 
-async function repeatedEvents(world: World, trades: readonly Trade[]): Promise<string[]> {
-  const events = await fetchTaskEvents(world.client(2), {});
+async function repeatedEvents(
+  world: World,
+  trades: readonly Trade[],
+  blocks: readonly ChainBlock[],
+): Promise<string[]> {
+  const hashes = new Set(blocks.map(({ hash }) => hash));
+  const events = (await fetchTaskEvents(world.client(2), {})).filter(({ blockHash }) =>
+    hashes.has(blockHash),
+  );
   return trades.flatMap(({ id, account }) =>
-    ONCE.filter((name) => events.filter((e) => e.id === id && e.name === name).length > 1).map(
-      (name) => `${name} twice for user ${account}`,
-    ),
+    ONCE.flatMap((name) => {
+      const found = events.filter((event) => event.id === id && event.name === name);
+      if (found.length < 2) return [];
+      const places = found.map((event) => `${event.blockNumber} ${event.transactionHash}`);
+      return `${name} twice for user ${account}: ${places.join(", ")}`;
+    }),
   );
 }
 
 /** Transactions of the provider that cost gas and did nothing: a second delivery that the contract turned away. */
-async function repeatedTransactions(world: World): Promise<string[]> {
+async function repeatedTransactions(
+  world: World,
+  blocks: readonly ChainBlock[],
+): Promise<string[]> {
   const { rpc } = world.anvil;
   const { provider } = world.service;
   const serving = world.client(2).serving.interface as unknown as Interface;
   const seen = new Set<string>();
   const repeated: string[] = [];
-  for (const { hash, from, to, input } of await world.transactionsOfRun()) {
+  const transactions = blocks.toReversed().flatMap((block) => block.transactions);
+  for (const { hash, from, to, input } of transactions) {
     if (from.toLowerCase() !== provider.toLowerCase()) continue;
     if (to?.toLowerCase() === provider.toLowerCase()) continue; // a nonce that was filled without effect
     const verb = serving.parseTransaction({ data: input })?.name ?? "?";
