@@ -6,8 +6,9 @@
  *   npm run bench:storage -- --sizes 64      only files of 64 MiB (the default is 64,256)
  *
  * Every measurement is a process of its own; a transfer goes to an embedded storage node that is new for every upload.
- * Root is compared per core, that is, by the processor time it takes; transfers by the clock. Ours go over the node's
- * own HTTP, as commands and daemon use it; `0g` is the same node spoken to in 0G's protocol, by our client.
+ * Root is compared by the clock on one core, to which both are held, and on all; transfers by the clock. Ours go over the
+ * node's own HTTP, as commands and daemon use it; `0g` is the same node spoken to in 0G's protocol, by our client. Our
+ * downloads verify every byte; those of 0G's SDK none, those of its storage client do.
  * Needs 0G's SDK: node scripts/setup.mjs --rivals.
  */
 import { execFile } from "node:child_process";
@@ -19,7 +20,7 @@ import { parseArgs, promisify } from "node:util";
 import hre from "hardhat";
 import { createStorageServer } from "../../provider/storage/storageServer.ts";
 import { type FlowChain, startFlowChain } from "../../test/helpers/flowChain.ts";
-import { officialSdk, runSdk } from "../../test/helpers/officialClients.ts";
+import { officialBinary, officialSdk, runSdk } from "../../test/helpers/officialClients.ts";
 import type { Measured } from "./measured.ts";
 
 interface Comparison {
@@ -31,10 +32,13 @@ interface Comparison {
 
 interface SizeReport {
   readonly mib: number;
-  /** By processor time. */
+  /** On one core. */
   readonly root: Comparison;
+  readonly rootOnAllCores: Comparison;
   readonly upload: Comparison;
   readonly download: Comparison;
+  /** Seconds that 0G's storage client takes for a verified download, as a process; null where it does not run. */
+  readonly binaryDownload: { readonly seconds: number; readonly ratio: number } | null;
   /** Our own client in 0G's protocol, against the same measurements of theirs. */
   readonly upload0g: Comparison;
   readonly download0g: Comparison;
@@ -66,6 +70,8 @@ const LIMITS = {
 /** Ours take a fraction of a second, and the clock is as rough as for theirs. */
 const RUNS = 3;
 const execute = promisify(execFile);
+/** Holds a program to one core, as far as the kernel lets itself be told. */
+const ONE_CORE = process.platform === "linux" ? ["taskset", "--cpu-list", "0"] : [];
 
 const { values: options } = parseArgs({
   options: { json: { type: "boolean" }, sizes: { type: "string", default: "64,256" } },
@@ -109,12 +115,15 @@ async function measure(mib: number, { rpcUrl, accounts, flowAddress }: FlowChain
   const report: SizeReport = {
     mib,
     root: compare(
-      await best(() => ours("root", [path])),
-      await runSdk(["root", path]),
-      "cpuSeconds",
+      await best(() => ours("root", [path], {}, ONE_CORE)),
+      await runSdk(["root", path], {}, ONE_CORE),
     ),
+    rootOnAllCores: compare(await best(() => ours("root", [path])), await runSdk(["root", path])),
     upload: compare(http.upload, theirs.upload),
     download: compare(http.download, theirs.download),
+    binaryDownload: await measureBinary(http.download, (url) =>
+      ours("upload", [path, zeroG(url), rpcUrl], env),
+    ),
     upload0g: compare(protocol.upload, theirs.upload),
     download0g: compare(protocol.download, theirs.download),
     seal: await measureSeal(path),
@@ -147,6 +156,24 @@ async function thereAndBack(
   return { upload: fastest(uploads), download: fastest(downloads) };
 }
 
+/** A download by 0G's storage client with proofs, of what `upload` brings to a node. */
+async function measureBinary(
+  download: Measured,
+  upload: (url: string) => Promise<Measured>,
+): Promise<SizeReport["binaryDownload"]> {
+  if (officialBinary.missing !== null) return null;
+  const back = join(folder, "back");
+  let seconds = 0;
+  await withNode(async (url) => {
+    const { root } = await upload(url);
+    const start = performance.now();
+    await officialBinary.download(root, back, url, true);
+    seconds = (performance.now() - start) / 1_000;
+  });
+  await rm(back);
+  return { seconds, ratio: seconds / download.seconds };
+}
+
 async function measureSeal(path: string): Promise<SizeReport["seal"]> {
   const sealed = join(folder, "sealed");
   const pass = await best(() => ours("seal", [path, sealed]));
@@ -156,11 +183,15 @@ async function measureSeal(path: string): Promise<SizeReport["seal"]> {
   return { pass, parts: { cipher, pages, tree } };
 }
 
-async function ours(verb: string, words: readonly string[], env: Record<string, string> = {}) {
+async function ours(
+  verb: string,
+  words: readonly string[],
+  env: Record<string, string> = {},
+  prefix: readonly string[] = [],
+) {
   const script = join(import.meta.dirname, "storageOnce.ts");
-  const { stdout } = await execute(process.execPath, [script, verb, ...words], {
-    env: { ...process.env, ...env },
-  });
+  const [command, ...args] = [...prefix, process.execPath, script, verb, ...words];
+  const { stdout } = await execute(command!, args, { env: { ...process.env, ...env } });
   return JSON.parse(stdout) as Measured;
 }
 
@@ -199,13 +230,9 @@ function fastest(results: readonly Measured[]): Measured {
   return results.reduce((one, other) => (other.seconds < one.seconds ? other : one));
 }
 
-function compare(
-  one: Measured,
-  theirs: Measured,
-  by: "seconds" | "cpuSeconds" = "seconds",
-): Comparison {
+function compare(one: Measured, theirs: Measured): Comparison {
   if (one.root !== theirs.root) throw new Error("The roots differ.");
-  return { ours: one, theirs, ratio: theirs[by] / one[by] };
+  return { ours: one, theirs, ratio: theirs.seconds / one.seconds };
 }
 
 function summarize(sizes: readonly SizeReport[]): StorageReport {
@@ -226,12 +253,21 @@ function summarize(sizes: readonly SizeReport[]): StorageReport {
 
 function printTable({ machine, sizes, ...summary }: StorageReport): void {
   console.log(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}\n`);
-  for (const { mib, root, upload, download, upload0g, download0g, seal } of sizes) {
+  for (const size of sizes) {
+    const { mib, root, rootOnAllCores, upload, download, binaryDownload } = size;
+    const { upload0g, download0g, seal } = size;
     console.log(`${mib} MiB${"ours".padStart(31)}${"0G's SDK".padStart(25)}`);
-    row("root, by the clock", mib, root);
-    row("root, processor time", mib, root, "cpuSeconds");
+    row("root, on one core", mib, root);
+    row("root, on all cores", mib, rootOnAllCores);
     row("upload", mib, upload);
     row("download", mib, download);
+    if (binaryDownload) {
+      const { seconds, ratio } = binaryDownload;
+      const speed = `${(mib / seconds).toFixed(0)} MiB/s`;
+      console.log(
+        `  0G's storage client, with proofs: ${speed}, ours is ${ratio.toFixed(1)} times as fast`,
+      );
+    }
     row("upload, in 0G's protocol", mib, upload0g);
     row("download, in 0G's protocol", mib, download0g);
     printSeal(mib, seal);
@@ -251,19 +287,12 @@ function printSeal(mib: number, { pass, parts }: SizeReport["seal"]): void {
   console.log(`${name}${cell(mib, pass)}   ${time}\n`);
 }
 
-function row(
-  name: string,
-  mib: number,
-  { ours: one, theirs }: Comparison,
-  by: "seconds" | "cpuSeconds" = "seconds",
-): void {
-  const ratio = `${(theirs[by] / one[by]).toFixed(1)} times`;
-  console.log(
-    `${name.padEnd(28)}${cell(mib, one, by)}${cell(mib, theirs, by)}   ${ratio.padStart(12)}`,
-  );
+function row(name: string, mib: number, { ours: one, theirs, ratio }: Comparison): void {
+  const times = `${ratio.toFixed(1)} times`;
+  console.log(`${name.padEnd(28)}${cell(mib, one)}${cell(mib, theirs)}   ${times.padStart(12)}`);
 }
 
 /** Speed and memory. */
-function cell(mib: number, one: Measured, by: "seconds" | "cpuSeconds" = "seconds"): string {
-  return `${(mib / one[by]).toFixed(0).padStart(7)} MiB/s ${one.peakMemoryMiB.toFixed(0).padStart(6)} MiB`;
+function cell(mib: number, one: Measured): string {
+  return `${(mib / one.seconds).toFixed(0).padStart(7)} MiB/s ${one.peakMemoryMiB.toFixed(0).padStart(6)} MiB`;
 }

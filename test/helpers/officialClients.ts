@@ -57,11 +57,14 @@ export const officialBinary: OfficialClient = {
   },
 };
 
+/** @param prefix words before the command, such as those of a program that runs it on one core */
 export async function runSdk(
   words: readonly string[],
   env: Record<string, string> = {},
+  prefix: readonly string[] = [],
 ): Promise<Measured> {
-  const { stdout } = await execute(process.execPath, [join(RIVALS, "storage.mjs"), ...words], {
+  const [command, ...args] = [...prefix, process.execPath, join(RIVALS, "storage.mjs"), ...words];
+  const { stdout } = await execute(command!, args, {
     env: { ...process.env, ...env },
     maxBuffer: 2 ** 28, // it tells a lot
   });
