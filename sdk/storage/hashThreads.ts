@@ -7,18 +7,20 @@ import { CHUNK_BYTES, SEGMENT_BYTES, segmentLeafCount, segmentRoot } from "./seg
 /** Root of segment `index` of one content, 32 bytes; `bytes` may be used again when the promise is kept. */
 export type RootSegment = (bytes: Uint8Array, index: number) => Promise<Uint8Array>;
 
-/** Contents from this size on are hashed in threads. Starting them takes as long as hashing some 16 MiB here. */
-const WORTHWHILE_BYTES = 32 * 1024 * 1024;
+/** Contents from this size on are hashed in threads. Starting one takes as long as hashing some 30 MiB here. */
+const WORTHWHILE_BYTES = 128 * 1024 * 1024;
 
-/** A thread takes some 8 MB of memory, and no disk keeps up with more of them. */
-const MOST_THREADS = 8;
+/** Threads besides this one. Each takes some 8 MB of memory, and no disk keeps up with more of them. */
+const MOST_THREADS = 7;
 
 /** Segments under way per thread: one that is hashed, and the next one already there. */
 const SLOTS = 2;
 const SLOT_BYTES = SEGMENT_BYTES + NODE_BYTES;
 
-/** Segments that can be hashed at once, each held in memory. */
-export const HASHED_AT_ONCE = SLOTS * Math.min(MOST_THREADS, availableParallelism());
+const threadCount = () => Math.min(MOST_THREADS, availableParallelism() - 1);
+
+/** Segments that can be hashed at once, each held in memory: those in the threads, and one here. */
+export const HASHED_AT_ONCE = SLOTS * threadCount() + 1;
 
 /** How the segments of a content of `size` bytes are hashed: here where it is small, else in all cores. */
 export function segmentHasher(size: number): RootSegment {
@@ -31,43 +33,32 @@ let threads: { readonly started: HashThreads | null } | undefined;
 
 /** The threads of this process, started by the first who needs them. They do not keep it from ending. */
 function startThreads(): HashThreads | null {
-  threads ??= { started: tryToStart(Math.min(MOST_THREADS, availableParallelism())) };
+  threads ??= { started: tryToStart(threadCount()) };
   return threads.started;
 }
 
 function tryToStart(count: number): HashThreads | null {
   try {
-    return count === 1 ? null : new HashThreads(count);
+    return count === 0 ? null : new HashThreads(count);
   } catch {
     return null; // where threads are forbidden
   }
 }
 
-/** Threads that compute roots. Until the first is ready, or when one fails, roots come from this thread instead. */
+/**
+ * Threads that compute roots. Where none is ready, all have enough to do, or one fails, roots come from this thread: it
+ * would only wait meanwhile.
+ */
 class HashThreads {
   readonly #threads: HashThread[];
-  readonly #waiting: (() => void)[] = [];
 
   constructor(count: number) {
     this.#threads = Array.from({ length: count }, () => new HashThread());
   }
 
   async root(bytes: Uint8Array, count: number): Promise<Uint8Array> {
-    while (this.#ready.length > 0 && !this.#ready.some((thread) => thread.free > 0)) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    const ready = this.#ready;
-    if (ready.length === 0) return hashTree(bytes, count);
-    const thread = ready.reduce((a, b) => (b.free > a.free ? b : a));
-    try {
-      return (await thread.root(bytes, count)) ?? hashTree(bytes, count);
-    } finally {
-      this.#waiting.shift()?.();
-    }
-  }
-
-  get #ready(): HashThread[] {
-    return this.#threads.filter((thread) => thread.isReady);
+    const thread = this.#threads.reduce((a, b) => (b.free > a.free ? b : a));
+    return (thread.free > 0 && (await thread.root(bytes, count))) || hashTree(bytes, count);
   }
 }
 
@@ -98,13 +89,9 @@ class HashThread {
     this.#worker.once("exit", () => this.#giveUp());
   }
 
-  get isReady(): boolean {
-    return this.#isReady;
-  }
-
   /** Slots that can take a segment now. */
   get free(): number {
-    return this.#free.length;
+    return this.#isReady ? this.#free.length : 0;
   }
 
   /** Takes a slot that is free. @returns null when the thread has ended meanwhile. */

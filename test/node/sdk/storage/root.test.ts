@@ -219,7 +219,7 @@ describe("root of a file", () => {
 
   describe("that is hashed in threads", function () {
     this.timeout(60_000);
-    const size = 129 * SEGMENT_BYTES + 4_321;
+    const size = 513 * SEGMENT_BYTES + 4_321;
     let path: string;
     let expected: SegmentList;
     before(async () => {
