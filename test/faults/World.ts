@@ -195,17 +195,19 @@ export class World {
 
   /**
    * The blocks since the run began, newest first. Each is found as the parent of the one before: after a reorganization
-   * this node may have no block, or one of its other past, under a number.
+   * this node may have a block of its other past under a number, and now and then it has lost one altogether.
    */
   async blocksOfRun(): Promise<readonly ChainBlock[]> {
     const { rpc } = this.anvil;
+    const at = (number: number): Promise<ChainBlock | null> =>
+      rpc.send("eth_getBlockByNumber", [`0x${number.toString(16)}`, true]);
     const blocks: ChainBlock[] = [];
-    let block: ChainBlock | null = await rpc.send("eth_getBlockByNumber", ["latest", true]);
-    while (block && Number(block.number) >= this.#firstBlock) {
-      blocks.push(block);
-      block = await rpc.send("eth_getBlockByHash", [block.parentHash, true]);
+    let number = await rpc.getBlockNumber();
+    for (let block = await at(number); number >= this.#firstBlock; number--) {
+      if (block) blocks.push(block);
+      const parent = block && (await rpc.send("eth_getBlockByHash", [block.parentHash, true]));
+      block = parent ?? (await at(number - 1));
     }
-    if (!block) throw new Error(`the node has no block ${blocks.at(-1)?.parentHash}`);
     return blocks;
   }
 
