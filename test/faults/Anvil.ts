@@ -85,13 +85,26 @@ export class Anvil {
     await this.mine();
   }
 
-  /** Replaces the newest blocks by as many others, with the given transactions and no more. */
-  async reorg(depth: number, transactions: readonly ReorgTransaction[] = []): Promise<void> {
-    await this.rpc.send("anvil_reorg", [depth, transactions]);
+  /**
+   * Replaces the newest blocks by as many others, and one more that is mined first. No other one is mined meanwhile:
+   * this node would keep it below the new ones, and its chain would hold a later nonce before an earlier one.
+   * @param choose says which of the raw transactions in these blocks, oldest first, are in the new ones, too
+   */
+  async reorg(
+    depth: number,
+    choose: (raws: readonly string[]) => readonly ReorgTransaction[],
+  ): Promise<void> {
+    await this.rpc.send("evm_setAutomine", [false]);
+    try {
+      await this.mine(); // comes after the block that is being mined
+      const raws = await this.#newestTransactions(depth + 1);
+      await this.rpc.send("anvil_reorg", [depth + 1, choose(raws)]);
+    } finally {
+      await this.rpc.send("evm_setAutomine", [true]);
+    }
   }
 
-  /** The raw transactions of the newest blocks, oldest first. */
-  async newestTransactions(blocks: number): Promise<string[]> {
+  async #newestTransactions(blocks: number): Promise<string[]> {
     const head = await this.rpc.getBlockNumber();
     const raws: string[] = [];
     for (let number = head - blocks + 1; number <= head; number++) {

@@ -41,7 +41,7 @@ export const reorg: Programme = async function* (world, { seed, short, takes }) 
           let strikes = 0;
           const meddle = async () => {
             if (strikes > 0 || trade.state !== state) return false;
-            await world.anvil.reorg(depth, await survivors(world, depth, random));
+            await world.anvil.reorg(depth, (raws) => survivors(raws, depth, random));
             world.isReorganized = true;
             strikes++;
             return true;
@@ -59,8 +59,7 @@ export const reorg: Programme = async function* (world, { seed, short, takes }) 
 const goOn = (world: World) => world.goOn();
 
 /** The transactions that are in the new chain, too: the older ones, each in the same block or a later one. */
-async function survivors(world: World, depth: number, random: Random): Promise<ReorgTransaction[]> {
-  const raws = await world.anvil.newestTransactions(depth);
+function survivors(raws: readonly string[], depth: number, random: Random): ReorgTransaction[] {
   const kept = raws.slice(0, random.integer(0, raws.length));
   let block = 0;
   return kept.map((raw) => {
