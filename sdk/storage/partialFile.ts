@@ -15,6 +15,9 @@ import { writeFully } from "./writeFully.ts";
 export type SegmentRange = [first: number, end: number];
 
 const HEADER_BYTES = 40;
+
+/** Bytes behind which the file is flushed to disk while more come, so that there is little to wait for in the end. */
+const FLUSH_BYTES = 8 * 1024 * 1024;
 const MARK = Uint8Array.of(1);
 
 /**
@@ -30,6 +33,9 @@ export class PartialFile {
   /** The bytes and the marks, open while somebody writes. */
   #files: Promise<[FileHandle, FileHandle]> | null = null;
   #writers = 0;
+  /** The flush under way, or the one that failed; null when there is none. */
+  #flush: Promise<void> | null = null;
+  #unflushed = 0;
 
   private constructor(path: string, list: SegmentList, have: Uint8Array) {
     this.path = path;
@@ -54,7 +60,7 @@ export class PartialFile {
     const have = isOurs
       ? await recheck(path, list, left.subarray(HEADER_BYTES))
       : await startAnew(path, list.size);
-    await writeFile(havePath(path), Buffer.concat([header, have]));
+    await writeHave(path, list, have);
     return new PartialFile(path, list, have);
   }
 
@@ -96,8 +102,20 @@ export class PartialFile {
       await writeFully(data, bytes, index * SEGMENT_BYTES);
       // At once: for one byte, waking another thread takes many times the write.
       writeSync(marks.fd, MARK, 0, MARK.length, HEADER_BYTES + index);
+      this.#flushBehind(data, bytes.length);
     });
     this.#have[index] = 1;
+  }
+
+  #flushBehind(data: FileHandle, length: number): void {
+    this.#unflushed += length;
+    if (this.#flush || this.#unflushed < FLUSH_BYTES) return;
+    this.#unflushed = 0;
+    const flush = data.datasync().then(() => {
+      this.#flush = null;
+    });
+    flush.catch(() => {}); // `publish` hears of it
+    this.#flush = flush;
   }
 
   /**
@@ -114,15 +132,33 @@ export class PartialFile {
       if (--this.#writers === 0) {
         this.#files = null;
         const opened = await files.catch(() => []);
+        await this.#flush?.catch(() => {}); // it needs its file
         for (const file of opened) await file.close();
       }
     }
   }
 
-  /** Makes the complete file durable under its final name; the caller checked `missing()`. */
+  /**
+   * Makes the complete file durable under its final name; the caller checked `missing()`.
+   * @throws what the disk says. When it could not keep what was written, all of it is missing again: a second attempt
+   * to flush would succeed without a word (https://wiki.postgresql.org/wiki/Fsync_Errors).
+   */
   async publish(target: string): Promise<void> {
-    await publishFile(this.path, target);
+    try {
+      await this.#flush;
+      await publishFile(this.path, target);
+    } catch (error) {
+      if (/^f(data)?sync$/.test((error as NodeJS.ErrnoException).syscall ?? ""))
+        await this.#forget();
+      throw error;
+    }
     await rm(havePath(this.path), { force: true });
+  }
+
+  async #forget(): Promise<void> {
+    this.#flush = null;
+    this.#have.set(await startAnew(this.path, this.list.size));
+    await writeHave(this.path, this.list, this.#have);
   }
 
   /** Deletes what is there of a partial file. */
@@ -141,6 +177,10 @@ function headerOf(root: Root, size: number): Buffer {
   header.write(root.slice(2), "hex");
   header.writeBigUInt64BE(BigInt(size), 32);
   return header;
+}
+
+async function writeHave(path: string, { root, size }: SegmentList, have: Uint8Array) {
+  await writeFile(havePath(path), Buffer.concat([headerOf(root, size), have]));
 }
 
 async function fileSize(path: string): Promise<number> {

@@ -10,6 +10,7 @@ import { download } from "../../../../sdk/storage/download.ts";
 import { rootOfBytes } from "../../../../sdk/storage/root.ts";
 import { SEGMENT_BYTES } from "../../../../sdk/storage/segment.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
+import { failingFlush } from "../../../helpers/failingFlush.ts";
 import { fullDisk } from "../../../helpers/fullDisk.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 import { StorageNode } from "./storageNode.ts";
@@ -193,6 +194,38 @@ describe("transfer under faults", function () {
       await expectTarget();
     });
   });
+
+  // A flush that failed is not tried again: the second one would say that all is well, and nothing would be on disk.
+  for (const name of ["datasync", "sync"] as const) {
+    describe(`on a disk that keeps nothing, as ${name} tells`, () => {
+      it("a download leaves no file, and fetches everything again", async () => {
+        await upload(node.url, source);
+        {
+          using _failing = await failingFlush(name);
+          const error = await rejection(download(node.url, list.root, target));
+          expect(error.message).to.include("cannot be written (EIO)");
+          expect(await readdir(directory)).to.not.include("target");
+        }
+        node.answered.length = 0;
+        await download(node.url, list.root, target);
+        expect(node.segments).to.have.length(SEGMENTS);
+        await expectTarget();
+      });
+
+      it("an upload fails, and sends everything again", async () => {
+        {
+          const ofSegmentList = name === "sync" ? 2 : 0; // that and its directory come first
+          using _failing = await failingFlush(name, ofSegmentList);
+          await rejection(upload(node.url, source));
+        }
+        expect(await readdir(join(directory, "node", "blobs"))).to.not.include(list.root);
+        const { sent } = await upload(node.url, source);
+        expect(sent).to.equal(bytes.length);
+        await download(node.url, list.root, target);
+        await expectTarget();
+      });
+    });
+  }
 
   it("an upload over connections that break asks what has arrived, and sends only the rest", async () => {
     const { port } = node.app.server.address() as AddressInfo;
