@@ -133,7 +133,9 @@ function cannotWrite(path: string, cause: NodeJS.ErrnoException): ProtocolError 
     isFull
       ? `The disk is full: ${path} is not complete.`
       : `${path} cannot be written (${cause.code}).`,
-    "Make room there, then run the same command again: it goes on where it stopped.",
+    isFull
+      ? "Make room there, then run the same command again: it goes on where it stopped."
+      : "Check the disk and who may write there, then run the same command again.",
     { cause },
   );
 }

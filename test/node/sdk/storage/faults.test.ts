@@ -204,6 +204,7 @@ describe("transfer under faults", function () {
           using _failing = await failingFlush(name);
           const error = await rejection(download(node.url, list.root, target));
           expect(error.message).to.include("cannot be written (EIO)");
+          expect(error.hint).to.include("Check the disk");
           expect(await readdir(directory)).to.not.include("target");
         }
         node.answered.length = 0;
