@@ -19,6 +19,7 @@ import torch
 from finetune.batch import Batch, make_batch, make_packed_batch, score
 from finetune.data import Example, load_data
 from finetune.job import load_job
+from finetune.matrix_format import plain_format
 from finetune.model import load_model, trainable_parameters
 from finetune.packing import packed_states, try_packing
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ def measure_gates(
     A processor computes both in 32-bit floats here, whatever it trains in.
     """
     padded = _loss_and_gradients(model, make_batch(rows, pad_id, device))
-    reason = try_packing(model, [row.ids for row in rows])
+    reason = try_packing(model, [row.ids for row in rows], plain_format(device))
     if reason is not None:
         return [gate(f"packing ({reason})", math.inf, 0.0)]
     packed = _loss_and_gradients(model, _pack(rows, device))
@@ -71,13 +72,13 @@ def _leakage(model: nn.Module, rows: Sequence[Example], device: torch.device) ->
 
 
 def _pack(rows: Sequence[Example], device: torch.device) -> Batch:
-    number = torch.bfloat16 if device.type == "cuda" else torch.float32
-    return make_packed_batch(rows, device, number)
+    return make_packed_batch(rows, device, plain_format(device))
 
 
 def _states(model: nn.Module, batch: Batch) -> Tensor:
     assert batch.documents is not None
-    with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=batch.ids.is_cuda):
+    narrow = batch.matrix_format is torch.bfloat16
+    with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=narrow):
         return packed_states(model, batch.ids, batch.documents)
 
 

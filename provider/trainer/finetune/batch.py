@@ -10,6 +10,7 @@ from torch.nn import functional
 from finetune.example import Answer, Example
 from finetune.images import pixel_values
 from finetune.label_loss import label_loss
+from finetune.matrix_format import plain_format
 from finetune.packing import Documents, packed_states, vocabulary_head
 from finetune.preference_loss import answer_log_probabilities, preference_loss
 
@@ -77,7 +78,7 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
             classes[:0],
             len(examples),
             tokens,
-            matrix_format=_usual_format(device),
+            matrix_format=plain_format(device),
         )
     columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
     targets = targets[:, columns]
@@ -91,7 +92,7 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
         count,
         tokens,
         leads=leads,
-        matrix_format=_usual_format(device),
+        matrix_format=plain_format(device),
     )
 
 
@@ -107,13 +108,8 @@ def _make_image_batch(examples: Sequence[Example], device: torch.device) -> Batc
         rows,
         rows,
         pixels=pixels.to(device),
-        matrix_format=_usual_format(device),
+        matrix_format=plain_format(device),
     )
-
-
-def _usual_format(device: torch.device) -> torch.dtype:
-    """Of models as transformers runs them: on a processor, bfloat16 slows their attention down."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 def _classes(examples: Sequence[Example]) -> Tensor:

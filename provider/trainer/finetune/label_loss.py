@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from finetune.matrix_format import product_format
+
 PIECE = 1 << 26
 """Logits that exist at once: 128 MiB in bfloat16. Fewer would make the products small and the
 gradient of the vocabulary, which each piece adds to, the larger part of the work."""
@@ -49,7 +51,7 @@ class _LabelLoss(Function):
         for_states, _, for_weight, for_bias, _ = (
             needed and with_gradients for needed in ctx.needs_input_grad
         )
-        number = _number_format(states)
+        number = product_format(states)
         factors = weight.to(number)
         states_grad = torch.empty_like(states) if for_states else None
         weight_grad = torch.zeros_like(weight) if for_weight else None
@@ -112,8 +114,3 @@ def _slices(length: int, size: int) -> Iterator[slice]:
     """Cut a length into slices of at least one row."""
     step = max(1, size)
     return (slice(start, start + step) for start in range(0, length, step))
-
-
-def _number_format(states: Tensor) -> torch.dtype:
-    device = states.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype

@@ -90,7 +90,9 @@ def find_batch_size(
 def free_bytes(device: torch.device) -> int:
     """Bytes that can still be allocated: on a CPU the least that any limit leaves."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        # What torch keeps of what was freed, it hands out again.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     return max(0, min(_limits()))
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from finetune.errors import is_out_of_memory
+from finetune.matrix_format import product_format
 
 DOCUMENT_ATTENTION = "documents"
 """Name under which transformers knows `attend`."""
@@ -21,6 +22,8 @@ PROBE_TOKENS = 24
 TOLERANCE = 1e-3
 """Largest difference between packed and padded logits, as a share of the largest logit. Rounding
 stays a hundred times below; attention that leaves a document is far above."""
+NARROW_TOLERANCE = 0.1
+"""The same where matrices are multiplied in 16 bits, whose rounding is a few hundredths."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class Documents:
         return cls(tuple(lengths), positions.to(device), starts.to(device))
 
 
-def try_packing(model: nn.Module, rows: Sequence[Sequence[int]]) -> str | None:
+def try_packing(
+    model: nn.Module, rows: Sequence[Sequence[int]], number: torch.dtype = torch.float32
+) -> str | None:
     """Prepare a causal LM for packed sequences, or say why its results would not be the same.
 
-    `rows` are token ids of the training dataset. The beginnings of a few are run padded and packed,
-    and the logits must agree: so any architecture is either proven able or left as it was.
+    `rows` are token ids of the training dataset, `number` is the format in which matrices will be
+    multiplied. The beginnings of a few rows are run padded and packed, and the logits must agree,
+    in that format too: so any architecture is either proven able or left as it was.
     """
     probe = [list(row[:PROBE_TOKENS]) for row in rows[:PROBE_ROWS]]
     causal = causal_model(model)
@@ -55,11 +61,12 @@ def try_packing(model: nn.Module, rows: Sequence[Sequence[int]]) -> str | None:
         return "its vocabulary layer is not a plain matrix"
     model.eval()
     try:
-        expected = _padded_logits(causal, probe)
-        _register()
-        causal.set_attn_implementation(DOCUMENT_ATTENTION)
-        difference = (_packed_logits(causal, probe) - expected).abs().max()
-        if difference <= TOLERANCE * expected.abs().max():
+        with torch.no_grad():
+            expected = _padded_logits(causal, probe)
+            _register()
+            causal.set_attn_implementation(DOCUMENT_ATTENTION)
+            packed = _packed_logits(causal, probe)
+        if _agree(packed, expected, TOLERANCE) and _trains_in(number, model, probe, expected):
             return None
         reason = "its results would not be the same"
     except Exception as error:
@@ -115,7 +122,10 @@ def attend(
     if documents is None:
         result = _attend_causally(query, key, value, dropout, scaling, sliding_window)
         return result.transpose(1, 2), None
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and dropout == 0:
+    number = product_format(query)
+    if query.is_cuda and number is torch.bfloat16 and dropout == 0:
+        # Rotated positions make 32-bit floats of query and key, whatever the matrices are.
+        query, key, value = query.to(number), key.to(number), value.to(number)
         return _attend_at_once(query, key, value, scaling, sliding_window, documents), None
     if not query.is_cuda:
         # A processor attends faster in 32-bit floats, backward more than twice as fast.
@@ -188,7 +198,24 @@ def causal_model(model: nn.Module) -> Any:  # noqa: ANN401
     return unwrap()
 
 
-@torch.no_grad()
+def _agree(packed: Tensor, expected: Tensor, tolerance: float) -> bool:
+    return bool((packed - expected).abs().max() <= tolerance * expected.abs().max())
+
+
+def _trains_in(
+    number: torch.dtype, model: nn.Module, probe: Sequence[Sequence[int]], expected: Tensor
+) -> bool:
+    """Tell whether the packed model is right in this format too, and its backward pass works."""
+    if number is torch.float32:
+        return True
+    causal = causal_model(model)
+    first = next(weight for weight in model.parameters() if weight.requires_grad)
+    with torch.autocast(causal.device.type, number):
+        packed = _packed_logits(causal, probe).float()
+    (slope,) = torch.autograd.grad(packed.square().mean(), first)
+    return _agree(packed, expected, NARROW_TOLERANCE) and bool(slope.isfinite().all())
+
+
 def _padded_logits(causal: Any, rows: Sequence[Sequence[int]]) -> Tensor:  # noqa: ANN401
     """Logits of all tokens of rows padded at their end, (tokens, words)."""
     width = max(len(row) for row in rows)
@@ -200,7 +227,6 @@ def _padded_logits(causal: Any, rows: Sequence[Sequence[int]]) -> Tensor:  # noq
     return padded
 
 
-@torch.no_grad()
 def _packed_logits(causal: Any, rows: Sequence[Sequence[int]]) -> Tensor:  # noqa: ANN401
     """Logits of all tokens of rows in one sequence, (tokens, words)."""
     ids = torch.tensor([[id_ for row in rows for id_ in row]], device=causal.device)

@@ -9,6 +9,7 @@ from torch import nn
 from finetune.batch import make_batch, predict
 from finetune.encode import TextEncoder
 from finetune.example import Example
+from finetune.matrix_format import plain_format
 
 PROMPTS = 2
 TEXTS = 4
@@ -62,9 +63,10 @@ def _continue(
     model.eval()
     ids = prompt[-(max_length - NEW_TOKENS) :] if max_length > NEW_TOKENS else prompt[-1:]
     answer: list[int] = []
+    narrow = plain_format(device) is torch.bfloat16
     for _ in range(NEW_TOKENS):
         context = torch.tensor([(ids + answer)[-max_length:]], device=device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=narrow):
             logits = model(input_ids=context, logits_to_keep=1, use_cache=False).logits
         token = int(logits[0, -1].argmax())
         if token == encoder.eos_id:

@@ -233,13 +233,14 @@ def _choose_collate(
     asked, examples = job.hyperparameters.packing, data.train.examples
     packable = job.kind == "causal-lm" and examples[0].rejected is None
     if asked is not False:
+        number = matrix_format(device)
         reason = (
-            try_packing(model, [example.ids for example in examples])
+            try_packing(model, [example.ids for example in examples], number)
             if packable
             else "only plain rows of causal language models can be packed"
         )
         if reason is None:
-            return lambda rows: make_packed_batch(rows, device, matrix_format(device))
+            return lambda rows: make_packed_batch(rows, device, number)
         if asked or packable:
             events.warn(f"Rows are padded instead of packed: {reason}.")
     return lambda rows: make_batch(rows, data.pad_id, device)

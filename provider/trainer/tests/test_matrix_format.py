@@ -5,7 +5,7 @@ import torch
 from test_packing import gradients_of, make_model, make_rows
 
 from finetune.batch import make_packed_batch, score
-from finetune.matrix_format import matrix_format
+from finetune.matrix_format import matrix_format, plain_format
 from finetune.packing import try_packing
 
 CPU = torch.device("cpu")
@@ -27,10 +27,22 @@ def test_a_processor_multiplies_bfloat16_only_where_it_has_the_instructions(
     assert matrix_format(CPU) is expected
 
 
+@pytest.mark.parametrize(("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_gpu_multiplies_bfloat16_only_where_it_need_not_emulate_it(monkeypatch, native, expected):
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: including_emulation or native,
+    )
+    assert matrix_format(torch.device("cuda")) is expected
+    assert plain_format(torch.device("cuda")) is expected
+    assert plain_format(CPU) is torch.float32
+
+
 @pytest.mark.parametrize("family", ["qwen2", "mistral", "opt", "gpt2"])
 def test_bfloat16_changes_loss_and_gradients_by_its_rounding_only(family):
     model, rows = make_model(family), make_rows([9, 30, 2, 17])
-    assert try_packing(model, [row.ids for row in rows]) is None
+    assert try_packing(model, [row.ids for row in rows], torch.bfloat16) is None
     wide = score(model, make_packed_batch(rows, CPU))
     expected = gradients_of(model, wide.loss)
     narrow = score(model, make_packed_batch(rows, CPU, torch.bfloat16))

@@ -94,6 +94,14 @@ def test_the_estimate_is_near_what_a_pass_really_keeps(make_job, models, qwen2):
     assert score(model, batch).loss > 0
 
 
+def test_what_torch_keeps_of_a_gpu_for_reuse_is_free(monkeypatch):
+    """Else an attempt that ran out of memory would leave none for a smaller one."""
+    figures = {"mem_get_info": (10, 80), "memory_reserved": 65, "memory_allocated": 20}
+    for name, figure in figures.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, figure=figure: figure)
+    assert free_bytes(torch.device("cuda")) == 10 + 65 - 20
+
+
 def test_control_groups_of_both_versions_count_with_their_caches(tmp_path, monkeypatch):
     one = tmp_path / "memory/docker/abc"
     one.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from finetune.batch import make_batch, make_packed_batch, score
 from finetune.data import Example
 from finetune.label_loss import label_loss
 from finetune.matrix_format import matrix_format
-from finetune.packing import DOCUMENT_ATTENTION, packed_states, try_packing
+from finetune.packing import DOCUMENT_ATTENTION, attend, packed_states, try_packing
 
 CPU = torch.device("cpu")
 WORDS = 64
@@ -125,6 +126,71 @@ def test_a_model_that_cannot_be_packed_is_left_as_it_was():
     assert reason is not None
     assert model.config._attn_implementation != DOCUMENT_ATTENTION
     assert torch.equal(score(model, make_batch(rows, 0, CPU)).loss, before)
+
+
+def test_attention_that_only_fails_in_sixteen_bits_is_noticed(monkeypatch):
+    """As a GPU's kernel may, which never sees 32-bit floats."""
+    model, rows = make_model("qwen2"), make_rows([5, 9, 4])
+    ids = [row.ids for row in rows]
+    plain = model.config._attn_implementation
+
+    def failing(*arguments, **options):
+        if torch.is_autocast_enabled("cpu"):
+            raise RuntimeError("this head dimension is not supported")
+        return attend(*arguments, **options)
+
+    def forgetful(*arguments, **options):
+        result, _ = attend(*arguments, **options)
+        return result.roll(3, dims=1) if torch.is_autocast_enabled("cpu") else result, None
+
+    monkeypatch.setattr("finetune.packing.attend", failing)
+    assert try_packing(model, ids) is None
+    model.set_attn_implementation(plain)
+    reason = try_packing(model, ids, torch.bfloat16)
+    assert reason == "its architecture does not allow it (RuntimeError)"
+    monkeypatch.setattr("finetune.packing.attend", forgetful)
+    assert try_packing(model, ids, torch.bfloat16) == "its results would not be the same"
+    assert model.config._attn_implementation == plain
+
+
+def kernel_stub(query, key, value, starts, ends, longest, _, *, scale, window_size):
+    """What a GPU's kernel for all documents promises, a document at a time: (tokens, heads, width).
+
+    A stub for a processor: the subject is what the kernel is given.
+    """
+    assert query.dtype is key.dtype is value.dtype is torch.bfloat16
+    assert starts.dtype is torch.int32
+    assert torch.equal(starts, ends)
+    assert window_size[1] == 0
+    results = []
+    for begin, end in pairwise(starts.tolist()):
+        near = torch.ones(end - begin, end - begin, dtype=torch.bool).tril()
+        if window_size[0] >= 0:
+            near = near.triu(-window_size[0])
+        parts = [states[begin:end].transpose(0, 1).float() for states in (query, key, value)]
+        with torch.autocast("cpu", enabled=False):
+            part = functional.scaled_dot_product_attention(*parts, near, scale=scale)
+        results.append(part.transpose(0, 1))
+        assert end - begin <= longest
+    return torch.cat(results).to(query.dtype)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "mistral", "opt", "gpt2"])
+def test_a_gpu_attends_to_all_documents_at_once(family, monkeypatch):
+    model, rows = make_model(family), make_rows([9, 30, 2, 17])
+    assert try_packing(model, [row.ids for row in rows]) is None
+    batch = make_packed_batch(rows, CPU, torch.bfloat16)
+    expected = score(model, batch).loss
+    calls = []
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "is_cuda", property(lambda _: True))
+        patch.setattr(
+            "torch.nn.attention.varlen.varlen_attn",
+            lambda *arguments, **options: calls.append(1) or kernel_stub(*arguments, **options),
+        )
+        loss = score(model, batch).loss
+    assert len(calls) == 2  # one a layer
+    torch.testing.assert_close(loss, expected, rtol=1e-2, atol=0)
 
 
 def test_a_vocabulary_layer_that_bends_its_logits_is_noticed():
