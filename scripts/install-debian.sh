@@ -3,11 +3,13 @@
 #   bubblewrap                             the sandbox that trainings run in
 #   munge, slurm-client, slurmctld, slurmd the cluster that trainings can be handed to
 #   z3                                     the prover behind `npm run test:smt`
+#   zsh, fish                              shells whose completion scripts are tried out
 set -euo pipefail
 
 PATH="$PATH:/usr/sbin"
 declare -A package=(
   [bwrap]=bubblewrap [munged]=munge [sbatch]=slurm-client [slurmctld]=slurmctld [slurmd]=slurmd [z3]=z3
+  [zsh]=zsh [fish]=fish
 )
 missing=()
 for command in "${!package[@]}"; do

@@ -178,10 +178,10 @@ function __anneal_at
   end
   set -l command
   for word in $typed
-    contains -- (string join ' ' $command $word) ${commands.map(({ path }) => quoted(path.join(" "))).join(" ")}
+    contains -- (string join -- ' ' $command $word) ${commands.map(({ path }) => quoted(path.join(" "))).join(" ")}
     and set -a command $word
   end
-  test (string join ' ' $command) = "$argv[1]"
+  test "$command" = "$argv[1]"
 end
 ${lines.join("\n")}`;
 }
