@@ -37,7 +37,8 @@ export default defineConfig({
   },
   typechain: { tsNocheck: true },
   paths: { tests: { solidity: "test/solidity", mocha: "test/node" } },
-  test: { mocha: { timeout: 120_000 } },
+  // Twice HANGS_AFTER of test/helpers/patience.ts: no test depends on the speed of the machine.
+  test: { mocha: { timeout: 600_000 } },
   networks: {
     // `npx hardhat node`: a block a second, so that deadlines pass on an idle chain as they do on a real one
     node: {

@@ -1,6 +1,7 @@
 /**
- * Every test of the project: Solidity, TypeScript, Python. Ends with one line `N passed, N failed`, and exits 0 only
- * when nothing failed. A suite that breaks off, or runs nothing, counts as one failure.
+ * Every test of the project: Solidity, then TypeScript and Python side by side. Ends with what was skipped and why, and
+ * one line `N passed, N failed`; exits 0 only when nothing failed. A suite that breaks off, or runs nothing, counts as
+ * one failure.
  */
 import { spawn } from "node:child_process";
 import { delimiter, join } from "node:path";
@@ -19,6 +20,10 @@ interface Counts {
   skipped: number;
 }
 
+interface Outcome extends Counts {
+  readonly reasons: readonly string[];
+}
+
 const HARDHAT = {
   passed: /(\d+) passing/g,
   failed: /(\d+) failing/g,
@@ -29,44 +34,59 @@ const PYTEST = {
   failed: /(\d+) (?:failed|errors?)/g,
   skipped: /(\d+) skipped/g,
 };
+/** What a skipped test says: test/helpers/skip.ts, and pytest with -ra. */
+const REASON = /\bSKIPPED(?: \[\d+\])?:? (.+)/g;
 
-const SUITES: readonly Suite[] = [
-  {
-    name: "Solidity",
-    command: ["node_modules/.bin/hardhat", "test", "solidity"],
-    summary: HARDHAT,
-  },
-  { name: "TypeScript", command: ["node_modules/.bin/hardhat", "test", "mocha"], summary: HARDHAT },
-  {
-    name: "Python",
-    command: ["../../.venv/bin/python", "-m", "pytest", "-ra", "-p", "no:cacheprovider"],
-    cwd: "provider/trainer",
-    summary: PYTEST,
-  },
-];
+const SOLIDITY: Suite = {
+  name: "Solidity",
+  command: ["node_modules/.bin/hardhat", "test", "solidity"],
+  summary: HARDHAT,
+};
+const TYPESCRIPT: Suite = {
+  name: "TypeScript",
+  command: ["node_modules/.bin/hardhat", "test", "mocha"],
+  summary: HARDHAT,
+};
+const PYTHON: Suite = {
+  name: "Python",
+  command: ["../../.venv/bin/python", "-m", "pytest", "-ra", "-p", "no:cacheprovider"],
+  cwd: "provider/trainer",
+  summary: PYTEST,
+};
 
 const PATH = `${join(process.cwd(), "node_modules/.bin")}${delimiter}${process.env.PATH}`;
 
-async function run({ name, command, cwd, summary }: Suite): Promise<Counts> {
-  console.log(`\n── ${name} ──`);
+/** Runs a suite. Its output is printed as it comes, or as a whole at its end, beside another suite's. */
+async function run(suite: Suite, printing: "live" | "at the end"): Promise<Outcome> {
+  const { name, command, cwd } = suite;
+  const heading = `\n── ${name} ──\n`;
   const child = spawn(command[0]!, command.slice(1), {
     cwd,
     env: { ...process.env, PATH, NO_COLOR: "1" },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  child.stdout.on("data", (data: Buffer) => {
-    output += data.toString();
-    process.stdout.write(data);
-  });
+  if (printing === "live") process.stdout.write(heading);
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      if (printing === "live") process.stdout.write(text);
+    });
+  }
   const code = await new Promise<number | null>((resolve) => {
     child.once("error", () => resolve(null));
     child.once("close", resolve);
   });
+  if (printing === "at the end") process.stdout.write(`${heading}${output}`);
+  return judge(suite, code, output);
+}
+
+function judge({ name, summary }: Suite, code: number | null, output: string): Outcome {
   const counts = {
     passed: last(output, summary.passed),
     failed: last(output, summary.failed),
     skipped: last(output, summary.skipped),
+    reasons: [...output.matchAll(REASON)].map(([, reason]) => reason!.trim()),
   };
   if (code !== 0 && counts.failed === 0) {
     console.log(`The ${name} tests broke off with exit code ${code}.`);
@@ -84,12 +104,15 @@ function last(output: string, pattern: RegExp): number {
   return Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0);
 }
 
-const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-for (const suite of SUITES) {
-  const counts = await run(suite);
-  for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
-}
-console.log(
-  `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`,
-);
-process.exitCode = total.failed === 0 ? 0 : 1;
+// Solidity first: it builds what the TypeScript tests deploy.
+const outcomes = [
+  await run(SOLIDITY, "live"),
+  ...(await Promise.all([run(TYPESCRIPT, "live"), run(PYTHON, "at the end")])),
+];
+const sum = (key: keyof Counts) => outcomes.reduce((total, outcome) => total + outcome[key], 0);
+const reasons = new Set(outcomes.flatMap((outcome) => outcome.reasons));
+if (reasons.size > 0) console.log("\nSkipped:");
+for (const reason of reasons) console.log(`  ${reason}`);
+const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];
+console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
+import { HANGS_AFTER } from "../helpers/patience.ts";
 import { attempt, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
 import type { Programme, RunResult } from "./Programme.ts";
@@ -12,7 +13,6 @@ const ROUNDS = 126;
 const KILLS = 8;
 /** Milliseconds after the daemon is ready in which the kill comes; now and then it comes before. */
 const LONGEST_LIFE = 500;
-const PATIENCE = 120_000;
 const ENDINGS: readonly Ending[] = ["confirm", "finalize", "refuse", "cancel", "late", "lapse"];
 
 /** A real daemon in a process of its own, `node provider/main.ts`, is killed with SIGKILL at random moments. */
@@ -59,7 +59,7 @@ async function finish(
   trades: readonly Trade[],
 ): Promise<void> {
   const daemon = new DaemonChild(world, state);
-  const end = performance.now() + PATIENCE;
+  const end = performance.now() + HANGS_AFTER;
   while (performance.now() < end && !(trades.every((t) => t.isOver()) && hasCleared(state)))
     await wait(50);
   await daemon.end("SIGTERM");

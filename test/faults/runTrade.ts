@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { HANGS_AFTER } from "../helpers/patience.ts";
 import { Daemon, type DaemonOptions } from "./Daemon.ts";
 import type { Fuse } from "./Fuse.ts";
 import type { Trade } from "./Trade.ts";
@@ -6,8 +7,6 @@ import type { World } from "./World.ts";
 
 /** Milliseconds between two looks of the users; each look mines a block while there is nothing to do. */
 const LOOK_INTERVAL = 4;
-/** Milliseconds after which a run that has not ended is lost. */
-const PATIENCE = 20_000;
 
 export interface TradeRun {
   readonly world: World;
@@ -38,7 +37,7 @@ export async function runTrades({
   meddle,
 }: TradeRun): Promise<Daemon> {
   let daemon = new Daemon(world, options);
-  const end = performance.now() + PATIENCE;
+  const end = performance.now() + HANGS_AFTER;
   try {
     if (!isPlaced) for (const trade of trades) await trade.place();
     while (performance.now() < end) {

@@ -17,8 +17,7 @@ const BLOCKS = [
   .map(([, block]) => block!.trim().split("\n"))
   .filter((lines) => lines.some((line) => line.startsWith("npx hardhat")));
 
-describe("a newcomer who types what the README says", function () {
-  this.timeout(900_000);
+describe("a newcomer who types what the README says", () => {
   let marketplace: Marketplace;
   let output: string;
   /** What the README leaves to the reader to fill in. */

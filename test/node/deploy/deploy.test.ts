@@ -18,8 +18,7 @@ const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 const CHAIN_ID = 31337;
 
 /** The real command line, against a real node in a process of its own. The tests are one story and build on each other. */
-describe("npx hardhat deploy", function () {
-  this.timeout(120_000);
+describe("npx hardhat deploy", () => {
   let node: ChildProcess;
   let rpcUrl: string;
   let rpc: JsonRpcProvider;

@@ -10,8 +10,7 @@ const MOST = { deliverToPaid: 240_000, createToPaid: 420_000, dispute: 700_000, 
 
 describe("gas", () => {
   let report: GasReport;
-  before(async function () {
-    this.timeout(300_000);
+  before(async () => {
     report = await measureGas();
   });
 

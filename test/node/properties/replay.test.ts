@@ -57,8 +57,7 @@ const step = fc.record<Step>({
   chance: fc.nat(2 ** 30),
 });
 
-describe("P23: events alone rebuild every balance and every state", function () {
-  this.timeout(300_000);
+describe("P23: events alone rebuild every balance and every state", () => {
   let chain: LocalChain;
   let rpc: JsonRpcProvider;
   let ledger: Contract;

@@ -23,15 +23,14 @@ const rows = (count: number) =>
 const SHORT = { n_epochs: 1, batch_size: 8, learning_rate: 1e-3 };
 /** Of a job that is over. */
 const KEPT = ["events.jsonl", "result.json"];
-/** A few seconds of training: long enough to be interrupted in the middle. */
+/** With few rows a few seconds of training, with MANY_ROWS minutes: no interruption comes too late. */
 const LONG = { n_epochs: 20, batch_size: 1, learning_rate: 1e-3 };
+const MANY_ROWS = 2_000;
 
 const totalOf = async (client: Client, account: string) =>
   (await getAccount(client, { account })).total;
 
-describe("provider daemon, with the real trainer", function () {
-  this.timeout(90_000);
-
+describe("provider daemon, with the real trainer", () => {
   let trade: DaemonTrade;
 
   before(async () => {
@@ -45,7 +44,7 @@ describe("provider daemon, with the real trainer", function () {
       const status = await trade.status(id);
       return status?.progress === "Training" && status.step! >= 5;
     };
-    await eventually("progress", hasSteps, { timeout: 40_000, explain: trade.explain });
+    await eventually("progress", hasSteps, { explain: trade.explain });
     return Number(trade.daemon.lines.findLast(({ msg }) => msg === "training started")!.pid);
   };
 
@@ -106,7 +105,7 @@ describe("provider daemon, with the real trainer", function () {
   it("stops a running training when its user wants it, for the amount that both see", async () => {
     const { user, market, service } = trade;
     const [before, spent] = [await trade.providerTotal(), await totalOf(user, market.user)];
-    const id = await market.order(user, rows(12), LONG);
+    const id = await market.order(user, rows(MANY_ROWS), LONG);
     const trainer = await untilTraining(id);
     const { amount, fee } = await fetchCancellation(user, { service, id });
     expect(amount > 0n && amount < fee, `${amount} of ${fee}`).to.equal(true);
@@ -138,10 +137,14 @@ describe("provider daemon, with the real trainer", function () {
     const before = await trade.providerTotal();
     const id = await trade.market.order(trade.user, rows(12), LONG);
     const trainer = await untilTraining(id);
+    process.kill(-trainer, "SIGSTOP"); // it must not come to its end before the next daemon finds it
     await trade.daemon.kill("SIGKILL");
-    expect(identify(trainer), "the trainer goes on").not.to.equal(null);
+    expect(identify(trainer), "the trainer is still there").not.to.equal(null);
 
-    await trade.restart();
+    const restarted = trade.restart();
+    await trade.daemon.line("stopping the trainer of an earlier run");
+    process.kill(-trainer, "SIGCONT");
+    await restarted;
     expect(identify(trainer), "the old trainer is stopped").to.equal(null);
     const task = await trade.until(id, "Delivered");
     await trade.takeDelivery(task);
@@ -162,14 +165,14 @@ describe("provider daemon, with the real trainer", function () {
   });
 
   it("stops on SIGTERM with exit code 0, and the training resumes where it was", async () => {
-    const id = await trade.market.order(trade.user, rows(12), LONG);
+    const id = await trade.market.order(trade.user, rows(MANY_ROWS), LONG);
     const trainer = await untilTraining(id);
     expect(await trade.daemon.kill("SIGTERM")).to.deep.equal({ code: 0, signal: null });
     expect(identify(trainer)).to.equal(null);
     await trade.restart();
     const resumes = async () =>
       (await trade.log(id)).some((line) => /resumes after step/.test(line));
-    await eventually("a resumed training", resumes, { timeout: 40_000, explain: trade.explain });
+    await eventually("a resumed training", resumes, { explain: trade.explain });
     expect(await trade.eventNames(id)).to.deep.equal(["TaskCreated", "TaskAccepted"]);
   });
 });

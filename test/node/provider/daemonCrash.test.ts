@@ -6,14 +6,13 @@ import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
 import { cancelTask } from "../../../sdk/task/cancelTask.ts";
 import { send } from "../../../sdk/transaction/send.ts";
+import { HANGS_AFTER } from "../../helpers/patience.ts";
 import type { LogLine } from "./daemonProcess.ts";
 import { DaemonTrade } from "./daemonTrade.ts";
 
 const ROWS = [{ text: "Once upon a time." }, { text: "The end." }];
 
-describe("provider daemon, with a trainer that takes no time", function () {
-  this.timeout(90_000);
-
+describe("provider daemon, with a trainer that takes no time", () => {
   let trade: DaemonTrade;
 
   before(async () => {
@@ -121,7 +120,7 @@ describe("provider daemon, with a trainer that takes no time", function () {
   async function killAt(id: TaskId, moment: (line: LogLine) => boolean): Promise<void> {
     const isPast = trade.history.some(moment);
     if (isPast) return;
-    const missed = setTimeout(() => trade.daemon.kill("SIGKILL"), 30_000);
+    const missed = setTimeout(() => trade.daemon.kill("SIGKILL"), HANGS_AFTER);
     await trade.daemon.killAt(moment);
     clearTimeout(missed);
     expect(trade.daemon.lines.some(moment), `${formatTaskId(id)} came to this moment`).to.equal(

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { HANGS_AFTER } from "../../helpers/patience.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
@@ -51,11 +52,10 @@ export class DaemonProcess {
   }
 
   /** The first log line with this message, now or later. */
-  async line(message: string | RegExp, timeout = 20_000): Promise<LogLine> {
+  async line(message: string | RegExp): Promise<LogLine> {
     const matches = ({ msg }: LogLine) =>
       typeof message === "string" ? msg === message : message.test(msg);
     return eventually(`the log line ${message}`, () => this.lines.find(matches), {
-      timeout,
       explain: () => this.lines.map((line) => JSON.stringify(line)).join("\n"),
     });
   }
@@ -69,15 +69,14 @@ export class DaemonProcess {
 export async function eventually<T>(
   what: string,
   ask: () => T | Promise<T>,
-  { timeout = 20_000, explain }: { timeout?: number; explain?: () => string } = {},
+  { explain }: { explain?: () => string } = {},
 ): Promise<Exclude<T, undefined | null | false>> {
-  for (const deadline = Date.now() + timeout; ; await sleep(75)) {
+  for (const deadline = Date.now() + HANGS_AFTER; ; await sleep(75)) {
     const answer = await ask();
     if (answer !== undefined && answer !== null && answer !== false) {
       return answer as Exclude<T, undefined | null | false>;
     }
-    if (Date.now() > deadline)
-      throw new Error(`${what} did not come in ${timeout} ms\n${explain?.() ?? ""}`);
+    if (Date.now() > deadline) throw new Error(`${what} did not come\n${explain?.() ?? ""}`);
   }
 }
 

@@ -76,7 +76,7 @@ export class DaemonTrade {
       const task = await getTask(this.user, { id });
       return task.state === state && task;
     };
-    return eventually(`state ${state}`, reached, { timeout: 60_000, explain: this.explain });
+    return eventually(`state ${state}`, reached, { explain: this.explain });
   }
 
   /** The task as the provider tells its user; null while he does not know it. */

@@ -3,16 +3,14 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { Anvil } from "../../faults/Anvil.ts";
+import { skip } from "../../helpers/skip.ts";
 
 const SCRIPT = join(import.meta.dirname, "../../../scripts/faults.ts");
 
-describe("fault programme, the short version", function () {
-  this.timeout(300_000);
-
+describe("fault programme, the short version", () => {
   it("loses nothing and doubles nothing, whatever fails", function () {
     if (!Anvil.isAvailable()) {
-      console.log("      SKIPPED: anvil is published for Linux on x64 only.");
-      this.skip();
+      skip(this, "anvil is published for Linux on x64 only.");
     }
     // Always the same choices; what changes from time to time is the timing.
     const args = [SCRIPT, "--short", "--json", "--seed", "5"];

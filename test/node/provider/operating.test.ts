@@ -175,8 +175,7 @@ describe("docs/operating.md", () => {
     expect(section("## Install")).to.include(`${local} s (${slurm} s on Slurm)`);
   });
 
-  it("makes a keystore that the daemon opens, that nobody else reads, and that stays", function () {
-    this.timeout(60_000);
+  it("makes a keystore that the daemon opens, that nobody else reads, and that stays", () => {
     const making = blocks("bash").find((block) => block.includes("encryptSync"))!;
     const showing = blocks("bash").find((block) => block.includes("openKeystore"))!;
     const folder = mkdtempSync(join(tmpdir(), "anneal-keys-"));

@@ -5,8 +5,7 @@ import { type Market, openMarket } from "./market.ts";
 const OG = 10n ** 18n;
 const NOBODY = "0x000000000000000000000000000000000000dEaD";
 
-describe("tasks: account", function () {
-  this.timeout(60_000);
+describe("tasks: account", () => {
   let market: Market;
   before(async () => {
     market = await openMarket();

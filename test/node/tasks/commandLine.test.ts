@@ -26,8 +26,7 @@ async function hardhat(words: readonly string[], env: Record<string, string> = {
   return { stdout, stderr, exitCode };
 }
 
-describe("tasks: the command line as a process", function () {
-  this.timeout(30_000);
+describe("tasks: the command line as a process", () => {
   let folder: string;
   let file: string;
   before(async () => {

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { before, describe, it } from "mocha";
+import { skip } from "../../helpers/skip.ts";
 import { temporaryFolder } from "../sdk/dataset/temporaryFolder.ts";
 import { runCommand } from "./runCommand.ts";
 
@@ -26,8 +27,7 @@ _anneal`,
 
 const isThere = (shell: Shell) => spawnSync(shell, ["--version"]).error === undefined;
 
-describe("tasks: completion", function () {
-  this.timeout(30_000);
+describe("tasks: completion", () => {
   const files = temporaryFolder();
   let hre: HardhatRuntimeEnvironment;
   before(async () => {
@@ -45,8 +45,7 @@ describe("tasks: completion", function () {
       const script = await scriptOf(shell);
       expect(script).to.contain("add-account").and.contain("list-checkpoints");
       if (!isThere(shell)) {
-        console.warn(`      ${shell} IS NOT INSTALLED: its script is written, but was not run`);
-        this.skip();
+        skip(this, `${shell} is not installed: its completion script was written, but not run.`);
       }
       const path = files.write(`.${shell}`, script);
       const offers = (...words: string[]) => {

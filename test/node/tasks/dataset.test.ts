@@ -4,8 +4,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { type Market, openMarket } from "./market.ts";
 
-describe("tasks: datasets and their price", function () {
-  this.timeout(60_000);
+describe("tasks: datasets and their price", () => {
   let market: Market;
   let good: string;
   let bad: string;

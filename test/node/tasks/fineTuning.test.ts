@@ -12,8 +12,7 @@ import { makeArchive } from "./providerSide.ts";
 
 const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n';
 
-describe("tasks: the fine-tuning family", function () {
-  this.timeout(60_000);
+describe("tasks: the fine-tuning family", () => {
   let market: Market;
   let dataset: string;
   let archive: Buffer;

@@ -12,8 +12,7 @@ import { acknowledged, makeArchive, nextTask } from "./providerSide.ts";
 
 const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n';
 
-describe("tasks: fine-tuning download, and create --wait", function () {
-  this.timeout(60_000);
+describe("tasks: fine-tuning download, and create --wait", () => {
   let market: Market;
   let dataset: string;
   let archive: Buffer;

@@ -19,8 +19,7 @@ const exists = (path: string) =>
     () => false,
   );
 
-describe("tasks: a fine-tuning from order to model", function () {
-  this.timeout(60_000);
+describe("tasks: a fine-tuning from order to model", () => {
   let market: Market;
   let order: Record<string, unknown>;
   before(async () => {

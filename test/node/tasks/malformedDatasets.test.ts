@@ -129,8 +129,7 @@ const MALFORMED: Readonly<Record<string, readonly Case[]>> = {
   ".txt": [["an ending that says nothing", `${TEXT}\n`, "1 file-type"]],
 };
 
-describe("tasks: check-data on malformed datasets", function () {
-  this.timeout(60_000);
+describe("tasks: check-data on malformed datasets", () => {
   const files = temporaryFolder();
   let hre: HardhatRuntimeEnvironment;
   before(async () => {

@@ -8,8 +8,7 @@ import { type Market, openMarket } from "./market.ts";
 
 const TEXT = '{"text":"what nobody else may read"}\n'.repeat(20_000);
 
-describe("tasks: uploading for one provider", function () {
-  this.timeout(60_000);
+describe("tasks: uploading for one provider", () => {
   let market: Market;
   let path: string;
   let root: string;

@@ -4,8 +4,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { type Market, openMarket } from "./market.ts";
 
-describe("tasks: providers and models", function () {
-  this.timeout(60_000);
+describe("tasks: providers and models", () => {
   let market: Market;
   before(async () => {
     market = await openMarket();

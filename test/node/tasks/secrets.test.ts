@@ -19,8 +19,7 @@ const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 const WANDB = "wandb0123456789abcdef0123456789abcdef0123";
 const HUB = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345678";
 
-describe("tasks: secrets", function () {
-  this.timeout(120_000);
+describe("tasks: secrets", () => {
   let market: Market;
   let dataset: string;
   before(async () => {

@@ -6,16 +6,13 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { inParallel } from "../../../sdk/storage/inParallel.ts";
 import { commands } from "../../../tasks/index.ts";
+import { HANGS_AFTER } from "../../helpers/patience.ts";
 import { type Market, openMarket } from "./market.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
-/** Far more than a command needs on a busy machine, far less than for ever. */
-const PATIENCE = 60_000;
-
-describe("tasks: without a terminal", function () {
-  this.timeout(600_000);
+describe("tasks: without a terminal", () => {
   let market: Market;
   before(async () => {
     market = await openMarket();
@@ -32,7 +29,7 @@ describe("tasks: without a terminal", function () {
       env: { PATH: process.env.PATH, HOME: market.folder, ...market.env, ...env },
       stdio: ["pipe", "pipe", "pipe"],
     });
-    const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
+    const timer = setTimeout(() => child.kill("SIGKILL"), HANGS_AFTER);
     const [stdout, stderr, exitCode] = await Promise.all([
       text(child.stdout),
       text(child.stderr),

@@ -21,9 +21,7 @@ import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { Marketplace } from "../marketplace.ts";
 
-describe("submitter, on a real chain", function () {
-  this.timeout(60_000);
-
+describe("submitter, on a real chain", () => {
   let market: Marketplace;
   let client: Client;
   let user: Client;

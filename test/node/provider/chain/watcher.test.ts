@@ -15,9 +15,7 @@ import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { Marketplace } from "../marketplace.ts";
 
-describe("watcher, on a real chain", function () {
-  this.timeout(60_000);
-
+describe("watcher, on a real chain", () => {
   let market: Marketplace;
   let user: Client;
   let directory: string;

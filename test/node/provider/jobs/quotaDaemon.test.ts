@@ -26,9 +26,7 @@ setInterval(() => {
 }, 20);
 `;
 
-describe("provider daemon, with a training that writes too much", function () {
-  this.timeout(90_000);
-
+describe("provider daemon, with a training that writes too much", () => {
   let market: Marketplace;
   let user: Client;
   let daemon: DaemonProcess;
@@ -74,7 +72,7 @@ describe("provider daemon, with a training that writes too much", function () {
       const path = join(directory, "checkpoints/step-1", name);
       return existsSync(path) && statSync(path).size === size;
     };
-    await eventually("the first MiB", has("small", 2 ** 20), { timeout: 40_000 });
+    await eventually("the first MiB", has("small", 2 ** 20));
     await daemon.kill("SIGKILL"); // the training goes on without it
     writeFileSync(join(market.folder, "write-more"), "");
     await eventually("too much", has("large", 8 * 2 ** 20));
@@ -83,7 +81,7 @@ describe("provider daemon, with a training that writes too much", function () {
     await daemon.ready();
     const failed = async () => (await getTask(user, { id })).state === "Failed";
     const explain = () => daemon.lines.map((line) => JSON.stringify(line)).join("\n");
-    await eventually("the task's end", failed, { timeout: 40_000, explain });
+    await eventually("the task's end", failed, { explain });
     expect((await market.events(id)).at(-1)).to.include({ reason: "ConfigInvalid" });
     const refusal = await daemon.line("task refused");
     expect(refusal).to.include({ reason: "ConfigInvalid", step: "train" });

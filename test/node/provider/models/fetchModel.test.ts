@@ -26,9 +26,7 @@ const PYTHON = join(ROOT, ".venv/bin/python");
 const ENVIRONMENT = { PATH: process.env.PATH!, PYTHONPATH: join(ROOT, "provider/trainer") };
 const silent = pino({ level: "silent" });
 
-describe("models that lie elsewhere", function () {
-  this.timeout(30_000);
-
+describe("models that lie elsewhere", () => {
   let root: string;
   let storage: FastifyInstance;
   let storageUrl: string;

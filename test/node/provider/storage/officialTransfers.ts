@@ -16,6 +16,7 @@ import {
   officialBinary,
   officialSdk,
 } from "../../../helpers/officialClients.ts";
+import { skip } from "../../../helpers/skip.ts";
 import { WIDE_LIMITS } from "../../sdk/storage/storageNode.ts";
 
 const MIB = 2 ** 20;
@@ -80,8 +81,7 @@ export function officialTransfers(sizes: readonly number[]): void {
     describe(client.name, () => {
       before(function () {
         if (client.missing === null) return;
-        console.warn(`    SKIPPED ${client.name}: ${client.missing}.`);
-        this.skip();
+        skip(this, `${client.name}: ${client.missing}.`);
       });
 
       it(`uploads and downloads, with proof and without, files of up to ${sizes.at(-1)} bytes`, async () => {

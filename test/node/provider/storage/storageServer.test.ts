@@ -28,8 +28,7 @@ function content(size: number, seed = 1): Buffer {
   );
 }
 
-describe("storage node", function () {
-  this.timeout(20_000);
+describe("storage node", () => {
   let directory: string;
   let app: FastifyInstance;
 

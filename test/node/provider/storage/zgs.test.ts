@@ -244,7 +244,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     const segments = segmentsOf(bytes);
     await Promise.all(segments.map((segment) => ask("zgs_uploadSegmentsByTxSeq", [segment], 0)));
     expect(await ask("zgs_checkFileFinalized", root)).to.equal(true);
-  }).timeout(60_000);
+  });
 
   it("proves every segment of files of any size", async () => {
     let seq = 0;
@@ -271,7 +271,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
       }),
       { numRuns: 15 },
     );
-  }).timeout(60_000);
+  });
 });
 
 /** All segments of a file as 0G's clients send them. */

@@ -18,8 +18,7 @@ const OLDER = [
 ];
 
 /** How the storage node learns of files: from the Flow contract's events. */
-describe("announcements of files", function () {
-  this.timeout(60_000);
+describe("announcements of files", () => {
   let chain: FlowChain;
   let submissions: SubmissionLog;
   let watcher: FlowWatcher;

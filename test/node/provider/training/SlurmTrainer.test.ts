@@ -13,6 +13,7 @@ import {
 import { endOf, SlurmTrainer } from "../../../../provider/training/SlurmTrainer.ts";
 import { EXIT } from "../../../../provider/training/Trainer.ts";
 import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";
+import { skip } from "../../../helpers/skip.ts";
 import { missingForSlurm, SlurmCluster } from "../../../helpers/slurmCluster.ts";
 import { eventually } from "../daemonProcess.ts";
 import {
@@ -44,16 +45,14 @@ describe("a Slurm job that is over", () => {
   }
 });
 
-describe("SlurmTrainer", function () {
-  this.timeout(240_000);
+describe("SlurmTrainer", () => {
   let cluster: SlurmCluster | undefined;
   let folder: TrainingFolder | undefined;
 
   before(async function () {
     const missing = missingForSlurm();
     if (missing) {
-      console.log(`      SKIPPED: no Slurm to hand trainings to: ${missing}.`);
-      this.skip();
+      skip(this, `no Slurm to hand trainings to: ${missing}.`);
     }
     folder = new TrainingFolder();
     cluster = await SlurmCluster.start();
@@ -82,9 +81,7 @@ describe("SlurmTrainer", function () {
   const jobs = () =>
     execFileSync("squeue", ["--noheader", "--format=%i"], { encoding: "utf8" }).trim();
   const reached = (job: string, step: number) =>
-    eventually(`step ${step}`, () => eventsOf(job).some((event) => event.step === step), {
-      timeout: 90_000,
-    });
+    eventually(`step ${step}`, () => eventsOf(job).some((event) => event.step === step));
 
   it("trains on the cluster, and what stops halfway ends with the same weights", async () => {
     const whole = folder!.job("whole", { epochs: 4 });

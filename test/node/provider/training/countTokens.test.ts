@@ -9,12 +9,11 @@ import type { Model } from "../../../../provider/models/Catalogue.ts";
 import { countTokens } from "../../../../provider/training/countTokens.ts";
 import { hasSandbox } from "../../../../provider/training/sandbox.ts";
 import type { TrainerProgram } from "../../../../provider/training/trainerCommand.ts";
+import { NO_SANDBOX, skip } from "../../../helpers/skip.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");
 
-describe("countTokens, with the real trainer", function () {
-  this.timeout(30_000);
-
+describe("countTokens, with the real trainer", () => {
   const environment = { PATH: process.env.PATH!, PYTHONPATH: join(ROOT, "provider/trainer") };
   const python = join(ROOT, ".venv/bin/python");
   const never = new AbortController().signal;
@@ -22,8 +21,6 @@ describe("countTokens, with the real trainer", function () {
   let model: Model;
 
   before(() => {
-    if (!hasSandbox())
-      console.log("      NOTE: bubblewrap is not installed: counting is tested without a sandbox.");
     root = mkdtempSync(join(tmpdir(), "anneal-count-"));
     execFileSync(python, ["-m", "finetune.tiny_models", root], { env: environment });
     model = { kind: "causal-lm", directory: join(root, "tiny-qwen2") } as Model;
@@ -55,7 +52,7 @@ describe("countTokens, with the real trainer", function () {
   });
 
   it("has the file counted where nothing else of this machine is seen", async function () {
-    if (!hasSandbox()) this.skip(); // said above
+    if (!hasSandbox()) skip(this, NO_SANDBOX);
     // Stands for a dataset that took over the interpreter: this "Python" tells what it sees.
     const spy = join(root, "env/bin/python");
     mkdirSync(dirname(spy), { recursive: true });

@@ -21,6 +21,7 @@ import {
 } from "../../../../provider/training/sandbox.ts";
 import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
+import { NO_SANDBOX, skip } from "../../../helpers/skip.ts";
 import { eventually } from "../daemonProcess.ts";
 import {
   ENVIRONMENT,
@@ -32,16 +33,12 @@ import {
   weightsOf,
 } from "./trainingJob.ts";
 
-describe("the sandbox", function () {
-  this.timeout(180_000);
+describe("the sandbox", () => {
   let folder: string;
 
   before(function () {
     if (!hasSandbox()) {
-      console.log(
-        "      SKIPPED: bubblewrap is not installed (scripts/install-debian.sh installs it).",
-      );
-      this.skip();
+      skip(this, NO_SANDBOX);
     }
     folder = mkdtempSync(join(tmpdir(), "anneal-sandbox-"));
     mkdirSync(join(folder, "job/data"), { recursive: true });
@@ -107,9 +104,7 @@ describe("the sandbox", function () {
       const job = jobs.job("refused", { epochs: 20 });
       const stop = new AbortController();
       const ended = trainer({ maxFileBytes: 2 ** 30 }).train(ID, job, stop.signal);
-      await eventually("step 1", () => eventsOf(job).some(({ step }) => step === 1), {
-        timeout: 90_000,
-      });
+      await eventually("step 1", () => eventsOf(job).some(({ step }) => step === 1));
       stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
       expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
       const left = () => findByArguments(trainerArguments(job));
@@ -130,9 +125,7 @@ describe("the sandbox", function () {
       const sandbox = { maxFileBytes: 2 ** 30 };
       const stop = new AbortController();
       const first = trainer(sandbox).train(ID, confined, stop.signal);
-      await eventually("step 2", () => eventsOf(confined).some(({ step }) => step === 2), {
-        timeout: 90_000,
-      });
+      await eventually("step 2", () => eventsOf(confined).some(({ step }) => step === 2));
       stop.abort();
       expect(await first).to.deep.equal({ kind: "exit", code: 75 });
       const second = await trainer(sandbox).train(ID, confined, never);

@@ -20,8 +20,7 @@ const SEED = 20240229;
 const draw = <T>(arbitrary: fc.Arbitrary<T>, numRuns: number) =>
   fc.sample(arbitrary, { seed: SEED, numRuns });
 
-describe("checkDataset, countDataset and the trainer", function () {
-  this.timeout(120_000);
+describe("checkDataset, countDataset and the trainer", () => {
   const { folder, write } = temporaryFolder();
   before(function () {
     skipWithoutTrainer(this);

@@ -186,8 +186,7 @@ const PIECES = {
   post_processor: null,
 };
 
-describe("countDataset and the trainer", function () {
-  this.timeout(60_000);
+describe("countDataset and the trainer", () => {
   const { folder, write } = temporaryFolder();
   before(function () {
     skipWithoutTrainer(this);

@@ -66,7 +66,6 @@ describe("the examples shared with the trainer", () => {
   describe("with the trainer's tiny models", () => {
     const { folder } = temporaryFolder();
     before(function () {
-      this.timeout(60_000);
       skipWithoutTrainer(this);
       makeTinyModels(folder);
     });

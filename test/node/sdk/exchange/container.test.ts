@@ -71,8 +71,7 @@ function crypt(container: Buffer): Buffer {
   return Buffer.concat(pages);
 }
 
-describe("deliverable container", function () {
-  this.timeout(20_000);
+describe("deliverable container", () => {
   let directory: string;
   let plainPath: string;
   let sealedPath: string;

@@ -6,5 +6,4 @@ disputes({
   faultyFiles: 40,
   changedProofs: 200,
   pagesPerSize: 2,
-  timeout: 120_000,
 });

@@ -26,8 +26,7 @@ const keys = {
 /** One page; a hash page; the last data page and its hash page in one and in two segments; two levels of hash pages. */
 const SIZES = [1, PAGE + 1, 63 * PAGE, 64 * PAGE, 65 * PAGE, 128 * PAGE, 129 * PAGE, 400 * PAGE];
 
-describe("proof of misbehaviour", function () {
-  this.timeout(20_000);
+describe("proof of misbehaviour", () => {
   let directory: string;
   let path: string;
   before(async () => {

@@ -31,8 +31,7 @@ const stranger = secp256k1.keygen();
 const deriveKey = async (contentHash: Uint8Array) =>
   datasetKeyFromSignature(Buffer.concat([contentHash, Buffer.alloc(33, 7)]));
 
-describe("encrypted dataset", function () {
-  this.timeout(20_000);
+describe("encrypted dataset", () => {
   let directory: string;
   let plain: string;
   let sealed: string;

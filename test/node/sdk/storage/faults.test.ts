@@ -22,8 +22,7 @@ const bytes = Uint8Array.from(
 );
 const list = rootOfBytes(bytes);
 
-describe("transfer under faults", function () {
-  this.timeout(30_000);
+describe("transfer under faults", () => {
   let directory: string;
   let source: string;
   let target: string;

@@ -1,3 +1,3 @@
 import { killTransfers } from "./kills.ts";
 
-killTransfers({ kills: 3, bytes: 9_000_001, timeout: 120_000 });
+killTransfers({ kills: 3, bytes: 9_000_001 });

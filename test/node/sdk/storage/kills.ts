@@ -25,13 +25,14 @@ export interface KillOptions {
   /** Processes killed in each direction, and storage nodes. */
   readonly kills: number;
   readonly bytes: number;
-  readonly timeout: number;
+  /** Milliseconds that one test may take, if more than others. */
+  readonly timeout?: number;
 }
 
 /** Kills transfers at random moments: the file is right or there is none, and nothing that was kept moves again. */
 export function killTransfers({ kills, bytes: size, timeout }: KillOptions): void {
   describe(`transfers killed ${kills} times each`, function () {
-    this.timeout(timeout);
+    if (timeout !== undefined) this.timeout(timeout);
     const content = pseudoRandom(size);
     const { root } = rootOfBytes(content);
     const digest = createHash("sha256").update(content).digest("hex");

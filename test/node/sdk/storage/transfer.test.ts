@@ -41,8 +41,7 @@ async function failure(promise: Promise<unknown>): Promise<ProtocolError> {
   return error;
 }
 
-describe("transfer", function () {
-  this.timeout(30_000);
+describe("transfer", () => {
   let directory: string;
   let node: StorageNode;
   let path: string;
@@ -313,8 +312,7 @@ describe("transfer", function () {
   });
 });
 
-describe("transfer with a lying storage", function () {
-  this.timeout(20_000);
+describe("transfer with a lying storage", () => {
   const bytes = content(3 * SEGMENT_BYTES + 500);
   const list = rootOfBytes(bytes);
   let directory: string;

@@ -57,8 +57,7 @@ const liesAboutTheSize = when(/getFileInfo/, async (_, ask) => {
   return { result: result && { ...result, tx: { ...result.tx, size: result.tx.size - 1 } } };
 });
 
-describe("storage in 0G's network", function () {
-  this.timeout(60_000);
+describe("storage in 0G's network", () => {
   let chain: FlowChain;
   let client: Client;
   let folder: string;
