@@ -23,6 +23,8 @@ hypothesis.settings.load_profile("steady")
 
 TRAINER = Path(__file__).parent.parent
 EXAMPLES = Path(__file__).parent / "examples"
+HANGS_AFTER = 300
+"""Seconds after which a process counts as hanging; how fast the machine is decides over no test."""
 TASK_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 TINY_MODELS = {
@@ -77,7 +79,7 @@ class JobDirectory:
 
     def finish(self, *arguments):
         process = self.start(*arguments)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=HANGS_AFTER)
         assert process.returncode == 0, errors
         return self
 
@@ -91,7 +93,7 @@ class JobDirectory:
             except subprocess.TimeoutExpired:
                 continue
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=HANGS_AFTER)
         return process.returncode, errors
 
     @property

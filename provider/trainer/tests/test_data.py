@@ -6,7 +6,7 @@ import sys
 import unicodedata
 
 import pytest
-from conftest import EXAMPLES, TRAINER
+from conftest import EXAMPLES, HANGS_AFTER, TRAINER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -257,7 +257,9 @@ def test_the_count_command_prints_json_and_never_loads_torch(models):
 
     def run(file):
         command = [sys.executable, "-c", script, *arguments, str(EXAMPLES / file)]
-        return subprocess.run(command, cwd=TRAINER, capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            command, cwd=TRAINER, capture_output=True, text=True, timeout=HANGS_AFTER
+        )
 
     good = run("text.jsonl")
     expected = EXPECTED["text.jsonl"]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TRAINER
+from conftest import HANGS_AFTER, TRAINER
 from fake_hub import TOKEN, FakeHub
 
 NAME = "someone/tiny"
@@ -32,7 +32,7 @@ def run(hub, *arguments, token=None, url=None):
     return subprocess.run(
         [sys.executable, "-m", "online.hub", *map(str, arguments)],
         input=json.dumps({"hf_api_token": token} if token else {}) + "\n",
-        env=environment, capture_output=True, text=True, timeout=60,
+        env=environment, capture_output=True, text=True, timeout=HANGS_AFTER,
     )  # fmt: skip
 
 

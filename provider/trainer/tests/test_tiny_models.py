@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TRAINER
+from conftest import HANGS_AFTER, TRAINER
 
 from finetune import tiny_models
 from finetune.hashing import directory_sha256
@@ -15,7 +15,9 @@ from finetune.hashing import directory_sha256
 def test_another_process_writes_the_same_bytes(models, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(TRAINER), "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-m", "finetune.tiny_models", str(tmp_path)]
-    subprocess.run(command, env=environment, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command, env=environment, check=True, timeout=HANGS_AFTER, stdout=subprocess.DEVNULL
+    )
     assert directory_sha256(tmp_path) == directory_sha256(models)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TASK_ID, TRAINER
+from conftest import HANGS_AFTER, TASK_ID, TRAINER
 from fake_tracker import KEY, FakeTracker
 
 STARTED = {"type": "started", "parameters": {"n_epochs": 2}, "dataset": {"rows": 8}}
@@ -53,7 +53,7 @@ class Tracking:
             file.writelines(json.dumps(event) + "\n" for event in events)
 
     def end(self):
-        out, err = self.process.communicate(timeout=90)
+        out, err = self.process.communicate(timeout=HANGS_AFTER)
         assert self.process.returncode == 0, err
         assert KEY not in out + err
         return json.loads(out.splitlines()[-1])

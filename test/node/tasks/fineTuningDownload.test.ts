@@ -177,7 +177,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       const { tasks } = await market.json("fine-tuning list");
       const folder = process.cwd();
       process.chdir(market.folder); // where the model is written by default
-      const flags = { ...order(), wait: true, timeout: "30", suffix: "waited", json: true };
+      const flags = { ...order(), wait: true, timeout: "600", suffix: "waited", json: true };
       const created = market.run("fine-tuning create", flags);
       const id = await nextTask(market, tasks.length);
       await accept(id);

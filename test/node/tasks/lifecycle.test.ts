@@ -224,7 +224,7 @@ describe("tasks: a fine-tuning from order to model", () => {
   it("waits until the model is delivered, acknowledges, and decrypts it to the last byte", async () => {
     const { id } = await market.json("get-task", flags());
     const root = await deliver(id, "PK a model");
-    expect(await market.json("get-task", { ...flags(), wait: true, timeout: "20" })).to.include({
+    expect(await market.json("get-task", { ...flags(), wait: true, timeout: "600" })).to.include({
       progress: "Delivered",
       root,
     });
@@ -344,7 +344,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     ] as const) {
       const id = await create();
       await market.act((client) => failTask(client, { id: parseTaskId(id), reason }));
-      const waited = await market.run("get-task", { ...flags(), wait: true, timeout: "20" });
+      const waited = await market.run("get-task", { ...flags(), wait: true, timeout: "600" });
       expect(waited.exitCode).to.equal(exitCode);
       expect(waited.stderr).to.contain(reason);
     }
