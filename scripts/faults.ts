@@ -1,7 +1,7 @@
 /**
- * The fault programme: `npm run test:faults -- [--short] [--json] [--seed N] [--only crash|kill|rpc|reorg|disk|malice]
- * [--run NAME]`. Ends with exit code 0 only when nothing was lost and nothing doubled. A run is repeated by its seed
- * and name, which are printed with every failure.
+ * The fault programme: `npm run test:faults -- [--short] [--json] [--seed N] [--only PROGRAMME] [--run NAME]`. Ends with
+ * exit code 0 only when nothing was lost, doubled or leaked. A run is repeated by its seed and name, which are printed
+ * with every failure.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -35,6 +35,7 @@ interface Tally {
   strikes: number;
   lost: number;
   doubled: number;
+  leaked: number;
 }
 
 if (!Number.isSafeInteger(seed) || names.some((name) => !(name in PROGRAMMES))) {
@@ -72,9 +73,7 @@ async function work(part: string): Promise<void> {
 async function lead(): Promise<void> {
   const started = performance.now();
   if (!values.json) console.log(`seed ${seed}`);
-  const tallies = new Map<string, Tally>(
-    names.map((name) => [name, { runs: 0, strikes: 0, lost: 0, doubled: 0 }]),
-  );
+  const tallies = new Map<string, Tally>(names.map((name) => [name, emptyTally()]));
   const failures: RunResult[] = [];
   const parts = values.run ? 1 : Math.min(availableParallelism(), 4);
   const codes = await Promise.all(
@@ -82,7 +81,7 @@ async function lead(): Promise<void> {
       follow(index, parts, (programme, result) => {
         add(tallies.get(programme)!, result);
         noteProgress(tallies);
-        if (result.lost.length + result.doubled.length === 0) return;
+        if (isClean(result)) return;
         failures.push(result);
         if (!values.json) report(result);
       }),
@@ -95,7 +94,8 @@ async function lead(): Promise<void> {
   if (values.json)
     console.log(JSON.stringify({ seed, ...total, brokenOff, seconds, programmes, failures }));
   else print(tallies, total, seconds, brokenOff);
-  process.exitCode = total.lost + total.doubled + brokenOff === 0 && total.runs > 0 ? 0 : 1;
+  const failed = total.lost + total.doubled + total.leaked + brokenOff;
+  process.exitCode = failed === 0 && total.runs > 0 ? 0 : 1;
 }
 
 function follow(
@@ -120,29 +120,40 @@ function follow(
 
 /** The whole programme takes most of an hour; standard error says how far it is. */
 function noteProgress(tallies: ReadonlyMap<string, Tally>): void {
-  const { runs, strikes, lost, doubled } = sum([...tallies.values()]);
+  const { runs, strikes, lost, doubled, leaked } = sum([...tallies.values()]);
   if (runs % NOTED_RUNS === 0)
-    console.error(`${runs} runs, ${strikes} faults, ${lost} lost, ${doubled} doubled so far`);
+    console.error(
+      `${runs} runs, ${strikes} faults, ${lost} lost, ${doubled} doubled, ${leaked} leaked so far`,
+    );
 }
 
-function add(tally: Tally, { strikes, lost, doubled }: RunResult): void {
+function emptyTally(): Tally {
+  return { runs: 0, strikes: 0, lost: 0, doubled: 0, leaked: 0 };
+}
+
+function isClean({ lost, doubled, leaked }: RunResult): boolean {
+  return lost.length + doubled.length + leaked.length === 0;
+}
+
+function add(tally: Tally, { strikes, lost, doubled, leaked }: RunResult): void {
   tally.runs++;
   tally.strikes += strikes;
   tally.lost += lost.length > 0 ? 1 : 0;
   tally.doubled += doubled.length > 0 ? 1 : 0;
+  tally.leaked += leaked.length > 0 ? 1 : 0;
 }
 
 function sum(tallies: readonly Tally[]): Tally {
-  const total: Tally = { runs: 0, strikes: 0, lost: 0, doubled: 0 };
+  const total = emptyTally();
   for (const tally of tallies)
-    for (const key of ["runs", "strikes", "lost", "doubled"] as const) total[key] += tally[key];
+    for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
   return total;
 }
 
-function report({ name, lost, doubled }: RunResult): void {
+function report({ name, lost, doubled, leaked }: RunResult): void {
   console.log(`\n${name}`);
-  for (const line of [...lost.map((l) => `  lost: ${l}`), ...doubled.map((d) => `  doubled: ${d}`)])
-    console.log(line);
+  for (const [kind, lines] of Object.entries({ lost, doubled, leaked }))
+    for (const line of lines) console.log(`  ${kind}: ${line}`);
   console.log(
     `  again: npm run test:faults -- --seed ${seed} --only ${name.split("/")[0]} --run "${name}"`,
   );
@@ -156,8 +167,9 @@ function print(
 ): void {
   const row = (name: string, t: Tally) =>
     console.log(
-      `${name.padEnd(8)}${String(t.runs).padStart(6)} runs${String(t.strikes).padStart(7)} faults` +
-        `${String(t.lost).padStart(5)} lost${String(t.doubled).padStart(5)} doubled`,
+      `${name.padEnd(16)}${String(t.runs).padStart(6)} runs${String(t.strikes).padStart(7)} faults` +
+        `${String(t.lost).padStart(5)} lost${String(t.doubled).padStart(5)} doubled` +
+        `${String(t.leaked).padStart(5)} leaked`,
     );
   for (const [name, tally] of tallies) row(name, tally);
   row("all", total);

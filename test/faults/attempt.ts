@@ -11,25 +11,33 @@ export interface RunFolders {
   readonly state: string;
 }
 
+/** What a run did: the trades to be judged, the times that the fault struck, and where it found secrets. */
+export interface Outcome {
+  readonly trades: readonly Trade[];
+  readonly strikes: number;
+  readonly leaked?: readonly string[];
+}
+
 /** Runs something from the world's beginning, or from where it stands, and judges what became of it; an error is a loss. */
 export async function attempt(
   world: World,
   name: string,
-  work: (folders: RunFolders) => Promise<{ trades: readonly Trade[]; strikes: number }>,
+  work: (folders: RunFolders) => Promise<Outcome>,
   begin: (world: World) => Promise<string> = (world) => world.begin(),
 ): Promise<RunResult> {
   const directory = await begin(world);
   const state = join(directory, "state");
   mkdirSync(state);
   try {
-    const { trades, strikes } = await work({ directory, state });
-    return { name, strikes, ...(await judge(world, trades, state)) };
+    const { trades, strikes, leaked } = await work({ directory, state });
+    return { name, strikes, ...(await judge(world, trades, state, leaked)) };
   } catch (error) {
     return {
       name,
       strikes: 0,
       lost: [`the run broke off: ${(error as Error).stack}`],
       doubled: [],
+      leaked: [],
     };
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -8,10 +8,12 @@ import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import type { Trade } from "./Trade.ts";
 import type { ChainBlock, World } from "./World.ts";
 
-/** What went wrong in a run: something that should have happened did not, or happened twice. */
+/** What went wrong in a run: something that should have happened did not, or happened twice, or a secret got out. */
 export interface Verdict {
   readonly lost: readonly string[];
   readonly doubled: readonly string[];
+  /** Where somebody found bytes that are not meant for them. */
+  readonly leaked: readonly string[];
 }
 
 /** Events that a task's life may hold, each at most once. */
@@ -28,16 +30,17 @@ const ONCE = [
 
 /**
  * Looks at the chain and at the disk after a run, when every daemon has ended: one deliverable and one settlement per
- * finished task, the user's bytes, no money made or missing, no file left.
+ * finished task, the user's bytes, no money made or missing, no file left. What leaked is for the run itself to find.
  */
 export async function judge(
   world: World,
   trades: readonly Trade[],
   stateDirectory: string,
+  leaked: readonly string[] = [],
 ): Promise<Verdict> {
   const lost: string[] = [];
   const doubled: string[] = [];
-  if (trades.length === 0) return { lost, doubled }; // the run has judged itself
+  if (trades.length === 0) return { lost, doubled, leaked }; // the run has judged itself
   for (const trade of trades) {
     if (!trade.isOver()) lost.push(`task of user ${trade.account} stayed ${trade.state}`);
     const opens = trade.state === "Settled";
@@ -49,7 +52,7 @@ export async function judge(
   doubled.push(...(await repeatedTransactions(world, blocks)));
   lost.push(...(await wrongMoney(world, trades)));
   lost.push(...leftFiles(stateDirectory).map((path) => `left on disk: ${path}`));
-  return { lost, doubled };
+  return { lost, doubled, leaked };
 }
 
 async function repeatedEvents(
