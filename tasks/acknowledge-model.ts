@@ -1,6 +1,7 @@
 import { acknowledge } from "../sdk/deliverable/acknowledge.ts";
-import { downloadDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
+import { downloadDeliverable, holdsDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
 import { formatTaskId } from "../sdk/ids.ts";
+import { checkOutput } from "../sdk/storage/checkOutput.ts";
 import type { Task } from "../sdk/task/Task.ts";
 import { findTask, type TaskFlags } from "./findTask.ts";
 import { required } from "./flags.ts";
@@ -11,6 +12,7 @@ import { fileIn, transfer } from "./transfer.ts";
 
 interface Flags extends TaskFlags, SendingFlags {
   readonly dataPath: string | undefined;
+  readonly force: boolean;
 }
 
 /** Downloads the encrypted model, checks it against the root on chain, and then confirms that it has arrived. */
@@ -21,8 +23,14 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const task = await findTask(client, flags);
   const { root } = task;
   const id = formatTaskId(task.id);
-  const path = await fileIn(target, `${id}.encrypted`);
-  if (!flags.dryRun || root === null) {
+  const wanted = await fileIn(target, `${id}.encrypted`);
+  const { path, isDone } = await checkOutput(wanted, {
+    force: flags.force,
+    isResult: (place) => holdsDeliverable(place, task),
+  });
+  if (isDone) {
+    terminal.say(`${path} holds the encrypted model already; every byte matches root ${root}.`);
+  } else if (!flags.dryRun || root === null) {
     await transfer(terminal, "Download", (options) =>
       downloadDeliverable(client, { task, targetPath: path, ...options }),
     );

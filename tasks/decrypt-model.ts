@@ -1,4 +1,6 @@
+import { holdsModel } from "../sdk/deliverable/openDeliverable.ts";
 import { formatTaskId } from "../sdk/ids.ts";
+import { checkOutput } from "../sdk/storage/checkOutput.ts";
 import { confirmModel } from "./confirmModel.ts";
 import { findTask, type TaskFlags } from "./findTask.ts";
 import { required, requireZip } from "./flags.ts";
@@ -10,6 +12,7 @@ import type { SendingFlags } from "./submit.ts";
 interface Flags extends TaskFlags, SendingFlags {
   readonly encryptedModel: string | undefined;
   readonly output: string | undefined;
+  readonly force: boolean;
 }
 
 /**
@@ -22,7 +25,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     "--encrypted-model",
     "the path at which acknowledge-model saved the model",
   );
-  const outputPath = requireZip(
+  const wanted = requireZip(
     required(flags.output, "--output", "the path of the zip file to write"),
     "--output",
   );
@@ -31,12 +34,22 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const id = formatTaskId(task.id);
   if (flags.dryRun) return confirmModel(client, task, flags, terminal);
 
-  const places = { encryptedPath, outputPath };
-  const { size } = await openModel(client, task, places, flags, terminal);
-  terminal.say(
-    `Decrypted ${size} bytes to ${outputPath}; every page is what the provider committed to.`,
-  );
+  const { path: outputPath, isDone } = await checkOutput(wanted, {
+    force: flags.force,
+    inputs: [encryptedPath],
+    size: task.size,
+    isResult: (place) => holdsModel(client, task, place),
+  });
+  if (isDone) {
+    terminal.say(`${outputPath} holds this model already.`);
+  } else {
+    const places = { encryptedPath, outputPath };
+    const { size } = await openModel(client, task, places, flags, terminal);
+    terminal.say(
+      `Decrypted ${size} bytes to ${outputPath}; every page is what the provider committed to.`,
+    );
+  }
   const result = await confirmModel(client, task, flags, terminal);
   terminal.next(`unzip ${shellWord(outputPath)}`);
-  return { ...result, id, path: outputPath, size };
+  return { ...result, id, path: outputPath, size: task.size };
 });

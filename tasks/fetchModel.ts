@@ -1,14 +1,17 @@
-import { access, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Client } from "../sdk/client.ts";
 import { acknowledge } from "../sdk/deliverable/acknowledge.ts";
-import { downloadDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
+import { downloadDeliverable, holdsDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
 import { modelFormat } from "../sdk/deliverable/modelFormat.ts";
 import { readMark } from "../sdk/deliverable/readMark.ts";
 import { writeModel } from "../sdk/deliverable/writeModel.ts";
 import { ProtocolError } from "../sdk/errors.ts";
+import { geometryOf } from "../sdk/exchange/geometry.ts";
 import { formatTaskId } from "../sdk/ids.ts";
-import { rootOfFile } from "../sdk/storage/root.ts";
+import { checkOutput } from "../sdk/storage/checkOutput.ts";
+import { ensureDiskSpace } from "../sdk/storage/ensureDiskSpace.ts";
+import { partPathOf } from "../sdk/storage/publishFile.ts";
 import { getTask } from "../sdk/task/getTask.ts";
 import type { Task } from "../sdk/task/Task.ts";
 import { confirmModel } from "./confirmModel.ts";
@@ -33,6 +36,8 @@ export interface WantedModel {
   readonly step: number | null;
   /** Milliseconds; undefined waits as long as it takes. */
   readonly timeout: number | undefined;
+  /** Replace another file that is there. */
+  readonly force: boolean;
 }
 
 /** What a command works with besides its flags. */
@@ -52,11 +57,14 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   const { client, flags, terminal } = setting;
   const id = formatTaskId(found.id);
   const name = await modelName(client, found);
-  const path = await fileIn(wanted.output ?? `${name}.tar.zst`, `${name}.tar.zst`);
-  modelFormat(path);
+  const typed = await fileIn(wanted.output ?? `${name}.tar.zst`, `${name}.tar.zst`);
+  modelFormat(typed);
   const mark = `anneal ${id} ${wanted.step ?? "latest"}`;
+  const isResult = async (place: string) => (await readMark(place)) === mark;
+  const check = () => checkOutput(typed, { force: wanted.force, isResult });
+  const { path, isDone } = await check();
   const document = { id, path, step: wanted.step };
-  if (await isThere(path, mark)) {
+  if (isDone) {
     terminal.say(`${path} holds this model already.`);
     sayHowToUnpack(terminal, path);
     return { ...document, acknowledged: null, confirmed: null };
@@ -66,12 +74,14 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
 
   const encryptedPath = join(dirname(path), `${id}.encrypted`);
   const archivePath = join(dirname(path), `${id}.decrypted`);
+  await prepareTemporaries(found, encryptedPath, archivePath);
   const acknowledged = await receive(setting, found, encryptedPath);
   const task = await waitForKey(setting, found, wanted.timeout);
   const places = { encryptedPath, outputPath: archivePath };
   await openModel(client, task, places, flags, terminal);
   terminal.say("Decrypted: every page is what the provider committed to.");
   const { transaction } = await confirmModel(client, task, flags, terminal);
+  await check(); // the key may have taken days
   await untilInterrupted(interrupted("The writing"), (signal) =>
     writeModel(archivePath, path, { name, step: wanted.step, mark, signal }),
   );
@@ -88,19 +98,14 @@ async function refuseEnded({ client, environment }: Setting, task: Task): Promis
   throw failureError(view, environment.command(`get-log --task ${formatTaskId(task.id)}`));
 }
 
-/** @throws ProtocolError "usage" when something else is there: nothing is ever overwritten. */
-async function isThere(path: string, mark: string): Promise<boolean> {
-  if ((await readMark(path)) === mark) return true;
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return false;
-  throw new ProtocolError(
-    "usage",
-    `${path} is there already, and is not this model.`,
-    "Choose another file with --output, or move that one away.",
-  );
+/** The files of the way may be left from an earlier run; the model takes about as much room as the decrypted archive. */
+async function prepareTemporaries({ size }: Task, ...paths: [string, string]): Promise<void> {
+  for (const path of paths) await checkOutput(path, { force: true });
+  if (size < 1) return; // nothing is delivered
+  const [encryptedPath, archivePath] = paths;
+  const total = geometryOf(size).encryptedSize + 2 * size;
+  const begun = [encryptedPath, partPathOf(encryptedPath), archivePath];
+  await ensureDiskSpace(dirname(encryptedPath), total, begun);
 }
 
 /** Downloads the encrypted model and acknowledges it, where that was not done before. @returns the transaction. */
@@ -109,7 +114,7 @@ async function receive(
   task: Task,
   path: string,
 ): Promise<string | null> {
-  if (!(await holds(path, task))) {
+  if (!(await holdsDeliverable(path, task))) {
     environment.storageUrl();
     await transfer(terminal, "Download", (options) =>
       downloadDeliverable(client, { task, targetPath: path, ...options }),
@@ -122,11 +127,6 @@ async function receive(
   const result = await submit(client, call, {}, flags, terminal);
   terminal.say("Acknowledged. The provider now publishes the key.");
   return result.dryRun ? null : result.transaction;
-}
-
-async function holds(path: string, { root }: Task): Promise<boolean> {
-  const there = await rootOfFile(path).catch(() => undefined);
-  return there !== undefined && there.root === root;
 }
 
 async function waitForKey(

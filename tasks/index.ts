@@ -1,7 +1,7 @@
 import { task } from "hardhat/config";
 import type { TaskDefinition } from "hardhat/types/tasks";
 import { fineTuningFamily } from "./fine-tuning/index.ts";
-import { dryRun, gasPrice, json, option } from "./options.ts";
+import { dryRun, force, gasPrice, json, option } from "./options.ts";
 
 /** Everything the command line can say. What a command does is in the file of its name, loaded when it is called. */
 
@@ -64,6 +64,7 @@ const market: TaskDefinition[] = [
     .addOption(provider)
     .addOption(model)
     .addOption(option("output", "Path of the zip file to write"))
+    .addFlag(force)
     .addFlag(json)
     .setAction(() => import("./model-usage.ts"))
     .build(),
@@ -92,6 +93,7 @@ const data: TaskDefinition[] = [
     .build(),
   task("download", "Download data by its root hash")
     .addOption(option("dataPath", "Path to save the data at"))
+    .addFlag(force)
     .addOption(option("dataRoot", "Root hash of the data"))
     .addFlag(json)
     .setAction(() => import("./download.ts"))
@@ -163,6 +165,7 @@ const fineTuning: TaskDefinition[] = [
   task("acknowledge-model", "Download the encrypted model and confirm that it has arrived")
     .addOption(provider)
     .addOption(option("dataPath", "Path to save the encrypted model at"))
+    .addFlag(force)
     .addOption(taskId)
     .addOption(gasPrice)
     .addFlag(dryRun)
@@ -173,6 +176,7 @@ const fineTuning: TaskDefinition[] = [
     .addOption(provider)
     .addOption(option("encryptedModel", "Path of the encrypted model"))
     .addOption(option("output", "Path of the zip file to write"))
+    .addFlag(force)
     .addOption(taskId)
     .addOption(gasPrice)
     .addFlag(dryRun)

@@ -1,7 +1,10 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { fetchCatalogue } from "../sdk/service/fetchCatalogue.ts";
 import { fetchUsage } from "../sdk/service/fetchUsage.ts";
 import { findModel } from "../sdk/service/findModel.ts";
 import { getService } from "../sdk/service/getService.ts";
+import { checkOutput } from "../sdk/storage/checkOutput.ts";
+import { writeAtomically } from "../sdk/storage/publishFile.ts";
 import { required, requireZip } from "./flags.ts";
 import { readAddress } from "./readAddress.ts";
 import { run } from "./run.ts";
@@ -11,6 +14,7 @@ interface Flags {
   readonly provider: string | undefined;
   readonly model: string | undefined;
   readonly output: string | undefined;
+  readonly force: boolean;
   readonly json: boolean;
 }
 
@@ -22,13 +26,22 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const client = await environment.reader();
   const service = await getService(client, { provider });
   const model = findModel(await fetchCatalogue(service), name);
-  const path = requireZip(await fileIn(output, `${model.name}.zip`), "--output");
-  const { size } = await fetchUsage(service, { model, targetPath: path });
-  terminal.say(`Usage of ${model.name} saved to ${path}.`);
+  const wanted = requireZip(await fileIn(output, `${model.name}.zip`), "--output");
+  let archive: Uint8Array | undefined;
+  const fetch = async () => (archive ??= await fetchUsage(service, { model }));
+  const { path, isDone } = await checkOutput(wanted, {
+    force: flags.force,
+    isResult: async (place) => (await readFile(place)).equals(await fetch()),
+  });
+  const bytes = await fetch();
+  if (!isDone) await writeAtomically(path, (temporary) => writeFile(temporary, bytes));
+  terminal.say(
+    isDone ? `${path} holds this archive already.` : `Usage of ${model.name} saved to ${path}.`,
+  );
   terminal.next(
     environment.command(
       `check-data --data-path <PATH_TO_DATASET> --model ${model.name} --provider ${provider}`,
     ),
   );
-  return { provider, model: model.name, path, size };
+  return { provider, model: model.name, path, size: bytes.length };
 });

@@ -18,4 +18,8 @@ export const dryRun = {
   name: "dryRun",
   description: "Show what would be called, and its gas; send nothing",
 } as const;
+export const force = {
+  name: "force",
+  description: "Replace the file that is there, even if it holds something else",
+} as const;
 export const gasPrice = option("gasPrice", "Gas price in neuron");

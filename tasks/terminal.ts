@@ -26,11 +26,15 @@ export interface Terminal {
   confirm(question: string): Promise<boolean>;
 }
 
-/** `… | head` stops reading, which is no error: nobody is left to tell. */
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(process.exitCode);
+/** `… | head` stops reading, which is no error: nobody is left to tell. A full disk is one. */
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE") process.exit(process.exitCode);
+  process.stderr.write(
+    `Error: The output cannot be written (${code}): it is not complete.\nMake room there or write it elsewhere, then run the command again.\n`,
+  );
+  process.exit(Number(process.exitCode) || 1);
 });
+process.stderr.on("error", () => undefined);
 
 export function createTerminal({ json }: { json: boolean }): Terminal {
   let liveLine = false;

@@ -3,6 +3,7 @@ import { ProtocolError } from "../errors.ts";
 import { geometryOf } from "../exchange/geometry.ts";
 import { formatTaskId } from "../ids.ts";
 import { download } from "../storage/download.ts";
+import { rootOfFile } from "../storage/root.ts";
 import type { TransferOptions } from "../storage/upload.ts";
 import type { Task } from "../task/Task.ts";
 
@@ -21,6 +22,13 @@ export async function downloadDeliverable(
   const { size } = await download(client.storageUrl, task.root, targetPath, transfer);
   if (size !== expected) throw unopenable(size, expected);
   return { size };
+}
+
+/** Whether the file is the encrypted model of a task, to the last byte. */
+export async function holdsDeliverable(path: string, { root, size }: Task): Promise<boolean> {
+  if (root === null) return false;
+  const there = await rootOfFile(path).catch(() => undefined);
+  return there?.root === root && there.size === geometryOf(size).encryptedSize;
 }
 
 function notDelivered({ id, provider }: Task): ProtocolError {

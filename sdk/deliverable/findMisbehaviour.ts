@@ -46,6 +46,6 @@ function notTheDeliverable({ id, provider }: Task, path: string): ProtocolError 
   return new ProtocolError(
     "integrity",
     `${path} is not the model that was delivered: it was changed or damaged on this machine.`,
-    `Download it again: npx hardhat acknowledge-model --provider ${provider} --task ${task} --data-path <file>`,
+    `Download it again: npx hardhat acknowledge-model --provider ${provider} --task ${task} --data-path <file> --force`,
   );
 }

@@ -1,7 +1,10 @@
+import { stat } from "node:fs/promises";
 import type { Client } from "../client.ts";
 import { openFile } from "../exchange/open.ts";
+import { contentRootOf } from "../exchange/seal.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
+import { getDelivery } from "./getDelivery.ts";
 
 /**
  * Decrypts a downloaded deliverable with the wallet that ordered it. `outputPath` appears only when every page is what
@@ -22,4 +25,11 @@ export async function openDeliverable(
   const opening = await deriveOpening(client, { task });
   await openFile(encryptedPath, outputPath, { ...opening, ...(signal ? { signal } : {}) });
   return { size: opening.size };
+}
+
+/** Whether the file is the decrypted archive of a task: what the provider committed to, to the last byte. */
+export async function holdsModel(client: Client, task: Task, path: string): Promise<boolean> {
+  if (task.size < 1 || (await stat(path)).size !== task.size) return false;
+  const delivery = await getDelivery(client, task);
+  return delivery !== null && (await contentRootOf(path)) === delivery.contentRoot;
 }

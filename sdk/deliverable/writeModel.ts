@@ -1,11 +1,10 @@
 import { createWriteStream } from "node:fs";
-import { rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress } from "node:zlib";
 import { pack } from "tar-stream";
 import { ZipFile } from "yazl";
-import { publishFile } from "../storage/publishFile.ts";
+import { writeAtomically } from "../storage/publishFile.ts";
 import { chooseFiles, type ModelFile } from "./chooseFiles.ts";
 import { modelFormat } from "./modelFormat.ts";
 import { type Archive, openArchive } from "./openArchive.ts";
@@ -36,13 +35,10 @@ export async function writeModel(
 ): Promise<void> {
   const write = WRITERS[modelFormat(outputPath)];
   const archive = await openArchive(archivePath);
-  const temporary = `${outputPath}.part`;
   try {
     const files = await chooseFiles(archive, options.step);
-    await write(archive, files, temporary, options);
-    await publishFile(temporary, outputPath);
+    await writeAtomically(outputPath, (temporary) => write(archive, files, temporary, options));
   } catch (error) {
-    await rm(temporary, { force: true });
     options.signal?.throwIfAborted();
     throw error;
   } finally {

@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
-import { type FileHandle, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { ProtocolError } from "../errors.ts";
 import { openInput } from "../storage/openInput.ts";
 import { openOutput } from "../storage/openOutput.ts";
-import { publishFile } from "../storage/publishFile.ts";
+import { writeAtomically } from "../storage/publishFile.ts";
 import { readFully } from "../storage/readFully.ts";
 import { writeFully } from "../storage/writeFully.ts";
 import {
@@ -33,30 +33,34 @@ export async function openFile(
   options: ExchangeKeys & { size: number; contentRoot: string; signal?: AbortSignal },
 ): Promise<void> {
   const geometry = geometryOf(options.size);
-  const temporary = `${outputPath}.part`;
   const encrypted = await openInput(encryptedPath);
   try {
     if (encrypted.size !== geometry.encryptedSize) {
       throw wrongLength(encryptedPath, encrypted.size, geometry.encryptedSize);
     }
-    const output = await openOutput(temporary);
-    try {
-      const pages = new PageReader(encrypted.handle, encryptedPath, geometry, options);
-      for (let first = 0; first < geometry.levels[0]!.pages; first += SEGMENT_PAGES) {
-        options.signal?.throwIfAborted();
-        const clear = await pages.readData(first);
-        const start = first * PAGE_BYTES;
-        await writeFully(output, clear.subarray(0, options.size - start), start);
-      }
-    } finally {
-      await output.close();
-    }
-    await publishFile(temporary, outputPath);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    const pages = new PageReader(encrypted.handle, encryptedPath, geometry, options);
+    await writeAtomically(outputPath, (temporary) => writeClear(pages, temporary, options));
   } finally {
     await encrypted.handle.close();
+  }
+}
+
+/** Writes the data pages, in clear and checked, without what fills the last one. */
+async function writeClear(
+  pages: PageReader,
+  path: string,
+  { size, signal }: { size: number; signal?: AbortSignal },
+): Promise<void> {
+  const output = await openOutput(path);
+  try {
+    for (let first = 0; first * PAGE_BYTES < size; first += SEGMENT_PAGES) {
+      signal?.throwIfAborted();
+      const clear = await pages.readData(first);
+      const start = first * PAGE_BYTES;
+      await writeFully(output, clear.subarray(0, size - start), start);
+    }
+  } finally {
+    await output.close();
   }
 }
 

@@ -1,10 +1,9 @@
 import type { FileHandle } from "node:fs/promises";
-import { rm } from "node:fs/promises";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { ProtocolError } from "../errors.ts";
 import { openInput } from "../storage/openInput.ts";
 import { openOutput } from "../storage/openOutput.ts";
-import { publishFile } from "../storage/publishFile.ts";
+import { writeAtomically } from "../storage/publishFile.ts";
 import { readFully } from "../storage/readFully.ts";
 import { SEGMENT_BYTES, segmentLength } from "../storage/segment.ts";
 import { writeFully } from "../storage/writeFully.ts";
@@ -46,27 +45,25 @@ export async function openDataset(
 ): Promise<{ size: number }> {
   const header = await readDatasetHeader(sealedPath);
   const { handle: sealed, size: sealedSize } = await openInput(sealedPath);
-  const temporary = `${outputPath}.part`;
   try {
     if (!header || sealedDatasetSize(header.size) !== sealedSize) throw notAuthentic();
     const cipher = cipherFor(secret, header);
-    const output = await openOutput(temporary);
-    try {
-      const count = chunkCount(header.size);
-      for (let index = 0; index < count; index++) {
-        signal?.throwIfAborted();
-        const segment = await readSegment(sealed, index, sealedSize, sealedPath);
-        const chunk = openChunk(cipher, index, segment.subarray(index === 0 ? HEADER_BYTES : 0));
-        await writeFully(output, chunk, chunkRange(index, header.size).start);
+    const read = (index: number) => readSegment(sealed, index, sealedSize, sealedPath);
+    await writeAtomically(outputPath, async (temporary) => {
+      const output = await openOutput(temporary);
+      try {
+        const count = chunkCount(header.size);
+        for (let index = 0; index < count; index++) {
+          signal?.throwIfAborted();
+          const segment = await read(index);
+          const chunk = openChunk(cipher, index, segment.subarray(index === 0 ? HEADER_BYTES : 0));
+          await writeFully(output, chunk, chunkRange(index, header.size).start);
+        }
+      } finally {
+        await output.close();
       }
-    } finally {
-      await output.close();
-    }
-    await publishFile(temporary, outputPath);
+    });
     return { size: header.size };
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   } finally {
     await sealed.close();
   }

@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
-import { type FileHandle, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import type { Root } from "../ids.ts";
 import { openInput } from "../storage/openInput.ts";
 import { openOutput } from "../storage/openOutput.ts";
-import { publishFile } from "../storage/publishFile.ts";
+import { writeAtomically } from "../storage/publishFile.ts";
 import { readFully } from "../storage/readFully.ts";
 import { RootHasher } from "../storage/root.ts";
 import { SEGMENT_BYTES } from "../storage/segment.ts";
@@ -42,39 +42,57 @@ export async function sealFile(
   encryptedPath: string,
   { signal, ...keys }: ExchangeKeys & { signal?: AbortSignal },
 ): Promise<Sealed> {
-  const temporary = `${encryptedPath}.part`;
   const { handle: plain, size } = await openInput(plainPath);
   try {
+    const cipher = new PageCipher(keys);
     const geometry = geometryOf(size);
-    const encrypted = await openOutput(temporary);
-    try {
-      const pages = new PageWriter(encrypted, geometry, new PageCipher(keys));
-      const hasher = new RootHasher();
-      await sealData(plain, plainPath, pages, hasher, signal);
-      const contentRoot = await pages.finish();
-      await hashRest(encrypted, temporary, geometry, hasher, signal);
-      await publishFile(temporary, encryptedPath);
-      const { root } = hasher.digest();
-      return { size, contentRoot, root, encryptedSize: geometry.encryptedSize };
-    } finally {
-      await encrypted.close();
-    }
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    const hasher = new RootHasher();
+    const contentRoot = await writeAtomically(encryptedPath, async (temporary) => {
+      const encrypted = await openOutput(temporary);
+      try {
+        const pages = new PageWriter(geometry, async (page, clear) => {
+          const bytes = cipher.apply(page, clear);
+          await writeFully(encrypted, bytes, page * PAGE_BYTES);
+          return bytes;
+        });
+        const update = (bytes: Buffer) => hasher.update(bytes);
+        const top = await addData(plain, plainPath, pages, update, signal);
+        await hashRest(encrypted, temporary, geometry, hasher, signal);
+        return top;
+      } finally {
+        await encrypted.close();
+      }
+    });
+    const { root } = hasher.digest();
+    return { size, contentRoot, root, encryptedSize: geometry.encryptedSize };
   } finally {
     await plain.close();
   }
 }
 
-/** Encrypts all data pages, a segment's worth at a time, and hashes them for the storage root. */
-async function sealData(
+/** contentRoot of a file that is not encrypted: whether it is what a deliverable holds. */
+export async function contentRootOf(path: string): Promise<`0x${string}`> {
+  const { handle, size } = await openInput(path);
+  try {
+    const pages = new PageWriter(geometryOf(size), async (_, clear) => clear);
+    return await addData(handle, path, pages);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Puts all data pages in, a segment's worth at a time.
+ * @param onWritten gets them as they were written.
+ * @returns contentRoot.
+ */
+async function addData(
   plain: FileHandle,
   plainPath: string,
   pages: PageWriter,
-  hasher: RootHasher,
+  onWritten: (bytes: Buffer) => void = () => undefined,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<`0x${string}`> {
   const { size, levels } = pages.geometry;
   for (let first = 0; first < levels[0]!.pages; first += SEGMENT_PAGES) {
     signal?.throwIfAborted();
@@ -82,8 +100,9 @@ async function sealData(
     const clear = Buffer.alloc(count * PAGE_BYTES);
     const start = first * PAGE_BYTES;
     await readFully(plain, clear.subarray(0, size - start), start, plainPath);
-    hasher.update(await pages.writeData(first, clear));
+    onWritten(await pages.writeData(first, clear));
   }
+  return pages.finish();
 }
 
 /** Feeds what lies behind the data pages, which is written out of order, to the storage root. */
@@ -104,33 +123,33 @@ async function hashRest(
   }
 }
 
+/** Writes pages from this number on. @returns them as they were written. */
+type Put = (page: number, clear: Buffer) => Promise<Buffer>;
+
 /**
- * Writes pages where the geometry wants them. The digest of each goes into the hash page above,
+ * Puts pages where the geometry wants them. The digest of each goes into the hash page above,
  * which is written as soon as it is full: one page per level is all there is in memory.
  */
 class PageWriter {
   readonly geometry: Geometry;
-  readonly #file: FileHandle;
-  readonly #cipher: PageCipher;
+  readonly #put: Put;
   /** Per level, the page that fills up, and the digests that went into this level so far. */
   readonly #open: { page: Buffer; digests: number }[];
   #contentRoot: `0x${string}` = "0x";
 
-  constructor(file: FileHandle, geometry: Geometry, cipher: PageCipher) {
-    this.#file = file;
+  constructor(geometry: Geometry, put: Put) {
     this.geometry = geometry;
-    this.#cipher = cipher;
+    this.#put = put;
     this.#open = geometry.levels.map(() => ({ page: Buffer.alloc(PAGE_BYTES), digests: 0 }));
   }
 
-  /** Writes data pages of one segment. @returns them encrypted. */
+  /** Writes data pages of one segment. @returns them as they were written. */
   async writeData(firstPage: number, clear: Buffer): Promise<Buffer> {
-    const encrypted = this.#cipher.apply(firstPage, clear);
-    await writeFully(this.#file, encrypted, firstPage * PAGE_BYTES);
+    const written = await this.#put(firstPage, clear);
     for (let at = 0; at < clear.length; at += PAGE_BYTES) {
       await this.#addDigest(1, clear.subarray(at, at + PAGE_BYTES));
     }
-    return encrypted;
+    return written;
   }
 
   /** Writes the hash pages that are not full. @returns contentRoot. */
@@ -158,7 +177,7 @@ class PageWriter {
     const open = this.#open[level]!;
     const position = Math.ceil(open.digests / PAGE_ENTRIES) - 1;
     const number = this.geometry.levels[level]!.firstPage + position;
-    await writeFully(this.#file, this.#cipher.apply(number, open.page), number * PAGE_BYTES);
+    await this.#put(number, open.page);
     await this.#addDigest(level + 1, open.page);
     open.page.fill(0);
   }

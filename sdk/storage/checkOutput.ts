@@ -31,8 +31,8 @@ export interface CheckedOutput {
  *     if (!output.isDone) await work(output.path);
  *
  * @throws ProtocolError "usage" when the path is a directory, a device, a pipe, a socket, a link to nothing or one of
- * the inputs; when another file is there and `force` is not given; when its folder is missing or cannot be written to;
- * when the disk has no room for `size` bytes.
+ * the inputs; when another file is there and `force` is not given; when its folder is missing or cannot be written to.
+ * "unexpected" when the disk has no room for `size` bytes.
  */
 export async function checkOutput(
   given: string,
@@ -48,7 +48,7 @@ export async function checkOutput(
   const found = await find(path);
   if (found && (await isResult?.(path))) return { path, isDone: true };
   if (found && !force) throw exists(given, isResult !== undefined);
-  if (size !== undefined) await ensureDiskSpace(dirname(path), size, part);
+  if (size !== undefined) await ensureDiskSpace(dirname(path), size, [part]);
   return { path, isDone: false };
 }
 

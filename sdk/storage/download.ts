@@ -1,10 +1,13 @@
+import { dirname } from "node:path";
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
 import { storageUrls } from "./connection.ts";
+import { ensureDiskSpace } from "./ensureDiskSpace.ts";
 import { fetchRun } from "./fetchRun.ts";
 import { fetchSegmentList } from "./fetchSegmentList.ts";
 import { TRANSFERS_AT_ONCE } from "./inParallel.ts";
 import { PartialFile } from "./partialFile.ts";
+import { partPathOf } from "./publishFile.ts";
 import { Pace, RunQueue } from "./runQueue.ts";
 import { segmentBuffers } from "./segmentSink.ts";
 import { Source } from "./source.ts";
@@ -43,13 +46,14 @@ export async function download(
     if (sources.some(({ failure }) => !failure)) onDropped(reason);
   };
   const sources = storageUrls(storageUrl).map((url) => new Source(url, stop, onFailed));
-  const part = `${targetPath}.part`;
+  const part = partPathOf(targetPath);
   const failHere = (error: Error) => {
     broken.abort(cannotWrite(part, error));
     throw broken.signal.reason;
   };
   try {
     const list = await fetchSegmentList(sources, root);
+    await ensureDiskSpace(dirname(part), list.size, [part]).catch(failHere);
     const partial = await PartialFile.open(part, list).catch(failHere);
     const keep = keepWithProgress(partial, onProgress, failHere);
     await partial.whileOpen(() => fetchMissing(sources, partial, keep));

@@ -1,25 +1,34 @@
 import { stat, statfs } from "node:fs/promises";
 import { ProtocolError } from "../errors.ts";
 
+/** Bytes of a block in `Stats.blocks`, on every file system. */
+const BLOCK_BYTES = 512;
+
 /**
- * Fails when a file of `size` bytes has no room in `directory`.
- * @param partPath what is there of it already, which takes no more room.
- * @throws ProtocolError "usage" that says how much is missing.
+ * Fails when `size` bytes have no room in `directory`.
+ * @param begun files that are a part of them already, and take no more room.
+ * @throws ProtocolError "unexpected", as a disk does that is full later, with what is missing.
  */
 export async function ensureDiskSpace(
   directory: string,
   size: number,
-  partPath?: string,
+  begun: readonly string[] = [],
 ): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
-  const part = partPath === undefined ? undefined : await stat(partPath).catch(() => undefined);
-  const missing = size - (part?.blocks ?? 0) * 512 - bavail * bsize;
+  const disk = await statfs(directory).catch(() => undefined);
+  if (!disk) return; // whoever writes there will say why not
+  const taken = await Promise.all(begun.map(takenBytes));
+  const missing = size - taken.reduce((sum, bytes) => sum + bytes, 0) - disk.bavail * disk.bsize;
   if (missing <= 0) return;
   throw new ProtocolError(
-    "usage",
+    "unexpected",
     `The disk of ${directory} has no room for ${inMib(size)} MiB: ${inMib(missing)} MiB are missing.`,
     "Make room there, or give a path on another disk, then run the same command again.",
   );
+}
+
+async function takenBytes(path: string): Promise<number> {
+  const found = await stat(path).catch(() => undefined);
+  return (found?.blocks ?? 0) * BLOCK_BYTES;
 }
 
 const inMib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);

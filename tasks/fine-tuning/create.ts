@@ -32,6 +32,7 @@ interface Flags extends SendingFlags, HyperparameterFlags {
   readonly timeout: string | undefined;
   readonly wait: boolean;
   readonly yes: boolean;
+  readonly force: boolean;
 }
 
 /** Checks, counts, quotes, uploads and orders; with --wait, follows the task to the decrypted model. */
@@ -67,6 +68,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     output: flags.output,
     step: null,
     timeout,
+    force: flags.force,
   });
   return { ...placed, ...fetched };
 });

@@ -9,6 +9,7 @@ interface Flags extends SendingFlags {
   readonly output: string | undefined;
   readonly step: string | undefined;
   readonly timeout: string | undefined;
+  readonly force: boolean;
 }
 
 /** Fetches, decrypts, checks and confirms a model, and writes it as a file to keep. */
@@ -18,6 +19,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     output: flags.output,
     step: readStep(flags.step),
     timeout: readTimeout(flags.timeout),
+    force: flags.force,
   };
   const client = await environment.signer("user");
   const task = await findOwnTask(client, id);

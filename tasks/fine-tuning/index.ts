@@ -5,7 +5,7 @@ import {
   type HyperparameterDescription,
 } from "../../sdk/training/describeHyperparameters.ts";
 import { toCamelCase } from "../letterCase.ts";
-import { dryRun, gasPrice, json, option } from "../options.ts";
+import { dryRun, force, gasPrice, json, option } from "../options.ts";
 
 /** `npx hardhat fine-tuning <verb>`: the same market in the words of Together's command line. */
 
@@ -39,6 +39,7 @@ const create = task(["fine-tuning", "create"], "Check, upload and order a fine-t
   .addOption(gasPrice)
   .addFlag({ name: "wait", description: "Follow the task to the decrypted model" })
   .addOption(output)
+  .addFlag(force)
   .addOption(timeout)
   .addFlag({ name: "yes", description: "Join the queue of a busy provider without being asked" })
   .addFlag(dryRun)
@@ -114,6 +115,7 @@ export const fineTuningFamily: TaskDefinition[] = [
     .build(),
   task(["fine-tuning", "download"], "Fetch, decrypt and confirm a model")
     .addOption(output)
+    .addFlag(force)
     .addOption(
       option("step", "Step of the checkpoint to write; default -1, the latest weights", "s"),
     )

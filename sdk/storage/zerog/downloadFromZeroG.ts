@@ -1,9 +1,12 @@
+import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
 import { SMALL_ANSWER_BYTES } from "../connection.ts";
+import { ensureDiskSpace } from "../ensureDiskSpace.ts";
 import { inParallel } from "../inParallel.ts";
+import { partPathOf } from "../publishFile.ts";
 import { CHUNK_BYTES, SEGMENT_BYTES, segmentLength } from "../segment.ts";
 import type { TransferOptions } from "../upload.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";
@@ -74,7 +77,9 @@ class Source {
   }
 
   async fetchTo(targetPath: string, { signal, onProgress }: TransferOptions): Promise<void> {
-    const file = await ProvenFile.open(`${targetPath}.part`, this.#root, this.size);
+    const part = partPathOf(targetPath);
+    await ensureDiskSpace(dirname(part), this.size, [part]);
+    const file = await ProvenFile.open(part, this.#root, this.size);
     const progress = { bytes: file.bytes, total: this.size };
     onProgress?.({ ...progress });
     const fetchOne = async (index: number, stop: AbortSignal) => {

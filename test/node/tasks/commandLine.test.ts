@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
@@ -120,6 +120,26 @@ describe("tasks: the command line as a process", () => {
       expect((await rootOfFile(target)).root).to.equal(root);
     } finally {
       await storage.close();
+    }
+  });
+
+  it("says in one sentence that what it prints cannot be written", async () => {
+    // a limit on the size of files stands in for a full disk: the kernel refuses the write in the same way
+    const script = 'trap "" XFSZ; ulimit -f 0; exec "$@"';
+    const path = join(folder, "printed");
+    for (const flags of [[], ["--json"]]) {
+      const printed = await open(path, "w");
+      const words = [process.execPath, HARDHAT, "completion", "bash", ...flags];
+      const child = spawn("bash", ["-c", script, "bash", ...words], {
+        cwd: ROOT,
+        env: { PATH: process.env.PATH, HOME: process.env.HOME, CI: "true" },
+        stdio: ["ignore", printed.fd, "pipe"],
+      });
+      const exited = new Promise((done) => child.once("close", done));
+      const stderr = await text(child.stderr!);
+      await printed.close();
+      expect(await exited).to.equal(1);
+      expect(stderr).to.match(/^Error: The output cannot be written \(EFBIG\).+\.\n.+\.\n$/);
     }
   });
 

@@ -331,7 +331,10 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(await market.json("get-task", flags(id))).to.include({ state: "Revealed" });
     expect(await exists(output)).to.equal(false);
 
-    const repaired = await market.json("acknowledge-model", { ...flags(id), dataPath: path });
+    const again = { ...flags(id), dataPath: path };
+    const kept = await market.run("acknowledge-model", again);
+    expect(kept.stderr).to.contain(`${path} already exists and holds something else.`);
+    const repaired = await market.json("acknowledge-model", { ...again, force: true });
     expect(repaired).to.include({ id, path });
     expect((await decrypt()).exitCode).to.equal(0);
     expect(await readFile(output, "utf8")).to.equal("PK another model");
