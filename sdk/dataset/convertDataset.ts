@@ -1,8 +1,10 @@
 import { createWriteStream } from "node:fs";
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ProtocolError } from "../errors.ts";
+import { checkOutput } from "../storage/checkOutput.ts";
+import { writeAtomically } from "../storage/publishFile.ts";
 import { readCsv } from "./readCsv.ts";
 import { type Line, readLines } from "./readLines.ts";
 
@@ -15,6 +17,8 @@ export interface ConvertOptions {
   readonly offset?: number;
   /** Rows that are written at most. */
   readonly limit?: number;
+  /** Replace another file at the output path. */
+  readonly force?: boolean;
 }
 
 type SourceRow = { readonly line: number; readonly get: (source: string | number) => unknown };
@@ -22,14 +26,19 @@ type SourceRow = { readonly line: number; readonly get: (source: string | number
 /**
  * Rewrites a .jsonl, .csv or .tsv file as a .jsonl dataset with the named fields, for example
  * `{prompt: "question", completion: "answer"}`, or `{label: 0, text: 1}` for a file without a header.
- * @throws ProtocolError "dataset-invalid" where a row lacks a field or cannot be read.
+ * The output appears only when complete; the input is never written to.
+ * @throws ProtocolError "dataset-invalid" if a row lacks a field or cannot be read, or if there is no row; "usage" for
+ * another kind of file, and for an output that checkOutput refuses.
  */
 export async function convertDataset(
   inputPath: string,
   outputPath: string,
   options: ConvertOptions,
 ): Promise<{ rows: number }> {
-  const { fields, offset = 0, limit = Number.POSITIVE_INFINITY } = options;
+  const { fields, offset = 0, limit = Number.POSITIVE_INFINITY, force = false } = options;
+  requireReadable(inputPath);
+  requireJsonl(outputPath);
+  const { path } = await checkOutput(outputPath, { force, inputs: [inputPath] });
   const headerless = Object.values(fields).every((source) => typeof source === "number");
   let rows = 0;
   async function* convert() {
@@ -41,8 +50,52 @@ export async function convertDataset(
       yield `${JSON.stringify(pick(row, fields, inputPath))}\n`;
     }
   }
-  await pipeline(Readable.from(convert()), createWriteStream(outputPath));
+  await writeAtomically(path, async (temporary) => {
+    await pipeline(Readable.from(convert()), createWriteStream(temporary));
+    if (rows === 0) throw noRows(inputPath);
+  });
   return { rows };
+}
+
+const READABLE = [".jsonl", ".csv", ".tsv"];
+
+function requireReadable(path: string): void {
+  const ending = extname(path);
+  if (READABLE.includes(ending)) return;
+  if (ending === ".json") throw jsonArray(path);
+  throw new ProtocolError(
+    "usage",
+    `${path} is not a .jsonl, .csv or .tsv file.`,
+    "Rename it to what it holds: .jsonl for a JSON object on each line, .csv for fields with commas, .tsv for fields with tabs.",
+  );
+}
+
+function requireJsonl(path: string): void {
+  if (extname(path) === ".jsonl") return;
+  throw new ProtocolError(
+    "usage",
+    `${path} does not end in .jsonl, and JSON lines are what is written.`,
+    "Give the output a name that ends in .jsonl.",
+  );
+}
+
+/** What is not one object on each line, with a command that makes it so and needs nothing but Node. */
+function jsonArray(path: string): ProtocolError {
+  const name = basename(path).replace(/\.jsonl?$/, "");
+  const script = `JSON.parse(fs.readFileSync(0)).map((row) => JSON.stringify(row)).join("\\n")`;
+  return new ProtocolError(
+    "usage",
+    `${path} is one JSON document, and a JSON object on each line is needed.`,
+    `Make it so, then convert that file: node -p '${script}' < ${path} > ${name}-lines.jsonl`,
+  );
+}
+
+function noRows(path: string): ProtocolError {
+  return new ProtocolError(
+    "dataset-invalid",
+    `There is no row to write: ${path} has none, or offset and limit leave none.`,
+    "Nothing was written: give a file with rows, or another offset and limit.",
+  );
 }
 
 function pick(row: SourceRow, fields: FieldSources, path: string): Record<string, unknown> {
@@ -64,18 +117,13 @@ async function* readSource(path: string, headerless: boolean): AsyncGenerator<So
       return yield* columnRecords(path, readCsv(lines), headerless);
     case ".tsv":
       return yield* columnRecords(path, tabRecords(lines), headerless);
-    default:
-      throw new ProtocolError(
-        "usage",
-        `${path} is not a .jsonl, .csv or .tsv file.`,
-        "Give the file the ending that fits its content.",
-      );
   }
 }
 
 async function* jsonRecords(path: string, lines: AsyncIterable<Line>): AsyncGenerator<SourceRow> {
   for await (const { line, text } of lines) {
     if (text.trim() === "") continue;
+    if (text.trimStart().startsWith("[")) throw jsonArray(path);
     let value: unknown;
     try {
       value = JSON.parse(text);

@@ -1,17 +1,20 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, linkSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
 import { checkDataset } from "../../../../sdk/dataset/checkDataset.ts";
 import { type ConvertOptions, convertDataset } from "../../../../sdk/dataset/convertDataset.ts";
+import { rejection } from "../../../helpers/rejection.ts";
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";
 
 describe("convertDataset", () => {
   const { folder, write } = temporaryFolder();
   const output = join(folder, "output.jsonl");
   const convert = async (ending: string, content: string, options: ConvertOptions) => {
-    const { rows } = await convertDataset(write(ending, content), output, options);
+    const input = write(ending, content);
+    const { rows } = await convertDataset(input, output, { force: true, ...options });
     const lines = readFileSync(output, "utf8").split("\n").slice(0, -1);
     expect(lines).to.have.lengthOf(rows);
     return lines.map((line) => JSON.parse(line));
@@ -54,7 +57,7 @@ describe("convertDataset", () => {
     const texts = Array.from({ length: 20 }, (_, n) => ({ t: `row ${n}` }));
     const fields = { text: "t" };
     await fc.assert(
-      fc.asyncProperty(fc.nat(25), fc.nat(25), async (offset, limit) => {
+      fc.asyncProperty(fc.nat(19), fc.integer({ min: 1, max: 25 }), async (offset, limit) => {
         const rows = await convert(".jsonl", jsonl(...texts), { fields, offset, limit });
         const expected = texts.slice(offset, offset + limit);
         expect(rows).to.deep.equal(expected.map(({ t }) => ({ text: t })));
@@ -63,8 +66,80 @@ describe("convertDataset", () => {
     );
   });
 
+  const fields = { text: "t" };
+  const refusal = (input: string, target = output, options: object = {}) =>
+    rejection(convertDataset(input, target, { fields, ...options }));
+
+  it("never writes over its input, whatever it is called and whatever is forced", async () => {
+    const content = jsonl({ t: "a" });
+    const input = write(".jsonl", content);
+    const other = join(folder, "hard-link.jsonl");
+    linkSync(input, other);
+    for (const target of [input, other]) {
+      const { code, message } = await refusal(input, target, { force: true });
+      expect(code).to.equal("usage");
+      expect(message).to.contain("would destroy it");
+    }
+    expect(readFileSync(input, "utf8")).to.equal(content);
+  });
+
+  it("replaces another file only if it is told to", async () => {
+    const target = write(".jsonl", "mine");
+    const input = write(".jsonl", jsonl({ t: "a" }));
+    expect((await refusal(input, target)).hint).to.contain("--force");
+    expect(readFileSync(target, "utf8")).to.equal("mine");
+    await convertDataset(input, target, { fields, force: true });
+    expect(readFileSync(target, "utf8")).to.equal('{"text":"a"}\n');
+  });
+
+  it("leaves nothing behind, and what was there as it was, when a row is wrong or none is left", async () => {
+    for (const [content, options] of [
+      ['{"t":"a"}\n{"x":"b"}\n', {}],
+      ["\n", {}],
+      [jsonl({ t: "a" }), { offset: 1 }],
+      [jsonl({ t: "a" }), { limit: 0 }],
+    ] as const) {
+      const input = write(".jsonl", content);
+      const target = write(".jsonl", "mine");
+      const fresh = join(folder, "fresh.jsonl");
+      expect((await refusal(input, target, { force: true, ...options })).code).to.equal(
+        "dataset-invalid",
+      );
+      await refusal(input, fresh, options);
+      expect(readFileSync(target, "utf8")).to.equal("mine");
+      expect(existsSync(fresh) || existsSync(`${fresh}.part`)).to.equal(false);
+    }
+  });
+
+  it("writes JSON lines under no other name", async () => {
+    for (const ending of [".csv", ".tsv", ".json", ""]) {
+      const { code, message } = await refusal(write(".jsonl", "{}"), join(folder, `out${ending}`));
+      expect(code).to.equal("usage");
+      expect(message).to.contain("does not end in .jsonl");
+    }
+  });
+
+  it("says how a JSON array becomes lines, with a command that works", async () => {
+    const rows = [{ t: "a" }, { t: "b\nc" }];
+    for (const ending of [".json", ".jsonl"]) {
+      for (const space of [0, 2]) {
+        const input = write(ending, JSON.stringify(rows, null, space));
+        const { code, hint } = await refusal(input, join(folder, "array.jsonl"));
+        expect(code).to.equal("usage");
+        const [, command, lines] = /: (node .* > (.*))$/.exec(hint)!;
+        execFileSync("bash", ["-c", command!], { cwd: folder });
+        expect(readFileSync(join(folder, lines!), "utf8")).to.equal(jsonl(...rows));
+      }
+    }
+  });
+
+  it("says what to call a file of another ending", async () => {
+    const { code, hint } = await refusal(write(".txt", "a\tb\n"));
+    expect(code).to.equal("usage");
+    expect(hint).to.contain(".tsv for fields with tabs");
+  });
+
   it("names the row that lacks a field, or cannot be read", async () => {
-    const fields = { text: "t" };
     for (const [ending, content, line] of [
       [".jsonl", '{"t":"a"}\n{"x":"b"}\n', 2],
       [".jsonl", '{"t":"a"}\nnull\n', 2],
