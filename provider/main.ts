@@ -20,6 +20,7 @@ import { STEPS } from "./jobs/steps/table.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Catalogue } from "./models/Catalogue.ts";
+import { Readiness } from "./readiness.ts";
 import { awaitRegistration, providedTerms } from "./registration.ts";
 import { createStorageServer } from "./storage/storageServer.ts";
 import { SubmissionLog } from "./storage/submissionLog.ts";
@@ -109,6 +110,8 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     log,
   };
   const metrics = new Metrics(store);
+  const readiness = new Readiness();
+  readiness.addGauge(metrics.registry);
   const runner = new Runner({ context, steps: STEPS, clock, log, slots, confirmations, metrics });
   const onLook = (chainTime: number) => {
     metrics.chainSeen(clock.now());
@@ -135,6 +138,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     signal,
     terms,
     metrics,
+    readiness,
     onCancel: () => runner.wake(),
     log: log.child({ part: "api" }, { level: "warn" }),
   });

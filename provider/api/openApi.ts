@@ -47,7 +47,7 @@ export const OPEN_API = {
   info: { title: "Anneal provider", version: "1.0.0" },
   paths: {
     "/healthz": { get: publicly("Whether the process is alive", ok("It is")) },
-    "/readyz": { get: publicly("Whether the chain is being followed", ok("It is")) },
+    "/readyz": { get: publicly("Whether the provider can do its work", ok("It can")) },
     "/metrics": { get: publicly("Metrics", bytes("For Prometheus", "text/plain")) },
     "/openapi.json": { get: publicly("This document", ok("OpenAPI 3.1")) },
     "/v1/terms": { get: publicly("What the provider registers on chain", ok("Terms")) },

@@ -7,6 +7,7 @@ import { occupiedSlots, waitingLine } from "../jobs/scheduler.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Catalogue, Model } from "../models/Catalogue.ts";
 import { buildUsageArchive } from "../models/usageArchive.ts";
+import type { Readiness, Reason } from "../readiness.ts";
 import type { ProvidedTerms } from "../registration.ts";
 import type { Store } from "../store/Store.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
@@ -18,6 +19,7 @@ export interface PublicRoutes {
   readonly catalogue: Catalogue;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly readiness: Readiness;
   readonly slots: number;
   readonly jobsDirectory: string;
   /** Known when the API listens. */
@@ -28,17 +30,15 @@ type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
 
 /** What anybody may see of this provider. */
 export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
-  const { client, store, catalogue, clock, metrics, slots, terms } = routes;
+  const { client, store, catalogue, metrics, slots, terms } = routes;
 
   app.get("/healthz", async () => ({ status: "ok" }));
-  app.get("/readyz", async () => {
-    if (metrics.isReady(clock.now())) return { status: "ready" };
-    throw new ApiRefusal(
-      503,
-      "too-early",
-      "The chain is not being followed.",
-      "See the provider's log, and RPC_ENDPOINT.",
-    );
+  app.get("/readyz", async (_request, reply) => {
+    const reasons = whyNotReady(routes);
+    const [first] = reasons;
+    if (!first) return { status: "ready" };
+    const { message, hint } = first;
+    return reply.status(503).send({ code: "too-early", message, hint, reasons });
   });
   app.get("/metrics", async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
@@ -74,6 +74,17 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
       waitSeconds: await estimateWait(routes, jobs, waiting.length),
     };
   });
+}
+
+const UNFOLLOWED: Reason = {
+  name: "chain",
+  message: "The chain is not being followed.",
+  hint: "See the provider's log, and RPC_ENDPOINT.",
+};
+
+function whyNotReady({ metrics, readiness, clock }: PublicRoutes): readonly Reason[] {
+  const isFollowed = metrics.isReady(clock.now());
+  return [...(isFollowed ? [] : [UNFOLLOWED]), ...readiness.reasons()];
 }
 
 function findModel(catalogue: Catalogue, request: ModelRequest): Model {

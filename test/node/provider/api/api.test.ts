@@ -22,6 +22,7 @@ import { readSecrets } from "../../../../provider/jobs/taskSecrets.ts";
 import { EncryptionKey } from "../../../../provider/keys.ts";
 import { Metrics } from "../../../../provider/metrics.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
+import { Readiness } from "../../../../provider/readiness.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { Client } from "../../../../sdk/client.ts";
@@ -63,6 +64,7 @@ describe("provider API", () => {
   let stop: AbortController;
   let now: number;
   let metrics: Metrics;
+  let readiness: Readiness;
   let cancelled: TaskId[];
 
   const putJob = (job: Partial<Job>, changes: Partial<JobRecord> = {}) =>
@@ -88,6 +90,8 @@ describe("provider API", () => {
     };
     const catalogue = new Catalogue([MODEL]);
     metrics = new Metrics(store);
+    readiness = new Readiness();
+    readiness.addGauge(metrics.registry);
     cancelled = [];
     app = createApi({
       client: clientOf(provider),
@@ -95,6 +99,7 @@ describe("provider API", () => {
       clock,
       catalogue,
       metrics,
+      readiness,
       onCancel: (id) => cancelled.push(id),
       slots: 1,
       jobsDirectory: directory,
@@ -514,6 +519,31 @@ describe("provider API", () => {
       expect((await get("/readyz")).statusCode).to.equal(200);
       now += 61_000;
       expect((await get("/readyz")).statusCode).to.equal(503);
+    });
+
+    it("says each reason why it is not ready, to people and to Prometheus", async () => {
+      metrics.chainSeen(now);
+      const gas = { name: "gas", message: "The wallet is empty.", hint: "Send OG to it." };
+      const chain = { name: "chain", message: "It is another chain.", hint: "See RPC_ENDPOINT." };
+      expect(readiness.set(gas)).to.equal(true);
+      expect(readiness.set(gas)).to.equal(false);
+      readiness.set(chain);
+      const answer = await get("/readyz");
+      expect(answer.statusCode).to.equal(503);
+      const { message, hint } = gas;
+      expect(answer.json()).to.deep.equal({
+        code: "too-early",
+        message,
+        hint,
+        reasons: [gas, chain],
+      });
+      expect((await get("/metrics")).body).to.include('anneal_not_ready{reason="gas"} 1');
+
+      expect(readiness.clear("gas")).to.equal(true);
+      expect((await get("/readyz")).json().reasons).to.deep.equal([chain]);
+      expect((await get("/metrics")).body).not.to.include('anneal_not_ready{reason="gas"}');
+      readiness.clear("chain");
+      expect((await get("/readyz")).statusCode).to.equal(200);
     });
 
     it("measures every step of a task, and how many tasks there are", async () => {
