@@ -28,6 +28,7 @@ import { SqliteStore } from "./store/SqliteStore.ts";
 import { LocalTrainer } from "./training/LocalTrainer.ts";
 import { SlurmTrainer } from "./training/SlurmTrainer.ts";
 import { demandSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
+import { writeSystemCallFilter } from "./training/systemCalls.ts";
 import type { Trainer } from "./training/Trainer.ts";
 
 /** The composition root: config → parts → start → signals. Nothing else constructs a part. */
@@ -174,8 +175,11 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
 
 /** @throws ProviderError where trainings shall run in a sandbox and there is none. */
 function createTrainer(config: Config, store: SqliteStore, clock: Clock, log: Logger): Trainer {
-  const { python, trainerEnvironment: environment, sandbox } = config;
-  if (sandbox !== null) demandSandbox();
+  const { python, trainerEnvironment: environment } = config;
+  const filter = join(config.directory, "system-calls.bpf");
+  const sandbox = config.sandbox && { ...config.sandbox, filter };
+  writeSystemCallFilter(filter);
+  if (sandbox !== null) demandSandbox(sandbox);
   else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
   const packageDirectory = join(import.meta.dirname, "trainer");
   const program = { python, packageDirectory, environment, sandbox };

@@ -36,7 +36,7 @@ const GRACE = 30_000;
 const LOOK_INTERVAL = 50;
 
 /**
- * Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox, without a shell. Each training has a
+ * Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox. Each training has a
  * graphics card of its own, where there are as many of them as slots.
  */
 export class LocalTrainer implements Trainer {

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Model } from "../models/Catalogue.ts";
-import { confine, interpreterDirectories } from "./sandbox.ts";
+import { confine, interpreterDirectories, type Sandbox } from "./sandbox.ts";
 
 /** The Python package `finetune` on this machine, and how far it is trusted. */
 export interface TrainerProgram {
@@ -11,8 +11,8 @@ export interface TrainerProgram {
   readonly packageDirectory: string;
   /** The whole environment of the trainer: nothing else of the daemon's reaches it. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Bytes that one of its files may have, where it runs in a sandbox; null lets it run without one. */
-  readonly sandbox: { readonly maxFileBytes: number } | null;
+  /** The sandbox it runs in; null lets it run without one. */
+  readonly sandbox: Sandbox | null;
 }
 
 export function trainerEnvironment({ environment, packageDirectory }: TrainerProgram) {
@@ -38,7 +38,7 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
     ],
     writable: [jobDirectory],
     workingDirectory: jobDirectory,
-    maxFileBytes: program.sandbox.maxFileBytes,
+    ...program.sandbox,
   });
 }
 
@@ -60,7 +60,7 @@ export function countCommand(
     ],
     writable: [],
     workingDirectory: "/",
-    maxFileBytes: sandbox.maxFileBytes,
+    ...sandbox,
     diesWithParent: true,
   });
 }

@@ -8,6 +8,7 @@ import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
 import type { Model } from "../../../../provider/models/Catalogue.ts";
 import { countTokens } from "../../../../provider/training/countTokens.ts";
 import { hasSandbox } from "../../../../provider/training/sandbox.ts";
+import { writeSystemCallFilter } from "../../../../provider/training/systemCalls.ts";
 import type { TrainerProgram } from "../../../../provider/training/trainerCommand.ts";
 import { NO_SANDBOX, skip } from "../../../helpers/skip.ts";
 
@@ -22,6 +23,7 @@ describe("countTokens, with the real trainer", () => {
 
   before(() => {
     root = mkdtempSync(join(tmpdir(), "anneal-count-"));
+    writeSystemCallFilter(join(root, "system-calls.bpf"));
     execFileSync(python, ["-m", "finetune.tiny_models", root], { env: environment });
     model = { kind: "causal-lm", directory: join(root, "tiny-qwen2") } as Model;
   });
@@ -31,7 +33,7 @@ describe("countTokens, with the real trainer", () => {
     python: executable,
     packageDirectory: join(ROOT, "provider/trainer"),
     environment,
-    sandbox: hasSandbox() ? { maxFileBytes: 1_000 } : null,
+    sandbox: hasSandbox() ? { maxFileBytes: 1_000, filter: join(root, "system-calls.bpf") } : null,
   });
   const count = (content: string, executable = python) => {
     const file = join(root, "train.jsonl");

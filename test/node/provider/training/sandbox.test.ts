@@ -18,7 +18,13 @@ import {
   confine,
   hasSandbox,
   interpreterDirectories,
+  type Sandbox,
+  SCRATCH_BYTES,
 } from "../../../../provider/training/sandbox.ts";
+import {
+  systemCallFilter,
+  writeSystemCallFilter,
+} from "../../../../provider/training/systemCalls.ts";
 import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { NO_SANDBOX, skip } from "../../../helpers/skip.ts";
@@ -33,7 +39,17 @@ import {
   weightsOf,
 } from "./trainingJob.ts";
 
-describe("the sandbox", () => {
+/** Python that calls the C library: `call` gives the name of the error, or what the call gave. */
+const LIBC = `
+import ctypes, errno, platform
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE = 56 if platform.machine() == "x86_64" else 220
+def call(name, *arguments):
+    result = getattr(libc, name)(*arguments)
+    return result if result >= 0 else errno.errorcode[ctypes.get_errno()]`;
+
+describe("the sandbox", function () {
+  this.timeout(180_000);
   let folder: string;
 
   before(function () {
@@ -43,16 +59,19 @@ describe("the sandbox", () => {
     folder = mkdtempSync(join(tmpdir(), "anneal-sandbox-"));
     mkdirSync(join(folder, "job/data"), { recursive: true });
     writeFileSync(join(folder, "secret"), "secret");
+    writeSystemCallFilter(filter());
   });
+  const filter = () => join(folder, "system-calls.bpf");
   after(() => folder && rmSync(folder, { recursive: true }));
 
-  /** Runs a line of Python inside, and tells how it ended. */
+  /** Runs Python inside, and tells how it ended. */
   const attempt = (line: string) => {
     const [command, ...args] = confine([PYTHON, "-c", line], {
       readable: [...interpreterDirectories(PYTHON), join(folder, "job/data")],
       writable: [join(folder, "job")],
       workingDirectory: join(folder, "job"),
       maxFileBytes: 100_000,
+      filter: filter(),
     });
     const { stdout, stderr } = spawnSync(command!, args, { encoding: "utf8", env: ENVIRONMENT });
     return stderr.trim().split("\n").at(-1) || stdout.trim();
@@ -92,6 +111,125 @@ describe("the sandbox", () => {
     expect(attempt("import os; os.chroot('data')")).to.match(/^PermissionError/);
   });
 
+  it("lets nobody make a namespace, in which there would be privileges again", () => {
+    const flags = { mounts: 0x20000, user: 0x10000000, processes: 0x20000000, time: 0x80 };
+    for (const [name, flag] of Object.entries(flags)) {
+      expect(attempt(`${LIBC}\nprint(call('unshare', ${flag}))`), name).to.equal("EPERM");
+      if (name === "time") continue;
+      const clone = `${LIBC}\nprint(call('syscall', CLONE, ${flag} | 17, 0, 0, 0, 0))`;
+      expect(attempt(clone), name).to.equal("EPERM");
+    }
+    expect(attempt(`${LIBC}\nprint(call('syscall', 435, 0, 0))`), "clone3").to.equal("ENOSYS");
+  });
+
+  it("lets nobody make a user namespace, even without the filter", function () {
+    const command = confine(["unshare", "--user", "true"], {
+      ...{ readable: [], writable: [], workingDirectory: "/" },
+      ...{ maxFileBytes: 100_000, filter: filter() },
+    });
+    if (!command.includes("--disable-userns")) {
+      console.log("      SKIPPED: this bubblewrap has no --disable-userns.");
+      this.skip();
+    }
+    const at = command.indexOf("--seccomp");
+    const [program, ...args] = command.toSpliced(at, 2);
+    const { status, stderr } = spawnSync(program!, args, { encoding: "utf8", env: ENVIRONMENT });
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/unshare failed: No space left on device/);
+  });
+
+  it("denies the system calls that no training needs", () => {
+    const calls = {
+      mount: "call('mount', b'none', b'/tmp', b'tmpfs', 0, None)",
+      "a look into another process": "call('ptrace', 16, 1, None, None)",
+      io_uring: "call('syscall', 425, 1, None)",
+      "a second set of calls": "call('syscall', 0x40000000 | 39)",
+      "typing into the terminal": "call('ioctl', 0, 0x5412, b'x')",
+      "the same with other upper bits": "call('ioctl', 0, ctypes.c_ulong(0x1_0000_5412), b'x')",
+      "a socket to the hypervisor": "call('socket', 40, 1, 0)",
+      "a socket to the kernel's ciphers": "call('socket', 38, 5, 0)",
+    };
+    for (const [name, line] of Object.entries(calls)) {
+      const told = attempt(`${LIBC}\nprint(${line})`);
+      expect(told, name).to.match(/^(EPERM|ENOSYS|EAFNOSUPPORT)$/);
+    }
+  });
+
+  it("has the same rules for arm64: a program of whole instructions whose jumps stay inside", () => {
+    const bytes = systemCallFilter();
+    const instructions = Array.from({ length: bytes.length / 8 }, (_, n) => ({
+      code: bytes.readUInt16LE(8 * n),
+      jumps: [bytes.readUInt8(8 * n + 2), bytes.readUInt8(8 * n + 3)],
+      constant: bytes.readUInt32LE(8 * n + 4),
+    }));
+    const decide = (arch: number, number: number, argument = 0) => {
+      const data = new Map([
+        [0, number],
+        [4, arch],
+        [16, argument],
+        [24, argument],
+      ]);
+      let loaded = 0;
+      for (let at = 0; ; at++) {
+        const { code, jumps, constant } = instructions[at]!;
+        if (code === 0x06) return constant.toString(16);
+        if (code === 0x20) loaded = data.get(constant)!;
+        else if (code === 0x05) at += constant;
+        else {
+          const isTrue =
+            code === 0x15
+              ? loaded === constant
+              : code === 0x35
+                ? loaded >= constant
+                : (loaded & constant) !== 0;
+          at += jumps[isTrue ? 0 : 1]!;
+        }
+      }
+    };
+    const [arm, allow, denied, unknown] = [0xc00000b7, "7fff0000", "50001", "50026"];
+    expect(decide(arm, 64), "write").to.equal(allow);
+    expect(decide(arm, 40), "mount").to.equal(denied);
+    expect(decide(arm, 97, 0x10000000), "unshare").to.equal(denied);
+    expect(decide(arm, 220, 17), "fork").to.equal(allow);
+    expect(decide(arm, 220, 0x10000011), "clone").to.equal(denied);
+    expect(decide(arm, 435), "clone3").to.equal(unknown);
+    expect(decide(arm, 198, 1), "AF_UNIX").to.equal(allow);
+    expect(decide(arm, 198, 40), "AF_VSOCK").to.equal("50061");
+    expect(decide(0x40000003, 20), "32 bits").to.equal("80000000");
+  });
+
+  it("tells nothing of the machine's network cards, disks and boot", () => {
+    expect(attempt("import os; print(os.path.exists('/sys/class/net'))")).to.equal("False");
+    const addresses = `
+import pathlib
+print([str(p) for p in pathlib.Path('/sys').rglob('address')])`;
+    expect(attempt(addresses)).to.equal("[]");
+    expect(attempt("open('/proc/cmdline').read()")).to.match(/^PermissionError/);
+    expect(attempt("import os; print(os.getuid(), os.uname().nodename)")).to.equal("65534 sandbox");
+  });
+
+  it("gives a program little memory to write files to, and no other place", () => {
+    for (const path of ["/x", "/dev/x", "/var/x"])
+      expect(attempt(`open('${path}', 'w')`), path).to.match(/Read-only|FileNotFoundError/);
+    const sizes = `
+import os
+size = lambda path: (lambda s: s.f_blocks * s.f_frsize)(os.statvfs(path))
+print(size('/tmp'), size('/dev/shm'))`;
+    expect(attempt(sizes)).to.equal(`${SCRATCH_BYTES} ${SCRATCH_BYTES}`);
+  });
+
+  it("lets torch train, with workers that hand it batches", () => {
+    const line = `
+import torch
+from torch.utils.data import DataLoader
+rows = [(torch.ones(4) * n, torch.ones(1)) for n in range(8)]
+model = torch.nn.Linear(4, 1)
+for x, y in DataLoader(rows, 4, num_workers=2):
+    (model(x) - y).square().mean().backward()
+print(bool(model.weight.grad.abs().sum() > 0))`;
+    expect(attempt(line)).to.equal("True");
+  });
+
   it("stops a file that grows without end", () => {
     expect(attempt("open('big', 'wb').write(b'0' * 1_000_000)")).to.match(/File too large/);
     expect(existsSync(join(folder, "job/big"))).to.equal(true);
@@ -103,8 +241,11 @@ describe("the sandbox", () => {
     try {
       const job = jobs.job("refused", { epochs: 20 });
       const stop = new AbortController();
-      const ended = trainer({ maxFileBytes: 2 ** 30 }).train(ID, job, stop.signal);
-      await eventually("step 1", () => eventsOf(job).some(({ step }) => step === 1));
+      const sandbox = { maxFileBytes: 2 ** 30, filter: filter() };
+      const ended = trainer(sandbox).train(ID, job, stop.signal);
+      await eventually("step 1", () => eventsOf(job).some(({ step }) => step === 1), {
+        timeout: 90_000,
+      });
       stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
       expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
       const left = () => findByArguments(trainerArguments(job));
@@ -122,7 +263,7 @@ describe("the sandbox", () => {
       const never = new AbortController().signal;
       expect(await trainer(null).train(ID, free, never)).to.deep.equal({ kind: "exit", code: 0 });
 
-      const sandbox = { maxFileBytes: 2 ** 30 };
+      const sandbox = { maxFileBytes: 2 ** 30, filter: filter() };
       const stop = new AbortController();
       const first = trainer(sandbox).train(ID, confined, stop.signal);
       await eventually("step 2", () => eventsOf(confined).some(({ step }) => step === 2));
@@ -137,7 +278,7 @@ describe("the sandbox", () => {
   });
 });
 
-function trainer(sandbox: { maxFileBytes: number } | null): LocalTrainer {
+function trainer(sandbox: Sandbox | null): LocalTrainer {
   const recorded = new Map<TaskId, ProcessIdentity>();
   return new LocalTrainer({
     program: { python: PYTHON, packageDirectory: PACKAGE, environment: ENVIRONMENT, sandbox },
