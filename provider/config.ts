@@ -44,6 +44,8 @@ import { openKeystore } from "./keystore.ts";
  * | SLURM_OPTIONS           | further options of sbatch, separated by spaces                   | none                  |
  * | SLOTS                   | trainings at the same time                                       | 1                     |
  * | MAX_DATASET_BYTES       | larger datasets are refused                                      | 1073741824            |
+ * | COUNT_MEMORY_BYTES      | a dataset that takes more memory to count is refused             | 4294967296            |
+ * | COUNT_SECONDS           | and one that takes more seconds of a processor                   | 1800                  |
  * | LOG_LEVEL               | trace, debug, info, warn, error, fatal                           | info                  |
  *
  * The trainer sees none of these: its environment is made of TRAINER_VARIABLES below, and nothing else.
@@ -89,6 +91,8 @@ const Environment = z.object({
   SLURM_OPTIONS: z.string().default(""),
   SLOTS: integer(1, 1_000).default(1),
   MAX_DATASET_BYTES: integer(1, 2 ** 48).default(2 ** 30),
+  COUNT_MEMORY_BYTES: integer(2 ** 29, 2 ** 50).default(4 * 2 ** 30),
+  COUNT_SECONDS: integer(1, 1_000_000).default(1_800),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
 });
 
@@ -144,6 +148,7 @@ export interface Config {
     | { readonly kind: "slurm"; readonly options: string[] };
   readonly slots: number;
   readonly maxDatasetBytes: number;
+  readonly counting: { readonly memoryBytes: number; readonly seconds: number };
   readonly logLevel: string;
 }
 
@@ -197,6 +202,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
         : { kind: "slurm", options: values.SLURM_OPTIONS.split(/\s+/).filter(Boolean) },
     slots: values.SLOTS,
     maxDatasetBytes: values.MAX_DATASET_BYTES,
+    counting: { memoryBytes: values.COUNT_MEMORY_BYTES, seconds: values.COUNT_SECONDS },
     logLevel: values.LOG_LEVEL,
   };
 }

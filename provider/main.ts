@@ -175,14 +175,14 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
 
 /** @throws ProviderError where trainings shall run in a sandbox and there is none. */
 function createTrainer(config: Config, store: SqliteStore, clock: Clock, log: Logger): Trainer {
-  const { python, trainerEnvironment: environment } = config;
+  const { python, trainerEnvironment: environment, counting } = config;
   const filter = join(config.directory, "system-calls.bpf");
   const sandbox = config.sandbox && { ...config.sandbox, filter };
   writeSystemCallFilter(filter);
   if (sandbox !== null) demandSandbox(sandbox);
   else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
   const packageDirectory = join(import.meta.dirname, "trainer");
-  const program = { python, packageDirectory, environment, sandbox };
+  const program = { python, packageDirectory, environment, sandbox, counting };
   return config.trainer.kind === "slurm"
     ? new SlurmTrainer({ program, submitOptions: config.trainer.options, clock, log })
     : new LocalTrainer({ program, clock, log, processes: store.trainers });

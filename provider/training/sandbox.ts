@@ -146,7 +146,7 @@ function graphicsCards(): string[] {
     .filter(isDisplay)
     .flatMap((address) => {
       const place = realpathSync(join(bus, address));
-      return ["--ro-bind", place, place, "--symlink", place, join(bus, address)];
+      return ["--ro-bind-try", place, place, "--symlink", place, join(bus, address)];
     });
 }
 

@@ -13,6 +13,8 @@ export interface TrainerProgram {
   readonly environment: Readonly<Record<string, string>>;
   /** The sandbox it runs in; null lets it run without one. */
   readonly sandbox: Sandbox | null;
+  /** Memory and processor time for counting one dataset. */
+  readonly counting: { readonly memoryBytes: number; readonly seconds: number };
 }
 
 export function trainerEnvironment({ environment, packageDirectory }: TrainerProgram) {
@@ -44,12 +46,13 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
 
 /** The command that counts what a dataset has for a model. In a sandbox it can write nothing at all. */
 export function countCommand(
-  { python, packageDirectory, sandbox }: TrainerProgram,
+  { python, packageDirectory, sandbox, counting }: TrainerProgram,
   { directory, kind }: Pick<Model, "directory" | "kind">,
   file: string,
 ): string[] {
   const command = [python, "-m", "finetune.count", "--model", directory, "--kind", kind, file];
-  if (sandbox === null) return command;
+  const limits = [`--as=${counting.memoryBytes}`, `--cpu=${counting.seconds}`];
+  if (sandbox === null) return ["prlimit", ...limits, ...command];
   return confine(command, {
     readable: [
       ...interpreterDirectories(python),
@@ -61,6 +64,7 @@ export function countCommand(
     writable: [],
     workingDirectory: "/",
     ...sandbox,
+    limits,
     diesWithParent: true,
   });
 }

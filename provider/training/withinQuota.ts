@@ -1,5 +1,7 @@
+import { statfs } from "node:fs/promises";
 import type { Clock } from "../clock.ts";
-import { TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefused } from "../errors.ts";
+import { deletedUsage } from "./deletedFiles.ts";
 import { diskUsage } from "./diskUsage.ts";
 import type { TrainingEnd } from "./Trainer.ts";
 
@@ -15,11 +17,14 @@ export interface OutputQuota {
 
 /** Milliseconds between two looks: what is written meanwhile can exceed the quota. */
 const LOOK_INTERVAL = 5_000;
+/** Bytes of the disk that trainings leave to everything else, however they hide what they write. */
+const FREE_DISK_BYTES = 2 ** 30;
 
 /**
  * Runs a training, and has it killed as soon as all that was ever written for it takes more than its quota. The first
  * look is at once: a training that goes on after a restart has the files of the one before.
- * @throws TaskRefused "ConfigInvalid" when it is over its quota.
+ * @throws TaskRefused "ConfigInvalid" when it is over its quota, ProviderError when it was stopped for a disk that is
+ * nearly full.
  */
 export async function withinQuota(
   quota: OutputQuota,
@@ -34,20 +39,36 @@ export async function withinQuota(
     return watching;
   });
   over.signal.throwIfAborted();
-  if (!signal.aborted && (await isOver(quota))) throw tooMuch(quota);
+  if (!signal.aborted && (await usage(quota)) > quota.maxBytes) throw tooMuch(quota);
   return end;
 }
 
 async function watch(quota: OutputQuota, over: AbortController, signal: AbortSignal) {
   while (!signal.aborted && !over.signal.aborted) {
     // A disk that does not answer is asked again; the look after the end must succeed.
-    if (await isOver(quota).catch(() => false)) over.abort(tooMuch(quota));
+    const reason = await findReason(quota).catch(() => null);
+    if (reason) over.abort(reason);
     else await quota.clock.sleep(LOOK_INTERVAL, signal);
   }
 }
 
-async function isOver({ directory, inputs, maxBytes }: OutputQuota): Promise<boolean> {
-  return (await diskUsage(directory, inputs, maxBytes)) > maxBytes;
+/** Why the training must stop, null where it need not. */
+async function findReason(quota: OutputQuota): Promise<ProviderError | null> {
+  const { directory, maxBytes } = quota;
+  if ((await usage(quota)) + deletedUsage(directory) > maxBytes) return tooMuch(quota);
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < FREE_DISK_BYTES ? diskFull() : null;
+}
+
+function usage({ directory, inputs, maxBytes }: OutputQuota): Promise<number> {
+  return diskUsage(directory, inputs, maxBytes);
+}
+
+function diskFull(): ProviderError {
+  return new ProviderError("The disk is nearly full: the training was stopped.", {
+    retryable: true,
+    hint: "Free space; it goes on from its checkpoint.",
+  });
 }
 
 function tooMuch({ maxBytes }: OutputQuota): TaskRefused {

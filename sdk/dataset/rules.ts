@@ -106,8 +106,8 @@ export const RULES = {
   ),
   "damaged-archive": error("An archive is a whole and undamaged zip or tar.", PACK_AGAIN),
   "archive-too-large": error(
-    "An archive has at most 1,000,000 entries, unpacks to at most 64 GiB, and beyond 16 MiB to at most 100 times its size.",
-    "Give fewer images, compressed as JPEG or PNG.",
+    "An archive has at most 1,000,000 entries, unpacks to at most 64 GiB, and beyond 16 MiB to at most 100 times its size. Beyond 268 million pixels, its images have at most 500 for each of its bytes.",
+    "Give fewer or smaller images, compressed as JPEG or PNG.",
   ),
   "unsafe-path": error("The paths in an archive are UTF-8 and stay inside of it.", PACK_AGAIN),
   "not-a-file": error(
@@ -141,6 +141,10 @@ export const RULES = {
   "row-group-too-large": error(
     "A row group has at most 8,388,608 values of a column, as it is held in memory at once.",
     "Write it with smaller row groups: row_group_size=1000.",
+  ),
+  "parquet-too-large": error(
+    "Beyond 16,777,216 values, a .parquet file unpacks to at most 100 values for each of its bytes.",
+    "Give less padding, and no rows that repeat one token.",
   ),
   "null-value": error(
     "Token ids, masks and labels are numbers.",

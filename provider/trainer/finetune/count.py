@@ -1,15 +1,18 @@
-"""Rows and tokens of a dataset file: `python -m finetune.count --model DIR --kind K FILE`."""
+"""Rows and tokens of a dataset file: `python -m finetune.count --model DIR --kind K FILE`.
+
+Exit codes: 0 counted, 2 bad model, 3 bad data, 4 more memory than it is given.
+"""
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
 from finetune.causal_data import causal_tokens, template_error
 from finetune.encode import TextEncoder
-from finetune.errors import JobError
+from finetune.errors import EXIT_OUT_OF_MEMORY, JobError
 from finetune.images import count_images
 from finetune.job import Kind
 from finetune.label_rows import read_label_rows
@@ -25,21 +28,27 @@ def count(model_directory: Path, kind: Kind, path: Path) -> tuple[int, int]:
     if kind == "image-classification":
         images = count_images(path)
         return images, images
-    encoder = TextEncoder(model_directory)
+    rows, tokens = 0, 0
+    for length in _row_lengths(TextEncoder(model_directory), kind, path):
+        rows += 1
+        tokens += length
+    return rows, tokens
+
+
+def _row_lengths(encoder: TextEncoder, kind: Kind, path: Path) -> Iterator[int]:
+    """Yield the tokens of each row; one row is in memory at a time."""
     if kind == "text-classification":
-        labelled = read_label_rows(path)
-        return len(labelled), sum(len(encoder.encode_special(row.text)[0]) for row in labelled)
-    if path.suffix == ".parquet":
-        lengths = [len(row.ids) for row in read_token_rows(path, encoder.vocabulary)]
-        return len(lengths), sum(lengths)
-    rows = read_causal_rows(path)
-    tokens = 0
-    for row in rows:
-        try:
-            tokens += len(causal_tokens(encoder, row))
-        except ValueError as error:
-            raise template_error(path, row, error) from None
-    return len(rows), tokens
+        for labelled in read_label_rows(path):
+            yield len(encoder.encode_special(labelled.text)[0])
+    elif path.suffix == ".parquet":
+        for ids in read_token_rows(path, encoder.vocabulary):
+            yield len(ids.ids)
+    else:
+        for row in read_causal_rows(path):
+            try:
+                yield len(causal_tokens(encoder, row))
+            except ValueError as error:
+                raise template_error(path, row, error) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JobError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return error.exit_code
+    except MemoryError:
+        return EXIT_OUT_OF_MEMORY
     print(json.dumps({"rows": rows, "tokens": tokens}))
     return 0
 

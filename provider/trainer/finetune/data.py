@@ -68,7 +68,7 @@ def read_label_dataset(
     `labels` is the label set to use, None to take the file's own. A truncated row keeps the
     special tokens at its end.
     """
-    rows = read_label_rows(path)
+    rows = list(read_label_rows(path))
     known = list(labels) if labels is not None else label_set(path, rows)
     number_of = _numbering(path, known)
     examples, tokens, truncated = [], 0, 0

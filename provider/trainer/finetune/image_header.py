@@ -35,8 +35,8 @@ class _Header:
     """Per channel."""
 
 
-def check_image(content: bytes) -> None:
-    """Check an image file as far as its headers go. Raises ImageError."""
+def check_image(content: bytes) -> int:
+    """Check an image file as far as its headers go; return its pixels. Raises ImageError."""
     if content.startswith(PNG_SIGNATURE):
         header = _read_png(content)
     elif content.startswith(b"\xff\xd8"):
@@ -59,6 +59,7 @@ def check_image(content: bytes) -> None:
             f"the image is a strip of {header.width} x {header.height} pixels",
             f"Cut it: no edge may be more than {MOST_STRETCH} times as long as the other.",
         )
+    return header.width * header.height
 
 
 def _read_png(content: bytes) -> _Header:

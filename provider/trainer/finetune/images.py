@@ -1,7 +1,6 @@
 """Image classification: archives of class folders into examples, and examples into numbers."""
 
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +11,29 @@ from finetune.archive import ImageFile, entry_error, read_archive
 from finetune.errors import DataError
 from finetune.image_header import ImageError, check_image
 from finetune.image_processor import ImageProcessor, Pixels
+from finetune.image_store import ImageStore
 from finetune.label_rows import sort_labels
+
+MOST_PIXELS_A_BYTE = 500
+"""Pixels of all images for each byte of the archive, beyond SMALL of them: they are decoded."""
+SMALL = 2**28
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a dataset, resized and cropped."""
+    """One image of a dataset."""
 
-    pixels: Pixels
-    """uint8, (3, height, width); lies in a file that is read when it is needed."""
     processor: ImageProcessor
-    """How the pixels become the numbers the model takes."""
+    """How the image becomes the numbers the model takes."""
+    store: ImageStore
+    """Where it is kept."""
+    number: int
+    """Its number there."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """The image resized and cropped: uint8, (3, height, width)."""
+        return self.store.read(self.number)
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class LabelledPicture:
 
 def count_images(path: Path) -> int:
     """Count the images of a dataset by their headers. Raises DataError."""
-    files = [_checked(path, file) for file in read_archive(path)]
+    files = [(file.label, file.name) for file in _checked_files(path)]
     image_labels(path, (label for label, _ in files))
     return len(files)
 
@@ -47,25 +58,19 @@ def count_images(path: Path) -> int:
 def read_images(path: Path, processor: ImageProcessor, scratch: Path) -> list[LabelledPicture]:
     """Decode all images of a dataset. Raises DataError at the first that cannot be used.
 
-    The pixels are kept in a file without a name in the directory `scratch`: it takes no memory, and
-    the system frees it when the process ends, however it ends.
+    They are kept in a file in the directory `scratch`.
     """
-    names = []
-    with tempfile.TemporaryFile(dir=scratch) as store:
-        for file in read_archive(path):
-            try:
-                store.write(processor.read(file.content).tobytes())
-            except ImageError as error:
-                raise entry_error(path, file.name, error.problem, error.hint) from None
-            names.append((file.name, file.label))
-        if not names:
-            raise _no_images(path)
-        store.flush()
-        pixels = np.memmap(store, np.uint8, "r", shape=(len(names), *processor.shape))
-    return [
-        LabelledPicture(name, label, Picture(one, processor))
-        for (name, label), one in zip(names, pixels, strict=True)
-    ]
+    store = ImageStore(processor, scratch, path.stat().st_size)
+    pictures = []
+    for file in _checked_files(path):
+        try:
+            number = store.add(file.content)
+        except ImageError as error:
+            raise entry_error(path, file.name, error.problem, error.hint) from None
+        pictures.append(LabelledPicture(file.name, file.label, Picture(processor, store, number)))
+    if not pictures:
+        raise _no_images(path)
+    return pictures
 
 
 def image_labels(path: Path, labels: Iterable[str]) -> list[str]:
@@ -86,12 +91,24 @@ def pixel_values(pictures: Sequence[Picture]) -> NDArray[np.float32]:
     return pictures[0].processor.normalize(np.stack([picture.pixels for picture in pictures]))
 
 
-def _checked(path: Path, file: ImageFile) -> tuple[str, str]:
-    try:
-        check_image(file.content)
-    except ImageError as error:
-        raise entry_error(path, file.name, error.problem, error.hint) from None
-    return file.label, file.name
+def _checked_files(path: Path) -> Iterator[ImageFile]:
+    """Read the images of an archive that are sound as far as their headers go."""
+    most = max(SMALL, MOST_PIXELS_A_BYTE * path.stat().st_size)
+    pixels = 0
+    for file in read_archive(path):
+        try:
+            pixels += check_image(file.content)
+        except ImageError as error:
+            raise entry_error(path, file.name, error.problem, error.hint) from None
+        if pixels > most:
+            raise entry_error(
+                path,
+                file.name,
+                f"the images have more than {MOST_PIXELS_A_BYTE} pixels for each byte of the "
+                "archive",
+                "Make the images smaller.",
+            )
+        yield file
 
 
 def _no_images(path: Path) -> DataError:

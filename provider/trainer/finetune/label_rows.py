@@ -6,13 +6,21 @@ As with `rows.py`, these rules are one specification with the client's dataset c
 import csv
 import io
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.errors import DataError
-from finetune.lines import Place, json_lines, not_empty, read_text, text_field, text_lines
+from finetune.lines import (
+    LONGEST_LINE,
+    SPLIT_HINT,
+    Place,
+    json_lines,
+    not_empty,
+    read_lines,
+    text_field,
+    text_lines,
+)
 
 LABEL_COLUMNS = frozenset({"text", "label"})
 LABEL_HINT = "Give every row exactly a text and a label."
@@ -32,7 +40,7 @@ class LabelRow:
     """The label as text; integers in decimal."""
 
 
-def read_label_rows(path: Path) -> list[LabelRow]:
+def read_label_rows(path: Path) -> Iterator[LabelRow]:
     """Read a JSONL, CSV or TSV file of texts with labels. Raises DataError at the first problem."""
     readers = {".jsonl": _label_rows_jsonl, ".csv": _label_rows_csv, ".tsv": _label_rows_tsv}
     if path.suffix not in readers:
@@ -40,7 +48,7 @@ def read_label_rows(path: Path) -> list[LabelRow]:
             f"a classifier is not trained on {path.suffix or 'such'} files",
             "Convert the dataset to .jsonl, .csv or .tsv.",
         )
-    return not_empty(path, list(readers[path.suffix](path)))
+    return not_empty(path, readers[path.suffix](path))
 
 
 def label_set(path: Path, rows: list[LabelRow]) -> list[str]:
@@ -99,8 +107,8 @@ def _label_rows_jsonl(path: Path) -> Iterator[LabelRow]:
 
 def _label_rows_csv(path: Path) -> Iterator[LabelRow]:
     """Read comma-separated values with quotation marks as in RFC 4180, with a header."""
-    csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    csv.field_size_limit(LONGEST_LINE)
+    reader = csv.reader(_csv_lines(path), strict=True)
     start = 1
     columns: list[str] | None = None
     blank: Place | None = None
@@ -117,10 +125,18 @@ def _label_rows_csv(path: Path) -> Iterator[LabelRow]:
             else:
                 yield _label_row(place, columns, record)
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise Place(path, start).error("the row is longer than 16 MiB", SPLIT_HINT) from None
         raise Place(path, start).error(
             f"the quotation marks do not match ({error})",
             'Put fields with commas in quotation marks and double those inside: "a ""b"" c".',
         ) from None
+
+
+def _csv_lines(path: Path) -> Iterator[str]:
+    r"""Read lines with their ends, which in CSV may be a lone "\r", too."""
+    for _, line in read_lines(path):
+        yield from io.StringIO(line + "\n", newline="")
 
 
 def _label_rows_tsv(path: Path) -> Iterator[LabelRow]:

@@ -1,14 +1,21 @@
-"""Lines of a dataset file, every problem named as file:line."""
+"""Lines of a dataset file, every problem named as file:line.
+
+One line is in memory at a time: a file may be larger than the memory that its reader is given.
+"""
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from finetune.errors import DataError
 
 Row = TypeVar("Row")
+
+LONGEST_LINE = 16 * 2**20
+"""Bytes of one line without its end."""
+SPLIT_HINT = "Split the row, and check that quotation marks and line ends are where they should be."
 
 
 class Place:
@@ -23,33 +30,45 @@ class Place:
         return DataError(f"{self._name}: {problem}.", hint)
 
 
-def not_empty(path: Path, rows: list[Row]) -> list[Row]:
-    """Return the rows of a file; refuse a file without any."""
-    if not rows:
+def not_empty(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
+    """Pass the rows of a file on; refuse a file without any."""
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
         raise DataError(f"{path.name}:1: the dataset has no rows.", "Give at least one row.")
-    return rows
 
 
-def read_text(path: Path) -> str:
-    """Read the whole file as UTF-8; a byte order mark at the start is dropped."""
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise Place(path, line).error("the line is not UTF-8", "Save the file as UTF-8.") from None
+def read_lines(path: Path) -> Iterator[tuple[Place, str]]:
+    r"""Read lines of UTF-8 without their "\n"; a byte order mark at the start is dropped."""
+    number = 0
+    with path.open("rb") as file:
+        while content := file.readline(LONGEST_LINE + 1):
+            number += 1
+            place = Place(path, number)
+            content = content.removesuffix(b"\n")
+            if len(content) > LONGEST_LINE:
+                raise place.error("the row is longer than 16 MiB", SPLIT_HINT)
+            if number == 1:
+                content = content.removeprefix(codecs.BOM_UTF8)
+            try:
+                line = content.decode()
+            except UnicodeDecodeError:
+                raise place.error("the line is not UTF-8", "Save the file as UTF-8.") from None
+            yield place, line
 
 
 def text_lines(path: Path) -> Iterator[tuple[Place, str]]:
-    """Split into lines without their ends; blank lines are allowed only at the very end."""
-    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
-    while lines and not lines[-1].strip(" \t\r"):
-        lines.pop()
-    for number, line in enumerate(lines, start=1):
-        place = Place(path, number)
+    """Read lines without their ends; blank lines are allowed only at the very end."""
+    blank: Place | None = None
+    for place, line in read_lines(path):
         if not line.strip(" \t\r"):
-            raise place.error("the line is blank", "Remove it.")
-        yield place, line
+            blank = blank or place
+            continue
+        if blank is not None:
+            raise blank.error("the line is blank", "Remove it.")
+        yield place, line.removesuffix("\r")
 
 
 def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:

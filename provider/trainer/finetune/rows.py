@@ -4,6 +4,7 @@ These rules are one specification with the client's dataset checker; both are te
 files (tests/examples), because what counts as a row decides what a task costs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,12 @@ class PairRow:
 CausalRow = TextRow | PromptRow | ChatRow | PairRow
 
 
-def read_causal_rows(path: Path) -> list[CausalRow]:
+def read_causal_rows(path: Path) -> Iterator[CausalRow]:
     """Read a JSONL file in one of the FORMATS. Raises DataError at the first problem."""
-    rows: list[CausalRow] = []
+    return not_empty(path, _causal_rows(path))
+
+
+def _causal_rows(path: Path) -> Iterator[CausalRow]:
     expected: str | None = None
     for place, record in json_lines(path):
         format_ = _find_format(place, record)
@@ -95,8 +99,7 @@ def read_causal_rows(path: Path) -> list[CausalRow]:
             raise place.error(
                 f"the row has {format_}, the rows before have {expected}", FORMAT_HINT
             )
-        rows.append(_row(place, record))
-    return not_empty(path, rows)
+        yield _row(place, record)
 
 
 def _find_format(place: Place, record: dict[str, Any]) -> str:

@@ -18,6 +18,9 @@ IGNORED = -100
 """Label of a token that does not count in the loss."""
 MOST_GROUP_IDS = 2**23
 """Values of one column in a row group, which the client holds in memory at once."""
+MOST_EXPANSION = 100
+"""Values for each byte of the file, beyond SMALL of them: runs of one value take no bytes."""
+SMALL = 2**24
 CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "BROTLI"})
 COLUMNS = ("input_ids", "attention_mask", "labels")
 BATCH_ROWS = 256
@@ -68,6 +71,7 @@ def _check_file(path: Path, file: Any) -> list[str]:  # noqa: ANN401
     for name in names:
         if not _is_integer_list(schema.field(name).type):
             raise _error(path, 1, f"{name} is not a list of integers", COLUMNS_HINT)
+    values = 0
     for group in range(metadata.num_row_groups):
         for column in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(column)
@@ -85,6 +89,14 @@ def _check_file(path: Path, file: Any) -> list[str]:  # noqa: ANN401
                     f"a row group has more than {MOST_GROUP_IDS:,} values",
                     "Write it with smaller row groups: row_group_size=1000.",
                 )
+            values += chunk.num_values
+    if values > max(SMALL, MOST_EXPANSION * path.stat().st_size):
+        raise _error(
+            path,
+            1,
+            f"the file unpacks to more than {MOST_EXPANSION} values for each of its bytes",
+            "Give less padding, and no rows that repeat one token.",
+        )
     return names
 
 

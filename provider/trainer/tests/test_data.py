@@ -32,7 +32,7 @@ def test_examples_count_as_written_down_for_both_languages(models, name):
     assert (rows, tokens) == (expected["rows"], expected["tokens"])
     assert path.stat().st_size == expected["bytes"]
     if expected["kind"] == "text-classification":
-        assert label_set(path, read_label_rows(path)) == expected["labels"]
+        assert label_set(path, list(read_label_rows(path))) == expected["labels"]
     if expected["kind"] == "image-classification":
         assert image_labels(path, (file.label for file in read_archive(path))) == expected["labels"]
 
@@ -166,7 +166,7 @@ def test_integer_labels_sort_by_value_and_words_by_code_point(tmp_path):
     ):
         path = tmp_path / "labels.jsonl"
         path.write_text("".join(json.dumps({"text": "x", "label": n}) + "\n" for n in labels))
-        assert label_set(path, read_label_rows(path)) == expected
+        assert label_set(path, list(read_label_rows(path))) == expected
 
 
 def test_a_validation_label_that_is_not_trained_is_an_error(tmp_path, distilbert):
@@ -267,3 +267,45 @@ def test_the_count_command_prints_json_and_never_loads_torch(models):
     bad = run("invalid/not-json.jsonl")
     assert bad.returncode == 3
     assert bad.stderr.startswith("not-json.jsonl:2: the line is not JSON.")
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "read"),
+    [
+        ("a.jsonl", b'{"text": "', read_causal_rows),
+        ("a.tsv", b"text\tlabel\n", read_label_rows),
+        ("a.csv", b"text,label\n", read_label_rows),
+        ("a.csv", b'text,label\n"', read_label_rows),
+    ],
+)
+def test_a_row_without_an_end_is_refused_before_it_is_in_memory(tmp_path, name, start, read):
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.write(start)
+        file.truncate(2**36)  # a hole: 64 GiB that take no disk
+    with pytest.raises(DataError) as error:
+        list(read(path))
+    assert "the row is longer than 16 MiB" in error.value.message
+
+
+def test_a_quoted_field_of_many_lines_is_bounded_too(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\n"' + "word\n" * (4 * 2**20))
+    with pytest.raises(DataError) as error:
+        list(read_label_rows(path))
+    assert error.value.message == "a.csv:2: the row is longer than 16 MiB."
+
+
+def test_rows_are_read_one_by_one(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "first"}\n{"no": 1}\n')
+    rows = read_causal_rows(path)
+    assert next(rows).text == "first"
+
+
+def test_nesting_without_end_is_no_json(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("[" * 10_000_000)
+    with pytest.raises(DataError) as error:
+        list(read_causal_rows(path))
+    assert error.value.message == "a.jsonl:1: the line is not JSON."

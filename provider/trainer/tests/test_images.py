@@ -16,6 +16,7 @@ from pictures import COLOURS, class_folders, coloured, encode, write_archive
 from PIL import Image
 
 from finetune import archive as archive_module
+from finetune import image_store, images
 from finetune.archive import read_archive
 from finetune.data import read_image_dataset
 from finetune.errors import ConfigError, DataError
@@ -471,3 +472,30 @@ def test_every_file_is_read_once_and_in_order(tmp_path):
         ("blue/1.png", "blue"),
         ("red/1.png", "red"),
     ]
+
+
+def test_pixels_that_are_far_larger_than_their_archive_are_not_kept(
+    tmp_path, processor, monkeypatch
+):
+    monkeypatch.setattr(image_store, "SMALL", 0)
+    flat = encode(Image.new("RGB", (64, 64), (9, 8, 7)))
+    files = {f"{name}/{n}.png": flat for name in "ab" for n in range(200)}
+    path = write_archive(tmp_path / "train.zip", {**files, "c/noise.png": RED})
+    pictures = images.read_images(path, processor, tmp_path)
+    file = pictures[0].picture.store._file
+    size = len(pictures) * np.prod(processor.shape)
+    kept = file.seek(0, io.SEEK_END)
+    assert kept < 21 * path.stat().st_size < size / 2
+    expected = {flat: processor.read(flat), RED: processor.read(RED)}
+    for one in pictures:
+        content = RED if one.label == "c" else flat
+        assert np.array_equal(one.picture.pixels, expected[content])
+
+
+def test_an_archive_that_takes_hours_to_decode_is_refused_by_its_headers(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "SMALL", 10_000)
+    flat = encode(Image.new("RGB", (4_000, 4_000)))
+    path = write_archive(tmp_path / "train.zip", {f"{name}/1.png": flat for name in "ab"})
+    assert refused(path) == (
+        "train.zip:a/1.png: the images have more than 500 pixels for each byte of the archive."
+    )

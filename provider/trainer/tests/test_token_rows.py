@@ -140,6 +140,18 @@ def test_what_the_client_could_not_read_is_refused(tmp_path, qwen2, monkeypatch)
     assert read(write(path, columns, row_group_size=2), qwen2).tokens == 12
 
 
+def test_a_file_that_unpacks_to_a_thousand_times_its_size_is_refused_unread(tmp_path, qwen2):
+    """Runs of one id take no bytes: 32 row groups of a million values are a few kilobytes."""
+    path = tmp_path / "t.parquet"
+    column = pyarrow.ListArray.from_arrays([0, 2**20], pyarrow.repeat(pyarrow.scalar(5), 2**20))
+    table = pyarrow.table({"input_ids": column})
+    with parquet.ParquetWriter(path, table.schema, compression="zstd") as writer:
+        for _ in range(32):
+            writer.write_table(table)
+    assert path.stat().st_size < 100_000
+    assert "more than 100 values for each of its bytes" in refused(path, qwen2)
+
+
 ids = st.lists(st.integers(0, 1535), min_size=1, max_size=12)
 
 

@@ -21,6 +21,10 @@ const MOST_FILE_BYTES = 64 * 2 ** 20;
 const MOST_EXPANSION = 100;
 const SMALL = 16 * 2 ** 20;
 
+/** Pixels of all images for each byte of the archive, beyond FEW_PIXELS of them: they are decoded. */
+const MOST_PIXELS_A_BYTE = 500;
+const FEW_PIXELS = 2 ** 28;
+
 /** What file managers put beside the user's files. */
 const IGNORED = ["__MACOSX", "Thumbs.db", "desktop.ini"];
 
@@ -30,6 +34,7 @@ export class EntryGuard {
   readonly #names = new Set<string>();
   #entries = 0;
   #bytes = 0;
+  #pixels = 0;
 
   /** @param weight Bytes of the archive. */
   constructor(weight: number) {
@@ -48,6 +53,14 @@ export class EntryGuard {
     const hidden = parts.some((part) => part.startsWith(".") || IGNORED.includes(part));
     if (kind === "directory" || hidden || path === "") return "passed over";
     return this.#admitFile(path, parts, size);
+  }
+
+  /** Says what is wrong where an image more is too much to decode. */
+  admitPixels(pixels: number): Finding | undefined {
+    this.#pixels += pixels;
+    if (this.#pixels <= Math.max(FEW_PIXELS, MOST_PIXELS_A_BYTE * this.#weight)) return undefined;
+    const message = `The images have more than ${MOST_PIXELS_A_BYTE} pixels for each byte of the archive.`;
+    return { rule: "archive-too-large", message };
   }
 
   #admitFile(path: string, parts: readonly string[], size: number): Verdict {

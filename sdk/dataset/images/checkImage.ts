@@ -16,14 +16,18 @@ interface Header {
   readonly bits: number;
 }
 
-/** Checks an image file as far as its headers and checksums go, as the trainer does before it decodes it. */
-export function checkImage(content: Buffer): Finding | undefined {
+/**
+ * Checks an image file as far as its headers and checksums go, as the trainer does before it decodes it.
+ * @returns its pixels, or what is wrong with it.
+ */
+export function checkImage(content: Buffer): { readonly pixels: number } | Finding {
   const isPng = content.subarray(0, 8).equals(PNG_SIGNATURE);
   if (!isPng && !content.subarray(0, 2).equals(IMAGE_START)) {
     return { rule: "image-type", message: "The file is neither a JPEG nor a PNG image." };
   }
   const header = isPng ? readPng(content) : readJpeg(content);
-  return "rule" in header ? header : checkHeader(header);
+  if ("rule" in header) return header;
+  return checkHeader(header) ?? { pixels: header.width * header.height };
 }
 
 function checkHeader({ width, height, bits }: Header): Finding | undefined {

@@ -6,6 +6,7 @@ import {
   parquetScan,
   parquetSchema,
   type SchemaTree,
+  snappyUncompress,
 } from "hyparquet";
 import { ProtocolError } from "../../errors.ts";
 import type { Finding } from "../Finding.ts";
@@ -16,12 +17,24 @@ import { parseTokenRow, type TokenColumns } from "./parseTokenRow.ts";
 /** Values of one column in a row group, which are held in memory at once. */
 const MOST_GROUP_VALUES = 2n ** 23n;
 const COLUMNS = ["input_ids", "attention_mask", "labels"];
+/** Values for each byte of the file, beyond SMALL of them: runs of one value take no bytes. */
+const MOST_EXPANSION = 100n;
+const SMALL = 2n ** 24n;
+/** Bytes of a page, which is in memory as a whole: all values of a row group, and what says how long the lists are. */
+const MOST_PAGE_BYTES = 2 ** 27;
 const COMPRESSORS = {
-  GZIP: (input: Uint8Array) => gunzipSync(input),
-  BROTLI: (input: Uint8Array) => brotliDecompressSync(input),
-  ZSTD: (input: Uint8Array) => zstdDecompressSync(input),
+  SNAPPY: (input: Uint8Array, size: number) => {
+    const output = new Uint8Array(pageSize(size));
+    snappyUncompress(input, output);
+    return output;
+  },
+  GZIP: (input: Uint8Array, size: number) => gunzipSync(input, { maxOutputLength: pageSize(size) }),
+  BROTLI: (input: Uint8Array, size: number) =>
+    brotliDecompressSync(input, { maxOutputLength: pageSize(size) }),
+  ZSTD: (input: Uint8Array, size: number) =>
+    zstdDecompressSync(input, { maxOutputLength: pageSize(size) }),
 };
-const CODECS = ["UNCOMPRESSED", "SNAPPY", ...Object.keys(COMPRESSORS)];
+const CODECS = ["UNCOMPRESSED", ...Object.keys(COMPRESSORS)];
 const INTEGERS = /^U?INT_(8|16|32|64)$/;
 
 /**
@@ -78,7 +91,7 @@ async function* readRows(path: string): AsyncGenerator<TokenColumns> {
   const file = await asyncBufferFromFile(path);
   const metadata = await parquetMetadataAsync(file);
   const names = checkColumns(parquetSchema(metadata));
-  checkGroups(metadata);
+  checkGroups(metadata, file.byteLength);
   const scan = await parquetScan({
     file,
     metadata,
@@ -125,7 +138,9 @@ function isIntegerList({ element, children }: SchemaTree): boolean {
   return logical ? logical.type === "INTEGER" : !converted || INTEGERS.test(converted);
 }
 
-function checkGroups({ row_groups: groups }: FileMetaData): void {
+/** Before a row is read: what the file says of itself must fit into memory, and to its size. */
+function checkGroups({ row_groups: groups }: FileMetaData, size: number): void {
+  let values = 0n;
   for (const { meta_data: column } of groups.flatMap(({ columns }) => columns)) {
     if (!column || !CODECS.includes(column.codec)) {
       throw new FileFinding("parquet-codec", `The file is compressed as ${column?.codec}.`);
@@ -134,5 +149,16 @@ function checkGroups({ row_groups: groups }: FileMetaData): void {
       const most = MOST_GROUP_VALUES.toLocaleString("en");
       throw new FileFinding("row-group-too-large", `A row group has more than ${most} values.`);
     }
+    values += column.num_values;
   }
+  const most = MOST_EXPANSION * BigInt(size);
+  if (values > (most > SMALL ? most : SMALL)) {
+    const message = `The file unpacks to more than ${MOST_EXPANSION} values for each of its bytes.`;
+    throw new FileFinding("parquet-too-large", message);
+  }
+}
+
+function pageSize(stated: number): number {
+  if (stated >= 0 && stated <= MOST_PAGE_BYTES) return stated;
+  throw new Error(`a page has ${stated} bytes`);
 }

@@ -12,8 +12,7 @@ import { makeArchive } from "./providerSide.ts";
 /** A storage node that nobody has: whoever asks it has begun to work. */
 const NO_STORAGE = { STORAGE_ENDPOINT: "http://127.0.0.1:1" };
 
-describe("tasks: the files that commands write", function () {
-  this.timeout(60_000);
+describe("tasks: the files that commands write", () => {
   let market: Market;
   let root: string;
   let task: string;

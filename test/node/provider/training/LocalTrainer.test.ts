@@ -52,6 +52,7 @@ describe("LocalTrainer", () => {
         packageDirectory: "/package",
         environment: { PATH: process.env.PATH!, ...environment },
         sandbox: null,
+        counting: { memoryBytes: 2 ** 32, seconds: 60 },
       },
       clock,
       log: pino({ level: "silent" }),

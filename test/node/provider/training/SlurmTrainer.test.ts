@@ -72,6 +72,7 @@ describe("SlurmTrainer", () => {
         packageDirectory: PACKAGE,
         environment,
         sandbox: null,
+        counting: { memoryBytes: 2 ** 32, seconds: 60 },
       },
       submitOptions,
       clock: systemClock,

@@ -29,10 +29,14 @@ describe("countTokens, with the real trainer", () => {
   });
   after(() => rmSync(root, { recursive: true }));
 
-  const program = (executable = python): TrainerProgram => ({
+  const program = (
+    executable = python,
+    counting = { memoryBytes: 4 * 2 ** 30, seconds: 60 },
+  ): TrainerProgram => ({
     python: executable,
     packageDirectory: join(ROOT, "provider/trainer"),
     environment,
+    counting,
     sandbox: hasSandbox() ? { maxFileBytes: 1_000, filter: join(root, "system-calls.bpf") } : null,
   });
   const count = (content: string, executable = python) => {
@@ -78,6 +82,43 @@ exit 1
     const error = await count('{"text":"fine"}\n{"unknown":1}\n').catch((error) => error);
     expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "DatasetInvalid" });
     expect(error.message).to.match(/train\.jsonl:2/);
+  });
+
+  it("refuses at once what would take more memory than counting is given", async () => {
+    // Eight million ids in one row: sound by every rule, and half a gigabyte as lists of Python.
+    const file = join(root, "train.parquet");
+    const script = `
+import sys, pyarrow
+from pyarrow import parquet
+n = 2**23 - 1
+rows = pyarrow.ListArray.from_arrays([0, n], pyarrow.array(range(n), pyarrow.int64()))
+parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression="zstd")`;
+    execFileSync(python, ["-c", script, file], { env: environment });
+    const little = program(python, { memoryBytes: 2 ** 29, seconds: 60 });
+    const error = await countTokens(little, model, file, never).catch((error) => error);
+    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "DatasetInvalid" });
+    expect(error.message).to.match(/more than the 536870912 bytes of memory|cannot be read/);
+  });
+
+  it("refuses at once what takes more time than counting is given", async () => {
+    const file = join(root, "train.jsonl");
+    writeFileSync(file, '{"text":"Once upon a time."}\n'.repeat(300_000));
+    const hasty = program(python, { memoryBytes: 4 * 2 ** 30, seconds: 1 });
+    const error = await countTokens(hasty, model, file, never).catch((error) => error);
+    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "DatasetInvalid" });
+    expect(error.message).to.match(/and 1 seconds/);
+  });
+
+  it("tells a parser that broke from a machine that was told to stop", async () => {
+    const ending = (signal: string) => {
+      const broken = join(root, "broken/bin/python");
+      mkdirSync(dirname(broken), { recursive: true });
+      writeFileSync(broken, `#!/bin/sh\nkill -${signal} $$\n`, { mode: 0o755 });
+      return count('{"text":"fine"}\n', broken).catch((error) => error);
+    };
+    expect(await ending("SEGV")).to.include({ reason: "DatasetInvalid" });
+    expect(await ending("KILL")).to.include({ reason: "DatasetInvalid" });
+    expect(await ending("HUP")).to.include({ retryable: true });
   });
 
   it("blames itself, and not the user, when the trainer cannot run", async () => {

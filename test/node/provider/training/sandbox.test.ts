@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,6 +10,7 @@ import { after, before, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
 import { TaskRefused } from "../../../../provider/errors.ts";
+import { deletedUsage } from "../../../../provider/training/deletedFiles.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
 import {
   findByArguments,
@@ -48,8 +50,7 @@ def call(name, *arguments):
     result = getattr(libc, name)(*arguments)
     return result if result >= 0 else errno.errorcode[ctypes.get_errno()]`;
 
-describe("the sandbox", function () {
-  this.timeout(180_000);
+describe("the sandbox", () => {
   let folder: string;
 
   before(function () {
@@ -236,6 +237,41 @@ print(bool(model.weight.grad.abs().sum() > 0))`;
     expect(readFileSync(join(folder, "job/big"))).to.have.length.at.most(100_000);
   });
 
+  it("hides no file from the quota by deleting it while it is open", async () => {
+    const job = join(folder, "job");
+    const holding = (line: string) => {
+      const code = `import os, mmap, sys, time
+file = open('${job}/scratch', 'w+b')
+file.write(b'1' * 90_000); file.flush(); os.remove(file.name)
+${line}
+print('there', flush=True)
+time.sleep(600)`;
+      // Its arguments are a trainer's, by which it is found.
+      const script = ["-c", code, ...trainerArguments(job)];
+      const [command, ...args] = confine([PYTHON, ...script], {
+        ...{ readable: interpreterDirectories(PYTHON), writable: [job], workingDirectory: job },
+        ...{ maxFileBytes: 100_000, filter: filter(), diesWithParent: true },
+      });
+      return spawn(command!, args, { env: ENVIRONMENT, stdio: ["ignore", "pipe", "inherit"] });
+    };
+    const usageWhile = async (line: string) => {
+      const child = holding(line);
+      await once(child.stdout!, "data");
+      const usage = deletedUsage(job);
+      child.kill("SIGKILL");
+      await once(child, "close");
+      return usage;
+    };
+    expect(await usageWhile("")).to.be.within(90_000, 100_000);
+    const map = "memory = mmap.mmap(file.fileno(), 0); file.close()";
+    expect(await usageWhile(map)).to.be.within(90_000, 100_000);
+    expect(await usageWhile("file.close()")).to.equal(0);
+    if (process.getuid!() !== 0) {
+      const hide = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)";
+      expect(await usageWhile(hide)).to.equal(Number.POSITIVE_INFINITY);
+    }
+  });
+
   it("is killed with all that runs in it when its training is refused", async () => {
     const jobs = new TrainingFolder();
     try {
@@ -243,9 +279,7 @@ print(bool(model.weight.grad.abs().sum() > 0))`;
       const stop = new AbortController();
       const sandbox = { maxFileBytes: 2 ** 30, filter: filter() };
       const ended = trainer(sandbox).train(ID, job, stop.signal);
-      await eventually("step 1", () => eventsOf(job).some(({ step }) => step === 1), {
-        timeout: 90_000,
-      });
+      await eventually("step 1", () => eventsOf(job).some(({ step }) => step === 1));
       stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
       expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
       const left = () => findByArguments(trainerArguments(job));
@@ -281,7 +315,10 @@ print(bool(model.weight.grad.abs().sum() > 0))`;
 function trainer(sandbox: Sandbox | null): LocalTrainer {
   const recorded = new Map<TaskId, ProcessIdentity>();
   return new LocalTrainer({
-    program: { python: PYTHON, packageDirectory: PACKAGE, environment: ENVIRONMENT, sandbox },
+    program: {
+      ...{ python: PYTHON, packageDirectory: PACKAGE, environment: ENVIRONMENT, sandbox },
+      counting: { memoryBytes: 2 ** 32, seconds: 60 },
+    },
     clock: systemClock,
     log: pino({ level: "silent" }),
     processes: {

@@ -285,6 +285,7 @@ const SHARED: Record<string, RuleId> = {
   "preferred-output-text.jsonl": "bad-messages",
   "preferred-output-tools.jsonl": "bad-messages",
   "preferred-output-user.jsonl": "no-assistant",
+  "tokens-bomb.parquet": "parquet-too-large",
   "tokens-cut.parquet": "damaged-parquet",
   "tokens-empty-row.parquet": "no-tokens",
   "tokens-fractions.parquet": "bad-columns",
