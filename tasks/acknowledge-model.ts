@@ -1,13 +1,12 @@
-import { acknowledge } from "../sdk/deliverable/acknowledge.ts";
 import { downloadDeliverable, holdsDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
 import { formatTaskId } from "../sdk/ids.ts";
 import { checkOutput } from "../sdk/storage/checkOutput.ts";
-import type { Task } from "../sdk/task/Task.ts";
+import { acknowledgeTask, awaitsAcknowledgement } from "./acknowledgeTask.ts";
 import { findTask, type TaskFlags } from "./findTask.ts";
 import { required } from "./flags.ts";
 import { run } from "./run.ts";
 import { shellWord } from "./shellWord.ts";
-import { type SendingFlags, submit } from "./submit.ts";
+import type { SendingFlags } from "./submit.ts";
 import { fileIn, transfer } from "./transfer.ts";
 
 interface Flags extends TaskFlags, SendingFlags {
@@ -45,15 +44,9 @@ export default run<Flags>(async (flags, terminal, environment) => {
     terminal.next(decrypt);
     return { id, root, path, transaction: null };
   }
-  const call = acknowledge(client, { id: task.id, root: task.root });
-  const result = await submit(client, call, { id, root }, flags, terminal);
+  const result = await acknowledgeTask(client, task, flags, terminal);
   if (result.dryRun) return result;
   terminal.say(`Acknowledged the model of task ${id}. The provider now publishes the key.`);
   terminal.next(decrypt, "when get-task shows Finished");
   return { ...result, id, root, path };
 });
-
-/** A lapsed task may be acknowledged late, at the full fee. */
-function awaitsAcknowledgement(task: Task): task is Task & { root: NonNullable<Task["root"]> } {
-  return task.root !== null && (task.state === "Delivered" || task.state === "Lapsed");
-}

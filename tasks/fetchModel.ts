@@ -1,7 +1,6 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Client } from "../sdk/client.ts";
-import { acknowledge } from "../sdk/deliverable/acknowledge.ts";
 import { downloadDeliverable, holdsDeliverable } from "../sdk/deliverable/downloadDeliverable.ts";
 import { modelFormat } from "../sdk/deliverable/modelFormat.ts";
 import { readMark } from "../sdk/deliverable/readMark.ts";
@@ -13,14 +12,16 @@ import { checkOutput } from "../sdk/storage/checkOutput.ts";
 import { ensureDiskSpace } from "../sdk/storage/ensureDiskSpace.ts";
 import { partPathOf } from "../sdk/storage/publishFile.ts";
 import { getTask } from "../sdk/task/getTask.ts";
+import { readStanding } from "../sdk/task/readStanding.ts";
 import type { Task } from "../sdk/task/Task.ts";
+import { acknowledgeTask, awaitsAcknowledgement } from "./acknowledgeTask.ts";
 import { confirmModel } from "./confirmModel.ts";
 import type { Environment } from "./environment.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import { modelName } from "./modelName.ts";
 import { openModel } from "./openModel.ts";
 import { shellWord } from "./shellWord.ts";
-import { type SendingFlags, submit } from "./submit.ts";
+import type { SendingFlags } from "./submit.ts";
 import { failureError, viewTask } from "./taskView.ts";
 import type { Terminal } from "./terminal.ts";
 import { fileIn, transfer } from "./transfer.ts";
@@ -91,11 +92,10 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   return { ...document, acknowledged, confirmed: transaction };
 }
 
-/** A task that ended without a key has no model to fetch; one that lapsed can still be acknowledged late. */
+/** A task from which no key can come has no model to fetch. */
 async function refuseEnded({ client, environment }: Setting, task: Task): Promise<void> {
-  if (task.progress !== "Failed" || task.state === "Lapsed") return;
-  const view = await viewTask(client, task);
-  throw failureError(view, environment.command(`get-log --task ${formatTaskId(task.id)}`));
+  if ((await readStanding(client, task)).failure === null) return;
+  throw failureError(await viewTask(client, task), environment);
 }
 
 /** The files of the way may be left from an earlier run; the model takes about as much room as the decrypted archive. */
@@ -121,10 +121,9 @@ async function receive(
     );
     terminal.say(`Encrypted model downloaded; every byte matches root ${task.root}.`);
   }
-  const { root, state } = await getTask(client, task);
-  if (root === null || (state !== "Delivered" && state !== "Lapsed")) return null;
-  const call = acknowledge(client, { id: task.id, root });
-  const result = await submit(client, call, {}, flags, terminal);
+  const current = await getTask(client, task);
+  if (!awaitsAcknowledgement(current)) return null;
+  const result = await acknowledgeTask(client, current, flags, terminal);
   terminal.say("Acknowledged. The provider now publishes the key.");
   return result.dryRun ? null : result.transaction;
 }
@@ -140,16 +139,12 @@ async function waitForKey(
     waitForTask(client, first, { until: "Finished", timeout, signal }, terminal),
   );
   if (view.progress !== "Failed" || view.task.state === "Slashed") return view.task;
-  throw failureError(view, environment.command(`get-log --task ${formatTaskId(id)}`));
+  throw failureError(view, environment);
 }
 
 /** The transaction that would come next. */
 async function planNext({ client, flags, terminal }: Setting, task: Task) {
-  const { id, root } = task;
-  if (root !== null && (task.state === "Delivered" || task.state === "Lapsed")) {
-    const args = { id: formatTaskId(id), root };
-    return submit(client, acknowledge(client, { id, root }), args, flags, terminal);
-  }
+  if (awaitsAcknowledgement(task)) return acknowledgeTask(client, task, flags, terminal);
   if (task.state === "Revealed") return confirmModel(client, task, flags, terminal);
   terminal.say("Nothing would be sent.");
   return { dryRun: true, transaction: null };

@@ -4,6 +4,7 @@ import type { Environment } from "./environment.ts";
 import { findTask, type TaskFlags } from "./findTask.ts";
 import { readTimeout } from "./flags.ts";
 import { untilInterrupted } from "./interrupt.ts";
+import { nextStepByStep } from "./nextCommand.ts";
 import { run } from "./run.ts";
 import { showTask } from "./showTask.ts";
 import { failureError, type TaskView, viewTask } from "./taskView.ts";
@@ -27,16 +28,15 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const uuid = formatTaskId(first.task.id);
   const stopped = new ProtocolError(
     "declined",
-    `Stopped waiting; task ${uuid} goes on without you.`,
-    `Look again: ${environment.command(`get-task --task ${uuid} --wait`)}`,
+    `Stopped waiting. Task ${uuid} continues without you.`,
+    `To continue waiting, type the same command again: ${environment.command(`get-task --task ${uuid} --wait`)}`,
   );
   const last = await untilInterrupted(stopped, (signal) =>
     waitForTask(client, first, { ...wait, signal }, terminal),
   );
   const document = show(last, terminal, environment);
   if (last.progress !== "Failed" || wait.until === "Failed") return document;
-  const task = `--provider ${last.task.provider} --task ${uuid}`;
-  throw failureError(last, environment.command(`get-log ${task}`));
+  throw failureError(last, environment);
 });
 
 function readWait({ wait, state, timeout }: Flags) {
@@ -56,22 +56,7 @@ function readWait({ wait, state, timeout }: Flags) {
 
 function show(view: TaskView, terminal: Terminal, environment: Environment) {
   const document = showTask(view, terminal);
-  const next = suggest(view);
+  const next = nextStepByStep(view);
   if (next) terminal.next(environment.command(next));
   return document;
-}
-
-/** The command that this state of the task asks of the user. */
-function suggest({ task, progress }: TaskView): string | null {
-  const flags = `--provider ${task.provider} --task ${formatTaskId(task.id)}`;
-  switch (progress) {
-    case "Delivered":
-      return `acknowledge-model ${flags} --data-path <PATH_TO_SAVE_MODEL>`;
-    case "Finished":
-      return `decrypt-model ${flags} --encrypted-model <PATH_TO_ENCRYPTED_MODEL> --output <MODEL>.zip`;
-    case "Failed":
-      return task.state === "Cancelled" ? null : `get-log ${flags}`;
-    default:
-      return `get-task ${flags} --wait`;
-  }
 }

@@ -42,7 +42,7 @@ const account: TaskDefinition[] = [
     .addFlag(json)
     .setAction(() => import("./get-sub-account.ts"))
     .build(),
-  task("retrieve-fund", "Return unspent OG from all sub-accounts to your account")
+  task("retrieve-fund", "Claim and return unspent OG from all sub-accounts to your account")
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
@@ -154,7 +154,7 @@ const fineTuning: TaskDefinition[] = [
     .addFlag(json)
     .setAction(() => import("./get-log.ts"))
     .build(),
-  task("cancel-task", "Cancel a task that has not started")
+  task("cancel-task", "Cancel a task that has not started, or claim what a missed deadline brings")
     .addOption(provider)
     .addOption(taskId)
     .addOption(gasPrice)

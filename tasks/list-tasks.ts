@@ -3,6 +3,7 @@ import { getTaskOrder } from "../sdk/task/getTaskOrder.ts";
 import { listTasks } from "../sdk/task/listTasks.ts";
 import { readAddress } from "./readAddress.ts";
 import { run } from "./run.ts";
+import { viewProgress } from "./taskView.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -14,11 +15,15 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const provider = readAddress(flags.provider);
   const client = await environment.signer("user");
   const tasks = await listTasks(client, { user: client.address, provider });
-  const orders = await Promise.all(tasks.map((task) => getTaskOrder(client, task)));
+  const [orders, standings] = await Promise.all([
+    Promise.all(tasks.map((task) => getTaskOrder(client, task))),
+    viewProgress(client, tasks),
+  ]);
   const entries = tasks.map(({ id, ...task }, index) => ({
     id: formatTaskId(id),
     createdAt: orders[index]!.createdAt,
     ...task,
+    ...standings[index]!,
   }));
   terminal.table({
     widths: [40, 28, 30, 20],
@@ -34,6 +39,9 @@ export default run<Flags>(async (flags, terminal, environment) => {
   });
   const newest = entries.at(-1);
   if (newest) {
+    if (entries.some(({ next }) => next === "claim")) {
+      terminal.next(environment.command("retrieve-fund"), "to claim what missed deadlines bring");
+    }
     terminal.next(environment.command(`get-task --provider ${provider} --task ${newest.id}`));
   } else terminal.say(`You have no task at provider ${provider}.`);
   return { tasks: entries };

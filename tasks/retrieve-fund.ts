@@ -2,24 +2,34 @@ import { getAccount } from "../sdk/account/getAccount.ts";
 import { getSubAccount, type SubAccount } from "../sdk/account/getSubAccount.ts";
 import { retrieve } from "../sdk/account/retrieve.ts";
 import type { Client } from "../sdk/client.ts";
+import { standingOf } from "../sdk/task/standing.ts";
+import { latestBlock } from "../sdk/transaction/latestBlock.ts";
 import { formatOg } from "../sdk/units.ts";
+import { claim } from "./claim.ts";
 import { formatDuration } from "./duration.ts";
+import { listOwnTasks } from "./fine-tuning/ownTasks.ts";
 import { run } from "./run.ts";
 import { type SendingFlags, submit } from "./submit.ts";
+import type { Terminal } from "./terminal.ts";
 
-/** Claims what has matured and asks for what is free, over all providers of the caller. */
+type Wallet = Client & { readonly address: string };
+
+/**
+ * Claims what missed deadlines bring and what has matured, and asks for what is free, over all providers of the caller.
+ */
 export default run<SendingFlags>(async (flags, terminal, environment) => {
   const client = await environment.signer("user");
+  const claimed = await claimAll(client, flags, terminal);
   const before = await readSubAccounts(client);
   const providers = before.filter(canRetrieve).map(({ provider }) => provider);
   if (providers.length === 0) {
     terminal.say(`Nothing to retrieve${nextUnlock(before)}.`);
     terminal.next(environment.command("get-account"));
-    return { providers: [] };
+    return { claimed, providers: [] };
   }
   const call = retrieve(client, { providers });
   const result = await submit(client, call, { providers }, flags, terminal);
-  if (result.dryRun) return result;
+  if (result.dryRun) return { ...result, claimed };
 
   const after = await readSubAccounts(client);
   const changes = before
@@ -40,10 +50,22 @@ export default run<SendingFlags>(async (flags, terminal, environment) => {
   const waiting = changes.some(({ secondsLeft }) => secondsLeft !== null);
   if (waiting) terminal.next(environment.command("retrieve-fund"), "after the locked time");
   else terminal.next(environment.command("refund --amount <AMOUNT>"));
-  return { ...result, providers: changes };
+  return { ...result, claimed, providers: changes };
 });
 
-async function readSubAccounts(client: Client & { address: string }): Promise<SubAccount[]> {
+/** One transaction for each task whose provider missed a deadline; with --dry-run, what it would be. */
+async function claimAll(client: Wallet, flags: SendingFlags, terminal: Terminal) {
+  const tasks = await listOwnTasks(client);
+  const { timestamp } = await latestBlock(client);
+  const claimed = [];
+  for (const task of tasks) {
+    if (standingOf(task, timestamp).next !== "claim") continue;
+    claimed.push(await claim(client, task, flags, terminal));
+  }
+  return claimed;
+}
+
+async function readSubAccounts(client: Wallet): Promise<SubAccount[]> {
   const { subAccounts } = await getAccount(client, { account: client.address });
   return Promise.all(
     subAccounts.map(({ provider }) => getSubAccount(client, { account: client.address, provider })),

@@ -3,12 +3,12 @@ import type { TaskView } from "./taskView.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
- * Shows a task as the documentation's table does.
+ * Shows a task as the documentation's table does, and what it means on stderr.
  * @param details rows after those of the documentation
  * @returns the document that --json prints.
  */
 export function showTask(
-  { task, order, progress, failure, status }: TaskView,
+  { task, order, progress, standing, failure, status }: TaskView,
   terminal: Terminal,
   details: readonly (readonly [string, string])[] = [],
 ) {
@@ -29,6 +29,8 @@ export function showTask(
       ...details,
     ],
   });
+  if (!failure && !terminal.json) terminal.note(standing.meaning);
   const { id: _, ...rest } = task;
-  return { id, ...rest, progress, failure, order, status };
+  const { meaning, next } = standing;
+  return { id, ...rest, progress, meaning, next, failure, order, status };
 }

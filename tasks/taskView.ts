@@ -7,27 +7,32 @@ import { fetchTaskStatus, type TaskStatus } from "../sdk/task/fetchTaskStatus.ts
 import { getTask } from "../sdk/task/getTask.ts";
 import { getTaskOrder, type PlacedOrder } from "../sdk/task/getTaskOrder.ts";
 import { PROGRESS, type Progress } from "../sdk/task/progressOf.ts";
+import { readStanding } from "../sdk/task/readStanding.ts";
+import { type FailureCode, type Standing, standingOf } from "../sdk/task/standing.ts";
 import type { Task } from "../sdk/task/Task.ts";
 import { fetchTaskEvents } from "../sdk/task/taskEvents.ts";
 import { latestBlock } from "../sdk/transaction/latestBlock.ts";
+import type { Environment } from "./environment.ts";
 
 /** A task as its user sees it: the chain's truth, refined by what the provider says while it runs. */
 export interface TaskView {
   readonly task: Task;
   readonly order: PlacedOrder;
   readonly progress: Progress;
+  /** What the chain's state means, and the next step. */
+  readonly standing: Standing;
   /** Null when the provider was not asked, or did not answer. */
   readonly status: TaskStatus | null;
-  /** Why it failed, in words; null unless it did. */
+  /** Why no model comes, in words; null if one can still come. */
   readonly failure: TaskFailure | null;
 }
 
 export interface TaskFailure {
-  readonly code: "task-failed-by-provider" | "task-failed-by-input" | "declined";
+  readonly code: FailureCode;
   readonly message: string;
 }
 
-/** Reads a task with its order; its provider is asked for more, unless it was cancelled before he began. */
+/** Reads a task with its order; its provider is asked for more, unless it was cancelled before it began. */
 export async function viewTask(client: Client, known: Task): Promise<TaskView> {
   const order = await getTaskOrder(client, known);
   return refreshView(client, known, order);
@@ -40,16 +45,33 @@ export async function refreshView(
   order: PlacedOrder,
 ): Promise<TaskView> {
   const task = await getTask(client, { id });
+  const standing = await readStanding(client, task);
   const status = task.state === "Cancelled" ? null : await askProvider(client, task);
-  const progress =
-    task.state === "Accepted" ? refine(status?.progress ?? task.progress) : task.progress;
-  return { task, order, progress, status, failure: await findFailure(client, task, order, status) };
+  const progress = refine(task, standing, status);
+  const failure = await findFailure(client, task, { order, status, standing });
+  return { task, order, progress, standing, status, failure };
 }
 
-/** Between acceptance and delivery the provider tells how far he is, and can claim no more than that. */
-function refine(claimed: string): Progress {
+/** Between acceptance and delivery the provider says how far it is, and can claim no more than that. */
+function refine(task: Task, standing: Standing, status: TaskStatus | null): Progress {
+  if (!isRunning(task, standing)) return standing.progress;
   const known = PROGRESS.slice(PROGRESS.indexOf("SettingUp"), PROGRESS.indexOf("Delivered"));
-  return known.find((progress) => progress === claimed) ?? "SettingUp";
+  return known.find((progress) => progress === status?.progress) ?? standing.progress;
+}
+
+const isRunning = ({ state }: Task, { failure }: Standing) =>
+  state === "Accepted" && failure === null;
+
+/** Where tasks stand, each in one word and with its next step, as viewTask says it. */
+export async function viewProgress(client: Client, tasks: readonly Task[]) {
+  const { timestamp } = await latestBlock(client);
+  return Promise.all(
+    tasks.map(async (task) => {
+      const standing = standingOf(task, timestamp);
+      const status = isRunning(task, standing) ? await askProvider(client, task) : null;
+      return { progress: refine(task, standing, status), next: standing.next };
+    }),
+  );
 }
 
 async function askProvider(client: Client, { id, provider }: Task): Promise<TaskStatus | null> {
@@ -75,36 +97,14 @@ const BY_INPUT: readonly FailReason[] = [
 async function findFailure(
   client: Client,
   task: Task,
-  order: PlacedOrder,
-  status: TaskStatus | null,
+  { order, status, standing }: Pick<TaskView, "order" | "status" | "standing">,
 ): Promise<TaskFailure | null> {
-  switch (task.state) {
-    case "Cancelled":
-      return { code: "declined", message: "Cancelled before anybody accepted it." };
-    case "Expired":
-      return { code: "task-failed-by-provider", message: "The provider missed a deadline." };
-    case "Slashed":
-      return {
-        code: "task-failed-by-provider",
-        message: "The provider delivered something else than promised.",
-      };
-    case "Lapsed":
-      return {
-        code: "declined",
-        message:
-          "Nobody acknowledged the model in time; acknowledging late is possible for 30 days.",
-      };
-    case "Failed": {
-      const reason = await findReason(client, task, order);
-      const code = BY_INPUT.includes(reason) ? "task-failed-by-input" : "task-failed-by-provider";
-      const words = status?.failure
-        ? `${status.failure.message} ${status.failure.hint}`.trim()
-        : "";
-      return { code, message: words === "" ? reason : `${reason}: ${words}` };
-    }
-    default:
-      return null;
-  }
+  if (standing.failure === null) return null;
+  if (task.state !== "Failed") return { code: standing.failure, message: standing.meaning };
+  const reason = await findReason(client, task, order);
+  const code = BY_INPUT.includes(reason) ? "task-failed-by-input" : standing.failure;
+  const words = status?.failure ? `${status.failure.message} ${status.failure.hint}`.trim() : "";
+  return { code, message: words === "" ? reason : `${reason}: ${words}` };
 }
 
 /** The reason is in the event only: the contract does not keep it. */
@@ -117,11 +117,17 @@ async function findReason(client: Client, { id }: Task, order: PlacedOrder): Pro
   return "Unspecified";
 }
 
-/** The error that ends a command whose task failed. */
-export function failureError({ task, failure }: TaskView, logCommand: string): ProtocolError {
+/** The error that ends a command whose task has no model. */
+export function failureError(
+  { task, failure, standing }: TaskView,
+  environment: Environment,
+): ProtocolError {
+  const id = formatTaskId(task.id);
   return new ProtocolError(
     failure?.code ?? "task-failed-by-provider",
-    `Task ${formatTaskId(task.id)} ended without a model: ${failure?.message ?? task.state}`,
-    `The fee is back in the sub-account; see the log: ${logCommand}`,
+    `Task ${id} ended without a model: ${failure?.message ?? task.state}`,
+    standing.next === "claim"
+      ? `Claim it: ${environment.command(`fine-tuning cancel ${id}`)}`
+      : `The fee is back in the sub-account; see the log: ${environment.command(`get-log --task ${id}`)}`,
   );
 }

@@ -81,6 +81,6 @@ function timedOut({ progress }: TaskView): ProtocolError {
   return new ProtocolError(
     "timed-out",
     `The task is still ${progress}.`,
-    "It goes on: look again with npx hardhat get-task.",
+    "It continues. Type the same command again to continue waiting.",
   );
 }

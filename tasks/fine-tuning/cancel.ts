@@ -5,6 +5,7 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import { fetchCancellation } from "../../sdk/task/fetchCancellation.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
+import { readStanding } from "../../sdk/task/readStanding.ts";
 import { requestCancellation } from "../../sdk/task/requestCancellation.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { formatOg } from "../../sdk/units.ts";
@@ -22,18 +23,21 @@ interface Flags extends SendingFlags {
 /** Seconds in which a provider should have settled what was consented to. */
 const PATIENCE = 60;
 
-/** Takes back a task that nobody has accepted yet, or stops one that runs for what it has cost so far. */
+/** Takes back a task that no provider has accepted yet, stops a running one for what it has cost so far, or claims what a missed deadline brings. */
 export default run<Flags>(async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
   const task = await findOwnTask(client, wanted);
-  if (task.state !== "Accepted") return cancel(client, task, flags, terminal, environment);
+  const standing = await readStanding(client, task);
+  if (task.state !== "Accepted" || standing.next === "claim") {
+    return cancel(client, task, standing, flags, terminal, environment);
+  }
   const document = await stop(client, task, flags, terminal);
   if (!flags.dryRun) terminal.next(environment.command("retrieve-fund"));
   return document;
 });
 
-/** The provider says what is due by now; the user's signature on that amount lets him settle for it and no more. */
+/** The provider says what is due by now; the user's signature on that amount lets it settle for that and no more. */
 async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal: Terminal) {
   const service = await getService(client, task);
   const { amount, fee } = await fetchCancellation(client, { service, id: task.id });
@@ -50,7 +54,7 @@ async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal
   terminal.say(
     isSettled
       ? `Stopped task ${id}. The rest of its fee is free in the sub-account again.`
-      : `The provider has your consent and settles task ${id} as soon as he can.`,
+      : `The provider has your consent and settles task ${id} as soon as it can.`,
   );
   return { dryRun, id, amount, fee, settled: isSettled };
 }
@@ -64,4 +68,8 @@ async function isOver(client: Client, { id }: Task): Promise<boolean> {
 }
 
 const goesOn = (id: string) =>
-  new ProtocolError("declined", `Task ${id} goes on.`, "Nothing was agreed to and nothing is due.");
+  new ProtocolError(
+    "declined",
+    `Task ${id} continues.`,
+    "Nothing was agreed to and nothing is due.",
+  );

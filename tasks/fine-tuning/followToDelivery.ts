@@ -18,13 +18,13 @@ export async function followToDelivery(
   const id = formatTaskId(task.id);
   const stopped = new ProtocolError(
     "declined",
-    `Stopped waiting; task ${id} goes on without you.`,
-    `Fetch its model later: ${environment.command(`fine-tuning download ${id}`)}`,
+    `Stopped waiting. Task ${id} continues without you.`,
+    `Type the same command again to continue, or fetch the model later: ${environment.command(`fine-tuning download ${id}`)}`,
   );
   const first = await viewTask(client, task);
   const last = await untilInterrupted(stopped, (signal) =>
     waitForTask(client, first, { until: "Delivered", timeout, signal }, terminal),
   );
   if (last.progress !== "Failed") return last.task;
-  throw failureError(last, environment.command(`get-log --task ${id}`));
+  throw failureError(last, environment);
 }

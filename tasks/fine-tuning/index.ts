@@ -92,7 +92,7 @@ export const fineTuningFamily: TaskDefinition[] = [
     .addPositionalArgument(id)
     .setAction(() => import("./list-events.ts"))
     .build(),
-  task(["fine-tuning", "cancel"], "Cancel a task, or stop it for what it has cost so far")
+  task(["fine-tuning", "cancel"], "Cancel or stop a task, or claim what a missed deadline brings")
     .addFlag({
       name: "yes",
       description: "Pay for what was done of a running task without being asked",

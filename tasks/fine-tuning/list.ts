@@ -1,16 +1,18 @@
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
 import { run } from "../run.ts";
+import { viewProgress } from "../taskView.ts";
 import { listOwnTasks } from "./ownTasks.ts";
 
 /** Shows the caller's tasks at all providers, oldest first. */
 export default run<{ json: boolean }>(async (_, terminal, environment) => {
   const client = await environment.signer("user");
   const tasks = await listOwnTasks(client);
+  const standings = await viewProgress(client, tasks);
   const placed = await Promise.all(
-    tasks.map(async ({ id, ...task }) => {
+    tasks.map(async ({ id, ...task }, index) => {
       const { createdAt, blockNumber } = await getTaskOrder(client, { id });
-      return { id: formatTaskId(id), createdAt, blockNumber, ...task };
+      return { id: formatTaskId(id), createdAt, blockNumber, ...task, ...standings[index]! };
     }),
   );
   const entries = placed.sort((a, b) => a.blockNumber - b.blockNumber);
@@ -34,6 +36,9 @@ export default run<{ json: boolean }>(async (_, terminal, environment) => {
       ]),
     ],
   });
+  if (entries.some(({ next }) => next === "claim")) {
+    terminal.next(environment.command("retrieve-fund"), "to claim what missed deadlines bring");
+  }
   terminal.next(environment.command(`fine-tuning retrieve ${newest.id}`));
   return { tasks: entries };
 });

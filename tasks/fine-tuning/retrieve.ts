@@ -1,4 +1,4 @@
-import { formatTaskId } from "../../sdk/ids.ts";
+import { nextInOneGo } from "../nextCommand.ts";
 import { run } from "../run.ts";
 import { showTask } from "../showTask.ts";
 import { type TaskView, viewTask } from "../taskView.ts";
@@ -15,8 +15,8 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const view = await viewTask(client, await findOwnTask(client, id));
   const document = showTask(view, terminal, describe(view));
-  const next = suggest(view);
-  if (next) terminal.next(environment.command(`fine-tuning ${next}`));
+  const next = nextInOneGo(view);
+  if (next) terminal.next(environment.command(next));
   return document;
 });
 
@@ -40,19 +40,4 @@ function describe({ task, order, status }: TaskView): [string, string][] {
   return rows.flatMap(([name, value]) =>
     value === null || value === undefined ? [] : [[name, String(value)]],
   );
-}
-
-/** The verb that this state of the task asks of the user. */
-function suggest({ task, progress }: TaskView): string | null {
-  const id = formatTaskId(task.id);
-  switch (progress) {
-    case "Delivered":
-    case "UserAcknowledged":
-    case "Finished":
-      return `download ${id}`;
-    case "Failed":
-      return task.state === "Cancelled" ? null : `list-events ${id}`;
-    default:
-      return `list-events ${id}`;
-  }
 }

@@ -8,7 +8,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Prints where a task stands in one word; a failed task's exit code says who failed. */
+/** Prints where a task stands in one word; the exit code of a failed task says who failed. */
 export default run<Flags>(async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
@@ -17,10 +17,10 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const { progress, failure } = view;
   if (!terminal.json) terminal.say(progress);
   if (progress === "Failed") {
-    const log = environment.command(`get-log --task ${id}`);
-    const { exitCode, message, hint } = failureError(view, log);
+    const { exitCode, message, hint } = failureError(view, environment);
     process.exitCode = exitCode;
     if (!terminal.json) terminal.note(`${message}\n${hint}`);
   }
-  return { id, progress, failure };
+  const { meaning, next } = view.standing;
+  return { id, progress, meaning, next, failure };
 });

@@ -104,7 +104,7 @@ describe("tasks: account", () => {
 
   it("has nothing to retrieve as long as no provider was used", async () => {
     expect((await market.run("retrieve-fund")).stdout).to.equal("Nothing to retrieve.\n");
-    expect(await market.json("retrieve-fund")).to.deep.equal({ providers: [] });
+    expect(await market.json("retrieve-fund")).to.deep.equal({ claimed: [], providers: [] });
   });
 
   it("refuses an address with a typing error before it asks the chain", async () => {

@@ -214,7 +214,7 @@ describe("tasks: the fine-tuning family", () => {
       expect((await market.run("fine-tuning status", { id })).exitCode).to.equal(7);
       const again = await market.run("fine-tuning cancel", { id });
       expect(again.exitCode).to.equal(7);
-      expect(again.stderr).to.contain("can no longer be canceled");
+      expect(again.stderr).to.contain("can no longer be cancelled");
     });
 
     it("stops what is running for what it has cost so far, and only when that is agreed to", async () => {

@@ -168,7 +168,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     await market.act((client) => acceptTask(client, { id: parseTaskId(next) }));
     const refused = await market.run("cancel-task", flags());
     expect(refused.exitCode).to.equal(7);
-    expect(refused.stderr).to.contain("can no longer be canceled");
+    expect(refused.stderr).to.contain("can no longer be cancelled");
   });
 
   it("shows how far the provider says he is, and never more than the chain says", async () => {

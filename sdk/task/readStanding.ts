@@ -1,0 +1,8 @@
+import type { Client } from "../client.ts";
+import { latestBlock } from "../transaction/latestBlock.ts";
+import { type Standing, type StandingTask, standingOf } from "./standing.ts";
+
+/** What a task means to its user as of the newest block. */
+export async function readStanding(client: Client, task: StandingTask): Promise<Standing> {
+  return standingOf(task, (await latestBlock(client)).timestamp);
+}

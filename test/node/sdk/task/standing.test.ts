@@ -1,0 +1,107 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import {
+  type NextStep,
+  type Standing,
+  type StandingTask,
+  standingOf,
+} from "../../../../sdk/task/standing.ts";
+import { TASK_STATES, type TaskState } from "../../../../sdk/task/Task.ts";
+
+const DEADLINE = 1_800_000_000;
+const FEE = 10n ** 18n;
+
+/** A task with a fee of 1 OG, a bond of 1.5 OG, and a share of 0.3 OG if nobody acknowledges. */
+const task = (state: TaskState, changed: Partial<StandingTask> = {}): StandingTask => ({
+  state,
+  deadline: DEADLINE,
+  fee: FEE,
+  paid: 0n,
+  bondBps: 15_000,
+  unacknowledgedBps: 3_000,
+  size: 1,
+  ...changed,
+});
+
+const inTime = (state: TaskState, changed?: Partial<StandingTask>) =>
+  standingOf(task(state, changed), DEADLINE);
+const late = (state: TaskState, changed?: Partial<StandingTask>) =>
+  standingOf(task(state, changed), DEADLINE + 1);
+
+describe("standing of a task", () => {
+  it("says for every state, in time and late, in one word what it is and what comes next", () => {
+    const words: Record<string, [Standing["progress"], NextStep]> = {
+      Created: ["Init", "wait"],
+      Accepted: ["SettingUp", "wait"],
+      "Accepted, late": ["Failed", "claim"],
+      Delivered: ["Delivered", "acknowledge"],
+      "Delivered, late": ["Delivered", "acknowledge"],
+      Acknowledged: ["UserAcknowledged", "wait-for-key"],
+      "Acknowledged, late": ["Failed", "claim"],
+      Revealed: ["Finished", "decrypt"],
+      "Revealed, late": ["Finished", "decrypt"],
+      Settled: ["Finished", "decrypt"],
+      Cancelled: ["Failed", null],
+      Failed: ["Failed", "read-log"],
+      Expired: ["Failed", "read-log"],
+      Lapsed: ["Delivered", "acknowledge"],
+      "Lapsed, late": ["Failed", null],
+      Slashed: ["Failed", "read-log"],
+    };
+    const withDeadline = new Set(["Accepted", "Delivered", "Acknowledged", "Revealed", "Lapsed"]);
+    const seen = TASK_STATES.flatMap((state) => {
+      const deadline = withDeadline.has(state) ? DEADLINE : 0;
+      const both = [
+        [state, inTime(state, { deadline })],
+        [`${state}, late`, late(state, { deadline })],
+      ] as const;
+      return deadline === 0 ? both.slice(0, 1) : both;
+    });
+    expect(
+      Object.fromEntries(seen.map(([name, { progress, next }]) => [name, [progress, next]])),
+    ).to.deep.equal(words);
+  });
+
+  it("fails exactly when no model can come any more, and has a sentence for each", () => {
+    for (const state of TASK_STATES) {
+      for (const size of [0, 1]) {
+        for (const standing of [inTime(state, { size }), late(state, { size })]) {
+          expect(standing.failure === null, state).to.equal(standing.progress !== "Failed");
+          expect(standing.meaning, state).to.match(/^[A-Z].*\.$/);
+        }
+      }
+    }
+  });
+
+  it("takes a task that its user stopped for one without a model", () => {
+    const stopped = inTime("Settled", { size: 0, paid: FEE / 4n });
+    expect(stopped).to.include({ progress: "Failed", failure: "declined", next: null });
+    expect(stopped.meaning).to.contain("0.250000000000000000 OG");
+  });
+
+  it("says what a missed deadline brings: fee and a quarter of the bond, or all of the bond", () => {
+    const training = late("Accepted").meaning;
+    expect(training).to.contain("deliver the model by 2027-01-15T08:00:00.000Z");
+    expect(training).to.contain("1.000000000000000000 OG of the fee");
+    expect(training).to.contain("0.375000000000000000 OG of the provider's bond");
+    const key = late("Acknowledged").meaning;
+    expect(key).to.contain("publish the key by").and.contain("1.500000000000000000 OG of the");
+  });
+
+  it("promises nothing that was paid already, and no bond behind a late acknowledgement", () => {
+    const { meaning } = late("Acknowledged", { paid: (FEE * 3n) / 10n, bondBps: 0 });
+    expect(meaning).to.contain("0.700000000000000000 OG of the fee");
+    expect(meaning).to.contain("0.000000000000000000 OG of the provider's bond");
+  });
+
+  it("says what it costs to acknowledge late, before and after", () => {
+    expect(inTime("Delivered").meaning).to.contain("0.300000000000000000 OG of the fee are lost");
+    const lapsed = inTime("Lapsed", { paid: (FEE * 3n) / 10n });
+    expect(lapsed.meaning).to.contain("for the other 0.700000000000000000 OG");
+  });
+
+  it("counts the deadline itself as in time, as the contract does", () => {
+    expect(inTime("Accepted").failure).to.equal(null);
+    expect(late("Accepted").failure).to.equal("task-failed-by-provider");
+  });
+});
