@@ -13,6 +13,7 @@ import { Watcher } from "./chain/watcher.ts";
 import { backoff, type Clock, systemClock } from "./clock.ts";
 import { type Config, type EmbeddedStorage, readConfig } from "./config.ts";
 import { ProviderError } from "./errors.ts";
+import { adoptJobs } from "./jobs/adoptJobs.ts";
 import { referencedRoots } from "./jobs/referencedRoots.ts";
 import { Runner } from "./jobs/runner.ts";
 import type { StepContext } from "./jobs/StepContext.ts";
@@ -69,6 +70,8 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   store.claim({ chainId, genesis, serving: client.servingAddress, provider });
   const trainer = createTrainer(config, store, clock, log);
   await trainer.stopOrphans();
+  const jobsDirectory = join(config.directory, "jobs");
+  await adoptJobs(jobsDirectory);
 
   const online = {
     python: config.python,
@@ -100,7 +103,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     catalogue,
     encryptionKey,
     provider,
-    jobsDirectory: join(config.directory, "jobs"),
+    jobsDirectory,
     checkpoints: { ...config.checkpoints, directory: join(config.directory, "checkpoints") },
     online,
     trackerHosts: config.trackerHosts,

@@ -32,7 +32,11 @@ const Consent = z.strictObject({
   deadline: z.number().int().positive(),
   signature: z.string().regex(/^0x[0-9a-f]{130}$/i),
 });
-const Steps = z.object({ step: z.number().min(0), total: z.number().positive() });
+/** What a training says of itself: nothing that makes the amount less than nothing or more than the fee. */
+const Steps = z.object({
+  step: z.number().min(0),
+  total: z.number().positive().max(Number.MAX_SAFE_INTEGER),
+});
 
 /** How the user of a running task ends it: he asks what is due by now, and consents to that amount. */
 export function addCancellationRoutes(app: FastifyInstance, routes: CancellationRoutes): void {

@@ -8,7 +8,7 @@ import type { EncryptionKey } from "../keys.ts";
 import type { Catalogue } from "../models/Catalogue.ts";
 import type { Facts, JobRecord, Store } from "../store/Store.ts";
 import type { OnlineProcess } from "../training/runOnline.ts";
-import type { Trainer } from "../training/Trainer.ts";
+import { TRAINER_LOG, type Trainer, WORK_DIRECTORY } from "../training/Trainer.ts";
 import type { KeptCheckpoints } from "./keptCheckpoints.ts";
 
 /** What steps work with. */
@@ -51,7 +51,10 @@ export type StepFunction = (
   failures: number,
 ) => Promise<Facts>;
 
-/** The files of one job: the trainer's job directory, and what becomes of its output. */
+/**
+ * The files of one job. The trainer reads job.json, data/, model/ and start/, and writes to work/, which is read
+ * through files/JobOutput.ts alone. All else is the daemon's own, and a training in a sandbox does not see it.
+ */
 export function jobPaths(jobsDirectory: string, id: TaskId) {
   const directory = join(jobsDirectory, formatTaskId(id));
   return {
@@ -62,8 +65,9 @@ export function jobPaths(jobsDirectory: string, id: TaskId) {
     job: join(directory, "job.json"),
     events: join(directory, "events.jsonl"),
     result: join(directory, "result.json"),
-    output: join(directory, "out"),
-    checkpoints: join(directory, "checkpoints"),
+    work: join(directory, WORK_DIRECTORY),
+    trainerLog: join(directory, TRAINER_LOG),
+    published: join(directory, "published"),
     archive: join(directory, "model.zip"),
     encrypted: join(directory, "model.enc"),
     secrets: join(directory, "secrets.sealed"),

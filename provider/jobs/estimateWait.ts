@@ -38,5 +38,5 @@ const MAX_AHEAD = 1_000;
 async function secondsLeft(jobsDirectory: string, { id, job }: JobRecord): Promise<number> {
   const event = await findLast(jobPaths(jobsDirectory, id).events, "progress");
   const parsed = Progress.safeParse(event);
-  return parsed.success ? parsed.data.seconds_left : job.trainingTime;
+  return parsed.success ? Math.min(parsed.data.seconds_left, job.trainingTime) : job.trainingTime;
 }

@@ -1,10 +1,22 @@
-import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import {
+  access,
+  cp,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { TaskRefused } from "../errors.ts";
+import { copyOutput } from "../files/JobOutput.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { listFiles } from "./archive.ts";
+import { isWeights, listCheckpoints } from "./modelFiles.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
 import { jobPaths, type StepContext } from "./StepContext.ts";
 
@@ -17,6 +29,7 @@ export interface KeptCheckpoints {
 }
 
 type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
+type KeepContext = Context & Pick<StepContext, "maxJobBytes">;
 
 /** `kept.json` beside the checkpoints of a task: who may use them, and for which model. */
 const Sheet = z.object({
@@ -31,27 +44,21 @@ const Sheet = z.object({
 type Sheet = z.infer<typeof Sheet>;
 const SHEET_NAME = "kept.json";
 
-/** Files of a checkpoint that only a restart of the same training needs: twice as large as the weights. */
-export const ONLY_FOR_RESUMING: readonly string[] = [
-  "training.safetensors",
-  "state.json",
-  "COMPLETE",
-];
 const DAY = 24 * 60 * 60_000;
 
-/** Keeps the weights of a settled task's checkpoints. Links cost no space; doing it twice does no harm. */
+/** Keeps copies of the weights of a settled task's checkpoints; doing it twice does no harm. */
 export async function keepCheckpoints(
-  context: Context,
+  context: KeepContext,
   { id, user, order }: JobRecord,
+  signal: AbortSignal,
 ): Promise<void> {
   const { directory, days, tasks } = context.checkpoints;
-  const source = jobPaths(context.jobsDirectory, id).checkpoints;
-  const names = await listFiles(source).catch((): string[] => []);
-  const wanted = names.filter((name) => {
-    const [folder, file, ...deeper] = name.split("/");
-    const isWhole = names.includes(`${folder}/COMPLETE`);
-    return isWhole && file && deeper.length === 0 && !ONLY_FOR_RESUMING.includes(file);
-  });
+  const { work } = jobPaths(context.jobsDirectory, id);
+  const files = await listCheckpoints(work, context.maxJobBytes);
+  const names = new Set(files.map(({ name }) => name));
+  const wanted = files.filter(
+    ({ name }) => isWeights(name) && names.has(`${dirname(name)}/COMPLETE`),
+  );
   const target = join(directory, formatTaskId(id));
   if (wanted.length === 0 || days === 0 || tasks === 0 || (await exists(target))) return;
   const { suffix } = readHyperparameters(order.config);
@@ -62,7 +69,10 @@ export async function keepCheckpoints(
     name: suffix ? `${model}-${suffix}` : model,
     keptAt: Date.now(),
   } satisfies Sheet;
-  await linkFiles(source, wanted, `${target}.part`);
+  await rm(`${target}.part`, { recursive: true, force: true });
+  await mkdir(`${target}.part`, { recursive: true, mode: 0o700 });
+  for (const { name, file } of wanted)
+    await copyOutput(work, file, join(`${target}.part`, name), signal);
   await writeFile(join(`${target}.part`, SHEET_NAME), `${JSON.stringify(sheet, null, 2)}\n`);
   await rename(`${target}.part`, target);
   await forgetOld(context);
@@ -107,17 +117,15 @@ export async function findCheckpoint(
   );
 }
 
-/** Copies files by linking them, into a directory that is made anew. */
-export async function linkFiles(
-  source: string,
-  names: readonly string[],
-  target: string,
-): Promise<void> {
+/** Copies a kept checkpoint: files with two names could be changed under one of them. */
+export async function copyCheckpoint(source: string, target: string): Promise<void> {
   await rm(target, { recursive: true, force: true });
-  for (const name of names) {
-    await mkdir(dirname(join(target, name)), { recursive: true, mode: 0o700 });
-    await link(join(source, name), join(target, name));
-  }
+  await cp(source, target, {
+    recursive: true,
+    mode: constants.COPYFILE_FICLONE,
+    verbatimSymlinks: true,
+    filter: async (path) => !(await lstat(path)).isSymbolicLink(),
+  });
 }
 
 async function forgetOld(context: Context): Promise<void> {

@@ -4,8 +4,7 @@ import { TaskRefused } from "../errors.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { fetchFromHub } from "../training/hub.ts";
 import { OnlineRefusal } from "../training/runOnline.ts";
-import { listFiles } from "./archive.ts";
-import { findCheckpoint, linkFiles } from "./keptCheckpoints.ts";
+import { copyCheckpoint, findCheckpoint } from "./keptCheckpoints.ts";
 import { jobPaths, type StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 
@@ -36,8 +35,8 @@ export async function placeStart(
     return kind;
   if (from_checkpoint !== undefined) {
     const source = await findCheckpoint(context, record, from_checkpoint);
-    await linkFiles(source, await listFiles(source), `${start}.linked`);
-    await rename(`${start}.linked`, start);
+    await copyCheckpoint(source, `${start}.copied`);
+    await rename(`${start}.copied`, start);
   } else {
     const model = { repository: from_hf_model!, revision: hf_model_revision };
     await fetchStart(context, record, model, start, signal);

@@ -1,7 +1,11 @@
+import { join } from "node:path";
 import { formatTaskId } from "../../sdk/ids.ts";
+import { copyOutput } from "../files/JobOutput.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { appendWarning } from "../training/appendWarning.ts";
 import { uploadToHub } from "../training/hub.ts";
+import { appendWarning } from "../training/journal.ts";
+import { removeTree } from "../training/removeTree.ts";
+import { listModel } from "./modelFiles.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
 import { jobPaths, type StepContext } from "./StepContext.ts";
 import { readSecrets } from "./taskSecrets.ts";
@@ -20,10 +24,11 @@ export async function publishModel(
 ): Promise<void> {
   const { hf_output_repo_name: repository } = readHyperparameters(order.config);
   if (repository === undefined) return;
-  const { output: directory, events } = jobPaths(context.jobsDirectory, id);
+  const { events, ...paths } = jobPaths(context.jobsDirectory, id);
   try {
     const { hfApiToken } = await readSecrets(context, id);
-    const upload = { directory, repository, message: `Task ${formatTaskId(id)}` };
+    await copyModel(paths, context.maxJobBytes, signal);
+    const upload = { directory: paths.published, repository, message: `Task ${formatTaskId(id)}` };
     const patience = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
     const url = await uploadToHub(context.online, upload, hfApiToken, patience);
     context.log.info({ task: formatTaskId(id), url }, "model uploaded");
@@ -33,4 +38,15 @@ export async function publishModel(
     const warning = `The model was not uploaded to ${repository}: ${message}`;
     await appendWarning(events, warning).catch(() => undefined); // the directory of the job may be gone
   }
+}
+
+/** The process that uploads opens files by name: it gets copies, in a directory that no training can write to. */
+async function copyModel(
+  { work, published }: Pick<ReturnType<typeof jobPaths>, "work" | "published">,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await removeTree(published);
+  for (const { name, file } of await listModel(work, maxBytes))
+    await copyOutput(work, file, join(published, name), signal);
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
@@ -9,7 +9,7 @@ import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
 import { Devices, VISIBLE_DEVICES, visibleDevices } from "./devices.ts";
 import { findByArguments, identify, isRunning, type ProcessIdentity } from "./processTable.ts";
-import type { Trainer, TrainingEnd } from "./Trainer.ts";
+import { TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import {
   type TrainerProgram,
   trainerArguments,
@@ -34,6 +34,7 @@ export interface TrainerProcesses {
 /** Milliseconds a trainer gets to finish its step and save before it is killed. */
 const GRACE = 30_000;
 const LOOK_INTERVAL = 50;
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
 /**
  * Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox. Each training has a
@@ -99,7 +100,7 @@ export class LocalTrainer implements Trainer {
     const { program } = this.#options;
     const environment = trainerEnvironment(program);
     const [command, ...args] = trainerCommand(program, jobDirectory);
-    const output = openSync(join(jobDirectory, "trainer.log"), "a", 0o600);
+    const output = openSync(join(jobDirectory, TRAINER_LOG), APPEND, 0o600);
     try {
       return spawn(command!, args, {
         cwd: jobDirectory,

@@ -9,7 +9,7 @@ import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
 import { VISIBLE_DEVICES } from "./devices.ts";
-import { EXIT, type Trainer, type TrainingEnd } from "./Trainer.ts";
+import { EXIT, TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import { type TrainerProgram, trainerCommand, trainerEnvironment } from "./trainerCommand.ts";
 
 export interface SlurmTrainerOptions {
@@ -68,7 +68,7 @@ export class SlurmTrainer implements Trainer {
     const script = join(jobDirectory, "slurm.py");
     await writeFile(`${script}.part`, batchScript(this.#options.program, jobDirectory));
     await rename(`${script}.part`, script);
-    const output = join(jobDirectory, "trainer.log");
+    const output = join(jobDirectory, TRAINER_LOG);
     const job = await slurm("sbatch", [
       ...["--parsable", `--job-name=${name}`, `--chdir=${jobDirectory}`, "--export=NONE"],
       ...[`--output=${output}`, "--open-mode=append", "--no-requeue"],

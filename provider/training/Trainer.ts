@@ -7,7 +7,12 @@ export type TrainingEnd =
   /** Killed from outside: the machine ran out of memory, or somebody stopped it. */
   | { readonly kind: "killed"; readonly signal: string };
 
-/** The trainer's exit codes (the treaty between daemon and trainer). */
+/** The directory in a job's, by this name, is all that the trainer writes to. */
+export const WORK_DIRECTORY = "work";
+/** The daemon's own file in a job's directory that gets what the trainer prints. */
+export const TRAINER_LOG = "trainer.log";
+
+/** The trainer's exit codes (the contract between daemon and trainer). */
 export const EXIT = { done: 0, badConfig: 2, badData: 3, outOfMemory: 4, stopped: 75 } as const;
 
 /** Where trainings run: processes on this machine; a cluster's queue would be another implementation. */

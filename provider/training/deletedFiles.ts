@@ -67,7 +67,7 @@ interface Process {
   readonly isInside: boolean;
 }
 
-/** The given processes and all that they have started, but for the first one in a sandbox, which is bubblewrap's too. */
+/** The given processes and all that they have started. */
 function descendantsOf(roots: readonly { pid: number }[]): Process[] {
   const children = Map.groupBy(processes(), ({ parent }) => parent);
   const found = new Set<number>();
@@ -78,11 +78,10 @@ function descendantsOf(roots: readonly { pid: number }[]): Process[] {
   };
   for (const { pid } of roots) add(pid);
   const depth = (statusOf(process.pid, "NSpid") ?? "").split("\t").length;
-  return [...found].flatMap((pid) => {
-    const numbers = (statusOf(pid, "NSpid") ?? "").split("\t");
-    const isInside = numbers.length > depth;
-    return isInside && numbers.at(-1) === "1" ? [] : [{ pid, isInside }];
-  });
+  return [...found].map((pid) => ({
+    pid,
+    isInside: (statusOf(pid, "NSpid") ?? "").split("\t").length > depth,
+  }));
 }
 
 function processes(): { pid: number; parent: number }[] {

@@ -1,16 +1,16 @@
 import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
 /**
  * Removes a file, or a directory with all below it. Node names every file by its whole path, which a training can make
- * too long, and reads directories that a training can have closed: then the system's own programs do it step by step.
+ * too long, or turn into a link to somewhere else meanwhile: the system's own program goes down step by step, and
+ * follows no link. Directories that a training has closed are opened first if need be.
  */
 export async function removeTree(path: string): Promise<void> {
   try {
-    await rm(path, { recursive: true, force: true });
+    await run("rm", ["-rf", "--", path]);
   } catch {
     await run("chmod", ["-R", "u+rwX", "--", path]);
     await run("rm", ["-rf", "--", path]);

@@ -1,7 +1,8 @@
-import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Model } from "../models/Catalogue.ts";
 import { confine, interpreterDirectories, type Sandbox } from "./sandbox.ts";
+import { WORK_DIRECTORY } from "./Trainer.ts";
 
 /** The Python package `finetune` on this machine, and how far it is trusted. */
 export interface TrainerProgram {
@@ -26,20 +27,25 @@ export function trainerArguments(jobDirectory: string): string[] {
   return ["-m", "finetune", "--job-dir", jobDirectory];
 }
 
-/** The command that trains what lies in a job directory. In a sandbox the job's inputs are read only. */
+/**
+ * The command that trains what is in a job directory. A sandbox shows it the inputs, which it cannot change, and the one
+ * directory that it writes to; what else is in the job directory is the daemon's and is not there for it.
+ */
 export function trainerCommand(program: TrainerProgram, jobDirectory: string): string[] {
   const command = [program.python, ...trainerArguments(jobDirectory)];
   if (program.sandbox === null) return command;
   const inputs = INPUTS.map((name) => join(jobDirectory, name)).filter((path) => existsSync(path));
+  const work = join(jobDirectory, WORK_DIRECTORY);
   return confine(command, {
     readable: [
       ...interpreterDirectories(program.python),
       program.packageDirectory,
-      ...[program.packageDirectory, ...inputs].flatMap(linkedDirectories),
+      // Of the inputs only the model is made of links, by the daemon; data/ and start/ hold what others made.
+      ...[program.packageDirectory, join(jobDirectory, "model")].flatMap(linkedDirectories),
       ...inputs,
     ],
-    writable: [jobDirectory],
-    workingDirectory: jobDirectory,
+    writable: [work],
+    workingDirectory: work,
     ...program.sandbox,
   });
 }
@@ -74,7 +80,7 @@ export const INPUTS: readonly string[] = ["job.json", "data", "model", "start"];
 
 /** The directories that links in a directory lead to: a model's files are linked, and may be links themselves. */
 function linkedDirectories(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [];
+  if (!existsSync(path)) return [];
   const entries = readdirSync(path, { recursive: true, withFileTypes: true });
   const links = entries.filter((entry) => entry.isSymbolicLink());
   return [...new Set(links.flatMap(({ parentPath, name }) => hops(join(parentPath, name))))];

@@ -2,7 +2,10 @@ import { open, stat } from "node:fs/promises";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 
-/** One line of events.jsonl: what all types have in common. */
+/** Value of an event's `by`: it is the daemon's own, and no training can write it. */
+export const PROVIDER = "provider";
+
+/** One line of a journal: what all types have in common. */
 const Event = z.looseObject({ seq: z.number().int(), type: z.string() });
 export type TrainerEvent = z.infer<typeof Event>;
 
@@ -27,7 +30,7 @@ export interface Follow {
 
 /**
  * Yields the whole lines of a journal, and with `follow` those that are still to come until the job is over. A line
- * torn by a crash is not yielded: the trainer cuts it off when it starts again.
+ * torn by a crash is not yielded: it is cut off when the journal is opened again.
  */
 export async function* readLines(path: string, follow?: Follow): AsyncGenerator<string> {
   let offset = 0;
@@ -62,7 +65,7 @@ async function* linesFrom(
   start: number,
 ): AsyncGenerator<{ line: string; end: number }> {
   const file = await open(path).catch(() => null);
-  if (!file) return; // the trainer has not written anything yet
+  if (!file) return; // nothing has been written yet
   try {
     let rest = Buffer.alloc(0);
     for (let at = start; ; ) {

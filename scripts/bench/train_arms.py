@@ -67,7 +67,8 @@ class TimedLog(EventLog):
 def run_ours(workspace: Path) -> dict[str, Any]:
     """Train with Anneal's own loop, as a job of a provider."""
     job = load_job(workspace)
-    log = TimedLog(workspace / "events.jsonl")
+    job.work_directory.mkdir(exist_ok=True)
+    log = TimedLog(job.work_directory / "events.jsonl")
     figures = train(job, load_data(job), log, lambda: False, recovery_seconds=1e9)
     steps = [after - before for before, after in zip([0, *log.tokens], log.tokens, strict=False)]
     return {**log.stopwatch.figures(steps), "loss": figures["loss_after"]}

@@ -44,17 +44,18 @@ export class StubTrainer implements Trainer {
     this.#fuse.pass("training: begins");
     const job = JSON.parse(await readFile(join(directory, "job.json"), "utf8"));
     await readFile(join(directory, job.train));
-    await event(directory, { seq: 1, type: "progress", step: 1, total: 2, seconds_left: 1 });
+    const work = join(directory, "work");
+    await event(work, { seq: 1, type: "progress", step: 1, total: 2, seconds_left: 1 });
     this.#fuse.pass("training: halfway");
     if (signal.aborted) return { kind: "exit", code: 75 };
-    const output = join(directory, "out");
+    const output = join(work, "out");
     await rm(output, { recursive: true, force: true });
     await mkdir(output, { recursive: true });
     for (const [name, bytes] of Object.entries(stubOutput())) {
       await writeFile(join(output, name), bytes);
     }
-    await event(directory, { seq: 2, type: "done" });
-    await writeFile(join(directory, "result.json"), JSON.stringify({ state: "done" }));
+    await event(work, { seq: 2, type: "done" });
+    await writeFile(join(work, "result.json"), JSON.stringify({ state: "done" }));
     this.#fuse.pass("training: ends");
     return { kind: "exit", code: 0 };
   }

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { computeAddress, getBytes, id as hashText } from "ethers";
 import type { FastifyInstance } from "fastify";
 import pino from "pino";
-import { packDirectory } from "../../provider/jobs/archive.ts";
 import { EncryptionKey } from "../../provider/keys.ts";
 import { Catalogue, type Model } from "../../provider/models/Catalogue.ts";
 import { createStorageServer } from "../../provider/storage/storageServer.ts";
@@ -21,6 +20,7 @@ import { upload } from "../../sdk/storage/upload.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import { quote } from "../../sdk/task/quote.ts";
 import { send } from "../../sdk/transaction/send.ts";
+import { packDirectory } from "../helpers/packDirectory.ts";
 import { Anvil } from "./Anvil.ts";
 import { stubOutput } from "./StubTrainer.ts";
 

@@ -151,5 +151,8 @@ function leftFiles(stateDirectory: string): string[] {
   return readdirSync(stateDirectory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(stateDirectory.length + 1))
-    .filter((path) => !/^state\.db(-wal|-shm)?$|\/(events\.jsonl|result\.json)$/.test(path));
+    .filter(
+      (path) =>
+        !/^state\.db(-wal|-shm)?$|^jobs\/layout-2$|\/(events\.jsonl|result\.json)$/.test(path),
+    );
 }

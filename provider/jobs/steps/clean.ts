@@ -1,10 +1,16 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { TaskRefused } from "../../errors.ts";
 import { diskUsage } from "../../training/diskUsage.ts";
 import { removeTree } from "../../training/removeTree.ts";
 import { keepCheckpoints } from "../keptCheckpoints.ts";
 import { publishModel } from "../publishModel.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
+
+/** A training that wrote more than can be kept has nothing kept. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof TaskRefused)) throw error;
+}
 
 /** Bytes of disk that a log may take for ever; an honest training writes far less. */
 const LONGEST_LOG = 256 * 2 ** 20;
@@ -14,7 +20,7 @@ export const clean: StepFunction = async (context, record, signal) => {
   const paths = jobPaths(context.jobsDirectory, record.id);
   if (record.job.chain === "Settled" && !record.job.settlement) {
     await publishModel(context, record, signal);
-    await keepCheckpoints(context, record);
+    await keepCheckpoints(context, record, signal).catch(ignoreRefusal);
   }
   const kept = [paths.events, paths.result, paths.offlineRun].map((path) => basename(path));
   const names = await readdir(paths.directory).catch(() => []);

@@ -1,20 +1,19 @@
 import { createHash } from "node:crypto";
-import { link, mkdir, readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import { ZeroHash } from "ethers";
 import { ProviderError, TaskRefused } from "../../errors.ts";
-import { listFiles, packDirectory } from "../archive.ts";
-import { ONLY_FOR_RESUMING } from "../keptCheckpoints.ts";
+import { openListed } from "../../files/JobOutput.ts";
+import { type ArchiveEntry, packOutput } from "../archive.ts";
+import { isWeights, listCheckpoints, listModel, stepOf } from "../modelFiles.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
 
 /** Packs the trained model into the archive that the user will get. */
-export const packageOutput: StepFunction = async ({ jobsDirectory }, { id }, signal, failures) => {
-  const paths = jobPaths(jobsDirectory, id);
-  const names = await listFiles(paths.output).catch(() => []);
-  if (names.length === 0) throw failures + 1 < MOST_LOOKS ? nothing(paths.output) : gone();
-  await addCheckpoints(paths);
-  const { sha256, size } = await packDirectory(paths.output, paths.archive, signal);
-  return { archive: sha256, size, receiptRoot: await hashReceipt(paths.output, names) };
+export const packageOutput: StepFunction = async (context, { id }, signal, failures) => {
+  const { work, archive } = jobPaths(context.jobsDirectory, id);
+  const model = await listModel(work, context.maxJobBytes);
+  if (model.length === 0) throw failures + 1 < MOST_LOOKS ? nothing(work) : gone();
+  const entries = withCheckpoints(model, await listCheckpoints(work, context.maxJobBytes));
+  const { sha256, size } = await packOutput(work, entries, archive, signal);
+  return { archive: sha256, size, receiptRoot: await hashReceipt(work, model) };
 };
 
 /** Looks at the output before a task whose model is gone is given up: a file system may come back. */
@@ -37,30 +36,26 @@ function gone(): TaskRefused {
 }
 
 /**
- * Puts the weights of the kept checkpoints beside the model, all but those of the last, which the model has. Links cost no space; the
+ * Puts the weights of the kept checkpoints beside the model, all but those of the last, which the model has. The
  * receipt is written before and speaks of the model alone.
  */
-async function addCheckpoints({ checkpoints, output }: ReturnType<typeof jobPaths>): Promise<void> {
-  const names = await listFiles(checkpoints).catch(() => []);
-  const kept = names.filter(
-    (name) => STEP.test(name) && !ONLY_FOR_RESUMING.includes(basename(name)),
-  );
-  const last = Math.max(...kept.map(stepOf));
-  for (const name of kept.filter((each) => stepOf(each) !== last)) {
-    const target = join(output, "checkpoints", name);
-    await mkdir(dirname(target), { recursive: true });
-    await link(join(checkpoints, name), target).catch((error) => {
-      if (error.code !== "EEXIST") throw error;
-    });
-  }
+function withCheckpoints(
+  model: readonly ArchiveEntry[],
+  checkpoints: readonly ArchiveEntry[],
+): ArchiveEntry[] {
+  const kept = checkpoints.filter(({ name }) => isWeights(name));
+  const last = Math.max(...kept.map(({ name }) => stepOf(name)));
+  const own = model.filter(({ name }) => !name.startsWith("checkpoints/"));
+  const others = kept.filter(({ name }) => stepOf(name) !== last);
+  return [...own, ...others.map(({ name, file }) => ({ name: `checkpoints/${name}`, file }))];
 }
 
-const STEP = /^step-(\d+)\//;
-const stepOf = (name: string) => Number(STEP.exec(name)![1]);
-
-/** SHA-256 of receipt.json, what `sha256sum` prints for it; zero where the trainer wrote none. */
-async function hashReceipt(directory: string, names: readonly string[]): Promise<string> {
-  if (!names.includes("receipt.json")) return ZeroHash;
-  const bytes = await readFile(join(directory, "receipt.json"));
-  return `0x${createHash("sha256").update(bytes).digest("hex")}`;
+/** SHA-256 of receipt.json, what `sha256sum` prints for it; zero if the trainer wrote none. */
+async function hashReceipt(work: string, model: readonly ArchiveEntry[]): Promise<string> {
+  const receipt = model.find(({ name }) => name === "receipt.json");
+  if (!receipt) return ZeroHash;
+  const hash = createHash("sha256");
+  for await (const chunk of (await openListed(work, receipt.file)).createReadStream())
+    hash.update(chunk);
+  return `0x${hash.digest("hex")}`;
 }

@@ -7,14 +7,15 @@ import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
 import { ProviderError, TaskRefused } from "../../errors.ts";
 import { type Model, modelFiles } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
-import { appendWarning } from "../../training/appendWarning.ts";
+import { appendWarning } from "../../training/journal.ts";
 import { EXIT, type TrainingEnd } from "../../training/Trainer.ts";
 import { INPUTS } from "../../training/trainerCommand.ts";
-import { type OutputQuota, withinQuota } from "../../training/withinQuota.ts";
+import { withTranscript } from "../../training/transcribeEvents.ts";
+import { withinQuota } from "../../training/withinQuota.ts";
 import { placeStart } from "../placeStart.ts";
 import { readHyperparameters } from "../readHyperparameters.ts";
 import { readModel } from "../readModel.ts";
-import { jobPaths, type StepContext, type StepFunction } from "../StepContext.ts";
+import { jobPaths, type StepFunction } from "../StepContext.ts";
 import { trackTask } from "../trackTask.ts";
 
 /** Times that a training may end without a reason of its own, before the task is given up. */
@@ -30,8 +31,11 @@ export const train: StepFunction = async (context, record, signal, failures) => 
   const start = await placeStart(context, record, hyperparameters, signal);
   const tracking = await trackTask(context, record, hyperparameters, signal);
   await writeJob(paths.job, model, record, hyperparameters, { start, notice: tracking.warning });
-  const quota = quotaOf(context, paths.directory, start !== null);
-  const training = (stop: AbortSignal) => context.trainer.train(id, paths.directory, stop);
+  await mkdir(paths.work, { recursive: true, mode: 0o700 });
+  const { maxJobBytes: maxBytes, clock } = context;
+  const quota = { directory: paths.directory, inputs: INPUTS, maxBytes, clock };
+  const training = (stop: AbortSignal) =>
+    withTranscript(paths, clock, () => context.trainer.train(id, paths.directory, stop));
   const end = await withinQuota(quota, training, signal).finally(async () => {
     if (signal.aborted) return tracking.stop();
     const warning = await tracking.end();
@@ -46,16 +50,6 @@ export const train: StepFunction = async (context, record, signal, failures) => 
   if (reason === "TrainingError" && failures + 1 < MAX_DEATHS) throw died(end);
   throw refusal(reason, result);
 };
-
-function quotaOf(
-  { maxJobBytes, clock }: StepContext,
-  directory: string,
-  hasStart: boolean,
-): OutputQuota {
-  // Where the daemon has placed no start/, the training could write there.
-  const inputs = INPUTS.filter((name) => name !== "start" || hasStart);
-  return { directory, inputs, maxBytes: maxJobBytes, clock };
-}
 
 /** A directory of links: the trainer reads the model itself, without the provider's sheet. */
 async function linkModel(model: Model, target: string): Promise<void> {
@@ -105,7 +99,7 @@ const Result = z.object({
 });
 type Result = z.output<typeof Result>;
 
-/** The trainer's own sentences about its failure, null where it left none. */
+/** The trainer's own sentences about its failure, as the transcript has them; null if it left none. */
 async function readResult(path: string): Promise<Result | null> {
   const read = readFile(path, "utf8").then(JSON.parse);
   return Result.safeParse(await read.catch(() => undefined)).data ?? null;

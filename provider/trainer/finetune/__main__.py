@@ -1,5 +1,7 @@
 """One job from start to end: `python -m finetune --job-dir DIR`.
 
+Reads job.json, data/, model/ and start/ there, and writes to work/ alone.
+
 Exit codes: 0 done, 2 bad config, 3 bad data, 4 out of memory, 75 stopped and resumable, 1 anything
 unforeseen. Every end but a kill leaves result.json; every failure an `error` event too.
 """
@@ -25,7 +27,7 @@ from finetune.errors import (
     is_out_of_memory,
 )
 from finetune.events import EventLog
-from finetune.job import Job, load_job
+from finetune.job import WORK, Job, load_job
 from finetune.output import write_result
 from finetune.start import check_start
 
@@ -64,10 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(directory: Path, is_stopped: Callable[[], bool], recovery_seconds: float) -> int:
-    """Carry out the job and leave events.jsonl and result.json; return the exit code."""
-    result_path = directory / "result.json"
+    """Carry out the job and leave events.jsonl and result.json in work/; return the exit code."""
+    work = directory / WORK
+    work.mkdir(exist_ok=True)
+    result_path = work / "result.json"
     result_path.unlink(missing_ok=True)
-    events = EventLog(directory / "events.jsonl")
+    events = EventLog(work / "events.jsonl")
     job: Job | None = None
     try:
         job = load_job(directory)

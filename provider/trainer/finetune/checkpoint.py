@@ -54,7 +54,7 @@ class State:
 
 
 class CheckpointStore:
-    """The checkpoints of one job directory.
+    """The checkpoints in the directory that a job writes to.
 
     checkpoints/step-N belong to the user and stay. recovery/step-N only serve a restart; the
     newest replaces the one before.

@@ -42,7 +42,7 @@ def load_data(job: Job) -> JobData:
     path = job.validation_path
     if job.kind == "image-classification":
         processor = load_image_processor(job.model_directory, config)
-        place = job.directory
+        place = job.work_directory
         train, labels = read_image_dataset(job.train_path, processor, None, place)
         validation = read_image_dataset(path, processor, labels, place)[0] if path else None
         return JobData(None, 1, train, validation, labels)

@@ -19,6 +19,9 @@ Start = Literal["checkpoint", "hub"]
 STARTS: dict[str, Start] = {"from_checkpoint": "checkpoint", "from_hf_model": "hub"}
 """Hyper-parameters that let weights in start/ take the place of the base model's."""
 
+WORK = "work"
+"""The folder in a job directory that the trainer writes to."""
+
 # The formats of each kind's datasets.
 ENDINGS: dict[Kind, tuple[str, ...]] = {
     "causal-lm": (".jsonl", ".parquet"),
@@ -112,7 +115,7 @@ class Job:
     """One job directory: what to train on what, and how."""
 
     directory: Path
-    """The job directory; every other path of the job lies in it."""
+    """The job directory; every other path of the job is in it."""
     task_id: str
     """The task on chain, a UUID."""
     kind: Kind
@@ -131,6 +134,11 @@ class Job:
     """Every hyper-parameter, defaults filled in."""
     warnings: tuple[str, ...]
     """What was adjusted or has no effect, a sentence each."""
+
+    @property
+    def work_directory(self) -> Path:
+        """The only directory that the trainer writes to; the others may be read only."""
+        return self.directory / WORK
 
     @property
     def model_directory(self) -> Path:

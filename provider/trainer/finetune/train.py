@@ -57,7 +57,7 @@ def train(
     device = _prepare_machine(job)
     inputs = receipt.job_inputs(job)
     identity = receipt.identity_of(inputs)
-    found = newest_checkpoint(job.directory, identity)
+    found = newest_checkpoint(job.work_directory, identity)
 
     refuse_too_large(job.model_directory, parameters, device)
     torch.manual_seed(parameters.seed)
@@ -65,7 +65,7 @@ def train(
     model.to(device).train()
     weights = list(trainable_parameters(model).values())
     optimizer = _make_optimizer(weights, parameters)
-    store = CheckpointStore(job.directory, model, optimizer, recovery_seconds)
+    store = CheckpointStore(job.work_directory, model, optimizer, recovery_seconds)
     collate = _choose_collate(job, data, model, device, events)
 
     if found is None:
@@ -90,7 +90,7 @@ def train(
     first_step, first_tokens, training_began = state.step, state.tokens, time.monotonic()
     while not _is_finished(state, plan):
         if is_stopped():
-            path = store.recover(state).relative_to(job.directory)
+            path = store.recover(state).relative_to(job.work_directory)
             events.write("stopped", step=state.step, path=path.as_posix())
             raise StoppedError
 
@@ -164,7 +164,7 @@ def train(
     }
 
     write_directory(
-        job.directory / "out",
+        job.work_directory / "out",
         lambda place: _fill_output(place, job, model, inputs, figures, events, state, store),
     )
     store.finish()

@@ -2,7 +2,7 @@
 
 The job directory holds job.json, data/, model/ and start/ as they were; the training is repeated in
 a temporary directory. `--from-step A --to-step B` repeats only that interval, from the kept
-checkpoint checkpoints/step-A. Exit codes: 0 equal, 1 differs, 2 the receipt cannot be used,
+checkpoint work/checkpoints/step-A. Exit codes: 0 equal, 1 differs, 2 the receipt cannot be used,
 3 the job directory holds something else than the receipt speaks of.
 """
 
@@ -20,7 +20,7 @@ from finetune.__main__ import SETTINGS
 from finetune.data import load_data
 from finetune.errors import EXIT_BAD_CONFIG, EXIT_BAD_DATA, JobError, StoppedError
 from finetune.events import EventLog
-from finetune.job import Job, load_job
+from finetune.job import WORK, Job, load_job
 
 EXIT_EQUAL = 0
 EXIT_DIFFERS = 1
@@ -161,7 +161,7 @@ def repeat(
     from finetune.train import train
 
     job = _copy_job(job_directory, receipt, first, place)
-    witness = Witness(place / "events.jsonl", receipt)
+    witness = Witness(place / WORK / "events.jsonl", receipt)
     steps = receipt["chain"]["steps"]
     try:
         train(job, load_data(job), witness, lambda: last <= witness.step < steps, NO_PAUSE)
@@ -172,7 +172,7 @@ def repeat(
     if witness.step != steps:
         raise DiffersError(f"The training ends after step {witness.step}, not after {steps}.")
     # The metrics of a part lack the steps before it.
-    output = directory_sha256(place / "out", ["receipt.json"])
+    output = directory_sha256(place / WORK / "out", ["receipt.json"])
     if first == 0 and output != receipt["output_sha256"]:
         raise DiffersError("All steps are equal, but the files in out/ differ.")
 
@@ -183,10 +183,11 @@ def _copy_job(job_directory: Path, receipt: Mapping[str, Any], first: int, place
         if (job_directory / name).exists():
             (place / name).symlink_to((job_directory / name).resolve())
     shutil.copyfile(job_directory / "job.json", place / "job.json")
+    (place / WORK).mkdir()
     if first > 0:
-        checkpoint = job_directory / f"checkpoints/step-{first}"
+        checkpoint = job_directory / WORK / f"checkpoints/step-{first}"
         _check_checkpoint(checkpoint, receipt, first)
-        shutil.copytree(checkpoint, place / "checkpoints" / checkpoint.name)
+        shutil.copytree(checkpoint, place / WORK / "checkpoints" / checkpoint.name)
     return load_job(place)
 
 
@@ -202,7 +203,7 @@ def _check_checkpoint(path: Path, receipt: Mapping[str, Any], step: int) -> None
         )
     if not path.is_dir():
         raise OtherInputsError(
-            f"checkpoints/{path.name} does not exist in the job directory.",
+            f"{WORK}/checkpoints/{path.name} does not exist in the job directory.",
             "Put the kept checkpoint there, or start at step 0.",
         )
     if directory_sha256(path, [COMPLETE]) != hashes[step]:

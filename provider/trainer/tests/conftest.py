@@ -68,6 +68,10 @@ class JobDirectory:
     def __init__(self, path):
         self.path = path
 
+    @property
+    def work(self):
+        return self.path / "work"
+
     def run(self, is_stopped=lambda: False, recovery_seconds=60.0):
         return run(self.path, is_stopped, recovery_seconds)
 
@@ -98,10 +102,10 @@ class JobDirectory:
 
     @property
     def result(self):
-        return json.loads((self.path / "result.json").read_text())
+        return json.loads((self.work / "result.json").read_text())
 
     def events(self, type_=None):
-        path = self.path / "events.jsonl"
+        path = self.work / "events.jsonl"
         if not path.exists():
             return []
         whole = path.read_text().rpartition("\n")[0]
@@ -110,7 +114,7 @@ class JobDirectory:
 
     def files(self, folder):
         """Every file below a folder with its bytes."""
-        root = self.path / folder
+        root = self.work / folder
         return {
             path.relative_to(root).as_posix(): path.read_bytes()
             for path in root.rglob("*")
@@ -129,6 +133,7 @@ def make_job(tmp_path, models):
 def write_job(path, models, kind="causal-lm", rows=None, validation=None, model=None, **settings):
     """Write a job; rows are objects for a .jsonl file or a path of a dataset."""
     (path / "data").mkdir(parents=True)
+    (path / "work").mkdir()
     model = model or TINY_MODELS[kind]
     (path / "model").symlink_to(models / model)
     default = SUMS if kind == "causal-lm" else REVIEWS

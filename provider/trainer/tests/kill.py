@@ -81,11 +81,11 @@ def kill_after(child, seconds):
 
 def moment_of(job):
     """Say what a killed trainer was doing."""
-    if (job.path / "result.json").exists():
+    if (job.work / "result.json").exists():
         return "after the end"
-    torn = sorted(path.parent.name for path in job.path.rglob("*.tmp") if path.is_dir())
+    torn = sorted(path.parent.name for path in job.work.rglob("*.tmp") if path.is_dir())
     if torn:
-        return f"writing {'out' if job.path.name in torn else torn[0]}"
+        return f"writing {'out' if job.work.name in torn else torn[0]}"
     return "between steps" if job.events("progress") else "before the first step"
 
 
@@ -120,7 +120,7 @@ def disturb(job, chance, seconds, moments):
         kills += 1
         moments[moment_of(job)] += 1
     code = finish(start(job, recovery_seconds))
-    assert code == 0, (job.path / "result.json").read_text()
+    assert code == 0, (job.work / "result.json").read_text()
     return kills
 
 

@@ -59,7 +59,7 @@ def test_it_learns_and_its_output_loads_and_says_the_same(family_models, tmp_pat
     assert job.run() == 0
     assert job.result["loss_after"] < job.result["loss_before"]
 
-    out = job.path / "out"
+    out = job.work / "out"
     auto = getattr(transformers, AUTO[kind])
     if lora:
         settings = json.loads((out / "adapter_config.json").read_text())

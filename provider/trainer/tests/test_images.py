@@ -367,9 +367,9 @@ def test_an_image_job_learns_and_loads_with_transformers(make_job, tmp_path, end
     assert result["loss_after"] < result["loss_before"] / 2
     assert result["accuracy_after"] == 1
     assert (result["rows"], result["dataset_tokens"], result["tokens"]) == (12, 12, 48)
-    model = AutoModelForImageClassification.from_pretrained(job.path / "out").eval()
+    model = AutoModelForImageClassification.from_pretrained(job.work / "out").eval()
     assert model.config.id2label == {0: "blue", 1: "green", 2: "red"}
-    assert (job.path / "out/preprocessor_config.json").is_file()
+    assert (job.work / "out/preprocessor_config.json").is_file()
     assert result["samples"][0]["text"] == "blue/50.png"
     assert result["samples"][0]["tuned"] == "blue"
 
@@ -383,9 +383,9 @@ def test_adapters_on_convolutions_are_delivered_merged(make_job, tmp_path, proce
     job = make_job(**KIND, rows=train, hp=hp)
     assert job.run() == 0
     assert job.result["loss_after"] < job.result["loss_before"] / 2
-    assert not (job.path / "out/adapter_config.json").exists()
+    assert not (job.work / "out/adapter_config.json").exists()
     model, info = AutoModelForImageClassification.from_pretrained(
-        job.path / "out", output_loading_info=True
+        job.work / "out", output_loading_info=True
     )
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]

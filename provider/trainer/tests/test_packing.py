@@ -256,7 +256,7 @@ def test_a_packed_job_learns_step_by_step_what_a_padded_one_does(make_job, lora)
         for key in ("loss", "grad_norm"):
             assert one[key] == pytest.approx(other[key], rel=rounding), key
     assert packed.result["loss_after"] == pytest.approx(padded.result["loss_after"], rel=rounding)
-    config = json.loads((packed.path / "out/config.json").read_text())
+    config = json.loads((packed.work / "out/config.json").read_text())
     assert DOCUMENT_ATTENTION not in json.dumps(config)
     assert not packed.events("warning")
 

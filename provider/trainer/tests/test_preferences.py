@@ -170,7 +170,7 @@ def test_every_margin_rises(make_job, lora):
     assert not job.events("warning")
     assert result["samples"][0]["prompt"] == PAIRS[0]["prompt"]
     if not lora:
-        assert (margins(job, job.path / "out") > margins(job, job.path / "model")).all()
+        assert (margins(job, job.work / "out") > margins(job, job.path / "model")).all()
 
 
 def test_pairs_are_measured_on_validation_pairs(make_job):

@@ -65,7 +65,7 @@ def test_killed_at_any_moment_and_restarted_the_weights_are_the_same(make_job):
     process = killed.start("--recovery-seconds", "0")
     code, _ = killed.signal_when(process, SIGKILL, after_step(8))
     assert code == -SIGKILL
-    assert not (killed.path / "result.json").exists()
+    assert not (killed.work / "result.json").exists()
     killed.finish("--recovery-seconds", "0")
     assert killed.events("started")[-1]["resumed_from"] > 0
     assert_equal_results(whole, killed)
@@ -118,7 +118,7 @@ def test_a_full_disk_is_told_and_leaves_the_older_checkpoint(make_job, monkeypat
         f"The disk is full: checkpoints/step-{steps} could not be written."
     )
     assert "Traceback" not in capsys.readouterr().err
-    assert [path.name for path in (job.path / "checkpoints").iterdir()] == [f"step-{steps // 2}"]
+    assert [path.name for path in (job.work / "checkpoints").iterdir()] == [f"step-{steps // 2}"]
     assert job.run() == 0
     assert job.events("started")[-1]["resumed_from"] == steps // 2
     assert_equal_results(whole, job)
@@ -129,7 +129,7 @@ def test_a_checkpoint_damaged_after_it_was_complete_is_passed_over(make_job, fil
     job = make_job(hp={**ADAPTER, "n_epochs": 2, "n_checkpoints": 2})
     assert job.run() == 0
     before, steps = job.files("out"), job.result["steps"]
-    damaged = job.path / f"checkpoints/step-{steps}" / file
+    damaged = job.work / f"checkpoints/step-{steps}" / file
     content = damaged.read_bytes()
     damaged.write_bytes(content[: len(content) // 2])
     assert job.run() == 0
@@ -147,7 +147,7 @@ def test_sigterm_finishes_the_step_exits_75_and_resumes_the_same(make_job):
     assert stopped.result["exit_code"] == 75
     saved = stopped.events("stopped")[-1]
     assert saved["step"] == stopped.events("progress")[-1]["step"]
-    assert (stopped.path / saved["path"] / "COMPLETE").exists()
+    assert (stopped.work / saved["path"] / "COMPLETE").exists()
     assert stopped.run() == 0
     assert stopped.events("started")[-1]["resumed_from"] == saved["step"]
     assert_equal_results(whole, stopped)
@@ -158,7 +158,7 @@ def test_a_checkpoint_without_its_mark_or_half_renamed_is_never_used(make_job):
     job = make_job(hp=hp)
     assert job.run() == 0
     before = job.files("out")
-    last = job.path / f"checkpoints/step-{job.result['steps']}"
+    last = job.work / f"checkpoints/step-{job.result['steps']}"
     (last / "COMPLETE").unlink()
     (last / "training.safetensors").write_bytes(b"torn")
     torn = last.with_name("step-9999.tmp")

@@ -23,7 +23,7 @@ def continued(make_job):
     def make(earlier, name="continued", change=lambda start: None, **settings):
         hp = {**settings.pop("hp", FAST), "from_checkpoint": "task"}
         job = make_job(name, hp=hp, start="checkpoint", **settings)
-        last = max((earlier.path / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime)
+        last = max((earlier.work / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime)
         shutil.copytree(
             last,
             job.path / "start",
@@ -60,7 +60,7 @@ def test_a_checkpoint_is_continued_with_its_weights_and_a_new_schedule(
     assert later.events("progress")[0]["lr"] == hp["learning_rate"]
     assert later.events("progress")[0]["step"] == 1
     assert later.files("out") != earlier.files("out")
-    receipt = json.loads((later.path / "out/receipt.json").read_text())
+    receipt = json.loads((later.work / "out/receipt.json").read_text())
     assert receipt["inputs"]["start_sha256"] == directory_sha256(later.path / "start")
 
 
@@ -73,8 +73,8 @@ def test_a_continued_adapter_still_fits_the_base_model(make_job, continued, mode
     later = continued(earlier, hp=LORA)
     assert later.run() == 0
     base = AutoModelForCausalLM.from_pretrained(models / "tiny-qwen2")
-    tuned = PeftModel.from_pretrained(base, later.path / "out")
-    before, after = weights(earlier.path / "out"), weights(later.path / "out")
+    tuned = PeftModel.from_pretrained(base, later.work / "out")
+    before, after = weights(earlier.work / "out"), weights(later.work / "out")
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[name], after[name]) for name in before)
     assert all(not value.requires_grad for value in tuned.parameters())
@@ -173,7 +173,7 @@ def test_training_starts_from_the_weights_of_the_repository(from_hub):
 def test_an_adapter_on_a_repository_names_it_as_its_base(from_hub):
     job = from_hub(halved, hp=LORA)
     assert job.run() == 0
-    settings = json.loads((job.path / "out/adapter_config.json").read_text())
+    settings = json.loads((job.work / "out/adapter_config.json").read_text())
     assert settings["base_model_name_or_path"] == "someone/model"
     assert settings["revision"] == "v1"
 

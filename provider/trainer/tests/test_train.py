@@ -58,18 +58,18 @@ def test_a_job_learns_and_leaves_what_the_treaty_says(make_job, kind, lora):
     assert evaluated == [0, math.ceil(steps / 3), math.ceil(steps * 2 / 3), steps]
     assert [event["step"] for event in job.events("checkpoint")] == [steps // 2, steps]
     for event in job.events("checkpoint"):
-        path = job.path / event["path"]
+        path = job.work / event["path"]
         assert directory_sha256(path, ["COMPLETE"]) == event["hash"]
-    assert not (job.path / "recovery").exists() or not any((job.path / "recovery").iterdir())
+    assert not (job.work / "recovery").exists() or not any((job.work / "recovery").iterdir())
 
-    metrics = [json.loads(line) for line in (job.path / "out/metrics.jsonl").open()]
+    metrics = [json.loads(line) for line in (job.work / "out/metrics.jsonl").open()]
     assert len(metrics) == steps + 4
-    card = (job.path / "out/README.md").read_text()
+    card = (job.work / "out/README.md").read_text()
     assert result["samples"]
     assert "| learning_rate | 0.005 |" in card
     assert str(job.path) not in card
-    receipt = json.loads((job.path / "out/receipt.json").read_text())
-    assert receipt["output_sha256"] == directory_sha256(job.path / "out", ["receipt.json"])
+    receipt = json.loads((job.work / "out/receipt.json").read_text())
+    assert receipt["output_sha256"] == directory_sha256(job.work / "out", ["receipt.json"])
     assert receipt["inputs"]["base_model_sha256"] == directory_sha256(job.path / "model")
     assert not list(job.path.rglob("*.bin")) + list(job.path.rglob("*.pt"))
 
@@ -77,7 +77,7 @@ def test_a_job_learns_and_leaves_what_the_treaty_says(make_job, kind, lora):
 def test_the_receipts_chain_follows_from_the_metrics(make_job):
     job = make_job(hp={**FAST, "seed": 7})
     assert job.run() == 0
-    receipt = json.loads((job.path / "out/receipt.json").read_text())
+    receipt = json.loads((job.work / "out/receipt.json").read_text())
     chain = first_link(receipt["identity"])
     for event in job.events("progress"):
         chain = next_link(chain, event["step"], event["loss"], event["grad_norm"], event["lr"])
@@ -90,8 +90,8 @@ def test_a_full_causal_model_loads_with_transformers_and_answers_as_sampled(make
 
     job = make_job(hp={**FAST, "n_epochs": 6}, validation=SUMS[:3])
     assert job.run() == 0
-    model = AutoModelForCausalLM.from_pretrained(job.path / "out")
-    tokenizer = AutoTokenizer.from_pretrained(job.path / "out")
+    model = AutoModelForCausalLM.from_pretrained(job.work / "out")
+    tokenizer = AutoTokenizer.from_pretrained(job.work / "out")
     assert len(job.result["samples"]) == 2
     for sample, row in zip(job.result["samples"], SUMS, strict=False):
         assert (sample["prompt"], sample["expected"]) == (row["prompt"], row["completion"])
@@ -106,7 +106,7 @@ def test_a_full_classifier_loads_with_the_names_of_its_classes(make_job):
 
     job = make_job(kind="text-classification", hp={**FAST, "n_epochs": 6})
     assert job.run() == 0
-    classify = pipeline("text-classification", str(job.path / "out"), device="cpu")
+    classify = pipeline("text-classification", str(job.work / "out"), device="cpu")
     assert classify.model.config.id2label == {0: "bad", 1: "good"}
     for sample in job.result["samples"]:
         assert classify(sample["text"])[0]["label"] == sample["tuned"]
@@ -125,11 +125,11 @@ def test_weights_are_saved_in_the_number_format_they_came_in(make_job):
     config = (job.path / "model/config.json").read_text()
     (job.path / "model/config.json").write_text(config.replace("float32", "bfloat16"))
     assert job.run() == 0
-    tuned = load_file(job.path / "out/model.safetensors")
+    tuned = load_file(job.work / "out/model.safetensors")
     assert {name: (value.dtype, value.shape) for name, value in tuned.items()} == {
         name: (value.dtype, value.shape) for name, value in half.items()
     }
-    assert json.loads((job.path / "out/config.json").read_text())["dtype"] == "bfloat16"
+    assert json.loads((job.work / "out/config.json").read_text())["dtype"] == "bfloat16"
     assert any(not torch.equal(tuned[name], half[name]) for name in half)
 
 
@@ -155,12 +155,12 @@ def test_an_adapter_loads_with_peft_on_top_of_the_base_model(make_job, models):
         hp={**FAST, "lora": True, "lora_r": 4, "lora_trainable_modules": "q_proj, v_proj"}
     )
     assert job.run() == 0
-    settings = json.loads((job.path / "out/adapter_config.json").read_text())
+    settings = json.loads((job.work / "out/adapter_config.json").read_text())
     assert settings["target_modules"] == ["q_proj", "v_proj"]
     assert (settings["r"], settings["lora_alpha"]) == (4, 8)
-    assert str(models) not in (job.path / "out/adapter_config.json").read_text()
+    assert str(models) not in (job.work / "out/adapter_config.json").read_text()
     base = AutoModelForCausalLM.from_pretrained(models / "tiny-qwen2")
-    tuned = PeftModel.from_pretrained(base, job.path / "out")
+    tuned = PeftModel.from_pretrained(base, job.work / "out")
     weights = [value for name, value in tuned.named_parameters() if "lora_B" in name]
     assert len(weights) == 4
     assert all(weight.abs().sum() > 0 for weight in weights)
@@ -174,13 +174,13 @@ def test_a_classification_adapter_brings_its_trained_head(make_job, models):
         kind="text-classification", hp={**FAST, "n_epochs": 10, "lora": True, "batch_size": 8}
     )
     assert job.run() == 0
-    config = AutoConfig.from_pretrained(job.path / "out")
+    config = AutoConfig.from_pretrained(job.work / "out")
     assert config.id2label == {0: "bad", 1: "good"}
     base = AutoModelForSequenceClassification.from_pretrained(
         models / "tiny-distilbert", config=config
     )
-    tuned = PeftModel.from_pretrained(base, job.path / "out").eval()
-    tokenizer = AutoTokenizer.from_pretrained(job.path / "out")
+    tuned = PeftModel.from_pretrained(base, job.work / "out").eval()
+    tokenizer = AutoTokenizer.from_pretrained(job.work / "out")
     for sample in job.result["samples"]:
         logits = tuned(**tokenizer(sample["text"], return_tensors="pt")).logits
         assert config.id2label[int(logits.argmax())] == sample["tuned"]
@@ -400,7 +400,7 @@ def test_every_failure_leaves_the_same_sentence_in_event_and_result(
         assert error[key] == result[key]
     assert (error["code"], error["retryable"]) == (code, False)
     assert capsys.readouterr().err == f"{error['message']}\n{error['hint']}\n"
-    assert not (job.path / "out").exists()
+    assert not (job.work / "out").exists()
 
 
 def test_a_classifier_is_not_trained_as_a_language_model(make_job, models):

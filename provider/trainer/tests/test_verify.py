@@ -27,11 +27,11 @@ def trained(original, tmp_path):
 
 
 def receipt_of(job):
-    return json.loads((job.path / "out/receipt.json").read_text())
+    return json.loads((job.work / "out/receipt.json").read_text())
 
 
 def run(job, *arguments, receipt=None):
-    path = job.path / "out/receipt.json"
+    path = job.work / "out/receipt.json"
     if receipt is not None:
         path = job.path / "claim.json"
         path.write_text(json.dumps(receipt))
@@ -89,7 +89,7 @@ def test_an_interval_finds_only_what_lies_in_it(trained, capsys):
 
 
 def test_figures_beside_the_receipt_must_lead_along_its_chain(trained, capsys):
-    path = trained.path / "out/metrics.jsonl"
+    path = trained.work / "out/metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     next(row for row in rows if (row["step"], row["type"]) == (5, "progress"))["loss"] /= 2
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -180,8 +180,8 @@ def test_an_interval_that_does_not_exist_is_refused(trained, capsys, arguments, 
 
 
 def test_a_checkpoint_that_is_missing_or_changed_is_refused(trained, capsys):
-    (trained.path / "checkpoints/step-4/state.json").write_text("{}")
-    shutil.rmtree(trained.path / "checkpoints/step-8")
+    (trained.work / "checkpoints/step-4/state.json").write_text("{}")
+    shutil.rmtree(trained.work / "checkpoints/step-8")
     assert run(trained, "--from-step", 4) == 3
     assert "step-4 is not the checkpoint of the receipt" in capsys.readouterr().err
     assert run(trained, "--from-step", 8) == 3

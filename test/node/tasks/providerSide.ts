@@ -1,11 +1,11 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { packDirectory } from "../../../provider/jobs/archive.ts";
 import { type Client, createClient } from "../../../sdk/client.ts";
 import { formatTaskId, parseTaskId } from "../../../sdk/ids.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { listTasks } from "../../../sdk/task/listTasks.ts";
+import { packDirectory } from "../../helpers/packDirectory.ts";
 import type { Market } from "./market.ts";
 
 /** Two checkpoints, of which the last is the model itself, as a provider packs them. */

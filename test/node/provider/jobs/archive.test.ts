@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { type Entry, fromBuffer } from "yauzl";
-import { packDirectory } from "../../../../provider/jobs/archive.ts";
+import { packDirectory } from "../../../helpers/packDirectory.ts";
 
 function entriesOf(path: string): Promise<Entry[]> {
   return new Promise((resolve, reject) => {

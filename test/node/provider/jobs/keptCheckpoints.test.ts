@@ -39,6 +39,7 @@ describe("kept checkpoints", () => {
       catalogue: new Catalogue([{ name: "tiny", kind: "causal-lm", hash: HASH } as Model]),
       jobsDirectory: join(root, "jobs"),
       checkpoints: { directory: join(root, "kept"), ...limits },
+      maxJobBytes: 2 ** 20,
     }) as unknown as StepContext;
   const recordOf = (n: number, changes: { user?: string; chain?: string; suffix?: string } = {}) =>
     ({
@@ -54,13 +55,15 @@ describe("kept checkpoints", () => {
   /** What a finished training leaves of its checkpoints. */
   const train = (record: JobRecord, steps: readonly number[]) => {
     for (const step of steps) {
-      const folder = join(jobOf(record), "checkpoints", `step-${step}`);
+      const folder = join(jobOf(record), "work/checkpoints", `step-${step}`);
       mkdirSync(folder, { recursive: true });
       for (const name of ["model.safetensors", "config.json", "training.safetensors", "COMPLETE"])
         writeFileSync(join(folder, name), `${name} of step ${step}`);
     }
     return record;
   };
+  const keep = (record: JobRecord) =>
+    keepCheckpoints(context(), record, new AbortController().signal);
   const find = (reference: string, order = recordOf(99)) =>
     findCheckpoint(context(), order, reference);
   const refusal = (reference: string, order?: JobRecord) =>
@@ -72,7 +75,7 @@ describe("kept checkpoints", () => {
   it("are the weights of a settled task, without what only its own restart needs", async () => {
     const record = train(recordOf(1), [4, 12]);
     await clean(context(), record, new AbortController().signal, 0);
-    expect(existsSync(join(jobOf(record), "checkpoints"))).to.equal(false);
+    expect(existsSync(join(jobOf(record), "work/checkpoints"))).to.equal(false);
     const path = await find(`${formatTaskId(idOf(1))}:4`);
     expect(readdirSync(path).sort()).to.deep.equal(["config.json", "model.safetensors"]);
     expect(readFileSync(join(path, "model.safetensors"), "utf8")).to.include("step 4");
@@ -86,14 +89,14 @@ describe("kept checkpoints", () => {
 
   it("leave a half written checkpoint out", async () => {
     const record = train(recordOf(1), [4, 8]);
-    rmSync(join(jobOf(record), "checkpoints/step-8/COMPLETE"));
-    await keepCheckpoints(context(), record);
+    rmSync(join(jobOf(record), "work/checkpoints/step-8/COMPLETE"));
+    await keep(record);
     expect(await find(formatTaskId(idOf(1)))).to.match(/step-4$/);
   });
 
   it("are found by task or by the tuned model's name, the last step where none is named", async () => {
-    await keepCheckpoints(context(), train(recordOf(1, { suffix: "sums" }), [9, 10]));
-    await keepCheckpoints(context(), train(recordOf(2, { suffix: "sums" }), [3]));
+    await keep(train(recordOf(1, { suffix: "sums" }), [9, 10]));
+    await keep(train(recordOf(2, { suffix: "sums" }), [3]));
     expect(await find(formatTaskId(idOf(1)))).to.match(/step-10$/);
     expect(await find("tiny-sums")).to.equal(join(root, "kept", formatTaskId(idOf(2)), "step-3"));
     const missing = await refusal(`${formatTaskId(idOf(1))}:7`);
@@ -102,7 +105,7 @@ describe("kept checkpoints", () => {
   });
 
   it("are another user's as little as if they were not there", async () => {
-    await keepCheckpoints(context(), train(recordOf(1, { user: BOB, suffix: "bobs" }), [4]));
+    await keep(train(recordOf(1, { user: BOB, suffix: "bobs" }), [4]));
     const uuid = formatTaskId(idOf(1));
     for (const name of [uuid, "tiny-bobs"]) {
       const theirs = await refusal(name);
@@ -116,13 +119,13 @@ describe("kept checkpoints", () => {
   });
 
   it("cannot be reached with a path for a name", async () => {
-    await keepCheckpoints(context(), train(recordOf(1), [4]));
+    await keep(train(recordOf(1), [4]));
     for (const name of ["..", `../kept/${formatTaskId(idOf(1))}`, "."])
       expect((await refusal(name)).reason).to.equal("ConfigInvalid");
   });
 
   it("are refused for another base model, with the name of theirs", async () => {
-    await keepCheckpoints(context(), train(recordOf(1), [4]));
+    await keep(train(recordOf(1), [4]));
     const order = { ...recordOf(9), order: { model: `0x${"cd".repeat(32)}` } } as JobRecord;
     const error = await refusal(formatTaskId(idOf(1)), order);
     expect(error.message).to.match(/another base model/);
@@ -132,7 +135,7 @@ describe("kept checkpoints", () => {
   it("go when they are too many or too old", async () => {
     limits.tasks = 2;
     for (const n of [1, 2, 3]) {
-      await keepCheckpoints(context(), train(recordOf(n), [4]));
+      await keep(train(recordOf(n), [4]));
       await new Promise((resolve) => setTimeout(resolve, 2)); // the order of time, in milliseconds
     }
     expect(readdirSync(join(root, "kept")).length).to.equal(2);
@@ -143,21 +146,21 @@ describe("kept checkpoints", () => {
       keptAt: Date.now() - 31 * 86_400_000,
     };
     writeFileSync(sheet, JSON.stringify(old));
-    await keepCheckpoints(context(), train(recordOf(4), [4]));
+    await keep(train(recordOf(4), [4]));
     expect((await refusal(formatTaskId(idOf(2)))).reason).to.equal("ConfigInvalid");
     expect(await find(formatTaskId(idOf(3)))).to.match(/step-4$/);
   });
 
   it("are not kept at all where the operator keeps none", async () => {
     limits.days = 0;
-    await keepCheckpoints(context(), train(recordOf(1), [4]));
+    await keep(train(recordOf(1), [4]));
     expect(existsSync(join(root, "kept"))).to.equal(false);
   });
 
   it("are kept once, however often the task is cleaned up", async () => {
     const record = train(recordOf(1), [4]);
-    await keepCheckpoints(context(), record);
-    await keepCheckpoints(context(), record);
+    await keep(record);
+    await keep(record);
     expect(readdirSync(join(root, "kept"))).to.deep.equal([formatTaskId(idOf(1))]);
   });
 });

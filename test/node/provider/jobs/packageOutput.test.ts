@@ -19,13 +19,13 @@ describe("provider/jobs/steps/packageOutput", () => {
 
   const write = (...names: string[]) => {
     for (const name of names) {
-      mkdirSync(dirname(join(paths.directory, name)), { recursive: true });
-      writeFileSync(join(paths.directory, name), name);
+      mkdirSync(dirname(join(paths.work, name)), { recursive: true });
+      writeFileSync(join(paths.work, name), name);
     }
   };
   const pack = (task = id, failures = 0) =>
     packageOutput(
-      { jobsDirectory } as StepContext,
+      { jobsDirectory, maxJobBytes: 2 ** 20 } as StepContext,
       { id: task } as JobRecord,
       new AbortController().signal,
       failures,

@@ -62,7 +62,7 @@ describe("a training that begins or ends elsewhere", () => {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "anneal-start-"));
     mkdirSync(join(root, "model"));
-    mkdirSync(jobFile("out"), { recursive: true });
+    mkdirSync(jobFile("work/out"), { recursive: true });
     writeFileSync(join(root, "model/config.json"), "{}");
     writeFileSync(join(root, "python"), STAND_IN, { mode: 0o755 });
   });
@@ -171,7 +171,7 @@ describe("a training that begins or ends elsewhere", () => {
     await send();
     writeFileSync(jobFile("events.jsonl"), '{"seq":1,"type":"done"}\n');
     await clean(context(), recordOf({ hf_output_repo_name: "me/tuned" }, "Settled"), never, 0);
-    expect(told()[0].args).to.include.members(["upload", "me/tuned", jobFile("out")]);
+    expect(told()[0].args).to.include.members(["upload", "me/tuned", jobFile("published")]);
     expect(told()[0].input).to.deep.equal({ hf_api_token: "hf_token" });
     expect(readdirSync(jobFile("."))).to.deep.equal(["events.jsonl"]);
   });

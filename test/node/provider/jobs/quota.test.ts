@@ -41,7 +41,8 @@ class WritingStubTrainer implements Trainer {
     this.#waits = waits;
   }
 
-  async train(_: TaskId, directory: string, signal: AbortSignal): Promise<TrainingEnd> {
+  async train(_: TaskId, job: string, signal: AbortSignal): Promise<TrainingEnd> {
+    const directory = join(job, "work");
     for (const [name, bytes] of Object.entries(this.#files)) {
       mkdirSync(join(directory, name, ".."), { recursive: true });
       writeFileSync(join(directory, name), Buffer.alloc(bytes, 1));
@@ -76,6 +77,7 @@ describe("the quota of a job", () => {
     mkdirSync(join(root, "model"));
     writeFileSync(join(root, "model/config.json"), "{}");
     mkdirSync(paths.data, { recursive: true });
+    mkdirSync(paths.work);
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
@@ -111,18 +113,16 @@ describe("the quota of a job", () => {
   };
 
   it("is free again for what a training hid behind too long a path", async () => {
-    mkdirSync(join(paths.directory, "out"));
-    hideFile(join(paths.directory, "out"), MIB);
+    mkdirSync(join(paths.work, "out"), { recursive: true });
+    hideFile(join(paths.work, "out"), MIB);
     await clean(contextOf(null, impatient), record, never, 0);
     expect(readdirSync(paths.directory)).to.deep.equal([]);
   });
 
   it("stops a training whose files together take more, and leaves nothing but its log", async () => {
+    writeFileSync(join(paths.work, "events.jsonl"), '{"seq":1,"type":"warning","message":"x"}\n');
     const checkpoints = [1, 2, 3, 4, 5].map((step) => [`checkpoints/step-${step}/model`, MIB]);
-    const stub = new WritingStubTrainer(
-      { "events.jsonl": 100, ...Object.fromEntries(checkpoints) },
-      { waits: true },
-    );
+    const stub = new WritingStubTrainer(Object.fromEntries(checkpoints), { waits: true });
     expectRefused(await run(stub));
     expect(stub.stopped).to.be.instanceOf(TaskRefused);
     await clean(contextOf(null, impatient), record, never, 0);
@@ -140,12 +140,12 @@ describe("the quota of a job", () => {
   it("does not count inputs, nor what links lead to", async () => {
     writeFileSync(join(paths.data, "train.jsonl"), Buffer.alloc(2 * QUOTA, 1));
     writeFileSync(join(root, "model/model.safetensors"), Buffer.alloc(2 * QUOTA, 1));
-    mkdirSync(paths.output);
-    symlinkSync(join(paths.data, "train.jsonl"), join(paths.output, "link"));
+    mkdirSync(join(paths.work, "out"), { recursive: true });
+    symlinkSync(join(paths.data, "train.jsonl"), join(paths.work, "out", "link"));
     expect(await run(new WritingStubTrainer({ "out/model": MIB }))).to.equal(null);
   });
 
-  it("counts a start/ that the daemon has not placed", async () => {
+  it("counts what a training calls by the name of an input", async () => {
     expectRefused(await run(new WritingStubTrainer({ "start/model": 5 * MIB }, { waits: true })));
   });
 
@@ -175,7 +175,7 @@ describe("the quota of a job", () => {
     stop.abort();
     await stopped;
     expect(stub.stopped).not.to.be.instanceOf(TaskRefused);
-    expect(existsSync(join(paths.output, "model"))).to.equal(true);
+    expect(existsSync(join(paths.work, "out", "model"))).to.equal(true);
   });
 
   it("keeps no log that is larger than any honest one", async () => {

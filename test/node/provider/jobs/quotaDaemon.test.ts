@@ -14,7 +14,7 @@ import { Marketplace } from "../marketplace.ts";
 /** A stand-in for the trainer that learns nothing: it writes 1 MiB, and 8 more when it is told to; then it waits. */
 const WRITING_STUB_TRAINER = `#!/usr/bin/env node
 const { appendFileSync, existsSync, mkdirSync, writeFileSync } = require("node:fs");
-const directory = process.argv.at(-1);
+const directory = process.argv.at(-1) + "/work";
 appendFileSync(directory + "/events.jsonl", JSON.stringify({ seq: 1, type: "warning", message: "stub" }) + "\\n");
 mkdirSync(directory + "/checkpoints/step-1", { recursive: true });
 const write = (name, mebibytes) =>
@@ -69,7 +69,7 @@ describe("provider daemon, with a training that writes too much", () => {
     const id = await market.order(user, [{ text: "once" }], { n_epochs: 1 });
     const directory = join(market.folder, "state/jobs", formatTaskId(id));
     const has = (name: string, size: number) => () => {
-      const path = join(directory, "checkpoints/step-1", name);
+      const path = join(directory, "work/checkpoints/step-1", name);
       return existsSync(path) && statSync(path).size === size;
     };
     await eventually("the first MiB", has("small", 2 ** 20));

@@ -22,7 +22,7 @@ describe("train", () => {
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "anneal-train-"));
     mkdirSync(join(root, "model"));
-    mkdirSync(join(root, "jobs", formatTaskId(ID)), { recursive: true });
+    mkdirSync(join(root, "jobs", formatTaskId(ID), "work"), { recursive: true });
     for (const name of ["config.json", "anneal.json"])
       writeFileSync(join(root, "model", name), "{}");
   });
@@ -79,7 +79,10 @@ describe("train", () => {
   ] as const) {
     it(`gives up with ${reason} on exit code ${code}, in the trainer's words`, async () => {
       end = { kind: "exit", code };
-      writeFileSync(jobFile("result.json"), JSON.stringify({ message: "What.", hint: "How." }));
+      writeFileSync(
+        jobFile("work/result.json"),
+        JSON.stringify({ message: "What.", hint: "How." }),
+      );
       const error = await failure();
       expect(error).to.be.instanceOf(TaskRefused);
       expect(error).to.include({ reason, message: "What.", hint: "How." });
@@ -101,7 +104,7 @@ describe("train", () => {
   it("tries again what can pass, a full disk for example, however often it fails", async () => {
     end = { kind: "exit", code: 1 };
     const result = { message: "The disk is full.", hint: "Make room.", retryable: true };
-    writeFileSync(jobFile("result.json"), JSON.stringify(result));
+    writeFileSync(jobFile("work/result.json"), JSON.stringify(result));
     expect(await failure(9)).to.include({ retryable: true, message: "The disk is full." });
   });
 

@@ -15,10 +15,10 @@ import { expect } from "chai";
 import type { FastifyInstance } from "fastify";
 import { after, before, beforeEach, describe, it } from "mocha";
 import pino from "pino";
-import { packDirectory } from "../../../../provider/jobs/archive.ts";
 import { Catalogue, hashModel } from "../../../../provider/models/Catalogue.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
+import { packDirectory } from "../../../helpers/packDirectory.ts";
 import { WIDE_LIMITS } from "../../sdk/storage/storageNode.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");

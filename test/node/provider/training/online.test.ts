@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { ProviderError } from "../../../../provider/errors.ts";
-import { appendWarning } from "../../../../provider/training/appendWarning.ts";
 import { fetchFromHub, uploadToHub } from "../../../../provider/training/hub.ts";
+import { appendWarning } from "../../../../provider/training/journal.ts";
 import { OnlineRefusal } from "../../../../provider/training/runOnline.ts";
 import { trackTraining } from "../../../../provider/training/trackTraining.ts";
 

@@ -34,6 +34,7 @@ export class TrainingFolder {
     const directory = join(this.path, name);
     mkdirSync(join(directory, "data"), { recursive: true });
     mkdirSync(join(directory, "model"));
+    mkdirSync(join(directory, "work"));
     const model = join(this.path, "models/tiny-qwen2");
     for (const file of readdirSync(model))
       symlinkSync(join(model, file), join(directory, "model", file));
@@ -61,7 +62,7 @@ export class TrainingFolder {
 
 /** What the trainer has told so far: one object an event. */
 export function eventsOf(job: string): { type: string; step?: number }[] {
-  const path = join(job, "events.jsonl");
+  const path = join(job, "work/events.jsonl");
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, "utf8").split("\n");
   return lines.filter((line) => line.endsWith("}")).map((line) => JSON.parse(line));
@@ -70,6 +71,6 @@ export function eventsOf(job: string): { type: string; step?: number }[] {
 /** SHA-256 of the trained weights. */
 export function weightsOf(job: string): string {
   return createHash("sha256")
-    .update(readFileSync(join(job, "out/model.safetensors")))
+    .update(readFileSync(join(job, "work/out/model.safetensors")))
     .digest("hex");
 }

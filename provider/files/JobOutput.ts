@@ -1,0 +1,205 @@
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, lstat, mkdir, open, opendir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { TaskRefused } from "../errors.ts";
+
+/**
+ * The only way in which the daemon reads what a training wrote. A training can be taken over by its data, may write
+ * whatever it likes below its directory, and may change it at any moment. So every name is opened below the handle of
+ * the directory that holds it, and no link is followed at any place; what was opened must be a regular file with one
+ * name and of the directory's owner; nothing waits for a pipe or a device; what leaves is copied.
+ *
+ * Node has no openat. `/proc/self/fd/<handle>/<name>` is the same on Linux, which is the only system with a sandbox.
+ */
+
+/** A regular file that a training wrote. */
+export interface OutputFile {
+  /** Below the training's directory, with slashes. */
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+}
+
+const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/** What a name that cannot be opened may answer: it is gone, a link, a socket, closed, or too long. */
+const UNREADABLE = ["ENOENT", "ELOOP", "ENOTDIR", "EMLINK", "ENXIO", "EACCES", "ENAMETOOLONG"];
+
+/** Names in all folders of an output; an honest model has dozens. */
+const MAX_ENTRIES = 10_000;
+const MAX_DEPTH = 8;
+
+/** Names that mean the same on every system: no control characters, no backslash, nothing that is no UTF-8. */
+const NAME = /^[^\p{Cc}\p{Cs}\\/\ufffd]+$/u;
+
+/**
+ * Opens a file that a training wrote.
+ * @param directory what the training may write to
+ * @param path below it, with slashes
+ * @returns null when there is no such file, or when it is one that is not to be read.
+ */
+export async function openOutput(directory: string, path: string): Promise<FileHandle | null> {
+  const names = path.split("/");
+  if (!names.every(isPlain)) return null;
+  const root = await openUnlessUnreadable(directory, FOLDER);
+  let folder = root;
+  try {
+    const owner = (await root?.stat())?.uid;
+    for (const name of names.slice(0, -1)) {
+      const next = folder && (await openUnlessUnreadable(below(folder, name), FOLDER));
+      if (folder !== root) await folder?.close();
+      folder = next;
+    }
+    const file = folder && (await openUnlessUnreadable(below(folder, names.at(-1)!), FILE));
+    if (!file || isReadable(await file.stat(), owner)) return file;
+    await file.close();
+    return null;
+  } finally {
+    if (folder !== root) await folder?.close();
+    await root?.close();
+  }
+}
+
+/** The bytes of a small file; null when it cannot be opened or has more than `maxBytes`. */
+export async function readOutput(
+  directory: string,
+  path: string,
+  maxBytes: number,
+): Promise<Buffer | null> {
+  const file = await openOutput(directory, path);
+  if (!file) return null;
+  try {
+    // One byte more than is allowed: the file can grow while it is read.
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0);
+    return bytesRead > maxBytes ? null : buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The files in a folder that a training wrote and in all folders below, sorted by code point. Links, files with several
+ * names and whatever is no regular file are left out.
+ * @param maxBytes that all of them may have together: a file with holes may claim any size
+ * @throws TaskRefused "TrainingError" when there are too many names, too deep folders or too many bytes.
+ */
+export async function listOutput(
+  directory: string,
+  folder: string,
+  maxBytes: number,
+): Promise<OutputFile[]> {
+  const files: OutputFile[] = [];
+  const root = await openUnlessUnreadable(directory, FOLDER);
+  if (!root) return files;
+  const walk = { owner: (await root.stat()).uid, files, entries: 0, bytes: 0, maxBytes };
+  try {
+    const first = await openUnlessUnreadable(below(root, folder), FOLDER);
+    if (first) await listFolder(walk, first, folder, 1);
+  } finally {
+    await root.close();
+  }
+  return files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+}
+
+/**
+ * Copies a file that a training wrote to a path of the daemon's own, which must not exist yet.
+ * @throws when the file is no longer what `listOutput` saw.
+ */
+export async function copyOutput(
+  directory: string,
+  file: OutputFile,
+  target: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  const source = await openListed(directory, file);
+  const copy = await open(target, "wx", 0o600);
+  const reading = source.createReadStream({ start: 0, end: file.size });
+  await pipeline(reading, exactly(file), copy.createWriteStream({ flush: true }), { signal });
+}
+
+/** Opens a listed file again. @throws when it has been changed. */
+export async function openListed(directory: string, file: OutputFile): Promise<FileHandle> {
+  const handle = await openOutput(directory, file.path);
+  if (handle && (await handle.stat()).size === file.size) return handle;
+  await handle?.close();
+  throw changed(file);
+}
+
+/** Passes a file's bytes on. @throws when they are not as many as were listed. */
+export function exactly(file: OutputFile) {
+  return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let size = 0;
+    for await (const chunk of chunks) {
+      size += chunk.length;
+      if (size > file.size) throw changed(file);
+      yield chunk;
+    }
+    if (size < file.size) throw changed(file);
+  };
+}
+
+interface Walk {
+  readonly owner: number;
+  readonly files: OutputFile[];
+  readonly maxBytes: number;
+  entries: number;
+  bytes: number;
+}
+
+/** Lists one folder and those below it, and closes it. */
+async function listFolder(walk: Walk, folder: FileHandle, path: string, depth: number) {
+  try {
+    if (depth > MAX_DEPTH) throw tooMuch(`folders more than ${MAX_DEPTH} deep`);
+    for await (const { name } of await opendir(handlePath(folder))) {
+      if (++walk.entries > MAX_ENTRIES) throw tooMuch(`more than ${MAX_ENTRIES} names`);
+      if (!isPlain(name)) continue;
+      const stats = await lstat(below(folder, name)).catch(nullIfUnreadable);
+      const entry = join(path, name);
+      if (stats?.isDirectory()) {
+        const next = await openUnlessUnreadable(below(folder, name), FOLDER);
+        if (next) await listFolder(walk, next, entry, depth + 1);
+      } else if (stats && isReadable(stats, walk.owner)) {
+        walk.bytes += stats.size;
+        if (walk.bytes > walk.maxBytes) throw tooMuch(`more than ${walk.maxBytes} bytes`);
+        walk.files.push({ path: entry, size: stats.size });
+      }
+    }
+  } finally {
+    await folder.close();
+  }
+}
+
+function isReadable(stats: Stats, owner: number | undefined): boolean {
+  return stats.isFile() && stats.nlink <= 1 && stats.uid === owner;
+}
+
+function isPlain(name: string): boolean {
+  return name !== "." && name !== ".." && NAME.test(name);
+}
+
+const handlePath = (folder: FileHandle) => `/proc/self/fd/${folder.fd}`;
+const below = (folder: FileHandle, name: string) => `${handlePath(folder)}/${name}`;
+
+function openUnlessUnreadable(path: string, flags: number): Promise<FileHandle | null> {
+  return open(path, flags).catch(nullIfUnreadable);
+}
+
+function nullIfUnreadable(error: NodeJS.ErrnoException): null {
+  if (UNREADABLE.includes(error.code ?? "")) return null;
+  throw error;
+}
+
+function changed({ path }: OutputFile): Error {
+  return new Error(`${path} was changed while it was read.`);
+}
+
+function tooMuch(what: string): TaskRefused {
+  return new TaskRefused(
+    "TrainingError",
+    `The training's output has ${what}.`,
+    "Order again, or choose another provider; the fee has gone back.",
+  );
+}

@@ -1,0 +1,67 @@
+import { access, lstat, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseTaskId } from "../../sdk/ids.ts";
+import { removeTree } from "../training/removeTree.ts";
+import { WORK_DIRECTORY } from "../training/Trainer.ts";
+import { transcribeEnded } from "../training/transcribeEvents.ts";
+import { jobPaths } from "./StepContext.ts";
+
+/** What the trainer of version 0.1.0 wrote, at the top of a job directory: it could write everywhere in there. */
+const WRITTEN = ["events.jsonl", "result.json", "out", "checkpoints", "recovery"];
+/** What the daemon itself put there. */
+const OWN_FILES = ["job.json", "secrets.sealed", "model.zip", "model.enc"];
+const OWN_FOLDERS = ["data", "model", "start", "wandb", WORK_DIRECTORY];
+/** Beside the job directories, so that no job can write it. */
+const MARK = "layout-2";
+const TASK_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Brings the job directories that version 0.1.0 left into the layout of today, once, while no training is running: what
+ * the trainer wrote goes to work/, by its name and without being opened; of the daemon's own names those stay that are
+ * plain files and folders; anything else is removed. If it is interrupted, it is repeated.
+ */
+export async function adoptJobs(jobsDirectory: string): Promise<void> {
+  await mkdir(jobsDirectory, { recursive: true, mode: 0o700 });
+  const names = await readdir(jobsDirectory);
+  const jobs = names.filter((name) => TASK_UUID.test(name));
+  if (!names.includes(MARK)) {
+    for (const job of jobs) await adopt(join(jobsDirectory, job));
+    await writeFile(join(jobsDirectory, MARK), "", { flush: true });
+  }
+  for (const job of jobs) await addJournal(jobPaths(jobsDirectory, parseTaskId(job)));
+}
+
+async function adopt(directory: string): Promise<void> {
+  const work = join(directory, WORK_DIRECTORY);
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name);
+    if (!WRITTEN.includes(name) && !(await isOwn(path, name))) await removeTree(path);
+  }
+  await mkdir(work, { recursive: true, mode: 0o700 });
+  for (const name of WRITTEN) {
+    const path = join(directory, name);
+    if (!(await statsOf(path))) continue;
+    await removeTree(join(work, name));
+    await rename(path, join(work, name));
+  }
+  // The daemon of then put hard links to the checkpoints there: a file with two names is not read.
+  const output = join(work, "out");
+  if ((await statsOf(output))?.isDirectory()) await removeTree(join(output, "checkpoints"));
+}
+
+async function isOwn(path: string, name: string): Promise<boolean> {
+  const stats = await statsOf(path);
+  if (OWN_FILES.includes(name)) return stats?.isFile() === true && stats.nlink === 1;
+  return OWN_FOLDERS.includes(name) && stats?.isDirectory() === true;
+}
+
+const statsOf = (path: string) => lstat(path).catch(() => null);
+
+/** The journal of a training that nothing will be added to by its own step. */
+async function addJournal(paths: ReturnType<typeof jobPaths>): Promise<void> {
+  const isThere = await access(paths.events).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) await transcribeEnded(paths);
+}

@@ -1,0 +1,13 @@
+import { basename, dirname } from "node:path";
+import { listOutput } from "../../provider/files/JobOutput.ts";
+import { packOutput } from "../../provider/jobs/archive.ts";
+
+/** Packs a directory as the daemon packs a training's output. @returns SHA-256 as hex, and the size in bytes. */
+export async function packDirectory(directory: string, targetPath: string) {
+  const files = await listOutput(dirname(directory), basename(directory), 2 ** 40);
+  const entries = files.map((file) => ({
+    name: file.path.slice(basename(directory).length + 1),
+    file,
+  }));
+  return packOutput(dirname(directory), entries, targetPath);
+}
