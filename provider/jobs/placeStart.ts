@@ -5,6 +5,7 @@ import type { JobRecord } from "../store/Store.ts";
 import { fetchFromHub } from "../training/hub.ts";
 import { OnlineRefusal } from "../training/runOnline.ts";
 import { copyCheckpoint, findCheckpoint } from "./keptCheckpoints.ts";
+import { readModel } from "./readModel.ts";
 import { jobPaths, type StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 
@@ -46,15 +47,16 @@ export async function placeStart(
 
 async function fetchStart(
   context: StepContext,
-  { id }: JobRecord,
+  { id, order }: JobRecord,
   model: Parameters<typeof fetchFromHub>[1],
   target: string,
   signal: AbortSignal,
 ): Promise<void> {
   const { online, maxModelBytes: maxBytes } = context;
+  const { directory: base } = readModel(context, order.model);
   const { hfApiToken: token } = await awaitSecrets(context, id, signal);
   try {
-    await fetchFromHub(online, model, { target, token, maxBytes }, signal);
+    await fetchFromHub(online, model, { target, token, maxBytes, base }, signal);
   } catch (error) {
     if (!(error instanceof OnlineRefusal)) throw error;
     throw new TaskRefused("ConfigInvalid", error.message, error.hint, error);

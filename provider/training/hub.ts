@@ -8,6 +8,14 @@ export interface HubModel {
   readonly revision?: string | undefined;
 }
 
+export interface FetchOptions {
+  readonly target: string;
+  readonly token?: string | undefined;
+  readonly maxBytes: number;
+  /** Directory of the model that it must have the architecture of: that is checked before weights are fetched. */
+  readonly base?: string;
+}
+
 const Fetched = z.object({ commit: z.string() });
 const Uploaded = z.object({ url: z.string() });
 
@@ -19,11 +27,12 @@ const Uploaded = z.object({ url: z.string() });
 export async function fetchFromHub(
   online: OnlineProcess,
   { repository, revision }: HubModel,
-  { target, token, maxBytes }: { target: string; token?: string | undefined; maxBytes: number },
+  { target, token, maxBytes, base }: FetchOptions,
   signal: AbortSignal,
 ): Promise<string> {
   const args = ["--repository", repository, "--to", target, "--max-bytes", String(maxBytes)];
   if (revision !== undefined) args.push("--revision", revision);
+  if (base !== undefined) args.push("--base", base);
   const printed = await runOnline(
     online,
     ["online.hub", "fetch", ...args],

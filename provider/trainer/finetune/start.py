@@ -15,6 +15,8 @@ from finetune.job import Job
 from finetune.model_files import read_model_config, read_shapes
 
 ADAPTER_CONFIG = "adapter_config.json"
+DIMENSIONS = ("hidden_size", "intermediate_size", "num_hidden_layers", "dim", "n_layers")
+"""Numbers of a configuration that shapes of weights follow from."""
 NAMED = 5
 """Differences that an error names."""
 
@@ -36,12 +38,17 @@ def check_start(job: Job, labels: Sequence[str]) -> None:
         )
     differences = list(_differences(job.model_directory, start))
     if differences:
-        shown = "; ".join(differences[:NAMED])
-        more = f"; and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
-        raise ConfigError(
-            f"{_name(job)} is not of the base model's architecture: {shown}{more}.",
-            "Order the base model that it was made from.",
-        )
+        raise other_architecture(_name(job), differences)
+
+
+def other_architecture(name: str, differences: Sequence[str]) -> ConfigError:
+    """Return the error to raise about a start that does not fit the base model."""
+    shown = "; ".join(differences[:NAMED])
+    more = f"; and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
+    return ConfigError(
+        f"{name} is not of the base model's architecture: {shown}{more}.",
+        "Order the base model that it was made from.",
+    )
 
 
 def _name(job: Job) -> str:
@@ -73,11 +80,17 @@ def _check_adapter(job: Job) -> None:
 def _differences(base: Path, start: Path) -> Iterator[str]:
     """Name what two models do not have in common, apart from their heads."""
     ours, theirs = read_model_config(base), read_model_config(start)
-    for key in ("model_type", "vocab_size"):
-        if ours.get(key) != theirs.get(key):
-            yield f"{key} is {theirs.get(key)} instead of {ours.get(key)}"
+    yield from config_differences(ours, theirs)
     yield from _vocabulary_differences(base / "tokenizer.json", start / "tokenizer.json")
     yield from _shape_differences(read_shapes(base), read_shapes(start))
+
+
+def config_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
+    """Name what tells two architectures apart before there are any weights to compare."""
+    shared = [key for key in DIMENSIONS if key in ours and key in theirs]
+    for key in ("model_type", "vocab_size", *shared):
+        if ours.get(key) != theirs.get(key):
+            yield f"{key} is {theirs.get(key)} instead of {ours.get(key)}"
 
 
 def _shape_differences(

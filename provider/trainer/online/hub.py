@@ -17,7 +17,8 @@ from typing import Any
 
 from finetune.errors import EXIT_UNEXPECTED, ConfigError, JobError, UnexpectedError
 from finetune.hashing import file_sha256
-from finetune.model_files import read_model_config
+from finetune.model_files import read_config, read_model_config, weight_bytes
+from finetune.start import config_differences, other_architecture
 
 SETTINGS = {
     "HF_HUB_OFFLINE": "0",
@@ -32,31 +33,52 @@ MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja")
 """Files that are fetched, in the repository's own folder only: weights and plain text, no code."""
 
 
-def fetch(repository: str, revision: str, target: Path, token: str | None, max_bytes: int) -> str:
+MOST_TEXT_BYTES = 64 * 2**20
+"""Of a file that holds no weights."""
+MOST_TIMES_BASE = 4
+"""Bytes of a start's weights for each of the base model's: other numbers, or two formats."""
+
+
+def fetch(
+    repository: str,
+    revision: str,
+    target: Path,
+    token: str | None,
+    max_bytes: int,
+    base: Path | None = None,
+) -> str:
     """Put a repository's model files into `target`, whole or not at all; return the commit.
 
-    What an interrupted fetch has left is gone on with. Raises ConfigError for a repository that
-    cannot be used and UnexpectedError where the hub does not answer.
+    Sizes and configuration are checked before any weights are fetched; with `base`, the directory
+    of the model whose weights they shall replace, against that model. What an interrupted fetch
+    has left is gone on with. Raises ConfigError for a repository that cannot be used and
+    UnexpectedError where the hub does not answer.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
     with _explained(repository, revision):
         info = HfApi(token=token or False).model_info(
             repository, revision=revision, files_metadata=True
         )
     files = {file.rfilename: file for file in info.siblings or [] if _is_wanted(file.rfilename)}
-    size = sum(file.size or 0 for file in files.values())
-    if size > max_bytes:
-        raise ConfigError(
-            f"{repository} has {size} bytes, more than the {max_bytes} that are fetched.",
-            "Choose a smaller model, or another provider.",
-        )
-    if not any(name.endswith(".safetensors") for name in files):
-        raise ConfigError(
-            f"{repository} has no weights in the safetensors format.",
-            "Choose a repository or revision with safetensors: others can hold code.",
-        )
+    _check_sizes(
+        repository, {name: file.size or 0 for name, file in files.items()}, max_bytes, base
+    )
     part = target.with_name(f"{target.name}.part")
+    try:
+        if "config.json" in files:
+            with _explained(repository, revision):
+                hf_hub_download(
+                    repository,
+                    "config.json",
+                    revision=info.sha,
+                    local_dir=part,
+                    token=token or False,
+                )
+        _check_config(repository, part, base)
+    except JobError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     with _explained(repository, revision):
         snapshot_download(
             repository,
@@ -77,6 +99,47 @@ def fetch(repository: str, revision: str, target: Path, token: str | None, max_b
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
     return str(info.sha)
+
+
+def _check_sizes(repository: str, sizes: dict[str, int], max_bytes: int, base: Path | None) -> None:
+    """Refuse a repository by what the hub says of its files."""
+    total = sum(sizes.values())
+    if total > max_bytes:
+        raise ConfigError(
+            f"{repository} has {total} bytes, more than the {max_bytes} that are fetched.",
+            "Choose a smaller model, or another provider.",
+        )
+    weights = [size for name, size in sizes.items() if name.endswith(".safetensors")]
+    if not weights:
+        raise ConfigError(
+            f"{repository} has no weights in the safetensors format.",
+            "Choose a repository or revision with safetensors: others can hold code.",
+        )
+    large = [
+        name
+        for name, size in sizes.items()
+        if size > MOST_TEXT_BYTES and not name.endswith(".safetensors")
+    ]
+    if large:
+        raise ConfigError(
+            f"{repository}: {large[0]} has {sizes[large[0]]} bytes, too many for what it is.",
+            "Choose another repository.",
+        )
+    own = weight_bytes(base) if base else 0
+    if base and sum(weights) > MOST_TIMES_BASE * own:
+        raise ConfigError(
+            f"{repository} has {sum(weights)} bytes of weights, more than {MOST_TIMES_BASE} times "
+            f"the {own} of the base model.",
+            "Order the base model that it was made from.",
+        )
+
+
+def _check_config(repository: str, directory: Path, base: Path | None) -> None:
+    """Refuse a model by its configuration alone."""
+    config = read_config(directory)
+    differences = list(config_differences(read_config(base), config)) if base else []
+    if differences:
+        raise other_architecture(repository, differences)
 
 
 def upload(directory: Path, repository: str, token: str, message: str) -> str:
@@ -155,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fetching.add_argument("--revision", default="main")
     fetching.add_argument("--to", type=Path, required=True)
     fetching.add_argument("--max-bytes", type=int, default=2**40)
+    fetching.add_argument("--base", type=Path, help="directory of the model that it must fit")
     uploading = verbs.add_parser("upload", help="upload a directory")
     uploading.add_argument("--repository", required=True)
     uploading.add_argument("--directory", type=Path, required=True)
@@ -177,7 +241,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, token: str | None) -> dict[str, str]:
     if options.verb == "fetch":
-        commit = fetch(options.repository, options.revision, options.to, token, options.max_bytes)
+        commit = fetch(
+            options.repository,
+            options.revision,
+            options.to,
+            token,
+            options.max_bytes,
+            options.base,
+        )
         return {"commit": commit}
     if token is None:
         raise ConfigError(

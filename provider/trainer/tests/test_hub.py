@@ -92,6 +92,15 @@ def with_code(model):
     return {**model, "config.json": json.dumps(config).encode()}
 
 
+def with_endless_header(model):
+    weights = (2**40).to_bytes(8, "little") + model["model.safetensors"][8:]
+    return {**model, "model.safetensors": weights}
+
+
+def with_a_wrong_index(model):
+    return {**model, "model.safetensors.index.json": b'{"weight_map": [1]}'}
+
+
 def torn(model):
     return {**model, "model.safetensors": model["model.safetensors"][:-5]}
 
@@ -102,6 +111,8 @@ def torn(model):
         (only_pickle, (), "has no weights in the safetensors format"),
         (with_code, (), "needs code of its own, which is never run"),
         (torn, (), "it is torn"),
+        (with_endless_header, (), "is torn or no safetensors file"),
+        (with_a_wrong_index, (), "is no index"),
         (dict, ("--revision", "v9"), "has no revision v9"),
         (dict, ("--max-bytes", "1000"), "more than the 1000 that are fetched"),
     ],
@@ -115,6 +126,53 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(
     assert sentence in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 2
     assert not list(tmp_path.iterdir())
+
+
+def of_another_kind(model):
+    config = {**json.loads(model["config.json"]), "model_type": "opt"}
+    return {**model, "config.json": json.dumps(config).encode()}
+
+
+def deeper(model):
+    config = json.loads(model["config.json"])
+    config["num_hidden_layers"] += 1
+    return {**model, "config.json": json.dumps(config).encode()}
+
+
+def larger(model):
+    return {**model, "more.safetensors": bytes(5 * len(model["model.safetensors"]))}
+
+
+def long_text(model):
+    return {**model, "tokenizer.json": bytes(64 * 2**20 + 1)}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (of_another_kind, "model_type is opt instead of qwen2"),
+        (deeper, "num_hidden_layers is 3 instead of 2"),
+        (larger, "more than 4 times"),
+        (long_text, "tokenizer.json has 67108865 bytes"),
+        (with_code, "needs code of its own"),
+    ],
+)
+def test_what_does_not_fit_the_base_model_is_refused_before_weights_are_fetched(
+    hub, model, models, tmp_path, change, sentence
+):
+    hub.add(NAME, change(model))
+    ended = fetch(hub, tmp_path / "model", "--base", models / "tiny-qwen2")
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+    assert not any("safetensors" in request for request in hub.requests)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_fits_the_base_model_is_fetched(hub, model, models, tmp_path):
+    hub.add(NAME, model)
+    ended = fetch(hub, tmp_path / "model", "--base", models / "tiny-qwen2")
+    assert ended.returncode == 0, ended.stderr
+    assert files_of(tmp_path / "model") == model
 
 
 def test_a_gated_or_unknown_repository_and_a_silent_hub_are_told_apart(hub, model, tmp_path):

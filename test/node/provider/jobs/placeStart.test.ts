@@ -138,6 +138,7 @@ describe("a training that begins or ends elsewhere", () => {
     expect(told().length).to.equal(1);
     expect(told()[0].input).to.deep.equal({ hf_api_token: "hf_token" });
     expect(told()[0].args.join(" ")).to.include("--repository a/b").and.include("--revision v1");
+    expect(told()[0].args.join(" ")).to.include(`--base ${join(root, "model")}`);
   });
 
   it("gives a task up whose repository is not there, in the hub's words", async () => {
