@@ -22,6 +22,7 @@ import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Catalogue } from "./models/Catalogue.ts";
 import { Readiness } from "./readiness.ts";
+import { FileHashes } from "./models/FileHashes.ts";
 import { awaitRegistration, providedTerms } from "./registration.ts";
 import { createStorageServer } from "./storage/storageServer.ts";
 import { SubmissionLog } from "./storage/submissionLog.ts";
@@ -80,13 +81,15 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
       PYTHONPATH: join(import.meta.dirname, "trainer"),
     },
   };
-  const catalogue = await Catalogue.read(config.modelsDirectory, log, {
+  const cache = {
     directory: join(config.directory, "models"),
     storageUrl,
     online,
     maxBytes: config.maxModelBytes,
     signal,
-  });
+  };
+  const hashes = await FileHashes.open(join(config.directory, "model-hashes.json"));
+  const catalogue = await Catalogue.read(config.modelsDirectory, log, cache, hashes);
   if (catalogue.models.length === 0) {
     log.warn(
       { hint: "Put a model into its own directory there." },

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { keccak256 } from "ethers";
@@ -8,6 +7,8 @@ import { z } from "zod";
 import { DATASET_KINDS } from "../../sdk/dataset/DatasetRow.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { byCodePoint } from "../jobs/archive.ts";
+import { sha256OfFile } from "../jobs/sha256OfFile.ts";
+import type { FileHashes } from "./FileHashes.ts";
 import { fetchModel, type ModelCache, ModelSource } from "./fetchModel.ts";
 import { NO_TOKENIZER, readTokenizerDocument } from "./tokenizerDocument.ts";
 
@@ -43,13 +44,19 @@ export class Catalogue {
   /**
    * Reads every directory below `directory` that holds a model, or a sheet that says where to fetch it from into
    * `cache`. One that cannot be offered is left out and the log says why.
+   * @param hashes what was hashed at an earlier start
    */
-  static async read(directory: string, log: Logger, cache?: ModelCache): Promise<Catalogue> {
+  static async read(
+    directory: string,
+    log: Logger,
+    cache?: ModelCache,
+    hashes?: FileHashes,
+  ): Promise<Catalogue> {
     const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
     const models: Model[] = [];
     for (const { name } of entries.filter((entry) => !entry.name.startsWith("."))) {
       try {
-        models.push(await readModel(name, join(directory, name), cache));
+        models.push(await readModel(name, join(directory, name), cache, hashes));
       } catch (error) {
         log.warn(
           { model: name, reason: (error as Error).message },
@@ -57,6 +64,7 @@ export class Catalogue {
         );
       }
     }
+    await hashes?.save().catch((err) => log.info({ err }, "hashes of models not kept"));
     return new Catalogue(models);
   }
 }
@@ -77,7 +85,12 @@ const ModelConfig = z.object({
   max_position_embeddings: z.number().int().positive().default(2048),
 });
 
-async function readModel(name: string, home: string, cache?: ModelCache): Promise<Model> {
+async function readModel(
+  name: string,
+  home: string,
+  cache?: ModelCache,
+  hashes?: FileHashes,
+): Promise<Model> {
   if (!/^[A-Za-z0-9][\w.-]{0,99}$/.test(name))
     throw new Error("its name has other characters than A-Z a-z 0-9 . _ -");
   const sheet = await readSheet(home);
@@ -93,7 +106,7 @@ async function readModel(name: string, home: string, cache?: ModelCache): Promis
     name,
     kind,
     description: sheet.description ?? `${name}: a base model of the architecture ${architecture}.`,
-    hash: await hashModel(directory),
+    hash: await hashModel(directory, hashes),
     predefined: sheet.predefined ?? false,
     tokenizerHash: keccak256(tokenizerDocument),
     ...(!takesImages && { maxLength: config.max_position_embeddings }),
@@ -117,10 +130,13 @@ function kindOf(architecture: string): Model["kind"] {
 }
 
 /** SHA-256 of what `sha256sum` prints for the model's files, sorted by path: anybody who has the model can compute it. */
-export async function hashModel(directory: string): Promise<string> {
+export async function hashModel(directory: string, hashes?: FileHashes): Promise<string> {
   const listing = createHash("sha256");
-  for (const name of await modelFiles(directory))
-    listing.update(`${await sha256OfFile(join(directory, name))}  ${name}\n`);
+  for (const name of await modelFiles(directory)) {
+    const path = join(directory, name);
+    const sha256 = await (hashes?.sha256(path) ?? sha256OfFile(path));
+    listing.update(`${sha256}  ${name}\n`);
+  }
   return `0x${listing.digest("hex")}`;
 }
 
@@ -136,12 +152,6 @@ export async function modelFiles(directory: string): Promise<string[]> {
     if ((await stat(join(directory, name))).isFile()) files.push(name.replaceAll("\\", "/"));
   }
   return files.sort(byCodePoint);
-}
-
-async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest("hex");
 }
 
 function entryOf({

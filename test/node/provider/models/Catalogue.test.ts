@@ -1,5 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -7,9 +15,11 @@ import { keccak256 } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { type Entry, fromBuffer } from "yauzl";
-import { Catalogue } from "../../../../provider/models/Catalogue.ts";
+import { Catalogue, hashModel } from "../../../../provider/models/Catalogue.ts";
+import { FileHashes } from "../../../../provider/models/FileHashes.ts";
 import { buildUsageArchive } from "../../../../provider/models/usageArchive.ts";
 
+const FALSE_HASH = `"sha256":"${"0".repeat(64)}"`;
 const silent = pino({ level: "silent" });
 
 describe("Catalogue", () => {
@@ -66,6 +76,32 @@ describe("Catalogue", () => {
     expect(described.predefined).to.equal(true);
     writeFileSync(join(directory, "model.safetensors"), "other weights");
     expect((await Catalogue.read(models, silent)).models[0]!.hash).not.to.equal(plain.hash);
+  });
+
+  it("hashes only what has changed since an earlier start", async () => {
+    const directory = addModel("model", "Qwen2ForCausalLM");
+    const kept = join(models, ".hashes.json");
+    const start = async () => {
+      const hashes = await FileHashes.open(kept);
+      return (await Catalogue.read(models, silent, undefined, hashes)).models[0]!.hash;
+    };
+    const first = await start();
+    // Shows what is taken from the file: a hash that is none.
+    const pretended = readFileSync(kept, "utf8").replaceAll(/"sha256":"[0-9a-f]{64}"/g, FALSE_HASH);
+    writeFileSync(kept, pretended);
+    expect(await start()).not.to.equal(first);
+    const changes = [
+      () => utimesSync(join(directory, "model.safetensors"), 1, 1),
+      () => writeFileSync(join(directory, "model.safetensors"), "weights of other"),
+      () => writeFileSync(kept, "torn"),
+    ];
+    for (const change of changes) {
+      change();
+      for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json"])
+        utimesSync(join(directory, name), new Date(), new Date());
+      expect(await start()).to.equal(await hashModel(directory));
+      expect(await start()).to.equal(await hashModel(directory));
+    }
   });
 
   it("takes the kind from the architecture", async () => {
