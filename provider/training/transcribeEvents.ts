@@ -141,8 +141,8 @@ function readEvent(line: Buffer): NewEvent | null {
   const event = parseEvent(line.toString("utf8"));
   if (!event) return null;
   const { seq: _, by: __, ...rest } = event;
-  const { type, ...fields } = cleanRecord(rest);
-  return { ...fields, type: String(type) };
+  const cleaned = cleanRecord(rest);
+  return { ...cleaned, type: String(cleaned.type) };
 }
 
 /** Keeps what a training says of its end; nothing where it says nothing that can be read. */
