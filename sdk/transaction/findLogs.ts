@@ -2,6 +2,7 @@ import type { Log, TopicFilter } from "ethers";
 import type { Client } from "../client.ts";
 import { decodeRevert } from "./decodeRevert.ts";
 import { latestBlock } from "./latestBlock.ts";
+import { readNodeError } from "./nodeErrors.ts";
 
 export interface LogQuery {
   readonly topics?: TopicFilter;
@@ -27,8 +28,8 @@ export async function findLogs(client: Client, query: LogQuery): Promise<Log[]> 
       toBlock,
     });
   } catch (cause) {
-    const error = decodeRevert(client, cause);
-    if (error.code === "network" || fromBlock === toBlock) throw error;
+    const isTooMuch = readNodeError(cause)?.kind === "range-too-large";
+    if (!isTooMuch || fromBlock === toBlock) throw decodeRevert(client, cause);
     const middle = Math.floor((fromBlock + toBlock) / 2);
     const older = await findLogs(client, { ...query, fromBlock, toBlock: middle });
     const newer = await findLogs(client, { ...query, fromBlock: middle + 1, toBlock });

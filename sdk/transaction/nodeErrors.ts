@@ -1,0 +1,205 @@
+import { isHexString } from "ethers";
+import { ProtocolError } from "../errors.ts";
+import {
+  classifyStatus,
+  classifySystemCode,
+  classifyWords,
+  MEANINGS,
+  type NodeErrorKind,
+} from "./nodeWords.ts";
+
+/** Why a node, or the way to it, refused a request. */
+export interface NodeError {
+  readonly kind: NodeErrorKind;
+  /** One sentence for a person. */
+  readonly message: string;
+  /** What to do next, in one sentence. */
+  readonly hint: string;
+  /** Whether the same request may succeed later, with nobody doing anything. */
+  readonly passes: boolean;
+  /** Milliseconds to wait before the next request, if the node says so. */
+  readonly retryAfterMs?: number;
+  /** Blocks that one search may span, if the node says so. */
+  readonly maxBlocks?: number;
+  /** The node's own words, for logs: one line, at most 300 characters, without raw transactions and URLs. */
+  readonly words: string;
+}
+
+/** What an error carries of a node's answer, wherever ethers, undici or the host put it. */
+interface Facts {
+  readonly answers: { readonly words: string; readonly code: number | undefined }[];
+  readonly systemCodes: string[];
+  readonly waits: number[];
+  method?: string;
+  status?: number;
+  origin?: string;
+  body?: string;
+}
+
+const MAX_DEPTH = 8;
+const MAX_WORDS = 300;
+
+/**
+ * Reads what a node said, from whatever ethers, the HTTP client or the node threw.
+ * @param origin scheme and host of the endpoint, for the sentence, if the error does not name it
+ * @returns null for what is no refusal by a node: a contract's revert, or anything unknown
+ */
+export function readNodeError(error: unknown, origin?: string): NodeError | null {
+  const facts: Facts = { answers: [], systemCodes: [], waits: [] };
+  collect(error, facts, 0);
+  const kind = classify(facts);
+  if (kind === null) return null;
+  const { message, hint, passes } = MEANINGS[kind];
+  const words = wordsOf(facts);
+  const where = facts.origin ?? origin;
+  const [retryAfterMs] = facts.waits;
+  const maxBlocks = kind === "range-too-large" ? readMaxBlocks(words) : undefined;
+  return {
+    kind,
+    message: message(where ? ` at ${where}` : ""),
+    hint,
+    passes,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(maxBlocks !== undefined && { maxBlocks }),
+    words,
+  };
+}
+
+/** The error that a user meets; its cause keeps the original. */
+export function nodeErrorFor({ kind, message, hint }: NodeError, cause: unknown): ProtocolError {
+  return new ProtocolError(MEANINGS[kind].code, message, hint, { cause });
+}
+
+/** Whether what was thrown may pass by itself, so that whoever waits goes on waiting. */
+export function mayPass(error: unknown): boolean {
+  return readNodeError(error)?.passes ?? false;
+}
+
+/** An answer is read before the transport's words about it: HTTP 400 with a JSON-RPC error is that error. */
+function classify(facts: Facts): NodeErrorKind | null {
+  const { answers, systemCodes, method, status, body } = facts;
+  for (const { words, code } of answers) {
+    const kind = classifyWords(words, code, method);
+    if (kind !== null) return kind;
+  }
+  if (answers.length > 0) return status === undefined ? null : classifyStatus(status, method);
+  if (status !== undefined) {
+    const kind = classifyStatus(status, method);
+    if (kind !== null) return kind;
+  }
+  if (body !== undefined) return "not-json";
+  for (const code of systemCodes) {
+    const kind = classifySystemCode(code, method);
+    if (kind !== null) return kind;
+  }
+  return null;
+}
+
+function collect(value: unknown, facts: Facts, depth: number): void {
+  if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return;
+  const fields = value as Record<string, unknown>;
+  const isOurs = value instanceof ProtocolError;
+  if (typeof fields.code === "string" && !isOurs) facts.systemCodes.push(fields.code);
+  if (fields.name === "TimeoutError") facts.systemCodes.push("TIMEOUT");
+  if (typeof fields.message === "string" && !isOurs) collectMessage(value, fields, facts);
+  collectRequest(fields, facts);
+  for (const key of ["info", "error", "data", "cause"] as const) {
+    if (key === "error" && typeof fields.error === "string") addAnswer(facts, fields.error);
+    else collect(fields[key], facts, depth + 1);
+  }
+  if (Array.isArray(fields.errors)) {
+    for (const one of fields.errors) collect(one, facts, depth + 1);
+  }
+  if (typeof fields.responseBody === "string") collectBody(fields.responseBody, facts, depth);
+}
+
+/** A message is a node's if it comes with a number, or as plain JSON. Those of other errors may quote the request. */
+function collectMessage(value: object, fields: Record<string, unknown>, facts: Facts): void {
+  const { code, message, data } = fields;
+  if (/unsupported protocol/i.test(message as string)) facts.systemCodes.push("EPROTO");
+  if (typeof code !== "number" && value instanceof Error) return;
+  const detail = typeof data === "string" && !isHexString(data) ? `; ${data}` : "";
+  addAnswer(facts, `${message}${detail}`, typeof code === "number" ? code : undefined);
+}
+
+function addAnswer(facts: Facts, words: string, code?: number): void {
+  facts.answers.push({ words, code });
+  const wait = /(?:retry|try again) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m)?\b/i.exec(words);
+  if (wait) facts.waits.push(Number(wait[1]) * ({ ms: 1, m: 60_000 }[wait[2] ?? "s"] ?? 1_000));
+}
+
+/** What was asked, where, and how the answer came. */
+function collectRequest(fields: Record<string, unknown>, facts: Facts): void {
+  const { payload, origin, status, responseStatus, headers, response, backoff_seconds } = fields;
+  const { method } = (Array.isArray(payload) ? payload[0] : payload) ?? {};
+  if (typeof method === "string") facts.method ??= method;
+  if (typeof origin === "string") facts.origin ??= origin;
+  const number = Number.parseInt(String(responseStatus ?? status), 10);
+  if (number >= 100 && number < 600) facts.status ??= number;
+  const carriers = [headers, (response as Record<string, unknown> | undefined)?.headers];
+  for (const carrier of carriers) {
+    const text = (carrier as Record<string, unknown> | undefined)?.["retry-after"];
+    const wait = typeof text === "string" ? readRetryAfter(text) : undefined;
+    if (wait !== undefined) facts.waits.push(wait);
+  }
+  const { rate } = fields as { rate?: { backoff_seconds?: unknown } };
+  const seconds = Number(backoff_seconds ?? rate?.backoff_seconds);
+  if (seconds > 0) facts.waits.push(seconds * 1_000);
+}
+
+/** @returns milliseconds; undefined for what is neither seconds nor a date */
+function readRetryAfter(text: string): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(text.trim())) return Number(text) * 1_000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}
+
+function collectBody(body: string, facts: Facts, depth: number): void {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    facts.body ??= body;
+    return;
+  }
+  collect(Array.isArray(parsed) ? parsed[0] : parsed, facts, depth + 1);
+}
+
+/** The node's own words, or the code that the system gave. */
+function wordsOf({ answers, systemCodes, status, body }: Facts): string {
+  const [first] = answers;
+  const code = first?.code === undefined ? "" : ` (${first.code})`;
+  const http = status === undefined ? "" : `HTTP ${status}`;
+  const text = first ? `${first.words}${code}` : [http, body ?? systemCodes.join(", ")].join(" ");
+  return text
+    .replaceAll(/[\p{C}\s]+/gu, " ")
+    .replaceAll(/(https?|wss?):\/\/\S+/gi, "<url>")
+    .replaceAll(/0x[0-9a-f]{65,}/gi, "0x…")
+    .trim()
+    .slice(0, MAX_WORDS);
+}
+
+const SUGGESTED = [
+  /retry with the range (\d+)-(\d+)/i,
+  /range(?: should work:?)? \[(0x[0-9a-f]+), ?(0x[0-9a-f]+)\]/i,
+];
+const LIMITS = [
+  /block range = [\d,]+, max block range = ([\d,]+)/i,
+  /\d+ ?> ?([\d,]+)\)/i,
+  /(?:limit(?:ed)?(?: is| of| to)?|max(?:imum)?(?: allowed)?(?: block)?(?: range)?(?: is(?: set to)?)?|up to|at most|over|exceeds|blocks is|filter)[:= ]+(?:a |0 - )?([\d,]+)(k?)\b(?! (?:results|logs))/i,
+];
+
+/** How many blocks the node would search: from the range that it names, or its limit. */
+function readMaxBlocks(words: string): number | undefined {
+  for (const pattern of SUGGESTED) {
+    const [, from, to] = pattern.exec(words) ?? [];
+    if (from && to && Number(to) >= Number(from)) return Number(to) - Number(from) + 1;
+  }
+  if (/results|logs returned|too many logs/i.test(words)) return undefined;
+  for (const pattern of LIMITS) {
+    const [, digits, thousands] = pattern.exec(words) ?? [];
+    const blocks = Number(digits?.replaceAll(",", "")) * (thousands ? 1_000 : 1);
+    if (blocks > 0) return blocks;
+  }
+  return undefined;
+}
