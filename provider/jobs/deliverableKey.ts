@@ -1,4 +1,4 @@
-import { hexlify } from "ethers";
+import { concat, hexlify, keccak256 } from "ethers";
 import { getDelivery, type PostedDelivery } from "../../sdk/deliverable/getDelivery.ts";
 import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../sdk/ids.ts";
@@ -10,18 +10,17 @@ import { sha256OfFile } from "./sha256OfFile.ts";
 type Keys = Pick<StepContext, "store" | "encryptionKey">;
 
 /**
- * s, 32 bytes: stored before it is used, so that sealing again gives the same ciphertext, and derived from the
- * provider's key and the archive it encrypts, so that a lost database loses no key. Two archives never share one: they
- * would show each other to anybody.
+ * s, 32 bytes: derived from the provider's key, the task and contentRoot, which is on chain from the delivery on, so
+ * that wallet and chain are enough to reveal it. Two archives never share one: they would show each other to anybody.
  */
 export function makeDeliverableKey(
   { store, encryptionKey }: Keys,
   id: TaskId,
-  archive: string,
+  { archive, contentRoot }: { archive: string; contentRoot: string },
 ): Uint8Array {
-  const stored = store.deliverableKey(id);
+  const stored = store.deliverableKey(id); // what is sealed already stays as it is
   if (stored?.archive === archive) return encryptionKey.unprotect(stored.key, contextOf(id));
-  const key = derive(encryptionKey, id, archive);
+  const key = derive(encryptionKey, id, contentRoot);
   store.putDeliverableKey(id, archive, encryptionKey.protect(key, contextOf(id)));
   return key;
 }
@@ -34,41 +33,53 @@ export function readDeliverableKey({ store, encryptionKey }: Keys, id: TaskId): 
 }
 
 /**
- * What reveals a delivery, whatever the state database still knows of it: after an older backup was restored, the key
- * follows from the archive on disk, and the rest from the chain.
+ * What reveals a delivery, whatever the state database still knows of it: after it was lost, or an older backup
+ * restored, everything follows from the wallet and the chain.
+ * @param exchange what the task committed to, as the chain has it
  */
 export async function findReveal(
   context: StepContext,
-  { id, facts }: JobRecord,
+  { id, order, facts }: JobRecord,
+  exchange: string,
 ): Promise<{ key: string; contentRoot: string }> {
-  const stored = context.store.deliverableKey(id);
-  if (stored && facts.contentRoot)
-    return { key: hexlify(readDeliverableKey(context, id)), contentRoot: facts.contentRoot };
+  const { contentRoot } = facts;
+  if (contentRoot && context.store.deliverableKey(id)) {
+    const key = readDeliverableKey(context, id);
+    const committed = [order.blindRoot, contentRoot, hexlify(keyCommit(key))];
+    if (commitment(committed) === exchange) return { key: hexlify(key), contentRoot };
+  }
   const delivery = await getDelivery(context.client, { id });
   if (!delivery) throw lost();
   return { key: await deriveAgain(context, id, delivery), contentRoot: delivery.contentRoot };
 }
 
+/** keccak256(abi.encode(blindRoot, contentRoot, keyCommit)), as the contract computes it. */
+const commitment = (words: readonly string[]) => keccak256(concat(words));
+
 async function deriveAgain(
-  context: StepContext,
+  { encryptionKey, jobsDirectory }: StepContext,
   id: TaskId,
-  delivery: PostedDelivery,
+  { contentRoot, keyCommit: committed }: PostedDelivery,
 ): Promise<string> {
-  const { archive } = jobPaths(context.jobsDirectory, id);
+  const { archive } = jobPaths(jobsDirectory, id);
+  const opens = (key: Uint8Array) => hexlify(keyCommit(key)) === committed;
+  const key = derive(encryptionKey, id, contentRoot);
+  if (opens(key)) return hexlify(key);
+  // Version 0.1.0 derived it from the archive.
   const sha256 = await sha256OfFile(archive).catch(() => null);
-  const key = sha256 && derive(context.encryptionKey, id, sha256);
-  if (key && hexlify(keyCommit(key)) === delivery.keyCommit) return hexlify(key);
+  const older = sha256 && encryptionKey.deriveSecret(`anneal/deliverable-key/v1/${id}/${sha256}`);
+  if (older && opens(older)) return hexlify(older);
   throw lost();
 }
 
-function derive(encryptionKey: Keys["encryptionKey"], id: TaskId, archive: string): Uint8Array {
-  return encryptionKey.deriveSecret(`anneal/deliverable-key/v1/${id}/${archive}`);
+function derive(encryptionKey: Keys["encryptionKey"], id: TaskId, contentRoot: string): Uint8Array {
+  return encryptionKey.deriveSecret(`anneal/deliverable-key/v2/${id}/${contentRoot}`);
 }
 
 function lost(): ProviderError {
-  return new ProviderError("The key of this deliverable is not in the state database.", {
+  return new ProviderError("The key of this deliverable does not follow from this wallet.", {
     retryable: true,
-    hint: "Restore PROVIDER_DIR from the backup before the reveal deadline.",
+    hint: "Start with the key that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",
   });
 }
 

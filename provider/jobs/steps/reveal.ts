@@ -15,10 +15,10 @@ const MARGIN = 30;
 export const reveal: StepFunction = async (context, record, signal) => {
   const { client, store, submitter } = context;
   const { id, order } = record;
-  const { deadline } = await getTask(client, { id });
+  const { deadline, exchange } = await getTask(client, { id });
   if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
   if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
-  const { key, contentRoot } = await findReveal(context, record);
+  const { key, contentRoot } = await findReveal(context, record, exchange);
   const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
   const submission = {
     id,

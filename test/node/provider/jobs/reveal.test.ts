@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { ZeroHash } from "ethers";
+import { concat, keccak256, ZeroHash } from "ethers";
 import { beforeEach, describe, it } from "mocha";
 import type { Submission } from "../../../../provider/chain/submitter.ts";
 import { ProviderError } from "../../../../provider/errors.ts";
@@ -9,11 +9,18 @@ import { reveal } from "../../../../provider/jobs/steps/reveal.ts";
 import { EncryptionKey } from "../../../../provider/keys.ts";
 import type { JobRecord, Store } from "../../../../provider/store/Store.ts";
 import type { Client } from "../../../../sdk/client.ts";
+import { keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 
 const ID = `0x${"11".repeat(16)}` as TaskId;
 const DEADLINE = 1_000;
 const ACKNOWLEDGED = 4n; // TaskState on chain
+const SEALED = { archive: "archive", contentRoot: "0xc0" };
+const KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
+
+/** What a deliverable with this contentRoot is sealed with. */
+const keyOf = (contentRoot: string) =>
+  KEY.deriveSecret(`anneal/deliverable-key/v2/${ID}/${contentRoot}`);
 
 describe("reveal", () => {
   let now: number;
@@ -34,7 +41,7 @@ describe("reveal", () => {
       deadline: BigInt(DEADLINE),
       trainingTime: 0n,
       root: ZeroHash,
-      exchange: ZeroHash,
+      exchange: keccak256(concat(["0xb1", "0xc0", keyCommit(keyOf(SEALED.contentRoot))])),
     };
     const client = {
       provider: { getBlock: async () => ({ number: 1, timestamp: now }) },
@@ -53,7 +60,7 @@ describe("reveal", () => {
     context = {
       client,
       store,
-      encryptionKey: EncryptionKey.derive(new Uint8Array(32).fill(1)),
+      encryptionKey: KEY,
       submitter: { submit: async (submission: Submission) => void submitted.push(submission) },
     } as unknown as StepContext;
   });
@@ -71,15 +78,15 @@ describe("reveal", () => {
     );
 
   it("publishes the key that the archive was sealed with, and opens what was committed to", async () => {
-    const key = makeDeliverableKey(context, ID, "archive");
-    expect(makeDeliverableKey(context, ID, "archive")).to.deep.equal(key);
+    const key = makeDeliverableKey(context, ID, SEALED);
+    expect(makeDeliverableKey(context, ID, SEALED)).to.deep.equal(key);
     await run();
     const hex = `0x${Buffer.from(key).toString("hex")}`;
     expect(submitted[0]!.call.data).to.deep.equal([ID, hex, "0xb1", "0xc0"]);
   });
 
   it("waits while the acknowledgement could still vanish", async () => {
-    makeDeliverableKey(context, ID, "archive");
+    makeDeliverableKey(context, ID, SEALED);
     isConfirmed = false;
     expect(await failure())
       .to.be.instanceOf(ProviderError)
@@ -88,19 +95,21 @@ describe("reveal", () => {
   });
 
   it("keeps the key back when its deadline is too near", async () => {
-    makeDeliverableKey(context, ID, "archive");
+    makeDeliverableKey(context, ID, SEALED);
     now = DEADLINE - 5;
     expect((await failure()).message).to.match(/too late/);
     expect(submitted).to.deep.equal([]);
   });
 
   it("never encrypts another archive under the same key", () => {
-    const key = makeDeliverableKey(context, ID, "archive");
-    expect(makeDeliverableKey(context, ID, "another")).not.to.deep.equal(key);
+    const key = makeDeliverableKey(context, ID, SEALED);
+    expect(
+      makeDeliverableKey(context, ID, { archive: "another", contentRoot: "0xc1" }),
+    ).not.to.deep.equal(key);
   });
 
   it("stores no key in clear", () => {
-    const key = makeDeliverableKey(context, ID, "archive");
+    const key = makeDeliverableKey(context, ID, SEALED);
     expect(Buffer.from(stored!.key).includes(Buffer.from(key))).to.equal(false);
   });
 });

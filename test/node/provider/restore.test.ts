@@ -1,0 +1,62 @@
+import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, before, describe, it } from "mocha";
+import { Anvil } from "../../faults/Anvil.ts";
+import { attempt } from "../../faults/attempt.ts";
+import { Fuse } from "../../faults/Fuse.ts";
+import { runTrades } from "../../faults/runTrade.ts";
+import { Trade } from "../../faults/Trade.ts";
+import { World } from "../../faults/World.ts";
+
+describe("a provider whose disk is lost after a delivery", function () {
+  this.timeout(120_000);
+
+  let world: World | null = null;
+  before(async function () {
+    if (Anvil.isAvailable()) {
+      world = await World.open();
+      return;
+    }
+    console.log("      SKIPPED: anvil is published for Linux on x64 only.");
+    this.skip();
+  });
+  after(() => world?.close());
+
+  /** A daemon that dies when it has delivered; `restore` is what its operator puts back. */
+  const trade = (
+    restore: (state: string, backup: string) => void,
+    backUpBefore: string | null = null,
+  ) =>
+    attempt(world!, "restore", async ({ directory, state }) => {
+      const order = new Trade(world!, directory, 2, "finalize");
+      const backup = join(directory, "backup");
+      const fuse = new Fuse({ point: "after effect: deliver", pass: 1 });
+      const beforeStep = (step: string) => {
+        if (step === backUpBefore && !existsSync(backup))
+          cpSync(state, backup, { recursive: true });
+      };
+      const nextFuse = () => {
+        rmSync(state, { recursive: true });
+        mkdirSync(state);
+        restore(state, backup);
+        return undefined;
+      };
+      const options = { directory: state, fuse, beforeStep };
+      await runTrades({ world: world!, options, trades: [order], nextFuse });
+      return { trades: [order], strikes: fuse.isDead ? 1 : 0 };
+    });
+
+  it("reveals the key and is paid with the wallet's key alone, without state, archive or backup", async () => {
+    const result = await trade(() => undefined);
+    expect(result).to.deep.include({ strikes: 1, lost: [], doubled: [] });
+  });
+
+  it("reveals the key with a backup of the state from before the sealing, without the jobs", async () => {
+    const result = await trade((state, backup) => {
+      cpSync(backup, state, { recursive: true });
+      rmSync(join(state, "jobs"), { recursive: true });
+    }, "seal");
+    expect(result).to.deep.include({ strikes: 1, lost: [], doubled: [] });
+  });
+});
