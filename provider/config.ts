@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { getBytes } from "ethers";
+import { getBytes, parseUnits } from "ethers";
 import { z } from "zod";
 import { ProviderError } from "./errors.ts";
 import { EncryptionKey } from "./keys.ts";
@@ -19,6 +19,7 @@ import { openKeystore } from "./keystore.ts";
  * | DEPLOYMENT_DIR          | addresses and ABIs of the contracts                              | deployments/localhost |
  * | CONFIRMATIONS           | blocks on top of a block before its events count                 | 0                     |
  * | POLL_INTERVAL_MS        | milliseconds between two looks at the chain                      | 1000                  |
+ * | MAX_GAS_PRICE           | gwei; no transaction bids more for a unit of gas                 | 100                   |
  * | PROVIDER_DIR            | state database, job directories                                  | .anneal/provider      |
  * | PROVIDER_HOST           | address the API listens on                                       | 127.0.0.1             |
  * | PROVIDER_PORT           | port the API listens on, 0 for any free one                      | 3080                  |
@@ -63,6 +64,12 @@ const Environment = z.object({
   DEPLOYMENT_DIR: z.string().default("deployments/localhost"),
   CONFIRMATIONS: integer(0, 10_000).default(0),
   POLL_INTERVAL_MS: integer(10, 600_000).default(1_000),
+  MAX_GAS_PRICE: z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,9})?$/, "is not a number of gwei with at most 9 decimals")
+    .transform((text) => parseUnits(text, "gwei"))
+    .refine((neuron) => neuron > 0n, "is zero")
+    .prefault("100"),
   PROVIDER_DIR: z.string().default(".anneal/provider"),
   PROVIDER_HOST: z.string().default("127.0.0.1"),
   PROVIDER_PORT: integer(0, 65_535).default(3080),
@@ -126,6 +133,8 @@ export interface Config {
   readonly confirmations: number;
   /** Milliseconds. */
   readonly pollInterval: number;
+  /** Neuron per unit of gas. */
+  readonly maxGasPrice: bigint;
   readonly directory: string;
   readonly api: {
     readonly host: string;
@@ -172,6 +181,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     deploymentDirectory: resolve(values.DEPLOYMENT_DIR),
     confirmations: values.CONFIRMATIONS,
     pollInterval: values.POLL_INTERVAL_MS,
+    maxGasPrice: values.MAX_GAS_PRICE,
     directory,
     api: { host: values.PROVIDER_HOST, port: values.PROVIDER_PORT, publicUrl: values.PROVIDER_URL },
     storage: values.STORAGE_ENDPOINT

@@ -9,11 +9,17 @@ export class ProviderError extends Error {
   override readonly name: string = "ProviderError";
   readonly retryable: boolean;
   readonly hint: string;
+  /** The operator was told already, and is not told again at every try. */
+  readonly isSaid: boolean;
 
-  constructor(message: string, options: { retryable: boolean; hint: string; cause?: unknown }) {
+  constructor(
+    message: string,
+    options: { retryable: boolean; hint: string; isSaid?: boolean; cause?: unknown },
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.retryable = options.retryable;
     this.hint = options.hint;
+    this.isSaid = options.isSaid ?? false;
   }
 }
 

@@ -7,7 +7,9 @@ import { readDeployment } from "../sdk/deployment.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
 import { createApi } from "./api/apiServer.ts";
+import { ChainIdentity } from "./chain/ChainIdentity.ts";
 import { FlowWatcher } from "./chain/flowWatcher.ts";
+import { GasMoney } from "./chain/GasMoney.ts";
 import { Submitter } from "./chain/submitter.ts";
 import { Watcher } from "./chain/watcher.ts";
 import { backoff, type Clock, systemClock } from "./clock.ts";
@@ -21,8 +23,8 @@ import { STEPS } from "./jobs/steps/table.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Catalogue } from "./models/Catalogue.ts";
-import { Readiness } from "./readiness.ts";
 import { FileHashes } from "./models/FileHashes.ts";
+import { Readiness } from "./readiness.ts";
 import { awaitRegistration, providedTerms } from "./registration.ts";
 import { createStorageServer } from "./storage/storageServer.ts";
 import { SubmissionLog } from "./storage/submissionLog.ts";
@@ -97,10 +99,15 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     );
   }
   const { confirmations, pollInterval, encryptionKey, maxDatasetBytes, slots } = config;
-  const submitter = new Submitter({ client, store, clock, log, confirmations, pollInterval });
+  const readiness = new Readiness();
+  const identity = new ChainIdentity({ client, genesis, readiness, log });
+  const chain = { client, identity, store, clock, log };
+  const gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: config.maxGasPrice });
+  const submitter = new Submitter({ ...chain, gasMoney, confirmations, pollInterval });
   const context: StepContext = {
     client,
     submitter,
+    gasMoney,
     store,
     trainer,
     catalogue,
@@ -117,20 +124,16 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     log,
   };
   const metrics = new Metrics(store);
-  const readiness = new Readiness();
   readiness.addGauge(metrics.registry);
+  gasMoney.addGauges(metrics.registry);
   const runner = new Runner({ context, steps: STEPS, clock, log, slots, confirmations, metrics });
   const onLook = (chainTime: number) => {
     metrics.chainSeen(clock.now());
     runner.notify(chainTime);
   };
   const watcher = new Watcher({
-    client,
+    ...chain,
     provider,
-    store,
-    genesis,
-    clock,
-    log,
     confirmations,
     pollInterval,
     onLook,
@@ -159,6 +162,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   const loops = [
     awaitRegistration({ client, terms: terms(), clock, log }, signal),
     watcher.run(signal),
+    gasMoney.run(signal),
     runner.run(signal),
   ];
   if (submissions) {

@@ -1,19 +1,20 @@
-import { keccak256, Transaction, type TransactionReceipt, type TransactionRequest } from "ethers";
-import type { Logger } from "pino";
-import { type Client, requireSigner } from "../../sdk/client.ts";
+import { requireSigner } from "../../sdk/client.ts";
 import { formatTaskId, parseTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Call } from "../../sdk/transaction/Call.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
-import type { Clock } from "../clock.ts";
-import { ProviderError } from "../errors.ts";
 import type { ChainStep, LocalStep } from "../jobs/machine.ts";
-import type { Store, StoredTransaction, TransactionEnd } from "../store/Store.ts";
+import type { StoredTransaction, TransactionEnd } from "../store/Store.ts";
+import { type Offer, type OfferOptions, Offers, VOID } from "./submitterOffers.ts";
+import {
+  contradictory,
+  findTransaction,
+  hadEffect,
+  hasEnded,
+  type Sighting,
+  unsuccessful,
+} from "./transactionEnd.ts";
 
-export interface SubmitterOptions {
-  readonly client: Client;
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface SubmitterOptions extends OfferOptions {
   /** Blocks on top of the one that holds a transaction before it counts. */
   readonly confirmations: number;
   /** Milliseconds between two looks for the receipt. */
@@ -27,10 +28,12 @@ export interface Submission {
   readonly call: Call;
   /** Asks the chain whether it has happened already. */
   readonly isDone: () => Promise<boolean>;
+  /** Asked for as long as no node has taken the call. @throws when it is too late to show it to anybody. */
+  readonly demandTime?: () => Promise<void>;
 }
 
-/** Milliseconds after which a transaction that nobody mines is offered with higher fees. */
-const STUCK_AFTER = 60_000;
+/** Blocks that must be made without a transaction before its fees are looked at again. */
+const STUCK_AFTER = 3;
 /** Milliseconds between two broadcasts of the same transaction: nodes forget. */
 const REBROADCAST_EVERY = 15_000;
 /**
@@ -38,11 +41,6 @@ const REBROADCAST_EVERY = 15_000;
  * behind one endpoint, one may know the count and another not yet the receipt.
  */
 const LOOKS_UNTIL_LOST = 3;
-/** Nodes replace a transaction for at least a tenth more. */
-const RAISE_PERCENT = 125n;
-const GAS_PERCENT = 120n;
-/** In place of a task's id: transactions that only use up a nonce. */
-const VOID = "void";
 /** Gas of a transfer without data. */
 const TRANSFER_GAS = 21_000n;
 
@@ -53,12 +51,14 @@ const TRANSFER_GAS = 21_000n;
  */
 export class Submitter {
   readonly #options: SubmitterOptions;
+  readonly #offers: Offers;
   #lane: Promise<unknown> = Promise.resolve();
   /** The count of used nonces when the lane was last looked after. */
   #tendedCount: number | null = null;
 
   constructor(options: SubmitterOptions) {
     this.#options = options;
+    this.#offers = new Offers(options);
   }
 
   /**
@@ -67,8 +67,8 @@ export class Submitter {
    * @throws ProviderError (retryable) when it was mined and reverted, or its nonce was used by somebody else.
    */
   async submit(submission: Submission, signal: AbortSignal): Promise<void> {
-    const transaction = await this.#inLane(() => this.#openOrSign(submission));
-    if (transaction) await this.#settle(transaction, signal);
+    const offer = await this.#inLane(() => this.#openOrSign(submission));
+    if (offer) await this.#settle(offer, submission, signal);
   }
 
   /**
@@ -107,7 +107,7 @@ export class Submitter {
   }
 
   async #endUnwanted(row: StoredTransaction): Promise<void> {
-    const end = await this.#endOf(row);
+    const { end } = await this.#find(row);
     if (hasEnded(end) && end.status !== "lost") this.#options.store.endTransaction(row.nonce, end);
   }
 
@@ -115,30 +115,36 @@ export class Submitter {
   async #fill(nonce: number): Promise<void> {
     const { client, store, log } = this.#options;
     const effect = `${VOID}/${nonce}`;
-    if (!store.openTransaction(effect)) {
-      const before = store.transactionsFrom(nonce).find((row) => row.nonce === nonce);
-      const fees = before && raisedFees(Transaction.from(before.versions.at(-1)!.raw));
+    const before = store.transactionsFrom(nonce).find((row) => row.nonce === nonce);
+    if (before?.effect !== effect || before.status !== "signed") {
       const to = await requireSigner(client).getAddress();
-      await this.#sign(nonce, effect, { to, value: 0n, gasLimit: TRANSFER_GAS, ...fees });
+      await this.#offers.sign(
+        nonce,
+        effect,
+        { to, value: 0n, gasLimit: TRANSFER_GAS },
+        before ?? null,
+      );
       log.warn({ nonce, instead: before?.effect ?? null }, "nonce filled without effect");
+    } else {
+      await this.#offers.raise(before, null);
     }
-    await this.#broadcast(store.openTransaction(effect)!);
+    await this.#offers.offer(store.openTransaction(effect)!);
   }
 
-  async #openOrSign({ id, step, call, isDone }: Submission): Promise<StoredTransaction | null> {
+  async #openOrSign({ id, step, call, isDone, demandTime }: Submission): Promise<Offer | null> {
     const { store, log } = this.#options;
     const effect = `${formatTaskId(id)}/${step}`;
     if (!store.openTransaction(effect)) {
       if (await isDone()) return null;
+      await demandTime?.();
       if (!(await this.#reopenVanished(effect))) {
         const nonce = await this.#nextNonce();
-        await this.#sign(nonce, effect, { to: call.to, data: call.data, value: call.value });
+        const { to, data, value } = call;
+        await this.#offers.sign(nonce, effect, { to, data, value }, null);
         log.info({ task: formatTaskId(id), step, nonce }, "transaction signed");
       }
     }
-    const transaction = store.openTransaction(effect)!;
-    await this.#broadcast(transaction);
-    return transaction;
+    return this.#offers.offer(store.openTransaction(effect)!);
   }
 
   /**
@@ -151,9 +157,9 @@ export class Submitter {
     const { client, store, log } = this.#options;
     const mined = store.minedTransaction(effect);
     if (!mined) return false;
-    const end = await this.#endOf(mined);
+    const { end } = await this.#find(mined);
     const isMined = end === "waiting" || (hasEnded(end) && end.status === "mined");
-    if (isMined && (await this.#hadEffect(mined))) throw contradictory(effect);
+    if (isMined && (await hadEffect(client, mined))) throw contradictory(effect);
     if (isMined) return false;
     if (hasEnded(end)) return false;
     const address = await requireSigner(client).getAddress();
@@ -164,15 +170,6 @@ export class Submitter {
     store.reopenTransaction(mined.nonce);
     log.warn({ effect, nonce: mined.nonce }, "transaction vanished from the chain, offered again");
     return true;
-  }
-
-  /** A batched verb passes over what is not due yet, and so can be mined without doing anything. */
-  async #hadEffect({ versions }: StoredTransaction): Promise<boolean> {
-    const { client } = this.#options;
-    const receipts = await readChain(client, () =>
-      Promise.all(versions.map(({ hash }) => client.provider.getTransactionReceipt(hash))),
-    );
-    return receipts.some((receipt) => receipt !== null && receipt.logs.length > 0);
   }
 
   /**
@@ -188,78 +185,60 @@ export class Submitter {
     return Math.max(count, (store.highestNonce() ?? -1) + 1);
   }
 
-  async #sign(nonce: number, effect: string, request: TransactionRequest): Promise<void> {
-    const { client, store } = this.#options;
-    const signer = requireSigner(client);
-    const raw = await readChain(client, async () => {
-      const { from: _, ...populated } = await signer.populateTransaction({ ...request, nonce });
-      // The state may move between the estimate and the block; what is not used is not paid.
-      const gasLimit = (BigInt(populated.gasLimit!) * GAS_PERCENT) / 100n;
-      return signer.signTransaction({ ...populated, gasLimit });
-    });
-    store.putSigned(nonce, effect, { hash: keccak256(raw), raw });
-  }
-
-  /** Offers the newest version to the node. Whether it is mined is for the receipt to say. */
-  async #broadcast({ effect, versions }: StoredTransaction): Promise<void> {
-    const { client, log } = this.#options;
-    try {
-      await client.provider.broadcastTransaction(versions.at(-1)!.raw);
-    } catch (error) {
-      log.debug({ effect, err: error }, "the node did not take the transaction, or had it already");
-    }
-  }
-
-  async #settle(transaction: StoredTransaction, signal: AbortSignal): Promise<void> {
-    const { store, clock, log, pollInterval } = this.#options;
-    const { nonce, effect } = transaction;
-    const started = clock.now();
+  async #settle(first: Offer, { demandTime }: Submission, signal: AbortSignal): Promise<void> {
+    const { clock, pollInterval } = this.#options;
+    let offer = first;
+    let isShown = first.refusal === null;
     let looksLost = 0;
-    for (let current = transaction, offered = started; ; ) {
-      const end = await this.#endOf(current);
+    /** The newest block when the fees were last looked at. */
+    let judgedAt = Number.POSITIVE_INFINITY;
+    while (true) {
+      const { end, head } = await this.#find(offer.transaction);
       looksLost = hasEnded(end) && end.status === "lost" ? looksLost + 1 : 0;
-      if (hasEnded(end) && (looksLost === 0 || looksLost >= LOOKS_UNTIL_LOST)) {
-        store.endTransaction(nonce, end);
-        log.info({ effect, nonce, ...end }, "transaction ended");
-        if (end.status === "mined") return;
-        throw unsuccessful(effect, end.status);
-      }
+      if (hasEnded(end) && (looksLost === 0 || looksLost >= LOOKS_UNTIL_LOST))
+        return this.#end(offer.transaction, end);
       await clock.sleep(pollInterval, signal);
       signal.throwIfAborted();
-      if (end === "unknown" && clock.now() - offered > REBROADCAST_EVERY) {
-        if (clock.now() - started > STUCK_AFTER) await this.#raiseFees(current);
-        current = store.openTransaction(effect) ?? current;
-        await this.#broadcast(current);
-        offered = clock.now();
-      }
+      if (end !== "unknown") continue;
+      judgedAt = Math.min(judgedAt, head);
+      const isStuck = head - judgedAt >= STUCK_AFTER;
+      if (isStuck) judgedAt = head;
+      const isDue = clock.now() - offer.at > REBROADCAST_EVERY;
+      if (!(await this.#isToBeOffered(offer, isStuck, isDue))) continue;
+      if (!isShown) await demandTime?.();
+      offer = await this.#offers.offer(this.#current(offer));
+      isShown ||= offer.refusal === null;
     }
   }
 
-  async #endOf({ nonce, versions }: StoredTransaction): Promise<Whereabouts> {
-    const { client, confirmations } = this.#options;
-    const address = await requireSigner(client).getAddress();
-    return readChain(client, async () => {
-      // The count before the receipts: a nonce that was used by then has a receipt now, if it was ours.
-      const used = await client.provider.getTransactionCount(address, "latest");
-      const head = await client.provider.getBlockNumber();
-      for (const { hash } of versions) {
-        const receipt = await client.provider.getTransactionReceipt(hash);
-        if (!receipt) continue;
-        return head - receipt.blockNumber >= confirmations ? readReceipt(receipt) : "waiting";
-      }
-      return used > nonce ? { status: "lost" } : "unknown";
-    });
+  /** Whether the node is to see the transaction again, which may have another version by then. */
+  async #isToBeOffered(offer: Offer, isStuck: boolean, isDue: boolean): Promise<boolean> {
+    const { transaction, refusal } = offer;
+    if (refusal === "insufficient-funds") {
+      if (isDue) await this.#offers.reprice(transaction);
+      return isDue;
+    }
+    return (isStuck && (await this.#offers.raise(transaction, refusal))) || isDue;
   }
 
-  async #raiseFees({ nonce, effect, versions }: StoredTransaction): Promise<void> {
-    const { client, store, log } = this.#options;
-    const transaction = Transaction.from(versions.at(-1)!.raw).clone();
-    Object.assign(transaction, raisedFees(transaction));
-    transaction.signature = null;
-    const raw = await requireSigner(client).signTransaction(transaction);
-    const hash = keccak256(raw);
-    store.putSigned(nonce, effect, { hash, raw });
-    log.warn({ effect, nonce, hash }, "transaction offered again with higher fees");
+  #current({ transaction }: Offer): StoredTransaction {
+    return this.#options.store.openTransaction(transaction.effect) ?? transaction;
+  }
+
+  /** @throws ProviderError when it was not mined with success */
+  async #end(transaction: StoredTransaction, end: TransactionEnd): Promise<void> {
+    const { identity, store, log } = this.#options;
+    const { nonce, effect } = transaction;
+    if (end.status === "lost") await identity.demand(); // on another chain, every transaction is
+    store.endTransaction(nonce, end);
+    this.#offers.forget(transaction);
+    log.info({ effect, nonce, ...end }, "transaction ended");
+    if (end.status !== "mined") throw unsuccessful(effect, end.status);
+  }
+
+  #find(transaction: StoredTransaction): Promise<Sighting> {
+    const { client, confirmations } = this.#options;
+    return findTransaction(client, transaction, confirmations);
   }
 
   /** Runs one at a time, in the order of the calls, whatever becomes of the others. */
@@ -268,41 +247,4 @@ export class Submitter {
     this.#lane = result.catch(() => undefined);
     return result;
   }
-}
-
-/** "waiting": in a block that is not deep enough; "unknown": in no block. */
-type Whereabouts = TransactionEnd | "waiting" | "unknown";
-
-function hasEnded(whereabouts: Whereabouts): whereabouts is TransactionEnd {
-  return typeof whereabouts === "object";
-}
-
-function readReceipt({ status, blockNumber }: TransactionReceipt): TransactionEnd {
-  return { status: status === 1 ? "mined" : "reverted", blockNumber };
-}
-
-/** The fees that replace those of a transaction. */
-function raisedFees(transaction: Transaction) {
-  const raised = (fee: bigint) => (fee * RAISE_PERCENT + 99n) / 100n;
-  const { maxFeePerGas, maxPriorityFeePerGas, gasPrice } = transaction;
-  return maxFeePerGas !== null && maxPriorityFeePerGas !== null
-    ? {
-        maxFeePerGas: raised(maxFeePerGas),
-        maxPriorityFeePerGas: raised(maxPriorityFeePerGas),
-      }
-    : { gasPrice: raised(gasPrice!) };
-}
-
-function contradictory(effect: string): ProviderError {
-  return new ProviderError(`The transaction for ${effect} is mined and its effect is not there.`, {
-    retryable: true,
-    hint: "The RPC endpoint lags behind; it is asked again after a pause.",
-  });
-}
-
-function unsuccessful(effect: string, status: string): ProviderError {
-  return new ProviderError(`The transaction for ${effect} was ${status}.`, {
-    retryable: true,
-    hint: "The task is read again, and the step is taken again if it is still due.",
-  });
 }

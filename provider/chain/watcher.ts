@@ -4,20 +4,19 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
-import { checkNetwork } from "../../sdk/transaction/checkNetwork.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { backoff, type Clock } from "../clock.ts";
 import { StateUnusable } from "../errors.ts";
 import { admitTask } from "../jobs/admitTask.ts";
 import type { BlockMark, Store } from "../store/Store.ts";
+import type { ChainIdentity } from "./ChainIdentity.ts";
 
 export interface WatcherOptions {
   readonly client: Client;
   /** Address of this provider. */
   readonly provider: string;
   readonly store: Store;
-  /** Hash of block 0. */
-  readonly genesis: string;
+  readonly identity: ChainIdentity;
   readonly clock: Clock;
   readonly log: Logger;
   /** Blocks on top of a block before its events count. */
@@ -72,7 +71,7 @@ export class Watcher {
   async look(signal?: AbortSignal): Promise<void> {
     const { client, confirmations } = this.#options;
     const [head, now] = await readChain(client, () => readHead(client));
-    this.#checkHead(head);
+    await this.#checkHead(head);
     const target = head - confirmations;
     await this.#scanAll((await this.#verifiedCursor()) + 1, target, signal);
     await this.#recount(target, signal);
@@ -99,13 +98,14 @@ export class Watcher {
   }
 
   /** @throws Error for a head behind the cursor, for as long as that can pass by itself. */
-  #checkHead(head: number): void {
-    const { store, clock } = this.#options;
+  async #checkHead(head: number): Promise<void> {
+    const { store, clock, identity } = this.#options;
     const cursor = store.scannedBlocks()[0]?.number ?? 0;
     if (head >= cursor) {
       this.#behindSince = null;
       return;
     }
+    await identity.demand(); // one that was started again is no late one
     this.#behindSince ??= clock.now();
     if (clock.now() - this.#behindSince > LATENESS) return;
     throw new Error(`The RPC endpoint is at block ${head}, behind ${cursor}.`);
@@ -118,20 +118,13 @@ export class Watcher {
     const agreed = await this.#findAgreed(marks);
     const cursor = agreed?.number ?? client.deploymentBlock - 1;
     if (agreed === marks[0]) return cursor;
-    await this.#checkChain();
+    // What an endpoint of another chain says about this one counts for nothing.
+    await this.#options.identity.demandContracts();
     log.warn({ from: marks[0]!.number, to: cursor }, "the chain was reorganized");
     store.transaction(() => {
       for (const id of store.rewindTo(cursor)) store.markStale(id);
     });
     return cursor;
-  }
-
-  /** @throws when the endpoint serves another chain: what it says about this one counts for nothing. */
-  async #checkChain(): Promise<void> {
-    const { client, genesis } = this.#options;
-    await checkNetwork(client);
-    if ((await this.#blockHash(0)) !== genesis)
-      throw new Error("The RPC endpoint serves another chain: its first block is not the same.");
   }
 
   /** The newest mark that is still in the chain. */

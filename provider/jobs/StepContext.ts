@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Client } from "../../sdk/client.ts";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import type { GasMoney } from "../chain/GasMoney.ts";
 import type { Submitter } from "../chain/submitter.ts";
 import type { Clock } from "../clock.ts";
 import type { EncryptionKey } from "../keys.ts";
@@ -15,6 +16,7 @@ import type { KeptCheckpoints } from "./keptCheckpoints.ts";
 export interface StepContext {
   readonly client: Client;
   readonly submitter: Submitter;
+  readonly gasMoney: Pick<GasMoney, "demandReserve">;
   readonly store: Store;
   readonly trainer: Trainer;
   readonly catalogue: Catalogue;

@@ -250,7 +250,7 @@ export class Runner {
       this.#apply(id, { type: "refused", step, failure: { reason, message, hint } });
       return;
     }
-    const { message, hint, cause, retryable } = asProviderError(error);
+    const { message, hint, cause, retryable, isSaid } = asProviderError(error);
     if (isChainStep(step)) {
       // The usual reason of a revert: the task has moved on without us.
       await this.#refresh(id).catch(rethrowUnusable);
@@ -259,7 +259,7 @@ export class Runner {
     }
     this.#options.metrics.stepFailed(step);
     const delay = backoff(failures + 1);
-    log[failures < 3 && retryable ? "warn" : "error"](
+    log[isSaid ? "debug" : failures < 3 && retryable ? "warn" : "error"](
       { message, hint, err: cause, delay },
       "step failed",
     );

@@ -1,11 +1,14 @@
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { ChainIdentity } from "../../provider/chain/ChainIdentity.ts";
+import { GasMoney } from "../../provider/chain/GasMoney.ts";
 import { Submitter } from "../../provider/chain/submitter.ts";
 import { Watcher } from "../../provider/chain/watcher.ts";
 import { Runner } from "../../provider/jobs/runner.ts";
 import type { StepFunction } from "../../provider/jobs/StepContext.ts";
 import { STEPS } from "../../provider/jobs/steps/table.ts";
 import { Metrics } from "../../provider/metrics.ts";
+import { Readiness } from "../../provider/readiness.ts";
 import { SqliteStore } from "../../provider/store/SqliteStore.ts";
 import type { Store } from "../../provider/store/Store.ts";
 import type { Client } from "../../sdk/client.ts";
@@ -33,11 +36,13 @@ export interface DaemonOptions {
 
 const POLL_INTERVAL = 500;
 const SLOTS = 2;
+const MAX_GAS_PRICE = 100n * 10n ** 9n;
 
 /** The daemon's parts, composed in this process as provider/main.ts does, with a fuse in store, steps and broadcast. */
 export class Daemon {
   readonly fuse: Fuse;
   readonly store: SqliteStore;
+  readonly readiness = new Readiness();
   /** Settles when the daemon has ended. */
   readonly ended: Promise<void>;
   /** What ended it, null where it runs, or was stopped or killed. */
@@ -62,8 +67,8 @@ export class Daemon {
 
   async #run(world: World, options: DaemonOptions): Promise<void> {
     const { signal } = this.#stop;
-    const { watcher, runner } = this.#compose(world, options);
-    const loops = [watcher.run(signal), runner.run(signal)];
+    const { watcher, runner, gasMoney } = this.#compose(world, options);
+    const loops = [watcher.run(signal), runner.run(signal), gasMoney.run(signal)];
     try {
       await Promise.all(loops);
     } catch (error) {
@@ -85,11 +90,15 @@ export class Daemon {
     const store = options.aroundStore?.(fused) ?? fused;
     fuseBroadcast(client, fuse);
     const { confirmations = 1, pollInterval = POLL_INTERVAL } = options;
-    const chain = { client, store, clock, log, confirmations, pollInterval };
+    const { readiness } = this;
+    const identity = new ChainIdentity({ client, genesis: world.genesis, readiness, log });
+    const chain = { client, identity, store, clock, log, confirmations, pollInterval };
+    const gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: MAX_GAS_PRICE });
     const { provider } = world.service;
     const context = {
       client,
-      submitter: new Submitter(chain),
+      submitter: new Submitter({ ...chain, gasMoney }),
+      gasMoney,
       store,
       trainer: new StubTrainer(fuse),
       catalogue: world.catalogue,
@@ -118,8 +127,8 @@ export class Daemon {
       metrics: new Metrics(store),
     });
     const onLook = (now: number) => runner.notify(now);
-    const watcher = new Watcher({ ...chain, provider, genesis: world.genesis, onLook });
-    return { watcher, runner };
+    const watcher = new Watcher({ ...chain, provider, onLook });
+    return { watcher, runner, gasMoney };
   }
 }
 

@@ -11,10 +11,13 @@ import type { StepFunction } from "../StepContext.ts";
  * training takes time from it.
  */
 export const accept: StepFunction = async (context, record, signal) => {
-  const { client, submitter } = context;
+  const { client, submitter, gasMoney } = context;
   const { id } = record;
-  // One that is accepted already goes on, with what disk there is.
-  if ((await getTask(client, { id })).state === "Created") await demandDisk(context, record);
+  // One that is accepted already goes on, with what disk and what OG there are.
+  if ((await getTask(client, { id })).state === "Created") {
+    await gasMoney.demandReserve(id);
+    await demandDisk(context, record);
+  }
   try {
     const submission = {
       id,

@@ -17,7 +17,10 @@ export const reveal: StepFunction = async (context, record, signal) => {
   const { id, order } = record;
   const { deadline, exchange } = await getTask(client, { id });
   if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
-  if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
+  const demandTime = async () => {
+    if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
+  };
+  await demandTime();
   const { key, contentRoot } = await findReveal(context, record, exchange);
   const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
   const submission = {
@@ -25,6 +28,7 @@ export const reveal: StepFunction = async (context, record, signal) => {
     step: "reveal" as const,
     call,
     isDone: async () => (await getTask(client, { id })).state !== "Acknowledged",
+    demandTime,
   };
   await submitter.submit(submission, signal);
   return {};

@@ -9,9 +9,7 @@ import { runTrades } from "../../faults/runTrade.ts";
 import { Trade } from "../../faults/Trade.ts";
 import { World } from "../../faults/World.ts";
 
-describe("a provider whose disk is lost after a delivery", function () {
-  this.timeout(120_000);
-
+describe("a provider whose disk is lost after a delivery", () => {
   let world: World | null = null;
   before(async function () {
     if (Anvil.isAvailable()) {

@@ -2,12 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { Transaction } from "ethers";
 import { after, afterEach, before, beforeEach, describe, it } from "mocha";
-import pino from "pino";
+import pino, { type Logger } from "pino";
+import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
+import { GasMoney } from "../../../../provider/chain/GasMoney.ts";
 import { Submitter } from "../../../../provider/chain/submitter.ts";
 import { type Clock, systemClock } from "../../../../provider/clock.ts";
 import { ProviderError } from "../../../../provider/errors.ts";
 import { newJob } from "../../../../provider/jobs/machine.ts";
+import { Readiness } from "../../../../provider/readiness.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import { openAccount } from "../../../../sdk/account/openAccount.ts";
 import { type Client, requireSigner } from "../../../../sdk/client.ts";
@@ -18,8 +22,12 @@ import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
 import { failTask } from "../../../../sdk/task/failTask.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
+import { readGasPrice, totalPrice } from "../../../../sdk/transaction/gasPrice.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { Marketplace } from "../marketplace.ts";
+
+const GWEI = 10n ** 9n;
+const MAX_GAS_PRICE = 100n * GWEI;
 
 describe("submitter, on a real chain", () => {
   let market: Marketplace;
@@ -29,12 +37,19 @@ describe("submitter, on a real chain", () => {
   let store: SqliteStore;
   let snapshot: string;
   let id: TaskId;
+  let genesis: string;
+  let readiness: Readiness;
+  let gasMoney: GasMoney;
+  /** What the daemon logged. */
+  let lines: Record<string, unknown>[];
+  let log: Logger;
 
   before(async () => {
     market = await Marketplace.open();
     await market.register();
     client = market.client(1);
     user = market.client(2);
+    genesis = (await user.provider.getBlock(0))!.hash!;
     await send(user, openAccount(user, { amount: 10n ** 18n }));
   });
   after(() => market.close());
@@ -43,6 +58,9 @@ describe("submitter, on a real chain", () => {
     snapshot = await market.chain.snapshot();
     directory = mkdtempSync(join(tmpdir(), "anneal-submitter-"));
     store = openStore();
+    readiness = new Readiness();
+    lines = [];
+    log = pino({ level: "debug" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
     id = await market.placeAny(user);
   });
   afterEach(async () => {
@@ -58,14 +76,16 @@ describe("submitter, on a real chain", () => {
   const state = async () => (await getTask(client, { id })).state;
 
   const submitter = (options: { client?: Client; clock?: Clock; confirmations?: number } = {}) =>
-    new Submitter({
-      client: options.client ?? client,
-      store,
-      clock: options.clock ?? systemClock,
-      log: pino({ level: "silent" }),
-      confirmations: options.confirmations ?? 0,
-      pollInterval: 10,
-    });
+    makeSubmitter(options.client ?? client, options);
+  const makeSubmitter = (
+    to: Client,
+    { clock = systemClock, confirmations = 0 }: { clock?: Clock; confirmations?: number },
+  ) => {
+    const identity = new ChainIdentity({ client: to, genesis, readiness, log });
+    const chain = { client: to, identity, store, clock, log };
+    gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: MAX_GAS_PRICE });
+    return new Submitter({ ...chain, gasMoney, confirmations, pollInterval: 10 });
+  };
   const accept = (task = id) => ({
     id: task,
     step: "accept" as const,
@@ -206,23 +226,200 @@ describe("submitter, on a real chain", () => {
     expect(await nonce()).to.equal(before + 2);
   });
 
-  it("offers higher fees for the same nonce when nobody mines it", async () => {
-    await automine(false);
-    const before = await nonce();
+  /** A clock that stands still but for the daemon's pauses, and what happens in the n-th of them. */
+  const clockWith = (pause: number, during: (pauses: number) => Promise<unknown>): Clock => {
     let now = 0;
-    let first = "";
-    const clock: Clock = {
+    let pauses = 0;
+    return {
       now: () => now,
       sleep: async () => {
-        now += 10_000;
-        first ||= store.openTransactions()[0]!.versions[0]!.hash;
-        if (now > 90_000) await market.chain.mine();
+        now += pause;
+        await during(++pauses);
       },
     };
+  };
+  const setBaseFee = (fee: bigint) =>
+    client.provider.send("hardhat_setNextBlockBaseFeePerGas", [`0x${fee.toString(16)}`]);
+  const setBalance = (balance: bigint) =>
+    client.provider.send("hardhat_setBalance", [market.provider, `0x${balance.toString(16)}`]);
+  const chainPrice = async () => totalPrice(await readGasPrice(client));
+  const paidPrice = async () => {
+    const block = await client.provider.getBlock("latest", true);
+    const hash = block!.transactions.at(-1)!;
+    return (await client.provider.getTransactionReceipt(hash))!.gasPrice;
+  };
+
+  it("raises nothing while no block is made, and pays the chain's price when one is", async () => {
+    await automine(false);
+    const price = await chainPrice();
+    const raw: string[] = [];
+    const twelveMinutes = clockWith(10_000, async (pauses) => {
+      raw.push(...store.openTransactions()[0]!.versions.map((version) => version.raw));
+      if (pauses > 72) await market.chain.mine();
+    });
+    await submitter({ clock: twelveMinutes }).submit(accept(), live);
+    expect(new Set(raw).size).to.equal(1);
+    expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
+  });
+
+  it("offers higher fees for the same nonce when blocks are made that ask for more", async () => {
+    await automine(false);
+    const before = await nonce();
+    const fee = 50n * GWEI;
+    let first = "";
+    const clock = clockWith(100, async () => {
+      first ||= store.openTransactions()[0]!.versions[0]!.hash;
+      await setBaseFee(fee);
+      await market.chain.mine();
+    });
     await submitter({ clock }).submit(accept(), live);
     expect(await state()).to.equal("Accepted");
     expect(await client.provider.getTransactionReceipt(first)).to.equal(null);
     expect(await nonce()).to.equal(before + 1);
+    expect(Number(await paidPrice())).to.be.within(Number(fee), 2 * Number(fee));
+  });
+
+  it("bids no more than MAX_GAS_PRICE, says once that the chain asks for more, and waits for it to fall", async () => {
+    await automine(false);
+    let highest = 0n;
+    const clock = clockWith(20_000, async (pauses) => {
+      const { raw } = store.openTransactions()[0]!.versions.at(-1)!;
+      const { maxFeePerGas } = Transaction.from(raw);
+      if (maxFeePerGas! > highest) highest = maxFeePerGas!;
+      await setBaseFee(pauses < 20 ? 3n * MAX_GAS_PRICE : GWEI);
+      await market.chain.mine();
+      if (pauses < 20) await gasMoney.look();
+      if (pauses === 19)
+        expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas-price"]);
+    });
+    await submitter({ clock }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(highest).to.equal(MAX_GAS_PRICE);
+    expect(lines.filter(({ msg }) => /above MAX_GAS_PRICE/.test(String(msg)))).to.have.length(1);
+    await gasMoney.look();
+    expect(readiness.reasons()).to.deep.equal([]);
+  });
+
+  it("signs nothing that the wallet cannot pay, says so once, and goes on after a refill", async () => {
+    await setBalance(0n);
+    const before = await nonce();
+    const lane = submitter();
+    for (let tries = 0; tries < 3; tries++) {
+      const error = (await failureOf(lane.submit(accept(), live))) as ProviderError;
+      expect(error).to.include({ retryable: true, isSaid: true });
+    }
+    expect(store.openTransactions()).to.deep.equal([]);
+    const said = lines.filter(({ level }) => Number(level) >= 40);
+    expect(said).to.have.length(1);
+    expect(said[0]).to.include({
+      level: 50,
+      address: market.provider,
+      balance: `0.${"0".repeat(18)}`,
+    });
+    expect(Number(said[0]!.needed)).to.be.greaterThan(0);
+    expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
+    expect(readiness.reasons()[0]!.message).to.include(market.provider);
+
+    await setBalance(10n ** 18n);
+    await lane.submit(accept(), live);
+    expect(await nonce()).to.equal(before + 1);
+    await gasMoney.look();
+    expect(readiness.reasons()).to.deep.equal([]);
+  });
+
+  it("raises nothing that the node refuses for lack of OG, and is in a block at the chain's price after a refill", async () => {
+    const dying = dyingAtBroadcast();
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    await setBalance(0n);
+    const price = await chainPrice();
+    const versions = new Set<string>();
+    const clock = clockWith(20_000, async (pauses) => {
+      for (const { raw } of store.openTransactions()[0]!.versions) versions.add(raw);
+      await market.chain.mine();
+      if (pauses === 40) await setBalance(10n ** 18n);
+    });
+    await submitter({ clock }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(versions.size).to.equal(1);
+    expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
+    const said = lines.filter(({ level }) => Number(level) >= 50);
+    expect(said.map(({ msg }) => msg)).to.deep.equal(["the wallet has too little OG for gas"]);
+  });
+
+  it("signs again at the present price what was signed at a price that has passed", async () => {
+    await setBaseFee(40n * GWEI);
+    await market.chain.mine();
+    const dying = dyingAtBroadcast();
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    await setBaseFee(GWEI);
+    await market.chain.mine();
+    await setBalance(10n ** 15n); // enough at the present price, and not at the old one
+    const before = await nonce();
+    await submitter({ clock: clockWith(20_000, async () => undefined) }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await nonce()).to.equal(before + 1);
+    expect(Number(await paidPrice())).to.be.at.most(Number(4n * GWEI));
+  });
+
+  it("shows no key after its deadline which no node has taken in time", async () => {
+    await setBalance(0n);
+    let isLate = false;
+    const demandTime = async () => {
+      if (isLate) throw new ProviderError("too late", { retryable: true, hint: "" });
+    };
+    const dying = dyingAtBroadcast();
+    await setBalance(10n ** 18n);
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    await setBalance(0n);
+    const clock = clockWith(20_000, async (pauses) => {
+      if (pauses < 3) return;
+      isLate = true;
+      await setBalance(10n ** 18n);
+    });
+    const error = await failureOf(submitter({ clock }).submit({ ...accept(), demandTime }, live));
+    expect(error.message).to.equal("too late");
+    expect(await state()).to.equal("Created");
+  });
+
+  it("writes the node's words about a refusal once", async () => {
+    const words = "replacement transaction underpriced";
+    let refusals = 0;
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        if (name === "broadcastTransaction" && refusals++ < 5)
+          return async () => {
+            throw Object.assign(new Error(words), { error: { code: -32000, message: words } });
+          };
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const clock = clockWith(20_000, async () => undefined);
+    await submitter({ client: { ...client, provider }, clock }).submit(accept(), live);
+    expect(refusals).to.be.greaterThan(5);
+    const said = lines.filter(({ msg }) => msg === "the node did not take the transaction");
+    expect(said).to.have.length(1);
+    expect(said[0]).to.include({ level: 40, refusal: "underpriced" });
+    expect(said[0]!.words).to.include(words);
+  });
+
+  it("sends nothing to another chain that has the same number, and says so", async () => {
+    genesis = `0x${"ab".repeat(32)}`; // of the chain that the state belongs to
+    try {
+      const before = await nonce();
+      for (let tries = 0; tries < 2; tries++) {
+        const error = await failureOf(submitter().submit(accept(), live));
+        expect(error.message).to.match(/another chain/);
+      }
+      expect(await nonce("pending")).to.equal(before);
+      expect(store.highestNonce()).to.equal(null);
+      expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["other-chain"]);
+      expect(lines.filter(({ level }) => level === 50)).to.have.length(1);
+    } finally {
+      genesis = (await client.provider.getBlock(0))!.hash!;
+    }
+    await submitter().submit(accept(), live);
+    expect(readiness.reasons()).to.deep.equal([]);
   });
 
   it("waits until a transaction is as deep as it was told", async () => {

@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import pino from "pino";
+import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
 import { Watcher } from "../../../../provider/chain/watcher.ts";
 import { systemClock } from "../../../../provider/clock.ts";
 import type { ProviderError } from "../../../../provider/errors.ts";
 import { readTaskState } from "../../../../provider/jobs/readTaskState.ts";
+import { Readiness } from "../../../../provider/readiness.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import { openAccount } from "../../../../sdk/account/openAccount.ts";
 import type { Client } from "../../../../sdk/client.ts";
@@ -22,6 +24,7 @@ describe("watcher, on a real chain", () => {
   let store: SqliteStore;
   let snapshot: string;
   let genesis: string;
+  let readiness: Readiness;
 
   before(async () => {
     market = await Marketplace.open();
@@ -36,6 +39,7 @@ describe("watcher, on a real chain", () => {
     snapshot = await market.chain.snapshot();
     directory = mkdtempSync(join(tmpdir(), "anneal-watcher-"));
     store = openStore();
+    readiness = new Readiness();
   });
   afterEach(async () => {
     store.close();
@@ -43,15 +47,18 @@ describe("watcher, on a real chain", () => {
     await market.chain.revert(snapshot);
   });
 
+  const log = pino({ level: "silent" });
   const openStore = () => SqliteStore.open(directory);
   const watcher = (options: { confirmations?: number; provider?: string; client?: Client } = {}) =>
+    makeWatcher(options.client ?? market.client(1), options);
+  const makeWatcher = (client: Client, options: { confirmations?: number; provider?: string }) =>
     new Watcher({
-      client: options.client ?? market.client(1),
+      client,
       provider: options.provider ?? market.provider,
       store,
-      genesis,
+      identity: new ChainIdentity({ client, genesis, readiness, log }),
       clock: systemClock,
-      log: pino({ level: "silent" }),
+      log,
       confirmations: options.confirmations ?? 0,
       pollInterval: 10,
       onLook: () => undefined,

@@ -22,6 +22,7 @@ import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts"
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
 import { hasSandbox } from "../../../../provider/training/sandbox.ts";
+import { writeSystemCallFilter } from "../../../../provider/training/systemCalls.ts";
 import { openArchive } from "../../../../sdk/deliverable/openArchive.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 
@@ -42,8 +43,7 @@ open("out/model.safetensors", "w").write("weights")
 def tell(event): open("events.jsonl", "a").write(json.dumps(event) + "\\n")
 `;
 
-describe("a training that was taken over, in a real sandbox", function () {
-  this.timeout(60_000);
+describe("a training that was taken over, in a real sandbox", () => {
   let root: string;
   let paths: ReturnType<typeof jobPaths>;
   let other: string;
@@ -55,6 +55,7 @@ describe("a training that was taken over, in a real sandbox", function () {
   });
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "anneal-hostile-"));
+    writeSystemCallFilter(join(root, "system-calls.bpf"));
     paths = jobPaths(join(root, "state/jobs"), ID);
     other = join(root, "state/jobs", "another", "events.jsonl");
     for (const folder of ["model", "state/jobs/another"])
@@ -81,7 +82,8 @@ describe("a training that was taken over, in a real sandbox", function () {
           python: PYTHON,
           packageDirectory: join(root, "program"),
           environment: { PATH: process.env.PATH! },
-          sandbox: { maxFileBytes: 2 ** 41 },
+          sandbox: { maxFileBytes: 2 ** 41, filter: join(root, "system-calls.bpf") },
+          counting: { memoryBytes: 2 ** 32, seconds: 60 },
         },
         clock: systemClock,
         log: pino({ level: "silent" }),

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { ZeroHash } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { Submission } from "../../../../provider/chain/submitter.ts";
-import { TaskRefused } from "../../../../provider/errors.ts";
+import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
 import type { StepContext } from "../../../../provider/jobs/StepContext.ts";
 import { accept } from "../../../../provider/jobs/steps/accept.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
@@ -20,10 +20,13 @@ const ACCEPTED = 2n;
 /** More than any disk has: a file without contents may claim it. */
 const HUGE = 2 ** 43;
 
+const REFILL = { retryable: true, hint: "Send OG to the wallet." };
+
 describe("accept", () => {
   let root: string;
   let state: bigint;
   let submitted: Submission[];
+  let isWalletPoor: boolean;
 
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "anneal-accept-"));
@@ -31,6 +34,7 @@ describe("accept", () => {
     writeFileSync(join(root, "model/model.safetensors"), "");
     state = CREATED;
     submitted = [];
+    isWalletPoor = false;
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
@@ -53,6 +57,11 @@ describe("accept", () => {
         serving: {
           taskOf: async () => task,
           interface: { encodeFunctionData: (_: string, args: unknown[]) => args },
+        },
+      },
+      gasMoney: {
+        demandReserve: async (id: TaskId) => {
+          if (isWalletPoor) throw new ProviderError(`no gas for ${id}`, REFILL);
         },
       },
       submitter: { submit: async (submission: Submission) => void submitted.push(submission) },
@@ -87,6 +96,17 @@ describe("accept", () => {
   it("asks for no room for the model where an adapter is trained", async () => {
     makeModelHuge();
     expect(await run({ config: '{"lora":true}' })).to.equal(null);
+    expect(submitted).to.have.length(1);
+  });
+
+  it("takes nothing on that the wallet cannot pay the gas for, and does not give it up either", async () => {
+    isWalletPoor = true;
+    expect(await run())
+      .to.be.instanceOf(ProviderError)
+      .and.not.instanceOf(TaskRefused);
+    expect(submitted).to.deep.equal([]);
+    state = ACCEPTED; // what is taken on goes on
+    expect(await run()).to.equal(null);
     expect(submitted).to.have.length(1);
   });
 

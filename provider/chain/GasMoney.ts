@@ -1,0 +1,281 @@
+import type { Logger } from "pino";
+import { Gauge, type Registry } from "prom-client";
+import { type Client, requireSigner } from "../../sdk/client.ts";
+import { parseTaskId, type TaskId } from "../../sdk/ids.ts";
+import { GAS_PER_TASK, TASK_GAS } from "../../sdk/task/taskGas.ts";
+import { type GasPrice, readGasPrice, totalPrice } from "../../sdk/transaction/gasPrice.ts";
+import { readChain } from "../../sdk/transaction/readChain.ts";
+import { formatOg } from "../../sdk/units.ts";
+import { backoff, type Clock } from "../clock.ts";
+import { ProviderError } from "../errors.ts";
+import type { Job } from "../jobs/machine.ts";
+import type { Readiness } from "../readiness.ts";
+import type { Store } from "../store/Store.ts";
+import type { ChainIdentity } from "./ChainIdentity.ts";
+import { firstBid } from "./fees.ts";
+
+export interface GasMoneyOptions {
+  readonly client: Client;
+  readonly identity: ChainIdentity;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly readiness: Readiness;
+  /** Neuron per unit of gas. */
+  readonly maxGasPrice: bigint;
+}
+
+/** Neuron in the wallet, and what they are for. */
+export interface GasBalance {
+  readonly address: string;
+  readonly balance: bigint;
+  /** What the steps that are left of the tasks taken on may cost at the present price. */
+  readonly reserved: bigint;
+  /** What one more task may cost. */
+  readonly perTask: bigint;
+}
+
+/** Milliseconds between two looks at the wallet. */
+const LOOK_INTERVAL = 15_000;
+const REASON = "gas";
+const PRICE_REASON = "gas-price";
+
+/** The OG in the daemon's wallet that pay for its transactions: whether they are enough, and for what they are kept. */
+export class GasMoney {
+  readonly #options: GasMoneyOptions;
+  /** Neuron that transactions need which the wallet cannot pay, by effect. */
+  readonly #unpaid = new Map<string, bigint>();
+  #last: GasBalance | null = null;
+  /** The chain asks for more than MAX_GAS_PRICE. */
+  #isTooDear = false;
+
+  constructor(options: GasMoneyOptions) {
+    this.#options = options;
+  }
+
+  get maxGasPrice(): bigint {
+    return this.#options.maxGasPrice;
+  }
+
+  /** Looks again and again until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, identity } = this.#options;
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await identity.demand();
+        await this.look();
+        failures = 0;
+      } catch (error) {
+        failures++;
+        log.debug({ err: error }, "the wallet's balance cannot be read");
+      }
+      await clock.sleep(failures > 0 ? backoff(failures) : LOOK_INTERVAL, signal);
+    }
+  }
+
+  /** Reads balance and price, and says once what is wrong with them, or that it no longer is. */
+  async look(): Promise<GasBalance> {
+    const { client } = this.#options;
+    const address = await requireSigner(client).getAddress();
+    const [balance, price] = await Promise.all([this.#readBalance(address), readGasPrice(client)]);
+    const perGas = this.#bidNow(price);
+    const reserved = perGas * gasOfOpenTasks(this.#jobs());
+    this.#last = { address, balance, reserved, perTask: perGas * GAS_PER_TASK };
+    this.#judgePrice(price);
+    this.#judgeBalance(this.#last);
+    return this.#last;
+  }
+
+  /**
+   * Makes sure that a task may be taken on: the wallet pays for it, and for what is left of those before it.
+   * @throws ProviderError while it does not.
+   */
+  async demandReserve(id: TaskId): Promise<void> {
+    const { balance, reserved, perTask } = await this.look();
+    const line = this.#jobs().filter(isBeingAccepted);
+    const place = line.findIndex((open) => open.id === id);
+    const before = BigInt(place === -1 ? line.length : place);
+    if (balance >= reserved + (before + 1n) * perTask && !this.#isTooDear) return;
+    throw new ProviderError("The wallet has too little OG to take this task on.", {
+      retryable: true,
+      isSaid: true,
+      hint: REFILL,
+    });
+  }
+
+  /** Makes sure that a transaction can be paid, before it is signed. @throws ProviderError where it cannot. */
+  async demand(effect: string, needed: bigint): Promise<void> {
+    if (await this.canPay(effect, needed)) return;
+    throw new ProviderError("The wallet has too little OG for gas.", {
+      retryable: true,
+      isSaid: true,
+      hint: REFILL,
+    });
+  }
+
+  /** Whether the wallet holds what a transaction needs; where it does not, that is noted. */
+  async canPay(effect: string, needed: bigint): Promise<boolean> {
+    const address = await requireSigner(this.#options.client).getAddress();
+    const balance = await this.#readBalance(address);
+    if (balance >= needed) this.paid(effect);
+    else this.#lacks(effect, { address, balance, needed });
+    return balance >= needed;
+  }
+
+  /** Notes that the node would not take a transaction for lack of OG. */
+  async refused(effect: string, needed: bigint): Promise<void> {
+    const address = await requireSigner(this.#options.client).getAddress();
+    this.#lacks(effect, { address, balance: await this.#readBalance(address), needed });
+  }
+
+  /** Notes that a transaction waits for OG, and says so once. */
+  #lacks(
+    effect: string,
+    { address, balance, needed }: { address: string; balance: bigint; needed: bigint },
+  ): void {
+    const { log } = this.#options;
+    const isNew = this.#unpaid.size === 0;
+    this.#unpaid.set(effect, needed);
+    this.#setReason(
+      `The wallet ${address} holds ${formatOg(balance)} OG, and ${formatOg(needed)} OG are needed for a transaction.`,
+    );
+    if (isNew) {
+      const amounts = { balance: formatOg(balance), needed: formatOg(needed) };
+      log.error(
+        { effect, address, ...amounts, hint: REFILL },
+        "the wallet has too little OG for gas",
+      );
+    }
+  }
+
+  /** Notes that a transaction is not held up by the wallet. */
+  paid(effect: string): void {
+    this.#unpaid.delete(effect);
+  }
+
+  /** Adds what an operator watches of the wallet. */
+  addGauges(registry: Registry): void {
+    const inOg = (about: { name: string; help: string }, read: (seen: GasBalance) => bigint) => {
+      const last = () => this.#last;
+      new Gauge({
+        ...about,
+        registers: [registry],
+        collect() {
+          const seen = last();
+          if (seen) this.set(Number(formatOg(read(seen))));
+        },
+      });
+    };
+    const wallet = { name: "anneal_wallet_og", help: "OG in the wallet, for gas" };
+    inOg(wallet, ({ balance }) => balance);
+    const reserve = { name: "anneal_gas_reserved_og", help: "OG kept for the gas of open tasks" };
+    inOg(reserve, ({ reserved }) => reserved);
+    const waiting = () => this.#unpaid.size;
+    new Gauge({
+      name: "anneal_transactions_unpaid",
+      help: "Transactions that the wallet has too little OG for",
+      registers: [registry],
+      collect() {
+        this.set(waiting());
+      },
+    });
+  }
+
+  #judgeBalance(state: GasBalance): void {
+    const { readiness, log } = this.#options;
+    const { address, balance, reserved, perTask } = state;
+    for (const [effect, needed] of this.#unpaid)
+      if (balance >= needed || !this.#isWanted(effect)) this.#unpaid.delete(effect);
+    if (this.#unpaid.size > 0) return;
+    if (balance >= reserved + perTask) {
+      if (readiness.clear(REASON)) log.info({ address }, "the wallet has enough OG for gas again");
+      return;
+    }
+    const needed = formatOg(reserved + perTask);
+    const isNew = this.#setReason(
+      `The wallet ${address} holds ${formatOg(balance)} OG, less than the ${needed} OG for its open tasks and one more.`,
+    );
+    if (isNew) {
+      const amounts = { balance: formatOg(balance), reserved: formatOg(reserved), needed };
+      log.error(
+        { address, ...amounts, hint: REFILL },
+        "no task is accepted: the wallet's OG are kept for open ones",
+      );
+    }
+  }
+
+  /** A price above the ceiling is the operator's to decide: until then transactions wait. */
+  #judgePrice(price: GasPrice): void {
+    const { readiness, log, maxGasPrice } = this.#options;
+    const asked = totalPrice(price);
+    this.#isTooDear = asked > maxGasPrice;
+    if (!this.#isTooDear) {
+      if (readiness.clear(PRICE_REASON))
+        log.info("the chain's gas price is below MAX_GAS_PRICE again");
+      return;
+    }
+    const message = "The chain asks for more than MAX_GAS_PRICE: transactions wait.";
+    if (readiness.set({ name: PRICE_REASON, message, hint: RAISE }))
+      log.error(
+        { asked: `${asked}`, maxGasPrice: `${maxGasPrice}`, hint: RAISE },
+        "the chain's gas price is above MAX_GAS_PRICE",
+      );
+  }
+
+  #setReason(message: string): boolean {
+    return this.#options.readiness.set({ name: REASON, message, hint: REFILL });
+  }
+
+  /** Neuron per gas. */
+  #bidNow(price: GasPrice): bigint {
+    return firstBid(price, { maxGasPrice: this.maxGasPrice, gas: 1n, worth: null }).cap;
+  }
+
+  /** Whether the transaction is under way, or its step is still to be taken. */
+  #isWanted(effect: string): boolean {
+    const { store } = this.#options;
+    if (store.openTransaction(effect)) return true;
+    const [uuid, step] = effect.split("/");
+    return /-/.test(uuid!) && store.job(parseTaskId(uuid!))?.job.pending === step;
+  }
+
+  #jobs(): readonly OpenJob[] {
+    return this.#options.store.openJobs();
+  }
+
+  #readBalance(address: string): Promise<bigint> {
+    const { client } = this.#options;
+    return readChain(client, () => client.provider.getBalance(address));
+  }
+}
+
+const REFILL = "Send OG to the wallet: what waits then goes on by itself.";
+const RAISE =
+  "Raise MAX_GAS_PRICE, or wait; a key that is not revealed in time costs the whole bond.";
+
+interface OpenJob {
+  readonly id: TaskId;
+  readonly job: Job;
+}
+
+const isBeingAccepted = ({ job }: OpenJob) => job.chain === "Created" && job.pending === "accept";
+
+/** Units of gas that the steps take which are left of these tasks. */
+function gasOfOpenTasks(jobs: readonly OpenJob[]): bigint {
+  return jobs.reduce((sum, { job }) => sum + gasLeft(job), 0n);
+}
+
+function gasLeft({ chain }: Job): bigint {
+  const { deliver, reveal, finalize } = TASK_GAS;
+  switch (chain) {
+    case "Accepted":
+      return deliver + reveal + finalize;
+    case "Delivered":
+    case "Acknowledged":
+      return reveal + finalize;
+    case "Revealed":
+      return finalize;
+    default:
+      return 0n;
+  }
+}

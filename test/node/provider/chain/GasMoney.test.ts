@@ -1,0 +1,141 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, afterEach, before, beforeEach, describe, it } from "mocha";
+import pino from "pino";
+import { Registry } from "prom-client";
+import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
+import { GasMoney } from "../../../../provider/chain/GasMoney.ts";
+import { systemClock } from "../../../../provider/clock.ts";
+import { ProviderError } from "../../../../provider/errors.ts";
+import { type Job, newJob } from "../../../../provider/jobs/machine.ts";
+import { Readiness } from "../../../../provider/readiness.ts";
+import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import type { Client } from "../../../../sdk/client.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+import { GAS_PER_TASK, TASK_GAS } from "../../../../sdk/task/taskGas.ts";
+import { Marketplace } from "../marketplace.ts";
+
+const GWEI = 10n ** 9n;
+
+describe("gas money, on a real chain", () => {
+  let market: Marketplace;
+  let client: Client;
+  let snapshot: string;
+  let directory: string;
+  let store: SqliteStore;
+  let readiness: Readiness;
+  let gasMoney: GasMoney;
+  let errors: Record<string, unknown>[];
+
+  before(async () => {
+    market = await Marketplace.open();
+    client = market.client(1);
+  });
+  after(() => market.close());
+
+  beforeEach(async () => {
+    snapshot = await market.chain.snapshot();
+    directory = mkdtempSync(join(tmpdir(), "anneal-gas-"));
+    store = SqliteStore.open(directory);
+    readiness = new Readiness();
+    errors = [];
+    const write = (line: string) => void errors.push(JSON.parse(line));
+    const log = pino({ level: "error" }, { write });
+    const genesis = (await client.provider.getBlock(0))!.hash!;
+    const identity = new ChainIdentity({ client, genesis, readiness, log });
+    const clock = systemClock;
+    const maxGasPrice = 100n * GWEI;
+    gasMoney = new GasMoney({ client, identity, store, clock, log, readiness, maxGasPrice });
+  });
+  afterEach(async () => {
+    store.close();
+    rmSync(directory, { recursive: true });
+    await market.chain.revert(snapshot);
+  });
+
+  const setBalance = (balance: bigint) =>
+    client.provider.send("hardhat_setBalance", [market.provider, `0x${balance.toString(16)}`]);
+  const putJob = (number: number, job: Partial<Job>): TaskId => {
+    const id = `0x${number.toString(16).padStart(32, "0")}` as TaskId;
+    const order = { nonce: 1n, units: 1n, maxFee: 1n } as JobRecord["order"];
+    const blockNumber = number;
+    store.putJob({
+      id,
+      user: market.user,
+      fee: 1n,
+      order,
+      blockNumber,
+      job: { ...newJob(), ...job },
+      facts: {},
+    });
+    return id;
+  };
+  const accepting = { chain: "Created", pending: "accept", slot: true } as const;
+  const isRefused = (id: TaskId) =>
+    gasMoney.demandReserve(id).then(
+      () => false,
+      (error: ProviderError) => {
+        expect(error).to.be.instanceOf(ProviderError).and.to.include({ retryable: true });
+        return true;
+      },
+    );
+
+  it("takes a task on only where the OG last for it and for those that are open", async () => {
+    const id = putJob(2, accepting);
+    const { perTask } = await gasMoney.look();
+    await setBalance(perTask);
+    expect(await isRefused(id)).to.equal(false);
+    await setBalance(perTask - 1n);
+    expect(await isRefused(id)).to.equal(true);
+
+    putJob(1, { chain: "Acknowledged" });
+    await setBalance(perTask);
+    expect(await isRefused(id)).to.equal(true);
+    const { reserved } = await gasMoney.look();
+    const { reveal, finalize } = TASK_GAS;
+    expect(reserved).to.equal((perTask / GAS_PER_TASK) * (reveal + finalize));
+    await setBalance(perTask + reserved);
+    expect(await isRefused(id)).to.equal(false);
+  });
+
+  it("gives what is left to the oldest of the tasks that wait to be taken on", async () => {
+    const [first, second] = [putJob(1, accepting), putJob(2, accepting)];
+    const { perTask } = await gasMoney.look();
+    await setBalance(perTask);
+    expect(await isRefused(first)).to.equal(false);
+    expect(await isRefused(second)).to.equal(true);
+  });
+
+  it("says once that no task is accepted, is not ready meanwhile, and shows both to Prometheus", async () => {
+    putJob(1, { chain: "Accepted" });
+    const registry = new Registry();
+    gasMoney.addGauges(registry);
+    await setBalance(10n ** 12n);
+    await gasMoney.look();
+    const { reserved } = await gasMoney.look();
+    expect(errors).to.have.length(1);
+    expect(errors[0]).to.include({ address: market.provider, balance: "0.000001000000000000" });
+    expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
+    const metrics = await registry.metrics();
+    expect(metrics).to.include("anneal_wallet_og 0.000001\n");
+    expect(metrics).to.include(`anneal_gas_reserved_og ${Number(reserved) / 1e18}\n`);
+    expect(metrics).to.include("anneal_transactions_unpaid 0\n");
+
+    await setBalance(10n ** 18n);
+    await gasMoney.look();
+    expect(readiness.reasons()).to.deep.equal([]);
+  });
+
+  it("keeps at least as much gas for each step as the step takes", () => {
+    const { verbs } = JSON.parse(readFileSync("gas-snapshot.json", "utf8"));
+    const withMargin = (verb: string) => (BigInt(verbs[verb]) * 120n) / 100n;
+    expect(TASK_GAS.accept >= withMargin("acceptTask")).to.equal(true);
+    expect(TASK_GAS.deliver >= withMargin("deliver")).to.equal(true);
+    expect(TASK_GAS.reveal >= withMargin("reveal")).to.equal(true);
+    expect(TASK_GAS.finalize >= withMargin("finalize")).to.equal(true);
+    expect(TASK_GAS.finalize >= withMargin("lapse")).to.equal(true);
+  });
+});
