@@ -1,4 +1,5 @@
 import pino, { type Logger } from "pino";
+import { readNodeError } from "../sdk/transaction/nodeErrors.ts";
 
 /** JSON lines on stderr. Written at once: the last line before a crash is the one that matters. */
 export function createLog(level: string): Logger {
@@ -12,6 +13,8 @@ interface Described {
   readonly type: string;
   readonly message: string;
   readonly code?: unknown;
+  /** What the chain's node said. */
+  readonly node?: string;
   readonly frames?: readonly string[];
   readonly cause?: unknown;
 }
@@ -23,10 +26,12 @@ interface Described {
 export function describe(error: unknown): Described | unknown {
   if (!(error instanceof Error)) return error;
   const { shortMessage, code } = error as { shortMessage?: string; code?: unknown };
+  const node = readNodeError(error)?.words;
   return {
     type: error.name,
     message: shortMessage ?? error.message,
     ...(code === undefined ? {} : { code }),
+    ...(node && { node }),
     frames: error.stack
       ?.split("\n")
       .filter((line) => /^\s+at /.test(line))

@@ -38,6 +38,8 @@ import type { Trainer } from "./training/Trainer.ts";
 /** The composition root: config → parts → start → signals. Nothing else constructs a part. */
 
 const FREE_DISK_BYTES = 2 ** 30;
+/** Milliseconds that requests to the chain may still take when the daemon stops. */
+const STOP_GRACE_MS = 5_000;
 const DAY = 24 * 60 * 60_000;
 const UPLOAD_ABANDONED_AFTER = DAY;
 /** From an upload, or from the end of the task that refers to it. */
@@ -66,6 +68,9 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     pollingInterval: config.pollInterval,
   });
   parts.defer(() => client.provider.destroy());
+  signal.addEventListener("abort", () => {
+    setTimeout(() => client.provider.destroy(), STOP_GRACE_MS).unref();
+  });
   const provider = await requireSigner(client).getAddress();
   const genesis = await awaitChain(client, clock, log, signal);
   if (genesis === null) return;

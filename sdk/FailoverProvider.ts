@@ -1,22 +1,59 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { FetchRequest, JsonRpcProvider } from "ethers";
+import { ProtocolError } from "./errors.ts";
+import { EndpointError, type Payload, RpcEndpoint } from "./RpcEndpoint.ts";
+import { type NodeError, readNodeError } from "./transaction/nodeErrors.ts";
+import type { NodeErrorKind } from "./transaction/nodeWords.ts";
 
-/** Milliseconds that the chain's node may take for one answer. */
-const RPC_TIMEOUT = 20_000;
+/** Milliseconds that an endpoint may take for one answer while there are others to ask. */
+const TIMEOUT_WITH_OTHERS_MS = 4_000;
+/** Milliseconds that the last one may take. */
+const TIMEOUT_MS = 20_000;
 
-/** How often an endpoint that says "slow down" is asked again while there is another one. */
-const PATIENCE_WITH_OTHERS = 2;
+/** Milliseconds to wait in all, in one request, for what passes by itself. */
+const PATIENCE_MS: Partial<Record<NodeErrorKind, number>> = {
+  "rate-limited": 30_000,
+  "header-not-found": 3_000,
+  unavailable: 3_000,
+};
+/** Milliseconds before the second attempt, doubled for each further one; what the node says counts more. */
+const FIRST_WAIT_MS = 500;
 
-type Payload = Parameters<JsonRpcProvider["_send"]>[0];
+/** What one node refuses and another may answer. */
+const ASKS_OTHERS: ReadonlySet<NodeErrorKind> = new Set([
+  "rate-limited",
+  "unauthorized",
+  "unavailable",
+  "silent",
+  "header-not-found",
+  "pruned",
+  "method-unsupported",
+]);
+/** Of these, those that are no fault of the endpoint as a whole: it is still asked first the next time. */
+const LEAVES_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
+  "header-not-found",
+  "pruned",
+  "method-unsupported",
+]);
+
 type Options = ConstructorParameters<typeof JsonRpcProvider>[2];
+type Results = Awaited<ReturnType<JsonRpcProvider["_send"]>>;
+
+/** What became of one attempt. */
+type Attempt =
+  | { readonly results: Results; readonly refusal: NodeError | null }
+  | { readonly error: unknown; readonly refusal: NodeError | null };
 
 /**
- * One chain through several endpoints. It asks one of them, and goes on with the next where that one does not answer:
- * connection refused or lost, time-out, HTTP error, an answer that is no JSON. What an endpoint answers is taken as it
- * is, errors too: whoever sees that it cannot be right calls `switchEndpoint`. A transaction is never sent twice: it may
- * have arrived although the answer did not.
+ * One chain through several endpoints. It asks one of them, and the next if that one does not answer in time, or not
+ * as a node does. One that failed is not asked first again for a while. What a node answers is taken as it is, errors
+ * too: whoever sees that it cannot be right calls `switchEndpoint`. Limits on the rate of requests are waited for. A
+ * transaction whose answer is lost is not sent again here: it may have arrived.
  */
 export class FailoverProvider extends JsonRpcProvider {
-  readonly #endpoints: readonly FetchRequest[];
+  readonly #urls: readonly string[];
+  readonly #endpoints: readonly RpcEndpoint[];
+  readonly #closed = new AbortController();
   #current = 0;
 
   /**
@@ -24,41 +61,115 @@ export class FailoverProvider extends JsonRpcProvider {
    * @param urls at least one; all of them serve the chain `chainId`
    */
   constructor(urls: readonly string[], chainId: number, options?: Options) {
-    const endpoints = urls.map((url) => openEndpoint(url, urls.length > 1));
-    super(endpoints[0]!, chainId, { ...options, staticNetwork: true });
-    this.#endpoints = endpoints;
+    super(urls[0]!, chainId, { ...options, staticNetwork: true });
+    this.#urls = urls;
+    this.#endpoints = urls.map((url) => new RpcEndpoint(url));
   }
 
-  /** Asks the next endpoint from now on. */
+  /** Asks another endpoint from now on: the one that is asked now lags behind, or answers what cannot be. */
   switchEndpoint(): void {
-    this.#current = (this.#current + 1) % this.#endpoints.length;
+    this.#endpoints[this.#current]!.rest();
+    this.#current = this.#order()[0]!;
   }
 
   override _getConnection(): FetchRequest {
-    return this.#endpoints[this.#current]!.clone();
+    return new FetchRequest(this.#urls[this.#current]!);
   }
 
-  override async _send(payload: Payload): ReturnType<JsonRpcProvider["_send"]> {
-    for (let left = isTransaction(payload) ? 0 : this.#endpoints.length - 1; ; left--) {
-      const asked = this.#current;
-      try {
-        return await super._send(payload);
-      } catch (error) {
-        // Of several requests that fail together, one switches.
-        if (asked === this.#current) this.switchEndpoint();
-        if (left === 0) throw error;
+  override destroy(): void {
+    this.#closed.abort(new Error("the provider was closed"));
+    for (const endpoint of this.#endpoints) endpoint.close();
+    if (!this.destroyed) super.destroy();
+  }
+
+  override async _send(payload: Payload): Promise<Results> {
+    for (let waited = 0, wait = FIRST_WAIT_MS; ; wait *= 2) {
+      const attempt = await this.#askAll(payload);
+      const { refusal } = attempt;
+      const pause = refusal?.retryAfterMs ?? wait;
+      const patience = (refusal && PATIENCE_MS[refusal.kind]) ?? 0;
+      if (waited + pause > patience || (isTransaction(payload) && "error" in attempt)) {
+        if ("error" in attempt) throw attempt.error;
+        return attempt.results;
       }
+      await sleep(pause, undefined, { signal: this.#closed.signal });
+      waited += pause;
     }
   }
+
+  /** Asks one endpoint after the other until one has an answer. @returns what the last one gave */
+  async #askAll(payload: Payload): Promise<Attempt> {
+    const order = this.#order();
+    for (const [position, index] of order.entries()) {
+      const isLast = position === order.length - 1;
+      const attempt = await this.#ask(index, payload, order.length > 1 && !isLast);
+      const { refusal } = attempt;
+      const isAnswer = "results" in attempt && !(refusal && ASKS_OTHERS.has(refusal.kind));
+      if (isAnswer) {
+        this.#current = index;
+        return attempt;
+      }
+      const isHealthy = refusal !== null && LEAVES_HEALTHY.has(refusal.kind);
+      if (!isHealthy) this.#leave(index, refusal?.retryAfterMs);
+      const mayHaveArrived = isTransaction(payload) && "error" in attempt;
+      if (isLast || mayHaveArrived || this.#closed.signal.aborted) return attempt;
+    }
+    throw new Error("There is no RPC endpoint.");
+  }
+
+  async #ask(index: number, payload: Payload, hasOthers: boolean): Promise<Attempt> {
+    const timeout = hasOthers ? TIMEOUT_WITH_OTHERS_MS : TIMEOUT_MS;
+    try {
+      const results = await this.#endpoints[index]!.send(payload, timeout, this.#closed.signal);
+      const [result] = results;
+      const isRefusal = !Array.isArray(payload) && result && "error" in result;
+      return { results, refusal: isRefusal ? readNodeError({ payload, ...result }) : null };
+    } catch (error) {
+      if (!(error instanceof EndpointError)) throw error;
+      return { error, refusal: readNodeError(error) };
+    }
+  }
+
+  /** Of several requests that fail together, one switches. */
+  #leave(index: number, atLeast: number | undefined): void {
+    const endpoint = this.#endpoints[index]!;
+    if (endpoint.restsUntil < performance.now()) endpoint.rest(atLeast);
+    if (index === this.#current) this.#current = this.#order()[0]!;
+  }
+
+  /** The one that is asked now, the others in their order, and at the end those that rest, the longest rest last. */
+  #order(): number[] {
+    const now = performance.now();
+    const rest = (index: number) => Math.max(0, this.#endpoints[index]!.restsUntil - now);
+    const count = this.#endpoints.length;
+    const indices = Array.from({ length: count }, (_, step) => (this.#current + step) % count);
+    return indices.sort((a, b) => rest(a) - rest(b));
+  }
+}
+
+/**
+ * The addresses in a text that names one endpoint, or several with commas between them.
+ * @throws ProtocolError "usage" for what is no http URL
+ */
+export function readRpcUrls(text: string): string[] {
+  const urls = text.split(",").map((url) => url.trim());
+  for (const url of urls) {
+    const { protocol } = URL.parse(url) ?? {};
+    if (protocol === "http:" || protocol === "https:") continue;
+    const isSocket = protocol === "ws:" || protocol === "wss:";
+    throw new ProtocolError(
+      "usage",
+      isSocket
+        ? "RPC_ENDPOINT is the URL of a websocket, and requests are sent over HTTP."
+        : "RPC_ENDPOINT is not a URL that starts with http:// or https://, or several with commas between them.",
+      isSocket
+        ? "Use the endpoint's https:// URL: most hosts give both."
+        : "Set it, for example, to http://127.0.0.1:8545.",
+    );
+  }
+  return urls;
 }
 
 function isTransaction(payload: Payload): boolean {
   return [payload].flat().some(({ method }) => method === "eth_sendRawTransaction");
-}
-
-function openEndpoint(url: string, hasOthers: boolean): FetchRequest {
-  const endpoint = new FetchRequest(url);
-  endpoint.timeout = RPC_TIMEOUT;
-  if (hasOthers) endpoint.setThrottleParams({ maxAttempts: PATIENCE_WITH_OTHERS });
-  return endpoint;
 }

@@ -2,7 +2,7 @@ import { Contract, type Provider, type Signer, Wallet } from "ethers";
 import type { IFineTuningServing, ILedger } from "../types/ethers-contracts/index.ts";
 import type { Deployment } from "./deployment.ts";
 import { ProtocolError } from "./errors.ts";
-import { FailoverProvider } from "./FailoverProvider.ts";
+import { FailoverProvider, readRpcUrls } from "./FailoverProvider.ts";
 
 /** What every verb needs: a chain, the two contracts, a storage endpoint and, to send or sign, a key. */
 export interface Client {
@@ -33,7 +33,7 @@ export interface ClientOptions {
 /** Connects nothing yet: the first verb that needs the chain does. */
 export function createClient(options: ClientOptions): Client {
   const { deployment } = options;
-  const urls = options.rpcUrl.split(",").map((url) => url.trim());
+  const urls = readRpcUrls(options.rpcUrl);
   const provider = new FailoverProvider(urls, deployment.chainId, {
     cacheTimeout: -1, // an answer from before a transaction must not pass for one from after it
     batchMaxCount: 1, // local nodes answer single requests several times faster than batches

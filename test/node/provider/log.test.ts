@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { describe as describeError } from "../../../provider/log.ts";
+import { ProtocolError } from "../../../sdk/errors.ts";
 
 describe("log", () => {
   it("writes neither the transaction of an error nor ethers' long message", () => {
@@ -14,5 +15,11 @@ describe("log", () => {
     const text = JSON.stringify(describeError(error));
     expect(text).to.include("reverted").and.to.include("CALL_EXCEPTION").and.to.include("inner");
     expect(text).not.to.include(key);
+  });
+
+  it("keeps the words of the chain's node", () => {
+    const cause = { error: { code: -32000, message: "txpool is full" } };
+    const error = new ProtocolError("network", "The node has no room.", "Wait.", { cause });
+    expect(describeError(error)).to.include({ node: "txpool is full (-32000)" });
   });
 });

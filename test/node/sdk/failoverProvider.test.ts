@@ -1,14 +1,23 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { afterEach, describe, it } from "mocha";
-import { FailoverProvider } from "../../../sdk/FailoverProvider.ts";
+import { FailoverProvider, readRpcUrls } from "../../../sdk/FailoverProvider.ts";
+import { readNodeError } from "../../../sdk/transaction/nodeErrors.ts";
 
-type Answer = { status: number; body: string } | "hang up";
+type Answer =
+  | { status: number; body: string; headers?: Record<string, string> }
+  | "hang up"
+  | "drip"
+  | "silent"
+  | "endless";
 
 /** An endpoint that gives the same answer to everything, and notes what it was asked. */
 class Endpoint {
   readonly asked: string[] = [];
+  /** Connections that are open. */
+  readonly connections = new Set<Socket>();
   answer: Answer;
   readonly #server: Server;
 
@@ -25,8 +34,13 @@ class Endpoint {
       for await (const piece of request) text += piece;
       const { id, method } = JSON.parse(text);
       endpoint.asked.push(method);
-      if (endpoint.answer === "hang up") return response.destroy();
-      response.writeHead(endpoint.answer.status).end(endpoint.answer.body.replace("ID", id));
+      if (typeof endpoint.answer === "string") return misbehave(endpoint.answer, response);
+      const { status, body, headers } = endpoint.answer;
+      response.writeHead(status, headers).end(body.replace("ID", id));
+    });
+    server.on("connection", (socket) => {
+      endpoint.connections.add(socket);
+      socket.once("close", () => endpoint.connections.delete(socket));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return endpoint;
@@ -42,11 +56,32 @@ class Endpoint {
   }
 }
 
+const MEGABYTE = Buffer.alloc(2 ** 20, " ");
+
+/** What is no answer, and does not end. */
+function misbehave(how: "hang up" | "drip" | "silent" | "endless", response: ServerResponse): void {
+  if (how === "hang up") return void response.destroy();
+  if (how === "silent") return;
+  response.writeHead(200, { "content-type": "application/json" });
+  if (how === "drip") {
+    const timer = setInterval(() => response.write(" "), 200);
+    response.once("close", () => clearInterval(timer));
+    return;
+  }
+  const pour = () => {
+    while (!response.destroyed && response.write(MEGABYTE)) {
+      // until it is full
+    }
+    response.once("drain", pour);
+  };
+  pour();
+}
+
 const says = (result: string): Answer => ({
   status: 200,
   body: `{"jsonrpc":"2.0","id":ID,"result":"${result}"}`,
 });
-const REFUSES: Answer = {
+const REFUSES = {
   status: 200,
   body: '{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"nonce too low"}}',
 };
@@ -139,4 +174,109 @@ describe("several endpoints of one chain", () => {
     provider.switchEndpoint();
     expect(await provider.send("eth_blockNumber", [])).to.equal("0x1");
   });
+
+  for (const how of ["drip", "silent", "endless"] as const) {
+    it(`has an answer within seconds if the first endpoint is ${how}, and leaves no connection`, async function () {
+      this.timeout(60_000);
+      const [first, second] = [await start(how), await start(says("0x5"))];
+      const provider = connect(first.url, second.url);
+      const begun = performance.now();
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, () => provider.send("eth_blockNumber", [])),
+      );
+      expect(answers).to.deep.equal(Array(10).fill("0x5"));
+      expect(performance.now() - begun).to.be.lessThan(15_000);
+      const asked = first.asked.length;
+      for (let more = 0; more < 5; more++) await provider.send("eth_blockNumber", []);
+      expect(first.asked).to.have.length(asked);
+      await until(() => first.connections.size === 0);
+      provider.destroy();
+      await until(() => second.connections.size === 0);
+    });
+  }
+
+  it("gives a dripping endpoint up that is alone, and hears it again when it has healed", async function () {
+    this.timeout(90_000);
+    const only = await start("drip");
+    const provider = connect(only.url);
+    const error = await failure(provider.send("eth_blockNumber", []));
+    expect(readNodeError(error)?.kind).to.equal("silent");
+    only.answer = says("0x7");
+    expect(await provider.send("eth_blockNumber", [])).to.equal("0x7");
+    expect(only.connections.size).to.be.at.most(1);
+  });
+
+  it("ends what is under way when it is closed", async () => {
+    const only = await start("silent");
+    const provider = connect(only.url);
+    const asking = failure(provider.send("eth_blockNumber", []));
+    await until(() => only.asked.length > 0);
+    provider.destroy();
+    expect(await asking).to.be.an("error");
+    await until(() => only.connections.size === 0);
+  });
+
+  it("waits for as many seconds as an endpoint asks for, and then has its answer", async () => {
+    const only = await start({
+      ...REFUSES,
+      status: 429,
+      headers: { "retry-after": "1" },
+      body: "",
+    });
+    const begun = performance.now();
+    const asking = connect(only.url).send("eth_blockNumber", []);
+    await until(() => only.asked.length > 0);
+    only.answer = says("0x5");
+    expect(await asking).to.equal("0x5");
+    expect(performance.now() - begun).to.be.greaterThan(990);
+  });
+
+  it("reads the error in an answer with HTTP status 400", async () => {
+    const only = await start({ ...REFUSES, status: 400, body: REFUSES.body.replace("ID", "null") });
+    const error = await failure(connect(only.url).send("eth_blockNumber", []));
+    expect(readNodeError(error)?.kind).to.equal("nonce-too-low");
+    expect(only.asked).to.have.length(1);
+  });
+
+  it("asks the next if one is over its limit, in an answer with HTTP status 200", async () => {
+    const limited = '{"jsonrpc":"2.0","id":ID,"error":{"code":-32016,"message":"over rate limit"}}';
+    const [first, second] = [await start({ status: 200, body: limited }), await start(says("0x5"))];
+    expect(await connect(first.url, second.url).send("eth_blockNumber", [])).to.equal("0x5");
+  });
+
+  it("does not go back and forth between one that is dead and one that lags behind", async () => {
+    const [dead, late, good] = [
+      await start("hang up"),
+      await start(says("0x1")),
+      await start(says("0x5")),
+    ];
+    const provider = connect(dead.url, late.url, good.url);
+    expect(await provider.send("eth_blockNumber", [])).to.equal("0x1");
+    provider.switchEndpoint();
+    for (let more = 0; more < 5; more++)
+      expect(await provider.send("eth_blockNumber", [])).to.equal("0x5");
+    expect([dead.asked.length, late.asked.length]).to.deep.equal([1, 1]);
+  });
+
+  it("takes no URL but those of HTTP", () => {
+    expect(readRpcUrls("http://a:1, https://b/x")).to.deep.equal(["http://a:1", "https://b/x"]);
+    for (const text of ["", "localhost:8545", "127.0.0.1:8545", "http://a,ftp://b"])
+      expect(() => readRpcUrls(text), text).to.throw("starts with http:// or https://");
+    expect(() => readRpcUrls("wss://host/key")).to.throw("websocket");
+  });
 });
+
+async function failure(asking: Promise<unknown>): Promise<unknown> {
+  return asking.then(
+    () => null,
+    (error: unknown) => error,
+  );
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let look = 0; look < 1_000; look++) {
+    if (isSo()) return;
+    await wait(20);
+  }
+  throw new Error("It did not come about.");
+}

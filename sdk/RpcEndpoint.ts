@@ -1,0 +1,163 @@
+import type { JsonRpcPayload, JsonRpcResult } from "ethers";
+import { Agent, type Dispatcher } from "undici";
+
+/** A longer answer counts as none, so that a node cannot fill the memory. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Milliseconds until a connection must be there. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Milliseconds for which an endpoint is not asked first after a failure: doubled with each one in a row. */
+const FIRST_REST_MS = 5_000;
+const LONGEST_REST_MS = 60_000;
+
+export type Payload = JsonRpcPayload | JsonRpcPayload[];
+
+/** An exchange that brought no JSON-RPC answer; `readNodeError` reads its fields. */
+export class EndpointError extends Error {
+  override readonly name = "EndpointError";
+  /** Scheme and host only: paths and user names of RPC endpoints often hold keys. */
+  readonly origin: string;
+  readonly code: string;
+  readonly payload: Payload;
+  readonly responseStatus: number | undefined;
+  readonly responseBody: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    origin: string,
+    payload: Payload,
+    { code, cause, answer }: { code: string; cause?: unknown; answer?: HttpAnswer },
+  ) {
+    super(`${origin}: ${answer ? `HTTP ${answer.status}, ` : ""}${code}`, { cause });
+    this.origin = origin;
+    this.code = code;
+    this.payload = payload;
+    this.responseStatus = answer?.status;
+    this.responseBody = answer?.body;
+    this.headers = answer?.headers ?? {};
+  }
+}
+
+interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** One address of a chain's JSON-RPC, with connections of its own. */
+export class RpcEndpoint {
+  readonly origin: string;
+  readonly #url: URL;
+  readonly #dispatcher: Dispatcher;
+  #failures = 0;
+  #restsUntil = 0;
+
+  constructor(url: string) {
+    this.#url = new URL(url);
+    this.origin = this.#url.origin;
+    this.#dispatcher = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } });
+  }
+
+  /** When it may be asked first again, on the clock of `performance.now`. */
+  get restsUntil(): number {
+    return this.#restsUntil;
+  }
+
+  /** Asks others first for a while. @param atLeast milliseconds that the endpoint itself asks for */
+  rest(atLeast = 0): void {
+    const usual = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** this.#failures);
+    this.#failures++;
+    this.#restsUntil = performance.now() + Math.max(usual, atLeast);
+  }
+
+  /**
+   * Sends a request, once.
+   * @param timeout milliseconds for the whole exchange, however slowly the answer comes
+   * @returns the node's answers, errors among them, whatever the HTTP status
+   * @throws EndpointError if there is none
+   */
+  async send(payload: Payload, timeout: number, signal: AbortSignal): Promise<JsonRpcResult[]> {
+    const answer = await this.#exchange(payload, timeout, signal);
+    const results = readResults(answer, payload);
+    if (results === null)
+      throw new EndpointError(this.origin, payload, { code: "ANSWER_NOT_JSON", answer });
+    this.#failures = 0;
+    return results;
+  }
+
+  /** Ends all connections, and what is under way on them. */
+  close(): void {
+    void this.#dispatcher.destroy();
+  }
+
+  async #exchange(payload: Payload, timeout: number, signal: AbortSignal): Promise<HttpAnswer> {
+    const { origin, pathname, search, username, password } = this.#url;
+    const deadline = AbortSignal.timeout(timeout);
+    const credentials = Buffer.from(
+      `${decodeURIComponent(username)}:${decodeURIComponent(password)}`,
+    ).toString("base64");
+    try {
+      const { statusCode, headers, body } = await this.#dispatcher.request({
+        origin,
+        path: pathname + search,
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          ...(username && { authorization: `Basic ${credentials}` }),
+        },
+        body: JSON.stringify(payload),
+        signal: AbortSignal.any([deadline, signal]),
+        headersTimeout: 0, // the deadline is for all
+        bodyTimeout: 0,
+      });
+      const after = headers["retry-after"];
+      return {
+        status: statusCode,
+        headers: typeof after === "string" ? { "retry-after": after } : {},
+        body: await readText(body),
+      };
+    } catch (cause) {
+      const code = deadline.aborted ? "TIMEOUT" : ((cause as NodeJS.ErrnoException).code ?? "");
+      throw new EndpointError(this.origin, payload, { code: String(code), cause });
+    }
+  }
+}
+
+async function readText(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    // Leaving the loop destroys the connection.
+    if (length > MAX_ANSWER_BYTES)
+      throw Object.assign(new Error("the answer is too long"), { code: "ANSWER_TOO_LONG" });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** The JSON-RPC answers in a body; null if it holds none. */
+function readResults(answer: HttpAnswer, payload: Payload): JsonRpcResult[] | null {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(answer.body);
+  } catch {
+    return null;
+  }
+  if (Array.isArray(payload)) {
+    const isBatch = Array.isArray(parsed) && parsed.every(isResult);
+    return isBatch ? (parsed as JsonRpcResult[]) : null;
+  }
+  const [result] = [parsed].flat();
+  if (!isResult(result)) return null;
+  const { error } = result as { error?: unknown };
+  if (error === undefined || error === null) return [result];
+  // Who refuses before reading the request does not know its number. How it came belongs to what it says.
+  const { status, headers } = answer;
+  const how = { headers, ...(status >= 300 && { status }) };
+  const words = typeof error === "string" ? { message: error } : (error as object);
+  return [{ id: payload.id, error: { ...words, ...how } } as unknown as JsonRpcResult];
+}
+
+function isResult(value: unknown): value is JsonRpcResult {
+  return typeof value === "object" && value !== null && ("result" in value || "error" in value);
+}
