@@ -51,7 +51,10 @@ export async function submit(
   const gasPrice =
     flags.gasPrice === undefined ? undefined : readInteger(flags.gasPrice, "--gas-price", 1n);
   if (flags.dryRun) return plan(client, call, args, terminal);
-  const { hash, blockNumber, gasUsed } = await send(client, call, { gasPrice });
+  const { hash, blockNumber, gasUsed } = await send(client, call, {
+    gasPrice,
+    onSigned: (hash) => terminal.note(`Sending transaction ${hash}`),
+  });
   return { dryRun: false, transaction: hash, blockNumber, gasUsed };
 }
 

@@ -1,58 +1,165 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TransactionReceipt } from "ethers";
+import { keccak256, type TransactionReceipt } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Call } from "./Call.ts";
 import { decodeRevert } from "./decodeRevert.ts";
+import { readNodeError } from "./nodeErrors.ts";
+import type { NodeErrorKind } from "./nodeWords.ts";
+import { readChain } from "./readChain.ts";
 
 export interface SendOptions {
   /** Neuron per unit of gas; the node's own suggestion where it is not given. */
   readonly gasPrice?: bigint | undefined;
+  /** Told the transaction's hash before it is sent: whatever happens then, it can be looked up. */
+  readonly onSigned?: ((hash: string) => void) | undefined;
+  /** Milliseconds in which the transaction must get into a block. */
+  readonly patience?: number;
 }
 
 /** Milliseconds that a transaction may take to get into a block. */
 const PATIENCE = 180_000;
+/** Milliseconds between two offers of a transaction: nodes forget. */
+const REBROADCAST_EVERY = 15_000;
+/** The same if the answer to the last offer was lost. */
+const REBROADCAST_LOST = 2_000;
+/** Milliseconds between two looks while the endpoint does not answer. */
+const FAILURE_PAUSE = 1_000;
 
 /**
- * Sends a call with the client's own key and waits until it is in a block.
- * @throws ProtocolError with the decoded revert when the call would fail: nothing is sent then. "timed-out" when it
- * stays out of the blocks: it may still get in.
+ * Signs a call with the client's own key, sends it, and looks for it until it is in a block. When an answer is lost
+ * the same signed transaction is offered again: the chain takes it once at most.
+ * @throws ProtocolError with the decoded revert when the call would fail, or with the node's reason when it refuses the
+ * transaction: nothing is sent then. "timed-out" when its outcome is not known in time: it may still get in.
  */
 export async function send(
   client: Client,
   call: Call,
   options: SendOptions = {},
 ): Promise<TransactionReceipt> {
+  const signed = await sign(client, call, options);
+  options.onSigned?.(signed.hash);
+  const receipt = await settle(client, signed, options.patience ?? PATIENCE);
+  if (receipt.status !== 1) throw await explainFailure(client, call, receipt);
+  return receipt;
+}
+
+interface Signed {
+  readonly hash: string;
+  readonly raw: string;
+}
+
+async function sign(client: Client, call: Call, { gasPrice }: SendOptions): Promise<Signed> {
   const signer = requireSigner(client);
-  try {
-    const { hash } = await signer.sendTransaction({
+  return readChain(client, async () => {
+    const { from: _, ...transaction } = await signer.populateTransaction({
       to: call.to,
       data: call.data,
       value: call.value,
-      ...(options.gasPrice === undefined ? {} : { gasPrice: options.gasPrice }),
+      ...(gasPrice === undefined ? {} : { gasPrice }),
     });
-    const receipt = await waitForReceipt(client, hash);
-    if (receipt.status !== 1) throw await explainFailure(client, call, receipt);
-    return receipt;
+    const raw = await signer.signTransaction(transaction);
+    return { hash: keccak256(raw), raw };
+  });
+}
+
+/** Offers the transaction and looks for its receipt, by turns, until there is one or the time is out. */
+async function settle(
+  client: Client,
+  signed: Signed,
+  patience: number,
+): Promise<TransactionReceipt> {
+  const end = performance.now() + patience;
+  let mayBeOut = false;
+  let nextOffer = 0;
+  let failure: unknown;
+  while (performance.now() < end) {
+    let pause: number = client.provider.pollingInterval;
+    if (performance.now() >= nextOffer) {
+      const offer = await broadcast(client, signed);
+      // A refusal counts only if no earlier offer may have got through.
+      if (offer.refusal && !mayBeOut) throw offer.refusal;
+      if (offer.isHeldBack) pause = FAILURE_PAUSE;
+      else {
+        mayBeOut = true;
+        nextOffer = performance.now() + (offer.failure ? REBROADCAST_LOST : REBROADCAST_EVERY);
+      }
+      failure = offer.failure;
+    }
+    const look = await findReceipt(client, signed.hash);
+    if (look.receipt) return look.receipt;
+    if (look.failure) {
+      failure = look.failure;
+      pause = FAILURE_PAUSE;
+    }
+    await sleep(pause);
+  }
+  throw unknownOutcome(signed.hash, mayBeOut, failure);
+}
+
+interface Offer {
+  /** Why the node does not take it, and will not. */
+  readonly refusal?: ProtocolError;
+  /** Certain not to be out, and worth another attempt: the pool is full. */
+  readonly isHeldBack?: boolean;
+  readonly failure?: unknown;
+}
+
+/** Refusals of nodes after which the transaction is certainly not out, and which pass. */
+const HOLDS_BACK: ReadonlySet<NodeErrorKind> = new Set([
+  "pool-full",
+  "rate-limited",
+  "nonce-too-high",
+]);
+/** What says nothing about whether the transaction is out. */
+const LOSES_ANSWER: ReadonlySet<NodeErrorKind> = new Set([
+  "unreachable",
+  "silent",
+  "unavailable",
+  "not-json",
+  "too-long",
+  "already-known",
+]);
+
+async function broadcast(client: Client, { raw }: Signed): Promise<Offer> {
+  try {
+    await client.provider.send("eth_sendRawTransaction", [raw]);
+    return {};
   } catch (error) {
-    throw decodeRevert(client, error);
+    const kind = readNodeError(error)?.kind;
+    if (kind && LOSES_ANSWER.has(kind)) return { failure: error };
+    if (kind && HOLDS_BACK.has(kind)) return { failure: error, isHeldBack: true };
+    return { refusal: decodeRevert(client, error), failure: error };
   }
 }
 
-/** Asks for the receipt itself: ethers' own waiting never ends when the node goes away meanwhile. */
-async function waitForReceipt(client: Client, hash: string): Promise<TransactionReceipt> {
-  const end = performance.now() + PATIENCE;
-  for (;;) {
-    const receipt = await client.provider.getTransactionReceipt(hash);
-    if (receipt) return receipt;
-    if (performance.now() > end) break;
-    await sleep(client.provider.pollingInterval);
+async function findReceipt(
+  client: Client,
+  hash: string,
+): Promise<{ receipt: TransactionReceipt | null; failure?: unknown }> {
+  try {
+    return { receipt: await client.provider.getTransactionReceipt(hash) };
+  } catch (failure) {
+    return { receipt: null, failure };
   }
-  throw new ProtocolError(
-    "timed-out",
-    `Transaction ${hash} is sent and not in a block yet.`,
-    "Look at the account before sending it again: it may still get in.",
-  );
+}
+
+function unknownOutcome(hash: string, mayBeOut: boolean, failure: unknown): ProtocolError {
+  const words = readNodeError(failure)?.words;
+  const reason = words ? ` The node says: ${words}` : "";
+  return mayBeOut
+    ? new ProtocolError(
+        "timed-out",
+        `Transaction ${hash} is sent and in no block that the endpoint shows.${reason}`,
+        "Look at the account before sending it again: it may still get in.",
+        { cause: failure },
+      )
+    : new ProtocolError(
+        "timed-out",
+        `The node did not take transaction ${hash}.${reason}`,
+        "Nothing was sent. Run the command again later.",
+        { cause: failure },
+      );
 }
 
 /** The call passed when it was estimated and failed in its block: makes it fail again to learn why. */
