@@ -1,8 +1,8 @@
 import type { Log, TopicFilter } from "ethers";
 import type { Client } from "../client.ts";
-import { decodeRevert } from "./decodeRevert.ts";
 import { latestBlock } from "./latestBlock.ts";
-import { readNodeError } from "./nodeErrors.ts";
+import { readChain } from "./readChain.ts";
+import { searchLogs } from "./searchLogs.ts";
 
 export interface LogQuery {
   readonly topics?: TopicFilter;
@@ -12,27 +12,12 @@ export interface LogQuery {
   readonly toBlock?: number;
 }
 
-/**
- * Finds events of the serving contract, oldest first. A range that the endpoint refuses as too large is halved until
- * it answers.
- */
+/** Finds events of the serving contract, oldest first. */
 export async function findLogs(client: Client, query: LogQuery): Promise<Log[]> {
-  const fromBlock = query.fromBlock ?? client.deploymentBlock;
+  const { topics, fromBlock = client.deploymentBlock } = query;
   const toBlock = query.toBlock ?? (await latestBlock(client)).number;
-  if (fromBlock > toBlock) return [];
-  try {
-    return await client.provider.getLogs({
-      address: client.servingAddress,
-      ...(query.topics ? { topics: query.topics } : {}),
-      fromBlock,
-      toBlock,
-    });
-  } catch (cause) {
-    const isTooMuch = readNodeError(cause)?.kind === "range-too-large";
-    if (!isTooMuch || fromBlock === toBlock) throw decodeRevert(client, cause);
-    const middle = Math.floor((fromBlock + toBlock) / 2);
-    const older = await findLogs(client, { ...query, fromBlock, toBlock: middle });
-    const newer = await findLogs(client, { ...query, fromBlock: middle + 1, toBlock });
-    return [...older, ...newer];
-  }
+  const address = client.servingAddress;
+  return readChain(client, () =>
+    searchLogs(client.provider, { address, topics, fromBlock, toBlock }),
+  );
 }

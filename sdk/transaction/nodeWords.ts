@@ -12,7 +12,6 @@ export type NodeErrorKind =
   | "fee-cap-exceeded"
   | "rate-limited"
   | "range-too-large"
-  | "single-block-too-large"
   | "header-not-found"
   | "pruned"
   | "not-json"
@@ -96,13 +95,6 @@ export const MEANINGS: Readonly<Record<NodeErrorKind, Meaning>> = {
     code: "network",
     passes: false,
     message: (where) => `The chain's node${where} refuses to search so many blocks at a time.`,
-    hint: "Use another endpoint: set RPC_ENDPOINT.",
-  },
-  "single-block-too-large": {
-    code: "network",
-    passes: false,
-    message: (where) =>
-      `A single block has more events than the chain's node${where} gives in one answer.`,
     hint: "Use another endpoint: set RPC_ENDPOINT.",
   },
   "header-not-found": {

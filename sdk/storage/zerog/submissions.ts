@@ -1,5 +1,6 @@
 import { Interface, type Provider } from "ethers";
 import type { Root } from "../../ids.ts";
+import { searchLogs } from "../../transaction/searchLogs.ts";
 import { keccak256 } from "../keccak.ts";
 import type { SubmissionNode } from "../submissionNodes.ts";
 
@@ -28,7 +29,7 @@ export async function fetchSubmissions(
   { fromBlock, toBlock }: { fromBlock: number; toBlock: number },
 ): Promise<Submission[]> {
   const topics = [FLOW.getEvent("Submit")!.topicHash];
-  const logs = await provider.getLogs({ address: flowAddress, topics, fromBlock, toBlock });
+  const logs = await searchLogs(provider, { address: flowAddress, topics, fromBlock, toBlock });
   return logs.flatMap((log) => {
     const { submissionIndex, startPos, submission } = FLOW.parseLog(log)!.args;
     const [size, , tree]: [bigint, string, [root: string, height: bigint][]] = submission;

@@ -176,8 +176,7 @@ describe("several endpoints of one chain", () => {
   });
 
   for (const how of ["drip", "silent", "endless"] as const) {
-    it(`has an answer within seconds if the first endpoint is ${how}, and leaves no connection`, async function () {
-      this.timeout(60_000);
+    it(`has an answer within seconds if the first endpoint is ${how}, and leaves no connection`, async () => {
       const [first, second] = [await start(how), await start(says("0x5"))];
       const provider = connect(first.url, second.url);
       const begun = performance.now();
@@ -195,8 +194,7 @@ describe("several endpoints of one chain", () => {
     });
   }
 
-  it("gives a dripping endpoint up that is alone, and hears it again when it has healed", async function () {
-    this.timeout(90_000);
+  it("gives a dripping endpoint up that is alone, and hears it again when it has healed", async () => {
     const only = await start("drip");
     const provider = connect(only.url);
     const error = await failure(provider.send("eth_blockNumber", []));

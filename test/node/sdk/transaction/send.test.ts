@@ -88,8 +88,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(new Set(offered).size).to.equal(1);
   });
 
-  it("offers the same transaction again if the first offer got lost", async function () {
-    this.timeout(60_000);
+  it("offers the same transaction again if the first offer got lost", async () => {
     spoil = async (method, _pass, response) => {
       if (method !== "eth_sendRawTransaction" || offered.length > 1) return null;
       response.destroy();
@@ -101,8 +100,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(offered[0]).to.equal(offered[1]);
   });
 
-  it("looks for the receipt until the endpoint is back", async function () {
-    this.timeout(60_000);
+  it("looks for the receipt until the endpoint is back", async () => {
     let refused = 0;
     spoil = async (method, _pass, response) => {
       if (method !== "eth_getTransactionReceipt" || ++refused > 2) return null;
@@ -113,8 +111,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(refused).to.be.greaterThan(2);
   });
 
-  it("says the hash and that it may still get in, if the outcome stays unknown", async function () {
-    this.timeout(60_000);
+  it("says the hash and that it may still get in, if the outcome stays unknown", async () => {
     let told = "";
     spoil = async (method, _pass, response) => {
       if (!/Raw|Receipt/.test(method)) return null;
@@ -131,8 +128,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(new Set(offered).size).to.equal(1);
   });
 
-  it("waits for room in the node's pool", async function () {
-    this.timeout(60_000);
+  it("waits for room in the node's pool", async () => {
     spoil = async (method) =>
       method === "eth_sendRawTransaction" && offered.length < 2 ? refuses("txpool is full") : null;
     expect((await send(client, one())).status).to.equal(1);

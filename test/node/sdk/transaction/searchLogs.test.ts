@@ -1,0 +1,78 @@
+import { expect } from "chai";
+import { type Log, makeError, type Provider } from "ethers";
+import { describe, it } from "mocha";
+import { searchLogs } from "../../../../sdk/transaction/searchLogs.ts";
+import { rejection } from "../../../helpers/rejection.ts";
+
+/** What a stub of an endpoint allows in one answer. */
+interface Limits {
+  readonly blocks?: number;
+  readonly results?: number;
+  /** Its words, when one of these is passed. */
+  readonly words?: string;
+}
+
+/** A stub of an endpoint whose blocks have this many events each, and which notes the ranges that it searched. */
+function limited(counts: readonly number[], { blocks, results, words = "limit exceeded" }: Limits) {
+  const asked: number[] = [];
+  const getLogs = async ({ fromBlock, toBlock }: { fromBlock: number; toBlock: number }) => {
+    const found = counts
+      .slice(fromBlock, toBlock + 1)
+      .flatMap((count, index) => Array(count).fill({ blockNumber: fromBlock + index }));
+    asked.push(toBlock - fromBlock + 1);
+    if (toBlock - fromBlock + 1 > (blocks ?? Infinity) || found.length > (results ?? Infinity)) {
+      const payload = { method: "eth_getLogs", params: [] };
+      const error = { code: -32005, message: words };
+      throw makeError("could not coalesce error", "UNKNOWN_ERROR", { error, payload } as never);
+    }
+    return found as Log[];
+  };
+  return { provider: { getLogs } as unknown as Provider, asked };
+}
+
+const search = (provider: Provider, toBlock: number) =>
+  searchLogs(provider, { address: `0x${"11".repeat(20)}`, fromBlock: 0, toBlock });
+
+describe("searching events through an endpoint with limits", () => {
+  const everywhere = Array(1_000).fill(1);
+
+  it("finds all of them through one that searches 10 blocks at a time", async () => {
+    const { provider, asked } = limited(everywhere, { blocks: 10, words: "limited to a 10 range" });
+    const found = await search(provider, 999);
+    expect(found.map((log) => log.blockNumber)).to.deep.equal(everywhere.map((_, i) => i));
+    expect(asked.length).to.be.lessThan(130);
+  });
+
+  it("finds all of them through one that does not say how many blocks it searches", async () => {
+    const { provider, asked } = limited(everywhere, { blocks: 10 });
+    expect(await search(provider, 999)).to.have.length(1_000);
+    expect(asked.length).to.be.lessThan(250);
+    const before = asked.length;
+    expect(await search(provider, 99)).to.have.length(100);
+    expect(asked.length - before, "what was learnt is kept").to.be.lessThan(25);
+  });
+
+  it("finds all of them through one that gives 100 events at a time, and asks for more again", async () => {
+    const counts = [...Array(50).fill(60), ...Array(1_950).fill(0)];
+    const { provider, asked } = limited(counts, { results: 100 });
+    expect(await search(provider, 1_999)).to.have.length(3_000);
+    expect(asked.length).to.be.lessThan(220);
+    expect(Math.max(...asked.slice(-5))).to.be.greaterThan(100);
+  });
+
+  it("says which block alone is too much", async () => {
+    const { provider } = limited([1, 1, 500, 1], { results: 100 });
+    const error = await rejection(search(provider, 3));
+    expect(error.code).to.equal("network");
+    expect(error.message).to.equal(
+      "Block 2 alone has more events than the chain's node gives in one answer.",
+    );
+    expect(error.hint).to.include("RPC_ENDPOINT");
+  });
+
+  it("passes on what has nothing to do with the range", async () => {
+    const { provider, asked } = limited(everywhere, { blocks: 1, words: "missing trie node" });
+    expect(await search(provider, 9).catch((error) => error.code)).to.equal("UNKNOWN_ERROR");
+    expect(asked).to.deep.equal([10]);
+  });
+});
