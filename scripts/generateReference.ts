@@ -24,6 +24,9 @@ Which command of 0G's and Together's command lines became which here is in [pari
 - \`--json\` prints exactly one JSON document on stdout, or one per line where something is followed. Amounts are whole
   neuron as strings. Everything else goes to stderr.
 - \`--dry-run\` shows what would be called, with which arguments, and its gas. Nothing is sent or uploaded.
+- An order may be typed again after Ctrl-C, a closed terminal or a lost answer: \`create-task\` and \`fine-tuning create\`
+  find the task that they ordered, say so, and continue with it. The same model, datasets and parameters are ordered and
+  paid once; again, without a flag, if the task ended without a model, and with \`--again\` if its model is ready.
 - Without a terminal no command waits for an answer: one that would have to ask exits 2 and names the flag that agrees.
 - Tables have boxes on a terminal and none in a pipe; \`NO_COLOR\` is respected; ids are never cut.
 - Private keys and tokens come from the environment or from \`npx hardhat keystore set <NAME>\`, never from a flag.

@@ -5,7 +5,10 @@ import { verifyProvider } from "../sdk/service/verifyProvider.ts";
 import { quote } from "../sdk/task/quote.ts";
 import { readConfig } from "../sdk/training/readConfig.ts";
 import { agreeToOrder } from "./agreeToOrder.ts";
+import { continueTask } from "./continueTask.ts";
+import { findOwnOrder } from "./findOwnOrder.ts";
 import { readInteger, required } from "./flags.ts";
+import { nextStepByStep } from "./nextCommand.ts";
 import { placeOrder } from "./placeOrder.ts";
 import { readAddress } from "./readAddress.ts";
 import { run } from "./run.ts";
@@ -20,13 +23,25 @@ interface Flags extends SendingFlags {
   readonly configPath: string | undefined;
   readonly dataSize: string | undefined;
   readonly yes: boolean;
+  readonly again: boolean;
 }
 
-/** Orders a fine-tuning. Money is reserved only after the provider is verified and the quote is shown. */
+/**
+ * Orders a fine-tuning. Money is reserved only after the provider is verified and the quote is shown. Typed again, it
+ * continues with the task that it ordered.
+ */
 export default run<Flags>(async (flags, terminal, environment) => {
   const wanted = await readOrder(flags);
   const secrets = await readSecrets(wanted.config, environment);
   const client = await environment.signer("user");
+  const rootsFor = async () => wanted;
+  const own = await findOwnOrder(client, { ...wanted, again: flags.again, rootsFor });
+  if (own) {
+    const continued = await continueTask({ client, terminal, environment }, own, secrets, flags);
+    const next = nextStepByStep(own);
+    if (next) terminal.next(environment.command(next));
+    return continued;
+  }
   terminal.say("Verify provider...");
   const { service, catalogue, queue } = await verifyProvider(client, wanted);
   terminal.say("Provider verified");

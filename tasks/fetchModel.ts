@@ -20,18 +20,19 @@ import type { Environment } from "./environment.ts";
 import { untilInterrupted } from "./interrupt.ts";
 import { modelName } from "./modelName.ts";
 import { openModel } from "./openModel.ts";
+import { outputPath } from "./outputPath.ts";
 import { shellWord } from "./shellWord.ts";
 import type { SendingFlags } from "./submit.ts";
 import { failureError, viewTask } from "./taskView.ts";
 import type { Terminal } from "./terminal.ts";
-import { fileIn, transfer } from "./transfer.ts";
+import { transfer } from "./transfer.ts";
 import { waitForTask } from "./waitForTask.ts";
 
 type Wallet = Client & { readonly address: string };
 
 /** What is to be written, and how long to wait for the key. */
 export interface WantedModel {
-  /** A file, or a directory to put it in; undefined is `<MODEL-NAME>.tar.zst` where the command is typed. */
+  /** A file, or a directory to put it in; undefined is `<MODEL-NAME>.tar.zst` here, or a name with the task's id if that one is taken. */
   readonly output: string | undefined;
   /** Of a checkpoint; null for the latest weights. */
   readonly step: number | null;
@@ -57,12 +58,7 @@ export interface Setting {
 export async function fetchModel(setting: Setting, found: Task, wanted: WantedModel) {
   const { client, flags, terminal } = setting;
   const id = formatTaskId(found.id);
-  const name = await modelName(client, found);
-  const typed = await fileIn(wanted.output ?? `${name}.tar.zst`, `${name}.tar.zst`);
-  modelFormat(typed);
-  const mark = `anneal ${id} ${wanted.step ?? "latest"}`;
-  const isResult = async (place: string) => (await readMark(place)) === mark;
-  const check = () => checkOutput(typed, { force: wanted.force, isResult });
+  const { name, mark, check } = await findOutput(client, found, wanted);
   const { path, isDone } = await check();
   const document = { id, path, step: wanted.step };
   if (isDone) {
@@ -90,6 +86,21 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   terminal.say(`Model written to ${path}.`);
   sayHowToUnpack(terminal, path);
   return { ...document, acknowledged, confirmed: transaction };
+}
+
+/**
+ * Finds the file that a task's model will be written to.
+ * @returns among others `check`, which looks whether it can be written, or is there already
+ * @throws ProtocolError "usage" when its ending is not one of a model.
+ */
+export async function findOutput(client: Client, task: Task, { output, step, force }: WantedModel) {
+  const id = formatTaskId(task.id);
+  const name = await modelName(client, task);
+  const mark = `anneal ${id} ${step ?? "latest"}`;
+  const path = await outputPath(output, { name, id, step, mark });
+  modelFormat(path);
+  const isResult = async (place: string) => (await readMark(place)) === mark;
+  return { name, mark, check: () => checkOutput(path, { force, isResult }) };
 }
 
 /** A task from which no key can come has no model to fetch. */

@@ -1,7 +1,7 @@
 import { task } from "hardhat/config";
 import type { TaskDefinition } from "hardhat/types/tasks";
 import { fineTuningFamily } from "./fine-tuning/index.ts";
-import { dryRun, force, gasPrice, json, option } from "./options.ts";
+import { again, dryRun, force, gasPrice, json, option } from "./options.ts";
 
 /** Everything the command line can say. What a command does is in the file of its name, loaded when it is called. */
 
@@ -125,6 +125,7 @@ const fineTuning: TaskDefinition[] = [
     .addOption(option("dataSize", "Size of the dataset, as calculate-token prints it"))
     .addOption(gasPrice)
     .addFlag({ name: "yes", description: "Join the queue of a busy provider without being asked" })
+    .addFlag(again)
     .addFlag(dryRun)
     .addFlag(json)
     .setAction(() => import("./create-task.ts"))

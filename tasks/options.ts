@@ -23,3 +23,7 @@ export const force = {
   description: "Replace the file that is there, even if it holds something else",
 } as const;
 export const gasPrice = option("gasPrice", "Gas price in neuron");
+export const again = {
+  name: "again",
+  description: "Order once more what is Finished; what is still under way is never ordered twice",
+} as const;

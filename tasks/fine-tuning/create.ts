@@ -1,14 +1,19 @@
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
+import type { Secrets } from "../../sdk/exchange/secrets.ts";
 import { parseTaskId, type Root } from "../../sdk/ids.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { payerOf } from "../../sdk/storage/zerog/Payer.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { rootOfDataset, uploadDataset } from "../../sdk/task/uploadDataset.ts";
 import { agreeToOrder } from "../agreeToOrder.ts";
+import { checkModelOutput } from "../checkModelOutput.ts";
+import { continueTask } from "../continueTask.ts";
 import type { Environment } from "../environment.ts";
-import { fetchModel } from "../fetchModel.ts";
+import { fetchModel, findOutput, type Setting } from "../fetchModel.ts";
+import { findOwnOrder, type Roots } from "../findOwnOrder.ts";
 import { readTimeout, required } from "../flags.ts";
+import { nextInOneGo } from "../nextCommand.ts";
 import { placeOrder } from "../placeOrder.ts";
 import { readAddress } from "../readAddress.ts";
 import { run } from "../run.ts";
@@ -19,7 +24,7 @@ import { transfer } from "../transfer.ts";
 import { chooseOffer } from "./chooseOffer.ts";
 import { followToDelivery } from "./followToDelivery.ts";
 import { type HyperparameterFlags, readHyperparameters } from "./readHyperparameters.ts";
-import { type LocalDataset, withDataset } from "./withDataset.ts";
+import { type LocalDataset, storedRoot, withDataset } from "./withDataset.ts";
 
 interface Flags extends SendingFlags, HyperparameterFlags {
   readonly model: string | undefined;
@@ -33,17 +38,53 @@ interface Flags extends SendingFlags, HyperparameterFlags {
   readonly wait: boolean;
   readonly yes: boolean;
   readonly force: boolean;
+  readonly again: boolean;
 }
 
-/** Checks, counts, quotes, uploads and orders; with --wait, follows the task to the decrypted model. */
+/**
+ * Checks, counts, quotes, uploads and orders; with --wait, follows the task to the decrypted model. Typed again, it
+ * continues with the task that it ordered.
+ */
 export default run<Flags>(async (flags, terminal, environment) => {
   refuseSecretFlags(flags);
   const wanted = readWanted(flags, terminal);
   const secrets = await readSecrets(wanted.config, environment);
-  const storageUrl = environment.storageUrl();
   const client = await environment.signer("user");
-  const placed = await withDataset(wanted.trainingFile, storageUrl, terminal, async (dataset) => {
-    const best = await chooseOffer(client, { ...wanted, path: dataset.path }, terminal);
+  const setting = { client, flags, terminal, environment };
+  const own = await findOwnOrder(client, {
+    ...wanted,
+    again: flags.again,
+    rootsFor: rememberRoots(client, wanted),
+  });
+  if (!own && flags.wait) await checkModelOutput(flags.output, flags.force);
+  const placed = own
+    ? await continueTask(setting, own, secrets, flags)
+    : await order(setting, wanted, secrets);
+  if (placed.dryRun) return placed;
+  if (!flags.wait) {
+    if (own) sayStep(terminal, environment, nextInOneGo(own));
+    else sayWhatNext(terminal, environment, placed.id);
+    return placed;
+  }
+  return { ...placed, ...(await waitForModel(setting, placed.id, wanted.timeout)) };
+});
+
+type Wanted = ReturnType<typeof readWanted>;
+type CreateSetting = Setting & { readonly flags: Flags };
+
+/** Nothing is uploaded before the quote is agreed to, and nothing is paid before all is uploaded. */
+async function order(
+  { client, flags, terminal, environment }: CreateSetting,
+  wanted: Wanted,
+  secrets: Secrets,
+) {
+  const storageUrl = environment.storageUrl();
+  return withDataset(wanted.trainingFile, storageUrl, terminal, async (dataset) => {
+    const best = await chooseOffer(
+      client,
+      { ...wanted, name: wanted.model, path: dataset.path },
+      terminal,
+    );
     await agreeToOrder(client, best, flags, terminal, environment);
     const send = (one: LocalDataset) => store(client, best.service, one, flags, terminal);
     const datasetRoot = await send(dataset);
@@ -51,34 +92,46 @@ export default run<Flags>(async (flags, terminal, environment) => {
       wanted.validationFile === undefined
         ? null
         : await withDataset(wanted.validationFile, storageUrl, terminal, send);
-    const order = { ...best, datasetRoot, validationRoot, config: wanted.config, secrets };
-    return placeOrder(client, order, flags, terminal);
+    const agreed = { ...best, datasetRoot, validationRoot, config: wanted.config, secrets };
+    return placeOrder(client, agreed, flags, terminal);
   });
-  if (placed.dryRun) return placed;
-  if (!flags.wait) {
-    sayWhatNext(terminal, environment, placed.id);
-    return placed;
-  }
-  const setting = { client, flags, terminal, environment };
-  const task = await getTask(client, { id: parseTaskId(placed.id) });
+}
+
+/** Follows a task to the decrypted model, whose place is looked at before. Both waits share the time. */
+async function waitForModel(setting: CreateSetting, id: string, timeout: number | undefined) {
+  const { client, flags } = setting;
+  const { output, force } = flags;
+  const wanted = { output, step: null, timeout, force };
+  const task = await getTask(client, { id: parseTaskId(id) });
+  await (await findOutput(client, task, wanted)).check();
   const start = performance.now();
-  const delivered = await followToDelivery(setting, task, wanted.timeout);
-  const timeout = wanted.timeout && Math.max(1, wanted.timeout - (performance.now() - start));
-  const fetched = await fetchModel(setting, delivered, {
-    output: flags.output,
-    step: null,
-    timeout,
-    force: flags.force,
+  const delivered = await followToDelivery(setting, task, timeout);
+  const left = timeout && Math.max(1, timeout - (performance.now() - start));
+  return fetchModel(setting, delivered, { ...wanted, timeout: left });
+}
+
+/** The roots that an order of these files has at a service; each is computed once. */
+function rememberRoots(client: Client, { trainingFile, validationFile }: Wanted) {
+  const known = new Map<string, Promise<Roots>>();
+  const rootOf = async (service: Service, file: string) =>
+    storedRoot(file) ?? rootOfDataset(client, { service, path: file });
+  const compute = async (service: Service): Promise<Roots> => ({
+    datasetRoot: await rootOf(service, trainingFile),
+    validationRoot: validationFile === undefined ? null : await rootOf(service, validationFile),
   });
-  return { ...placed, ...fetched };
-});
+  return (service: Service): Promise<Roots> => {
+    const roots = known.get(service.provider) ?? compute(service);
+    known.set(service.provider, roots);
+    return roots;
+  };
+}
 
 /** Reads every flag before anything is asked of the network. */
 function readWanted(flags: Flags, terminal: Terminal) {
   const config = readHyperparameters(flags, terminal);
   if (config.n_evals && flags.validationFile === undefined) throw nothingToEvaluateOn();
   return {
-    name: required(flags.model, "--model", "the name of a base model; list-models shows them"),
+    model: required(flags.model, "--model", "the name of a base model; list-models shows them"),
     trainingFile: required(flags.trainingFile, "--training-file", "a path or a root hash"),
     validationFile: flags.validationFile,
     provider: flags.provider === undefined ? undefined : readAddress(flags.provider),
@@ -115,6 +168,10 @@ async function store(
   );
   terminal.say(`Root hash: ${stored.root}`);
   return stored.root;
+}
+
+function sayStep(terminal: Terminal, environment: Environment, step: string | null): void {
+  if (step) terminal.next(environment.command(step));
 }
 
 function sayWhatNext(terminal: Terminal, environment: Environment, id: string): void {

@@ -5,7 +5,7 @@ import {
   type HyperparameterDescription,
 } from "../../sdk/training/describeHyperparameters.ts";
 import { toCamelCase } from "../letterCase.ts";
-import { dryRun, force, gasPrice, json, option } from "../options.ts";
+import { again, dryRun, force, gasPrice, json, option } from "../options.ts";
 
 /** `npx hardhat fine-tuning <verb>`: the same market in the words of Together's command line. */
 
@@ -22,7 +22,7 @@ const id = {
 } as const;
 const output = option(
   "output",
-  "Path of the model to write, ending in .tar.zst or .zip. Default: <MODEL-NAME>.tar.zst.",
+  "Path of the model to write, ending in .tar.zst or .zip. Default: <MODEL-NAME>.tar.zst, with the task's ID if that is taken.",
   "o",
 );
 const timeout = option("timeout", "Seconds to wait at most");
@@ -42,6 +42,7 @@ const create = task(["fine-tuning", "create"], "Check, upload and order a fine-t
   .addFlag(force)
   .addOption(timeout)
   .addFlag({ name: "yes", description: "Join the queue of a busy provider without being asked" })
+  .addFlag(again)
   .addFlag(dryRun)
   .addFlag(json);
 

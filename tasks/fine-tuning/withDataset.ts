@@ -23,10 +23,8 @@ export async function withDataset<T>(
   terminal: Terminal,
   work: (dataset: LocalDataset) => Promise<T>,
 ): Promise<T> {
-  if (!/^0x[0-9a-f]{64}$/i.test(value)) {
-    return work({ path: value, root: null });
-  }
-  const root = parseRoot(value);
+  const root = storedRoot(value);
+  if (root === null) return work({ path: value, root });
   const folder = await mkdtemp(join(tmpdir(), "anneal-dataset-"));
   try {
     const path = await fetchStored(storageUrl, root, folder, terminal);
@@ -35,6 +33,10 @@ export async function withDataset<T>(
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** The root hash of stored data that a flag names, or null for a path. */
+export const storedRoot = (value: string): Root | null =>
+  /^0x[0-9a-f]{64}$/i.test(value) ? parseRoot(value) : null;
 
 async function fetchStored(
   storageUrl: string,

@@ -28,14 +28,16 @@ describe("tasks: the fine-tuning family", () => {
   after(() => market.close());
 
   const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
-  const create = async (more: object = {}) =>
+  /** Every order is another one: the same one would be continued with. */
+  let orders = 0;
+  const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
   const accept = (id: string) =>
     market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
-  const delivered = async (more: object = {}, options = {}) => {
-    const id = await create(more);
+  const delivered = async () => {
+    const id = await create();
     await accept(id);
-    await deliverModel(market, id, archive, options);
+    await deliverModel(market, id, archive);
     return id;
   };
   const out = (name: string) => join(market.folder, name);
@@ -109,7 +111,7 @@ describe("tasks: the fine-tuning family", () => {
 
     it("prefers the free provider, then the cheapest, and asks nobody it cannot verify", async () => {
       market.daemon.queue = { slots: 1, running: 1, waiting: 0 };
-      const busy = await market.run("fine-tuning create", order());
+      const busy = await market.run("fine-tuning create", { ...order(), nEpochs: "7" });
       market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
       expect(busy.exitCode).to.equal(2);
       expect(busy.stderr).to.contain("Provider busy").and.contain("--yes");

@@ -28,11 +28,13 @@ describe("tasks: fine-tuning download, and create --wait", () => {
   after(() => market.close());
 
   const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
-  const create = async (more: object = {}) =>
+  /** Every order is another one: the same one would be continued with. */
+  let orders = 0;
+  const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
   const accept = (id: string) =>
     market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
-  const delivered = async (more: object = {}, options = {}) => {
+  const delivered = async (more?: object, options = {}) => {
     const id = await create(more);
     await accept(id);
     await deliverModel(market, id, archive, options);
@@ -141,7 +143,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
     });
 
     it("proves misbehaviour by itself", async () => {
-      const id = await delivered({}, { isSpoiled: true });
+      const id = await delivered(undefined, { isSpoiled: true });
       const output = out("spoiled.zip");
       await download(id, { output, timeout: "1" });
       await revealKey(market, id);

@@ -38,7 +38,8 @@ describe("tasks: a fine-tuning from order to model", () => {
   });
   after(() => market.close());
 
-  const create = async (): Promise<string> => (await market.json("create-task", order)).id;
+  const create = async (): Promise<string> =>
+    (await market.json("create-task", { ...order, again: true })).id;
   const flags = (task?: string) => ({ provider: market.provider, ...(task ? { task } : {}) });
 
   const deliver = (task: string, model: string, options?: DeliveryOptions) =>
@@ -122,8 +123,9 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(refused.exitCode).to.equal(2);
   });
 
-  it("refuses a second one as long as the first is open", async () => {
-    const { stderr, exitCode } = await market.run("create-task", order);
+  it("refuses another one as long as the first is open", async () => {
+    const other = { ...order, dataSize: "179668155" };
+    const { stderr, exitCode } = await market.run("create-task", other);
     expect(exitCode).to.equal(7);
     expect(stderr).to.contain("open task");
   });

@@ -1,0 +1,28 @@
+import type { Client } from "../client.ts";
+import type { TaskId } from "../ids.ts";
+import { findLogs } from "../transaction/findLogs.ts";
+import { readChain } from "../transaction/readChain.ts";
+import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
+
+/** An order as the chain's event keeps it. */
+export interface ListedOrder extends TaskOrder {
+  readonly id: TaskId;
+  readonly blockNumber: number;
+}
+
+/** Reads what a user has ordered, newest first: from one provider, or without `provider` from all. */
+export async function listOrders(
+  client: Client,
+  { user, provider }: { user: string; provider?: string | undefined },
+): Promise<ListedOrder[]> {
+  return readChain(client, async () => {
+    const created = client.serving.filters.TaskCreated(undefined, user, provider);
+    const logs = await findLogs(client, { topics: await created.getTopicFilter() });
+    return logs.toReversed().flatMap((log) => {
+      const parsed = client.serving.interface.parseLog(log);
+      if (parsed?.name !== "TaskCreated") return [];
+      const { id, order } = parsed.args;
+      return [{ ...decodeOrder(order), id: id as TaskId, blockNumber: log.blockNumber }];
+    });
+  });
+}
