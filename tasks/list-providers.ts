@@ -1,5 +1,7 @@
+import type { Client } from "../sdk/client.ts";
 import { fetchQueue, type Queue } from "../sdk/service/fetchQueue.ts";
 import { listServices } from "../sdk/service/listServices.ts";
+import { isPublicUrl } from "../sdk/service/publicUrl.ts";
 import type { Service, Unit } from "../sdk/service/Service.ts";
 import { formatOg } from "../sdk/units.ts";
 import { run } from "./run.ts";
@@ -11,8 +13,9 @@ const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
 
 /** Shows who offers training, whether he is free, and his price. */
 export default run<{ json: boolean }>(async (_, terminal, environment) => {
-  const services = await listServices(await environment.reader());
-  const offers = await Promise.all(services.map(askHowBusy));
+  const client = await environment.reader();
+  const services = await listServices(client);
+  const offers = await Promise.all(services.map((service) => askHowBusy(client, service)));
   if (offers.length === 0) {
     terminal.say("No provider is registered on this network.");
     const offer = "register-provider --url <URL> --price <PRICE>";
@@ -38,7 +41,10 @@ export default run<{ json: boolean }>(async (_, terminal, environment) => {
   };
 });
 
-async function askHowBusy(service: Service) {
+async function askHowBusy(client: Client, service: Service) {
+  if (!isPublicUrl(client, service.url)) {
+    return { service, queue: null, obstacle: "cannot be reached: its address is a private one" };
+  }
   const queue = await fetchQueue(service, AbortSignal.timeout(PATIENCE)).catch(() => null);
   return { service, queue, obstacle: findObstacle(service, queue) };
 }

@@ -49,7 +49,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
       ["Account Balance (OG)", formatOg(account.available)],
     ],
   });
-  if (check.problem) terminal.note(check.problem.hint);
+  if (check.problem) terminal.note(hintFor(check.problem, flags, environment));
   else terminal.next(environment.command("list-providers"));
   return {
     ...service,
@@ -72,6 +72,13 @@ async function chooseProvider(
   }
   const provider = readAddress(flags.provider);
   return { client: await environment.reader(), provider };
+}
+
+/** What a user does about a problem is of no help to the provider itself. */
+function hintFor({ hint }: ProtocolError, flags: Flags, environment: Environment): string {
+  if (flags.provider !== undefined) return hint;
+  const update = environment.command("update-provider --url <URL>");
+  return `Nobody can order from you like this. Check that your daemon runs; a new address, key or catalogue is put on chain by: ${update}`;
 }
 
 /** The checks that create-task makes, as a finding instead of an error. */

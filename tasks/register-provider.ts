@@ -31,7 +31,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const offered = readTerms(flags, DEFAULTS);
   const amount = flags.amount === undefined ? null : readAmount(flags.amount);
   const client = await environment.signer("provider");
-  const terms: ServiceTerms = { ...offered, ...(await fetchTerms(url, client.address)) };
+  const terms: ServiceTerms = { ...offered, ...(await fetchTerms(client, url)) };
   if (amount !== null) {
     const opened = await submit(
       client,

@@ -16,7 +16,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const client = await environment.signer("provider");
   const service = await getService(client, { provider: client.address });
   const offered = { ...readTerms(flags, service), accepting: readAccepting(flags, service) };
-  const terms: ServiceTerms = { ...offered, ...(await fetchTerms(offered.url, client.address)) };
+  const terms: ServiceTerms = { ...offered, ...(await fetchTerms(client, offered.url)) };
   const call = updateService(client, { terms });
   const result = await submit(client, call, { terms }, flags, terminal);
   if (result.dryRun) return result;

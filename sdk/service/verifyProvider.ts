@@ -9,6 +9,7 @@ import { type Catalogue, fetchCatalogue } from "./fetchCatalogue.ts";
 import { fetchQueue, type Queue } from "./fetchQueue.ts";
 import { getService } from "./getService.ts";
 import { fetchJson, printable } from "./providerApi.ts";
+import { isPublicUrl } from "./publicUrl.ts";
 import type { Service } from "./Service.ts";
 
 const ChallengeAnswer = z.object({
@@ -23,8 +24,8 @@ export interface VerifiedProvider {
 }
 
 /**
- * Checks that a provider is what the chain says: registered, his stake in place, his endpoint holding his key, and
- * his catalogue the registered one.
+ * Checks that a provider is what the chain says: registered at an address that others can reach, its stake in place, its
+ * endpoint holding its key, and its catalogue the registered one.
  * @throws ProtocolError that names the first check that failed.
  */
 export async function verifyProvider(
@@ -32,6 +33,7 @@ export async function verifyProvider(
   { provider, signal }: { provider: string; signal?: AbortSignal },
 ): Promise<VerifiedProvider> {
   const service = await getService(client, { provider });
+  verifyUrl(client, service);
   await verifyStake(client, service);
   await verifyEndpoint(client, service, signal);
   const [catalogue, queue] = await Promise.all([
@@ -41,7 +43,17 @@ export async function verifyProvider(
   return { service, catalogue, queue };
 }
 
-/** The stake is what the provider's sub-account with himself holds in reserve. */
+/** Nobody's client is sent to its own machine or network by what a stranger registered. */
+function verifyUrl(client: Client, { provider, url }: Service): void {
+  if (isPublicUrl(client, url)) return;
+  throw new ProtocolError(
+    "declined",
+    `Provider ${provider} is registered at ${printable(url)}, which nobody outside its own network can reach.`,
+    "Choose another provider: npx hardhat list-providers",
+  );
+}
+
+/** The stake is what the provider's sub-account with itself holds in reserve. */
 async function verifyStake(client: Client, { provider }: Service): Promise<void> {
   const [minimum, { reserved }] = await readChain(client, () =>
     Promise.all([

@@ -66,6 +66,7 @@ describe("tasks: account", () => {
     const { stderr, exitCode } = await market.run("refund", { amount: "5" });
     expect(exitCode).to.equal(4);
     expect(stderr).to.contain("1.000000000000000001 OG").and.contain("5.000000000000000000 OG");
+    expect(stderr).to.contain("refund --amount 1.000000000000000001").and.not.contain("deposit");
   });
 
   it("reports an error with --json as one document on stdout, and nothing else", async () => {

@@ -2,6 +2,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
+import { createClient } from "../../../sdk/client.ts";
+import { fetchTerms } from "../../../tasks/fetchTerms.ts";
+import { rejection } from "../../helpers/rejection.ts";
 import { type Market, openMarket } from "./market.ts";
 
 describe("tasks: providers and models", () => {
@@ -30,6 +33,29 @@ describe("tasks: providers and models", () => {
     const { stderr, exitCode } = await market.run("register-provider", offer(), { env });
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain(market.provider);
+  });
+
+  it("gives a provider's advice for a --url at which its daemon does not answer", async () => {
+    for (const url of ["http://127.0.0.1:1", `${market.daemon.url}/elsewhere`]) {
+      const { stderr, exitCode } = await market.run("register-provider", { ...offer(), url });
+      expect(exitCode, url).to.equal(9);
+      expect(stderr).to.contain(`Your daemon does not answer at ${url}.`).and.contain("--url");
+      expect(stderr).not.to.contain("another one");
+    }
+    const wrong = { ...offer(), url: "gpu.example.org" };
+    const { stderr, exitCode } = await market.run("register-provider", wrong);
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain("not an http or https address");
+  });
+
+  it("refuses to register a loopback address on a public network", async () => {
+    const { rpcUrl, deployment } = market.chain;
+    const client = createClient({ rpcUrl, deployment, storageUrl: "" });
+    const testnet = { ...client, chainId: 16602, address: market.provider };
+    const error = await rejection(fetchTerms(testnet, market.daemon.url));
+    client.provider.destroy();
+    expect(error.code).to.equal("usage");
+    expect(error.message).to.contain("Users of this network cannot reach");
   });
 
   it("refuses terms that are no numbers, and units that do not exist", async () => {
@@ -109,6 +135,8 @@ describe("tasks: providers and models", () => {
     const status = await market.json("provider-status", { provider: market.provider });
     expect(status.verified).to.equal(false);
     expect(status.problem).to.contain("catalogue");
+    const own = await market.run("provider-status");
+    expect(own.stderr).to.contain("update-provider").and.not.contain("Choose another");
     const { stdout, stderr } = await market.run("list-models");
     expect(stdout).not.to.contain("better");
     expect(stderr).to.contain(`Left out ${market.provider}`);

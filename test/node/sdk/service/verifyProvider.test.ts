@@ -45,6 +45,15 @@ describe("sdk/service verifyProvider", () => {
     expect(verified.queue).to.deep.equal({ slots: 1, running: 1, waiting: 2, waitSeconds: null });
   });
 
+  it("refuses a loopback address on a public network, before anything is asked of it", async () => {
+    const reader = { ...market.reader, chainId: 16602 };
+    api.routes["/v1/challenge"] = () => expect.fail("the address was asked");
+    const { provider } = market;
+    const error = await rejection(verifyProvider(reader, { provider: provider.address }));
+    expect(error.code).to.equal("declined");
+    expect(error.message).to.contain("nobody outside its own network can reach");
+  });
+
   it("asks a new challenge each time", async () => {
     const seen = new Set<string>();
     const honest = api.routes["/v1/challenge"]!;
