@@ -49,7 +49,7 @@ async function fetchOne(
     await download(client.storageUrl, root, target, { signal, onProgress });
   } catch (error) {
     if (error instanceof ProtocolError && error.code === "not-found")
-      throw unavailable(root, error);
+      throw unavailable(client.storageUrl, root, error);
     throw error;
   }
 }
@@ -82,11 +82,25 @@ function tooLarge(size: number, maximum: number): TaskRefused {
   );
 }
 
-function unavailable(root: Root, cause: unknown): TaskRefused {
+/** A user whose own storage has the dataset would upload it there for ever: the hint names the storage that is read. */
+function unavailable(storageUrl: string, root: Root, cause: unknown): TaskRefused {
+  const place = nameable(storageUrl);
   return new TaskRefused(
     "DatasetUnavailable",
-    `The storage does not have the dataset ${root}.`,
-    "Upload the dataset and order again with the root hash that upload prints.",
+    `The storage that this provider reads does not have the dataset ${root}.`,
+    place
+      ? `Upload it there and order again: STORAGE_ENDPOINT=${place} npx hardhat upload --data-path <PATH>, or fine-tuning create with the same STORAGE_ENDPOINT.`
+      : "Ask the provider which storage it reads, upload the dataset there, and order again.",
     cause,
   );
+}
+
+/** The storage as users can name it, too; null if its address may hold a secret. */
+function nameable(storageUrl: string): string | null {
+  const urls = storageUrl.split(",").map((url) => url.trim());
+  const isPlain = urls.every((url) => {
+    const parsed = URL.parse(url.replace(/^0g\+/, ""));
+    return parsed !== null && parsed.href === `${parsed.origin}/`;
+  });
+  return isPlain ? urls.join(",") : null;
 }

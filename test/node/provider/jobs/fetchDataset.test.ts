@@ -47,9 +47,13 @@ describe("fetching a dataset", () => {
   }
 
   /** What the step makes of an order for so many bytes. */
-  async function fetchIt(datasetRoot: Root, bytes = TEXT.length): Promise<string> {
+  async function fetchIt(
+    datasetRoot: Root,
+    bytes = TEXT.length,
+    storageUrl = node.url,
+  ): Promise<string> {
     const context = {
-      client: { storageUrl: node.url },
+      client: { storageUrl },
       catalogue: { byHash: () => ({ kind: "causal-lm" }) },
       jobsDirectory: join(directory, "jobs"),
       maxDatasetBytes: 2 ** 20,
@@ -70,6 +74,7 @@ describe("fetching a dataset", () => {
     return error;
   }
 
+  const missing = parseRoot(`0x${"ab".repeat(32)}`);
   const own = () => Buffer.from(encryptionKey.publicKey.slice(2), "hex");
 
   it("takes one as it is, and opens one that was encrypted for this provider", async () => {
@@ -98,6 +103,22 @@ describe("fetching a dataset", () => {
   });
 
   it("refuses one that storage does not have", async () => {
-    await expectRefused(fetchIt(parseRoot(`0x${"ab".repeat(32)}`)), "DatasetUnavailable");
+    await expectRefused(fetchIt(missing), "DatasetUnavailable");
+  });
+
+  it("names the storage that it reads, so that the user does not upload to another one again", async () => {
+    const { hint } = await expectRefused(fetchIt(missing), "DatasetUnavailable");
+    expect(hint).to.contain(`STORAGE_ENDPOINT=${node.url} npx hardhat upload`);
+  });
+
+  it("does not name a storage whose address may hold a secret", async () => {
+    const urls = [node.url.replace("//", "//me:secret@"), `${node.url}/secret`];
+    for (const storageUrl of urls) {
+      const { hint } = await expectRefused(
+        fetchIt(missing, TEXT.length, storageUrl),
+        "DatasetUnavailable",
+      );
+      expect(hint).not.to.contain("secret");
+    }
   });
 });
