@@ -31,6 +31,7 @@ export async function waitForTask(
   const goal = PROGRESS.indexOf(until ?? usersTurn(first.progress));
   const start = performance.now();
   const losses: number[] = [];
+  const look = patientLook(client, terminal);
   let view = first;
   let shown = "";
   while (PROGRESS.indexOf(view.progress) < goal) {
@@ -43,7 +44,7 @@ export async function waitForTask(
     if (timeout !== undefined && performance.now() - start > timeout) throw timedOut(view);
     signal.throwIfAborted();
     await sleep(INTERVAL, undefined, { signal }).catch(() => signal.throwIfAborted());
-    view = await lookAgain(client, view, terminal);
+    view = await look(view);
   }
   terminal.endLive();
   return view;
@@ -54,15 +55,24 @@ function usersTurn(progress: Progress): Progress {
   return PROGRESS.indexOf(progress) > PROGRESS.indexOf("Delivered") ? "Finished" : "Delivered";
 }
 
-/** A network that is away for a moment is no reason to stop waiting. */
-async function lookAgain(client: Client, view: TaskView, terminal: Terminal): Promise<TaskView> {
-  try {
-    return await refreshView(client, view.task, view.order);
-  } catch (error) {
-    if (!(error instanceof ProtocolError) || error.code !== "network") throw error;
-    terminal.live(`${error.message} Trying again…`);
-    return view;
-  }
+/** Answers in a row that are no answers and may be passing, whatever the node calls them. */
+const MAX_FAILURES = 10;
+
+/** A network that is away is no reason to stop waiting, and neither are a few answers that make no sense. */
+function patientLook(client: Client, terminal: Terminal) {
+  let failures = 0;
+  return async (view: TaskView): Promise<TaskView> => {
+    try {
+      const seen = await refreshView(client, view.task, view.order);
+      failures = 0;
+      return seen;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      if (error.code !== "network" && ++failures > MAX_FAILURES) throw error;
+      terminal.live(`${error.message} Trying again…`);
+      return view;
+    }
+  };
 }
 
 /** Reads the state to wait for, as the user names it. */
