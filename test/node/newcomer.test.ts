@@ -82,6 +82,15 @@ describe("a newcomer who types what the README says", () => {
     expect(model).to.contain("tiny-qwen2/model.safetensors");
   });
 
+  it("types the order again: it finds its task, and orders and pays nothing", async () => {
+    const order = BLOCKS[0]!.find((line) => line.includes("fine-tuning create"))!;
+    const before = await type("npx hardhat fine-tuning list --json");
+    expect(await type(order))
+      .to.match(/^You ordered exactly this .* ago \(task [0-9a-f-]{36}\), and its model is ready/)
+      .and.contain("holds this model already");
+    expect(await type("npx hardhat fine-tuning list --json")).to.equal(before);
+  });
+
   it("gets there step by step, too", async () => {
     await typeAll(BLOCKS[1]!);
     const model = readFileSync(join(output, "model.zip"), "latin1");
