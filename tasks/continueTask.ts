@@ -29,7 +29,7 @@ export async function continueTask(
   { dryRun }: { readonly dryRun: boolean },
 ) {
   const id = formatTaskId(task.id);
-  const found = `You ordered exactly this ${await ageOf(client, blockNumber)} ago (task ${id})`;
+  const found = `You ordered exactly this ${await ageOf(client, blockNumber)} (task ${id})`;
   if (standing.next === "claim") throw toClaim(`${found}. ${standing.meaning}`, id, environment);
   terminal.say(
     standing.progress === "Finished"
@@ -50,7 +50,8 @@ async function ageOf(client: Client, blockNumber: number): Promise<string> {
   ]);
   const placedAt = times.get(blockNumber)?.getTime() ?? timestamp * 1_000;
   const seconds = timestamp - placedAt / 1_000;
-  return formatDuration(seconds).replace(/(?<=min) \d+s$/, "");
+  if (seconds < 1) return "just now";
+  return `${formatDuration(seconds).replace(/(?<=min) \d+s$/, "")} ago`;
 }
 
 function toClaim(found: string, id: string, environment: Environment): ProtocolError {

@@ -6,10 +6,10 @@ import { getService } from "../sdk/service/getService.ts";
 import type { Service } from "../sdk/service/Service.ts";
 import { getTask } from "../sdk/task/getTask.ts";
 import { type ListedOrder, listOrders } from "../sdk/task/listOrders.ts";
-import { readStanding } from "../sdk/task/readStanding.ts";
-import type { Standing } from "../sdk/task/standing.ts";
+import { type Standing, standingOf } from "../sdk/task/standing.ts";
 import type { Task } from "../sdk/task/Task.ts";
 import { canonicalConfig, type Hyperparameters } from "../sdk/training/hyperparameters.ts";
+import { latestBlock } from "../sdk/transaction/latestBlock.ts";
 
 type Wallet = Client & { readonly address: string };
 
@@ -51,14 +51,17 @@ export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise
   const { provider, units } = wanted;
   const config = new TextDecoder().decode(canonicalConfig(wanted.config));
   const orders = await listOrders(client, { user: client.address, provider });
+  const { timestamp } = await latestBlock(client);
+  const services = new Map<string, Service | null>();
   for (const order of orders) {
     if (order.config !== config || (units !== undefined && order.units !== units)) continue;
     const task = await getTask(client, order);
-    const standing = await readStanding(client, task);
+    const standing = standingOf(task, timestamp);
     if (!isAlive(standing) || (wanted.again && standing.progress === "Finished")) continue;
-    const service = await findService(client, task);
-    if (service === null || !(await hasModel(service, order, wanted.model, standing))) continue;
-    if (!hasRoots(order, await wanted.rootsFor(service))) continue;
+    const service = services.get(task.provider) ?? (await findService(client, task));
+    services.set(task.provider, service);
+    if (service === null || !hasRoots(order, await wanted.rootsFor(service))) continue;
+    if (!(await hasModel(service, order, wanted.model, standing))) continue;
     return { task, service, standing, blockNumber: order.blockNumber };
   }
   return null;

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../errors.ts";
 import { formatOg } from "../units.ts";
 import { type Progress, progressOf } from "./progressOf.ts";
-import type { Task } from "./Task.ts";
+import type { Task, TaskState } from "./Task.ts";
 
 /** What a task asks of its user; null when there is nothing to do. "claim" is the verb `expire`. */
 export type NextStep =
@@ -40,60 +40,60 @@ export type StandingTask = Pick<
  * @param now unix seconds by the chain's clock
  */
 export function standingOf(task: StandingTask, now: number): Standing {
-  const { state, deadline, fee, paid } = task;
+  const { state, deadline } = task;
   const isLate = deadline !== 0 && now > deadline;
   const until = new Date(deadline * 1_000).toISOString();
-  const goesOn = (next: NextStep, meaning: string): Standing => {
-    return { progress: progressOf(state), meaning, next, failure: null };
-  };
   switch (state) {
     case "Created":
-      return goesOn("wait", "The provider has not accepted it yet. It can be cancelled.");
+      return alive(task, "wait", "The provider has not accepted it yet. It can be cancelled.");
     case "Accepted":
       if (isLate) return overdue(task, `deliver the model by ${until}`);
-      return goesOn("wait", `The provider has until ${until} to deliver the model.`);
-    case "Delivered": {
-      const share = shareOf(task);
-      if (isLate) return goesOn("acknowledge", `${missed(share)} ${stillPossible(fee - share)}.`);
-      return goesOn(
-        "acknowledge",
-        `The model can be downloaded. Acknowledge it by ${until}: after that, ${og(share)} of the fee are lost, and the provider's bond no longer covers it.`,
-      );
-    }
+      return alive(task, "wait", `The provider has until ${until} to deliver the model.`);
+    case "Delivered":
+      return alive(task, "acknowledge", isLate ? lapsing(task, shareOf(task)) : due(task, until));
     case "Lapsed":
       if (isLate) return failed("declined", "Nobody acknowledged the model in time.");
       return {
-        ...goesOn("acknowledge", `${missed(paid)} ${stillPossible(fee - paid)}, until ${until}.`),
+        ...alive(
+          task,
+          "acknowledge",
+          `${lapsing(task, task.paid)} This is possible until ${until}.`,
+        ),
         progress: "Delivered",
       };
     case "Acknowledged":
       if (isLate) return overdue(task, `publish the key by ${until}`);
-      return goesOn("wait-for-key", `The provider has until ${until} to publish the key.`);
+      return alive(task, "wait-for-key", `The provider has until ${until} to publish the key.`);
     case "Revealed":
-      if (isLate) return goesOn("decrypt", "The key is published. Decrypt the model.");
-      return goesOn(
+      if (isLate) return alive(task, "decrypt", "The key is published. Decrypt the model.");
+      return alive(
+        task,
         "decrypt",
         `The key is published. Decrypt the model by ${until}: until then a wrong model brings the fee back.`,
       );
     case "Settled":
-      if (task.size > 0) return goesOn("decrypt", "The model was delivered, and the fee is paid.");
-      return failed("declined", `Stopped by its user for ${og(paid)} of its fee of ${og(fee)}.`);
-    case "Cancelled":
-      return failed("declined", "Cancelled before a provider accepted it. Its fee was released.");
-    case "Failed":
-      return failed("task-failed-by-provider", "The provider gave it up. Its fee was released.");
-    case "Expired":
-      return failed(
-        "task-failed-by-provider",
-        "The provider missed a deadline. The fee was released, and its user got a part of the bond.",
-      );
-    case "Slashed":
-      return failed(
-        "task-failed-by-provider",
-        "The provider delivered something else than it committed to. The fee was released, and its user got half of the bond.",
-      );
+      if (task.size === 0) return stopped(task);
+      return alive(task, "decrypt", "The model was delivered, and the fee is paid.");
+    default:
+      return failed(...ENDS[state]);
   }
 }
+
+type End = Extract<TaskState, "Cancelled" | "Failed" | "Expired" | "Slashed">;
+
+/** The ends that mean the same whenever they are looked at. */
+const ENDS: Record<End, readonly [FailureCode, string]> = {
+  Cancelled: ["declined", "Cancelled before a provider accepted it. Its fee was released."],
+  Failed: ["task-failed-by-provider", "The provider gave it up. Its fee was released."],
+  Expired: [
+    "task-failed-by-provider",
+    "The provider missed a deadline. The fee was released, and its user got a part of the bond.",
+  ],
+  Slashed: [
+    "task-failed-by-provider",
+    "The provider delivered something else than it committed to. The fee was released, and its user got half of the bond.",
+  ],
+};
 
 /** What the user of an overdue task gets when it expires. Neuron. */
 export function claimOf(task: StandingTask): { readonly fee: bigint; readonly bond: bigint } {
@@ -113,10 +113,19 @@ function failed(failure: FailureCode, meaning: string): Standing {
   return { progress: "Failed", meaning, next, failure };
 }
 
-const missed = (paid: bigint) =>
-  `The model was not acknowledged in time, which costs ${og(paid)} of the fee.`;
-const stillPossible = (rest: bigint) =>
-  `It can still be acknowledged for the other ${og(rest)}, no longer covered by the provider's bond`;
+function stopped({ paid, fee }: StandingTask): Standing {
+  return failed("declined", `Stopped by its user for ${og(paid)} of its fee of ${og(fee)}.`);
+}
+
+function alive({ state }: StandingTask, next: NextStep, meaning: string): Standing {
+  return { progress: progressOf(state), meaning, next, failure: null };
+}
+
+const due = (task: StandingTask, until: string) =>
+  `The model can be downloaded. Acknowledge it by ${until}: after that, ${og(shareOf(task))} of the fee are lost, and the provider's bond no longer covers it.`;
+
+const lapsing = ({ fee }: StandingTask, paid: bigint) =>
+  `The model was not acknowledged in time, which costs ${og(paid)} of the fee. It can still be acknowledged for the other ${og(fee - paid)}, no longer covered by the provider's bond.`;
 
 const BPS = 10_000n;
 
