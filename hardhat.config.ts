@@ -3,6 +3,7 @@ import { configVariable, defineConfig, overrideTask } from "hardhat/config";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { commands } from "./tasks/index.ts";
 import { isOwnCommand } from "./tasks/isOwnCommand.ts";
+import { option } from "./tasks/options.ts";
 import { spelling } from "./tasks/spelling.ts";
 
 enableCompileCache(); // what is loaded from here on was compiled by the run before
@@ -13,6 +14,7 @@ const load = async (plugins: Promise<{ default: HardhatPlugin }>[]) =>
 
 const deploy = overrideTask("deploy")
   .addFlag({ name: "dryRun", description: "Show what would be deployed; send nothing" })
+  .addOption(option("timeout", "Seconds to wait for each transaction; default 300"))
   .setAction(() => import("./deploy/_run.ts"))
   .build();
 

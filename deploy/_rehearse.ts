@@ -1,9 +1,10 @@
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Interface, type InterfaceAbi, type ParamType, type Result, toQuantity } from "ethers";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { EthereumProvider } from "hardhat/types/providers";
+import type { Recorded } from "./_recorded.ts";
 import { runScripts, type Stage } from "./_runScripts.ts";
 
 /** What a deployment would send. */
@@ -42,19 +43,23 @@ const PLENTY = toQuantity(10n ** 27n);
 const REAL = ["eth_accounts", "eth_chainId", "eth_getBlockByNumber"];
 
 /**
- * Plays the numbered scripts, the verification too, on a chain in memory where the deployer has the nonce that he has
+ * Plays the numbered scripts, the verification too, beside what is recorded as deployed, on a chain in memory where the deployer has the nonce that he has
  * on the real one, and where what is deployed there has its code. Sends nothing and writes nothing.
  * @throws what a script throws: then nothing should be sent to the real chain either.
  */
-export async function rehearse(hre: HardhatRuntimeEnvironment, stage: Stage): Promise<Plan> {
+export async function rehearse(
+  hre: HardhatRuntimeEnvironment,
+  stage: Stage,
+  recorded: Recorded | null,
+): Promise<Plan> {
   const real = stage.provider;
-  const copy = await mkdtemp(join(tmpdir(), "anneal-rehearsal-")); // rocketh removes what a restarted local chain left
+  const copy = await mkdtemp(join(tmpdir(), "anneal-rehearsal-"));
   const chainId = Number(await ask(real, "eth_chainId"));
   const memory = await hre.network.create({ network: "default", override: { chainId } });
   try {
     const folder = join(copy, stage.network);
-    await cp(join(stage.deployments, stage.network), folder, { recursive: true }).catch(ifMissing);
-    const deployer = await prepare(real, memory.provider, folder);
+    if (recorded) await cp(recorded.folder, folder, { recursive: true });
+    const deployer = await prepare(real, memory.provider, Object.values(recorded?.addresses ?? {}));
     const sent: string[] = [];
     const provider = rehearsal(real, memory.provider, sent);
     const { deployments } = await quietly(() =>
@@ -86,13 +91,17 @@ async function quietly<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Brings the chain in memory to where the real one stands, as far as a deployment can see it. */
-async function prepare(real: Provider, memory: Provider, folder: string): Promise<string> {
+async function prepare(
+  real: Provider,
+  memory: Provider,
+  deployed: readonly string[],
+): Promise<string> {
   const [deployer] = (await real.request({ method: "eth_accounts" })) as string[];
   const nonce = await ask(real, "eth_getTransactionCount", deployer!, "latest");
   await ask(memory, "hardhat_impersonateAccount", deployer!);
   await ask(memory, "hardhat_setBalance", deployer!, PLENTY);
   await ask(memory, "hardhat_setNonce", deployer!, nonce);
-  for (const address of await deployedAddresses(folder)) await bring(real, memory, address);
+  for (const address of deployed) await bring(real, memory, address);
   return deployer!;
 }
 
@@ -100,14 +109,6 @@ async function prepare(real: Provider, memory: Provider, folder: string): Promis
 async function bring(real: Provider, memory: Provider, address: string): Promise<void> {
   const code = await ask(real, "eth_getCode", address, "latest");
   if (code !== "0x") await ask(memory, "hardhat_setCode", address, code);
-}
-
-async function deployedAddresses(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []);
-  const files = names.filter((name) => name.endsWith(".json") && !name.startsWith("."));
-  return Promise.all(
-    files.map(async (name) => JSON.parse(await readFile(join(folder, name), "utf8")).address),
-  );
 }
 
 /** Sends to the chain in memory and keeps the hashes. Code that is looked at comes from the real chain, if it is there. */
@@ -148,7 +149,3 @@ function flatten(name: string, type: ParamType, value: unknown): [string, string
 
 const ask = async (provider: Provider, method: string, ...params: string[]): Promise<string> =>
   (await provider.request({ method, params })) as string;
-
-function ifMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== "ENOENT") throw error;
-}

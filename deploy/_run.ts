@@ -1,13 +1,25 @@
-import { basename, dirname } from "node:path";
+import { rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import type { TaskOverrideActionFunction } from "hardhat/types/tasks";
 import { ProtocolError } from "../sdk/errors.ts";
 import { formatOg } from "../sdk/units.ts";
+import { readTimeout } from "../tasks/flags.ts";
 import { reportError } from "../tasks/run.ts";
 import { createTerminal, type Terminal } from "../tasks/terminal.ts";
 import { parametersOf } from "./_parameters.ts";
+import { forgetLost, watchReceipts } from "./_pending.ts";
+import {
+  compareWithChain,
+  readRecorded,
+  refuseReplacing,
+  withRecordedGenesis,
+} from "./_recorded.ts";
 import { type Plan, rehearse } from "./_rehearse.ts";
 import { config } from "./_rocketh.ts";
 import { runScripts, type Stage } from "./_runScripts.ts";
+
+/** Milliseconds that a transaction may take into a block, unless --timeout says otherwise. */
+const TIMEOUT_MS = 300_000;
 
 /**
  * `npx hardhat deploy`: builds, rehearses the numbered scripts of this folder on a chain in memory, then runs them
@@ -15,12 +27,22 @@ import { runScripts, type Stage } from "./_runScripts.ts";
  * ends it with exit code 1. With --dry-run it ends after the rehearsal and shows what would be sent.
  * hardhat-deploy's own action neither builds nor runs without a prompt.
  */
-const deploy: TaskOverrideActionFunction = async ({ tags, dryRun }, hre) => {
+const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre) => {
   const terminal = createTerminal({ json: false });
   try {
     const connection = await hre.network.create();
-    const { provider, networkName, networkConfig } = connection;
-    parametersOf(Number(await provider.request({ method: "eth_chainId" })));
+    const { networkName, networkConfig } = connection;
+    const chainId = Number(await connection.provider.request({ method: "eth_chainId" }));
+    parametersOf(chainId);
+    const timeoutMs = readTimeout(timeout) ?? TIMEOUT_MS;
+    const folder = join(deploymentsFolder(networkName), networkName);
+    const found = await readRecorded(folder);
+    const isStale =
+      found && (await compareWithChain(found, connection.provider, chainId)) === "stale";
+    const recorded = isStale ? null : found;
+    if (isStale)
+      terminal.note(`None of the contracts of ${folder} is on this chain: it was started anew.`);
+    const provider = withRecordedGenesis(connection.provider, recorded);
     const stage: Stage = {
       provider,
       network: networkName,
@@ -29,10 +51,19 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun }, hre) => {
       tags: tags === "" ? [] : tags.split(","),
     };
     await hre.tasks.getTask("build").run({ quiet: true });
-    const plan = await rehearse(hre, stage);
+    const plan = await rehearse(hre, stage, recorded);
+    const names = plan.contracts.map(({ name }) => name);
+    refuseReplacing(recorded, names);
     if (dryRun) return show(plan, terminal);
     checkBalance(plan);
-    await runScripts(stage);
+    if (isStale) await rm(folder, { recursive: true });
+    for (const hash of await forgetLost(recorded, provider)) {
+      terminal.note(
+        `Transaction ${hash} of an interrupted deployment was lost, and is sent again.`,
+      );
+    }
+    const watched = watchReceipts(provider, timeoutMs);
+    await Promise.race([runScripts({ ...stage, provider: watched.provider }), watched.failure]);
   } catch (error) {
     reportError(terminal, error, hre.globalOptions.showStackTraces);
     process.exitCode = 1;

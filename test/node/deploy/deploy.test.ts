@@ -1,20 +1,19 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { json, text } from "node:stream/consumers";
+import { join } from "node:path";
+import { json } from "node:stream/consumers";
 import { expect } from "chai";
 import { Contract, ContractFactory, type InterfaceAbi, JsonRpcProvider } from "ethers";
 import { after, before, describe, it } from "mocha";
 import { parametersOf } from "../../../deploy/_parameters.ts";
 import { readDeployment } from "../../../sdk/deployment.ts";
 import { rejection } from "../../helpers/rejection.ts";
+import { addressIn, ended, start } from "./deployProcess.ts";
 
-const ROOT = resolve(import.meta.dirname, "../../..");
-const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 const CHAIN_ID = 31337;
 
 /** The real command line, against a real node in a process of its own. The tests are one story and build on each other. */
@@ -53,12 +52,7 @@ describe("npx hardhat deploy", () => {
       ANNEAL_DEPLOYMENTS: deployments,
       ...env,
     });
-    const [stdout, stderr, [exitCode]] = await Promise.all([
-      text(child.stdout!),
-      text(child.stderr!),
-      once(child, "close"),
-    ]);
-    return { stdout, stderr, exitCode };
+    return ended(child);
   };
 
   /** Transactions that the deployer has sent. */
@@ -184,16 +178,53 @@ describe("npx hardhat deploy", () => {
     );
   });
 
-  it("takes the files of a chain that is gone for none, and with --dry-run leaves them alone", async () => {
-    const before = await sent();
-    const gone = (text: string) => text.replace(/("genesisHash":\s*"0x)../, "$1ff");
-    const { stdout, kept } = await withFile(".chain", gone, async () => ({
-      ...(await deploy(["--dry-run"])),
-      kept: await files(),
-    }));
+  /** Runs `work` while the chain has none of the contracts, as after a new start of the node. */
+  async function withoutCode<T>(work: () => Promise<T>): Promise<T> {
+    const addresses = Object.entries(await files()).map(([, text]) => JSON.parse(text).address);
+    const codes = await Promise.all(addresses.map((address) => rpc.getCode(address)));
+    const put = (codeOf: (index: number) => string) =>
+      Promise.all(addresses.map((it, index) => rpc.send("hardhat_setCode", [it, codeOf(index)])));
+    await put(() => "0x");
+    try {
+      return await work();
+    } finally {
+      await put((index) => codes[index]!);
+    }
+  }
+
+  it("takes the files of a local chain that is gone for none, and with --dry-run leaves them alone", async () => {
+    const before = { sent: await sent(), files: await files() };
+    const { stdout, stderr } = await withoutCode(() => deploy(["--dry-run"]));
+    expect(stderr).to.contain("it was started anew");
     expect(stdout).to.include("Would deploy Ledger");
-    expect(kept).to.deep.equal(await files());
-    expect(await sent()).to.equal(before);
+    expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
+  });
+
+  it("deploys again on a local chain that was started anew", async () => {
+    const folder2 = join(folder, "second/localhost");
+    const second = { ANNEAL_DEPLOYMENTS: folder2 };
+    expect((await deploy([], second)).exitCode).to.equal(0);
+    const first = await readDeployment(folder2);
+    const none = await Promise.all(
+      [first.ledger, first.serving].map(({ address }) =>
+        rpc.send("hardhat_setCode", [address, "0x"]),
+      ),
+    );
+    expect(none).to.deep.equal([true, true]);
+    const flow = JSON.parse(await readFile(join(folder2, "Flow.json"), "utf8"));
+    await rpc.send("hardhat_setCode", [flow.address, "0x"]);
+    expect((await deploy([], second)).exitCode).to.equal(0);
+    const { ledger } = await readDeployment(folder2);
+    expect(ledger.address).to.not.equal(first.ledger.address);
+    expect(await rpc.getCode(ledger.address)).to.not.equal("0x");
+  });
+
+  it("keeps a deployment whose contracts are there, whatever the endpoint says about the first block", async () => {
+    const before = { sent: await sent(), files: await files() };
+    const other = (text: string) => text.replace(/("genesisHash":\s*"0x)../, "$1ff");
+    const { exitCode } = await withFile(".chain", other, () => deploy());
+    expect(exitCode).to.equal(0);
+    expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
   });
 
   it("sends nothing when the deployer cannot pay for all of it", async () => {
@@ -236,26 +267,6 @@ describe("npx hardhat deploy", () => {
     expect(stderr).to.include("does not end in the network's name, localhost.");
   });
 });
-
-const start = (words: readonly string[], env: Record<string, string> = {}) =>
-  spawn(process.execPath, [HARDHAT, ...words], {
-    cwd: ROOT,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, CI: "true", NO_COLOR: "1", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-
-/** Where a node says that it answers. */
-function addressIn(node: ChildProcess): Promise<string> {
-  let output = "";
-  return new Promise((resolve, reject) => {
-    node.once("exit", () => reject(new Error(`The node ended early: ${output}`)));
-    node.stdout!.on("data", (data: Buffer) => {
-      output = (output + data).slice(-10_000); // read to the end of its life: a full pipe would stop it
-      const url = /server at (http:\/\/[\d.]+:\d+)/.exec(output)?.[1];
-      if (url) resolve(url);
-    });
-  });
-}
 
 /** Deploys beside the pipeline, by an account that is not the deployer. */
 async function place(

@@ -19,8 +19,7 @@ const FAULTS: readonly RpcFault[] = [
   "empty chain",
 ];
 
-describe("tasks: waiting for a task", function () {
-  this.timeout(60_000);
+describe("tasks: waiting for a task", () => {
   let market: Market;
   before(async () => {
     market = await startMarket({ openTasksPerUser: FAULTS.length });

@@ -1,0 +1,171 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { json } from "node:stream/consumers";
+import { expect } from "chai";
+import { HDNodeWallet, JsonRpcProvider, keccak256, Mnemonic } from "ethers";
+import { after, afterEach, before, describe, it } from "mocha";
+import { readDeployment } from "../../../sdk/deployment.ts";
+import { addressIn, ended, start } from "./deployProcess.ts";
+
+const CHAIN_ID = 16602;
+const MNEMONIC = Mnemonic.fromPhrase("test test test test test test test test test test test junk");
+const DEPLOYER = HDNodeWallet.fromMnemonic(MNEMONIC, "m/44'/60'/0'/0/0");
+
+interface Request {
+  readonly id: number;
+  readonly method: string;
+  readonly params: unknown[];
+}
+
+/** What an endpoint answers instead of its node; undefined asks the node. */
+type Spoil = (request: Request) => { result: unknown } | undefined;
+
+/** `npx hardhat deploy` on a chain with the id of 0G's testnet, whose endpoint misbehaves. */
+describe("npx hardhat deploy on a live network", () => {
+  let node: ChildProcess;
+  let rpc: JsonRpcProvider;
+  let nodeUrl: string;
+  let endpoint: Server;
+  let spoil: Spoil = () => undefined;
+  let folder: string;
+  let deployments: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "anneal-live-"));
+    deployments = join(folder, "testnet");
+    const words = ["node", "--hostname", "127.0.0.1", "--port", "0"];
+    node = start([...words, "--chain-id", `${CHAIN_ID}`]);
+    nodeUrl = await addressIn(node);
+    rpc = new JsonRpcProvider(nodeUrl, CHAIN_ID, {
+      staticNetwork: true,
+      batchMaxCount: 1,
+      cacheTimeout: -1,
+    });
+    endpoint = createServer(async (incoming, response) => {
+      const request = (await json(incoming)) as Request;
+      const instead = spoil(request);
+      const body = instead
+        ? JSON.stringify({ jsonrpc: "2.0", id: request.id, ...instead })
+        : await forward(request);
+      response.setHeader("content-type", "application/json").end(body);
+    }).listen(0, "127.0.0.1");
+    await once(endpoint, "listening");
+  });
+
+  afterEach(() => {
+    spoil = () => undefined;
+  });
+
+  after(async () => {
+    rpc?.destroy();
+    endpoint?.closeAllConnections();
+    endpoint?.close();
+    if (node?.exitCode === null) {
+      node.kill();
+      await once(node, "exit");
+    }
+    await rm(folder, { recursive: true });
+  });
+
+  const forward = async (request: Request) => {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify(request);
+    return (await fetch(nodeUrl, { method: "POST", headers, body })).text();
+  };
+
+  const begin = (flags: string[] = []) =>
+    start(["deploy", "--network", "testnet", ...flags], {
+      RPC_ENDPOINT: `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}`,
+      ZG_PRIVATE_KEY: DEPLOYER.privateKey,
+      ANNEAL_DEPLOYMENTS: deployments,
+    });
+  const deploy = (flags?: string[]) => ended(begin(flags));
+
+  const sent = () => rpc.getTransactionCount(DEPLOYER.address);
+
+  const files = async () => {
+    const entries = (await readdir(deployments)).sort().map(async (name) => {
+      return [name, await readFile(join(deployments, name), "utf8")] as const;
+    });
+    return Object.fromEntries(await Promise.all(entries));
+  };
+
+  const swallow =
+    (count: number): Spoil =>
+    ({ method, params }) => {
+      if (method !== "eth_sendRawTransaction" || count-- <= 0) return undefined;
+      return { result: keccak256(params[0] as string) };
+    };
+
+  it("ends after --timeout if the endpoint has lost a transaction, and the next run sends it again", async () => {
+    spoil = swallow(1);
+    const lost = await deploy(["--timeout", "3"]);
+    expect(lost.exitCode).to.equal(1);
+    const said = /accepted transaction (0x\w{64}), and after 3 seconds does not know it/;
+    expect(lost.stderr).to.match(said);
+    const hash = said.exec(lost.stderr)![1]!;
+    expect(await sent()).to.equal(0);
+    expect(await readdir(deployments)).to.contain(".pending_transactions.json");
+
+    const healthy = await deploy();
+    expect(healthy.exitCode, healthy.stderr).to.equal(0);
+    expect(healthy.stderr).to.contain(`${hash} of an interrupted deployment was lost`);
+    expect(await sent()).to.equal(2);
+    expect(await readdir(deployments)).to.not.contain(".pending_transactions.json");
+    const { ledger, serving } = await readDeployment(deployments);
+    for (const { address } of [ledger, serving]) {
+      expect(await rpc.getCode(address)).to.not.equal("0x");
+    }
+  });
+
+  it("keeps the files when a node that dropped old blocks names another first block", async () => {
+    const before = { sent: await sent(), files: await files() };
+    spoil = ({ method, params }) =>
+      method === "eth_getBlockByNumber" && (params[0] === "earliest" || params[0] === "0x0")
+        ? { result: { hash: `0x${"ab".repeat(32)}`, number: "0x10" } }
+        : undefined;
+    const { exitCode, stderr } = await deploy();
+    expect(exitCode, stderr).to.equal(0);
+    expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
+  });
+
+  it("keeps the files and sends nothing when an endpoint has none of the contracts", async () => {
+    const before = { sent: await sent(), files: await files() };
+    spoil = ({ method }) => (method === "eth_getCode" ? { result: "0x" } : undefined);
+    const { exitCode, stderr } = await deploy();
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.contain("has no code at 0x").and.contain("Ask another endpoint");
+    expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
+  });
+
+  it("keeps the files and sends nothing when the endpoint is on another chain", async () => {
+    const chain = join(deployments, ".chain");
+    const before = await readFile(chain, "utf8");
+    await writeFile(chain, before.replace("16602", "16661"));
+    const count = await sent();
+    const { exitCode, stderr } = await deploy();
+    await writeFile(chain, before);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.contain("is the deployment on chain 16661, and the endpoint is on chain");
+    expect(await sent()).to.equal(count);
+  });
+
+  it("replaces no contract that is deployed, not even with other code", async () => {
+    const path = join(deployments, "Ledger.json");
+    const before = await readFile(path, "utf8");
+    const ledger = JSON.parse(before);
+    const bytecode = ledger.bytecode.replace("0x60", "0x61");
+    await writeFile(path, JSON.stringify({ ...ledger, bytecode }));
+    const count = await sent();
+    const { exitCode, stderr } = await deploy();
+    await writeFile(path, before);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.contain("deploying would replace").and.contain("deploy a second pair");
+    expect(await sent()).to.equal(count);
+  });
+});
