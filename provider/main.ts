@@ -80,6 +80,10 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   await trainer.stopOrphans();
   const jobsDirectory = join(config.directory, "jobs");
   await adoptJobs(jobsDirectory);
+  void trainer.checkMachine?.(signal).catch((error: ProviderError) => {
+    if (signal.aborted) return;
+    log.error({ err: error, hint: error.hint }, "no task is accepted: trainings cannot run");
+  });
 
   const online = {
     python: config.python,

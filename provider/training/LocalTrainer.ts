@@ -6,6 +6,7 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
 import { TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
+import { checkDevice } from "./checkDevice.ts";
 import { countTokens } from "./countTokens.ts";
 import { Devices, VISIBLE_DEVICES, visibleDevices } from "./devices.ts";
 import { findByArguments, identify, isRunning, type ProcessIdentity } from "./processTable.ts";
@@ -35,6 +36,8 @@ export interface TrainerProcesses {
 const GRACE = 30_000;
 const LOOK_INTERVAL = 50;
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+/** Milliseconds for which a machine that could use its graphics cards is not asked again. */
+const CHECK_INTERVAL = 10 * 60_000;
 
 /**
  * Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox. Each training has a
@@ -43,6 +46,7 @@ const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | con
 export class LocalTrainer implements Trainer {
   readonly #options: LocalTrainerOptions;
   readonly #devices: Devices;
+  #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LocalTrainerOptions) {
     this.#options = options;
@@ -94,6 +98,14 @@ export class LocalTrainer implements Trainer {
 
   countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
     return countTokens(this.#options.program, model, file, signal);
+  }
+
+  async checkMachine(signal: AbortSignal): Promise<void> {
+    const { program, clock } = this.#options;
+    const isKnown = clock.now() - this.#checkedAt < CHECK_INTERVAL;
+    if (isKnown || !this.#devices.hasAny) return;
+    await checkDevice(program, signal);
+    this.#checkedAt = clock.now();
   }
 
   #spawn(jobDirectory: string, device: string | null): ChildProcess {

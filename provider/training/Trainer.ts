@@ -28,6 +28,12 @@ export interface Trainer {
    * @throws TaskRefused when the dataset or the model cannot be read.
    */
   countTokens(model: Model, file: string, signal: AbortSignal): Promise<number>;
+  /**
+   * Makes sure that trainings can use the graphics cards that this machine has. Absent where trainings run on others:
+   * there the trainer itself does.
+   * @throws ProviderError while they cannot.
+   */
+  checkMachine?(signal: AbortSignal): Promise<void>;
   /** Stops what a daemon that was killed left running. Nothing is adopted: trainings resume from their checkpoints. */
   stopOrphans(): Promise<void>;
 }

@@ -19,6 +19,11 @@ export class Devices {
     this.#users = new Map(names.map((name) => [name, 0]));
   }
 
+  /** Whether there is any card. */
+  get hasAny(): boolean {
+    return this.#users.size > 0;
+  }
+
   /** The card that the fewest trainings use; null where there is none. Give it back with `release`. */
   take(): string | null {
     const [least] = [...this.#users].sort(([, a], [, b]) => a - b);

@@ -75,6 +75,20 @@ export function countCommand(
   });
 }
 
+/** The command that tells which device trainings run on. In a sandbox it sees what a training sees of the machine. */
+export function deviceCommand({ python, packageDirectory, sandbox }: TrainerProgram): string[] {
+  const command = [python, "-m", "finetune.device"];
+  if (sandbox === null) return command;
+  const directories = [...interpreterDirectories(python), packageDirectory];
+  return confine(command, {
+    readable: [...directories, ...linkedDirectories(packageDirectory)],
+    writable: [],
+    workingDirectory: "/",
+    ...sandbox,
+    diesWithParent: true,
+  });
+}
+
 /** What the daemon puts into a job directory, and the trainer must not change. */
 export const INPUTS: readonly string[] = ["job.json", "data", "model", "start"];
 

@@ -11,12 +11,13 @@ import type { StepFunction } from "../StepContext.ts";
  * training takes time from it.
  */
 export const accept: StepFunction = async (context, record, signal) => {
-  const { client, submitter, gasMoney } = context;
+  const { client, submitter, gasMoney, trainer } = context;
   const { id } = record;
   // One that is accepted already goes on, with what disk and what OG there are.
   if ((await getTask(client, { id })).state === "Created") {
     await gasMoney.demandReserve(id);
     await demandDisk(context, record);
+    await trainer.checkMachine?.(signal);
   }
   try {
     const submission = {

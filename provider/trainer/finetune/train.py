@@ -23,6 +23,7 @@ from finetune.batch import (
 from finetune.checkpoint import CheckpointStore, State, newest_checkpoint, write_directory
 from finetune.compiling import compile_where_it_pays
 from finetune.data import JobData
+from finetune.device import choose_device
 from finetune.errors import ConfigError, StoppedError
 from finetune.events import EventLog
 from finetune.example import Example
@@ -183,7 +184,7 @@ def train(
 
 def _prepare_machine(job: Job) -> torch.device:
     """Choose GPU or CPU, and fix everything that could make two runs differ."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     torch.set_num_threads(job.threads)
     torch.use_deterministic_algorithms(job.hyperparameters.deterministic or device.type == "cpu")
     # Only reading memory that was never written could be told apart by it; filling costs time.

@@ -39,7 +39,7 @@ describe("accept", () => {
   afterEach(() => rmSync(root, { recursive: true }));
 
   const makeModelHuge = () => truncateSync(join(root, "model/model.safetensors"), HUGE);
-  const run = ({ units = 1_000n, config = "{}" } = {}) => {
+  const run = ({ units = 1_000n, config = "{}", trainer = {} } = {}) => {
     const model = { name: "tiny", hash: HASH, directory: join(root, "model") } as Model;
     const task = {
       user: "0x",
@@ -53,6 +53,7 @@ describe("accept", () => {
     const context = {
       catalogue: new Catalogue([{ ...model, kind: "causal-lm" } as Model]),
       jobsDirectory: join(root, "state/jobs"),
+      trainer,
       client: {
         serving: {
           taskOf: async () => task,
@@ -85,6 +86,13 @@ describe("accept", () => {
     expect(error!.message).to.equal(
       `The task needs ${3 * HUGE + 1_000} bytes of disk, more than the provider has free.`,
     );
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("sends nothing while the machine cannot use its graphics card, and tries again", async () => {
+    const broken = new ProviderError("No driver.", { retryable: true, hint: "Load it." });
+    const trainer = { checkMachine: () => Promise.reject(broken) };
+    expect(await run({ trainer })).to.equal(broken);
     expect(submitted).to.deep.equal([]);
   });
 

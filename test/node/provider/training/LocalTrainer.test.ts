@@ -173,6 +173,28 @@ describe("LocalTrainer", () => {
     await second;
   });
 
+  it("asks torch whether it can use the graphics cards, and not again for a while", async () => {
+    const python = (body: string) =>
+      writeFileSync(join(root, "python"), `#!/bin/sh\necho >> ${root}/asked\n${body}\n`);
+    const asked = () => readFileSync(join(root, "asked"), "utf8").length;
+    let now = 0;
+    const clock: Clock = { now: () => now, sleep: async () => undefined };
+    const shared = trainer(clock, { CUDA_VISIBLE_DEVICES: "0" });
+    python("echo 'It has a card.' >&2; echo 'Load the driver.' >&2; exit 1");
+    const error = await shared.checkMachine(never).catch((error) => error);
+    expect(error).to.include({ retryable: true, hint: "Load the driver." });
+    expect(error.message).to.equal("Trainings cannot run on this machine: It has a card.");
+    python("exit 0");
+    await shared.checkMachine(never);
+    await shared.checkMachine(never);
+    expect(asked()).to.equal(2);
+    now += 3_600_000;
+    await shared.checkMachine(never);
+    expect(asked()).to.equal(3);
+    await trainer(clock, { CUDA_VISIBLE_DEVICES: "" }).checkMachine(never);
+    expect(asked()).to.equal(3);
+  });
+
   it("says so when there is no such interpreter", async () => {
     rmSync(join(root, "python"));
     const error = await trainer()

@@ -10,6 +10,7 @@ import { after, before, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
 import { TaskRefused } from "../../../../provider/errors.ts";
+import { checkDevice } from "../../../../provider/training/checkDevice.ts";
 import { deletedUsage } from "../../../../provider/training/deletedFiles.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
 import {
@@ -229,6 +230,15 @@ for x, y in DataLoader(rows, 4, num_workers=2):
     (model(x) - y).square().mean().backward()
 print(bool(model.weight.grad.abs().sum() > 0))`;
     expect(attempt(line)).to.equal("True");
+  });
+
+  it("tells which device torch uses there", async () => {
+    const program = {
+      ...{ python: PYTHON, packageDirectory: PACKAGE, environment: ENVIRONMENT },
+      ...{ sandbox: { maxFileBytes: 100_000, filter: filter() } },
+      counting: { memoryBytes: 2 ** 32, seconds: 60 },
+    };
+    await checkDevice(program, new AbortController().signal);
   });
 
   it("stops a file that grows without end", () => {
