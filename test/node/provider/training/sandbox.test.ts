@@ -29,6 +29,7 @@ import {
   writeSystemCallFilter,
 } from "../../../../provider/training/systemCalls.ts";
 import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";
+import { withinQuota } from "../../../../provider/training/withinQuota.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { NO_SANDBOX, skip } from "../../../helpers/skip.ts";
 import { eventually } from "../daemonProcess.ts";
@@ -282,6 +283,20 @@ time.sleep(600)`;
     }
   });
 
+  it("ends a training that fills the disk with files it has deleted", async () => {
+    const job = join(folder, "hoarder");
+    const python = join(folder, "hostile/bin/python");
+    for (const path of [job, join(folder, "hostile/bin")]) mkdirSync(path, { recursive: true });
+    const lines = ["exec 3>scratch", "rm scratch", "head -c 60000000 /dev/zero >&3", "sleep 600"];
+    writeFileSync(python, ["#!/bin/sh", ...lines, ""].join("\n"), { mode: 0o755 });
+    const hostile = trainer({ maxFileBytes: 2 ** 30, filter: filter() }, python);
+    const impatient = { ...systemClock, sleep: () => systemClock.sleep(20, never) };
+    const quota = { directory: job, inputs: [], maxBytes: 50_000_000, clock: impatient };
+    const end = withinQuota(quota, (signal) => hostile.train(ID, job, signal), never);
+    expect(await end.catch((error) => error)).to.include({ reason: "ConfigInvalid" });
+    await eventually("the end of it", () => findByArguments(trainerArguments(job)).length === 0);
+  });
+
   it("is killed with all that runs in it when its training is refused", async () => {
     const jobs = new TrainingFolder();
     try {
@@ -304,7 +319,6 @@ time.sleep(600)`;
     try {
       const free = jobs.job("free", { epochs: 3 });
       const confined = jobs.job("confined", { epochs: 3 });
-      const never = new AbortController().signal;
       expect(await trainer(null).train(ID, free, never)).to.deep.equal({ kind: "exit", code: 0 });
 
       const sandbox = { maxFileBytes: 2 ** 30, filter: filter() };
@@ -322,11 +336,13 @@ time.sleep(600)`;
   });
 });
 
-function trainer(sandbox: Sandbox | null): LocalTrainer {
+const never = new AbortController().signal;
+
+function trainer(sandbox: Sandbox | null, python = PYTHON): LocalTrainer {
   const recorded = new Map<TaskId, ProcessIdentity>();
   return new LocalTrainer({
     program: {
-      ...{ python: PYTHON, packageDirectory: PACKAGE, environment: ENVIRONMENT, sandbox },
+      ...{ python, packageDirectory: PACKAGE, environment: ENVIRONMENT, sandbox },
       counting: { memoryBytes: 2 ** 32, seconds: 60 },
     },
     clock: systemClock,
