@@ -29,6 +29,7 @@ export class Anvil {
   readonly periods = PARAMETERS;
   deployment!: Deployment;
   readonly #process: ChildProcess;
+  #isHalted = false;
 
   private constructor(process: ChildProcess, url: string) {
     this.#process = process;
@@ -76,7 +77,21 @@ export class Anvil {
     return HDNodeWallet.fromMnemonic(MNEMONIC, `m/44'/60'/0'/0/${account}`).privateKey;
   }
 
+  /** Makes no block, whoever asks for one, until it goes on. */
+  async halt(): Promise<void> {
+    this.#isHalted = true;
+    await this.rpc.send("evm_setAutomine", [false]);
+  }
+
+  /** Makes blocks again. */
+  async resume(): Promise<void> {
+    this.#isHalted = false;
+    await this.rpc.send("evm_setAutomine", [true]);
+    await this.mine();
+  }
+
   async mine(blocks = 1): Promise<void> {
+    if (this.#isHalted) return;
     await this.rpc.send("anvil_mine", [`0x${blocks.toString(16)}`]);
   }
 

@@ -29,6 +29,8 @@ export interface DaemonOptions {
   readonly pollInterval?: number;
   /** Put before every step, with its name. */
   readonly beforeStep?: (step: string) => Promise<void> | void;
+  /** Put before every transaction that is shown to the node. */
+  readonly beforeBroadcast?: () => Promise<void>;
   /** Put around the store, outside the fuse. */
   readonly aroundStore?: (store: Store) => Store;
   readonly log?: Logger;
@@ -88,7 +90,7 @@ export class Daemon {
     const clock = fastClock;
     const fused = fusedStore(this.store, fuse);
     const store = options.aroundStore?.(fused) ?? fused;
-    fuseBroadcast(client, fuse);
+    fuseBroadcast(client, fuse, options);
     const { confirmations = 1, pollInterval = POLL_INTERVAL } = options;
     const { readiness } = this;
     const identity = new ChainIdentity({ client, genesis: world.genesis, readiness, log });
@@ -159,10 +161,11 @@ function fusedStep(
   };
 }
 
-function fuseBroadcast({ provider }: Client, fuse: Fuse): void {
+function fuseBroadcast({ provider }: Client, fuse: Fuse, { beforeBroadcast }: DaemonOptions): void {
   const broadcast = provider.broadcastTransaction.bind(provider);
   provider.broadcastTransaction = async (raw) => {
     fuse.pass("before broadcast");
+    await beforeBroadcast?.();
     const response = await broadcast(raw);
     fuse.pass("after broadcast");
     return response;

@@ -16,6 +16,8 @@ export interface Outcome {
   readonly trades: readonly Trade[];
   readonly strikes: number;
   readonly leaked?: readonly string[];
+  /** What the run itself found wrong. */
+  readonly lost?: readonly string[];
 }
 
 /** Runs something from the world's beginning, or from where it stands, and judges what became of it; an error is a loss. */
@@ -29,8 +31,9 @@ export async function attempt(
   const state = join(directory, "state");
   mkdirSync(state);
   try {
-    const { trades, strikes, leaked } = await work({ directory, state });
-    return { name, strikes, ...(await judge(world, trades, state, leaked)) };
+    const { trades, strikes, leaked, lost = [] } = await work({ directory, state });
+    const verdict = await judge(world, trades, state, leaked);
+    return { name, strikes, ...verdict, lost: [...verdict.lost, ...lost] };
   } catch (error) {
     return {
       name,

@@ -5,6 +5,7 @@ import { malice } from "./malice.ts";
 import type { Programme } from "./Programme.ts";
 import { reorg } from "./reorg.ts";
 import { rpc } from "./rpc.ts";
+import { wallet } from "./wallet.ts";
 
 /** All kinds of fault, in the order in which they are run. */
 export const PROGRAMMES: Readonly<Record<string, Programme>> = {
@@ -14,4 +15,5 @@ export const PROGRAMMES: Readonly<Record<string, Programme>> = {
   reorg,
   disk,
   malice,
+  wallet,
 };

@@ -1,0 +1,199 @@
+import { Anvil } from "./Anvil.ts";
+import { attempt, type Outcome } from "./attempt.ts";
+import type { Daemon } from "./Daemon.ts";
+import { fastClock } from "./fastClock.ts";
+import type { Programme } from "./Programme.ts";
+import { runTrades } from "./runTrade.ts";
+import { SwitchProxy } from "./SwitchProxy.ts";
+import { Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+/** The transactions of a task that nobody confirms. */
+const STEPS = ["accept", "deliver", "reveal", "finalize"] as const;
+type Step = (typeof STEPS)[number];
+
+/** What happens to the daemon's gas money, or to the chain that takes it. */
+const FAULTS = ["empty", "drained", "halted", "spike", "restarted"] as const;
+type Fault = (typeof FAULTS)[number];
+
+const ROUNDS = 8;
+/** Minutes of the daemon's clock that a fault lasts. */
+const MINUTES: Record<Fault, number> = {
+  empty: 14,
+  drained: 14,
+  halted: 12,
+  spike: 3,
+  restarted: 3,
+};
+const SHORT_MINUTES: Record<Fault, number> = { ...MINUTES, empty: 2, drained: 2, restarted: 2 };
+/** What a short programme leaves out: the same at other steps. */
+const SHORT_STEPS: Record<Fault, readonly Step[]> = {
+  empty: ["accept", "reveal"],
+  drained: ["deliver", "finalize"],
+  halted: ["deliver"],
+  spike: ["reveal"],
+  restarted: ["accept"],
+};
+
+const GWEI = 10n ** 9n;
+const SPIKE = 60n * GWEI;
+/** What this node suggests to pay on top of the base fee. */
+const TIP = GWEI;
+
+/** The wallet is empty, the chain stands still, asks for fifty times its price, or is another one for a while. */
+export const wallet: Programme = async function* (world, { short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    for (const fault of FAULTS) {
+      for (const step of short ? SHORT_STEPS[fault] : STEPS) {
+        const name = `wallet/${fault}-${step}/${round}`;
+        if (!takes(name)) continue;
+        const minutes = (short ? SHORT_MINUTES : MINUTES)[fault];
+        yield await attempt(world, name, async ({ directory, state }) => {
+          const run = new FaultyRun(world, fault, step, minutes * 60_000);
+          return run.trade(directory, state);
+        });
+      }
+    }
+  }
+};
+
+/** One task, at one of whose transactions the fault strikes once and passes after a while. */
+class FaultyRun {
+  readonly #world: World;
+  readonly #fault: Fault;
+  readonly #step: Step;
+  readonly #duration: number;
+  readonly #wrong: string[] = [];
+  /** By the daemon's clock; null before, and after it has passed. */
+  #struckAt: number | null = null;
+  #strikes = 0;
+  /** The step whose transaction is broadcast next, as far as one task goes. */
+  #current = "";
+  #said = new Set<string>();
+  #proxy: SwitchProxy | null = null;
+  #other: Anvil | null = null;
+
+  constructor(world: World, fault: Fault, step: Step, duration: number) {
+    this.#world = world;
+    this.#fault = fault;
+    this.#step = step;
+    this.#duration = duration;
+  }
+
+  async trade(directory: string, state: string): Promise<Outcome> {
+    const { anvil } = this.#world;
+    if (this.#fault === "restarted") {
+      this.#proxy = await SwitchProxy.start(anvil.url);
+      this.#other = await Anvil.start();
+    }
+    const trade = new Trade(this.#world, directory, 2, "finalize");
+    try {
+      const options = {
+        directory: state,
+        ...(this.#proxy && { rpcUrl: this.#proxy.url }),
+        beforeStep: (step: string) => this.#beforeStep(step),
+        beforeBroadcast: () => this.#beforeBroadcast(),
+      };
+      const meddle = (daemon: Daemon) => this.#meddle(daemon);
+      const trades = [trade];
+      await runTrades({ world: this.#world, options, trades, meddle });
+      this.#judge(await this.#overpaid());
+    } finally {
+      await this.#heal();
+      await this.#proxy?.close();
+      await this.#other?.stop();
+    }
+    return { trades: [trade], strikes: this.#strikes, lost: this.#wrong };
+  }
+
+  async #beforeStep(step: string): Promise<void> {
+    this.#current = step;
+    if (this.#fault === "empty" || this.#fault === "restarted") await this.#strikeAt(step);
+  }
+
+  /** The transaction is signed, and no node has it yet. */
+  async #beforeBroadcast(): Promise<void> {
+    if (this.#fault !== "empty" && this.#fault !== "restarted") await this.#strikeAt(this.#current);
+  }
+
+  async #strikeAt(step: string): Promise<void> {
+    if (step !== this.#step || this.#strikes > 0) return;
+    this.#strikes++;
+    this.#struckAt = fastClock.now();
+    const { anvil } = this.#world;
+    switch (this.#fault) {
+      case "empty":
+      case "drained":
+        return this.#setBalance(0n);
+      case "halted":
+        return anvil.halt();
+      case "spike":
+        return this.#setBaseFee(SPIKE);
+      case "restarted":
+        this.#proxy!.target = this.#other!.url;
+    }
+  }
+
+  async #meddle({ readiness }: Daemon): Promise<boolean> {
+    if (this.#struckAt === null) return false;
+    for (const { name } of readiness.reasons()) this.#said.add(name);
+    if (fastClock.now() - this.#struckAt > this.#duration) await this.#heal();
+    return false;
+  }
+
+  async #heal(): Promise<void> {
+    if (this.#struckAt === null) return;
+    this.#struckAt = null;
+    if (this.#fault === "empty" || this.#fault === "drained") await this.#setBalance(10n ** 18n);
+    if (this.#fault === "halted") await this.#world.anvil.resume();
+    if (this.#fault === "spike") await this.#setBaseFee(GWEI);
+    if (this.#fault !== "restarted") return;
+    const { provider } = this.#world.service;
+    const sent = await this.#other!.rpc.getTransactionCount(provider, "pending");
+    if (sent > 0) this.#wrong.push(`${sent} transactions were sent to another chain`);
+    this.#proxy!.target = this.#world.anvil.url;
+  }
+
+  #judge(overpaid: readonly string[]): void {
+    this.#wrong.push(...overpaid);
+    if (this.#strikes === 0) this.#wrong.push("the fault did not strike");
+    const reason = REASONS[this.#fault];
+    if (reason && !this.#said.has(reason))
+      this.#wrong.push(`was ready all the time: no "${reason}"`);
+  }
+
+  /** Transactions of the provider that paid more than twice what their block asked for. */
+  async #overpaid(): Promise<string[]> {
+    const { anvil, service } = this.#world;
+    const overpaid: string[] = [];
+    for (const { number, transactions } of await this.#world.blocksOfRun()) {
+      const { baseFeePerGas } = (await anvil.rpc.getBlock(Number(number)))!;
+      for (const { hash, from } of transactions) {
+        if (from.toLowerCase() !== service.provider.toLowerCase()) continue;
+        const { gasPrice } = (await anvil.rpc.getTransactionReceipt(hash))!;
+        if (gasPrice > 2n * (baseFeePerGas! + TIP))
+          overpaid.push(`paid ${gasPrice} neuron per gas at a base fee of ${baseFeePerGas}`);
+      }
+    }
+    return overpaid;
+  }
+
+  /** Of the next block, from where it falls while blocks are empty. */
+  async #setBaseFee(fee: bigint): Promise<void> {
+    const { anvil } = this.#world;
+    await anvil.rpc.send("anvil_setNextBlockBaseFeePerGas", [`0x${fee.toString(16)}`]);
+    await anvil.mine();
+  }
+
+  async #setBalance(balance: bigint): Promise<void> {
+    const { anvil, service } = this.#world;
+    await anvil.rpc.send("anvil_setBalance", [service.provider, `0x${balance.toString(16)}`]);
+  }
+}
+
+/** Why the daemon is not ready meanwhile. */
+const REASONS: Partial<Record<Fault, string>> = {
+  empty: "gas",
+  drained: "gas",
+  restarted: "other-chain",
+};
