@@ -36,6 +36,9 @@ const RECOUNT_INTERVAL = 600_000;
 /** Milliseconds for which an endpoint behind the cursor counts as late, and not as a chain that became shorter. */
 const LATENESS = 60_000;
 
+/** Milliseconds without a new block after which another endpoint is asked: the chain stands still, or the endpoint. */
+const STANDSTILL = 60_000;
+
 /**
  * Follows the events of this provider's tasks. They are hints: an event makes its job stale, and the task is then read
  * from the chain. Events and cursor are one commit, so none is lost and none counts twice.
@@ -45,6 +48,8 @@ export class Watcher {
   /** When the endpoint was first seen behind the cursor; null while it is not. */
   #behindSince: number | null = null;
   #recountAt = 0;
+  /** The newest block, and when it was first seen. */
+  #newest = { number: -1, since: 0 };
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -72,6 +77,7 @@ export class Watcher {
     const { client, confirmations } = this.#options;
     const [head, now] = await readChain(client, () => readHead(client));
     await this.#checkHead(head);
+    this.#checkStandstill(head);
     const target = head - confirmations;
     await this.#scanAll((await this.#verifiedCursor()) + 1, target, signal);
     await this.#recount(target, signal);
@@ -109,6 +115,15 @@ export class Watcher {
     this.#behindSince ??= clock.now();
     if (clock.now() - this.#behindSince > LATENESS) return;
     throw new Error(`The RPC endpoint is at block ${head}, behind ${cursor}.`);
+  }
+
+  /** Asks another endpoint, if there is one, when no new block has come for long. */
+  #checkStandstill(head: number): void {
+    const { client, clock } = this.#options;
+    const now = clock.now();
+    if (head === this.#newest.number && now - this.#newest.since < STANDSTILL) return;
+    if (head === this.#newest.number) client.provider.switchEndpoint();
+    this.#newest = { number: head, since: now };
   }
 
   /** The cursor, after going back to where the chain still agrees with what was scanned. */

@@ -27,12 +27,20 @@ export class DaemonChild {
   #sayReady: () => void = () => undefined;
   readonly #ready: Promise<void>;
 
-  /** @param wrapper a command that starts the daemon's own */
-  constructor(world: World, state: string, wrapper: readonly string[] = []) {
+  /**
+   * @param wrapper a command that starts the daemon's own
+   * @param variables of the environment that differ from the usual ones
+   */
+  constructor(
+    world: World,
+    state: string,
+    wrapper: readonly string[] = [],
+    variables: Readonly<Record<string, string>> = {},
+  ) {
     const [command, ...args] = [...wrapper, process.execPath, join(ROOT, "provider/main.ts")];
     this.#child = spawn(command!, args, {
       cwd: ROOT,
-      env: environment(world, state),
+      env: { ...environment(world, state), ...variables },
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.#ready = new Promise((resolve) => {

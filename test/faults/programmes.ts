@@ -1,5 +1,6 @@
 import { crash } from "./crash.ts";
 import { disk } from "./disk.ts";
+import { endpoint } from "./endpoint.ts";
 import { kill } from "./kill.ts";
 import { malice } from "./malice.ts";
 import type { Programme } from "./Programme.ts";
@@ -16,4 +17,5 @@ export const PROGRAMMES: Readonly<Record<string, Programme>> = {
   disk,
   malice,
   wallet,
+  endpoint,
 };

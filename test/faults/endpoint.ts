@@ -1,0 +1,108 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { attempt, type RunFolders } from "./attempt.ts";
+import { DaemonChild } from "./DaemonChild.ts";
+import type { Programme } from "./Programme.ts";
+import { runTrades } from "./runTrade.ts";
+import { ILLNESSES, type Illness, SickEndpoint } from "./SickEndpoint.ts";
+import { type Random, seededRandom } from "./seededRandom.ts";
+import { ENDINGS, Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+const ROUNDS = 6;
+/** With a second endpoint that is well: the task is done in time although the first never heals. */
+const SHORT_FIRST: readonly Illness[] = ["dripping", "endless", "halted"];
+/** Alone, until it heals, or for good where work is possible. */
+const SHORT_ALONE: readonly Illness[] = ["html", "narrow"];
+/** Milliseconds for which one that is alone is ill. */
+const ILL_FOR = 2_000;
+/** Milliseconds in which a daemon must end after SIGTERM while its requests hang: it gives them 5 s. */
+const END = 15_000;
+const MOST_CONNECTIONS = 100;
+
+/** The daemon's first or only endpoint is ill, not now and then but all the time. */
+export const endpoint: Programme = async function* (world, { seed, short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    for (const [index, illness] of ILLNESSES.entries()) {
+      const random = seededRandom(seed + round * ILLNESSES.length + index);
+      const first = `endpoint/${illness}-first/${round}`;
+      if (takes(first) && (!short || SHORT_FIRST.includes(illness)))
+        yield await attempt(world, first, (folders) =>
+          tradeBeside(world, folders, illness, random),
+        );
+      const alone = `endpoint/${illness}-alone/${round}`;
+      if (takes(alone) && (!short || SHORT_ALONE.includes(illness)))
+        yield await attempt(world, alone, (folders) => tradeAlone(world, folders, illness, random));
+    }
+    const end = `endpoint/end/${round}`;
+    if (takes(end)) yield await attempt(world, end, (folders) => endWhileHanging(world, folders));
+  }
+};
+
+async function tradeBeside(
+  world: World,
+  { directory, state }: RunFolders,
+  illness: Illness,
+  random: Random,
+) {
+  const sick = await SickEndpoint.start(world.anvil.url, illness);
+  const trade = new Trade(world, directory, 2, random.pick(ENDINGS));
+  try {
+    const options = { directory: state, rpcUrl: `${sick.url},${world.anvil.url}` };
+    await runTrades({ world, options, trades: [trade] });
+    await demandTidy(sick);
+  } finally {
+    await sick.close();
+  }
+  return { trades: [trade], strikes: sick.strikes };
+}
+
+async function tradeAlone(
+  world: World,
+  { directory, state }: RunFolders,
+  illness: Illness,
+  random: Random,
+) {
+  const sick = await SickEndpoint.start(world.anvil.url, illness);
+  const trade = new Trade(world, directory, 2, random.pick(ENDINGS));
+  const heals = illness !== "narrow" && illness !== "late";
+  const healing = heals ? setTimeout(() => void sick.fall(null), ILL_FOR) : undefined;
+  try {
+    const options = { directory: state, rpcUrl: sick.url };
+    await runTrades({ world, options, trades: [trade] });
+    await demandTidy(sick);
+  } finally {
+    clearTimeout(healing);
+    await sick.close();
+  }
+  return { trades: [trade], strikes: sick.strikes };
+}
+
+async function demandTidy(sick: SickEndpoint): Promise<void> {
+  await sick.demandNoConnections();
+  if (sick.mostConnections > MOST_CONNECTIONS)
+    throw new Error(`${sick.mostConnections} connections were open at the same time`);
+}
+
+/** A real daemon whose requests all hang is told to end; the next one finishes what it began. */
+async function endWhileHanging(world: World, { directory, state }: RunFolders) {
+  const sick = await SickEndpoint.start(world.anvil.url, null);
+  const trade = new Trade(world, directory, 2, "confirm");
+  try {
+    const daemon = new DaemonChild(world, state, [], { RPC_ENDPOINT: sick.url });
+    await daemon.ready();
+    await sick.fall("dripping");
+    await trade.place();
+    while (sick.strikes === 0) await wait(20);
+    const told = performance.now();
+    const code = await Promise.race([daemon.end("SIGTERM"), wait(END, "late", { ref: false })]);
+    if (code === "late") await daemon.end("SIGKILL");
+    if (code !== 0) throw new Error(`the daemon ended with ${code}`);
+    if (performance.now() - told > END) throw new Error("the daemon ended late");
+    const options = { directory: state };
+    await runTrades({ world, options, trades: [trade], isPlaced: true });
+    await sick.demandNoConnections();
+  } finally {
+    await sick.close();
+  }
+  return { trades: [trade], strikes: sick.strikes };
+}
