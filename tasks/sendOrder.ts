@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client } from "../sdk/client.ts";
+import { type Client, requireSigner } from "../sdk/client.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import { formatTaskId, type TaskId } from "../sdk/ids.ts";
 import { createTask } from "../sdk/task/createTask.ts";
@@ -38,8 +38,9 @@ export async function sendOrder(
     const sending = submit(client, createTask(client, { order }), { order }, flags, terminal).catch(
       async (error) => {
         const isUnknown = error instanceof ProtocolError && isLost(error);
-        if (isUnknown) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
-        const placed = await look(client, prepared, isUnknown ? patience : 0, signal);
+        const mayCome = isUnknown || (await hasPending(client));
+        if (mayCome) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
+        const placed = await look(client, prepared, mayCome ? patience : 0, signal);
         if (placed) return placed;
         throw isUnknown ? unknown(error.code, uuid, error.message, error) : error;
       },
@@ -50,6 +51,14 @@ export async function sendOrder(
 
 /** Nobody said no: the transaction may be in a block, or still get into one. */
 const isLost = ({ code }: ProtocolError) => code === "network" || code === "timed-out";
+
+/** A refusal may come from the very task that an earlier run has sent and that is not in a block yet. */
+async function hasPending(client: Client): Promise<boolean> {
+  const address = await requireSigner(client).getAddress();
+  const count = (blockTag: string) => client.provider.getTransactionCount(address, blockTag);
+  const [sent, mined] = await Promise.all([count("pending"), count("latest")]).catch(() => [0, 0]);
+  return sent > mined;
+}
 
 /** Looks for the task until it is there or the patience is at its end; null when it is not, or nobody can tell. */
 async function look(

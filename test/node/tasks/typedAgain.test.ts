@@ -206,24 +206,28 @@ describe("tasks: the same order typed again", () => {
     expect(await ordered()).to.deep.equal([1, FEE]);
   });
 
-  it("goes on after Ctrl-C while waiting: one task, one fee, one model", async () => {
+  /** Types the order in a process of its own, and Ctrl-C as soon as it has said `until`. */
+  const interrupt = async (until: RegExp, more: readonly string[] = []) => {
     const words = ["fine-tuning", "create", "--model", "tiny-qwen2", "--training-file", dataset];
-    const child = spawn(process.execPath, [HARDHAT, ...words, "--wait"], {
+    const child = spawn(process.execPath, [HARDHAT, ...words, ...more], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, HOME: market.folder, CI: "true", ...market.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let said = "";
-    const ended = new Promise<number | null>((done) => child.once("close", done));
-    await new Promise<void>((waits) => {
-      child.stderr.on("data", (text) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (text) => {
         said += text;
-        if (/^Init$/m.test(said)) waits(); // the first line of the waiting
+        if (until.test(said) && !child.killed) child.kill("SIGINT");
       });
-      child.once("close", () => waits());
-    });
-    child.kill("SIGINT");
-    expect(await ended, said).to.equal(7);
+    }
+    const exitCode = await new Promise<number | null>((done) => child.once("close", done));
+    return { said, exitCode };
+  };
+
+  it("goes on after Ctrl-C while waiting: one task, one fee, one model", async () => {
+    const { said, exitCode } = await interrupt(/^Init$/m, ["--wait"]); // the waiting has begun
+    expect(exitCode, said).to.equal(7);
     expect(said).to.contain("Type the same command again to continue");
     const id = await nextTask(market, 0);
     await accept(id);
@@ -235,6 +239,46 @@ describe("tasks: the same order typed again", () => {
     expect(await waiting).to.include({ id, continued: true, path: output });
     expect(await ordered()).to.deep.equal([1, "0"]);
   });
+
+  describe("while the transaction is not in a block yet", () => {
+    let client: Client;
+    beforeEach(async () => {
+      client = connect(market.chain.rpcUrl);
+      await client.provider.send("evm_setAutomine", [false]);
+    });
+    afterEach(() => client.provider.destroy());
+
+    it("says after Ctrl-C that it is not known, and that typing it again is safe", async () => {
+      const { said, exitCode } = await interrupt(/^Creating task\.\.\.$/m);
+      expect(exitCode, said).to.equal(7);
+      expect(said).to.contain("It is not known whether task").and.contain("never paid twice");
+    });
+
+    it("waits for it when it is typed again, and does not say that there is an open task", async () => {
+      const prepared = await prepare(client);
+      const { to, data } = createTask(client, prepared);
+      const { hash } = await client.signer!.sendTransaction({ to, data });
+      const notes: string[] = [];
+      const note = (line: string) => {
+        notes.push(line);
+        void market.chain.mine();
+      };
+      const placed = await sendOrder(client, prepared, flags, { ...terminal, note });
+      expect(notes).to.have.length(1);
+      expect(placed).to.include({ transaction: hash });
+      expect(await ordered()).to.deep.equal([1, FEE]);
+    });
+  });
+
+  const flags = { gasPrice: undefined, dryRun: false, json: true };
+  const terminal = { ...createTerminal(flags), note: () => {} };
+  const NO_PATIENCE = { patience: 20 };
+  const prepare = async (client: Client, config = {}) => {
+    const service = await getService(client, { provider: market.provider });
+    const { models } = await fetchCatalogue(service);
+    const [model, units, maxFee] = [models[0]!, 70n, 140n];
+    return prepareOrder(client, { service, model, datasetRoot: DATASET, units, maxFee, config });
+  };
 
   describe("when the answer to the transaction is lost", () => {
     let proxy: RpcProxy;
@@ -289,16 +333,6 @@ describe("tasks: the same order typed again", () => {
         client.provider.destroy();
       }
     });
-
-    const flags = { gasPrice: undefined, dryRun: false, json: true };
-    const terminal = { ...createTerminal(flags), note: () => {} };
-    const NO_PATIENCE = { patience: 20 };
-    const prepare = async (client: Client, config = {}) => {
-      const service = await getService(client, { provider: market.provider });
-      const { models } = await fetchCatalogue(service);
-      const [model, units, maxFee] = [models[0]!, 70n, 140n];
-      return prepareOrder(client, { service, model, datasetRoot: DATASET, units, maxFee, config });
-    };
   });
 
   describe("the file to write", () => {
