@@ -29,6 +29,9 @@ Which command of 0G's and Together's command lines became which here is in [pari
   paid once; again, without a flag, if the task ended without a model, and with \`--again\` if its model is ready.
 - Without a terminal no command waits for an answer: one that would have to ask exits 2 and names the flag that agrees.
 - Tables have boxes on a terminal and none in a pipe; \`NO_COLOR\` is respected; ids are never cut.
+- A file to write is looked at before anything else happens. It is never a device, a pipe, a directory or what the
+  result is made from; a link is followed. Another file that is there is replaced only with \`--force\`; one that holds
+  the result already is left as it is. The file appears only when it is complete.
 - Private keys and tokens come from the environment or from \`npx hardhat keystore set <NAME>\`, never from a flag.
 
 | variable | what it is |
@@ -116,12 +119,21 @@ rules, and is tested on the same files. This table is generated from them by \`s
 |---|---|---|---|
 `;
 
+const CONVERSION = `
+## From another make
+
+\`npm run convert-data -- IN OUT.jsonl prompt=question completion=answer\` writes the fields that training reads, from a
+.jsonl, .csv or .tsv file with other names; \`limit=\` and \`offset=\` take a part of it. IN stays as it is, and another file
+at OUT.jsonl is replaced only with \`--force\`. A JSON array becomes lines with
+\`node -p 'JSON.parse(fs.readFileSync(0)).map((row) => JSON.stringify(row)).join("\\n")' < in.json > in.jsonl\`.
+`;
+
 export function renderRules(): string {
   const rows = Object.entries(RULES).map(
     ([rule, { severity, meaning, hint }]) =>
       `| \`${rule}\` | ${severity} | ${cell(meaning)} | ${cell(hint)} |\n`,
   );
-  return DATA + rows.join("");
+  return DATA + rows.join("") + CONVERSION;
 }
 
 /** Text in a table of Markdown. */

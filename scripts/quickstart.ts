@@ -1,32 +1,42 @@
 /**
  * `npm start`: a whole market on this machine, and the life of one fine-tuning task in it, told through the commands a
  * user types. Everything is real: chain node, contracts, storage node, provider daemon, training. `--keep` leaves the
- * network running for you to go on by hand.
+ * network running for you to go on by hand; `npm stop` ends it.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { execFile, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { constants, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { promisify, styleText } from "node:util";
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from "ethers";
+import { identify, type ProcessIdentity } from "../provider/training/processTable.ts";
 import { hasSandbox } from "../provider/training/sandbox.ts";
 import { formatOg } from "../sdk/units.ts";
-import { CONFIG, makeDataset } from "./quickstart/dataset.ts";
+import { endProcess } from "./quickstart/endProcess.ts";
+import { findRunning, sayHowToUse } from "./quickstart/findRunning.ts";
+import { gasOf } from "./quickstart/gasOf.ts";
+import {
+  BUILDER,
+  type KeptNetwork,
+  makeDirectory,
+  stateOf,
+  writeNetwork,
+} from "./quickstart/KeptNetwork.ts";
+import { type Ending, onEnding } from "./quickstart/onEnding.ts";
+import { EXAMPLES, makeRunDirectory, NETWORK_DIRECTORY } from "./quickstart/places.ts";
+import { freePort, PORTS, takenPorts } from "./quickstart/ports.ts";
 import { Stack } from "./quickstart/Stack.ts";
+import { note, title } from "./quickstart/say.ts";
 
 const keep = process.argv.includes("--keep");
-const execute = promisify(execFile);
 const HARDHAT = "node_modules/.bin/hardhat";
 const NODE = "node_modules/.bin/node";
 const PYTHON = ".venv/bin/python";
-const OUTPUT = "output";
 /** The accounts that every local Hardhat node starts with: worth nothing anywhere else. */
 const MNEMONIC = Mnemonic.fromPhrase("test test test test test test test test test test test junk");
 const account = (index: number) => HDNodeWallet.fromMnemonic(MNEMONIC, `m/44'/60'/0'/0/${index}`);
 const PROVIDER = account(1);
 const USER = account(2);
-const PORTS = { chain: 8545, storage: 5678, api: 3080 };
 const MODEL = "tiny-qwen2";
 const MODELS = {
   "tiny-qwen2": "Qwen2 with random weights, small enough to train on a laptop in a minute",
@@ -35,13 +45,21 @@ const MODELS = {
 };
 
 const stack = new Stack();
+const startedAt = new Date().toISOString();
 let step = "starting";
 /** What is being typed. */
-let command: ChildProcess | undefined;
+let command: ProcessIdentity | null = null;
 let userEnvironment: NodeJS.ProcessEnv = {};
 
-const title = (text: string) => console.log(`\n${styleText("bold", text)}`);
-const note = (text: string) => console.log(styleText("dim", text));
+/** Ends what `execute` runs. */
+const stopped = new AbortController();
+
+/** Runs a program to its end; it ends with this process, however that ends. */
+function execute(file: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv } = {}) {
+  const running = promisify(execFile)(file, args, { ...options, signal: stopped.signal });
+  stack.watch(running.child.pid);
+  return running;
+}
 
 /** Types a command as a user would and shows it with its output. */
 async function type(name: string, args: readonly string[], env = userEnvironment): Promise<void> {
@@ -49,7 +67,7 @@ async function type(name: string, args: readonly string[], env = userEnvironment
   step = `npx hardhat ${words.join(" ")}`;
   console.log(`\n${styleText("cyan", "$")} ${styleText("bold", step)}`);
   const child = spawn(HARDHAT, words, { env, stdio: ["ignore", "inherit", "inherit"] });
-  command = child;
+  command = stack.watch(child.pid);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", resolve);
@@ -69,38 +87,14 @@ async function ask<T>(command: string, args: readonly string[]): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** The usual ports where all are free; others, with the environment to match, where another network is running. */
 /** Whether `deployments/localhost` is this run's and goes with it. */
 let ownsDeployments = false;
 
+/** The usual ports if all are free; others, with the environment to match, if another network is running. */
 async function choosePlace(): Promise<{ ports: typeof PORTS; env: NodeJS.ProcessEnv }> {
-  const usual = (await Promise.all(Object.values(PORTS).map(isFree))).every(Boolean);
-  if (usual) {
-    // whatever lies there was left by a network that is gone: nothing answers on its ports
-    await rm("deployments/localhost", { recursive: true, force: true });
+  if ((await takenPorts()).length === 0) {
     ownsDeployments = true;
     return { ports: PORTS, env: {} };
-  }
-  if (keep) {
-    throw new Error("A local network is running already: stop it before starting another to keep.");
   }
   const [chain, storage, api] = [await freePort(), await freePort(), await freePort()];
   const env = {
@@ -113,45 +107,53 @@ async function choosePlace(): Promise<{ ports: typeof PORTS; env: NodeJS.Process
   return { ports: { chain, storage, api }, env };
 }
 
-/** A user's wallet, before and after: what the whole task cost. */
-async function gasOf(
-  rpc: JsonRpcProvider,
-  address: string,
-): Promise<{ gas: bigint; cost: bigint }> {
-  const last = await rpc.getBlockNumber();
-  const numbers = Array.from({ length: last }, (_, index) => index + 1);
-  const blocks = await Promise.all(numbers.map((number) => rpc.getBlock(number)));
-  const hashes = blocks.flatMap((block) => block?.transactions ?? []);
-  const receipts = await Promise.all(hashes.map((hash) => rpc.getTransactionReceipt(hash)));
-  const mine = receipts.filter((receipt) => receipt?.from === address);
-  return {
-    gas: mine.reduce((sum, receipt) => sum + receipt!.gasUsed, 0n),
-    cost: mine.reduce((sum, receipt) => sum + receipt!.fee, 0n),
-  };
-}
-
 /** Where the network's state lies: gone at the end, unless the network is kept. */
 let directory = "";
 
 async function main(): Promise<void> {
   if (keep) {
-    directory = join(process.cwd(), ".anneal");
-    await rm(directory, { recursive: true, force: true });
-    await mkdir(directory);
+    directory = join(process.cwd(), NETWORK_DIRECTORY);
+    if ((await stateOf(directory)) === "stale") {
+      note(`The network in ${NETWORK_DIRECTORY} runs no longer, and its chain is gone: replaced.`);
+    }
+    await makeDirectory(directory);
+    await record();
   } else {
     directory = await mkdtemp(join(tmpdir(), "anneal-quickstart-"));
+    stack.removeAfterDeath(directory);
   }
   await Promise.race([play(), stack.death]);
   if (!keep) await cleanUp();
 }
 
+/** Writes down what is kept, for the next `npm start -- --keep` and for `npm stop`. */
+async function record(isDone = false): Promise<void> {
+  const builder = isDone ? null : identify(process.pid);
+  const network: KeptNetwork = {
+    started: startedAt,
+    rpcUrl: `http://127.0.0.1:${PORTS.chain}`,
+    storageUrl: `http://127.0.0.1:${PORTS.storage}`,
+    apiUrl: `http://127.0.0.1:${PORTS.api}`,
+    provider: PROVIDER.address,
+    processes: [...(builder ? [{ name: BUILDER, ...builder }] : []), ...stack.processes],
+  };
+  await writeNetwork(directory, network);
+}
+
 async function cleanUp(): Promise<void> {
-  command?.kill();
+  stopped.abort();
+  if (command) await endProcess(command);
   await stack.stop();
   if (directory !== "") await rm(directory, { recursive: true, force: true });
   if (!ownsDeployments) return;
   await rm("deployments/localhost", { recursive: true, force: true });
   await rmdir("deployments").catch(() => undefined); // other networks' deployments stay
+}
+
+/** Everything has ended: the watchdog may go, too. */
+async function endAll(): Promise<void> {
+  await cleanUp();
+  stack.release();
 }
 
 async function startNetwork(): Promise<{ url: string; api: string }> {
@@ -217,7 +219,13 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
 async function play(): Promise<void> {
   const started = performance.now();
   const network = await startNetwork();
-  const files = await prepareFiles();
+  if (keep) await record();
+  const files = {
+    train: join(EXAMPLES, "capitals.jsonl"),
+    validation: join(EXAMPLES, "capitals-validation.jsonl"),
+    config: join(EXAMPLES, "config.json"),
+  };
+  const output = await makeRunDirectory();
 
   title("2. The provider offers his GPU");
   await type(
@@ -270,8 +278,8 @@ async function play(): Promise<void> {
   title(
     "6. You fetch the encrypted model, acknowledge it, and open it with the key that the provider reveals",
   );
-  const encrypted = join(OUTPUT, "model.encrypted");
-  const model = join(OUTPUT, "model.zip");
+  const encrypted = join(output, "model.encrypted");
+  const model = join(output, "model.zip");
   await type("acknowledge-model", [...at, "--data-path", encrypted]);
   await type("get-task", [...at, "--wait", "Finished"]);
   await type("decrypt-model", [...at, "--encrypted-model", encrypted, "--output", model]);
@@ -282,29 +290,13 @@ async function play(): Promise<void> {
   await type("retrieve-fund", []);
 
   await summarize(network.url, model, started);
-  if (keep) sayHowToGoOn();
-}
-
-async function prepareFiles() {
-  step = "writing the dataset";
-  await rm(OUTPUT, { recursive: true, force: true });
-  await mkdir(OUTPUT, { recursive: true });
-  const dataset = makeDataset();
-  const files = {
-    train: join(OUTPUT, "capitals.jsonl"),
-    validation: join(OUTPUT, "capitals-validation.jsonl"),
-    config: join(OUTPUT, "config.json"),
-  };
-  await writeFile(files.train, dataset.train);
-  await writeFile(files.validation, dataset.validation);
-  await writeFile(files.config, `${JSON.stringify(CONFIG, null, 2)}\n`);
-  return files;
+  if (keep) await leaveRunning();
 }
 
 async function summarize(url: string, model: string, started: number): Promise<void> {
   step = "loading the decrypted model in transformers";
   const base = join(directory, "models", MODEL);
-  const target = join(OUTPUT, "model");
+  const target = join(dirname(model), "model");
   const prompts = ["What is the capital of Japan?", "Canada: name its capital."];
   const { stdout } = await execute(PYTHON, ["scripts/sample.py", base, model, target, ...prompts]);
   const sample: Record<"prompts" | "base" | "tuned", string[]> = JSON.parse(stdout);
@@ -336,25 +328,17 @@ interface TaskDocument {
   readonly status: { readonly lossBefore: number; readonly lossAfter: number };
 }
 
-function sayHowToGoOn(): void {
-  const processes = stack.release();
+async function leaveRunning(): Promise<void> {
+  await record(true);
+  stack.release();
   title("The network keeps running");
-  console.log("Type any command with --network localhost, for example:");
-  console.log(`  npx hardhat list-tasks --provider ${PROVIDER.address} --network localhost`);
-  console.log(`Its state lies in ${relative(process.cwd(), directory)}. To stop it:`);
-  const pids = processes.map(({ pid }) => pid).toReversed();
-  console.log(
-    `  kill ${pids.join(" ")}   # ${processes
-      .map(({ name }) => name)
-      .toReversed()
-      .join(", ")}`,
-  );
+  sayHowToUse(PROVIDER.address);
 }
 
 async function fail(error: unknown): Promise<void> {
   if (interrupted) return;
   const log = await stack.logOf("provider");
-  await cleanUp();
+  await endAll();
   console.error(`\n${styleText("red", "The quick start failed")} at: ${step}`);
   console.error(error instanceof Error ? error.message : String(error));
   if (log) console.error(`\nThe provider's last words:\n${log}`);
@@ -363,14 +347,19 @@ async function fail(error: unknown): Promise<void> {
 
 let interrupted = false;
 
-/** Ctrl-C is no failure: everything is stopped and removed, and nothing more needs to be said. */
-async function interrupt(): Promise<void> {
+/** Ctrl-C, a closed terminal and `| head` are no failure: everything is stopped and removed, and little is said. */
+async function interrupt(reason: Ending): Promise<void> {
   interrupted = true; // the command that runs gets the signal, too, and fails
-  await cleanUp();
+  await endAll();
+  if (reason === "EPIPE") process.exit(0);
   console.error(`\nInterrupted at: ${step}`);
-  process.exit(130);
+  process.exit(128 + constants.signals[reason]);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
-
-await main().catch(fail);
+onEnding(interrupt);
+const found = keep ? await findRunning(join(process.cwd(), NETWORK_DIRECTORY)) : null;
+if (found === null) await main().then(() => stack.release(), fail);
+else {
+  stack.release();
+  process.exitCode = found;
+}

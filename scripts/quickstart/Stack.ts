@@ -3,29 +3,64 @@ import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { identify, type ProcessIdentity } from "../../provider/training/processTable.ts";
+import { endProcess } from "./endProcess.ts";
+import type { WatchdogOrder } from "./watchdog.ts";
 
 interface Running {
   readonly name: string;
   readonly child: ChildProcess;
+  readonly identity: ProcessIdentity | null;
   readonly logFile: string;
 }
 
+/** A process of the stack, to be found again later. */
+export interface NamedProcess extends ProcessIdentity {
+  readonly name: string;
+}
+
+const WATCHDOG = join(import.meta.dirname, "watchdog.ts");
+
 /**
  * Processes that live as long as the quick start, stopped in the opposite order of their start. Each has its own
- * process group, so that what it started itself goes with it, and writes to a log file, so that it can outlive us.
+ * process group and writes to a log file, so that it can outlive us; a watchdog ends them if this process dies.
  */
 export class Stack {
   readonly #running: Running[] = [];
   readonly #death = Promise.withResolvers<never>();
+  readonly #watchdog: ChildProcess;
   #stopping = false;
 
   constructor() {
     this.#death.promise.catch(() => undefined); // nobody has to listen
+    this.#watchdog = spawn(process.execPath, [WATCHDOG], {
+      detached: true,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    this.#watchdog.stdin!.on("error", () => undefined); // its exit tells
+    this.#watchdog.once("exit", () => this.#died("The watchdog ended early."));
   }
 
   /** Rejects as soon as one of the processes ends without having been asked to. */
   get death(): Promise<never> {
     return this.#death.promise;
+  }
+
+  /** The processes that run, in the order of their start. */
+  get processes(): NamedProcess[] {
+    return this.#running.flatMap(({ name, identity }) => (identity ? [{ name, ...identity }] : []));
+  }
+
+  /** Has a process ended with the others if this process dies. @returns null when it has ended already. */
+  watch(pid: number | undefined): ProcessIdentity | null {
+    const identity = pid === undefined ? null : identify(pid);
+    if (identity) this.#order({ end: identity });
+    return identity;
+  }
+
+  /** Has a temporary directory removed if this process dies. */
+  removeAfterDeath(directory: string): void {
+    this.#order({ remove: directory });
   }
 
   /**
@@ -45,15 +80,15 @@ export class Stack {
       stdio: ["ignore", output, output],
     });
     closeSync(output);
+    this.#running.push({ name, child, identity: this.watch(child.pid), logFile });
     let failure = "";
     child.once("error", (error) => {
       failure = `could not be started: ${error.message}`;
     });
     child.once("exit", (code, signal) => {
       failure ||= `ended early (${signal ?? code}).`;
-      if (!this.#stopping) this.#death.reject(new Error(`The ${name} ${failure}`));
+      this.#died(`The ${name} ${failure}`);
     });
-    this.#running.push({ name, child, logFile });
     const deadline = performance.now() + options.timeoutSeconds * 1000;
     while (!options.ready.test(await readFile(logFile, "utf8"))) {
       if (performance.now() > deadline) failure ||= `was not ready in ${options.timeoutSeconds} s.`;
@@ -68,31 +103,27 @@ export class Stack {
     return entry ? (await readFile(entry.logFile, "utf8")).slice(-2000) : "";
   }
 
-  /** Asks every process to end, newest first; one that does not within ten seconds is killed with its group. */
+  /** Ends every process with all that it has started, newest first. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    for (const { child } of this.#running.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => killGroup(child), 10_000);
-      await ended;
-      clearTimeout(timer);
-    }
+    for (const { identity } of this.#running.toReversed()) if (identity) await endProcess(identity);
     this.#running.length = 0;
   }
 
-  /** Lets the processes outlive this one. */
-  release(): readonly { name: string; pid: number }[] {
+  /** Sends the watchdog away: what still runs outlives this process. */
+  release(): void {
+    this.#stopping = true;
+    this.#order({ release: true });
+    this.#watchdog.stdin!.end();
+    this.#watchdog.unref();
     for (const { child } of this.#running) child.unref();
-    return this.#running.map(({ name, child }) => ({ name, pid: child.pid! }));
   }
-}
 
-function killGroup(child: ChildProcess): void {
-  try {
-    process.kill(-child.pid!, "SIGKILL");
-  } catch {
-    // the group is gone already
+  #order(order: WatchdogOrder): void {
+    this.#watchdog.stdin!.write(`${JSON.stringify(order)}\n`);
+  }
+
+  #died(what: string): void {
+    if (!this.#stopping) this.#death.reject(new Error(what));
   }
 }

@@ -176,6 +176,12 @@ describe("documentation", () => {
     expect(positions).to.deep.equal(positions.toSorted((a, b) => a - b));
   });
 
+  it("README orders with files that are there", () => {
+    const named = typed("README.md").flatMap((line) => line.match(/examples\/[\w.-]+/g) ?? []);
+    expect(new Set(named).size).to.equal(3);
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).to.deep.equal([]);
+  });
+
   it("commands.md is what the definitions say: node scripts/generateReference.ts", () => {
     expect(read("docs/commands.md")).to.equal(renderReference());
   });

@@ -1,0 +1,28 @@
+/**
+ * Ends the processes of a quick start that has died, however it died: the pipe to this process closes then. Each line
+ * on stdin is an order. In a session of its own, so that no signal of a terminal reaches it.
+ */
+import { rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import type { ProcessIdentity } from "../../provider/training/processTable.ts";
+import { endProcess } from "./endProcess.ts";
+
+/** What the quick start tells. */
+export type WatchdogOrder =
+  /** End this process, the newest first. */
+  | { readonly end: ProcessIdentity }
+  /** Then remove this temporary directory. */
+  | { readonly remove: string }
+  /** Everything has ended, or may go on alone: do nothing. */
+  | { readonly release: true };
+
+const processes: ProcessIdentity[] = [];
+const directories: string[] = [];
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line) as WatchdogOrder;
+  if ("release" in order) process.exit();
+  if ("end" in order) processes.unshift(order.end);
+  else directories.push(order.remove);
+}
+for (const one of processes) await endProcess(one);
+for (const path of directories) await rm(path, { recursive: true, force: true });
