@@ -2,16 +2,19 @@ import { modelFormat } from "../sdk/deliverable/modelFormat.ts";
 import { checkOutput } from "../sdk/storage/checkOutput.ts";
 import { fileIn } from "./transfer.ts";
 
+interface OutputFlags {
+  /** A file, a directory, or undefined for the current directory. */
+  readonly output: string | undefined;
+  readonly force: boolean;
+}
+
 /**
- * Looks, before anything is ordered, at the place where the model will be written. A name that no flag gives is chosen
- * so that it is free.
- * @param output a file, a directory, or undefined for the current directory
- * @param force whether another file may be replaced
- * @throws ProtocolError "usage" if a model could not be written there.
+ * Looks, before anything is ordered, at the place where the model will be written. In a directory its name will be one
+ * that is free.
+ * @throws ProtocolError "usage" when a model could not be written there.
  */
-export async function checkModelOutput(output: string | undefined, force: boolean): Promise<void> {
+export async function checkModelOutput({ output, force }: OutputFlags): Promise<void> {
   const path = await fileIn(output ?? ".", "model.tar.zst");
   modelFormat(path);
-  const isNamed = path === output;
-  await checkOutput(path, { force: force || !isNamed });
+  await checkOutput(path, { force: force || path !== output });
 }

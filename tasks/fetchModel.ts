@@ -58,8 +58,7 @@ export interface Setting {
 export async function fetchModel(setting: Setting, found: Task, wanted: WantedModel) {
   const { client, flags, terminal } = setting;
   const id = formatTaskId(found.id);
-  const { name, mark, check } = await findOutput(client, found, wanted);
-  const { path, isDone } = await check();
+  const { name, path, mark, isDone, check } = await findOutput(client, found, wanted);
   const document = { id, path, step: wanted.step };
   if (isDone) {
     terminal.say(`${path} holds this model already.`);
@@ -90,17 +89,18 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
 
 /**
  * Finds the file that a task's model will be written to.
- * @returns among others `check`, which looks whether it can be written, or is there already
- * @throws ProtocolError "usage" when its ending is not one of a model.
+ * @throws ProtocolError "usage" when something else is there, or its ending is not one of a model.
  */
-export async function findOutput(client: Client, task: Task, { output, step, force }: WantedModel) {
+export async function findOutput(client: Client, task: Task, wanted: WantedModel) {
+  const { output, step, force } = wanted;
   const id = formatTaskId(task.id);
   const name = await modelName(client, task);
   const mark = `anneal ${id} ${step ?? "latest"}`;
-  const path = await outputPath(output, { name, id, step, mark });
-  modelFormat(path);
+  const typed = await outputPath(output, { name, id, step, mark });
+  modelFormat(typed);
   const isResult = async (place: string) => (await readMark(place)) === mark;
-  return { name, mark, check: () => checkOutput(path, { force, isResult }) };
+  const check = () => checkOutput(typed, { force, isResult });
+  return { name, mark, check, ...(await check()) };
 }
 
 /** A task from which no key can come has no model to fetch. */

@@ -33,7 +33,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   }
   const stopped = new ProtocolError(
     "declined",
-    `Stopped following; task ${uuid} goes on without you.`,
+    `Stopped following; task ${uuid} continues without you.`,
     `Follow again: ${environment.command(`get-log ${flagsOfTask} --follow`)}`,
   );
   await untilInterrupted(stopped, (signal) => follow(client, task, signal, terminal));

@@ -27,7 +27,7 @@ export async function outputPath(output: string | undefined, model: NamedModel):
   return join(dirname(path), `${model.name}-${model.id.slice(0, 8)}${step}.tar.zst`);
 }
 
-export const isThere = (path: string): Promise<boolean> =>
+const isThere = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
     () => false,

@@ -17,7 +17,7 @@ const PAUSE = 1_000;
 const Stored = z.object({ stored: z.literal(true) });
 
 /**
- * Sends secrets of a task of the client's user to its provider, encrypted for him alone; they take the place of those
+ * Sends secrets of a task of the client's user to its provider, encrypted for it alone; they take the place of those
  * sent before. He forgets them when the task ends.
  * @throws ProtocolError "not-found" when the provider does not know the task, even after a while.
  */
@@ -40,7 +40,7 @@ export async function sendSecrets(
 ): Promise<void> {
   const body = sealSecrets({ encryptionKey: getBytes(service.encryptionKey), id, secrets });
   const path = `/v1/tasks/${formatTaskId(id)}/secrets`;
-  const deadline = Date.now() + patience;
+  const end = performance.now() + patience;
   for (;;) {
     const headers = {
       ...(await signRequest(client, { method: "PUT", path, body })),
@@ -52,7 +52,7 @@ export async function sendSecrets(
       return;
     } catch (error) {
       const isNew = error instanceof ProtocolError && error.code === "not-found";
-      if (!isNew || Date.now() > deadline) throw error;
+      if (!isNew || performance.now() > end) throw error;
     }
     await sleep(Math.min(PAUSE, patience / 10), undefined, signal ? { signal } : {}).catch(() =>
       signal?.throwIfAborted(),

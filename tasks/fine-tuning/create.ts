@@ -37,8 +37,8 @@ interface Flags extends SendingFlags, HyperparameterFlags {
   readonly timeout: string | undefined;
   readonly wait: boolean;
   readonly yes: boolean;
-  readonly force: boolean;
   readonly again: boolean;
+  readonly force: boolean;
 }
 
 /**
@@ -56,7 +56,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     again: flags.again,
     rootsFor: rememberRoots(client, wanted),
   });
-  if (!own && flags.wait) await checkModelOutput(flags.output, flags.force);
+  if (!own && flags.wait) await checkModelOutput(flags);
   const placed = own
     ? await continueTask(setting, own, secrets, flags)
     : await order(setting, wanted, secrets);
@@ -100,10 +100,9 @@ async function order(
 /** Follows a task to the decrypted model, whose place is looked at before. Both waits share the time. */
 async function waitForModel(setting: CreateSetting, id: string, timeout: number | undefined) {
   const { client, flags } = setting;
-  const { output, force } = flags;
-  const wanted = { output, step: null, timeout, force };
+  const wanted = { output: flags.output, step: null, timeout, force: flags.force };
   const task = await getTask(client, { id: parseTaskId(id) });
-  await (await findOutput(client, task, wanted)).check();
+  await findOutput(client, task, wanted);
   const start = performance.now();
   const delivered = await followToDelivery(setting, task, timeout);
   const left = timeout && Math.max(1, timeout - (performance.now() - start));
