@@ -29,6 +29,12 @@ const [plugins, tasks] = isOwnCommand(process.argv)
       [...commands, deploy],
     ];
 
+/** Hardhat checks one URL before any command runs. Commands read all of RPC_ENDPOINT, and say what is wrong with it. */
+const rpcUrl = (usual: string): string => {
+  const [first = ""] = (process.env.RPC_ENDPOINT ?? "").split(",");
+  return /^https?:$/.test(URL.parse(first.trim())?.protocol ?? "") ? first.trim() : usual;
+};
+
 export default defineConfig({
   plugins: [...plugins, spelling],
   tasks,
@@ -51,18 +57,18 @@ export default defineConfig({
     localhost: {
       type: "http",
       chainId: 31337,
-      url: process.env.RPC_ENDPOINT ?? "http://127.0.0.1:8545",
+      url: rpcUrl("http://127.0.0.1:8545"),
     },
     testnet: {
       type: "http",
       chainId: 16602,
-      url: process.env.RPC_ENDPOINT ?? "https://evmrpc-testnet.0g.ai",
+      url: rpcUrl("https://evmrpc-testnet.0g.ai"),
       accounts: [configVariable("ZG_PRIVATE_KEY")],
     },
     mainnet: {
       type: "http",
       chainId: 16661,
-      url: process.env.RPC_ENDPOINT ?? "https://evmrpc.0g.ai",
+      url: rpcUrl("https://evmrpc.0g.ai"),
       accounts: [configVariable("ZG_PRIVATE_KEY")],
     },
   },

@@ -6,6 +6,7 @@ import { formatOg } from "../sdk/units.ts";
 import { readTimeout } from "../tasks/flags.ts";
 import { reportError } from "../tasks/run.ts";
 import { createTerminal, type Terminal } from "../tasks/terminal.ts";
+import { answeringEndpoint } from "./_endpoint.ts";
 import { parametersOf } from "./_parameters.ts";
 import { forgetLost, watchReceipts } from "./_pending.ts";
 import {
@@ -30,7 +31,7 @@ const TIMEOUT_MS = 300_000;
 const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre) => {
   const terminal = createTerminal({ json: false });
   try {
-    const connection = await hre.network.create();
+    const connection = await hre.network.create(await answeringEndpoint(hre));
     const { networkName, networkConfig } = connection;
     const chainId = Number(await connection.provider.request({ method: "eth_chainId" }));
     parametersOf(chainId);

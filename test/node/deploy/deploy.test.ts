@@ -120,6 +120,14 @@ describe("npx hardhat deploy", () => {
     expect(await view("ackPeriod")).to.equal(ackPeriod);
   });
 
+  it("asks the next endpoint if the first does not answer, and refuses what is none", async () => {
+    const { exitCode, stderr } = await deploy([], { RPC_ENDPOINT: `http://127.0.0.1:1,${rpcUrl}` });
+    expect(exitCode, stderr).to.equal(0);
+    const wrong = await deploy([], { RPC_ENDPOINT: `${rpcUrl},localhost` });
+    expect(wrong.stderr).to.contain("Error: RPC_ENDPOINT is not a URL");
+    expect(wrong.exitCode).to.equal(1);
+  });
+
   it("sends and changes nothing when it runs again", async () => {
     const before = { sent: await sent(), files: await files() };
     expect((await deploy()).exitCode).to.equal(0);

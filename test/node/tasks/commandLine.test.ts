@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
@@ -29,10 +29,18 @@ async function hardhat(words: readonly string[], env: Record<string, string> = {
 describe("tasks: the command line as a process", () => {
   let folder: string;
   let file: string;
+  let deployments: string;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "anneal-cli-"));
     file = join(folder, "data.jsonl");
     await writeFile(file, '{"text":"one"}\n{"text":"two"}\n');
+    deployments = join(folder, "localhost");
+    await mkdir(deployments);
+    await writeFile(join(deployments, ".chain"), '{"chainId":"31337"}');
+    for (const name of ["Ledger", "FineTuningServing"]) {
+      const contract = { address: `0x${"11".repeat(20)}`, abi: [] };
+      await writeFile(join(deployments, `${name}.json`), JSON.stringify(contract));
+    }
   });
   after(() => rm(folder, { recursive: true }));
 
@@ -173,5 +181,30 @@ describe("tasks: the command line as a process", () => {
     const { stderr, exitCode } = await hardhat(["get-account", "--network", "tesnet"]);
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain('Did you mean "testnet"?');
+  });
+
+  it("takes several endpoints of the chain, for commands that need none, too", async () => {
+    const env = { RPC_ENDPOINT: "http://127.0.0.1:1, http://127.0.0.1:2" };
+    expect((await hardhat(["check-data", "--data-path", file], env)).exitCode).to.equal(0);
+    const { stderr, exitCode } = await hardhat(["list-providers"], {
+      ...env,
+      ANNEAL_DEPLOYMENTS: deployments,
+    });
+    expect(stderr).to.match(/^Error: The chain's node at http:\/\/127.0.0.1:\d does not answer\./);
+    expect(exitCode).to.equal(9);
+  });
+
+  it("says what is wrong with the address of the chain's node", async () => {
+    for (const [address, sentence] of [
+      ["127.0.0.1:8545", "is not a URL that starts with http://"],
+      ["http://127.0.0.1:1,localhost", "is not a URL that starts with http://"],
+      ["wss://127.0.0.1:1", "is the URL of a websocket"],
+    ] as const) {
+      const env = { RPC_ENDPOINT: address, ANNEAL_DEPLOYMENTS: deployments };
+      const { stderr, exitCode } = await hardhat(["list-providers"], env);
+      expect(stderr).to.contain(`Error: RPC_ENDPOINT ${sentence}`);
+      expect(exitCode).to.equal(2);
+      expect((await hardhat(["check-data", "--data-path", file], env)).exitCode).to.equal(0);
+    }
   });
 });

@@ -1,0 +1,37 @@
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { NetworkConnectionParams } from "hardhat/types/network";
+import { readRpcUrls } from "../sdk/FailoverProvider.ts";
+import { RpcEndpoint } from "../sdk/RpcEndpoint.ts";
+
+/** Milliseconds that an endpoint may take while there are others. */
+const TIMEOUT_MS = 5_000;
+
+/**
+ * Hardhat talks to one endpoint: of several in RPC_ENDPOINT, the first that answers.
+ * @throws ProtocolError "usage" if one is no URL
+ */
+export async function answeringEndpoint(
+  hre: HardhatRuntimeEnvironment,
+): Promise<NetworkConnectionParams> {
+  const { network } = hre.globalOptions;
+  const text = process.env.RPC_ENDPOINT;
+  if (!text || network === undefined || hre.config.networks[network]?.type !== "http") return {};
+  const urls = readRpcUrls(text);
+  for (const url of urls.length > 1 ? urls : []) {
+    if (await answers(url)) return { override: { url } };
+  }
+  return {};
+}
+
+async function answers(url: string): Promise<boolean> {
+  const endpoint = new RpcEndpoint(url);
+  const payload = { jsonrpc: "2.0", id: 1, method: "eth_chainId", params: [] } as const;
+  try {
+    const [answer] = await endpoint.send(payload, TIMEOUT_MS, new AbortController().signal);
+    return answer !== undefined && "result" in answer;
+  } catch {
+    return false;
+  } finally {
+    endpoint.close();
+  }
+}
