@@ -32,7 +32,6 @@ export async function placeOrder(
   const { service, model } = wanted;
   const { units, fee: maxFee } = offer;
   const { id, order } = await prepareOrder(client, { ...wanted, units, maxFee });
-  if (!flags.dryRun) terminal.say("Creating task...");
   const result = await sendOrder(client, { id, order }, flags, terminal);
   if (result.dryRun) return result;
   const uuid = formatTaskId(id);

@@ -35,6 +35,7 @@ export async function sendOrder(
   const uuid = formatTaskId(id);
   const interrupted = unknown("declined", uuid, "the command was interrupted.");
   return untilInterrupted(interrupted, (signal) => {
+    if (!flags.dryRun) terminal.say("Creating task...");
     const sending = submit(client, createTask(client, { order }), { order }, flags, terminal).catch(
       async (error) => {
         const isUnknown = error instanceof ProtocolError && isLost(error);

@@ -113,7 +113,7 @@ describe("tasks: an order that is interrupted", function () {
   });
 
   const flags = { gasPrice: undefined, dryRun: false, json: true };
-  const terminal = { ...createTerminal(flags), note: () => {} };
+  const terminal = { ...createTerminal(flags), say: () => {}, note: () => {} };
   const NO_PATIENCE = { patience: 20 };
   const prepare = async (client: Client, config = {}) => {
     const service = await getService(client, { provider: market.provider });
