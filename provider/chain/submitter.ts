@@ -4,6 +4,7 @@ import type { Call } from "../../sdk/transaction/Call.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import type { ChainStep, LocalStep } from "../jobs/machine.ts";
 import type { StoredTransaction, TransactionEnd } from "../store/Store.ts";
+import { PriorityLane } from "./PriorityLane.ts";
 import { type Offer, type OfferOptions, Offers, VOID } from "./submitterOffers.ts";
 import {
   contradictory,
@@ -52,7 +53,7 @@ const TRANSFER_GAS = 21_000n;
 export class Submitter {
   readonly #options: SubmitterOptions;
   readonly #offers: Offers;
-  #lane: Promise<unknown> = Promise.resolve();
+  readonly #lane = new PriorityLane();
   /** The count of used nonces when the lane was last looked after. */
   #tendedCount: number | null = null;
 
@@ -67,7 +68,9 @@ export class Submitter {
    * @throws ProviderError (retryable) when it was mined and reverted, or its nonce was used by somebody else.
    */
   async submit(submission: Submission, signal: AbortSignal): Promise<void> {
-    const offer = await this.#inLane(() => this.#openOrSign(submission));
+    const isUrgent = submission.step === "reveal";
+    const sign = () => this.#openOrSign(submission);
+    const offer = await this.#lane.run(sign, { isUrgent });
     if (offer) await this.#settle(offer, submission, signal);
   }
 
@@ -78,7 +81,7 @@ export class Submitter {
    * of nothing to oneself.
    */
   tend(signal: AbortSignal): Promise<void> {
-    return this.#inLane(async () => {
+    return this.#lane.run(async () => {
       const { client, store } = this.#options;
       const address = await requireSigner(client).getAddress();
       const count = await readChain(client, () =>
@@ -239,12 +242,5 @@ export class Submitter {
   #find(transaction: StoredTransaction): Promise<Sighting> {
     const { client, confirmations } = this.#options;
     return findTransaction(client, transaction, confirmations);
-  }
-
-  /** Runs one at a time, in the order of the calls, whatever becomes of the others. */
-  #inLane<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#lane.then(work);
-    this.#lane = result.catch(() => undefined);
-    return result;
   }
 }

@@ -1,0 +1,31 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { PriorityLane } from "../../../../provider/chain/PriorityLane.ts";
+
+describe("the lane of transactions", () => {
+  it("lets a reveal go before everything that waits, one at a time", async () => {
+    const lane = new PriorityLane();
+    const order: string[] = [];
+    let running = 0;
+    const work = (name: string) => async () => {
+      expect(++running).to.equal(1);
+      await Promise.resolve();
+      running--;
+      order.push(name);
+    };
+    await Promise.all([
+      lane.run(work("accept 1")),
+      lane.run(work("accept 2")),
+      lane.run(work("reveal"), { isUrgent: true }),
+      lane.run(work("deliver")),
+    ]);
+    expect(order).to.deep.equal(["accept 1", "reveal", "accept 2", "deliver"]);
+  });
+
+  it("continues after what fails", async () => {
+    const lane = new PriorityLane();
+    const failed = lane.run(() => Promise.reject(new Error("no"))).catch((error) => error.message);
+    expect(await lane.run(async () => "yes")).to.equal("yes");
+    expect(await failed).to.equal("no");
+  });
+});
