@@ -11,15 +11,24 @@ export class ProviderError extends Error {
   readonly hint: string;
   /** The operator was told already, and is not told again at every try. */
   readonly isSaid: boolean;
+  /** Times in a row, with this one, that a step ended in a way that speaks against its task; null if this does not. */
+  readonly strikes: number | null;
 
   constructor(
     message: string,
-    options: { retryable: boolean; hint: string; isSaid?: boolean; cause?: unknown },
+    options: {
+      retryable: boolean;
+      hint: string;
+      isSaid?: boolean;
+      cause?: unknown;
+      strikes?: number;
+    },
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.retryable = options.retryable;
     this.hint = options.hint;
     this.isSaid = options.isSaid ?? false;
+    this.strikes = options.strikes ?? null;
   }
 }
 
@@ -32,7 +41,10 @@ export class StateUnusable extends ProviderError {
   }
 }
 
-/** A task that can never succeed: it is given up on chain with `reason`, and the fee goes back. */
+/**
+ * A task that can never succeed. Once accepted it is given up on chain with `reason`, and the fee goes back; an order
+ * that is not accepted yet is refused without a transaction, and its user is told so.
+ */
 export class TaskRefused extends ProviderError {
   override readonly name = "TaskRefused";
   readonly reason: FailReason;

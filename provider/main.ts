@@ -12,14 +12,17 @@ import { FlowWatcher } from "./chain/flowWatcher.ts";
 import { GasMoney } from "./chain/GasMoney.ts";
 import { Submitter } from "./chain/submitter.ts";
 import { Watcher } from "./chain/watcher.ts";
-import { backoff, type Clock, systemClock } from "./clock.ts";
+import { backoff, type Clock, systemClock, wallTime } from "./clock.ts";
 import { type Config, type EmbeddedStorage, readConfig } from "./config.ts";
 import { ProviderError } from "./errors.ts";
 import { adoptJobs } from "./jobs/adoptJobs.ts";
+import { FetchBudget } from "./jobs/fetchBudget.ts";
+import { MachineHealth } from "./jobs/machineHealth.ts";
 import { referencedRoots } from "./jobs/referencedRoots.ts";
 import { Runner } from "./jobs/runner.ts";
 import type { StepContext } from "./jobs/StepContext.ts";
 import { STEPS } from "./jobs/steps/table.ts";
+import { TaskTimes } from "./jobs/taskTimes.ts";
 import { createLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Catalogue } from "./models/Catalogue.ts";
@@ -30,10 +33,13 @@ import { createStorageServer } from "./storage/storageServer.ts";
 import { SubmissionLog } from "./storage/submissionLog.ts";
 import { SqliteStore } from "./store/SqliteStore.ts";
 import { LocalTrainer } from "./training/LocalTrainer.ts";
+import { childMark, stopOrphans } from "./training/orphans.ts";
+import { probeTrainer } from "./training/probe.ts";
 import { SlurmTrainer } from "./training/SlurmTrainer.ts";
 import { demandSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
 import { writeSystemCallFilter } from "./training/systemCalls.ts";
 import type { Trainer } from "./training/Trainer.ts";
+import type { TrainerProgram } from "./training/trainerCommand.ts";
 
 /** The composition root: config → parts → start → signals. Nothing else constructs a part. */
 
@@ -42,6 +48,8 @@ const FREE_DISK_BYTES = 2 ** 30;
 const STOP_GRACE_MS = 5_000;
 const DAY = 24 * 60 * 60_000;
 const UPLOAD_ABANDONED_AFTER = DAY;
+/** Datasets of the largest size that are fetched for a user within an hour before anything of theirs is accepted. */
+const FETCH_BUDGET = 4;
 /** From an upload, or from the end of the task that refers to it. */
 const BLOB_EXPIRES_AFTER = 7 * DAY;
 
@@ -76,8 +84,10 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   if (genesis === null) return;
 
   store.claim({ chainId, genesis, serving: client.servingAddress, provider });
-  const trainer = createTrainer(config, store, clock, log);
-  await trainer.stopOrphans();
+  const mark = childMark(config.directory);
+  await stopOrphans(mark, clock, log);
+  const program = trainerProgram(config, mark, log);
+  const trainer = createTrainer(config, program, clock, log);
   const jobsDirectory = join(config.directory, "jobs");
   await adoptJobs(jobsDirectory);
   void trainer.checkMachine?.(signal).catch((error: ProviderError) => {
@@ -89,6 +99,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     python: config.python,
     environment: {
       ...config.onlineEnvironment,
+      ...mark,
       PYTHONPATH: join(import.meta.dirname, "trainer"),
     },
   };
@@ -113,6 +124,10 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   const chain = { client, identity, store, clock, log };
   const gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: config.maxGasPrice });
   const submitter = new Submitter({ ...chain, gasMoney, confirmations, pollInterval });
+  const machine = new MachineHealth({
+    probe: (stop) => probeTrainer(trainer, program, join(config.directory, "probe"), stop),
+    ...{ readiness, clock, log },
+  });
   const context: StepContext = {
     client,
     submitter,
@@ -129,13 +144,19 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     maxDatasetBytes,
     maxModelBytes: config.maxModelBytes,
     maxJobBytes: config.maxJobBytes,
+    machine,
+    times: new TaskTimes(trainer.grace),
+    fetchBudget: new FetchBudget(clock, FETCH_BUDGET * maxDatasetBytes),
     clock,
     log,
   };
   const metrics = new Metrics(store);
   readiness.addGauge(metrics.registry);
   gasMoney.addGauges(metrics.registry);
-  const runner = new Runner({ context, steps: STEPS, clock, log, slots, confirmations, metrics });
+  const runner = new Runner({
+    ...{ context, clock, log, slots, confirmations, metrics, readiness },
+    steps: STEPS,
+  });
   const onLook = (chainTime: number) => {
     metrics.chainSeen(clock.now());
     runner.notify(chainTime);
@@ -158,6 +179,8 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     terms,
     metrics,
     readiness,
+    wallTime,
+    chainTime: () => runner.chainTime,
     onCancel: () => runner.wake(),
     log: log.child({ part: "api" }, { level: "warn" }),
   });
@@ -173,6 +196,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     watcher.run(signal),
     gasMoney.run(signal),
     runner.run(signal),
+    machine.watch(signal),
   ];
   if (submissions) {
     const flowWatcher = new FlowWatcher({
@@ -193,18 +217,31 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
 }
 
 /** @throws ProviderError where trainings shall run in a sandbox and there is none. */
-function createTrainer(config: Config, store: SqliteStore, clock: Clock, log: Logger): Trainer {
-  const { python, trainerEnvironment: environment, counting } = config;
+function trainerProgram(
+  config: Config,
+  mark: Readonly<Record<string, string>>,
+  log: Logger,
+): TrainerProgram {
+  const { python, trainerEnvironment, counting } = config;
   const filter = join(config.directory, "system-calls.bpf");
   const sandbox = config.sandbox && { ...config.sandbox, filter };
   writeSystemCallFilter(filter);
   if (sandbox !== null) demandSandbox(sandbox);
   else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
   const packageDirectory = join(import.meta.dirname, "trainer");
-  const program = { python, packageDirectory, environment, sandbox, counting };
+  const environment = { ...trainerEnvironment, ...mark };
+  return { python, packageDirectory, environment, sandbox, counting };
+}
+
+function createTrainer(
+  config: Config,
+  program: TrainerProgram,
+  clock: Clock,
+  log: Logger,
+): Trainer {
   return config.trainer.kind === "slurm"
     ? new SlurmTrainer({ program, submitOptions: config.trainer.options, clock, log })
-    : new LocalTrainer({ program, clock, log, processes: store.trainers });
+    : new LocalTrainer({ program, clock, log });
 }
 
 /** The URL of the storage: somebody else's, or that of the node that starts here. */

@@ -47,9 +47,25 @@ export async function refreshView(
   const task = await getTask(client, { id });
   const standing = await readStanding(client, task);
   const status = task.state === "Cancelled" ? null : await askProvider(client, task);
-  const progress = refine(task, standing, status);
   const failure = await findFailure(client, task, { order, status, standing });
+  if (isRefused(task, failure)) {
+    return { task, order, progress: "Failed", standing: REFUSED, status, failure };
+  }
+  const progress = refine(task, standing, status);
   return { task, order, progress, standing, status, failure };
+}
+
+/** An order that the provider will not accept: cancelling it brings its fee back. */
+const REFUSED: Standing = {
+  progress: "Failed",
+  meaning: "The provider refuses the order. Cancel it: its fee is free again then.",
+  next: "claim",
+  failure: "declined",
+};
+
+/** Whether the provider says that it will not accept the order; the chain knows nothing of it. */
+function isRefused({ state }: Task, failure: TaskFailure | null): boolean {
+  return state === "Created" && failure !== null;
 }
 
 /** Between acceptance and delivery the provider says how far it is, and can claim no more than that. */
@@ -99,12 +115,18 @@ async function findFailure(
   task: Task,
   { order, status, standing }: Pick<TaskView, "order" | "status" | "standing">,
 ): Promise<TaskFailure | null> {
+  if (task.state === "Created" && status?.failure)
+    return { code: "declined", message: `The provider refuses the order: ${wordsOf(status)}` };
   if (standing.failure === null) return null;
   if (task.state !== "Failed") return { code: standing.failure, message: standing.meaning };
   const reason = await findReason(client, task, order);
   const code = BY_INPUT.includes(reason) ? "task-failed-by-input" : standing.failure;
-  const words = status?.failure ? `${status.failure.message} ${status.failure.hint}`.trim() : "";
+  const words = wordsOf(status);
   return { code, message: words === "" ? reason : `${reason}: ${words}` };
+}
+
+function wordsOf(status: TaskStatus | null): string {
+  return status?.failure ? `${status.failure.message} ${status.failure.hint}`.trim() : "";
 }
 
 /** The reason is in the event only: the contract does not keep it. */
@@ -123,6 +145,13 @@ export function failureError(
   environment: Environment,
 ): ProtocolError {
   const id = formatTaskId(task.id);
+  if (isRefused(task, failure)) {
+    return new ProtocolError(
+      "declined",
+      `Task ${id} is not accepted. ${failure!.message}`,
+      `Its fee stays reserved until the order is cancelled: ${environment.command(`cancel-task --task ${id}`)}`,
+    );
+  }
   return new ProtocolError(
     failure?.code ?? "task-failed-by-provider",
     `Task ${id} ended without a model: ${failure?.message ?? task.state}`,

@@ -3,14 +3,14 @@ import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { parseTaskId } from "../../sdk/ids.ts";
 import { type VerifiedRequest, verifyRequest } from "../../sdk/service/signedRequest.ts";
-import type { Clock } from "../clock.ts";
 import type { JobRecord, Store } from "../store/Store.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 
 export interface Authentication {
   readonly client: Client;
   readonly store: Store;
-  readonly clock: Clock;
+  /** Unix time in milliseconds: users date their requests by their own clocks. */
+  readonly wallTime: () => number;
 }
 
 /**
@@ -18,10 +18,10 @@ export interface Authentication {
  * @throws ApiRefusal 401 without a valid signature, 403 for anybody else, 404 for an unknown task, 409 for a replay.
  */
 export function authenticate(
-  { client, store, clock }: Authentication,
+  { client, store, wallTime }: Authentication,
   request: FastifyRequest<{ Params: { id: string } }>,
 ): JobRecord {
-  const now = clock.now();
+  const now = wallTime();
   const { user, nonce, deadline } = verify(client, request, new Date(now));
   const record = findJob(store, request.params.id);
   if (record.user.toLowerCase() !== user.toLowerCase()) {

@@ -14,6 +14,8 @@ import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface CancellationRoutes extends Authentication {
   readonly jobsDirectory: string;
+  /** What the chain's clock shows, in unix seconds. */
+  readonly chainTime: () => number;
   /** Told when a user's consent has come. */
   readonly onCancel: (id: TaskId) => void;
 }
@@ -41,7 +43,7 @@ const Steps = z.object({
 /** How the user of a running task ends it: he asks what is due by now, and consents to that amount. */
 export function addCancellationRoutes(app: FastifyInstance, routes: CancellationRoutes): void {
   const offers = new Map<TaskId, { readonly amount: bigint; readonly until: number }>();
-  const now = () => Math.floor(routes.clock.now() / 1000);
+  const now = routes.chainTime;
 
   app.get("/v1/tasks/:id/cancellation", async (request: CancellationRequest) => {
     const record = authenticate(routes, request);
@@ -94,11 +96,11 @@ function readConsent(body: unknown): Settlement {
 }
 
 function requireValid(
-  { client, clock }: CancellationRoutes,
+  { client, chainTime }: CancellationRoutes,
   { id, user }: JobRecord,
   { amount, deadline, signature }: Settlement,
 ): void {
-  if (deadline < clock.now() / 1000 + SHORTEST_CONSENT)
+  if (deadline < chainTime() + SHORTEST_CONSENT)
     throw new ApiRefusal(
       400,
       "usage",

@@ -68,7 +68,13 @@ export const OPEN_API = {
         "How busy the provider is",
         ok(
           "Queue",
-          object({ slots: integer, running: integer, waiting: integer, waitSeconds: {} }),
+          object({
+            accepting: { type: "boolean" },
+            slots: integer,
+            running: integer,
+            waiting: integer,
+            waitSeconds: {},
+          }),
         ),
       ),
     },

@@ -3,6 +3,7 @@ import type { Client } from "../../sdk/client.ts";
 import { signChallenge } from "../../sdk/service/challenge.ts";
 import type { Clock } from "../clock.ts";
 import { estimateWait } from "../jobs/estimateWait.ts";
+import type { MachineHealth } from "../jobs/machineHealth.ts";
 import { occupiedSlots, waitingLine } from "../jobs/scheduler.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Catalogue, Model } from "../models/Catalogue.ts";
@@ -20,6 +21,7 @@ export interface PublicRoutes {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
+  readonly machine: Pick<MachineHealth, "isBroken">;
   readonly slots: number;
   readonly jobsDirectory: string;
   /** Known when the API listens. */
@@ -30,7 +32,7 @@ type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
 
 /** What anybody may see of this provider. */
 export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
-  const { client, store, catalogue, metrics, slots, terms } = routes;
+  const { client, store, catalogue, metrics, machine, slots, terms } = routes;
 
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
@@ -68,6 +70,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
     const jobs = store.openJobs();
     const waiting = waitingLine(jobs);
     return {
+      accepting: !machine.isBroken,
       slots,
       running: occupiedSlots(jobs),
       waiting: waiting.length,

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
+import type { Clock } from "../clock.ts";
 import { estimateWait } from "../jobs/estimateWait.ts";
 import { failureOf, isTrainingOver, jobProgress } from "../jobs/jobProgress.ts";
 import { jobPaths } from "../jobs/StepContext.ts";
@@ -15,6 +16,7 @@ import { ApiRefusal } from "./ApiRefusal.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface TaskRoutes extends Authentication {
+  readonly clock: Clock;
   readonly jobsDirectory: string;
   readonly slots: number;
   /** Ends all streams when the daemon stops. */

@@ -90,7 +90,7 @@ export class Watcher {
     if (clock.now() < this.#recountAt) return;
     this.#recountAt = clock.now() + RECOUNT_INTERVAL;
     const open = await countOpen(client, provider);
-    const known = store.openJobs().length;
+    const known = store.openJobs().length + store.refusedJobs();
     if (open <= known) return;
     log.warn({ open, known }, "the chain knows of more open tasks: all its events are read again");
     await this.#scanAll(client.deploymentBlock, target, signal);

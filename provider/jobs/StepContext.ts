@@ -10,7 +10,10 @@ import type { Catalogue } from "../models/Catalogue.ts";
 import type { Facts, JobRecord, Store } from "../store/Store.ts";
 import type { OnlineProcess } from "../training/runOnline.ts";
 import { TRAINER_LOG, type Trainer, WORK_DIRECTORY } from "../training/Trainer.ts";
+import type { FetchBudget } from "./fetchBudget.ts";
 import type { KeptCheckpoints } from "./keptCheckpoints.ts";
+import type { MachineHealth } from "./machineHealth.ts";
+import type { TaskTimes } from "./taskTimes.ts";
 
 /** What steps work with. */
 export interface StepContext {
@@ -36,6 +39,9 @@ export interface StepContext {
   readonly maxModelBytes: number;
   /** Bytes of disk that a training may write in all. */
   readonly maxJobBytes: number;
+  readonly machine: Pick<MachineHealth, "isBroken" | "isSound" | "trained">;
+  readonly times: TaskTimes;
+  readonly fetchBudget: FetchBudget;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -49,8 +55,8 @@ export type StepFunction = (
   context: StepContext,
   record: JobRecord,
   signal: AbortSignal,
-  /** Times this step has failed in a row. */
-  failures: number,
+  /** Times in a row that this step failed in a way that speaks against the task. */
+  strikes: number,
 ) => Promise<Facts>;
 
 /**

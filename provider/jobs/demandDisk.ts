@@ -1,7 +1,7 @@
 import { mkdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { TaskRefused } from "../errors.ts";
-import { modelFiles } from "../models/Catalogue.ts";
+import { type Model, modelFiles } from "../models/Catalogue.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
 import { readModel } from "./readModel.ts";
@@ -19,20 +19,21 @@ export async function demandDisk(
   context: Pick<StepContext, "catalogue" | "jobsDirectory">,
   { order }: Pick<JobRecord, "order">,
 ): Promise<void> {
-  const { directory } = readModel(context, order.model);
   const { lora } = readHyperparameters(order.config);
-  const needed = Number(order.units) + (lora ? 0 : COPIES * (await weightBytes(directory)));
+  const copies = lora ? 0 : COPIES * (await weightBytes(readModel(context, order.model)));
+  const needed = Number(order.units) + copies;
   await mkdir(context.jobsDirectory, { recursive: true, mode: 0o700 });
   const { bavail, bsize } = await statfs(context.jobsDirectory);
   if (needed <= bavail * bsize) return;
   throw new TaskRefused(
     "ProviderBusy",
     `The task needs ${needed} bytes of disk, more than the provider has free.`,
-    "Order again with lora or later, or choose another provider; the fee has gone back.",
+    "Order again with lora or later, or choose another provider.",
   );
 }
 
-async function weightBytes(directory: string): Promise<number> {
+/** Bytes of a model's weights. */
+export async function weightBytes({ directory }: Pick<Model, "directory">): Promise<number> {
   const names = (await modelFiles(directory)).filter((name) => name.endsWith(".safetensors"));
   const sizes = names.map(async (name) => (await stat(join(directory, name))).size);
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);

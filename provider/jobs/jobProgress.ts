@@ -1,5 +1,5 @@
 import { type Progress, progressOf } from "../../sdk/task/progressOf.ts";
-import type { Failure, Job, Work } from "./machine.ts";
+import { type Failure, isRefused, type Job, type Work } from "./machine.ts";
 
 const BY_WORK: Record<Work, Progress> = {
   none: "SettingUp",
@@ -33,14 +33,17 @@ const hasTrained = (work: Work) => ["trained", "packaged", "sealed", "uploaded"]
 
 /** Why the task has failed, or is about to: `code` is the reason on chain, or the state it ended in. */
 export function failureOf(job: Job): { code: string; message: string; hint: string } | null {
-  if (job.failure) return describe(job.failure);
+  if (job.failure) return describe(job, job.failure);
   const end = ENDS[job.chain];
   return end ? { code: job.chain, ...end } : null;
 }
 
-function describe({ reason, message, hint }: Failure) {
-  return { code: reason, message, hint };
+function describe(job: Job, { reason, message, hint }: Failure) {
+  return { code: reason, message, hint: isRefused(job) ? `${hint} ${CANCEL}` : hint };
 }
+
+/** What to do about an order that the provider will not accept. */
+const CANCEL = "The order was not accepted: npx hardhat cancel-task frees its fee.";
 
 const ENDS: Partial<Record<Job["chain"], { message: string; hint: string }>> = {
   Cancelled: {

@@ -81,8 +81,11 @@ export type JobEvent =
       readonly deadline: number;
       readonly trainingTime: number;
     }
-  /** The chain's clock shows `now`, in unix seconds. */
-  | { readonly type: "time"; readonly now: number }
+  /**
+   * The chain's clock shows `now`, in unix seconds; `margin` seconds before the training deadline are kept back to
+   * package, seal, upload and deliver, or to give up.
+   */
+  | { readonly type: "time"; readonly now: number; readonly margin: number }
   /** The user wants the running task to end, at a part of the fee. */
   | { readonly type: "cancel"; readonly settlement: Settlement }
   /** The scheduler grants a slot. */
@@ -121,7 +124,10 @@ export function advance(before: Job, event: JobEvent): Transition {
     return { job: observed, effects: [] };
   }
   const effects = wanted !== null && wanted !== observed.pending ? [wanted] : [];
-  return { job: { ...observed, pending: wanted }, effects };
+  // Files may be gone from the moment in which their removal was decided on.
+  const isDropped = observed.pending === "clean" && wanted !== "clean";
+  const work = isDropped ? redoable(observed.work) : observed.work;
+  return { job: { ...observed, work, pending: wanted }, effects };
 }
 
 function observe(job: Job, event: JobEvent): Job {
@@ -133,7 +139,7 @@ function observe(job: Job, event: JobEvent): Job {
         event.deadline,
       );
     case "time":
-      return observeTime(job, event.now);
+      return observeTime(job, event);
     case "cancel":
       return maySettle(job) ? { ...job, settlement: event.settlement } : job;
     case "slot":
@@ -165,13 +171,13 @@ export function maySettle(job: Job): boolean {
   return job.chain === "Accepted" && !job.due && job.failure === null && !job.settlement;
 }
 
-function observeTime(job: Job, now: number): Job {
+function observeTime(job: Job, { now, margin }: Moment): Job {
   if (job.deadline === 0) return job;
   const outOfTime =
     job.chain === "Accepted" &&
     job.failure === null &&
     beforeTrained(job.work) &&
-    now > job.deadline - deliveryMargin(job.trainingTime);
+    now > job.deadline - margin;
   return {
     ...job,
     due: now > job.deadline,
@@ -184,9 +190,11 @@ function observeTime(job: Job, now: number): Job {
 const isExpired = (settlement: Settlement | null, now: number) =>
   !!settlement && now > settlement.deadline;
 
+type Moment = Pick<Extract<JobEvent, { type: "time" }>, "now" | "margin">;
+
 /** Whether telling the time would change anything. */
-export function changesWithTime(job: Job, now: number): boolean {
-  const after = observeTime(job, now);
+export function changesWithTime(job: Job, moment: Moment): boolean {
+  const after = observeTime(job, moment);
   return (
     after.due !== job.due || after.failure !== job.failure || after.settlement !== job.settlement
   );
@@ -199,15 +207,10 @@ const OUT_OF_TIME: Failure = {
   hint: "Order again with fewer epochs or a smaller dataset; the fee has gone back.",
 };
 
-/** Seconds kept back before the training deadline to package, seal, upload and deliver, or to give up. */
-function deliveryMargin(trainingTime: number): number {
-  return Math.min(120, Math.floor(trainingTime / 10));
-}
-
 function finish(job: Job, step: Step): Job {
   if (step === "clean") {
     // The chain may have taken the end back meanwhile: the files are gone, and the job goes on without them.
-    return hasEnded(job.chain)
+    return hasEnded(job.chain) || isRefused(job)
       ? { ...job, cleaned: true, pending: null }
       : { ...job, work: redoable(job.work), pending: null };
   }
@@ -220,17 +223,16 @@ function finish(job: Job, step: Step): Job {
 function nextStep(job: Job): Step | null {
   switch (job.chain) {
     case "Created":
-      if (job.failure) return "fail";
-      if (job.work === "none") return "verify";
+      // Nobody pays gas to turn an order down: its user is told by the API, and cancels it.
+      if (job.failure) return job.cleaned ? null : "clean";
+      if (beforeCounted(job.work)) return LOCAL_STEPS[WORK.indexOf(job.work)]!;
       return job.slot ? "accept" : null;
     case "Accepted":
       if (job.due) return null; // too late for any verb of the provider: the user takes fee and compensation
       if (job.failure) return "fail";
       if (job.settlement) return "settle";
       if (job.work === "uploaded") return "deliver";
-      return job.slot || job.work === "none" || !beforeTrained(job.work)
-        ? LOCAL_STEPS[WORK.indexOf(job.work)]!
-        : null;
+      return job.slot || job.work !== "counted" ? LOCAL_STEPS[WORK.indexOf(job.work)]! : null;
     case "Delivered":
       return job.due ? "lapse" : null;
     case "Acknowledged":
@@ -245,11 +247,12 @@ function nextStep(job: Job): Step | null {
 }
 
 /**
- * A step on this machine is dropped as soon as another is wanted: the task was cancelled, ran out of time, or is over.
- * A step on chain is never dropped, since its transaction may be under way: it ends by itself.
+ * A step on this machine is dropped as soon as another is wanted: the task was cancelled, ran out of time, or is over;
+ * or it is acknowledged late while its files are being removed. A step on chain is never dropped, since its transaction
+ * may be under way: it ends by itself.
  */
 function mayReplace(pending: Step, wanted: Step | null): boolean {
-  return isLocal(pending) && pending !== wanted;
+  return !isChainStep(pending) && pending !== wanted;
 }
 
 function isLocal(step: Step): step is LocalStep {
@@ -259,6 +262,10 @@ function isLocal(step: Step): step is LocalStep {
 /** Whether the step is a transaction: its effect shows in the task's state. */
 export function isChainStep(step: Step): step is ChainStep {
   return (CHAIN_STEPS as readonly Step[]).includes(step);
+}
+
+function beforeCounted(work: Work): boolean {
+  return WORK.indexOf(work) < WORK.indexOf("counted");
 }
 
 function beforeTrained(work: Work): boolean {
@@ -280,9 +287,29 @@ export function holdsSlot(job: Job): boolean {
   return job.slot && isRunnable(job);
 }
 
-/** Whether the job could go on if it had a slot. */
+/** Whether the job could continue if it had a slot. */
 export function waitsForSlot(job: Job): boolean {
+  return !job.slot && isRunnable(job) && job.work === "counted";
+}
+
+/** Whether the order was found good so far and waits for its training, though its dataset may still be on its way. */
+export function isInLine(job: Job): boolean {
   return !job.slot && isRunnable(job) && job.work !== "none";
+}
+
+/** Whether the order is one that this provider will not accept: its user has been told to cancel it. */
+export function isRefused(job: Pick<Job, "chain" | "failure">): boolean {
+  return job.chain === "Created" && job.failure !== null;
+}
+
+/** Whether the order's dataset is on this disk though it is not accepted yet. */
+export function isPrepared(job: Job): boolean {
+  return isBeforeAcceptance(job) && !job.slot && (job.work === "fetched" || job.work === "counted");
+}
+
+/** Whether the order is being looked at, and nothing has been promised. */
+export function isBeforeAcceptance({ chain }: Pick<Job, "chain">): boolean {
+  return chain === "Created";
 }
 
 /** Whether nothing will happen to the job again. A lapsed task may be acknowledged late, until its deadline. */

@@ -10,8 +10,14 @@ import { readHyperparameters } from "./readHyperparameters.ts";
 import { jobPaths, type StepContext } from "./StepContext.ts";
 import { readSecrets } from "./taskSecrets.ts";
 
-/** Milliseconds; a model of some gigabytes over a slow line. */
-const TIMEOUT = 6 * 60 * 60_000;
+/** Milliseconds; a model of some gigabytes. A hub that hangs must not keep others from theirs for long. */
+const TIMEOUT = 60 * 60_000;
+
+/** The hub repository that the user of a settled task named for the model, null where there is nothing to upload. */
+export function outputRepository({ job, order }: Pick<JobRecord, "job" | "order">): string | null {
+  if (job.chain !== "Settled" || job.settlement) return null;
+  return readHyperparameters(order.config).hf_output_repo_name ?? null;
+}
 
 /**
  * Uploads a settled task's model to the hub repository that its user named. Only then: whoever has the model already
@@ -19,11 +25,12 @@ const TIMEOUT = 6 * 60 * 60_000;
  */
 export async function publishModel(
   context: StepContext,
-  { id, order }: JobRecord,
+  record: JobRecord,
   signal: AbortSignal,
 ): Promise<void> {
-  const { hf_output_repo_name: repository } = readHyperparameters(order.config);
-  if (repository === undefined) return;
+  const { id } = record;
+  const repository = outputRepository(record);
+  if (repository === null) return;
   const { events, ...paths } = jobPaths(context.jobsDirectory, id);
   try {
     const { hfApiToken } = await readSecrets(context, id);

@@ -3,12 +3,16 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { backoff, type Clock } from "../clock.ts";
 import { asProviderError, StateUnusable, TaskRefused } from "../errors.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Readiness } from "../readiness.ts";
 import type { Effect, Facts, JobRecord } from "../store/Store.ts";
+import { Agenda, type Due } from "./agenda.ts";
 import { applyEvent } from "./applyEvent.ts";
-import { changesWithTime, isChainStep, type JobEvent, type Step } from "./machine.ts";
+import { type Lane, LaneUse, laneOf, MAX_PREPARED } from "./lanes.ts";
+import { changesWithTime, isChainStep, isPrepared, type JobEvent, type Step } from "./machine.ts";
 import { readTaskState } from "./readTaskState.ts";
 import type { StepContext, StepFunction } from "./StepContext.ts";
 import { grantSlots } from "./scheduler.ts";
+import { StallWatch } from "./stallWatch.ts";
 
 export interface RunnerOptions {
   readonly context: StepContext;
@@ -20,6 +24,7 @@ export interface RunnerOptions {
   /** Blocks on top of the one whose state counts. */
   readonly confirmations: number;
   readonly metrics: Pick<Metrics, "stepDone" | "stepFailed">;
+  readonly readiness: Readiness;
 }
 
 /** Milliseconds after which the tasks are looked at even when nothing has happened. */
@@ -31,8 +36,6 @@ const RECONCILE_EVERY = 300_000;
 const TEND_EVERY = 5_000;
 /** Tasks that are read from the chain at the same time. */
 const READERS = 8;
-/** Steps that are taken at the same time, trainings not counted. */
-const MAX_RUNS = 64;
 
 /** A step under way. */
 interface Run {
@@ -47,6 +50,9 @@ interface Run {
  */
 export class Runner {
   readonly #options: RunnerOptions;
+  readonly #agenda: Agenda;
+  readonly #stallWatch: StallWatch;
+  readonly #lanes = new LaneUse();
   readonly #runs = new Map<TaskId, Run>();
   readonly #background = new Set<Promise<void>>();
   readonly #reading = new Set<TaskId>();
@@ -60,6 +66,13 @@ export class Runner {
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    this.#agenda = new Agenda(options.context.store);
+    this.#stallWatch = new StallWatch(options);
+  }
+
+  /** What the chain's clock showed last, in unix seconds. */
+  get chainTime(): number {
+    return this.#chainTime;
   }
 
   /** Tells the chain's clock, in unix seconds, and that events may have come. */
@@ -79,6 +92,7 @@ export class Runner {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
+    const watching = this.#stallWatch.run(signal);
     try {
       while (!signal.aborted && this.#broken === null) {
         const woken = new Promise<void>((resolve) => {
@@ -94,21 +108,29 @@ export class Runner {
       await Promise.all(runs.map(({ ended }) => ended));
       await Promise.all(this.#background);
     }
+    if (signal.aborted) await watching;
     if (this.#broken !== null) throw this.#broken;
   }
 
   #pass(signal: AbortSignal): void {
     const { context, clock, slots } = this.#options;
-    const { store } = context;
+    const { store, machine } = context;
     this.#reconcile(signal);
     this.#readStale(signal);
-    const time: JobEvent = { type: "time", now: this.#chainTime };
-    for (const { id, job } of store.openJobs())
-      if (changesWithTime(job, this.#chainTime)) this.#apply(id, time);
+    for (const record of store.openJobs()) this.#tellTime(record);
     for (const [id, { step, stop }] of this.#runs)
       if (store.job(id)?.job.pending !== step) stop.abort(); // wanted no longer, as the API has heard
-    for (const id of grantSlots(store.openJobs(), slots)) this.#apply(id, { type: "slot" });
-    for (const effect of store.dueEffects(clock.now(), 2 * (MAX_RUNS + slots))) this.#start(effect);
+    const granted = grantSlots(store.openJobs(), slots, !machine.isBroken);
+    for (const id of granted) this.#apply(id, { type: "slot" });
+    const due = this.#agenda.due(clock.now());
+    for (const each of due) this.#start(each);
+    this.#stallWatch.passed(due.filter(({ effect }) => !this.#runs.has(effect.id)));
+  }
+
+  #tellTime(record: JobRecord): void {
+    const margin = this.#options.context.times.margin(record);
+    const time = { type: "time", now: this.#chainTime, margin } as const;
+    if (changesWithTime(record.job, time)) this.#apply(record.id, time);
   }
 
   /** From time to time, what is known is compared with the chain, whatever events have come or not. */
@@ -174,10 +196,9 @@ export class Runner {
   }
 
   async #rest(woken: Promise<void>, signal: AbortSignal): Promise<void> {
-    const { context, clock } = this.#options;
+    const { clock } = this.#options;
     const now = clock.now();
-    const next = context.store.nextEffectAfter(now) ?? Number.POSITIVE_INFINITY;
-    const pause = Math.min(LONGEST_REST, next - now);
+    const pause = Math.min(LONGEST_REST, this.#agenda.nextAfter(now) - now);
     const rested = new AbortController();
     const either = AbortSignal.any([signal, rested.signal]);
     await Promise.race([woken, clock.sleep(pause, either)]);
@@ -197,60 +218,71 @@ export class Runner {
     const record = applyEvent(this.#options.context.store, id, event, found);
     const run = this.#runs.get(id);
     // A step that is wanted no longer: the task was cancelled, is out of time, or over.
-    if (run && record && record.job.pending !== run.step) run.stop.abort();
+    if (run && record && record.job.pending !== run.step) run.stop.abort(givenUp(record));
     return record;
   }
 
-  #start({ id, step, failures }: Effect): void {
+  #start({ effect, record: { user, ...record } }: Due): void {
+    const { id, step } = effect;
     if (this.#runs.has(id)) return; // one at a time; the end of the other wakes the loop
-    if (step !== "train" && this.#runs.size >= MAX_RUNS + this.#options.slots) return;
+    const lane = laneOf(step, { user, ...record });
+    if (!this.#mayStart(step, lane, user)) return;
     const stop = new AbortController();
-    const ended = this.#take(id, step, failures, stop.signal)
+    this.#lanes.enter(lane, user);
+    const ended = this.#take(effect, stop.signal)
       .catch((error) => this.#break(error)) // that a failure cannot even be written down
       .finally(() => {
         this.#runs.delete(id);
+        this.#lanes.leave(lane, user);
         this.#wake();
       });
     this.#runs.set(id, { step, stop, ended });
   }
 
-  async #take(id: TaskId, step: Step, failures: number, signal: AbortSignal): Promise<void> {
+  #mayStart(step: Step, lane: Lane, user: string): boolean {
+    if (!this.#lanes.mayEnter(lane, user)) return false;
+    if (lane !== "intake" || step !== "fetch") return true;
+    const prepared = this.#options.context.store.openJobs().filter(({ job }) => isPrepared(job));
+    return prepared.length + this.#lanes.count("intake") < MAX_PREPARED;
+  }
+
+  async #take(effect: Effect, signal: AbortSignal): Promise<void> {
+    const { id, step, strikes } = effect;
     const { context, steps, clock, log } = this.#options;
     const record = context.store.job(id);
     if (!record) return;
     const taskLog = log.child({ task: formatTaskId(id), step });
     const started = clock.now();
     try {
-      const found = await steps[step](context, record, signal, failures);
+      const found = await steps[step](context, record, signal, strikes);
       if (isChainStep(step)) await this.#refresh(id);
       const after = this.#apply(id, { type: "done", step }, found);
       if (after?.job.pending === step)
         throw new Error("the chain does not show the step's effect yet");
       const milliseconds = clock.now() - started;
       this.#options.metrics.stepDone(step, milliseconds);
+      context.times.note(step, after ?? record, milliseconds);
       taskLog.info({ milliseconds }, "step done");
     } catch (error) {
       if (error instanceof StateUnusable) throw error;
       if (signal.aborted) taskLog.info("step stopped");
-      else await this.#failed(id, step, failures, error, taskLog);
+      else await this.#failed(effect, error, taskLog);
     }
   }
 
   async #failed(
-    id: TaskId,
-    step: Step,
-    failures: number,
+    { id, step, failures, strikes }: Effect,
     error: unknown,
     log: Logger,
   ): Promise<void> {
-    const { context, clock } = this.#options;
+    const { context } = this.#options;
     if (error instanceof TaskRefused) {
       const { reason, message, hint } = error;
       log.warn({ reason, message, hint }, "task refused");
       this.#apply(id, { type: "refused", step, failure: { reason, message, hint } });
       return;
     }
-    const { message, hint, cause, retryable, isSaid } = asProviderError(error);
+    const { message, hint, cause, retryable, isSaid, ...failure } = asProviderError(error);
     if (isChainStep(step)) {
       // The usual reason of a revert: the task has moved on without us.
       await this.#refresh(id).catch(rethrowUnusable);
@@ -263,8 +295,13 @@ export class Runner {
       { message, hint, err: cause, delay },
       "step failed",
     );
-    context.store.delayEffect(id, step, clock.now() + delay);
+    context.store.failEffect(id, step, failure.strikes ?? strikes);
   }
+}
+
+/** Why a step is dropped: one of a task that is given up has nothing to save. */
+function givenUp({ job: { failure } }: JobRecord): TaskRefused | undefined {
+  return failure ? new TaskRefused(failure.reason, failure.message, failure.hint) : undefined;
 }
 
 /** A chain that cannot be read is asked again; a state that cannot be written ends everything. */

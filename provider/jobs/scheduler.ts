@@ -1,6 +1,6 @@
 import type { TaskId } from "../../sdk/ids.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { holdsSlot, waitsForSlot } from "./machine.ts";
+import { holdsSlot, isInLine, waitsForSlot } from "./machine.ts";
 
 /**
  * Jobs that wait for a training slot, in the order in which they get one: accepted tasks first, whose deadline runs;
@@ -16,16 +16,24 @@ export function waitingLine(records: readonly JobRecord[]): readonly JobRecord[]
   };
   for (const { job, user } of records) if (holdsSlot(job)) takeTurn(user);
   return records
-    .filter(({ job }) => waitsForSlot(job))
+    .filter(({ job }) => isInLine(job))
     .map((record) => ({ record, turn: takeTurn(record.user) }))
     .sort((a, b) => rank(a.record) - rank(b.record) || a.turn - b.turn)
     .map(({ record }) => record);
 }
 
-/** The jobs that get a slot now. */
-export function grantSlots(records: readonly JobRecord[], slots: number): readonly TaskId[] {
+/**
+ * The jobs that get a slot now: those whose dataset is there and counted. Others do not hold them up.
+ * @param mayAccept false while only tasks that are accepted already may train
+ */
+export function grantSlots(
+  records: readonly JobRecord[],
+  slots: number,
+  mayAccept = true,
+): readonly TaskId[] {
   const free = slots - occupiedSlots(records);
   return waitingLine(records)
+    .filter(({ job }) => waitsForSlot(job) && (mayAccept || job.chain === "Accepted"))
     .slice(0, Math.max(0, free))
     .map(({ id }) => id);
 }

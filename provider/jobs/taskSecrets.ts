@@ -37,10 +37,10 @@ export async function awaitSecrets(
   signal: AbortSignal,
   patience = PATIENCE,
 ): Promise<Secrets> {
-  const deadline = Date.now() + patience;
+  const deadline = performance.now() + patience;
   for (;;) {
     const secrets = await readSecrets(context, id);
-    if (Object.keys(secrets).length > 0 || Date.now() >= deadline) return secrets;
+    if (Object.keys(secrets).length > 0 || performance.now() >= deadline) return secrets;
     await sleep(LOOK_INTERVAL, undefined, { signal });
   }
 }

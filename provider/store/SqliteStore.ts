@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { TaskId } from "../../sdk/ids.ts";
 import { isOver, type Step } from "../jobs/machine.ts";
-import type { TrainerProcesses } from "../training/LocalTrainer.ts";
 import { Database } from "./Database.ts";
 import { asUnusable, inUse, isLocked, otherIdentity, otherVersion } from "./failures.ts";
 import { type JobRow, readJob, type TransactionRow } from "./rows.ts";
@@ -15,7 +14,7 @@ import type {
   StoredTransaction,
   TransactionEnd,
 } from "./Store.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** Whose state it is. A database is never used for another chain, contract or provider. */
 export interface Identity {
@@ -147,6 +146,13 @@ export class SqliteStore implements Store {
     return row && readJob(row);
   }
 
+  refusedJobs(): number {
+    const row = this.#db.get<{ count: number }>(
+      "SELECT count(*) AS count FROM jobs WHERE over = 1 AND machine ->> 'chain' = 'Created'",
+    );
+    return row!.count;
+  }
+
   openJobs(): readonly JobRecord[] {
     return [...this.#openJobs().values()];
   }
@@ -214,8 +220,8 @@ export class SqliteStore implements Store {
 
   openEffect(id: TaskId, step: Step): void {
     this.#db.run(
-      `INSERT INTO effects (task_id, step, failures, not_before, open) VALUES (?, ?, 0, 0, 1)
-       ON CONFLICT (task_id, step) DO UPDATE SET failures = 0, not_before = 0, open = 1 WHERE open = 0`,
+      `INSERT INTO effects (task_id, step, failures, strikes, open) VALUES (?, ?, 0, 0, 1)
+       ON CONFLICT (task_id, step) DO UPDATE SET failures = 0, strikes = 0, open = 1 WHERE open = 0`,
       id,
       step,
     );
@@ -229,29 +235,19 @@ export class SqliteStore implements Store {
     );
   }
 
-  dueEffects(now: number, limit: number): readonly Effect[] {
+  openEffects(): readonly Effect[] {
     return this.#db.all<Effect>(
-      "SELECT task_id AS id, step, failures FROM effects WHERE open = 1 AND not_before <= ? LIMIT ?",
-      now,
-      limit,
+      "SELECT task_id AS id, step, failures, strikes FROM effects WHERE open = 1",
     );
   }
 
-  delayEffect(id: TaskId, step: Step, until: number): void {
+  failEffect(id: TaskId, step: Step, strikes: number): void {
     this.#db.run(
-      "UPDATE effects SET failures = failures + 1, not_before = ? WHERE task_id = ? AND step = ? AND open = 1",
-      until,
+      "UPDATE effects SET failures = failures + 1, strikes = ? WHERE task_id = ? AND step = ? AND open = 1",
+      strikes,
       id,
       step,
     );
-  }
-
-  nextEffectAfter(now: number): number | null {
-    const row = this.#db.get<{ at: number | null }>(
-      "SELECT min(not_before) AS at FROM effects WHERE open = 1 AND not_before > ?",
-      now,
-    );
-    return row?.at ?? null;
   }
 
   openTransaction(effect: string): StoredTransaction | null {
@@ -343,24 +339,6 @@ export class SqliteStore implements Store {
     );
   }
 
-  readonly trainers: TrainerProcesses = {
-    put: (id, { pid, startTime }) => {
-      this.#db.run(
-        "INSERT OR REPLACE INTO trainers (task_id, pid, start_time) VALUES (?, ?, ?)",
-        id,
-        pid,
-        startTime,
-      );
-    },
-    remove: (id) => {
-      this.#db.run("DELETE FROM trainers WHERE task_id = ?", id);
-    },
-    all: () =>
-      this.#db
-        .all<{ task_id: TaskId; pid: number; start_time: string }>("SELECT * FROM trainers")
-        .map((row) => ({ id: row.task_id, process: { pid: row.pid, startTime: row.start_time } })),
-  };
-
   useNonce(user: string, nonce: string, deadline: number, now: number): boolean {
     return this.transaction(() => {
       this.#db.run("DELETE FROM request_nonces WHERE deadline < ?", now);
@@ -378,8 +356,10 @@ export class SqliteStore implements Store {
       const { user_version: version } = this.#db.get<{ user_version: number }>(
         "PRAGMA user_version",
       )!;
-      if (version === 0) this.#db.define(`${SCHEMA}; PRAGMA user_version = ${SCHEMA_VERSION};`);
-      else if (version !== SCHEMA_VERSION) throw otherVersion(this.#directory, version);
+      if (version > SCHEMA_VERSION) throw otherVersion(this.#directory, version);
+      if (version === 0) this.#db.define(SCHEMA);
+      for (const step of MIGRATIONS.slice(Math.max(0, version - 1))) this.#db.define(step);
+      this.#db.define(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     });
   }
 

@@ -2,7 +2,6 @@ import type { TaskId } from "../../sdk/ids.ts";
 import type { Unit } from "../../sdk/service/Service.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import type { Job, Step } from "../jobs/machine.ts";
-import type { TrainerProcesses } from "../training/LocalTrainer.ts";
 
 /**
  * What the daemon remembers. All methods are synchronous and durable when they return; those inside `transaction`
@@ -31,6 +30,8 @@ export interface Store {
   job(id: TaskId): JobRecord | null;
   /** All jobs that are not over, oldest first. */
   openJobs(): readonly JobRecord[];
+  /** How many orders were refused and are still to be cancelled by their users. */
+  refusedJobs(): number;
   putJob(record: JobRecord): void;
   /** Notes that a task has to be read from the chain again. */
   markStale(id: TaskId): void;
@@ -49,12 +50,9 @@ export interface Store {
   openEffect(id: TaskId, step: Step): void;
   /** Ends whatever is open for this job, but for `except`. */
   endEffects(id: TaskId, except: Step | null): void;
-  /** Open steps that may be tried at `now`, in milliseconds. */
-  dueEffects(now: number, limit: number): readonly Effect[];
-  /** Counts a failure of an open step, and waits with the next try until `until`, in milliseconds. */
-  delayEffect(id: TaskId, step: Step, until: number): void;
-  /** When the next open step that has to wait at `now` may be tried; null when none waits. */
-  nextEffectAfter(now: number): number | null;
+  openEffects(): readonly Effect[];
+  /** Counts a failure of an open step. */
+  failEffect(id: TaskId, step: Step, strikes: number): void;
 
   // -- The nonce lane --------------------------------------------------------------------------------------------
 
@@ -77,12 +75,11 @@ export interface Store {
   putSigned(nonce: number, effect: string, signed: SignedVersion): void;
   endTransaction(nonce: number, end: TransactionEnd): void;
 
-  // -- Secrets, processes, API -----------------------------------------------------------------------------------
+  // -- Secrets, API ----------------------------------------------------------------------------------------------
 
   /** The protected key of a deliverable, bound to the archive that it encrypts. */
   deliverableKey(id: TaskId): { readonly archive: string; readonly key: Uint8Array } | null;
   putDeliverableKey(id: TaskId, archive: string, key: Uint8Array): void;
-  readonly trainers: TrainerProcesses;
   /** False when the user has used this nonce before. `deadline` is in unix seconds, after which it is forgotten. */
   useNonce(user: string, nonce: string, deadline: number, now: number): boolean;
 }
@@ -118,6 +115,8 @@ export interface JobRecord {
 export interface Facts {
   /** The unit in which the order's size is declared. */
   readonly unit?: Unit;
+  /** Bytes that the trained model is expected to have. */
+  readonly outputBytes?: number;
   /** Name of the base model in the catalogue. */
   readonly model?: string;
   /** Datasets, relative to the job directory. */
@@ -136,6 +135,8 @@ export interface Effect {
   readonly step: Step;
   /** Times in a row that it was tried and failed. */
   readonly failures: number;
+  /** Of them in a row, those that speak against the task. */
+  readonly strikes: number;
 }
 
 export interface SignedVersion {

@@ -1,6 +1,4 @@
-/** The tables of the state database. A change of them takes a new version and a migration. */
-export const SCHEMA_VERSION = 1;
-
+/** The tables of the state database as version 1 had them. A change of them is a step in MIGRATIONS. */
 export const SCHEMA = `
 CREATE TABLE identity (
   name TEXT PRIMARY KEY,
@@ -80,3 +78,18 @@ CREATE TABLE request_nonces (
   PRIMARY KEY (user, nonce)
 ) STRICT;
 `;
+
+/**
+ * What each later version changed, in order: the first makes version 2 of version 1. A new database is made by all of
+ * them, so that there is one way to every table.
+ */
+export const MIGRATIONS: readonly string[] = [
+  // Waits follow from the failures and the daemon's own clock: a stored time is wrong once the machine's clock is set.
+  `
+ALTER TABLE effects DROP COLUMN not_before;
+ALTER TABLE effects ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0; -- failures that speak against the task
+DROP TABLE trainers; -- processes are found by a mark in their environment
+`,
+];
+
+export const SCHEMA_VERSION = 1 + MIGRATIONS.length;

@@ -9,7 +9,7 @@ import type { Model } from "../models/Catalogue.ts";
 import { checkDevice } from "./checkDevice.ts";
 import { countTokens } from "./countTokens.ts";
 import { Devices, VISIBLE_DEVICES, visibleDevices } from "./devices.ts";
-import { findByArguments, identify, isRunning, type ProcessIdentity } from "./processTable.ts";
+import { findByArguments, isRunning, type ProcessIdentity } from "./processTable.ts";
 import { TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import {
   type TrainerProgram,
@@ -22,14 +22,6 @@ export interface LocalTrainerOptions {
   readonly program: TrainerProgram;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly processes: TrainerProcesses;
-}
-
-/** Where running trainers are written down, so that a restarted daemon finds them. */
-export interface TrainerProcesses {
-  put(id: TaskId, process: ProcessIdentity): void;
-  remove(id: TaskId): void;
-  all(): readonly { id: TaskId; process: ProcessIdentity }[];
 }
 
 /** Milliseconds a trainer gets to finish its step and save before it is killed. */
@@ -44,6 +36,7 @@ const CHECK_INTERVAL = 10 * 60_000;
  * graphics card of its own, where there are as many of them as slots.
  */
 export class LocalTrainer implements Trainer {
+  readonly grace = GRACE;
   readonly #options: LocalTrainerOptions;
   readonly #devices: Devices;
   #checkedAt = Number.NEGATIVE_INFINITY;
@@ -54,7 +47,7 @@ export class LocalTrainer implements Trainer {
   }
 
   async train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd> {
-    // A daemon killed between starting a trainer and writing its pid down left one that only its arguments betray.
+    // Two trainers must never write to one directory, whoever started the other.
     await this.#stopGroups(findByArguments(trainerArguments(jobDirectory)));
     signal.throwIfAborted();
     const device = this.#devices.take();
@@ -66,9 +59,7 @@ export class LocalTrainer implements Trainer {
   }
 
   async #run(id: TaskId, child: ChildProcess, signal: AbortSignal): Promise<TrainingEnd> {
-    const { processes, log } = this.#options;
-    const identity = child.pid === undefined ? null : identify(child.pid);
-    if (identity) processes.put(id, identity);
+    const { log } = this.#options;
     const ended = endOf(child);
     log.info({ task: formatTaskId(id), pid: child.pid }, "training started");
     const stop = () => void this.#stopChild(child, ended, signal.reason);
@@ -77,23 +68,7 @@ export class LocalTrainer implements Trainer {
       return await ended;
     } finally {
       signal.removeEventListener("abort", stop);
-      processes.remove(id);
     }
-  }
-
-  async stopOrphans(): Promise<void> {
-    const { processes, log } = this.#options;
-    const stopped = processes.all().map(async ({ id, process }) => {
-      if (isRunning(process)) {
-        log.info(
-          { task: formatTaskId(id), pid: process.pid },
-          "stopping the trainer of an earlier run",
-        );
-        await this.#stopGroup(process);
-      }
-      processes.remove(id);
-    });
-    await Promise.all(stopped);
   }
 
   countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {

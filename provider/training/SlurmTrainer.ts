@@ -9,6 +9,7 @@ import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { countTokens } from "./countTokens.ts";
 import { VISIBLE_DEVICES } from "./devices.ts";
+import { CHILD_MARK } from "./orphans.ts";
 import { EXIT, TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import { type TrainerProgram, trainerCommand, trainerEnvironment } from "./trainerCommand.ts";
 
@@ -40,6 +41,7 @@ const run = promisify(execFile);
  * next one finds it by its name and follows it.
  */
 export class SlurmTrainer implements Trainer {
+  readonly grace = GRACE;
   readonly #options: SlurmTrainerOptions;
 
   constructor(options: SlurmTrainerOptions) {
@@ -60,9 +62,6 @@ export class SlurmTrainer implements Trainer {
     const { program } = this.#options;
     return countTokens(program, model, file, signal);
   }
-
-  /** Nothing to do: jobs of an earlier run are found by their names. */
-  async stopOrphans(): Promise<void> {}
 
   async #submit(name: string, jobDirectory: string): Promise<string> {
     const script = join(jobDirectory, "slurm.py");
@@ -112,7 +111,9 @@ export class SlurmTrainer implements Trainer {
  */
 function batchScript(program: TrainerProgram, jobDirectory: string): string {
   const command = trainerCommand(program, jobDirectory);
-  const environment = trainerEnvironment(program);
+  // A job outlives the daemon, and so is none of the processes that end with it.
+  const environment: Record<string, string> = { ...trainerEnvironment(program) };
+  delete environment[CHILD_MARK];
   return [
     `#!${program.python.includes("/") ? "" : "/usr/bin/env "}${program.python}`,
     "import os",

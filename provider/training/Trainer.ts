@@ -17,6 +17,8 @@ export const EXIT = { done: 0, badConfig: 2, badData: 3, outOfMemory: 4, stopped
 
 /** Where trainings run: processes on this machine; a cluster's queue would be another implementation. */
 export interface Trainer {
+  /** Milliseconds that a training which is stopped gets to save its state. */
+  readonly grace: number;
   /**
    * Trains what lies in the job directory, from its newest complete checkpoint, until the end or until `signal` aborts:
    * then the trainer saves its state and exits with code 75. A training that is refused meanwhile has nothing to save:
@@ -34,6 +36,4 @@ export interface Trainer {
    * @throws ProviderError while they cannot.
    */
   checkMachine?(signal: AbortSignal): Promise<void>;
-  /** Stops what a daemon that was killed left running. Nothing is adopted: trainings resume from their checkpoints. */
-  stopOrphans(): Promise<void>;
 }

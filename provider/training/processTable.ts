@@ -32,7 +32,16 @@ export function isRunning(identity: ProcessIdentity): boolean {
 export function findByArguments(args: readonly string[]): ProcessIdentity[] {
   const wanted = `\0${args.join("\0")}\0`;
   return pids()
-    .filter((pid) => commandLine(pid).endsWith(wanted))
+    .filter((pid) => read(pid, "cmdline").endsWith(wanted))
+    .map(identify)
+    .filter((identity) => identity !== null);
+}
+
+/** All other processes that were started with this variable in their environment. */
+export function findByEnvironment(name: string, value: string): ProcessIdentity[] {
+  const wanted = `\0${name}=${value}\0`;
+  return pids()
+    .filter((pid) => pid !== process.pid && `\0${read(pid, "environ")}\0`.includes(wanted))
     .map(identify)
     .filter((identity) => identity !== null);
 }
@@ -47,10 +56,10 @@ function pids(): number[] {
   }
 }
 
-function commandLine(pid: number): string {
+function read(pid: number, what: "cmdline" | "environ"): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    return readFileSync(`/proc/${pid}/${what}`, "utf8");
   } catch {
-    return ""; // ended meanwhile
+    return ""; // ended meanwhile, or another user's
   }
 }

@@ -3,6 +3,8 @@ import { type Endpoint, fetchJson } from "./providerApi.ts";
 
 const Count = z.number().int().nonnegative();
 const Queue = z.object({
+  /** Whether new orders are accepted at the moment. */
+  accepting: z.boolean().default(true),
   slots: Count,
   running: Count,
   waiting: Count,

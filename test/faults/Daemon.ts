@@ -4,9 +4,12 @@ import { ChainIdentity } from "../../provider/chain/ChainIdentity.ts";
 import { GasMoney } from "../../provider/chain/GasMoney.ts";
 import { Submitter } from "../../provider/chain/submitter.ts";
 import { Watcher } from "../../provider/chain/watcher.ts";
+import { FetchBudget } from "../../provider/jobs/fetchBudget.ts";
+import { MachineHealth } from "../../provider/jobs/machineHealth.ts";
 import { Runner } from "../../provider/jobs/runner.ts";
 import type { StepFunction } from "../../provider/jobs/StepContext.ts";
 import { STEPS } from "../../provider/jobs/steps/table.ts";
+import { TaskTimes } from "../../provider/jobs/taskTimes.ts";
 import { Metrics } from "../../provider/metrics.ts";
 import { Readiness } from "../../provider/readiness.ts";
 import { SqliteStore } from "../../provider/store/SqliteStore.ts";
@@ -113,6 +116,9 @@ export class Daemon {
       maxDatasetBytes: 2 ** 20,
       maxModelBytes: 0,
       maxJobBytes: 2 ** 20,
+      machine: new MachineHealth({ probe: async () => true, readiness, clock, log }),
+      times: new TaskTimes(0),
+      fetchBudget: new FetchBudget(clock, 2 ** 30),
       clock,
       log,
     };
@@ -127,6 +133,7 @@ export class Daemon {
       slots: SLOTS,
       confirmations,
       metrics: new Metrics(store),
+      readiness,
     });
     const onLook = (now: number) => runner.notify(now);
     const watcher = new Watcher({ ...chain, provider, onLook });

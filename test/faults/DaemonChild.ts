@@ -19,9 +19,15 @@ event({ seq: 2, type: "done" });
 writeFileSync(directory + "/result.json", JSON.stringify({ state: "done" }));
 `;
 
+export interface DaemonChildOptions {
+  readonly wrapper?: readonly string[];
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly refused?: Set<string>;
+}
+
 /** A real daemon in a process of its own, with a trainer stub. */
 export class DaemonChild {
-  readonly lines: { readonly msg?: string; readonly level?: number }[] = [];
+  readonly lines: { readonly msg?: string; readonly level?: number; readonly task?: string }[] = [];
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
   #sayReady: () => void = () => undefined;
@@ -30,12 +36,12 @@ export class DaemonChild {
   /**
    * @param wrapper a command that starts the daemon's own
    * @param variables of the environment that differ from the usual ones
+   * @param refused takes in the ids of tasks that the daemon refuses, as its API would tell their users
    */
   constructor(
     world: World,
     state: string,
-    wrapper: readonly string[] = [],
-    variables: Readonly<Record<string, string>> = {},
+    { wrapper = [], variables = {}, refused = new Set() }: DaemonChildOptions = {},
   ) {
     const [command, ...args] = [...wrapper, process.execPath, join(ROOT, "provider/main.ts")];
     this.#child = spawn(command!, args, {
@@ -50,6 +56,7 @@ export class DaemonChild {
       const line = readLine(text);
       this.lines.push(line);
       if (line.msg === "ready") this.#sayReady();
+      if (line.msg === "task refused") refused.add(line.task!);
     });
     this.ended = new Promise((resolve) =>
       this.#child.once("exit", (code) => {

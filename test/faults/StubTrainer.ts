@@ -12,6 +12,7 @@ const WEIGHTS = 300_000;
  * events, out/ and result.json, and the same job gives the same bytes.
  */
 export class StubTrainer implements Trainer {
+  readonly grace = 30_000;
   readonly #fuse: Fuse;
   /** Trainings under way: a second one of the same task would be an orphan's work. */
   static readonly running = new Map<string, number>();
@@ -37,8 +38,6 @@ export class StubTrainer implements Trainer {
   async countTokens(): Promise<number> {
     return 1;
   }
-
-  async stopOrphans(): Promise<void> {}
 
   async #work(directory: string, signal: AbortSignal): Promise<TrainingEnd> {
     this.#fuse.pass("training: begins");

@@ -61,6 +61,8 @@ export class Trade {
 
   /** Whether the order is refused for what the user did to it. */
   isTampered = false;
+  /** The provider's API says that it will not accept the order. */
+  isRefused = false;
 
   async place(): Promise<void> {
     const model = this.ending === "refuse" && !this.isTampered ? "unknown" : "stub";
@@ -86,7 +88,7 @@ export class Trade {
       case "cancel": // the provider may have been faster
         return this.state === "Cancelled" || this.state === "Settled";
       case "refuse":
-        return this.state === "Failed";
+        return this.state === "Cancelled";
       case "lapse":
         return this.state === "Lapsed";
       default:
@@ -98,6 +100,10 @@ export class Trade {
     const { id } = task;
     const { anvil } = this.#world;
     switch (task.state) {
+      case "Created":
+        if (this.isRefused) await send(this.user, cancelTask(this.user, { id }));
+        else await anvil.mine();
+        return;
       case "Delivered": {
         const waits = this.ending === "lapse" || (this.ending === "late" && !this.#hasLapsed);
         if (!waits) await send(this.user, acknowledge(this.user, { id, root: task.root! }));

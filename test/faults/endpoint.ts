@@ -88,7 +88,7 @@ async function endWhileHanging(world: World, { directory, state }: RunFolders) {
   const sick = await SickEndpoint.start(world.anvil.url, null);
   const trade = new Trade(world, directory, 2, "confirm");
   try {
-    const daemon = new DaemonChild(world, state, [], { RPC_ENDPOINT: sick.url });
+    const daemon = new DaemonChild(world, state, { variables: { RPC_ENDPOINT: sick.url } });
     await daemon.ready();
     await sick.fall("dripping");
     await trade.place();

@@ -11,7 +11,7 @@ const WRITES: Partial<Record<keyof Store, (...args: never[]) => string>> = {
   clearStale: () => "",
   openEffect: (_: string, step: string) => `open ${step}`,
   endEffects: () => "",
-  delayEffect: (_: string, step: string) => `delay ${step}`,
+  failEffect: (_: string, step: string) => `fail ${step}`,
   putSigned: (_: number, effect: string) => `sign ${effect.split("/")[1]}`,
   endTransaction: () => "end transaction",
   putDeliverableKey: () => "key",

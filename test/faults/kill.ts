@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
+import { formatTaskId } from "../../sdk/ids.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
 import { attempt, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
@@ -31,10 +32,12 @@ function killAgainAndAgain(world: World, name: string, random: Random): Promise<
     for (const trade of trades) trade.neighbours = trades.filter((other) => other !== trade);
     for (const trade of trades) await trade.place();
     const over = new AbortController();
-    const users = liveOn(trades, over.signal);
+    const refused = new Set<string>();
+    const users = liveOn(trades, refused, over.signal);
+    const start = () => new DaemonChild(world, folders.state, { refused });
     try {
-      for (let strikes = 0; strikes < KILLS; strikes++) await dieOnce(world, folders, random);
-      await finish(world, folders, trades);
+      for (let strikes = 0; strikes < KILLS; strikes++) await dieOnce(start(), random);
+      await finish(start(), folders, trades);
     } finally {
       over.abort();
       await users;
@@ -45,8 +48,7 @@ function killAgainAndAgain(world: World, name: string, random: Random): Promise<
   });
 }
 
-async function dieOnce(world: World, { state }: RunFolders, random: Random): Promise<void> {
-  const daemon = new DaemonChild(world, state);
+async function dieOnce(daemon: DaemonChild, random: Random): Promise<void> {
   if (random.next() < 0.9) await daemon.ready();
   await wait(random.integer(0, LONGEST_LIFE));
   await daemon.end("SIGKILL");
@@ -54,11 +56,10 @@ async function dieOnce(world: World, { state }: RunFolders, random: Random): Pro
 
 /** The last daemon lives until everything is done. */
 async function finish(
-  world: World,
+  daemon: DaemonChild,
   { state }: RunFolders,
   trades: readonly Trade[],
 ): Promise<void> {
-  const daemon = new DaemonChild(world, state);
   const end = performance.now() + HANGS_AFTER;
   while (performance.now() < end && !(trades.every((t) => t.isOver()) && hasCleared(state)))
     await wait(50);
@@ -66,9 +67,16 @@ async function finish(
 }
 
 /** The users act all the time, whether there is a daemon or not. */
-async function liveOn(trades: readonly Trade[], signal: AbortSignal): Promise<void> {
+async function liveOn(
+  trades: readonly Trade[],
+  refused: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
-    for (const trade of trades) await trade.look();
+    for (const trade of trades) {
+      trade.isRefused = refused.has(formatTaskId(trade.id));
+      await trade.look();
+    }
     await wait(20);
   }
 }

@@ -18,7 +18,7 @@ const MOMENTS: readonly (readonly [state: Trade["state"], ending: Ending])[] = [
   ["Settled", "finalize"],
   ["Lapsed", "lapse"],
   ["Lapsed", "late"],
-  ["Failed", "refuse"],
+  ["Cancelled", "refuse"],
 ];
 const DEEPEST = 64;
 const ROUNDS = 20;

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { isRefused } from "../../provider/jobs/machine.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
 import { Daemon, type DaemonOptions } from "./Daemon.ts";
 import type { Fuse } from "./Fuse.ts";
@@ -53,7 +54,10 @@ export async function runTrades({
         daemon = new Daemon(world, options);
       }
       const over: boolean[] = [];
-      for (const trade of trades) over.push(await trade.look());
+      for (const trade of trades) {
+        trade.isRefused = isRefusedBy(daemon, trade);
+        over.push(await trade.look());
+      }
       if (await meddle?.(daemon)) continue;
       if (over.every(Boolean) && isIdle(daemon, trades)) break;
       await Promise.race([wait(LOOK_INTERVAL), daemon.ended]);
@@ -62,6 +66,13 @@ export async function runTrades({
     await daemon.stop();
   }
   return daemon;
+}
+
+/** What the API would tell the user of an order: that it will not be accepted. */
+function isRefusedBy(daemon: Daemon, { id }: Trade): boolean {
+  if (daemon.fuse.isDead || daemon.failure !== null) return false;
+  const job = daemon.store.job(id)?.job;
+  return job !== undefined && isRefused(job);
 }
 
 /** Whether the daemon knows that its tasks are over, and has cleared up after them. */

@@ -2,7 +2,7 @@ import { isCallException } from "ethers";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { acceptTask } from "../../../sdk/task/acceptTask.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
-import { TaskRefused } from "../../errors.ts";
+import { ProviderError, TaskRefused } from "../../errors.ts";
 import { demandDisk } from "../demandDisk.ts";
 import type { StepFunction } from "../StepContext.ts";
 
@@ -11,8 +11,9 @@ import type { StepFunction } from "../StepContext.ts";
  * training takes time from it.
  */
 export const accept: StepFunction = async (context, record, signal) => {
-  const { client, submitter, gasMoney, trainer } = context;
+  const { client, submitter, gasMoney, trainer, machine } = context;
   const { id } = record;
+  if (machine.isBroken) throw machineBroken();
   // One that is accepted already goes on, with what disk and what OG there are.
   if ((await getTask(client, { id })).state === "Created") {
     await gasMoney.demandReserve(id);
@@ -32,6 +33,13 @@ export const accept: StepFunction = async (context, record, signal) => {
     throw isBondMissing(error) ? bondMissing(error) : error;
   }
 };
+
+function machineBroken(): ProviderError {
+  return new ProviderError("Trainers die on this machine, so that nothing new is accepted.", {
+    retryable: true,
+    hint: "It is accepted when a probe has ended well; see readyz.",
+  });
+}
 
 /** The Ledger's refusal, as opposed to a wallet without gas. */
 function isBondMissing(error: unknown): boolean {

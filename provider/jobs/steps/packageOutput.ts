@@ -7,10 +7,10 @@ import { isWeights, listCheckpoints, listModel, stepOf } from "../modelFiles.ts"
 import { jobPaths, type StepFunction } from "../StepContext.ts";
 
 /** Packs the trained model into the archive that the user will get. */
-export const packageOutput: StepFunction = async (context, { id }, signal, failures) => {
+export const packageOutput: StepFunction = async (context, { id }, signal, strikes) => {
   const { work, archive } = jobPaths(context.jobsDirectory, id);
   const model = await listModel(work, context.maxJobBytes);
-  if (model.length === 0) throw failures + 1 < MOST_LOOKS ? nothing(work) : gone();
+  if (model.length === 0) throw strikes + 1 < MOST_LOOKS ? nothing(work, strikes + 1) : gone();
   const entries = withCheckpoints(model, await listCheckpoints(work, context.maxJobBytes));
   const { sha256, size } = await packOutput(work, entries, archive, signal);
   return { archive: sha256, size, receiptRoot: await hashReceipt(work, model) };
@@ -19,9 +19,10 @@ export const packageOutput: StepFunction = async (context, { id }, signal, failu
 /** Looks at the output before a task whose model is gone is given up: a file system may come back. */
 const MOST_LOOKS = 10;
 
-function nothing(directory: string): ProviderError {
+function nothing(directory: string, strikes: number): ProviderError {
   return new ProviderError(`The trainer left no output in ${directory}.`, {
     retryable: true,
+    strikes,
     hint: "Look into trainer.log beside it, or restore the directory.",
   });
 }

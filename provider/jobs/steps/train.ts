@@ -5,6 +5,7 @@ import { formatTaskId } from "../../../sdk/ids.ts";
 import type { FailReason } from "../../../sdk/task/FailReason.ts";
 import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
 import { ProviderError, TaskRefused } from "../../errors.ts";
+import { listOutput } from "../../files/JobOutput.ts";
 import { type Model, modelFiles } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { appendWarning } from "../../training/journal.ts";
@@ -18,11 +19,13 @@ import { readModel } from "../readModel.ts";
 import { jobPaths, type StepFunction } from "../StepContext.ts";
 import { trackTask } from "../trackTask.ts";
 
-/** Times that a training may end without a reason of its own, before the task is given up. */
+/** Times in a row that a training may end without a reason of its own, and without getting any further. */
 const MAX_DEATHS = 3;
+/** Where a trainer keeps what it can resume from. */
+const CHECKPOINTS = ["checkpoints", "recovery"];
 
 /** Runs the trainer on the job directory; it resumes from its newest checkpoint where there is one. */
-export const train: StepFunction = async (context, record, signal, failures) => {
+export const train: StepFunction = async (context, record, signal, strikes) => {
   const { id, order } = record;
   const paths = jobPaths(context.jobsDirectory, id);
   const model = readModel(context, order.model);
@@ -34,6 +37,7 @@ export const train: StepFunction = async (context, record, signal, failures) => 
   await mkdir(paths.work, { recursive: true, mode: 0o700 });
   const { maxJobBytes: maxBytes, clock } = context;
   const quota = { directory: paths.directory, inputs: INPUTS, maxBytes, clock };
+  const before = await newestCheckpoint(paths.work, maxBytes);
   const training = (stop: AbortSignal) =>
     withTranscript(paths, clock, () => context.trainer.train(id, paths.directory, stop));
   const end = await withinQuota(quota, training, signal).finally(async () => {
@@ -42,14 +46,31 @@ export const train: StepFunction = async (context, record, signal, failures) => 
     if (warning && warning !== tracking.warning) await appendWarning(paths.events, warning);
   });
   signal.throwIfAborted();
-  if (end.kind === "exit" && end.code === EXIT.done) return {};
+  if (end.kind === "exit" && end.code === EXIT.done) {
+    context.machine.trained();
+    return {};
+  }
   if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
   const reason = reasonOf(end);
   const result = await readResult(paths.result);
   if (result?.retryable) throw passing(result);
-  if (reason === "TrainingError" && failures + 1 < MAX_DEATHS) throw died(end);
+  if (reason !== "TrainingError") throw refusal(reason, result);
+  const hasProgressed = (await newestCheckpoint(paths.work, maxBytes)) > before;
+  const deaths = hasProgressed ? 1 : strikes + 1;
+  if (deaths < MAX_DEATHS) throw died(end, deaths);
+  if (!(await context.machine.isSound(signal))) throw died(end, strikes);
+  signal.throwIfAborted();
   throw refusal(reason, result);
 };
+
+/** The step of the newest complete checkpoint, 0 if there is none. */
+async function newestCheckpoint(work: string, maxBytes: number): Promise<number> {
+  const listed = CHECKPOINTS.map((folder) => listOutput(work, folder, maxBytes).catch(() => []));
+  const steps = (await Promise.all(listed))
+    .flat()
+    .map(({ path }) => Number(/\/step-(\d{1,15})\/COMPLETE$/.exec(path)?.[1] ?? 0));
+  return Math.max(0, ...steps);
+}
 
 /** A directory of links: the trainer reads the model itself, without the provider's sheet. */
 async function linkModel(model: Model, target: string): Promise<void> {
@@ -127,10 +148,11 @@ function passing({ message, hint }: Result): ProviderError {
   return new ProviderError(message, { retryable: true, hint });
 }
 
-function died(end: TrainingEnd): ProviderError {
+function died(end: TrainingEnd, strikes: number): ProviderError {
   const how = end.kind === "killed" ? `was killed (${end.signal})` : `exited with code ${end.code}`;
   return new ProviderError(`The trainer ${how}.`, {
     retryable: true,
+    strikes,
     hint: "It goes on from its checkpoint.",
   });
 }

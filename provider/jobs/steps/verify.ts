@@ -2,7 +2,9 @@ import { getService } from "../../../sdk/service/getService.ts";
 import { TaskRefused } from "../../errors.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { agreedBlind } from "../agreedBlind.ts";
+import { weightBytes } from "../demandDisk.ts";
 import { findCheckpoint } from "../keptCheckpoints.ts";
+import { isBeforeAcceptance } from "../machine.ts";
 import { readHyperparameters } from "../readHyperparameters.ts";
 import { readModel } from "../readModel.ts";
 import type { StepContext, StepFunction } from "../StepContext.ts";
@@ -11,7 +13,7 @@ import type { StepContext, StepFunction } from "../StepContext.ts";
 export const verify: StepFunction = async (context, record) => {
   const { order } = record;
   const model = readModel(context, order.model);
-  const { from_checkpoint } = readHyperparameters(order.config);
+  const { from_checkpoint, lora } = readHyperparameters(order.config);
   if (from_checkpoint !== undefined) await findCheckpoint(context, record, from_checkpoint);
   verifyKeys(context, record);
   if (order.units > BigInt(context.maxDatasetBytes)) {
@@ -22,8 +24,26 @@ export const verify: StepFunction = async (context, record) => {
     );
   }
   const { unit } = await getService(context.client, { provider: context.provider });
-  return { unit, model: model.name };
+  const outputBytes = (await weightBytes(model)) * (lora ? ADAPTER_SHARE : 1);
+  verifyTime(context, record, outputBytes);
+  return { unit, model: model.name, outputBytes };
 };
+
+/** An adapter has at most this part of its model's bytes. */
+const ADAPTER_SHARE = 0.1;
+/** Seconds below which no training is begun. */
+const SHORTEST_TRAINING = 30;
+
+/** What cannot be delivered in time is not accepted. */
+function verifyTime({ times }: StepContext, { job }: JobRecord, outputBytes: number): void {
+  const margin = times.margin({ facts: { outputBytes } });
+  if (!isBeforeAcceptance(job) || job.trainingTime >= margin + SHORTEST_TRAINING) return;
+  throw new TaskRefused(
+    "ProviderBusy",
+    `The task has ${job.trainingTime} s, of which ${margin} s are kept back to package and deliver its model.`,
+    "Choose a provider with a longer training time, or a smaller model.",
+  );
+}
 
 /** With another blinding than the one agreed on, neither side could prove anything in a dispute. */
 function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void {

@@ -28,8 +28,7 @@ const always: Random = {
   pick: (choices) => choices[0]!,
 };
 
-describe("tasks: an order that is interrupted", function () {
-  this.timeout(120_000);
+describe("tasks: an order that is interrupted", () => {
   let orders: Orders;
   let market: Market;
   let dataset: string;

@@ -5,8 +5,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import type { Market } from "./market.ts";
 import { type Orders, openOrders } from "./orders.ts";
 
-describe("tasks: the file that an order will write", function () {
-  this.timeout(120_000);
+describe("tasks: the file that an order will write", () => {
   let orders: Orders;
   let market: Market;
   beforeEach(async () => {

@@ -9,8 +9,7 @@ import type { Market } from "./market.ts";
 import { FEE, type Orders, openOrders } from "./orders.ts";
 import { makeArchive } from "./providerSide.ts";
 
-describe("tasks: the same order typed again", function () {
-  this.timeout(120_000);
+describe("tasks: the same order typed again", () => {
   let orders: Orders;
   let market: Market;
   let dataset: string;

@@ -100,6 +100,9 @@ describe("provider API", () => {
       catalogue,
       metrics,
       readiness,
+      machine: { isBroken: false },
+      wallTime: () => now,
+      chainTime: () => Math.floor(now / 1000),
       onCancel: (id) => cancelled.push(id),
       slots: 1,
       jobsDirectory: directory,
@@ -346,6 +349,7 @@ describe("provider API", () => {
 
     it("tells how busy it is", async () => {
       expect((await get("/v1/queue")).json()).to.deep.equal({
+        accepting: true,
         slots: 1,
         running: 1,
         waiting: 0,

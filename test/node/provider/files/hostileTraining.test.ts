@@ -43,6 +43,9 @@ open("out/model.safetensors", "w").write("weights")
 def tell(event): open("events.jsonl", "a").write(json.dumps(event) + "\\n")
 `;
 
+/** A machine on which trainings end well. */
+const SOUND = { isBroken: false, isSound: async () => true, trained: () => undefined };
+
 describe("a training that was taken over, in a real sandbox", () => {
   let root: string;
   let paths: ReturnType<typeof jobPaths>;
@@ -76,6 +79,7 @@ describe("a training that was taken over, in a real sandbox", () => {
       jobsDirectory: join(root, "state/jobs"),
       checkpoints: { directory: join(root, "state/checkpoints"), days: 30, tasks: 10 },
       maxJobBytes: 4 * 2 ** 20,
+      machine: SOUND,
       clock: systemClock,
       trainer: new LocalTrainer({
         program: {
@@ -87,7 +91,6 @@ describe("a training that was taken over, in a real sandbox", () => {
         },
         clock: systemClock,
         log: pino({ level: "silent" }),
-        processes: { put: () => undefined, remove: () => undefined, all: () => [] },
       }),
     }) as unknown as StepContext;
   const record = {

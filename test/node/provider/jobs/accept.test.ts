@@ -27,8 +27,10 @@ describe("accept", () => {
   let state: bigint;
   let submitted: Submission[];
   let isWalletPoor: boolean;
+  let isBroken: boolean;
 
   beforeEach(() => {
+    isBroken = false;
     root = mkdtempSync(join(tmpdir(), "anneal-accept-"));
     mkdirSync(join(root, "model"));
     writeFileSync(join(root, "model/model.safetensors"), "");
@@ -54,6 +56,7 @@ describe("accept", () => {
       catalogue: new Catalogue([{ ...model, kind: "causal-lm" } as Model]),
       jobsDirectory: join(root, "state/jobs"),
       trainer,
+      machine: { isBroken },
       client: {
         serving: {
           taskOf: async () => task,
@@ -116,6 +119,14 @@ describe("accept", () => {
     state = ACCEPTED; // what is taken on goes on
     expect(await run()).to.equal(null);
     expect(submitted).to.have.length(1);
+  });
+
+  it("accepts nothing while the machine cannot train, and refuses nothing for it", async () => {
+    isBroken = true;
+    const error = await run();
+    expect(error).not.to.be.instanceOf(TaskRefused);
+    expect(error).to.include({ retryable: true, strikes: null });
+    expect(submitted).to.deep.equal([]);
   });
 
   it("does not refuse a task that turns out to be accepted already", async () => {

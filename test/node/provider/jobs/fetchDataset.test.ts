@@ -1,12 +1,14 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import { TaskRefused } from "../../../../provider/errors.ts";
+import { systemClock } from "../../../../provider/clock.ts";
+import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
+import { FetchBudget } from "../../../../provider/jobs/fetchBudget.ts";
 import { jobPaths, type StepContext } from "../../../../provider/jobs/StepContext.ts";
-import { fetchDataset } from "../../../../provider/jobs/steps/fetchDataset.ts";
+import { fetchDataset, MAX_LOOKS } from "../../../../provider/jobs/steps/fetchDataset.ts";
 import { EncryptionKey } from "../../../../provider/keys.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import { sealDataset } from "../../../../sdk/exchange/sealDataset.ts";
@@ -26,6 +28,7 @@ describe("fetching a dataset", () => {
   let node: StorageNode;
 
   beforeEach(async () => {
+    budget = new FetchBudget(systemClock, 2 ** 30);
     directory = await mkdtemp(join(tmpdir(), "anneal-fetch-"));
     path = join(directory, "dataset.jsonl");
     await writeFile(path, TEXT);
@@ -46,11 +49,13 @@ describe("fetching a dataset", () => {
     }
   }
 
-  /** What the step makes of an order for so many bytes. */
+  let budget: FetchBudget;
+
+  /** What the step makes of an order for so many units. */
   async function fetchIt(
     datasetRoot: Root,
-    bytes = TEXT.length,
-    storageUrl = node.url,
+    units = TEXT.length,
+    { unit = "byte", validationRoot = null as Root | null, looks = 1, storageUrl = node.url } = {},
   ): Promise<string> {
     const context = {
       client: { storageUrl },
@@ -58,10 +63,12 @@ describe("fetching a dataset", () => {
       jobsDirectory: join(directory, "jobs"),
       maxDatasetBytes: 2 ** 20,
       encryptionKey,
+      fetchBudget: budget,
     } as unknown as StepContext;
-    const order = { model: "0x", datasetRoot, validationRoot: null, units: BigInt(bytes) };
-    const record = { id, order, facts: { unit: "byte" } } as unknown as JobRecord;
-    const { train } = await fetchDataset(context, record, never, 0);
+    const order = { model: "0x", datasetRoot, validationRoot, units: BigInt(units) };
+    const job = { chain: "Created" };
+    const record = { id, user: "ann", order, job, facts: { unit } } as unknown as JobRecord;
+    const { train } = await fetchDataset(context, record, never, looks - 1);
     const paths = jobPaths(context.jobsDirectory, id);
     expect(await readdir(paths.data)).to.deep.equal(["train.jsonl"]);
     return readFile(join(paths.directory, train!), "utf8");
@@ -102,12 +109,50 @@ describe("fetching a dataset", () => {
     expect(error.hint).to.include("--provider");
   });
 
-  it("refuses one that storage does not have", async () => {
-    await expectRefused(fetchIt(missing), "DatasetUnavailable");
+  it("waits for one that storage does not have yet, and refuses it after the last look", async () => {
+    const nowhere = parseRoot(`0x${"ab".repeat(32)}`);
+    const early = (await fetchIt(nowhere).catch((error) => error)) as ProviderError;
+    expect(early).to.be.instanceOf(ProviderError).and.not.instanceOf(TaskRefused);
+    expect(early).to.include({ retryable: true, strikes: 1 });
+    await expectRefused(fetchIt(nowhere, TEXT.length, { looks: MAX_LOOKS }), "DatasetUnavailable");
+  });
+
+  it("fetches no byte of one that is larger than its tokens can be", async () => {
+    await writeFile(path, `${JSON.stringify({ text: "a".repeat(2 ** 20 + 8_192) })}\n`);
+    const { root } = await upload(node.url, path);
+    await expectRefused(fetchIt(root, 1, { unit: "token" }), "DatasetLargerThanDeclared");
+    const part = join(jobPaths(join(directory, "jobs"), id).data, "train.fetched.part");
+    expect((await stat(part)).blocks).to.equal(0);
+  });
+
+  it("takes no validation dataset that is out of proportion to what was declared", async () => {
+    const { root } = await upload(node.url, path);
+    const large = join(directory, "large.jsonl");
+    await writeFile(large, TEXT.repeat(2 ** 20 / TEXT.length + 1));
+    const validation = await upload(node.url, large);
+    const options = { validationRoot: validation.root };
+    await expectRefused(fetchIt(root, TEXT.length, options), "DatasetLargerThanDeclared");
+  });
+
+  it("fetches only so many bytes within an hour for a user of whom nothing was accepted", async () => {
+    const { root } = await upload(node.url, path);
+    budget = new FetchBudget({ ...systemClock, now: () => now }, 2 * TEXT.length);
+    let now = 0;
+    await fetchIt(root);
+    await rm(join(directory, "jobs"), { recursive: true });
+    await fetchIt(root);
+    await rm(join(directory, "jobs"), { recursive: true });
+    const error = (await fetchIt(root).catch((error) => error)) as ProviderError;
+    expect(error).to.include({ retryable: true, strikes: null });
+    now = 3_600_001;
+    expect(await fetchIt(root)).to.equal(TEXT);
   });
 
   it("names the storage that it reads, so that the user does not upload to another one again", async () => {
-    const { hint } = await expectRefused(fetchIt(missing), "DatasetUnavailable");
+    const { hint } = await expectRefused(
+      fetchIt(missing, TEXT.length, { looks: MAX_LOOKS }),
+      "DatasetUnavailable",
+    );
     expect(hint).to.contain(`STORAGE_ENDPOINT=${node.url} npx hardhat upload`);
   });
 
@@ -115,7 +160,7 @@ describe("fetching a dataset", () => {
     const urls = [node.url.replace("//", "//me:secret@"), `${node.url}/secret`];
     for (const storageUrl of urls) {
       const { hint } = await expectRefused(
-        fetchIt(missing, TEXT.length, storageUrl),
+        fetchIt(missing, TEXT.length, { looks: MAX_LOOKS, storageUrl }),
         "DatasetUnavailable",
       );
       expect(hint).not.to.contain("secret");

@@ -7,6 +7,7 @@ import {
   holdsSlot,
   isChainStep,
   isOver,
+  isRefused,
   type Job,
   type JobEvent,
   newJob,
@@ -23,7 +24,8 @@ const chain = (state: ChainState, deadline = 0): JobEvent => ({
   deadline,
   trainingTime: TRAINING_TIME,
 });
-const time = (now: number): JobEvent => ({ type: "time", now });
+const MARGIN = 100;
+const time = (now: number): JobEvent => ({ type: "time", now, margin: MARGIN });
 const slot: JobEvent = { type: "slot" };
 const done = (step: Step): JobEvent => ({ type: "done", step });
 const refused = (step: Step): JobEvent => ({
@@ -46,14 +48,14 @@ function play(events: readonly JobEvent[], from: Job = newJob()): { job: Job; ef
 const UNTIL_ACCEPTED = [
   chain("Created"),
   done("verify"),
+  done("fetch"),
+  done("count"),
   slot,
   chain("Accepted", 2_000),
   done("accept"),
 ];
 const UNTIL_UPLOADED = [
   ...UNTIL_ACCEPTED,
-  done("fetch"),
-  done("count"),
   done("train"),
   done("package"),
   done("seal"),
@@ -73,9 +75,9 @@ describe("job machine", () => {
     ]);
     expect(effects).to.deep.equal([
       "verify",
-      "accept",
       "fetch",
       "count",
+      "accept",
       "train",
       "package",
       "seal",
@@ -91,44 +93,63 @@ describe("job machine", () => {
     expect(play([slot, time(10), done("verify")]).effects).to.deep.equal([]);
   });
 
-  it("waits for a slot before it accepts", () => {
-    const { job, effects } = play([chain("Created"), done("verify")]);
-    expect(effects).to.deep.equal(["verify"]);
+  it("has the dataset counted before it waits for a slot, and accepts with the slot", () => {
+    const { job, effects } = play([chain("Created"), done("verify"), done("fetch"), done("count")]);
+    expect(effects).to.deep.equal(["verify", "fetch", "count"]);
     expect(waitsForSlot(job)).to.equal(true);
     expect(advance(job, slot).effects).to.deep.equal(["accept"]);
   });
 
   it("gives the slot back when the training ends", () => {
-    const training = play([...UNTIL_ACCEPTED, done("fetch"), done("count")]).job;
+    const training = play(UNTIL_ACCEPTED).job;
     expect(holdsSlot(training)).to.equal(true);
     expect(holdsSlot(advance(training, done("train")).job)).to.equal(false);
   });
 
-  it("gives a refused order up on chain, with its reason", () => {
-    const { job, effects } = play([chain("Created"), refused("verify")]);
-    expect(effects).to.deep.equal(["verify", "fail"]);
+  for (const step of ["verify", "fetch", "count"] as const)
+    it(`refuses an order at ${step} without a transaction, and is over with it`, () => {
+      const done_ = step === "verify" ? [] : step === "fetch" ? ["verify"] : ["verify", "fetch"];
+      const before = (done_ as Step[]).map(done);
+      const { job, effects } = play([chain("Created"), ...before, refused(step)]);
+      expect(effects.at(-1)).to.equal("clean");
+      expect(effects.filter(isChainStep)).to.deep.equal([]);
+      expect(isRefused(job)).to.equal(true);
+      const cleaned = advance(job, done("clean")).job;
+      expect(isOver(cleaned)).to.equal(true);
+      expect(play([chain("Created"), slot, time(5)], cleaned).effects).to.deep.equal([]);
+      expect(isOver(advance(cleaned, chain("Cancelled")).job)).to.equal(true);
+    });
+
+  it("refuses at acceptance what has no room, without ever accepting it", () => {
+    const { job, effects } = play([...UNTIL_ACCEPTED.slice(0, 5), refused("accept")]);
+    expect(effects.at(-1)).to.equal("clean");
+    expect(effects).not.to.include("fail");
+    expect(holdsSlot(job)).to.equal(false);
+  });
+
+  it("gives an accepted task up on chain, with its reason", () => {
+    const { job, effects } = play([...UNTIL_ACCEPTED, refused("train")]);
+    expect(effects.at(-1)).to.equal("fail");
     expect(job.failure?.reason).to.equal("DatasetInvalid");
     expect(play([chain("Failed"), done("fail")], job).effects).to.deep.equal(["clean"]);
   });
 
-  it("declines at acceptance what has no room, without ever accepting it", () => {
-    const { job, effects } = play([chain("Created"), done("verify"), slot, refused("accept")]);
-    expect(effects).to.deep.equal(["verify", "accept", "fail"]);
-    expect(holdsSlot(job)).to.equal(false);
-    expect(play([chain("Failed"), done("fail"), done("clean")], job).effects).to.deep.equal([
-      "clean",
-    ]);
+  it("reveals to a late user at once, though cleaning up is not done", () => {
+    const cleaning = play([...UNTIL_DELIVERED, time(3_001), chain("Lapsed", 9_000), done("lapse")]);
+    expect(cleaning.job.pending).to.equal("clean");
+    const late = advance(cleaning.job, chain("Acknowledged", 9_500));
+    expect(late.effects).to.deep.equal(["reveal"]);
   });
 
   it("drops the training when the task is over, and only then", () => {
-    const training = play([...UNTIL_ACCEPTED, done("fetch"), done("count")]).job;
+    const training = play(UNTIL_ACCEPTED).job;
     expect(training.pending).to.equal("train");
     expect(advance(training, chain("Accepted", 2_000)).job.pending).to.equal("train");
     expect(advance(training, chain("Expired")).effects).to.deep.equal(["clean"]);
   });
 
   it("never drops a transaction: it ends by itself", () => {
-    const accepting = play([chain("Created"), done("verify"), slot]).job;
+    const accepting = play(UNTIL_ACCEPTED.slice(0, 5)).job;
     const cancelled = advance(accepting, chain("Cancelled"));
     expect(cancelled.effects).to.deep.equal([]);
     expect(cancelled.job.pending).to.equal("accept");
@@ -136,14 +157,14 @@ describe("job machine", () => {
   });
 
   it("keeps a step on chain pending until the chain shows it", () => {
-    const accepting = play([chain("Created"), done("verify"), slot]).job;
+    const accepting = play(UNTIL_ACCEPTED.slice(0, 5)).job;
     const early = advance(accepting, done("accept"));
     expect(early.effects).to.deep.equal([]);
     expect(early.job.pending).to.equal("accept");
   });
 
   it("gives up shortly before the training deadline rather than miss it", () => {
-    const training = play([...UNTIL_ACCEPTED, done("fetch"), done("count")]).job;
+    const training = play(UNTIL_ACCEPTED).job;
     expect(advance(training, time(1_899)).effects).to.deep.equal([]);
     const late = advance(training, time(1_901));
     expect(late.effects).to.deep.equal(["fail"]);
@@ -151,12 +172,12 @@ describe("job machine", () => {
   });
 
   it("still delivers within the margin what is already trained", () => {
-    const packing = play([...UNTIL_ACCEPTED, done("fetch"), done("count"), done("train")]).job;
+    const packing = play([...UNTIL_ACCEPTED, done("train")]).job;
     expect(advance(packing, time(1_950)).job.failure).to.equal(null);
   });
 
   it("stops everything once the training deadline has passed", () => {
-    const uploaded = play([...UNTIL_ACCEPTED, done("fetch"), done("count"), done("train")]).job;
+    const uploaded = play([...UNTIL_ACCEPTED, done("train")]).job;
     const { job, effects } = advance(uploaded, time(2_001));
     expect(effects).to.deep.equal([]);
     expect(job.pending).to.equal(null);
@@ -207,14 +228,14 @@ describe("job machine", () => {
 
   it("takes up a task again whose end a reorganization undid", () => {
     const failed = play([
-      chain("Created"),
-      refused("verify"),
+      ...UNTIL_ACCEPTED,
+      refused("train"),
       chain("Failed"),
       done("fail"),
       done("clean"),
     ]).job;
     expect(isOver(failed)).to.equal(true);
-    expect(advance(failed, chain("Created")).effects).to.deep.equal(["fail"]);
+    expect(advance(failed, chain("Accepted", 2_000)).effects).to.deep.equal(["fail"]);
   });
 
   it("cleans up a task whose creation vanished, and works on it when it is back", () => {
@@ -225,8 +246,9 @@ describe("job machine", () => {
   });
 
   it("continues an accepted task that it finds without any work of its own", () => {
-    const { effects } = play([chain("Accepted", 2_000), done("verify"), slot, done("fetch")]);
-    expect(effects).to.deep.equal(["verify", "fetch", "count"]);
+    const events = [done("verify"), done("fetch"), done("count"), slot];
+    const { effects } = play([chain("Accepted", 2_000), ...events]);
+    expect(effects).to.deep.equal(["verify", "fetch", "count", "train"]);
   });
 });
 
@@ -284,8 +306,8 @@ const anyEvent: fc.Arbitrary<JobEvent> = fc.oneof(
 const ALLOWED_IN: Record<Step, readonly ChainState[]> = {
   verify: ["Created", "Accepted"],
   accept: ["Created"],
-  fetch: ["Accepted"],
-  count: ["Accepted"],
+  fetch: ["Created", "Accepted"],
+  count: ["Created", "Accepted"],
   train: ["Accepted"],
   package: ["Accepted"],
   seal: ["Accepted"],
@@ -295,8 +317,8 @@ const ALLOWED_IN: Record<Step, readonly ChainState[]> = {
   finalize: ["Revealed"],
   lapse: ["Delivered"],
   settle: ["Accepted"],
-  fail: ["Created", "Accepted"],
-  clean: ["None", "Settled", "Cancelled", "Failed", "Expired", "Lapsed", "Slashed"],
+  fail: ["Accepted"],
+  clean: ["Created", "None", "Settled", "Cancelled", "Failed", "Expired", "Lapsed", "Slashed"],
 };
 
 describe("job machine, when the chain takes an end back", () => {

@@ -58,7 +58,7 @@ class WritingStubTrainer implements Trainer {
     return 1;
   }
 
-  async stopOrphans(): Promise<void> {}
+  readonly grace = 30_000;
 }
 
 /** Looks every few milliseconds. */
@@ -89,6 +89,7 @@ describe("the quota of a job", () => {
       jobsDirectory: join(root, "jobs"),
       trainer,
       maxJobBytes: QUOTA,
+      machine: { trained: () => undefined },
       clock,
     }) as unknown as StepContext;
   const record = {

@@ -5,7 +5,7 @@ import { advance, type Job, type JobEvent, newJob } from "../../../../provider/j
 import { grantSlots, occupiedSlots, waitingLine } from "../../../../provider/jobs/scheduler.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 
-const waiting: Partial<Job> = { chain: "Created", work: "verified" };
+const waiting: Partial<Job> = { chain: "Created", work: "counted" };
 const training: Partial<Job> = { chain: "Accepted", work: "counted", slot: true };
 
 function record(id: string, user: string, job: Partial<Job>): JobRecord {
@@ -54,6 +54,23 @@ describe("scheduler", () => {
     expect(idsOf(waitingLine(jobs))).to.deep.equal(["b", "a"]);
   });
 
+  it("does not hold a slot for an order whose dataset is on its way, and keeps its place", () => {
+    const jobs = [
+      record("a", "ann", { ...waiting, work: "verified" }),
+      record("b", "bob", waiting),
+    ];
+    expect(idsOf(waitingLine(jobs))).to.deep.equal(["a", "b"]);
+    expect(grantSlots(jobs, 1)).to.deep.equal(["b"]);
+  });
+
+  it("gives slots to accepted tasks alone while nothing may be accepted", () => {
+    const jobs = [
+      record("a", "ann", waiting),
+      record("b", "bob", { ...waiting, chain: "Accepted" }),
+    ];
+    expect(grantSlots(jobs, 2, false)).to.deep.equal(["b"]);
+  });
+
   it("passes over what is not verified, refused or trained already", () => {
     const failure = { reason: "DatasetInvalid" as const, message: "", hint: "" };
     const jobs = [
@@ -88,18 +105,23 @@ function runQueue(orders: readonly { user: string; seconds: number }[], slots: n
     trainingTime: TRAINING_TIME,
   });
   for (const index of orders.keys())
-    apply(index, chain("Created", 0), { type: "done", step: "verify" });
+    apply(
+      index,
+      chain("Created", 0),
+      { type: "done", step: "verify" },
+      { type: "done", step: "fetch" },
+      { type: "done", step: "count" },
+    );
   const longest = (orders.length + 1) * TRAINING_TIME;
   for (let now = 0; now <= longest && endedAt.size < orders.length; now += TICK) {
     for (const id of grantSlots(records, slots)) {
       apply(Number(id), { type: "slot" });
       expect(records[Number(id)]!.job.pending).to.equal("accept");
       apply(Number(id), chain("Accepted", now + TRAINING_TIME), { type: "done", step: "accept" });
-      apply(Number(id), { type: "done", step: "fetch" }, { type: "done", step: "count" });
       acceptedAt.set(id, now);
     }
     for (const [index, { id }] of records.entries()) {
-      apply(index, { type: "time", now });
+      apply(index, { type: "time", now, margin: MARGIN });
       const ready = (acceptedAt.get(id) ?? Number.POSITIVE_INFINITY) + orders[index]!.seconds;
       if (now >= ready) apply(index, { type: "done", step: "train" });
       const { chain: state, work, failure } = records[index]!.job;

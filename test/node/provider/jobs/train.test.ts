@@ -18,8 +18,13 @@ const HASH = `0x${"ab".repeat(32)}`;
 describe("train", () => {
   let root: string;
   let end: TrainingEnd;
+  let isSound: boolean;
+  /** Called when the trainer runs. */
+  let trains: () => undefined;
 
   beforeEach(() => {
+    isSound = true;
+    trains = () => undefined;
     root = mkdtempSync(join(tmpdir(), "anneal-train-"));
     mkdirSync(join(root, "model"));
     mkdirSync(join(root, "jobs", formatTaskId(ID), "work"), { recursive: true });
@@ -39,7 +44,8 @@ describe("train", () => {
     const context = {
       catalogue: new Catalogue([model]),
       jobsDirectory: join(root, "jobs"),
-      trainer: { train: async () => end },
+      trainer: { train: async () => trains() ?? end },
+      machine: { isSound: async () => isSound, trained: () => undefined },
       maxJobBytes: 2 ** 20,
       clock: systemClock,
     } as unknown as StepContext;
@@ -99,6 +105,32 @@ describe("train", () => {
       expect(await failure(1)).to.include({ retryable: true });
       expect(await failure(2)).to.include({ reason: "TrainingError" });
     }
+  });
+
+  it("counts only deaths without a new checkpoint in between", async () => {
+    end = { kind: "exit", code: 1 };
+    trains = () => {
+      mkdirSync(jobFile("work/recovery/step-5"), { recursive: true });
+      writeFileSync(jobFile("work/recovery/step-5/COMPLETE"), "");
+    };
+    expect(await failure(7)).to.include({ retryable: true, strikes: 1 });
+    expect(await failure(1)).to.include({ retryable: true, strikes: 2 });
+    expect(await failure(2)).to.include({ reason: "TrainingError" });
+  });
+
+  it("gives no task up while trainers die whatever they train", async () => {
+    end = { kind: "exit", code: 1 };
+    isSound = false;
+    const error = await failure(2);
+    expect(error).not.to.be.instanceOf(TaskRefused);
+    expect(error).to.include({ retryable: true, strikes: 2 });
+    isSound = true;
+    expect(await failure(2)).to.include({ reason: "TrainingError" });
+  });
+
+  it("does not count against a task that its trainer was stopped from outside", async () => {
+    end = { kind: "exit", code: 75 };
+    expect(await failure(2)).to.include({ retryable: true, strikes: null });
   });
 
   it("tries again what can pass, a full disk for example, however often it fails", async () => {

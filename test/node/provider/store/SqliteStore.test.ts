@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { StateUnusable } from "../../../../provider/errors.ts";
@@ -9,6 +10,7 @@ import { applyEvent } from "../../../../provider/jobs/applyEvent.ts";
 import { newJob } from "../../../../provider/jobs/machine.ts";
 import { type Identity, SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
+import { SCHEMA } from "../../../../provider/store/schema.ts";
 import type { Root, TaskId } from "../../../../sdk/ids.ts";
 
 const IDENTITY: Identity = { chainId: 31337, genesis: "0xaa", serving: "0xbb", provider: "0xcc" };
@@ -74,9 +76,10 @@ describe("SqliteStore", () => {
     store.putJob(record());
     applyEvent(store, ID, created);
     reopen();
-    expect(store.dueEffects(0, 10)).to.deep.equal([{ id: ID, step: "verify", failures: 0 }]);
+    const effect = { id: ID, step: "verify", failures: 0, strikes: 0 };
+    expect(store.openEffects()).to.deep.equal([effect]);
     applyEvent(store, ID, created); // the same news again
-    expect(store.dueEffects(0, 10)).to.have.length(1);
+    expect(store.openEffects()).to.have.length(1);
   });
 
   it("commits the end of a step, what it found and the next step together", () => {
@@ -86,7 +89,7 @@ describe("SqliteStore", () => {
     applyEvent(store, ID, { type: "slot" });
     reopen();
     expect(store.job(ID)?.facts.model).to.equal("tiny");
-    expect(store.dueEffects(0, 10).map(({ step }) => step)).to.deep.equal(["fetch"]);
+    expect(store.openEffects().map(({ step }) => step)).to.deep.equal(["fetch"]);
   });
 
   it("writes nothing of a transaction that fails halfway", () => {
@@ -98,7 +101,7 @@ describe("SqliteStore", () => {
       }),
     ).to.throw("crash");
     expect(store.job(ID)?.job).to.deep.equal(newJob());
-    expect(store.dueEffects(0, 10)).to.deep.equal([]);
+    expect(store.openEffects()).to.deep.equal([]);
   });
 
   it("ignores what a dropped step found", () => {
@@ -108,14 +111,37 @@ describe("SqliteStore", () => {
     expect(store.job(ID)?.facts).to.deep.equal({});
   });
 
-  it("holds a failed step back until its time, across restarts", () => {
+  it("counts a step's failures, and those that speak against its task, across restarts", () => {
     store.putJob(record());
     applyEvent(store, ID, created);
-    store.delayEffect(ID, "verify", 5_000);
+    store.failEffect(ID, "verify", 0);
+    store.failEffect(ID, "verify", 1);
     reopen();
-    expect(store.dueEffects(4_999, 10)).to.deep.equal([]);
-    expect(store.nextEffectAfter(4_999)).to.equal(5_000);
-    expect(store.dueEffects(5_000, 10)).to.deep.equal([{ id: ID, step: "verify", failures: 1 }]);
+    expect(store.openEffects()).to.deep.equal([
+      { id: ID, step: "verify", failures: 2, strikes: 1 },
+    ]);
+  });
+
+  it("continues with the state of version 1, its open steps and jobs", () => {
+    store.close();
+    const path = join(directory, "state.db");
+    for (const file of ["", "-wal", "-shm"]) rmSync(`${path}${file}`, { force: true });
+    const old = new DatabaseSync(path);
+    old.exec(`${SCHEMA}; PRAGMA user_version = 1;`);
+    const { job, order, ...rest } = record();
+    const text = (value: unknown) =>
+      JSON.stringify(value, (_, each) => (typeof each === "bigint" ? `${each}` : each));
+    old
+      .prepare("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)")
+      .run(ID, rest.user, `${rest.fee}`, text(order), 5, text({ ...job, pending: "train" }), "{}");
+    old.prepare("INSERT INTO effects VALUES (?, 'train', 2, ?, 1)").run(ID, Date.now() + 3_600_000);
+    old.prepare("INSERT INTO trainers VALUES (?, 1, 'boot/1')").run(ID);
+    old.close();
+    store = SqliteStore.open(directory);
+    expect(store.job(ID)).to.deep.equal({ ...record(), job: { ...job, pending: "train" } });
+    expect(store.openEffects()).to.deep.equal([{ id: ID, step: "train", failures: 2, strikes: 0 }]);
+    reopen();
+    expect(store.openEffects()).to.have.length(1);
   });
 
   it("stays stale when there was more to read after the reading began", () => {

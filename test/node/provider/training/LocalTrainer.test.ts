@@ -6,8 +6,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { type Clock, systemClock } from "../../../../provider/clock.ts";
 import { TaskRefused } from "../../../../provider/errors.ts";
-import { LocalTrainer, type TrainerProcesses } from "../../../../provider/training/LocalTrainer.ts";
-import { identify, type ProcessIdentity } from "../../../../provider/training/processTable.ts";
+import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { eventually } from "../daemonProcess.ts";
 
@@ -30,18 +29,10 @@ writeFileSync(directory + "/told.json", JSON.stringify(told));
 
 describe("LocalTrainer", () => {
   let root: string;
-  let recorded: Map<TaskId, ProcessIdentity>;
-  let processes: TrainerProcesses;
 
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "anneal-trainer-"));
     writeFileSync(join(root, "python"), STAND_IN, { mode: 0o755 });
-    recorded = new Map();
-    processes = {
-      put: (id, process) => void recorded.set(id, process),
-      remove: (id) => void recorded.delete(id),
-      all: () => [...recorded].map(([id, process]) => ({ id, process })),
-    };
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
@@ -56,7 +47,6 @@ describe("LocalTrainer", () => {
       },
       clock,
       log: pino({ level: "silent" }),
-      processes,
     });
   const makeJob = (name: string) => {
     mkdirSync(join(root, name));
@@ -80,7 +70,6 @@ describe("LocalTrainer", () => {
     const { args, env } = await told(job);
     expect(args).to.deep.equal(["-m", "finetune", "--job-dir", job]);
     expect(env).to.have.all.keys("PATH", "PYTHONPATH");
-    expect(recorded.size).to.equal(0);
   });
 
   it("gives trainings that run at the same time different graphics cards", async () => {
@@ -136,34 +125,10 @@ describe("LocalTrainer", () => {
     expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
   });
 
-  it("stops what an earlier daemon left, with all its children", async () => {
-    const job = makeJob("with-child");
-    const abandoned = trainer().train(ID, job, never);
-    const { pid, child } = await told(job);
-    expect(recorded.get(ID)?.pid).to.equal(pid);
-    await trainer().stopOrphans();
-    await abandoned;
-    await eventually("the end of both", () => identify(pid) === null && identify(child) === null);
-    expect(recorded.size).to.equal(0);
-  });
-
-  it("leaves a process alone that has got the pid of a trainer since", async () => {
-    const job = makeJob("polite");
-    const stop = new AbortController();
-    const ended = trainer().train(ID, job, stop.signal);
-    const { pid } = await told(job);
-    recorded.set(ID, { pid, startTime: "another boot/1" });
-    await trainer().stopOrphans();
-    expect(identify(pid)).not.to.equal(null);
-    stop.abort();
-    await ended;
-  });
-
   it("never runs two trainers on one job directory", async () => {
     const job = makeJob("polite");
     const first = trainer().train(ID, job, never);
     const { pid } = await told(job);
-    recorded.clear(); // a daemon that died before it had written the pid down
     rmSync(join(job, "told.json"));
     const stop = new AbortController();
     const second = trainer().train(ID, job, stop.signal);

@@ -13,10 +13,7 @@ import { TaskRefused } from "../../../../provider/errors.ts";
 import { checkDevice } from "../../../../provider/training/checkDevice.ts";
 import { deletedUsage } from "../../../../provider/training/deletedFiles.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
-import {
-  findByArguments,
-  type ProcessIdentity,
-} from "../../../../provider/training/processTable.ts";
+import { findByArguments } from "../../../../provider/training/processTable.ts";
 import {
   confine,
   hasSandbox,
@@ -30,7 +27,6 @@ import {
 } from "../../../../provider/training/systemCalls.ts";
 import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";
 import { withinQuota } from "../../../../provider/training/withinQuota.ts";
-import type { TaskId } from "../../../../sdk/ids.ts";
 import { NO_SANDBOX, skip } from "../../../helpers/skip.ts";
 import { eventually } from "../daemonProcess.ts";
 import {
@@ -339,7 +335,6 @@ time.sleep(600)`;
 const never = new AbortController().signal;
 
 function trainer(sandbox: Sandbox | null, python = PYTHON): LocalTrainer {
-  const recorded = new Map<TaskId, ProcessIdentity>();
   return new LocalTrainer({
     program: {
       ...{ python, packageDirectory: PACKAGE, environment: ENVIRONMENT, sandbox },
@@ -347,10 +342,5 @@ function trainer(sandbox: Sandbox | null, python = PYTHON): LocalTrainer {
     },
     clock: systemClock,
     log: pino({ level: "silent" }),
-    processes: {
-      put: (id, process) => void recorded.set(id, process),
-      remove: (id) => void recorded.delete(id),
-      all: () => [...recorded].map(([id, process]) => ({ id, process })),
-    },
   });
 }

@@ -42,7 +42,13 @@ describe("sdk/service verifyProvider", () => {
     const verified = await verify();
     expect(verified.service.provider).to.equal(market.provider.address);
     expect(verified.catalogue).to.deep.equal({ models: [MODEL] });
-    expect(verified.queue).to.deep.equal({ slots: 1, running: 1, waiting: 2, waitSeconds: null });
+    expect(verified.queue).to.deep.equal({
+      accepting: true,
+      slots: 1,
+      running: 1,
+      waiting: 2,
+      waitSeconds: null,
+    });
   });
 
   it("refuses a loopback address on a public network, before anything is asked of it", async () => {

@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
+import type { Logger } from "pino";
+import type { Clock } from "../clock.ts";
+import { findByEnvironment, isRunning, type ProcessIdentity } from "./processTable.ts";
+
+/** Milliseconds that a process of an earlier daemon gets to save its state. */
+const GRACE = 30_000;
+const LOOK_INTERVAL = 50;
+
+/** Name of the variable that marks every process that a daemon starts. */
+export const CHILD_MARK = "ANNEAL_CHILD_OF";
+
+/** What the environment of every process holds that the daemon with this PROVIDER_DIR starts. */
+export function childMark(directory: string): Readonly<Record<string, string>> {
+  const digest = createHash("sha256").update(resolve(directory)).digest("hex");
+  return { [CHILD_MARK]: digest.slice(0, 32) };
+}
+
+/**
+ * Ends whatever a daemon that was killed left running: trainers, counting, what goes online. Nothing is adopted:
+ * trainings resume from their checkpoints.
+ */
+export async function stopOrphans(
+  mark: Readonly<Record<string, string>>,
+  clock: Clock,
+  log: Logger,
+): Promise<void> {
+  const orphans = findByEnvironment(CHILD_MARK, mark[CHILD_MARK]!);
+  if (orphans.length === 0) return;
+  log.info({ pids: orphans.map(({ pid }) => pid) }, "stopping the processes of an earlier run");
+  signalAll(orphans, "SIGTERM");
+  const deadline = clock.now() + GRACE;
+  const never = new AbortController().signal;
+  while (orphans.some(isRunning) && clock.now() < deadline) await clock.sleep(LOOK_INTERVAL, never);
+  signalAll(orphans.filter(isRunning), "SIGKILL");
+}
+
+function signalAll(processes: readonly ProcessIdentity[], signal: NodeJS.Signals): void {
+  for (const { pid } of processes) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // it has ended meanwhile
+    }
+  }
+}
