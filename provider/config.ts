@@ -30,7 +30,8 @@ import { openKeystore } from "./keystore.ts";
  * | STORAGE_HOST            | address the embedded storage server listens on                   | 127.0.0.1             |
  * | STORAGE_PORT            | its port, 0 for any free one                                     | 5678                  |
  * | STORAGE_MAX_BYTES       | bytes that all its blobs may take                                | 107374182400          |
- * | STORAGE_ADDRESS_BYTES   | bytes that one address may upload before there are tasks for it  | 17179869184           |
+ * | STORAGE_ADDRESS_BYTES   | bytes that one address may upload unsigned, without tasks for it  | 268435456             |
+ * | STORAGE_WALLET_BYTES    | bytes that one wallet may upload before there are tasks for it    | 17179869184           |
  * | MODELS_DIR              | base models, one directory each                                  | .anneal/models        |
  * | MAX_MODEL_BYTES         | larger models are not fetched from a hub or storage              | 137438953472          |
  * | HF_ENDPOINT             | hub that models are fetched from and uploaded to                 | https://huggingface.co|
@@ -83,7 +84,8 @@ const Environment = z.object({
   STORAGE_HOST: z.string().default("127.0.0.1"),
   STORAGE_PORT: integer(0, 65_535).default(5678),
   STORAGE_MAX_BYTES: integer(1, 2 ** 50).default(100 * 2 ** 30),
-  STORAGE_ADDRESS_BYTES: integer(1, 2 ** 50).default(16 * 2 ** 30),
+  STORAGE_ADDRESS_BYTES: integer(1, 2 ** 50).default(256 * 2 ** 20),
+  STORAGE_WALLET_BYTES: integer(1, 2 ** 50).default(16 * 2 ** 30),
   MODELS_DIR: z.string().default(".anneal/models"),
   MAX_MODEL_BYTES: integer(1, 2 ** 50).default(128 * 2 ** 30),
   HF_ENDPOINT: z.url({ protocol: /^https?$/ }).default("https://huggingface.co"),
@@ -123,6 +125,7 @@ export interface EmbeddedStorage {
   readonly port: number;
   readonly maxBytes: number;
   readonly addressBytes: number;
+  readonly walletBytes: number;
 }
 
 export interface Config {
@@ -193,6 +196,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
           port: values.STORAGE_PORT,
           maxBytes: values.STORAGE_MAX_BYTES,
           addressBytes: values.STORAGE_ADDRESS_BYTES,
+          walletBytes: values.STORAGE_WALLET_BYTES,
         },
     modelsDirectory: resolve(values.MODELS_DIR),
     python: values.PYTHON.includes("/") ? resolve(values.PYTHON) : values.PYTHON,

@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { type Client, createClient, requireSigner } from "../sdk/client.ts";
 import { readDeployment } from "../sdk/deployment.ts";
 import { ProtocolError } from "../sdk/errors.ts";
+import { sealedDatasetSize } from "../sdk/exchange/datasetCipher.ts";
 import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
 import { createApi } from "./api/apiServer.ts";
 import { ChainIdentity } from "./chain/ChainIdentity.ts";
@@ -29,7 +30,10 @@ import { Catalogue } from "./models/Catalogue.ts";
 import { FileHashes } from "./models/FileHashes.ts";
 import { Readiness } from "./readiness.ts";
 import { awaitRegistration, providedTerms } from "./registration.ts";
-import { createStorageServer } from "./storage/storageServer.ts";
+import { remembered } from "./remembered.ts";
+import { BlobStore, type StorageLimits } from "./storage/blobStore.ts";
+import { claimCheck } from "./storage/claims.ts";
+import { type StorageServerOptions, serveOwn, serveStore } from "./storage/storageServer.ts";
 import { SubmissionLog } from "./storage/submissionLog.ts";
 import { SqliteStore } from "./store/SqliteStore.ts";
 import { LocalTrainer } from "./training/LocalTrainer.ts";
@@ -52,6 +56,12 @@ const UPLOAD_ABANDONED_AFTER = DAY;
 const FETCH_BUDGET = 4;
 /** From an upload, or from the end of the task that refers to it. */
 const BLOB_EXPIRES_AFTER = 7 * DAY;
+/** Part of the storage that is kept for the provider's own deliveries. */
+const OWN_SHARE = 0.25;
+/** Part of the storage that unsigned uploads may take together. */
+const UNCLAIMED_SHARE = 0.25;
+/** Milliseconds for which it is remembered what tasks refer to. */
+const REFERENCES_AGE = 1_000;
 
 async function run(config: Config, log: Logger, stop: AbortController): Promise<void> {
   const { signal } = stop;
@@ -66,8 +76,9 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   // Before anything else: a second daemon must not touch what the first one works with.
   const store = SqliteStore.open(config.directory);
   parts.defer(() => store.close());
-  const node = { submissions, references: () => referencedRoots(store), log };
-  const storageUrl = await startStorage(config, node, parts);
+  const references = remembered(() => referencedRoots(store), REFERENCES_AGE, clock);
+  const storage = await openStorage(config, { references, log }, parts);
+  const storageUrl = storage.url;
   const client = createClient({
     rpcUrl: config.rpcUrl,
     deployment,
@@ -79,6 +90,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   signal.addEventListener("abort", () => {
     setTimeout(() => client.provider.destroy(), STOP_GRACE_MS).unref();
   });
+  const publicStorageUrl = await storage.serve({ submissions, claims: claimCheck(client, clock) });
   const provider = await requireSigner(client).getAddress();
   const genesis = await awaitChain(client, clock, log, signal);
   if (genesis === null) return;
@@ -137,6 +149,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     catalogue,
     encryptionKey,
     provider,
+    publicStorageUrl,
     jobsDirectory,
     checkpoints: { ...config.checkpoints, directory: join(config.directory, "checkpoints") },
     online,
@@ -188,7 +201,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   await listen(api, config.api);
 
   log.info(
-    { api: terms().url, storage: storageUrl, provider, models: catalogue.models.length },
+    { api: terms().url, storage: publicStorageUrl, provider, models: catalogue.models.length },
     "ready",
   );
   const loops = [
@@ -244,34 +257,49 @@ function createTrainer(
     : new LocalTrainer({ program, clock, log });
 }
 
-/** The URL of the storage: somebody else's, or that of the node that starts here. */
-async function startStorage(
-  { storage }: Config,
-  node: {
-    submissions: SubmissionLog | null;
-    references: () => ReadonlySet<string>;
-    log: Logger;
-  },
-  parts: AsyncDisposableStack,
-): Promise<string> {
-  if (storage.kind === "remote") return storage.url;
-  const server = await createStorageServer({
-    directory: storage.directory,
-    limits: storageLimits(storage),
-    submissions: node.submissions,
-    references: node.references,
-    logger: node.log.child({ part: "storage" }, { level: "warn" }),
-  });
-  parts.defer(() => server.close());
-  await listen(server, storage);
-  return urlOf(server);
+interface StartedStorage {
+  /** Where the daemon itself reaches it: past whatever strangers do at the public port. */
+  readonly url: string;
+  /** Opens it to the public. @returns the URL. */
+  serve(options: Pick<StorageServerOptions, "submissions" | "claims">): Promise<string>;
 }
 
-function storageLimits({ maxBytes, addressBytes }: EmbeddedStorage) {
+/** Somebody else's storage, or the node that starts here. */
+async function openStorage(
+  { storage, maxDatasetBytes }: Config,
+  { references, log }: { references: () => ReadonlySet<string>; log: Logger },
+  parts: AsyncDisposableStack,
+): Promise<StartedStorage> {
+  if (storage.kind === "remote") return { url: storage.url, serve: async () => storage.url };
+  const limits = storageLimits(storage, maxDatasetBytes);
+  const blobs = await BlobStore.open(storage.directory, limits, { references });
+  const logger = log.child({ part: "storage" }, { level: "warn" });
+  const own = serveOwn(blobs, limits, logger);
+  parts.defer(() => own.close());
+  await listen(own, { host: "127.0.0.1", port: 0 });
+  return {
+    url: urlOf(own),
+    serve: async (options) => {
+      const server = serveStore(blobs, limits, { ...options, logger });
+      parts.defer(() => server.close());
+      await listen(server, storage);
+      return urlOf(server);
+    },
+  };
+}
+
+function storageLimits(
+  { maxBytes, addressBytes, walletBytes }: EmbeddedStorage,
+  maxDatasetBytes: number,
+): StorageLimits {
   return {
     totalBytes: maxBytes,
     uploadBytes: maxBytes,
     addressBytes,
+    walletBytes,
+    unclaimedBytes: maxBytes * UNCLAIMED_SHARE,
+    taskBytes: sealedDatasetSize(maxDatasetBytes),
+    ownShare: OWN_SHARE,
     unreferencedAfterMs: BLOB_EXPIRES_AFTER,
     freeDiskBytes: FREE_DISK_BYTES,
     abandonedAfterMs: UPLOAD_ABANDONED_AFTER,

@@ -21,9 +21,13 @@ export default run<Flags>(async (flags, terminal, environment) => {
     const { payerOf } = await import("../sdk/storage/zerog/Payer.ts");
     return payerOf(await environment.signer("user"));
   };
+  const sign = async (request: { method: string; path: string }) => {
+    const { signRequest } = await import("../sdk/service/signedRequest.ts");
+    return signRequest(await environment.signer("user"), request);
+  };
   const send = (options: UploadOptions): Promise<Uploaded> =>
     provider ? uploadFor(provider, path, environment, options) : upload(url, path, options);
-  const result = await transfer(terminal, "Upload", (options) => send({ payer, ...options }));
+  const result = await transfer(terminal, "Upload", (options) => send({ payer, sign, ...options }));
   if (result.sent === 0) terminal.note("Storage has this file already: nothing was sent.");
   terminal.say(`Root hash: ${result.root}`);
   if (provider) terminal.say(`Encrypted: only ${provider} can read it.`);

@@ -5,6 +5,8 @@ import fastify, {
   type FastifyReply,
   LogController,
 } from "fastify";
+import { addressGroup } from "../addressGroup.ts";
+import { limitConnections } from "../connectionLimits.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 import { addCancellationRoutes, type CancellationRoutes } from "./cancellationRoutes.ts";
 import { addPublicRoutes, type PublicRoutes } from "./publicRoutes.ts";
@@ -18,7 +20,7 @@ const BODY_LIMIT = 1024;
 const REQUEST_TIMEOUT = 10_000;
 /** Milliseconds without a byte in either direction; a followed log can be silent for a while. */
 const SILENCE_TIMEOUT = 300_000;
-const MAX_CONNECTIONS = 512;
+const CONNECTIONS = { total: 512, perAddress: 64, idleMs: 15_000 };
 const MAX_PARAMETER_LENGTH = 128;
 
 export type ApiOptions = PublicRoutes &
@@ -39,10 +41,10 @@ export function createApi(options: ApiOptions): FastifyInstance {
     forceCloseConnections: true,
     frameworkErrors: (error, _request, reply) => sendError(error, reply),
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(app.server, CONNECTIONS);
   const limit = new RateLimit(options.clock);
   app.addHook("onRequest", async (request) => {
-    if (!limit.allows(request.ip)) {
+    if (!limit.allows(addressGroup(request.ip))) {
       throw new ApiRefusal(429, "too-early", "Too many requests.", "Wait a moment and try again.");
     }
   });

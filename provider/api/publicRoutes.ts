@@ -7,9 +7,10 @@ import type { MachineHealth } from "../jobs/machineHealth.ts";
 import { occupiedSlots, waitingLine } from "../jobs/scheduler.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Catalogue, Model } from "../models/Catalogue.ts";
-import { buildUsageArchive } from "../models/usageArchive.ts";
+import { UsageArchives } from "../models/usageArchive.ts";
 import type { Readiness, Reason } from "../readiness.ts";
 import type { ProvidedTerms } from "../registration.ts";
+import { remembered } from "../remembered.ts";
 import type { Store } from "../store/Store.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 import { OPEN_API } from "./openApi.ts";
@@ -28,11 +29,18 @@ export interface PublicRoutes {
   readonly terms: () => ProvidedTerms;
 }
 
+/** Milliseconds for which an answer that anybody may ask for is remembered. */
+const ANSWER_AGE = 1_000;
+
 type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
 
 /** What anybody may see of this provider. */
 export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
-  const { client, store, catalogue, metrics, machine, slots, terms } = routes;
+  const { client, catalogue, clock, metrics, machine, slots, terms } = routes;
+  // What takes long is made once for all who ask meanwhile.
+  const measure = remembered(() => metrics.registry.metrics(), ANSWER_AGE, clock);
+  const queue = remembered(() => readQueue(routes), ANSWER_AGE, clock);
+  const archives = new UsageArchives();
 
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
@@ -43,7 +51,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
     return reply.status(503).send({ code: "too-early", message, hint, reasons });
   });
   app.get("/metrics", async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+    reply.type(metrics.registry.contentType).send(await measure()),
   );
   app.get("/openapi.json", async () => OPEN_API);
   app.get("/v1/terms", async () => terms());
@@ -55,7 +63,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
     reply.type("application/json").send(findModel(catalogue, request).tokenizerDocument),
   );
   app.get("/v1/models/:name/usage", async (request: ModelRequest, reply) => {
-    const archive = await buildUsageArchive(findModel(catalogue, request));
+    const archive = await archives.of(findModel(catalogue, request));
     return reply.type("application/zip").send(archive);
   });
 
@@ -66,17 +74,18 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
     throw new ApiRefusal(400, "usage", "nonce is not 32 bytes.", "Give 0x and 64 hex digits.");
   });
 
-  app.get("/v1/queue", async () => {
-    const jobs = store.openJobs();
-    const waiting = waitingLine(jobs);
-    return {
-      accepting: !machine.isBroken,
-      slots,
-      running: occupiedSlots(jobs),
-      waiting: waiting.length,
-      waitSeconds: await estimateWait(routes, jobs, waiting.length),
-    };
-  });
+  app.get("/v1/queue", async () => ({
+    accepting: !machine.isBroken,
+    slots,
+    ...(await queue()),
+  }));
+}
+
+async function readQueue(routes: PublicRoutes) {
+  const jobs = routes.store.openJobs();
+  const waiting = waitingLine(jobs).length;
+  const waitSeconds = await estimateWait(routes, jobs, waiting);
+  return { running: occupiedSlots(jobs), waiting, waitSeconds };
 }
 
 const UNFOLLOWED: Reason = {

@@ -14,6 +14,7 @@ import { FIRST_LINE, renderEvent } from "../training/renderLog.ts";
 import { type Follow, findLast, parseEvent, readLines } from "../training/trainerEvents.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
+import { StreamPlaces } from "./StreamPlaces.ts";
 
 export interface TaskRoutes extends Authentication {
   readonly clock: Clock;
@@ -28,12 +29,9 @@ type TaskRequest = FastifyRequest<{
   Querystring: Record<string, string | undefined>;
 }>;
 
-/** Streams that may be open at the same time. */
-const MAX_STREAMS = 100;
-
 /** What the user of a task may see of it: status, log, events. Every request is signed by him. */
 export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
-  const streams = new Set<Readable>();
+  const places = new StreamPlaces();
 
   app.get("/v1/tasks/:id", async (request: TaskRequest) =>
     readStatus(routes, authenticate(routes, request)),
@@ -42,13 +40,13 @@ export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
   app.get("/v1/tasks/:id/log", async (request: TaskRequest, reply) => {
     const record = authenticate(routes, request);
     const lines = logLines(routes, record, followOf(routes, request, record));
-    return stream(reply, streams, "text/plain; charset=utf-8", lines);
+    return stream(reply, places, record, "text/plain; charset=utf-8", lines);
   });
 
   app.get("/v1/tasks/:id/events", async (request: TaskRequest, reply) => {
     const record = authenticate(routes, request);
     const lines = eventLines(routes, record, followOf(routes, request, record), afterOf(request));
-    return stream(reply, streams, "application/x-ndjson", lines);
+    return stream(reply, places, record, "application/x-ndjson", lines);
   });
 }
 
@@ -172,15 +170,16 @@ function afterOf(request: TaskRequest): number {
 
 function stream(
   reply: FastifyReply,
-  streams: Set<Readable>,
+  places: StreamPlaces,
+  { id, user }: JobRecord,
   type: string,
   lines: AsyncGenerator<string>,
 ): FastifyReply {
-  if (streams.size >= MAX_STREAMS) {
+  const leave = places.take(user, id);
+  if (!leave) {
     throw new ApiRefusal(503, "too-early", "Too many logs are being followed.", "Try again later.");
   }
   const readable = Readable.from(lines);
-  streams.add(readable);
-  readable.once("close", () => streams.delete(readable));
+  readable.once("close", leave);
   return reply.type(type).send(readable);
 }

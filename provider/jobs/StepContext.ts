@@ -26,6 +26,8 @@ export interface StepContext {
   readonly encryptionKey: EncryptionKey;
   /** Address of this provider. */
   readonly provider: string;
+  /** Where users reach the storage that datasets are read from; the daemon itself may have another way to it. */
+  readonly publicStorageUrl: string;
   /** Holds one directory per job. */
   readonly jobsDirectory: string;
   readonly checkpoints: KeptCheckpoints;

@@ -5,6 +5,20 @@ import type { Model } from "./Catalogue.ts";
 
 const FIXED_TIME = new Date(1980, 0, 1);
 
+/** The archives of models, each made once, however many ask for it at the same time. */
+export class UsageArchives {
+  readonly #made = new Map<string, Promise<Buffer>>();
+
+  of(model: Model): Promise<Buffer> {
+    const known = this.#made.get(model.hash);
+    if (known) return known;
+    const made = buildUsageArchive(model);
+    this.#made.set(model.hash, made);
+    made.catch(() => this.#made.delete(model.hash));
+    return made;
+  }
+}
+
 /** A zip that says how to use a model: instructions, configuration template, dataset example, tokenizer. */
 export async function buildUsageArchive(model: Model): Promise<Buffer> {
   const { tokenizer, tokenizerConfig } = JSON.parse(

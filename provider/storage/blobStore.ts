@@ -1,10 +1,10 @@
-import { mkdir, readdir, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Root } from "../../sdk/ids.ts";
 import { NODE_BYTES } from "../../sdk/storage/merkle.ts";
 import type { SegmentRange } from "../../sdk/storage/partialFile.ts";
 import { PartialFile } from "../../sdk/storage/partialFile.ts";
-import { proveSegment, unprovenList } from "../../sdk/storage/provenList.ts";
+import { provenRoot, unprovenList } from "../../sdk/storage/provenList.ts";
 import { publishFile } from "../../sdk/storage/publishFile.ts";
 import { receiveSegments, SEGMENT_PATIENCE } from "../../sdk/storage/receiveSegments.ts";
 import { rootFromSegments, type SegmentList } from "../../sdk/storage/root.ts";
@@ -15,34 +15,31 @@ import {
   segmentLength,
 } from "../../sdk/storage/segment.ts";
 import type { SegmentProof } from "../../sdk/storage/segmentProof.ts";
-import { UploadQuota } from "./uploadQuota.ts";
+import { type Reservation, Room, type RoomLimits } from "./room.ts";
+import { MACHINE, type Uploader } from "./uploader.ts";
+import { type QuotaLimits, UploadQuota } from "./uploadQuota.ts";
 import {
-  diskFull,
   incomplete,
   noSuchSegment,
   notBegun,
   otherSize,
-  storageFull,
   tooLarge,
   wrongBytes,
   wrongSegmentList,
 } from "./uploadRefusals.ts";
+import { keyOf, type Upload, UploadsUnderWay } from "./uploadsUnderWay.ts";
 
-export interface StorageLimits {
-  /** Bytes of all blobs and of all uploads under way, at their full size. */
-  readonly totalBytes: number;
+export interface StorageLimits extends RoomLimits, QuotaLimits {
   /** Bytes of one blob. */
   readonly uploadBytes: number;
-  /** Bytes of the disk that stay free for everything else. */
-  readonly freeDiskBytes: number;
   /** Milliseconds without a new segment after which an upload counts as abandoned. */
   readonly abandonedAfterMs: number;
-  /** Bytes that uploads from one address may hold while no task refers to them. Without it, any number. */
-  readonly addressBytes?: number;
   /** Milliseconds after which a blob that no task refers to is deleted. Without it, never. */
   readonly unreferencedAfterMs?: number;
   /** Milliseconds in which a segment must have come in. Without it, SEGMENT_PATIENCE. */
   readonly segmentPatienceMs?: number;
+  /** Milliseconds over which the rate of a body is averaged. Without it, RATE_WINDOW. */
+  readonly rateWindowMs?: number;
 }
 
 /** What the store asks the program around it. */
@@ -56,6 +53,9 @@ export interface StoreSurroundings {
 /** Milliseconds between two looks for blobs that have expired. */
 const SWEEP_INTERVAL = 3_600_000;
 
+/** Uploads under way, of all accounts together; the one that has been idle for longest makes room for another. */
+const MAX_UNDER_WAY = 16_384;
+
 /** What an upload still lacks. */
 export interface UploadStanding {
   /** True when the blob is published and nothing is left to do. */
@@ -63,25 +63,36 @@ export interface UploadStanding {
   readonly missing: SegmentRange[];
 }
 
+/** Unit of a file's blocks on disk. */
+const BLOCK_BYTES = 512;
+
 const ROOT_NAME = /^0x[0-9a-f]{64}$/;
-const PART_NAME = /^(0x[0-9a-f]{64})\.part$/;
+const PART_NAME = /^(0x[0-9a-f]{64})(\.\d+)?\.part$/;
+
+interface Blob {
+  readonly size: number;
+  /** Delivered by this daemon since it started. */
+  readonly isOwn: boolean;
+  /** Milliseconds of the clock. */
+  usedAt: number;
+}
 
 /**
  * Blobs on disk, named by their root. `blobs/<root>` is complete and durable from the moment its
  * name exists, `blobs/<root>.segments` is its segment list; `incoming/<root>.part` fills up.
  * One process at a time owns the directory.
+ *
+ * The root does not tell files apart that differ in zeros at their end. Uploads of one root with several sizes go on
+ * side by side, so that a wrong claim keeps nobody out; the first that is complete ends the others.
  */
 export class BlobStore {
   readonly #directory: string;
   readonly #limits: StorageLimits;
   readonly #around: StoreSurroundings;
   readonly #quota: UploadQuota;
-  /** Bytes per published blob. */
-  readonly #blobs = new Map<Root, number>();
-  /** Bytes promised to uploads that are not published yet. */
-  readonly #promised = new Map<Root, number>();
-  /** Uploads begun since the start; what earlier processes left is reopened when begun again. */
-  readonly #uploads = new Map<Root, PartialFile>();
+  readonly #room: Room;
+  readonly #blobs = new Map<Root, Blob>();
+  readonly #uploads = new UploadsUnderWay();
   /** The last step queued per root: begin, finish and expiry of one root never overlap. */
   readonly #queues = new Map<Root, Promise<unknown>>();
   #sweptAt = 0;
@@ -90,7 +101,8 @@ export class BlobStore {
     this.#directory = directory;
     this.#limits = limits;
     this.#around = around;
-    this.#quota = new UploadQuota(limits.addressBytes ?? Infinity);
+    this.#quota = new UploadQuota(limits);
+    this.#room = new Room(directory, limits);
   }
 
   /** Opens or creates the store. */
@@ -109,7 +121,12 @@ export class BlobStore {
 
   /** Bytes of a published blob, undefined when there is none. */
   size(root: Root): number | undefined {
-    return this.#blobs.get(root);
+    return this.#blobs.get(root)?.size;
+  }
+
+  /** Whether a task under way refers to it. */
+  isReferenced(root: Root): boolean {
+    return this.#around.references()?.has(root) ?? false;
   }
 
   blobPath(root: Root): string {
@@ -122,39 +139,29 @@ export class BlobStore {
 
   /**
    * Begins an upload or goes on with one.
-   * @param address where it comes from; null for this machine, which has no quota
-   * @throws StorageRefusal 422 when the list does not fold to its root, 413, 429 or 507 without room.
+   * @param uploader whom it counts for
+   * @throws StorageRefusal 422 when the list does not fold to its root, 401, 413, 429 or 507 without room.
    */
-  async begin(list: SegmentList, address: string | null = null): Promise<UploadStanding> {
-    this.#checkList(list);
-    const standing = await this.#begin(list, address);
+  async begin(list: SegmentList, uploader: Uploader = MACHINE): Promise<UploadStanding> {
+    this.#checkSize(list.size);
+    if (!foldsToItsRoot(list)) throw wrongSegmentList(list.root);
+    const standing = await this.#begin(list, uploader);
     // One that was begun without its list has it from now on.
-    this.#uploads.get(list.root)?.list.segmentRoots.set(list.segmentRoots);
+    this.#uploads.find(list.root, list.size)?.file?.list.segmentRoots.set(list.segmentRoots);
     return standing;
   }
 
-  /**
-   * Begins an upload of which nobody has the segment list: its segments bring proofs. It does not outlive this process.
-   * @throws StorageRefusal 413, 429 or 507 without room.
-   */
-  async beginUnproven(root: Root, size: number, address: string | null = null): Promise<void> {
-    if (this.#uploads.get(root)?.list.size === size) return;
-    this.#checkSize(size);
-    await this.#begin(unprovenList(root, size), address);
-  }
-
-  async #begin(list: SegmentList, address: string | null): Promise<UploadStanding> {
+  async #begin(list: SegmentList, uploader: Uploader): Promise<UploadStanding> {
     await this.#expireAbandoned();
     await this.#expireUnreferenced();
     return this.#inTurn(list.root, async () => {
-      const known = this.#blobs.get(list.root) ?? this.#uploads.get(list.root)?.list.size;
-      // The root does not tell files apart that differ in zeros at their end: keep the first.
-      if (known !== undefined && known !== list.size) throw otherSize(list.root, known);
-      if (this.#blobs.has(list.root)) {
-        await this.#touch(list.root);
+      const blob = this.#blobs.get(list.root);
+      if (blob?.size === list.size) {
+        await this.#touch(list.root, blob);
         return { complete: true, missing: [] };
       }
-      const upload = this.#uploads.get(list.root) ?? (await this.#openUpload(list, address));
+      this.#demandReplaceable(list.root, uploader.kind === "own");
+      const upload = await this.#open(list, uploader);
       return { complete: false, missing: upload.missing() };
     });
   }
@@ -163,26 +170,32 @@ export class BlobStore {
    * Stores one segment; the same one again changes nothing.
    * @throws StorageRefusal 404 when no such upload was begun, 422 for other bytes.
    */
-  async putSegment(root: Root, index: number, bytes: Uint8Array): Promise<void> {
-    if (this.#blobs.has(root)) return;
-    const upload = this.#upload(root, index);
+  async putSegment(root: Root, index: number, bytes: Uint8Array, size?: number): Promise<void> {
+    if (this.#isPublished(root, size)) return;
+    const upload = this.#upload(root, index, size);
     if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
   }
 
   /**
    * Stores a run of segments as they come in, each on disk before the next but one is taken in.
    * @param length bytes of the stream, which has to end with a segment
+   * @param size of the file, where uploads of several sizes are under way; else the one begun last is meant
    * @param onSlow called when a segment takes too long: ends the stream
    * @throws StorageRefusal as putSegment.
    */
   async putRun(
     root: Root,
-    { first, length, stream }: { first: number; length: number; stream: AsyncIterable<Buffer> },
+    {
+      first,
+      length,
+      stream,
+      size: wantedSize,
+    }: { first: number; length: number; stream: AsyncIterable<Buffer>; size?: number },
     onSlow: () => void,
   ): Promise<void> {
-    if (this.#blobs.has(root)) return;
-    const upload = this.#upload(root, first);
-    const { size } = upload.list;
+    if (this.#isPublished(root, wantedSize)) return;
+    const upload = this.#upload(root, first, wantedSize);
+    const { size } = upload;
     const end = first + Math.ceil(length / SEGMENT_BYTES);
     const wanted = (end - first - 1) * SEGMENT_BYTES + segmentLength(end - 1, size);
     if (end > segmentCount(size) || length !== wanted) throw wrongBytes(root, first);
@@ -190,118 +203,193 @@ export class BlobStore {
       if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
     };
     const patience = this.#limits.segmentPatienceMs ?? SEGMENT_PATIENCE;
-    await upload.whileOpen(() =>
+    await upload.file.whileOpen(() =>
       receiveSegments(stream, [first, end], { size, keep, onSlow, patience }),
     );
   }
 
   /** The upload under way that has segment `index`. */
-  #upload(root: Root, index: number): PartialFile {
-    const upload = this.#uploads.get(root);
-    if (!upload) throw notBegun(root);
-    const count = segmentCount(upload.list.size);
-    if (index < count) return upload;
+  #upload(root: Root, index: number, size?: number): Upload & { file: PartialFile } {
+    const upload = this.#uploads.find(root, size);
+    if (!upload?.file) throw notBegun(root);
+    const count = segmentCount(upload.size);
+    if (index < count) return upload as Upload & { file: PartialFile };
     throw noSuchSegment(root, index, count);
   }
 
+  #isPublished(root: Root, size?: number): boolean {
+    const blob = this.#blobs.get(root);
+    return (
+      blob !== undefined && (size === undefined ? !this.#uploads.find(root) : blob.size === size)
+    );
+  }
+
   /**
-   * Stores one segment of an upload that was begun without its list.
-   * @returns true when none is missing any more.
-   * @throws StorageRefusal 422 when the proof does not lead from these bytes to the root.
+   * Stores one segment of a content of which nobody has the list. The first one begins the upload: before it is proven,
+   * nothing is held for it. Such an upload does not outlive this process.
+   * @returns true when no segment is missing any more.
+   * @throws StorageRefusal 422 when the proof does not lead from these bytes to the root; 401, 413, 429 or 507 without
+   * room.
    */
   async putProvenSegment(
-    root: Root,
-    index: number,
-    bytes: Uint8Array,
-    proof: SegmentProof,
+    content: { root: Root; size: number },
+    { index, bytes, proof }: { index: number; bytes: Uint8Array; proof: SegmentProof },
+    uploader: Uploader = MACHINE,
   ): Promise<boolean> {
-    const upload = this.#uploads.get(root);
-    if (upload && !proveSegment(upload.list, index, bytes, proof)) throw wrongBytes(root, index);
-    await this.putSegment(root, index, bytes);
-    return upload?.missing().length === 0;
+    const { root, size } = content;
+    this.#checkSize(size);
+    const segmentRoot = provenRoot(content, index, bytes, proof);
+    if (!segmentRoot) throw wrongBytes(root, index);
+    if (!this.#uploads.find(root, size)?.file && !this.#isPublished(root, size))
+      await this.#begin(unprovenList(root, size), uploader);
+    const upload = this.#uploads.find(root, size);
+    upload?.file?.list.segmentRoots.set(segmentRoot, index * NODE_BYTES);
+    await this.putSegment(root, index, bytes, size);
+    return upload?.file?.bytes === size;
   }
 
   /**
    * Publishes a complete upload; when it returns, the blob survives a power cut.
    * @throws StorageRefusal 404 when no such upload was begun, 409 when segments are missing.
    */
-  async finish(root: Root): Promise<void> {
+  async finish(root: Root, size?: number): Promise<void> {
     await this.#inTurn(root, async () => {
-      if (this.#blobs.has(root)) return;
-      const upload = this.#uploads.get(root);
-      if (!upload) throw notBegun(root);
-      if (upload.missing().length > 0) throw incomplete(root);
-      if (!foldsToItsRoot(upload.list)) {
-        await this.#discard(root);
+      if (this.#isPublished(root, size)) return;
+      const upload = this.#uploads.find(root, size);
+      if (!upload?.file) throw notBegun(root);
+      const { file } = upload;
+      if (file.bytes < upload.size) throw incomplete(root);
+      if (!foldsToItsRoot(file.list)) {
+        await this.#discard(upload);
         throw wrongSegmentList(root);
       }
-      await this.#writeSegmentList(upload.list);
-      await upload.publish(this.blobPath(root));
-      await this.#touch(root);
-      this.#blobs.set(root, upload.list.size);
-      this.#uploads.delete(root);
-      this.#promised.delete(root);
+      this.#demandReplaceable(root, upload.room.isOwn); // a task may refer to it by now
+      await this.#writeSegmentList(file.list);
+      await file.publish(this.blobPath(root));
+      this.#published(upload, file);
+      await this.#touch(root, this.#blobs.get(root)!);
+      // Complete, it shows what the content is: other claims fall.
+      for (const claim of [...this.#uploads.of(root)]) await this.#discard(claim);
     });
+  }
+
+  /** What a task was ordered for, and what was delivered, stays as it is. */
+  #demandReplaceable(root: Root, isOwn: boolean): void {
+    const blob = this.#blobs.get(root);
+    if (blob && !isOwn && (blob.isOwn || this.isReferenced(root))) throw otherSize(root, blob.size);
+  }
+
+  #published(upload: Upload, { list: { root, size } }: PartialFile): void {
+    const other = this.#blobs.get(root);
+    if (other) {
+      this.#room.deleted(other.size);
+      this.#quota.release(keyOf({ root, size: other.size }));
+    }
+    const { isOwn } = upload.room;
+    this.#forget(upload);
+    this.#room.published(size);
+    this.#quota.published(upload.key);
+    this.#blobs.set(root, { size, isOwn, usedAt: this.#around.now() });
   }
 
   async #load(): Promise<void> {
     const blobs = await readdir(join(this.#directory, "blobs"));
+    const names = new Set(blobs);
     for (const name of blobs) {
       const path = join(this.#directory, "blobs", name);
-      if (ROOT_NAME.test(name)) this.#blobs.set(name as Root, (await stat(path)).size);
-      // A list whose blob was not published before the crash is written again when it is.
-      else if (!blobs.includes(name.replace(/\.segments$/, ""))) await rm(path);
-    }
-    const incoming = await readdir(join(this.#directory, "incoming"));
-    for (const name of incoming) {
-      const root = PART_NAME.exec(name)?.[1] as Root | undefined;
-      if (root) this.#promised.set(root, (await stat(this.#partPath(root))).size);
-      // What a crash while publishing left beside a file that has its final name already.
-      else if (!incoming.includes(name.replace(/\.have$/, ""))) {
-        await rm(join(this.#directory, "incoming", name));
+      if (ROOT_NAME.test(name)) {
+        const { size, mtimeMs } = await stat(path);
+        this.#blobs.set(name as Root, { size, isOwn: false, usedAt: mtimeMs });
+        this.#room.published(size);
       }
+      // A list whose blob was not published before the crash is written again when it is.
+      else if (!names.has(name.replace(/\.segments$/, ""))) await rm(path);
     }
+    await this.#loadUploads();
   }
 
-  #checkList(list: SegmentList): void {
-    this.#checkSize(list.size);
-    if (!foldsToItsRoot(list)) throw wrongSegmentList(list.root);
+  async #loadUploads(): Promise<void> {
+    const incoming = await readdir(join(this.#directory, "incoming"));
+    const found: Upload[] = [];
+    for (const name of incoming) {
+      const path = join(this.#directory, "incoming", name);
+      const root = PART_NAME.exec(name)?.[1] as Root | undefined;
+      if (root) found.push(await this.#restore(root, path));
+      // What a crash while publishing left beside a file that has its final name already.
+      else if (!incoming.includes(name.replace(/\.have$/, ""))) await rm(path);
+    }
+    for (const upload of found.sort((a, b) => a.activeAt - b.activeAt)) this.#uploads.add(upload);
+  }
+
+  async #restore(root: Root, path: string): Promise<Upload> {
+    const { size, blocks } = await stat(path);
+    const marks = await stat(`${path}.have`).catch(() => null);
+    return {
+      ...{ root, size, path, key: keyOf({ root, size }), file: null },
+      room: this.#room.restore(size, Math.min(size, blocks * BLOCK_BYTES)),
+      activeAt: marks?.mtimeMs ?? -Infinity,
+    };
   }
 
   #checkSize(size: number): void {
     if (size > this.#limits.uploadBytes) throw tooLarge(size, this.#limits.uploadBytes);
   }
 
-  async #openUpload(list: SegmentList, address: string | null): Promise<PartialFile> {
-    await this.#promiseRoom(list);
+  /** The partial file of the upload, opened or begun. */
+  async #open(list: SegmentList, uploader: Uploader): Promise<PartialFile> {
+    const key = keyOf(list);
+    const { root, size } = list;
+    const isOwn = uploader.kind === "own";
+    const known = this.#uploads.find(root, size);
+    // An own delivery takes over what somebody else has begun.
+    if (known?.file && (known.room.isOwn || !isOwn)) return known.file;
+    if (isOwn) this.#quota.release(key);
+    this.#quota.claim(key, uploader, list, this.#around.references());
+    const received = known?.room.received ?? 0;
+    if (known) this.#room.release(known.room);
     try {
-      if (address !== null) this.#quota.claim(address, list, this.#around.references());
-      const upload = await PartialFile.open(this.#partPath(list.root), list);
-      this.#uploads.set(list.root, upload);
-      return upload;
+      const room = await this.#room.reserve(size, isOwn);
+      const path = known?.path ?? this.#partPath(list);
+      const file = known?.file ?? (await this.#openFile(path, list, room));
+      this.#room.received(room, file.bytes);
+      const activeAt = this.#around.now();
+      this.#uploads.add(
+        Object.assign(known ?? { key, root, size, path }, { room, file, activeAt }),
+      );
+      return file;
     } catch (error) {
-      this.#promised.delete(list.root);
-      this.#quota.release(list.root);
+      if (known) known.room = this.#room.restore(size, received);
+      this.#quota.release(key);
       throw error;
     }
   }
 
-  /** Counts the upload against the limits before the first byte comes, so that it can be finished. */
-  async #promiseRoom({ root, size }: SegmentList): Promise<void> {
-    const disk = await statfs(this.#directory);
-    const promised = sum(this.#promised) - (this.#promised.get(root) ?? 0);
-    if (sum(this.#blobs) + promised + size > this.#limits.totalBytes) throw storageFull(size);
-    if (disk.bavail * disk.bsize - promised - size < this.#limits.freeDiskBytes)
-      throw diskFull(size);
-    this.#promised.set(root, size);
+  async #openFile(path: string, list: SegmentList, room: Reservation): Promise<PartialFile> {
+    try {
+      return await PartialFile.open(path, list);
+    } catch (error) {
+      this.#room.release(room);
+      throw error;
+    }
   }
 
-  async #write(upload: PartialFile, index: number, bytes: Uint8Array): Promise<boolean> {
+  async #write(
+    upload: Upload & { file: PartialFile },
+    index: number,
+    bytes: Uint8Array,
+  ): Promise<boolean> {
+    const { file, root } = upload;
     try {
-      return await upload.write(index, bytes);
+      await this.#room.extend(upload.room, bytes.length);
+      if (!(await file.write(index, bytes))) return false;
+      if (this.#uploads.has(upload)) {
+        this.#room.received(upload.room, file.bytes - upload.room.received);
+        this.#uploads.keepAlive(upload, this.#around.now());
+      }
+      return true;
     } catch (error) {
       // The same segment came twice, and the upload was published between check and write.
-      if (this.#blobs.has(upload.list.root)) return true;
+      if (this.#blobs.get(root)?.size === upload.size) return true;
       throw error;
     }
   }
@@ -312,62 +400,73 @@ export class BlobStore {
     await publishFile(temporary, this.segmentListPath(root));
   }
 
+  #forget(upload: Upload): void {
+    this.#room.release(upload.room);
+    this.#uploads.remove(upload);
+  }
+
   /** Deletes uploads that got no segment for too long. Called when room is needed, so no timer. */
   async #expireAbandoned(): Promise<void> {
-    for (const root of [...this.#promised.keys()]) {
-      if (!(await this.#isAbandoned(root))) continue;
-      await this.#inTurn(root, async () => {
+    for (const upload of this.#uploads.byActivity()) {
+      if (upload.room.isOwn && !this.#isAbandoned(upload)) continue;
+      if (!this.#isAbandoned(upload)) return;
+      await this.#inTurn(upload.root, async () => {
         // Asked again: it may have gone on, or been finished, while this waited.
-        if (!this.#promised.has(root) || !(await this.#isAbandoned(root))) return;
-        await this.#discard(root);
+        if (this.#uploads.has(upload) && this.#isAbandoned(upload)) await this.#discard(upload);
       });
     }
+  }
+
+  #isAbandoned({ activeAt, room }: Upload): boolean {
+    const isTooMany = this.#uploads.count >= MAX_UNDER_WAY && !room.isOwn;
+    return isTooMany || activeAt <= this.#around.now() - this.#limits.abandonedAfterMs;
   }
 
   /** Deletes blobs that no task has referred to for long, now and then. Before an upload, so no timer. */
   async #expireUnreferenced(): Promise<void> {
-    const references = this.#around.references();
     const now = this.#around.now();
-    if (references === null || now < this.#sweptAt + SWEEP_INTERVAL) return;
+    if (now < this.#sweptAt + SWEEP_INTERVAL) return;
+    const references = this.#around.references();
+    if (references === null) return;
     this.#sweptAt = now;
-    for (const root of [...this.#blobs.keys()]) {
+    for (const [root, blob] of [...this.#blobs]) {
+      const isOld = blob.usedAt <= now - (this.#limits.unreferencedAfterMs ?? Infinity);
+      if (!isOld && !references.has(root)) continue;
       await this.#inTurn(root, async () => {
+        if (this.#blobs.get(root) !== blob) return;
         // From the end of a task on, its blobs have as long as those that never had one.
-        if (references.has(root)) return this.#touch(root);
-        const { mtimeMs } = await stat(this.blobPath(root));
-        if (mtimeMs <= now - (this.#limits.unreferencedAfterMs ?? Infinity))
-          await this.#delete(root);
+        if (references.has(root)) await this.#touch(root, blob);
+        else await this.#delete(root, blob);
       });
     }
   }
 
-  /** Notes on disk that a blob is in use. */
-  async #touch(root: Root): Promise<void> {
-    const seconds = this.#around.now() / 1000;
+  /** Notes, on disk too, that a blob is in use. */
+  async #touch(root: Root, blob: Blob): Promise<void> {
+    blob.usedAt = this.#around.now();
+    const seconds = blob.usedAt / 1000;
     await utimes(this.blobPath(root), seconds, seconds);
   }
 
-  async #delete(root: Root): Promise<void> {
+  async #delete(root: Root, blob: Blob): Promise<void> {
     this.#blobs.delete(root);
-    this.#quota.release(root);
+    this.#room.deleted(blob.size);
+    this.#quota.release(keyOf({ root, size: blob.size }));
     await rm(this.blobPath(root), { force: true });
     await rm(this.segmentListPath(root), { force: true });
   }
 
-  async #discard(root: Root): Promise<void> {
-    this.#uploads.delete(root);
-    await PartialFile.discard(this.#partPath(root));
-    this.#promised.delete(root);
-    this.#quota.release(root);
+  async #discard(upload: Upload): Promise<void> {
+    this.#forget(upload);
+    this.#quota.release(upload.key);
+    await PartialFile.discard(upload.path);
   }
 
-  async #isAbandoned(root: Root): Promise<boolean> {
-    const state = await stat(`${this.#partPath(root)}.have`).catch(() => null);
-    return state === null || state.mtimeMs <= this.#around.now() - this.#limits.abandonedAfterMs;
-  }
-
-  #partPath(root: Root): string {
-    return join(this.#directory, "incoming", `${root}.part`);
+  /** `<root>.part`, unless an upload of another size has that name. */
+  #partPath({ root, size }: SegmentList): string {
+    const path = join(this.#directory, "incoming", `${root}.part`);
+    const isTaken = this.#uploads.of(root).some((other) => other.path === path);
+    return isTaken ? join(this.#directory, "incoming", `${root}.${size}.part`) : path;
   }
 
   /** Runs `step` after the steps of this root that were queued before it. */
@@ -385,10 +484,4 @@ export class BlobStore {
 function foldsToItsRoot({ root, segmentRoots, size }: SegmentList): boolean {
   const hasRightLength = segmentRoots.length === paddedSegmentCount(size) * NODE_BYTES;
   return size > 0 && hasRightLength && rootFromSegments(segmentRoots, size) === root;
-}
-
-function sum(sizes: Map<Root, number>): number {
-  let total = 0;
-  for (const size of sizes.values()) total += size;
-  return total;
 }

@@ -4,7 +4,10 @@ import type { ServerResponse } from "node:http";
 import { readFully } from "../../sdk/storage/readFully.ts";
 
 /** Bytes that are read at once: a stream's 64 KiB cost twice as much time per byte. */
-const PIECE_BYTES = 512 * 1024;
+const PIECE_BYTES = 256 * 1024;
+
+/** Milliseconds in which a client must have taken in a piece. */
+export const PIECE_PATIENCE = 30_000;
 
 /** Buffers of answers that are over, for those to come: a few, for what few clients need at once. */
 const spare: Buffer[] = [];
@@ -12,17 +15,19 @@ const MAX_SPARE = 16;
 
 /**
  * Sends bytes `start` to `end` of a file, both included, as the body of an answer, and ends it. Reads only as fast as
- * the client takes it in. When the client leaves, it stops.
+ * the client takes it in. When the client leaves, or takes longer than `patience` milliseconds for a piece, it stops.
  */
 export async function pourFile(
   file: FileHandle,
   response: ServerResponse,
   start: number,
   end: number,
+  patience = PIECE_PATIENCE,
 ): Promise<void> {
   const left = new AbortController();
   response.once("close", () => left.abort());
   if (response.destroyed) left.abort(); // while the file was opened
+  const timer = setTimeout(() => response.destroy(), patience);
   const buffers = [takeBuffer(), takeBuffer()];
   try {
     let drained: Promise<unknown> = Promise.resolve();
@@ -30,6 +35,7 @@ export async function pourFile(
       const piece = buffers[turn % 2]!.subarray(0, Math.min(PIECE_BYTES, end + 1 - at));
       await readFully(file, piece, at, "the file");
       await drained;
+      timer.refresh();
       if (!response.write(piece)) drained = once(response, "drain", { signal: left.signal });
       drained.catch(() => {}); // it may fail while the next piece is read
       at += piece.length;
@@ -39,6 +45,9 @@ export async function pourFile(
   } catch (error) {
     if (!left.signal.aborted) throw error;
   } finally {
+    // What is left is in the socket's buffer; who never takes it is cut off by the timer.
+    if (response.writableFinished || response.destroyed) clearTimeout(timer);
+    else response.once("close", () => clearTimeout(timer));
     if (response.writableFinished || response.destroyed) giveBack(buffers);
     else response.once("close", () => giveBack(buffers));
   }

@@ -12,69 +12,108 @@ import { NODE_BYTES } from "../../sdk/storage/merkle.ts";
 import { SEGMENT_PATIENCE } from "../../sdk/storage/receiveSegments.ts";
 import { MAX_RUN } from "../../sdk/storage/runQueue.ts";
 import { paddedSegmentCount, SEGMENT_BYTES } from "../../sdk/storage/segment.ts";
+import { type ConnectionLimits, limitConnections } from "../connectionLimits.ts";
 import { BlobStore, type StorageLimits, type StoreSurroundings } from "./blobStore.ts";
 import { parseByteRange } from "./byteRange.ts";
+import { type ClaimCheck, claimant } from "./claims.ts";
+import { createGates, type Gates } from "./gates.ts";
 import { pourFile } from "./pourFile.ts";
 import { StorageRefusal } from "./storageRefusal.ts";
 import type { SubmissionLog } from "./submissionLog.ts";
-import { uploaderAt } from "./uploadQuota.ts";
+import { OWN, type Uploader, uploaderAt } from "./uploader.ts";
+import { tooLarge, wrongListLength } from "./uploadRefusals.ts";
 import { addZgsRoute } from "./zgsRpc.ts";
-
-/** Runs of segments that are taken in at once: each holds two segments in memory. */
-const MAX_RUNS = 128;
 
 /** Milliseconds without a byte in either direction; reading back a large upload takes its time. */
 const SILENCE_TIMEOUT = 300_000;
 
-/** The official TypeScript client opens one per segment, for a file of any size; what waits on them is not read yet. */
-const MAX_CONNECTIONS = 2048;
+/** The official TypeScript client opens one connection per segment, for a file of any size. */
+const CONNECTIONS: ConnectionLimits = { total: 2048, perAddress: 256, idleMs: 15_000 };
 
 interface RootParams {
   Params: { root: string };
+}
+
+export interface StorageServerOptions {
+  /** The files announced to 0G's Flow contract, where the chain has one. */
+  readonly submissions?: SubmissionLog | null;
+  /** Whose signed claims count; without it nobody's do. */
+  readonly claims?: ClaimCheck;
+  readonly logger?: FastifyBaseLogger;
+  /** Connections, where it shall be others than usual. */
+  readonly connections?: ConnectionLimits;
 }
 
 /**
  * The embedded storage node, not listening yet. Contents are public to whoever knows their root;
  * what must stay secret is encrypted before it comes here.
  * @param references what tasks under way refer to: it does not expire
- * @param submissions the files announced to 0G's Flow contract, where the chain has one
  */
 export async function createStorageServer({
   directory,
   limits,
-  submissions = null,
   references,
-  logger,
-}: {
+  ...options
+}: StorageServerOptions & {
   directory: string;
   limits: StorageLimits;
-  submissions?: SubmissionLog | null;
   references?: StoreSurroundings["references"];
-  logger?: FastifyBaseLogger;
 }): Promise<FastifyInstance> {
   const store = await BlobStore.open(directory, limits, references && { references });
+  return serveStore(store, limits, options);
+}
+
+/** Serves a store to anybody: each address, and all together, within bounds. */
+export function serveStore(
+  store: BlobStore,
+  limits: StorageLimits,
+  { submissions = null, claims, logger, connections = CONNECTIONS }: StorageServerOptions,
+): FastifyInstance {
+  const app = createServer(limits, logger);
+  limitConnections(app.server, connections);
+  const gates = createGates(limits.rateWindowMs);
+  const uploaderOf: UploaderOf = claims
+    ? (request, path) => claimant(claims, request, path)
+    : async (request) => uploaderAt(request.ip);
+  addRoutes(app, { store, limits, gates, uploaderOf });
+  addZgsRoute(app, { store, submissions, gates });
+  return app;
+}
+
+/** Serves a store to the daemon itself, on an address that nobody else is told: no bounds, and the room that is kept. */
+export function serveOwn(
+  store: BlobStore,
+  limits: StorageLimits,
+  logger?: FastifyBaseLogger,
+): FastifyInstance {
+  const app = createServer(limits, logger);
+  addRoutes(app, { store, limits, gates: null, uploaderOf: async () => OWN });
+  return app;
+}
+
+function createServer(limits: StorageLimits, logger?: FastifyBaseLogger): FastifyInstance {
   const { segmentPatienceMs = SEGMENT_PATIENCE } = limits;
   const app: FastifyInstance = fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
     bodyLimit: SEGMENT_BYTES,
     trustProxy: "loopback", // a proxy on this machine says who uploads; anybody else's word for it does not count
-    requestTimeout: segmentPatienceMs, // clients find a length of run that takes no second
+    requestTimeout: 0, // bodies are held to a rate instead: a request may wait for its turn
     connectionTimeout: SILENCE_TIMEOUT,
     http: {
       headersTimeout: segmentPatienceMs,
-      connectionsCheckingInterval: Math.min(30_000, segmentPatienceMs),
+      connectionsCheckingInterval: Math.min(5_000, segmentPatienceMs),
+      highWaterMark: 16 * 1024, // of a socket that waits, no more is read
     },
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     frameworkErrors: (error, _request, reply) => sendError(error, reply),
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/octet-stream", { parseAs: "buffer" }, (_, body, done) => {
     done(null, body);
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    if (statusOf(error) >= 500) request.log.error({ error }, "storage request failed");
+    if (statusOf(error) >= 500) request.log.error({ err: error }, "storage request failed");
     return sendError(error, reply);
   });
   app.setNotFoundHandler((request) => {
@@ -85,14 +124,27 @@ export async function createStorageServer({
       "Use /blobs/<root>, /blobs/<root>/segments or /uploads/<root>.",
     );
   });
-  addBlobRoutes(app, store);
-  addUploadRoutes(app, store, limits);
-  app.register(async (scope) => addRunRoute(scope, store));
-  addZgsRoute(app, store, submissions);
   return app;
 }
 
-function addBlobRoutes(app: FastifyInstance, store: BlobStore): void {
+type UploaderOf = (request: FastifyRequest, path: string) => Promise<Uploader>;
+
+interface Serving {
+  readonly store: BlobStore;
+  readonly limits: StorageLimits;
+  /** Null: no bounds. */
+  readonly gates: Gates | null;
+  readonly uploaderOf: UploaderOf;
+}
+
+function addRoutes(app: FastifyInstance, serving: Serving): void {
+  addBlobRoutes(app, serving);
+  addUploadRoutes(app, serving);
+  app.register(async (scope) => addRunRoute(scope, serving));
+}
+
+function addBlobRoutes(app: FastifyInstance, serving: Serving): void {
+  const { store } = serving;
   app.route<RootParams>({
     method: ["GET", "HEAD"],
     url: "/blobs/:root",
@@ -103,7 +155,7 @@ function addBlobRoutes(app: FastifyInstance, store: BlobStore): void {
       const { start, end } = range ?? { start: 0, end: size - 1 };
       if (range) reply.code(206).header("content-range", `bytes ${start}-${end}/${size}`);
       reply.headers({ "accept-ranges": "bytes", etag: `"${root}"` });
-      return sendFile(request, reply, store.blobPath(root), start, end);
+      return sendFile(serving, { request, reply, root, path: store.blobPath(root) }, start, end);
     },
   });
 
@@ -113,54 +165,75 @@ function addBlobRoutes(app: FastifyInstance, store: BlobStore): void {
     handler: async (request, reply) => {
       const root = readRoot(request.params.root);
       const length = paddedSegmentCount(sizeOf(store, root)) * NODE_BYTES;
-      return sendFile(request, reply, store.segmentListPath(root), 0, length - 1);
+      const path = store.segmentListPath(root);
+      return sendFile(serving, { request, reply, root, path }, 0, length - 1);
     },
   });
 }
 
-function addUploadRoutes(app: FastifyInstance, store: BlobStore, limits: StorageLimits): void {
-  app.put<RootParams & { Querystring: { size?: unknown } }>(
+type SizeQuery = { Querystring: { size?: unknown } };
+
+function addUploadRoutes(
+  app: FastifyInstance,
+  { store, limits, gates, uploaderOf }: Serving,
+): void {
+  app.put<RootParams & SizeQuery>(
     "/uploads/:root",
-    { bodyLimit: paddedSegmentCount(limits.uploadBytes) * NODE_BYTES },
+    {
+      bodyLimit: paddedSegmentCount(limits.uploadBytes) * NODE_BYTES,
+      onRequest: async (request, reply) => {
+        readRoot(request.params.root);
+        const size = readInteger(request.query.size, "The size");
+        // Refused before a byte is read: what comes must be the list of that size.
+        if (size > limits.uploadBytes) throw tooLarge(size, limits.uploadBytes);
+        demandListLength(request, size);
+        await gates?.lists(request, reply);
+      },
+    },
     async (request) => {
       const root = readRoot(request.params.root);
       const size = readInteger(request.query.size, "The size");
-      const address = uploaderAt(request.ip);
-      return store.begin({ root, size, segmentRoots: readBody(request) }, address);
+      const uploader = await uploaderOf(request, `/uploads/${root}?size=${size}`);
+      return store.begin({ root, size, segmentRoots: readBody(request) }, uploader);
     },
   );
 
-  app.post<RootParams>("/uploads/:root/finish", async (request) => {
+  app.post<RootParams & SizeQuery>("/uploads/:root/finish", async (request) => {
     const root = readRoot(request.params.root);
-    await store.finish(root);
+    await store.finish(root, optionalSize(request.query.size));
     return { root, size: store.size(root) };
   });
 }
 
 /** In a scope of its own, in which bodies are streams. */
-function addRunRoute(app: FastifyInstance, store: BlobStore): void {
-  let runs = 0;
+function addRunRoute(app: FastifyInstance, { store, gates }: Serving): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/octet-stream", (_, stream, done) => done(null, stream));
-  app.put<{ Params: { root: string; first: string } }>(
+  app.put<{ Params: { root: string; first: string } } & SizeQuery>(
     "/uploads/:root/segments/:first",
     async (request, reply) => {
       const root = readRoot(request.params.root);
       const first = readInteger(request.params.first, "The segment number");
+      const size = optionalSize(request.query.size);
       const length = readLength(request);
       const { raw } = request;
+      await gates?.runs(request, reply, { isKept: store.isReferenced(root) });
       // Not destroyed when it is left early: the client has to get the answer.
       const stream = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-      if (runs === MAX_RUNS) throw busy();
-      runs++;
-      try {
-        await store.putRun(root, { first, length, stream }, () => raw.destroy(tooSlow()));
-      } finally {
-        runs--;
-      }
+      const run = { first, length, stream, ...(size !== undefined && { size }) };
+      await store.putRun(root, run, () => raw.destroy(tooSlow()));
       return reply.code(204).send();
     },
   );
+}
+
+/** The length of a segment list follows from the size that is announced. */
+function demandListLength(request: FastifyRequest, size: number): void {
+  const length = request.headers["content-length"];
+  if (length === undefined && request.headers["transfer-encoding"] === undefined) return;
+  const wanted = paddedSegmentCount(size) * NODE_BYTES;
+  if (Number(length) === wanted) return;
+  throw wrongListLength(wanted);
 }
 
 /** Bytes of a run's body. */
@@ -176,15 +249,6 @@ function readLength(request: FastifyRequest): number {
   );
 }
 
-function busy(): StorageRefusal {
-  return new StorageRefusal(
-    503,
-    "busy",
-    "The storage takes in as much as it can.",
-    "Try again in a minute: what is here is not sent again.",
-  );
-}
-
 function tooSlow(): StorageRefusal {
   return new StorageRefusal(
     408,
@@ -194,22 +258,29 @@ function tooSlow(): StorageRefusal {
   );
 }
 
+interface Answer {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly root: Root;
+  readonly path: string;
+}
+
 async function sendFile(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  path: string,
+  { store, gates }: Serving,
+  { request, reply, root, path }: Answer,
   start: number,
   end: number,
 ): Promise<FastifyReply> {
   reply.type("application/octet-stream").header("content-length", end - start + 1);
   if (request.method === "HEAD") return reply.send();
+  await gates?.reads(request, reply, { isKept: store.isReferenced(root) });
   const file = await open(path, "r");
   reply.hijack();
   reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
   try {
     await pourFile(file, reply.raw, start, end);
   } catch (error) {
-    request.log.error({ error }, "a file could not be sent");
+    request.log.error({ err: error }, "a file could not be sent");
     reply.raw.destroy();
   } finally {
     await file.close();
@@ -248,6 +319,9 @@ function readInteger(text: unknown, what: string): number {
     "Give digits only.",
   );
 }
+
+const optionalSize = (text: unknown) =>
+  text === undefined ? undefined : readInteger(text, "The size");
 
 function readBody(request: FastifyRequest): Uint8Array {
   if (request.body instanceof Uint8Array) return request.body;

@@ -84,11 +84,38 @@ export function diskFull(size: number): StorageRefusal {
   );
 }
 
-export function quotaExceeded(held: number, limit: number): StorageRefusal {
+export function quotaExceeded(size: number, limit: number): StorageRefusal {
   return new StorageRefusal(
     429,
     "quota-exceeded",
-    `Your uploads that no task refers to would take ${held} bytes, more than the ${limit} allowed.`,
+    `With these ${size} bytes, your uploads that no task refers to would exceed the ${limit} allowed.`,
     "Create the tasks for what is here, or try again when older uploads have expired.",
+  );
+}
+
+export function claimNeeded(size: number, limit: number): StorageRefusal {
+  return new StorageRefusal(
+    401,
+    "claim-needed",
+    `${size} bytes need a signed claim: without one, an address may hold ${limit} bytes that no task refers to.`,
+    "Upload with the key of a wallet that has an account in the Ledger, or create the task first.",
+  );
+}
+
+export function tooManyUploads(limit: number): StorageRefusal {
+  return new StorageRefusal(
+    429,
+    "too-many-uploads",
+    `${limit} uploads of yours are under way.`,
+    "Finish them before you begin others.",
+  );
+}
+
+export function wrongListLength(length: number): StorageRefusal {
+  return new StorageRefusal(
+    422,
+    "wrong-segment-list",
+    `The segment list of that size has ${length} bytes.`,
+    "Send it with its length in Content-Length.",
   );
 }

@@ -44,9 +44,10 @@ export class ZgsFiles {
     return this.#store.size(root) === size;
   }
 
-  byRoot(root: Root): Submission | undefined {
+  /** @param wanted size that is meant where several are announced */
+  byRoot(root: Root, wanted?: number): Submission | undefined {
     const size = this.#store.size(root);
-    const announced = this.#submissions?.byRoot(root, size);
+    const announced = this.#submissions?.byRoot(root, wanted ?? size);
     if (announced || size === undefined) return announced;
     const place = this.#places.get(root) ?? this.#unannounced.push(root) - 1;
     this.#places.set(root, place);

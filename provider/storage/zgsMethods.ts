@@ -4,11 +4,12 @@ import { segmentCount } from "../../sdk/storage/segment.ts";
 import type { Submission } from "../../sdk/storage/zerog/submissions.ts";
 import type { BlobStore } from "./blobStore.ts";
 import type { SubmissionLog } from "./submissionLog.ts";
+import type { Uploader } from "./uploader.ts";
 import { ZgsError } from "./zgsError.ts";
 import { unpad, ZgsFiles } from "./zgsFiles.ts";
 
 /** A call: positional parameters, the URL at which the client reached this node, and whom an upload counts for. */
-type Method = (params: unknown[], url: string, uploader: string | null) => unknown;
+type Method = (params: unknown[], url: string, uploader: Uploader) => unknown;
 
 /** Segments in one call: the official client sends ten. */
 const MAX_SEGMENTS = 64;
@@ -84,10 +85,10 @@ class Uploads {
   }
 
   /** @returns 0 and not null, which older clients take for a failure. */
-  async take(segmentsParam: unknown, from: string | null, seqParam?: unknown): Promise<number> {
+  async take(segmentsParam: unknown, from: Uploader, seqParam?: unknown): Promise<number> {
     const segments = read(SegmentsParam, segmentsParam, "segments");
     for (const segment of segments) {
-      const file = this.#files.byRoot(segment.root);
+      const file = this.#files.byRoot(segment.root, segment.fileSize);
       if (seqParam !== undefined && bySeq(this.#files, seqParam)?.root !== segment.root) {
         throw ZgsError.invalidParams("root", "data root not found");
       }
@@ -107,14 +108,11 @@ class Uploads {
     }
   }
 
-  async #put(
-    { root, index, data, proof, fileSize }: SentSegment,
-    from: string | null,
-  ): Promise<void> {
+  async #put({ root, index, data, proof, fileSize }: SentSegment, from: Uploader): Promise<void> {
     const bytes = unpad(Buffer.from(data, "base64"), index, fileSize);
-    await this.#store.beginUnproven(root, fileSize, from);
-    const isLast = await this.#store.putProvenSegment(root, index, bytes, proof);
-    if (isLast) await this.#store.finish(root);
+    const content = { root, size: fileSize };
+    const isLast = await this.#store.putProvenSegment(content, { index, bytes, proof }, from);
+    if (isLast) await this.#store.finish(root, fileSize);
   }
 }
 

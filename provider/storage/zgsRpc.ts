@@ -1,16 +1,13 @@
-import type { ServerResponse } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { BlobStore } from "./blobStore.ts";
+import type { Gates } from "./gates.ts";
 import type { SubmissionLog } from "./submissionLog.ts";
-import { uploaderAt } from "./uploadQuota.ts";
+import { uploaderAt } from "./uploader.ts";
 import { ZgsError } from "./zgsError.ts";
 import { zgsMethods } from "./zgsMethods.ts";
 
 /** Bytes of one call: the official clients send up to ten segments, in base64. */
 const MAX_CALL_BYTES = 8 * 2 ** 20;
-
-/** Calls in memory at once: the official TypeScript client opens one connection per segment of a file, all together. */
-const MAX_CALLS = 32;
 
 /** What JSON-RPC 2.0 allows as the id of a call. */
 type Id = string | number | null;
@@ -18,14 +15,16 @@ type Id = string | number | null;
 /** 0G's JSON-RPC at `/`, of storage node and indexer. Every answer has HTTP status 200: clients want it so. */
 export function addZgsRoute(
   app: FastifyInstance,
-  store: BlobStore,
-  submissions: SubmissionLog | null,
+  {
+    store,
+    submissions,
+    gates,
+  }: { store: BlobStore; submissions: SubmissionLog | null; gates: Gates },
 ): void {
   const methods = zgsMethods(store, submissions);
-  const gate = new Gate(MAX_CALLS);
   // A scope of its own: elsewhere on this port JSON is not read at all.
   app.register(async (scope) => {
-    scope.addHook("onRequest", (_request, reply, done) => gate.enter(reply.raw, done));
+    scope.addHook("onRequest", (request, reply) => gates.calls(request, reply));
     scope.addContentTypeParser("application/json", { parseAs: "buffer" }, (_, body, done) => {
       done(null, body);
     });
@@ -48,7 +47,7 @@ async function answer(methods: ReturnType<typeof zgsMethods>, request: FastifyRe
     return { jsonrpc: "2.0", id, result: result ?? null };
   } catch (error) {
     const { code, message, data } = ZgsError.from(error);
-    if (!(error instanceof ZgsError)) request.log.error({ error }, "storage call failed");
+    if (!(error instanceof ZgsError)) request.log.error({ err: error }, "storage call failed");
     return { jsonrpc: "2.0", id, error: { code, message, data } };
   }
 }
@@ -67,35 +66,5 @@ function parse(body: unknown): unknown {
     return JSON.parse(String(body));
   } catch {
     throw ZgsError.notJson;
-  }
-}
-
-/** Lets so many requests in at once, in the order of their coming; the others are not read meanwhile. */
-class Gate {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(places: number) {
-    this.#free = places;
-  }
-
-  enter(response: ServerResponse, proceed: () => void): void {
-    const admit = () => {
-      if (response.destroyed) return this.#leave(); // gave up while it waited
-      response.once("close", () => this.#leave());
-      proceed();
-    };
-    if (this.#free > 0) {
-      this.#free--;
-      admit();
-    } else {
-      this.#waiting.push(admit);
-    }
-  }
-
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#free++;
   }
 }

@@ -36,12 +36,16 @@ export class PartialFile {
   /** The flush under way, or the one that failed; null when there is none. */
   #flush: Promise<void> | null = null;
   #unflushed = 0;
+  #bytes = 0;
 
   private constructor(path: string, list: SegmentList, have: Uint8Array) {
     this.path = path;
     this.list = list;
     this.#have = have;
     this.#hash = segmentHasher(list.size);
+    have.forEach((mark, index) => {
+      if (mark === 1) this.#bytes += segmentLength(index, list.size);
+    });
   }
 
   /**
@@ -66,11 +70,7 @@ export class PartialFile {
 
   /** Bytes that are there. */
   get bytes(): number {
-    let sum = 0;
-    this.#have.forEach((mark, index) => {
-      if (mark === 1) sum += segmentLength(index, this.list.size);
-    });
-    return sum;
+    return this.#bytes;
   }
 
   /** The segments that are not there yet. */
@@ -104,6 +104,8 @@ export class PartialFile {
       writeSync(marks.fd, MARK, 0, MARK.length, HEADER_BYTES + index);
       this.#flushBehind(data, bytes.length);
     });
+    // The same segment may have come twice at once.
+    if (this.#have[index] !== 1) this.#bytes += bytes.length;
     this.#have[index] = 1;
   }
 
@@ -157,6 +159,7 @@ export class PartialFile {
 
   async #forget(): Promise<void> {
     this.#flush = null;
+    this.#bytes = 0;
     this.#have.set(await startAnew(this.path, this.list.size));
     await writeHave(this.path, this.list, this.#have);
   }

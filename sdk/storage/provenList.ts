@@ -37,12 +37,22 @@ export function proveSegment(
   bytes: Uint8Array,
   proof: SegmentProof,
 ): boolean {
-  const { root, segmentRoots, size } = list;
-  if (index >= segmentCount(size) || bytes.length !== segmentLength(index, size)) return false;
-  const own = segmentRoot(bytes, index, size);
-  if (!leads(root, own, index, paddedSegmentCount(size), proof)) return false;
-  segmentRoots.set(own, index * NODE_BYTES);
+  const own = provenRoot(list, index, bytes, proof);
+  if (own === null) return false;
+  list.segmentRoots.set(own, index * NODE_BYTES);
   return true;
+}
+
+/** The root of segment `index`, if the proof leads from these bytes, at this place, to the content's root; else null. */
+export function provenRoot(
+  { root, size }: Pick<SegmentList, "root" | "size">,
+  index: number,
+  bytes: Uint8Array,
+  proof: SegmentProof,
+): Uint8Array | null {
+  if (index >= segmentCount(size) || bytes.length !== segmentLength(index, size)) return null;
+  const own = segmentRoot(bytes, index, size);
+  return leads(root, own, index, paddedSegmentCount(size), proof) ? own : null;
 }
 
 /** Whether the proof leads from node `index` of a row of `count` to the root, and by the way that belongs there. */

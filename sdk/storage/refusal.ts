@@ -1,7 +1,12 @@
 import { type ErrorCode, ProtocolError } from "../errors.ts";
 import type { StorageAnswer } from "./connection.ts";
 
-const CODES: Record<number, ErrorCode> = { 404: "not-found", 413: "usage", 422: "integrity" };
+const CODES: Record<number, ErrorCode> = {
+  401: "declined",
+  404: "not-found",
+  413: "usage",
+  422: "integrity",
+};
 
 /** The error for an answer that is not the one hoped for; `what` names what was asked. */
 export function refusal(

@@ -78,7 +78,7 @@ async function sendRun(
     const answer = await storage.attempt(
       {
         method: "PUT",
-        path: `uploads/${root}/segments/${first}`,
+        path: `uploads/${root}/segments/${first}?size=${content.size}`,
         headers: { "content-type": "application/octet-stream", "content-length": `${length}` },
         body: segments(),
         maxBytes: SMALL_ANSWER_BYTES,

@@ -34,7 +34,11 @@ export interface UploadOptions extends TransferOptions {
   readonly onHashed?: (progress: { bytes: number; total: number }) => void;
   /** Asked for only where the file has to be paid for: in 0G's network, unless somebody has. */
   readonly payer?: (() => Promise<Payer>) | undefined;
+  /** Signs a request, as signRequest does. Asked for only where the storage takes no more from strangers. */
+  readonly sign?: Sign | undefined;
 }
+
+type Sign = (request: { method: string; path: string }) => Promise<Record<string, string>>;
 
 /** The root, the size and the bytes sent by this call. */
 export interface Uploaded {
@@ -75,16 +79,16 @@ export async function uploadContent(
     const { uploadContentToZeroG } = await import("./zerog/uploadToZeroG.ts");
     return uploadContentToZeroG(zeroG, content, options);
   }
-  const { signal, onHashed, onProgress } = options;
+  const { signal, onHashed } = options;
   const storage = new StorageConnection(storageUrls(storageUrl)[0]!);
   try {
     const list = await rootOfContent(content, signal, onHashed);
     const { root, size } = list;
-    const sent = await sendMissing(storage, content, list, signal, onProgress);
+    const sent = await sendMissing(storage, content, list, options);
     const answer = await storage.request(
       {
         method: "POST",
-        path: `uploads/${root}/finish`,
+        path: `uploads/${root}/finish?size=${size}`,
         maxBytes: SMALL_ANSWER_BYTES,
         patience: SERVER_WORK_LIMIT,
       },
@@ -105,10 +109,10 @@ async function sendMissing(
   storage: StorageConnection,
   content: Content,
   list: SegmentList,
-  signal: AbortSignal | undefined,
-  onProgress: TransferOptions["onProgress"],
+  { signal, onProgress, sign }: UploadOptions,
 ): Promise<number> {
-  let missing = await begin(storage, list, signal);
+  const announcement = new Announcement(storage, list, sign);
+  let missing = await announcement.send(signal);
   const atFirst = bytesOf(missing, list.size);
   for (let failures = 0; ; ) {
     const left = bytesOf(missing, list.size);
@@ -122,7 +126,7 @@ async function sendMissing(
       },
     });
     if (failure === null) return atFirst;
-    missing = await begin(storage, list, signal);
+    missing = await announcement.send(signal);
     failures = bytesOf(missing, list.size) < left ? 1 : failures + 1;
     const delay = RETRY_WAITS[failures - 1];
     if (delay === undefined) throw storage.unreachable(failure);
@@ -130,33 +134,56 @@ async function sendMissing(
   }
 }
 
-/** Announces the file. @returns the segments that the storage lacks. */
-async function begin(
-  storage: StorageConnection,
-  { root, size, segmentRoots }: SegmentList,
-  signal?: AbortSignal,
-): Promise<SegmentRange[]> {
-  const answer = await storage.request(
-    {
-      method: "PUT",
-      path: `uploads/${root}?size=${size}`,
-      headers: BINARY,
-      body: segmentRoots,
-      // Every other segment missing makes the longest answer: some 20 bytes for two segments.
-      maxBytes: SMALL_ANSWER_BYTES + 16 * segmentCount(size),
-      patience: SERVER_WORK_LIMIT,
-    },
-    signal,
-  );
-  if (answer.status !== 200) throw refusal(answer, `the upload of ${root}`);
-  const missing: SegmentRange[] = [];
-  for (const [first, end] of readMissing(answer)) {
-    // Only ascending: a strange list cannot name a segment twice.
-    const start = Math.max(first, missing.at(-1)?.[1] ?? 0);
-    const stop = Math.min(end, segmentCount(size));
-    if (start < stop) missing.push([start, stop]);
+/** Announces the file, signed once the storage has asked for that. */
+class Announcement {
+  readonly #storage: StorageConnection;
+  readonly #list: SegmentList;
+  readonly #sign: Sign | undefined;
+  #isSigned = false;
+
+  constructor(storage: StorageConnection, list: SegmentList, sign: Sign | undefined) {
+    this.#storage = storage;
+    this.#list = list;
+    this.#sign = sign;
   }
-  return missing;
+
+  /** @returns the segments that the storage lacks. */
+  async send(signal?: AbortSignal): Promise<SegmentRange[]> {
+    let answer = await this.#request(signal);
+    if (answer.status === 401 && this.#sign && !this.#isSigned) {
+      this.#isSigned = true;
+      answer = await this.#request(signal);
+    }
+    const { root, size } = this.#list;
+    if (answer.status !== 200) throw refusal(answer, `the upload of ${root}`);
+    const missing: SegmentRange[] = [];
+    for (const [first, end] of readMissing(answer)) {
+      // Only ascending: a strange list cannot name a segment twice.
+      const start = Math.max(first, missing.at(-1)?.[1] ?? 0);
+      const stop = Math.min(end, segmentCount(size));
+      if (start < stop) missing.push([start, stop]);
+    }
+    return missing;
+  }
+
+  async #request(signal?: AbortSignal): Promise<StorageAnswer> {
+    const { root, size, segmentRoots } = this.#list;
+    const path = `uploads/${root}?size=${size}`;
+    // Signed as the storage sees it, whatever stands before the path in its address.
+    const claim = this.#isSigned ? await this.#sign?.({ method: "PUT", path: `/${path}` }) : {};
+    return this.#storage.request(
+      {
+        method: "PUT",
+        path,
+        headers: { ...BINARY, ...claim },
+        body: segmentRoots,
+        // Every other segment missing makes the longest answer: some 20 bytes for two segments.
+        maxBytes: SMALL_ANSWER_BYTES + 16 * segmentCount(size),
+        patience: SERVER_WORK_LIMIT,
+      },
+      signal,
+    );
+  }
 }
 
 /** By hand: a schema library takes longer to load than a small file to upload. */

@@ -3,6 +3,7 @@ import type { Client } from "../client.ts";
 import { sealDataset } from "../exchange/sealDataset.ts";
 import type { Root } from "../ids.ts";
 import type { Service } from "../service/Service.ts";
+import { signRequest } from "../service/signedRequest.ts";
 import type { Content } from "../storage/content.ts";
 import { rootOfContent } from "../storage/root.ts";
 import { type Uploaded, type UploadOptions, uploadContent } from "../storage/upload.ts";
@@ -24,7 +25,10 @@ export async function uploadDataset(
   { service, path, ...options }: PrivateDataset & UploadOptions,
 ): Promise<Uploaded> {
   return withSealed(client, { service, path }, options.signal, (content) =>
-    uploadContent(client.storageUrl, content, options),
+    uploadContent(client.storageUrl, content, {
+      sign: (request) => signRequest(client, request),
+      ...options,
+    }),
   );
 }
 

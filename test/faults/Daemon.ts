@@ -109,6 +109,7 @@ export class Daemon {
       catalogue: world.catalogue,
       encryptionKey: world.encryptionKey,
       provider,
+      publicStorageUrl: world.storageUrl,
       jobsDirectory: join(options.directory, "jobs"),
       checkpoints: { directory: join(options.directory, "checkpoints"), days: 0, tasks: 0 },
       online: { python: "/nowhere", environment: {} },

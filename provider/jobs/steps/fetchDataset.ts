@@ -69,7 +69,7 @@ interface Wanted {
 }
 
 async function fetchOne(
-  { client, fetchBudget }: StepContext,
+  { client, publicStorageUrl, fetchBudget }: StepContext,
   { user, job }: JobRecord,
   { root, target, maxBytes, looks }: Wanted,
   signal: AbortSignal,
@@ -88,7 +88,7 @@ async function fetchOne(
     if (error instanceof ProtocolError && error.code === "not-found")
       throw looks < MAX_LOOKS
         ? notThereYet(root, looks)
-        : unavailable(client.storageUrl, root, error);
+        : unavailable(publicStorageUrl, root, error);
     throw error;
   }
 }

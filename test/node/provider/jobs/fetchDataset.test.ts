@@ -58,7 +58,8 @@ describe("fetching a dataset", () => {
     { unit = "byte", validationRoot = null as Root | null, looks = 1, storageUrl = node.url } = {},
   ): Promise<string> {
     const context = {
-      client: { storageUrl },
+      client: { storageUrl: node.url },
+      publicStorageUrl: storageUrl,
       catalogue: { byHash: () => ({ kind: "causal-lm" }) },
       jobsDirectory: join(directory, "jobs"),
       maxDatasetBytes: 2 ** 20,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
+import fc from "fast-check";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import {
@@ -13,8 +14,10 @@ import {
   type StoreSurroundings,
 } from "../../../../provider/storage/blobStore.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
+import { MACHINE, OWN, type Uploader, uploaderAt } from "../../../../provider/storage/uploader.ts";
 import type { Root } from "../../../../sdk/ids.ts";
-import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
+import { rootFromSegments, rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
+import { paddedSegmentCount } from "../../../../sdk/storage/segment.ts";
 
 const HOUR = 3_600_000;
 const LIMITS: StorageLimits = {
@@ -23,8 +26,8 @@ const LIMITS: StorageLimits = {
   freeDiskBytes: 0,
   abandonedAfterMs: HOUR,
 };
-const ALICE = "192.0.2.1";
-const BOB = "192.0.2.2";
+const ALICE = uploaderAt("192.0.2.1");
+const BOB = uploaderAt("192.0.2.2");
 
 const content = (size: number, seed: number) =>
   Uint8Array.from({ length: size }, (_, i) => i * seed + seed);
@@ -48,7 +51,7 @@ describe("limits of the storage node", () => {
       { now: () => now, references: () => references, ...around },
     );
 
-  async function publish(store: BlobStore, bytes: Uint8Array, from: string | null = null) {
+  async function publish(store: BlobStore, bytes: Uint8Array, from: Uploader = MACHINE) {
     const list = rootOfBytes(bytes);
     await store.begin(list, from);
     await store.putSegment(list.root, 0, bytes);
@@ -63,16 +66,16 @@ describe("limits of the storage node", () => {
     );
 
   describe("per address", () => {
-    const begin = (store: BlobStore, list: SegmentList, from: string | null) =>
+    const begin = (store: BlobStore, list: SegmentList, from: Uploader) =>
       codeOf(store.begin(list, from));
 
     it("counts what is there and what is under way, each address for itself", async () => {
       const store = await open({ addressBytes: 1000 });
       await publish(store, content(600, 3), ALICE);
       expect(await begin(store, rootOfBytes(content(300, 5)), ALICE)).to.equal("done");
-      expect(await begin(store, rootOfBytes(content(200, 7)), ALICE)).to.equal("quota-exceeded");
+      expect(await begin(store, rootOfBytes(content(200, 7)), ALICE)).to.equal("claim-needed");
       expect(await begin(store, rootOfBytes(content(1000, 9)), BOB)).to.equal("done");
-      expect(await begin(store, rootOfBytes(content(5000, 11)), null)).to.equal("done");
+      expect(await begin(store, rootOfBytes(content(5000, 11)), MACHINE)).to.equal("done");
     });
 
     it("does not count the same content twice, nor one that another brought first", async () => {
@@ -89,17 +92,120 @@ describe("limits of the storage node", () => {
       references.add(await publish(store, content(900, 3), ALICE));
       expect(await begin(store, rootOfBytes(content(901, 5)), ALICE)).to.equal("done");
       references.clear();
-      expect(await begin(store, rootOfBytes(content(100, 7)), ALICE)).to.equal("quota-exceeded");
+      expect(await begin(store, rootOfBytes(content(100, 7)), ALICE)).to.equal("claim-needed");
     });
 
     it("gives room back when an upload was abandoned, and none was taken by one refused", async () => {
       const store = await open({ addressBytes: 1000 });
       const list = rootOfBytes(content(900, 3));
       await store.begin(list, ALICE);
-      expect(await begin(store, rootOfBytes(content(901, 5)), ALICE)).to.equal("quota-exceeded");
+      expect(await begin(store, rootOfBytes(content(901, 5)), ALICE)).to.equal("claim-needed");
       now += HOUR + 1000;
       expect(await begin(store, rootOfBytes(content(1000, 7)), ALICE)).to.equal("done");
       expect(await readdir(join(directory, "incoming"))).to.have.length(2);
+    });
+  });
+
+  describe("for everybody together", () => {
+    const MIB = 2 ** 20;
+    /** A list that folds to some root, which costs its maker no bytes. */
+    const madeUp = (size: number, seed: number): SegmentList => {
+      const segmentRoots = Buffer.alloc(paddedSegmentCount(size) * 32, seed);
+      return { root: rootFromSegments(segmentRoots, size), segmentRoots, size };
+    };
+
+    it("holds a window for a claimed size, so that who sends nothing keeps nobody out", async () => {
+      const store = await open({ totalBytes: 1000 * MIB });
+      for (let seed = 1; seed <= 20; seed++) await store.begin(madeUp(300 * MIB, seed), BOB);
+      expect(await codeOf(store.begin(madeUp(300 * MIB, 99), ALICE))).to.equal("done");
+    });
+
+    it("keeps a share of the room for the provider's own deliveries", async () => {
+      const store = await open({ totalBytes: 1000, ownShare: 0.25 });
+      await publish(store, content(700, 3), ALICE);
+      expect(await codeOf(store.begin(rootOfBytes(content(60, 5)), BOB))).to.equal("storage-full");
+      await publish(store, content(300, 7), OWN);
+    });
+
+    it("lets an own delivery take over what somebody else has begun", async () => {
+      const store = await open({ totalBytes: 1000, ownShare: 0.5 });
+      const bytes = content(400, 3);
+      await store.begin(rootOfBytes(bytes), ALICE);
+      expect(await publish(store, bytes, OWN)).to.equal(rootOfBytes(bytes).root);
+      expect(await codeOf(store.begin(rootOfBytes(content(500, 5)), OWN))).to.equal("done");
+    });
+
+    it("holds nothing for a segment whose proof is wrong", async () => {
+      const store = await open({ totalBytes: 1000 });
+      const bytes = content(500, 3);
+      const { root, size } = rootOfBytes(bytes);
+      const proof = { lemma: [`0x${"1".repeat(64)}`], path: [] };
+      const put = store.putProvenSegment({ root, size: 990 }, { index: 0, bytes, proof }, BOB);
+      expect(await codeOf(put)).to.equal("wrong-bytes");
+      expect(await readdir(join(directory, "incoming"))).to.deep.equal([]);
+      expect(await codeOf(store.begin({ ...rootOfBytes(bytes), size }, ALICE))).to.equal("done");
+    });
+
+    it("gives back all room, whatever became of the uploads", async () => {
+      const step = fc.record({ seed: fc.integer({ min: 1, max: 6 }), what: fc.nat(3) });
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+          const store = await open({ totalBytes: 3000, unreferencedAfterMs: HOUR });
+          for (const { seed, what } of steps) {
+            const bytes = content(300 + seed, seed);
+            const list = rootOfBytes(bytes);
+            if (what === 0) await codeOf(store.begin(list, seed % 2 ? ALICE : OWN));
+            if (what === 1) await codeOf(store.putSegment(list.root, 0, bytes));
+            if (what === 2) await codeOf(store.finish(list.root));
+            if (what === 3) now += HOUR;
+          }
+          now += 2 * HOUR;
+          const all = rootOfBytes(content(3000, 11));
+          expect(await codeOf(store.begin(all, ALICE))).to.equal("done");
+          now += 2 * HOUR;
+          await codeOf(store.begin(rootOfBytes(content(10, 13)), ALICE));
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    it("begins an upload as fast with thousands of others under way, as with none", async () => {
+      const store = await open({});
+      const list = rootOfBytes(content(100, 3));
+      const timed = async () => {
+        const start = performance.now();
+        for (let n = 0; n < 20; n++) await store.begin(list);
+        return performance.now() - start;
+      };
+      const alone = await timed();
+      for (let n = 0; n < 2_000; n++) await store.begin(rootOfBytes(Buffer.from(`${n}`)));
+      expect(await timed()).to.be.below(20 * alone + 200);
+    });
+
+    it("bounds the uploads that one address has under way", async () => {
+      const store = await open({});
+      for (let n = 0; n < 64; n++) await store.begin(rootOfBytes(Buffer.from(`${n}`)), ALICE);
+      const next = rootOfBytes(content(50, 3));
+      expect(await codeOf(store.begin(next, ALICE))).to.equal("too-many-uploads");
+      expect(await codeOf(store.begin(next, BOB))).to.equal("done");
+    });
+
+    it("counts a wallet that signed by itself, and all unsigned uploads together", async () => {
+      const store = await open({ addressBytes: 1000, unclaimedBytes: 1500, walletBytes: 5000 });
+      const wallet: Uploader = { kind: "wallet", account: "0xA" };
+      expect(await codeOf(store.begin(rootOfBytes(content(900, 3)), ALICE))).to.equal("done");
+      expect(await codeOf(store.begin(rootOfBytes(content(900, 5)), BOB))).to.equal("claim-needed");
+      expect(await codeOf(store.begin(rootOfBytes(content(4000, 7)), wallet))).to.equal("done");
+      const more = store.begin(rootOfBytes(content(1001, 9)), wallet);
+      expect(await codeOf(more)).to.equal("quota-exceeded");
+    });
+
+    it("takes what a task refers to without a claim, up to the size that a dataset may have", async () => {
+      const store = await open({ addressBytes: 0, taskBytes: 1000 });
+      const [small, large] = [rootOfBytes(content(900, 3)), rootOfBytes(content(1001, 5))];
+      references.add(small.root).add(large.root);
+      expect(await codeOf(store.begin(small, ALICE))).to.equal("done");
+      expect(await codeOf(store.begin(large, ALICE))).to.equal("claim-needed");
     });
   });
 

@@ -1,0 +1,68 @@
+import type { FastifyRequest } from "fastify";
+import { getAccount } from "../../sdk/account/getAccount.ts";
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { verifyRequest } from "../../sdk/service/signedRequest.ts";
+import type { SigningScope } from "../../sdk/service/typedData.ts";
+import type { Clock } from "../clock.ts";
+import { StorageRefusal } from "./storageRefusal.ts";
+import { type Uploader, uploaderAt } from "./uploader.ts";
+
+export interface ClaimCheck extends SigningScope {
+  /** Whether a wallet has money in the Ledger. Whatever keeps it from finding out counts as no. */
+  hasAccount(wallet: string): Promise<boolean>;
+}
+
+/**
+ * Whom an upload counts for: the wallet that signed it, if it has an account in the Ledger, else the address. The
+ * signature covers root and size; the list of segments follows from the root. It may be used again: the same upload is
+ * not counted twice.
+ * @param path what was signed: the path below the storage's address, with its query
+ * @throws StorageRefusal 401 for a signature that is malformed or has expired.
+ */
+export async function claimant(
+  check: ClaimCheck,
+  request: FastifyRequest,
+  path: string,
+): Promise<Uploader> {
+  const atAddress = uploaderAt(request.ip);
+  const header = request.headers.authorization;
+  if (header === undefined || atAddress.kind === "machine") return atAddress;
+  const { chainId, servingAddress: serving } = check;
+  const { method } = request;
+  try {
+    const { user } = verifyRequest({ chainId, serving, method, path, header, now: new Date() });
+    return (await check.hasAccount(user)) ? { kind: "wallet", account: user } : atAddress;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new StorageRefusal(401, "bad-claim", error.message, error.hint);
+  }
+}
+
+/** Milliseconds for which it is remembered whether a wallet has an account. */
+const ACCOUNT_AGE = 60_000;
+const MAX_ACCOUNTS = 10_000;
+
+/** Asks the Ledger, and remembers the answer for a while. */
+export function claimCheck(client: Client, clock: Pick<Clock, "now">): ClaimCheck {
+  const known = new Map<string, { answer: Promise<boolean>; at: number }>();
+  const ask = (account: string) =>
+    getAccount(client, { account }).then(
+      ({ total }) => total > 0n,
+      () => false,
+    );
+  return {
+    chainId: client.chainId,
+    servingAddress: client.servingAddress,
+    hasAccount: (wallet) => {
+      const last = known.get(wallet);
+      const now = clock.now();
+      if (last && now - last.at < ACCOUNT_AGE) return last.answer;
+      const answer = ask(wallet);
+      known.delete(wallet);
+      known.set(wallet, { answer, at: now });
+      if (known.size > MAX_ACCOUNTS) known.delete(known.keys().next().value!);
+      return answer;
+    },
+  };
+}

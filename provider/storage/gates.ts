@@ -1,0 +1,55 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { addressGroup } from "../addressGroup.ts";
+import { FairGate, type GateLimits } from "../FairGate.ts";
+import { demandRate } from "./demandRate.ts";
+
+const MIB = 2 ** 20;
+
+/** Runs of segments that are taken in at once: each holds two segments in memory. */
+const RUNS = { total: 128, perKey: 32, kept: 32 };
+
+/** Files that are sent at once: each holds two pieces in memory. */
+const READS = { total: 128, perKey: 24, kept: 32 };
+
+/** Bytes of segment lists in memory at once. One of the largest file has 13 MB. */
+const LISTS = { total: 64 * MIB, perKey: 16 * MIB };
+
+/** Bytes of JSON-RPC calls in memory at once, several times over while they are parsed. */
+const CALLS = { total: 24 * MIB, perKey: 12 * MIB };
+
+/** What a call weighs at least: its answer may have a segment in base64. */
+const MIN_CALL = MIB / 2;
+
+export type Enter = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options?: { isKept?: boolean },
+) => Promise<void>;
+
+/** What a public storage node does at once. Who has to wait is not read meanwhile; who is let in must not be slow. */
+export interface Gates {
+  readonly runs: Enter;
+  readonly reads: Enter;
+  readonly lists: Enter;
+  readonly calls: Enter;
+}
+
+/** @param rateWindowMs milliseconds over which the rate of a body is averaged, where it shall be others than usual */
+export function createGates(rateWindowMs?: number): Gates {
+  const bodyLength = ({ headers }: FastifyRequest) =>
+    Number(headers["content-length"] ?? Number.POSITIVE_INFINITY);
+  const enter = (limits: GateLimits, weigh = (_: FastifyRequest) => 1): Enter => {
+    const gate = new FairGate(limits);
+    return async (request, reply, { isKept = false } = {}) => {
+      const weight = Math.min(weigh(request), limits.perKey);
+      await gate.enter(reply.raw, addressGroup(request.ip), { weight, isKept });
+      demandRate(request.raw, () => request.raw.destroy(), rateWindowMs);
+    };
+  };
+  return {
+    runs: enter(RUNS),
+    reads: enter(READS),
+    lists: enter(LISTS, bodyLength),
+    calls: enter(CALLS, (request) => Math.max(MIN_CALL, bodyLength(request))),
+  };
+}
