@@ -11,7 +11,7 @@ export interface GateLimits {
   readonly total: number;
   /** Weight of those with one key. */
   readonly perKey: number;
-  /** Part of the total for those who are entitled to it. */
+  /** Part of the total for those who are entitled to it; as much again is for keys that have nothing in yet. */
   readonly kept?: number;
 }
 
@@ -100,7 +100,8 @@ export class FairGate {
 
   #fits(name: string, { weight, isKept }: Waiter): boolean {
     const { total, perKey, kept } = this.#limits;
-    const room = isKept ? total : total - kept;
-    return this.#total + weight <= room && (this.#held.get(name) ?? 0) + weight <= perKey;
+    const held = this.#held.get(name) ?? 0;
+    const room = isKept ? total : held === 0 ? total - kept : total - 2 * kept;
+    return this.#total + weight <= room && held + weight <= perKey;
   }
 }

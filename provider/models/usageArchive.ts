@@ -10,11 +10,11 @@ export class UsageArchives {
   readonly #made = new Map<string, Promise<Buffer>>();
 
   of(model: Model): Promise<Buffer> {
-    const known = this.#made.get(model.hash);
+    const known = this.#made.get(model.name);
     if (known) return known;
     const made = buildUsageArchive(model);
-    this.#made.set(model.hash, made);
-    made.catch(() => this.#made.delete(model.hash));
+    this.#made.set(model.name, made);
+    made.catch(() => this.#made.delete(model.name));
     return made;
   }
 }

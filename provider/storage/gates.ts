@@ -12,10 +12,10 @@ const RUNS = { total: 128, perKey: 32, kept: 32 };
 const READS = { total: 128, perKey: 24, kept: 32 };
 
 /** Bytes of segment lists in memory at once. One of the largest file has 13 MB. */
-const LISTS = { total: 64 * MIB, perKey: 16 * MIB };
+const LISTS = { total: 64 * MIB, perKey: 16 * MIB, kept: 16 * MIB };
 
 /** Bytes of JSON-RPC calls in memory at once, several times over while they are parsed. */
-const CALLS = { total: 24 * MIB, perKey: 12 * MIB };
+const CALLS = { total: 24 * MIB, perKey: 8 * MIB, kept: 6 * MIB };
 
 /** What a call weighs at least: its answer may have a segment in base64. */
 const MIN_CALL = MIB / 2;
@@ -43,7 +43,7 @@ export function createGates(rateWindowMs?: number): Gates {
     return async (request, reply, { isKept = false } = {}) => {
       const weight = Math.min(weigh(request), limits.perKey);
       await gate.enter(reply.raw, addressGroup(request.ip), { weight, isKept });
-      demandRate(request.raw, () => request.raw.destroy(), rateWindowMs);
+      demandRate(request.raw, reply.raw, () => request.raw.destroy(), rateWindowMs);
     };
   };
   return {

@@ -27,7 +27,12 @@ export interface DaemonChildOptions {
 
 /** A real daemon in a process of its own, with a trainer stub. */
 export class DaemonChild {
-  readonly lines: { readonly msg?: string; readonly level?: number; readonly task?: string }[] = [];
+  readonly lines: {
+    readonly msg?: string;
+    readonly level?: number;
+    readonly task?: string;
+    readonly storage?: string;
+  }[] = [];
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
   #sayReady: () => void = () => undefined;

@@ -51,12 +51,18 @@ export class Trade {
   readonly #directory: string;
   #hasLapsed = false;
 
-  constructor(world: World, directory: string, account: number, ending: Ending) {
+  constructor(
+    world: World,
+    directory: string,
+    account: number,
+    ending: Ending,
+    user = world.client(account),
+  ) {
     this.#world = world;
     this.#directory = directory;
     this.account = account;
     this.ending = ending;
-    this.user = world.client(account);
+    this.user = user;
   }
 
   /** Whether the order is refused for what the user did to it. */

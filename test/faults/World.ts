@@ -112,6 +112,11 @@ export class World {
     return world;
   }
 
+  /** Root of the dataset that all orders name. */
+  get dataset(): Root {
+    return this.#dataset;
+  }
+
   /** Whose state a daemon of this world keeps. */
   get identity(): Identity {
     return {
@@ -156,12 +161,12 @@ export class World {
     this.nobodys = (await client.provider.getBalance(client.ledgerAddress)) - held;
   }
 
-  client(account: number, rpcUrl = this.anvil.url): Client {
+  client(account: number, rpcUrl = this.anvil.url, storageUrl = this.storageUrl): Client {
     const client = createClient({
       rpcUrl,
       // The provider's daemon begins with this run; users look up what is older.
       deployment: { ...this.anvil.deployment, blockNumber: account === 1 ? this.#firstBlock : 0 },
-      storageUrl: this.storageUrl,
+      storageUrl,
       privateKey: this.anvil.key(account),
       pollingInterval: 5,
     });

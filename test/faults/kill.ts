@@ -81,7 +81,8 @@ async function liveOn(
   }
 }
 
-function hasCleared(state: string): boolean {
+/** Whether a daemon has cleared up after all of its jobs. */
+export function hasCleared(state: string): boolean {
   const jobs = `${state}/jobs`;
   if (!existsSync(jobs)) return true;
   return readdirSync(jobs).every((job) => !existsSync(`${jobs}/${job}/job.json`));

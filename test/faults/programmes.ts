@@ -1,6 +1,7 @@
 import { crash } from "./crash.ts";
 import { disk } from "./disk.ts";
 import { endpoint } from "./endpoint.ts";
+import { hostileReader, hostileUploader } from "./hostileClients.ts";
 import { kill } from "./kill.ts";
 import { malice } from "./malice.ts";
 import type { Programme } from "./Programme.ts";
@@ -18,4 +19,6 @@ export const PROGRAMMES: Readonly<Record<string, Programme>> = {
   malice,
   wallet,
   endpoint,
+  hostileUploader,
+  hostileReader,
 };

@@ -16,12 +16,14 @@ import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { createApi } from "../../../../provider/api/apiServer.ts";
+import { StreamPlaces } from "../../../../provider/api/StreamPlaces.ts";
 import type { Clock } from "../../../../provider/clock.ts";
 import { type Job, newJob } from "../../../../provider/jobs/machine.ts";
 import { readSecrets } from "../../../../provider/jobs/taskSecrets.ts";
 import { EncryptionKey } from "../../../../provider/keys.ts";
 import { Metrics } from "../../../../provider/metrics.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
+import { UsageArchives } from "../../../../provider/models/usageArchive.ts";
 import { Readiness } from "../../../../provider/readiness.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
@@ -359,7 +361,40 @@ describe("provider API", () => {
     });
   });
 
+  describe("places for those who follow logs", () => {
+    const take = (places: StreamPlaces, who: string, task: string) =>
+      places.take(who, task as TaskId) !== null;
+
+    it("are bounded for each task and each user, so that one user does not take them all", () => {
+      const places = new StreamPlaces();
+      const taken = Array.from({ length: 100 }, () => take(places, "a", "1")).filter(Boolean);
+      expect(taken).to.have.length(4);
+      for (let task = 2; task < 50; task++)
+        for (let n = 0; n < 4; n++) take(places, "a", `${task}`);
+      expect(take(places, "a", "99")).to.equal(false);
+      expect(take(places, "b", "100")).to.equal(true);
+    });
+
+    it("are kept for users who have none, and given back", () => {
+      const places = new StreamPlaces();
+      const others = Array.from({ length: 20 }, (_, user) => `${user}`);
+      for (const user of others)
+        for (let n = 0; n < 16; n++) take(places, user, `${user}-${n % 4}`);
+      expect(take(places, "0", "0-9")).to.equal(false);
+      const leave = places.take("late", "x" as TaskId);
+      expect(leave).to.not.equal(null);
+      leave!();
+    });
+  });
+
   describe("limits", () => {
+    it("builds a usage archive once, however many ask for it", async () => {
+      const archives = new UsageArchives();
+      const asked = Array.from({ length: 100 }, () => archives.of(MODEL));
+      const built = await Promise.all(asked);
+      expect(new Set(built).size).to.equal(1);
+    });
+
     it("knows users apart behind a proxy on this machine, and only there", async () => {
       const ask = (remoteAddress: string, user: number) =>
         app.inject({

@@ -1,0 +1,154 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Root } from "../../sdk/ids.ts";
+import { rootFromSegments } from "../../sdk/storage/root.ts";
+import { paddedSegmentCount } from "../../sdk/storage/segment.ts";
+import { upload } from "../../sdk/storage/upload.ts";
+import { HANGS_AFTER } from "../helpers/patience.ts";
+import { attempt } from "./attempt.ts";
+import { DaemonChild } from "./DaemonChild.ts";
+import { hasCleared } from "./kill.ts";
+import type { Programme, RunResult } from "./Programme.ts";
+import { type Ending, Trade } from "./Trade.ts";
+import type { World } from "./World.ts";
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+/** Addresses of this machine that the attackers have. */
+const ADDRESSES = 16;
+const CONNECTIONS = 1_900;
+const SHORT_CONNECTIONS = 320;
+const ROUNDS = 8;
+const ENDINGS: readonly Ending[] = ["confirm", "finalize", "late", "refuse"];
+
+/** The request that one hostile connection begins with; the rest of its body never comes. */
+type Attack = (number: number) => Buffer;
+
+const request = (lines: readonly string[], body = Buffer.alloc(0)) =>
+  Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\nHost: x\r\n\r\n`), body]);
+
+/** Whom a proxy on this machine says that a request comes from. */
+const from = (number: number) => `X-Forwarded-For: 198.51.100.${number % 250}`;
+const BINARY = "Content-Type: application/octet-stream";
+
+/** A list of segments that nobody has: it folds to a root, and costs its maker nothing. */
+function madeUpList(number: number, size: number) {
+  const segmentRoots = Buffer.alloc(paddedSegmentCount(size) * 32, number % 251);
+  segmentRoots.writeUInt32BE(number);
+  return { root: rootFromSegments(segmentRoots, size), segmentRoots };
+}
+
+function uploads(dataset: Root): readonly Attack[] {
+  const put = (path: string, number: number, length: number) => [
+    `PUT ${path} HTTP/1.1`,
+    from(number),
+    BINARY,
+    `Content-Length: ${length}`,
+  ];
+  return [
+    (number) => request(put(`/uploads/${dataset}/segments/0`, number, MIB), Buffer.alloc(1)), // one byte
+    (number) => request(put(`/uploads/${dataset}?size=1`, number, 12.8e6), Buffer.alloc(MIB)),
+    (number) => {
+      const { root, segmentRoots } = madeUpList(number, GIB / 8);
+      const path = `/uploads/${root}?size=${GIB / 8}`;
+      return request(put(path, number, segmentRoots.length), segmentRoots);
+    },
+    (number) => request([...put("/", number, 8 * MIB), "Content-Type: application/json"]),
+    (number) => {
+      const segment = {
+        root: dataset,
+        data: Buffer.alloc(256).toString("base64"),
+        index: 0,
+        proof: { lemma: [dataset], path: [] },
+        fileSize: 200 + (number % 50), // a known root with another size
+      };
+      const body = Buffer.from(
+        JSON.stringify({ id: 1, method: "zgs_uploadSegment", params: [segment] }),
+      );
+      const type = "Content-Type: application/json";
+      return request(
+        ["POST / HTTP/1.1", from(number), type, `Content-Length: ${body.length}`],
+        body,
+      );
+    },
+  ];
+}
+
+function reads(dataset: Root): readonly Attack[] {
+  const get = (number: number, range: string) =>
+    request([`GET /blobs/${dataset} HTTP/1.1`, from(number), `Range: bytes=${range}`]);
+  return [
+    (number) => get(number, "0-"),
+    (number) => Buffer.concat(Array.from({ length: 50 }, () => get(number, "0-10"))), // pipelined
+    () => Buffer.alloc(0), // connected, and silent
+    () => Buffer.from("GET / HTTP/1.1\r\nX-Slow: "),
+  ];
+}
+
+/** Uploads that are slow, that claim what never comes, or that lie, beside an honest task. */
+export const hostileUploader = hostile("hostileUploader", uploads);
+
+/** Readers that take nothing, ask for much, or only hold their connections, beside an honest task. */
+export const hostileReader = hostile("hostileReader", reads);
+
+function hostile(kind: string, attacks: (dataset: Root) => readonly Attack[]): Programme {
+  return async function* (world, { short, takes }) {
+    for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+      const name = `${kind}/${round}`;
+      const connections = short ? SHORT_CONNECTIONS : CONNECTIONS;
+      const ending = ENDINGS[round % ENDINGS.length]!;
+      if (takes(name)) yield await besiege(world, name, { ending, attacks, connections });
+    }
+  };
+}
+
+interface Siege {
+  readonly ending: Ending;
+  readonly attacks: (dataset: Root) => readonly Attack[];
+  readonly connections: number;
+}
+
+function besiege(world: World, name: string, siege: Siege): Promise<RunResult> {
+  return attempt(world, name, async ({ directory, state }) => {
+    const daemon = new DaemonChild(world, state, {
+      variables: {
+        STORAGE_ENDPOINT: "",
+        STORAGE_PORT: "0",
+        STORAGE_DIR: join(directory, "blobs"),
+      },
+    });
+    const sockets: Socket[] = [];
+    try {
+      await daemon.ready();
+      const storageUrl = daemon.lines.find(({ msg }) => msg === "ready")!.storage!;
+      const attacks = siege.attacks(world.dataset);
+      for (let number = 0; number < siege.connections; number++)
+        sockets.push(await strike(storageUrl, number, attacks[number % attacks.length]!));
+      const user = world.client(2, world.anvil.url, storageUrl);
+      await upload(storageUrl, join(world.folder, "dataset.jsonl"));
+      const trade = new Trade(world, directory, 2, siege.ending, user);
+      await trade.place();
+      const end = performance.now() + HANGS_AFTER;
+      const isDone = async () => (await trade.look()) && hasCleared(state);
+      while (performance.now() < end && !(await isDone())) await wait(20);
+      return { trades: [trade], strikes: sockets.length };
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await daemon.end("SIGTERM");
+    }
+  });
+}
+
+/** Connects from one of the addresses, and sends what begins the attack. */
+async function strike(url: string, number: number, attack: Attack): Promise<Socket> {
+  const { port } = new URL(url);
+  const localAddress = `127.0.0.${2 + (number % ADDRESSES)}`;
+  const socket = connect({ host: "127.0.0.1", port: Number(port), localAddress });
+  socket.on("error", () => {}); // cut off, as it should be
+  await once(socket, "connect").catch(() => {});
+  socket.pause();
+  socket.write(attack(number));
+  return socket;
+}
