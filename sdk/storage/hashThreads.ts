@@ -80,13 +80,13 @@ class HashThread {
       workerData: { ...hasherParts(), ...layout },
       execArgv: [], // no loaders of the program around it
     });
-    this.#worker.unref();
     this.#worker.on("message", (slot: number | null) => {
       if (slot === null) this.#isReady = true;
       else this.#end(slot);
     });
     this.#worker.once("error", () => this.#giveUp());
     this.#worker.once("exit", () => this.#giveUp());
+    this.#worker.unref(); // last: listening for messages takes it back
   }
 
   /** Slots that can take a segment now. */
