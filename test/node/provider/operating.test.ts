@@ -69,10 +69,10 @@ const defaults = () =>
     ]),
   );
 
-/** "64 GiB" in bytes; anything else as it is. */
+/** "64 GiB" or "256 MiB" in bytes; anything else as it is. */
 function inBytes(text: string): string {
-  const size = /^(\d+) GiB$/.exec(text);
-  return size ? String(Number(size[1]) * 2 ** 30) : text;
+  const size = /^(\d+) (G|M)iB$/.exec(text);
+  return size ? String(Number(size[1]) * (size[2] === "G" ? 2 ** 30 : 2 ** 20)) : text;
 }
 
 /** The messages, texts or templates, that are not told. What a template fills in, the guide shows as … */
