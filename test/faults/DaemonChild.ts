@@ -31,6 +31,7 @@ export class DaemonChild {
     readonly msg?: string;
     readonly level?: number;
     readonly task?: string;
+    readonly api?: string;
     readonly storage?: string;
   }[] = [];
   readonly ended: Promise<number | null>;

@@ -47,6 +47,8 @@ export class Trade {
   isWaiting = false;
   /** Changes the order before it is placed, for users who mean harm. */
   tamper: (order: TaskOrder) => TaskOrder = (order) => order;
+  /** Looks at the archive that the user decrypted. */
+  inspect: (path: string) => void = () => undefined;
   readonly #world: World;
   readonly #directory: string;
   #hasLapsed = false;
@@ -147,6 +149,7 @@ export class Trade {
     const outputPath = join(this.#directory, `${task.id}.zip`);
     await downloadDeliverable(this.user, { task, targetPath: encryptedPath });
     await openDeliverable(this.user, { task, encryptedPath, outputPath });
+    this.inspect(outputPath);
     const hash = createHash("sha256");
     for await (const chunk of createReadStream(outputPath)) hash.update(chunk);
     await Promise.all([rm(encryptedPath), rm(outputPath)]);

@@ -2,6 +2,7 @@ import { crash } from "./crash.ts";
 import { disk } from "./disk.ts";
 import { endpoint } from "./endpoint.ts";
 import { hostileReader, hostileUploader } from "./hostileClients.ts";
+import { hostileTrainer } from "./hostileTrainer.ts";
 import { kill } from "./kill.ts";
 import { malice } from "./malice.ts";
 import type { Programme } from "./Programme.ts";
@@ -17,6 +18,7 @@ export const PROGRAMMES: Readonly<Record<string, Programme>> = {
   reorg,
   disk,
   malice,
+  hostileTrainer,
   wallet,
   endpoint,
   hostileUploader,
