@@ -129,6 +129,12 @@ describe("architecture", () => {
     expect(importers(outside, /^node:child_process$/)).to.deep.equal([]);
   });
 
+  it("provider: only files/JobOutput.ts opens what a training wrote", () => {
+    // The directory itself is named where it is made, shown to the sandbox, and adopted from version 0.1.0.
+    const word = /join\((paths\.)?work,|`\$\{(paths\.)?work\}/;
+    expect(users(under("provider"), word, ["provider/jobs/adoptJobs.ts"])).to.deep.equal([]);
+  });
+
   it("contracts: the Ledger knows no tasks, the Serving holds no money", () => {
     const ledger = readFileSync(join(ROOT, "contracts/Ledger.sol"), "utf8");
     expect(ledger).not.to.match(/import .*(Task|Service|Serving)/);
