@@ -528,6 +528,21 @@ describe("provider API", () => {
       expect(cancelled).to.deep.equal([ID]);
     });
 
+    it("asks for no more than the fee and no less than nothing, whatever a training claims", async () => {
+      const claims = [
+        { step: 1e300, total: 1, amount: "1000" },
+        { step: 1, total: 1e300, amount: "0" },
+        { step: -5, total: 8, amount: "0" },
+        { step: 5, total: -8, amount: "0" },
+        { step: "8", total: 8, amount: "0" },
+        { step: 8, total: null, amount: "0" },
+      ];
+      for (const [index, { amount, ...claim }] of claims.entries()) {
+        writeEvents({ seq: index + 2, type: "progress", ...claim });
+        expect((await signed(path)).json(), JSON.stringify(claim)).to.include({ amount });
+      }
+    });
+
     it("takes nothing but the user's own valid consent to the amount offered", async () => {
       await signed(path);
       const bad = [
