@@ -12,6 +12,7 @@ import { Devices, VISIBLE_DEVICES, visibleDevices } from "./devices.ts";
 import { findByArguments, isRunning, type ProcessIdentity } from "./processTable.ts";
 import { TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import {
+  type CountedFile,
   type TrainerProgram,
   trainerArguments,
   trainerCommand,
@@ -71,8 +72,8 @@ export class LocalTrainer implements Trainer {
     }
   }
 
-  countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
-    return countTokens(this.#options.program, model, file, signal);
+  countTokens(model: Model, dataset: CountedFile, signal: AbortSignal): Promise<number> {
+    return countTokens(this.#options.program, model, dataset, signal);
   }
 
   async checkMachine(signal: AbortSignal): Promise<void> {

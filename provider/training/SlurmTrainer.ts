@@ -11,7 +11,12 @@ import { countTokens } from "./countTokens.ts";
 import { VISIBLE_DEVICES } from "./devices.ts";
 import { CHILD_MARK } from "./orphans.ts";
 import { EXIT, TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
-import { type TrainerProgram, trainerCommand, trainerEnvironment } from "./trainerCommand.ts";
+import {
+  type CountedFile,
+  type TrainerProgram,
+  trainerCommand,
+  trainerEnvironment,
+} from "./trainerCommand.ts";
 
 export interface SlurmTrainerOptions {
   readonly program: TrainerProgram;
@@ -58,9 +63,9 @@ export class SlurmTrainer implements Trainer {
     return this.#stop(job, signal.reason);
   }
 
-  countTokens(model: Model, file: string, signal: AbortSignal): Promise<number> {
+  countTokens(model: Model, dataset: CountedFile, signal: AbortSignal): Promise<number> {
     const { program } = this.#options;
-    return countTokens(program, model, file, signal);
+    return countTokens(program, model, dataset, signal);
   }
 
   async #submit(name: string, jobDirectory: string): Promise<string> {

@@ -1,5 +1,6 @@
 import type { TaskId } from "../../sdk/ids.ts";
 import type { Model } from "../models/Catalogue.ts";
+import type { CountedFile } from "./trainerCommand.ts";
 
 /** How a training ended. */
 export type TrainingEnd =
@@ -26,10 +27,10 @@ export interface Trainer {
    */
   train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd>;
   /**
-   * Counts a dataset's tokens as the model's tokenizer and the training see them.
+   * Counts a dataset's tokens as the model's tokenizer and the training see them, with bounded memory and time.
    * @throws TaskRefused when the dataset or the model cannot be read.
    */
-  countTokens(model: Model, file: string, signal: AbortSignal): Promise<number>;
+  countTokens(model: Model, dataset: CountedFile, signal: AbortSignal): Promise<number>;
   /**
    * Makes sure that trainings can use the graphics cards that this machine has. Absent where trainings run on others:
    * there the trainer itself does.

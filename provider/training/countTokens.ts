@@ -3,7 +3,12 @@ import { z } from "zod";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { EXIT } from "./Trainer.ts";
-import { countCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
+import {
+  type CountedFile,
+  countCommand,
+  type TrainerProgram,
+  trainerEnvironment,
+} from "./trainerCommand.ts";
 
 /** Times the seconds of work that counting may take: the machine may have other work. */
 const TIMEOUT_FACTOR = 4;
@@ -28,10 +33,10 @@ const Counts = z.object({ rows: z.number().int(), tokens: z.number().int() });
 export async function countTokens(
   program: TrainerProgram,
   model: Model,
-  file: string,
+  dataset: CountedFile,
   signal: AbortSignal,
 ): Promise<number> {
-  const [command, ...args] = countCommand(program, model, file);
+  const [command, ...args] = countCommand(program, model, dataset);
   const env = { ...trainerEnvironment(program), ...ONE_THREAD };
   const timeout = program.counting.seconds * 1_000 * TIMEOUT_FACTOR;
   const { code, stdout, stderr } = await new Promise<{

@@ -50,13 +50,21 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
   });
 }
 
+/** A dataset in a file. */
+export interface CountedFile {
+  readonly file: string;
+  /** Whether it is only measured on, and not trained on. */
+  readonly isValidation?: boolean;
+}
+
 /** The command that counts what a dataset has for a model. In a sandbox it can write nothing at all. */
 export function countCommand(
   { python, packageDirectory, sandbox, counting }: TrainerProgram,
   { directory, kind }: Pick<Model, "directory" | "kind">,
-  file: string,
+  { file, isValidation }: CountedFile,
 ): string[] {
-  const command = [python, "-m", "finetune.count", "--model", directory, "--kind", kind, file];
+  const flags = ["--model", directory, "--kind", kind, ...(isValidation ? ["--validation"] : [])];
+  const command = [python, "-m", "finetune.count", ...flags, file];
   const limits = [`--as=${counting.memoryBytes}`, `--cpu=${counting.seconds}`];
   if (sandbox === null) return ["prlimit", ...limits, ...command];
   return confine(command, {

@@ -6,25 +6,34 @@ import { isBeforeAcceptance } from "../machine.ts";
 import { readModel } from "../readModel.ts";
 import { jobPaths, type StepContext, type StepFunction } from "../StepContext.ts";
 
-/** Compares the dataset with the size that the user declared and paid for, and the work with the time that it has. */
+/**
+ * Compares the dataset with the size that the user declared and paid for, and the work with the time that it has. Both
+ * datasets are counted whatever the price is for: that reads them with bounded memory and time, so that no training
+ * takes a slot with data made to do harm.
+ */
 export const countDataset: StepFunction = async (context, record, signal) => {
   const { id, order, facts } = record;
-  const file = join(jobPaths(context.jobsDirectory, id).directory, facts.train!);
+  const { directory } = jobPaths(context.jobsDirectory, id);
   const model = readModel(context, order.model);
-  const counted =
-    facts.unit === "token"
-      ? await context.trainer.countTokens(model, file, signal)
-      : (await stat(file)).size;
-  if (BigInt(counted) <= order.units) {
-    verifyTime(context, record);
-    return {};
+  const file = join(directory, facts.train!);
+  const tokens = await context.trainer.countTokens(model, { file }, signal);
+  const counted = facts.unit === "token" ? tokens : (await stat(file)).size;
+  if (BigInt(counted) > order.units) throw tooLarge(counted, facts.unit!, order.units);
+  if (facts.validation) {
+    const validation = { file: join(directory, facts.validation), isValidation: true };
+    await context.trainer.countTokens(model, validation, signal);
   }
-  throw new TaskRefused(
+  verifyTime(context, record);
+  return {};
+};
+
+function tooLarge(counted: number, unit: string, units: bigint): TaskRefused {
+  return new TaskRefused(
     "DatasetLargerThanDeclared",
-    `The dataset has ${counted} ${facts.unit}s, more than the ${order.units} declared.`,
+    `The dataset has ${counted} ${unit}s, more than the ${units} declared.`,
     "Count the dataset with calculate-token and order again with that size.",
   );
-};
+}
 
 /** Measured speeds differ from task to task: only what takes twice the time that there is counts as too much. */
 const DOUBT = 2;

@@ -20,13 +20,15 @@ from finetune.rows import read_causal_rows
 from finetune.token_rows import read_token_rows
 
 
-def count(model_directory: Path, kind: Kind, path: Path) -> tuple[int, int]:
+def count(
+    model_directory: Path, kind: Kind, path: Path, *, validation: bool = False
+) -> tuple[int, int]:
     """Count rows, and tokens before truncation, of one dataset file for one pass.
 
     An image is one token. Of parquet the padding does not count.
     """
     if kind == "image-classification":
-        images = count_images(path)
+        images = count_images(path, validation=validation)
         return images, images
     rows, tokens = 0, 0
     for length in _row_lengths(TextEncoder(model_directory), kind, path):
@@ -56,12 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m finetune.count", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="model directory")
     parser.add_argument("--kind", choices=get_args(Kind), required=True)
+    parser.add_argument("--validation", action="store_true", help="not to be trained on")
     parser.add_argument("file", type=Path, help="dataset: .jsonl, .csv, .tsv, .parquet, .zip, .tar")
     options = parser.parse_args(arguments)
     if not options.file.is_file():
         parser.error(f"{options.file} does not exist.")
     try:
-        rows, tokens = count(options.model, options.kind, options.file)
+        rows, tokens = count(
+            options.model, options.kind, options.file, validation=options.validation
+        )
     except JobError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return error.exit_code

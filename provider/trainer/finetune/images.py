@@ -48,11 +48,17 @@ class LabelledPicture:
     """The image."""
 
 
-def count_images(path: Path) -> int:
-    """Count the images of a dataset by their headers. Raises DataError."""
-    files = [(file.label, file.name) for file in _checked_files(path)]
-    image_labels(path, (label for label, _ in files))
-    return len(files)
+def count_images(path: Path, *, validation: bool = False) -> int:
+    """Count the images of a dataset by their headers. Raises DataError.
+
+    A training dataset has at least two classes.
+    """
+    labels = [file.label for file in _checked_files(path)]
+    if not validation:
+        image_labels(path, labels)
+    if not labels:
+        raise _no_images(path)
+    return len(labels)
 
 
 def read_images(path: Path, processor: ImageProcessor, scratch: Path) -> list[LabelledPicture]:

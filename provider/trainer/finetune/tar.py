@@ -12,6 +12,8 @@ from typing import IO
 BLOCK = 512
 MOST_META_BYTES = 2**20
 """Of an extended header: it holds names."""
+MOST_META_TOTAL = 2**31
+"""Of all extended headers together: 2 KiB for each of a million entries."""
 MOST_PADDING = 2**20
 """Zero bytes after the end mark."""
 
@@ -78,6 +80,7 @@ def read_tar(stream: IO[bytes]) -> Iterator[TarEntry]:
     """Yield the entries of a tar. Raises DamagedTarError."""
     reader = _Reader(stream)
     named: dict[str, str] = {}
+    meta = 0
     while True:
         header = reader.header()
         if not any(header):
@@ -87,6 +90,9 @@ def read_tar(stream: IO[bytes]) -> Iterator[TarEntry]:
         if type_ in b"xgLK":
             if size > MOST_META_BYTES:
                 raise DamagedTarError("an extended header is too long")
+            meta += BLOCK + size
+            if meta > MOST_META_TOTAL:
+                raise DamagedTarError("it has too many extended headers")
             reader.enter(size)
             content = reader.take(size)
             if type_ == b"x":

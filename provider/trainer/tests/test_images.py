@@ -16,7 +16,7 @@ from pictures import COLOURS, class_folders, coloured, encode, write_archive
 from PIL import Image
 
 from finetune import archive as archive_module
-from finetune import image_store, images
+from finetune import image_store, images, tar
 from finetune.archive import read_archive
 from finetune.data import read_image_dataset
 from finetune.errors import ConfigError, DataError
@@ -490,6 +490,14 @@ def test_pixels_that_are_far_larger_than_their_archive_are_not_kept(
     for one in pictures:
         content = RED if one.label == "c" else flat
         assert np.array_equal(one.picture.pixels, expected[content])
+
+
+def test_a_tar_of_extended_headers_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr(tar, "MOST_META_TOTAL", 10_000)
+    extended = tarfile.TarInfo.create_pax_global_header({"comment": "x" * 600})
+    with pytest.raises(DamagedTarError) as error:
+        list(read_tar(io.BytesIO(extended * 20)))
+    assert str(error.value) == "it has too many extended headers"
 
 
 def test_an_archive_that_takes_hours_to_decode_is_refused_by_its_headers(tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ export interface TarEntry {
 const BLOCK = 512;
 /** Of an extended header: it holds names. */
 const MOST_META_BYTES = 2 ** 20;
+/** Of all extended headers together: 2 KiB for each of a million entries. */
+const MOST_META_TOTAL = 2 ** 31;
 /** Zero bytes after the end mark. */
 const MOST_PADDING = 2 ** 20;
 const KINDS: Record<string, TarEntry["kind"]> = {
@@ -30,6 +32,7 @@ const KINDS: Record<string, TarEntry["kind"]> = {
 export async function* readTar(chunks: AsyncIterable<Buffer>): AsyncGenerator<TarEntry> {
   const reader = new BlockReader(chunks);
   let named: PaxFields = {};
+  let meta = 0;
   while (true) {
     const header = await reader.header();
     if (isZero(header)) return await reader.finish();
@@ -37,6 +40,8 @@ export async function* readTar(chunks: AsyncIterable<Buffer>): AsyncGenerator<Ta
     const type = header.toString("latin1", 156, 157);
     if ("xgLK".includes(type)) {
       if (declared > MOST_META_BYTES) throw damaged("an extended header is too long");
+      meta += BLOCK + declared;
+      if (meta > MOST_META_TOTAL) throw damaged("it has too many extended headers");
       reader.enter(declared);
       const content = await reader.take(declared);
       if (type === "x") named = { ...named, ...paxFields(content) };

@@ -142,7 +142,7 @@ describe("provider daemon, with the real trainer", () => {
     expect(identify(trainer), "the trainer is still there").not.to.equal(null);
 
     const restarted = trade.restart();
-    await trade.daemon.line("stopping the trainer of an earlier run");
+    await trade.daemon.line("stopping the processes of an earlier run");
     process.kill(-trainer, "SIGCONT");
     await restarted;
     expect(identify(trainer), "the old trainer is stopped").to.equal(null);

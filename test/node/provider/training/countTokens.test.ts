@@ -42,7 +42,7 @@ describe("countTokens, with the real trainer", () => {
   const count = (content: string, executable = python) => {
     const file = join(root, "train.jsonl");
     writeFileSync(file, content);
-    return countTokens(program(executable), model, file, never);
+    return countTokens(program(executable), model, { file }, never);
   };
 
   it("counts what the training will see", async () => {
@@ -54,7 +54,18 @@ describe("countTokens, with the real trainer", () => {
   it("counts an image as one token", async () => {
     const vision = { kind: "image-classification", directory: join(root, "tiny-mobilenet-v2") };
     const file = join(ROOT, "provider/trainer/tests/examples/images.tar.gz");
-    expect(await countTokens(program(), vision as Model, file, never)).to.equal(6);
+    expect(await countTokens(program(), vision as Model, { file }, never)).to.equal(6);
+  });
+
+  it("lets a validation dataset have the images of one class alone", async () => {
+    const vision = { kind: "image-classification", directory: join(root, "tiny-mobilenet-v2") };
+    const file = join(ROOT, "provider/trainer/tests/examples/invalid/one-class.zip");
+    const asTraining = await countTokens(program(), vision as Model, { file }, never).catch(
+      (e) => e,
+    );
+    expect(asTraining).to.include({ reason: "DatasetInvalid" });
+    const validation = { file, isValidation: true };
+    expect(await countTokens(program(), vision as Model, validation, never)).to.be.greaterThan(0);
   });
 
   it("has the file counted where nothing else of this machine is seen", async function () {
@@ -95,7 +106,7 @@ rows = pyarrow.ListArray.from_arrays([0, n], pyarrow.array(range(n), pyarrow.int
 parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression="zstd")`;
     execFileSync(python, ["-c", script, file], { env: environment });
     const little = program(python, { memoryBytes: 2 ** 29, seconds: 60 });
-    const error = await countTokens(little, model, file, never).catch((error) => error);
+    const error = await countTokens(little, model, { file }, never).catch((error) => error);
     expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "DatasetInvalid" });
     expect(error.message).to.match(/more than the 536870912 bytes of memory|cannot be read/);
   });
@@ -104,7 +115,7 @@ parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression
     const file = join(root, "train.jsonl");
     writeFileSync(file, '{"text":"Once upon a time."}\n'.repeat(300_000));
     const hasty = program(python, { memoryBytes: 4 * 2 ** 30, seconds: 1 });
-    const error = await countTokens(hasty, model, file, never).catch((error) => error);
+    const error = await countTokens(hasty, model, { file }, never).catch((error) => error);
     expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "DatasetInvalid" });
     expect(error.message).to.match(/and 1 seconds/);
   });
