@@ -11,6 +11,7 @@ type Provider = Pick<EthereumProvider, "request">;
 /** A transaction that was sent and not seen in a block, as rocketh keeps it beside the deployments. */
 interface Pending {
   readonly transaction: { readonly hash: string; readonly origin: string };
+  readonly partialDeployment?: { readonly deployedBytecode?: string };
 }
 
 const PENDING_FILE = ".pending_transactions.json";
@@ -28,8 +29,8 @@ export async function forgetLost(recorded: Recorded | null, provider: Provider):
   if (text === null) return [];
   const all = JSON.parse(text) as Pending[];
   const lost: string[] = [];
-  for (const { transaction } of all) {
-    if (await isLost(transaction, recorded, provider)) lost.push(transaction.hash);
+  for (const pending of all) {
+    if (await isLost(pending, recorded, provider)) lost.push(pending.transaction.hash);
   }
   const kept = all.filter(({ transaction }) => !lost.includes(transaction.hash));
   if (kept.length === 0) await rm(path);
@@ -40,7 +41,7 @@ export async function forgetLost(recorded: Recorded | null, provider: Provider):
 }
 
 async function isLost(
-  { hash, origin }: Pending["transaction"],
+  { transaction: { hash, origin }, partialDeployment }: Pending,
   { addresses, folder }: Recorded,
   provider: Provider,
 ): Promise<boolean> {
@@ -56,10 +57,12 @@ async function isLost(
   const isKnown = Object.values(addresses).some(
     (address) => address.toLowerCase() === newest.toLowerCase(),
   );
-  if (isKnown || (await ask("eth_getCode", newest, "latest")) === "0x") return true;
+  const code = (await ask("eth_getCode", newest, "latest")) as string;
+  // immutables make the code differ from the compiled one, but not in length
+  if (isKnown || code.length !== partialDeployment?.deployedBytecode?.length) return true;
   throw new ProtocolError(
     "integrity",
-    `The node does not know transaction ${hash} of an interrupted deployment, and there is a contract at ${newest} that ${folder} does not name.`,
+    `The node does not know transaction ${hash} of an interrupted deployment, and there is such a contract at ${newest} that ${folder} does not name.`,
     "Ask another endpoint, one that knows that transaction: sent again, it would deploy a second contract.",
   );
 }

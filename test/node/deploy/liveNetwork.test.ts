@@ -1,11 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { HDNodeWallet, JsonRpcProvider, keccak256, Mnemonic } from "ethers";
 import { after, afterEach, before, describe, it } from "mocha";
@@ -78,13 +80,13 @@ describe("npx hardhat deploy on a live network", () => {
     return (await fetch(nodeUrl, { method: "POST", headers, body })).text();
   };
 
-  const begin = (flags: string[] = []) =>
+  const begin = (flags: string[] = [], place = deployments) =>
     start(["deploy", "--network", "testnet", ...flags], {
       RPC_ENDPOINT: `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}`,
       ZG_PRIVATE_KEY: DEPLOYER.privateKey,
-      ANNEAL_DEPLOYMENTS: deployments,
+      ANNEAL_DEPLOYMENTS: place,
     });
-  const deploy = (flags?: string[]) => ended(begin(flags));
+  const deploy = (flags?: string[], place?: string) => ended(begin(flags, place));
 
   const sent = () => rpc.getTransactionCount(DEPLOYER.address);
 
@@ -167,5 +169,50 @@ describe("npx hardhat deploy on a live network", () => {
     expect(exitCode).to.equal(1);
     expect(stderr).to.contain("deploying would replace").and.contain("deploy a second pair");
     expect(await sent()).to.equal(count);
+  });
+
+  it("an interrupted run with a lost transaction does not stop the next one", async () => {
+    const place = join(folder, "interrupted/testnet");
+    const count = await sent();
+    spoil = swallow(1);
+    const interrupted = begin([], place);
+    while (!existsSync(join(place, ".pending_transactions.json"))) await sleep(50);
+    interrupted.kill("SIGINT");
+    await ended(interrupted);
+    const { exitCode, stderr } = await deploy([], place);
+    expect(exitCode, stderr).to.equal(0);
+    expect(await sent()).to.equal(count + 2);
+  });
+
+  it("sends nothing again that was deployed, even if the endpoint has forgotten the transaction", async () => {
+    const place = join(folder, "forgotten/testnet");
+    spoil = ({ method }) => (method === "eth_getTransactionReceipt" ? { result: null } : undefined);
+    expect((await deploy(["--timeout", "2"], place)).exitCode).to.equal(1);
+    const count = await sent();
+    spoil = ({ method }) =>
+      /^eth_getTransaction(Receipt|ByHash)$/.test(method) ? { result: null } : undefined;
+    const { exitCode, stderr } = await deploy([], place);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.contain("Ask another endpoint, one that knows that transaction");
+    expect(await sent()).to.equal(count);
+    spoil = () => undefined;
+    expect((await deploy([], place)).exitCode).to.equal(0);
+    expect(await sent()).to.equal(count + 1);
+  });
+
+  it("goes on waiting for a transaction that is on its way, and sends it once", async () => {
+    const place = join(folder, "slow/testnet");
+    const count = await sent();
+    await rpc.send("evm_setAutomine", [false]);
+    await rpc.send("evm_setIntervalMining", [0]);
+    const slow = await deploy(["--timeout", "2"], place);
+    expect(slow.exitCode).to.equal(1);
+    expect(slow.stderr).to.match(/Transaction 0x\w{64} is in no block after 2 seconds\./);
+    const next = begin([], place);
+    await rpc.send("evm_setAutomine", [true]);
+    await rpc.send("evm_mine", []);
+    const { exitCode, stderr } = await ended(next);
+    expect(exitCode, stderr).to.equal(0);
+    expect(await sent()).to.equal(count + 2);
   });
 });
