@@ -351,7 +351,7 @@ let interrupted = false;
 async function interrupt(reason: Ending): Promise<void> {
   interrupted = true; // the command that runs gets the signal, too, and fails
   await endAll();
-  if (reason === "EPIPE") process.exit(0);
+  if (reason === "EPIPE") process.exit(process.exitCode);
   console.error(`\nInterrupted at: ${step}`);
   process.exit(128 + constants.signals[reason]);
 }

@@ -5,7 +5,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Calls `end` once: for Ctrl-C, for a request to end, when the terminal closes, and when nobody reads the output any
- * longer (`… | head`). A second signal ends the process at once.
+ * longer (`… | head`) or it has no room, which sets the exit code 1. A second signal ends the process at once.
  */
 export function onEnding(end: (reason: Ending) => void): void {
   let isEnding = false;
@@ -15,7 +15,14 @@ export function onEnding(end: (reason: Ending) => void): void {
     end(reason);
   };
   for (const signal of SIGNALS) process.once(signal, () => endOnce(signal));
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", () => endOnce("EPIPE"));
-  }
+  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+    if (code !== "EPIPE" && !isEnding) {
+      console.error(
+        `Error: The output cannot be written (${code}). Make room or write it elsewhere.`,
+      );
+      process.exitCode = 1;
+    }
+    endOnce("EPIPE");
+  });
+  process.stderr.on("error", () => endOnce("EPIPE"));
 }
