@@ -65,7 +65,7 @@ function understand(): Order {
 const { input, output, ...options } = understand();
 try {
   const { rows } = await convertDataset(input, output, options);
-  console.log(`${rows} rows written to ${output}`);
+  console.log(`${rows} ${rows === 1 ? "row" : "rows"} written to ${output}`);
 } catch (error) {
   if (!(error instanceof ProtocolError)) throw error;
   console.error(`Error: ${error.message}\n${error.hint}`);
