@@ -106,6 +106,6 @@ async function missing(hash: string, timeoutMs: number, provider: Provider): Pro
   return new ProtocolError(
     "timed-out",
     `Transaction ${hash} is in no block ${waited}.`,
-    "Run the same command again: it goes on waiting for this transaction, and sends it again only if it is lost.",
+    "Run the same command again: it continues to wait for this transaction, and sends it again only if it is lost.",
   );
 }

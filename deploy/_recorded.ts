@@ -18,7 +18,7 @@ export interface Recorded {
 /** Whether a chain has what the folder records. */
 export type Standing = "kept" | "stale";
 
-/** Chains that are started anew, and whose deployments are worth nothing then. */
+/** Chains that are restarted empty, so that their deployments are worth nothing. */
 const LOCAL_CHAIN = 31337;
 
 /** @returns null when nothing was deployed there. */

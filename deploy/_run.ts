@@ -42,7 +42,7 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
       found && (await compareWithChain(found, connection.provider, chainId)) === "stale";
     const recorded = isStale ? null : found;
     if (isStale)
-      terminal.note(`None of the contracts of ${folder} is on this chain: it was started anew.`);
+      terminal.note(`None of the contracts of ${folder} is on this chain: it was restarted.`);
     const provider = withRecordedGenesis(connection.provider, recorded);
     const stage: Stage = {
       provider,

@@ -114,7 +114,9 @@ async function main(): Promise<void> {
   if (keep) {
     directory = join(process.cwd(), NETWORK_DIRECTORY);
     if ((await stateOf(directory)) === "stale") {
-      note(`The network in ${NETWORK_DIRECTORY} runs no longer, and its chain is gone: replaced.`);
+      note(
+        `The network in ${NETWORK_DIRECTORY} is no longer running, and its chain is gone: its state is replaced.`,
+      );
     }
     await makeDirectory(directory);
     await record();

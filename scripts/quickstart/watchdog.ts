@@ -13,7 +13,7 @@ export type WatchdogOrder =
   | { readonly end: ProcessIdentity }
   /** Then remove this temporary directory. */
   | { readonly remove: string }
-  /** Everything has ended, or may go on alone: do nothing. */
+  /** Everything has ended, or may continue alone: do nothing. */
   | { readonly release: true };
 
 const processes: ProcessIdentity[] = [];

@@ -203,12 +203,12 @@ describe("npx hardhat deploy", () => {
   it("takes the files of a local chain that is gone for none, and with --dry-run leaves them alone", async () => {
     const before = { sent: await sent(), files: await files() };
     const { stdout, stderr } = await withoutCode(() => deploy(["--dry-run"]));
-    expect(stderr).to.contain("it was started anew");
+    expect(stderr).to.contain("it was restarted");
     expect(stdout).to.include("Would deploy Ledger");
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
   });
 
-  it("deploys again on a local chain that was started anew", async () => {
+  it("deploys again on a local chain that was restarted", async () => {
     const folder2 = join(folder, "second/localhost");
     const second = { ANNEAL_DEPLOYMENTS: folder2 };
     expect((await deploy([], second)).exitCode).to.equal(0);

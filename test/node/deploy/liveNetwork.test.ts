@@ -200,7 +200,7 @@ describe("npx hardhat deploy on a live network", () => {
     expect(await sent()).to.equal(count + 1);
   });
 
-  it("goes on waiting for a transaction that is on its way, and sends it once", async () => {
+  it("continues to wait for a transaction that is on its way, and sends it once", async () => {
     const place = join(folder, "slow/testnet");
     const count = await sent();
     await rpc.send("evm_setAutomine", [false]);

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -137,6 +137,37 @@ describe("npm start: its processes", () => {
       expect(processes.some(isRunning)).to.equal(false);
       expect(await stopNetwork(directory)).to.deep.equal([]);
       expect((await readNetwork(directory))!.processes).to.have.lengthOf(2);
+    });
+
+    it("are offered when npm start is typed again, which changes nothing, and npm stop ends them", async () => {
+      const folder = await newFolder();
+      const directory = join(folder, ".anneal/quickstart");
+      const processes = ["chain", "provider"].map((name) => ({ name, ...sleeper() }));
+      await makeDirectory(directory);
+      await writeNetwork(directory, network(...processes));
+      await writeFile(join(directory, "blob"), "a dataset");
+      const type = (script: string, ...flags: string[]) =>
+        spawnSync(process.execPath, [join(ROOT, "scripts", script), ...flags], {
+          cwd: folder,
+          encoding: "utf8",
+        });
+
+      const again = type("quickstart.ts", "--keep");
+      expect(again.status, again.stderr).to.equal(0);
+      expect(again.stdout).to.contain("is running").and.contain("http://127.0.0.1:1");
+      expect(again.stdout).to.contain("Nothing was changed.").and.contain("npm stop");
+      expect(processes.every(isRunning)).to.equal(true);
+      expect(await readFile(join(directory, "blob"), "utf8")).to.equal("a dataset");
+
+      await endProcess(processes[1]!);
+      const partly = type("quickstart.ts", "--keep");
+      expect(partly.status).to.equal(1);
+      expect(partly.stderr).to.contain("npm stop");
+      expect(await readFile(join(directory, "blob"), "utf8")).to.equal("a dataset");
+
+      expect(type("stop.ts").stdout).to.contain("Stopped: chain.");
+      expect(processes.some(isRunning)).to.equal(false);
+      expect(type("stop.ts").stdout).to.contain("No network");
     });
 
     it("are never taken for a process that has got the same pid since", async () => {
