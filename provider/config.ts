@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { getBytes, parseUnits } from "ethers";
 import { z } from "zod";
+import { type ProxySettings, readProxies } from "../sdk/proxy.ts";
 import { ProviderError } from "./errors.ts";
 import { EncryptionKey } from "./keys.ts";
 import { openKeystore } from "./keystore.ts";
@@ -50,6 +51,7 @@ import { openKeystore } from "./keystore.ts";
  * | COUNT_SECONDS           | and one that takes more seconds of a processor                   | 1800                  |
  * | LOG_LEVEL               | trace, debug, info, warn, error, fatal                           | info                  |
  *
+ * HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured as everywhere, loopback excepted.
  * The trainer sees none of these: its environment is made of TRAINER_VARIABLES below, and nothing else.
  */
 const Environment = z.object({
@@ -132,6 +134,7 @@ export interface Config {
   readonly privateKey: string;
   readonly encryptionKey: EncryptionKey;
   readonly rpcUrl: string;
+  readonly proxies: ProxySettings;
   readonly deploymentDirectory: string;
   readonly confirmations: number;
   /** Milliseconds. */
@@ -181,6 +184,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       ? new EncryptionKey(getBytes(values.PROVIDER_ENCRYPTION_KEY))
       : EncryptionKey.derive(getBytes(privateKey)),
     rpcUrl: values.RPC_ENDPOINT,
+    proxies: readProxies(environment),
     deploymentDirectory: resolve(values.DEPLOYMENT_DIR),
     confirmations: values.CONFIRMATIONS,
     pollInterval: values.POLL_INTERVAL_MS,

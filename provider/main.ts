@@ -6,6 +6,7 @@ import { type Client, createClient, requireSigner } from "../sdk/client.ts";
 import { readDeployment } from "../sdk/deployment.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import { sealedDatasetSize } from "../sdk/exchange/datasetCipher.ts";
+import { useProxies } from "../sdk/proxy.ts";
 import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
 import { createApi } from "./api/apiServer.ts";
 import { ChainIdentity } from "./chain/ChainIdentity.ts";
@@ -66,6 +67,7 @@ const REFERENCES_AGE = 1_000;
 async function run(config: Config, log: Logger, stop: AbortController): Promise<void> {
   const { signal } = stop;
   const clock = systemClock;
+  useProxies(config.proxies);
   await using parts = new AsyncDisposableStack();
 
   const deployment = await readDeployment(config.deploymentDirectory);

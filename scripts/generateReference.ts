@@ -40,6 +40,7 @@ Which command of 0G's and Together's command lines became which here is in [pari
 | \`RPC_ENDPOINT\` | the chain's node, where it is not the network's public one; with commas, others to ask where one fails |
 | \`STORAGE_ENDPOINT\` | URL of the storage node |
 | \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, where it is not \`deployments/<network>\` |
+| \`HTTP_PROXY\`, \`HTTPS_PROXY\`, \`NO_PROXY\` | proxies for chain, storage and providers, and the hosts without one; this machine never has one |
 | \`WANDB_API_KEY\` | Weights & Biases key, sent to the provider encrypted when a \`wandb\` parameter is set |
 | \`HF_TOKEN\` | hub token, sent to the provider encrypted when a model comes from the hub or goes to it |
 `;

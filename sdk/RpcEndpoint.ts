@@ -1,5 +1,6 @@
 import type { JsonRpcPayload, JsonRpcResult } from "ethers";
-import { Agent, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
+import { openDispatcher } from "./dispatcher.ts";
 
 /** A longer answer counts as none, so that a node cannot fill the memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -54,7 +55,7 @@ export class RpcEndpoint {
   constructor(url: string) {
     this.#url = new URL(url);
     this.origin = this.#url.origin;
-    this.#dispatcher = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } });
+    this.#dispatcher = openDispatcher({ connect: { timeout: CONNECT_TIMEOUT_MS } });
   }
 
   /** When it may be asked first again, on the clock of `performance.now`. */

@@ -3,6 +3,7 @@ import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Client } from "../sdk/client.ts";
 import { didYouMean } from "../sdk/didYouMean.ts";
 import { ProtocolError } from "../sdk/errors.ts";
+import { readProxies, useProxies } from "../sdk/proxy.ts";
 
 /** Whose key signs where the environment names none: the local network has one account for each role. */
 export type Role = "user" | "provider";
@@ -32,6 +33,7 @@ const LOCAL_MNEMONIC = "test test test test test test test test test test test j
 
 /** @throws ProtocolError "usage" for a network that the configuration does not name. */
 export function createEnvironment(hre: HardhatRuntimeEnvironment): Environment {
+  useProxies(readProxies(process.env));
   const network = hre.globalOptions.network ?? LOCAL;
   const config = hre.config.networks[network];
   if (config?.type !== "http") throw unknownNetwork(network, Object.keys(hre.config.networks));

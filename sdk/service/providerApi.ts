@@ -1,4 +1,6 @@
+import { fetch } from "undici";
 import { z } from "zod";
+import { openDispatcher } from "../dispatcher.ts";
 import { type ErrorCode, ProtocolError } from "../errors.ts";
 
 /** Where a provider's API is found; a Service fits. */
@@ -17,6 +19,9 @@ export interface ApiRequest {
   readonly body?: Uint8Array;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** For all providers: connections that nobody uses end by themselves. */
+const dispatcher = openDispatcher();
 
 /** How much of an answer is taken, and for how long. */
 export interface Limits {
@@ -55,13 +60,14 @@ export async function openResponse(endpoint: Endpoint, request: ApiRequest): Pro
   const timer = setTimeout(() => waiting.abort(), TIMEOUT);
   let response: Response;
   try {
-    response = await fetch(url, {
+    response = (await fetch(url, {
+      dispatcher,
       method: request.method ?? "GET",
       headers: request.headers ?? {},
       ...(request.body && { body: Buffer.from(request.body) }),
       redirect: "error", // a redirect could send the user's signature elsewhere
       signal: anySignal(waiting.signal, request.signal),
-    });
+    })) as unknown as Response;
   } catch (cause) {
     request.signal?.throwIfAborted();
     throw unreachable(endpoint, cause);

@@ -11,6 +11,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { urlToHttpOptions } from "node:url";
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
+import { proxyFor } from "../proxy.ts";
 import { TRANSFERS_AT_ONCE } from "./inParallel.ts";
 import { RangeConnection } from "./rangeConnection.ts";
 
@@ -64,7 +65,12 @@ export class StorageConnection {
     }
     this.#base = url;
     const isSecure = url.protocol === "https:";
-    const options = { keepAlive: true, maxSockets: TRANSFERS_AT_ONCE };
+    const proxy = proxyFor(url)?.href;
+    const options = {
+      keepAlive: true,
+      maxSockets: TRANSFERS_AT_ONCE,
+      ...(proxy && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
+    };
     this.#agent = isSecure ? new HttpsAgent(options) : new HttpAgent(options);
     this.#send = isSecure ? sendHttps : sendHttp;
   }

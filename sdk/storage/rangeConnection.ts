@@ -1,6 +1,8 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { ProtocolError } from "../errors.ts";
+import { proxyAuthorization, proxyFor } from "../proxy.ts";
+import { openTunnel } from "./tunnel.ts";
 
 /** Milliseconds without a byte after which a connection counts as lost. */
 const SILENCE_LIMIT = 30_000;
@@ -47,6 +49,8 @@ export class RangeConnection {
   #left = 0;
   #sink: Sink | null = null;
   #closes = false;
+  /** Bytes that came before there was room for them. */
+  #kept: Uint8Array | null = null;
 
   /** @param url address of the file: http or https */
   constructor(url: URL) {
@@ -69,10 +73,15 @@ export class RangeConnection {
     signal.addEventListener("abort", abort);
     try {
       return await new Promise<AnswerHead>((resolve, reject) => {
-        this.#exchange = { sink, resolve, reject };
-        this.#socket ??= this.#connect();
-        this.#socket.write(
-          `GET ${this.#url.pathname} HTTP/1.1\r\nHost: ${this.#url.host}\r\nRange: bytes=${start}-${end}${END_OF_HEAD}`,
+        const exchange = { sink, resolve, reject };
+        this.#exchange = exchange;
+        this.#open(signal).then(
+          (socket) => {
+            if (this.#exchange === exchange) socket.write(this.#requestHead(start, end));
+          },
+          (error) => {
+            if (this.#exchange === exchange) this.#fail(error);
+          },
         );
       });
     } finally {
@@ -82,25 +91,25 @@ export class RangeConnection {
 
   /** Goes on after `took` said that there was no room. */
   resume(): void {
-    this.#socket?.resume();
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept) this.#feed(kept);
+    if (this.#kept === null) this.#socket?.resume();
   }
 
   close(): void {
     this.#fail(new Error("closed"));
   }
 
-  #connect(): Socket {
-    const { protocol, hostname, port } = this.#url;
-    const isSecure = protocol === "https:";
-    const host = hostname.replace(/^\[|\]$/g, "");
-    const onread = {
-      buffer: () => this.#sink?.room() ?? this.#head.subarray(this.#headLength),
-      callback: (length: number) => this.#took(length),
-    };
-    const options = { host, port: Number(port) || (isSecure ? 443 : 80), onread };
-    const socket = isSecure
-      ? connectTls({ ...options, ...(isIP(host) === 0 && { servername: host }) })
-      : connectTcp(options);
+  /** The connection, opened where there is none. */
+  async #open(signal: AbortSignal): Promise<Socket> {
+    if (this.#socket) return this.#socket;
+    const proxy = proxyFor(this.#url);
+    const socket =
+      proxy && this.#url.protocol === "https:"
+        ? await this.#connectThrough(proxy, signal)
+        : this.#connect(proxy ?? this.#url);
+    this.#socket = socket;
     // What an earlier connection has to say is nobody's business any more.
     const failIfOurs = (error: Error) => {
       if (this.#socket === socket) this.#fail(error);
@@ -109,6 +118,51 @@ export class RangeConnection {
     socket.on("error", failIfOurs);
     socket.on("close", () => failIfOurs(new Error("the connection was closed")));
     return socket;
+  }
+
+  #connect({ protocol, hostname, port }: URL): Socket {
+    const isSecure = protocol === "https:";
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const onread = {
+      buffer: () => this.#sink?.room() ?? this.#head.subarray(this.#headLength),
+      callback: (length: number) => this.#took(length),
+    };
+    const options = { host, port: Number(port) || (isSecure ? 443 : 80), onread };
+    return isSecure ? connectTls({ ...options, ...serverName(host) }) : connectTcp(options);
+  }
+
+  /** An encrypted connection inside another gives its bytes in buffers of its own: they are copied. */
+  async #connectThrough(proxy: URL, signal: AbortSignal): Promise<Socket> {
+    const host = this.#url.hostname.replace(/^\[|\]$/g, "");
+    const target = `${this.#url.hostname}:${this.#url.port || 443}`;
+    const tunnel = await openTunnel(proxy, target, { timeout: SILENCE_LIMIT, signal });
+    const socket = connectTls({ socket: tunnel, ...serverName(host) });
+    socket.on("data", (chunk: Buffer) => this.#feed(chunk));
+    return socket;
+  }
+
+  #requestHead(start: number, end: number): string {
+    const { protocol, host, pathname, origin } = this.#url;
+    const proxy = protocol === "http:" ? proxyFor(this.#url) : null;
+    return [
+      `GET ${proxy ? origin : ""}${pathname} HTTP/1.1`,
+      `Host: ${host}`,
+      ...Object.entries(proxy ? proxyAuthorization(proxy) : {}).map((pair) => pair.join(": ")),
+      `Range: bytes=${start}-${end}${END_OF_HEAD}`,
+    ].join("\r\n");
+  }
+
+  #feed(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const room = this.#sink?.room() ?? this.#head.subarray(this.#headLength);
+      const piece = chunk.subarray(at, at + room.length);
+      room.set(piece);
+      at += piece.length;
+      if (this.#took(piece.length)) continue;
+      this.#socket?.pause();
+      this.#kept = chunk.subarray(at);
+      return;
+    }
   }
 
   /** Bytes have come: of the head, or where the sink wanted them. */
@@ -192,10 +246,16 @@ export class RangeConnection {
   #drop(): void {
     const socket = this.#socket;
     this.#socket = null;
+    this.#kept = null;
     socket?.destroy();
   }
 }
 
 function tooLong(): Error {
   return new Error("the answer is longer than it said");
+}
+
+/** Certificates name hosts, and addresses are no names. */
+function serverName(host: string): { servername?: string } {
+  return isIP(host) === 0 ? { servername: host } : {};
 }

@@ -1,5 +1,5 @@
-import { Agent } from "undici";
 import { z } from "zod";
+import { openDispatcher } from "../../dispatcher.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
 import { TRANSFERS_AT_ONCE } from "../inParallel.ts";
@@ -52,7 +52,10 @@ const ShardedNodes = z.object({ trusted: ListedNodes, discovered: ListedNodes })
 /** 0G's storage nodes as an indexer lists them. */
 export class Network {
   readonly timing: Timing;
-  readonly #agent = new Agent({ connections: TRANSFERS_AT_ONCE, connect: { timeout: 10_000 } });
+  readonly #agent = openDispatcher({
+    connections: TRANSFERS_AT_ONCE,
+    connect: { timeout: 10_000 },
+  });
   readonly #indexer: ZeroGNode;
 
   constructor({ indexerUrl }: ZeroGEndpoint, timing: Timing) {

@@ -31,6 +31,12 @@ describe("readConfig", () => {
     expect(config.storage).to.deep.equal({ kind: "remote", url: "http://127.0.0.1:1" });
   });
 
+  it("takes the proxies that everything else on the machine uses", () => {
+    const proxies = { HTTPS_PROXY: "http://proxy:1", no_proxy: "node.example" };
+    const config = readConfig({ PROVIDER_PRIVATE_KEY: KEY, ...proxies });
+    expect(config.proxies).to.deep.include({ https: "http://proxy:1", except: "node.example" });
+  });
+
   it("says which variable is missing or wrong, in a sentence each", () => {
     expect(refusalOf({}).message).to.equal("PROVIDER_PRIVATE_KEY is not set.");
     expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, SLOTS: "two" }).message).to.match(/^SLOTS .*\.$/);

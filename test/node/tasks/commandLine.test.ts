@@ -7,6 +7,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { createStorageServer } from "../../../provider/storage/storageServer.ts";
 import { rootOfFile } from "../../../sdk/storage/root.ts";
+import { startHttpProxy } from "../../helpers/httpProxy.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
@@ -192,6 +193,15 @@ describe("tasks: the command line as a process", () => {
     });
     expect(stderr).to.match(/^Error: The chain's node at http:\/\/127.0.0.1:\d does not answer\./);
     expect(exitCode).to.equal(9);
+  });
+
+  it("asks the chain's node through the proxy that the environment names", async () => {
+    const proxy = await startHttpProxy();
+    const env = { RPC_ENDPOINT: "http://chain.invalid:1", ANNEAL_DEPLOYMENTS: deployments };
+    const { exitCode } = await hardhat(["list-providers"], { ...env, http_proxy: proxy.url });
+    await proxy.close();
+    expect(exitCode).to.equal(9);
+    expect(proxy.asked.join()).to.contain("chain.invalid");
   });
 
   it("says what is wrong with the address of the chain's node", async () => {
