@@ -1,10 +1,15 @@
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { afterEach, describe, it } from "mocha";
 import { FailoverProvider, readRpcUrls } from "../../../sdk/FailoverProvider.ts";
 import { readNodeError } from "../../../sdk/transaction/nodeErrors.ts";
+import { makeCertificate } from "../../helpers/certificate.ts";
 
 type Answer =
   | { status: number; body: string; headers?: Record<string, string> }
@@ -254,6 +259,24 @@ describe("several endpoints of one chain", () => {
     for (let more = 0; more < 5; more++)
       expect(await provider.send("eth_blockNumber", [])).to.equal("0x5");
     expect([dead.asked.length, late.asked.length]).to.deep.equal([1, 1]);
+  });
+
+  it("knows a certificate that nobody vouches for, and an endpoint of the other protocol", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "anneal-endpoint-"));
+    const secure = createSecureServer(makeCertificate(folder, "localhost"));
+    await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
+    opened.push(secure, { close: () => rm(folder, { recursive: true }) });
+    const { port } = secure.address() as AddressInfo;
+    const plain = await start(says("0x5"));
+    const rows = [
+      [`https://localhost:${port}`, "certificate"],
+      [plain.url.replace("http:", "https:"), "wrong-protocol"],
+    ] as const;
+    for (const [url, kind] of rows) {
+      const found = readNodeError(await failure(connect(url).send("eth_blockNumber", [])));
+      expect(found?.kind, url).to.equal(kind);
+      expect(found?.message).to.include(url);
+    }
   });
 
   it("takes no URL but those of HTTP", () => {

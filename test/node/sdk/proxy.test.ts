@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -14,6 +13,7 @@ import { fetchBytes } from "../../../sdk/service/providerApi.ts";
 import { download } from "../../../sdk/storage/download.ts";
 import { RangeConnection } from "../../../sdk/storage/rangeConnection.ts";
 import { upload } from "../../../sdk/storage/upload.ts";
+import { makeCertificate } from "../../helpers/certificate.ts";
 import { startFakeProviderApi } from "../../helpers/fakeProviderApi.ts";
 import { type HttpProxy, startHttpProxy } from "../../helpers/httpProxy.ts";
 
@@ -118,7 +118,7 @@ describe("proxies", () => {
     });
 
     it("carries ranges over an encrypted connection through a tunnel", async () => {
-      const [key, cert] = makeCertificate(folder, "storage.invalid");
+      const { key, cert } = makeCertificate(folder, "storage.invalid");
       const content = Buffer.alloc(200_000, "0123456789");
       const server = createServer({ key, cert }, (request, response) => {
         const [, start, end] = /bytes=(\d+)-(\d+)/.exec(request.headers.range!)!;
@@ -158,13 +158,3 @@ describe("proxies", () => {
     });
   });
 });
-
-/** A certificate that nobody vouches for. */
-function makeCertificate(folder: string, host: string): [key: string, certificate: string] {
-  const options = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  const files = ["-keyout", join(folder, "key"), "-out", join(folder, "cert")];
-  const names = ["-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`, "-days", "2"];
-  execFileSync("openssl", ["req", ...options, ...files, ...names], { stdio: "ignore" });
-  const read = (name: string) => execFileSync("cat", [join(folder, name)], { encoding: "utf8" });
-  return [read("key"), read("cert")];
-}
