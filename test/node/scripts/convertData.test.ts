@@ -7,8 +7,7 @@ import { jsonl, temporaryFolder } from "../sdk/dataset/temporaryFolder.ts";
 
 const SCRIPT = resolve(import.meta.dirname, "../../../scripts/convertData.ts");
 
-describe("npm run convert-data", function () {
-  this.timeout(60_000);
+describe("npm run convert-data", () => {
   const { folder, write } = temporaryFolder();
   const convert = (...words: string[]) =>
     spawnSync(process.execPath, [SCRIPT, ...words], { cwd: folder, encoding: "utf8" });

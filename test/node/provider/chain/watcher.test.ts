@@ -6,7 +6,7 @@ import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
 import { Watcher } from "../../../../provider/chain/watcher.ts";
-import { systemClock } from "../../../../provider/clock.ts";
+import { type Clock, systemClock } from "../../../../provider/clock.ts";
 import type { ProviderError } from "../../../../provider/errors.ts";
 import { readTaskState } from "../../../../provider/jobs/readTaskState.ts";
 import { Readiness } from "../../../../provider/readiness.ts";
@@ -49,15 +49,19 @@ describe("watcher, on a real chain", () => {
 
   const log = pino({ level: "silent" });
   const openStore = () => SqliteStore.open(directory);
-  const watcher = (options: { confirmations?: number; provider?: string; client?: Client } = {}) =>
-    makeWatcher(options.client ?? market.client(1), options);
-  const makeWatcher = (client: Client, options: { confirmations?: number; provider?: string }) =>
+  const watcher = (
+    options: { confirmations?: number; provider?: string; client?: Client; clock?: Clock } = {},
+  ) => makeWatcher(options.client ?? market.client(1), options);
+  const makeWatcher = (
+    client: Client,
+    options: { confirmations?: number; provider?: string; clock?: Clock },
+  ) =>
     new Watcher({
       client,
       provider: options.provider ?? market.provider,
       store,
       identity: new ChainIdentity({ client, genesis, readiness, log }),
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       log,
       confirmations: options.confirmations ?? 0,
       pollInterval: 10,
@@ -217,6 +221,29 @@ describe("watcher, on a real chain", () => {
     });
     return { ...client, provider };
   };
+
+  it("asks another endpoint when no block has come for a minute, and then again after one", async () => {
+    let now = 0;
+    let switched = 0;
+    const client = lying({
+      switchEndpoint: async () => {
+        switched++;
+      },
+    });
+    const patient = watcher({ client, clock: { ...systemClock, now: () => now } });
+    const lookAt = async (seconds: number) => {
+      now = seconds * 1_000;
+      await patient.look();
+      return switched;
+    };
+    expect(await lookAt(0)).to.equal(0);
+    expect(await lookAt(59)).to.equal(0);
+    expect(await lookAt(60)).to.equal(1);
+    expect(await lookAt(100)).to.equal(1);
+    expect(await lookAt(120)).to.equal(2);
+    await market.chain.mine();
+    expect(await lookAt(180)).to.equal(2);
+  });
 
   it("hears of an order whose log was kept from it for long, by the chain's own count", async () => {
     const deaf = watcher({ client: lying({ getLogs: async () => [] }) });

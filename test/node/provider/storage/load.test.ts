@@ -18,8 +18,7 @@ const CONNECTIONS = 2_040;
 const MAX_RESIDENT = 512 * MIB;
 
 /** A storage node in a process of its own, beside clients that mean no good, from many addresses of this machine. */
-describe("storage node under load", function () {
-  this.timeout(300_000);
+describe("storage node under load", () => {
   let folder: string;
   let child: ChildProcess;
   let port: number;
