@@ -100,17 +100,21 @@ export class FailoverProvider extends JsonRpcProvider {
   /** Asks one endpoint after the other until one has an answer. @returns what the last one gave */
   async #askAll(payload: Payload): Promise<Attempt> {
     const order = this.#order();
+    let haveFailed = false;
     for (const [position, index] of order.entries()) {
       const isLast = position === order.length - 1;
       const attempt = await this.#ask(index, payload, order.length > 1 && !isLast);
       const { refusal } = attempt;
       const isAnswer = "results" in attempt && !(refusal && ASKS_OTHERS.has(refusal.kind));
       if (isAnswer) {
-        this.#current = index;
+        if (haveFailed) this.#prefer(index);
         return attempt;
       }
       const isHealthy = refusal !== null && LEAVES_HEALTHY.has(refusal.kind);
-      if (!isHealthy) this.#leave(index, refusal?.retryAfterMs);
+      if (!isHealthy) {
+        haveFailed = true;
+        this.#leave(index, refusal?.retryAfterMs);
+      }
       const mayHaveArrived = isTransaction(payload) && "error" in attempt;
       if (isLast || mayHaveArrived || this.#closed.signal.aborted) return attempt;
     }
@@ -128,6 +132,11 @@ export class FailoverProvider extends JsonRpcProvider {
       if (!(error instanceof EndpointError)) throw error;
       return { error, refusal: readNodeError(error) };
     }
+  }
+
+  #prefer(index: number): void {
+    this.#endpoints[index]!.wake();
+    this.#current = index;
   }
 
   /** Of several requests that fail together, one switches. */

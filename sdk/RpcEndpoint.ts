@@ -70,6 +70,11 @@ export class RpcEndpoint {
     this.#restsUntil = performance.now() + Math.max(usual, atLeast);
   }
 
+  /** Ends its rest: it answered when others did not. */
+  wake(): void {
+    this.#restsUntil = 0;
+  }
+
   /**
    * Sends a request, once.
    * @param timeout milliseconds for the whole exchange, however slowly the answer comes
@@ -117,11 +122,17 @@ export class RpcEndpoint {
         body: await readText(body),
       };
     } catch (cause) {
-      const code = deadline.aborted ? "TIMEOUT" : ((cause as NodeJS.ErrnoException).code ?? "");
-      throw new EndpointError(this.origin, payload, { code: String(code), cause });
+      const code = signal.aborted
+        ? "UND_ERR_ABORTED"
+        : deadline.aborted
+          ? "TIMEOUT"
+          : codeOf(cause);
+      throw new EndpointError(this.origin, payload, { code, cause });
     }
   }
 }
+
+const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code ?? "");
 
 async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];

@@ -33,8 +33,11 @@ export const endpoint: Programme = async function* (world, { seed, short, takes 
       if (takes(alone) && (!short || SHORT_ALONE.includes(illness)))
         yield await attempt(world, alone, (folders) => tradeAlone(world, folders, illness, random));
     }
-    const end = `endpoint/end/${round}`;
-    if (takes(end)) yield await attempt(world, end, (folders) => endWhileHanging(world, folders));
+    for (const moment of ["starting", "working"] as const) {
+      const end = `endpoint/ended-${moment}/${round}`;
+      if (takes(end))
+        yield await attempt(world, end, (folders) => endWhileHanging(world, folders, moment));
+    }
   }
 };
 
@@ -84,12 +87,17 @@ async function demandTidy(sick: SickEndpoint): Promise<void> {
 }
 
 /** A real daemon whose requests all hang is told to end; the next one finishes what it began. */
-async function endWhileHanging(world: World, { directory, state }: RunFolders) {
+async function endWhileHanging(
+  world: World,
+  { directory, state }: RunFolders,
+  moment: "starting" | "working",
+) {
   const sick = await SickEndpoint.start(world.anvil.url, null);
   const trade = new Trade(world, directory, 2, "confirm");
   try {
+    if (moment === "starting") await sick.fall("dripping");
     const daemon = new DaemonChild(world, state, { variables: { RPC_ENDPOINT: sick.url } });
-    await daemon.ready();
+    if (moment === "working") await daemon.ready();
     await sick.fall("dripping");
     await trade.place();
     while (sick.strikes === 0) await wait(20);

@@ -279,6 +279,25 @@ describe("several endpoints of one chain", () => {
     }
   });
 
+  it("asks the one that answers first although it, too, has failed once", async () => {
+    const [dead, second] = [await start("hang up"), await start("hang up")];
+    const provider = connect(dead.url, second.url);
+    expect(await failure(provider.send("eth_blockNumber", []))).to.be.an("error");
+    second.answer = says("0x5");
+    for (let more = 0; more < 5; more++)
+      expect(await provider.send("eth_blockNumber", [])).to.equal("0x5");
+    expect(dead.asked).to.have.length(2);
+  });
+
+  it("stays with an endpoint that lacks one method or one old block", async () => {
+    const lacks = '{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"missing trie node"}}';
+    const [first, second] = [await start({ status: 200, body: lacks }), await start(says("0x5"))];
+    const provider = connect(first.url, second.url);
+    expect(await provider.send("eth_call", [])).to.equal("0x5");
+    first.answer = says("0x1");
+    expect(await provider.send("eth_blockNumber", [])).to.equal("0x1");
+  });
+
   it("takes no URL but those of HTTP", () => {
     expect(readRpcUrls("http://a:1, https://b/x")).to.deep.equal(["http://a:1", "https://b/x"]);
     for (const text of ["", "localhost:8545", "127.0.0.1:8545", "http://a,ftp://b"])
