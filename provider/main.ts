@@ -39,6 +39,7 @@ import { SubmissionLog } from "./storage/submissionLog.ts";
 import { SqliteStore } from "./store/SqliteStore.ts";
 import { LocalTrainer } from "./training/LocalTrainer.ts";
 import { childMark, stopOrphans } from "./training/orphans.ts";
+import { PythonCheck } from "./training/PythonCheck.ts";
 import { probeTrainer } from "./training/probe.ts";
 import { SlurmTrainer } from "./training/SlurmTrainer.ts";
 import { demandSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
@@ -104,10 +105,6 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   const trainer = createTrainer(config, program, clock, log);
   const jobsDirectory = join(config.directory, "jobs");
   await adoptJobs(jobsDirectory);
-  void trainer.checkMachine?.(signal).catch((error: ProviderError) => {
-    if (signal.aborted) return;
-    log.error({ err: error, hint: error.hint }, "no task is accepted: trainings cannot run");
-  });
 
   const online = {
     python: config.python,
@@ -135,6 +132,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
   const { confirmations, pollInterval, encryptionKey, maxDatasetBytes, slots } = config;
   const readiness = new Readiness();
   const identity = new ChainIdentity({ client, genesis, readiness, log });
+  const python = new PythonCheck({ program, trainer, readiness, clock, log });
   const chain = { client, identity, store, clock, log };
   const gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: config.maxGasPrice });
   const submitter = new Submitter({ ...chain, gasMoney, confirmations, pollInterval });
@@ -148,6 +146,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     gasMoney,
     store,
     trainer,
+    python,
     catalogue,
     encryptionKey,
     provider,
@@ -210,6 +209,7 @@ async function run(config: Config, log: Logger, stop: AbortController): Promise<
     awaitRegistration({ client, terms: terms(), clock, log }, signal),
     watcher.run(signal),
     gasMoney.run(signal),
+    python.run(signal),
     runner.run(signal),
     machine.watch(signal),
   ];

@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { EncryptionKey } from "../keys.ts";
 import type { Catalogue } from "../models/Catalogue.ts";
 import type { Facts, JobRecord, Store } from "../store/Store.ts";
+import type { PythonCheck } from "../training/PythonCheck.ts";
 import type { OnlineProcess } from "../training/runOnline.ts";
 import { TRAINER_LOG, type Trainer, WORK_DIRECTORY } from "../training/Trainer.ts";
 import type { FetchBudget } from "./fetchBudget.ts";
@@ -22,6 +23,7 @@ export interface StepContext {
   readonly gasMoney: Pick<GasMoney, "demandReserve">;
   readonly store: Store;
   readonly trainer: Trainer;
+  readonly python: Pick<PythonCheck, "demand">;
   readonly catalogue: Catalogue;
   readonly encryptionKey: EncryptionKey;
   /** Address of this provider. */

@@ -21,7 +21,7 @@ export async function checkDevice(program: TrainerProgram, signal: AbortSignal):
   signal.throwIfAborted();
   if (!failed) return;
   const [reason = "", hint = ""] = stderr.trim().split("\n").slice(-2);
-  throw new ProviderError(`Trainings cannot run on this machine: ${reason}`, {
+  throw new ProviderError(reason, {
     retryable: true,
     hint: hint || "Check PYTHON and the trainer's requirements.",
   });

@@ -83,9 +83,22 @@ export function countCommand(
   });
 }
 
-/** The command that tells which device trainings run on. In a sandbox it sees what a training sees of the machine. */
-export function deviceCommand({ python, packageDirectory, sandbox }: TrainerProgram): string[] {
-  const command = [python, "-m", "finetune.device"];
+/** The command that tells which device trainings run on. */
+export function deviceCommand(program: TrainerProgram): string[] {
+  return inspection(program, ["-m", "finetune.device"]);
+}
+
+/** The command that imports what trains and what counts, and does nothing else. */
+export function importCommand(program: TrainerProgram): string[] {
+  return inspection(program, ["-c", "import finetune.train, finetune.count"]);
+}
+
+/** Looks at the machine with Python. In a sandbox it sees what a training sees of it. */
+function inspection(
+  { python, packageDirectory, sandbox }: TrainerProgram,
+  args: readonly string[],
+): string[] {
+  const command = [python, ...args];
   if (sandbox === null) return command;
   const directories = [...interpreterDirectories(python), packageDirectory];
   return confine(command, {

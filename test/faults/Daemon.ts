@@ -106,6 +106,7 @@ export class Daemon {
       gasMoney,
       store,
       trainer: new StubTrainer(fuse),
+      python: { demand: async () => undefined }, // the stub needs none
       catalogue: world.catalogue,
       encryptionKey: world.encryptionKey,
       provider,

@@ -11,11 +11,12 @@ import type { StepFunction } from "../StepContext.ts";
  * training takes time from it.
  */
 export const accept: StepFunction = async (context, record, signal) => {
-  const { client, submitter, gasMoney, trainer, machine } = context;
+  const { client, submitter, gasMoney, trainer, machine, python } = context;
   const { id } = record;
   if (machine.isBroken) throw machineBroken();
   // One that is accepted already goes on, with what disk and what OG there are.
   if ((await getTask(client, { id })).state === "Created") {
+    await python.demand();
     await gasMoney.demandReserve(id);
     await demandDisk(context, record);
     await trainer.checkMachine?.(signal);

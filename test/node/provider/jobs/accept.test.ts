@@ -63,6 +63,7 @@ describe("accept", () => {
           interface: { encodeFunctionData: (_: string, args: unknown[]) => args },
         },
       },
+      python: { demand: async () => undefined },
       gasMoney: {
         demandReserve: async (id: TaskId) => {
           if (isWalletPoor) throw new ProviderError(`no gas for ${id}`, REFILL);
