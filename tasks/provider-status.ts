@@ -2,6 +2,7 @@ import { getAccount } from "../sdk/account/getAccount.ts";
 import type { Client } from "../sdk/client.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import type { Queue } from "../sdk/service/fetchQueue.ts";
+import { getGasMoney } from "../sdk/service/getGasMoney.ts";
 import { getService } from "../sdk/service/getService.ts";
 import { verifyProvider } from "../sdk/service/verifyProvider.ts";
 import { formatOg } from "../sdk/units.ts";
@@ -19,8 +20,9 @@ interface Flags {
 export default run<Flags>(async (flags, terminal, environment) => {
   const { client, provider } = await chooseProvider(flags, environment);
   const service = await getService(client, { provider });
-  const [account, check] = await Promise.all([
+  const [account, gasMoney, check] = await Promise.all([
     getAccount(client, { account: provider }),
+    getGasMoney(client, { provider }),
     verify(client, provider),
   ]);
   const { counters } = service;
@@ -47,6 +49,8 @@ export default run<Flags>(async (flags, terminal, environment) => {
       ["Stake (OG)", formatOg(service.stake)],
       ["Stake and Bonds Held (OG)", formatOg(reserved)],
       ["Account Balance (OG)", formatOg(account.available)],
+      ["Wallet, for Gas (OG)", formatOg(gasMoney.balance)],
+      ["Tasks That Gas Lasts for Now", gasMoney.tasks === null ? "" : String(gasMoney.tasks)],
     ],
   });
   if (check.problem) terminal.note(hintFor(check.problem, flags, environment));
@@ -58,6 +62,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     queue,
     reserved,
     available: account.available,
+    gasMoney,
   };
 });
 

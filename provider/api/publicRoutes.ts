@@ -3,7 +3,6 @@ import type { Client } from "../../sdk/client.ts";
 import { signChallenge } from "../../sdk/service/challenge.ts";
 import type { Clock } from "../clock.ts";
 import { estimateWait } from "../jobs/estimateWait.ts";
-import type { MachineHealth } from "../jobs/machineHealth.ts";
 import { occupiedSlots, waitingLine } from "../jobs/scheduler.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Catalogue, Model } from "../models/Catalogue.ts";
@@ -22,7 +21,6 @@ export interface PublicRoutes {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
-  readonly machine: Pick<MachineHealth, "isBroken">;
   readonly slots: number;
   readonly jobsDirectory: string;
   /** Known when the API listens. */
@@ -36,7 +34,7 @@ type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
 
 /** What anybody may see of this provider. */
 export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
-  const { client, catalogue, clock, metrics, machine, slots, terms } = routes;
+  const { client, catalogue, clock, metrics, slots, terms } = routes;
   // What takes long is made once for all who ask meanwhile.
   const measure = remembered(() => metrics.registry.metrics(), ANSWER_AGE, clock);
   const queue = remembered(() => readQueue(routes), ANSWER_AGE, clock);
@@ -75,7 +73,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
   });
 
   app.get("/v1/queue", async () => ({
-    accepting: !machine.isBroken,
+    accepting: routes.readiness.reasons().length === 0,
     slots,
     ...(await queue()),
   }));

@@ -3,7 +3,7 @@ import { type Endpoint, fetchJson } from "./providerApi.ts";
 
 const Count = z.number().int().nonnegative();
 const Queue = z.object({
-  /** Whether new orders are accepted at the moment. */
+  /** Whether it takes new tasks on at the moment, whatever its offer on chain says. */
   accepting: z.boolean().default(true),
   slots: Count,
   running: Count,

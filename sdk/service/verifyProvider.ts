@@ -40,7 +40,17 @@ export async function verifyProvider(
     fetchCatalogue(service, signal),
     fetchQueue(service, signal),
   ]);
+  if (!queue.accepting) throw notAccepting(service);
   return { service, catalogue, queue };
+}
+
+/** An order now would wait, or be turned down. */
+function notAccepting({ provider }: Service): ProtocolError {
+  return new ProtocolError(
+    "declined",
+    `Provider ${provider} says that it takes no new task on at the moment.`,
+    "Try again later, or choose another provider: npx hardhat list-providers",
+  );
 }
 
 /** Nobody's client is sent to its own machine or network by what a stranger registered. */

@@ -50,6 +50,17 @@ describe("readConfig", () => {
     expect(refusalOf(second).message).to.match(/^RPC_ENDPOINT /);
   });
 
+  it("takes MAX_GAS_PRICE in gwei", () => {
+    const priceOf = (MAX_GAS_PRICE?: string) =>
+      readConfig({ PROVIDER_PRIVATE_KEY: KEY, MAX_GAS_PRICE }).maxGasPrice;
+    expect(priceOf("0.5")).to.equal(500_000_000n);
+    expect(priceOf("")).to.equal(100n * 10n ** 9n);
+    for (const MAX_GAS_PRICE of ["0", "-1", "1e3", "2 gwei"])
+      expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, MAX_GAS_PRICE }).message).to.match(
+        /^MAX_GAS_PRICE is .*\.$/,
+      );
+  });
+
   it("takes several endpoints of the chain", () => {
     const RPC_ENDPOINT = "http://127.0.0.1:8545, https://rpc.example.org/key";
     expect(readConfig({ PROVIDER_PRIVATE_KEY: KEY, RPC_ENDPOINT }).rpcUrl).to.equal(RPC_ENDPOINT);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
+import { GAS_PER_TASK } from "../../../sdk/task/taskGas.ts";
 import { fetchTerms } from "../../../tasks/fetchTerms.ts";
 import { rejection } from "../../helpers/rejection.ts";
 import { type Market, openMarket } from "./market.ts";
@@ -81,6 +82,13 @@ describe("tasks: providers and models", () => {
       url: market.daemon.url,
     });
     expect(status.reserved).to.equal(market.chain.parameters.minimumStake.toString());
+    const { balance, gasPrice, tasks } = status.gasMoney;
+    expect(Number(balance) / 1e18).to.be.within(9_990, 10_000); // of 10,000 at the start
+    expect(BigInt(tasks)).to.equal(BigInt(balance) / (BigInt(gasPrice) * GAS_PER_TASK));
+    const { stdout } = await market.run("provider-status");
+    expect(stdout)
+      .to.match(/Wallet, for Gas \(OG\).*\d+\.\d{18}/)
+      .and.include(String(tasks));
   });
 
   it("lists him as in the documentation: available, with the price per byte", async () => {

@@ -358,6 +358,8 @@ describe("provider API", () => {
         waitSeconds: 0,
       });
       expect((await get("/healthz")).json()).to.deep.equal({ status: "ok" });
+      readiness.set({ name: "gas", message: "The wallet is empty.", hint: "Send OG to it." });
+      expect((await get("/v1/queue")).json()).to.include({ accepting: false });
     });
   });
 

@@ -31,7 +31,7 @@ describe("the check of PYTHON", function () {
   const check = (
     python: string,
     pause: () => void,
-    { isConfined = false, checkMachine = async () => undefined as void } = {},
+    { isConfined = false, checkMachine = async () => undefined } = {},
   ) => {
     const filter = join(folder, "system-calls.bpf");
     writeSystemCallFilter(filter);

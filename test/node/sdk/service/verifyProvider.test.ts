@@ -60,6 +60,13 @@ describe("sdk/service verifyProvider", () => {
     expect(error.message).to.contain("nobody outside its own network can reach");
   });
 
+  it("refuses a provider who takes nothing on, before money moves", async () => {
+    api.routes["/v1/queue"] = () => ({ accepting: false, slots: 1, running: 0, waiting: 0 });
+    const error = await rejection(verify());
+    expect(error.code).to.equal("declined");
+    expect(error.message).to.contain("takes no new task on");
+  });
+
   it("asks a new challenge each time", async () => {
     const seen = new Set<string>();
     const honest = api.routes["/v1/challenge"]!;

@@ -1,0 +1,27 @@
+import type { Client } from "../client.ts";
+import { GAS_PER_TASK } from "../task/taskGas.ts";
+import { readGasPrice, totalPrice } from "../transaction/gasPrice.ts";
+import { readChain } from "../transaction/readChain.ts";
+
+/** What a provider's wallet holds for the gas of its transactions. */
+export interface GasMoney {
+  /** Neuron in the wallet, outside the Ledger. */
+  readonly balance: bigint;
+  /** Neuron per unit of gas, at the moment. */
+  readonly gasPrice: bigint;
+  /** Tasks from acceptance to payment that it lasts for at this price, at least; null where gas is free. */
+  readonly tasks: bigint | null;
+}
+
+/** Reads what a provider can pay for gas, and how far that goes. */
+export async function getGasMoney(
+  client: Client,
+  { provider }: { provider: string },
+): Promise<GasMoney> {
+  const [balance, price] = await Promise.all([
+    readChain(client, () => client.provider.getBalance(provider)),
+    readGasPrice(client),
+  ]);
+  const gasPrice = totalPrice(price);
+  return { balance, gasPrice, tasks: gasPrice > 0n ? balance / (gasPrice * GAS_PER_TASK) : null };
+}
