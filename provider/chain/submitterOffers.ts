@@ -58,9 +58,11 @@ export class Offers {
     { gasLimit, ...request }: TransactionRequest,
     before: StoredTransaction | null,
   ): Promise<void> {
-    const { client, identity } = this.#options;
-    await identity.demand();
+    const { client, identity, gasMoney } = this.#options;
     const { chainId } = client;
+    const value = BigInt(request.value ?? 0n);
+    await identity.demand();
+    if (value > 0n) await gasMoney.demand(effect, value); // a node estimates nothing that cannot be paid
     // The state may move between the estimate and the block; what is not used is not paid.
     const gas = gasLimit
       ? BigInt(gasLimit)
@@ -70,7 +72,7 @@ export class Offers {
     const raised = before && raisedBid(bidOf(newest(before)), price, limits);
     const bid = raised ?? firstBid(price, limits);
     const unsigned = { ...request, ...feeFields(bid, price), chainId, nonce, gasLimit: gas };
-    await this.#options.gasMoney.demand(effect, gas * bid.cap + BigInt(request.value ?? 0n));
+    await gasMoney.demand(effect, gas * bid.cap + value);
     await this.#put(nonce, effect, unsigned);
   }
 

@@ -8,8 +8,8 @@ const ROOT = join(import.meta.dirname, "../..");
 
 /** A stand-in for Python that keeps the trainer's contract and learns nothing; see StubTrainer. */
 const STUB = `#!${process.execPath}
-const { appendFileSync, mkdirSync, writeFileSync } = require("node:fs");
 if (!process.argv.includes("--job-dir")) process.exit(0);
+const { appendFileSync, mkdirSync, writeFileSync } = require("node:fs");
 const directory = process.argv.at(-1) + "/work";
 const event = (value) => appendFileSync(directory + "/events.jsonl", JSON.stringify(value) + "\\n");
 event({ seq: 1, type: "progress", step: 1, total: 2 });

@@ -16,7 +16,7 @@ type Step = (typeof STEPS)[number];
 const FAULTS = ["empty", "drained", "halted", "spike", "restarted"] as const;
 type Fault = (typeof FAULTS)[number];
 
-const ROUNDS = 8;
+const ROUNDS = 4;
 /** Minutes of the daemon's clock that a fault lasts. */
 const MINUTES: Record<Fault, number> = {
   empty: 14,

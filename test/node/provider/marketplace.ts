@@ -39,8 +39,8 @@ const MADE_UP: Provided = {
 };
 
 const FAST_TRAINER = `#!/usr/bin/env node
-const { mkdirSync, writeFileSync, appendFileSync } = require("node:fs");
 if (!process.argv.includes("--job-dir")) process.exit(0);
+const { mkdirSync, writeFileSync, appendFileSync } = require("node:fs");
 const directory = process.argv.at(-1) + "/work";
 const event = (seq, type, more) => appendFileSync(directory + "/events.jsonl", JSON.stringify({ seq, type, ...more }) + "\\n");
 event(1, "progress", { step: 1, total: 1, loss: 1, accuracy: 0 });

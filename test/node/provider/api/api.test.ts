@@ -102,7 +102,6 @@ describe("provider API", () => {
       catalogue,
       metrics,
       readiness,
-      machine: { isBroken: false },
       wallTime: () => now,
       chainTime: () => Math.floor(now / 1000),
       onCancel: (id) => cancelled.push(id),

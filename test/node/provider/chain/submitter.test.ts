@@ -7,7 +7,7 @@ import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import pino, { type Logger } from "pino";
 import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
 import { GasMoney } from "../../../../provider/chain/GasMoney.ts";
-import { Submitter } from "../../../../provider/chain/submitter.ts";
+import { type Submission, Submitter } from "../../../../provider/chain/submitter.ts";
 import { type Clock, systemClock } from "../../../../provider/clock.ts";
 import { ProviderError } from "../../../../provider/errors.ts";
 import { newJob } from "../../../../provider/jobs/machine.ts";
@@ -325,6 +325,18 @@ describe("submitter, on a real chain", () => {
     expect(await nonce()).to.equal(before + 1);
     await gasMoney.look();
     expect(readiness.reasons()).to.deep.equal([]);
+  });
+
+  it("says that the wallet cannot pay what a storage asks for, as it says it of gas", async () => {
+    await setBalance(10n ** 17n);
+    const call = { to: market.user, data: "0x", value: 10n ** 18n } as Submission["call"];
+    const upload = { id, step: "upload" as const, call, isDone: async () => false };
+    const error = (await failureOf(submitter().submit(upload, live))) as ProviderError;
+    expect(error).to.include({ retryable: true, isSaid: true });
+    expect(lines.filter(({ level }) => level === 50)[0]).to.include({
+      needed: `1.${"0".repeat(18)}`,
+    });
+    expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
   });
 
   it("raises nothing that the node refuses for lack of OG, and is in a block at the chain's price after a refill", async () => {

@@ -13,8 +13,8 @@ import { Marketplace } from "../marketplace.ts";
 
 /** A stand-in for the trainer that learns nothing: it writes 1 MiB, and 8 more when it is told to; then it waits. */
 const WRITING_STUB_TRAINER = `#!/usr/bin/env node
-const { appendFileSync, existsSync, mkdirSync, writeFileSync } = require("node:fs");
 if (!process.argv.includes("--job-dir")) process.exit(0);
+const { appendFileSync, existsSync, mkdirSync, writeFileSync } = require("node:fs");
 const directory = process.argv.at(-1) + "/work";
 appendFileSync(directory + "/events.jsonl", JSON.stringify({ seq: 1, type: "warning", message: "stub" }) + "\\n");
 mkdirSync(directory + "/checkpoints/step-1", { recursive: true });
