@@ -59,7 +59,9 @@ export class Anvil {
       "400",
     ];
     const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "ignore"] });
-    process.once("exit", () => child.kill("SIGKILL"));
+    const kill = () => void child.kill("SIGKILL");
+    process.once("exit", kill);
+    child.once("exit", () => process.off("exit", kill));
     const port = await new Promise<string>((resolve, reject) => {
       child.once("exit", (code) => reject(new Error(`anvil exited with code ${code}`)));
       createInterface({ input: child.stdout! }).on("line", (line) => {
