@@ -31,7 +31,7 @@ const SOME_HASH = `0x${"5a".repeat(32)}`;
 const ROUNDS = 4;
 
 /** What a user may write into an order, whatever he wants by it. Each is refused, and costs nobody anything. */
-const TAMPERING: Record<string, (order: TaskOrder) => TaskOrder> = {
+export const TAMPERING: Record<string, (order: TaskOrder) => TaskOrder> = {
   "another blinding than agreed": (order) => ({ ...order, blindRoot: SOME_HASH }),
   "a key that is no point": (order) => ({ ...order, userKey: `0x02${"ff".repeat(32)}` }),
   "a dataset that is nowhere": (order) => ({ ...order, datasetRoot: SOME_HASH as Root }),

@@ -1,3 +1,4 @@
+import { bogus } from "./bogus.ts";
 import { crash } from "./crash.ts";
 import { disk } from "./disk.ts";
 import { endpoint } from "./endpoint.ts";
@@ -18,6 +19,7 @@ export const PROGRAMMES: Readonly<Record<string, Programme>> = {
   reorg,
   disk,
   malice,
+  bogus,
   hostileTrainer,
   wallet,
   endpoint,

@@ -23,9 +23,9 @@ export const verify: StepFunction = async (context, record) => {
       "Split the dataset, or choose another provider.",
     );
   }
-  const { unit } = await getService(context.client, { provider: context.provider });
   const outputBytes = (await weightBytes(model)) * (lora ? ADAPTER_SHARE : 1);
   verifyTime(context, record, outputBytes);
+  const { unit } = await getService(context.client, { provider: context.provider });
   return { unit, model: model.name, outputBytes };
 };
 

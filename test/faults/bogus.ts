@@ -1,0 +1,45 @@
+import { attempt } from "./attempt.ts";
+import { TAMPERING } from "./malice.ts";
+import type { Programme, RunResult } from "./Programme.ts";
+import { runTrades } from "./runTrade.ts";
+import { Trade } from "./Trade.ts";
+import { USERS, type World } from "./World.ts";
+
+const ROUNDS = 20;
+/** Bogus orders of one run. */
+const ORDERS = 35;
+const SHORT_ORDERS = 14;
+/** Transactions of the provider for a task whose user confirms: accept, deliver, reveal. */
+const FOR_HONEST = 3;
+
+/** Orders that no provider can serve, many at once, beside one honest task: the provider pays no gas for them. */
+export const bogus: Programme = async function* (world, { short, takes }) {
+  for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
+    const name = `bogus/${round}`;
+    if (takes(name)) yield await flood(world, name, short ? SHORT_ORDERS : ORDERS);
+  }
+};
+
+function flood(world: World, name: string, orders: number): Promise<RunResult> {
+  return attempt(world, name, async ({ directory, state }) => {
+    const sentBefore = await sentByProvider(world);
+    const kinds = Object.values(TAMPERING);
+    const honest = new Trade(world, directory, USERS, "confirm");
+    const cheaters = Array.from({ length: orders }, (_, number) => {
+      const trade = new Trade(world, directory, 2 + (number % (USERS - 2)), "refuse");
+      trade.isTampered = true;
+      trade.tamper = kinds[number % kinds.length]!;
+      return trade;
+    });
+    const trades = [...cheaters, honest];
+    await runTrades({ world, options: { directory: state }, trades });
+    const sent = (await sentByProvider(world)) - sentBefore;
+    if (sent !== FOR_HONEST)
+      throw new Error(`the provider sent ${sent} transactions instead of ${FOR_HONEST}`);
+    return { trades, strikes: orders };
+  });
+}
+
+function sentByProvider({ anvil, service }: World): Promise<number> {
+  return anvil.rpc.getTransactionCount(service.provider);
+}
