@@ -149,7 +149,7 @@ export function failureError(
     return new ProtocolError(
       "declined",
       `Task ${id} is not accepted. ${failure!.message}`,
-      `Its fee stays reserved until the order is cancelled: ${environment.command(`cancel-task --task ${id}`)}`,
+      `Its fee stays reserved until the order is cancelled: ${environment.command(`cancel-task --provider ${task.provider} --task ${id}`)}`,
     );
   }
   return new ProtocolError(

@@ -11,7 +11,7 @@ import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
 import { fetchCancellation } from "../../../sdk/task/fetchCancellation.ts";
 import { requestCancellation } from "../../../sdk/task/requestCancellation.ts";
 import { send } from "../../../sdk/transaction/send.ts";
-import { eventually } from "./daemonProcess.ts";
+import { eventually, type LogLine } from "./daemonProcess.ts";
 import { DaemonTrade } from "./daemonTrade.ts";
 
 const rows = (count: number) =>
@@ -98,8 +98,12 @@ describe("provider daemon, with the real trainer", () => {
     const stranger = market.client(3);
     await send(stranger, openAccount(stranger, { amount: 10n ** 18n }));
     const theft = await market.order(stranger, rows(64), config);
-    await trade.until(theft, "Failed");
-    expect((await market.events(theft)).at(-1)).to.include({ reason: "ConfigInvalid" });
+    const isRefusal = ({ msg, task }: LogLine) =>
+      msg === "task refused" && task === formatTaskId(theft);
+    const refused = () => trade.daemon.lines.find(isRefusal);
+    const refusal = await eventually("the refusal", refused, { explain: trade.explain });
+    expect(refusal).to.include({ reason: "ConfigInvalid" });
+    expect(await trade.eventNames(theft)).to.deep.equal(["TaskCreated"]);
   });
 
   it("stops a running training when its user wants it, for the amount that both see", async () => {
@@ -126,11 +130,12 @@ describe("provider daemon, with the real trainer", () => {
     await eventually(lastLine, async () => (await trade.log(id)).at(-1) === lastLine);
   });
 
-  it("gives up a dataset that the trainer cannot read, with the trainer's own sentence", async () => {
+  it("refuses a dataset that the trainer cannot read, with the trainer's own sentence", async () => {
     const id = await trade.market.order(trade.user, [{ nothing: "known" }], SHORT);
-    await trade.until(id, "Failed");
-    expect((await trade.market.events(id)).at(-1)).to.include({ reason: "DatasetInvalid" });
-    expect((await trade.status(id))?.failure?.message).to.match(/train\.jsonl:1/);
+    const refused = async () => (await trade.status(id))?.failure;
+    const failure = await eventually("the refusal", refused, { explain: trade.explain });
+    expect(failure.code).to.equal("DatasetInvalid");
+    expect(failure.message).to.match(/train\.jsonl:1/);
   });
 
   it("delivers exactly once and is paid once when it is killed while training", async () => {

@@ -19,6 +19,24 @@ const exists = (path: string) =>
     () => false,
   );
 
+/** What a provider answers about a task under way. */
+const statusOf = (id: unknown) => ({
+  id,
+  state: "training",
+  queuePosition: null,
+  step: 3,
+  totalSteps: 10,
+  epoch: 0.5,
+  loss: 2.5,
+  tokensPerSecond: 100,
+  secondsLeft: 60,
+  failure: null,
+  lossBefore: null,
+  lossAfter: null,
+  accuracyBefore: null,
+  accuracyAfter: null,
+});
+
 describe("tasks: a fine-tuning from order to model", () => {
   let market: Market;
   let order: Record<string, unknown>;
@@ -158,6 +176,20 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(none.stderr).to.contain('"zz"');
   });
 
+  it("says why the provider will not accept an order, and how to get the fee back", async () => {
+    const { id } = await market.json("get-task", flags());
+    const message = "The dataset has 9 tokens, more than the 5 declared.";
+    const failure = { code: "DatasetLargerThanDeclared", message, hint: "Count it." };
+    market.daemon.status = { ...statusOf(id), progress: "Failed", failure };
+    const shown = await market.json("get-task", flags());
+    expect(shown).to.include({ progress: "Failed", state: "Created" });
+    expect((shown.failure as { message: string }).message).to.include(message);
+    const waited = await market.run("get-task", { ...flags(), wait: true, timeout: "20" });
+    expect(waited.exitCode).to.equal(7);
+    expect(waited.stderr).to.contain("is not accepted").and.to.contain("cancel-task --provider");
+    market.daemon.status = undefined;
+  });
+
   it("cancels a task that nobody accepted, and then can create another", async () => {
     const { id } = await market.json("cancel-task", flags());
     expect(await market.json("get-task", flags(id))).to.include({
@@ -175,22 +207,7 @@ describe("tasks: a fine-tuning from order to model", () => {
 
   it("shows how far the provider says he is, and never more than the chain says", async () => {
     const { id } = await market.json("get-task", flags());
-    const status = {
-      id,
-      state: "training",
-      queuePosition: null,
-      step: 3,
-      totalSteps: 10,
-      epoch: 0.5,
-      loss: 2.5,
-      tokensPerSecond: 100,
-      secondsLeft: 60,
-      failure: null,
-      lossBefore: null,
-      lossAfter: null,
-      accuracyBefore: null,
-      accuracyAfter: null,
-    };
+    const status = statusOf(id);
     market.daemon.status = { ...status, progress: "Training" };
     expect(await market.json("get-task", flags())).to.include({ progress: "Training" });
     market.daemon.status = { ...status, progress: "Finished" };

@@ -10,6 +10,7 @@ import { Readiness } from "../../../../provider/readiness.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
 import { probeTrainer } from "../../../../provider/training/probe.ts";
 import { hasSandbox } from "../../../../provider/training/sandbox.ts";
+import { writeSystemCallFilter } from "../../../../provider/training/systemCalls.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");
 const log = pino({ level: "silent" });
@@ -25,11 +26,14 @@ describe("probe of the machine", function () {
   afterEach(() => rmSync(directory, { recursive: true }));
 
   const probe = (python: string) => {
+    const filter = join(directory, "system-calls.bpf");
+    writeSystemCallFilter(filter);
     const program = {
       python,
       packageDirectory: join(ROOT, "provider/trainer"),
       environment: { PATH: process.env.PATH!, HF_HUB_OFFLINE: "1", OMP_NUM_THREADS: "1" },
-      sandbox: python.startsWith(ROOT) && hasSandbox() ? { maxFileBytes: 2 ** 30 } : null,
+      sandbox: python.startsWith(ROOT) && hasSandbox() ? { maxFileBytes: 2 ** 30, filter } : null,
+      counting: { memoryBytes: 2 ** 32, seconds: 60 },
     };
     const trainer = new LocalTrainer({ program, clock: systemClock, log });
     return probeTrainer(trainer, program, join(directory, "probe"), never);
