@@ -262,6 +262,7 @@ export class Runner {
       const milliseconds = clock.now() - started;
       this.#options.metrics.stepDone(step, milliseconds);
       context.times.note(step, after ?? record, milliseconds);
+      if (step === "train") context.machine.trained();
       taskLog.info({ milliseconds }, "step done");
     } catch (error) {
       if (error instanceof StateUnusable) throw error;

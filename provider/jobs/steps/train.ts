@@ -46,10 +46,7 @@ export const train: StepFunction = async (context, record, signal, strikes) => {
     if (warning && warning !== tracking.warning) await appendWarning(paths.events, warning);
   });
   signal.throwIfAborted();
-  if (end.kind === "exit" && end.code === EXIT.done) {
-    context.machine.trained();
-    return {};
-  }
+  if (end.kind === "exit" && end.code === EXIT.done) return {};
   if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
   const reason = reasonOf(end);
   const result = await readResult(paths.result);

@@ -89,7 +89,6 @@ describe("the quota of a job", () => {
       jobsDirectory: join(root, "jobs"),
       trainer,
       maxJobBytes: QUOTA,
-      machine: { trained: () => undefined },
       clock,
     }) as unknown as StepContext;
   const record = {

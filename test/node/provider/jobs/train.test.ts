@@ -45,7 +45,7 @@ describe("train", () => {
       catalogue: new Catalogue([model]),
       jobsDirectory: join(root, "jobs"),
       trainer: { train: async () => trains() ?? end },
-      machine: { isSound: async () => isSound, trained: () => undefined },
+      machine: { isSound: async () => isSound },
       maxJobBytes: 2 ** 20,
       clock: systemClock,
     } as unknown as StepContext;
