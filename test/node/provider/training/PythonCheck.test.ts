@@ -14,9 +14,7 @@ import { ENVIRONMENT, PACKAGE, PYTHON } from "./trainingJob.ts";
 
 const LIVE = new AbortController().signal;
 
-describe("the check of PYTHON", function () {
-  this.timeout(120_000);
-
+describe("the check of PYTHON", () => {
   let folder: string;
   let readiness: Readiness;
   let errors: Record<string, unknown>[];

@@ -16,9 +16,7 @@ const ROOT = join(import.meta.dirname, "../../../..");
 const log = pino({ level: "silent" });
 const never = new AbortController().signal;
 
-describe("probe of the machine", function () {
-  this.timeout(240_000);
-
+describe("probe of the machine", () => {
   let directory: string;
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), "anneal-probe-"));
