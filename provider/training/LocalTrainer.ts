@@ -9,6 +9,7 @@ import type { Model } from "../models/Catalogue.ts";
 import { checkDevice } from "./checkDevice.ts";
 import { countTokens } from "./countTokens.ts";
 import { Devices, VISIBLE_DEVICES, visibleDevices } from "./devices.ts";
+import { endProcess, GRACE, signalGroup } from "./endProcess.ts";
 import { findByArguments, isRunning, type ProcessIdentity } from "./processTable.ts";
 import { TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import {
@@ -25,9 +26,6 @@ export interface LocalTrainerOptions {
   readonly log: Logger;
 }
 
-/** Milliseconds a trainer gets to finish its step and save before it is killed. */
-const GRACE = 30_000;
-const LOOK_INTERVAL = 50;
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 /** Milliseconds for which a machine that could use its graphics cards is not asked again. */
 const CHECK_INTERVAL = 10 * 60_000;
@@ -69,6 +67,7 @@ export class LocalTrainer implements Trainer {
       return await ended;
     } finally {
       signal.removeEventListener("abort", stop);
+      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL"); // what it has left running
     }
   }
 
@@ -107,23 +106,14 @@ export class LocalTrainer implements Trainer {
     if (reason instanceof TaskRefused) return signalGroup(child.pid, "SIGKILL");
     const over = new AbortController();
     ended.finally(() => over.abort()).catch(() => undefined);
-    signalGroup(child.pid, "SIGTERM");
-    await this.#options.clock.sleep(GRACE, over.signal);
-    if (!over.signal.aborted) signalGroup(child.pid, "SIGKILL");
+    const { clock } = this.#options;
+    await endProcess(child.pid, () => over.signal.aborted, clock, over.signal);
   }
 
   async #stopGroups(identities: readonly ProcessIdentity[]): Promise<void> {
-    await Promise.all(identities.map((identity) => this.#stopGroup(identity)));
-  }
-
-  /** The same for a process that is nobody's child any more: its end can only be looked for. */
-  async #stopGroup(identity: ProcessIdentity): Promise<void> {
-    const { clock } = this.#options;
-    const never = new AbortController().signal;
-    signalGroup(identity.pid, "SIGTERM");
-    const deadline = clock.now() + GRACE;
-    while (isRunning(identity) && clock.now() < deadline) await clock.sleep(LOOK_INTERVAL, never);
-    if (isRunning(identity)) signalGroup(identity.pid, "SIGKILL");
+    const end = (identity: ProcessIdentity) =>
+      endProcess(identity.pid, () => !isRunning(identity), this.#options.clock);
+    await Promise.all(identities.map(end));
   }
 }
 
@@ -134,12 +124,4 @@ function endOf(child: ChildProcess): Promise<TrainingEnd> {
       resolve(signal ? { kind: "killed", signal } : { kind: "exit", code: code! }),
     );
   });
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // the group is gone already
-  }
 }

@@ -2,11 +2,8 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
-import { findByEnvironment, isRunning, type ProcessIdentity } from "./processTable.ts";
-
-/** Milliseconds that a process of an earlier daemon gets to save its state. */
-const GRACE = 30_000;
-const LOOK_INTERVAL = 50;
+import { endProcess } from "./endProcess.ts";
+import { findByEnvironment, isRunning } from "./processTable.ts";
 
 /** Name of the variable that marks every process that a daemon starts. */
 export const CHILD_MARK = "ANNEAL_CHILD_OF";
@@ -29,19 +26,7 @@ export async function stopOrphans(
   const orphans = findByEnvironment(CHILD_MARK, mark[CHILD_MARK]!);
   if (orphans.length === 0) return;
   log.info({ pids: orphans.map(({ pid }) => pid) }, "stopping the processes of an earlier run");
-  signalAll(orphans, "SIGTERM");
-  const deadline = clock.now() + GRACE;
-  const never = new AbortController().signal;
-  while (orphans.some(isRunning) && clock.now() < deadline) await clock.sleep(LOOK_INTERVAL, never);
-  signalAll(orphans.filter(isRunning), "SIGKILL");
-}
-
-function signalAll(processes: readonly ProcessIdentity[], signal: NodeJS.Signals): void {
-  for (const { pid } of processes) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // it has ended meanwhile
-    }
-  }
+  await Promise.all(
+    orphans.map((orphan) => endProcess(orphan.pid, () => !isRunning(orphan), clock)),
+  );
 }

@@ -14,6 +14,8 @@ const EAFNOSUPPORT = 97;
 const ALLOW = 0x7fff_0000;
 const KILL = 0x8000_0000;
 const fail = (errno: number) => 0x0005_0000 | errno;
+/** No error, and nothing done. */
+const PRETEND = fail(0);
 
 /** Opcodes. */
 const LOAD = 0x20;
@@ -101,6 +103,17 @@ const UNKNOWN: Readonly<Record<string, Numbers>> = {
   mount_setattr: [442, 442],
 };
 
+/**
+ * Calls that are told that they worked, since libraries make them and take a denial for an error: who leaves its process
+ * group would outlive the signals that the daemon ends it with.
+ */
+const PRETENDED: Readonly<Record<string, Numbers>> = {
+  setpgid: [109, 154],
+  setsid: [112, 157],
+};
+/** PR_SET_PDEATHSIG, likewise: what bubblewrap has asked for stays, so that its end is the end of all within. */
+const SET_DEATH_SIGNAL = 1;
+
 /** CLONE_NEW* of all namespaces; that of time is among the bits of a signal where a process is cloned. */
 const NEW_NAMESPACE = 0x7e02_0000;
 const NEW_TIME_NAMESPACE = 0x80;
@@ -117,6 +130,7 @@ interface Architecture {
   readonly clone: number;
   readonly unshare: number;
   readonly ioctl: number;
+  readonly prctl: number;
   readonly socket: number;
 }
 
@@ -126,6 +140,7 @@ const X64: Architecture = {
   clone: 56,
   unshare: 272,
   ioctl: 16,
+  prctl: 157,
   socket: 41,
 };
 const ARM64: Architecture = {
@@ -134,6 +149,7 @@ const ARM64: Architecture = {
   clone: 220,
   unshare: 97,
   ioctl: 29,
+  prctl: 167,
   socket: 198,
 };
 /** On x86-64, numbers from here on are those of a second set of the same calls, which is not used. */
@@ -163,12 +179,14 @@ export function writeSystemCallFilter(path: string): void {
 
 /** What is asked of a call whose number is loaded, until one rule ends it. */
 function rules(architecture: Architecture): Instruction[] {
-  const { index, clone, unshare, ioctl, socket } = architecture;
+  const { index, clone, unshare, ioctl, prctl, socket } = architecture;
   const numbers = (calls: Readonly<Record<string, Numbers>>) =>
     Object.values(calls).flatMap((numbers) => numbers[index] ?? []);
   return [
     ...numbers(DENIED).flatMap((number) => onCall(number, [end(fail(EPERM))])),
     ...numbers(UNKNOWN).flatMap((number) => onCall(number, [end(fail(ENOSYS))])),
+    ...numbers(PRETENDED).flatMap((number) => onCall(number, [end(PRETEND)])),
+    ...onCall(prctl, [load(argument(0)), ...onCall(SET_DEATH_SIGNAL, [end(PRETEND)]), end(ALLOW)]),
     ...onCall(clone, denyBits(0, NEW_NAMESPACE)),
     ...onCall(unshare, denyBits(0, NEW_NAMESPACE | NEW_TIME_NAMESPACE)),
     ...onCall(ioctl, [

@@ -22,7 +22,9 @@ const told = { args: process.argv.slice(2), env: process.env, pid: process.pid, 
 if (directory.endsWith("exit-3")) process.exitCode = 3;
 else {
   setInterval(() => {}, 1000);
-  process.on("SIGTERM", () => directory.endsWith("stubborn") || process.exit(75));
+  let asked = 0;
+  const listensFrom = directory.endsWith("stubborn") ? Infinity : directory.endsWith("late") ? 2 : 1;
+  process.on("SIGTERM", () => ++asked >= listensFrom && process.exit(75));
 }
 writeFileSync(directory + "/told.json", JSON.stringify(told));
 `;
@@ -92,6 +94,15 @@ describe("LocalTrainer", () => {
 
   it("stops the trainer politely when asked to", async () => {
     const job = makeJob("polite");
+    const stop = new AbortController();
+    const ended = trainer().train(ID, job, stop.signal);
+    await told(job);
+    stop.abort();
+    expect(await ended).to.deep.equal({ kind: "exit", code: 75 });
+  });
+
+  it("asks again: a trainer that has only just started does not listen yet", async () => {
+    const job = makeJob("late");
     const stop = new AbortController();
     const ended = trainer().train(ID, job, stop.signal);
     await told(job);

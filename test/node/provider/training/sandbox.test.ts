@@ -192,6 +192,10 @@ describe("the sandbox", () => {
     expect(decide(arm, 220, 17), "fork").to.equal(allow);
     expect(decide(arm, 220, 0x10000011), "clone").to.equal(denied);
     expect(decide(arm, 435), "clone3").to.equal(unknown);
+    expect(decide(arm, 157), "setsid").to.equal("50000");
+    expect(decide(arm, 154), "setpgid").to.equal("50000");
+    expect(decide(arm, 167, 1), "prctl(PR_SET_PDEATHSIG)").to.equal("50000");
+    expect(decide(arm, 167, 15), "prctl(PR_SET_NAME)").to.equal(allow);
     expect(decide(arm, 198, 1), "AF_UNIX").to.equal(allow);
     expect(decide(arm, 198, 40), "AF_VSOCK").to.equal("50061");
     expect(decide(0x40000003, 20), "32 bits").to.equal("80000000");
@@ -282,7 +286,8 @@ time.sleep(600)`;
   it("ends a training that fills the disk with files it has deleted", async () => {
     const job = join(folder, "hoarder");
     const python = join(folder, "hostile/bin/python");
-    for (const path of [job, join(folder, "hostile/bin")]) mkdirSync(path, { recursive: true });
+    for (const path of [join(job, "work"), join(folder, "hostile/bin")])
+      mkdirSync(path, { recursive: true });
     const lines = ["exec 3>scratch", "rm scratch", "head -c 60000000 /dev/zero >&3", "sleep 600"];
     writeFileSync(python, ["#!/bin/sh", ...lines, ""].join("\n"), { mode: 0o755 });
     const hostile = trainer({ maxFileBytes: 2 ** 30, filter: filter() }, python);
@@ -291,6 +296,31 @@ time.sleep(600)`;
     const end = withinQuota(quota, (signal) => hostile.train(ID, job, signal), never);
     expect(await end.catch((error) => error)).to.include({ reason: "ConfigInvalid" });
     await eventually("the end of it", () => findByArguments(trainerArguments(job)).length === 0);
+  });
+
+  it("keeps everything in the group that is ended, and all of it ends with bubblewrap", async () => {
+    const leave = `${LIBC}
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+call("setsid"); call("setpgid", 0, 0); call("prctl", 1, 0, 0, 0, 0)
+open("${join(folder, "job/left")}", "w").write("ready")
+time.sleep(6000)`;
+    const run = (diesWithParent: boolean) => {
+      const [command, ...args] = confine(["/usr/bin/python3", "-c", leave], {
+        ...{ readable: [], writable: [join(folder, "job")], workingDirectory: "/" },
+        ...{ maxFileBytes: 100_000, filter: filter(), diesWithParent },
+      });
+      return spawn(command!, args, { detached: true, stdio: "ignore" });
+    };
+    for (const diesWithParent of [false, true]) {
+      rmSync(join(folder, "job/left"), { force: true });
+      const child = run(diesWithParent);
+      await eventually("the program", () => existsSync(join(folder, "job/left")));
+      // Counting is ended by its first process alone, a training with its group.
+      process.kill(diesWithParent ? child.pid! : -child.pid!, "SIGKILL");
+      const left = () => findByArguments(["-c", leave]);
+      await eventually("the end of all of it", () => left().length === 0);
+    }
   });
 
   it("is killed with all that runs in it when its training is refused", async () => {
