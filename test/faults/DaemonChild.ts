@@ -8,6 +8,7 @@ const ROOT = join(import.meta.dirname, "../..");
 
 /** A stand-in for Python that keeps the trainer's contract and learns nothing; see StubTrainer. */
 const STUB = `#!${process.execPath}
+if (process.argv.includes("finetune.count")) console.log('{"rows": 1, "tokens": 1}');
 if (!process.argv.includes("--job-dir")) process.exit(0);
 const { appendFileSync, mkdirSync, writeFileSync } = require("node:fs");
 const directory = process.argv.at(-1) + "/work";
@@ -56,6 +57,7 @@ export class DaemonChild {
       env: { ...environment(world, state), ...variables },
       stdio: ["ignore", "ignore", "pipe"],
     });
+    world.daemons.add(this);
     this.#ready = new Promise((resolve) => {
       this.#sayReady = resolve;
     });
@@ -67,6 +69,7 @@ export class DaemonChild {
     });
     this.ended = new Promise((resolve) =>
       this.#child.once("exit", (code) => {
+        world.daemons.delete(this);
         this.#sayReady();
         resolve(code);
       }),

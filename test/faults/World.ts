@@ -22,6 +22,7 @@ import { quote } from "../../sdk/task/quote.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import { packDirectory } from "../helpers/packDirectory.ts";
 import { Anvil } from "./Anvil.ts";
+import type { DaemonChild } from "./DaemonChild.ts";
 import { stubOutput } from "./StubTrainer.ts";
 
 const OG = 10n ** 18n;
@@ -75,6 +76,8 @@ export class World {
   bonds = 0n;
   /** Neuron in the Ledger that belong to no account when the run begins: burned ones. */
   nobodys = 0n;
+  /** Daemons in processes of their own; what a run leaves of them ends with it. */
+  readonly daemons = new Set<DaemonChild>();
   /** The chain has changed its past in this run. */
   isReorganized = false;
 

@@ -43,6 +43,7 @@ export async function attempt(
       leaked: [],
     };
   } finally {
+    await Promise.all([...world.daemons].map((daemon) => daemon.end("SIGKILL")));
     rmSync(directory, { recursive: true, force: true });
   }
 }
