@@ -18,7 +18,8 @@ import { send } from "../../sdk/transaction/send.ts";
 import type { World } from "./World.ts";
 
 /** How a user behaves, and so how his task ends. */
-export type Ending = "confirm" | "finalize" | "lapse" | "late" | "cancel" | "refuse";
+export type Ending = "confirm" | "finalize" | "lapse" | "late" | "cancel" | "refuse" | "fail";
+/** All but those that only a training which does harm has: it is accepted, and given up. */
 export const ENDINGS: readonly Ending[] = [
   "confirm",
   "finalize",
@@ -97,6 +98,8 @@ export class Trade {
         return this.state === "Cancelled" || this.state === "Settled";
       case "refuse":
         return this.state === "Cancelled";
+      case "fail":
+        return this.state === "Failed";
       case "lapse":
         return this.state === "Lapsed";
       default:

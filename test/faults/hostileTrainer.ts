@@ -109,8 +109,7 @@ export const hostileTrainer: Programme = async function* (world, { seed, short, 
 
 async function run(world: World, folders: RunFolders, what: string): Promise<Outcome> {
   const attack = ATTACKS[what]!;
-  const hostile = new Trade(world, folders.directory, 2, attack.isRefused ? "refuse" : "confirm");
-  hostile.isTampered = true;
+  const hostile = new Trade(world, folders.directory, 2, attack.isRefused ? "fail" : "confirm");
   const honest = new Trade(world, folders.directory, 3, "confirm");
   const trades = [hostile, honest];
   const leaked: string[] = [];

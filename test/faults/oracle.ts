@@ -146,13 +146,14 @@ async function wrongMoney(world: World, trades: readonly Trade[]): Promise<strin
   return wrong;
 }
 
+/** What stays when no task is open. */
+const KEPT =
+  /^(state\.db(-wal|-shm)?|model-hashes\.json|system-calls\.bpf|jobs\/layout-2)$|\/(events\.jsonl|result\.json)$/;
+
 /** What a run left behind: files that should have been cleared, temporary ones. */
 function leftFiles(stateDirectory: string): string[] {
   return readdirSync(stateDirectory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(stateDirectory.length + 1))
-    .filter(
-      (path) =>
-        !/^state\.db(-wal|-shm)?$|^jobs\/layout-2$|\/(events\.jsonl|result\.json)$/.test(path),
-    );
+    .filter((path) => !KEPT.test(path));
 }
