@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { describe as describeError } from "../../../provider/log.ts";
@@ -21,5 +23,18 @@ describe("log", () => {
     const cause = { error: { code: -32000, message: "txpool is full" } };
     const error = new ProtocolError("network", "The node has no room.", "Wait.", { cause });
     expect(describeError(error)).to.include({ node: "txpool is full (-32000)" });
+  });
+
+  it("has errors under `err`, the one name whose value is described", () => {
+    const folder = join(import.meta.dirname, "../../../provider");
+    const lines = readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts"))
+      .map((path) => readFileSync(join(folder, path), "utf8"))
+      .flatMap((text) => [...text.matchAll(/\.(?:debug|info|warn|error|fatal)\(\s*\{([^}]*)\}/g)]);
+    expect(lines.length).to.be.greaterThan(30);
+    const misnamed = lines
+      .map(([, fields]) => fields!)
+      .filter((fields) => /(^|,)\s*error\s*(,|:|$)/.test(fields));
+    expect(misnamed).to.deep.equal([]);
   });
 });
