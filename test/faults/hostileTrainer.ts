@@ -187,7 +187,10 @@ function secretsIn(bytes: Buffer, place: string): string[] {
 
 async function stop(daemon: DaemonChild): Promise<void> {
   const ended = daemon.end("SIGTERM");
-  const code = await Promise.race([ended, wait(LONGEST_STOP, "still running" as const)]);
+  const code = await Promise.race([
+    ended,
+    wait(LONGEST_STOP, "still running" as const, { ref: false }),
+  ]);
   if (code === 0) return;
   await daemon.end("SIGKILL");
   throw new Error(`after SIGTERM the daemon is ${code}`);
