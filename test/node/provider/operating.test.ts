@@ -187,7 +187,7 @@ describe("docs/operating.md", () => {
 
   it("gives the daemon more time to stop than it takes", () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(blocks("ini")[0]!)![1]);
-    const graces = ["LocalTrainer", "SlurmTrainer"].map((name) =>
+    const graces = ["endProcess", "SlurmTrainer"].map((name) =>
       Number(
         /const GRACE = ([\d_]+);/
           .exec(read(`provider/training/${name}.ts`))![1]!
