@@ -2,24 +2,20 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { standInTrainer } from "../helpers/standInTrainer.ts";
 import type { World } from "./World.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
 /** A stand-in for Python that keeps the trainer's contract and learns nothing; see StubTrainer. */
-const STUB = `#!${process.execPath}
-if (process.argv.includes("finetune.count")) console.log('{"rows": 1, "tokens": 1}');
-if (!process.argv.includes("--job-dir")) process.exit(0);
-const { appendFileSync, mkdirSync, writeFileSync } = require("node:fs");
-const directory = process.argv.at(-1) + "/work";
-const event = (value) => appendFileSync(directory + "/events.jsonl", JSON.stringify(value) + "\\n");
+const STUB = standInTrainer(`
 event({ seq: 1, type: "progress", step: 1, total: 2 });
-mkdirSync(directory + "/out", { recursive: true });
-writeFileSync(directory + "/out/model.safetensors", Buffer.alloc(300_000, 7));
-writeFileSync(directory + "/out/receipt.json", "{}");
+fs.mkdirSync(directory + "/out", { recursive: true });
+fs.writeFileSync(directory + "/out/model.safetensors", Buffer.alloc(300_000, 7));
+fs.writeFileSync(directory + "/out/receipt.json", "{}");
 event({ seq: 2, type: "done" });
-writeFileSync(directory + "/result.json", JSON.stringify({ state: "done" }));
-`;
+fs.writeFileSync(directory + "/result.json", JSON.stringify({ state: "done" }));
+`);
 
 export interface DaemonChildOptions {
   readonly wrapper?: readonly string[];

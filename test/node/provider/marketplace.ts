@@ -20,6 +20,7 @@ import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts
 import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
+import { standInTrainer } from "../../helpers/standInTrainer.ts";
 import { DaemonProcess } from "./daemonProcess.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
@@ -38,17 +39,12 @@ const MADE_UP: Provided = {
   encryptionKey: "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
 };
 
-const FAST_TRAINER = `#!/usr/bin/env node
-if (process.argv.includes("finetune.count")) console.log('{"rows": 1, "tokens": 1}');
-if (!process.argv.includes("--job-dir")) process.exit(0);
-const { mkdirSync, writeFileSync, appendFileSync } = require("node:fs");
-const directory = process.argv.at(-1) + "/work";
-const event = (seq, type, more) => appendFileSync(directory + "/events.jsonl", JSON.stringify({ seq, type, ...more }) + "\\n");
-event(1, "progress", { step: 1, total: 1, loss: 1, accuracy: 0 });
-mkdirSync(directory + "/out", { recursive: true });
-writeFileSync(directory + "/out/model.safetensors", Buffer.alloc(300_000, 7));
-event(2, "done", {});
-`;
+const FAST_TRAINER = standInTrainer(`
+event({ seq: 1, type: "progress", step: 1, total: 1, loss: 1, accuracy: 0 });
+fs.mkdirSync(directory + "/out", { recursive: true });
+fs.writeFileSync(directory + "/out/model.safetensors", Buffer.alloc(300_000, 7));
+event({ seq: 2, type: "done" });
+`);
 
 /** Seconds from acceptance to the training deadline. */
 export const TRAINING_TIME = 3_600;

@@ -8,24 +8,22 @@ import type { Client } from "../../../../sdk/client.ts";
 import { formatTaskId } from "../../../../sdk/ids.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
+import { standInTrainer } from "../../../helpers/standInTrainer.ts";
 import { DaemonProcess, eventually } from "../daemonProcess.ts";
 import { Marketplace } from "../marketplace.ts";
 
 /** A stand-in for the trainer that learns nothing: it writes 1 MiB, and 8 more when it is told to; then it waits. */
-const WRITING_STUB_TRAINER = `#!/usr/bin/env node
-if (!process.argv.includes("--job-dir")) process.exit(0);
-const { appendFileSync, existsSync, mkdirSync, writeFileSync } = require("node:fs");
-const directory = process.argv.at(-1) + "/work";
-appendFileSync(directory + "/events.jsonl", JSON.stringify({ seq: 1, type: "warning", message: "stub" }) + "\\n");
-mkdirSync(directory + "/checkpoints/step-1", { recursive: true });
+const WRITING_STUB_TRAINER = standInTrainer(`
+event({ seq: 1, type: "warning", message: "stub" });
+fs.mkdirSync(directory + "/checkpoints/step-1", { recursive: true });
 const write = (name, mebibytes) =>
-  writeFileSync(directory + "/checkpoints/step-1/" + name, Buffer.alloc(mebibytes * 2 ** 20, 1));
+  fs.writeFileSync(directory + "/checkpoints/step-1/" + name, Buffer.alloc(mebibytes * 2 ** 20, 1));
 write("small", 1);
 setInterval(() => {
-  if (existsSync(__dirname + "/write-more") && !existsSync(directory + "/checkpoints/step-1/large"))
+  if (fs.existsSync(__dirname + "/write-more") && !fs.existsSync(directory + "/checkpoints/step-1/large"))
     write("large", 8);
 }, 20);
-`;
+`);
 
 describe("provider daemon, with a training that writes too much", () => {
   let market: Marketplace;
