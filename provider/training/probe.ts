@@ -3,7 +3,7 @@ import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { parseTaskId } from "../../sdk/ids.ts";
-import { EXIT, type Trainer } from "./Trainer.ts";
+import { EXIT, type Trainer, WORK_DIRECTORY } from "./Trainer.ts";
 import { type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
 /** No task has this id. */
@@ -25,7 +25,8 @@ export async function probeTrainer(
   const patience = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
   const job = join(directory, "job");
   await rm(directory, { recursive: true, force: true });
-  await mkdir(join(job, "data"), { recursive: true, mode: 0o700 });
+  for (const name of ["data", WORK_DIRECTORY])
+    await mkdir(join(job, name), { recursive: true, mode: 0o700 });
   const models = join(directory, "models");
   await run(program.python, ["-m", "finetune.tiny_models", models], {
     env: trainerEnvironment(program),

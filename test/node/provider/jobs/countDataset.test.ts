@@ -37,8 +37,10 @@ describe("countDataset", () => {
     const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: root } as Model;
     const context = {
       ...{ catalogue: new Catalogue([model]), jobsDirectory: root, trainer: { countTokens } },
+      times: { training: () => null, margin: () => 60 },
     } as unknown as StepContext;
-    const record = { id: ID, order: { model: HASH, units }, facts } as unknown as JobRecord;
+    const job = { trainingTime: 3_600 };
+    const record = { id: ID, order: { model: HASH, units }, facts, job } as unknown as JobRecord;
     return countDataset(context, record, new AbortController().signal, 0).catch((error) => error);
   };
   const TRAIN = { train: "data/train.jsonl", validation: null };
