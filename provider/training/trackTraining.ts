@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { signalGroup } from "./endProcess.ts";
 import type { OnlineProcess } from "./runOnline.ts";
 
 export interface TrackedRun {
@@ -57,7 +58,7 @@ export async function trackTraining(
   });
   await within(OPEN_TIMEOUT, Promise.race([once(lines, "line"), ended]));
   const stop = () => {
-    if (child.pid !== undefined) killGroup(child.pid);
+    if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
   };
   return {
     warning: last,
@@ -95,12 +96,4 @@ async function within(milliseconds: number, promise: Promise<unknown>): Promise<
   });
   await Promise.race([promise, timeout]);
   clearTimeout(timer);
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // the group is gone already
-  }
 }
