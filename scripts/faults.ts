@@ -36,6 +36,8 @@ interface Tally {
   lost: number;
   doubled: number;
   leaked: number;
+  /** The most memory that a daemon held in any of the runs. */
+  peakMiB?: number;
 }
 
 if (!Number.isSafeInteger(seed) || names.some((name) => !(name in PROGRAMMES))) {
@@ -135,18 +137,20 @@ function isClean({ lost, doubled, leaked }: RunResult): boolean {
   return lost.length + doubled.length + leaked.length === 0;
 }
 
-function add(tally: Tally, { strikes, lost, doubled, leaked }: RunResult): void {
+function add(tally: Tally, { strikes, lost, doubled, leaked, peakMiB }: RunResult): void {
   tally.runs++;
   tally.strikes += strikes;
   tally.lost += lost.length > 0 ? 1 : 0;
   tally.doubled += doubled.length > 0 ? 1 : 0;
   tally.leaked += leaked.length > 0 ? 1 : 0;
+  if (peakMiB !== undefined) tally.peakMiB = Math.max(tally.peakMiB ?? 0, peakMiB);
 }
 
 function sum(tallies: readonly Tally[]): Tally {
   const total = emptyTally();
   for (const tally of tallies)
-    for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
+    for (const key of ["runs", "strikes", "lost", "doubled", "leaked"] as const)
+      total[key] += tally[key];
   return total;
 }
 
@@ -169,7 +173,8 @@ function print(
     console.log(
       `${name.padEnd(16)}${String(t.runs).padStart(6)} runs${String(t.strikes).padStart(7)} faults` +
         `${String(t.lost).padStart(5)} lost${String(t.doubled).padStart(5)} doubled` +
-        `${String(t.leaked).padStart(5)} leaked`,
+        `${String(t.leaked).padStart(5)} leaked` +
+        (t.peakMiB === undefined ? "" : `, daemon at most ${t.peakMiB} MiB`),
     );
   for (const [name, tally] of tallies) row(name, tally);
   row("all", total);

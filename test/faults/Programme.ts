@@ -14,6 +14,8 @@ export interface RunResult extends Verdict {
   readonly name: string;
   /** Times that the fault struck in this run. */
   readonly strikes: number;
+  /** The most memory that the daemon held, where that is in question. */
+  readonly peakMiB?: number;
 }
 
 /** One kind of fault: runs in the world, one after the other. */

@@ -18,6 +18,8 @@ export interface Outcome {
   readonly leaked?: readonly string[];
   /** What the run itself found wrong. */
   readonly lost?: readonly string[];
+  /** The most memory that the daemon held, where that is in question. */
+  readonly peakMiB?: number;
 }
 
 /** Runs something from the world's beginning, or from where it stands, and judges what became of it; an error is a loss. */
@@ -31,9 +33,9 @@ export async function attempt(
   const state = join(directory, "state");
   mkdirSync(state);
   try {
-    const { trades, strikes, leaked, lost = [] } = await work({ directory, state });
+    const { trades, leaked, lost = [], ...measured } = await work({ directory, state });
     const verdict = await judge(world, trades, state, leaked);
-    return { name, strikes, ...verdict, lost: [...verdict.lost, ...lost] };
+    return { name, ...measured, ...verdict, lost: [...verdict.lost, ...lost] };
   } catch (error) {
     return {
       name,

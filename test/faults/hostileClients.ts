@@ -7,6 +7,7 @@ import { rootFromSegments } from "../../sdk/storage/root.ts";
 import { paddedSegmentCount } from "../../sdk/storage/segment.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
+import { residentPeak } from "../helpers/residentPeak.ts";
 import { attempt } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
 import { hasCleared } from "./kill.ts";
@@ -18,9 +19,12 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 /** Addresses of this machine that the attackers have. */
 const ADDRESSES = 16;
-const CONNECTIONS = 1_900;
+/** As good as all that the storage node keeps: the honest user needs some. */
+const CONNECTIONS = 2_040;
 const SHORT_CONNECTIONS = 320;
 const ROUNDS = 8;
+/** Bytes of memory that the daemon may ever hold while it is besieged. */
+const MAX_RESIDENT = 512 * MIB;
 const ENDINGS: readonly Ending[] = ["confirm", "finalize", "late", "refuse"];
 
 /** The request that one hostile connection begins with; the rest of its body never comes. */
@@ -133,7 +137,9 @@ function besiege(world: World, name: string, siege: Siege): Promise<RunResult> {
       const end = performance.now() + HANGS_AFTER;
       const isDone = async () => (await trade.look()) && hasCleared(state);
       while (performance.now() < end && !(await isDone())) await wait(20);
-      return { trades: [trade], strikes: sockets.length };
+      const peakMiB = Math.round(residentPeak(daemon.pid) / MIB);
+      const lost = peakMiB * MIB <= MAX_RESIDENT ? [] : [`the daemon held ${peakMiB} MiB of memory`];
+      return { trades: [trade], strikes: sockets.length, lost, peakMiB };
     } finally {
       for (const socket of sockets) socket.destroy();
       await daemon.end("SIGTERM");

@@ -12,6 +12,7 @@ import type { Root } from "../../../../sdk/ids.ts";
 import { download } from "../../../../sdk/storage/download.ts";
 import { rootOfBytes } from "../../../../sdk/storage/root.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
+import { residentPeak } from "../../../helpers/residentPeak.ts";
 
 const MIB = 2 ** 20;
 const CONNECTIONS = 2_040;
@@ -68,11 +69,6 @@ describe("storage node under load", () => {
     ];
   }
 
-  const residentPeak = async () => {
-    const status = await readFile(`/proc/${child.pid}/status`, "utf8");
-    return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024;
-  };
-
   it("stays below 512 MiB with 2,048 slow connections, and serves an honest client beside them", async function () {
     if (process.platform !== "linux") {
       console.log("      SKIPPED: the peak of memory is read from /proc.");
@@ -99,7 +95,7 @@ describe("storage node under load", () => {
     await download(url, sent.root, join(folder, "back"));
     expect((await readFile(join(folder, "back"))).equals(await readFile(honest))).to.equal(true);
 
-    const peak = await residentPeak();
+    const peak = residentPeak(child.pid!);
     console.log(`      peak: ${Math.round(peak / MIB)} MiB`);
     expect(peak).to.be.below(MAX_RESIDENT);
   });
