@@ -2,9 +2,9 @@ import { createRequire, enableCompileCache } from "node:module";
 import { configVariable, defineConfig, overrideTask } from "hardhat/config";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { commands } from "./tasks/index.ts";
-import { isOwnCommand } from "./tasks/isOwnCommand.ts";
-import { option } from "./tasks/options.ts";
-import { spelling } from "./tasks/spelling.ts";
+import { isOwnCommand } from "./tasks/hardhat/isOwnCommand.ts";
+import { option } from "./tasks/flags/options.ts";
+import { spelling } from "./tasks/hardhat/spelling.ts";
 
 enableCompileCache(); // what is loaded from here on was compiled by the run before
 

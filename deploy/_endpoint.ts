@@ -1,7 +1,7 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { NetworkConnectionParams } from "hardhat/types/network";
-import { readRpcUrls } from "../sdk/FailoverProvider.ts";
-import { RpcEndpoint } from "../sdk/RpcEndpoint.ts";
+import { readRpcUrls } from "../sdk/rpc/FailoverProvider.ts";
+import { RpcEndpoint } from "../sdk/rpc/RpcEndpoint.ts";
 
 /** Milliseconds that an endpoint may take while there are others. */
 const TIMEOUT_MS = 5_000;

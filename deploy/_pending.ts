@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { getCreateAddress } from "ethers";
 import type { EthereumProvider } from "hardhat/types/providers";
 import { ProtocolError } from "../sdk/errors.ts";
-import { writeAtomically } from "../sdk/storage/publishFile.ts";
+import { writeAtomically } from "../sdk/storage/files/publishFile.ts";
 import type { Recorded } from "./_recorded.ts";
 
 type Provider = Pick<EthereumProvider, "request">;

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { getBytes, parseUnits } from "ethers";
 import { z } from "zod";
-import { type ProxySettings, readProxies } from "../sdk/proxy.ts";
+import { type ProxySettings, readProxies } from "../sdk/rpc/proxy.ts";
 import { ProviderError } from "./errors.ts";
-import { EncryptionKey } from "./keys.ts";
+import { EncryptionKey } from "./EncryptionKey.ts";
 import { openKeystore } from "./keystore.ts";
 
 /**

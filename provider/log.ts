@@ -1,5 +1,5 @@
 import pino, { type Logger } from "pino";
-import { readNodeError } from "../sdk/transaction/nodeErrors.ts";
+import { readNodeError } from "../sdk/rpc/nodeErrors.ts";
 
 /** JSON lines on stderr. Written at once: the last line before a crash is the one that matters. */
 export function createLog(level: string): Logger {

@@ -4,7 +4,7 @@ import { ProtocolError } from "../sdk/errors.ts";
 import { getService } from "../sdk/service/getService.ts";
 import type { Service, ServiceTerms } from "../sdk/service/Service.ts";
 import { backoff, type Clock } from "./clock.ts";
-import type { EncryptionKey } from "./keys.ts";
+import type { EncryptionKey } from "./EncryptionKey.ts";
 import type { Catalogue } from "./models/Catalogue.ts";
 
 /** The part of the terms that only the daemon knows; the others (price, times, bond) are the operator's to choose. */

@@ -5,10 +5,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TaskDefinition } from "hardhat/types/tasks";
-import { RULES } from "../sdk/dataset/rules.ts";
+import { RULES } from "../sdk/dataset/formats/rules.ts";
 import { type ErrorCode, ProtocolError } from "../sdk/errors.ts";
 import { type CommandFamily, families } from "../tasks/index.ts";
-import { toKebabCase } from "../tasks/letterCase.ts";
+import { toKebabCase } from "../tasks/flags/letterCase.ts";
 
 const DOCS = join(import.meta.dirname, "../docs");
 

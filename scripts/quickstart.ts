@@ -9,7 +9,7 @@ import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify, styleText } from "node:util";
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from "ethers";
-import { identify, type ProcessIdentity } from "../provider/training/processTable.ts";
+import { identify, type ProcessIdentity } from "../provider/processes/processTable.ts";
 import { hasSandbox } from "../provider/training/sandbox.ts";
 import { formatOg } from "../sdk/units.ts";
 import { endProcess } from "./quickstart/endProcess.ts";

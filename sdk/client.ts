@@ -2,7 +2,7 @@ import { Contract, type Provider, type Signer, Wallet } from "ethers";
 import type { IFineTuningServing, ILedger } from "../types/ethers-contracts/index.ts";
 import type { Deployment } from "./deployment.ts";
 import { ProtocolError } from "./errors.ts";
-import { FailoverProvider, readRpcUrls } from "./FailoverProvider.ts";
+import { FailoverProvider, readRpcUrls } from "./rpc/FailoverProvider.ts";
 
 /** What every verb needs: a chain, the two contracts, a storage endpoint and, to send or sign, a key. */
 export interface Client {

@@ -1,7 +1,7 @@
 import { task } from "hardhat/config";
 import type { TaskDefinition } from "hardhat/types/tasks";
-import { fineTuningFamily } from "./fine-tuning/index.ts";
-import { again, dryRun, force, gasPrice, json, option } from "./options.ts";
+import { fineTuningFamily } from "./fineTuning.ts";
+import { again, dryRun, force, gasPrice, json, option } from "./flags/options.ts";
 
 /** Everything the command line can say. What a command does is in the file of its name, loaded when it is called. */
 
@@ -17,48 +17,48 @@ const account: TaskDefinition[] = [
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./add-account.ts"))
+    .setAction(() => import("./commands/account/add-account.ts"))
     .build(),
   task("deposit", "Deposit OG into your account")
     .addOption(amount)
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./deposit.ts"))
+    .setAction(() => import("./commands/account/deposit.ts"))
     .build(),
   task("refund", "Withdraw OG from your account to your wallet")
     .addOption(amount)
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./refund.ts"))
+    .setAction(() => import("./commands/account/refund.ts"))
     .build(),
   task("get-account", "Show your account and its sub-accounts")
     .addFlag(json)
-    .setAction(() => import("./get-account.ts"))
+    .setAction(() => import("./commands/account/get-account.ts"))
     .build(),
   task("get-sub-account", "Show your sub-account for one provider")
     .addOption(provider)
     .addFlag(json)
-    .setAction(() => import("./get-sub-account.ts"))
+    .setAction(() => import("./commands/account/get-sub-account.ts"))
     .build(),
   task("retrieve-fund", "Claim and return unspent OG from all sub-accounts to your account")
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./retrieve-fund.ts"))
+    .setAction(() => import("./commands/account/retrieve-fund.ts"))
     .build(),
 ];
 
 const market: TaskDefinition[] = [
   task("list-providers", "Show who offers fine-tuning, and at what price")
     .addFlag(json)
-    .setAction(() => import("./list-providers.ts"))
+    .setAction(() => import("./commands/market/list-providers.ts"))
     .build(),
   task("list-models", "Show which models can be fine-tuned")
     .addOption(option("provider", "Show only the models of this provider"))
     .addFlag(json)
-    .setAction(() => import("./list-models.ts"))
+    .setAction(() => import("./commands/market/list-models.ts"))
     .build(),
   task("model-usage", "Save a model's instructions and parameter template as a zip file")
     .addOption(provider)
@@ -66,7 +66,7 @@ const market: TaskDefinition[] = [
     .addOption(option("output", "Path of the zip file to write"))
     .addFlag(force)
     .addFlag(json)
-    .setAction(() => import("./model-usage.ts"))
+    .setAction(() => import("./commands/market/model-usage.ts"))
     .build(),
 ];
 
@@ -76,12 +76,12 @@ const data: TaskDefinition[] = [
     .addOption(option("model", "Name of the model to check it for"))
     .addOption(option("provider", "Address of the provider that offers the model"))
     .addFlag(json)
-    .setAction(() => import("./check-data.ts"))
+    .setAction(() => import("./commands/data/check-data.ts"))
     .build(),
   task("data-root", "Compute the root hash of a file, offline")
     .addOption(option("dataPath", "Path of the file"))
     .addFlag(json)
-    .setAction(() => import("./data-root.ts"))
+    .setAction(() => import("./commands/data/data-root.ts"))
     .build(),
   task("upload", "Upload a dataset to storage")
     .addOption(option("dataPath", "Path of the dataset"))
@@ -89,21 +89,21 @@ const data: TaskDefinition[] = [
       option("provider", "Encrypt it so that only the provider at this address can read it"),
     )
     .addFlag(json)
-    .setAction(() => import("./upload.ts"))
+    .setAction(() => import("./commands/data/upload.ts"))
     .build(),
   task("download", "Download data by its root hash")
     .addOption(option("dataPath", "Path to save the data at"))
     .addFlag(force)
     .addOption(option("dataRoot", "Root hash of the data"))
     .addFlag(json)
-    .setAction(() => import("./download.ts"))
+    .setAction(() => import("./commands/data/download.ts"))
     .build(),
   task("calculate-token", "Calculate the size of a dataset, and the fee for it")
     .addOption(model)
     .addOption(datasetPath)
     .addOption(provider)
     .addFlag(json)
-    .setAction(() => import("./calculate-token.ts"))
+    .setAction(() => import("./commands/data/calculate-token.ts"))
     .build(),
   task("quote", "Show what a fine-tuning would cost and do, before anything is sent")
     .addOption(provider)
@@ -111,7 +111,7 @@ const data: TaskDefinition[] = [
     .addOption(datasetPath)
     .addOption(option("configPath", "Path of the parameter file"))
     .addFlag(json)
-    .setAction(() => import("./quote.ts"))
+    .setAction(() => import("./commands/data/quote.ts"))
     .build(),
 ];
 
@@ -128,7 +128,7 @@ const fineTuning: TaskDefinition[] = [
     .addFlag(again)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./create-task.ts"))
+    .setAction(() => import("./commands/task/create-task.ts"))
     .build(),
   task("get-task", "Show where a task stands")
     .addOption(provider)
@@ -141,19 +141,19 @@ const fineTuning: TaskDefinition[] = [
       description: "With --wait: the state to wait for, for example Finished",
       defaultValue: "",
     })
-    .setAction(() => import("./get-task.ts"))
+    .setAction(() => import("./commands/task/get-task.ts"))
     .build(),
   task("list-tasks", "Show your tasks at one provider")
     .addOption(provider)
     .addFlag(json)
-    .setAction(() => import("./list-tasks.ts"))
+    .setAction(() => import("./commands/task/list-tasks.ts"))
     .build(),
   task("get-log", "Show the log of a task")
     .addOption(provider)
     .addOption(taskId)
     .addFlag({ name: "follow", description: "Go on until the training is over" })
     .addFlag(json)
-    .setAction(() => import("./get-log.ts"))
+    .setAction(() => import("./commands/task/get-log.ts"))
     .build(),
   task("cancel-task", "Cancel a task that has not started, or claim what a missed deadline brings")
     .addOption(provider)
@@ -161,7 +161,7 @@ const fineTuning: TaskDefinition[] = [
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./cancel-task.ts"))
+    .setAction(() => import("./commands/task/cancel-task.ts"))
     .build(),
   task("acknowledge-model", "Download the encrypted model and confirm that it has arrived")
     .addOption(provider)
@@ -171,7 +171,7 @@ const fineTuning: TaskDefinition[] = [
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./acknowledge-model.ts"))
+    .setAction(() => import("./commands/task/acknowledge-model.ts"))
     .build(),
   task("decrypt-model", "Decrypt the model, check it, and confirm it")
     .addOption(provider)
@@ -182,7 +182,7 @@ const fineTuning: TaskDefinition[] = [
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./decrypt-model.ts"))
+    .setAction(() => import("./commands/task/decrypt-model.ts"))
     .build(),
 ];
 
@@ -210,7 +210,7 @@ const providing: TaskDefinition[] = [
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./register-provider.ts"))
+    .setAction(() => import("./commands/providing/register-provider.ts"))
     .build(),
   task("update-provider", "Change your offer; what no flag names stays as it is")
     .addOption(url)
@@ -224,18 +224,18 @@ const providing: TaskDefinition[] = [
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./update-provider.ts"))
+    .setAction(() => import("./commands/providing/update-provider.ts"))
     .build(),
   task("remove-provider", "End your offer and free your stake")
     .addOption(gasPrice)
     .addFlag(dryRun)
     .addFlag(json)
-    .setAction(() => import("./remove-provider.ts"))
+    .setAction(() => import("./commands/providing/remove-provider.ts"))
     .build(),
   task("provider-status", "Show an offer, its tasks and its money; yours without --provider")
     .addOption(provider)
     .addFlag(json)
-    .setAction(() => import("./provider-status.ts"))
+    .setAction(() => import("./commands/providing/provider-status.ts"))
     .build(),
 ];
 
@@ -247,7 +247,7 @@ const shell: TaskDefinition[] = [
       description: "bash, zsh or fish",
       defaultValue: "",
     })
-    .setAction(() => import("./completion.ts"))
+    .setAction(() => import("./commands/shell/completion.ts"))
     .build(),
 ];
 

@@ -5,8 +5,8 @@ import fastify, {
   type FastifyReply,
   LogController,
 } from "fastify";
-import { addressGroup } from "../addressGroup.ts";
-import { limitConnections } from "../connectionLimits.ts";
+import { addressGroup } from "../http/addressGroup.ts";
+import { limitConnections } from "../http/limitConnections.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 import { addCancellationRoutes, type CancellationRoutes } from "./cancellationRoutes.ts";
 import { addPublicRoutes, type PublicRoutes } from "./publicRoutes.ts";

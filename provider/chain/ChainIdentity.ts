@@ -3,7 +3,7 @@ import type { Client } from "../../sdk/client.ts";
 import { checkNetwork } from "../../sdk/transaction/checkNetwork.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { ProviderError } from "../errors.ts";
-import type { Readiness } from "../readiness.ts";
+import type { Readiness } from "../Readiness.ts";
 
 export interface ChainIdentityOptions {
   readonly client: Client;

@@ -1,7 +1,7 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { z } from "zod";
-import { publishFile } from "../../sdk/storage/publishFile.ts";
-import { sha256OfFile } from "../jobs/sha256OfFile.ts";
+import { publishFile } from "../../sdk/storage/files/publishFile.ts";
+import { sha256OfFile } from "../files/sha256OfFile.ts";
 
 const Entry = z.object({ version: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 const Entries = z.record(z.string(), Entry);

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
-import { fetchFromHub } from "../training/hub.ts";
-import { type OnlineProcess, runOnline } from "../training/runOnline.ts";
+import { fetchFromHub } from "../online/hub.ts";
+import { type OnlineProcess, runOnline } from "../online/runOnline.ts";
 
 /** Where a model's files come from that do not lie in its directory. */
 export const ModelSource = z.union([

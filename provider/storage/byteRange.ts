@@ -1,4 +1,4 @@
-import { StorageRefusal } from "./storageRefusal.ts";
+import { StorageRefusal } from "./StorageRefusal.ts";
 
 /** Bytes `start` to `end`, both included. */
 export interface ByteRange {

@@ -5,7 +5,7 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { verifyRequest } from "../../sdk/service/signedRequest.ts";
 import type { SigningScope } from "../../sdk/service/typedData.ts";
 import type { Clock } from "../clock.ts";
-import { StorageRefusal } from "./storageRefusal.ts";
+import { StorageRefusal } from "./StorageRefusal.ts";
 import { type Uploader, uploaderAt } from "./uploader.ts";
 
 export interface ClaimCheck extends SigningScope {

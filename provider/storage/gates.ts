@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { addressGroup } from "../addressGroup.ts";
-import { FairGate, type GateLimits } from "../FairGate.ts";
+import { addressGroup } from "../http/addressGroup.ts";
+import { FairGate, type GateLimits } from "../http/FairGate.ts";
 import { demandRate } from "./demandRate.ts";
 
 const MIB = 2 ** 20;

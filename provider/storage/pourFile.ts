@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { FileHandle } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
-import { readFully } from "../../sdk/storage/readFully.ts";
+import { readFully } from "../../sdk/storage/files/readFully.ts";
 
 /** Bytes that are read at once: a stream's 64 KiB cost twice as much time per byte. */
 const PIECE_BYTES = 256 * 1024;

@@ -8,18 +8,18 @@ import fastify, {
   type FastifyRequest,
 } from "fastify";
 import type { Root } from "../../sdk/ids.ts";
-import { NODE_BYTES } from "../../sdk/storage/merkle.ts";
-import { SEGMENT_PATIENCE } from "../../sdk/storage/receiveSegments.ts";
-import { MAX_RUN } from "../../sdk/storage/runQueue.ts";
-import { paddedSegmentCount, SEGMENT_BYTES } from "../../sdk/storage/segment.ts";
-import { type ConnectionLimits, limitConnections } from "../connectionLimits.ts";
-import { BlobStore, type StorageLimits, type StoreSurroundings } from "./blobStore.ts";
+import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
+import { SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
+import { MAX_RUN } from "../../sdk/storage/transfer/RunQueue.ts";
+import { paddedSegmentCount, SEGMENT_BYTES } from "../../sdk/storage/tree/segment.ts";
+import { type ConnectionLimits, limitConnections } from "../http/limitConnections.ts";
+import { BlobStore, type StorageLimits, type StoreSurroundings } from "./BlobStore.ts";
 import { parseByteRange } from "./byteRange.ts";
 import { type ClaimCheck, claimant } from "./claims.ts";
 import { createGates, type Gates } from "./gates.ts";
 import { pourFile } from "./pourFile.ts";
-import { StorageRefusal } from "./storageRefusal.ts";
-import type { SubmissionLog } from "./submissionLog.ts";
+import { StorageRefusal } from "./StorageRefusal.ts";
+import type { SubmissionLog } from "./SubmissionLog.ts";
 import { OWN, type Uploader, uploaderAt } from "./uploader.ts";
 import { tooLarge, wrongListLength } from "./uploadRefusals.ts";
 import { addZgsRoute } from "./zgsRpc.ts";

@@ -1,5 +1,5 @@
 import type { Root } from "../../sdk/ids.ts";
-import { StorageRefusal } from "./storageRefusal.ts";
+import { StorageRefusal } from "./StorageRefusal.ts";
 
 /** Why the store takes a file, or a part of it, not in. */
 

@@ -1,4 +1,4 @@
-import { addressGroup } from "../addressGroup.ts";
+import { addressGroup } from "../http/addressGroup.ts";
 
 /** Whom an upload counts for. */
 export type Uploader =

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { Root } from "../../sdk/ids.ts";
-import { segmentCount } from "../../sdk/storage/segment.ts";
+import { segmentCount } from "../../sdk/storage/tree/segment.ts";
 import type { Submission } from "../../sdk/storage/zerog/submissions.ts";
-import type { BlobStore } from "./blobStore.ts";
-import type { SubmissionLog } from "./submissionLog.ts";
+import type { BlobStore } from "./BlobStore.ts";
+import type { SubmissionLog } from "./SubmissionLog.ts";
 import type { Uploader } from "./uploader.ts";
-import { ZgsError } from "./zgsError.ts";
-import { unpad, ZgsFiles } from "./zgsFiles.ts";
+import { ZgsError } from "./ZgsError.ts";
+import { unpad, ZgsFiles } from "./ZgsFiles.ts";
 
 /** A call: positional parameters, the URL at which the client reached this node, and whom an upload counts for. */
 type Method = (params: unknown[], url: string, uploader: Uploader) => unknown;

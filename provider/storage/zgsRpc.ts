@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { BlobStore } from "./blobStore.ts";
+import type { BlobStore } from "./BlobStore.ts";
 import type { Gates } from "./gates.ts";
-import type { SubmissionLog } from "./submissionLog.ts";
+import type { SubmissionLog } from "./SubmissionLog.ts";
 import { uploaderAt } from "./uploader.ts";
-import { ZgsError } from "./zgsError.ts";
+import { ZgsError } from "./ZgsError.ts";
 import { zgsMethods } from "./zgsMethods.ts";
 
 /** Bytes of one call: the official clients send up to ten segments, in base64. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { TaskId } from "../../sdk/ids.ts";
-import { isOver, type Step } from "../jobs/machine.ts";
+import { isOver, type Step } from "../machine/machine.ts";
 import { Database } from "./Database.ts";
 import { asUnusable, inUse, isLocked, otherIdentity, otherVersion } from "./failures.ts";
 import { type JobRow, readJob, type TransactionRow } from "./rows.ts";

@@ -1,7 +1,7 @@
 import type { TaskId } from "../../sdk/ids.ts";
 import type { Unit } from "../../sdk/service/Service.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
-import type { Job, Step } from "../jobs/machine.ts";
+import type { Job, Step } from "../machine/machine.ts";
 
 /**
  * What the daemon remembers. All methods are synchronous and durable when they return; those inside `transaction`

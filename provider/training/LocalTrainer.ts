@@ -8,9 +8,9 @@ import { TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { checkDevice } from "./checkDevice.ts";
 import { countTokens } from "./countTokens.ts";
-import { Devices, VISIBLE_DEVICES, visibleDevices } from "./devices.ts";
-import { endProcess, GRACE, signalGroup } from "./endProcess.ts";
-import { findByArguments, isRunning, type ProcessIdentity } from "./processTable.ts";
+import { Devices, VISIBLE_DEVICES, visibleDevices } from "./Devices.ts";
+import { endProcess, GRACE, signalGroup } from "../processes/endProcess.ts";
+import { findByArguments, isRunning, type ProcessIdentity } from "../processes/processTable.ts";
 import { TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import {
   type CountedFile,

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
 import { ProviderError } from "../errors.ts";
-import type { Readiness } from "../readiness.ts";
+import type { Readiness } from "../Readiness.ts";
 import type { Trainer } from "./Trainer.ts";
 import { importCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 

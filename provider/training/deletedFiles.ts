@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import { findByArguments } from "./processTable.ts";
+import { findByArguments } from "../processes/processTable.ts";
 import { trainerArguments } from "./trainerCommand.ts";
 
 /** Bytes of a block, as stat counts them whatever the file system's own are. */

@@ -2,7 +2,7 @@ import { statfs } from "node:fs/promises";
 import type { Clock } from "../clock.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import { deletedUsage } from "./deletedFiles.ts";
-import { diskUsage } from "./diskUsage.ts";
+import { diskUsage } from "../files/diskUsage.ts";
 import type { TrainingEnd } from "./Trainer.ts";
 
 /** What a training may write. */

@@ -30,7 +30,7 @@ import { getService } from "../../sdk/service/getService.ts";
 import { registerService } from "../../sdk/service/registerService.ts";
 import { updateService } from "../../sdk/service/updateService.ts";
 import { rootOfFile } from "../../sdk/storage/root.ts";
-import { SEGMENT_BYTES } from "../../sdk/storage/segment.ts";
+import { SEGMENT_BYTES } from "../../sdk/storage/tree/segment.ts";
 import { acceptTask } from "../../sdk/task/acceptTask.ts";
 import { cancelTask } from "../../sdk/task/cancelTask.ts";
 import { consentToSettlement } from "../../sdk/task/consentToSettlement.ts";

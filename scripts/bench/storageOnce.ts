@@ -12,12 +12,12 @@
 import { hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { PAGE_BYTES, SEGMENT_PAGES } from "../../sdk/exchange/geometry.ts";
-import { PageCipher } from "../../sdk/exchange/pageCipher.ts";
+import { PageCipher } from "../../sdk/exchange/PageCipher.ts";
 import { sealFile } from "../../sdk/exchange/seal.ts";
 import { parseRoot, parseTaskId } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
 import { rootOfFile } from "../../sdk/storage/root.ts";
-import { SEGMENT_BYTES, segmentRoot } from "../../sdk/storage/segment.ts";
+import { SEGMENT_BYTES, segmentRoot } from "../../sdk/storage/tree/segment.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import type { Payer } from "../../sdk/storage/zerog/Payer.ts";
 import { measured } from "./measured.ts";

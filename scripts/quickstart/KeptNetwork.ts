@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isRunning } from "../../provider/training/processTable.ts";
-import { writeAtomically } from "../../sdk/storage/publishFile.ts";
+import { isRunning } from "../../provider/processes/processTable.ts";
+import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import { endProcess } from "./endProcess.ts";
 import type { NamedProcess } from "./Stack.ts";
 

@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { identify, type ProcessIdentity } from "../../provider/training/processTable.ts";
+import { identify, type ProcessIdentity } from "../../provider/processes/processTable.ts";
 import { endProcess } from "./endProcess.ts";
 import type { WatchdogOrder } from "./watchdog.ts";
 

@@ -4,7 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import type { ProcessIdentity } from "../../provider/training/processTable.ts";
+import type { ProcessIdentity } from "../../provider/processes/processTable.ts";
 import { endProcess } from "./endProcess.ts";
 
 /** What the quick start tells. */

@@ -3,10 +3,10 @@ import { basename, extname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ProtocolError } from "../errors.ts";
-import { checkOutput } from "../storage/checkOutput.ts";
-import { writeAtomically } from "../storage/publishFile.ts";
-import { readCsv } from "./readCsv.ts";
-import { type Line, readLines } from "./readLines.ts";
+import { checkOutput } from "../storage/files/checkOutput.ts";
+import { writeAtomically } from "../storage/files/publishFile.ts";
+import { readCsv } from "./formats/readCsv.ts";
+import { type Line, readLines } from "./formats/readLines.ts";
 
 /** Field of the new dataset → name of the column or key it comes from, or its number, from 0, where there is no header. */
 export type FieldSources = Readonly<Record<string, string | number>>;

@@ -2,10 +2,10 @@ import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { buildMisbehaviourProof, type MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
 import { formatTaskId } from "../ids.ts";
-import { openInput } from "../storage/openInput.ts";
-import { readFully } from "../storage/readFully.ts";
+import { openInput } from "../storage/files/openInput.ts";
+import { readFully } from "../storage/files/readFully.ts";
 import { rootOfFile } from "../storage/root.ts";
-import { SEGMENT_BYTES, segmentLength } from "../storage/segment.ts";
+import { SEGMENT_BYTES, segmentLength } from "../storage/tree/segment.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
 

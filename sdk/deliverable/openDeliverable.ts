@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { Client } from "../client.ts";
 import { openFile } from "../exchange/open.ts";
-import { contentRootOf } from "../exchange/pageTree.ts";
+import { contentRootOf } from "../exchange/PageTree.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
 import { getDelivery } from "./getDelivery.ts";

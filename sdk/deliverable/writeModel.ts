@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress } from "node:zlib";
 import { pack } from "tar-stream";
 import { ZipFile } from "yazl";
-import { writeAtomically } from "../storage/publishFile.ts";
+import { writeAtomically } from "../storage/files/publishFile.ts";
 import { chooseFiles, type ModelFile } from "./chooseFiles.ts";
 import { modelFormat } from "./modelFormat.ts";
 import { type Archive, openArchive } from "./openArchive.ts";

@@ -1,6 +1,6 @@
 import { hkdfSync } from "node:crypto";
-import { keccak256 } from "../storage/keccak.ts";
-import { merklePath, merkleRoot, NODE_BYTES } from "../storage/merkle.ts";
+import { keccak256 } from "../storage/tree/keccak.ts";
+import { merklePath, merkleRoot, NODE_BYTES } from "../storage/tree/merkle.ts";
 import { sharedX } from "./sharedX.ts";
 
 /** Number of blinds u_j of a task. */

@@ -1,5 +1,5 @@
 import { ProtocolError } from "../errors.ts";
-import { SEGMENT_BYTES } from "../storage/segment.ts";
+import { SEGMENT_BYTES } from "../storage/tree/segment.ts";
 
 /** Bytes of one page, the unit of a proof. */
 export const PAGE_BYTES = 4096;

@@ -1,6 +1,6 @@
-import { hashChunks } from "../storage/keccak.ts";
-import { merklePath, merkleRoot } from "../storage/merkle.ts";
-import { CHUNK_BYTES, SEGMENT_CHUNKS, segmentLeafCount } from "../storage/segment.ts";
+import { hashChunks } from "../storage/tree/keccak.ts";
+import { merklePath, merkleRoot } from "../storage/tree/merkle.ts";
+import { CHUNK_BYTES, SEGMENT_CHUNKS, segmentLeafCount } from "../storage/tree/segment.ts";
 import { BLINDS, blindAt, blindLeaves, blindProof } from "./blind.ts";
 import {
   DIGEST_BYTES,

@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { ProtocolError } from "../errors.ts";
-import { openInput } from "../storage/openInput.ts";
-import { openOutput } from "../storage/openOutput.ts";
-import { writeAtomically } from "../storage/publishFile.ts";
-import { readFully } from "../storage/readFully.ts";
-import { writeFully } from "../storage/writeFully.ts";
+import { openInput } from "../storage/files/openInput.ts";
+import { openOutput } from "../storage/files/openOutput.ts";
+import { writeAtomically } from "../storage/files/publishFile.ts";
+import { readFully } from "../storage/files/readFully.ts";
+import { writeFully } from "../storage/files/writeFully.ts";
 import {
   DIGEST_BYTES,
   type Geometry,
@@ -14,8 +14,8 @@ import {
   PAGE_ENTRIES,
   SEGMENT_PAGES,
 } from "./geometry.ts";
-import { PageCipher } from "./pageCipher.ts";
-import { PageMismatchError } from "./pageMismatchError.ts";
+import { PageCipher } from "./PageCipher.ts";
+import { PageMismatchError } from "./PageMismatchError.ts";
 import type { ExchangeKeys } from "./segmentKey.ts";
 
 /**

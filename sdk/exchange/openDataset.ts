@@ -1,12 +1,12 @@
 import type { FileHandle } from "node:fs/promises";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { ProtocolError } from "../errors.ts";
-import { openInput } from "../storage/openInput.ts";
-import { openOutput } from "../storage/openOutput.ts";
-import { writeAtomically } from "../storage/publishFile.ts";
-import { readFully } from "../storage/readFully.ts";
-import { SEGMENT_BYTES, segmentLength } from "../storage/segment.ts";
-import { writeFully } from "../storage/writeFully.ts";
+import { openInput } from "../storage/files/openInput.ts";
+import { openOutput } from "../storage/files/openOutput.ts";
+import { writeAtomically } from "../storage/files/publishFile.ts";
+import { readFully } from "../storage/files/readFully.ts";
+import { SEGMENT_BYTES, segmentLength } from "../storage/tree/segment.ts";
+import { writeFully } from "../storage/files/writeFully.ts";
 import {
   chunkCount,
   chunkRange,
@@ -15,7 +15,7 @@ import {
   HEADER_BYTES,
   readHeader,
   sealedDatasetSize,
-} from "./datasetCipher.ts";
+} from "./DatasetCipher.ts";
 
 /**
  * What the header of a file says that is an encrypted dataset; null for any other file.

@@ -1,15 +1,15 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Root } from "../ids.ts";
-import { openInput } from "../storage/openInput.ts";
-import { openOutput } from "../storage/openOutput.ts";
-import { writeAtomically } from "../storage/publishFile.ts";
-import { readFully } from "../storage/readFully.ts";
+import { openInput } from "../storage/files/openInput.ts";
+import { openOutput } from "../storage/files/openOutput.ts";
+import { writeAtomically } from "../storage/files/publishFile.ts";
+import { readFully } from "../storage/files/readFully.ts";
 import { RootHasher } from "../storage/root.ts";
-import { SEGMENT_BYTES } from "../storage/segment.ts";
-import { writeFully } from "../storage/writeFully.ts";
+import { SEGMENT_BYTES } from "../storage/tree/segment.ts";
+import { writeFully } from "../storage/files/writeFully.ts";
 import { type Geometry, geometryOf, PAGE_BYTES } from "./geometry.ts";
-import { PageCipher } from "./pageCipher.ts";
-import { PageTree, readDataPages } from "./pageTree.ts";
+import { PageCipher } from "./PageCipher.ts";
+import { PageTree, readDataPages } from "./PageTree.ts";
 import type { ExchangeKeys } from "./segmentKey.ts";
 
 /** What `deliver` posts about a sealed file, and the bytes it takes in storage. */

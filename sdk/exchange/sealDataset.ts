@@ -1,16 +1,16 @@
 import { hash } from "node:crypto";
 import { ProtocolError } from "../errors.ts";
-import type { Content } from "../storage/content.ts";
-import { openInput } from "../storage/openInput.ts";
-import { readFully } from "../storage/readFully.ts";
-import { SEGMENT_BYTES } from "../storage/segment.ts";
+import type { Content } from "../storage/files/content.ts";
+import { openInput } from "../storage/files/openInput.ts";
+import { readFully } from "../storage/files/readFully.ts";
+import { SEGMENT_BYTES } from "../storage/tree/segment.ts";
 import {
   chunkCount,
   chunkRange,
   DatasetCipher,
   makeHeader,
   sealedDatasetSize,
-} from "./datasetCipher.ts";
+} from "./DatasetCipher.ts";
 import type { UserKey } from "./userKey.ts";
 
 export interface DatasetSealing {

@@ -1,5 +1,5 @@
 import type { TaskId } from "../ids.ts";
-import { keccak256 } from "../storage/keccak.ts";
+import { keccak256 } from "../storage/tree/keccak.ts";
 import { BLINDS, blindAt } from "./blind.ts";
 
 /** Everything that the keys of one deliverable follow from. */

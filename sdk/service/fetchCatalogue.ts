@@ -1,6 +1,6 @@
 import { keccak256 } from "ethers";
 import { z } from "zod";
-import { DATASET_KINDS } from "../dataset/DatasetRow.ts";
+import { DATASET_KINDS } from "../dataset/formats/DatasetRow.ts";
 import { ProtocolError } from "../errors.ts";
 import { fetchBytes, parseJson, printable } from "./providerApi.ts";
 import type { Service } from "./Service.ts";

@@ -1,6 +1,6 @@
 import { fetch } from "undici";
 import { z } from "zod";
-import { openDispatcher } from "../dispatcher.ts";
+import { openDispatcher } from "../rpc/dispatcher.ts";
 import { type ErrorCode, ProtocolError } from "../errors.ts";
 
 /** Where a provider's API is found; a Service fits. */

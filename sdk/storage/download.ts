@@ -1,16 +1,16 @@
 import { dirname } from "node:path";
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
-import { storageUrls } from "./connection.ts";
-import { ensureDiskSpace } from "./ensureDiskSpace.ts";
-import { fetchRun } from "./fetchRun.ts";
-import { fetchSegmentList } from "./fetchSegmentList.ts";
-import { TRANSFERS_AT_ONCE } from "./inParallel.ts";
-import { PartialFile } from "./partialFile.ts";
-import { partPathOf } from "./publishFile.ts";
-import { Pace, RunQueue } from "./runQueue.ts";
-import { segmentBuffers } from "./segmentSink.ts";
-import { Source } from "./source.ts";
+import { storageUrls } from "./transfer/StorageConnection.ts";
+import { ensureDiskSpace } from "./files/ensureDiskSpace.ts";
+import { fetchRun } from "./transfer/fetchRun.ts";
+import { fetchSegmentList } from "./transfer/fetchSegmentList.ts";
+import { TRANSFERS_AT_ONCE } from "./files/inParallel.ts";
+import { PartialFile } from "./files/PartialFile.ts";
+import { partPathOf } from "./files/publishFile.ts";
+import { Pace, RunQueue } from "./transfer/RunQueue.ts";
+import { segmentBuffers } from "./transfer/SegmentSink.ts";
+import { Source } from "./transfer/Source.ts";
 import type { TransferOptions } from "./upload.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 

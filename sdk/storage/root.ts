@@ -1,10 +1,10 @@
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
-import { type Content, openContent } from "./content.ts";
-import { HASHED_AT_ONCE, segmentHasher } from "./hashThreads.ts";
-import { inParallel } from "./inParallel.ts";
-import { merkleRoot, NODE_BYTES } from "./merkle.ts";
-import { paddedSegmentCount, SEGMENT_BYTES, segmentCount, segmentRoot } from "./segment.ts";
+import { type Content, openContent } from "./files/content.ts";
+import { HASHED_AT_ONCE, segmentHasher } from "./tree/hashThreads.ts";
+import { inParallel } from "./files/inParallel.ts";
+import { merkleRoot, NODE_BYTES } from "./tree/merkle.ts";
+import { paddedSegmentCount, SEGMENT_BYTES, segmentCount, segmentRoot } from "./tree/segment.ts";
 
 /** What a file is called in storage, and what checks every part of it. */
 export interface SegmentList {

@@ -7,14 +7,14 @@ import {
   type StorageAnswer,
   StorageConnection,
   storageUrls,
-} from "./connection.ts";
-import { type Content, openContent } from "./content.ts";
-import type { SegmentRange } from "./partialFile.ts";
-import { refusal } from "./refusal.ts";
+} from "./transfer/StorageConnection.ts";
+import { type Content, openContent } from "./files/content.ts";
+import type { SegmentRange } from "./files/PartialFile.ts";
+import { refusal } from "./transfer/storageError.ts";
 import { rootOfContent, type SegmentList } from "./root.ts";
-import { RunQueue } from "./runQueue.ts";
-import { segmentCount, segmentLength } from "./segment.ts";
-import { sendRuns } from "./sendRuns.ts";
+import { RunQueue } from "./transfer/RunQueue.ts";
+import { segmentCount, segmentLength } from "./tree/segment.ts";
+import { sendRuns } from "./transfer/sendRuns.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 import type { Payer } from "./zerog/Payer.ts";
 

@@ -4,7 +4,7 @@ import { sealDataset } from "../exchange/sealDataset.ts";
 import type { Root } from "../ids.ts";
 import type { Service } from "../service/Service.ts";
 import { signRequest } from "../service/signedRequest.ts";
-import type { Content } from "../storage/content.ts";
+import type { Content } from "../storage/files/content.ts";
 import { rootOfContent } from "../storage/root.ts";
 import { type Uploaded, type UploadOptions, uploadContent } from "../storage/upload.ts";
 import { deriveDatasetKey } from "./deriveDatasetKey.ts";

@@ -8,7 +8,7 @@ import {
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { explainRevert } from "./explainRevert.ts";
-import { nodeErrorFor, readNodeError } from "./nodeErrors.ts";
+import { nodeErrorFor, readNodeError } from "../rpc/nodeErrors.ts";
 
 /**
  * Turns whatever ethers threw into a ProtocolError: reverts carry the Solidity error's name and numbers, what a node

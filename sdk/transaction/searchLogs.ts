@@ -1,7 +1,7 @@
 import type { Log, Provider, TopicFilter } from "ethers";
 import { ProtocolError } from "../errors.ts";
-import { readNodeError } from "./nodeErrors.ts";
-import { MEANINGS } from "./nodeWords.ts";
+import { readNodeError } from "../rpc/nodeErrors.ts";
+import { MEANINGS } from "../rpc/nodeWords.ts";
 
 /** Which events to search for. Both ends of the range are included. */
 export interface LogSearch {

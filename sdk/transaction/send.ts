@@ -4,8 +4,8 @@ import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Call } from "./Call.ts";
 import { decodeRevert } from "./decodeRevert.ts";
-import { readNodeError } from "./nodeErrors.ts";
-import type { NodeErrorKind } from "./nodeWords.ts";
+import { readNodeError } from "../rpc/nodeErrors.ts";
+import type { NodeErrorKind } from "../rpc/nodeWords.ts";
 import { readChain } from "./readChain.ts";
 
 export interface SendOptions {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { computeAddress, getBytes, id as hashText } from "ethers";
 import type { FastifyInstance } from "fastify";
 import pino from "pino";
-import { EncryptionKey } from "../../provider/keys.ts";
+import { EncryptionKey } from "../../provider/EncryptionKey.ts";
 import { Catalogue, type Model } from "../../provider/models/Catalogue.ts";
 import { createStorageServer } from "../../provider/storage/storageServer.ts";
 import type { Identity } from "../../provider/store/SqliteStore.ts";

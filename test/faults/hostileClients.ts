@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Root } from "../../sdk/ids.ts";
 import { rootFromSegments } from "../../sdk/storage/root.ts";
-import { paddedSegmentCount } from "../../sdk/storage/segment.ts";
+import { paddedSegmentCount } from "../../sdk/storage/tree/segment.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
 import { residentPeak } from "../helpers/residentPeak.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { isRefused } from "../../provider/jobs/machine.ts";
+import { isRefused } from "../../provider/machine/machine.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
 import { Daemon, type DaemonOptions } from "./Daemon.ts";
 import type { Fuse } from "./Fuse.ts";

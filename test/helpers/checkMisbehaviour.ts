@@ -3,7 +3,7 @@ import { concat, getBytes, hexlify, keccak256, toBeHex } from "ethers";
 import { geometryOf, parentOf } from "../../sdk/exchange/geometry.ts";
 import type { MisbehaviourProof } from "../../sdk/exchange/misbehaviourProof.ts";
 import type { Root, TaskId } from "../../sdk/ids.ts";
-import { paddedChunkCount } from "../../sdk/storage/segment.ts";
+import { paddedChunkCount } from "../../sdk/storage/tree/segment.ts";
 
 /** What the chain knows of a revealed task. */
 export interface Commitment {

@@ -1,8 +1,8 @@
 import { ContractFactory, JsonRpcProvider } from "ethers";
 import { pino } from "pino";
-import { FlowWatcher } from "../../provider/chain/flowWatcher.ts";
+import { FlowWatcher } from "../../provider/storage/FlowWatcher.ts";
 import { systemClock } from "../../provider/clock.ts";
-import { SubmissionLog } from "../../provider/storage/submissionLog.ts";
+import { SubmissionLog } from "../../provider/storage/SubmissionLog.ts";
 import { type LocalChain, startLocalChain } from "./localChain.ts";
 
 /** A local chain with 0G's Flow contract. */

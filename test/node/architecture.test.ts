@@ -85,7 +85,7 @@ describe("architecture", () => {
 
   it("tasks: only environment.ts reads the environment", () => {
     // NO_COLOR is a property of the terminal, and is read where colours are
-    const users_ = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, ["tasks/environment.ts"]);
+    const users_ = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, ["tasks/hardhat/environment.ts"]);
     expect(users_).to.deep.equal([]);
   });
 
@@ -113,7 +113,7 @@ describe("architecture", () => {
 
   it("provider: only the watcher listens to events", () => {
     const word = /fetchTaskEvents|getLogs|queryFilter/;
-    expect(users(under("provider"), word, ["provider/chain/watcher.ts"])).to.deep.equal([]);
+    expect(users(under("provider"), word, ["provider/chain/Watcher.ts"])).to.deep.equal([]);
   });
 
   it("provider: only the store writes SQL", () => {

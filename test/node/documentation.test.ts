@@ -6,7 +6,7 @@ import { type Parameters, parametersOf } from "../../deploy/_parameters.ts";
 import { renderReference, renderRules } from "../../scripts/generateReference.ts";
 import { parseOg } from "../../sdk/units.ts";
 import { commands } from "../../tasks/index.ts";
-import { toKebabCase } from "../../tasks/letterCase.ts";
+import { toKebabCase } from "../../tasks/flags/letterCase.ts";
 
 /** What the documentation tells people to type and to open exists, and what it says of the contracts is so. */
 

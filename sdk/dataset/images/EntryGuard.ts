@@ -1,4 +1,4 @@
-import type { Finding } from "../Finding.ts";
+import type { Finding } from "../formats/Finding.ts";
 
 export interface EntryFacts {
   /** The path as the archive has it, undefined where it is not UTF-8. */

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import type { Finding } from "../Finding.ts";
+import type { Finding } from "../formats/Finding.ts";
 
 /** Width times height: decoding takes three bytes for each. */
 const MOST_PIXELS = 64_000_000;

@@ -1,4 +1,4 @@
-import type { Message } from "../DatasetRow.ts";
+import type { Message } from "../formats/DatasetRow.ts";
 import type { RenderChat } from "./renderChat.ts";
 
 /** A rendered conversation and the turns in it that can be learned. */

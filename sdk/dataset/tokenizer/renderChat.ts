@@ -1,6 +1,6 @@
 import { Template } from "@huggingface/jinja";
 import { ProtocolError } from "../../errors.ts";
-import type { Message } from "../DatasetRow.ts";
+import type { Message } from "../formats/DatasetRow.ts";
 import { STRIP_FUNCTIONS, stripAsPython } from "./pythonStrip.ts";
 
 /** What of a tokenizer_config.json decides how a conversation is written. */

@@ -1,5 +1,5 @@
-import type { TokenRow } from "../DatasetRow.ts";
-import type { Finding } from "../Finding.ts";
+import type { TokenRow } from "../formats/DatasetRow.ts";
+import type { Finding } from "../formats/Finding.ts";
 
 type Integers = ArrayLike<number | bigint | null> | null | undefined;
 

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { openDispatcher } from "../../dispatcher.ts";
+import { openDispatcher } from "../../rpc/dispatcher.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
-import { TRANSFERS_AT_ONCE } from "../inParallel.ts";
-import { SEGMENT_CHUNKS } from "../segment.ts";
+import { TRANSFERS_AT_ONCE } from "../files/inParallel.ts";
+import { SEGMENT_CHUNKS } from "../tree/segment.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";
 import { FileInfo, type NodeError, type Shard, ZeroGNode } from "./ZeroGNode.ts";
 

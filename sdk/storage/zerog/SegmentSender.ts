@@ -1,9 +1,9 @@
 import { z } from "zod";
-import type { Content } from "../content.ts";
-import { inParallel } from "../inParallel.ts";
+import type { Content } from "../files/content.ts";
+import { inParallel } from "../files/inParallel.ts";
 import type { SegmentList } from "../root.ts";
-import { CHUNK_BYTES, SEGMENT_BYTES, segmentCount } from "../segment.ts";
-import { SegmentTree } from "../segmentProof.ts";
+import { CHUNK_BYTES, SEGMENT_BYTES, segmentCount } from "../tree/segment.ts";
+import { SegmentTree } from "../tree/SegmentTree.ts";
 import { type Holder, keeps } from "./Network.ts";
 import { NodeError } from "./ZeroGNode.ts";
 

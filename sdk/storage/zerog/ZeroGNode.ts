@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { z } from "zod";
-import { SMALL_ANSWER_BYTES } from "../connection.ts";
+import { SMALL_ANSWER_BYTES } from "../transfer/StorageConnection.ts";
 
 /** Milliseconds before the second and the third attempt. */
 const RETRY_WAITS = [200, 1000];

@@ -1,6 +1,6 @@
 import { Contract, Interface, type Provider } from "ethers";
 import type { Call } from "../../transaction/Call.ts";
-import type { SubmissionNode } from "../submissionNodes.ts";
+import type { SubmissionNode } from "../transfer/submissionNodes.ts";
 
 const FLOW = new Interface([
   "function market() view returns (address)",

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
-import { type Content, openContent } from "../content.ts";
+import { type Content, openContent } from "../files/content.ts";
 import { rootOfContent, type SegmentList } from "../root.ts";
-import { SEGMENT_BYTES, segmentCount, segmentLength } from "../segment.ts";
-import { submissionNodes } from "../submissionNodes.ts";
+import { SEGMENT_BYTES, segmentCount, segmentLength } from "../tree/segment.ts";
+import { submissionNodes } from "../transfer/submissionNodes.ts";
 import type { Uploaded, UploadOptions } from "../upload.ts";
 import { flowAddress, type ZeroGEndpoint } from "./endpoint.ts";
 import { announce, pricePerSector } from "./flow.ts";

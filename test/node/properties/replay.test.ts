@@ -6,7 +6,7 @@ import { blindRoot } from "../../../sdk/exchange/blind.ts";
 import { buildMisbehaviourProof } from "../../../sdk/exchange/misbehaviourProof.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import { rootFromSegments } from "../../../sdk/storage/root.ts";
-import { segmentRoot } from "../../../sdk/storage/segment.ts";
+import { segmentRoot } from "../../../sdk/storage/tree/segment.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
 import { plain, Replay } from "./Replay.ts";
 

@@ -2,7 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
-import { identify } from "../../../provider/training/processTable.ts";
+import { identify } from "../../../provider/processes/processTable.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { openAccount } from "../../../sdk/account/openAccount.ts";
 import type { Client } from "../../../sdk/client.ts";

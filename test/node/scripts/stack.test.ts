@@ -11,7 +11,7 @@ import {
   identify,
   isRunning,
   type ProcessIdentity,
-} from "../../../provider/training/processTable.ts";
+} from "../../../provider/processes/processTable.ts";
 import { endProcess } from "../../../scripts/quickstart/endProcess.ts";
 import {
   BUILDER,

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { Task } from "hardhat/types/tasks";
 import { before, describe, it } from "mocha";
-import { findMisspelling } from "../../../tasks/checkSpelling.ts";
+import { findMisspelling } from "../../../tasks/hardhat/checkSpelling.ts";
 
 const GLOBALS = ["help", "version", "init", "config", "network", "showStackTraces"];
 

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { HYPERPARAMETERS } from "../../../sdk/training/describeHyperparameters.ts";
-import { readHyperparameters } from "../../../tasks/fine-tuning/readHyperparameters.ts";
+import { readHyperparameters } from "../../../tasks/flags/readHyperparameters.ts";
 import { commands } from "../../../tasks/index.ts";
-import { toCamelCase, toKebabCase } from "../../../tasks/letterCase.ts";
+import { toCamelCase, toKebabCase } from "../../../tasks/flags/letterCase.ts";
 
 interface Documented {
   readonly default?: string | number | boolean;

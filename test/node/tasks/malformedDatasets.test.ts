@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { before, describe, it } from "mocha";
-import type { RuleId } from "../../../sdk/dataset/rules.ts";
+import type { RuleId } from "../../../sdk/dataset/formats/rules.ts";
 import { temporaryFolder } from "../sdk/dataset/temporaryFolder.ts";
 import { runCommand } from "./runCommand.ts";
 

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { TaskStatus } from "../../../sdk/task/fetchTaskStatus.ts";
-import { formatDuration } from "../../../tasks/duration.ts";
-import { progressLine, sparkline } from "../../../tasks/progressLine.ts";
+import { formatDuration } from "../../../tasks/terminal/formatDuration.ts";
+import { progressLine, sparkline } from "../../../tasks/terminal/progressLine.ts";
 
 const unknown: TaskStatus = {
   id: "6b607314-88b0-4fef-91e7-43227a54de57",

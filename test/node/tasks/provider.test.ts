@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
 import { GAS_PER_TASK } from "../../../sdk/task/taskGas.ts";
-import { fetchTerms } from "../../../tasks/fetchTerms.ts";
+import { fetchTerms } from "../../../tasks/flows/fetchTerms.ts";
 import { rejection } from "../../helpers/rejection.ts";
 import { type Market, openMarket } from "./market.ts";
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { renderTable } from "../../../tasks/table.ts";
+import { renderTable } from "../../../tasks/terminal/renderTable.ts";
 
 const overview = {
   title: "Overview",

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
-import { inParallel } from "../../../sdk/storage/inParallel.ts";
+import { inParallel } from "../../../sdk/storage/files/inParallel.ts";
 import { commands } from "../../../tasks/index.ts";
 import { HANGS_AFTER } from "../../helpers/patience.ts";
 import { type Market, openMarket } from "./market.ts";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { advance, type Job, type JobEvent, newJob } from "../../../../provider/jobs/machine.ts";
+import { advance, type Job, type JobEvent, newJob } from "../../../../provider/machine/machine.ts";
 import { grantSlots, occupiedSlots, waitingLine } from "../../../../provider/jobs/scheduler.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 

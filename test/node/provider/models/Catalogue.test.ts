@@ -17,7 +17,7 @@ import pino from "pino";
 import { type Entry, fromBuffer } from "yauzl";
 import { Catalogue, hashModel } from "../../../../provider/models/Catalogue.ts";
 import { FileHashes } from "../../../../provider/models/FileHashes.ts";
-import { buildUsageArchive } from "../../../../provider/models/usageArchive.ts";
+import { buildUsageArchive } from "../../../../provider/models/UsageArchives.ts";
 
 const FALSE_HASH = `"sha256":"${"0".repeat(64)}"`;
 const silent = pino({ level: "silent" });

@@ -12,12 +12,12 @@ import {
   BlobStore,
   type StorageLimits,
   type StoreSurroundings,
-} from "../../../../provider/storage/blobStore.ts";
+} from "../../../../provider/storage/BlobStore.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { MACHINE, OWN, type Uploader, uploaderAt } from "../../../../provider/storage/uploader.ts";
 import type { Root } from "../../../../sdk/ids.ts";
 import { rootFromSegments, rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
-import { paddedSegmentCount } from "../../../../sdk/storage/segment.ts";
+import { paddedSegmentCount } from "../../../../sdk/storage/tree/segment.ts";
 
 const HOUR = 3_600_000;
 const LIMITS: StorageLimits = {

@@ -7,10 +7,10 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import { BlobStore, type StorageLimits } from "../../../../provider/storage/blobStore.ts";
+import { BlobStore, type StorageLimits } from "../../../../provider/storage/BlobStore.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES } from "../../../../sdk/storage/segment.ts";
+import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 
 const LIMITS: StorageLimits = {
   totalBytes: 2 ** 30,

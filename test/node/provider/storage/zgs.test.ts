@@ -7,12 +7,12 @@ import fc from "fast-check";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
-import { SubmissionLog } from "../../../../provider/storage/submissionLog.ts";
+import { SubmissionLog } from "../../../../provider/storage/SubmissionLog.ts";
 import { download } from "../../../../sdk/storage/download.ts";
-import { proveSegment, unprovenList } from "../../../../sdk/storage/provenList.ts";
+import { proveSegment, unprovenList } from "../../../../sdk/storage/tree/provenList.ts";
 import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES, segmentCount, segmentLength } from "../../../../sdk/storage/segment.ts";
-import { SegmentTree } from "../../../../sdk/storage/segmentProof.ts";
+import { SEGMENT_BYTES, segmentCount, segmentLength } from "../../../../sdk/storage/tree/segment.ts";
+import { SegmentTree } from "../../../../sdk/storage/tree/SegmentTree.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
 import { WIDE_LIMITS } from "../../sdk/storage/storageNode.ts";
 

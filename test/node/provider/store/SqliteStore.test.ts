@@ -7,7 +7,7 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { StateUnusable } from "../../../../provider/errors.ts";
 import { applyEvent } from "../../../../provider/jobs/applyEvent.ts";
-import { newJob } from "../../../../provider/jobs/machine.ts";
+import { newJob } from "../../../../provider/machine/machine.ts";
 import { type Identity, SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import { SCHEMA } from "../../../../provider/store/schema.ts";

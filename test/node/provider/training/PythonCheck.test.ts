@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import type { Clock } from "../../../../provider/clock.ts";
 import { ProviderError } from "../../../../provider/errors.ts";
-import { Readiness } from "../../../../provider/readiness.ts";
+import { Readiness } from "../../../../provider/Readiness.ts";
 import { PythonCheck } from "../../../../provider/training/PythonCheck.ts";
 import { hasSandbox } from "../../../../provider/training/sandbox.ts";
 import { writeSystemCallFilter } from "../../../../provider/training/systemCalls.ts";

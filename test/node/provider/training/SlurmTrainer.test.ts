@@ -9,7 +9,7 @@ import { TaskRefused } from "../../../../provider/errors.ts";
 import {
   findByArguments,
   type ProcessIdentity,
-} from "../../../../provider/training/processTable.ts";
+} from "../../../../provider/processes/processTable.ts";
 import { endOf, SlurmTrainer } from "../../../../provider/training/SlurmTrainer.ts";
 import { EXIT } from "../../../../provider/training/Trainer.ts";
 import { trainerArguments } from "../../../../provider/training/trainerCommand.ts";

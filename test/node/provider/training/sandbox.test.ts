@@ -13,7 +13,7 @@ import { TaskRefused } from "../../../../provider/errors.ts";
 import { checkDevice } from "../../../../provider/training/checkDevice.ts";
 import { deletedUsage } from "../../../../provider/training/deletedFiles.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
-import { findByArguments } from "../../../../provider/training/processTable.ts";
+import { findByArguments } from "../../../../provider/processes/processTable.ts";
 import {
   confine,
   hasSandbox,

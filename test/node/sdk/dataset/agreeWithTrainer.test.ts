@@ -3,8 +3,8 @@ import { basename, join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
 import { before, describe, it } from "mocha";
-import { checkDataset } from "../../../../sdk/dataset/checkDataset.ts";
-import { countDataset } from "../../../../sdk/dataset/countDataset.ts";
+import { checkDataset } from "../../../../sdk/dataset/checking/checkDataset.ts";
+import { countDataset } from "../../../../sdk/dataset/counting/countDataset.ts";
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";
 import {
   EXAMPLES,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { checkDataset } from "../../../../sdk/dataset/checkDataset.ts";
+import { checkDataset } from "../../../../sdk/dataset/checking/checkDataset.ts";
 import { type ConvertOptions, convertDataset } from "../../../../sdk/dataset/convertDataset.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";

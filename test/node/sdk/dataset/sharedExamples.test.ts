@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect } from "chai";
 import { before, describe, it } from "mocha";
-import { checkDataset } from "../../../../sdk/dataset/checkDataset.ts";
-import { countDataset } from "../../../../sdk/dataset/countDataset.ts";
-import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
+import { checkDataset } from "../../../../sdk/dataset/checking/checkDataset.ts";
+import { countDataset } from "../../../../sdk/dataset/counting/countDataset.ts";
+import type { DatasetKind } from "../../../../sdk/dataset/formats/DatasetRow.ts";
 import { temporaryFolder } from "./temporaryFolder.ts";
 import { EXAMPLES, makeTinyModels, readTokenizer, skipWithoutTrainer } from "./trainer.ts";
 

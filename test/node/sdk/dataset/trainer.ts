@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { DatasetKind } from "../../../../sdk/dataset/DatasetRow.ts";
+import type { DatasetKind } from "../../../../sdk/dataset/formats/DatasetRow.ts";
 import type { TokenizerDocument } from "../../../../sdk/dataset/tokenizer/TokenizerDocument.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../../..");

@@ -24,7 +24,7 @@ import { openDeliverable } from "../../../../sdk/deliverable/openDeliverable.ts"
 import { proveMisbehaviour } from "../../../../sdk/deliverable/proveMisbehaviour.ts";
 import { reveal } from "../../../../sdk/deliverable/reveal.ts";
 import { sharedBlind } from "../../../../sdk/exchange/blind.ts";
-import { PageMismatchError } from "../../../../sdk/exchange/pageMismatchError.ts";
+import { PageMismatchError } from "../../../../sdk/exchange/PageMismatchError.ts";
 import { sealFile } from "../../../../sdk/exchange/seal.ts";
 import { keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
 import type { Root, TaskId } from "../../../../sdk/ids.ts";

@@ -20,12 +20,12 @@ import {
   type MisbehaviourProof,
 } from "../../../../sdk/exchange/misbehaviourProof.ts";
 import { openFile } from "../../../../sdk/exchange/open.ts";
-import { PageCipher } from "../../../../sdk/exchange/pageCipher.ts";
-import { PageMismatchError } from "../../../../sdk/exchange/pageMismatchError.ts";
+import { PageCipher } from "../../../../sdk/exchange/PageCipher.ts";
+import { PageMismatchError } from "../../../../sdk/exchange/PageMismatchError.ts";
 import { sealFile } from "../../../../sdk/exchange/seal.ts";
 import type { Root } from "../../../../sdk/ids.ts";
 import { rootOfFile } from "../../../../sdk/storage/root.ts";
-import { paddedChunkCount, SEGMENT_BYTES } from "../../../../sdk/storage/segment.ts";
+import { paddedChunkCount, SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import { checkMisbehaviour, fold, subtreeRoot } from "../../../helpers/checkMisbehaviour.ts";
 import { spoilPage } from "../../../helpers/spoilPage.ts";

@@ -3,7 +3,7 @@ import { chacha20 } from "@noble/ciphers/chacha.js";
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { PageCipher } from "../../../../sdk/exchange/pageCipher.ts";
+import { PageCipher } from "../../../../sdk/exchange/PageCipher.ts";
 import { segmentKey } from "../../../../sdk/exchange/segmentKey.ts";
 import { parseTaskId } from "../../../../sdk/ids.ts";
 

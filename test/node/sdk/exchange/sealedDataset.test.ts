@@ -11,13 +11,13 @@ import {
   chunkCount,
   readHeader,
   sealedDatasetSize,
-} from "../../../../sdk/exchange/datasetCipher.ts";
+} from "../../../../sdk/exchange/DatasetCipher.ts";
 import { openDataset, readDatasetHeader } from "../../../../sdk/exchange/openDataset.ts";
 import { sealDataset } from "../../../../sdk/exchange/sealDataset.ts";
 import { datasetKeyFromSignature } from "../../../../sdk/exchange/userKey.ts";
-import type { Content } from "../../../../sdk/storage/content.ts";
+import type { Content } from "../../../../sdk/storage/files/content.ts";
 import { rootOfBytes, rootOfContent } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES, segmentCount } from "../../../../sdk/storage/segment.ts";
+import { SEGMENT_BYTES, segmentCount } from "../../../../sdk/storage/tree/segment.ts";
 
 const HEADER = 64;
 const TAG = 16;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { geometryOf, PAGE_BYTES, parentOf, segmentOf } from "../../../../sdk/exchange/geometry.ts";
 import type { SealedFile } from "../../../../sdk/exchange/misbehaviourProof.ts";
-import { PageCipher } from "../../../../sdk/exchange/pageCipher.ts";
+import { PageCipher } from "../../../../sdk/exchange/PageCipher.ts";
 import type { ExchangeKeys } from "../../../../sdk/exchange/segmentKey.ts";
 import type { Root } from "../../../../sdk/ids.ts";
 import { rootFromSegments } from "../../../../sdk/storage/root.ts";
@@ -10,7 +10,7 @@ import {
   SEGMENT_BYTES,
   segmentLength,
   segmentRoot,
-} from "../../../../sdk/storage/segment.ts";
+} from "../../../../sdk/storage/tree/segment.ts";
 
 export interface VirtualFile extends SealedFile {
   readonly root: Root;

@@ -8,7 +8,7 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { download } from "../../../../sdk/storage/download.ts";
 import { rootOfBytes } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES } from "../../../../sdk/storage/segment.ts";
+import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
 import { failingFlush } from "../../../helpers/failingFlush.ts";
 import { fullDisk } from "../../../helpers/fullDisk.ts";

@@ -22,9 +22,9 @@ import {
   segmentCount,
   segmentRoot,
   verifySegment,
-} from "../../../../sdk/storage/segment.ts";
-import { segmentProof, verifySegmentProof } from "../../../../sdk/storage/segmentProof.ts";
-import { submissionNodes } from "../../../../sdk/storage/submissionNodes.ts";
+} from "../../../../sdk/storage/tree/segment.ts";
+import { segmentProof, verifySegmentProof } from "../../../../sdk/storage/tree/SegmentTree.ts";
+import { submissionNodes } from "../../../../sdk/storage/transfer/submissionNodes.ts";
 import { skip } from "../../../helpers/skip.ts";
 
 /** Content A repeats every 256 bytes; content B differs in every chunk, so it catches wrong order. */

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
-import type { StorageLimits } from "../../../../provider/storage/blobStore.ts";
+import type { StorageLimits } from "../../../../provider/storage/BlobStore.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
-import { SEGMENT_BYTES } from "../../../../sdk/storage/segment.ts";
+import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 
 /** Limits that no test meets by accident. */
 export const WIDE_LIMITS: StorageLimits = {

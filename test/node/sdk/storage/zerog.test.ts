@@ -7,7 +7,7 @@ import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import { type Client, createClient } from "../../../../sdk/client.ts";
 import type { Root } from "../../../../sdk/ids.ts";
 import { rootOfFile } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES } from "../../../../sdk/storage/segment.ts";
+import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 import { downloadFromZeroG } from "../../../../sdk/storage/zerog/downloadFromZeroG.ts";
 import { parseZeroG } from "../../../../sdk/storage/zerog/endpoint.ts";
 import { existsOnZeroG } from "../../../../sdk/storage/zerog/existsOnZeroG.ts";

@@ -1,0 +1,204 @@
+import type { Logger } from "pino";
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
+import { readChain } from "../../sdk/transaction/readChain.ts";
+import { backoff, type Clock } from "../clock.ts";
+import { StateUnusable } from "../errors.ts";
+import { admitTask } from "../jobs/admission.ts";
+import type { BlockMark, Store } from "../store/Store.ts";
+import type { ChainIdentity } from "./ChainIdentity.ts";
+
+export interface WatcherOptions {
+  readonly client: Client;
+  /** Address of this provider. */
+  readonly provider: string;
+  readonly store: Store;
+  readonly identity: ChainIdentity;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Blocks on top of a block before its events count. */
+  readonly confirmations: number;
+  /** Milliseconds between two looks at the chain. */
+  readonly pollInterval: number;
+  /** Told after every look, with the chain's clock in unix seconds. */
+  readonly onLook: (now: number) => void;
+}
+
+/** Blocks asked for at a time. */
+const RANGE = 2_000;
+/** Blocks behind the cursor that are asked for again at every look: an endpoint that forgets a log once is caught. */
+const OVERLAP = 32;
+/** Milliseconds between two comparisons with the chain's own count of open tasks. */
+const RECOUNT_INTERVAL = 600_000;
+/** Milliseconds for which an endpoint behind the cursor counts as late, and not as a chain that became shorter. */
+const LATENESS = 60_000;
+
+/** Milliseconds without a new block after which another endpoint is asked: the chain stands still, or the endpoint. */
+const STANDSTILL = 60_000;
+
+/**
+ * Follows the events of this provider's tasks. They are hints: an event makes its job stale, and the task is then read
+ * from the chain. Events and cursor are one commit, so none is lost and none counts twice.
+ */
+export class Watcher {
+  readonly #options: WatcherOptions;
+  /** When the endpoint was first seen behind the cursor; null while it is not. */
+  #behindSince: number | null = null;
+  #recountAt = 0;
+  /** The newest block, and when it was first seen. */
+  #newest = { number: -1, since: 0 };
+
+  constructor(options: WatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Looks again and again until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { client, clock, log, pollInterval } = this.#options;
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await this.look(signal);
+        failures = 0;
+      } catch (error) {
+        if (error instanceof StateUnusable) throw error;
+        failures++;
+        log.warn({ err: error, failures }, "the chain cannot be read");
+        client.provider.switchEndpoint(); // where there is another one: this may be late, or lie
+      }
+      await clock.sleep(failures > 0 ? backoff(failures) : pollInterval, signal);
+    }
+  }
+
+  /** Takes in everything up to the newest confirmed block. */
+  async look(signal?: AbortSignal): Promise<void> {
+    const { client, confirmations } = this.#options;
+    const [head, now] = await readChain(client, () => readHead(client));
+    await this.#checkHead(head);
+    this.#checkStandstill(head);
+    const target = head - confirmations;
+    await this.#scanAll((await this.#verifiedCursor()) + 1, target, signal);
+    await this.#recount(target, signal);
+    this.#options.onLook(now);
+  }
+
+  /** Reads all events again when the chain counts more open tasks than are known: their logs were kept from us. */
+  async #recount(target: number, signal?: AbortSignal): Promise<void> {
+    const { client, provider, store, clock, log } = this.#options;
+    if (clock.now() < this.#recountAt) return;
+    this.#recountAt = clock.now() + RECOUNT_INTERVAL;
+    const open = await countOpen(client, provider);
+    const known = store.openJobs().length + store.refusedJobs();
+    if (open <= known) return;
+    log.warn({ open, known }, "the chain knows of more open tasks: all its events are read again");
+    await this.#scanAll(client.deploymentBlock, target, signal);
+  }
+
+  async #scanAll(from: number, target: number, signal?: AbortSignal): Promise<void> {
+    for (let next = from; next <= target && !signal?.aborted; next += RANGE) {
+      const end = Math.min(next + RANGE - 1, target);
+      await this.#scan(Math.max(this.#options.client.deploymentBlock, next - OVERLAP), end);
+    }
+  }
+
+  /** @throws Error for a head behind the cursor, for as long as that can pass by itself. */
+  async #checkHead(head: number): Promise<void> {
+    const { store, clock, identity } = this.#options;
+    const cursor = store.scannedBlocks()[0]?.number ?? 0;
+    if (head >= cursor) {
+      this.#behindSince = null;
+      return;
+    }
+    await identity.demand(); // one that was started again is no late one
+    this.#behindSince ??= clock.now();
+    if (clock.now() - this.#behindSince > LATENESS) return;
+    throw new Error(`The RPC endpoint is at block ${head}, behind ${cursor}.`);
+  }
+
+  /** Asks another endpoint, if there is one, when no new block has come for long. */
+  #checkStandstill(head: number): void {
+    const { client, clock } = this.#options;
+    const now = clock.now();
+    if (head === this.#newest.number && now - this.#newest.since < STANDSTILL) return;
+    if (head === this.#newest.number) client.provider.switchEndpoint();
+    this.#newest = { number: head, since: now };
+  }
+
+  /** The cursor, after going back to where the chain still agrees with what was scanned. */
+  async #verifiedCursor(): Promise<number> {
+    const { store, log, client } = this.#options;
+    const marks = store.scannedBlocks();
+    const agreed = await this.#findAgreed(marks);
+    const cursor = agreed?.number ?? client.deploymentBlock - 1;
+    if (agreed === marks[0]) return cursor;
+    // What an endpoint of another chain says about this one counts for nothing.
+    await this.#options.identity.demandContracts();
+    log.warn({ from: marks[0]!.number, to: cursor }, "the chain was reorganized");
+    store.transaction(() => {
+      for (const id of store.rewindTo(cursor)) store.markStale(id);
+    });
+    return cursor;
+  }
+
+  /** The newest mark that is still in the chain. */
+  async #findAgreed(marks: readonly BlockMark[]): Promise<BlockMark | undefined> {
+    for (const mark of marks) if ((await this.#blockHash(mark.number)) === mark.hash) return mark;
+    return undefined;
+  }
+
+  async #scan(fromBlock: number, toBlock: number): Promise<void> {
+    const { client, store } = this.#options;
+    // The hash first: should the chain change in between, the next look finds the mark orphaned and reads again.
+    const hash = await this.#blockHash(toBlock);
+    if (hash === null) throw new Error(`The RPC endpoint has no block ${toBlock} yet.`);
+    const events = await fetchTaskEvents(client, { fromBlock, toBlock });
+    store.transaction(() => {
+      for (const event of events) this.#take(event);
+      store.putScannedBlock({ number: toBlock, hash });
+    });
+  }
+
+  #take(event: TaskEvent): void {
+    const { store, provider, log } = this.#options;
+    if (event.name === "TaskCreated" && isSame(event.provider, provider)) {
+      const isNew = store.job(event.id) === null;
+      admitTask(store, event);
+      if (isNew)
+        log.info({ task: formatTaskId(event.id), block: event.blockNumber }, "task ordered");
+    }
+    if (store.job(event.id) === null) return; // another provider's task
+    if (store.putEvent(event)) store.markStale(event.id);
+  }
+
+  async #blockHash(number: number): Promise<string | null> {
+    const { client } = this.#options;
+    return readChain(client, async () => (await client.provider.getBlock(number))?.hash ?? null);
+  }
+}
+
+/** Tasks at the provider that are not over, by the contract; 0 where it does not know him. */
+async function countOpen(client: Client, provider: string): Promise<number> {
+  try {
+    return (await getService(client, { provider })).counters.open;
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "not-found") return 0;
+    throw error;
+  }
+}
+
+/**
+ * Number of the newest block, and the chain's clock. A local chain makes no block while nothing happens; what the
+ * clock shows then is the time that the next block would have.
+ */
+async function readHead({ provider }: Client): Promise<[number: number, now: number]> {
+  const [latest, pending] = await Promise.all([
+    provider.getBlock("latest"),
+    provider.getBlock("pending").catch(() => null),
+  ]);
+  if (!latest) throw new Error("The RPC endpoint knows no latest block.");
+  return [latest.number, Math.max(latest.timestamp, pending?.timestamp ?? 0)];
+}
+
+const isSame = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();

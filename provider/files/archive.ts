@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { rename } from "node:fs/promises";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { ZipFile } from "yazl";
+import { type OutputFile, openListed } from "./JobOutput.ts";
+
+/** A file that a training wrote, and the name that it gets in the archive. */
+export interface ArchiveEntry {
+  readonly name: string;
+  readonly file: OutputFile;
+}
+
+/** Read as local time by the DOS timestamp, so that it is the same in every time zone. */
+const FIXED_TIME = new Date(1980, 0, 1);
+const FIXED_MODE = 0o100644;
+
+/**
+ * Packs what a training wrote into a zip whose bytes depend on names and contents alone: sorted names, fixed times and
+ * modes, nothing compressed (weights do not shrink, and a compressor's next version would give other bytes).
+ * The file appears at `targetPath` only when complete.
+ * @param directory what the training may write to
+ * @returns SHA-256 as hex, and the size in bytes.
+ * @throws when a file is changed meanwhile.
+ */
+export async function packOutput(
+  directory: string,
+  entries: readonly ArchiveEntry[],
+  targetPath: string,
+  signal?: AbortSignal,
+): Promise<{ sha256: string; size: number }> {
+  const zip = new ZipFile();
+  const output = zip.outputStream as unknown as Transform;
+  zip.once("error", (error) => output.destroy(error as Error));
+  for (const { name, file } of entries.toSorted((a, b) => byCodePoint(a.name, b.name))) {
+    const options = {
+      size: file.size,
+      mtime: FIXED_TIME,
+      mode: FIXED_MODE,
+      compress: false,
+      forceDosTimestamp: true,
+    };
+    zip.addReadStreamLazy(name, options, (done) => {
+      openListed(directory, file).then(
+        (handle) => {
+          const stream = handle.createReadStream({ start: 0, end: file.size });
+          stream.once("error", (error) => zip.emit("error", error));
+          done(null, stream);
+        },
+        done as (error: unknown) => void,
+      );
+    });
+  }
+  zip.end();
+
+  const hash = createHash("sha256");
+  let size = 0;
+  const measure = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      size += chunk.length;
+      done(null, chunk);
+    },
+  });
+  const partPath = `${targetPath}.part`;
+  const archive = createWriteStream(partPath, { mode: 0o600, flush: true });
+  await pipeline(output, measure, archive, signal ? { signal } : {});
+  await rename(partPath, targetPath);
+  return { sha256: hash.digest("hex"), size };
+}
+
+/** The order of Python's `sorted` and of `LC_ALL=C sort`; JavaScript's own compares UTF-16 units. */
+export function byCodePoint(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

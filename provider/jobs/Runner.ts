@@ -1,0 +1,311 @@
+import type { Logger } from "pino";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import { backoff, type Clock } from "../clock.ts";
+import { asProviderError, StateUnusable, TaskRefused } from "../errors.ts";
+import type { Metrics } from "../Metrics.ts";
+import type { Readiness } from "../Readiness.ts";
+import type { Effect, Facts, JobRecord } from "../store/Store.ts";
+import { Agenda, type Due } from "./Agenda.ts";
+import { applyEvent } from "./applyEvent.ts";
+import { type Lane, LaneUse, laneOf, MAX_PREPARED } from "./lanes.ts";
+import { changesWithTime, isChainStep, isPrepared, type JobEvent, type Step } from "../machine/machine.ts";
+import { readTaskState } from "../steps/parts/readTaskState.ts";
+import type { StepContext, StepFunction } from "../steps/parts/StepContext.ts";
+import { grantSlots } from "./scheduler.ts";
+import { StallWatch } from "./StallWatch.ts";
+
+export interface RunnerOptions {
+  readonly context: StepContext;
+  readonly steps: Readonly<Record<Step, StepFunction>>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Trainings at the same time. */
+  readonly slots: number;
+  /** Blocks on top of the one whose state counts. */
+  readonly confirmations: number;
+  readonly metrics: Pick<Metrics, "stepDone" | "stepFailed">;
+  readonly readiness: Readiness;
+}
+
+/** Milliseconds after which the tasks are looked at even when nothing has happened. */
+const LONGEST_REST = 5_000;
+const SHORTEST_REST = 10;
+/** Milliseconds between two readings of all open tasks: an event that no endpoint ever told is made up for. */
+const RECONCILE_EVERY = 300_000;
+/** Milliseconds between two looks at transactions that no step looks after. */
+const TEND_EVERY = 5_000;
+/** Tasks that are read from the chain at the same time. */
+const READERS = 8;
+
+/** A step under way. */
+interface Run {
+  readonly step: Step;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/**
+ * Takes the open steps of all jobs, one per job at a time, and tells the state machine how they ended. Whatever is
+ * under way when the daemon dies is still open in the store, and is taken again.
+ */
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #agenda: Agenda;
+  readonly #stallWatch: StallWatch;
+  readonly #lanes = new LaneUse();
+  readonly #runs = new Map<TaskId, Run>();
+  readonly #background = new Set<Promise<void>>();
+  readonly #reading = new Set<TaskId>();
+  #readers = 0;
+  #wake: () => void = () => undefined;
+  #chainTime = 0;
+  #reconciledAt = Number.NEGATIVE_INFINITY;
+  #tendedAt = Number.NEGATIVE_INFINITY;
+  /** Set when the state can be relied on no longer. */
+  #broken: unknown = null;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#agenda = new Agenda(options.context.store);
+    this.#stallWatch = new StallWatch(options);
+  }
+
+  /** What the chain's clock showed last, in unix seconds. */
+  get chainTime(): number {
+    return this.#chainTime;
+  }
+
+  /** Tells the chain's clock, in unix seconds, and that events may have come. */
+  notify(chainTime: number): void {
+    this.#chainTime = chainTime;
+    this.#wake();
+  }
+
+  /** Looks at the jobs now: something was decided elsewhere. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /**
+   * Works until `signal` aborts; then stops every step and waits for its end.
+   * @throws StateUnusable when the state database fails: nothing more is decided then.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const watching = this.#stallWatch.run(signal);
+    try {
+      while (!signal.aborted && this.#broken === null) {
+        const woken = new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#pass(signal);
+        await this.#rest(woken, signal);
+        await clock.sleep(SHORTEST_REST, signal); // what comes together is looked at together
+      }
+    } finally {
+      const runs = [...this.#runs.values()];
+      for (const { stop } of runs) stop.abort();
+      await Promise.all(runs.map(({ ended }) => ended));
+      await Promise.all(this.#background);
+    }
+    if (signal.aborted) await watching;
+    if (this.#broken !== null) throw this.#broken;
+  }
+
+  #pass(signal: AbortSignal): void {
+    const { context, clock, slots } = this.#options;
+    const { store, machine } = context;
+    this.#reconcile(signal);
+    this.#readStale(signal);
+    for (const record of store.openJobs()) this.#tellTime(record);
+    for (const [id, { step, stop }] of this.#runs)
+      if (store.job(id)?.job.pending !== step) stop.abort(); // wanted no longer, as the API has heard
+    const granted = grantSlots(store.openJobs(), slots, !machine.isBroken);
+    for (const id of granted) this.#apply(id, { type: "slot" });
+    const due = this.#agenda.due(clock.now());
+    for (const each of due) this.#start(each);
+    this.#stallWatch.passed(due.filter(({ effect }) => !this.#runs.has(effect.id)));
+  }
+
+  #tellTime(record: JobRecord): void {
+    const margin = this.#options.context.times.margin(record);
+    const time = { type: "time", now: this.#chainTime, margin } as const;
+    if (changesWithTime(record.job, time)) this.#apply(record.id, time);
+  }
+
+  /** From time to time, what is known is compared with the chain, whatever events have come or not. */
+  #reconcile(signal: AbortSignal): void {
+    const { context, clock, log } = this.#options;
+    const now = clock.now();
+    if (now - this.#reconciledAt > RECONCILE_EVERY) {
+      this.#reconciledAt = now;
+      context.store.markOpenStale();
+    }
+    if (now - this.#tendedAt > TEND_EVERY) {
+      this.#tendedAt = now;
+      this.#inBackground(context.submitter.tend(signal), (error) =>
+        log.warn({ err: error }, "the transactions under way cannot be looked after"),
+      );
+    }
+  }
+
+  /** Reads what has to be read, some at a time; each reader goes on until nothing is left. */
+  #readStale(signal: AbortSignal): void {
+    while (this.#readers < READERS && this.#nextStale() !== null) {
+      this.#readers++;
+      const reader = this.#readOn(signal).finally(() => this.#readers--);
+      this.#inBackground(reader, () => undefined);
+    }
+  }
+
+  async #readOn(signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    for (let id = this.#nextStale(); id !== null && !signal.aborted; id = this.#nextStale()) {
+      this.#reading.add(id);
+      try {
+        await this.#refresh(id);
+      } catch (error) {
+        rethrowUnusable(error);
+        log.warn({ task: formatTaskId(id), err: error }, "the task cannot be read");
+        return; // the next pass tries again
+      } finally {
+        this.#reading.delete(id);
+        this.#wake();
+      }
+    }
+  }
+
+  #nextStale(): TaskId | null {
+    const stale = this.#options.context.store.staleJobs(READERS + 1);
+    return stale.find((id) => !this.#reading.has(id)) ?? null;
+  }
+
+  #inBackground(work: Promise<void>, onError: (error: unknown) => void): void {
+    const settled = work
+      .catch((error) => {
+        if (error instanceof StateUnusable) this.#break(error);
+        else onError(error);
+      })
+      .finally(() => this.#background.delete(settled));
+    this.#background.add(settled);
+  }
+
+  #break(error: unknown): void {
+    this.#broken ??= error;
+    this.#wake();
+  }
+
+  async #rest(woken: Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const now = clock.now();
+    const pause = Math.min(LONGEST_REST, this.#agenda.nextAfter(now) - now);
+    const rested = new AbortController();
+    const either = AbortSignal.any([signal, rested.signal]);
+    await Promise.race([woken, clock.sleep(pause, either)]);
+    rested.abort();
+  }
+
+  /** Reads a task from the chain and tells its job. */
+  async #refresh(id: TaskId): Promise<void> {
+    const { context, confirmations } = this.#options;
+    const { store } = context;
+    const staleness = store.staleness(id); // an event that comes while the chain is read counts anew
+    this.#apply(id, await readTaskState(context, id, confirmations));
+    store.clearStale(id, staleness);
+  }
+
+  #apply(id: TaskId, event: JobEvent, found?: Facts): JobRecord | null {
+    const record = applyEvent(this.#options.context.store, id, event, found);
+    const run = this.#runs.get(id);
+    // A step that is wanted no longer: the task was cancelled, is out of time, or over.
+    if (run && record && record.job.pending !== run.step) run.stop.abort(givenUp(record));
+    return record;
+  }
+
+  #start({ effect, record: { user, ...record } }: Due): void {
+    const { id, step } = effect;
+    if (this.#runs.has(id)) return; // one at a time; the end of the other wakes the loop
+    const lane = laneOf(step, { user, ...record });
+    if (!this.#mayStart(step, lane, user)) return;
+    const stop = new AbortController();
+    this.#lanes.enter(lane, user);
+    const ended = this.#take(effect, stop.signal)
+      .catch((error) => this.#break(error)) // that a failure cannot even be written down
+      .finally(() => {
+        this.#runs.delete(id);
+        this.#lanes.leave(lane, user);
+        this.#wake();
+      });
+    this.#runs.set(id, { step, stop, ended });
+  }
+
+  #mayStart(step: Step, lane: Lane, user: string): boolean {
+    if (!this.#lanes.mayEnter(lane, user)) return false;
+    if (lane !== "intake" || step !== "fetch") return true;
+    const prepared = this.#options.context.store.openJobs().filter(({ job }) => isPrepared(job));
+    return prepared.length + this.#lanes.count("intake") < MAX_PREPARED;
+  }
+
+  async #take(effect: Effect, signal: AbortSignal): Promise<void> {
+    const { id, step, strikes } = effect;
+    const { context, steps, clock, log } = this.#options;
+    const record = context.store.job(id);
+    if (!record) return;
+    const taskLog = log.child({ task: formatTaskId(id), step });
+    const started = clock.now();
+    try {
+      const found = await steps[step](context, record, signal, strikes);
+      if (isChainStep(step)) await this.#refresh(id);
+      const after = this.#apply(id, { type: "done", step }, found);
+      if (after?.job.pending === step)
+        throw new Error("the chain does not show the step's effect yet");
+      const milliseconds = clock.now() - started;
+      this.#options.metrics.stepDone(step, milliseconds);
+      context.times.note(step, after ?? record, milliseconds);
+      if (step === "train") context.machine.trained();
+      taskLog.info({ milliseconds }, "step done");
+    } catch (error) {
+      if (error instanceof StateUnusable) throw error;
+      if (signal.aborted) taskLog.info("step stopped");
+      else await this.#failed(effect, error, taskLog);
+    }
+  }
+
+  async #failed(
+    { id, step, failures, strikes }: Effect,
+    error: unknown,
+    log: Logger,
+  ): Promise<void> {
+    const { context } = this.#options;
+    if (error instanceof TaskRefused) {
+      const { reason, message, hint } = error;
+      log.warn({ reason, message, hint }, "task refused");
+      this.#apply(id, { type: "refused", step, failure: { reason, message, hint } });
+      return;
+    }
+    const { message, hint, cause, retryable, isSaid, ...failure } = asProviderError(error);
+    if (isChainStep(step)) {
+      // The usual reason of a revert: the task has moved on without us.
+      await this.#refresh(id).catch(rethrowUnusable);
+      const after = this.#apply(id, { type: "done", step });
+      if (after?.job.pending !== step) return log.info({ message }, "step overtaken");
+    }
+    this.#options.metrics.stepFailed(step);
+    const delay = backoff(failures + 1);
+    log[isSaid ? "debug" : failures < 3 && retryable ? "warn" : "error"](
+      { message, hint, err: cause, delay },
+      "step failed",
+    );
+    context.store.failEffect(id, step, failure.strikes ?? strikes);
+  }
+}
+
+/** Why a step is dropped: one of a task that is given up has nothing to save. */
+function givenUp({ job: { failure } }: JobRecord): TaskRefused | undefined {
+  return failure ? new TaskRefused(failure.reason, failure.message, failure.hint) : undefined;
+}
+
+/** A chain that cannot be read is asked again; a state that cannot be written ends everything. */
+function rethrowUnusable(error: unknown): void {
+  if (error instanceof StateUnusable) throw error;
+}

@@ -1,0 +1,25 @@
+import { isDeepStrictEqual } from "node:util";
+import type { TaskEvent } from "../../sdk/task/taskEvents.ts";
+import type { Store } from "../store/Store.ts";
+import { newJob } from "../machine/machine.ts";
+
+type TaskCreated = Extract<TaskEvent, { name: "TaskCreated" }>;
+
+/**
+ * Makes the job of a task that was ordered from this provider. Its first step follows when the task is read from the
+ * chain. After a reorganization the same id may come with another order: the job then starts anew.
+ */
+export function admitTask(store: Store, event: TaskCreated): void {
+  const known = store.job(event.id);
+  if (known && isDeepStrictEqual(known.order, event.order)) return;
+  store.putJob({
+    id: event.id,
+    user: event.user,
+    fee: event.fee,
+    order: event.order,
+    blockNumber: event.blockNumber,
+    job: newJob(),
+    facts: {},
+  });
+  store.endEffects(event.id, null);
+}

@@ -1,0 +1,69 @@
+import { type Progress, progressOf } from "../../sdk/task/progressOf.ts";
+import { type Failure, isRefused, type Job, type Work } from "../machine/machine.ts";
+
+const BY_WORK: Record<Work, Progress> = {
+  none: "SettingUp",
+  verified: "SettingUp",
+  fetched: "SettingUp",
+  counted: "SetUp",
+  trained: "Trained",
+  packaged: "Trained",
+  sealed: "Delivering",
+  uploaded: "Delivering",
+};
+
+/** Where a job stands, in the ten words of the protocol. `isTraining`: the trainer has begun its first step. */
+export function jobProgress(job: Job, isTraining: boolean): Progress {
+  if (failureOf(job)) return "Failed";
+  if (job.chain === "Unread" || job.chain === "None") return "Init";
+  if (job.chain !== "Accepted") return progressOf(job.chain);
+  return job.work === "counted" && isTraining ? "Training" : BY_WORK[job.work];
+}
+
+/** Whether the trainer will write nothing more for this job. */
+export function isTrainingOver(job: Job): boolean {
+  return (
+    failureOf(job) !== null ||
+    !["Unread", "Created", "Accepted"].includes(job.chain) ||
+    hasTrained(job.work)
+  );
+}
+
+const hasTrained = (work: Work) => ["trained", "packaged", "sealed", "uploaded"].includes(work);
+
+/** Why the task has failed, or is about to: `code` is the reason on chain, or the state it ended in. */
+export function failureOf(job: Job): { code: string; message: string; hint: string } | null {
+  if (job.failure) return describe(job, job.failure);
+  const end = ENDS[job.chain];
+  return end ? { code: job.chain, ...end } : null;
+}
+
+function describe(job: Job, { reason, message, hint }: Failure) {
+  return { code: reason, message, hint: isRefused(job) ? `${hint} ${CANCEL}` : hint };
+}
+
+/** What to do about an order that the provider will not accept. */
+const CANCEL = "The order was not accepted: npx hardhat cancel-task frees its fee.";
+
+const ENDS: Partial<Record<Job["chain"], { message: string; hint: string }>> = {
+  Cancelled: {
+    message: "The task was cancelled.",
+    hint: "The fee has gone back to the sub-account.",
+  },
+  Failed: {
+    message: "The provider gave the task up.",
+    hint: "The fee has gone back to the sub-account: order again, or choose another provider.",
+  },
+  Expired: {
+    message: "The provider missed a deadline.",
+    hint: "Fee and compensation are in the account: order again, or choose another provider.",
+  },
+  Lapsed: {
+    message: "The delivery was not acknowledged in time.",
+    hint: "It can still be acknowledged late: npx hardhat acknowledge-model",
+  },
+  Slashed: {
+    message: "The delivery was proved not to be what was committed to.",
+    hint: "Fee and compensation are in the account: choose another provider.",
+  },
+};

@@ -1,0 +1,42 @@
+import { z } from "zod";
+import type { JobRecord } from "../store/Store.ts";
+import { findLast } from "../journal/trainerEvents.ts";
+import { holdsSlot } from "../machine/machine.ts";
+import { jobPaths } from "../steps/parts/StepContext.ts";
+
+export interface Slots {
+  readonly slots: number;
+  readonly jobsDirectory: string;
+}
+
+const Progress = z.object({ seconds_left: z.number().nonnegative() });
+
+/**
+ * Seconds until the job at `position` in the waiting line (from 0) gets a slot. A training under way counts with what
+ * it says itself; one that says nothing yet, and those that wait before, with the longest that they may take.
+ */
+export async function estimateWait(
+  { slots, jobsDirectory }: Slots,
+  openJobs: readonly JobRecord[],
+  position: number,
+): Promise<number> {
+  const running = openJobs.filter(({ job }) => holdsSlot(job));
+  const free = await Promise.all(running.map((record) => secondsLeft(jobsDirectory, record)));
+  while (free.length < slots) free.push(0);
+  const longest = Math.max(0, ...openJobs.map(({ job }) => job.trainingTime));
+  // Whoever waits before takes the slot that is free first.
+  for (let ahead = 0; ahead < Math.min(position, MAX_AHEAD); ahead++) {
+    const first = free.indexOf(Math.min(...free));
+    free[first] = free[first]! + longest;
+  }
+  return Math.round(Math.min(...free));
+}
+
+/** Beyond so many an estimate would say nothing. */
+const MAX_AHEAD = 1_000;
+
+async function secondsLeft(jobsDirectory: string, { id, job }: JobRecord): Promise<number> {
+  const event = await findLast(jobPaths(jobsDirectory, id).events, "progress");
+  const parsed = Progress.safeParse(event);
+  return parsed.success ? Math.min(parsed.data.seconds_left, job.trainingTime) : job.trainingTime;
+}

@@ -1,0 +1,168 @@
+import { rename, rm, writeFile } from "node:fs/promises";
+import { systemClock } from "../clock.ts";
+import { openOutput, readOutput } from "../files/JobOutput.ts";
+import { cleanRecord } from "./cleanRecord.ts";
+import { Journal, type NewEvent } from "./Journal.ts";
+import { type Follow, parseEvent } from "./trainerEvents.ts";
+
+/** Where a training writes its events and its result, and where the daemon keeps them. */
+export interface Transcript {
+  /** The directory that the training may write to. */
+  readonly work: string;
+  readonly events: string;
+  readonly result: string;
+}
+
+/** The trainer's own names. */
+const EVENTS = "events.jsonl";
+const RESULT = "result.json";
+
+/** Bytes read at once. A line that is as long is passed over: an honest one has some kilobytes at most. */
+const CHUNK_BYTES = 64 * 1024;
+const MAX_RESULT_BYTES = 64 * 1024;
+/** Bytes that are read of a training's events, and that a journal may have. A step takes some 250. */
+const MAX_JOURNAL_BYTES = 192 * 2 ** 20;
+const LOOK_INTERVAL = 250;
+
+const TOO_LONG = "The training has written more events than the provider keeps.";
+
+/**
+ * Runs a training and keeps what it tells: its events as they come, its result at the end. Both are a stranger's data
+ * and are bounded and cleaned before the daemon keeps them.
+ */
+export async function withTranscript<T>(
+  transcript: Transcript,
+  clock: Follow["clock"],
+  train: () => Promise<T>,
+): Promise<T> {
+  await rm(transcript.result, { force: true }); // of an earlier attempt
+  const ended = new AbortController();
+  const isOver = () => ended.signal.aborted;
+  const transcribing = transcribeEvents(transcript, { isOver, clock, signal: ended.signal });
+  try {
+    return await train();
+  } finally {
+    ended.abort();
+    await transcribing;
+    await keepResult(transcript);
+  }
+}
+
+/**
+ * Copies a training's events into the daemon's journal until the training is over. What the journal has already, from
+ * before a restart, is passed over.
+ * @throws when the journal cannot be written at the end; before, it is tried again.
+ */
+export async function transcribeEvents(
+  { work, events }: Pick<Transcript, "work" | "events">,
+  { isOver, clock, signal }: Follow,
+): Promise<void> {
+  let copy: EventCopy | null = null;
+  for (;;) {
+    const isLast = isOver(); // asked before reading, so that the last events are not missed
+    try {
+      copy ??= new EventCopy(work, await Journal.open(events));
+      await copy.goOn();
+    } catch (error) {
+      copy = null; // the journal may have a torn line
+      if (isLast) throw error;
+    }
+    if (isLast) return;
+    await clock.sleep(LOOK_INTERVAL, signal);
+  }
+}
+
+/** Keeps what a training has told that has ended without the daemon. */
+export async function transcribeEnded(transcript: Transcript): Promise<void> {
+  const over = AbortSignal.abort();
+  await transcribeEvents(transcript, { isOver: () => true, clock: systemClock, signal: over });
+  await keepResult(transcript);
+}
+
+/** How far a training's events have been copied. */
+class EventCopy {
+  readonly #work: string;
+  readonly #journal: Journal;
+  /** Events at the beginning that the journal has already. */
+  #known: number;
+  /** Where the next line begins, or goes on if it is one that is passed over. */
+  #offset = 0;
+  /** The line that is being read is too long to be kept. */
+  #isSkipping = false;
+
+  constructor(work: string, journal: Journal) {
+    this.#work = work;
+    this.#journal = journal;
+    this.#known = journal.transcribed;
+  }
+
+  /** Copies what has been added. A last line that is not whole is read again: the trainer may cut it off. */
+  async goOn(): Promise<void> {
+    if (this.#isFull()) return;
+    const file = await openOutput(this.#work, EVENTS);
+    if (!file) return;
+    try {
+      const buffer = Buffer.alloc(CHUNK_BYTES);
+      while (!this.#isFull()) {
+        const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, this.#offset);
+        const { events, taken } = this.#take(buffer.subarray(0, bytesRead));
+        await this.#journal.append(events);
+        this.#offset += taken;
+        if (taken === 0) return;
+      }
+    } finally {
+      await file.close();
+    }
+    await this.#journal.warn(TOO_LONG);
+  }
+
+  #isFull(): boolean {
+    return Math.max(this.#offset, this.#journal.size) >= MAX_JOURNAL_BYTES;
+  }
+
+  /** The events in a chunk, and how many of its bytes need not be read again. */
+  #take(chunk: Buffer): { events: NewEvent[]; taken: number } {
+    const events: NewEvent[] = [];
+    let start = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+      const event = this.#isSkipping ? null : readEvent(chunk.subarray(start, end));
+      this.#isSkipping = false;
+      start = end + 1;
+      if (event && this.#known-- <= 0) events.push(event);
+    }
+    // A line that fills the whole chunk is longer than any that is kept.
+    if (start === 0 && chunk.length === CHUNK_BYTES) this.#isSkipping = true;
+    return { events, taken: this.#isSkipping ? chunk.length : start };
+  }
+}
+
+/** An event as it is kept: with the daemon's number instead of its own. */
+function readEvent(line: Buffer): NewEvent | null {
+  const event = parseEvent(line.toString("utf8"));
+  if (!event) return null;
+  const { seq: _, by: __, ...rest } = event;
+  const cleaned = cleanRecord(rest);
+  return { ...cleaned, type: String(cleaned.type) };
+}
+
+/** Keeps what a training says of its end; nothing where it says nothing that can be read. */
+async function keepResult({ work, result }: Transcript): Promise<void> {
+  const bytes = await readOutput(work, RESULT, MAX_RESULT_BYTES);
+  const value = bytes && parseRecord(bytes.toString("utf8"));
+  if (!value) return;
+  await writeFile(`${result}.part`, `${JSON.stringify(cleanRecord(value), null, 2)}\n`, {
+    mode: 0o600,
+  });
+  await rename(`${result}.part`, result);
+}
+
+function parseRecord(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,99 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { z } from "zod";
+import { signalGroup } from "../processes/endProcess.ts";
+import type { OnlineProcess } from "./runOnline.ts";
+
+export interface TrackedRun {
+  /** The journal of the training. */
+  readonly events: string;
+  /** Id of the run, always the same for a task: a restart goes on with it. */
+  readonly id: string;
+  readonly project: string | undefined;
+  readonly name: string | undefined;
+  readonly baseUrl: string | undefined;
+  /** Where a run is kept that could not be sent. */
+  readonly offline: string;
+}
+
+/** A tracker that follows a training. */
+export interface Tracking {
+  /** What the user should know before the training starts, null when the run is open. */
+  readonly warning: string | null;
+  /** Says that the training is over. @returns what the user should know of the end. */
+  end(): Promise<string | null>;
+  /** Stops at once, for a training that will be taken up again. */
+  stop(): void;
+}
+
+/** Milliseconds for which a training waits for its tracker, and a finished one for what is left to send. */
+const OPEN_TIMEOUT = 60_000;
+const END_TIMEOUT = 120_000;
+
+const Line = z.object({ warning: z.string().nullable() });
+const FAILED = "The tracker failed; the training is not affected.";
+
+/** Starts `python -m online.track` beside a training. Never fails: whatever happens is a warning. */
+export async function trackTraining(
+  { python, environment }: OnlineProcess,
+  run: TrackedRun,
+  apiKey: string | undefined,
+): Promise<Tracking> {
+  const child = spawn(python, ["-m", "online.track", ...argumentsOf(run)], {
+    env: environment,
+    stdio: ["pipe", "pipe", "ignore"],
+    detached: true, // its own process group, so that what it starts ends with it
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once("error", () => resolve());
+    child.once("close", () => resolve());
+  });
+  child.stdin.on("error", () => undefined);
+  child.stdin.write(`${JSON.stringify({ wandb_api_key: apiKey })}\n`);
+  const lines = createInterface({ input: child.stdout });
+  let last: string | null = FAILED;
+  lines.on("line", (line) => {
+    last = readWarning(line);
+  });
+  await within(OPEN_TIMEOUT, Promise.race([once(lines, "line"), ended]));
+  const stop = () => {
+    if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
+  };
+  return {
+    warning: last,
+    async end() {
+      child.stdin.end();
+      await within(END_TIMEOUT, ended);
+      stop();
+      return last;
+    },
+    stop,
+  };
+}
+
+function argumentsOf({ events, id, project, name, baseUrl, offline }: TrackedRun): string[] {
+  const given = { project, name, "base-url": baseUrl };
+  const optional = Object.entries(given).flatMap(([flag, value]) =>
+    value === undefined ? [] : [`--${flag}=${value}`],
+  );
+  return ["--events", events, "--run", id, "--offline", offline, ...optional];
+}
+
+function readWarning(line: string): string | null {
+  try {
+    return Line.parse(JSON.parse(line)).warning;
+  } catch {
+    return FAILED;
+  }
+}
+
+/** Waits for a promise, but not for ever. */
+async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,61 @@
+import { isCallException } from "ethers";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { acceptTask } from "../../sdk/task/acceptTask.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import { ProviderError, TaskRefused } from "../errors.ts";
+import { demandDisk } from "./parts/ensureDiskSpace.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
+
+/**
+ * Takes the task on: the bond is reserved and the training deadline starts. Its slot is free by now, so that no other
+ * training takes time from it.
+ */
+export const accept: StepFunction = async (context, record, signal) => {
+  const { client, submitter, gasMoney, trainer, machine, python } = context;
+  const { id } = record;
+  if (machine.isBroken) throw machineBroken();
+  // One that is accepted already goes on, with what disk and what OG there are.
+  if ((await getTask(client, { id })).state === "Created") {
+    await python.demand();
+    await gasMoney.demandReserve(id);
+    await demandDisk(context, record);
+    await trainer.checkMachine?.(signal);
+  }
+  try {
+    const submission = {
+      id,
+      step: "accept" as const,
+      call: acceptTask(client, { id }),
+      isDone: async () => (await getTask(client, { id })).state !== "Created",
+    };
+    await submitter.submit(submission, signal);
+    return {};
+  } catch (error) {
+    throw isBondMissing(error) ? bondMissing(error) : error;
+  }
+};
+
+function machineBroken(): ProviderError {
+  return new ProviderError("Trainers die on this machine, so that nothing new is accepted.", {
+    retryable: true,
+    hint: "It is accepted when a probe has ended well; see readyz.",
+  });
+}
+
+/** The Ledger's refusal, as opposed to a wallet without gas. */
+function isBondMissing(error: unknown): boolean {
+  return (
+    error instanceof ProtocolError &&
+    error.code === "insufficient-funds" &&
+    isCallException(error.cause)
+  );
+}
+
+function bondMissing(cause: unknown): TaskRefused {
+  return new TaskRefused(
+    "ProviderBusy",
+    "The provider has not enough OG left to put up the bond for this task.",
+    "Choose another provider, or try again when its other tasks are finished.",
+    cause,
+  );
+}

@@ -1,0 +1,33 @@
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { TaskRefused } from "../errors.ts";
+import { diskUsage } from "../files/diskUsage.ts";
+import { removeTree } from "../files/removeTree.ts";
+import { keepCheckpoints } from "./parts/keptCheckpoints.ts";
+import { publishModel } from "./parts/publishModel.ts";
+import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+
+/** A training that wrote more than can be kept has nothing kept. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof TaskRefused)) throw error;
+}
+
+/** Bytes of disk that a log may take for ever; an honest training writes far less. */
+const LONGEST_LOG = 256 * 2 ** 20;
+
+/** Gives a settled task's model to whom it was promised, and removes what a job leaves on disk but its log. */
+export const clean: StepFunction = async (context, record, signal) => {
+  const paths = jobPaths(context.jobsDirectory, record.id);
+  if (record.job.chain === "Settled" && !record.job.settlement) {
+    await publishModel(context, record, signal);
+    await keepCheckpoints(context, record, signal).catch(ignoreRefusal);
+  }
+  const kept = [paths.events, paths.result, paths.offlineRun].map((path) => basename(path));
+  const names = await readdir(paths.directory).catch(() => []);
+  const others = names.filter((name) => !kept.includes(name));
+  const hasLog = (await diskUsage(paths.directory, others, LONGEST_LOG)) <= LONGEST_LOG;
+  for (const name of hasLog ? others : names) {
+    await removeTree(join(paths.directory, name));
+  }
+  return {};
+};

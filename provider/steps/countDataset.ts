@@ -1,0 +1,51 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { TaskRefused } from "../errors.ts";
+import type { JobRecord } from "../store/Store.ts";
+import { isBeforeAcceptance } from "../machine/machine.ts";
+import { readModel } from "./parts/readModel.ts";
+import { jobPaths, type StepContext, type StepFunction } from "./parts/StepContext.ts";
+
+/**
+ * Compares the dataset with the size that the user declared and paid for, and the work with the time that it has. Both
+ * datasets are counted whatever the price is for: that reads them with bounded memory and time, so that no training
+ * takes a slot with data made to do harm.
+ */
+export const countDataset: StepFunction = async (context, record, signal) => {
+  const { id, order, facts } = record;
+  const { directory } = jobPaths(context.jobsDirectory, id);
+  const model = readModel(context, order.model);
+  const file = join(directory, facts.train!);
+  const tokens = await context.trainer.countTokens(model, { file }, signal);
+  const counted = facts.unit === "token" ? tokens : (await stat(file)).size;
+  if (BigInt(counted) > order.units) throw tooLarge(counted, facts.unit!, order.units);
+  if (facts.validation) {
+    const validation = { file: join(directory, facts.validation), isValidation: true };
+    await context.trainer.countTokens(model, validation, signal);
+  }
+  verifyTime(context, record);
+  return {};
+};
+
+function tooLarge(counted: number, unit: string, units: bigint): TaskRefused {
+  return new TaskRefused(
+    "DatasetLargerThanDeclared",
+    `The dataset has ${counted} ${unit}s, more than the ${units} declared.`,
+    "Count the dataset with calculate-token and order again with that size.",
+  );
+}
+
+/** Measured speeds differ from task to task: only what takes twice the time that there is counts as too much. */
+const DOUBT = 2;
+
+function verifyTime({ times }: StepContext, record: JobRecord): void {
+  const { job } = record;
+  const needed = times.training(record);
+  const available = job.trainingTime - times.margin(record);
+  if (!isBeforeAcceptance(job) || needed === null || needed <= DOUBT * available) return;
+  throw new TaskRefused(
+    "ProviderBusy",
+    `The training would take about ${Math.ceil(needed)} s, more than the ${available} s that it may take here.`,
+    "Order again with fewer epochs or a smaller dataset, or choose another provider.",
+  );
+}

@@ -1,0 +1,62 @@
+import { createHash } from "node:crypto";
+import { ZeroHash } from "ethers";
+import { ProviderError, TaskRefused } from "../errors.ts";
+import { openListed } from "../files/JobOutput.ts";
+import { type ArchiveEntry, packOutput } from "../files/archive.ts";
+import { isWeights, listCheckpoints, listModel, stepOf } from "./parts/modelFiles.ts";
+import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+
+/** Packs the trained model into the archive that the user will get. */
+export const packageOutput: StepFunction = async (context, { id }, signal, strikes) => {
+  const { work, archive } = jobPaths(context.jobsDirectory, id);
+  const model = await listModel(work, context.maxJobBytes);
+  if (model.length === 0) throw strikes + 1 < MOST_LOOKS ? nothing(work, strikes + 1) : gone();
+  const entries = withCheckpoints(model, await listCheckpoints(work, context.maxJobBytes));
+  const { sha256, size } = await packOutput(work, entries, archive, signal);
+  return { archive: sha256, size, receiptRoot: await hashReceipt(work, model) };
+};
+
+/** Looks at the output before a task whose model is gone is given up: a file system may come back. */
+const MOST_LOOKS = 10;
+
+function nothing(directory: string, strikes: number): ProviderError {
+  return new ProviderError(`The trainer left no output in ${directory}.`, {
+    retryable: true,
+    strikes,
+    hint: "Look into trainer.log beside it, or restore the directory.",
+  });
+}
+
+/** To fail costs nothing, to be late a part of the bond. */
+function gone(): TaskRefused {
+  return new TaskRefused(
+    "TrainingError",
+    "The trained model is no longer on the provider's disk.",
+    "Order again, or choose another provider; the fee has gone back.",
+  );
+}
+
+/**
+ * Puts the weights of the kept checkpoints beside the model, all but those of the last, which the model has. The
+ * receipt is written before and speaks of the model alone.
+ */
+function withCheckpoints(
+  model: readonly ArchiveEntry[],
+  checkpoints: readonly ArchiveEntry[],
+): ArchiveEntry[] {
+  const kept = checkpoints.filter(({ name }) => isWeights(name));
+  const last = Math.max(...kept.map(({ name }) => stepOf(name)));
+  const own = model.filter(({ name }) => !name.startsWith("checkpoints/"));
+  const others = kept.filter(({ name }) => stepOf(name) !== last);
+  return [...own, ...others.map(({ name, file }) => ({ name: `checkpoints/${name}`, file }))];
+}
+
+/** SHA-256 of receipt.json, what `sha256sum` prints for it; zero if the trainer wrote none. */
+async function hashReceipt(work: string, model: readonly ArchiveEntry[]): Promise<string> {
+  const receipt = model.find(({ name }) => name === "receipt.json");
+  if (!receipt) return ZeroHash;
+  const hash = createHash("sha256");
+  for await (const chunk of (await openListed(work, receipt.file)).createReadStream())
+    hash.update(chunk);
+  return `0x${hash.digest("hex")}`;
+}

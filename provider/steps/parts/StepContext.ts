@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { Client } from "../../../sdk/client.ts";
+import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
+import type { GasMoney } from "../../chain/GasMoney.ts";
+import type { Submitter } from "../../chain/Submitter.ts";
+import type { Clock } from "../../clock.ts";
+import type { EncryptionKey } from "../../EncryptionKey.ts";
+import type { Catalogue } from "../../models/Catalogue.ts";
+import type { Facts, JobRecord, Store } from "../../store/Store.ts";
+import type { PythonCheck } from "../../training/PythonCheck.ts";
+import type { OnlineProcess } from "../../online/runOnline.ts";
+import { TRAINER_LOG, type Trainer, WORK_DIRECTORY } from "../../training/Trainer.ts";
+import type { FetchBudget } from "./FetchBudget.ts";
+import type { KeptCheckpoints } from "./keptCheckpoints.ts";
+import type { MachineHealth } from "../../training/MachineHealth.ts";
+import type { TaskTimes } from "./TaskTimes.ts";
+
+/** What steps work with. */
+export interface StepContext {
+  readonly client: Client;
+  readonly submitter: Submitter;
+  readonly gasMoney: Pick<GasMoney, "demandReserve">;
+  readonly store: Store;
+  readonly trainer: Trainer;
+  readonly python: Pick<PythonCheck, "demand">;
+  readonly catalogue: Catalogue;
+  readonly encryptionKey: EncryptionKey;
+  /** Address of this provider. */
+  readonly provider: string;
+  /** Where users reach the storage that datasets are read from; the daemon itself may have another way to it. */
+  readonly publicStorageUrl: string;
+  /** Holds one directory per job. */
+  readonly jobsDirectory: string;
+  readonly checkpoints: KeptCheckpoints;
+  /** What goes online for trainings. */
+  readonly online: OnlineProcess;
+  /** Hosts of trackers that it may connect to. */
+  readonly trackerHosts: readonly string[];
+  /** Larger datasets are refused. */
+  readonly maxDatasetBytes: number;
+  /** Larger models are not fetched from a hub. */
+  readonly maxModelBytes: number;
+  /** Bytes of disk that a training may write in all. */
+  readonly maxJobBytes: number;
+  readonly machine: Pick<MachineHealth, "isBroken" | "isSound" | "trained">;
+  readonly times: TaskTimes;
+  readonly fetchBudget: FetchBudget;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * One step of a job. Idempotent: after a crash it is taken again from the start and has the same outcome.
+ * @returns what it found out, for the steps after it.
+ * @throws TaskRefused when the task can never succeed; anything else is tried again.
+ */
+export type StepFunction = (
+  context: StepContext,
+  record: JobRecord,
+  signal: AbortSignal,
+  /** Times in a row that this step failed in a way that speaks against the task. */
+  strikes: number,
+) => Promise<Facts>;
+
+/**
+ * The files of one job. The trainer reads job.json, data/, model/ and start/, and writes to work/, which is read
+ * through files/JobOutput.ts alone. All else is the daemon's own, and a training in a sandbox does not see it.
+ */
+export function jobPaths(jobsDirectory: string, id: TaskId) {
+  const directory = join(jobsDirectory, formatTaskId(id));
+  return {
+    directory,
+    data: join(directory, "data"),
+    model: join(directory, "model"),
+    start: join(directory, "start"),
+    job: join(directory, "job.json"),
+    events: join(directory, "events.jsonl"),
+    result: join(directory, "result.json"),
+    work: join(directory, WORK_DIRECTORY),
+    trainerLog: join(directory, TRAINER_LOG),
+    published: join(directory, "published"),
+    archive: join(directory, "model.zip"),
+    encrypted: join(directory, "model.enc"),
+    secrets: join(directory, "secrets.sealed"),
+    offlineRun: join(directory, "wandb"),
+  };
+}

@@ -1,0 +1,79 @@
+import type { JobRecord } from "../../store/Store.ts";
+import type { Step } from "../../machine/machine.ts";
+import { readHyperparameters } from "./readHyperparameters.ts";
+
+/** Seconds for the transaction of a delivery, or of giving up, before anything was measured. */
+const TRANSACTION_SECONDS = 20;
+/** Seconds for each byte to package, encrypt and upload a model: 10 MB/s, before anything was measured. */
+const SECONDS_PER_BYTE = 1e-7;
+/** Of smaller models it is not the bytes that take the time. */
+const MEASURABLE_BYTES = 50e6;
+/** Of shorter trainings it is not the work that takes the time. */
+const MEASURABLE_TRAINING = 60;
+const REMEMBERED = 10;
+
+const AFTER_TRAINING: readonly Step[] = ["package", "seal", "upload"];
+
+/** What steps have taken on this machine since the daemon started, and what they will take. Seconds. */
+export class TaskTimes {
+  readonly #grace: number;
+  readonly #transactions: number[] = [];
+  readonly #perByte: number[] = [];
+  readonly #perUnit = new Map<string, number[]>();
+  readonly #spent = new Map<string, number>();
+
+  /** @param grace milliseconds that a trainer gets to stop */
+  constructor(grace: number) {
+    this.#grace = grace / 1000;
+  }
+
+  /** Takes in how long a step took, in milliseconds. */
+  note(step: Step, { id, order, facts }: JobRecord, milliseconds: number): void {
+    const seconds = milliseconds / 1000;
+    if (step === "deliver") {
+      remember(this.#transactions, seconds);
+      this.#notePerByte(id, facts.size ?? 0);
+    } else if (AFTER_TRAINING.includes(step)) {
+      this.#spent.set(id, (this.#spent.get(id) ?? 0) + seconds);
+    } else if (step === "train" && seconds >= MEASURABLE_TRAINING) {
+      const key = kindOf({ order });
+      const known = this.#perUnit.get(key) ?? [];
+      remember(known, seconds / workOf({ order }));
+      this.#perUnit.set(key, known);
+    }
+  }
+
+  /** Seconds before the training deadline that are kept back to stop, package, seal, upload and deliver. */
+  margin({ facts }: Pick<JobRecord, "facts">): number {
+    const transaction = Math.max(TRANSACTION_SECONDS, 2 * Math.max(0, ...this.#transactions));
+    const perByte = Math.max(SECONDS_PER_BYTE, 1.5 * Math.max(0, ...this.#perByte));
+    return Math.ceil(this.#grace + transaction + perByte * (facts.outputBytes ?? 0));
+  }
+
+  /** Seconds that a training takes at the greatest speed that was measured; null when none of its kind was. */
+  training(record: Pick<JobRecord, "order">): number | null {
+    const known = this.#perUnit.get(kindOf(record));
+    return known ? Math.min(...known) * workOf(record) : null;
+  }
+
+  #notePerByte(id: string, size: number): void {
+    const seconds = this.#spent.get(id);
+    this.#spent.delete(id);
+    if (seconds !== undefined && size >= MEASURABLE_BYTES) remember(this.#perByte, seconds / size);
+  }
+}
+
+function remember(values: number[], value: number): void {
+  values.push(value);
+  if (values.length > REMEMBERED) values.shift();
+}
+
+function kindOf({ order }: Pick<JobRecord, "order">): string {
+  const { lora, batch_size } = readHyperparameters(order.config);
+  return `${order.model}/${lora ?? false}/${batch_size ?? "default"}`;
+}
+
+/** Units that are trained in all. */
+function workOf({ order }: Pick<JobRecord, "order">): number {
+  return Number(order.units) * (readHyperparameters(order.config).n_epochs ?? 1);
+}

@@ -1,0 +1,22 @@
+import { getBytes, hexlify } from "ethers";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import { blindRoot, sharedBlind } from "../../../sdk/exchange/blind.ts";
+import type { TaskOrder } from "../../../sdk/task/TaskOrder.ts";
+import type { EncryptionKey } from "../../EncryptionKey.ts";
+
+/**
+ * u, the user's and the provider's share of an order, 32 bytes; null where the order's blindRoot does not follow from
+ * it: the user made it up, or the provider has changed his key since. Nothing sealed under another u can be opened.
+ */
+export function agreedBlind(
+  encryptionKey: EncryptionKey,
+  { userKey, blindRoot: agreed }: Pick<TaskOrder, "userKey" | "blindRoot">,
+): Uint8Array | null {
+  try {
+    const u = sharedBlind(encryptionKey.secret, getBytes(userKey));
+    return hexlify(blindRoot(u)) === agreed.toLowerCase() ? u : null;
+  } catch (error) {
+    if (error instanceof ProtocolError) return null; // not a point of the curve
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+import { concat, hexlify, keccak256 } from "ethers";
+import { getDelivery, type PostedDelivery } from "../../../sdk/deliverable/getDelivery.ts";
+import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
+import type { TaskId } from "../../../sdk/ids.ts";
+import { ProviderError } from "../../errors.ts";
+import type { JobRecord } from "../../store/Store.ts";
+import { jobPaths, type StepContext } from "./StepContext.ts";
+import { sha256OfFile } from "../../files/sha256OfFile.ts";
+
+type Keys = Pick<StepContext, "store" | "encryptionKey">;
+
+/**
+ * s, 32 bytes: derived from the provider's key, the task and contentRoot, which is on chain from the delivery on, so
+ * that wallet and chain are enough to reveal it. Two archives never share one: they would show each other to anybody.
+ */
+export function makeDeliverableKey(
+  { store, encryptionKey }: Keys,
+  id: TaskId,
+  { archive, contentRoot }: { archive: string; contentRoot: string },
+): Uint8Array {
+  const stored = store.deliverableKey(id); // what is sealed already stays as it is
+  if (stored?.archive === archive) return encryptionKey.unprotect(stored.key, contextOf(id));
+  const key = derive(encryptionKey, id, contentRoot);
+  store.putDeliverableKey(id, archive, encryptionKey.protect(key, contextOf(id)));
+  return key;
+}
+
+/** The key that was made when the deliverable was sealed. */
+export function readDeliverableKey({ store, encryptionKey }: Keys, id: TaskId): Uint8Array {
+  const stored = store.deliverableKey(id);
+  if (stored) return encryptionKey.unprotect(stored.key, contextOf(id));
+  throw lost();
+}
+
+/**
+ * What reveals a delivery, whatever the state database still knows of it: after it was lost, or an older backup
+ * restored, everything follows from the wallet and the chain.
+ * @param exchange what the task committed to, as the chain has it
+ */
+export async function findReveal(
+  context: StepContext,
+  { id, order, facts }: JobRecord,
+  exchange: string,
+): Promise<{ key: string; contentRoot: string }> {
+  const { contentRoot } = facts;
+  if (contentRoot && context.store.deliverableKey(id)) {
+    const key = readDeliverableKey(context, id);
+    const committed = [order.blindRoot, contentRoot, hexlify(keyCommit(key))];
+    if (commitment(committed) === exchange) return { key: hexlify(key), contentRoot };
+  }
+  const delivery = await getDelivery(context.client, { id });
+  if (!delivery) throw lost();
+  return { key: await deriveAgain(context, id, delivery), contentRoot: delivery.contentRoot };
+}
+
+/** keccak256(abi.encode(blindRoot, contentRoot, keyCommit)), as the contract computes it. */
+const commitment = (words: readonly string[]) => keccak256(concat(words));
+
+async function deriveAgain(
+  { encryptionKey, jobsDirectory }: StepContext,
+  id: TaskId,
+  { contentRoot, keyCommit: committed }: PostedDelivery,
+): Promise<string> {
+  const { archive } = jobPaths(jobsDirectory, id);
+  const opens = (key: Uint8Array) => hexlify(keyCommit(key)) === committed;
+  const key = derive(encryptionKey, id, contentRoot);
+  if (opens(key)) return hexlify(key);
+  // Version 0.1.0 derived it from the archive.
+  const sha256 = await sha256OfFile(archive).catch(() => null);
+  const older = sha256 && encryptionKey.deriveSecret(`anneal/deliverable-key/v1/${id}/${sha256}`);
+  if (older && opens(older)) return hexlify(older);
+  throw lost();
+}
+
+function derive(encryptionKey: Keys["encryptionKey"], id: TaskId, contentRoot: string): Uint8Array {
+  return encryptionKey.deriveSecret(`anneal/deliverable-key/v2/${id}/${contentRoot}`);
+}
+
+function lost(): ProviderError {
+  return new ProviderError("The key of this deliverable does not follow from this wallet.", {
+    retryable: true,
+    hint: "Start with the key that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",
+  });
+}
+
+const contextOf = (id: TaskId) => `deliverable-key/${id}`;

@@ -1,0 +1,40 @@
+import { mkdir, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { TaskRefused } from "../../errors.ts";
+import { type Model, modelFiles } from "../../models/Catalogue.ts";
+import type { JobRecord } from "../../store/Store.ts";
+import { readHyperparameters } from "./readHyperparameters.ts";
+import { readModel } from "./readModel.ts";
+import type { StepContext } from "./StepContext.ts";
+
+/** Times that a fully trained model lies on the disk: as the trainer writes it, as archive, and encrypted. */
+const COPIES = 3;
+
+/**
+ * Makes sure that the disk has room for what a task takes at the very least: its dataset, of which a unit is a byte or
+ * more, and the trained model, unless that is an adapter.
+ * @throws TaskRefused "ProviderBusy" where it has not.
+ */
+export async function demandDisk(
+  context: Pick<StepContext, "catalogue" | "jobsDirectory">,
+  { order }: Pick<JobRecord, "order">,
+): Promise<void> {
+  const { lora } = readHyperparameters(order.config);
+  const copies = lora ? 0 : COPIES * (await weightBytes(readModel(context, order.model)));
+  const needed = Number(order.units) + copies;
+  await mkdir(context.jobsDirectory, { recursive: true, mode: 0o700 });
+  const { bavail, bsize } = await statfs(context.jobsDirectory);
+  if (needed <= bavail * bsize) return;
+  throw new TaskRefused(
+    "ProviderBusy",
+    `The task needs ${needed} bytes of disk, more than the provider has free.`,
+    "Order again with lora or later, or choose another provider.",
+  );
+}
+
+/** Bytes of a model's weights. */
+export async function weightBytes({ directory }: Pick<Model, "directory">): Promise<number> {
+  const names = (await modelFiles(directory)).filter((name) => name.endsWith(".safetensors"));
+  const sizes = names.map(async (name) => (await stat(join(directory, name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}

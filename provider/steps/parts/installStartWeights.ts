@@ -1,0 +1,64 @@
+import { access, rename, rm } from "node:fs/promises";
+import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
+import { TaskRefused } from "../../errors.ts";
+import type { JobRecord } from "../../store/Store.ts";
+import { fetchFromHub } from "../../online/hub.ts";
+import { OnlineRefusal } from "../../online/runOnline.ts";
+import { copyCheckpoint, findCheckpoint } from "./keptCheckpoints.ts";
+import { readModel } from "./readModel.ts";
+import { jobPaths, type StepContext } from "./StepContext.ts";
+import { awaitSecrets } from "./taskSecrets.ts";
+
+/**
+ * Puts the weights into start/ that a training is to begin with instead of the base model's. What lies there stays: a
+ * branch may have moved since, and a training that is resumed needs the same weights.
+ * @returns what the trainer is told of it, null where the base model is the start.
+ * @throws TaskRefused "ConfigInvalid" for weights that are not there for this user.
+ */
+export async function placeStart(
+  context: StepContext,
+  record: JobRecord,
+  { from_checkpoint, from_hf_model, hf_model_revision }: Hyperparameters,
+  signal: AbortSignal,
+): Promise<"checkpoint" | "hub" | null> {
+  const { start } = jobPaths(context.jobsDirectory, record.id);
+  if (from_checkpoint === undefined && from_hf_model === undefined) {
+    await rm(start, { recursive: true, force: true });
+    return null;
+  }
+  const kind = from_checkpoint === undefined ? "hub" : "checkpoint";
+  if (
+    await access(start).then(
+      () => true,
+      () => false,
+    )
+  )
+    return kind;
+  if (from_checkpoint !== undefined) {
+    const source = await findCheckpoint(context, record, from_checkpoint);
+    await copyCheckpoint(source, `${start}.copied`);
+    await rename(`${start}.copied`, start);
+  } else {
+    const model = { repository: from_hf_model!, revision: hf_model_revision };
+    await fetchStart(context, record, model, start, signal);
+  }
+  return kind;
+}
+
+async function fetchStart(
+  context: StepContext,
+  { id, order }: JobRecord,
+  model: Parameters<typeof fetchFromHub>[1],
+  target: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { online, maxModelBytes: maxBytes } = context;
+  const { directory: base } = readModel(context, order.model);
+  const { hfApiToken: token } = await awaitSecrets(context, id, signal);
+  try {
+    await fetchFromHub(online, model, { target, token, maxBytes, base }, signal);
+  } catch (error) {
+    if (!(error instanceof OnlineRefusal)) throw error;
+    throw new TaskRefused("ConfigInvalid", error.message, error.hint, error);
+  }
+}

@@ -1,0 +1,160 @@
+import { constants } from "node:fs";
+import {
+  access,
+  cp,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { TaskRefused } from "../../errors.ts";
+import { copyOutput } from "../../files/JobOutput.ts";
+import type { JobRecord } from "../../store/Store.ts";
+import { isWeights, listCheckpoints } from "./modelFiles.ts";
+import { readHyperparameters } from "./readHyperparameters.ts";
+import { jobPaths, type StepContext } from "./StepContext.ts";
+
+/** Where checkpoints of settled tasks are kept for `from_checkpoint`, and for how long. */
+export interface KeptCheckpoints {
+  readonly directory: string;
+  readonly days: number;
+  /** Tasks of all users whose checkpoints are kept; the oldest go first. */
+  readonly tasks: number;
+}
+
+type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
+type KeepContext = Context & Pick<StepContext, "maxJobBytes">;
+
+/** `kept.json` beside the checkpoints of a task: who may use them, and for which model. */
+const Sheet = z.object({
+  user: z.string(),
+  /** Hash of the base model. */
+  model: z.string(),
+  /** Name of the tuned model. */
+  name: z.string(),
+  /** Milliseconds. */
+  keptAt: z.number(),
+});
+type Sheet = z.infer<typeof Sheet>;
+const SHEET_NAME = "kept.json";
+
+const DAY = 24 * 60 * 60_000;
+
+/** Keeps copies of the weights of a settled task's checkpoints; doing it twice does no harm. */
+export async function keepCheckpoints(
+  context: KeepContext,
+  { id, user, order }: JobRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const { directory, days, tasks } = context.checkpoints;
+  const { work } = jobPaths(context.jobsDirectory, id);
+  const files = await listCheckpoints(work, context.maxJobBytes);
+  const names = new Set(files.map(({ name }) => name));
+  const wanted = files.filter(
+    ({ name }) => isWeights(name) && names.has(`${dirname(name)}/COMPLETE`),
+  );
+  const target = join(directory, formatTaskId(id));
+  if (wanted.length === 0 || days === 0 || tasks === 0 || (await exists(target))) return;
+  const { suffix } = readHyperparameters(order.config);
+  const model = context.catalogue.byHash(order.model)?.name ?? order.model;
+  const sheet = {
+    user: user.toLowerCase(),
+    model: order.model.toLowerCase(),
+    name: suffix ? `${model}-${suffix}` : model,
+    keptAt: Date.now(),
+  } satisfies Sheet;
+  await rm(`${target}.part`, { recursive: true, force: true });
+  await mkdir(`${target}.part`, { recursive: true, mode: 0o700 });
+  for (const { name, file } of wanted)
+    await copyOutput(work, file, join(`${target}.part`, name), signal);
+  await writeFile(join(`${target}.part`, SHEET_NAME), `${JSON.stringify(sheet, null, 2)}\n`);
+  await rename(`${target}.part`, target);
+  await forgetOld(context);
+}
+
+/**
+ * The directory of the checkpoint that `reference` names, {task or model name}:{step}, if it is the user's own.
+ * @throws TaskRefused "ConfigInvalid" otherwise, with the same sentence for what is another user's and what is not there.
+ */
+export async function findCheckpoint(
+  context: Context,
+  { user, order }: Pick<JobRecord, "user" | "order">,
+  reference: string,
+): Promise<string> {
+  const [name, step] = reference.split(":") as [string, string?];
+  const own = (await readKept(context)).filter(
+    ({ task, sheet }) =>
+      sheet.user === user.toLowerCase() && (task === name.toLowerCase() || sheet.name === name),
+  );
+  const newest = own.at(-1);
+  if (!newest) {
+    throw refused(
+      `This provider keeps no checkpoint of ${name} for the account that ordered.`,
+      `Name a settled task of the same account, not older than ${context.checkpoints.days} days.`,
+    );
+  }
+  if (newest.sheet.model !== order.model.toLowerCase()) {
+    throw refused(
+      `The checkpoint ${reference} was made from another base model than the order's.`,
+      `Order the model ${newest.sheet.model}.`,
+    );
+  }
+  const folders = await readdir(newest.path);
+  const steps = folders
+    .flatMap((folder) => /^step-(\d+)$/.exec(folder)?.slice(1) ?? [])
+    .map(Number);
+  const wanted = step === undefined ? Math.max(...steps) : Number(step);
+  if (steps.includes(wanted)) return join(newest.path, `step-${wanted}`);
+  throw refused(
+    `${name} has no checkpoint of step ${step}.`,
+    `Use one of ${steps.sort((a, b) => a - b).join(", ")}.`,
+  );
+}
+
+/** Copies a kept checkpoint: files with two names could be changed under one of them. */
+export async function copyCheckpoint(source: string, target: string): Promise<void> {
+  await rm(target, { recursive: true, force: true });
+  await cp(source, target, {
+    recursive: true,
+    mode: constants.COPYFILE_FICLONE,
+    verbatimSymlinks: true,
+    filter: async (path) => !(await lstat(path)).isSymbolicLink(),
+  });
+}
+
+async function forgetOld(context: Context): Promise<void> {
+  const { days, tasks } = context.checkpoints;
+  const kept = await readKept(context);
+  const tooMany = kept.slice(0, Math.max(0, kept.length - tasks));
+  const tooOld = kept.filter(({ sheet }) => Date.now() - sheet.keptAt > days * DAY);
+  for (const { path } of [...tooMany, ...tooOld]) await rm(path, { recursive: true, force: true });
+}
+
+/** What is kept, oldest first. */
+async function readKept({ checkpoints }: Context) {
+  const names = await readdir(checkpoints.directory).catch(() => []);
+  const kept: { task: string; path: string; sheet: Sheet }[] = [];
+  for (const task of names.filter((name) => !name.endsWith(".part"))) {
+    const path = join(checkpoints.directory, task);
+    const text = await readFile(join(path, SHEET_NAME), "utf8").catch(() => null);
+    const sheet = text === null ? null : Sheet.safeParse(JSON.parse(text));
+    if (sheet?.success) kept.push({ task, path, sheet: sheet.data });
+  }
+  return kept.sort((a, b) => a.sheet.keptAt - b.sheet.keptAt);
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+function refused(message: string, hint: string): TaskRefused {
+  return new TaskRefused("ConfigInvalid", message, hint);
+}

@@ -1,0 +1,59 @@
+import { join } from "node:path";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { copyOutput } from "../../files/JobOutput.ts";
+import type { JobRecord } from "../../store/Store.ts";
+import { uploadToHub } from "../../online/hub.ts";
+import { appendWarning } from "../../journal/Journal.ts";
+import { removeTree } from "../../files/removeTree.ts";
+import { listModel } from "./modelFiles.ts";
+import { readHyperparameters } from "./readHyperparameters.ts";
+import { jobPaths, type StepContext } from "./StepContext.ts";
+import { readSecrets } from "./taskSecrets.ts";
+
+/** Milliseconds; a model of some gigabytes. A hub that hangs must not keep others from theirs for long. */
+const TIMEOUT = 60 * 60_000;
+
+/** The hub repository that the user of a settled task named for the model, null where there is nothing to upload. */
+export function outputRepository({ job, order }: Pick<JobRecord, "job" | "order">): string | null {
+  if (job.chain !== "Settled" || job.settlement) return null;
+  return readHyperparameters(order.config).hf_output_repo_name ?? null;
+}
+
+/**
+ * Uploads a settled task's model to the hub repository that its user named. Only then: whoever has the model already
+ * has no reason to acknowledge its delivery. Whatever fails is a warning in the task's log.
+ */
+export async function publishModel(
+  context: StepContext,
+  record: JobRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const { id } = record;
+  const repository = outputRepository(record);
+  if (repository === null) return;
+  const { events, ...paths } = jobPaths(context.jobsDirectory, id);
+  try {
+    const { hfApiToken } = await readSecrets(context, id);
+    await copyModel(paths, context.maxJobBytes, signal);
+    const upload = { directory: paths.published, repository, message: `Task ${formatTaskId(id)}` };
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+    const url = await uploadToHub(context.online, upload, hfApiToken, patience);
+    context.log.info({ task: formatTaskId(id), url }, "model uploaded");
+  } catch (error) {
+    signal.throwIfAborted();
+    const { message } = error as Error;
+    const warning = `The model was not uploaded to ${repository}: ${message}`;
+    await appendWarning(events, warning).catch(() => undefined); // the directory of the job may be gone
+  }
+}
+
+/** The process that uploads opens files by name: it gets copies, in a directory that no training can write to. */
+async function copyModel(
+  { work, published }: Pick<ReturnType<typeof jobPaths>, "work" | "published">,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await removeTree(published);
+  for (const { name, file } of await listModel(work, maxBytes))
+    await copyOutput(work, file, join(published, name), signal);
+}

@@ -1,0 +1,46 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { openSecrets } from "../../../sdk/exchange/openSecrets.ts";
+import type { Secrets } from "../../../sdk/exchange/secrets.ts";
+import type { TaskId } from "../../../sdk/ids.ts";
+import { jobPaths, type StepContext } from "./StepContext.ts";
+
+/** Milliseconds for which a training waits for secrets that its configuration speaks of. */
+const PATIENCE = 20_000;
+const LOOK_INTERVAL = 250;
+
+/** Keeps the secrets of a task as they came, sealed; `clean` removes them with the job's other files. */
+export async function putSecrets(
+  jobsDirectory: string,
+  id: TaskId,
+  sealed: Uint8Array,
+): Promise<void> {
+  const { directory, secrets } = jobPaths(jobsDirectory, id);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await writeFile(`${secrets}.part`, sealed, { mode: 0o600, flush: true });
+  await rename(`${secrets}.part`, secrets);
+}
+
+/** The secrets of a task; none where its user has sent none. */
+export async function readSecrets(
+  { jobsDirectory, encryptionKey }: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
+  id: TaskId,
+): Promise<Secrets> {
+  const sealed = await readFile(jobPaths(jobsDirectory, id).secrets).catch(() => null);
+  return sealed ? openSecrets({ secret: encryptionKey.secret, id, sealed }) : {};
+}
+
+/** The same for a task whose secrets may be on their way: it was created a moment ago. */
+export async function awaitSecrets(
+  context: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
+  id: TaskId,
+  signal: AbortSignal,
+  patience = PATIENCE,
+): Promise<Secrets> {
+  const deadline = performance.now() + patience;
+  for (;;) {
+    const secrets = await readSecrets(context, id);
+    if (Object.keys(secrets).length > 0 || performance.now() >= deadline) return secrets;
+    await sleep(LOOK_INTERVAL, undefined, { signal });
+  }
+}

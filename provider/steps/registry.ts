@@ -1,0 +1,36 @@
+import type { Step } from "../machine/machine.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
+import { accept } from "./accept.ts";
+import { clean } from "./clean.ts";
+import { countDataset } from "./countDataset.ts";
+import { deliver } from "./deliver.ts";
+import { fail } from "./fail.ts";
+import { fetchDataset } from "./fetchDataset.ts";
+import { finalize } from "./finalize.ts";
+import { lapse } from "./lapse.ts";
+import { packageOutput } from "./packageOutput.ts";
+import { reveal } from "./reveal.ts";
+import { seal } from "./seal.ts";
+import { settle } from "./settle.ts";
+import { train } from "./train.ts";
+import { uploadDeliverable } from "./uploadDeliverable.ts";
+import { verify } from "./verify.ts";
+
+/** The function of every step that the state machine can ask for. */
+export const STEPS: Readonly<Record<Step, StepFunction>> = {
+  verify,
+  accept,
+  fetch: fetchDataset,
+  count: countDataset,
+  train,
+  package: packageOutput,
+  seal,
+  upload: uploadDeliverable,
+  deliver,
+  reveal,
+  finalize,
+  lapse,
+  settle,
+  fail,
+  clean,
+};

@@ -1,0 +1,49 @@
+import { reveal as revealCall } from "../../sdk/deliverable/reveal.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
+import { ProviderError } from "../errors.ts";
+import { findReveal } from "./parts/deliverableKey.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
+
+/**
+ * Seconds before the reveal deadline in which the key is no longer sent: everybody sees it in the transaction, and if
+ * that came too late the user would have the model and the money.
+ */
+const MARGIN = 30;
+
+/** Publishes the key, once the acknowledgement can no longer vanish. */
+export const reveal: StepFunction = async (context, record, signal) => {
+  const { client, store, submitter } = context;
+  const { id, order } = record;
+  const { deadline, exchange } = await getTask(client, { id });
+  if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
+  const demandTime = async () => {
+    if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
+  };
+  await demandTime();
+  const { key, contentRoot } = await findReveal(context, record, exchange);
+  const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
+  const submission = {
+    id,
+    step: "reveal" as const,
+    call,
+    isDone: async () => (await getTask(client, { id })).state !== "Acknowledged",
+    demandTime,
+  };
+  await submitter.submit(submission, signal);
+  return {};
+};
+
+function notConfirmed(): ProviderError {
+  return new ProviderError("The acknowledgement has not enough confirmations yet.", {
+    retryable: true,
+    hint: "The key is revealed as soon as it has.",
+  });
+}
+
+function tooLate(): ProviderError {
+  return new ProviderError("It is too late to reveal the key safely.", {
+    retryable: true,
+    hint: "The task will expire; see in the log why the key was not revealed earlier.",
+  });
+}

@@ -1,0 +1,155 @@
+import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { formatTaskId } from "../../sdk/ids.ts";
+import type { FailReason } from "../../sdk/task/FailReason.ts";
+import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import { ProviderError, TaskRefused } from "../errors.ts";
+import { listOutput } from "../files/JobOutput.ts";
+import { type Model, modelFiles } from "../models/Catalogue.ts";
+import type { JobRecord } from "../store/Store.ts";
+import { appendWarning } from "../journal/Journal.ts";
+import { EXIT, type TrainingEnd } from "../training/Trainer.ts";
+import { INPUTS } from "../training/trainerCommand.ts";
+import { withTranscript } from "../journal/transcribeEvents.ts";
+import { withinQuota } from "../training/withinQuota.ts";
+import { placeStart } from "./parts/installStartWeights.ts";
+import { readHyperparameters } from "./parts/readHyperparameters.ts";
+import { readModel } from "./parts/readModel.ts";
+import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+import { trackTask } from "./parts/trackTask.ts";
+
+/** Times in a row that a training may end without a reason of its own, and without getting any further. */
+const MAX_DEATHS = 3;
+/** Where a trainer keeps what it can resume from. */
+const CHECKPOINTS = ["checkpoints", "recovery"];
+
+/** Runs the trainer on the job directory; it resumes from its newest checkpoint where there is one. */
+export const train: StepFunction = async (context, record, signal, strikes) => {
+  const { id, order } = record;
+  const paths = jobPaths(context.jobsDirectory, id);
+  const model = readModel(context, order.model);
+  const hyperparameters = readHyperparameters(order.config);
+  await linkModel(model, paths.model);
+  const start = await placeStart(context, record, hyperparameters, signal);
+  const tracking = await trackTask(context, record, hyperparameters, signal);
+  await writeJob(paths.job, model, record, hyperparameters, { start, notice: tracking.warning });
+  await mkdir(paths.work, { recursive: true, mode: 0o700 });
+  const { maxJobBytes: maxBytes, clock } = context;
+  const quota = { directory: paths.directory, inputs: INPUTS, maxBytes, clock };
+  const before = await newestCheckpoint(paths.work, maxBytes);
+  const training = (stop: AbortSignal) =>
+    withTranscript(paths, clock, () => context.trainer.train(id, paths.directory, stop));
+  const end = await withinQuota(quota, training, signal).finally(async () => {
+    if (signal.aborted) return tracking.stop();
+    const warning = await tracking.end();
+    if (warning && warning !== tracking.warning) await appendWarning(paths.events, warning);
+  });
+  signal.throwIfAborted();
+  if (end.kind === "exit" && end.code === EXIT.done) return {};
+  if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
+  const reason = reasonOf(end);
+  const result = await readResult(paths.result);
+  if (result?.retryable) throw passing(result);
+  if (reason !== "TrainingError") throw refusal(reason, result);
+  const hasProgressed = (await newestCheckpoint(paths.work, maxBytes)) > before;
+  const deaths = hasProgressed ? 1 : strikes + 1;
+  if (deaths < MAX_DEATHS) throw died(end, deaths);
+  if (!(await context.machine.isSound(signal))) throw died(end, strikes);
+  signal.throwIfAborted();
+  throw refusal(reason, result);
+};
+
+/** The step of the newest complete checkpoint, 0 if there is none. */
+async function newestCheckpoint(work: string, maxBytes: number): Promise<number> {
+  const listed = CHECKPOINTS.map((folder) => listOutput(work, folder, maxBytes).catch(() => []));
+  const steps = (await Promise.all(listed))
+    .flat()
+    .map(({ path }) => Number(/\/step-(\d{1,15})\/COMPLETE$/.exec(path)?.[1] ?? 0));
+  return Math.max(0, ...steps);
+}
+
+/** A directory of links: the trainer reads the model itself, without the provider's sheet. */
+async function linkModel(model: Model, target: string): Promise<void> {
+  await rm(target, { recursive: true, force: true });
+  for (const name of await modelFiles(model.directory)) {
+    await mkdir(dirname(join(target, name)), { recursive: true });
+    await symlink(join(model.directory, name), join(target, name));
+  }
+}
+
+async function writeJob(
+  path: string,
+  model: Model,
+  { id, facts }: JobRecord,
+  hyperparameters: Hyperparameters,
+  { start, notice }: { start: "checkpoint" | "hub" | null; notice: string | null },
+): Promise<void> {
+  const job = {
+    version: 1,
+    task_id: formatTaskId(id),
+    kind: model.kind,
+    model_name: model.name,
+    train: facts.train!,
+    validation: facts.validation ?? null,
+    ...(start && { start }),
+    ...(notice && { notices: [notice] }),
+    hyperparameters,
+  };
+  await writeFile(`${path}.part`, `${JSON.stringify(job, null, 2)}\n`);
+  await rename(`${path}.part`, path);
+}
+
+const REASONS: Record<number, FailReason> = {
+  [EXIT.badConfig]: "ConfigInvalid",
+  [EXIT.badData]: "DatasetInvalid",
+  [EXIT.outOfMemory]: "OutOfMemory",
+};
+
+function reasonOf(end: TrainingEnd): FailReason {
+  return (end.kind === "exit" && REASONS[end.code]) || "TrainingError";
+}
+
+const Result = z.object({
+  message: z.string(),
+  hint: z.string(),
+  retryable: z.boolean().default(false),
+});
+type Result = z.output<typeof Result>;
+
+/** The trainer's own sentences about its failure, as the transcript has them; null if it left none. */
+async function readResult(path: string): Promise<Result | null> {
+  const read = readFile(path, "utf8").then(JSON.parse);
+  return Result.safeParse(await read.catch(() => undefined)).data ?? null;
+}
+
+function refusal(reason: FailReason, result: Result | null): TaskRefused {
+  return result
+    ? new TaskRefused(reason, result.message, result.hint)
+    : new TaskRefused(
+        reason,
+        "The training failed on the provider's machine.",
+        "Order again, or choose another provider; the fee has gone back.",
+      );
+}
+
+function stoppedFromOutside(): ProviderError {
+  return new ProviderError("Somebody stopped the trainer.", {
+    retryable: true,
+    hint: "It goes on from its checkpoint.",
+  });
+}
+
+/** A full disk, for example: it is tried again until the deadline is near, however often that fails. */
+function passing({ message, hint }: Result): ProviderError {
+  return new ProviderError(message, { retryable: true, hint });
+}
+
+function died(end: TrainingEnd, strikes: number): ProviderError {
+  const how = end.kind === "killed" ? `was killed (${end.signal})` : `exited with code ${end.code}`;
+  return new ProviderError(`The trainer ${how}.`, {
+    retryable: true,
+    strikes,
+    hint: "It goes on from its checkpoint.",
+  });
+}

@@ -1,0 +1,56 @@
+import { getService } from "../../sdk/service/getService.ts";
+import { TaskRefused } from "../errors.ts";
+import type { JobRecord } from "../store/Store.ts";
+import { agreedBlind } from "./parts/agreedBlind.ts";
+import { weightBytes } from "./parts/ensureDiskSpace.ts";
+import { findCheckpoint } from "./parts/keptCheckpoints.ts";
+import { isBeforeAcceptance } from "../machine/machine.ts";
+import { readHyperparameters } from "./parts/readHyperparameters.ts";
+import { readModel } from "./parts/readModel.ts";
+import type { StepContext, StepFunction } from "./parts/StepContext.ts";
+
+/** Checks everything about an order that can be checked before it is accepted. */
+export const verify: StepFunction = async (context, record) => {
+  const { order } = record;
+  const model = readModel(context, order.model);
+  const { from_checkpoint, lora } = readHyperparameters(order.config);
+  if (from_checkpoint !== undefined) await findCheckpoint(context, record, from_checkpoint);
+  verifyKeys(context, record);
+  if (order.units > BigInt(context.maxDatasetBytes)) {
+    throw new TaskRefused(
+      "DatasetInvalid",
+      `The declared size of ${order.units} is more than this provider takes (${context.maxDatasetBytes}).`,
+      "Split the dataset, or choose another provider.",
+    );
+  }
+  const outputBytes = (await weightBytes(model)) * (lora ? ADAPTER_SHARE : 1);
+  verifyTime(context, record, outputBytes);
+  const { unit } = await getService(context.client, { provider: context.provider });
+  return { unit, model: model.name, outputBytes };
+};
+
+/** An adapter has at most this part of its model's bytes. */
+const ADAPTER_SHARE = 0.1;
+/** Seconds below which no training is begun. */
+const SHORTEST_TRAINING = 30;
+
+/** What cannot be delivered in time is not accepted. */
+function verifyTime({ times }: StepContext, { job }: JobRecord, outputBytes: number): void {
+  const margin = times.margin({ facts: { outputBytes } });
+  if (!isBeforeAcceptance(job) || job.trainingTime >= margin + SHORTEST_TRAINING) return;
+  throw new TaskRefused(
+    "ProviderBusy",
+    `The task has ${job.trainingTime} s, of which ${margin} s are kept back to package and deliver its model.`,
+    "Choose a provider with a longer training time, or a smaller model.",
+  );
+}
+
+/** With another blinding than the one agreed on, neither side could prove anything in a dispute. */
+function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void {
+  if (agreedBlind(encryptionKey, order)) return;
+  throw new TaskRefused(
+    "KeyMismatch",
+    "The order's blindRoot does not follow from the user's key and this provider's.",
+    "Order again; if it happens again, the provider has changed his encryption key since the order.",
+  );
+}

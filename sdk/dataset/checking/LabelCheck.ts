@@ -1,0 +1,80 @@
+import type { DatasetRow } from "../formats/DatasetRow.ts";
+import type { Finding } from "../formats/Finding.ts";
+import { type Place, placeOf } from "../formats/problem.ts";
+import { INTEGER_LABEL, type ScannedRow } from "./scanRows.ts";
+
+/** Labels of one dataset at most: more are not a classification, and each needs an output of the model. */
+const MOST_LABELS = 100_000;
+
+/** Checks what only shows over all labels of a dataset together. */
+export class LabelCheck {
+  readonly #trained: ReadonlySet<string> | undefined;
+  readonly #first = new Map<string, Place>();
+  #format: DatasetRow["format"] | undefined;
+  #last: Place = { line: 1 };
+
+  /** @param trained For a validation dataset: the labels of the training dataset. */
+  constructor(trained: readonly string[] | undefined) {
+    this.#trained = trained && new Set(trained);
+  }
+
+  /** In the order in which the trainer numbers them. */
+  get sorted(): string[] {
+    return sortLabels([...this.#first.keys()]);
+  }
+
+  note(row: DatasetRow, scanned: ScannedRow): Finding[] {
+    if (row.format !== "label" && row.format !== "image") return [];
+    const { label } = row;
+    this.#format = row.format;
+    this.#last = placeOf(scanned);
+    if (!this.#first.has(label) && this.#first.size < MOST_LABELS) {
+      this.#first.set(label, this.#last);
+    }
+    if (!this.#trained || this.#trained.has(label)) return [];
+    const message = `The label ${JSON.stringify(label)} is not in the training dataset.`;
+    return [{ rule: "unknown-label", message }];
+  }
+
+  finish(): { place: Place; finding: Finding }[] {
+    if (!this.#format) return [];
+    const found = this.#trained ? this.#missing(this.#trained) : this.#incomplete();
+    return found ? [found] : [];
+  }
+
+  #missing(trained: ReadonlySet<string>) {
+    const missing = [...trained].filter((label) => !this.#first.has(label));
+    if (missing.length === 0) return undefined;
+    const what =
+      missing.length === 1 ? `class ${JSON.stringify(missing[0])}` : `${missing.length} classes`;
+    const message = `No row has the ${what} of the training dataset.`;
+    return { place: { line: 1 }, finding: { rule: "missing-class", message } as const };
+  }
+
+  #incomplete() {
+    const labels = this.sorted;
+    const isImages = this.#format === "image";
+    if (labels.length < 2) {
+      const message = `All rows have the label ${JSON.stringify(labels[0])}.`;
+      // An archive is judged as a whole.
+      const place = isImages ? { line: 1 } : this.#last;
+      return { place, finding: { rule: "one-label", message } as const };
+    }
+    if (isImages || !labels.every((label) => INTEGER_LABEL.test(label))) return undefined;
+    const gap = labels.findIndex((label, index) => Number(label) !== index);
+    if (gap < 0) return undefined;
+    const message = `The label ${labels[gap]} leaves a gap: there is no label ${gap}.`;
+    return {
+      place: this.#first.get(labels[gap]!)!,
+      finding: { rule: "label-gap", message } as const,
+    };
+  }
+}
+
+/** Integers by value, texts by code point, as the trainer numbers them. */
+function sortLabels(labels: string[]): string[] {
+  if (labels.every((label) => INTEGER_LABEL.test(label))) {
+    return labels.sort((a, b) => Number(a) - Number(b));
+  }
+  return labels.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}

@@ -1,0 +1,132 @@
+import { createHash } from "node:crypto";
+import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
+import type { Finding } from "../formats/Finding.ts";
+import { LabelCheck } from "./LabelCheck.ts";
+import { createRowMeasurer, type RowTreatment } from "../counting/measureRow.ts";
+import { placeOf, problem } from "../formats/problem.ts";
+import type { Problem, RuleId } from "../formats/rules.ts";
+import { type ScannedRow, scanRows } from "./scanRows.ts";
+import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
+import { vocabularySize } from "../tokenizer/vocabularySize.ts";
+
+/** What is wrong with a dataset, in the order of the file; label-set problems come last. */
+export interface DatasetReport {
+  /** Sound rows. */
+  readonly rows: number;
+  readonly format: DatasetRow["format"] | undefined;
+  /** Labels in the order in which the trainer numbers them; empty unless the rows have labels. */
+  readonly labels: readonly string[];
+  /** The first problems, at most MOST_PROBLEMS of them. */
+  readonly problems: readonly Problem[];
+  /** All problems that make a task fail, the ones not listed included. A dataset is valid when there is none. */
+  readonly errors: number;
+  readonly warnings: number;
+  /** Sums over the sound rows; only with a tokenizer. */
+  readonly size?: DatasetSize;
+}
+
+/** What a job does with the tokens of a dataset. An image is one token. */
+export interface DatasetSize {
+  /** Before truncation. */
+  readonly tokens: number;
+  /** After it. */
+  readonly kept: number;
+  /** That count in the loss; of conversations to within a token a turn. For classification, rows. */
+  readonly learned: number;
+  /** Rows that lose their end. */
+  readonly truncated: number;
+}
+
+export interface CheckOptions extends RowTreatment {
+  readonly kind: DatasetKind;
+  /** For a validation dataset: the labels of the training dataset's report. */
+  readonly labels?: readonly string[];
+  /** The model's tokenizer: rows are then also checked and measured as the model sees them. */
+  readonly tokenizer?: TokenizerDocument;
+}
+
+/** Problems that are kept; more are only counted. */
+export const MOST_PROBLEMS = 1000;
+
+/** After these the rest of a file is not read, so nothing is said about all of it. */
+const BREAKING_OFF: readonly RuleId[] = ["damaged-archive", "archive-too-large"];
+
+/** Rows that are remembered to find duplicates, so that memory stays bounded. */
+const REMEMBERED_ROWS = 500_000;
+
+/**
+ * Checks a whole dataset against every rule and never stops at the first problem.
+ * @throws ProtocolError "usage" when the file cannot be read, or the tokenizer cannot be counted with exactly.
+ */
+export async function checkDataset(path: string, options: CheckOptions): Promise<DatasetReport> {
+  const { kind, tokenizer } = options;
+  const vocabulary = tokenizer && vocabularySize(tokenizer.tokenizer);
+  const problems: Problem[] = [];
+  const counts = { error: 0, warning: 0 };
+  const report = (found: Problem) => {
+    counts[found.severity] += 1;
+    if (problems.length < MOST_PROBLEMS) problems.push(found);
+  };
+  const seen = new Map<string, string>();
+  const labels = new LabelCheck(options.labels);
+  const measure = tokenizer && createRowSum(tokenizer, options);
+  let rows = 0;
+  let isWhole = true;
+  let format: DatasetRow["format"] | undefined;
+  for await (const scanned of scanRows(path, { kind, ...(vocabulary && { vocabulary }) })) {
+    const { row } = scanned;
+    for (const found of scanned.problems) {
+      report(found);
+      isWhole &&= !BREAKING_OFF.includes(found.rule);
+    }
+    if (!row) continue;
+    rows += 1;
+    format ??= row.format;
+    const findings = [...findTwin(seen, row, scanned), ...labels.note(row, scanned)];
+    for (const finding of [...findings, ...(measure?.add(row) ?? [])]) {
+      report(problem(path, placeOf(scanned), finding));
+    }
+  }
+  for (const { place, finding } of isWhole ? labels.finish() : []) {
+    report(problem(path, place, finding));
+  }
+  return {
+    rows,
+    format,
+    labels: labels.sorted,
+    problems,
+    errors: counts.error,
+    warnings: counts.warning,
+    ...(measure && { size: measure.size }),
+  };
+}
+
+/** Adds up what the rows of a dataset are to the model. */
+function createRowSum(tokenizer: TokenizerDocument, treatment: RowTreatment) {
+  const measure = createRowMeasurer(tokenizer, treatment);
+  const size = { tokens: 0, kept: 0, learned: 0, truncated: 0 };
+  const add = (row: DatasetRow): readonly Finding[] => {
+    const { tokens, kept, learned, findings } = measure(row);
+    size.tokens += tokens;
+    size.kept += kept;
+    size.learned += learned;
+    size.truncated += kept < tokens ? 1 : 0;
+    return findings;
+  };
+  return { size, add };
+}
+
+/** An equal row before, if there is one; else the row is remembered. */
+function findTwin(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
+  const { label: _, ...image } = row.format === "image" ? row : { label: "" };
+  const identity = row.format === "image" ? image : row;
+  const digest = createHash("sha256").update(JSON.stringify(identity)).digest();
+  const key = digest.toString("latin1", 0, 16);
+  const twin = seen.get(key);
+  if (twin !== undefined) {
+    const what = scanned.entry === undefined ? "row" : "image";
+    return [{ rule: "duplicate-row", message: `The ${what} repeats ${twin}.` }];
+  }
+  if (seen.size < REMEMBERED_ROWS) seen.set(key, scanned.entry ?? `line ${scanned.line}`);
+  return [];
+}

@@ -1,0 +1,28 @@
+import { ProtocolError } from "../../errors.ts";
+import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
+import { scanRows } from "./scanRows.ts";
+
+/** A sound row and the line on which it starts, from 1. */
+export interface PlacedDatasetRow {
+  readonly line: number;
+  readonly row: DatasetRow;
+}
+
+/**
+ * Streams the rows of a dataset in constant memory.
+ * @param options.vocabulary The model's token ids are below this number.
+ * @throws ProtocolError "dataset-invalid" at the first error, named as file:line; checkDataset finds all of them.
+ */
+export async function* readRows(
+  path: string,
+  options: { kind: DatasetKind; vocabulary?: number },
+): AsyncGenerator<PlacedDatasetRow> {
+  for await (const { line, row, problems } of scanRows(path, options)) {
+    const error = problems.find(({ severity }) => severity === "error");
+    if (error) {
+      const place = `${error.file}:${error.entry ?? error.line}`;
+      throw new ProtocolError("dataset-invalid", `${place}: ${error.message}`, error.hint);
+    }
+    if (row) yield { line, row };
+  }
+}

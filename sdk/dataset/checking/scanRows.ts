@@ -1,0 +1,225 @@
+import { basename } from "node:path";
+import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
+import type { Finding } from "../formats/Finding.ts";
+import { scanImages } from "../images/scanImages.ts";
+import { type ParsedRow, parseColumns, parseJsonRow, type TextKind } from "../formats/parseRow.ts";
+import { problem } from "../formats/problem.ts";
+import { readCsv } from "../formats/readCsv.ts";
+import { type Line, readLines } from "../formats/readLines.ts";
+import type { Problem } from "../formats/rules.ts";
+import { scanTokens } from "../tokens/scanTokens.ts";
+
+/** A place in a dataset: its row, if it is sound, and its problems. */
+export interface ScannedRow {
+  /** First line of the row, number of the row in a table or of the entry in an archive, from 1. */
+  readonly line: number;
+  /** Path of the entry in an archive. */
+  readonly entry?: string;
+  readonly row?: DatasetRow;
+  readonly problems: readonly Problem[];
+}
+
+type PlacedRow = ParsedRow & { readonly line: number };
+
+/** Labels that are integers, in the one spelling that files may use. */
+export const INTEGER_LABEL = /^(0|[1-9][0-9]{0,8})$/;
+
+/** The endings of each kind's files; the longest that fits comes first. */
+const ENDINGS: Record<DatasetKind, readonly string[]> = {
+  "causal-lm": [".jsonl", ".parquet"],
+  "text-classification": [".jsonl", ".csv", ".tsv"],
+  "image-classification": [".zip", ".tar.gz", ".tar"],
+};
+const READERS: Record<
+  string,
+  (lines: AsyncIterable<Line>, kind: TextKind) => AsyncGenerator<PlacedRow>
+> = { ".jsonl": jsonRows, ".csv": csvRows, ".tsv": tsvRows };
+
+const MESSAGES = {
+  "not-utf-8": "The line is not UTF-8.",
+  "line-too-long": "The row is longer than 16 MiB.",
+  "bad-quotes": "The quotation marks of the row do not match.",
+} as const;
+
+/**
+ * Streams the rows of a dataset, each with the problems that show in it or against what came before it.
+ * What is a row and what is an error is exactly what the trainer's reader says; only the rules about
+ * all labels together are left to checkDataset, and what needs a decoder of images to the trainer.
+ * @param options.vocabulary The model's token ids are below this number.
+ */
+export async function* scanRows(
+  path: string,
+  { kind, vocabulary }: { kind: DatasetKind; vocabulary?: number },
+): AsyncGenerator<ScannedRow> {
+  const ending = ENDINGS[kind].find((ending) => path.endsWith(ending));
+  if (!ending) {
+    const endings = ENDINGS[kind].join(", ");
+    const message = `A ${kind} model is trained on ${endings}, not on ${basename(path)}.`;
+    yield { line: 1, problems: [problem(path, { line: 1 }, { rule: "file-type", message })] };
+  } else if (kind === "image-classification") {
+    yield* scanImages(path);
+  } else if (ending === ".parquet") {
+    yield* scanTokens(path, vocabulary);
+  } else {
+    yield* scanText(path, kind, READERS[ending]!);
+  }
+}
+
+async function* scanText(
+  path: string,
+  kind: TextKind,
+  read: (typeof READERS)[string],
+): AsyncGenerator<ScannedRow> {
+  const at = (line: number, findings: readonly Finding[]) =>
+    findings.map((finding) => problem(path, { line }, finding));
+  const file = { hasMark: false };
+  const compare = comparison();
+  let empty = true;
+  for await (const { line, row, findings, ...traits } of read(
+    dropMark(readLines(path), file),
+    kind,
+  )) {
+    empty = false;
+    const differences = compare(traits);
+    const problems = at(line, [...findings, ...differences]);
+    yield { line, ...(row && differences.length === 0 && { row }), problems };
+  }
+  const last: Finding[] = [];
+  if (empty) last.push({ rule: "no-rows", message: "The dataset has no rows." });
+  if (file.hasMark) {
+    last.push({ rule: "byte-order-mark", message: "The file starts with a byte order mark." });
+  }
+  if (last.length > 0) yield { line: 1, problems: at(1, last) };
+}
+
+/** Compares each row with the first one: all have one format and one type of label. */
+function comparison(): (row: Pick<ParsedRow, "format" | "labelType">) => Finding[] {
+  let format: ParsedRow["format"];
+  let labelType: ParsedRow["labelType"];
+  return (row) => {
+    format ??= row.format;
+    labelType ??= row.labelType;
+    if (row.format && row.format !== format) {
+      const message = `The row has the format ${row.format}, the first row has ${format}.`;
+      return [{ rule: "mixed-formats", message }];
+    }
+    if (row.labelType && row.labelType !== labelType) {
+      const message = `The label is a JSON ${row.labelType}, the first one is a JSON ${labelType}.`;
+      return [{ rule: "mixed-labels", message }];
+    }
+    return [];
+  };
+}
+
+async function* jsonRows(lines: AsyncIterable<Line>, kind: TextKind): AsyncGenerator<PlacedRow> {
+  for await (const line of filledLines(lines)) {
+    if ("findings" in line) yield line;
+    else yield { line: line.line, ...parseJsonRow(line.text, kind) };
+  }
+}
+
+/** Tab-separated: quotation marks are ordinary, no field has a tab, and the header may be missing. */
+async function* tsvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {
+  let columns: readonly string[] | undefined;
+  let headerless = false;
+  for await (const line of filledLines(lines)) {
+    if ("findings" in line) {
+      yield line;
+      continue;
+    }
+    const fields = line.text.split("\t");
+    if (!columns) {
+      headerless = fields.length === 2 && INTEGER_LABEL.test(fields[0]!);
+      columns = headerless ? ["label", "text"] : fields;
+      if (!headerless) {
+        yield* checkHeader(line.line, fields, "\t");
+        continue;
+      }
+    }
+    const parsed = parseFields(columns, fields);
+    if (headerless && parsed.row?.format === "label" && !INTEGER_LABEL.test(parsed.row.label)) {
+      const message = `The label ${JSON.stringify(parsed.row.label)} is not an integer from 0.`;
+      yield { line: line.line, format: "label", findings: [{ rule: "bad-label", message }] };
+    } else {
+      yield { line: line.line, ...parsed };
+    }
+  }
+}
+
+async function* csvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {
+  let columns: readonly string[] | undefined;
+  let blank: number | undefined;
+  for await (const { line, fields, problem: rule } of readCsv(lines)) {
+    if (!rule && fields.length < 2 && isBlank(fields.join(""))) {
+      blank ??= line;
+      continue;
+    }
+    if (blank !== undefined) yield blankLine(blank);
+    blank = undefined;
+    if (rule) {
+      yield { line, findings: [{ rule, message: MESSAGES[rule] }] };
+    } else if (!columns) {
+      columns = fields;
+      yield* checkHeader(line, fields, ",");
+    } else {
+      yield { line, ...parseFields(columns, fields) };
+    }
+  }
+}
+
+function* checkHeader(
+  line: number,
+  fields: readonly string[],
+  separator: "," | "\t",
+): Generator<PlacedRow> {
+  if (fields.toSorted().join("\n") === "label\ntext") return;
+  const shown = JSON.stringify(fields.join(separator)).slice(0, 60);
+  const message = `The header is ${shown}, not text and label.`;
+  yield { line, findings: [{ rule: "bad-header", message }] };
+}
+
+/** Under a broken header the first column is taken for the text, to find what else is wrong. */
+function parseFields(columns: readonly string[], fields: readonly string[]): ParsedRow {
+  if (fields.length !== 2) {
+    const count = `${fields.length} ${fields.length === 1 ? "column" : "columns"}`;
+    return { findings: [{ rule: "column-count", message: `The row has ${count}, not 2.` }] };
+  }
+  const [first, second] = fields as [string, string];
+  return columns[0] === "label" ? parseColumns(second, first) : parseColumns(first, second);
+}
+
+/** Lines without their "\r"; blank ones at the end vanish, others and unreadable ones become findings. */
+async function* filledLines(
+  lines: AsyncIterable<Line>,
+): AsyncGenerator<Pick<Line, "line" | "text"> | PlacedRow> {
+  let blank: number | undefined;
+  for await (const { line, text, problem: rule } of lines) {
+    if (!rule && isBlank(text)) {
+      blank ??= line;
+      continue;
+    }
+    if (blank !== undefined) yield blankLine(blank);
+    blank = undefined;
+    if (rule) yield { line, findings: [{ rule, message: MESSAGES[rule] }] };
+    else yield { line, text: text.endsWith("\r") ? text.slice(0, -1) : text };
+  }
+}
+
+/** One finding for each run of blank lines. */
+function blankLine(line: number): PlacedRow {
+  return { line, findings: [{ rule: "blank-line", message: "The line is blank." }] };
+}
+
+function isBlank(text: string): boolean {
+  return /^[ \t\r]*$/.test(text);
+}
+
+async function* dropMark(
+  lines: AsyncIterable<Line>,
+  file: { hasMark: boolean },
+): AsyncGenerator<Line> {
+  for await (const line of lines) {
+    file.hasMark ||= line.line === 1 && line.text.startsWith("\ufeff");
+    yield line.line === 1 && file.hasMark ? { ...line, text: line.text.slice(1) } : line;
+  }
+}

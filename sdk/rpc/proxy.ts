@@ -1,0 +1,77 @@
+import { BlockList, isIP } from "node:net";
+import { ProtocolError } from "../errors.ts";
+
+/** The proxies through which requests leave this machine. */
+export interface ProxySettings {
+  /** For http URLs. */
+  readonly http?: string | undefined;
+  /** For https URLs. */
+  readonly https?: string | undefined;
+  /** Hosts that are reached without one, with commas between them: `host`, `.domain`, `host:port`, or `*` for all. */
+  readonly except?: string | undefined;
+}
+
+let settings: ProxySettings = {};
+
+/**
+ * Sets the proxies for everything that this process asks from now on: chain, storage, providers.
+ * @throws ProtocolError "usage" for an address that is no http URL
+ */
+export function useProxies(proxies: ProxySettings): void {
+  for (const address of [proxies.http, proxies.https]) {
+    const { protocol } = URL.parse(address || "http://none") ?? {};
+    if (protocol === "http:" || protocol === "https:") continue;
+    throw new ProtocolError(
+      "usage",
+      "The address of the proxy is not a URL that starts with http:// or https://.",
+      "Check HTTP_PROXY and HTTPS_PROXY.",
+    );
+  }
+  settings = proxies;
+}
+
+/** Reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in small letters too, from what holds a process's environment. */
+export function readProxies(
+  environment: Readonly<Record<string, string | undefined>>,
+): ProxySettings {
+  const read = (name: string) => environment[name.toLowerCase()] || environment[name] || undefined;
+  return { http: read("HTTP_PROXY"), https: read("HTTPS_PROXY"), except: read("NO_PROXY") };
+}
+
+/** The proxy through which a URL is asked; null for directly, as always on this machine. */
+export function proxyFor(url: URL, { http, https, except }: ProxySettings = settings): URL | null {
+  const proxy = url.protocol === "https:" ? https : http;
+  if (!proxy || isLoopback(url.hostname)) return null;
+  return (except ?? "").split(/[\s,]+/).some((entry) => matches(url, entry.toLowerCase()))
+    ? null
+    : new URL(proxy);
+}
+
+/** The header by which a proxy knows who asks; nothing if its URL has no user. */
+export function proxyAuthorization({ username, password }: URL): Record<string, string> {
+  if (!username) return {};
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { "proxy-authorization": `Basic ${Buffer.from(credentials).toString("base64")}` };
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+function isLoopback(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
+  if (host === "localhost" || host.endsWith(".localhost")) return true;
+  const family = isIP(host);
+  return family !== 0 && LOOPBACK.check(host, family === 6 ? "ipv6" : "ipv4");
+}
+
+function matches(url: URL, entry: string): boolean {
+  if (entry === "") return false;
+  if (entry === "*") return true;
+  const [, name = entry, port] = /^(.+?):(\d+)$/.exec(entry) ?? [];
+  const own = url.port || (url.protocol === "https:" ? "443" : "80");
+  if (port !== undefined && !name.includes(":") && port !== own) return false;
+  const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
+  const bare = (port === undefined ? entry : name).replace(/^\[|\]$/g, "").replace(/^\*?\./, "");
+  return host === bare || host.endsWith(`.${bare}`);
+}

@@ -1,0 +1,26 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { ProtocolError } from "../../errors.ts";
+
+/**
+ * Opens a file to read; the caller closes the handle.
+ * @returns the handle and the size in bytes, at least 1.
+ * @throws ProtocolError "usage" when there is no such file, or when it is a directory or empty.
+ */
+export async function openInput(path: string): Promise<{ handle: FileHandle; size: number }> {
+  const handle = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
+    throw new ProtocolError(
+      "usage",
+      `${path} cannot be read (${cause.code}).`,
+      "Give the path of a file that exists and that you may read.",
+      { cause },
+    );
+  });
+  const stat = await handle.stat();
+  if (stat.isFile() && stat.size > 0) return { handle, size: stat.size };
+  await handle.close();
+  throw new ProtocolError(
+    "usage",
+    stat.isFile() ? `${path} is empty.` : `${path} is not a file.`,
+    "Give the path of a file with at least one byte.",
+  );
+}

@@ -1,0 +1,113 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { ProtocolError } from "../../errors.ts";
+import { RETRY_WAITS, SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
+import { lie } from "./rootMismatch.ts";
+import type { SegmentRange } from "../files/PartialFile.ts";
+import type { AnswerHead, RangeConnection, Sink } from "./RangeConnection.ts";
+import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
+import { refusal } from "./storageError.ts";
+import type { SegmentList } from "../root.ts";
+import { SEGMENT_BYTES } from "../tree/segment.ts";
+import { type SegmentBuffers, SegmentSink } from "./SegmentSink.ts";
+import type { Source } from "./Source.ts";
+
+/** What one of several fetchers of a content works with. */
+export interface Lane {
+  readonly source: Source;
+  readonly ranges: RangeConnection;
+  readonly buffers: SegmentBuffers;
+  readonly list: SegmentList;
+  /** False when the bytes are not that segment. */
+  readonly keep: (index: number, bytes: Uint8Array) => Promise<boolean>;
+}
+
+/**
+ * Fetches the segments of a run, and moves its beginning behind each that was kept. When the connection fails it goes
+ * on from there, after RETRY_WAITS.
+ * @throws ProtocolError "integrity" when the server sends anything else, "network" when it does not answer any more;
+ * the signal's reason when aborted.
+ */
+export async function fetchRun(lane: Lane, run: SegmentRange): Promise<void> {
+  const { connection, signal } = lane.source;
+  for (let failures = 0; run[0] < run[1]; ) {
+    const [first] = run;
+    try {
+      await attempt(lane, run);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof ProtocolError) throw error;
+      failures = run[0] > first ? 1 : failures + 1;
+      const delay = RETRY_WAITS[failures - 1];
+      if (delay === undefined) throw connection.unreachable(error);
+      await wait(delay, undefined, { signal });
+    }
+  }
+}
+
+async function attempt(lane: Lane, run: SegmentRange): Promise<void> {
+  const { source, ranges, buffers, list } = lane;
+  const [first, end] = run;
+  const range = [first * SEGMENT_BYTES, Math.min(end * SEGMENT_BYTES, list.size) - 1] as const;
+  const broken = new AbortController();
+  const slow = () => broken.abort(new Error(`no segment in ${SEGMENT_PATIENCE / 1000} s`));
+  const timer = setTimeout(slow, SEGMENT_PATIENCE);
+  const keep = async (index: number, bytes: Uint8Array) => {
+    if (broken.signal.aborted) return; // what comes behind a wrong segment is not wanted
+    await keepNext(lane, run, index, bytes).catch((error) => broken.abort(error));
+    timer.refresh();
+  };
+  const segments = new SegmentSink(run, list.size, buffers, keep, () => ranges.resume());
+  const reason = new ReasonSink();
+  const choose = ({ status, length }: AnswerHead) => {
+    if (!isContent(status)) return reason.ofLength(length);
+    if (length !== range[1] + 1 - range[0]) throw lie(`${list.root} from segment ${first}`);
+    return segments;
+  };
+  try {
+    const signal = AbortSignal.any([source.signal, broken.signal]);
+    const { status } = await ranges.get(range, choose, signal);
+    if (!isContent(status)) {
+      throw refusal({ status, body: reason.bytes }, `segment ${first} of ${list.root}`);
+    }
+  } finally {
+    await segments.kept;
+    clearTimeout(timer);
+  }
+  broken.signal.throwIfAborted();
+}
+
+/** A server may answer the range of a whole file with the file. */
+function isContent(status: number): boolean {
+  return status === 206 || status === 200;
+}
+
+async function keepNext(
+  { list, keep }: Lane,
+  run: SegmentRange,
+  index: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  if (!(await keep(index, bytes))) throw lie(`segment ${index} of ${list.root}`);
+  run[0] = index + 1;
+}
+
+/** Takes in why there is no content. */
+class ReasonSink implements Sink {
+  bytes = Buffer.alloc(0);
+  #filled = 0;
+
+  ofLength(length: number): this {
+    if (length > SMALL_ANSWER_BYTES) throw new Error("the reason is too long");
+    this.bytes = Buffer.alloc(length);
+    return this;
+  }
+
+  room(): Uint8Array {
+    return this.bytes.subarray(this.#filled);
+  }
+
+  took(length: number): boolean {
+    this.#filled += length;
+    return true;
+  }
+}

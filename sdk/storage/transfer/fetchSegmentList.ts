@@ -1,0 +1,60 @@
+import { ProtocolError } from "../../errors.ts";
+import type { Root } from "../../ids.ts";
+import { SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
+import { lie } from "./rootMismatch.ts";
+import { NODE_BYTES } from "../tree/merkle.ts";
+import { refusal } from "./storageError.ts";
+import { rootFromSegments, type SegmentList } from "../root.ts";
+import { paddedSegmentCount } from "../tree/segment.ts";
+import type { Source } from "./Source.ts";
+
+/** Largest file that is accepted, 256 GiB: its segment list, held in memory, takes 32 MiB. */
+const MAX_FILE_BYTES = 2 ** 38;
+
+/**
+ * Asks one source after another for what is needed to check every segment; those that cannot say have failed.
+ * @throws what the first of them failed with that is not "not-found", when none can.
+ */
+export async function fetchSegmentList(
+  sources: readonly Source[],
+  root: Root,
+): Promise<SegmentList> {
+  for (const source of sources) {
+    try {
+      return await fetchFrom(source, root);
+    } catch (error) {
+      source.signal.throwIfAborted();
+      source.fail(error);
+    }
+  }
+  const failures = sources.map(({ failure }) => failure!);
+  throw failures.find(({ code }) => code !== "not-found") ?? failures[0]!;
+}
+
+async function fetchFrom({ connection, signal }: Source, root: Root): Promise<SegmentList> {
+  const path = `blobs/${root}`;
+  const question = { method: "HEAD", path, maxBytes: SMALL_ANSWER_BYTES } as const;
+  const head = await connection.request(question, signal);
+  if (head.status === 404) throw unknownRoot(root);
+  if (head.status !== 200) throw refusal(head, `to send ${root}`);
+  const size = Number(head.headers["content-length"]);
+  if (!Number.isSafeInteger(size) || size < 1 || size > MAX_FILE_BYTES) {
+    throw lie(`a size for ${root}`);
+  }
+  const maxBytes = Math.max(SMALL_ANSWER_BYTES, paddedSegmentCount(size) * NODE_BYTES);
+  const answer = await connection.request(
+    { method: "GET", path: `${path}/segments`, maxBytes },
+    signal,
+  );
+  if (answer.status !== 200) throw refusal(answer, `the segment list of ${root}`);
+  if (rootFromSegments(answer.body, size) !== root) throw lie(`a segment list for ${root}`);
+  return { root, segmentRoots: answer.body, size };
+}
+
+function unknownRoot(root: Root): ProtocolError {
+  return new ProtocolError(
+    "not-found",
+    `The storage does not have ${root}.`,
+    "Check the root hash, and that the upload to this storage was finished.",
+  );
+}

@@ -1,0 +1,97 @@
+import { ProtocolError } from "../../errors.ts";
+import type { Root } from "../../ids.ts";
+import { SMALL_ANSWER_BYTES, type StorageConnection } from "./StorageConnection.ts";
+import type { Content } from "../files/content.ts";
+import { TRANSFERS_AT_ONCE } from "../files/inParallel.ts";
+import type { SegmentRange } from "../files/PartialFile.ts";
+import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
+import { refusal } from "./storageError.ts";
+import { Pace, type RunQueue } from "./RunQueue.ts";
+import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
+
+interface Sending {
+  readonly signal: AbortSignal | undefined;
+  /** Told how many bytes the storage has confirmed. */
+  readonly onSent: (bytes: number) => void;
+}
+
+/**
+ * Sends all runs of the queue. @returns null, or what broke a connection: the storage then has to be asked what it got.
+ * @throws ProtocolError when the storage refuses or the content cannot be read; the signal's reason when aborted.
+ */
+export async function sendRuns(
+  storage: StorageConnection,
+  content: Content,
+  root: Root,
+  queue: RunQueue,
+  { signal, onSent }: Sending,
+): Promise<unknown> {
+  const broken = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, broken.signal]) : broken.signal;
+  const drain = async () => {
+    const pace = new Pace();
+    const buffer = Buffer.alloc(SEGMENT_BYTES);
+    while (!stop.aborted) {
+      const run = queue.take(pace.segments);
+      if (!run) return;
+      const start = performance.now();
+      try {
+        onSent(await sendRun(storage, content, root, run, buffer, stop));
+        pace.took(performance.now() - start);
+      } catch (error) {
+        broken.abort(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: TRANSFERS_AT_ONCE }, drain));
+  signal?.throwIfAborted();
+  const { reason } = broken.signal;
+  if (reason instanceof ProtocolError) throw reason;
+  return reason ?? null;
+}
+
+/** Sends one run. @returns its bytes. */
+async function sendRun(
+  storage: StorageConnection,
+  content: Content,
+  root: Root,
+  [first, end]: SegmentRange,
+  buffer: Uint8Array,
+  signal: AbortSignal,
+): Promise<number> {
+  const slow = new AbortController();
+  const onSlow = () => slow.abort(new Error(`no segment in ${SEGMENT_PATIENCE / 1000} s`));
+  const timer = setTimeout(onSlow, SEGMENT_PATIENCE);
+  let failure: unknown = null;
+  async function* segments() {
+    for (let index = first; index < end; index++) {
+      // One buffer is enough: the next segment is asked for when this one has left the process.
+      yield await content.read(index, buffer).catch((error) => {
+        failure = error;
+        throw error;
+      });
+      timer.refresh();
+    }
+  }
+  const length = (end - first - 1) * SEGMENT_BYTES + segmentLength(end - 1, content.size);
+  try {
+    const answer = await storage.attempt(
+      {
+        method: "PUT",
+        path: `uploads/${root}/segments/${first}?size=${content.size}`,
+        headers: { "content-type": "application/octet-stream", "content-length": `${length}` },
+        body: segments(),
+        maxBytes: SMALL_ANSWER_BYTES,
+        patience: SEGMENT_PATIENCE,
+      },
+      AbortSignal.any([signal, slow.signal]),
+    );
+    if (answer.status !== 204)
+      throw refusal(answer, `segments ${first} to ${end - 1} of ${content.path}`);
+    return length;
+  } catch (error) {
+    throw failure ?? (slow.signal.aborted ? slow.signal.reason : error);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,20 @@
+import { deposit } from "../../../sdk/account/deposit.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { readAmount } from "../../flags/readFlags.ts";
+import { run } from "../../hardhat/run.ts";
+import { type SendingFlags, submit } from "../../flows/submit.ts";
+
+interface Flags extends SendingFlags {
+  readonly amount: string | undefined;
+}
+
+/** Adds money from the caller's wallet to his account. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const amount = readAmount(flags.amount);
+  const client = await environment.signer("user");
+  const result = await submit(client, deposit(client, { amount }), { amount }, flags, terminal);
+  if (result.dryRun) return result;
+  terminal.say(`Deposited ${formatOg(amount)} OG into account ${client.address}.`);
+  terminal.next(environment.command("get-account"));
+  return { ...result, account: client.address, amount };
+});

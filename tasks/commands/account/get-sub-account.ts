@@ -1,0 +1,57 @@
+import { getSubAccount } from "../../../sdk/account/getSubAccount.ts";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { formatDuration } from "../../terminal/formatDuration.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { run } from "../../hardhat/run.ts";
+
+interface Flags {
+  readonly provider: string | undefined;
+  readonly json: boolean;
+}
+
+/** Shows the caller's sub-account for one provider: balance, amounts on their way back, deliverables. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const provider = readAddress(flags.provider);
+  const client = await environment.signer("user");
+  const subAccount = await getSubAccount(client, { account: client.address, provider });
+  terminal.table({
+    title: "Overview",
+    widths: [50, 50],
+    rows: [
+      ["Field", "Value"],
+      ["Provider", provider],
+      ["Balance (OG)", formatOg(subAccount.balance)],
+      ["Funds Applied for Return to Main Account (OG)", formatOg(subAccount.returning)],
+    ],
+  });
+  terminal.say("");
+  terminal.table({
+    title: "Details of Each Amount Applied for Return to Main Account",
+    widths: [50, 50],
+    rows: [
+      ["Amount (OG)", "Remaining Locked Time"],
+      ...subAccount.requests.map(({ amount, secondsLeft }) => [
+        formatOg(amount),
+        formatDuration(secondsLeft),
+      ]),
+    ],
+  });
+  terminal.say("");
+  terminal.table({
+    title: "Deliverables",
+    widths: [75, 25],
+    rows: [
+      ["Root Hash", "Access Confirmed"],
+      ...subAccount.deliverables.map(({ root, confirmed }) => [root, confirmed ? "✓" : ""]),
+    ],
+  });
+  terminal.next(environment.command("retrieve-fund"), "to get unspent money back");
+  return {
+    ...subAccount,
+    deliverables: subAccount.deliverables.map(({ taskId, ...rest }) => ({
+      taskId: formatTaskId(taskId),
+      ...rest,
+    })),
+  };
+});

@@ -1,0 +1,95 @@
+import { getAccount } from "../../../sdk/account/getAccount.ts";
+import { getSubAccount, type SubAccount } from "../../../sdk/account/getSubAccount.ts";
+import { retrieve } from "../../../sdk/account/retrieve.ts";
+import type { Client } from "../../../sdk/client.ts";
+import { standingOf } from "../../../sdk/task/standing.ts";
+import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { claim } from "../../flows/claim.ts";
+import { formatDuration } from "../../terminal/formatDuration.ts";
+import { listOwnTasks } from "../../flows/ownTasks.ts";
+import { run } from "../../hardhat/run.ts";
+import { type SendingFlags, submit } from "../../flows/submit.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+
+type Wallet = Client & { readonly address: string };
+
+/**
+ * Claims what missed deadlines bring and what has matured, and asks for what is free, over all providers of the caller.
+ */
+export default run<SendingFlags>(async (flags, terminal, environment) => {
+  const client = await environment.signer("user");
+  const claimed = await claimAll(client, flags, terminal);
+  const before = await readSubAccounts(client);
+  const providers = before.filter(canRetrieve).map(({ provider }) => provider);
+  if (providers.length === 0) {
+    terminal.say(`Nothing to retrieve${nextUnlock(before)}.`);
+    terminal.next(environment.command("get-account"));
+    return { claimed, providers: [] };
+  }
+  const call = retrieve(client, { providers });
+  const result = await submit(client, call, { providers }, flags, terminal);
+  if (result.dryRun) return { ...result, claimed };
+
+  const after = await readSubAccounts(client);
+  const changes = before
+    .filter(canRetrieve)
+    .map((old) => change(old, after.find(({ provider }) => provider === old.provider) ?? old));
+  terminal.table({
+    widths: [50, 35, 35, 25],
+    rows: [
+      ["Provider", "Returned to Main Account (OG)", "Requested Now (OG)", "Remaining Locked Time"],
+      ...changes.map(({ provider, returned, requested, secondsLeft }) => [
+        provider,
+        formatOg(returned),
+        formatOg(requested),
+        secondsLeft === null ? "" : formatDuration(secondsLeft),
+      ]),
+    ],
+  });
+  const waiting = changes.some(({ secondsLeft }) => secondsLeft !== null);
+  if (waiting) terminal.next(environment.command("retrieve-fund"), "after the locked time");
+  else terminal.next(environment.command("refund --amount <AMOUNT>"));
+  return { ...result, claimed, providers: changes };
+});
+
+/** One transaction for each task whose provider missed a deadline; with --dry-run, what it would be. */
+async function claimAll(client: Wallet, flags: SendingFlags, terminal: Terminal) {
+  const tasks = await listOwnTasks(client);
+  const { timestamp } = await latestBlock(client);
+  const claimed = [];
+  for (const task of tasks) {
+    if (standingOf(task, timestamp).next !== "claim") continue;
+    claimed.push(await claim(client, task, flags, terminal));
+  }
+  return claimed;
+}
+
+async function readSubAccounts(client: Wallet): Promise<SubAccount[]> {
+  const { subAccounts } = await getAccount(client, { account: client.address });
+  return Promise.all(
+    subAccounts.map(({ provider }) => getSubAccount(client, { account: client.address, provider })),
+  );
+}
+
+const canRetrieve = ({ free, requests }: SubAccount) =>
+  free > 0n || requests.some(({ secondsLeft }) => secondsLeft === 0);
+
+/** What one retrieval did to one sub-account. Amounts in neuron. */
+function change(old: SubAccount, now: SubAccount) {
+  const returned = old.balance - now.balance;
+  return {
+    provider: now.provider,
+    returned,
+    requested: now.returning - (old.returning - returned),
+    secondsLeft: now.requests.at(-1)?.secondsLeft ?? null,
+  };
+}
+
+function nextUnlock(subAccounts: readonly SubAccount[]): string {
+  const waits = subAccounts.flatMap(({ requests }) =>
+    requests.map(({ secondsLeft }) => secondsLeft),
+  );
+  if (waits.length === 0) return "";
+  return `: the next amount unlocks in ${formatDuration(Math.min(...waits))}`;
+}

@@ -1,0 +1,40 @@
+import { exists } from "../../../sdk/storage/exists.ts";
+import { rootOfFile } from "../../../sdk/storage/root.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { type DatasetFlags, measureDataset, readDatasetFlags } from "../../flows/measureDataset.ts";
+import { run } from "../../hardhat/run.ts";
+
+interface Flags extends DatasetFlags {
+  readonly json: boolean;
+}
+
+/** Checks a dataset and prints its size in what the provider charges for, and the fee. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wanted = readDatasetFlags(flags);
+  const client = await environment.reader();
+  const { service, model, path, rows, bytes, offer } = await measureDataset(
+    client,
+    wanted,
+    terminal,
+  );
+  const { root } = await rootOfFile(path);
+  // What was uploaded for one provider only has another root.
+  const isStored = await exists(client.storageUrl, root).catch(() => false);
+  const dataset = isStored ? root : "<ROOT_HASH_THAT_UPLOAD_PRINTED>";
+  terminal.say(`Dataset size: ${offer.units} ${service.unit}s in ${rows} rows`);
+  terminal.say(`Fee: ${formatOg(offer.fee)} OG`);
+  terminal.next(
+    environment.command(
+      `create-task --provider ${service.provider} --model ${model.name} --dataset ${dataset} --config-path <PATH_TO_CONFIG_FILE> --data-size ${offer.units}`,
+    ),
+  );
+  return {
+    provider: service.provider,
+    model: model.name,
+    unit: service.unit,
+    rows,
+    bytes,
+    root,
+    ...offer,
+  };
+});

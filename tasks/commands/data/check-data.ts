@@ -1,0 +1,57 @@
+import { checkDataset, type DatasetReport } from "../../../sdk/dataset/checking/checkDataset.ts";
+import type { DatasetKind } from "../../../sdk/dataset/formats/DatasetRow.ts";
+import { findModel } from "../../../sdk/service/findModel.ts";
+import { getService } from "../../../sdk/service/getService.ts";
+import { checkAsModel } from "../../flows/checkAsModel.ts";
+import { invalidDataset, showProblems } from "../../terminal/datasetProblems.ts";
+import type { Environment } from "../../hardhat/environment.ts";
+import { required } from "../../flags/readFlags.ts";
+import { guessKind } from "../../flags/guessKind.ts";
+import { fetchOffers } from "../../flows/fetchOffers.ts";
+import { run } from "../../hardhat/run.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+
+interface Flags {
+  readonly dataPath: string | undefined;
+  readonly model: string | undefined;
+  readonly provider: string | undefined;
+  readonly json: boolean;
+}
+
+/** Names every problem of a dataset at once, with its line and what to do. Offline, unless a model is named. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const path = required(flags.dataPath, "--data-path", "the path of a dataset");
+  const { kind, report } = await check(path, flags, environment, terminal);
+  const valid = report.errors === 0;
+  if (terminal.json) {
+    if (!valid) process.exitCode = invalidDataset(path, report).exitCode;
+    return { path, kind, valid, ...report };
+  }
+  showProblems(terminal, report);
+  if (!valid) throw invalidDataset(path, report);
+  terminal.say(
+    `${path} is a valid dataset for ${kind}: ${report.rows} rows, ${report.warnings} warnings.`,
+  );
+  terminal.next(environment.command(`upload --data-path ${shellWord(path)}`));
+});
+
+/** A dataset is checked as a model sees it; without one, for what it looks like. */
+async function check(
+  path: string,
+  { model, provider }: Flags,
+  environment: Environment,
+  terminal: Terminal,
+): Promise<{ kind: DatasetKind; report: DatasetReport }> {
+  if (model === undefined) {
+    const kind = await guessKind(path);
+    return { kind, report: await checkDataset(path, { kind }) };
+  }
+  const client = await environment.reader();
+  const offers = await fetchOffers(client, provider, terminal);
+  const found = findModel({ models: offers.map((offer) => offer.model) }, model);
+  const offer = offers.find((each) => each.model === found)!;
+  const service = await getService(client, offer);
+  const report = await checkAsModel(path, { service, model: found }, {}, terminal);
+  return { kind: found.kind, report };
+}

@@ -1,0 +1,39 @@
+import { stat } from "node:fs/promises";
+import { parseRoot } from "../../../sdk/ids.ts";
+import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
+import { download } from "../../../sdk/storage/download.ts";
+import { rootOfFile } from "../../../sdk/storage/root.ts";
+import { required } from "../../flags/readFlags.ts";
+import { run } from "../../hardhat/run.ts";
+import { fileIn, transfer } from "../../flows/transfer.ts";
+
+interface Flags {
+  readonly dataPath: string | undefined;
+  readonly dataRoot: string | undefined;
+  readonly force: boolean;
+  readonly json: boolean;
+}
+
+/** Downloads data by its root hash and checks every byte of it. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const root = parseRoot(required(flags.dataRoot, "--data-root", "the root hash of the data"));
+  const wanted = await fileIn(
+    required(flags.dataPath, "--data-path", "the path to save the data at"),
+    root,
+  );
+  const url = environment.storageUrl();
+  const { path, isDone } = await checkOutput(wanted, {
+    force: flags.force,
+    isResult: async (place) => (await rootOfFile(place)).root === root,
+  });
+  if (isDone) {
+    terminal.say(`${path} holds this data already.`);
+    return { root, path, size: (await stat(path)).size };
+  }
+  const onDropped = ({ message }: Error) => terminal.note(`${message} It is asked no more.`);
+  const { size } = await transfer(terminal, "Download", (options) =>
+    download(url, root, path, { ...options, onDropped }),
+  );
+  terminal.say(`Downloaded ${size} bytes to ${path}; they match the root hash.`);
+  return { root, path, size };
+});

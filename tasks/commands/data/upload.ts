@@ -1,0 +1,54 @@
+import { type Uploaded, type UploadOptions, upload } from "../../../sdk/storage/upload.ts";
+import type { Environment } from "../../hardhat/environment.ts";
+import { required } from "../../flags/readFlags.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { run } from "../../hardhat/run.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
+import { transfer } from "../../flows/transfer.ts";
+
+interface Flags {
+  readonly dataPath: string | undefined;
+  readonly provider: string | undefined;
+  readonly json: boolean;
+}
+
+/** Uploads a dataset to storage, encrypted when it is for one provider; what storage already has is not sent again. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const path = required(flags.dataPath, "--data-path", "the path of the dataset");
+  const provider = flags.provider === undefined ? null : readAddress(flags.provider);
+  const url = environment.storageUrl();
+  const payer = async () => {
+    const { payerOf } = await import("../../../sdk/storage/zerog/Payer.ts");
+    return payerOf(await environment.signer("user"));
+  };
+  const sign = async (request: { method: string; path: string }) => {
+    const { signRequest } = await import("../../../sdk/service/signedRequest.ts");
+    return signRequest(await environment.signer("user"), request);
+  };
+  const send = (options: UploadOptions): Promise<Uploaded> =>
+    provider ? uploadFor(provider, path, environment, options) : upload(url, path, options);
+  const result = await transfer(terminal, "Upload", (options) => send({ payer, sign, ...options }));
+  if (result.sent === 0) terminal.note("Storage has this file already: nothing was sent.");
+  terminal.say(`Root hash: ${result.root}`);
+  if (provider) terminal.say(`Encrypted: only ${provider} can read it.`);
+  const count = `calculate-token --dataset-path ${shellWord(path)} --model <MODEL_NAME> --provider ${provider ?? "<PROVIDER_ADDRESS>"}`;
+  terminal.next(environment.command(count));
+  if (provider) {
+    const order = `create-task --provider ${provider} --model <MODEL_NAME> --dataset ${result.root} --config-path <PATH_TO_CONFIG_FILE> --data-size <DATASET_SIZE>`;
+    terminal.next(environment.command(order), "with the size that it prints, and this root hash");
+  }
+  return { ...(provider && { provider }), ...result };
+});
+
+async function uploadFor(
+  provider: string,
+  path: string,
+  environment: Environment,
+  options: UploadOptions,
+): Promise<Uploaded> {
+  const { getService } = await import("../../../sdk/service/getService.ts");
+  const { uploadDataset } = await import("../../../sdk/task/uploadDataset.ts");
+  const client = await environment.signer("user");
+  const service = await getService(client, { provider });
+  return uploadDataset(client, { service, path, ...options });
+}

@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "../../../sdk/client.ts";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { getService } from "../../../sdk/service/getService.ts";
+import { fetchCancellation } from "../../../sdk/task/fetchCancellation.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
+import { readStanding } from "../../../sdk/task/readStanding.ts";
+import { requestCancellation } from "../../../sdk/task/requestCancellation.ts";
+import type { Task } from "../../../sdk/task/Task.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { cancel } from "../task/cancel-task.ts";
+import { run } from "../../hardhat/run.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+
+interface Flags extends SendingFlags {
+  readonly id: string;
+  readonly yes: boolean;
+}
+
+/** Seconds in which a provider should have settled what was consented to. */
+const PATIENCE = 60;
+
+/** Takes back a task that no provider has accepted yet, stops a running one for what it has cost so far, or claims what a missed deadline brings. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wanted = readTaskId(flags.id);
+  const client = await environment.signer("user");
+  const task = await findOwnTask(client, wanted);
+  const standing = await readStanding(client, task);
+  if (task.state !== "Accepted" || standing.next === "claim") {
+    return cancel(client, task, standing, flags, terminal, environment);
+  }
+  const document = await stop(client, task, flags, terminal);
+  if (!flags.dryRun) terminal.next(environment.command("retrieve-fund"));
+  return document;
+});
+
+/** The provider says what is due by now; the user's signature on that amount lets it settle for that and no more. */
+async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal: Terminal) {
+  const service = await getService(client, task);
+  const { amount, fee } = await fetchCancellation(client, { service, id: task.id });
+  const id = formatTaskId(task.id);
+  const price = `Stopping task ${id} now costs ${formatOg(amount)} OG of its fee of ${formatOg(fee)} OG.`;
+  if (dryRun) {
+    terminal.say(`${price} Nothing was sent.`);
+    return { dryRun, id, amount, fee };
+  }
+  if (yes) terminal.say(price);
+  else if (!(await terminal.confirm(`${price} Stop it?`))) throw goesOn(id);
+  await requestCancellation(client, { service, id: task.id, amount });
+  const isSettled = await isOver(client, task);
+  terminal.say(
+    isSettled
+      ? `Stopped task ${id}. The rest of its fee is free in the sub-account again.`
+      : `The provider has your consent and settles task ${id} as soon as it can.`,
+  );
+  return { dryRun, id, amount, fee, settled: isSettled };
+}
+
+async function isOver(client: Client, { id }: Task): Promise<boolean> {
+  for (let second = 0; second < PATIENCE; second++) {
+    if ((await getTask(client, { id })).state !== "Accepted") return true;
+    await sleep(1_000);
+  }
+  return false;
+}
+
+const goesOn = (id: string) =>
+  new ProtocolError(
+    "declined",
+    `Task ${id} continues.`,
+    "Nothing was agreed to and nothing is due.",
+  );

@@ -1,0 +1,179 @@
+import type { Client } from "../../../sdk/client.ts";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import type { Secrets } from "../../../sdk/exchange/secrets.ts";
+import { parseTaskId, type Root } from "../../../sdk/ids.ts";
+import type { Service } from "../../../sdk/service/Service.ts";
+import { payerOf } from "../../../sdk/storage/zerog/Payer.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
+import { rootOfDataset, uploadDataset } from "../../../sdk/task/uploadDataset.ts";
+import { agreeToOrder } from "../../flows/agreeToOrder.ts";
+import { checkModelOutput } from "../../flows/checkModelOutput.ts";
+import { continueTask } from "../../flows/continueTask.ts";
+import type { Environment } from "../../hardhat/environment.ts";
+import { fetchModel, findOutput, type Setting } from "../../flows/fetchModel.ts";
+import { findOwnOrder, type Roots } from "../../flows/findOwnOrder.ts";
+import { readTimeout, required } from "../../flags/readFlags.ts";
+import { nextInOneGo } from "../../terminal/nextCommand.ts";
+import { placeOrder } from "../../flows/placeOrder.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { run } from "../../hardhat/run.ts";
+import { readSecrets, refuseSecretFlags } from "../../flags/readSecrets.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+import { transfer } from "../../flows/transfer.ts";
+import { chooseOffer } from "../../flows/chooseOffer.ts";
+import { followToDelivery } from "../../flows/followToDelivery.ts";
+import { type HyperparameterFlags, readHyperparameters } from "../../flags/readHyperparameters.ts";
+import { type LocalDataset, storedRoot, withDataset } from "../../flows/withDataset.ts";
+
+interface Flags extends SendingFlags, HyperparameterFlags {
+  readonly model: string | undefined;
+  readonly trainingFile: string | undefined;
+  readonly validationFile: string | undefined;
+  readonly provider: string | undefined;
+  readonly wandbApiKey: string | undefined;
+  readonly hfApiToken: string | undefined;
+  readonly output: string | undefined;
+  readonly timeout: string | undefined;
+  readonly wait: boolean;
+  readonly yes: boolean;
+  readonly again: boolean;
+  readonly force: boolean;
+}
+
+/**
+ * Checks, counts, quotes, uploads and orders; with --wait, follows the task to the decrypted model. Typed again, it
+ * continues with the task that it ordered.
+ */
+export default run<Flags>(async (flags, terminal, environment) => {
+  refuseSecretFlags(flags);
+  const wanted = readWanted(flags, terminal);
+  const secrets = await readSecrets(wanted.config, environment);
+  const client = await environment.signer("user");
+  const setting = { client, flags, terminal, environment };
+  const own = await findOwnOrder(client, {
+    ...wanted,
+    again: flags.again,
+    rootsFor: rememberRoots(client, wanted),
+  });
+  if (!own && flags.wait) await checkModelOutput(flags);
+  const placed = own
+    ? await continueTask(setting, own, secrets, flags)
+    : await order(setting, wanted, secrets);
+  if (placed.dryRun) return placed;
+  if (!flags.wait) {
+    if (own) sayStep(terminal, environment, nextInOneGo(own));
+    else sayWhatNext(terminal, environment, placed.id);
+    return placed;
+  }
+  return { ...placed, ...(await waitForModel(setting, placed.id, wanted.timeout)) };
+});
+
+type Wanted = ReturnType<typeof readWanted>;
+type CreateSetting = Setting & { readonly flags: Flags };
+
+/** Nothing is uploaded before the quote is agreed to, and nothing is paid before all is uploaded. */
+async function order(
+  { client, flags, terminal, environment }: CreateSetting,
+  wanted: Wanted,
+  secrets: Secrets,
+) {
+  const storageUrl = environment.storageUrl();
+  return withDataset(wanted.trainingFile, storageUrl, terminal, async (dataset) => {
+    const best = await chooseOffer(
+      client,
+      { ...wanted, name: wanted.model, path: dataset.path },
+      terminal,
+    );
+    await agreeToOrder(client, best, flags, terminal, environment);
+    const send = (one: LocalDataset) => store(client, best.service, one, flags, terminal);
+    const datasetRoot = await send(dataset);
+    const validationRoot =
+      wanted.validationFile === undefined
+        ? null
+        : await withDataset(wanted.validationFile, storageUrl, terminal, send);
+    const agreed = { ...best, datasetRoot, validationRoot, config: wanted.config, secrets };
+    return placeOrder(client, agreed, flags, terminal);
+  });
+}
+
+/** Follows a task to the decrypted model, whose place is looked at before. Both waits share the time. */
+async function waitForModel(setting: CreateSetting, id: string, timeout: number | undefined) {
+  const { client, flags } = setting;
+  const wanted = { output: flags.output, step: null, timeout, force: flags.force };
+  const task = await getTask(client, { id: parseTaskId(id) });
+  await findOutput(client, task, wanted);
+  const start = performance.now();
+  const delivered = await followToDelivery(setting, task, timeout);
+  const left = timeout && Math.max(1, timeout - (performance.now() - start));
+  return fetchModel(setting, delivered, { ...wanted, timeout: left });
+}
+
+/** The roots that an order of these files has at a service; each is computed once. */
+function rememberRoots(client: Client, { trainingFile, validationFile }: Wanted) {
+  const known = new Map<string, Promise<Roots>>();
+  const rootOf = async (service: Service, file: string) =>
+    storedRoot(file) ?? rootOfDataset(client, { service, path: file });
+  const compute = async (service: Service): Promise<Roots> => ({
+    datasetRoot: await rootOf(service, trainingFile),
+    validationRoot: validationFile === undefined ? null : await rootOf(service, validationFile),
+  });
+  return (service: Service): Promise<Roots> => {
+    const roots = known.get(service.provider) ?? compute(service);
+    known.set(service.provider, roots);
+    return roots;
+  };
+}
+
+/** Reads every flag before anything is asked of the network. */
+function readWanted(flags: Flags, terminal: Terminal) {
+  const config = readHyperparameters(flags, terminal);
+  if (config.n_evals && flags.validationFile === undefined) throw nothingToEvaluateOn();
+  return {
+    model: required(flags.model, "--model", "the name of a base model; list-models shows them"),
+    trainingFile: required(flags.trainingFile, "--training-file", "a path or a root hash"),
+    validationFile: flags.validationFile,
+    provider: flags.provider === undefined ? undefined : readAddress(flags.provider),
+    timeout: readTimeout(flags.timeout),
+    config,
+  };
+}
+
+function nothingToEvaluateOn(): ProtocolError {
+  return new ProtocolError(
+    "usage",
+    "--n-evals is set, and there is no validation dataset to evaluate on.",
+    "Name one with --validation-file, or leave --n-evals out.",
+  );
+}
+
+/** Puts a dataset into storage, encrypted for the provider; what is there already is not sent again. */
+async function store(
+  client: Client,
+  service: Service,
+  { path, root }: LocalDataset,
+  { dryRun }: SendingFlags,
+  terminal: Terminal,
+): Promise<Root> {
+  if (root !== null) return root;
+  if (dryRun) return rootOfDataset(client, { service, path });
+  const payer = async () => payerOf(client);
+  const stored = await transfer(terminal, "Upload", (options) =>
+    uploadDataset(client, { service, path, payer, ...options }),
+  );
+  const who = `encrypted: only ${service.provider} can read it`;
+  terminal.say(
+    stored.sent === 0 ? `${path} is in storage already, ${who}.` : `Uploaded ${path}, ${who}.`,
+  );
+  terminal.say(`Root hash: ${stored.root}`);
+  return stored.root;
+}
+
+function sayStep(terminal: Terminal, environment: Environment, step: string | null): void {
+  if (step) terminal.next(environment.command(step));
+}
+
+function sayWhatNext(terminal: Terminal, environment: Environment, id: string): void {
+  terminal.next(environment.command(`fine-tuning list-events ${id}`), "to see how it goes");
+  terminal.next(environment.command(`fine-tuning download ${id}`), "when it is delivered");
+}

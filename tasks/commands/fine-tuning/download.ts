@@ -1,0 +1,32 @@
+import { fetchModel } from "../../flows/fetchModel.ts";
+import { readInteger, readTimeout } from "../../flags/readFlags.ts";
+import { run } from "../../hardhat/run.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
+import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+
+interface Flags extends SendingFlags {
+  readonly id: string;
+  readonly output: string | undefined;
+  readonly step: string | undefined;
+  readonly timeout: string | undefined;
+  readonly force: boolean;
+}
+
+/** Fetches, decrypts, checks and confirms a model, and writes it as a file to keep. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const id = readTaskId(flags.id);
+  const wanted = {
+    output: flags.output,
+    step: readStep(flags.step),
+    timeout: readTimeout(flags.timeout),
+    force: flags.force,
+  };
+  const client = await environment.signer("user");
+  const task = await findOwnTask(client, id);
+  return fetchModel({ client, flags, terminal, environment }, task, wanted);
+});
+
+/** -1 means the latest weights. */
+function readStep(step: string | undefined): number | null {
+  return step === undefined || step === "-1" ? null : Number(readInteger(step, "--step"));
+}

@@ -1,0 +1,130 @@
+import type { Client } from "../../../sdk/client.ts";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { getService } from "../../../sdk/service/getService.ts";
+import { streamEvents, type TrainerEvent } from "../../../sdk/task/streamTask.ts";
+import type { Task } from "../../../sdk/task/Task.ts";
+import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
+import { blockTimes } from "../../../sdk/transaction/blockTimes.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { run } from "../../hardhat/run.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+
+interface Flags {
+  readonly id: string;
+  readonly json: boolean;
+}
+
+/** Something that happened to a task, wherever it was written down. */
+interface Entry {
+  readonly time: Date;
+  readonly source: "chain" | "provider";
+  readonly type: string;
+  readonly message: string;
+  readonly event: TaskEvent | TrainerEvent;
+}
+
+/** Shows what happened to a task: the chain's events and its provider's, merged in time. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wanted = readTaskId(flags.id);
+  const client = await environment.signer("user");
+  const task = await findOwnTask(client, wanted);
+  const [chain, provider] = await Promise.all([
+    readChainEntries(client, task),
+    readProviderEntries(client, task, terminal),
+  ]);
+  const entries = [...chain, ...provider].sort((a, b) => Number(a.time) - Number(b.time));
+  terminal.table({
+    widths: [28, 12, 20, 70],
+    rows: [
+      ["Time", "Source", "Type", "Message"],
+      ...entries.map(({ time, source, type, message }) => [
+        time.toISOString(),
+        source,
+        type,
+        message,
+      ]),
+    ],
+  });
+  const id = formatTaskId(task.id);
+  terminal.next(environment.command(`fine-tuning retrieve ${id}`));
+  return { id, events: entries };
+});
+
+async function readChainEntries(client: Client, { id }: Task): Promise<Entry[]> {
+  const events = await fetchTaskEvents(client, { id });
+  const times = await blockTimes(
+    client,
+    events.map(({ blockNumber }) => blockNumber),
+  );
+  return events.map((event) => ({
+    time: times.get(event.blockNumber) ?? new Date(0),
+    source: "chain",
+    type: event.name,
+    message: describe(event),
+    event: { ...event, id: formatTaskId(id) } as unknown as TaskEvent,
+  }));
+}
+
+function describe(event: TaskEvent): string {
+  switch (event.name) {
+    case "TaskCreated":
+      return `fee ${formatOg(event.fee)} OG`;
+    case "TaskAccepted":
+      return `bond ${formatOg(event.bond)} OG, to be delivered by ${moment(event.deadline)}`;
+    case "TaskFailed":
+      return event.reason;
+    case "TaskDelivered":
+      return `${event.delivery.size} bytes, root ${event.delivery.root}`;
+    case "TaskAcknowledged":
+      return `root ${event.root}, the key is due by ${moment(event.deadline)}`;
+    case "KeyRevealed":
+      return `may be disputed until ${moment(event.deadline)}`;
+    case "TaskSettled":
+    case "TaskLapsed":
+      return `${formatOg(event.paid)} OG to the provider`;
+    case "TaskExpired":
+      return `${formatOg(event.compensation)} OG to you`;
+    case "TaskSlashed":
+      return `page ${event.page} was not as promised, ${formatOg(event.compensation)} OG to you`;
+    default:
+      return "";
+  }
+}
+
+const moment = (seconds: number) => new Date(seconds * 1_000).toISOString();
+
+/** A provider who does not answer, or no longer knows the task, hides nothing that is on chain. */
+async function readProviderEntries(
+  client: Client,
+  { id, provider }: Task,
+  terminal: Terminal,
+): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  try {
+    const service = await getService(client, { provider });
+    for await (const event of streamEvents(client, { service, id })) {
+      const { seq: _, time, type, ...details } = event;
+      entries.push({
+        time: new Date(time ?? 0),
+        source: "provider",
+        type,
+        message: figures(details),
+        event,
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    terminal.note(`Without the provider's events: ${error.message}`);
+  }
+  return entries;
+}
+
+/** The plain values of an event; nested ones are in the JSON. */
+function figures(details: Record<string, unknown>): string {
+  return Object.entries(details)
+    .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
+}

@@ -1,0 +1,43 @@
+import { nextInOneGo } from "../../terminal/nextCommand.ts";
+import { run } from "../../hardhat/run.ts";
+import { showTask } from "../../flows/showTask.ts";
+import { type TaskView, viewTask } from "../../terminal/taskView.ts";
+import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+
+interface Flags {
+  readonly id: string;
+  readonly json: boolean;
+}
+
+/** Shows everything that chain and provider tell about a task. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const id = readTaskId(flags.id);
+  const client = await environment.signer("user");
+  const view = await viewTask(client, await findOwnTask(client, id));
+  const document = showTask(view, terminal, describe(view));
+  const next = nextInOneGo(view);
+  if (next) terminal.next(environment.command(next));
+  return document;
+});
+
+/** What the table of get-task leaves out. Only what is known is said. */
+function describe({ task, order, status }: TaskView): [string, string][] {
+  const rows: [string, string | number | null | undefined][] = [
+    ["Provider", task.provider],
+    ["Dataset Size (units)", order.units.toString()],
+    ["Paid (neuron)", task.paid.toString()],
+    ["Deadline", task.deadline === 0 ? null : new Date(task.deadline * 1_000).toISOString()],
+    ["Step", status?.step && `${status.step}${status.totalSteps ? `/${status.totalSteps}` : ""}`],
+    ["Epoch", status?.epoch?.toFixed(2)],
+    ["Loss", status?.loss],
+    ["Loss Before", status?.lossBefore],
+    ["Loss After", status?.lossAfter],
+    ["Accuracy Before", status?.accuracyBefore],
+    ["Accuracy After", status?.accuracyAfter],
+    ["Encrypted Model Hash", task.root],
+    ["Model Size (bytes)", task.size === 0 ? null : task.size],
+  ];
+  return rows.flatMap(([name, value]) =>
+    value === null || value === undefined ? [] : [[name, String(value)]],
+  );
+}

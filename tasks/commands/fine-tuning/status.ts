@@ -1,0 +1,26 @@
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { run } from "../../hardhat/run.ts";
+import { failureError, viewTask } from "../../terminal/taskView.ts";
+import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+
+interface Flags {
+  readonly id: string;
+  readonly json: boolean;
+}
+
+/** Prints where a task stands in one word; the exit code of a failed task says who failed. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wanted = readTaskId(flags.id);
+  const client = await environment.signer("user");
+  const view = await viewTask(client, await findOwnTask(client, wanted));
+  const id = formatTaskId(view.task.id);
+  const { progress, failure } = view;
+  if (!terminal.json) terminal.say(progress);
+  if (progress === "Failed") {
+    const { exitCode, message, hint } = failureError(view, environment);
+    process.exitCode = exitCode;
+    if (!terminal.json) terminal.note(`${message}\n${hint}`);
+  }
+  const { meaning, next } = view.standing;
+  return { id, progress, meaning, next, failure };
+});

@@ -1,0 +1,60 @@
+import type { Client } from "../../../sdk/client.ts";
+import { fetchQueue, type Queue } from "../../../sdk/service/fetchQueue.ts";
+import { listServices } from "../../../sdk/service/listServices.ts";
+import { isPublicUrl } from "../../../sdk/service/publicUrl.ts";
+import type { Service, Unit } from "../../../sdk/service/Service.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { run } from "../../hardhat/run.ts";
+
+/** Milliseconds that a provider has to say how busy he is, before the list goes on without him. */
+const PATIENCE = 5_000;
+
+const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
+
+/** Shows who offers training, whether he is free, and his price. */
+export default run<{ json: boolean }>(async (_, terminal, environment) => {
+  const client = await environment.reader();
+  const services = await listServices(client);
+  const offers = await Promise.all(services.map((service) => askHowBusy(client, service)));
+  if (offers.length === 0) {
+    terminal.say("No provider is registered on this network.");
+    const offer = "register-provider --url <URL> --price <PRICE>";
+    terminal.next(environment.command(offer), "to become one");
+    return { providers: [] };
+  }
+  terminal.table({
+    widths: [50, 50],
+    rows: offers.flatMap(({ service, obstacle }, index) => [
+      [`Provider ${index + 1}`, service.provider],
+      ["Available", obstacle === null ? "✓" : `✗ ${obstacle}`],
+      [`Price Per ${UNIT_NAMES[service.unit]} in Dataset (OG)`, formatOg(service.pricePerUnit)],
+    ]),
+  });
+  terminal.next(environment.command("list-models"));
+  return {
+    providers: offers.map(({ service, queue, obstacle }) => ({
+      ...service,
+      available: obstacle === null,
+      obstacle,
+      queue,
+    })),
+  };
+});
+
+async function askHowBusy(client: Client, service: Service) {
+  if (!isPublicUrl(client, service.url)) {
+    return { service, queue: null, obstacle: "cannot be reached: its address is a private one" };
+  }
+  const queue = await fetchQueue(service, AbortSignal.timeout(PATIENCE)).catch(() => null);
+  return { service, queue, obstacle: findObstacle(service, queue) };
+}
+
+/** Why a task would not start at once, or null. */
+function findObstacle({ accepting }: Service, queue: Queue | null): string | null {
+  if (!accepting) return "accepts no tasks";
+  if (queue === null) return "does not answer";
+  const { slots, running, waiting } = queue;
+  return running < slots && waiting === 0
+    ? null
+    : `occupied: ${running} running, ${waiting} waiting`;
+}

@@ -1,0 +1,47 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { fetchCatalogue } from "../../../sdk/service/fetchCatalogue.ts";
+import { fetchUsage } from "../../../sdk/service/fetchUsage.ts";
+import { findModel } from "../../../sdk/service/findModel.ts";
+import { getService } from "../../../sdk/service/getService.ts";
+import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
+import { writeAtomically } from "../../../sdk/storage/files/publishFile.ts";
+import { required, requireZip } from "../../flags/readFlags.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { run } from "../../hardhat/run.ts";
+import { fileIn } from "../../flows/transfer.ts";
+
+interface Flags {
+  readonly provider: string | undefined;
+  readonly model: string | undefined;
+  readonly output: string | undefined;
+  readonly force: boolean;
+  readonly json: boolean;
+}
+
+/** Saves a model's instructions: how to build the dataset, and a configuration to start from. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const provider = readAddress(flags.provider);
+  const name = required(flags.model, "--model", "the name of a model; list-models shows them");
+  const output = required(flags.output, "--output", "the path to save the archive at");
+  const client = await environment.reader();
+  const service = await getService(client, { provider });
+  const model = findModel(await fetchCatalogue(service), name);
+  const wanted = requireZip(await fileIn(output, `${model.name}.zip`), "--output");
+  let archive: Uint8Array | undefined;
+  const fetch = async () => (archive ??= await fetchUsage(service, { model }));
+  const { path, isDone } = await checkOutput(wanted, {
+    force: flags.force,
+    isResult: async (place) => (await readFile(place)).equals(await fetch()),
+  });
+  const bytes = await fetch();
+  if (!isDone) await writeAtomically(path, (temporary) => writeFile(temporary, bytes));
+  terminal.say(
+    isDone ? `${path} holds this archive already.` : `Usage of ${model.name} saved to ${path}.`,
+  );
+  terminal.next(
+    environment.command(
+      `check-data --data-path <PATH_TO_DATASET> --model ${model.name} --provider ${provider}`,
+    ),
+  );
+  return { provider, model: model.name, path, size: bytes.length };
+});

@@ -1,0 +1,101 @@
+import { getAccount } from "../../../sdk/account/getAccount.ts";
+import type { Client } from "../../../sdk/client.ts";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import type { Queue } from "../../../sdk/service/fetchQueue.ts";
+import { getGasMoney } from "../../../sdk/service/getGasMoney.ts";
+import { getService } from "../../../sdk/service/getService.ts";
+import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { formatDuration } from "../../terminal/formatDuration.ts";
+import type { Environment } from "../../hardhat/environment.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { run } from "../../hardhat/run.ts";
+
+interface Flags {
+  readonly provider: string | undefined;
+  readonly json: boolean;
+}
+
+/** Shows a provider's offer, whether users can verify it, what became of his tasks, and his money. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const { client, provider } = await chooseProvider(flags, environment);
+  const service = await getService(client, { provider });
+  const [account, gasMoney, check] = await Promise.all([
+    getAccount(client, { account: provider }),
+    getGasMoney(client, { provider }),
+    verify(client, provider),
+  ]);
+  const { counters } = service;
+  const { queue } = check;
+  const reserved = account.subAccounts.find((entry) => entry.provider === provider)?.reserved ?? 0n;
+  terminal.table({
+    widths: [50, 50],
+    rows: [
+      ["Provider", provider],
+      ["URL", service.url],
+      ["Verified", check.problem === null ? "✓" : `✗ ${check.problem.message}`],
+      ["Accepting", service.accepting ? "✓" : "✗"],
+      [
+        `Price Per ${service.unit === "byte" ? "Byte" : "Token"} in Dataset (OG)`,
+        formatOg(service.pricePerUnit),
+      ],
+      ["Maximum Training Time", formatDuration(service.maxTrainingTime)],
+      ["Queue", queue ? `${queue.running} running, ${queue.waiting} waiting` : ""],
+      ["Tasks Open", String(counters.open)],
+      ["Tasks Completed", String(counters.completed)],
+      ["Tasks Failed", String(counters.failed)],
+      ["Tasks Expired", String(counters.expired)],
+      ["Tasks Slashed", String(counters.slashed)],
+      ["Stake (OG)", formatOg(service.stake)],
+      ["Stake and Bonds Held (OG)", formatOg(reserved)],
+      ["Account Balance (OG)", formatOg(account.available)],
+      ["Wallet, for Gas (OG)", formatOg(gasMoney.balance)],
+      ["Tasks That Gas Lasts for Now", gasMoney.tasks === null ? "" : String(gasMoney.tasks)],
+    ],
+  });
+  if (check.problem) terminal.note(hintFor(check.problem, flags, environment));
+  else terminal.next(environment.command("list-providers"));
+  return {
+    ...service,
+    verified: check.problem === null,
+    problem: check.problem?.message ?? null,
+    queue,
+    reserved,
+    available: account.available,
+    gasMoney,
+  };
+});
+
+/** Without --provider, the caller himself. */
+async function chooseProvider(
+  flags: Flags,
+  environment: Environment,
+): Promise<{ client: Client; provider: string }> {
+  if (flags.provider === undefined) {
+    const client = await environment.signer("provider");
+    return { client, provider: client.address };
+  }
+  const provider = readAddress(flags.provider);
+  return { client: await environment.reader(), provider };
+}
+
+/** What a user does about a problem is of no help to the provider itself. */
+function hintFor({ hint }: ProtocolError, flags: Flags, environment: Environment): string {
+  if (flags.provider !== undefined) return hint;
+  const update = environment.command("update-provider --url <URL>");
+  return `Nobody can order from you like this. Check that your daemon runs; a new address, key or catalogue is put on chain by: ${update}`;
+}
+
+/** The checks that create-task makes, as a finding instead of an error. */
+async function verify(
+  client: Client,
+  provider: string,
+): Promise<{ queue: Queue | null; problem: ProtocolError | null }> {
+  try {
+    const { queue } = await verifyProvider(client, { provider });
+    return { queue, problem: null };
+  } catch (error) {
+    if (error instanceof ProtocolError) return { queue: null, problem: error };
+    throw error;
+  }
+}

@@ -1,0 +1,53 @@
+import { openAccount } from "../../../sdk/account/openAccount.ts";
+import { registerService } from "../../../sdk/service/registerService.ts";
+import type { ServiceTerms } from "../../../sdk/service/Service.ts";
+import { formatOg } from "../../../sdk/units.ts";
+import { fetchTerms } from "../../flows/fetchTerms.ts";
+import { readAmount, required } from "../../flags/readFlags.ts";
+import { run } from "../../hardhat/run.ts";
+import { type SendingFlags, submit } from "../../flows/submit.ts";
+import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
+
+interface Flags extends SendingFlags, TermsFlags {
+  readonly amount: string | undefined;
+}
+
+/** What an offer says where no flag does: a price per byte, one day of training, the smallest bond, a tenth when unacknowledged. */
+const DEFAULTS = {
+  url: "",
+  pricePerUnit: 0n,
+  unit: "byte",
+  maxTrainingTime: 24 * 60 * 60,
+  bondBps: 10_000,
+  unacknowledgedBps: 1_000,
+  openTasksPerUser: 1,
+  accepting: true,
+} as const;
+
+/** Puts the caller's offer on chain, with the key and catalogue of his running daemon. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const url = required(flags.url, "--url", "the address at which users reach the daemon");
+  required(flags.price, "--price", "the OG per unit of the dataset");
+  const offered = readTerms(flags, DEFAULTS);
+  const amount = flags.amount === undefined ? null : readAmount(flags.amount);
+  const client = await environment.signer("provider");
+  const terms: ServiceTerms = { ...offered, ...(await fetchTerms(client, url)) };
+  if (amount !== null) {
+    const opened = await submit(
+      client,
+      openAccount(client, { amount }),
+      { amount },
+      flags,
+      terminal,
+    );
+    // Without the money in the account, the registration could not even be tried.
+    if (opened.dryRun) return { ...opened, followedBy: { verb: "registerService", terms } };
+    terminal.say(`Deposited ${formatOg(amount)} OG for the stake and the bonds.`);
+  }
+  const call = registerService(client, { terms });
+  const result = await submit(client, call, { terms }, flags, terminal);
+  if (result.dryRun) return result;
+  terminal.say(`Registered ${client.address} at ${url}.`);
+  terminal.next(environment.command("provider-status"));
+  return { ...result, provider: client.address, terms };
+});

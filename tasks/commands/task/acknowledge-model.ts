@@ -1,0 +1,52 @@
+import { downloadDeliverable, holdsDeliverable } from "../../../sdk/deliverable/downloadDeliverable.ts";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
+import { acknowledgeTask, awaitsAcknowledgement } from "../../flows/acknowledgeTask.ts";
+import { findTask, type TaskFlags } from "../../flows/findTask.ts";
+import { required } from "../../flags/readFlags.ts";
+import { run } from "../../hardhat/run.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
+import { fileIn, transfer } from "../../flows/transfer.ts";
+
+interface Flags extends TaskFlags, SendingFlags {
+  readonly dataPath: string | undefined;
+  readonly force: boolean;
+}
+
+/** Downloads the encrypted model, checks it against the root on chain, and then confirms that it has arrived. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const target = required(flags.dataPath, "--data-path", "the path to save the encrypted model at");
+  environment.storageUrl();
+  const client = await environment.signer("user");
+  const task = await findTask(client, flags);
+  const { root } = task;
+  const id = formatTaskId(task.id);
+  const wanted = await fileIn(target, `${id}.encrypted`);
+  const { path, isDone } = await checkOutput(wanted, {
+    force: flags.force,
+    isResult: (place) => holdsDeliverable(place, task),
+  });
+  if (isDone) {
+    terminal.say(`${path} holds the encrypted model already; every byte matches root ${root}.`);
+  } else if (!flags.dryRun || root === null) {
+    await transfer(terminal, "Download", (options) =>
+      downloadDeliverable(client, { task, targetPath: path, ...options }),
+    );
+    terminal.say(`Encrypted model saved to ${path}; every byte matches root ${root}.`);
+  }
+
+  const decrypt = environment.command(
+    `decrypt-model --provider ${task.provider} --task ${id} --encrypted-model ${shellWord(path)} --output ${id}.zip`,
+  );
+  if (!awaitsAcknowledgement(task)) {
+    terminal.say("It was acknowledged before.");
+    terminal.next(decrypt);
+    return { id, root, path, transaction: null };
+  }
+  const result = await acknowledgeTask(client, task, flags, terminal);
+  if (result.dryRun) return result;
+  terminal.say(`Acknowledged the model of task ${id}. The provider now publishes the key.`);
+  terminal.next(decrypt, "when get-task shows Finished");
+  return { ...result, id, root, path };
+});

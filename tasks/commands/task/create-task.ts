@@ -1,0 +1,88 @@
+import { ProtocolError } from "../../../sdk/errors.ts";
+import { parseRoot } from "../../../sdk/ids.ts";
+import { findModel } from "../../../sdk/service/findModel.ts";
+import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
+import { quote } from "../../../sdk/task/quote.ts";
+import { readConfig } from "../../../sdk/training/readConfig.ts";
+import { agreeToOrder } from "../../flows/agreeToOrder.ts";
+import { continueTask } from "../../flows/continueTask.ts";
+import { findOwnOrder } from "../../flows/findOwnOrder.ts";
+import { readInteger, required } from "../../flags/readFlags.ts";
+import { nextStepByStep } from "../../terminal/nextCommand.ts";
+import { placeOrder } from "../../flows/placeOrder.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { run } from "../../hardhat/run.ts";
+import { readSecrets } from "../../flags/readSecrets.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
+
+interface Flags extends SendingFlags {
+  readonly provider: string | undefined;
+  readonly model: string | undefined;
+  readonly dataset: string | undefined;
+  readonly validationDataset: string | undefined;
+  readonly configPath: string | undefined;
+  readonly dataSize: string | undefined;
+  readonly yes: boolean;
+  readonly again: boolean;
+}
+
+/**
+ * Orders a fine-tuning. Money is reserved only after the provider is verified and the quote is shown. Typed again, it
+ * continues with the task that it ordered.
+ */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wanted = await readOrder(flags);
+  const secrets = await readSecrets(wanted.config, environment);
+  const client = await environment.signer("user");
+  const rootsFor = async () => wanted;
+  const own = await findOwnOrder(client, { ...wanted, again: flags.again, rootsFor });
+  if (own) {
+    const continued = await continueTask({ client, terminal, environment }, own, secrets, flags);
+    const next = nextStepByStep(own);
+    if (next) terminal.next(environment.command(next));
+    return continued;
+  }
+  terminal.say("Verify provider...");
+  const { service, catalogue, queue } = await verifyProvider(client, wanted);
+  terminal.say("Provider verified");
+  const model = findModel(catalogue, wanted.model);
+  const offer = quote({ service, units: wanted.units });
+  await agreeToOrder(client, { service, queue, offer }, flags, terminal, environment);
+  const order = { ...wanted, service, model, offer, secrets };
+  const placed = await placeOrder(client, order, flags, terminal);
+  if (!placed.dryRun) {
+    const task = `--provider ${service.provider} --task ${placed.id}`;
+    terminal.next(environment.command(`get-task ${task} --wait`));
+  }
+  return placed;
+});
+
+/** Reads every flag before anything is asked of the network. */
+async function readOrder(flags: Flags) {
+  const root = (value: string | undefined, flag: string) =>
+    parseRoot(required(value, flag, "the root hash that upload printed"));
+  const size = required(flags.dataSize, "--data-size", "the size that calculate-token printed");
+  const path = required(flags.configPath, "--config-path", "the path of a parameter file");
+  const config = await readConfig(path);
+  if (config.n_evals && flags.validationDataset === undefined) throw nothingToEvaluateOn(path);
+  return {
+    provider: readAddress(flags.provider),
+    model: required(flags.model, "--model", "the name of a model; list-models shows them"),
+    datasetRoot: root(flags.dataset, "--dataset"),
+    validationRoot:
+      flags.validationDataset === undefined
+        ? null
+        : root(flags.validationDataset, "--validation-dataset"),
+    units: readInteger(size, "--data-size", 1n),
+    config,
+  };
+}
+
+/** The provider would give such a task up; it is not worth two transactions to find out. */
+function nothingToEvaluateOn(path: string): ProtocolError {
+  return new ProtocolError(
+    "usage",
+    `${path} sets n_evals, and there is no validation dataset to evaluate on.`,
+    "Name one with --validation-dataset <ROOT_HASH>, or leave n_evals out.",
+  );
+}

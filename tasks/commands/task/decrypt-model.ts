@@ -1,0 +1,55 @@
+import { holdsModel } from "../../../sdk/deliverable/openDeliverable.ts";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
+import { confirmModel } from "../../flows/confirmModel.ts";
+import { findTask, type TaskFlags } from "../../flows/findTask.ts";
+import { required, requireZip } from "../../flags/readFlags.ts";
+import { openModel } from "../../flows/openModel.ts";
+import { run } from "../../hardhat/run.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
+
+interface Flags extends TaskFlags, SendingFlags {
+  readonly encryptedModel: string | undefined;
+  readonly output: string | undefined;
+  readonly force: boolean;
+}
+
+/**
+ * Decrypts a model with the key on chain and checks every page of it. Where all match, confirms that it is the promised
+ * one; where one does not, proves the provider's misbehaviour.
+ */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const encryptedPath = required(
+    flags.encryptedModel,
+    "--encrypted-model",
+    "the path at which acknowledge-model saved the model",
+  );
+  const wanted = requireZip(
+    required(flags.output, "--output", "the path of the zip file to write"),
+    "--output",
+  );
+  const client = await environment.signer("user");
+  const task = await findTask(client, flags);
+  const id = formatTaskId(task.id);
+  if (flags.dryRun) return confirmModel(client, task, flags, terminal);
+
+  const { path: outputPath, isDone } = await checkOutput(wanted, {
+    force: flags.force,
+    inputs: [encryptedPath],
+    size: task.size,
+    isResult: (place) => holdsModel(client, task, place),
+  });
+  if (isDone) {
+    terminal.say(`${outputPath} holds this model already.`);
+  } else {
+    const places = { encryptedPath, outputPath };
+    const { size } = await openModel(client, task, places, flags, terminal);
+    terminal.say(
+      `Decrypted ${size} bytes to ${outputPath}; every page is what the provider committed to.`,
+    );
+  }
+  const result = await confirmModel(client, task, flags, terminal);
+  terminal.next(`unzip ${shellWord(outputPath)}`);
+  return { ...result, id, path: outputPath, size: task.size };
+});

@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "../../../sdk/client.ts";
+import { ProtocolError } from "../../../sdk/errors.ts";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import { getService } from "../../../sdk/service/getService.ts";
+import { PROGRESS } from "../../../sdk/task/progressOf.ts";
+import { streamLog } from "../../../sdk/task/streamTask.ts";
+import type { Task } from "../../../sdk/task/Task.ts";
+import { findTask, type TaskFlags } from "../../flows/findTask.ts";
+import { untilInterrupted } from "../../terminal/untilInterrupted.ts";
+import { run } from "../../hardhat/run.ts";
+import { viewTask } from "../../terminal/taskView.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+
+interface Flags extends TaskFlags {
+  readonly follow: boolean;
+  readonly json: boolean;
+}
+
+/** Milliseconds before a broken stream is opened again. */
+const PAUSE = 1_000;
+
+/** Prints a task's log as its provider writes it. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const client = await environment.signer("user");
+  const task = await findTask(client, flags);
+  const uuid = formatTaskId(task.id);
+  const flagsOfTask = `--provider ${task.provider} --task ${uuid}`;
+  if (!flags.follow) {
+    const lines = await readWhole(client, task);
+    for (const line of terminal.json ? [] : lines) terminal.say(line);
+    return { id: uuid, lines };
+  }
+  const stopped = new ProtocolError(
+    "declined",
+    `Stopped following; task ${uuid} continues without you.`,
+    `Follow again: ${environment.command(`get-log ${flagsOfTask} --follow`)}`,
+  );
+  await untilInterrupted(stopped, (signal) => follow(client, task, signal, terminal));
+  terminal.next(environment.command(`get-task ${flagsOfTask}`));
+});
+
+async function readWhole(client: Client, { id, provider }: Task): Promise<string[]> {
+  const service = await getService(client, { provider });
+  const lines: string[] = [];
+  for await (const line of streamLog(client, { service, id, follow: false })) lines.push(line);
+  return lines;
+}
+
+/**
+ * Follows until the training is over. A stream that merely ends says nothing about that: the task's state does.
+ * Every stream begins with the first line again, and those printed already are passed over.
+ */
+async function follow(
+  client: Client,
+  task: Task,
+  signal: AbortSignal,
+  terminal: Terminal,
+): Promise<void> {
+  const { id, provider } = task;
+  const service = await getService(client, { provider });
+  for (let printed = 0; ; ) {
+    const over = await isTrainingOver(client, task, signal);
+    try {
+      let seen = 0;
+      for await (const line of streamLog(client, { service, id, follow: true, signal })) {
+        if (seen++ < printed) continue;
+        printed = seen;
+        if (terminal.json) terminal.document({ line });
+        else terminal.say(line);
+      }
+      if (over) return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (over || !isPassing(error)) throw error;
+      terminal.live(`${error.message} Trying again…`);
+    }
+    await sleep(PAUSE, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+}
+
+async function isTrainingOver(client: Client, task: Task, signal: AbortSignal): Promise<boolean> {
+  try {
+    const { progress } = await viewTask(client, task);
+    return PROGRESS.indexOf(progress) >= PROGRESS.indexOf("Trained");
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isPassing(error)) return false;
+    throw error;
+  }
+}
+
+/** Away for a moment, or not yet told of the task. */
+const isPassing = (error: unknown): error is ProtocolError =>
+  error instanceof ProtocolError && ["network", "too-early", "not-found"].includes(error.code);

@@ -1,0 +1,62 @@
+import { ProtocolError } from "../../../sdk/errors.ts";
+import { formatTaskId } from "../../../sdk/ids.ts";
+import type { Environment } from "../../hardhat/environment.ts";
+import { findTask, type TaskFlags } from "../../flows/findTask.ts";
+import { readTimeout } from "../../flags/readFlags.ts";
+import { untilInterrupted } from "../../terminal/untilInterrupted.ts";
+import { nextStepByStep } from "../../terminal/nextCommand.ts";
+import { run } from "../../hardhat/run.ts";
+import { showTask } from "../../flows/showTask.ts";
+import { failureError, type TaskView, viewTask } from "../../terminal/taskView.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+import { readProgress, waitForTask } from "../../flows/waitForTask.ts";
+
+interface Flags extends TaskFlags {
+  readonly wait: boolean;
+  readonly state: string;
+  readonly timeout: string | undefined;
+  readonly json: boolean;
+}
+
+/** Shows where a task stands; with --wait, follows it until the user has something to do. */
+export default run<Flags>(async (flags, terminal, environment) => {
+  const wait = readWait(flags);
+  const client = await environment.signer("user");
+  const first = await viewTask(client, await findTask(client, flags));
+  if (!wait) return show(first, terminal, environment);
+
+  const uuid = formatTaskId(first.task.id);
+  const stopped = new ProtocolError(
+    "declined",
+    `Stopped waiting. Task ${uuid} continues without you.`,
+    `To continue waiting, type the same command again: ${environment.command(`get-task --task ${uuid} --wait`)}`,
+  );
+  const last = await untilInterrupted(stopped, (signal) =>
+    waitForTask(client, first, { ...wait, signal }, terminal),
+  );
+  const document = show(last, terminal, environment);
+  if (last.progress !== "Failed" || wait.until === "Failed") return document;
+  throw failureError(last, environment);
+});
+
+function readWait({ wait, state, timeout }: Flags) {
+  if (!wait) {
+    if (state === "" && timeout === undefined) return null;
+    throw new ProtocolError(
+      "usage",
+      "A state or a --timeout is given without --wait.",
+      "Add --wait to follow the task.",
+    );
+  }
+  return {
+    until: state === "" ? undefined : readProgress(state),
+    timeout: readTimeout(timeout),
+  };
+}
+
+function show(view: TaskView, terminal: Terminal, environment: Environment) {
+  const document = showTask(view, terminal);
+  const next = nextStepByStep(view);
+  if (next) terminal.next(environment.command(next));
+  return document;
+}

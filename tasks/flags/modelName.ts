@@ -1,0 +1,38 @@
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import { fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import { getTaskOrder, type PlacedOrder } from "../../sdk/task/getTaskOrder.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+
+/**
+ * What the model of a task is called: its base model with the suffix that was ordered, as in its card. A provider who
+ * no longer tells the base model's name leaves the task's id.
+ */
+export async function modelName(client: Client, task: Task): Promise<string> {
+  const order = await getTaskOrder(client, task);
+  const base = await baseName(client, task, order);
+  const suffix = readSuffix(order);
+  return suffix === undefined ? base : `${base}-${suffix}`;
+}
+
+async function baseName(
+  client: Client,
+  { id, provider }: Task,
+  { model }: PlacedOrder,
+): Promise<string> {
+  try {
+    const { models } = await fetchCatalogue(await getService(client, { provider }));
+    const found = models.find(({ hash }) => hash === model);
+    if (found) return found.name;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
+  return formatTaskId(id);
+}
+
+/** Only what is safe in a file's name: an order on chain may say anything. */
+function readSuffix({ config }: PlacedOrder): string | undefined {
+  return /"suffix":"([A-Za-z0-9._-]{1,40})"/.exec(config)?.[1];
+}

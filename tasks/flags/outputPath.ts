@@ -1,0 +1,34 @@
+import { access } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { readMark } from "../../sdk/deliverable/readMark.ts";
+import { fileIn } from "../flows/transfer.ts";
+
+/** A model that is to be written. */
+interface NamedModel {
+  readonly name: string;
+  /** UUID of its task. */
+  readonly id: string;
+  /** Of a checkpoint; null for the latest weights. */
+  readonly step: number | null;
+  /** What its file says of itself. */
+  readonly mark: string;
+}
+
+/**
+ * The path to write a model to: the file that is named, or a file in the directory that is named, or in the current
+ * one. The name that is chosen then is free, or that of this very model.
+ */
+export async function outputPath(output: string | undefined, model: NamedModel): Promise<string> {
+  const name = `${model.name}.tar.zst`;
+  const path = await fileIn(output ?? name, name);
+  const isChosen = path === output;
+  if (isChosen || !(await isThere(path)) || (await readMark(path)) === model.mark) return path;
+  const step = model.step === null ? "" : `-step-${model.step}`;
+  return join(dirname(path), `${model.name}-${model.id.slice(0, 8)}${step}.tar.zst`);
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

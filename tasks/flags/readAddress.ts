@@ -1,0 +1,7 @@
+import { parseAddress } from "../../sdk/ids.ts";
+import { required } from "./readFlags.ts";
+
+/** --provider: an address with its checksum. */
+export function readAddress(value: string | undefined): string {
+  return parseAddress(required(value, "--provider", "an address; list-providers shows them"));
+}

@@ -1,0 +1,44 @@
+import { ProtocolError } from "../../sdk/errors.ts";
+import { parseOg } from "../../sdk/units.ts";
+
+/** The value of a flag that a command cannot do without. */
+export function required(value: string | undefined, flag: string, what: string): string {
+  if (value !== undefined && value !== "") return value;
+  throw new ProtocolError("usage", `${flag} is missing.`, `Add ${flag} with ${what}.`);
+}
+
+/** --amount: a positive decimal number of OG, as neuron. */
+export function readAmount(value: string | undefined): bigint {
+  const amount = parseOg(required(value, "--amount", "an amount of OG, for example 0.1"));
+  if (amount > 0n) return amount;
+  throw new ProtocolError(
+    "usage",
+    "The amount is zero.",
+    "Give a positive amount of OG, for example 0.1.",
+  );
+}
+
+/** A whole number of at least `minimum`. */
+export function readInteger(value: string, flag: string, minimum = 0n): bigint {
+  if (/^\d+$/.test(value) && BigInt(value) >= minimum) return BigInt(value);
+  throw new ProtocolError(
+    "usage",
+    `${flag} is "${value}", not a whole number of at least ${minimum}.`,
+    `Give ${flag} as digits only.`,
+  );
+}
+
+/** --timeout: seconds as milliseconds; undefined waits as long as it takes. */
+export function readTimeout(value: string | undefined): number | undefined {
+  return value === undefined ? undefined : Number(readInteger(value, "--timeout", 1n)) * 1_000;
+}
+
+/** Fails unless a path ends in .zip, as the result of a decryption must. */
+export function requireZip(path: string, flag: string): string {
+  if (path.toLowerCase().endsWith(".zip")) return path;
+  throw new ProtocolError(
+    "usage",
+    `${flag} is "${path}", which does not end in .zip.`,
+    `Give ${flag} a file name such as model_output.zip.`,
+  );
+}

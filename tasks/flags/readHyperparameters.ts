@@ -1,0 +1,37 @@
+import { HYPERPARAMETERS } from "../../sdk/training/describeHyperparameters.ts";
+import { type Hyperparameters, parseHyperparameters } from "../../sdk/training/hyperparameters.ts";
+import { toCamelCase } from "./letterCase.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** The flags of all hyper-parameters, by their names in camel case. */
+export type HyperparameterFlags = Readonly<Record<string, unknown>>;
+
+const DEFAULT_EPOCHS = HYPERPARAMETERS.find(({ name }) => name === "n_epochs")!.default as number;
+
+/**
+ * Reads the hyper-parameters that the user has typed; the others stay unset.
+ * @throws ProtocolError "usage" that names every problem.
+ */
+export function readHyperparameters(
+  flags: HyperparameterFlags,
+  terminal: Pick<Terminal, "note">,
+): Hyperparameters {
+  const typed = HYPERPARAMETERS.flatMap(({ name }) => {
+    const value = flags[toCamelCase(name)];
+    return value === undefined || value === false ? [] : [[name, value] as const];
+  });
+  return parseHyperparameters(clampCheckpoints(Object.fromEntries(typed), terminal));
+}
+
+/** More checkpoints than epochs are as many as epochs, whatever the number. */
+function clampCheckpoints(
+  typed: Record<string, unknown>,
+  terminal: Pick<Terminal, "note">,
+): Record<string, unknown> {
+  const epochs = Number(typed.n_epochs ?? DEFAULT_EPOCHS);
+  if (!(Number(typed.n_checkpoints) > epochs)) return typed;
+  terminal.note(
+    `--n-checkpoints ${typed.n_checkpoints} is more than ${epochs} epochs: ${epochs} checkpoints will be saved.`,
+  );
+  return { ...typed, n_checkpoints: epochs };
+}

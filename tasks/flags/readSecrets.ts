@@ -1,0 +1,61 @@
+import { ProtocolError } from "../../sdk/errors.ts";
+import { type Secrets, SecretsSchema } from "../../sdk/exchange/secrets.ts";
+import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Environment } from "../hardhat/environment.ts";
+
+/** Where secrets come from, and the option of elsewhere that would carry them in the clear. */
+const SOURCES = { WANDB_API_KEY: "--wandb-api-key", HF_TOKEN: "--hf-api-token" } as const;
+
+/**
+ * Reads the secrets that a training needs, and no others: a key that is set for something else stays here.
+ * @throws ProtocolError "usage" when one is missing without which the training could not do what was ordered.
+ */
+export async function readSecrets(
+  config: Hyperparameters,
+  environment: Environment,
+): Promise<Secrets> {
+  const { wandb_project_name, wandb_name, wandb_base_url, from_hf_model, hf_output_repo_name } =
+    config;
+  const tracks = wandb_project_name ?? wandb_name ?? wandb_base_url;
+  const wandbApiKey = tracks && (await environment.secret("WANDB_API_KEY"));
+  if (tracks && !wandbApiKey) throw missing("WANDB_API_KEY", "Tracking with Weights & Biases");
+  const usesHub = hf_output_repo_name ?? from_hf_model;
+  const hfApiToken = usesHub && (await environment.secret("HF_TOKEN"));
+  if (hf_output_repo_name && !hfApiToken) throw missing("HF_TOKEN", "Uploading to the hub");
+  const secrets = { ...(wandbApiKey && { wandbApiKey }), ...(hfApiToken && { hfApiToken }) };
+  if (!SecretsSchema.safeParse(secrets).success) throw damaged();
+  return secrets;
+}
+
+/** The value is not repeated: what is printed may be kept somewhere. */
+const damaged = () =>
+  new ProtocolError(
+    "usage",
+    "WANDB_API_KEY or HF_TOKEN holds something that is no key: blanks, or more than 256 characters.",
+    "Set it again; it is not shown here on purpose.",
+  );
+
+function missing(name: keyof typeof SOURCES, what: string): ProtocolError {
+  return new ProtocolError(
+    "usage",
+    `${what} needs a key, and ${name} is not set.`,
+    `Set ${name} in the environment, or store it with: npx hardhat keystore set ${name}`,
+  );
+}
+
+/** @throws ProtocolError "usage" when a secret is in the arguments, where every process on the machine can read it. */
+export function refuseSecretFlags(flags: {
+  readonly wandbApiKey: string | undefined;
+  readonly hfApiToken: string | undefined;
+}): void {
+  if (flags.wandbApiKey !== undefined) throw inArguments("WANDB_API_KEY");
+  if (flags.hfApiToken !== undefined) throw inArguments("HF_TOKEN");
+}
+
+function inArguments(name: keyof typeof SOURCES): ProtocolError {
+  return new ProtocolError(
+    "usage",
+    `${SOURCES[name]} is refused: what is typed as a flag can be read by every process here, and stays in the shell's history.`,
+    `Make a new key, and set ${name} in the environment or with: npx hardhat keystore set ${name}`,
+  );
+}

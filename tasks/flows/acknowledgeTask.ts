@@ -1,0 +1,32 @@
+import type { Client } from "../../sdk/client.ts";
+import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
+import { lapse } from "../../sdk/deliverable/lapse.ts";
+import { formatTaskId, type Root } from "../../sdk/ids.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** A delivered model that its user has not acknowledged yet, in time or late. */
+export type Unacknowledged = Task & { readonly root: Root };
+
+export const awaitsAcknowledgement = (task: Task): task is Unacknowledged =>
+  task.root !== null && (task.state === "Delivered" || task.state === "Lapsed");
+
+/** Acknowledges a model. After the deadline the task has to lapse first, which anyone may bring about. */
+export async function acknowledgeTask(
+  client: Client,
+  task: Unacknowledged,
+  flags: SendingFlags,
+  terminal: Terminal,
+) {
+  const args = { id: formatTaskId(task.id) };
+  const { timestamp } = await latestBlock(client);
+  if (task.state === "Delivered" && timestamp > task.deadline) {
+    const lapsed = await submit(client, lapse(client, task), args, flags, terminal);
+    // Before the task has lapsed, a late acknowledgement could not even be tried.
+    if (lapsed.dryRun) return { ...lapsed, followedBy: { verb: "acknowledge", root: task.root } };
+  }
+  const call = acknowledge(client, task);
+  return submit(client, call, { ...args, root: task.root }, flags, terminal);
+}

@@ -1,0 +1,48 @@
+import { checkDataset, type DatasetReport } from "../../sdk/dataset/checking/checkDataset.ts";
+import { createRowMeasurer, type RowTreatment } from "../../sdk/dataset/counting/measureRow.ts";
+import type { TokenizerDocument } from "../../sdk/dataset/tokenizer/TokenizerDocument.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
+import type { Service } from "../../sdk/service/Service.ts";
+import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/**
+ * Checks a dataset as a provider's model will see it: with its tokenizer and chat template, cut to the length it takes.
+ * Where its tokenizer cannot be counted with exactly, the rows alone are checked and the terminal hears so.
+ */
+export async function checkAsModel(
+  path: string,
+  { service, model }: { service: Service; model: CatalogueModel },
+  config: Hyperparameters,
+  terminal: Terminal,
+): Promise<DatasetReport> {
+  const { kind } = model;
+  if (kind === "image-classification") return checkDataset(path, { kind });
+  const tokenizer = await fetchTokenizer(service, { model });
+  const reason = whyNotMeasured(tokenizer);
+  if (reason !== undefined) {
+    terminal.note(`Checked without the tokenizer: ${reason}`);
+    return checkDataset(path, { kind });
+  }
+  return checkDataset(path, { kind, tokenizer, ...treatmentOf(model, config) });
+}
+
+function whyNotMeasured(tokenizer: TokenizerDocument): string | undefined {
+  try {
+    createRowMeasurer(tokenizer, {});
+    return undefined;
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.message;
+    throw error;
+  }
+}
+
+function treatmentOf(model: CatalogueModel, config: Hyperparameters): RowTreatment {
+  const lengths = [model.maxLength, config.max_seq_length].filter((each) => each !== undefined);
+  return {
+    ...(lengths.length > 0 && { maxLength: Math.min(...lengths) }),
+    trainOnInputs: config.train_on_inputs === true,
+  };
+}

@@ -1,0 +1,169 @@
+import type { Client } from "../../sdk/client.ts";
+import { type CountOptions, countDataset } from "../../sdk/dataset/counting/countDataset.ts";
+import { didYouMean } from "../../sdk/didYouMean.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
+import { findModel } from "../../sdk/service/findModel.ts";
+import { listServices } from "../../sdk/service/listServices.ts";
+import { type VerifiedProvider, verifyProvider } from "../../sdk/service/verifyProvider.ts";
+import { type Quote, quote } from "../../sdk/task/quote.ts";
+import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import { formatOg } from "../../sdk/units.ts";
+import { checkAsModel } from "./checkAsModel.ts";
+import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** A verified provider with the model that is wanted. */
+interface Candidate extends VerifiedProvider {
+  readonly model: CatalogueModel;
+}
+
+/** What one of them asks for a dataset. */
+export interface Offer extends Candidate {
+  readonly rows: number;
+  readonly offer: Quote;
+}
+
+/** What is to be trained, and on what. */
+interface Wanted {
+  /** Of the model. */
+  readonly name: string;
+  readonly path: string;
+  readonly config: Hyperparameters;
+  /** Undefined lets the price choose. */
+  readonly provider: string | undefined;
+}
+
+/** Milliseconds that a provider has to prove himself, before the choice is made without him. */
+const PATIENCE = 10_000;
+
+/**
+ * Chooses who trains: the provider that is named, or else the cheapest one that is free, or else the cheapest. Checks
+ * and counts the dataset for that, as each of them will.
+ * @throws ProtocolError "dataset-invalid" after all problems were shown, "usage" when nobody has the model.
+ */
+export async function chooseOffer(
+  client: Client,
+  wanted: Wanted,
+  terminal: Terminal,
+): Promise<Offer> {
+  const { name, provider } = wanted;
+  const candidates =
+    provider === undefined
+      ? await findCandidates(client, name, terminal)
+      : [await verifyOne(client, provider, name, terminal)];
+  const offers = await priceAll(candidates, wanted, terminal);
+  const best = offers.toSorted(byPreference)[0]!;
+  if (provider === undefined) sayWho(best, offers.length, terminal);
+  return best;
+}
+
+async function verifyOne(
+  client: Client,
+  provider: string,
+  name: string,
+  terminal: Terminal,
+): Promise<Candidate> {
+  terminal.say("Verify provider...");
+  const verified = await verifyProvider(client, { provider });
+  terminal.say("Provider verified");
+  return { ...verified, model: findModel(verified.catalogue, name) };
+}
+
+/** Everybody who accepts tasks, proves to be what the chain says, and has the model. */
+async function findCandidates(
+  client: Client,
+  name: string,
+  terminal: Terminal,
+): Promise<Candidate[]> {
+  terminal.say("Verify providers...");
+  const services = (await listServices(client)).filter(({ accepting }) => accepting);
+  const answers = await Promise.all(
+    services.map(async ({ provider }) => {
+      const signal = AbortSignal.timeout(PATIENCE);
+      return verifyProvider(client, { provider, signal }).catch((error) => {
+        terminal.note(`Left out ${provider}: ${reasonOf(error)}`);
+        return null;
+      });
+    }),
+  );
+  const verified = answers.filter((answer) => answer !== null);
+  const candidates = verified.flatMap((answer) => {
+    const model = answer.catalogue.models.find((each) => each.name === name);
+    return model ? [{ ...answer, model }] : [];
+  });
+  if (verified.length === 0) throw nobodyThere();
+  if (candidates.length === 0) throw nobodyHas(name, verified);
+  return candidates;
+}
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** Providers differ in price and unit; what they count alike is counted once. */
+async function priceAll(
+  candidates: readonly Candidate[],
+  wanted: Wanted,
+  terminal: Terminal,
+): Promise<Offer[]> {
+  const checked = new Set<string>();
+  const counted = new Map<string, Awaited<ReturnType<typeof countDataset>>>();
+  const offers: Offer[] = [];
+  for (const candidate of candidates) {
+    const { service, model } = candidate;
+    const seenBy = `${model.kind} ${model.tokenizerHash} ${model.maxLength}`;
+    if (!checked.has(seenBy)) await check(candidate, wanted, terminal);
+    checked.add(seenBy);
+    const key = `${service.unit} ${model.kind} ${model.tokenizerHash}`;
+    const count =
+      counted.get(key) ?? (await countDataset(wanted.path, await countOptions(candidate)));
+    counted.set(key, count);
+    const { rows, units } = count;
+    offers.push({ ...candidate, rows, offer: quote({ service, units }) });
+  }
+  return offers;
+}
+
+async function check(candidate: Candidate, { path, config }: Wanted, terminal: Terminal) {
+  const report = await checkAsModel(path, candidate, config, terminal);
+  showProblems(terminal, report);
+  if (report.errors > 0) throw invalidDataset(path, report);
+}
+
+async function countOptions({ service, model }: Candidate): Promise<CountOptions> {
+  const { kind } = model;
+  const { unit } = service;
+  if (unit === "byte") return { kind, unit };
+  return { kind, unit, tokenizer: await fetchTokenizer(service, { model }) };
+}
+
+const isBusy = ({ queue: { slots, running, waiting } }: Offer) => running >= slots || waiting > 0;
+
+function byPreference(a: Offer, b: Offer): number {
+  if (isBusy(a) !== isBusy(b)) return isBusy(a) ? 1 : -1;
+  return a.offer.fee < b.offer.fee ? -1 : 1;
+}
+
+function sayWho({ service, offer, model }: Offer, count: number, terminal: Terminal): void {
+  const among = count === 1 ? "the only one" : `the cheapest of ${count}`;
+  terminal.say(
+    `Provider ${service.provider}, ${among} with ${model.name}, asks ${formatOg(offer.fee)} OG.`,
+  );
+}
+
+const nobodyThere = () =>
+  new ProtocolError(
+    "not-found",
+    "No provider accepts tasks on this network at the moment.",
+    "Look again later: npx hardhat list-providers",
+  );
+
+function nobodyHas(name: string, verified: readonly VerifiedProvider[]): ProtocolError {
+  const names = verified.flatMap(({ catalogue }) => catalogue.models.map((model) => model.name));
+  const closest = didYouMean(name, names);
+  return new ProtocolError(
+    "usage",
+    `No available provider has a model named "${name}".`,
+    closest ? `Did you mean "${closest}"?` : "See what there is: npx hardhat list-models",
+  );
+}

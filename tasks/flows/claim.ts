@@ -1,0 +1,30 @@
+import type { Client } from "../../sdk/client.ts";
+import { expire } from "../../sdk/deliverable/expire.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import { claimOf } from "../../sdk/task/standing.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+import { formatOg } from "../../sdk/units.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/**
+ * Ends a task whose provider missed a deadline: the fee is released, and the user gets a part of the bond. Anyone may
+ * send it, so it may have happened meanwhile.
+ */
+export async function claim(client: Client, task: Task, flags: SendingFlags, terminal: Terminal) {
+  const id = formatTaskId(task.id);
+  const { fee, bond } = claimOf(task);
+  const result = await submit(client, expire(client, task), { id }, flags, terminal).catch(
+    async (error) => {
+      const { state } = await getTask(client, task);
+      if (state !== "Expired") throw error;
+      return { dryRun: false as const, transaction: null };
+    },
+  );
+  if (result.dryRun) return result;
+  terminal.say(
+    `Claimed for task ${id}: ${formatOg(fee)} OG of its fee are free in the sub-account again, and ${formatOg(bond)} OG of the provider's bond are in your account.`,
+  );
+  return { ...result, id, fee, compensation: bond };
+}

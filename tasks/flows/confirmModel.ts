@@ -1,0 +1,38 @@
+import type { Client } from "../../sdk/client.ts";
+import { confirm } from "../../sdk/deliverable/confirm.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** Pays the provider at once instead of after the dispute period. */
+export async function confirmModel(
+  client: Client,
+  task: Task,
+  flags: SendingFlags,
+  terminal: Terminal,
+) {
+  const result = await confirmOnce(client, task, flags, terminal);
+  if (result.dryRun) return result;
+  terminal.say(
+    result.transaction === null
+      ? "The task was settled before; nothing more to confirm."
+      : "Confirmed on chain: the provider is paid and the task is over.",
+  );
+  return result;
+}
+
+/** Somebody else may have settled the task meanwhile. */
+async function confirmOnce(client: Client, task: Task, flags: SendingFlags, terminal: Terminal) {
+  if (task.state === "Settled") return { dryRun: flags.dryRun, transaction: null };
+  const args = { id: formatTaskId(task.id) };
+  try {
+    const result = await submit(client, confirm(client, task), args, flags, terminal);
+    return { transaction: null, ...result };
+  } catch (error) {
+    const { state } = await getTask(client, task);
+    if (state === "Settled") return { dryRun: flags.dryRun, transaction: null };
+    throw error;
+  }
+}

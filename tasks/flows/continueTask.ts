@@ -1,0 +1,63 @@
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import type { Secrets } from "../../sdk/exchange/secrets.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import { blockTimes } from "../../sdk/transaction/blockTimes.ts";
+import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
+import { formatDuration } from "../terminal/formatDuration.ts";
+import type { Environment } from "../hardhat/environment.ts";
+import type { OwnOrder } from "./findOwnOrder.ts";
+import { sendKeys } from "./sendKeys.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** What a command needs to continue with a task instead of ordering it. */
+interface Setting {
+  readonly client: Client;
+  readonly terminal: Terminal;
+  readonly environment: Environment;
+}
+
+/**
+ * Continues with a task that was ordered before, and says so. Keys that may not have reached the provider are sent to it
+ * again.
+ * @throws ProtocolError "task-failed-by-provider" when all that is left of it is money to claim.
+ */
+export async function continueTask(
+  { client, terminal, environment }: Setting,
+  { task, service, standing, blockNumber }: OwnOrder,
+  secrets: Secrets,
+  { dryRun }: { readonly dryRun: boolean },
+) {
+  const id = formatTaskId(task.id);
+  const found = `You ordered exactly this ${await ageOf(client, blockNumber)} (task ${id})`;
+  if (standing.next === "claim") throw toClaim(`${found}. ${standing.meaning}`, id, environment);
+  terminal.say(
+    standing.progress === "Finished"
+      ? `${found}, and its model is ready: nothing is ordered. To order it once more, add --again.`
+      : `${found}: continuing with it. Nothing is ordered or paid again.`,
+  );
+  const isRunning = task.state === "Created" || task.state === "Accepted";
+  if (isRunning && !dryRun) await sendKeys(client, { service, id: task.id, secrets }, terminal);
+  const { provider, fee } = task;
+  return { dryRun, continued: true as const, transaction: null, id, provider, fee };
+}
+
+/** By the chain's clock, to the minute when it is longer. */
+async function ageOf(client: Client, blockNumber: number): Promise<string> {
+  const [times, { timestamp }] = await Promise.all([
+    blockTimes(client, [blockNumber]),
+    latestBlock(client),
+  ]);
+  const placedAt = times.get(blockNumber)?.getTime() ?? timestamp * 1_000;
+  const seconds = timestamp - placedAt / 1_000;
+  if (seconds < 1) return "just now";
+  return `${formatDuration(seconds).replace(/(?<=min) \d+s$/, "")} ago`;
+}
+
+function toClaim(found: string, id: string, environment: Environment): ProtocolError {
+  return new ProtocolError(
+    "task-failed-by-provider",
+    found,
+    `Claim it: ${environment.command(`fine-tuning cancel ${id}`)}; then type this command again to order it once more.`,
+  );
+}

@@ -1,0 +1,41 @@
+import type { Client } from "../../sdk/client.ts";
+import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import { listServices } from "../../sdk/service/listServices.ts";
+import type { Service } from "../../sdk/service/Service.ts";
+import { readAddress } from "../flags/readAddress.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** A model that a provider fine-tunes. */
+export interface Offer {
+  readonly provider: string;
+  readonly model: CatalogueModel;
+}
+
+/** Milliseconds that a provider has to send his catalogue, before the list goes on without him. */
+const PATIENCE = 10_000;
+
+/** The models of one provider, or of all who answer; the terminal hears who was left out, and why. */
+export async function fetchOffers(
+  client: Client,
+  provider: string | undefined,
+  terminal: Terminal,
+): Promise<Offer[]> {
+  const services =
+    provider === undefined
+      ? await listServices(client)
+      : [await getService(client, { provider: readAddress(provider) })];
+  const offers = await Promise.all(services.map((service) => fetchModels(service, terminal)));
+  return offers.flat();
+}
+
+async function fetchModels(service: Service, terminal: Terminal): Promise<Offer[]> {
+  try {
+    const { models } = await fetchCatalogue(service, AbortSignal.timeout(PATIENCE));
+    return models.map((model) => ({ provider: service.provider, model }));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    terminal.note(`Left out ${service.provider}: ${reason}`);
+    return [];
+  }
+}

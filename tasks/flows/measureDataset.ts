@@ -1,0 +1,71 @@
+import type { Client } from "../../sdk/client.ts";
+import { checkDataset, type DatasetSize } from "../../sdk/dataset/checking/checkDataset.ts";
+import { countDataset } from "../../sdk/dataset/counting/countDataset.ts";
+import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
+import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
+import { findModel } from "../../sdk/service/findModel.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import type { Service } from "../../sdk/service/Service.ts";
+import { type Quote, quote } from "../../sdk/task/quote.ts";
+import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import { checkAsModel } from "./checkAsModel.ts";
+import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
+import { required } from "../flags/readFlags.ts";
+import { readAddress } from "../flags/readAddress.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** The flags that name a dataset and what it is for. */
+export interface DatasetFlags {
+  readonly provider: string | undefined;
+  readonly model: string | undefined;
+  readonly datasetPath: string | undefined;
+}
+
+/** A dataset as one provider charges for it. */
+export interface Measurement {
+  readonly service: Service;
+  readonly model: CatalogueModel;
+  readonly path: string;
+  readonly rows: number;
+  /** Of the file. */
+  readonly bytes: number;
+  /** What the model makes of the rows, where a configuration was given and its tokenizer can be counted with. */
+  readonly size: DatasetSize | undefined;
+  readonly offer: Quote;
+}
+
+/** Reads the flags before anything is asked of the network. */
+export function readDatasetFlags(flags: DatasetFlags) {
+  return {
+    provider: readAddress(flags.provider),
+    name: required(flags.model, "--model", "the name of a model; list-models shows them"),
+    path: required(flags.datasetPath, "--dataset-path", "the path of the dataset"),
+  };
+}
+
+/**
+ * Checks a dataset, counts it as the provider will, and prices it. With a configuration it is checked as the model
+ * will see it, which takes the model's tokenizer whatever the provider charges for.
+ * @throws ProtocolError "dataset-invalid" after all problems were shown.
+ */
+export async function measureDataset(
+  client: Client,
+  { provider, name, path }: ReturnType<typeof readDatasetFlags>,
+  terminal: Terminal,
+  config?: Hyperparameters,
+): Promise<Measurement> {
+  const service = await getService(client, { provider });
+  const model = findModel(await fetchCatalogue(service), name);
+  const { kind } = model;
+  const report = config
+    ? await checkAsModel(path, { service, model }, config, terminal)
+    : await checkDataset(path, { kind });
+  showProblems(terminal, report);
+  if (report.errors > 0) throw invalidDataset(path, report);
+  const { unit } = service;
+  const tokenizer = unit === "token" ? await fetchTokenizer(service, { model }) : undefined;
+  const counted = await countDataset(path, { kind, unit, ...(tokenizer && { tokenizer }) });
+  const { rows, bytes, units } = counted;
+  const { size } = report;
+  return { service, model, path, rows, bytes, size, offer: quote({ service, units }) };
+}

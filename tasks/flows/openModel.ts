@@ -1,0 +1,98 @@
+import type { Client } from "../../sdk/client.ts";
+import { findMisbehaviour } from "../../sdk/deliverable/findMisbehaviour.ts";
+import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
+import { proveMisbehaviour } from "../../sdk/deliverable/proveMisbehaviour.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { PageMismatchError } from "../../sdk/exchange/PageMismatchError.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { formatOg } from "../../sdk/units.ts";
+import { untilInterrupted } from "../terminal/untilInterrupted.ts";
+import { OutcomeError } from "../terminal/OutcomeError.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** Where the encrypted model lies, and where the decrypted archive goes. */
+interface Places {
+  readonly encryptedPath: string;
+  readonly outputPath: string;
+}
+
+/**
+ * Decrypts a model and checks every page of it; where one does not match, proves the provider's misbehaviour.
+ * @throws OutcomeError "task-failed-by-provider" when that was proved.
+ */
+export async function openModel(
+  client: Client & { readonly address: string },
+  task: Task,
+  { encryptedPath, outputPath }: Places,
+  flags: SendingFlags,
+  terminal: Terminal,
+): Promise<{ size: number }> {
+  const stopped = new ProtocolError(
+    "declined",
+    "The decryption was interrupted; nothing was written.",
+    "Run the same command again.",
+  );
+  return untilInterrupted(stopped, (signal) =>
+    openDeliverable(client, { task, encryptedPath, outputPath, signal }),
+  ).catch((error) => {
+    if (!(error instanceof PageMismatchError)) throw error;
+    return dispute(client, task, error, { ...flags, encryptedPath }, terminal);
+  });
+}
+
+/**
+ * A page does not match: where that is the provider's doing, proves it on chain, which brings the money back.
+ * @throws OutcomeError "task-failed-by-provider" when that is done; ProtocolError "integrity" when it cannot be.
+ */
+async function dispute(
+  client: Client & { readonly address: string },
+  task: Task,
+  { page, message }: PageMismatchError,
+  { encryptedPath, ...flags }: SendingFlags & { encryptedPath: string },
+  terminal: Terminal,
+): Promise<never> {
+  terminal.say(message);
+  const stopped = new ProtocolError(
+    "declined",
+    "The proof was interrupted; nothing was sent.",
+    "Run the same command again before the dispute period ends.",
+  );
+  const proof = await untilInterrupted(stopped, (signal) =>
+    findMisbehaviour(client, { task, encryptedPath, page, signal }),
+  );
+  if (task.state === "Settled") throw tooLate(task);
+  terminal.say("The file is the one that was delivered. Proving on chain what the provider did...");
+  const id = formatTaskId(task.id);
+  const call = proveMisbehaviour(client, { id: task.id, proof });
+  const sent = await submit(client, call, { id, page }, flags, terminal);
+  const refund = task.fee - task.paid;
+  const { compensation, burned } = await findSlashing(client, task);
+  terminal.say(
+    `${formatOg(refund)} OG of the fee are free in the sub-account again, and ${formatOg(compensation)} OG of the provider's bond are in your account.`,
+  );
+  throw new OutcomeError(
+    "task-failed-by-provider",
+    `Proved on chain: page ${page} of the model is not what the provider committed to.`,
+    "Choose another provider: npx hardhat list-providers",
+    { ...sent, id, page, refund, compensation, burned },
+  );
+}
+
+/** What the proof brought, from its event. */
+async function findSlashing(client: Client, { id }: Task) {
+  const events = await fetchTaskEvents(client, { id });
+  const slashing = events.find((event) => event.name === "TaskSlashed");
+  return { compensation: slashing?.compensation ?? 0n, burned: slashing?.burned ?? 0n };
+}
+
+/** The user confirmed, or let the dispute period pass and somebody finalized. */
+function tooLate({ id, provider }: Task): ProtocolError {
+  return new ProtocolError(
+    "integrity",
+    `The model of task ${formatTaskId(id)} cannot be opened, and the provider was paid before this was found out.`,
+    `Do not use provider ${provider} again, and decrypt within the dispute period.`,
+  );
+}

@@ -1,0 +1,42 @@
+import { getAccount } from "../../sdk/account/getAccount.ts";
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { listTasks } from "../../sdk/task/listTasks.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+import { chooseTask, findWholeTask } from "./findTask.ts";
+
+type Wallet = Client & { readonly address: string };
+
+/** The caller's tasks at every provider that he ever had money with; in the order of their providers. */
+export async function listOwnTasks(client: Wallet): Promise<Task[]> {
+  const { subAccounts } = await getAccount(client, { account: client.address });
+  const tasks = await Promise.all(
+    subAccounts.map(({ provider }) => listTasks(client, { user: client.address, provider })),
+  );
+  return tasks.flat();
+}
+
+/** Finds the task that a whole id means, or the beginning of one among the caller's tasks at all providers. */
+export async function findOwnTask(client: Wallet, id: string): Promise<Task> {
+  const whole = await findWholeTask(client, id);
+  if (whole) return whole;
+  return chooseTask(await listOwnTasks(client), id) ?? noTask(id);
+}
+
+/** The positional argument <id>, read before anything is asked of the network. */
+export function readTaskId(id: string): string {
+  if (id !== "") return id;
+  throw new ProtocolError(
+    "usage",
+    "The task's ID is missing.",
+    "Write it behind the command; your tasks are shown by: npx hardhat fine-tuning list",
+  );
+}
+
+function noTask(id: string): never {
+  throw new ProtocolError(
+    "not-found",
+    `You have no task whose id begins with "${id}".`,
+    "See your tasks: npx hardhat fine-tuning list",
+  );
+}

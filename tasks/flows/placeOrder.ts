@@ -1,0 +1,49 @@
+import type { Client } from "../../sdk/client.ts";
+import type { Secrets } from "../../sdk/exchange/secrets.ts";
+import { formatTaskId, type Root } from "../../sdk/ids.ts";
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import type { Service } from "../../sdk/service/Service.ts";
+import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
+import type { Quote } from "../../sdk/task/quote.ts";
+import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import { sendKeys } from "./sendKeys.ts";
+import { sendOrder } from "./sendOrder.ts";
+import type { SendingFlags } from "./submit.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** An order that everything is known of. */
+interface AgreedOrder {
+  readonly service: Service;
+  readonly model: CatalogueModel;
+  readonly datasetRoot: Root;
+  readonly validationRoot: Root | null;
+  readonly offer: Quote;
+  readonly config: Hyperparameters;
+  readonly secrets: Secrets;
+}
+
+/** Creates the task, and then sends the provider what it needs and the chain must not know. */
+export async function placeOrder(
+  client: Client,
+  { offer, secrets, ...wanted }: AgreedOrder,
+  flags: SendingFlags,
+  terminal: Terminal,
+) {
+  const { service, model } = wanted;
+  const { units, fee: maxFee } = offer;
+  const { id, order } = await prepareOrder(client, { ...wanted, units, maxFee });
+  const result = await sendOrder(client, { id, order }, flags, terminal);
+  if (result.dryRun) return result;
+  const uuid = formatTaskId(id);
+  terminal.say(`Created Task ID: ${uuid}`);
+  await sendKeys(client, { service, id, secrets }, terminal);
+  return {
+    ...result,
+    continued: false as const,
+    id: uuid,
+    provider: service.provider,
+    model: { name: model.name, hash: model.hash },
+    unit: service.unit,
+    ...offer,
+  };
+}

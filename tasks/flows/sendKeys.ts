@@ -1,0 +1,33 @@
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import type { Secrets } from "../../sdk/exchange/secrets.ts";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import type { Service } from "../../sdk/service/Service.ts";
+import { sendSecrets } from "../../sdk/task/sendSecrets.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+interface Keys {
+  readonly service: Service;
+  readonly id: TaskId;
+  readonly secrets: Secrets;
+}
+
+/** Sends the provider the keys that a task needs and the chain must not know; nothing if it needs none. */
+export async function sendKeys(client: Client, keys: Keys, terminal: Terminal): Promise<void> {
+  if (Object.keys(keys.secrets).length === 0) return;
+  await sendSecrets(client, keys).catch((error) => {
+    throw notSent(error, formatTaskId(keys.id), keys.service.provider);
+  });
+  terminal.say("Sent your keys to the provider, encrypted for it alone.");
+}
+
+/** The task is there: its user must know how to continue with it. */
+function notSent(error: unknown, uuid: string, provider: string): unknown {
+  if (!(error instanceof ProtocolError)) return error;
+  return new ProtocolError(
+    error.code,
+    `Task ${uuid} was created, but its keys did not reach the provider: ${error.message}`,
+    `Type the same command again to send them, or cancel the task before it starts: npx hardhat cancel-task --provider ${provider} --task ${uuid}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Client, requireSigner } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import { createTask } from "../../sdk/task/createTask.ts";
+import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
+import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { untilInterrupted } from "../terminal/untilInterrupted.ts";
+import { type SendingFlags, submit } from "./submit.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** An order with the id that its task will have: an order names its number, so the id is known before it is sent. */
+interface PreparedOrder {
+  readonly id: TaskId;
+  readonly order: TaskOrder;
+}
+
+/** Milliseconds in which a transaction whose answer was lost should get into a block, and between two looks. */
+const PATIENCE = 30_000;
+const PAUSE = 500;
+
+/**
+ * Sends an order. If its answer is lost, or another run of the same command was faster, the task is looked for by its
+ * id: whatever is said about it then is what the chain says.
+ * @throws ProtocolError "network" or "timed-out" when it stays unknown whether there is a task; "declined" on Ctrl-C.
+ */
+export async function sendOrder(
+  client: Client,
+  prepared: PreparedOrder,
+  flags: SendingFlags,
+  terminal: Terminal,
+  { patience = PATIENCE }: { patience?: number } = {},
+) {
+  const { id, order } = prepared;
+  const uuid = formatTaskId(id);
+  const interrupted = unknown("declined", uuid, "the command was interrupted.");
+  return untilInterrupted(interrupted, (signal) => {
+    if (!flags.dryRun) terminal.say("Creating task...");
+    const sending = submit(client, createTask(client, { order }), { order }, flags, terminal).catch(
+      async (error) => {
+        const isUnknown = error instanceof ProtocolError && isLost(error);
+        const mayCome = isUnknown || (await hasPending(client));
+        if (mayCome) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
+        const placed = await look(client, prepared, mayCome ? patience : 0, signal);
+        if (placed) return placed;
+        throw isUnknown ? unknown(error.code, uuid, error.message, error) : error;
+      },
+    );
+    return Promise.race([sending, aborted(signal)]);
+  });
+}
+
+/** Nobody said no: the transaction may be in a block, or still get into one. */
+const isLost = ({ code }: ProtocolError) => code === "network" || code === "timed-out";
+
+/** A refusal may come from the very task that an earlier run has sent and that is not in a block yet. */
+async function hasPending(client: Client): Promise<boolean> {
+  const address = await requireSigner(client).getAddress();
+  const count = (blockTag: string) => client.provider.getTransactionCount(address, blockTag);
+  const [sent, mined] = await Promise.all([count("pending"), count("latest")]).catch(() => [0, 0]);
+  return sent > mined;
+}
+
+/** Looks for the task until it is there or the patience is at its end; null when it is not, or nobody can tell. */
+async function look(
+  client: Client,
+  { id, order }: PreparedOrder,
+  patience: number,
+  signal: AbortSignal,
+) {
+  const end = performance.now() + patience;
+  for (;;) {
+    const events = await fetchTaskEvents(client, { id }).catch(() => []);
+    for (const event of events) {
+      if (event.name === "TaskCreated") return isSame(event.order, order) ? sentBy(event) : null;
+    }
+    if (performance.now() >= end) return null;
+    await sleep(Math.min(PAUSE, patience), undefined, { signal });
+  }
+}
+
+const sentBy = (event: { transactionHash: string; blockNumber: number }) => ({
+  dryRun: false as const,
+  transaction: event.transactionHash,
+  blockNumber: event.blockNumber,
+});
+
+/** The number may have gone to another order of the same user. */
+const isSame = (a: TaskOrder, b: TaskOrder) =>
+  (["model", "datasetRoot", "validationRoot", "config", "units"] as const).every(
+    (field) => a[field] === b[field],
+  );
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+
+function unknown(code: ProtocolError["code"], uuid: string, why: string, cause?: unknown) {
+  return new ProtocolError(
+    code,
+    `It is not known whether task ${uuid} was created: ${why}`,
+    "It may still get into a block. Type the same command again: it continues with the task if there is one, and orders it otherwise. It is never paid twice.",
+    { cause },
+  );
+}

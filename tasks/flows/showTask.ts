@@ -1,0 +1,36 @@
+import { formatTaskId } from "../../sdk/ids.ts";
+import type { TaskView } from "../terminal/taskView.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/**
+ * Shows a task as the documentation's table does, and what it means on stderr.
+ * @param details rows after those of the documentation
+ * @returns the document that --json prints.
+ */
+export function showTask(
+  { task, order, progress, standing, failure, status }: TaskView,
+  terminal: Terminal,
+  details: readonly (readonly [string, string])[] = [],
+) {
+  const id = formatTaskId(task.id);
+  terminal.table({
+    widths: [35, 85],
+    rows: [
+      ["Field", "Value"],
+      ["ID", id],
+      ["Created At", order.createdAt.toISOString()],
+      ["Pre-trained Model Hash", order.model],
+      ["Dataset Hash", order.datasetRoot],
+      ...(order.validationRoot ? [["Validation Dataset Hash", order.validationRoot]] : []),
+      ["Training Params", order.config.replaceAll(/[,:](?=["\d[{tfn-])/g, "$& ")],
+      ["Fee (neuron)", task.fee.toString()],
+      ["Progress", progress],
+      ...(failure ? [["Reason", failure.message]] : []),
+      ...details,
+    ],
+  });
+  if (!failure && !terminal.json) terminal.note(standing.meaning);
+  const { id: _, ...rest } = task;
+  const { meaning, next } = standing;
+  return { id, ...rest, progress, meaning, next, failure, order, status };
+}

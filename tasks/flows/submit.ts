@@ -1,0 +1,93 @@
+import { type Client, requireSigner } from "../../sdk/client.ts";
+import type { Call } from "../../sdk/transaction/Call.ts";
+import { readChain } from "../../sdk/transaction/readChain.ts";
+import { send } from "../../sdk/transaction/send.ts";
+import { formatOg } from "../../sdk/units.ts";
+import { readInteger } from "../flags/readFlags.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** The flags of every command that sends a transaction. */
+export interface SendingFlags {
+  readonly gasPrice: string | undefined;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+/** What a call says, by name, in the words of its command. */
+type CallArguments = Readonly<Record<string, unknown>>;
+
+/** A transaction that is in a block. */
+interface Sent {
+  readonly dryRun: false;
+  readonly transaction: string;
+  readonly blockNumber: number;
+  readonly gasUsed: bigint;
+}
+
+/** A transaction that would have been sent. */
+interface Planned {
+  readonly dryRun: true;
+  readonly contract: "Ledger" | "FineTuningServing";
+  readonly to: string;
+  readonly verb: string;
+  readonly arguments: CallArguments;
+  /** Neuron sent along. */
+  readonly value: bigint;
+  /** Estimated by the node, which ran the call against the newest block. */
+  readonly gas: bigint;
+}
+
+/**
+ * Sends a call, or with --dry-run shows it.
+ * @throws ProtocolError when the call would revert, in both cases.
+ */
+export async function submit(
+  client: Client,
+  call: Call,
+  args: CallArguments,
+  flags: SendingFlags,
+  terminal: Terminal,
+): Promise<Sent | Planned> {
+  const gasPrice =
+    flags.gasPrice === undefined ? undefined : readInteger(flags.gasPrice, "--gas-price", 1n);
+  if (flags.dryRun) return plan(client, call, args, terminal);
+  const { hash, blockNumber, gasUsed } = await send(client, call, {
+    gasPrice,
+    onSigned: (hash) => terminal.note(`Sending transaction ${hash}`),
+  });
+  return { dryRun: false, transaction: hash, blockNumber, gasUsed };
+}
+
+async function plan(
+  client: Client,
+  { verb, to, data, value }: Call,
+  args: CallArguments,
+  terminal: Terminal,
+): Promise<Planned> {
+  const from = await requireSigner(client).getAddress();
+  const gas = await readChain(client, () => client.provider.estimateGas({ from, to, data, value }));
+  const contract = to === client.ledgerAddress ? "Ledger" : "FineTuningServing";
+  terminal.table({
+    title: "Dry run",
+    widths: [35, 85],
+    rows: [
+      ["Field", "Value"],
+      ["Function", `${contract}.${verb}`],
+      ["Contract", to],
+      ...Object.entries(args).flatMap(([name, arg]) => showArgument(name, arg)),
+      ["Value (OG)", formatOg(value)],
+      ["Gas", gas.toString()],
+    ],
+  });
+  terminal.say("Nothing was sent.");
+  return { dryRun: true, contract, to, verb, arguments: args, value, gas };
+}
+
+/** A row per argument; a struct is a row per field. */
+function showArgument(name: string, arg: unknown): string[][] {
+  if (Array.isArray(arg)) return [[name, arg.join(" ")]];
+  if (typeof arg === "object" && arg !== null) {
+    return Object.entries(arg).flatMap(([field, value]) => showArgument(`${name}.${field}`, value));
+  }
+  return [[name, String(arg ?? "")]];
+}

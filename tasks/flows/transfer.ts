@@ -1,0 +1,106 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { formatDuration } from "../terminal/formatDuration.ts";
+import { untilInterrupted } from "../terminal/untilInterrupted.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** Bytes done of all bytes. */
+interface Progress {
+  readonly bytes: number;
+  readonly total: number;
+}
+
+interface Transfer {
+  readonly signal: AbortSignal;
+  readonly onHashed: (progress: Progress) => void;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+/** Runs an upload or download with a live progress line; Ctrl-C stops it, and the same command goes on. */
+export async function transfer<T>(
+  terminal: Terminal,
+  label: string,
+  work: (transfer: Transfer) => Promise<T>,
+): Promise<T> {
+  const stopped = new ProtocolError(
+    "declined",
+    `${label} was interrupted.`,
+    "Run the same command again: it goes on where it stopped.",
+  );
+  const hashing = new ProgressLine(terminal, "Hash");
+  const moving = new ProgressLine(terminal, label);
+  return untilInterrupted(stopped, (signal) =>
+    work({
+      signal,
+      onHashed: (progress) => hashing.show(progress),
+      onProgress: (progress) => {
+        moving.sayWhatIsThere(progress);
+        moving.show(progress);
+      },
+    }),
+  );
+}
+
+/** `path`, or the file `name` in it where it is a directory. */
+export async function fileIn(path: string, name: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() || path.endsWith("/") ? join(path, name) : path;
+}
+
+const BAR = 24;
+const MIB = 1024 * 1024;
+/** Milliseconds between two drawings: more often nobody can read. */
+const REDRAW = 100;
+/** Milliseconds whose speed counts: the line changes its rate, and the time left should follow. */
+const WINDOW = 5_000;
+
+/** A bar, what is done, the speed of late and the time left at that speed, in one line. */
+class ProgressLine {
+  readonly #terminal: Terminal;
+  readonly #label: string;
+  readonly #seen: { at: number; bytes: number }[] = [];
+  #drawnAt = Number.NEGATIVE_INFINITY;
+
+  constructor(terminal: Terminal, label: string) {
+    this.#terminal = terminal;
+    this.#label = label;
+  }
+
+  /** Once, before anything moves: what an earlier attempt has left. */
+  sayWhatIsThere({ bytes, total }: Progress): void {
+    if (this.#seen.length > 0 || bytes === 0 || bytes === total) return;
+    this.#terminal.note(
+      `${inMib(bytes)} of ${inMib(total)} MiB are there already: ${this.#label.toLowerCase()} goes on from there.`,
+    );
+  }
+
+  show({ bytes, total }: Progress): void {
+    const now = performance.now();
+    if (now < this.#drawnAt + REDRAW && bytes < total) return;
+    this.#drawnAt = now;
+    this.#seen.push({ at: now, bytes });
+    while (this.#seen.length > 2 && this.#seen[0]!.at < now - WINDOW) this.#seen.shift();
+    this.#terminal.live(`${this.#label} ${this.#line(bytes, total)}`);
+  }
+
+  #line(bytes: number, total: number): string {
+    const filled = Math.floor((bytes / total) * BAR);
+    const bar = "█".repeat(filled) + "░".repeat(BAR - filled);
+    const share = Math.floor((bytes / total) * 100);
+    const speed = this.#bytesPerSecond();
+    const parts = [`${bar} ${share} % of ${inMib(total)} MiB`];
+    if (speed > 0) parts.push(`${inMib(speed)} MiB/s`);
+    if (speed > 0 && bytes < total) parts.push(`${formatDuration((total - bytes) / speed)} left`);
+    return parts.join(" · ");
+  }
+
+  #bytesPerSecond(): number {
+    const [first, last] = [this.#seen[0]!, this.#seen.at(-1)!];
+    return ((last.bytes - first.bytes) / Math.max(1, last.at - first.at)) * 1000;
+  }
+}
+
+function inMib(bytes: number): string {
+  return (bytes / MIB).toFixed(1);
+}

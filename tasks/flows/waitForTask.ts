@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "../../sdk/client.ts";
+import { didYouMean } from "../../sdk/didYouMean.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { PROGRESS, type Progress } from "../../sdk/task/progressOf.ts";
+import { progressLine } from "../terminal/progressLine.ts";
+import { refreshView, type TaskView } from "../terminal/taskView.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+
+/** Milliseconds between two looks at the task. */
+const INTERVAL = 1_000;
+
+export interface WaitOptions {
+  /** Undefined: until it is the user's turn, or the end. */
+  readonly until: Progress | undefined;
+  /** Milliseconds; undefined waits as long as it takes. */
+  readonly timeout: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Follows a task with one live line until it has reached a state, or has failed.
+ * @throws ProtocolError "timed-out" when that took too long.
+ */
+export async function waitForTask(
+  client: Client,
+  first: TaskView,
+  { until, timeout, signal }: WaitOptions,
+  terminal: Terminal,
+): Promise<TaskView> {
+  const goal = PROGRESS.indexOf(until ?? usersTurn(first.progress));
+  const start = performance.now();
+  const losses: number[] = [];
+  const look = patientLook(client, terminal);
+  let view = first;
+  let shown = "";
+  while (PROGRESS.indexOf(view.progress) < goal) {
+    const loss = view.status?.loss ?? null;
+    if (loss !== null) losses.push(loss);
+    const line = progressLine(view.progress, view.status, losses);
+    terminal.live(line);
+    if (process.stderr.isTTY !== true && view.progress !== shown) terminal.note(line);
+    shown = view.progress;
+    if (timeout !== undefined && performance.now() - start > timeout) throw timedOut(view);
+    signal.throwIfAborted();
+    await sleep(INTERVAL, undefined, { signal }).catch(() => signal.throwIfAborted());
+    view = await look(view);
+  }
+  terminal.endLive();
+  return view;
+}
+
+/** Whoever waits waits for something to do: first for the model, then for its key. */
+function usersTurn(progress: Progress): Progress {
+  return PROGRESS.indexOf(progress) > PROGRESS.indexOf("Delivered") ? "Finished" : "Delivered";
+}
+
+/** Answers in a row that are no answers and may be passing, whatever the node calls them. */
+const MAX_FAILURES = 10;
+
+/** A network that is away is no reason to stop waiting, and neither are a few answers that make no sense. */
+function patientLook(client: Client, terminal: Terminal) {
+  let failures = 0;
+  return async (view: TaskView): Promise<TaskView> => {
+    try {
+      const seen = await refreshView(client, view.task, view.order);
+      failures = 0;
+      return seen;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      if (error.code !== "network" && ++failures > MAX_FAILURES) throw error;
+      terminal.live(`${error.message} Trying again…`);
+      return view;
+    }
+  };
+}
+
+/** Reads the state to wait for, as the user names it. */
+export function readProgress(text: string): Progress {
+  const found = PROGRESS.find((progress) => progress.toLowerCase() === text.toLowerCase());
+  if (found) return found;
+  const closest = didYouMean(text, PROGRESS);
+  throw new ProtocolError(
+    "usage",
+    `"${text}" is not a state of a task.`,
+    closest ? `Did you mean "${closest}"?` : `Use one of: ${PROGRESS.join(", ")}.`,
+  );
+}
+
+function timedOut({ progress }: TaskView): ProtocolError {
+  return new ProtocolError(
+    "timed-out",
+    `The task is still ${progress}.`,
+    "It continues. Type the same command again to continue waiting.",
+  );
+}

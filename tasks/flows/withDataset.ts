@@ -1,0 +1,76 @@
+import { mkdtemp, open, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseRoot, type Root } from "../../sdk/ids.ts";
+import { download } from "../../sdk/storage/download.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
+import { transfer } from "./transfer.ts";
+
+/** A dataset on this machine. */
+export interface LocalDataset {
+  readonly path: string;
+  /** Of data that storage has already, null for a file that it has yet to get. */
+  readonly root: Root | null;
+}
+
+/**
+ * Calls `work` with the dataset that a flag names: a path, or the root hash of stored data. Stored data is fetched to a
+ * temporary folder for as long as that takes, because it has to be checked and counted.
+ */
+export async function withDataset<T>(
+  value: string,
+  storageUrl: string,
+  terminal: Terminal,
+  work: (dataset: LocalDataset) => Promise<T>,
+): Promise<T> {
+  const root = storedRoot(value);
+  if (root === null) return work({ path: value, root });
+  const folder = await mkdtemp(join(tmpdir(), "anneal-dataset-"));
+  try {
+    const path = await fetchStored(storageUrl, root, folder, terminal);
+    return await work({ path, root });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The root hash of stored data that a flag names, or null for a path. */
+export const storedRoot = (value: string): Root | null =>
+  /^0x[0-9a-f]{64}$/i.test(value) ? parseRoot(value) : null;
+
+async function fetchStored(
+  storageUrl: string,
+  root: Root,
+  folder: string,
+  terminal: Terminal,
+): Promise<string> {
+  const fetched = join(folder, "fetched");
+  await transfer(terminal, "Dataset", (options) => download(storageUrl, root, fetched, options));
+  const path = join(folder, `${root}.${await detectFormat(fetched)}`);
+  await rename(fetched, path);
+  return path;
+}
+
+/** First bytes of files that are no text. */
+const MAGIC = [
+  { ending: "parquet", at: 0, bytes: "PAR1" },
+  { ending: "zip", at: 0, bytes: "PK" },
+  { ending: "tar.gz", at: 0, bytes: "\x1f\x8b" },
+  { ending: "tar", at: 257, bytes: "ustar" },
+];
+
+/** Stored data has no name; its beginning tells the format, as it does to the provider. */
+async function detectFormat(path: string): Promise<string> {
+  const file = await open(path);
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0);
+    const start = buffer.toString("latin1", 0, bytesRead).replace(/^\xef\xbb\xbf/, "");
+    const found = MAGIC.find(({ at, bytes }) => start.startsWith(bytes, at));
+    if (found) return found.ending;
+    const [line = ""] = start.split("\n", 1);
+    if (line.trimStart().startsWith("{")) return "jsonl";
+    return line.includes("\t") ? "tsv" : "csv";
+  } finally {
+    await file.close();
+  }
+}

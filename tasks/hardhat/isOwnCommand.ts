@@ -1,0 +1,14 @@
+import { families } from "../index.ts";
+
+/**
+ * Whether a command line is one of ours. Building, testing and deploying need many plugins, and loading them takes
+ * longer than most commands do; ours need none of them.
+ * @param argv as process.argv
+ */
+export function isOwnCommand([, , ...words]: readonly string[]): boolean {
+  const names = families.flatMap(({ commands }) => commands.map(({ id }) => id[0]));
+  const command = words.find(
+    (word, index) => !word.startsWith("-") && words[index - 1] !== "--network",
+  );
+  return names.includes(command);
+}

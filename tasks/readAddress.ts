@@ -1,7 +1,0 @@
-import { parseAddress } from "../sdk/ids.ts";
-import { required } from "./flags.ts";
-
-/** --provider: an address with its checksum. */
-export function readAddress(value: string | undefined): string {
-  return parseAddress(required(value, "--provider", "an address; list-providers shows them"));
-}

@@ -1,0 +1,12 @@
+import { type ErrorCode, ProtocolError } from "../../sdk/errors.ts";
+
+/** A command did something on chain and still ends badly: its document says both. */
+export class OutcomeError extends ProtocolError {
+  /** What --json prints beside the error. */
+  readonly outcome: object;
+
+  constructor(code: ErrorCode, message: string, hint: string, outcome: object) {
+    super(code, message, hint);
+    this.outcome = outcome;
+  }
+}

@@ -1,0 +1,90 @@
+import { createInterface } from "node:readline/promises";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { renderTable, type Table } from "./renderTable.ts";
+
+/** Where a command's words go: to people on stdout, or beside the one JSON document on stderr. */
+export interface Terminal {
+  readonly json: boolean;
+  /** A sentence for people. */
+  say(line: string): void;
+  /** A table for people; with --json the document says the same. */
+  table(table: Table): void;
+  /** A sentence that is not the result: stderr, always. */
+  note(line: string): void;
+  /** The command that likely comes next, on stderr: what is on stdout is the result. Programs do not need it. */
+  next(command: string, when?: string): void;
+  /** A line that replaces the live line before it. Shown on a terminal only. */
+  live(line: string): void;
+  /** Ends the live line, so that the next output starts on its own line. */
+  endLive(): void;
+  /** One JSON document on stdout, on a line of its own. */
+  document(value: unknown): void;
+  /**
+   * Asks yes or no; anything but yes is No.
+   * @throws ProtocolError "usage" without a terminal: a command never waits for an answer that cannot come.
+   */
+  confirm(question: string): Promise<boolean>;
+}
+
+/** `… | head` stops reading, which is no error: nobody is left to tell. A full disk is one. */
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+  if (code === "EPIPE") process.exit(process.exitCode);
+  process.stderr.write(
+    `Error: The output cannot be written (${code}): it is not complete.\nMake room there or write it elsewhere, then run the command again.\n`,
+  );
+  process.exit(Number(process.exitCode) || 1);
+});
+process.stderr.on("error", () => undefined);
+
+export function createTerminal({ json }: { json: boolean }): Terminal {
+  let liveLine = false;
+  const endLive = () => {
+    if (liveLine) process.stderr.write("\n");
+    liveLine = false;
+  };
+  const write = (stream: NodeJS.WriteStream, text: string) => {
+    endLive();
+    stream.write(`${text}\n`);
+  };
+  return {
+    json,
+    say: (line) => write(json ? process.stderr : process.stdout, line),
+    table: (table) => {
+      if (json) return;
+      const { isTTY, columns } = process.stdout;
+      write(process.stdout, renderTable(table, { boxes: isTTY === true, columns }));
+    },
+    note: (line) => write(process.stderr, line),
+    next: (command, when) => {
+      if (!json) write(process.stderr, `Next${when ? `, ${when}` : ""}: ${command}`);
+    },
+    live: (line) => {
+      if (process.stderr.isTTY !== true) return;
+      process.stderr.write(`\r\u001b[2K${line.slice(0, process.stderr.columns - 1)}`);
+      liveLine = true;
+    },
+    endLive,
+    document: (value) => write(process.stdout, toJson(value)),
+    confirm: async (question) => {
+      if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) {
+        throw new ProtocolError(
+          "usage",
+          `${question} There is no terminal to answer on.`,
+          "Run the command again with --yes to agree in advance.",
+        );
+      }
+      endLive();
+      const prompt = createInterface({ input: process.stdin, output: process.stderr });
+      try {
+        return /^y(es)?$/i.test((await prompt.question(`${question} (y/N) `)).trim());
+      } finally {
+        prompt.close();
+      }
+    },
+  };
+}
+
+/** JSON with bigints as decimal strings: no reader loses a neuron. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item));
+}

@@ -1,0 +1,162 @@
+import type { Client } from "../../sdk/client.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { formatTaskId } from "../../sdk/ids.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import type { FailReason } from "../../sdk/task/FailReason.ts";
+import { fetchTaskStatus, type TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import { getTaskOrder, type PlacedOrder } from "../../sdk/task/getTaskOrder.ts";
+import { PROGRESS, type Progress } from "../../sdk/task/progressOf.ts";
+import { readStanding } from "../../sdk/task/readStanding.ts";
+import { type FailureCode, type Standing, standingOf } from "../../sdk/task/standing.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
+import type { Environment } from "../hardhat/environment.ts";
+
+/** A task as its user sees it: the chain's truth, refined by what the provider says while it runs. */
+export interface TaskView {
+  readonly task: Task;
+  readonly order: PlacedOrder;
+  readonly progress: Progress;
+  /** What the chain's state means, and the next step. */
+  readonly standing: Standing;
+  /** Null when the provider was not asked, or did not answer. */
+  readonly status: TaskStatus | null;
+  /** Why no model comes, in words; null if one can still come. */
+  readonly failure: TaskFailure | null;
+}
+
+export interface TaskFailure {
+  readonly code: FailureCode;
+  readonly message: string;
+}
+
+/** Reads a task with its order; its provider is asked for more, unless it was cancelled before it began. */
+export async function viewTask(client: Client, known: Task): Promise<TaskView> {
+  const order = await getTaskOrder(client, known);
+  return refreshView(client, known, order);
+}
+
+/** The same view, as of now. */
+export async function refreshView(
+  client: Client,
+  { id }: Pick<Task, "id">,
+  order: PlacedOrder,
+): Promise<TaskView> {
+  const task = await getTask(client, { id });
+  const standing = await readStanding(client, task);
+  const status = task.state === "Cancelled" ? null : await askProvider(client, task);
+  const failure = await findFailure(client, task, { order, status, standing });
+  if (isRefused(task, failure)) {
+    return { task, order, progress: "Failed", standing: REFUSED, status, failure };
+  }
+  const progress = refine(task, standing, status);
+  return { task, order, progress, standing, status, failure };
+}
+
+/** An order that the provider will not accept: cancelling it brings its fee back. */
+const REFUSED: Standing = {
+  progress: "Failed",
+  meaning: "The provider refuses the order. Cancel it: its fee is free again then.",
+  next: "claim",
+  failure: "declined",
+};
+
+/** Whether the provider says that it will not accept the order; the chain knows nothing of it. */
+function isRefused({ state }: Task, failure: TaskFailure | null): boolean {
+  return state === "Created" && failure !== null;
+}
+
+/** Between acceptance and delivery the provider says how far it is, and can claim no more than that. */
+function refine(task: Task, standing: Standing, status: TaskStatus | null): Progress {
+  if (!isRunning(task, standing)) return standing.progress;
+  const known = PROGRESS.slice(PROGRESS.indexOf("SettingUp"), PROGRESS.indexOf("Delivered"));
+  return known.find((progress) => progress === status?.progress) ?? standing.progress;
+}
+
+const isRunning = ({ state }: Task, { failure }: Standing) =>
+  state === "Accepted" && failure === null;
+
+/** Where tasks stand, each in one word and with its next step, as viewTask says it. */
+export async function viewProgress(client: Client, tasks: readonly Task[]) {
+  const { timestamp } = await latestBlock(client);
+  return Promise.all(
+    tasks.map(async (task) => {
+      const standing = standingOf(task, timestamp);
+      const status = isRunning(task, standing) ? await askProvider(client, task) : null;
+      return { progress: refine(task, standing, status), next: standing.next };
+    }),
+  );
+}
+
+async function askProvider(client: Client, { id, provider }: Task): Promise<TaskStatus | null> {
+  try {
+    return await fetchTaskStatus(client, { service: await getService(client, { provider }), id });
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
+}
+
+/** Reasons of a provider that lie with what the user sent. */
+const BY_INPUT: readonly FailReason[] = [
+  "DatasetUnavailable",
+  "DatasetLargerThanDeclared",
+  "DatasetInvalid",
+  "ConfigInvalid",
+  "ModelUnknown",
+  "KeyMismatch",
+  "OutOfMemory",
+];
+
+async function findFailure(
+  client: Client,
+  task: Task,
+  { order, status, standing }: Pick<TaskView, "order" | "status" | "standing">,
+): Promise<TaskFailure | null> {
+  if (task.state === "Created" && status?.failure)
+    return { code: "declined", message: `The provider refuses the order: ${wordsOf(status)}` };
+  if (standing.failure === null) return null;
+  if (task.state !== "Failed") return { code: standing.failure, message: standing.meaning };
+  const reason = await findReason(client, task, order);
+  const code = BY_INPUT.includes(reason) ? "task-failed-by-input" : standing.failure;
+  const words = wordsOf(status);
+  return { code, message: words === "" ? reason : `${reason}: ${words}` };
+}
+
+function wordsOf(status: TaskStatus | null): string {
+  return status?.failure ? `${status.failure.message} ${status.failure.hint}`.trim() : "";
+}
+
+/** The reason is in the event only: the contract does not keep it. */
+async function findReason(client: Client, { id }: Task, order: PlacedOrder): Promise<FailReason> {
+  const { number: toBlock } = await latestBlock(client);
+  const events = await fetchTaskEvents(client, { fromBlock: order.blockNumber, toBlock });
+  for (const event of events) {
+    if (event.name === "TaskFailed" && event.id === id) return event.reason;
+  }
+  return "Unspecified";
+}
+
+/** The error that ends a command whose task has no model. */
+export function failureError(
+  { task, failure, standing }: TaskView,
+  environment: Environment,
+): ProtocolError {
+  const id = formatTaskId(task.id);
+  if (isRefused(task, failure)) {
+    return new ProtocolError(
+      "declined",
+      `Task ${id} is not accepted. ${failure!.message}`,
+      `Its fee stays reserved until the order is cancelled: ${environment.command(`cancel-task --provider ${task.provider} --task ${id}`)}`,
+    );
+  }
+  return new ProtocolError(
+    failure?.code ?? "task-failed-by-provider",
+    `Task ${id} ended without a model: ${failure?.message ?? task.state}`,
+    standing.next === "claim"
+      ? `Claim it: ${environment.command(`fine-tuning cancel ${id}`)}`
+      : `The fee is back in the sub-account; see the log: ${environment.command(`get-log --task ${id}`)}`,
+  );
+}

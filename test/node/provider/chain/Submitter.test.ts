@@ -1,0 +1,505 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { Transaction } from "ethers";
+import { after, afterEach, before, beforeEach, describe, it } from "mocha";
+import pino, { type Logger } from "pino";
+import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
+import { GasMoney } from "../../../../provider/chain/GasMoney.ts";
+import { type Submission, Submitter } from "../../../../provider/chain/Submitter.ts";
+import { type Clock, systemClock } from "../../../../provider/clock.ts";
+import { ProviderError } from "../../../../provider/errors.ts";
+import { newJob } from "../../../../provider/machine/machine.ts";
+import { Readiness } from "../../../../provider/Readiness.ts";
+import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
+import { openAccount } from "../../../../sdk/account/openAccount.ts";
+import { type Client, requireSigner } from "../../../../sdk/client.ts";
+import { ProtocolError } from "../../../../sdk/errors.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
+import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
+import { failTask } from "../../../../sdk/task/failTask.ts";
+import { getTask } from "../../../../sdk/task/getTask.ts";
+import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
+import { readGasPrice, totalPrice } from "../../../../sdk/transaction/gasPrice.ts";
+import { send } from "../../../../sdk/transaction/send.ts";
+import { Marketplace } from "../marketplace.ts";
+
+const GWEI = 10n ** 9n;
+const MAX_GAS_PRICE = 100n * GWEI;
+
+describe("submitter, on a real chain", () => {
+  let market: Marketplace;
+  let client: Client;
+  let user: Client;
+  let directory: string;
+  let store: SqliteStore;
+  let snapshot: string;
+  let id: TaskId;
+  let genesis: string;
+  let readiness: Readiness;
+  let gasMoney: GasMoney;
+  /** What the daemon logged. */
+  let lines: Record<string, unknown>[];
+  let log: Logger;
+
+  before(async () => {
+    market = await Marketplace.open();
+    await market.register();
+    client = market.client(1);
+    user = market.client(2);
+    genesis = (await user.provider.getBlock(0))!.hash!;
+    await send(user, openAccount(user, { amount: 10n ** 18n }));
+  });
+  after(() => market.close());
+
+  beforeEach(async () => {
+    snapshot = await market.chain.snapshot();
+    directory = mkdtempSync(join(tmpdir(), "anneal-submitter-"));
+    store = openStore();
+    readiness = new Readiness();
+    lines = [];
+    log = pino({ level: "debug" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    id = await market.placeAny(user);
+  });
+  afterEach(async () => {
+    await automine(true);
+    store.close();
+    rmSync(directory, { recursive: true });
+    await market.chain.revert(snapshot);
+  });
+
+  const openStore = () => SqliteStore.open(directory);
+  const automine = (on: boolean) => client.provider.send("evm_setAutomine", [on]);
+  const nonce = (block = "latest") => client.provider.getTransactionCount(market.provider, block);
+  const state = async () => (await getTask(client, { id })).state;
+
+  const submitter = (options: { client?: Client; clock?: Clock; confirmations?: number } = {}) =>
+    makeSubmitter(options.client ?? client, options);
+  const makeSubmitter = (
+    to: Client,
+    { clock = systemClock, confirmations = 0 }: { clock?: Clock; confirmations?: number },
+  ) => {
+    const identity = new ChainIdentity({ client: to, genesis, readiness, log });
+    const chain = { client: to, identity, store, clock, log };
+    gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: MAX_GAS_PRICE });
+    return new Submitter({ ...chain, gasMoney, confirmations, pollInterval: 10 });
+  };
+  const accept = (task = id) => ({
+    id: task,
+    step: "accept" as const,
+    call: acceptTask(client, { id: task }),
+    isDone: async () => (await getTask(client, { id: task })).state !== "Created",
+  });
+  const live = new AbortController().signal;
+
+  /** A client whose node drops what is broadcast, and a signal that ends the daemon at that moment. */
+  const dyingAtBroadcast = (): { client: Client; signal: AbortSignal } => {
+    const death = new AbortController();
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        if (name === "broadcastTransaction") {
+          return async () => {
+            death.abort();
+            throw new Error("died");
+          };
+        }
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    return { client: { ...client, provider }, signal: death.signal };
+  };
+
+  const failureOf = async (promise: Promise<unknown>): Promise<Error> =>
+    promise.then(
+      () => expect.fail("did not fail"),
+      (error: Error) => error,
+    );
+
+  it("makes an effect happen, with one transaction however often it is asked", async () => {
+    const before = await nonce();
+    await submitter().submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    await submitter().submit(accept(), live);
+    await submitter().submit(accept(), live);
+    expect(await nonce()).to.equal(before + 1);
+  });
+
+  it("sends nothing when the chain says that it is done", async () => {
+    await send(client, acceptTask(client, { id }));
+    const before = await nonce();
+    await submitter().submit(accept(), live);
+    expect(await nonce()).to.equal(before);
+  });
+
+  it("broadcasts after a restart what it had signed before it died", async () => {
+    const before = await nonce();
+    const dying = dyingAtBroadcast();
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    expect(await state()).to.equal("Created");
+    const [signed] = store.openTransactions();
+
+    store.close();
+    store = openStore();
+    await submitter().submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await nonce()).to.equal(before + 1);
+    const receipt = await client.provider.getTransactionReceipt(signed!.versions[0]!.hash);
+    expect(receipt?.status).to.equal(1); // that very transaction, no other
+    expect(store.openTransactions()).to.deep.equal([]);
+  });
+
+  it("recognizes after a restart what was mined while it was dead", async () => {
+    await automine(false);
+    const before = await nonce();
+    const death = new AbortController();
+    const sending = failureOf(submitter().submit(accept(), death.signal));
+    while ((await nonce("pending")) === before);
+    death.abort();
+    await sending;
+    await market.chain.mine();
+
+    store.close();
+    store = openStore();
+    await submitter().submit(accept(), live);
+    expect(await nonce()).to.equal(before + 1);
+    expect(store.openTransactions()).to.deep.equal([]);
+  });
+
+  it("gives effects that come together nonces in a row", async () => {
+    const other = await market.placeAny(user);
+    const before = await nonce();
+    const lane = submitter();
+    await Promise.all([lane.submit(accept(), live), lane.submit(accept(other), live)]);
+    expect(await nonce()).to.equal(before + 2);
+    expect((await getTask(client, { id: other })).state).to.equal("Accepted");
+  });
+
+  it("takes no nonce for the same effect asked twice at the same time", async () => {
+    const before = await nonce();
+    const lane = submitter();
+    await Promise.all([lane.submit(accept(), live), lane.submit(accept(), live)]);
+    expect(await nonce()).to.equal(before + 1);
+  });
+
+  it("sends nothing that would revert, and says which error it would be", async () => {
+    const before = await nonce();
+    const call = failTask(user, { id: `0x${"00".repeat(16)}` as TaskId, reason: "Unspecified" });
+    const error = await failureOf(
+      submitter().submit({ id, step: "fail", call, isDone: async () => false }, live),
+    );
+    expect(error).to.be.instanceOf(ProtocolError);
+    expect(await nonce()).to.equal(before);
+    expect(store.openTransactions()).to.deep.equal([]);
+  });
+
+  it("reports what was mined and reverted, and can try again with the next nonce", async () => {
+    await automine(false);
+    const sending = failureOf(submitter().submit(accept(), live));
+    while (store.openTransactions().length === 0) await systemClock.sleep(5, live);
+    const { to, data } = cancelTask(user, { id });
+    const fees = { maxPriorityFeePerGas: 10n ** 11n, maxFeePerGas: 10n ** 12n }; // so that it comes first
+    await requireSigner(user).sendTransaction({ to, data, gasLimit: 500_000, ...fees });
+    await market.chain.mine();
+    const error = await sending;
+    expect(error).to.be.instanceOf(ProviderError);
+    expect((error as ProviderError).retryable).to.equal(true);
+    expect(await state()).to.equal("Cancelled");
+    await submitter().submit(accept(), live); // the state says that there is nothing to do
+    expect(store.openTransactions()).to.deep.equal([]);
+  });
+
+  it("starts over when somebody else has used its nonce", async () => {
+    const before = await nonce();
+    const dying = dyingAtBroadcast();
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    await requireSigner(client)
+      .sendTransaction({ to: market.user, value: 1n })
+      .then((sent) => sent.wait());
+
+    const error = await failureOf(submitter().submit(accept(), live));
+    expect(error.message).to.match(/lost/);
+    await submitter().submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await nonce()).to.equal(before + 2);
+  });
+
+  /** A clock that stands still but for the daemon's pauses, and what happens in the n-th of them. */
+  const clockWith = (pause: number, during: (pauses: number) => Promise<unknown>): Clock => {
+    let now = 0;
+    let pauses = 0;
+    return {
+      now: () => now,
+      sleep: async () => {
+        now += pause;
+        await during(++pauses);
+      },
+    };
+  };
+  const setBaseFee = (fee: bigint) =>
+    client.provider.send("hardhat_setNextBlockBaseFeePerGas", [`0x${fee.toString(16)}`]);
+  const setBalance = (balance: bigint) =>
+    client.provider.send("hardhat_setBalance", [market.provider, `0x${balance.toString(16)}`]);
+  const chainPrice = async () => totalPrice(await readGasPrice(client));
+  const paidPrice = async () => {
+    const block = await client.provider.getBlock("latest", true);
+    const hash = block!.transactions.at(-1)!;
+    return (await client.provider.getTransactionReceipt(hash))!.gasPrice;
+  };
+
+  it("raises nothing while no block is made, and pays the chain's price when one is", async () => {
+    await automine(false);
+    const price = await chainPrice();
+    const raw: string[] = [];
+    const twelveMinutes = clockWith(10_000, async (pauses) => {
+      raw.push(...store.openTransactions()[0]!.versions.map((version) => version.raw));
+      if (pauses > 72) await market.chain.mine();
+    });
+    await submitter({ clock: twelveMinutes }).submit(accept(), live);
+    expect(new Set(raw).size).to.equal(1);
+    expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
+  });
+
+  it("offers higher fees for the same nonce when blocks are made that ask for more", async () => {
+    await automine(false);
+    const before = await nonce();
+    const fee = 50n * GWEI;
+    let first = "";
+    const clock = clockWith(100, async () => {
+      first ||= store.openTransactions()[0]!.versions[0]!.hash;
+      await setBaseFee(fee);
+      await market.chain.mine();
+    });
+    await submitter({ clock }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await client.provider.getTransactionReceipt(first)).to.equal(null);
+    expect(await nonce()).to.equal(before + 1);
+    expect(Number(await paidPrice())).to.be.within(Number(fee), 2 * Number(fee));
+  });
+
+  it("bids no more than MAX_GAS_PRICE, says once that the chain asks for more, and waits for it to fall", async () => {
+    await automine(false);
+    let highest = 0n;
+    const clock = clockWith(20_000, async (pauses) => {
+      const { raw } = store.openTransactions()[0]!.versions.at(-1)!;
+      const { maxFeePerGas } = Transaction.from(raw);
+      if (maxFeePerGas! > highest) highest = maxFeePerGas!;
+      await setBaseFee(pauses < 20 ? 3n * MAX_GAS_PRICE : GWEI);
+      await market.chain.mine();
+      if (pauses < 20) await gasMoney.look();
+      if (pauses === 19)
+        expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas-price"]);
+    });
+    await submitter({ clock }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(highest).to.equal(MAX_GAS_PRICE);
+    expect(lines.filter(({ msg }) => /above MAX_GAS_PRICE/.test(String(msg)))).to.have.length(1);
+    await gasMoney.look();
+    expect(readiness.reasons()).to.deep.equal([]);
+  });
+
+  it("signs nothing that the wallet cannot pay, says so once, and goes on after a refill", async () => {
+    await setBalance(0n);
+    const before = await nonce();
+    const lane = submitter();
+    for (let tries = 0; tries < 3; tries++) {
+      const error = (await failureOf(lane.submit(accept(), live))) as ProviderError;
+      expect(error).to.include({ retryable: true, isSaid: true });
+    }
+    expect(store.openTransactions()).to.deep.equal([]);
+    const said = lines.filter(({ level }) => Number(level) >= 40);
+    expect(said).to.have.length(1);
+    expect(said[0]).to.include({
+      level: 50,
+      address: market.provider,
+      balance: `0.${"0".repeat(18)}`,
+    });
+    expect(Number(said[0]!.needed)).to.be.greaterThan(0);
+    expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
+    expect(readiness.reasons()[0]!.message).to.include(market.provider);
+
+    await setBalance(10n ** 18n);
+    await lane.submit(accept(), live);
+    expect(await nonce()).to.equal(before + 1);
+    await gasMoney.look();
+    expect(readiness.reasons()).to.deep.equal([]);
+  });
+
+  it("says that the wallet cannot pay what a storage asks for, as it says it of gas", async () => {
+    await setBalance(10n ** 17n);
+    const call = { to: market.user, data: "0x", value: 10n ** 18n } as Submission["call"];
+    const upload = { id, step: "upload" as const, call, isDone: async () => false };
+    const error = (await failureOf(submitter().submit(upload, live))) as ProviderError;
+    expect(error).to.include({ retryable: true, isSaid: true });
+    expect(lines.filter(({ level }) => level === 50)[0]).to.include({
+      needed: `1.${"0".repeat(18)}`,
+    });
+    expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
+  });
+
+  it("raises nothing that the node refuses for lack of OG, and is in a block at the chain's price after a refill", async () => {
+    const dying = dyingAtBroadcast();
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    await setBalance(0n);
+    const price = await chainPrice();
+    const versions = new Set<string>();
+    const clock = clockWith(20_000, async (pauses) => {
+      for (const { raw } of store.openTransactions()[0]!.versions) versions.add(raw);
+      await market.chain.mine();
+      if (pauses === 40) await setBalance(10n ** 18n);
+    });
+    await submitter({ clock }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(versions.size).to.equal(1);
+    expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
+    const said = lines.filter(({ level }) => Number(level) >= 50);
+    expect(said.map(({ msg }) => msg)).to.deep.equal(["the wallet has too little OG for gas"]);
+  });
+
+  it("signs again at the present price what was signed at a price that has passed", async () => {
+    await setBaseFee(40n * GWEI);
+    await market.chain.mine();
+    const dying = dyingAtBroadcast();
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    await setBaseFee(GWEI);
+    await market.chain.mine();
+    await setBalance(10n ** 15n); // enough at the present price, and not at the old one
+    const before = await nonce();
+    await submitter({ clock: clockWith(20_000, async () => undefined) }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await nonce()).to.equal(before + 1);
+    expect(Number(await paidPrice())).to.be.at.most(Number(4n * GWEI));
+  });
+
+  it("shows no key after its deadline which no node has taken in time", async () => {
+    await setBalance(0n);
+    let isLate = false;
+    const demandTime = async () => {
+      if (isLate) throw new ProviderError("too late", { retryable: true, hint: "" });
+    };
+    const dying = dyingAtBroadcast();
+    await setBalance(10n ** 18n);
+    await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
+    await setBalance(0n);
+    const clock = clockWith(20_000, async (pauses) => {
+      if (pauses < 3) return;
+      isLate = true;
+      await setBalance(10n ** 18n);
+    });
+    const error = await failureOf(submitter({ clock }).submit({ ...accept(), demandTime }, live));
+    expect(error.message).to.equal("too late");
+    expect(await state()).to.equal("Created");
+  });
+
+  it("writes the node's words about a refusal once", async () => {
+    const words = "replacement transaction underpriced";
+    let refusals = 0;
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        if (name === "broadcastTransaction" && refusals++ < 5)
+          return async () => {
+            throw Object.assign(new Error(words), { error: { code: -32000, message: words } });
+          };
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const clock = clockWith(20_000, async () => undefined);
+    await submitter({ client: { ...client, provider }, clock }).submit(accept(), live);
+    expect(refusals).to.be.greaterThan(5);
+    const said = lines.filter(({ msg }) => msg === "the node did not take the transaction");
+    expect(said).to.have.length(1);
+    expect(said[0]).to.include({ level: 40, refusal: "underpriced" });
+    expect(said[0]!.words).to.include(words);
+  });
+
+  it("sends nothing to another chain that has the same number, and says so", async () => {
+    genesis = `0x${"ab".repeat(32)}`; // of the chain that the state belongs to
+    try {
+      const before = await nonce();
+      for (let tries = 0; tries < 2; tries++) {
+        const error = await failureOf(submitter().submit(accept(), live));
+        expect(error.message).to.match(/another chain/);
+      }
+      expect(await nonce("pending")).to.equal(before);
+      expect(store.highestNonce()).to.equal(null);
+      expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["other-chain"]);
+      expect(lines.filter(({ level }) => level === 50)).to.have.length(1);
+    } finally {
+      genesis = (await client.provider.getBlock(0))!.hash!;
+    }
+    await submitter().submit(accept(), live);
+    expect(readiness.reasons()).to.deep.equal([]);
+  });
+
+  it("waits until a transaction is as deep as it was told", async () => {
+    let ended = false;
+    const sending = submitter({ confirmations: 2 })
+      .submit(accept(), live)
+      .then(() => {
+        ended = true;
+      });
+    while ((await state()) !== "Accepted");
+    await market.chain.mine();
+    expect(ended).to.equal(false);
+    await market.chain.mine();
+    await sending;
+  });
+
+  it("offers the same transaction again when the chain took it back, and signs no other", async () => {
+    const fork = await market.chain.snapshot();
+    await submitter().submit(accept(), live);
+    const after = await nonce();
+    await market.chain.revert(fork); // nobody has told the store yet
+    await market.chain.mine();
+    await submitter().submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await nonce()).to.equal(after);
+    expect(store.highestNonce()).to.equal(after - 1);
+  });
+
+  it("uses no nonce twice because a lagging node says that it is free", async () => {
+    await submitter().submit(accept(), live);
+    const used = await nonce();
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        if (name === "getTransactionCount") return async () => used - 1;
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const fail = {
+      id,
+      step: "fail" as const,
+      call: failTask(client, { id, reason: "Unspecified" }),
+      isDone: async () => false,
+    };
+    await submitter({ client: { ...client, provider } }).submit(fail, live);
+    expect(await state()).to.equal("Failed");
+    expect(store.openTransactions()).to.deep.equal([]);
+  });
+
+  it("fills a nonce that nobody needs any more, so that those behind it get through", async () => {
+    const fork = await market.chain.snapshot();
+    await submitter().submit(accept(), live);
+    const gap = (await nonce()) - 1;
+    await market.chain.revert(fork);
+    await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is wanted no longer
+    const other = await market.placeAny(user);
+    const job = { ...newJob(), chain: "Created" as const, pending: "accept" as const };
+    const order = await getTaskOrder(user, { id: other });
+    store.putJob({ id: other, user: market.user, fee: 1n, order, blockNumber: 1, job, facts: {} });
+    const waiting = submitter().submit(accept(other), live);
+    const tending = submitter();
+    while (store.highestNonce() !== gap + 1) await systemClock.sleep(10, live);
+    await tending.tend(live);
+    expect(await nonce()).to.equal(gap); // a lagging node would say the same: it is asked twice
+    await tending.tend(live);
+    await waiting;
+    expect((await getTask(client, { id: other })).state).to.equal("Accepted");
+    expect(await state()).to.equal("Cancelled");
+    expect(await nonce()).to.equal(gap + 2);
+  });
+});

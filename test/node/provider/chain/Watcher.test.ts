@@ -1,0 +1,301 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { after, afterEach, before, beforeEach, describe, it } from "mocha";
+import pino from "pino";
+import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
+import { Watcher } from "../../../../provider/chain/Watcher.ts";
+import { type Clock, systemClock } from "../../../../provider/clock.ts";
+import type { ProviderError } from "../../../../provider/errors.ts";
+import { readTaskState } from "../../../../provider/steps/parts/readTaskState.ts";
+import { Readiness } from "../../../../provider/Readiness.ts";
+import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
+import { openAccount } from "../../../../sdk/account/openAccount.ts";
+import type { Client } from "../../../../sdk/client.ts";
+import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
+import { send } from "../../../../sdk/transaction/send.ts";
+import { Marketplace } from "../marketplace.ts";
+
+describe("watcher, on a real chain", () => {
+  let market: Marketplace;
+  let user: Client;
+  let directory: string;
+  let store: SqliteStore;
+  let snapshot: string;
+  let genesis: string;
+  let readiness: Readiness;
+
+  before(async () => {
+    market = await Marketplace.open();
+    await market.register();
+    user = market.client(2);
+    genesis = (await user.provider.getBlock(0))!.hash!;
+    await send(user, openAccount(user, { amount: 10n ** 18n }));
+  });
+  after(() => market.close());
+
+  beforeEach(async () => {
+    snapshot = await market.chain.snapshot();
+    directory = mkdtempSync(join(tmpdir(), "anneal-watcher-"));
+    store = openStore();
+    readiness = new Readiness();
+  });
+  afterEach(async () => {
+    store.close();
+    rmSync(directory, { recursive: true });
+    await market.chain.revert(snapshot);
+  });
+
+  const log = pino({ level: "silent" });
+  const openStore = () => SqliteStore.open(directory);
+  const watcher = (
+    options: { confirmations?: number; provider?: string; client?: Client; clock?: Clock } = {},
+  ) => makeWatcher(options.client ?? market.client(1), options);
+  const makeWatcher = (
+    client: Client,
+    options: { confirmations?: number; provider?: string; clock?: Clock },
+  ) =>
+    new Watcher({
+      client,
+      provider: options.provider ?? market.provider,
+      store,
+      identity: new ChainIdentity({ client, genesis, readiness, log }),
+      clock: options.clock ?? systemClock,
+      log,
+      confirmations: options.confirmations ?? 0,
+      pollInterval: 10,
+      onLook: () => undefined,
+    });
+  const openIds = () => store.openJobs().map(({ id }) => id);
+
+  it("sees every order, however many blocks it has missed", async () => {
+    const first = await market.placeAny(user);
+    await watcher().look();
+    for (let i = 0; i < 5; i++) await market.chain.mine();
+    const second = await market.placeAny(user);
+    await watcher().look(); // another one: the cursor is in the store
+    expect(openIds()).to.have.members([first, second]);
+    expect(store.job(first)?.order.units).to.equal(5n);
+  });
+
+  it("does nothing twice when it looks twice", async () => {
+    const id = await market.placeAny(user);
+    const same = watcher();
+    await same.look();
+    store.clearStale(id, store.staleness(id));
+    await same.look();
+    await watcher().look();
+    expect(store.staleJobs(10)).to.deep.equal([]);
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("passes over the tasks of other providers", async () => {
+    await market.placeAny(user);
+    await watcher({ provider: market.user }).look();
+    expect(store.openJobs()).to.deep.equal([]);
+  });
+
+  it("makes a job stale with every event of its task", async () => {
+    const id = await market.placeAny(user);
+    await watcher().look();
+    store.clearStale(id, store.staleness(id));
+    await send(user, cancelTask(user, { id }));
+    await watcher().look();
+    expect(store.staleJobs(10)).to.deep.equal([id]);
+    expect(store.hasEvent(id, "TaskCancelled")).to.equal(true);
+  });
+
+  it("waits for as many confirmations as it is told to", async () => {
+    const id = await market.placeAny(user);
+    const careful = watcher({ confirmations: 2 });
+    await market.chain.mine();
+    await careful.look();
+    expect(openIds()).to.deep.equal([]);
+    await market.chain.mine();
+    await careful.look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("loses no event when it dies between reading and committing", async () => {
+    const id = await market.placeAny(user);
+    const dying = watcher();
+    store.putScannedBlock = () => {
+      throw new Error("crash");
+    };
+    await dying.look().then(
+      () => expect.fail("did not die"),
+      (error: Error) => expect(error.message).to.equal("crash"),
+    );
+    store.close();
+    store = openStore();
+    expect(openIds()).to.deep.equal([]); // neither the event nor the cursor
+    await watcher().look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("goes back when the chain was reorganized, and follows the new one", async () => {
+    await watcher().look();
+    const fork = await market.chain.snapshot();
+    const orphan = await market.placeAny(user);
+    await send(user, cancelTask(user, { id: orphan }));
+    await watcher().look();
+    store.clearStale(orphan, store.staleness(orphan));
+
+    await market.chain.revert(fork);
+    for (let i = 0; i < 4; i++) await market.chain.mine(); // longer than the old one
+    await watcher().look();
+    expect(store.hasEvent(orphan, "TaskCreated")).to.equal(false);
+    expect(store.staleJobs(10)).to.deep.equal([orphan]);
+
+    const again = await market.placeAny(user); // the same number, so the same id
+    await watcher().look();
+    expect(again).to.equal(orphan);
+    expect(store.hasEvent(again, "TaskCreated")).to.equal(true);
+    expect(store.hasEvent(again, "TaskCancelled")).to.equal(false);
+  });
+
+  it("starts a job anew when a reorganization gave its id to another order", async () => {
+    await watcher().look();
+    const fork = await market.chain.snapshot();
+    const id = await market.placeAny(user);
+    await watcher().look();
+    const before = store.job(id)!;
+    store.putJob({ ...before, job: { ...before.job, work: "trained" }, facts: { archive: "aa" } });
+    await market.chain.revert(fork);
+    await market.chain.mine();
+    await market.placeAny(user, 6n);
+    await watcher().look();
+    expect(store.job(id)?.order.units).to.equal(6n);
+    expect(store.job(id)?.job.work).to.equal("none");
+    expect(store.job(id)?.facts).to.deep.equal({});
+  });
+
+  it("takes an endpoint that lags behind for no reorganization", async () => {
+    const fork = await market.chain.snapshot();
+    const id = await market.placeAny(user);
+    await market.chain.mine();
+    await watcher().look();
+    store.clearStale(id, store.staleness(id));
+    await market.chain.revert(fork);
+    const error = await watcher()
+      .look()
+      .then(
+        () => expect.fail("did not notice"),
+        (error: Error) => error,
+      );
+    expect(error.message).to.match(/behind/);
+    expect(store.hasEvent(id, "TaskCreated")).to.equal(true);
+    expect(store.staleJobs(10)).to.deep.equal([]);
+  });
+
+  it("keeps its cursor while the chain does not answer, and goes on afterwards", async () => {
+    const id = await market.placeAny(user);
+    let broken = true;
+    const client = market.client(1);
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        if (name === "getLogs" && broken) return () => Promise.reject(new Error("503"));
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const flaky = watcher({ client: { ...client, provider } });
+    await flaky.look().then(
+      () => expect.fail("did not fail"),
+      () => undefined,
+    );
+    broken = false;
+    await flaky.look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  /** A client whose endpoint answers some requests as it should not. */
+  const lying = (lies: Record<string, (...args: never[]) => Promise<unknown>>): Client => {
+    const client = market.client(1);
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        const value = lies[String(name)] ?? Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    return { ...client, provider };
+  };
+
+  it("asks another endpoint when no block has come for a minute, and then again after one", async () => {
+    let now = 0;
+    let switched = 0;
+    const client = lying({
+      switchEndpoint: async () => {
+        switched++;
+      },
+    });
+    const patient = watcher({ client, clock: { ...systemClock, now: () => now } });
+    const lookAt = async (seconds: number) => {
+      now = seconds * 1_000;
+      await patient.look();
+      return switched;
+    };
+    expect(await lookAt(0)).to.equal(0);
+    expect(await lookAt(59)).to.equal(0);
+    expect(await lookAt(60)).to.equal(1);
+    expect(await lookAt(100)).to.equal(1);
+    expect(await lookAt(120)).to.equal(2);
+    await market.chain.mine();
+    expect(await lookAt(180)).to.equal(2);
+  });
+
+  it("hears of an order whose log was kept from it for long, by the chain's own count", async () => {
+    const deaf = watcher({ client: lying({ getLogs: async () => [] }) });
+    const id = await market.placeAny(user);
+    for (let block = 0; block < 40; block++) await market.chain.mine();
+    await deaf.look();
+    expect(openIds()).to.deep.equal([]);
+    const same = watcher();
+    await same.look();
+    expect(openIds()).to.deep.equal([id]);
+    expect(store.scannedBlocks()[0]!.number).to.equal(await user.provider.getBlockNumber());
+  });
+
+  it("hears of an order although the endpoint has forgotten its log once", async () => {
+    const id = await market.placeAny(user);
+    await watcher({ client: lying({ getLogs: async () => [] }) }).look();
+    expect(openIds()).to.deep.equal([]);
+    await market.chain.mine();
+    await watcher().look();
+    expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("takes another chain's answers for no reorganization", async () => {
+    const id = await market.placeAny(user);
+    await watcher().look();
+    const block = (await user.provider.getBlock("latest"))!;
+    const other = {
+      number: block.number,
+      timestamp: block.timestamp,
+      hash: `0x${"ab".repeat(32)}`,
+    };
+    const elsewhere = watcher({ client: lying({ getBlock: async () => other }) });
+    const error = await elsewhere.look().then(
+      () => expect.fail("did not notice"),
+      (error: Error) => error,
+    );
+    expect(error.message).to.match(/another chain/);
+    expect(store.hasEvent(id, "TaskCreated")).to.equal(true);
+  });
+
+  it("takes no task for vanished because an endpoint does not show it", async () => {
+    const id = await market.placeAny(user);
+    await watcher().look();
+    const unknown = `0x${"77".repeat(16)}` as typeof id;
+    const blank = { taskOf: () => user.serving.taskOf(unknown) } as unknown as Client["serving"];
+    const client = { ...market.client(1), serving: blank };
+    const error = await readTaskState({ client, store }, id, 0).then(
+      () => expect.fail("was believed"),
+      (error: ProviderError) => error,
+    );
+    expect(error.retryable).to.equal(true);
+    store.rewindTo(0); // the watcher has seen the creation vanish
+    expect(await readTaskState({ client, store }, id, 0)).to.include({ state: "None" });
+  });
+});

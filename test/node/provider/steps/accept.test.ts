@@ -1,0 +1,138 @@
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { ZeroHash } from "ethers";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import type { Submission } from "../../../../provider/chain/Submitter.ts";
+import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
+import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
+import { accept } from "../../../../provider/steps/accept.ts";
+import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+
+const ID = `0x${"11".repeat(16)}` as TaskId;
+const HASH = `0x${"ab".repeat(32)}`;
+/** TaskState on chain. */
+const CREATED = 1n;
+const ACCEPTED = 2n;
+/** More than any disk has: a file without contents may claim it. */
+const HUGE = 2 ** 43;
+
+const REFILL = { retryable: true, hint: "Send OG to the wallet." };
+
+describe("accept", () => {
+  let root: string;
+  let state: bigint;
+  let submitted: Submission[];
+  let isWalletPoor: boolean;
+  let isBroken: boolean;
+
+  beforeEach(() => {
+    isBroken = false;
+    root = mkdtempSync(join(tmpdir(), "anneal-accept-"));
+    mkdirSync(join(root, "model"));
+    writeFileSync(join(root, "model/model.safetensors"), "");
+    state = CREATED;
+    submitted = [];
+    isWalletPoor = false;
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  const makeModelHuge = () => truncateSync(join(root, "model/model.safetensors"), HUGE);
+  const run = ({ units = 1_000n, config = "{}", trainer = {} } = {}) => {
+    const model = { name: "tiny", hash: HASH, directory: join(root, "model") } as Model;
+    const task = {
+      user: "0x",
+      provider: "0x",
+      state,
+      deadline: 0n,
+      trainingTime: 0n,
+      root: ZeroHash,
+      exchange: ZeroHash,
+    };
+    const context = {
+      catalogue: new Catalogue([{ ...model, kind: "causal-lm" } as Model]),
+      jobsDirectory: join(root, "state/jobs"),
+      trainer,
+      machine: { isBroken },
+      client: {
+        serving: {
+          taskOf: async () => task,
+          interface: { encodeFunctionData: (_: string, args: unknown[]) => args },
+        },
+      },
+      python: { demand: async () => undefined },
+      gasMoney: {
+        demandReserve: async (id: TaskId) => {
+          if (isWalletPoor) throw new ProviderError(`no gas for ${id}`, REFILL);
+        },
+      },
+      submitter: { submit: async (submission: Submission) => void submitted.push(submission) },
+    } as unknown as StepContext;
+    const record = { id: ID, order: { model: HASH, units, config } } as unknown as JobRecord;
+    return accept(context, record, new AbortController().signal, 0).then(
+      () => null,
+      (error: TaskRefused) => error,
+    );
+  };
+
+  it("accepts where the disk has room", async () => {
+    expect(await run()).to.equal(null);
+    expect(submitted.map(({ step }) => step)).to.deep.equal(["accept"]);
+  });
+
+  it("sends nothing for a model whose copies the disk cannot hold, and says so", async () => {
+    makeModelHuge();
+    const error = await run();
+    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ProviderBusy" });
+    expect(error!.message).to.equal(
+      `The task needs ${3 * HUGE + 1_000} bytes of disk, more than the provider has free.`,
+    );
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("sends nothing while the machine cannot use its graphics card, and tries again", async () => {
+    const broken = new ProviderError("No driver.", { retryable: true, hint: "Load it." });
+    const trainer = { checkMachine: () => Promise.reject(broken) };
+    expect(await run({ trainer })).to.equal(broken);
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("sends nothing for a dataset that the disk cannot hold", async () => {
+    expect(await run({ units: BigInt(HUGE) })).to.include({ reason: "ProviderBusy" });
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("asks for no room for the model where an adapter is trained", async () => {
+    makeModelHuge();
+    expect(await run({ config: '{"lora":true}' })).to.equal(null);
+    expect(submitted).to.have.length(1);
+  });
+
+  it("takes nothing on that the wallet cannot pay the gas for, and does not give it up either", async () => {
+    isWalletPoor = true;
+    expect(await run())
+      .to.be.instanceOf(ProviderError)
+      .and.not.instanceOf(TaskRefused);
+    expect(submitted).to.deep.equal([]);
+    state = ACCEPTED; // what is taken on goes on
+    expect(await run()).to.equal(null);
+    expect(submitted).to.have.length(1);
+  });
+
+  it("accepts nothing while the machine cannot train, and refuses nothing for it", async () => {
+    isBroken = true;
+    const error = await run();
+    expect(error).not.to.be.instanceOf(TaskRefused);
+    expect(error).to.include({ retryable: true, strikes: null });
+    expect(submitted).to.deep.equal([]);
+  });
+
+  it("does not refuse a task that turns out to be accepted already", async () => {
+    makeModelHuge();
+    state = ACCEPTED;
+    expect(await run()).to.equal(null);
+  });
+});

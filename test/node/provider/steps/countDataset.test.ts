@@ -1,0 +1,70 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import { TaskRefused } from "../../../../provider/errors.ts";
+import { jobPaths, type StepContext } from "../../../../provider/steps/parts/StepContext.ts";
+import { countDataset } from "../../../../provider/steps/countDataset.ts";
+import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import type { CountedFile } from "../../../../provider/training/trainerCommand.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+
+const ID = `0x${"11".repeat(16)}` as TaskId;
+const HASH = `0x${"ab".repeat(32)}`;
+
+describe("countDataset", () => {
+  let root: string;
+  let counted: CountedFile[];
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "anneal-count-step-"));
+    mkdirSync(jobPaths(root, ID).data, { recursive: true });
+    writeFileSync(join(jobPaths(root, ID).data, "train.jsonl"), "0123456789");
+    counted = [];
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  /** A stand-in for the trainer counts 7 tokens, or refuses a file. */
+  const run = (facts: object, { units = 10n, refuses = "" } = {}) => {
+    const countTokens = async (_: Model, dataset: CountedFile) => {
+      counted.push(dataset);
+      if (refuses && dataset.file.endsWith(refuses))
+        throw new TaskRefused("DatasetInvalid", "Too much.", "Split it.");
+      return 7;
+    };
+    const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: root } as Model;
+    const context = {
+      ...{ catalogue: new Catalogue([model]), jobsDirectory: root, trainer: { countTokens } },
+      times: { training: () => null, margin: () => 60 },
+    } as unknown as StepContext;
+    const job = { trainingTime: 3_600 };
+    const record = { id: ID, order: { model: HASH, units }, facts, job } as unknown as JobRecord;
+    return countDataset(context, record, new AbortController().signal, 0).catch((error) => error);
+  };
+  const TRAIN = { train: "data/train.jsonl", validation: null };
+  const BOTH = { train: "data/train.jsonl", validation: "data/validation.jsonl" };
+
+  it("compares what the price is for", async () => {
+    expect(await run({ ...TRAIN, unit: "token" }, { units: 7n })).to.deep.equal({});
+    expect(await run({ ...TRAIN, unit: "byte" }, { units: 10n })).to.deep.equal({});
+    const tokens = await run({ ...TRAIN, unit: "token" }, { units: 6n });
+    expect(tokens.message).to.equal("The dataset has 7 tokens, more than the 6 declared.");
+    const bytes = await run({ ...TRAIN, unit: "byte" }, { units: 9n });
+    expect(bytes.message).to.equal("The dataset has 10 bytes, more than the 9 declared.");
+  });
+
+  it("refuses data made to do harm before it takes a slot, whatever is paid for", async () => {
+    for (const [refuses, unit] of [
+      ["train.jsonl", "byte"],
+      ["validation.jsonl", "token"],
+    ] as const) {
+      const error = await run({ ...BOTH, unit }, { refuses });
+      expect(error).to.include({ reason: "DatasetInvalid" });
+    }
+    expect(counted.map(({ isValidation = false }) => isValidation)).to.deep.equal([
+      ...[false, false, true],
+    ]);
+  });
+});

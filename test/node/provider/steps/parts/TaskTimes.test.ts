@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { getBytes, hexlify } from "ethers";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import { TaskRefused } from "../../../../../provider/errors.ts";
+import { newJob } from "../../../../../provider/machine/machine.ts";
+import type { StepContext } from "../../../../../provider/steps/parts/StepContext.ts";
+import { countDataset } from "../../../../../provider/steps/countDataset.ts";
+import { verify } from "../../../../../provider/steps/verify.ts";
+import { TaskTimes } from "../../../../../provider/steps/parts/TaskTimes.ts";
+import { EncryptionKey } from "../../../../../provider/EncryptionKey.ts";
+import { Catalogue, type Model } from "../../../../../provider/models/Catalogue.ts";
+import type { JobRecord } from "../../../../../provider/store/Store.ts";
+import { blindRoot, sharedBlind } from "../../../../../sdk/exchange/blind.ts";
+
+const LOCAL_GRACE = 30_000;
+const HASH = `0x${"ab".repeat(32)}`;
+const never = new AbortController().signal;
+
+function record(config = "{}", facts = {}, units = 1_000n): JobRecord {
+  return { id: "0x01", order: { model: HASH, config, units }, facts } as unknown as JobRecord;
+}
+
+describe("times of a task", () => {
+  it("keep back more than the trainer gets to stop, and more for a larger model", () => {
+    for (const grace of [LOCAL_GRACE, 60_000]) {
+      const times = new TaskTimes(grace);
+      const small = times.margin(record("{}", { outputBytes: 1e6 }));
+      expect(small).to.be.greaterThan(grace / 1000 + 10);
+      expect(times.margin(record("{}", { outputBytes: 16e9 }))).to.be.greaterThan(small + 1_000);
+    }
+  });
+
+  it("follow what was measured where that is slower than expected", () => {
+    const times = new TaskTimes(LOCAL_GRACE);
+    const expected = times.margin(record("{}", { outputBytes: 1e9 }));
+    const job = record("{}", { size: 1e9 });
+    for (const step of ["package", "seal", "upload"] as const) times.note(step, job, 200_000);
+    times.note("deliver", job, 45_000);
+    const measured = times.margin(record("{}", { outputBytes: 1e9 }));
+    expect(measured).to.be.at.least(30 + 2 * 45 + 600);
+    expect(measured).to.be.greaterThan(expected);
+  });
+
+  it("estimate a training from the fastest of its kind", () => {
+    const times = new TaskTimes(LOCAL_GRACE);
+    expect(times.training(record())).to.equal(null);
+    times.note("train", record('{"n_epochs":2}'), 100_000);
+    times.note("train", record('{"n_epochs":2}'), 400_000);
+    expect(times.training(record('{"n_epochs":20}'))).to.equal(1_000);
+    expect(times.training(record('{"lora":true,"n_epochs":20}'))).to.equal(null);
+  });
+});
+
+describe("an order with little time", () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "anneal-times-"));
+    writeFileSync(join(root, "model.safetensors"), "");
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  const run = (step: typeof verify, trainingTime: number, times = new TaskTimes(LOCAL_GRACE)) => {
+    const key = EncryptionKey.derive(new Uint8Array(32).fill(1));
+    const userKey = EncryptionKey.derive(new Uint8Array(32).fill(2)).publicKey;
+    const agreed = hexlify(blindRoot(sharedBlind(key.secret, getBytes(userKey))));
+    const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: root } as Model;
+    const context = {
+      catalogue: new Catalogue([model]),
+      encryptionKey: key,
+      maxDatasetBytes: 2 ** 30,
+      jobsDirectory: root,
+      trainer: { countTokens: async () => 1_000 },
+      times,
+      client: { serving: { getService: () => Promise.reject(new Error("asked the chain")) } },
+    } as unknown as StepContext;
+    const { id, order } = record('{"n_epochs":20}');
+    const job = {
+      ...{ id, user: "ann", order: { ...order, userKey, blindRoot: agreed } },
+      facts: { unit: "token", train: "data/train.jsonl", outputBytes: 0 },
+      job: { ...newJob(), chain: "Created", trainingTime },
+    } as unknown as JobRecord;
+    return step(context, job, never, 0).then(
+      () => null,
+      (error: Error) => error,
+    );
+  };
+
+  it("is not accepted when it cannot hold what delivering takes, and says how much that is", async () => {
+    const times = new TaskTimes(LOCAL_GRACE);
+    truncateSync(join(root, "model.safetensors"), 1e9);
+    const margin = times.margin({ facts: { outputBytes: 1e9 } });
+    expect(margin).to.be.at.least(150);
+    const error = await runVerify(150);
+    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ProviderBusy" });
+    expect(error!.message).to.include("150 s").and.to.include(`${margin} s`);
+  });
+
+  it("is not accepted when twice the measured speed would not do", async () => {
+    const times = new TaskTimes(LOCAL_GRACE);
+    times.note("train", record('{"n_epochs":2}'), 100_000);
+    const error = await run(countDataset, 400, times);
+    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ProviderBusy" });
+    expect(error!.message).to.include("about 1000 s");
+    expect(await run(countDataset, 1_000, times)).to.equal(null);
+  });
+
+  const runVerify = (trainingTime: number) => run(verify, trainingTime);
+});

@@ -1,0 +1,65 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { expect } from "chai";
+import { getBytes, hexlify, toBeHex } from "ethers";
+import { afterEach, beforeEach, describe, it } from "mocha";
+import { ProviderError } from "../../../../provider/errors.ts";
+import { jobPaths, type StepContext } from "../../../../provider/steps/parts/StepContext.ts";
+import { seal } from "../../../../provider/steps/seal.ts";
+import { EncryptionKey } from "../../../../provider/EncryptionKey.ts";
+import type { JobRecord } from "../../../../provider/store/Store.ts";
+import { blindRoot, sharedBlind } from "../../../../sdk/exchange/blind.ts";
+import { openFile } from "../../../../sdk/exchange/open.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
+
+const ID = `0x${"11".repeat(16)}` as TaskId;
+const USER = new EncryptionKey(getBytes(toBeHex(5, 32)));
+const PROVIDER = new EncryptionKey(getBytes(toBeHex(7, 32)));
+const ARCHIVE = Buffer.from("a model");
+const signal = new AbortController().signal;
+
+describe("seal", () => {
+  let folder: string;
+  let u: Uint8Array;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "anneal-seal-"));
+    u = sharedBlind(USER.secret, getBytes(PROVIDER.publicKey));
+    const { archive } = jobPaths(folder, ID);
+    mkdirSync(dirname(archive), { recursive: true });
+    writeFileSync(archive, ARCHIVE);
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const sealWith = (encryptionKey: EncryptionKey) => {
+    const keys = new Map<TaskId, { archive: string; key: Uint8Array }>();
+    const store = {
+      deliverableKey: (id: TaskId) => keys.get(id) ?? null,
+      putDeliverableKey: (id: TaskId, archive: string, key: Uint8Array) =>
+        keys.set(id, { archive, key }),
+    };
+    const order = { userKey: USER.publicKey, blindRoot: hexlify(blindRoot(u)) };
+    const context = { jobsDirectory: folder, encryptionKey, store } as unknown as StepContext;
+    const record = { id: ID, order, facts: { archive: "00" } } as unknown as JobRecord;
+    return { sealed: seal(context, record, signal, 0), key: () => keys.get(ID)!.key };
+  };
+
+  it("makes what the user's key opens", async () => {
+    const { sealed, key } = sealWith(PROVIDER);
+    const { contentRoot, size } = (await sealed) as { contentRoot: string; size: number };
+    const s = PROVIDER.unprotect(key(), `deliverable-key/${ID}`);
+    const opened = join(folder, "opened");
+    await openFile(jobPaths(folder, ID).encrypted, opened, { taskId: ID, u, s, contentRoot, size });
+    expect(readFileSync(opened)).to.deep.equal(ARCHIVE);
+  });
+
+  it("makes nothing under another key than the order's: that could not be opened", async () => {
+    const error = await sealWith(new EncryptionKey(getBytes(toBeHex(8, 32)))).sealed.then(
+      () => null,
+      (reason) => reason,
+    );
+    expect(error).to.be.instanceOf(ProviderError);
+    expect(error.hint).to.include("PROVIDER_ENCRYPTION_KEY");
+    expect(() => readFileSync(jobPaths(folder, ID).encrypted)).to.throw("ENOENT");
+  });
+});

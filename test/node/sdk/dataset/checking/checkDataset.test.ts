@@ -1,0 +1,581 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { checkDataset, MOST_PROBLEMS } from "../../../../../sdk/dataset/checking/checkDataset.ts";
+import type { DatasetKind } from "../../../../../sdk/dataset/formats/DatasetRow.ts";
+import { RULES, type RuleId } from "../../../../../sdk/dataset/formats/rules.ts";
+import { jsonl, temporaryFolder } from "../temporaryFolder.ts";
+import { EXAMPLES } from "../trainer.ts";
+
+const CHAT = [
+  { role: "user", content: "Hi" },
+  { role: "assistant", content: "Hello" },
+];
+const GOOD = '{"text":"good"}\n';
+
+/** Content, then the rules it breaks as "line rule". A content's ending is .jsonl unless it says otherwise. */
+interface Case {
+  readonly says: string;
+  readonly content: string | Uint8Array;
+  readonly ending?: string;
+  readonly kind?: DatasetKind;
+  readonly breaks: readonly `${number} ${RuleId}`[];
+}
+
+const messages = (...list: unknown[]) => jsonl({ messages: list });
+
+const CASES: Case[] = [
+  { says: "an empty file", content: "", breaks: ["1 no-rows"] },
+  { says: "blank lines alone", content: "\n \n\r\n", breaks: ["1 no-rows"] },
+  {
+    says: "a header alone",
+    content: "text,label\n",
+    ending: ".csv",
+    kind: "text-classification",
+    breaks: ["1 no-rows"],
+  },
+  { says: "an unknown ending", content: GOOD, ending: ".txt", breaks: ["1 file-type"] },
+  { says: "CSV for a causal model", content: GOOD, ending: ".csv", breaks: ["1 file-type"] },
+  {
+    says: "bytes that are not UTF-8",
+    content: Buffer.concat([Buffer.from(GOOD), Buffer.from([0x22, 0xe9, 0x22, 10])]),
+    breaks: ["2 not-utf-8"],
+  },
+  {
+    says: "a surrogate encoded as UTF-8",
+    content: Buffer.from([0xed, 0xa0, 0x80]),
+    breaks: ["1 not-utf-8"],
+  },
+  { says: "a byte order mark", content: `\ufeff${GOOD}`, breaks: ["1 byte-order-mark"] },
+  {
+    says: "a blank line between rows",
+    content: `${GOOD}\n{"text":"b"}\n`,
+    breaks: ["2 blank-line"],
+  },
+  { says: "a line that is no JSON", content: `${GOOD}{text: 1}\n`, breaks: ["2 invalid-json"] },
+  {
+    says: "two objects on a line",
+    content: `{"text":"a"} {"text":"b"}`,
+    breaks: ["1 invalid-json"],
+  },
+  { says: "a list", content: `["a"]\n`, breaks: ["1 not-an-object"] },
+  { says: "null", content: "null\n", breaks: ["1 not-an-object"] },
+  { says: "an empty object", content: "{}\n", breaks: ["1 unknown-format"] },
+  {
+    says: "question and answer",
+    content: jsonl({ question: "a", answer: "b" }),
+    breaks: ["1 unknown-format"],
+  },
+  {
+    says: "a prompt without completion",
+    content: jsonl({ prompt: "a" }),
+    breaks: ["1 missing-field"],
+  },
+  {
+    says: "an input without instruction and output",
+    content: jsonl({ instruction: "a", input: "b" }),
+    breaks: ["1 missing-field"],
+  },
+  {
+    says: "a key too many",
+    content: jsonl({ text: "a", source: "b" }),
+    breaks: ["1 unknown-field"],
+  },
+  {
+    says: "two formats in one row",
+    content: jsonl({ text: "a", prompt: "b", completion: "c" }),
+    breaks: ["1 unknown-field"],
+  },
+  {
+    says: "two formats in one file",
+    content: jsonl({ text: "a" }, { prompt: "b", completion: "c" }, { text: "d" }),
+    breaks: ["2 mixed-formats"],
+  },
+  { says: "a number as text", content: jsonl({ text: 7 }), breaks: ["1 wrong-type"] },
+  { says: "null as text", content: jsonl({ text: null }), breaks: ["1 wrong-type"] },
+  { says: "an empty text", content: jsonl({ text: "" }), breaks: ["1 empty-text"] },
+  {
+    says: "an empty prompt",
+    content: jsonl({ prompt: "", completion: "c" }),
+    breaks: ["1 empty-text"],
+  },
+  {
+    says: "an empty completion",
+    content: jsonl({ prompt: "a", completion: "" }),
+    breaks: ["1 empty-answer"],
+  },
+  {
+    says: "an empty output",
+    content: jsonl({ instruction: "a", output: "" }),
+    breaks: ["1 empty-answer"],
+  },
+  { says: "white space as text", content: jsonl({ text: " \n" }), breaks: ["1 blank-text"] },
+  { says: "half a character", content: '{"text":"a\\ud83d"}\n', breaks: ["1 half-character"] },
+  {
+    says: "messages that are no list",
+    content: jsonl({ messages: "a" }),
+    breaks: ["1 bad-messages"],
+  },
+  { says: "no messages", content: messages(), breaks: ["1 bad-messages"] },
+  { says: "a message that is no object", content: messages("hi"), breaks: ["1 bad-message"] },
+  {
+    says: "a message without content",
+    content: messages({ role: "user" }, CHAT[1]),
+    breaks: ["1 bad-message"],
+  },
+  {
+    says: "a message with a key too many",
+    content: messages(CHAT[0], { ...CHAT[1], weight: 0 }),
+    breaks: ["1 bad-message"],
+  },
+  {
+    says: "an unknown role",
+    content: messages({ role: "bot", content: "a" }, CHAT[1]),
+    breaks: ["1 unknown-role"],
+  },
+  { says: "no assistant", content: messages(CHAT[0]), breaks: ["1 no-assistant"] },
+  {
+    says: "an empty answer in a conversation",
+    content: messages(CHAT[0], { role: "assistant", content: "" }),
+    breaks: ["1 empty-answer"],
+  },
+  {
+    says: "an empty question in a conversation",
+    content: messages({ role: "user", content: "" }, CHAT[1]),
+    breaks: ["1 empty-text"],
+  },
+  { says: "an assistant who begins", content: messages(CHAT[1]), breaks: ["1 role-order"] },
+  { says: "a user who ends", content: messages(...CHAT, CHAT[0]), breaks: ["1 role-order"] },
+  {
+    says: "a system message in the middle",
+    content: messages(CHAT[0], { role: "system", content: "s" }, CHAT[1]),
+    breaks: ["1 role-order"],
+  },
+  {
+    says: "a row that is there twice",
+    content: jsonl({ text: "a" }, { text: "b" }, { text: "a" }),
+    breaks: ["3 duplicate-row"],
+  },
+];
+
+const LABEL_CASES: Case[] = [
+  { says: "no label", content: jsonl({ text: "a" }), breaks: ["1 missing-label"] },
+  {
+    says: "an empty label",
+    content: jsonl({ text: "a", label: "" }),
+    breaks: ["1 missing-label"],
+  },
+  { says: "a null label", content: jsonl({ text: "a", label: null }), breaks: ["1 missing-label"] },
+  { says: "a fraction", content: jsonl({ text: "a", label: 0.5 }), breaks: ["1 bad-label"] },
+  {
+    says: "an integer written as a fraction",
+    content: '{"text":"a","label":0}\n{"text":"b","label":1.0}\n{"text":"c","label":1}\n',
+    breaks: ["2 bad-label"],
+  },
+  { says: "a negative label", content: jsonl({ text: "a", label: -1 }), breaks: ["1 bad-label"] },
+  { says: "a truth value", content: jsonl({ text: "a", label: true }), breaks: ["1 bad-label"] },
+  {
+    says: "words and integers",
+    content: jsonl({ text: "a", label: 0 }, { text: "b", label: "1" }, { text: "c", label: 1 }),
+    breaks: ["2 mixed-labels"],
+  },
+  {
+    says: "one label",
+    content: jsonl({ text: "a", label: "x" }, { text: "b", label: "x" }),
+    breaks: ["2 one-label"],
+  },
+  {
+    says: "a gap between labels",
+    content: jsonl({ text: "a", label: 0 }, { text: "b", label: 2 }),
+    breaks: ["2 label-gap"],
+  },
+  {
+    says: "a strange header",
+    content: "sentence,label\na,0\nb,1\n",
+    ending: ".csv",
+    breaks: ["1 bad-header"],
+  },
+  {
+    says: "a third column",
+    content: "text,label\na,0\nb,1\nc,1,x\n",
+    ending: ".csv",
+    breaks: ["4 column-count"],
+  },
+  {
+    says: "one column",
+    content: "text\tlabel\na\tx\nb\ty\nc\n",
+    ending: ".tsv",
+    breaks: ["4 column-count"],
+  },
+  {
+    says: "a quotation mark that stays open",
+    content: 'text,label\na,0\nb,1\n"c,1\n',
+    ending: ".csv",
+    breaks: ["4 bad-quotes"],
+  },
+  {
+    says: "a quotation mark that closes too early",
+    content: 'text,label\na,0\n"b"c,1\nd,1\n',
+    ending: ".csv",
+    breaks: ["3 bad-quotes"],
+  },
+  {
+    says: "a word in a file without header",
+    content: "0\ta\n1\tb\ngood\tc\n",
+    ending: ".tsv",
+    breaks: ["3 bad-label"],
+  },
+  {
+    says: "a first line that is neither header nor row",
+    content: "good\ta\nbad\tb\n",
+    ending: ".tsv",
+    breaks: ["1 bad-header", "2 one-label"],
+  },
+  {
+    says: "an empty text in columns",
+    content: "0\ta\n1\t\n1\tb\n",
+    ending: ".tsv",
+    breaks: ["2 empty-text"],
+  },
+];
+
+/** Files that the trainer's tests share, and the rule that each breaks. */
+const SHARED: Record<string, RuleId> = {
+  "bomb.zip": "archive-too-large",
+  "damaged.tar": "damaged-archive",
+  "damaged.tar.gz": "damaged-archive",
+  "damaged.zip": "damaged-archive",
+  "image-16-bit.zip": "image-deep",
+  "image-animated.zip": "image-animated",
+  "image-bomb.zip": "image-too-large",
+  "image-cmyk.zip": "image-cmyk",
+  "image-cut.zip": "image-damaged",
+  "image-flipped-bit.zip": "image-damaged",
+  "image-gif.zip": "image-type",
+  "image-is-text.zip": "image-type",
+  "image-jpeg-cut.zip": "image-damaged",
+  "image-strip.zip": "image-too-large",
+  "image-without-size.zip": "image-damaged",
+  "link.tar": "not-a-file",
+  "link.zip": "not-a-file",
+  "no-archive.zip": "damaged-archive",
+  "no-images.tar": "no-rows",
+  "one-class.zip": "one-label",
+  "path-absolute.tar": "unsafe-path",
+  "path-absolute.zip": "unsafe-path",
+  "path-backslash.tar": "unsafe-path",
+  "path-backslash.zip": "unsafe-path",
+  "path-deep.tar": "no-class-folder",
+  "path-deep.zip": "no-class-folder",
+  "path-drive.tar": "unsafe-path",
+  "path-drive.zip": "unsafe-path",
+  "path-empty-part.tar": "unsafe-path",
+  "path-empty-part.zip": "unsafe-path",
+  "path-out.tar": "unsafe-path",
+  "path-out.zip": "unsafe-path",
+  "path-top.tar": "no-class-folder",
+  "path-top.zip": "no-class-folder",
+  "preference-and-completion.jsonl": "mixed-formats",
+  "preference-empty.jsonl": "empty-answer",
+  "preference-same.jsonl": "same-answers",
+  "preference-texts-and-messages.jsonl": "wrong-type",
+  "preference-without-rejected.jsonl": "missing-field",
+  "preferred-output-same.jsonl": "same-answers",
+  "preferred-output-text.jsonl": "bad-messages",
+  "preferred-output-tools.jsonl": "bad-messages",
+  "preferred-output-user.jsonl": "no-assistant",
+  "tokens-bomb.parquet": "parquet-too-large",
+  "tokens-cut.parquet": "damaged-parquet",
+  "tokens-empty-row.parquet": "no-tokens",
+  "tokens-fractions.parquet": "bad-columns",
+  "tokens-large-row-group.parquet": "row-group-too-large",
+  "tokens-lz4.parquet": "parquet-codec",
+  "tokens-mask-too-short.parquet": "column-length",
+  "tokens-mask-with-hole.parquet": "bad-mask",
+  "tokens-negative-id.parquet": "unknown-token",
+  "tokens-nested.parquet": "bad-columns",
+  "tokens-no-rows.parquet": "no-rows",
+  "tokens-null-row.parquet": "null-value",
+  "tokens-null.parquet": "null-value",
+  "tokens-other-column.parquet": "bad-columns",
+  "tokens-padding-alone.parquet": "no-tokens",
+  "tokens-shifted-labels.parquet": "shifted-labels",
+  "tokens-unknown-id.parquet": "unknown-token",
+};
+
+/** Every word is one token; a model's ids are below 1,536. */
+const WORDS = {
+  model: {
+    type: "WordPiece",
+    unk_token: "[UNK]",
+    max_input_chars_per_word: 100,
+    vocab: { "[UNK]": 0, "</s>": 1, last: 1535 },
+  },
+  pre_tokenizer: { type: "WhitespaceSplit" },
+};
+const CHAT_TEMPLATE =
+  "{% for m in messages %}{{ ' <' + m.role + '> ' + m.content + ' </s>' }}{% endfor %}{% if add_generation_prompt %}{{ ' <assistant>' }}{% endif %}";
+const tokenizerWith = (chat_template: string) => ({
+  tokenizer: WORDS,
+  tokenizerConfig: { eos_token: "</s>", chat_template },
+});
+
+/** What only shows when the rows are seen as a model sees them. */
+const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
+  readonly template?: string;
+  readonly maxLength?: number;
+})[] = [
+  {
+    says: "nothing in a sound conversation",
+    content: messages(...CHAT, ...CHAT),
+    breaks: [],
+  },
+  {
+    says: "messages that the template refuses",
+    content: messages(...CHAT),
+    template: "{{ raise_exception('no') }}",
+    breaks: ["1 template-refuses"],
+  },
+  {
+    says: "a template in which no turn stays in place",
+    content: messages(...CHAT, ...CHAT),
+    template: "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}",
+    breaks: ["1 template-refuses"],
+  },
+  {
+    says: "a template that rewrites earlier answers",
+    content: messages(...CHAT, ...CHAT),
+    template:
+      "{% for m in messages %}{{ ' <' + m.role + '> ' + (m.content if loop.last or m.role == 'user' else 'said') + ' </s>' }}{% endfor %}{% if add_generation_prompt %}{{ ' <assistant>' }}{% endif %}",
+    breaks: ["1 template-rewrites"],
+  },
+  {
+    says: "a template that leaves out the reasoning",
+    content: messages(CHAT[0], { role: "assistant", content: "<think> hm </think> Hello" }),
+    template: CHAT_TEMPLATE.replace("m.content", "m.content.split('</think>')[-1]"),
+    breaks: ["1 template-alters"],
+  },
+  {
+    says: "a conversation that is an answer alone",
+    content: messages(CHAT[1]),
+    template: "{% for m in messages %}{{ m.content + ' ' }}{% endfor %}",
+    breaks: ["1 role-order", "1 no-prompt"],
+  },
+  {
+    says: "an answer that is cut off",
+    content: jsonl({ prompt: "a", completion: "b" }, { prompt: "a a a a", completion: "b" }),
+    maxLength: 4,
+    breaks: ["2 nothing-learned"],
+  },
+  {
+    says: "two answers that are the same as far as they are read",
+    content: jsonl({ prompt: "a", chosen: "b b b c", rejected: "b b b d" }),
+    maxLength: 4,
+    breaks: ["1 same-answers"],
+  },
+];
+
+describe("checkDataset", () => {
+  const { write } = temporaryFolder();
+  const found = async ({ content, ending = ".jsonl", kind = "causal-lm" }: Case) => {
+    const report = await checkDataset(write(ending, content), { kind });
+    return report.problems.map(({ line, rule }) => `${line} ${rule}`);
+  };
+
+  for (const example of CASES) {
+    it(`finds ${example.says}`, async () => {
+      expect(await found(example)).to.deep.equal(example.breaks);
+    });
+  }
+
+  describe("of texts with labels", () => {
+    for (const example of LABEL_CASES) {
+      it(`finds ${example.says}`, async () => {
+        const breaks = await found({ ...example, kind: "text-classification" });
+        expect(
+          breaks.filter(
+            (rule) => !rule.endsWith("one-label") || example.breaks.includes(rule as never),
+          ),
+        ).to.deep.equal(example.breaks);
+      });
+    }
+
+    it("finds a validation label that the training dataset lacks, and lets one class pass", async () => {
+      const path = write(".tsv", "0\ta\n0\tb\n2\tc\n");
+      const options = { kind: "text-classification", labels: ["0", "1"] } as const;
+      const { problems } = await checkDataset(path, options);
+      expect(problems.map(({ line, rule }) => `${line} ${rule}`)).to.deep.equal([
+        "3 unknown-label",
+        "1 missing-class",
+      ]);
+    });
+
+    it("orders integer labels by value and words by code point", async () => {
+      const rows = (...labels: unknown[]) =>
+        jsonl(...labels.map((label, n) => ({ text: `${n}`, label })));
+      const labels = async (content: string) => {
+        const report = await checkDataset(write(".jsonl", content), {
+          kind: "text-classification",
+        });
+        return report.labels;
+      };
+      const integers = Array.from({ length: 11 }, (_, n) => n);
+      expect(await labels(rows(...integers.toReversed()))).to.deep.equal(integers.map(String));
+      expect(await labels(rows("b", "é", "B", "😀", "\uffee", "10", "9"))).to.deep.equal([
+        "10",
+        "9",
+        "B",
+        "b",
+        "é",
+        "\uffee",
+        "😀",
+      ]);
+    });
+  });
+
+  describe("of files that are shared with the trainer", () => {
+    for (const [name, rule] of Object.entries(SHARED)) {
+      it(`finds ${rule} in ${name}`, async () => {
+        const kind = /[.](jsonl|parquet)$/.test(name) ? "causal-lm" : "image-classification";
+        const options = name.endsWith("parquet") ? { tokenizer: tokenizerWith("") } : {};
+        const report = await checkDataset(join(EXAMPLES, "invalid", name), { kind, ...options });
+        const errors = report.problems.filter(({ severity }) => severity === "error");
+        expect(errors.map((found) => found.rule)).to.deep.equal([rule]);
+        for (const { message, hint } of errors) {
+          for (const sentence of [message, hint]) expect(sentence).to.match(/^[A-Za-z].*[.]$/);
+        }
+      });
+    }
+  });
+
+  describe("as a model sees the rows", () => {
+    for (const { says, content, breaks, template = CHAT_TEMPLATE, maxLength } of MODEL_CASES) {
+      it(`finds ${says}`, async () => {
+        const report = await checkDataset(write(".jsonl", content), {
+          kind: "causal-lm",
+          tokenizer: tokenizerWith(template),
+          ...(maxLength && { maxLength }),
+        });
+        const found = report.problems.map(({ line, rule }) => `${line} ${rule}`);
+        expect(found).to.deep.equal(breaks);
+      });
+    }
+
+    it("measures what is cut off and what is learned", async () => {
+      const rows = [
+        { prompt: "a b", completion: "c d e" },
+        { prompt: "a", completion: "b" },
+      ];
+      const options = { kind: "causal-lm", tokenizer: tokenizerWith("") } as const;
+      const path = write(".jsonl", jsonl(...rows));
+      const cut = await checkDataset(path, { ...options, maxLength: 4 });
+      expect(cut.size).to.deep.equal({ tokens: 9, kept: 7, learned: 4, truncated: 1 });
+      const all = await checkDataset(path, { ...options, trainOnInputs: true });
+      expect(all.size).to.deep.equal({ tokens: 9, kept: 9, learned: 7, truncated: 0 });
+    });
+  });
+
+  describe("of archives", () => {
+    const kind = "image-classification";
+    const images = readFileSync(join(EXAMPLES, "images.zip"));
+
+    it("goes on after an image that cannot be used", async () => {
+      const path = join(EXAMPLES, "invalid/image-cmyk.zip");
+      expect(await checkDataset(path, { kind })).to.include({ rows: 2, errors: 1 });
+    });
+
+    it("finds a file with a password and names it", async () => {
+      const content = Buffer.from(images);
+      content[content.indexOf("PK\x01\x02", "latin1") + 8]! |= 1;
+      const { problems } = await checkDataset(write(".zip", content), { kind });
+      // The first entry is one that file managers leave behind: passed over, whatever it is.
+      expect(problems).to.deep.equal([]);
+      const second = content.indexOf("PK\x01\x02", content.indexOf("PK\x01\x02") + 4, "latin1");
+      content[second + 8]! |= 1;
+      const report = await checkDataset(write(".zip", content), { kind });
+      expect(report.problems.map(({ entry, rule }) => `${entry} ${rule}`)).to.deep.equal([
+        "blue/0.jpg unreadable-entry",
+      ]);
+    });
+
+    it("finds a file and an image that are there twice", async () => {
+      const tar = readFileSync(join(EXAMPLES, "images.tar"));
+      const entries = tar.subarray(0, tar.indexOf("__MACOSX") - (tar.indexOf("__MACOSX") % 512));
+      const twice = Buffer.concat([entries, tar]);
+      const { problems } = await checkDataset(write(".tar", twice), { kind });
+      expect(new Set(problems.map(({ rule }) => rule))).to.deep.equal(new Set(["duplicate-entry"]));
+      expect(problems).to.have.lengthOf(6);
+    });
+
+    it("finds a validation class that the training images lack, and the other way round", async () => {
+      const path = join(EXAMPLES, "images.zip");
+      const { problems } = await checkDataset(path, { kind, labels: ["blue", "green", "white"] });
+      expect(problems.map(({ entry, line, rule }) => `${entry ?? line} ${rule}`)).to.deep.equal([
+        "red/0.jpg unknown-label",
+        "red/1.png unknown-label",
+        "1 missing-class",
+      ]);
+    });
+  });
+
+  it("has a test for every rule", () => {
+    const tested = [...CASES, ...LABEL_CASES, ...MODEL_CASES].flatMap(({ breaks }) => breaks);
+    const rules = new Set([
+      ...tested.map((rule) => rule.split(" ")[1]),
+      ...Object.values(SHARED),
+      "unreadable-entry",
+      "duplicate-entry",
+      "missing-class",
+      "unknown-label",
+      "line-too-long",
+    ]);
+    expect([...rules].sort()).to.deep.equal(Object.keys(RULES).sort());
+  });
+
+  it("finds nothing in sound files of every format", async () => {
+    const sound = [
+      jsonl({ text: "a" }, { text: "b" }),
+      jsonl({ prompt: "a", completion: "b" }),
+      jsonl({ instruction: "a", output: "b" }, { instruction: "a", input: "", output: "c" }),
+      messages({ role: "system", content: "s" }, ...CHAT, ...CHAT),
+      '{"text":"a"}\r\n{"text":"b"}\r\n\r\n \t\n',
+    ];
+    for (const content of sound) {
+      const report = await checkDataset(write(".jsonl", content), { kind: "causal-lm" });
+      expect(report.problems, content).to.deep.equal([]);
+    }
+  });
+
+  it("finds every problem of a file at once, each with its place and what to do", async () => {
+    const path = write(".jsonl", `{"text":""}\nnonsense\n{"text":5}\n\n{"text":"good"}\n`);
+    const report = await checkDataset(path, { kind: "causal-lm" });
+    expect(report).to.include({ rows: 1, errors: 4, warnings: 0, format: "text" });
+    expect(report.problems.map(({ line }) => line)).to.deep.equal([1, 2, 3, 4]);
+    for (const { file, message, hint } of report.problems) {
+      expect(file).to.equal(path);
+      for (const sentence of [message, hint]) expect(sentence).to.match(/^[A-Za-z].*[.]$/);
+    }
+  });
+
+  it("counts all problems of a hopeless file and lists the first ones", async () => {
+    const path = write(".jsonl", "nonsense\n".repeat(MOST_PROBLEMS + 234));
+    const report = await checkDataset(path, { kind: "causal-lm" });
+    expect(report.errors).to.equal(MOST_PROBLEMS + 234);
+    expect(report.problems).to.have.lengthOf(MOST_PROBLEMS);
+  });
+
+  it("refuses a line beyond the bound and still reads the next one", async () => {
+    const path = write(".jsonl", `{"text":"${"a".repeat(17 << 20)}"}\n${GOOD}`);
+    const report = await checkDataset(path, { kind: "causal-lm" });
+    expect(report.problems.map(({ line, rule }) => `${line} ${rule}`)).to.deep.equal([
+      "1 line-too-long",
+    ]);
+    expect(report.rows).to.equal(1);
+  });
+
+  it("says that a file does not exist", async () => {
+    const error = await checkDataset("/nowhere/train.jsonl", { kind: "causal-lm" }).catch((e) => e);
+    expect(error).to.include({ code: "usage", message: "/nowhere/train.jsonl does not exist." });
+  });
+});
