@@ -1,10 +1,12 @@
 import { createRequire, enableCompileCache } from "node:module";
 import { configVariable, defineConfig, overrideTask } from "hardhat/config";
+import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
-import { commands } from "./tasks/index.ts";
 import { isOwnCommand } from "./tasks/hardhat/isOwnCommand.ts";
-import { option } from "./tasks/flags/options.ts";
 import { spelling } from "./tasks/hardhat/spelling.ts";
+import { toTasks } from "./tasks/hardhat/toTask.ts";
+import { commands, FAMILIES } from "./tasks/index.ts";
+import { NETWORKS } from "./tasks/networks.ts";
 
 enableCompileCache(); // what is loaded from here on was compiled by the run before
 
@@ -14,19 +16,26 @@ const load = async (plugins: Promise<{ default: HardhatPlugin }>[]) =>
 
 const deploy = overrideTask("deploy")
   .addFlag({ name: "dryRun", description: "Show what would be deployed; send nothing" })
-  .addOption(option("timeout", "Seconds to wait for each transaction; default 300"))
+  .addOption({
+    name: "timeout",
+    description: "Seconds to wait for each transaction; default 300",
+    type: ArgumentType.STRING_WITHOUT_DEFAULT,
+    defaultValue: undefined,
+  })
   .setAction(() => import("./deploy/_run.ts"))
   .build();
 
+const ownTasks = toTasks(commands, FAMILIES);
+
 /** Plugins take longer to load than our own commands, which use the keystore only, take to run. */
 const [plugins, tasks] = isOwnCommand(process.argv)
-  ? [await load([import("@nomicfoundation/hardhat-keystore")]), commands]
+  ? [await load([import("@nomicfoundation/hardhat-keystore")]), ownTasks]
   : [
       await load([
         import("@nomicfoundation/hardhat-toolbox-mocha-ethers"),
         import("hardhat-deploy"),
       ]),
-      [...commands, deploy],
+      [...ownTasks, deploy],
     ];
 
 /** Hardhat checks one URL before any command runs. Commands read all of RPC_ENDPOINT, and say what is wrong with it. */
@@ -56,19 +65,19 @@ export default defineConfig({
     },
     localhost: {
       type: "http",
-      chainId: 31337,
-      url: rpcUrl("http://127.0.0.1:8545"),
+      chainId: NETWORKS.localhost.chainId,
+      url: rpcUrl(NETWORKS.localhost.rpcUrl),
     },
     testnet: {
       type: "http",
-      chainId: 16602,
-      url: rpcUrl("https://evmrpc-testnet.0g.ai"),
+      chainId: NETWORKS.testnet.chainId,
+      url: rpcUrl(NETWORKS.testnet.rpcUrl),
       accounts: [configVariable("ZG_PRIVATE_KEY")],
     },
     mainnet: {
       type: "http",
-      chainId: 16661,
-      url: rpcUrl("https://evmrpc.0g.ai"),
+      chainId: NETWORKS.mainnet.chainId,
+      url: rpcUrl(NETWORKS.mainnet.rpcUrl),
       accounts: [configVariable("ZG_PRIVATE_KEY")],
     },
   },

@@ -4,7 +4,7 @@ import type { TaskOverrideActionFunction } from "hardhat/types/tasks";
 import { ProtocolError } from "../sdk/errors.ts";
 import { formatOg } from "../sdk/units.ts";
 import { readTimeout } from "../tasks/flags/readFlags.ts";
-import { reportError } from "../tasks/hardhat/run.ts";
+import { reportError } from "../tasks/terminal/reportError.ts";
 import { createTerminal, type Terminal } from "../tasks/terminal/Terminal.ts";
 import { answeringEndpoint } from "./_endpoint.ts";
 import { parametersOf } from "./_parameters.ts";

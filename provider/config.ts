@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import { getBytes, parseUnits } from "ethers";
 import { z } from "zod";
 import { type ProxySettings, readProxies } from "../sdk/rpc/proxy.ts";
-import { ProviderError } from "./errors.ts";
 import { EncryptionKey } from "./EncryptionKey.ts";
+import { ProviderError } from "./errors.ts";
 import { openKeystore } from "./keystore.ts";
 
 /**

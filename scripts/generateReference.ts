@@ -4,11 +4,11 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { TaskDefinition } from "hardhat/types/tasks";
 import { RULES } from "../sdk/dataset/formats/rules.ts";
 import { type ErrorCode, ProtocolError } from "../sdk/errors.ts";
-import { type CommandFamily, families } from "../tasks/index.ts";
+import { type CommandDefinition, type CommandFamily, parametersOf } from "../tasks/definition.ts";
 import { toKebabCase } from "../tasks/flags/letterCase.ts";
+import { families } from "../tasks/index.ts";
 
 const DOCS = join(import.meta.dirname, "../docs");
 
@@ -81,24 +81,24 @@ ${rows.map(([exit, meanings]) => `| ${exit} | ${meanings.join("; ")} |`).join("\
 }
 
 const renderFamily = ({ title, commands }: CommandFamily) =>
-  `## ${title}\n\n${commands
-    .filter((command) => "options" in command)
-    .map(renderCommand)
-    .join("\n")}`;
+  `## ${title}\n\n${commands.map(renderCommand).join("\n")}`;
 
-function renderCommand(command: TaskDefinition): string {
-  if (!("options" in command && "positionalArguments" in command)) return "";
-  const name = command.id.join(" ");
-  const places = command.positionalArguments.map((argument) => ({
-    flag: `<${argument.name}>`,
-    description: argument.description,
-  }));
-  const flags = Object.values(command.options).map(({ name, shortName, description, type }) => ({
-    flag: `--${toKebabCase(name)}${shortName ? `, -${shortName}` : ""}${type === "FLAG" ? "" : ` <${toKebabCase(name).toUpperCase()}>`}`,
+function renderCommand(command: CommandDefinition): string {
+  const name = command.path.join(" ");
+  const places = parametersOf(command, "argument").map(([name, { description }]) => ({
+    flag: `<${name}>`,
     description,
   }));
+  const flags = Object.entries(command.parameters).flatMap(([name, parameter]) => {
+    if (parameter.kind === "argument") return [];
+    const typed = toKebabCase(name);
+    const { description } = parameter;
+    if (parameter.kind === "flag") return [{ flag: `--${typed}`, description }];
+    const short = parameter.short ? `, -${parameter.short}` : "";
+    return [{ flag: `--${typed}${short} <${typed.toUpperCase()}>`, description }];
+  });
   const rows = [...places, ...flags].map(
-    ({ flag, description }) => `| \`${flag}\` | ${(description ?? "").replaceAll("|", "\\|")} |`,
+    ({ flag, description }) => `| \`${flag}\` | ${description.replaceAll("|", "\\|")} |`,
   );
   return `### ${name}
 

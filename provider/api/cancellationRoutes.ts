@@ -5,10 +5,10 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { SETTLE_CANCELLED, signingDomain } from "../../sdk/service/typedData.ts";
 import type { Cancellation } from "../../sdk/task/fetchCancellation.ts";
 import { applyEvent } from "../jobs/applyEvent.ts";
+import { findLast } from "../journal/trainerEvents.ts";
 import { maySettle, type Settlement, WORK } from "../machine/machine.ts";
 import { jobPaths } from "../steps/parts/StepContext.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { findLast } from "../journal/trainerEvents.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
 

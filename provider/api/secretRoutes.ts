@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { openSecrets } from "../../sdk/exchange/openSecrets.ts";
 import type { TaskId } from "../../sdk/ids.ts";
+import type { EncryptionKey } from "../EncryptionKey.ts";
 import { isTrainingOver } from "../jobs/progress.ts";
 import { putSecrets } from "../steps/parts/taskSecrets.ts";
-import type { EncryptionKey } from "../EncryptionKey.ts";
 import { ApiRefusal } from "./ApiRefusal.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
 

@@ -4,8 +4,8 @@ import type { Call } from "../../sdk/transaction/Call.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import type { ChainStep, LocalStep } from "../machine/machine.ts";
 import type { StoredTransaction, TransactionEnd } from "../store/Store.ts";
-import { PriorityLane } from "./PriorityLane.ts";
 import { type Offer, type OfferOptions, Offers, VOID } from "./Offers.ts";
+import { PriorityLane } from "./PriorityLane.ts";
 import {
   contradictory,
   findTransaction,

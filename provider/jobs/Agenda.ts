@@ -1,8 +1,8 @@
 import type { TaskId } from "../../sdk/ids.ts";
 import { backoff } from "../clock.ts";
+import type { Step } from "../machine/machine.ts";
 import type { Effect, JobRecord, Store } from "../store/Store.ts";
 import { byUrgency } from "./lanes.ts";
-import type { Step } from "../machine/machine.ts";
 
 interface Entry {
   readonly step: Step;

@@ -3,16 +3,22 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { backoff, type Clock } from "../clock.ts";
 import { asProviderError, StateUnusable, TaskRefused } from "../errors.ts";
 import type { Metrics } from "../Metrics.ts";
+import {
+  changesWithTime,
+  isChainStep,
+  isPrepared,
+  type JobEvent,
+  type Step,
+} from "../machine/machine.ts";
 import type { Readiness } from "../Readiness.ts";
+import { readTaskState } from "../steps/parts/readTaskState.ts";
+import type { StepContext, StepFunction } from "../steps/parts/StepContext.ts";
 import type { Effect, Facts, JobRecord } from "../store/Store.ts";
 import { Agenda, type Due } from "./Agenda.ts";
 import { applyEvent } from "./applyEvent.ts";
 import { type Lane, LaneUse, laneOf, MAX_PREPARED } from "./lanes.ts";
-import { changesWithTime, isChainStep, isPrepared, type JobEvent, type Step } from "../machine/machine.ts";
-import { readTaskState } from "../steps/parts/readTaskState.ts";
-import type { StepContext, StepFunction } from "../steps/parts/StepContext.ts";
-import { grantSlots } from "./scheduler.ts";
 import { StallWatch } from "./StallWatch.ts";
+import { grantSlots } from "./scheduler.ts";
 
 export interface RunnerOptions {
   readonly context: StepContext;

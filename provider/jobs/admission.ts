@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { TaskEvent } from "../../sdk/task/taskEvents.ts";
-import type { Store } from "../store/Store.ts";
 import { newJob } from "../machine/machine.ts";
+import type { Store } from "../store/Store.ts";
 
 type TaskCreated = Extract<TaskEvent, { name: "TaskCreated" }>;
 

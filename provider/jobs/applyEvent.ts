@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { TaskId } from "../../sdk/ids.ts";
-import type { Facts, JobRecord, Store } from "../store/Store.ts";
 import { advance, type JobEvent } from "../machine/machine.ts";
+import type { Facts, JobRecord, Store } from "../store/Store.ts";
 
 /**
  * Takes an event into a job: the new state, what a step found out and the effects that follow are one commit.

@@ -1,6 +1,6 @@
-import type { Effect, JobRecord } from "../store/Store.ts";
 import { isBeforeAcceptance, type Step } from "../machine/machine.ts";
 import { outputRepository } from "../steps/parts/publishModel.ts";
+import type { Effect, JobRecord } from "../store/Store.ts";
 
 /**
  * Steps are taken in lanes, so that no kind of work takes the place of another: what a stranger can order for nothing,

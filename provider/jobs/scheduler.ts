@@ -1,6 +1,6 @@
 import type { TaskId } from "../../sdk/ids.ts";
-import type { JobRecord } from "../store/Store.ts";
 import { holdsSlot, isInLine, waitsForSlot } from "../machine/machine.ts";
+import type { JobRecord } from "../store/Store.ts";
 
 /**
  * Jobs that wait for a training slot, in the order in which they get one: accepted tasks first, whose deadline runs;

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { JobRecord } from "../store/Store.ts";
 import { findLast } from "../journal/trainerEvents.ts";
 import { holdsSlot } from "../machine/machine.ts";
 import { jobPaths } from "../steps/parts/StepContext.ts";
+import type { JobRecord } from "../store/Store.ts";
 
 export interface Slots {
   readonly slots: number;

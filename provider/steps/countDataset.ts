@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { TaskRefused } from "../errors.ts";
-import type { JobRecord } from "../store/Store.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
+import type { JobRecord } from "../store/Store.ts";
 import { readModel } from "./parts/readModel.ts";
 import { jobPaths, type StepContext, type StepFunction } from "./parts/StepContext.ts";
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { ZeroHash } from "ethers";
 import { ProviderError, TaskRefused } from "../errors.ts";
-import { openListed } from "../files/JobOutput.ts";
 import { type ArchiveEntry, packOutput } from "../files/archive.ts";
+import { openListed } from "../files/JobOutput.ts";
 import { isWeights, listCheckpoints, listModel, stepOf } from "./parts/modelFiles.ts";
 import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
 

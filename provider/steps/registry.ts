@@ -1,5 +1,4 @@
 import type { Step } from "../machine/machine.ts";
-import type { StepFunction } from "./parts/StepContext.ts";
 import { accept } from "./accept.ts";
 import { clean } from "./clean.ts";
 import { countDataset } from "./countDataset.ts";
@@ -9,6 +8,7 @@ import { fetchDataset } from "./fetchDataset.ts";
 import { finalize } from "./finalize.ts";
 import { lapse } from "./lapse.ts";
 import { packageOutput } from "./packageOutput.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
 import { reveal } from "./reveal.ts";
 import { seal } from "./seal.ts";
 import { settle } from "./settle.ts";

@@ -1,10 +1,10 @@
 import { getService } from "../../sdk/service/getService.ts";
 import { TaskRefused } from "../errors.ts";
+import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { agreedBlind } from "./parts/agreedBlind.ts";
 import { weightBytes } from "./parts/ensureDiskSpace.ts";
 import { findCheckpoint } from "./parts/keptCheckpoints.ts";
-import { isBeforeAcceptance } from "../machine/machine.ts";
 import { readHyperparameters } from "./parts/readHyperparameters.ts";
 import { readModel } from "./parts/readModel.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";

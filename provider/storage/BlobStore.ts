@@ -1,23 +1,24 @@
 import { mkdir, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Root } from "../../sdk/ids.ts";
-import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
 import type { SegmentRange } from "../../sdk/storage/files/PartialFile.ts";
 import { PartialFile } from "../../sdk/storage/files/PartialFile.ts";
-import { provenRoot, unprovenList } from "../../sdk/storage/tree/provenList.ts";
 import { publishFile } from "../../sdk/storage/files/publishFile.ts";
-import { receiveSegments, SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
 import { rootFromSegments, type SegmentList } from "../../sdk/storage/root.ts";
+import { receiveSegments, SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
+import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
+import { provenRoot, unprovenList } from "../../sdk/storage/tree/provenList.ts";
+import type { SegmentProof } from "../../sdk/storage/tree/SegmentTree.ts";
 import {
   paddedSegmentCount,
   SEGMENT_BYTES,
   segmentCount,
   segmentLength,
 } from "../../sdk/storage/tree/segment.ts";
-import type { SegmentProof } from "../../sdk/storage/tree/SegmentTree.ts";
 import { type Reservation, Room, type RoomLimits } from "./Room.ts";
-import { MACHINE, type Uploader } from "./uploader.ts";
 import { type QuotaLimits, UploadQuota } from "./UploadQuota.ts";
+import { keyOf, type Upload, UploadsUnderWay } from "./UploadsUnderWay.ts";
+import { MACHINE, type Uploader } from "./uploader.ts";
 import {
   incomplete,
   noSuchSegment,
@@ -27,7 +28,6 @@ import {
   wrongBytes,
   wrongSegmentList,
 } from "./uploadRefusals.ts";
-import { keyOf, type Upload, UploadsUnderWay } from "./UploadsUnderWay.ts";
 
 export interface StorageLimits extends RoomLimits, QuotaLimits {
   /** Bytes of one blob. */

@@ -1,13 +1,13 @@
 import { open, readFile } from "node:fs/promises";
 import type { Root } from "../../sdk/ids.ts";
 import { readFully } from "../../sdk/storage/files/readFully.ts";
+import { type SegmentProof, SegmentTree } from "../../sdk/storage/tree/SegmentTree.ts";
 import {
   CHUNK_BYTES,
   SEGMENT_CHUNKS,
   segmentCount,
   segmentLength,
 } from "../../sdk/storage/tree/segment.ts";
-import { type SegmentProof, SegmentTree } from "../../sdk/storage/tree/SegmentTree.ts";
 import type { Submission } from "../../sdk/storage/zerog/submissions.ts";
 import type { BlobStore } from "./BlobStore.ts";
 import type { SubmissionLog } from "./SubmissionLog.ts";

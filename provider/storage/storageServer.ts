@@ -8,9 +8,9 @@ import fastify, {
   type FastifyRequest,
 } from "fastify";
 import type { Root } from "../../sdk/ids.ts";
-import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
-import { SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
 import { MAX_RUN } from "../../sdk/storage/transfer/RunQueue.ts";
+import { SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
+import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
 import { paddedSegmentCount, SEGMENT_BYTES } from "../../sdk/storage/tree/segment.ts";
 import { type ConnectionLimits, limitConnections } from "../http/limitConnections.ts";
 import { BlobStore, type StorageLimits, type StoreSurroundings } from "./BlobStore.ts";

@@ -7,9 +7,9 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
+import { CHILD_MARK } from "../processes/orphans.ts";
 import { countTokens } from "./countTokens.ts";
 import { VISIBLE_DEVICES } from "./Devices.ts";
-import { CHILD_MARK } from "../processes/orphans.ts";
 import { EXIT, TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
 import {
   type CountedFile,

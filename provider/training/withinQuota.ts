@@ -1,8 +1,8 @@
 import { statfs } from "node:fs/promises";
 import type { Clock } from "../clock.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
-import { deletedUsage } from "./deletedFiles.ts";
 import { diskUsage } from "../files/diskUsage.ts";
+import { deletedUsage } from "./deletedFiles.ts";
 import type { TrainingEnd } from "./Trainer.ts";
 
 /** What a training may write. */

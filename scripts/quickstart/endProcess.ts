@@ -1,6 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { identify, isRunning, type ProcessIdentity } from "../../provider/processes/processTable.ts";
+import {
+  identify,
+  isRunning,
+  type ProcessIdentity,
+} from "../../provider/processes/processTable.ts";
 
 /** Milliseconds for a process to end by itself, and then for what it has left running. */
 const GRACE_MS = 10_000;

@@ -5,8 +5,8 @@ import { openInput } from "../storage/files/openInput.ts";
 import { openOutput } from "../storage/files/openOutput.ts";
 import { writeAtomically } from "../storage/files/publishFile.ts";
 import { readFully } from "../storage/files/readFully.ts";
-import { SEGMENT_BYTES, segmentLength } from "../storage/tree/segment.ts";
 import { writeFully } from "../storage/files/writeFully.ts";
+import { SEGMENT_BYTES, segmentLength } from "../storage/tree/segment.ts";
 import {
   chunkCount,
   chunkRange,

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { FetchRequest, JsonRpcProvider } from "ethers";
 import { ProtocolError } from "../errors.ts";
-import { EndpointError, type Payload, RpcEndpoint } from "./RpcEndpoint.ts";
 import { type NodeError, readNodeError } from "./nodeErrors.ts";
 import type { NodeErrorKind } from "./nodeWords.ts";
+import { EndpointError, type Payload, RpcEndpoint } from "./RpcEndpoint.ts";
 
 /** Milliseconds that an endpoint may take for one answer while there are others to ask. */
 const TIMEOUT_WITH_OTHERS_MS = 4_000;

@@ -1,7 +1,7 @@
 import { fetch } from "undici";
 import { z } from "zod";
-import { openDispatcher } from "../rpc/dispatcher.ts";
 import { type ErrorCode, ProtocolError } from "../errors.ts";
+import { openDispatcher } from "../rpc/dispatcher.ts";
 
 /** Where a provider's API is found; a Service fits. */
 export interface Endpoint {

@@ -1,16 +1,16 @@
 import { dirname } from "node:path";
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
-import { storageUrls } from "./transfer/StorageConnection.ts";
 import { ensureDiskSpace } from "./files/ensureDiskSpace.ts";
-import { fetchRun } from "./transfer/fetchRun.ts";
-import { fetchSegmentList } from "./transfer/fetchSegmentList.ts";
 import { TRANSFERS_AT_ONCE } from "./files/inParallel.ts";
 import { PartialFile } from "./files/PartialFile.ts";
 import { partPathOf } from "./files/publishFile.ts";
+import { fetchRun } from "./transfer/fetchRun.ts";
+import { fetchSegmentList } from "./transfer/fetchSegmentList.ts";
 import { Pace, RunQueue } from "./transfer/RunQueue.ts";
 import { segmentBuffers } from "./transfer/SegmentSink.ts";
 import { Source } from "./transfer/Source.ts";
+import { storageUrls } from "./transfer/StorageConnection.ts";
 import type { TransferOptions } from "./upload.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 

@@ -1,5 +1,9 @@
 import type { Root } from "../ids.ts";
-import { SMALL_ANSWER_BYTES, StorageConnection, storageUrls } from "./transfer/StorageConnection.ts";
+import {
+  SMALL_ANSWER_BYTES,
+  StorageConnection,
+  storageUrls,
+} from "./transfer/StorageConnection.ts";
 import { refusal } from "./transfer/storageError.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 

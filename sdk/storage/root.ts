@@ -1,8 +1,8 @@
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
 import { type Content, openContent } from "./files/content.ts";
-import { HASHED_AT_ONCE, segmentHasher } from "./tree/hashThreads.ts";
 import { inParallel } from "./files/inParallel.ts";
+import { HASHED_AT_ONCE, segmentHasher } from "./tree/hashThreads.ts";
 import { merkleRoot, NODE_BYTES } from "./tree/merkle.ts";
 import { paddedSegmentCount, SEGMENT_BYTES, segmentCount, segmentRoot } from "./tree/segment.ts";
 

@@ -1,6 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
+import { type Content, openContent } from "./files/content.ts";
+import type { SegmentRange } from "./files/PartialFile.ts";
+import { rootOfContent, type SegmentList } from "./root.ts";
+import { RunQueue } from "./transfer/RunQueue.ts";
 import {
   RETRY_WAITS,
   SMALL_ANSWER_BYTES,
@@ -8,13 +12,9 @@ import {
   StorageConnection,
   storageUrls,
 } from "./transfer/StorageConnection.ts";
-import { type Content, openContent } from "./files/content.ts";
-import type { SegmentRange } from "./files/PartialFile.ts";
-import { refusal } from "./transfer/storageError.ts";
-import { rootOfContent, type SegmentList } from "./root.ts";
-import { RunQueue } from "./transfer/RunQueue.ts";
-import { segmentCount, segmentLength } from "./tree/segment.ts";
 import { sendRuns } from "./transfer/sendRuns.ts";
+import { refusal } from "./transfer/storageError.ts";
+import { segmentCount, segmentLength } from "./tree/segment.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 import type { Payer } from "./zerog/Payer.ts";
 

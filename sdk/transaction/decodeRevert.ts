@@ -7,8 +7,8 @@ import {
 } from "ethers";
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
-import { explainRevert } from "./explainRevert.ts";
 import { nodeErrorFor, readNodeError } from "../rpc/nodeErrors.ts";
+import { explainRevert } from "./explainRevert.ts";
 
 /**
  * Turns whatever ethers threw into a ProtocolError: reverts carry the Solidity error's name and numbers, what a node

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { keccak256, type TransactionReceipt } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
-import type { Call } from "./Call.ts";
-import { decodeRevert } from "./decodeRevert.ts";
 import { readNodeError } from "../rpc/nodeErrors.ts";
 import type { NodeErrorKind } from "../rpc/nodeWords.ts";
+import type { Call } from "./Call.ts";
+import { decodeRevert } from "./decodeRevert.ts";
 import { readChain } from "./readChain.ts";
 
 export interface SendOptions {

@@ -1,29 +1,13 @@
-import { ArgumentType } from "hardhat/types/arguments";
+import { flag, option } from "../definition.ts";
 
-/** An option that can be absent, which is not the same as empty. */
-export const option = <const Name extends string>(
-  name: Name,
-  description: string,
-  shortName?: string,
-) => ({
-  name,
-  ...(shortName && { shortName }),
-  description,
-  type: ArgumentType.STRING_WITHOUT_DEFAULT as const,
-  defaultValue: undefined,
-});
+/** The parameters that many commands share. */
 
-export const json = { name: "json", description: "Print one JSON document on stdout" } as const;
-export const dryRun = {
-  name: "dryRun",
-  description: "Show what would be called, and its gas; send nothing",
-} as const;
-export const force = {
-  name: "force",
-  description: "Replace the file that is there, even if it holds something else",
-} as const;
-export const gasPrice = option("gasPrice", "Gas price in neuron");
-export const again = {
-  name: "again",
-  description: "Order once more what is Finished; what is still under way is never ordered twice",
-} as const;
+export const json = flag("Print one JSON document on stdout");
+export const gasPrice = option("Gas price in neuron");
+export const dryRun = flag("Show what would be called, and its gas; send nothing");
+export const force = flag("Replace the file that is there, even if it holds something else");
+export const again = flag(
+  "Order once more what is Finished; what is still under way is never ordered twice",
+);
+/** Of every command that sends a transaction. */
+export const sending = { gasPrice, dryRun, json };

@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readMark } from "../../sdk/deliverable/readMark.ts";
-import { fileIn } from "../flows/transfer.ts";
+import { fileIn } from "./fileIn.ts";
 
 /** A model that is to be written. */
 interface NamedModel {

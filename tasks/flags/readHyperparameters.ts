@@ -1,7 +1,7 @@
 import { HYPERPARAMETERS } from "../../sdk/training/describeHyperparameters.ts";
 import { type Hyperparameters, parseHyperparameters } from "../../sdk/training/hyperparameters.ts";
-import { toCamelCase } from "./letterCase.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { toCamelCase } from "./letterCase.ts";
 
 /** The flags of all hyper-parameters, by their names in camel case. */
 export type HyperparameterFlags = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { ProtocolError } from "../../sdk/errors.ts";
 import { type Secrets, SecretsSchema } from "../../sdk/exchange/secrets.ts";
 import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
-import type { Environment } from "../hardhat/environment.ts";
+import type { Environment } from "../Environment.ts";
 
 /** Where secrets come from, and the option of elsewhere that would carry them in the clear. */
 const SOURCES = { WANDB_API_KEY: "--wandb-api-key", HF_TOKEN: "--hf-api-token" } as const;
@@ -18,10 +18,12 @@ export async function readSecrets(
     config;
   const tracks = wandb_project_name ?? wandb_name ?? wandb_base_url;
   const wandbApiKey = tracks && (await environment.secret("WANDB_API_KEY"));
-  if (tracks && !wandbApiKey) throw missing("WANDB_API_KEY", "Tracking with Weights & Biases");
+  if (tracks && !wandbApiKey)
+    throw missing("WANDB_API_KEY", "Tracking with Weights & Biases", environment);
   const usesHub = hf_output_repo_name ?? from_hf_model;
   const hfApiToken = usesHub && (await environment.secret("HF_TOKEN"));
-  if (hf_output_repo_name && !hfApiToken) throw missing("HF_TOKEN", "Uploading to the hub");
+  if (hf_output_repo_name && !hfApiToken)
+    throw missing("HF_TOKEN", "Uploading to the hub", environment);
   const secrets = { ...(wandbApiKey && { wandbApiKey }), ...(hfApiToken && { hfApiToken }) };
   if (!SecretsSchema.safeParse(secrets).success) throw damaged();
   return secrets;
@@ -35,27 +37,33 @@ const damaged = () =>
     "Set it again; it is not shown here on purpose.",
   );
 
-function missing(name: keyof typeof SOURCES, what: string): ProtocolError {
+function missing(
+  name: keyof typeof SOURCES,
+  what: string,
+  { keepSecret }: Environment,
+): ProtocolError {
+  const keep = keepSecret(name);
   return new ProtocolError(
     "usage",
     `${what} needs a key, and ${name} is not set.`,
-    `Set ${name} in the environment, or store it with: npx hardhat keystore set ${name}`,
+    `Set ${name} in the environment${keep && `, or store it with: ${keep}`}`,
   );
 }
 
 /** @throws ProtocolError "usage" when a secret is in the arguments, where every process on the machine can read it. */
-export function refuseSecretFlags(flags: {
-  readonly wandbApiKey: string | undefined;
-  readonly hfApiToken: string | undefined;
-}): void {
-  if (flags.wandbApiKey !== undefined) throw inArguments("WANDB_API_KEY");
-  if (flags.hfApiToken !== undefined) throw inArguments("HF_TOKEN");
+export function refuseSecretFlags(
+  flags: { readonly wandbApiKey: string | undefined; readonly hfApiToken: string | undefined },
+  environment: Environment,
+): void {
+  if (flags.wandbApiKey !== undefined) throw inArguments("WANDB_API_KEY", environment);
+  if (flags.hfApiToken !== undefined) throw inArguments("HF_TOKEN", environment);
 }
 
-function inArguments(name: keyof typeof SOURCES): ProtocolError {
+function inArguments(name: keyof typeof SOURCES, { keepSecret }: Environment): ProtocolError {
+  const keep = keepSecret(name);
   return new ProtocolError(
     "usage",
     `${SOURCES[name]} is refused: what is typed as a flag can be read by every process here, and stays in the shell's history.`,
-    `Make a new key, and set ${name} in the environment or with: npx hardhat keystore set ${name}`,
+    `Make a new key, and set ${name} in the environment${keep && ` or with: ${keep}`}`,
   );
 }

@@ -4,8 +4,8 @@ import { lapse } from "../../sdk/deliverable/lapse.ts";
 import { formatTaskId, type Root } from "../../sdk/ids.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
-import { type SendingFlags, submit } from "./submit.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { type SendingFlags, submit } from "./submit.ts";
 
 /** A delivered model that its user has not acknowledged yet, in time or late. */
 export type Unacknowledged = Task & { readonly root: Root };

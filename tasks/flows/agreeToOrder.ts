@@ -5,7 +5,7 @@ import type { Queue } from "../../sdk/service/fetchQueue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import { formatOg } from "../../sdk/units.ts";
-import type { Environment } from "../hardhat/environment.ts";
+import type { Environment } from "../Environment.ts";
 import { showQuote } from "../terminal/showQuote.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 

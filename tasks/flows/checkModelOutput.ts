@@ -1,6 +1,6 @@
 import { modelFormat } from "../../sdk/deliverable/modelFormat.ts";
 import { checkOutput } from "../../sdk/storage/files/checkOutput.ts";
-import { fileIn } from "./transfer.ts";
+import { fileIn } from "../flags/fileIn.ts";
 
 interface OutputFlags {
   /** A file, a directory, or undefined for the current directory. */

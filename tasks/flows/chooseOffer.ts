@@ -10,9 +10,9 @@ import { type VerifiedProvider, verifyProvider } from "../../sdk/service/verifyP
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
 import { formatOg } from "../../sdk/units.ts";
-import { checkAsModel } from "./checkAsModel.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { checkAsModel } from "./checkAsModel.ts";
 
 /** A verified provider with the model that is wanted. */
 interface Candidate extends VerifiedProvider {

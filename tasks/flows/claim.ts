@@ -5,8 +5,8 @@ import { getTask } from "../../sdk/task/getTask.ts";
 import { claimOf } from "../../sdk/task/standing.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { formatOg } from "../../sdk/units.ts";
-import { type SendingFlags, submit } from "./submit.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { type SendingFlags, submit } from "./submit.ts";
 
 /**
  * Ends a task whose provider missed a deadline: the fee is released, and the user gets a part of the bond. Anyone may

@@ -3,8 +3,8 @@ import { confirm } from "../../sdk/deliverable/confirm.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { type SendingFlags, submit } from "./submit.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { type SendingFlags, submit } from "./submit.ts";
 
 /** Pays the provider at once instead of after the dispute period. */
 export async function confirmModel(

@@ -4,11 +4,11 @@ import type { Secrets } from "../../sdk/exchange/secrets.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { blockTimes } from "../../sdk/transaction/blockTimes.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
+import type { Environment } from "../Environment.ts";
 import { formatDuration } from "../terminal/formatDuration.ts";
-import type { Environment } from "../hardhat/environment.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
 import type { OwnOrder } from "./findOwnOrder.ts";
 import { sendKeys } from "./sendKeys.ts";
-import type { Terminal } from "../terminal/Terminal.ts";
 
 /** What a command needs to continue with a task instead of ordering it. */
 interface Setting {

@@ -1,7 +1,10 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Client } from "../../sdk/client.ts";
-import { downloadDeliverable, holdsDeliverable } from "../../sdk/deliverable/downloadDeliverable.ts";
+import {
+  downloadDeliverable,
+  holdsDeliverable,
+} from "../../sdk/deliverable/downloadDeliverable.ts";
 import { modelFormat } from "../../sdk/deliverable/modelFormat.ts";
 import { readMark } from "../../sdk/deliverable/readMark.ts";
 import { writeModel } from "../../sdk/deliverable/writeModel.ts";
@@ -14,17 +17,17 @@ import { partPathOf } from "../../sdk/storage/files/publishFile.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { readStanding } from "../../sdk/task/readStanding.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { acknowledgeTask, awaitsAcknowledgement } from "./acknowledgeTask.ts";
-import { confirmModel } from "./confirmModel.ts";
-import type { Environment } from "../hardhat/environment.ts";
-import { untilInterrupted } from "../terminal/untilInterrupted.ts";
+import type { Environment } from "../Environment.ts";
 import { modelName } from "../flags/modelName.ts";
-import { openModel } from "./openModel.ts";
 import { outputPath } from "../flags/outputPath.ts";
 import { shellWord } from "../terminal/shellWord.ts";
-import type { SendingFlags } from "./submit.ts";
-import { failureError, viewTask } from "../terminal/taskView.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { failureError, viewTask } from "../terminal/taskView.ts";
+import { untilInterrupted } from "../terminal/untilInterrupted.ts";
+import { acknowledgeTask, awaitsAcknowledgement } from "./acknowledgeTask.ts";
+import { confirmModel } from "./confirmModel.ts";
+import { openModel } from "./openModel.ts";
+import type { SendingFlags } from "./submit.ts";
 import { transfer } from "./transfer.ts";
 import { waitForTask } from "./waitForTask.ts";
 

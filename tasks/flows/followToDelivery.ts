@@ -1,9 +1,9 @@
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import type { Setting } from "./fetchModel.ts";
-import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { failureError, viewTask } from "../terminal/taskView.ts";
+import { untilInterrupted } from "../terminal/untilInterrupted.ts";
+import type { Setting } from "./fetchModel.ts";
 import { waitForTask } from "./waitForTask.ts";
 
 /**

@@ -8,11 +8,11 @@ import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
-import { checkAsModel } from "./checkAsModel.ts";
-import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
-import { required } from "../flags/readFlags.ts";
 import { readAddress } from "../flags/readAddress.ts";
+import { required } from "../flags/readFlags.ts";
+import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { checkAsModel } from "./checkAsModel.ts";
 
 /** The flags that name a dataset and what it is for. */
 export interface DatasetFlags {

@@ -8,10 +8,10 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import { formatOg } from "../../sdk/units.ts";
-import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { OutcomeError } from "../terminal/OutcomeError.ts";
-import { type SendingFlags, submit } from "./submit.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { untilInterrupted } from "../terminal/untilInterrupted.ts";
+import { type SendingFlags, submit } from "./submit.ts";
 
 /** Where the encrypted model lies, and where the decrypted archive goes. */
 interface Places {

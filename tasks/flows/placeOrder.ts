@@ -6,10 +6,10 @@ import type { Service } from "../../sdk/service/Service.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
 import { sendKeys } from "./sendKeys.ts";
 import { sendOrder } from "./sendOrder.ts";
 import type { SendingFlags } from "./submit.ts";
-import type { Terminal } from "../terminal/Terminal.ts";
 
 /** An order that everything is known of. */
 interface AgreedOrder {

@@ -5,9 +5,9 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { createTask } from "../../sdk/task/createTask.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { type SendingFlags, submit } from "./submit.ts";
-import type { Terminal } from "../terminal/Terminal.ts";
 
 /** An order with the id that its task will have: an order names its number, so the id is known before it is sent. */
 interface PreparedOrder {

@@ -1,6 +1,6 @@
 import { formatTaskId } from "../../sdk/ids.ts";
-import type { TaskView } from "../terminal/taskView.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import type { TaskView } from "../terminal/taskView.ts";
 
 /**
  * Shows a task as the documentation's table does, and what it means on stderr.

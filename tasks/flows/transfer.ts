@@ -1,9 +1,7 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatDuration } from "../terminal/formatDuration.ts";
-import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 
 /** Bytes done of all bytes. */
 interface Progress {
@@ -40,12 +38,6 @@ export async function transfer<T>(
       },
     }),
   );
-}
-
-/** `path`, or the file `name` in it where it is a directory. */
-export async function fileIn(path: string, name: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() || path.endsWith("/") ? join(path, name) : path;
 }
 
 const BAR = 24;

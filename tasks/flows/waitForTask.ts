@@ -4,8 +4,8 @@ import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { PROGRESS, type Progress } from "../../sdk/task/progressOf.ts";
 import { progressLine } from "../terminal/progressLine.ts";
-import { refreshView, type TaskView } from "../terminal/taskView.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { refreshView, type TaskView } from "../terminal/taskView.ts";
 
 /** Milliseconds between two looks at the task. */
 const INTERVAL = 1_000;

@@ -1,4 +1,4 @@
-import { families } from "../index.ts";
+import { commands } from "../index.ts";
 
 /**
  * Whether a command line is one of ours. Building, testing and deploying need many plugins, and loading them takes
@@ -6,9 +6,8 @@ import { families } from "../index.ts";
  * @param argv as process.argv
  */
 export function isOwnCommand([, , ...words]: readonly string[]): boolean {
-  const names = families.flatMap(({ commands }) => commands.map(({ id }) => id[0]));
-  const command = words.find(
+  const typed = words.find(
     (word, index) => !word.startsWith("-") && words[index - 1] !== "--network",
   );
-  return names.includes(command);
+  return commands.some(({ path }) => path[0] === typed);
 }

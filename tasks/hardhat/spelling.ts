@@ -1,11 +1,7 @@
 import { writeSync } from "node:fs";
 import type { HardhatPlugin } from "hardhat/types/plugins";
-
-/** Short flags of Together's command line that have two letters, which Hardhat takes for two flags. */
-const TWO_LETTERS: Readonly<Record<string, string>> = {
-  "-ne": "--n-epochs",
-  "-lr": "--learning-rate",
-};
+import { twoLetterFlag } from "../flags/twoLetterFlag.ts";
+import { typedWords } from "./typedWords.ts";
 
 /**
  * Answers misspelled commands and flags with the one that was meant and exit code 2. Hardhat itself stops at them too,
@@ -22,11 +18,8 @@ export const spelling: HardhatPlugin = {
 };
 
 function refuseTwoLetters(): void {
-  const [, program = "", family, ...words] = process.argv;
-  if (!/\b(hardhat|cli\.js)$/.test(program) || family !== "fine-tuning") return;
-  const typed = words.find((word) => word in TWO_LETTERS);
-  if (typed === undefined) return;
-  const message = `Error: ${typed} is no flag here: a short flag has one letter.\nUse ${TWO_LETTERS[typed]}.\n`;
-  writeSync(process.stderr.fd, message);
-  process.exit(2);
+  const mistake = twoLetterFlag(typedWords(process.argv) ?? []);
+  if (!mistake) return;
+  writeSync(process.stderr.fd, `Error: ${mistake.message}\n${mistake.hint}\n`);
+  process.exit(mistake.exitCode);
 }

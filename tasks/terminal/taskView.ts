@@ -12,7 +12,7 @@ import { type FailureCode, type Standing, standingOf } from "../../sdk/task/stan
 import type { Task } from "../../sdk/task/Task.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
-import type { Environment } from "../hardhat/environment.ts";
+import type { Environment } from "../Environment.ts";
 
 /** A task as its user sees it: the chain's truth, refined by what the provider says while it runs. */
 export interface TaskView {

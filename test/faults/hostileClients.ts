@@ -138,7 +138,8 @@ function besiege(world: World, name: string, siege: Siege): Promise<RunResult> {
       const isDone = async () => (await trade.look()) && hasCleared(state);
       while (performance.now() < end && !(await isDone())) await wait(20);
       const peakMiB = Math.round(residentPeak(daemon.pid) / MIB);
-      const lost = peakMiB * MIB <= MAX_RESIDENT ? [] : [`the daemon held ${peakMiB} MiB of memory`];
+      const lost =
+        peakMiB * MIB <= MAX_RESIDENT ? [] : [`the daemon held ${peakMiB} MiB of memory`];
       return { trades: [trade], strikes: sockets.length, lost, peakMiB };
     } finally {
       for (const socket of sockets) socket.destroy();

@@ -1,7 +1,7 @@
 import { ContractFactory, JsonRpcProvider } from "ethers";
 import { pino } from "pino";
-import { FlowWatcher } from "../../provider/storage/FlowWatcher.ts";
 import { systemClock } from "../../provider/clock.ts";
+import { FlowWatcher } from "../../provider/storage/FlowWatcher.ts";
 import { SubmissionLog } from "../../provider/storage/SubmissionLog.ts";
 import { type LocalChain, startLocalChain } from "./localChain.ts";
 

@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
-import { listOutput } from "../../provider/files/JobOutput.ts";
 import { packOutput } from "../../provider/files/archive.ts";
+import { listOutput } from "../../provider/files/JobOutput.ts";
 
 /** Packs a directory as the daemon packs a training's output. @returns SHA-256 as hex, and the size in bytes. */
 export async function packDirectory(directory: string, targetPath: string) {

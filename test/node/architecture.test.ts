@@ -85,7 +85,9 @@ describe("architecture", () => {
 
   it("tasks: only environment.ts reads the environment", () => {
     // NO_COLOR is a property of the terminal, and is read where colours are
-    const users_ = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, ["tasks/hardhat/environment.ts"]);
+    const users_ = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, [
+      "tasks/hardhat/environment.ts",
+    ]);
     expect(users_).to.deep.equal([]);
   });
 

@@ -5,8 +5,8 @@ import { describe, it } from "mocha";
 import { type Parameters, parametersOf } from "../../deploy/_parameters.ts";
 import { renderReference, renderRules } from "../../scripts/generateReference.ts";
 import { parseOg } from "../../sdk/units.ts";
-import { commands } from "../../tasks/index.ts";
 import { toKebabCase } from "../../tasks/flags/letterCase.ts";
+import { commands, FAMILIES } from "../../tasks/index.ts";
 
 /** What the documentation tells people to type and to open exists, and what it says of the contracts is so. */
 
@@ -34,12 +34,11 @@ const typed = (page: string) =>
   [...read(page).matchAll(/npx hardhat ([^\n`#]+)/g)].map((match) => match[1]!.trim());
 
 function flagsOf(name: string): string[] | undefined {
-  const command = commands.find(({ id }) => id.join(" ") === name);
-  if (!command) return undefined;
-  const options = "options" in command ? Object.values(command.options) : [];
-  return options.flatMap(({ name: long, shortName }) => [
+  const command = commands.find(({ path }) => path.join(" ") === name);
+  if (!command) return name in FAMILIES ? [] : undefined;
+  return Object.entries(command.parameters).flatMap(([long, parameter]) => [
     `--${toKebabCase(long)}`,
-    ...(shortName ? [`-${shortName}`] : []),
+    ...(parameter.kind === "option" && parameter.short ? [`-${parameter.short}`] : []),
   ]);
 }
 

@@ -7,13 +7,13 @@ import type { Submitter } from "../../chain/Submitter.ts";
 import type { Clock } from "../../clock.ts";
 import type { EncryptionKey } from "../../EncryptionKey.ts";
 import type { Catalogue } from "../../models/Catalogue.ts";
-import type { Facts, JobRecord, Store } from "../../store/Store.ts";
-import type { PythonCheck } from "../../training/PythonCheck.ts";
 import type { OnlineProcess } from "../../online/runOnline.ts";
+import type { Facts, JobRecord, Store } from "../../store/Store.ts";
+import type { MachineHealth } from "../../training/MachineHealth.ts";
+import type { PythonCheck } from "../../training/PythonCheck.ts";
 import { TRAINER_LOG, type Trainer, WORK_DIRECTORY } from "../../training/Trainer.ts";
 import type { FetchBudget } from "./FetchBudget.ts";
 import type { KeptCheckpoints } from "./keptCheckpoints.ts";
-import type { MachineHealth } from "../../training/MachineHealth.ts";
 import type { TaskTimes } from "./TaskTimes.ts";
 
 /** What steps work with. */

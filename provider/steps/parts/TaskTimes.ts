@@ -1,5 +1,5 @@
-import type { JobRecord } from "../../store/Store.ts";
 import type { Step } from "../../machine/machine.ts";
+import type { JobRecord } from "../../store/Store.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
 
 /** Seconds for the transaction of a delivery, or of giving up, before anything was measured. */

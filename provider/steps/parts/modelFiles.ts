@@ -1,6 +1,6 @@
 import { basename } from "node:path";
-import { listOutput } from "../../files/JobOutput.ts";
 import type { ArchiveEntry } from "../../files/archive.ts";
+import { listOutput } from "../../files/JobOutput.ts";
 
 /** Files of a checkpoint that only a restart of the same training needs: twice as large as the weights. */
 export const ONLY_FOR_RESUMING: readonly string[] = [

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { copyOutput } from "../../files/JobOutput.ts";
-import type { JobRecord } from "../../store/Store.ts";
-import { uploadToHub } from "../../online/hub.ts";
-import { appendWarning } from "../../journal/Journal.ts";
 import { removeTree } from "../../files/removeTree.ts";
+import { appendWarning } from "../../journal/Journal.ts";
+import { uploadToHub } from "../../online/hub.ts";
+import type { JobRecord } from "../../store/Store.ts";
 import { listModel } from "./modelFiles.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
 import { jobPaths, type StepContext } from "./StepContext.ts";

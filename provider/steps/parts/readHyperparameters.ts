@@ -1,5 +1,8 @@
 import { ProtocolError } from "../../../sdk/errors.ts";
-import { type Hyperparameters, parseCanonicalConfig } from "../../../sdk/training/hyperparameters.ts";
+import {
+  type Hyperparameters,
+  parseCanonicalConfig,
+} from "../../../sdk/training/hyperparameters.ts";
 import { TaskRefused } from "../../errors.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
 import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
-import type { JobRecord } from "../../store/Store.ts";
 import { type Tracking, trackTraining } from "../../online/trackTraining.ts";
+import type { JobRecord } from "../../store/Store.ts";
 import { jobPaths, type StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 

@@ -1,12 +1,12 @@
 import { basename } from "node:path";
 import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
-import { scanImages } from "../images/scanImages.ts";
 import { type ParsedRow, parseColumns, parseJsonRow, type TextKind } from "../formats/parseRow.ts";
 import { problem } from "../formats/problem.ts";
 import { readCsv } from "../formats/readCsv.ts";
 import { type Line, readLines } from "../formats/readLines.ts";
 import type { Problem } from "../formats/rules.ts";
+import { scanImages } from "../images/scanImages.ts";
 import { scanTokens } from "../tokens/scanTokens.ts";
 
 /** A place in a dataset: its row, if it is sound, and its problems. */

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
-import type { Content, DatasetKind, DatasetRow, Message } from "../formats/DatasetRow.ts";
 import { readRows } from "../checking/readRows.ts";
+import type { Content, DatasetKind, DatasetRow, Message } from "../formats/DatasetRow.ts";
 import { createTokenCounter } from "../tokenizer/createTokenCounter.ts";
 import { createChatRenderer } from "../tokenizer/renderChat.ts";
 import { endTokens, onFirstUse, type TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";

@@ -1,6 +1,6 @@
+import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
 import { openInput } from "./openInput.ts";
 import { readFully } from "./readFully.ts";
-import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
 
 /** Bytes that go to storage, one segment at a time and in any order. */
 export interface Content {

@@ -1,6 +1,6 @@
 import type { SegmentRange } from "../files/PartialFile.ts";
-import type { Sink } from "./RangeConnection.ts";
 import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
+import type { Sink } from "./RangeConnection.ts";
 
 /** Two segments: one is filled while the other is kept. */
 export type SegmentBuffers = readonly [Uint8Array, Uint8Array];

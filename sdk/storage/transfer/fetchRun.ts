@@ -1,15 +1,15 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../../errors.ts";
-import { RETRY_WAITS, SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
-import { lie } from "./rootMismatch.ts";
 import type { SegmentRange } from "../files/PartialFile.ts";
-import type { AnswerHead, RangeConnection, Sink } from "./RangeConnection.ts";
-import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
-import { refusal } from "./storageError.ts";
 import type { SegmentList } from "../root.ts";
 import { SEGMENT_BYTES } from "../tree/segment.ts";
+import type { AnswerHead, RangeConnection, Sink } from "./RangeConnection.ts";
+import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
+import { lie } from "./rootMismatch.ts";
 import { type SegmentBuffers, SegmentSink } from "./SegmentSink.ts";
 import type { Source } from "./Source.ts";
+import { RETRY_WAITS, SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
+import { refusal } from "./storageError.ts";
 
 /** What one of several fetchers of a content works with. */
 export interface Lane {

@@ -1,12 +1,12 @@
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
-import { SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
-import { lie } from "./rootMismatch.ts";
-import { NODE_BYTES } from "../tree/merkle.ts";
-import { refusal } from "./storageError.ts";
 import { rootFromSegments, type SegmentList } from "../root.ts";
+import { NODE_BYTES } from "../tree/merkle.ts";
 import { paddedSegmentCount } from "../tree/segment.ts";
+import { lie } from "./rootMismatch.ts";
 import type { Source } from "./Source.ts";
+import { SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
+import { refusal } from "./storageError.ts";
 
 /** Largest file that is accepted, 256 GiB: its segment list, held in memory, takes 32 MiB. */
 const MAX_FILE_BYTES = 2 ** 38;

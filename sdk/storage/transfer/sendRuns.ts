@@ -1,13 +1,13 @@
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
-import { SMALL_ANSWER_BYTES, type StorageConnection } from "./StorageConnection.ts";
 import type { Content } from "../files/content.ts";
 import { TRANSFERS_AT_ONCE } from "../files/inParallel.ts";
 import type { SegmentRange } from "../files/PartialFile.ts";
-import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
-import { refusal } from "./storageError.ts";
-import { Pace, type RunQueue } from "./RunQueue.ts";
 import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
+import { Pace, type RunQueue } from "./RunQueue.ts";
+import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
+import { SMALL_ANSWER_BYTES, type StorageConnection } from "./StorageConnection.ts";
+import { refusal } from "./storageError.ts";
 
 interface Sending {
   readonly signal: AbortSignal | undefined;

@@ -1,7 +1,8 @@
 import type { Root } from "../../ids.ts";
+import type { SegmentList } from "../root.ts";
 import { keccak256 } from "./keccak.ts";
 import { NODE_BYTES } from "./merkle.ts";
-import type { SegmentList } from "../root.ts";
+import type { SegmentProof } from "./SegmentTree.ts";
 import {
   paddedSegmentCount,
   SEGMENT_BYTES,
@@ -9,7 +10,6 @@ import {
   segmentLength,
   segmentRoot,
 } from "./segment.ts";
-import type { SegmentProof } from "./SegmentTree.ts";
 
 /**
  * A segment list of which only the padding is known. The others are zero until `proveSegment` puts them in. Complete,

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { openDispatcher } from "../../rpc/dispatcher.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
+import { openDispatcher } from "../../rpc/dispatcher.ts";
 import { TRANSFERS_AT_ONCE } from "../files/inParallel.ts";
 import { SEGMENT_CHUNKS } from "../tree/segment.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";

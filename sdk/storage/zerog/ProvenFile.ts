@@ -1,13 +1,13 @@
 import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
-import { NODE_BYTES } from "../tree/merkle.ts";
 import { PartialFile, type SegmentRange } from "../files/PartialFile.ts";
-import { proveSegment, unprovenList } from "../tree/provenList.ts";
-import { rootFromSegments } from "../root.ts";
-import { segmentCount } from "../tree/segment.ts";
-import type { SegmentProof } from "../tree/SegmentTree.ts";
 import { writeFully } from "../files/writeFully.ts";
+import { rootFromSegments } from "../root.ts";
+import { NODE_BYTES } from "../tree/merkle.ts";
+import { proveSegment, unprovenList } from "../tree/provenList.ts";
+import type { SegmentProof } from "../tree/SegmentTree.ts";
+import { segmentCount } from "../tree/segment.ts";
 
 /**
  * A partial file whose segment list becomes known with the proofs of its segments. What was proven lies in

@@ -1,8 +1,8 @@
 import { Interface, type Provider } from "ethers";
 import type { Root } from "../../ids.ts";
 import { searchLogs } from "../../transaction/searchLogs.ts";
-import { keccak256 } from "../tree/keccak.ts";
 import type { SubmissionNode } from "../transfer/submissionNodes.ts";
+import { keccak256 } from "../tree/keccak.ts";
 
 /** A file as it was announced to 0G's Flow contract. */
 export interface Submission {

@@ -1,7 +1,7 @@
 import { openAccount } from "../../../sdk/account/openAccount.ts";
 import { formatOg } from "../../../sdk/units.ts";
+import type { Command } from "../../definition.ts";
 import { readAmount } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
@@ -9,7 +9,7 @@ interface Flags extends SendingFlags {
 }
 
 /** Opens the caller's account: deposits, and lets the serving contract reserve fees from it. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");
   const result = await submit(client, openAccount(client, { amount }), { amount }, flags, terminal);
@@ -17,4 +17,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   terminal.say(`Account ${client.address} opened with ${formatOg(amount)} OG.`);
   terminal.next(environment.command("list-providers"));
   return { ...result, account: client.address, amount };
-});
+}) satisfies Command<Flags>;

@@ -1,7 +1,7 @@
 import { deposit } from "../../../sdk/account/deposit.ts";
 import { formatOg } from "../../../sdk/units.ts";
+import type { Command } from "../../definition.ts";
 import { readAmount } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
@@ -9,7 +9,7 @@ interface Flags extends SendingFlags {
 }
 
 /** Adds money from the caller's wallet to his account. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");
   const result = await submit(client, deposit(client, { amount }), { amount }, flags, terminal);
@@ -17,4 +17,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   terminal.say(`Deposited ${formatOg(amount)} OG into account ${client.address}.`);
   terminal.next(environment.command("get-account"));
   return { ...result, account: client.address, amount };
-});
+}) satisfies Command<Flags>;

@@ -1,9 +1,9 @@
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import { run } from "../../hardhat/run.ts";
+import type { Command } from "../../definition.ts";
 
 /** Shows the caller's account and its sub-accounts. */
-export default run<{ json: boolean }>(async (_, terminal, environment) => {
+export default (async (_, terminal, environment) => {
   const client = await environment.signer("user");
   const account = await getAccount(client, { account: client.address });
   terminal.table({
@@ -31,4 +31,4 @@ export default run<{ json: boolean }>(async (_, terminal, environment) => {
   const isOpen = account.total > 0n || account.subAccounts.length > 0;
   terminal.next(environment.command(isOpen ? "list-providers" : "add-account --amount 0.1"));
   return account;
-});
+}) satisfies Command<{ json: boolean }>;

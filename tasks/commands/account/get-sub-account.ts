@@ -1,9 +1,9 @@
 import { getSubAccount } from "../../../sdk/account/getSubAccount.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import { formatDuration } from "../../terminal/formatDuration.ts";
+import type { Command } from "../../definition.ts";
 import { readAddress } from "../../flags/readAddress.ts";
-import { run } from "../../hardhat/run.ts";
+import { formatDuration } from "../../terminal/formatDuration.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -11,7 +11,7 @@ interface Flags {
 }
 
 /** Shows the caller's sub-account for one provider: balance, amounts on their way back, deliverables. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const provider = readAddress(flags.provider);
   const client = await environment.signer("user");
   const subAccount = await getSubAccount(client, { account: client.address, provider });
@@ -54,4 +54,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
       ...rest,
     })),
   };
-});
+}) satisfies Command<Flags>;

@@ -3,9 +3,9 @@ import { withdraw } from "../../../sdk/account/withdraw.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import type { Environment } from "../../hardhat/environment.ts";
+import type { Command } from "../../definition.ts";
+import type { Environment } from "../../Environment.ts";
 import { readAmount } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
@@ -13,7 +13,7 @@ interface Flags extends SendingFlags {
 }
 
 /** Pays available money of the caller's account out to their wallet. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");
   await checkAvailable(client, amount, environment);
@@ -22,7 +22,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   terminal.say(`Refunded ${formatOg(amount)} OG to wallet ${client.address}.`);
   terminal.next(environment.command("get-account"));
   return { ...result, account: client.address, amount };
-});
+}) satisfies Command<Flags>;
 
 /** Too large a refund is no reason to deposit: what is missing may be in sub-accounts. */
 async function checkAvailable(

@@ -5,11 +5,11 @@ import type { Client } from "../../../sdk/client.ts";
 import { standingOf } from "../../../sdk/task/standing.ts";
 import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";
 import { formatOg } from "../../../sdk/units.ts";
+import type { Command } from "../../definition.ts";
 import { claim } from "../../flows/claim.ts";
-import { formatDuration } from "../../terminal/formatDuration.ts";
 import { listOwnTasks } from "../../flows/ownTasks.ts";
-import { run } from "../../hardhat/run.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
+import { formatDuration } from "../../terminal/formatDuration.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 type Wallet = Client & { readonly address: string };
@@ -17,7 +17,7 @@ type Wallet = Client & { readonly address: string };
 /**
  * Claims what missed deadlines bring and what has matured, and asks for what is free, over all providers of the caller.
  */
-export default run<SendingFlags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const claimed = await claimAll(client, flags, terminal);
   const before = await readSubAccounts(client);
@@ -51,7 +51,7 @@ export default run<SendingFlags>(async (flags, terminal, environment) => {
   if (waiting) terminal.next(environment.command("retrieve-fund"), "after the locked time");
   else terminal.next(environment.command("refund --amount <AMOUNT>"));
   return { ...result, claimed, providers: changes };
-});
+}) satisfies Command<SendingFlags>;
 
 /** One transaction for each task whose provider missed a deadline; with --dry-run, what it would be. */
 async function claimAll(client: Wallet, flags: SendingFlags, terminal: Terminal) {

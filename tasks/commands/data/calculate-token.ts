@@ -1,15 +1,15 @@
 import { exists } from "../../../sdk/storage/exists.ts";
 import { rootOfFile } from "../../../sdk/storage/root.ts";
 import { formatOg } from "../../../sdk/units.ts";
+import type { Command } from "../../definition.ts";
 import { type DatasetFlags, measureDataset, readDatasetFlags } from "../../flows/measureDataset.ts";
-import { run } from "../../hardhat/run.ts";
 
 interface Flags extends DatasetFlags {
   readonly json: boolean;
 }
 
 /** Checks a dataset and prints its size in what the provider charges for, and the fee. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wanted = readDatasetFlags(flags);
   const client = await environment.reader();
   const { service, model, path, rows, bytes, offer } = await measureDataset(
@@ -37,4 +37,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
     root,
     ...offer,
   };
-});
+}) satisfies Command<Flags>;

@@ -2,13 +2,13 @@ import { checkDataset, type DatasetReport } from "../../../sdk/dataset/checking/
 import type { DatasetKind } from "../../../sdk/dataset/formats/DatasetRow.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
 import { getService } from "../../../sdk/service/getService.ts";
-import { checkAsModel } from "../../flows/checkAsModel.ts";
-import { invalidDataset, showProblems } from "../../terminal/datasetProblems.ts";
-import type { Environment } from "../../hardhat/environment.ts";
-import { required } from "../../flags/readFlags.ts";
+import type { Command } from "../../definition.ts";
+import type { Environment } from "../../Environment.ts";
 import { guessKind } from "../../flags/guessKind.ts";
+import { required } from "../../flags/readFlags.ts";
+import { checkAsModel } from "../../flows/checkAsModel.ts";
 import { fetchOffers } from "../../flows/fetchOffers.ts";
-import { run } from "../../hardhat/run.ts";
+import { invalidDataset, showProblems } from "../../terminal/datasetProblems.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
@@ -20,7 +20,7 @@ interface Flags {
 }
 
 /** Names every problem of a dataset at once, with its line and what to do. Offline, unless a model is named. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const path = required(flags.dataPath, "--data-path", "the path of a dataset");
   const { kind, report } = await check(path, flags, environment, terminal);
   const valid = report.errors === 0;
@@ -34,7 +34,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     `${path} is a valid dataset for ${kind}: ${report.rows} rows, ${report.warnings} warnings.`,
   );
   terminal.next(environment.command(`upload --data-path ${shellWord(path)}`));
-});
+}) satisfies Command<Flags>;
 
 /** A dataset is checked as a model sees it; without one, for what it looks like. */
 async function check(

@@ -1,6 +1,6 @@
 import { rootOfFile } from "../../../sdk/storage/root.ts";
+import type { Command } from "../../definition.ts";
 import { required } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
 import { transfer } from "../../flows/transfer.ts";
 
 interface Flags {
@@ -9,11 +9,11 @@ interface Flags {
 }
 
 /** Computes the storage root of a file, offline. */
-export default run<Flags>(async (flags, terminal) => {
+export default (async (flags, terminal) => {
   const path = required(flags.dataPath, "--data-path", "the path of a file");
   const { root, size } = await transfer(terminal, "Hash", ({ signal, onHashed }) =>
     rootOfFile(path, signal, onHashed),
   );
   terminal.say(`Root hash: ${root}`);
   return { root, size };
-});
+}) satisfies Command<Flags>;

@@ -1,11 +1,12 @@
 import { stat } from "node:fs/promises";
 import { parseRoot } from "../../../sdk/ids.ts";
-import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import { download } from "../../../sdk/storage/download.ts";
+import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import { rootOfFile } from "../../../sdk/storage/root.ts";
+import type { Command } from "../../definition.ts";
+import { fileIn } from "../../flags/fileIn.ts";
 import { required } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
-import { fileIn, transfer } from "../../flows/transfer.ts";
+import { transfer } from "../../flows/transfer.ts";
 
 interface Flags {
   readonly dataPath: string | undefined;
@@ -15,7 +16,7 @@ interface Flags {
 }
 
 /** Downloads data by its root hash and checks every byte of it. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const root = parseRoot(required(flags.dataRoot, "--data-root", "the root hash of the data"));
   const wanted = await fileIn(
     required(flags.dataPath, "--data-path", "the path to save the data at"),
@@ -36,4 +37,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   );
   terminal.say(`Downloaded ${size} bytes to ${path}; they match the root hash.`);
   return { root, path, size };
-});
+}) satisfies Command<Flags>;

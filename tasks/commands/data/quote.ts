@@ -1,10 +1,10 @@
 import type { DatasetSize } from "../../../sdk/dataset/checking/checkDataset.ts";
 import { HYPERPARAMETERS, type Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
+import type { Command } from "../../definition.ts";
 import { type DatasetFlags, measureDataset, readDatasetFlags } from "../../flows/measureDataset.ts";
-import { showQuote } from "../../terminal/showQuote.ts";
-import { run } from "../../hardhat/run.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
+import { showQuote } from "../../terminal/showQuote.ts";
 
 interface Flags extends DatasetFlags {
   readonly configPath: string | undefined;
@@ -12,7 +12,7 @@ interface Flags extends DatasetFlags {
 }
 
 /** Says what a fine-tuning would cost, before anything is uploaded or sent. Needs no wallet. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wanted = readDatasetFlags(flags);
   const config = flags.configPath === undefined ? {} : await readConfig(flags.configPath);
   const client = await environment.reader();
@@ -39,7 +39,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     ...shares,
     ...offer,
   };
-});
+}) satisfies Command<Flags>;
 
 /** Null where it is not known, or nothing that the model has. */
 interface Shares {

@@ -1,10 +1,10 @@
 import { type Uploaded, type UploadOptions, upload } from "../../../sdk/storage/upload.ts";
-import type { Environment } from "../../hardhat/environment.ts";
-import { required } from "../../flags/readFlags.ts";
+import type { Command } from "../../definition.ts";
+import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
-import { run } from "../../hardhat/run.ts";
-import { shellWord } from "../../terminal/shellWord.ts";
+import { required } from "../../flags/readFlags.ts";
 import { transfer } from "../../flows/transfer.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags {
   readonly dataPath: string | undefined;
@@ -13,7 +13,7 @@ interface Flags {
 }
 
 /** Uploads a dataset to storage, encrypted when it is for one provider; what storage already has is not sent again. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const path = required(flags.dataPath, "--data-path", "the path of the dataset");
   const provider = flags.provider === undefined ? null : readAddress(flags.provider);
   const url = environment.storageUrl();
@@ -38,7 +38,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     terminal.next(environment.command(order), "with the size that it prints, and this root hash");
   }
   return { ...(provider && { provider }), ...result };
-});
+}) satisfies Command<Flags>;
 
 async function uploadFor(
   provider: string,

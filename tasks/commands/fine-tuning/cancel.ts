@@ -9,11 +9,11 @@ import { readStanding } from "../../../sdk/task/readStanding.ts";
 import { requestCancellation } from "../../../sdk/task/requestCancellation.ts";
 import type { Task } from "../../../sdk/task/Task.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import { cancel } from "../task/cancel-task.ts";
-import { run } from "../../hardhat/run.ts";
+import type { Command } from "../../definition.ts";
+import { cancel } from "../../flows/cancel.ts";
+import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
-import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
 
 interface Flags extends SendingFlags {
   readonly id: string;
@@ -24,7 +24,7 @@ interface Flags extends SendingFlags {
 const PATIENCE = 60;
 
 /** Takes back a task that no provider has accepted yet, stops a running one for what it has cost so far, or claims what a missed deadline brings. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
   const task = await findOwnTask(client, wanted);
@@ -35,7 +35,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const document = await stop(client, task, flags, terminal);
   if (!flags.dryRun) terminal.next(environment.command("retrieve-fund"));
   return document;
-});
+}) satisfies Command<Flags>;
 
 /** The provider says what is due by now; the user's signature on that amount lets it settle for that and no more. */
 async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal: Terminal) {

@@ -6,25 +6,25 @@ import type { Service } from "../../../sdk/service/Service.ts";
 import { payerOf } from "../../../sdk/storage/zerog/Payer.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { rootOfDataset, uploadDataset } from "../../../sdk/task/uploadDataset.ts";
+import type { Command } from "../../definition.ts";
+import type { Environment } from "../../Environment.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { readTimeout, required } from "../../flags/readFlags.ts";
+import { type HyperparameterFlags, readHyperparameters } from "../../flags/readHyperparameters.ts";
+import { readSecrets, refuseSecretFlags } from "../../flags/readSecrets.ts";
 import { agreeToOrder } from "../../flows/agreeToOrder.ts";
 import { checkModelOutput } from "../../flows/checkModelOutput.ts";
+import { chooseOffer } from "../../flows/chooseOffer.ts";
 import { continueTask } from "../../flows/continueTask.ts";
-import type { Environment } from "../../hardhat/environment.ts";
 import { fetchModel, findOutput, type Setting } from "../../flows/fetchModel.ts";
 import { findOwnOrder, type Roots } from "../../flows/findOwnOrder.ts";
-import { readTimeout, required } from "../../flags/readFlags.ts";
-import { nextInOneGo } from "../../terminal/nextCommand.ts";
-import { placeOrder } from "../../flows/placeOrder.ts";
-import { readAddress } from "../../flags/readAddress.ts";
-import { run } from "../../hardhat/run.ts";
-import { readSecrets, refuseSecretFlags } from "../../flags/readSecrets.ts";
-import type { SendingFlags } from "../../flows/submit.ts";
-import type { Terminal } from "../../terminal/Terminal.ts";
-import { transfer } from "../../flows/transfer.ts";
-import { chooseOffer } from "../../flows/chooseOffer.ts";
 import { followToDelivery } from "../../flows/followToDelivery.ts";
-import { type HyperparameterFlags, readHyperparameters } from "../../flags/readHyperparameters.ts";
+import { placeOrder } from "../../flows/placeOrder.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
+import { transfer } from "../../flows/transfer.ts";
 import { type LocalDataset, storedRoot, withDataset } from "../../flows/withDataset.ts";
+import { nextInOneGo } from "../../terminal/nextCommand.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags extends SendingFlags, HyperparameterFlags {
   readonly model: string | undefined;
@@ -45,8 +45,8 @@ interface Flags extends SendingFlags, HyperparameterFlags {
  * Checks, counts, quotes, uploads and orders; with --wait, follows the task to the decrypted model. Typed again, it
  * continues with the task that it ordered.
  */
-export default run<Flags>(async (flags, terminal, environment) => {
-  refuseSecretFlags(flags);
+export default (async (flags, terminal, environment) => {
+  refuseSecretFlags(flags, environment);
   const wanted = readWanted(flags, terminal);
   const secrets = await readSecrets(wanted.config, environment);
   const client = await environment.signer("user");
@@ -67,7 +67,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     return placed;
   }
   return { ...placed, ...(await waitForModel(setting, placed.id, wanted.timeout)) };
-});
+}) satisfies Command<Flags>;
 
 type Wanted = ReturnType<typeof readWanted>;
 type CreateSetting = Setting & { readonly flags: Flags };

@@ -1,8 +1,8 @@
-import { fetchModel } from "../../flows/fetchModel.ts";
+import type { Command } from "../../definition.ts";
 import { readInteger, readTimeout } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
-import type { SendingFlags } from "../../flows/submit.ts";
+import { fetchModel } from "../../flows/fetchModel.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import type { SendingFlags } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
   readonly id: string;
@@ -13,7 +13,7 @@ interface Flags extends SendingFlags {
 }
 
 /** Fetches, decrypts, checks and confirms a model, and writes it as a file to keep. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const id = readTaskId(flags.id);
   const wanted = {
     output: flags.output,
@@ -24,7 +24,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const task = await findOwnTask(client, id);
   return fetchModel({ client, flags, terminal, environment }, task, wanted);
-});
+}) satisfies Command<Flags>;
 
 /** -1 means the latest weights. */
 function readStep(step: string | undefined): number | null {

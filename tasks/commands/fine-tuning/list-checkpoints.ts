@@ -1,7 +1,7 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { streamEvents } from "../../../sdk/task/streamTask.ts";
-import { run } from "../../hardhat/run.ts";
+import type { Command } from "../../definition.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
 
 interface Flags {
@@ -18,7 +18,7 @@ interface Checkpoint {
 }
 
 /** Shows the checkpoints that a training has saved so far. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
   const { id, provider } = await findOwnTask(client, wanted);
@@ -46,4 +46,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   if (checkpoints.length === 0) terminal.say("No checkpoint was saved yet.");
   else terminal.next(environment.command(`fine-tuning download ${uuid} --step <STEP>`));
   return { id: uuid, checkpoints };
-});
+}) satisfies Command<Flags>;

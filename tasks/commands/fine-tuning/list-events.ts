@@ -7,9 +7,9 @@ import type { Task } from "../../../sdk/task/Task.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
 import { blockTimes } from "../../../sdk/transaction/blockTimes.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import { run } from "../../hardhat/run.ts";
-import type { Terminal } from "../../terminal/Terminal.ts";
+import type { Command } from "../../definition.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags {
   readonly id: string;
@@ -26,7 +26,7 @@ interface Entry {
 }
 
 /** Shows what happened to a task: the chain's events and its provider's, merged in time. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
   const task = await findOwnTask(client, wanted);
@@ -50,7 +50,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const id = formatTaskId(task.id);
   terminal.next(environment.command(`fine-tuning retrieve ${id}`));
   return { id, events: entries };
-});
+}) satisfies Command<Flags>;
 
 async function readChainEntries(client: Client, { id }: Task): Promise<Entry[]> {
   const events = await fetchTaskEvents(client, { id });

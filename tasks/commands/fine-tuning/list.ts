@@ -1,11 +1,11 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
-import { run } from "../../hardhat/run.ts";
-import { viewProgress } from "../../terminal/taskView.ts";
+import type { Command } from "../../definition.ts";
 import { listOwnTasks } from "../../flows/ownTasks.ts";
+import { viewProgress } from "../../terminal/taskView.ts";
 
 /** Shows the caller's tasks at all providers, oldest first. */
-export default run<{ json: boolean }>(async (_, terminal, environment) => {
+export default (async (_, terminal, environment) => {
   const client = await environment.signer("user");
   const tasks = await listOwnTasks(client);
   const standings = await viewProgress(client, tasks);
@@ -41,4 +41,4 @@ export default run<{ json: boolean }>(async (_, terminal, environment) => {
   }
   terminal.next(environment.command(`fine-tuning retrieve ${newest.id}`));
   return { tasks: entries };
-});
+}) satisfies Command<{ json: boolean }>;

@@ -1,8 +1,8 @@
-import { nextInOneGo } from "../../terminal/nextCommand.ts";
-import { run } from "../../hardhat/run.ts";
-import { showTask } from "../../flows/showTask.ts";
-import { type TaskView, viewTask } from "../../terminal/taskView.ts";
+import type { Command } from "../../definition.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { showTask } from "../../flows/showTask.ts";
+import { nextInOneGo } from "../../terminal/nextCommand.ts";
+import { type TaskView, viewTask } from "../../terminal/taskView.ts";
 
 interface Flags {
   readonly id: string;
@@ -10,7 +10,7 @@ interface Flags {
 }
 
 /** Shows everything that chain and provider tell about a task. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const id = readTaskId(flags.id);
   const client = await environment.signer("user");
   const view = await viewTask(client, await findOwnTask(client, id));
@@ -18,7 +18,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const next = nextInOneGo(view);
   if (next) terminal.next(environment.command(next));
   return document;
-});
+}) satisfies Command<Flags>;
 
 /** What the table of get-task leaves out. Only what is known is said. */
 function describe({ task, order, status }: TaskView): [string, string][] {

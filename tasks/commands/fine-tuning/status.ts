@@ -1,7 +1,7 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
-import { run } from "../../hardhat/run.ts";
-import { failureError, viewTask } from "../../terminal/taskView.ts";
+import type { Command } from "../../definition.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { failureError, viewTask } from "../../terminal/taskView.ts";
 
 interface Flags {
   readonly id: string;
@@ -9,7 +9,7 @@ interface Flags {
 }
 
 /** Prints where a task stands in one word; the exit code of a failed task says who failed. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
   const view = await viewTask(client, await findOwnTask(client, wanted));
@@ -23,4 +23,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   }
   const { meaning, next } = view.standing;
   return { id, progress, meaning, next, failure };
-});
+}) satisfies Command<Flags>;

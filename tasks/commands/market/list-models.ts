@@ -1,6 +1,6 @@
 import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
+import type { Command } from "../../definition.ts";
 import { fetchOffers, type Offer } from "../../flows/fetchOffers.ts";
-import { run } from "../../hardhat/run.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -14,7 +14,7 @@ const TYPES: Record<CatalogueModel["kind"], string> = {
 };
 
 /** Shows what can be fine-tuned: predefined models, and those that only some providers have. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const client = await environment.reader();
   const offers = await fetchOffers(client, flags.provider, terminal);
   const predefined = byHash(offers.filter(({ model }) => model.predefined));
@@ -48,7 +48,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     terminal.next(environment.command(usage));
   }
   return { models: offers.map(({ provider, model }) => ({ provider, ...model })) };
-});
+}) satisfies Command<Flags>;
 
 /** One entry per model, however many providers offer it. */
 function byHash(offers: readonly Offer[]): Offer[] {

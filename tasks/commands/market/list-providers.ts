@@ -4,7 +4,7 @@ import { listServices } from "../../../sdk/service/listServices.ts";
 import { isPublicUrl } from "../../../sdk/service/publicUrl.ts";
 import type { Service, Unit } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import { run } from "../../hardhat/run.ts";
+import type { Command } from "../../definition.ts";
 
 /** Milliseconds that a provider has to say how busy he is, before the list goes on without him. */
 const PATIENCE = 5_000;
@@ -12,7 +12,7 @@ const PATIENCE = 5_000;
 const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
 
 /** Shows who offers training, whether he is free, and his price. */
-export default run<{ json: boolean }>(async (_, terminal, environment) => {
+export default (async (_, terminal, environment) => {
   const client = await environment.reader();
   const services = await listServices(client);
   const offers = await Promise.all(services.map((service) => askHowBusy(client, service)));
@@ -39,7 +39,7 @@ export default run<{ json: boolean }>(async (_, terminal, environment) => {
       queue,
     })),
   };
-});
+}) satisfies Command<{ json: boolean }>;
 
 async function askHowBusy(client: Client, service: Service) {
   if (!isPublicUrl(client, service.url)) {

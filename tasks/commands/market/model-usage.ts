@@ -5,10 +5,10 @@ import { findModel } from "../../../sdk/service/findModel.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import { writeAtomically } from "../../../sdk/storage/files/publishFile.ts";
-import { required, requireZip } from "../../flags/readFlags.ts";
+import type { Command } from "../../definition.ts";
+import { fileIn } from "../../flags/fileIn.ts";
 import { readAddress } from "../../flags/readAddress.ts";
-import { run } from "../../hardhat/run.ts";
-import { fileIn } from "../../flows/transfer.ts";
+import { required, requireZip } from "../../flags/readFlags.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -19,7 +19,7 @@ interface Flags {
 }
 
 /** Saves a model's instructions: how to build the dataset, and a configuration to start from. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const provider = readAddress(flags.provider);
   const name = required(flags.model, "--model", "the name of a model; list-models shows them");
   const output = required(flags.output, "--output", "the path to save the archive at");
@@ -44,4 +44,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
     ),
   );
   return { provider, model: model.name, path, size: bytes.length };
-});
+}) satisfies Command<Flags>;

@@ -6,10 +6,10 @@ import { getGasMoney } from "../../../sdk/service/getGasMoney.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import { formatDuration } from "../../terminal/formatDuration.ts";
-import type { Environment } from "../../hardhat/environment.ts";
+import type { Command } from "../../definition.ts";
+import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
-import { run } from "../../hardhat/run.ts";
+import { formatDuration } from "../../terminal/formatDuration.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -17,7 +17,7 @@ interface Flags {
 }
 
 /** Shows a provider's offer, whether users can verify it, what became of his tasks, and his money. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const { client, provider } = await chooseProvider(flags, environment);
   const service = await getService(client, { provider });
   const [account, gasMoney, check] = await Promise.all([
@@ -64,7 +64,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     available: account.available,
     gasMoney,
   };
-});
+}) satisfies Command<Flags>;
 
 /** Without --provider, the caller himself. */
 async function chooseProvider(

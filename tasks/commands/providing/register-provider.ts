@@ -2,11 +2,11 @@ import { openAccount } from "../../../sdk/account/openAccount.ts";
 import { registerService } from "../../../sdk/service/registerService.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
-import { fetchTerms } from "../../flows/fetchTerms.ts";
+import type { Command } from "../../definition.ts";
 import { readAmount, required } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
-import { type SendingFlags, submit } from "../../flows/submit.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
+import { fetchTerms } from "../../flows/fetchTerms.ts";
+import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags, TermsFlags {
   readonly amount: string | undefined;
@@ -25,7 +25,7 @@ const DEFAULTS = {
 } as const;
 
 /** Puts the caller's offer on chain, with the key and catalogue of his running daemon. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const url = required(flags.url, "--url", "the address at which users reach the daemon");
   required(flags.price, "--price", "the OG per unit of the dataset");
   const offered = readTerms(flags, DEFAULTS);
@@ -50,4 +50,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   terminal.say(`Registered ${client.address} at ${url}.`);
   terminal.next(environment.command("provider-status"));
   return { ...result, provider: client.address, terms };
-});
+}) satisfies Command<Flags>;

@@ -1,13 +1,13 @@
 import { removeService } from "../../../sdk/service/removeService.ts";
-import { run } from "../../hardhat/run.ts";
+import type { Command } from "../../definition.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 /** Ends the caller's offer and frees his stake. */
-export default run<SendingFlags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const client = await environment.signer("provider");
   const result = await submit(client, removeService(client), {}, flags, terminal);
   if (result.dryRun) return result;
   terminal.say(`${client.address} is no provider any more. The stake is free in the sub-account.`);
   terminal.next(environment.command("retrieve-fund"));
   return { ...result, provider: client.address };
-});
+}) satisfies Command<SendingFlags>;

@@ -2,17 +2,17 @@ import { ProtocolError } from "../../../sdk/errors.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import { updateService } from "../../../sdk/service/updateService.ts";
-import { fetchTerms } from "../../flows/fetchTerms.ts";
-import { run } from "../../hardhat/run.ts";
-import { type SendingFlags, submit } from "../../flows/submit.ts";
+import type { Command } from "../../definition.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
+import { fetchTerms } from "../../flows/fetchTerms.ts";
+import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags, TermsFlags {
   readonly accepting: string | undefined;
 }
 
 /** Changes what the flags name, and brings key and catalogue up to those of the running daemon. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const client = await environment.signer("provider");
   const service = await getService(client, { provider: client.address });
   const offered = { ...readTerms(flags, service), accepting: readAccepting(flags, service) };
@@ -23,7 +23,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   terminal.say(`Updated the offer of ${client.address}. Tasks already created keep their terms.`);
   terminal.next(environment.command("provider-status"));
   return { ...result, provider: client.address, terms };
-});
+}) satisfies Command<Flags>;
 
 function readAccepting({ accepting }: Flags, service: { accepting: boolean }): boolean {
   if (accepting === undefined) return service.accepting;

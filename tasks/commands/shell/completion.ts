@@ -1,38 +1,54 @@
 import { didYouMean } from "../../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
-import { type CompletedCommand, completionScripts } from "./completionScripts.ts";
-import { commands } from "../../index.ts";
+import type { Command, CommandDefinition } from "../../definition.ts";
 import { toKebabCase } from "../../flags/letterCase.ts";
-import { run } from "../../hardhat/run.ts";
+import { type CompletedCommand, completionScripts } from "./completionScripts.ts";
 
 interface Flags {
   readonly shell: string;
   readonly json: boolean;
 }
 
-/** Prints the script; everything it knows is in it, so that completing starts no program. */
-export default run<Flags>(async ({ shell }, terminal) => {
-  const write = completionScripts.get(shell);
-  if (!write) throw unknownShell(shell);
-  const script = write(describeCommands());
-  if (!terminal.json) terminal.say(script);
-  return { shell, script };
-});
-
-function describeCommands(): CompletedCommand[] {
-  return commands.map((definition) => ({
-    path: definition.id,
-    description: "description" in definition ? (definition.description ?? "") : "",
-    options: ("options" in definition ? Object.values(definition.options) : []).map(
-      ({ name, shortName, description, type }) => ({
-        flag: `--${toKebabCase(name)}`,
-        short: shortName && `-${shortName}`,
-        description: description ?? "",
-        takesValue: type !== "FLAG",
-      }),
-    ),
+/** The command that prints the script; everything it knows is in it, so that completing starts no program. */
+export function completionOf(
+  commands: readonly CommandDefinition[],
+  families: Readonly<Record<string, string>>,
+): Command<Flags> {
+  const parents = Object.entries(families).map(([name, description]) => ({
+    path: [name],
+    description,
+    options: [],
   }));
+  return async ({ shell }, terminal) => {
+    const write = completionScripts.get(shell);
+    if (!write) throw unknownShell(shell);
+    const script = write([...parents, ...commands.map(describeCommand)]);
+    if (!terminal.json) terminal.say(script);
+    return { shell, script };
+  };
 }
+
+const describeCommand = ({
+  path,
+  description,
+  parameters,
+}: CommandDefinition): CompletedCommand => ({
+  path,
+  description,
+  options: Object.entries(parameters).flatMap(([name, parameter]) =>
+    parameter.kind === "argument"
+      ? []
+      : [
+          {
+            flag: `--${toKebabCase(name)}`,
+            short:
+              parameter.kind === "option" && parameter.short ? `-${parameter.short}` : undefined,
+            description: parameter.description,
+            takesValue: parameter.kind === "option",
+          },
+        ],
+  ),
+});
 
 function unknownShell(shell: string): ProtocolError {
   const names = [...completionScripts.keys()];

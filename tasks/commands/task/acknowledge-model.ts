@@ -1,13 +1,17 @@
-import { downloadDeliverable, holdsDeliverable } from "../../../sdk/deliverable/downloadDeliverable.ts";
+import {
+  downloadDeliverable,
+  holdsDeliverable,
+} from "../../../sdk/deliverable/downloadDeliverable.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
+import type { Command } from "../../definition.ts";
+import { fileIn } from "../../flags/fileIn.ts";
+import { required } from "../../flags/readFlags.ts";
 import { acknowledgeTask, awaitsAcknowledgement } from "../../flows/acknowledgeTask.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
-import { required } from "../../flags/readFlags.ts";
-import { run } from "../../hardhat/run.ts";
-import { shellWord } from "../../terminal/shellWord.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
-import { fileIn, transfer } from "../../flows/transfer.ts";
+import { transfer } from "../../flows/transfer.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags extends TaskFlags, SendingFlags {
   readonly dataPath: string | undefined;
@@ -15,7 +19,7 @@ interface Flags extends TaskFlags, SendingFlags {
 }
 
 /** Downloads the encrypted model, checks it against the root on chain, and then confirms that it has arrived. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const target = required(flags.dataPath, "--data-path", "the path to save the encrypted model at");
   environment.storageUrl();
   const client = await environment.signer("user");
@@ -49,4 +53,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   terminal.say(`Acknowledged the model of task ${id}. The provider now publishes the key.`);
   terminal.next(decrypt, "when get-task shows Finished");
   return { ...result, id, root, path };
-});
+}) satisfies Command<Flags>;

@@ -4,16 +4,16 @@ import { findModel } from "../../../sdk/service/findModel.ts";
 import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
 import { quote } from "../../../sdk/task/quote.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
+import type { Command } from "../../definition.ts";
+import { readAddress } from "../../flags/readAddress.ts";
+import { readInteger, required } from "../../flags/readFlags.ts";
+import { readSecrets } from "../../flags/readSecrets.ts";
 import { agreeToOrder } from "../../flows/agreeToOrder.ts";
 import { continueTask } from "../../flows/continueTask.ts";
 import { findOwnOrder } from "../../flows/findOwnOrder.ts";
-import { readInteger, required } from "../../flags/readFlags.ts";
-import { nextStepByStep } from "../../terminal/nextCommand.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
-import { readAddress } from "../../flags/readAddress.ts";
-import { run } from "../../hardhat/run.ts";
-import { readSecrets } from "../../flags/readSecrets.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
+import { nextStepByStep } from "../../terminal/nextCommand.ts";
 
 interface Flags extends SendingFlags {
   readonly provider: string | undefined;
@@ -30,7 +30,7 @@ interface Flags extends SendingFlags {
  * Orders a fine-tuning. Money is reserved only after the provider is verified and the quote is shown. Typed again, it
  * continues with the task that it ordered.
  */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wanted = await readOrder(flags);
   const secrets = await readSecrets(wanted.config, environment);
   const client = await environment.signer("user");
@@ -55,7 +55,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
     terminal.next(environment.command(`get-task ${task} --wait`));
   }
   return placed;
-});
+}) satisfies Command<Flags>;
 
 /** Reads every flag before anything is asked of the network. */
 async function readOrder(flags: Flags) {

@@ -1,13 +1,13 @@
 import { holdsModel } from "../../../sdk/deliverable/openDeliverable.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
+import type { Command } from "../../definition.ts";
+import { required, requireZip } from "../../flags/readFlags.ts";
 import { confirmModel } from "../../flows/confirmModel.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
-import { required, requireZip } from "../../flags/readFlags.ts";
 import { openModel } from "../../flows/openModel.ts";
-import { run } from "../../hardhat/run.ts";
-import { shellWord } from "../../terminal/shellWord.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags extends TaskFlags, SendingFlags {
   readonly encryptedModel: string | undefined;
@@ -19,7 +19,7 @@ interface Flags extends TaskFlags, SendingFlags {
  * Decrypts a model with the key on chain and checks every page of it. Where all match, confirms that it is the promised
  * one; where one does not, proves the provider's misbehaviour.
  */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const encryptedPath = required(
     flags.encryptedModel,
     "--encrypted-model",
@@ -52,4 +52,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const result = await confirmModel(client, task, flags, terminal);
   terminal.next(`unzip ${shellWord(outputPath)}`);
   return { ...result, id, path: outputPath, size: task.size };
-});
+}) satisfies Command<Flags>;

@@ -6,11 +6,11 @@ import { getService } from "../../../sdk/service/getService.ts";
 import { PROGRESS } from "../../../sdk/task/progressOf.ts";
 import { streamLog } from "../../../sdk/task/streamTask.ts";
 import type { Task } from "../../../sdk/task/Task.ts";
+import type { Command } from "../../definition.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
-import { untilInterrupted } from "../../terminal/untilInterrupted.ts";
-import { run } from "../../hardhat/run.ts";
-import { viewTask } from "../../terminal/taskView.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
+import { viewTask } from "../../terminal/taskView.ts";
+import { untilInterrupted } from "../../terminal/untilInterrupted.ts";
 
 interface Flags extends TaskFlags {
   readonly follow: boolean;
@@ -21,7 +21,7 @@ interface Flags extends TaskFlags {
 const PAUSE = 1_000;
 
 /** Prints a task's log as its provider writes it. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const task = await findTask(client, flags);
   const uuid = formatTaskId(task.id);
@@ -38,7 +38,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   );
   await untilInterrupted(stopped, (signal) => follow(client, task, signal, terminal));
   terminal.next(environment.command(`get-task ${flagsOfTask}`));
-});
+}) satisfies Command<Flags>;
 
 async function readWhole(client: Client, { id, provider }: Task): Promise<string[]> {
   const service = await getService(client, { provider });

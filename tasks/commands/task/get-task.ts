@@ -1,15 +1,15 @@
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
-import type { Environment } from "../../hardhat/environment.ts";
-import { findTask, type TaskFlags } from "../../flows/findTask.ts";
+import type { Command } from "../../definition.ts";
+import type { Environment } from "../../Environment.ts";
 import { readTimeout } from "../../flags/readFlags.ts";
-import { untilInterrupted } from "../../terminal/untilInterrupted.ts";
-import { nextStepByStep } from "../../terminal/nextCommand.ts";
-import { run } from "../../hardhat/run.ts";
+import { findTask, type TaskFlags } from "../../flows/findTask.ts";
 import { showTask } from "../../flows/showTask.ts";
-import { failureError, type TaskView, viewTask } from "../../terminal/taskView.ts";
-import type { Terminal } from "../../terminal/Terminal.ts";
 import { readProgress, waitForTask } from "../../flows/waitForTask.ts";
+import { nextStepByStep } from "../../terminal/nextCommand.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
+import { failureError, type TaskView, viewTask } from "../../terminal/taskView.ts";
+import { untilInterrupted } from "../../terminal/untilInterrupted.ts";
 
 interface Flags extends TaskFlags {
   readonly wait: boolean;
@@ -19,7 +19,7 @@ interface Flags extends TaskFlags {
 }
 
 /** Shows where a task stands; with --wait, follows it until the user has something to do. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const wait = readWait(flags);
   const client = await environment.signer("user");
   const first = await viewTask(client, await findTask(client, flags));
@@ -37,7 +37,7 @@ export default run<Flags>(async (flags, terminal, environment) => {
   const document = show(last, terminal, environment);
   if (last.progress !== "Failed" || wait.until === "Failed") return document;
   throw failureError(last, environment);
-});
+}) satisfies Command<Flags>;
 
 function readWait({ wait, state, timeout }: Flags) {
   if (!wait) {

@@ -1,8 +1,8 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
 import { listTasks } from "../../../sdk/task/listTasks.ts";
+import type { Command } from "../../definition.ts";
 import { readAddress } from "../../flags/readAddress.ts";
-import { run } from "../../hardhat/run.ts";
 import { viewProgress } from "../../terminal/taskView.ts";
 
 interface Flags {
@@ -11,7 +11,7 @@ interface Flags {
 }
 
 /** Shows the caller's tasks at one provider, oldest first. */
-export default run<Flags>(async (flags, terminal, environment) => {
+export default (async (flags, terminal, environment) => {
   const provider = readAddress(flags.provider);
   const client = await environment.signer("user");
   const tasks = await listTasks(client, { user: client.address, provider });
@@ -45,4 +45,4 @@ export default run<Flags>(async (flags, terminal, environment) => {
     terminal.next(environment.command(`get-task --provider ${provider} --task ${newest.id}`));
   } else terminal.say(`You have no task at provider ${provider}.`);
   return { tasks: entries };
-});
+}) satisfies Command<Flags>;

@@ -1,18 +1,16 @@
 import { expect } from "chai";
-import type { Task } from "hardhat/types/tasks";
 import { before, describe, it } from "mocha";
-import { findMisspelling } from "../../../tasks/hardhat/checkSpelling.ts";
-
-const GLOBALS = ["help", "version", "init", "config", "network", "showStackTraces"];
+import { findMisspelling, type Vocabulary } from "../../../tasks/flags/checkSpelling.ts";
+import { vocabularyOf } from "../../../tasks/hardhat/checkSpelling.ts";
 
 describe("tasks/checkSpelling", () => {
-  let tasks: Map<string, Task>;
+  let vocabulary: Vocabulary;
   before(async () => {
     const { default: hre } = await import("hardhat");
-    tasks = hre.tasks.rootTasks;
+    vocabulary = vocabularyOf(hre);
   });
 
-  const hintFor = (line: string) => findMisspelling(line.split(" "), tasks, GLOBALS)?.hint;
+  const hintFor = (line: string) => findMisspelling(line.split(" "), vocabulary)?.hint;
 
   it("lets every correct line pass", () => {
     for (const line of [

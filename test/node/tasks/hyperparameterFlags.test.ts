@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { HYPERPARAMETERS } from "../../../sdk/training/describeHyperparameters.ts";
+import { toCamelCase, toKebabCase } from "../../../tasks/flags/letterCase.ts";
 import { readHyperparameters } from "../../../tasks/flags/readHyperparameters.ts";
 import { commands } from "../../../tasks/index.ts";
-import { toCamelCase, toKebabCase } from "../../../tasks/flags/letterCase.ts";
 
 interface Documented {
   readonly default?: string | number | boolean;
@@ -68,8 +68,11 @@ const read = (flag: string, value: unknown) =>
   readHyperparameters({ [toCamelCase(flag.slice(2))]: value }, silent);
 
 describe("tasks: the hyper-parameters of fine-tuning create", () => {
-  const create = commands.find(({ id }) => id.join(" ") === "fine-tuning create");
-  const options = create && "options" in create ? Object.values(create.options) : [];
+  const create = commands.find(({ path }) => path.join(" ") === "fine-tuning create")!;
+  const options = Object.entries(create.parameters).map(([name, { description }]) => ({
+    name,
+    description,
+  }));
 
   for (const [flag, { default: value, accepted, refused }] of Object.entries(DOCUMENTED)) {
     it(`create takes ${flag}: its default and its range are those of the documentation`, () => {

@@ -1,4 +1,8 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
+import type { CommandDefinition } from "../../../tasks/definition.ts";
+import { runTyped } from "../../../tasks/hardhat/runTask.ts";
+import { commands } from "../../../tasks/index.ts";
+import type { TypedValues } from "../../../tasks/runCommand.ts";
 
 export interface CommandRun {
   readonly stdout: string;
@@ -33,12 +37,23 @@ export async function runCommand(
   const exitCodeBefore = process.exitCode;
   process.exitCode = undefined;
   try {
-    await hre.tasks.getTask(name.split(" ")).run(flags);
+    const definition = commands.find(({ path }) => path.join(" ") === name)!;
+    await runTyped(definition, withDefaults(definition, flags), hre);
     return { ...printed, exitCode: Number(process.exitCode ?? 0) };
   } finally {
     for (const undo of restore.reverse()) undo();
     process.exitCode = exitCodeBefore;
   }
+}
+
+/** What Hardhat passes for flags and words that were not typed. */
+function withDefaults(
+  { parameters }: CommandDefinition,
+  given: Record<string, unknown>,
+): TypedValues {
+  const defaults = { flag: false, argument: "", option: undefined };
+  const missing = Object.entries(parameters).map(([name, { kind }]) => [name, defaults[kind]]);
+  return { ...Object.fromEntries(missing), ...given };
 }
 
 function replaceEnvironment(env: Record<string, string | undefined>): () => void {

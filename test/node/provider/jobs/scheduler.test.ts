@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { advance, type Job, type JobEvent, newJob } from "../../../../provider/machine/machine.ts";
 import { grantSlots, occupiedSlots, waitingLine } from "../../../../provider/jobs/scheduler.ts";
+import { advance, type Job, type JobEvent, newJob } from "../../../../provider/machine/machine.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 
 const waiting: Partial<Job> = { chain: "Created", work: "counted" };

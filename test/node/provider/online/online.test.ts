@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { ProviderError } from "../../../../provider/errors.ts";
-import { fetchFromHub, uploadToHub } from "../../../../provider/online/hub.ts";
 import { appendWarning } from "../../../../provider/journal/Journal.ts";
+import { fetchFromHub, uploadToHub } from "../../../../provider/online/hub.ts";
 import { OnlineRefusal } from "../../../../provider/online/runOnline.ts";
 import { trackTraining } from "../../../../provider/online/trackTraining.ts";
 

@@ -6,9 +6,9 @@ import { ZeroHash } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { Submission } from "../../../../provider/chain/Submitter.ts";
 import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
-import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
-import { accept } from "../../../../provider/steps/accept.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
+import { accept } from "../../../../provider/steps/accept.ts";
+import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 

@@ -6,13 +6,17 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { SubmissionLog } from "../../../../provider/storage/SubmissionLog.ts";
+import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { download } from "../../../../sdk/storage/download.ts";
-import { proveSegment, unprovenList } from "../../../../sdk/storage/tree/provenList.ts";
 import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES, segmentCount, segmentLength } from "../../../../sdk/storage/tree/segment.ts";
+import { proveSegment, unprovenList } from "../../../../sdk/storage/tree/provenList.ts";
 import { SegmentTree } from "../../../../sdk/storage/tree/SegmentTree.ts";
+import {
+  SEGMENT_BYTES,
+  segmentCount,
+  segmentLength,
+} from "../../../../sdk/storage/tree/segment.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
 import { WIDE_LIMITS } from "../../sdk/storage/storageNode.ts";
 

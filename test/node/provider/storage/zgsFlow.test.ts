@@ -2,13 +2,13 @@ import { expect } from "chai";
 import { Contract } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { pino } from "pino";
-import { FlowWatcher } from "../../../../provider/storage/FlowWatcher.ts";
 import { systemClock } from "../../../../provider/clock.ts";
+import { FlowWatcher } from "../../../../provider/storage/FlowWatcher.ts";
 import { SubmissionLog } from "../../../../provider/storage/SubmissionLog.ts";
-import { hashChunks } from "../../../../sdk/storage/tree/keccak.ts";
 import { rootOfBytes } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES, segmentCount } from "../../../../sdk/storage/tree/segment.ts";
 import { submissionNodes } from "../../../../sdk/storage/transfer/submissionNodes.ts";
+import { hashChunks } from "../../../../sdk/storage/tree/keccak.ts";
+import { SEGMENT_BYTES, segmentCount } from "../../../../sdk/storage/tree/segment.ts";
 import { announce } from "../../../../sdk/storage/zerog/flow.ts";
 import { type FlowChain, startFlowChain } from "../../../helpers/flowChain.ts";
 

@@ -10,10 +10,10 @@ import { after, before, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
 import { TaskRefused } from "../../../../provider/errors.ts";
+import { findByArguments } from "../../../../provider/processes/processTable.ts";
 import { checkDevice } from "../../../../provider/training/checkDevice.ts";
 import { deletedUsage } from "../../../../provider/training/deletedFiles.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
-import { findByArguments } from "../../../../provider/processes/processTable.ts";
 import {
   confine,
   hasSandbox,

@@ -11,7 +11,11 @@ import { expect } from "chai";
 import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import { exists } from "../../../../sdk/storage/exists.ts";
 import { rootOfBytes } from "../../../../sdk/storage/root.ts";
-import { SEGMENT_BYTES, segmentCount, segmentLength } from "../../../../sdk/storage/tree/segment.ts";
+import {
+  SEGMENT_BYTES,
+  segmentCount,
+  segmentLength,
+} from "../../../../sdk/storage/tree/segment.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
 import { StorageNode } from "./storageNode.ts";
 

@@ -15,6 +15,8 @@ import {
   rootOfFile,
   type SegmentList,
 } from "../../../../sdk/storage/root.ts";
+import { submissionNodes } from "../../../../sdk/storage/transfer/submissionNodes.ts";
+import { segmentProof, verifySegmentProof } from "../../../../sdk/storage/tree/SegmentTree.ts";
 import {
   paddedChunkCount,
   paddedSegmentCount,
@@ -23,8 +25,6 @@ import {
   segmentRoot,
   verifySegment,
 } from "../../../../sdk/storage/tree/segment.ts";
-import { segmentProof, verifySegmentProof } from "../../../../sdk/storage/tree/SegmentTree.ts";
-import { submissionNodes } from "../../../../sdk/storage/transfer/submissionNodes.ts";
 import { skip } from "../../../helpers/skip.ts";
 
 /** Content A repeats every 256 bytes; content B differs in every chunk, so it catches wrong order. */

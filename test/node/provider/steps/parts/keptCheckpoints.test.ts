@@ -12,10 +12,13 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { TaskRefused } from "../../../../../provider/errors.ts";
-import { findCheckpoint, keepCheckpoints } from "../../../../../provider/steps/parts/keptCheckpoints.ts";
-import type { StepContext } from "../../../../../provider/steps/parts/StepContext.ts";
-import { clean } from "../../../../../provider/steps/clean.ts";
 import { Catalogue, type Model } from "../../../../../provider/models/Catalogue.ts";
+import { clean } from "../../../../../provider/steps/clean.ts";
+import {
+  findCheckpoint,
+  keepCheckpoints,
+} from "../../../../../provider/steps/parts/keptCheckpoints.ts";
+import type { StepContext } from "../../../../../provider/steps/parts/StepContext.ts";
 import type { JobRecord } from "../../../../../provider/store/Store.ts";
 import { formatTaskId, type TaskId } from "../../../../../sdk/ids.ts";
 

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import type { DatasetKind } from "../../../../../sdk/dataset/formats/DatasetRow.ts";
 import { readRows } from "../../../../../sdk/dataset/checking/readRows.ts";
+import type { DatasetKind } from "../../../../../sdk/dataset/formats/DatasetRow.ts";
 import { collect, jsonl, temporaryFolder } from "../temporaryFolder.ts";
 
 /** Any characters but halves of surrogate pairs. */

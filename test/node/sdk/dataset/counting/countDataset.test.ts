@@ -2,7 +2,10 @@ import { statSync } from "node:fs";
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { type CountOptions, countDataset } from "../../../../../sdk/dataset/counting/countDataset.ts";
+import {
+  type CountOptions,
+  countDataset,
+} from "../../../../../sdk/dataset/counting/countDataset.ts";
 import { jsonl, temporaryFolder } from "../temporaryFolder.ts";
 
 /** One token for each word, three for each conversation's marks: counts that a person can check. */

@@ -1,0 +1,34 @@
+import { resolve } from "node:path";
+import { didYouMean } from "../../sdk/didYouMean.ts";
+import { ProtocolError } from "../../sdk/errors.ts";
+import type { Environment } from "../Environment.ts";
+import { NETWORKS } from "../networks.ts";
+import { LOCAL, openEnvironment } from "../openEnvironment.ts";
+
+/**
+ * A network by its name; secrets come from environment variables alone.
+ * @throws ProtocolError "usage" for a network that nobody knows.
+ */
+export function createEnvironment(network: string): Environment {
+  if (!isNetwork(network)) throw unknownNetwork(network);
+  return openEnvironment({
+    network,
+    rpcUrl: () => NETWORKS[network].rpcUrl,
+    deploymentDirectory: resolve("deployments", network),
+    readSecret: async () => undefined,
+    keepSecret: () => "",
+    command: (line) => `npx anneal ${line}${network === LOCAL ? "" : ` --network ${network}`}`,
+  });
+}
+
+const isNetwork = (name: string): name is keyof typeof NETWORKS => Object.hasOwn(NETWORKS, name);
+
+function unknownNetwork(network: string): ProtocolError {
+  const names = Object.keys(NETWORKS);
+  const closest = didYouMean(network, names);
+  return new ProtocolError(
+    "usage",
+    `There is no network "${network}".`,
+    closest ? `Did you mean "${closest}"?` : `Use --network with one of: ${names.join(", ")}.`,
+  );
+}

@@ -1,0 +1,31 @@
+import { definePlugin } from "hardhat/plugins";
+import { commands, FAMILIES } from "../index.ts";
+import { spelling } from "./spelling.ts";
+import { toTasks } from "./toTask.ts";
+
+const isFamily = ({ path }: { readonly path: readonly string[] }) => path[0]! in FAMILIES;
+
+/** Every command below `npx hardhat anneal`, but the family `fine-tuning`, which has its own name. */
+const tasks = [
+  ...toTasks(
+    commands.filter((each) => !isFamily(each)),
+    { anneal: "Fine-tune models on other people's GPUs" },
+    ["anneal"],
+  ),
+  ...toTasks(commands.filter(isFamily), FAMILIES),
+];
+
+/** `plugins: [anneal]` in the configuration of Hardhat. */
+const anneal = definePlugin({
+  ...spelling,
+  id: "anneal",
+  npmPackage: "anneal",
+  tasks,
+});
+export default anneal;
+
+/** The same commands by their own names: `npx hardhat get-account`. For `tasks: [...flatTasks]` beside the plugin. */
+export const flatTasks = toTasks(
+  commands.filter((each) => !isFamily(each)),
+  {},
+);

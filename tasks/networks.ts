@@ -1,0 +1,6 @@
+/** The networks that every program of ours knows by name. */
+export const NETWORKS = {
+  localhost: { chainId: 31337, rpcUrl: "http://127.0.0.1:8545" },
+  testnet: { chainId: 16602, rpcUrl: "https://evmrpc-testnet.0g.ai" },
+  mainnet: { chainId: 16661, rpcUrl: "https://evmrpc.0g.ai" },
+} as const;

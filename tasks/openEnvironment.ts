@@ -1,0 +1,94 @@
+import type { Client } from "../sdk/client.ts";
+import { ProtocolError } from "../sdk/errors.ts";
+import { readProxies, useProxies } from "../sdk/rpc/proxy.ts";
+import type { Environment, Role } from "./Environment.ts";
+
+/** The network of somebody's own machine. */
+export const LOCAL = "localhost";
+const LOCAL_STORAGE = "http://127.0.0.1:5678";
+/** Accounts of the public test mnemonic that `hardhat node` funds. 0 deploys. */
+const LOCAL_ACCOUNTS: Record<Role, number> = { provider: 1, user: 2 };
+const LOCAL_MNEMONIC = "test test test test test test test test test test test junk";
+
+/** What differs between a command of Hardhat and one of our own program. */
+export interface Setting {
+  readonly network: string;
+  /** Of the network, if RPC_ENDPOINT names no other. */
+  readonly rpcUrl: () => Promise<string> | string;
+  /** Folder with the contracts' addresses, if ANNEAL_DEPLOYMENTS names no other. */
+  readonly deploymentDirectory: string;
+  /** Reads a secret that is in no variable of the environment. */
+  readonly readSecret: (name: string) => Promise<string | undefined>;
+  readonly keepSecret: (name: string) => string;
+  readonly command: (line: string) => string;
+}
+
+/** The only reader of environment variables among the commands. */
+export function openEnvironment(setting: Setting): Environment {
+  useProxies(readProxies(process.env));
+  const { network } = setting;
+  const clients: Client[] = [];
+  const storageUrl = findStorageUrl(network);
+  const secret = async (name: string) => process.env[name] || (await setting.readSecret(name));
+
+  const open = async (privateKey?: string): Promise<Client> => {
+    const { createClient } = await import("../sdk/client.ts");
+    const { readDeployment } = await import("../sdk/deployment.ts");
+    const { checkNetwork } = await import("../sdk/transaction/checkNetwork.ts");
+    const client = createClient({
+      rpcUrl: process.env.RPC_ENDPOINT || (await setting.rpcUrl()),
+      deployment: await readDeployment(
+        process.env.ANNEAL_DEPLOYMENTS || setting.deploymentDirectory,
+      ),
+      storageUrl: storageUrl ?? "",
+      privateKey,
+    });
+    clients.push(client);
+    await checkNetwork(client);
+    return client;
+  };
+
+  const privateKey = async (role: Role): Promise<string> => {
+    if (network === LOCAL && !process.env.ZG_PRIVATE_KEY) return localKey(role);
+    const stored = await secret("ZG_PRIVATE_KEY");
+    if (stored) return stored;
+    throw new ProtocolError(
+      "usage",
+      "This needs a private key and none is set.",
+      `Set ZG_PRIVATE_KEY${orKeep(setting.keepSecret("ZG_PRIVATE_KEY"))}.`,
+    );
+  };
+
+  return {
+    ...{ network, secret, keepSecret: setting.keepSecret, command: setting.command },
+    reader: () => open(),
+    signer: async (role) => {
+      const client = await open(await privateKey(role));
+      return { ...client, address: await client.signer!.getAddress() };
+    },
+    storageUrl: () => {
+      if (storageUrl) return storageUrl;
+      throw new ProtocolError(
+        "usage",
+        `No storage node is set for network ${network}.`,
+        "Set STORAGE_ENDPOINT to the URL of a storage node.",
+      );
+    },
+    close: () => {
+      for (const client of clients) client.provider.destroy();
+    },
+  };
+}
+
+const orKeep = (line: string) => (line === "" ? "" : `, or store it with: ${line}`);
+
+function findStorageUrl(network: string): string | undefined {
+  const url = process.env.STORAGE_ENDPOINT || (network === LOCAL ? LOCAL_STORAGE : undefined);
+  return url?.replace(/\/+$/, "");
+}
+
+async function localKey(role: Role): Promise<string> {
+  const { HDNodeWallet } = await import("ethers");
+  const path = `m/44'/60'/0'/0/${LOCAL_ACCOUNTS[role]}`;
+  return HDNodeWallet.fromPhrase(LOCAL_MNEMONIC, undefined, path).privateKey;
+}

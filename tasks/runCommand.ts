@@ -1,0 +1,34 @@
+import type { Command, CommandDefinition } from "./definition.ts";
+import type { Environment } from "./Environment.ts";
+import { reportError } from "./terminal/reportError.ts";
+import { createTerminal } from "./terminal/Terminal.ts";
+
+/** What was typed after a command, by the names of its parameters. */
+export type TypedValues = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface RunOptions {
+  readonly open: () => Environment;
+  /** Shows where an unexpected error came from. */
+  readonly withStack: boolean;
+}
+
+/** Runs a command for somebody at a terminal: prints what it returns or what went wrong, and sets the exit code. */
+export async function runCommand(
+  { load }: CommandDefinition,
+  values: TypedValues,
+  { open, withStack }: RunOptions,
+): Promise<void> {
+  const terminal = createTerminal({ json: values.json === true });
+  let environment: Environment | undefined;
+  try {
+    environment = open();
+    const command = (await load()).default as Command<TypedValues>;
+    const document = await command(values, terminal, environment);
+    if (terminal.json && document !== undefined) terminal.document(document);
+  } catch (error) {
+    reportError(terminal, error, withStack);
+  } finally {
+    terminal.endLive();
+    environment?.close();
+  }
+}

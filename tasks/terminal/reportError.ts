@@ -1,0 +1,26 @@
+import { styleText } from "node:util";
+import { ProtocolError } from "../../sdk/errors.ts";
+import { OutcomeError } from "./OutcomeError.ts";
+import type { Terminal } from "./Terminal.ts";
+
+/** Prints an error and sets the exit code. */
+export function reportError(terminal: Terminal, error: unknown, withStack: boolean): void {
+  const known = error instanceof ProtocolError ? error : unexpected(error);
+  process.exitCode = known.exitCode;
+  if (terminal.json) {
+    const { code, message, hint } = known;
+    const outcome = known instanceof OutcomeError ? known.outcome : {};
+    terminal.document({ ...outcome, error: { code, message, hint } });
+  } else {
+    const label = styleText("red", "Error:", { stream: process.stderr });
+    terminal.note(`${label} ${known.message}\n${known.hint}`);
+  }
+  if (withStack && known.code === "unexpected") console.error(error);
+}
+
+function unexpected(error: unknown): ProtocolError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new ProtocolError("unexpected", message, "Run again with --show-stack-traces.", {
+    cause: error,
+  });
+}
