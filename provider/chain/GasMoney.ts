@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { Gauge, type Registry } from "prom-client";
 import { type Client, requireSigner } from "../../sdk/client.ts";
 import { parseTaskId, type TaskId } from "../../sdk/ids.ts";
-import { GAS_PER_TASK, TASK_GAS } from "../../sdk/task/taskGas.ts";
+import { GAS_PER_TASK, TASK_GAS } from "../../sdk/service/taskGas.ts";
 import { type GasPrice, readGasPrice, totalPrice } from "../../sdk/transaction/gasPrice.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { formatOg } from "../../sdk/units.ts";

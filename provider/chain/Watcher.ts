@@ -7,8 +7,8 @@ import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { backoff, type Clock } from "../clock.ts";
 import { StateUnusable } from "../errors.ts";
-import { admitTask } from "../jobs/admission.ts";
 import type { BlockMark, Store } from "../store/Store.ts";
+import { admitTask } from "./admitTask.ts";
 import type { ChainIdentity } from "./ChainIdentity.ts";
 
 export interface WatcherOptions {

@@ -1,10 +1,9 @@
 import { access, lstat, mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTaskId } from "../../sdk/ids.ts";
+import { jobPaths, WORK_DIRECTORY } from "../files/jobPaths.ts";
 import { removeTree } from "../files/removeTree.ts";
 import { transcribeEnded } from "../journal/transcribeEvents.ts";
-import { jobPaths } from "../steps/parts/StepContext.ts";
-import { WORK_DIRECTORY } from "../training/Trainer.ts";
 
 /** What the trainer of version 0.1.0 wrote, at the top of a job directory: it could write everywhere in there. */
 const WRITTEN = ["events.jsonl", "result.json", "out", "checkpoints", "recovery"];

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { jobPaths } from "../files/jobPaths.ts";
 import { findLast } from "../journal/trainerEvents.ts";
 import { holdsSlot } from "../machine/machine.ts";
-import { jobPaths } from "../steps/parts/StepContext.ts";
 import type { JobRecord } from "../store/Store.ts";
 
 export interface Slots {

@@ -1,5 +1,5 @@
 import type { FailReason } from "../../sdk/task/FailReason.ts";
-import type { TaskState } from "../../sdk/task/Task.ts";
+import type { TaskState } from "../../sdk/taskStates.ts";
 
 /**
  * The life of a job as a pure function: (job, event) → (job, effects).

@@ -1,6 +1,6 @@
 import { buffer } from "node:stream/consumers";
 import { ZipFile } from "yazl";
-import { HYPERPARAMETERS } from "../../sdk/training/hyperparameters.ts";
+import { HYPERPARAMETERS } from "../../sdk/training/describeHyperparameters.ts";
 import type { Model } from "./Catalogue.ts";
 
 const FIXED_TIME = new Date(1980, 0, 1);

@@ -2,10 +2,11 @@ import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { TaskRefused } from "../errors.ts";
 import { diskUsage } from "../files/diskUsage.ts";
+import { jobPaths } from "../files/jobPaths.ts";
 import { removeTree } from "../files/removeTree.ts";
 import { keepCheckpoints } from "./parts/keptCheckpoints.ts";
 import { publishModel } from "./parts/publishModel.ts";
-import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
 
 /** A training that wrote more than can be kept has nothing kept. */
 function ignoreRefusal(error: unknown): void {

@@ -1,10 +1,11 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { TaskRefused } from "../errors.ts";
+import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { readModel } from "./parts/readModel.ts";
-import { jobPaths, type StepContext, type StepFunction } from "./parts/StepContext.ts";
+import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 
 /**
  * Compares the dataset with the size that the user declared and paid for, and the work with the time that it has. Both

@@ -6,12 +6,13 @@ import { openDataset, readDatasetHeader } from "../../sdk/exchange/openDataset.t
 import type { Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
+import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { Model } from "../models/Catalogue.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { detectFormat } from "./parts/detectFormat.ts";
 import { readModel } from "./parts/readModel.ts";
-import { jobPaths, type StepContext, type StepFunction } from "./parts/StepContext.ts";
+import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 
 /** Times that a dataset is looked for, over some ten minutes: its user may be uploading it still. */
 export const MAX_LOOKS = 16;

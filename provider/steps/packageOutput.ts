@@ -3,8 +3,9 @@ import { ZeroHash } from "ethers";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import { type ArchiveEntry, packOutput } from "../files/archive.ts";
 import { openListed } from "../files/JobOutput.ts";
+import { jobPaths } from "../files/jobPaths.ts";
 import { isWeights, listCheckpoints, listModel, stepOf } from "./parts/modelFiles.ts";
-import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
 
 /** Packs the trained model into the archive that the user will get. */
 export const packageOutput: StepFunction = async (context, { id }, signal, strikes) => {

@@ -1,9 +1,10 @@
 import { contentRootOf } from "../../sdk/exchange/PageTree.ts";
 import { sealFile } from "../../sdk/exchange/seal.ts";
 import { ProviderError } from "../errors.ts";
+import { jobPaths } from "../files/jobPaths.ts";
 import { agreedBlind } from "./parts/agreedBlind.ts";
 import { makeDeliverableKey } from "./parts/deliverableKey.ts";
-import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
 
 /** Encrypts the archive for the user. */
 export const seal: StepFunction = async (context, { id, order, facts }, signal) => {

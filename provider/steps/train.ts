@@ -3,20 +3,20 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../sdk/ids.ts";
 import type { FailReason } from "../../sdk/task/FailReason.ts";
-import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import { listOutput } from "../files/JobOutput.ts";
+import { INPUTS, jobPaths } from "../files/jobPaths.ts";
 import { appendWarning } from "../journal/Journal.ts";
 import { withTranscript } from "../journal/transcribeEvents.ts";
 import { type Model, modelFiles } from "../models/Catalogue.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { EXIT, type TrainingEnd } from "../training/Trainer.ts";
-import { INPUTS } from "../training/trainerCommand.ts";
 import { withinQuota } from "../training/withinQuota.ts";
 import { placeStart } from "./parts/installStartWeights.ts";
 import { readHyperparameters } from "./parts/readHyperparameters.ts";
 import { readModel } from "./parts/readModel.ts";
-import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
 import { trackTask } from "./parts/trackTask.ts";
 
 /** Times in a row that a training may end without a reason of its own, and without getting any further. */

@@ -1,7 +1,8 @@
+import type { Payer } from "../../sdk/storage/transfer/TransferOptions.ts";
 import { upload } from "../../sdk/storage/upload.ts";
-import type { Payer } from "../../sdk/storage/zerog/Payer.ts";
 import { ProviderError } from "../errors.ts";
-import { jobPaths, type StepFunction } from "./parts/StepContext.ts";
+import { jobPaths } from "../files/jobPaths.ts";
+import type { StepFunction } from "./parts/StepContext.ts";
 
 /** Puts the encrypted model into storage, where the user will fetch it. */
 export const uploadDeliverable: StepFunction = async (context, { id, facts }, signal) => {

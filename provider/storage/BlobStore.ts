@@ -4,10 +4,10 @@ import type { Root } from "../../sdk/ids.ts";
 import type { SegmentRange } from "../../sdk/storage/files/PartialFile.ts";
 import { PartialFile } from "../../sdk/storage/files/PartialFile.ts";
 import { publishFile } from "../../sdk/storage/files/publishFile.ts";
-import { rootFromSegments, type SegmentList } from "../../sdk/storage/root.ts";
 import { receiveSegments, SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
 import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
 import { provenRoot, unprovenList } from "../../sdk/storage/tree/provenList.ts";
+import { rootFromSegments, type SegmentList } from "../../sdk/storage/tree/RootHasher.ts";
 import type { SegmentProof } from "../../sdk/storage/tree/SegmentTree.ts";
 import {
   paddedSegmentCount,

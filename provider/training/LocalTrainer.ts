@@ -5,15 +5,15 @@ import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
 import { TaskRefused } from "../errors.ts";
+import { TRAINER_LOG } from "../files/jobPaths.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { endProcess, GRACE, signalGroup } from "../processes/endProcess.ts";
 import { findByArguments, isRunning, type ProcessIdentity } from "../processes/processTable.ts";
 import { checkDevice } from "./checkDevice.ts";
 import { countTokens } from "./countTokens.ts";
 import { Devices, VISIBLE_DEVICES, visibleDevices } from "./Devices.ts";
-import { TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
+import type { CountedFile, Trainer, TrainingEnd } from "./Trainer.ts";
 import {
-  type CountedFile,
   type TrainerProgram,
   trainerArguments,
   trainerCommand,

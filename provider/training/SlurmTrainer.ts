@@ -6,17 +6,13 @@ import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
+import { TRAINER_LOG } from "../files/jobPaths.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { CHILD_MARK } from "../processes/orphans.ts";
 import { countTokens } from "./countTokens.ts";
 import { VISIBLE_DEVICES } from "./Devices.ts";
-import { EXIT, TRAINER_LOG, type Trainer, type TrainingEnd } from "./Trainer.ts";
-import {
-  type CountedFile,
-  type TrainerProgram,
-  trainerCommand,
-  trainerEnvironment,
-} from "./trainerCommand.ts";
+import { type CountedFile, EXIT, type Trainer, type TrainingEnd } from "./Trainer.ts";
+import { type TrainerProgram, trainerCommand, trainerEnvironment } from "./trainerCommand.ts";
 
 export interface SlurmTrainerOptions {
   readonly program: TrainerProgram;

@@ -1,6 +1,5 @@
 import type { TaskId } from "../../sdk/ids.ts";
 import type { Model } from "../models/Catalogue.ts";
-import type { CountedFile } from "./trainerCommand.ts";
 
 /** How a training ended. */
 export type TrainingEnd =
@@ -8,13 +7,15 @@ export type TrainingEnd =
   /** Killed from outside: the machine ran out of memory, or somebody stopped it. */
   | { readonly kind: "killed"; readonly signal: string };
 
-/** The directory in a job's, by this name, is all that the trainer writes to. */
-export const WORK_DIRECTORY = "work";
-/** The daemon's own file in a job's directory that gets what the trainer prints. */
-export const TRAINER_LOG = "trainer.log";
-
 /** The trainer's exit codes (the contract between daemon and trainer). */
 export const EXIT = { done: 0, badConfig: 2, badData: 3, outOfMemory: 4, stopped: 75 } as const;
+
+/** A dataset in a file. */
+export interface CountedFile {
+  readonly file: string;
+  /** Whether it is only measured on, and not trained on. */
+  readonly isValidation?: boolean;
+}
 
 /** Where trainings run: processes on this machine; a cluster's queue would be another implementation. */
 export interface Trainer {

@@ -2,13 +2,8 @@ import { execFile } from "node:child_process";
 import { z } from "zod";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
-import { EXIT } from "./Trainer.ts";
-import {
-  type CountedFile,
-  countCommand,
-  type TrainerProgram,
-  trainerEnvironment,
-} from "./trainerCommand.ts";
+import { type CountedFile, EXIT } from "./Trainer.ts";
+import { countCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
 /** Times the seconds of work that counting may take: the machine may have other work. */
 const TIMEOUT_FACTOR = 4;

@@ -3,7 +3,8 @@ import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { parseTaskId } from "../../sdk/ids.ts";
-import { EXIT, type Trainer, WORK_DIRECTORY } from "./Trainer.ts";
+import { WORK_DIRECTORY } from "../files/jobPaths.ts";
+import { EXIT, type Trainer } from "./Trainer.ts";
 import { type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
 /** No task has this id. */

@@ -1,8 +1,9 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { INPUTS, WORK_DIRECTORY } from "../files/jobPaths.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { confine, interpreterDirectories, type Sandbox } from "./sandbox.ts";
-import { WORK_DIRECTORY } from "./Trainer.ts";
+import type { CountedFile } from "./Trainer.ts";
 
 /** The Python package `finetune` on this machine, and how far it is trusted. */
 export interface TrainerProgram {
@@ -48,13 +49,6 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
     workingDirectory: work,
     ...program.sandbox,
   });
-}
-
-/** A dataset in a file. */
-export interface CountedFile {
-  readonly file: string;
-  /** Whether it is only measured on, and not trained on. */
-  readonly isValidation?: boolean;
 }
 
 /** The command that counts what a dataset has for a model. In a sandbox it can write nothing at all. */
@@ -109,9 +103,6 @@ function inspection(
     diesWithParent: true,
   });
 }
-
-/** What the daemon puts into a job directory, and the trainer must not change. */
-export const INPUTS: readonly string[] = ["job.json", "data", "model", "start"];
 
 /** The directories that links in a directory lead to: a model's files are linked, and may be links themselves. */
 function linkedDirectories(path: string): string[] {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { admitTask } from "../../provider/jobs/admission.ts";
+import { admitTask } from "../../provider/chain/admitTask.ts";
 import { SqliteStore } from "../../provider/store/SqliteStore.ts";
 import type { Root, TaskId } from "../../sdk/ids.ts";
 import type { TaskEvent } from "../../sdk/task/taskEvents.ts";

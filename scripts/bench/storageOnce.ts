@@ -17,9 +17,9 @@ import { sealFile } from "../../sdk/exchange/seal.ts";
 import { parseRoot, parseTaskId } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
 import { rootOfFile } from "../../sdk/storage/root.ts";
+import type { Payer } from "../../sdk/storage/transfer/TransferOptions.ts";
 import { SEGMENT_BYTES, segmentRoot } from "../../sdk/storage/tree/segment.ts";
 import { upload } from "../../sdk/storage/upload.ts";
-import type { Payer } from "../../sdk/storage/zerog/Payer.ts";
 import { measured } from "./measured.ts";
 
 const KEYS = {

@@ -4,7 +4,7 @@ import { geometryOf } from "../exchange/geometry.ts";
 import { formatTaskId } from "../ids.ts";
 import { download } from "../storage/download.ts";
 import { rootOfFile } from "../storage/root.ts";
-import type { TransferOptions } from "../storage/upload.ts";
+import type { TransferOptions } from "../storage/transfer/TransferOptions.ts";
 import type { Task } from "../task/Task.ts";
 
 /**

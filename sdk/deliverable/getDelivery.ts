@@ -1,7 +1,7 @@
 import type { Client } from "../client.ts";
 import type { TaskId } from "../ids.ts";
+import type { Delivery } from "../task/Delivery.ts";
 import { fetchTaskEvents } from "../task/taskEvents.ts";
-import type { Delivery } from "./deliver.ts";
 
 /** A delivery as it was posted, with what else the exchange needs. */
 export interface PostedDelivery extends Delivery {

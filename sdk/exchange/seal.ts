@@ -5,7 +5,7 @@ import { openOutput } from "../storage/files/openOutput.ts";
 import { writeAtomically } from "../storage/files/publishFile.ts";
 import { readFully } from "../storage/files/readFully.ts";
 import { writeFully } from "../storage/files/writeFully.ts";
-import { RootHasher } from "../storage/root.ts";
+import { RootHasher } from "../storage/tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../storage/tree/segment.ts";
 import { type Geometry, geometryOf, PAGE_BYTES } from "./geometry.ts";
 import { PageCipher } from "./PageCipher.ts";

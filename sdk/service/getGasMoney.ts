@@ -1,7 +1,7 @@
 import type { Client } from "../client.ts";
-import { GAS_PER_TASK } from "../task/taskGas.ts";
 import { readGasPrice, totalPrice } from "../transaction/gasPrice.ts";
 import { readChain } from "../transaction/readChain.ts";
+import { GAS_PER_TASK } from "./taskGas.ts";
 
 /** What a provider's wallet holds for the gas of its transactions. */
 export interface GasMoney {

@@ -11,7 +11,7 @@ import { Pace, RunQueue } from "./transfer/RunQueue.ts";
 import { segmentBuffers } from "./transfer/SegmentSink.ts";
 import { Source } from "./transfer/Source.ts";
 import { storageUrls } from "./transfer/StorageConnection.ts";
-import type { TransferOptions } from "./upload.ts";
+import type { TransferOptions } from "./transfer/TransferOptions.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
 export interface DownloadOptions extends TransferOptions {

@@ -1,9 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../errors.ts";
-import type { Root } from "../ids.ts";
 import { type Content, openContent } from "./files/content.ts";
 import type { SegmentRange } from "./files/PartialFile.ts";
-import { rootOfContent, type SegmentList } from "./root.ts";
+import { rootOfContent } from "./files/rootOfContent.ts";
 import { RunQueue } from "./transfer/RunQueue.ts";
 import {
   RETRY_WAITS,
@@ -14,38 +13,15 @@ import {
 } from "./transfer/StorageConnection.ts";
 import { sendRuns } from "./transfer/sendRuns.ts";
 import { refusal } from "./transfer/storageError.ts";
+import type { Sign, Uploaded, UploadOptions } from "./transfer/TransferOptions.ts";
+import type { SegmentList } from "./tree/RootHasher.ts";
 import { segmentCount, segmentLength } from "./tree/segment.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
-import type { Payer } from "./zerog/Payer.ts";
 
 /** Milliseconds in which the server may read back a large file that an earlier upload left. */
 const SERVER_WORK_LIMIT = 15 * 60_000;
 
 const BINARY = { "content-type": "application/octet-stream" };
-
-export interface TransferOptions {
-  readonly signal?: AbortSignal;
-  /** Told how many bytes are across, those of earlier attempts included. */
-  readonly onProgress?: (progress: { bytes: number; total: number }) => void;
-}
-
-export interface UploadOptions extends TransferOptions {
-  /** Told how many bytes are hashed: that comes first, because the root decides what is sent at all. */
-  readonly onHashed?: (progress: { bytes: number; total: number }) => void;
-  /** Asked for only where the file has to be paid for: in 0G's network, unless somebody has. */
-  readonly payer?: (() => Promise<Payer>) | undefined;
-  /** Signs a request, as signRequest does. Asked for only where the storage takes no more from strangers. */
-  readonly sign?: Sign | undefined;
-}
-
-type Sign = (request: { method: string; path: string }) => Promise<Record<string, string>>;
-
-/** The root, the size and the bytes sent by this call. */
-export interface Uploaded {
-  readonly root: Root;
-  readonly size: number;
-  readonly sent: number;
-}
 
 /**
  * Uploads a file, sending only the segments that the storage lacks; run again after any

@@ -1,24 +1,8 @@
 import { ZeroHash } from "ethers";
 import type { TaskStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
 import type { Root, TaskId } from "../ids.ts";
+import { TASK_STATES, type TaskState } from "../taskStates.ts";
 import { type Progress, progressOf } from "./progressOf.ts";
-
-/** Where a task stands, in the order of the Solidity enum `TaskState` after None. */
-export const TASK_STATES = [
-  "Created",
-  "Accepted",
-  "Delivered",
-  "Acknowledged",
-  "Revealed",
-  "Settled",
-  "Cancelled",
-  "Failed",
-  "Expired",
-  "Lapsed",
-  "Slashed",
-] as const;
-
-export type TaskState = (typeof TASK_STATES)[number];
 
 /** A task as the chain knows it. Money in neuron, times in seconds, null for what is not known yet. */
 export interface Task {

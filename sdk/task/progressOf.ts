@@ -1,4 +1,4 @@
-import type { TaskState } from "./Task.ts";
+import type { TaskState } from "../taskStates.ts";
 
 /** The ten words in which users are told where a task stands. */
 export const PROGRESS = [

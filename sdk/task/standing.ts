@@ -1,7 +1,8 @@
 import type { ErrorCode } from "../errors.ts";
+import type { TaskState } from "../taskStates.ts";
 import { formatOg } from "../units.ts";
 import { type Progress, progressOf } from "./progressOf.ts";
-import type { Task, TaskState } from "./Task.ts";
+import type { Task } from "./Task.ts";
 
 /** What a task asks of its user; null when there is nothing to do. "claim" is the verb `expire`. */
 export type NextStep =

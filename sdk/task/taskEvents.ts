@@ -1,9 +1,9 @@
 import { type Log, type LogDescription, zeroPadBytes } from "ethers";
 import type { Client } from "../client.ts";
-import { type Delivery, decodeDelivery } from "../deliverable/deliver.ts";
 import type { Root, TaskId } from "../ids.ts";
 import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
+import { type Delivery, decodeDelivery } from "./Delivery.ts";
 import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
 import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
 

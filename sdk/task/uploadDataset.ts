@@ -5,8 +5,9 @@ import type { Root } from "../ids.ts";
 import type { Service } from "../service/Service.ts";
 import { signRequest } from "../service/signedRequest.ts";
 import type { Content } from "../storage/files/content.ts";
-import { rootOfContent } from "../storage/root.ts";
-import { type Uploaded, type UploadOptions, uploadContent } from "../storage/upload.ts";
+import { rootOfContent } from "../storage/files/rootOfContent.ts";
+import type { Uploaded, UploadOptions } from "../storage/transfer/TransferOptions.ts";
+import { uploadContent } from "../storage/upload.ts";
 import { deriveDatasetKey } from "./deriveDatasetKey.ts";
 
 /** A dataset on this machine, and the service whose provider alone shall read it. */

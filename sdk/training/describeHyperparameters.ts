@@ -1,4 +1,4 @@
-import type { Hyperparameters } from "./hyperparameters.ts";
+import type { Hyperparameters } from "./Hyperparameters.ts";
 import schema from "./job.schema.json" with { type: "json" };
 
 /** One hyper-parameter as help and error messages show it. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { ProtocolError } from "../errors.ts";
-import { type Hyperparameters, parseHyperparameters } from "./hyperparameters.ts";
+import type { Hyperparameters } from "./Hyperparameters.ts";
+import { parseHyperparameters } from "./parseHyperparameters.ts";
 
 /**
  * Reads a training configuration from a JSON file.

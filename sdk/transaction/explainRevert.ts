@@ -1,7 +1,7 @@
 import type { ErrorDescription } from "ethers";
 import { ProtocolError } from "../errors.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
-import { TASK_STATES } from "../task/Task.ts";
+import { TASK_STATES } from "../taskStates.ts";
 import { formatOg } from "../units.ts";
 
 type Arguments = Record<string, unknown>;

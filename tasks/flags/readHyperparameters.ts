@@ -1,5 +1,6 @@
 import { HYPERPARAMETERS } from "../../sdk/training/describeHyperparameters.ts";
-import { type Hyperparameters, parseHyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
+import { parseHyperparameters } from "../../sdk/training/parseHyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { toCamelCase } from "./letterCase.ts";
 

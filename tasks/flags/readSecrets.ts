@@ -1,6 +1,6 @@
 import { ProtocolError } from "../../sdk/errors.ts";
 import { type Secrets, SecretsSchema } from "../../sdk/exchange/secrets.ts";
-import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Environment } from "../Environment.ts";
 
 /** Where secrets come from, and the option of elsewhere that would carry them in the clear. */

@@ -1,11 +1,11 @@
 import { checkDataset, type DatasetReport } from "../../sdk/dataset/checking/checkDataset.ts";
-import { createRowMeasurer, type RowTreatment } from "../../sdk/dataset/counting/measureRow.ts";
+import { createRowMeasurer, type RowTreatment } from "../../sdk/dataset/tokenizer/measureRow.ts";
 import type { TokenizerDocument } from "../../sdk/dataset/tokenizer/TokenizerDocument.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
-import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
 /**

@@ -8,7 +8,7 @@ import { findModel } from "../../sdk/service/findModel.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
 import { type VerifiedProvider, verifyProvider } from "../../sdk/service/verifyProvider.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
-import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { formatOg } from "../../sdk/units.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";

@@ -8,7 +8,8 @@ import { getTask } from "../../sdk/task/getTask.ts";
 import { type ListedOrder, listOrders } from "../../sdk/task/listOrders.ts";
 import { type Standing, standingOf } from "../../sdk/task/standing.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { canonicalConfig, type Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
+import { canonicalConfig } from "../../sdk/training/parseHyperparameters.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 
 type Wallet = Client & { readonly address: string };

@@ -7,7 +7,7 @@ import { findModel } from "../../sdk/service/findModel.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
-import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { readAddress } from "../flags/readAddress.ts";
 import { required } from "../flags/readFlags.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";

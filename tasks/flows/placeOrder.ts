@@ -5,7 +5,7 @@ import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
-import type { Hyperparameters } from "../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { sendKeys } from "./sendKeys.ts";
 import { sendOrder } from "./sendOrder.ts";

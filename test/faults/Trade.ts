@@ -12,8 +12,9 @@ import type { TaskId } from "../../sdk/ids.ts";
 import { cancelTask } from "../../sdk/task/cancelTask.ts";
 import { createTask } from "../../sdk/task/createTask.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
-import type { Task, TaskState } from "../../sdk/task/Task.ts";
+import type { Task } from "../../sdk/task/Task.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
+import type { TaskState } from "../../sdk/taskStates.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import type { World } from "./World.ts";
 

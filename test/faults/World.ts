@@ -22,7 +22,6 @@ import { quote } from "../../sdk/task/quote.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import { packDirectory } from "../helpers/packDirectory.ts";
 import { Anvil } from "./Anvil.ts";
-import type { DaemonChild } from "./DaemonChild.ts";
 import { stubOutput } from "./StubTrainer.ts";
 
 const OG = 10n ** 18n;
@@ -77,7 +76,7 @@ export class World {
   /** Neuron in the Ledger that belong to no account when the run begins: burned ones. */
   nobodys = 0n;
   /** Daemons in processes of their own; what a run leaves of them ends with it. */
-  readonly daemons = new Set<DaemonChild>();
+  readonly daemons = new Set<{ end(signal: NodeJS.Signals): Promise<unknown> }>();
   /** The chain has changed its past in this run. */
   isReorganized = false;
 

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Root } from "../../sdk/ids.ts";
-import { rootFromSegments } from "../../sdk/storage/root.ts";
+import { rootFromSegments } from "../../sdk/storage/tree/RootHasher.ts";
 import { paddedSegmentCount } from "../../sdk/storage/tree/segment.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";

@@ -6,7 +6,7 @@ import { describe, it } from "mocha";
 /** Who may know whom: the rules of docs/architecture.md, checked on every import and every telling word. */
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const HOUSES = ["sdk", "tasks", "provider", "deploy", "scripts", "test"];
+const HOUSES = ["bin", "sdk", "tasks", "provider", "deploy", "scripts", "test"];
 
 interface Source {
   readonly path: string;
@@ -55,6 +55,76 @@ const users = (within: readonly Source[], word: RegExp, allowed: readonly string
 const withoutComments = (text: string) =>
   text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)\/\/.*$/gm, "$1");
 
+/**
+ * From the roof to the ground: an import leads to a lower line, or stays within its room. Rooms on one line know nothing
+ * of each other.
+ */
+const FLOORS: readonly (readonly string[])[] = [
+  ["bin", "deploy"],
+
+  ["tasks/cli", "tasks/hardhat"],
+  ["tasks/index.ts"],
+  ["tasks/fineTuning.ts"],
+  [
+    "tasks/commands/account",
+    "tasks/commands/market",
+    "tasks/commands/data",
+    "tasks/commands/task",
+    "tasks/commands/fine-tuning",
+    "tasks/commands/providing",
+    "tasks/commands/shell",
+    "tasks/runCommand.ts",
+    "tasks/openEnvironment.ts",
+    "tasks/networks.ts",
+  ],
+  ["tasks/flows"],
+  ["tasks/flags"],
+  ["tasks/definition.ts"],
+  ["tasks/terminal"],
+  ["tasks/Environment.ts"],
+
+  ["provider/main.ts"],
+  ["provider/api"],
+  ["provider/jobs"],
+  ["provider/steps"],
+  ["provider/steps/parts"],
+  ["provider/registration.ts"],
+  ["provider/chain", "provider/storage", "provider/training"],
+  ["provider/models"],
+  ["provider/online", "provider/journal"],
+  ["provider/files", "provider/http", "provider/processes", "provider/Metrics.ts"],
+  ["provider/store"],
+  ["provider/machine", "provider/config.ts", "provider/remembered.ts", "provider/log.ts"],
+  ["provider/keystore.ts", "provider/EncryptionKey.ts"],
+  ["provider/clock.ts", "provider/errors.ts", "provider/Readiness.ts"],
+
+  ["sdk/account", "sdk/deliverable"],
+  ["sdk/task"],
+  ["sdk/service", "sdk/exchange"],
+  ["sdk/dataset/counting", "sdk/dataset/convertDataset.ts"],
+  ["sdk/dataset/checking"],
+  ["sdk/dataset/images", "sdk/dataset/tokens", "sdk/dataset/tokenizer"],
+  ["sdk/dataset/formats"],
+  ["sdk/storage"],
+  ["sdk/storage/zerog"],
+  ["sdk/storage/transfer"],
+  ["sdk/storage/files"],
+  ["sdk/storage/tree", "sdk/training"],
+  ["sdk/transaction"],
+  ["sdk/client.ts"],
+  ["sdk/rpc", "sdk/deployment.ts"],
+  ["sdk/taskStates.ts", "sdk/ids.ts", "sdk/units.ts", "sdk/didYouMean.ts"],
+  ["sdk/errors.ts"],
+];
+
+/** The room that a file is in, and its floor; the innermost one, if rooms are within each other. */
+function placeOf(path: string): { readonly room: string; readonly floor: number } | undefined {
+  const rooms = FLOORS.flatMap((line, floor) => line.map((room) => ({ room, floor })));
+  return rooms
+    .filter(({ room }) => path === room || path.startsWith(`${room}/`))
+    .toSorted((a, b) => b.room.length - a.room.length)[0];
+}
+
 describe("architecture", () => {
   it("finds the house it is about to check", () => {
     expect(under("sdk").length).to.be.greaterThan(30);
@@ -62,10 +132,31 @@ describe("architecture", () => {
     expect(under("tasks").length).to.be.greaterThan(15);
   });
 
-  it("SDK: never imports Hardhat, the provider or the tasks", () => {
-    expect(
-      importers(under("sdk"), /^(hardhat|@nomicfoundation\/|provider\/|tasks\/)/),
-    ).to.deep.equal([]);
+  it("has a floor for every file, and no import that goes up or across", () => {
+    const houses = under("bin", "tasks", "sdk", "provider", "deploy");
+    const known = new Set(sources.map(({ path }) => path));
+    const wrong = houses.flatMap(({ path, imports }) => {
+      const from = placeOf(path);
+      if (!from) return [`${path} has no floor`];
+      return imports
+        .filter((name) => known.has(name))
+        .filter((name) => {
+          const to = placeOf(name);
+          return to && to.room !== from.room && to.floor <= from.floor;
+        })
+        .map((name) => `${path} → ${name}`);
+    });
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it("has no room that is empty", () => {
+    const rooms = FLOORS.flat();
+    const used = new Set(sources.map(({ path }) => placeOf(path)?.room));
+    expect(rooms.filter((room) => !used.has(room))).to.deep.equal([]);
+  });
+
+  it("SDK: never imports Hardhat", () => {
+    expect(importers(under("sdk"), /^(hardhat|@nomicfoundation\/)/)).to.deep.equal([]);
   });
 
   it("SDK: never reads the environment, never prints", () => {
@@ -74,27 +165,25 @@ describe("architecture", () => {
     ).to.deep.equal([]);
   });
 
-  it("tasks: call only the SDK, never a contract, never the provider", () => {
-    expect(
-      importers(under("tasks"), /^(provider\/|types\/|generated\/|artifacts\/)/),
-    ).to.deep.equal([]);
+  it("tasks: never touch a contract, and only hardhat/ knows Hardhat", () => {
+    expect(importers(under("tasks"), /^(types\/|generated\/|artifacts\/)/)).to.deep.equal([]);
     expect(
       users(under("tasks"), /new (ethers\.)?Contract\(|\.interface\.|encodeFunctionData/),
     ).to.deep.equal([]);
+    const others = under("tasks").filter(({ path }) => !path.startsWith("tasks/hardhat/"));
+    expect(importers(others, /^(hardhat|@nomicfoundation\/)/)).to.deep.equal([]);
   });
 
-  it("tasks: only environment.ts reads the environment", () => {
+  it("tasks: only openEnvironment.ts reads the environment", () => {
     // NO_COLOR is a property of the terminal, and is read where colours are
-    const users_ = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, [
-      "tasks/hardhat/environment.ts",
+    const readers = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, [
+      "tasks/openEnvironment.ts",
     ]);
-    expect(users_).to.deep.equal([]);
+    expect(readers).to.deep.equal([]);
   });
 
-  it("provider: never imports tasks, Hardhat or test helpers", () => {
-    expect(
-      importers(under("provider"), /^(tasks\/|test\/|hardhat|@nomicfoundation\/)/),
-    ).to.deep.equal([]);
+  it("provider: never imports Hardhat", () => {
+    expect(importers(under("provider"), /^(hardhat|@nomicfoundation\/)/)).to.deep.equal([]);
   });
 
   it("provider: only config.ts reads the environment", () => {
@@ -102,15 +191,9 @@ describe("architecture", () => {
   });
 
   it("provider: only the submitter sends transactions", () => {
-    const allowed = under("provider/chain").map(({ path }) => path);
     const word = /broadcastTransaction|sendTransaction|signTransaction|eth_sendRawTransaction/;
-    expect(
-      users(
-        under("provider"),
-        word,
-        allowed.filter((path) => /submitter/i.test(path)),
-      ),
-    ).to.deep.equal([]);
+    const allowed = ["provider/chain/Submitter.ts", "provider/chain/Offers.ts"];
+    expect(users(under("provider"), word, allowed)).to.deep.equal([]);
   });
 
   it("provider: only the watcher listens to events", () => {
@@ -126,8 +209,9 @@ describe("architecture", () => {
     ).to.deep.equal([]);
   });
 
-  it("provider: only training/ spawns processes", () => {
-    const outside = under("provider").filter(({ path }) => !path.startsWith("provider/training/"));
+  it("provider: only what trains, goes online or removes starts processes", () => {
+    const starters = /^provider\/(training\/|online\/|files\/removeTree)/;
+    const outside = under("provider").filter(({ path }) => !starters.test(path));
     expect(importers(outside, /^node:child_process$/)).to.deep.equal([]);
   });
 

@@ -1,7 +1,5 @@
-import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Client } from "../../../sdk/client.ts";
-import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
 import type { GasMoney } from "../../chain/GasMoney.ts";
 import type { Submitter } from "../../chain/Submitter.ts";
 import type { Clock } from "../../clock.ts";
@@ -11,10 +9,17 @@ import type { OnlineProcess } from "../../online/runOnline.ts";
 import type { Facts, JobRecord, Store } from "../../store/Store.ts";
 import type { MachineHealth } from "../../training/MachineHealth.ts";
 import type { PythonCheck } from "../../training/PythonCheck.ts";
-import { TRAINER_LOG, type Trainer, WORK_DIRECTORY } from "../../training/Trainer.ts";
+import type { Trainer } from "../../training/Trainer.ts";
 import type { FetchBudget } from "./FetchBudget.ts";
-import type { KeptCheckpoints } from "./keptCheckpoints.ts";
 import type { TaskTimes } from "./TaskTimes.ts";
+
+/** Where checkpoints of settled tasks are kept for `from_checkpoint`, and for how long. */
+export interface KeptCheckpoints {
+  readonly directory: string;
+  readonly days: number;
+  /** Tasks of all users whose checkpoints are kept; the oldest go first. */
+  readonly tasks: number;
+}
 
 /** What steps work with. */
 export interface StepContext {
@@ -62,27 +67,3 @@ export type StepFunction = (
   /** Times in a row that this step failed in a way that speaks against the task. */
   strikes: number,
 ) => Promise<Facts>;
-
-/**
- * The files of one job. The trainer reads job.json, data/, model/ and start/, and writes to work/, which is read
- * through files/JobOutput.ts alone. All else is the daemon's own, and a training in a sandbox does not see it.
- */
-export function jobPaths(jobsDirectory: string, id: TaskId) {
-  const directory = join(jobsDirectory, formatTaskId(id));
-  return {
-    directory,
-    data: join(directory, "data"),
-    model: join(directory, "model"),
-    start: join(directory, "start"),
-    job: join(directory, "job.json"),
-    events: join(directory, "events.jsonl"),
-    result: join(directory, "result.json"),
-    work: join(directory, WORK_DIRECTORY),
-    trainerLog: join(directory, TRAINER_LOG),
-    published: join(directory, "published"),
-    archive: join(directory, "model.zip"),
-    encrypted: join(directory, "model.enc"),
-    secrets: join(directory, "secrets.sealed"),
-    offlineRun: join(directory, "wandb"),
-  };
-}

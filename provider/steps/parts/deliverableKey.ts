@@ -3,9 +3,10 @@ import { getDelivery, type PostedDelivery } from "../../../sdk/deliverable/getDe
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../sdk/ids.ts";
 import { ProviderError } from "../../errors.ts";
+import { jobPaths } from "../../files/jobPaths.ts";
 import { sha256OfFile } from "../../files/sha256OfFile.ts";
 import type { JobRecord } from "../../store/Store.ts";
-import { jobPaths, type StepContext } from "./StepContext.ts";
+import type { StepContext } from "./StepContext.ts";
 
 type Keys = Pick<StepContext, "store" | "encryptionKey">;
 

@@ -1,12 +1,13 @@
 import { access, rename, rm } from "node:fs/promises";
-import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
 import { TaskRefused } from "../../errors.ts";
+import { jobPaths } from "../../files/jobPaths.ts";
 import { fetchFromHub } from "../../online/hub.ts";
 import { OnlineRefusal } from "../../online/runOnline.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { copyCheckpoint, findCheckpoint } from "./keptCheckpoints.ts";
 import { readModel } from "./readModel.ts";
-import { jobPaths, type StepContext } from "./StepContext.ts";
+import type { StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 
 /**

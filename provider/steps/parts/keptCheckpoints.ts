@@ -15,18 +15,11 @@ import { z } from "zod";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { TaskRefused } from "../../errors.ts";
 import { copyOutput } from "../../files/JobOutput.ts";
+import { jobPaths } from "../../files/jobPaths.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { isWeights, listCheckpoints } from "./modelFiles.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
-import { jobPaths, type StepContext } from "./StepContext.ts";
-
-/** Where checkpoints of settled tasks are kept for `from_checkpoint`, and for how long. */
-export interface KeptCheckpoints {
-  readonly directory: string;
-  readonly days: number;
-  /** Tasks of all users whose checkpoints are kept; the oldest go first. */
-  readonly tasks: number;
-}
+import type { StepContext } from "./StepContext.ts";
 
 type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
 type KeepContext = Context & Pick<StepContext, "maxJobBytes">;

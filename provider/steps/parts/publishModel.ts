@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { copyOutput } from "../../files/JobOutput.ts";
+import { jobPaths } from "../../files/jobPaths.ts";
 import { removeTree } from "../../files/removeTree.ts";
 import { appendWarning } from "../../journal/Journal.ts";
 import { uploadToHub } from "../../online/hub.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { listModel } from "./modelFiles.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
-import { jobPaths, type StepContext } from "./StepContext.ts";
+import type { StepContext } from "./StepContext.ts";
 import { readSecrets } from "./taskSecrets.ts";
 
 /** Milliseconds; a model of some gigabytes. A hub that hangs must not keep others from theirs for long. */

@@ -1,8 +1,6 @@
 import { ProtocolError } from "../../../sdk/errors.ts";
-import {
-  type Hyperparameters,
-  parseCanonicalConfig,
-} from "../../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
+import { parseCanonicalConfig } from "../../../sdk/training/parseHyperparameters.ts";
 import { TaskRefused } from "../../errors.ts";
 
 /**

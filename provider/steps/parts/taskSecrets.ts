@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { openSecrets } from "../../../sdk/exchange/openSecrets.ts";
 import type { Secrets } from "../../../sdk/exchange/secrets.ts";
 import type { TaskId } from "../../../sdk/ids.ts";
-import { jobPaths, type StepContext } from "./StepContext.ts";
+import { jobPaths } from "../../files/jobPaths.ts";
+import type { StepContext } from "./StepContext.ts";
 
 /** Milliseconds for which a training waits for secrets that its configuration speaks of. */
 const PATIENCE = 20_000;

@@ -1,8 +1,9 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
-import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
+import { jobPaths } from "../../files/jobPaths.ts";
 import { type Tracking, trackTraining } from "../../online/trackTraining.ts";
 import type { JobRecord } from "../../store/Store.ts";
-import { jobPaths, type StepContext } from "./StepContext.ts";
+import type { StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 
 /** A training that is not tracked, and why its user might wonder. */

@@ -1,7 +1,8 @@
 import type { DatasetRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { type Place, placeOf } from "../formats/problem.ts";
-import { INTEGER_LABEL, type ScannedRow } from "./scanRows.ts";
+import type { ScannedRow } from "../formats/ScannedRow.ts";
+import { INTEGER_LABEL } from "./scanRows.ts";
 
 /** Labels of one dataset at most: more are not a classification, and each needs an output of the model. */
 const MOST_LABELS = 100_000;

@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
-import { createRowMeasurer, type RowTreatment } from "../counting/measureRow.ts";
 import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { placeOf, problem } from "../formats/problem.ts";
 import type { Problem, RuleId } from "../formats/rules.ts";
+import type { ScannedRow } from "../formats/ScannedRow.ts";
+import { createRowMeasurer, type RowTreatment } from "../tokenizer/measureRow.ts";
 import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 import { LabelCheck } from "./LabelCheck.ts";
-import { type ScannedRow, scanRows } from "./scanRows.ts";
+import { scanRows } from "./scanRows.ts";
 
 /** What is wrong with a dataset, in the order of the file; label-set problems come last. */
 export interface DatasetReport {

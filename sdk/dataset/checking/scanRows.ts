@@ -1,23 +1,13 @@
 import { basename } from "node:path";
-import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
+import type { DatasetKind } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { type ParsedRow, parseColumns, parseJsonRow, type TextKind } from "../formats/parseRow.ts";
 import { problem } from "../formats/problem.ts";
 import { readCsv } from "../formats/readCsv.ts";
 import { type Line, readLines } from "../formats/readLines.ts";
-import type { Problem } from "../formats/rules.ts";
+import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { scanImages } from "../images/scanImages.ts";
 import { scanTokens } from "../tokens/scanTokens.ts";
-
-/** A place in a dataset: its row, if it is sound, and its problems. */
-export interface ScannedRow {
-  /** First line of the row, number of the row in a table or of the entry in an archive, from 1. */
-  readonly line: number;
-  /** Path of the entry in an archive. */
-  readonly entry?: string;
-  readonly row?: DatasetRow;
-  readonly problems: readonly Problem[];
-}
 
 type PlacedRow = ParsedRow & { readonly line: number };
 

@@ -9,9 +9,9 @@ import {
   snappyUncompress,
 } from "hyparquet";
 import { ProtocolError } from "../../errors.ts";
-import type { ScannedRow } from "../checking/scanRows.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { problem } from "../formats/problem.ts";
+import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { parseTokenRow, type TokenColumns } from "./parseTokenRow.ts";
 
 /** Values of one column in a row group, which are held in memory at once. */

@@ -1,9 +1,9 @@
 import { writeSync } from "node:fs";
 import { type FileHandle, open, readFile, rm, writeFile } from "node:fs/promises";
 import type { Root } from "../../ids.ts";
-import type { SegmentList } from "../root.ts";
 import { HASHED_AT_ONCE, type RootSegment, segmentHasher } from "../tree/hashThreads.ts";
 import { nodeAt } from "../tree/merkle.ts";
+import type { SegmentList } from "../tree/RootHasher.ts";
 import { SEGMENT_BYTES, segmentCount, segmentLength } from "../tree/segment.ts";
 import { inParallel } from "./inParallel.ts";
 import { openOutput } from "./openOutput.ts";

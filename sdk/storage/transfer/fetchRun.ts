@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../../errors.ts";
 import type { SegmentRange } from "../files/PartialFile.ts";
-import type { SegmentList } from "../root.ts";
+import type { SegmentList } from "../tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../tree/segment.ts";
 import type { AnswerHead, RangeConnection, Sink } from "./RangeConnection.ts";
 import { SEGMENT_PATIENCE } from "./receiveSegments.ts";

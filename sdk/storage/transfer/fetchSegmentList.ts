@@ -1,7 +1,7 @@
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
-import { rootFromSegments, type SegmentList } from "../root.ts";
 import { NODE_BYTES } from "../tree/merkle.ts";
+import { rootFromSegments, type SegmentList } from "../tree/RootHasher.ts";
 import { paddedSegmentCount } from "../tree/segment.ts";
 import { lie } from "./rootMismatch.ts";
 import type { Source } from "./Source.ts";

@@ -1,6 +1,6 @@
-import type { SegmentList } from "../root.ts";
 import { hashChunks } from "../tree/keccak.ts";
 import { merkleRoot, NODE_BYTES } from "../tree/merkle.ts";
+import type { SegmentList } from "../tree/RootHasher.ts";
 import { paddedChunkCount, SEGMENT_CHUNKS } from "../tree/segment.ts";
 
 /** A perfect subtree of a file, as 0G's Flow contract takes it. */

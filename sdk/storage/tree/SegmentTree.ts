@@ -1,6 +1,6 @@
-import type { SegmentList } from "../root.ts";
 import { keccak256 } from "./keccak.ts";
 import { merkleLevels, nodeAt, pathThrough } from "./merkle.ts";
+import type { SegmentList } from "./RootHasher.ts";
 
 /** Proof that a segment belongs to a root, in 0G's form. Hashes are 0x-hex. */
 export interface SegmentProof {

@@ -1,7 +1,7 @@
 import type { Root } from "../../ids.ts";
-import type { SegmentList } from "../root.ts";
 import { keccak256 } from "./keccak.ts";
 import { NODE_BYTES } from "./merkle.ts";
+import type { SegmentList } from "./RootHasher.ts";
 import type { SegmentProof } from "./SegmentTree.ts";
 import {
   paddedSegmentCount,

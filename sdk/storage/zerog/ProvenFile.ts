@@ -3,9 +3,9 @@ import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
 import { PartialFile, type SegmentRange } from "../files/PartialFile.ts";
 import { writeFully } from "../files/writeFully.ts";
-import { rootFromSegments } from "../root.ts";
 import { NODE_BYTES } from "../tree/merkle.ts";
 import { proveSegment, unprovenList } from "../tree/provenList.ts";
+import { rootFromSegments } from "../tree/RootHasher.ts";
 import type { SegmentProof } from "../tree/SegmentTree.ts";
 import { segmentCount } from "../tree/segment.ts";
 

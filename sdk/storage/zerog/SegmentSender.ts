@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Content } from "../files/content.ts";
 import { inParallel } from "../files/inParallel.ts";
-import type { SegmentList } from "../root.ts";
+import type { SegmentList } from "../tree/RootHasher.ts";
 import { SegmentTree } from "../tree/SegmentTree.ts";
 import { CHUNK_BYTES, SEGMENT_BYTES, segmentCount } from "../tree/segment.ts";
 import { type Holder, keeps } from "./Network.ts";

@@ -2,10 +2,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
 import { type Content, openContent } from "../files/content.ts";
-import { rootOfContent, type SegmentList } from "../root.ts";
+import { rootOfContent } from "../files/rootOfContent.ts";
 import { submissionNodes } from "../transfer/submissionNodes.ts";
+import type { Payer, Uploaded, UploadOptions } from "../transfer/TransferOptions.ts";
+import type { SegmentList } from "../tree/RootHasher.ts";
 import { SEGMENT_BYTES, segmentCount, segmentLength } from "../tree/segment.ts";
-import type { Uploaded, UploadOptions } from "../upload.ts";
 import { flowAddress, type ZeroGEndpoint } from "./endpoint.ts";
 import { announce, pricePerSector } from "./flow.ts";
 import {
@@ -17,7 +18,6 @@ import {
   type Timing,
   USUAL_TIMING,
 } from "./Network.ts";
-import type { Payer } from "./Payer.ts";
 import { SegmentSender } from "./SegmentSender.ts";
 import { NodeError } from "./ZeroGNode.ts";
 

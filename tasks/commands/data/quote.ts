@@ -1,5 +1,6 @@
 import type { DatasetSize } from "../../../sdk/dataset/checking/checkDataset.ts";
-import { HYPERPARAMETERS, type Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
+import { HYPERPARAMETERS } from "../../../sdk/training/describeHyperparameters.ts";
+import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
 import type { Command } from "../../definition.ts";
 import { type DatasetFlags, measureDataset, readDatasetFlags } from "../../flows/measureDataset.ts";

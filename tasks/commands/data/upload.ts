@@ -1,4 +1,5 @@
-import { type Uploaded, type UploadOptions, upload } from "../../../sdk/storage/upload.ts";
+import type { Uploaded, UploadOptions } from "../../../sdk/storage/transfer/TransferOptions.ts";
+import { upload } from "../../../sdk/storage/upload.ts";
 import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
@@ -18,7 +19,7 @@ export default (async (flags, terminal, environment) => {
   const provider = flags.provider === undefined ? null : readAddress(flags.provider);
   const url = environment.storageUrl();
   const payer = async () => {
-    const { payerOf } = await import("../../../sdk/storage/zerog/Payer.ts");
+    const { payerOf } = await import("../../../sdk/storage/zerog/payerOf.ts");
     return payerOf(await environment.signer("user"));
   };
   const sign = async (request: { method: string; path: string }) => {

@@ -3,7 +3,7 @@ import { ProtocolError } from "../../../sdk/errors.ts";
 import type { Secrets } from "../../../sdk/exchange/secrets.ts";
 import { parseTaskId, type Root } from "../../../sdk/ids.ts";
 import type { Service } from "../../../sdk/service/Service.ts";
-import { payerOf } from "../../../sdk/storage/zerog/Payer.ts";
+import { payerOf } from "../../../sdk/storage/zerog/payerOf.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { rootOfDataset, uploadDataset } from "../../../sdk/task/uploadDataset.ts";
 import type { Command } from "../../definition.ts";

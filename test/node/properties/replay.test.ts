@@ -5,7 +5,7 @@ import { after, before, describe, it } from "mocha";
 import { blindRoot } from "../../../sdk/exchange/blind.ts";
 import { buildMisbehaviourProof } from "../../../sdk/exchange/misbehaviourProof.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
-import { rootFromSegments } from "../../../sdk/storage/root.ts";
+import { rootFromSegments } from "../../../sdk/storage/tree/RootHasher.ts";
 import { segmentRoot } from "../../../sdk/storage/tree/segment.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
 import { plain, Replay } from "./Replay.ts";

@@ -17,7 +17,7 @@ import { createTask } from "../../../sdk/task/createTask.ts";
 import { prepareOrder } from "../../../sdk/task/prepareOrder.ts";
 import { quote } from "../../../sdk/task/quote.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
-import type { Hyperparameters } from "../../../sdk/training/hyperparameters.ts";
+import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
 import { standInTrainer } from "../../helpers/standInTrainer.ts";

@@ -15,7 +15,7 @@ import {
   type TaskId,
 } from "../../../sdk/ids.ts";
 import { progressOf } from "../../../sdk/task/progressOf.ts";
-import { TASK_STATES } from "../../../sdk/task/Task.ts";
+import { TASK_STATES } from "../../../sdk/taskStates.ts";
 import { formatOg, parseOg } from "../../../sdk/units.ts";
 import { rejection } from "../../helpers/rejection.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
-import { GAS_PER_TASK } from "../../../sdk/task/taskGas.ts";
+import { GAS_PER_TASK } from "../../../sdk/service/taskGas.ts";
 import { fetchTerms } from "../../../tasks/flows/fetchTerms.ts";
 import { rejection } from "../../helpers/rejection.ts";
 import { type Market, openMarket } from "./market.ts";

@@ -15,7 +15,7 @@ import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { Client } from "../../../../sdk/client.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
-import { GAS_PER_TASK, TASK_GAS } from "../../../../sdk/task/taskGas.ts";
+import { GAS_PER_TASK, TASK_GAS } from "../../../../sdk/service/taskGas.ts";
 import { Marketplace } from "../marketplace.ts";
 
 const GWEI = 10n ** 9n;

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { TaskRefused } from "../../../../provider/errors.ts";
+import { jobPaths } from "../../../../provider/files/jobPaths.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
 import { countDataset } from "../../../../provider/steps/countDataset.ts";
-import { jobPaths, type StepContext } from "../../../../provider/steps/parts/StepContext.ts";
+import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
-import type { CountedFile } from "../../../../provider/training/trainerCommand.ts";
+import type { CountedFile } from "../../../../provider/training/Trainer.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 
 const ID = `0x${"11".repeat(16)}` as TaskId;

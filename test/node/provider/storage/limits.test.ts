@@ -16,7 +16,11 @@ import {
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { MACHINE, OWN, type Uploader, uploaderAt } from "../../../../provider/storage/uploader.ts";
 import type { Root } from "../../../../sdk/ids.ts";
-import { rootFromSegments, rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
+import {
+  rootFromSegments,
+  rootOfBytes,
+  type SegmentList,
+} from "../../../../sdk/storage/tree/RootHasher.ts";
 import { paddedSegmentCount } from "../../../../sdk/storage/tree/segment.ts";
 
 const HOUR = 3_600_000;

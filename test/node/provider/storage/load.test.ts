@@ -10,7 +10,7 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { Root } from "../../../../sdk/ids.ts";
 import { download } from "../../../../sdk/storage/download.ts";
-import { rootOfBytes } from "../../../../sdk/storage/root.ts";
+import { rootOfBytes } from "../../../../sdk/storage/tree/RootHasher.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
 import { residentPeak } from "../../../helpers/residentPeak.ts";
 

@@ -9,7 +9,7 @@ import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { BlobStore, type StorageLimits } from "../../../../provider/storage/BlobStore.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
-import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
+import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 
 const LIMITS: StorageLimits = {

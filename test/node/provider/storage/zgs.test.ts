@@ -9,8 +9,8 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import { SubmissionLog } from "../../../../provider/storage/SubmissionLog.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { download } from "../../../../sdk/storage/download.ts";
-import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/root.ts";
 import { proveSegment, unprovenList } from "../../../../sdk/storage/tree/provenList.ts";
+import { rootOfBytes, type SegmentList } from "../../../../sdk/storage/tree/RootHasher.ts";
 import { SegmentTree } from "../../../../sdk/storage/tree/SegmentTree.ts";
 import {
   SEGMENT_BYTES,

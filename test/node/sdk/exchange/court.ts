@@ -1,6 +1,6 @@
 import { hexlify, isCallException, ZeroHash } from "ethers";
 import { acknowledge } from "../../../../sdk/deliverable/acknowledge.ts";
-import { type Delivery, deliver } from "../../../../sdk/deliverable/deliver.ts";
+import { deliver } from "../../../../sdk/deliverable/deliver.ts";
 import { proveMisbehaviour } from "../../../../sdk/deliverable/proveMisbehaviour.ts";
 import { reveal } from "../../../../sdk/deliverable/reveal.ts";
 import { blindRoot } from "../../../../sdk/exchange/blind.ts";
@@ -9,6 +9,7 @@ import { type ExchangeKeys, keyCommit } from "../../../../sdk/exchange/segmentKe
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
 import { createTask } from "../../../../sdk/task/createTask.ts";
+import type { Delivery } from "../../../../sdk/task/Delivery.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import type { Call } from "../../../../sdk/transaction/Call.ts";
 import type { Commitment, Verdict } from "../../../helpers/checkMisbehaviour.ts";

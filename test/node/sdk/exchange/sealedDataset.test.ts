@@ -16,7 +16,8 @@ import { openDataset, readDatasetHeader } from "../../../../sdk/exchange/openDat
 import { sealDataset } from "../../../../sdk/exchange/sealDataset.ts";
 import { datasetKeyFromSignature } from "../../../../sdk/exchange/userKey.ts";
 import type { Content } from "../../../../sdk/storage/files/content.ts";
-import { rootOfBytes, rootOfContent } from "../../../../sdk/storage/root.ts";
+import { rootOfContent } from "../../../../sdk/storage/files/rootOfContent.ts";
+import { rootOfBytes } from "../../../../sdk/storage/tree/RootHasher.ts";
 import { SEGMENT_BYTES, segmentCount } from "../../../../sdk/storage/tree/segment.ts";
 
 const HEADER = 64;

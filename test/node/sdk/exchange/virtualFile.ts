@@ -4,7 +4,7 @@ import type { SealedFile } from "../../../../sdk/exchange/misbehaviourProof.ts";
 import { PageCipher } from "../../../../sdk/exchange/PageCipher.ts";
 import type { ExchangeKeys } from "../../../../sdk/exchange/segmentKey.ts";
 import type { Root } from "../../../../sdk/ids.ts";
-import { rootFromSegments } from "../../../../sdk/storage/root.ts";
+import { rootFromSegments } from "../../../../sdk/storage/tree/RootHasher.ts";
 import {
   paddedSegmentCount,
   SEGMENT_BYTES,

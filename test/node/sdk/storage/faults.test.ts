@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { download } from "../../../../sdk/storage/download.ts";
-import { rootOfBytes } from "../../../../sdk/storage/root.ts";
+import { rootOfBytes } from "../../../../sdk/storage/tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
 import { failingFlush } from "../../../helpers/failingFlush.ts";

@@ -10,7 +10,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "chai";
 import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import { exists } from "../../../../sdk/storage/exists.ts";
-import { rootOfBytes } from "../../../../sdk/storage/root.ts";
+import { rootOfBytes } from "../../../../sdk/storage/tree/RootHasher.ts";
 import {
   SEGMENT_BYTES,
   segmentCount,

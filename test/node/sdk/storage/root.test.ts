@@ -8,14 +8,14 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { after, before, describe, it } from "mocha";
 import { ProtocolError } from "../../../../sdk/errors.ts";
+import { rootOfFile } from "../../../../sdk/storage/root.ts";
+import { submissionNodes } from "../../../../sdk/storage/transfer/submissionNodes.ts";
 import {
   RootHasher,
   rootFromSegments,
   rootOfBytes,
-  rootOfFile,
   type SegmentList,
-} from "../../../../sdk/storage/root.ts";
-import { submissionNodes } from "../../../../sdk/storage/transfer/submissionNodes.ts";
+} from "../../../../sdk/storage/tree/RootHasher.ts";
 import { segmentProof, verifySegmentProof } from "../../../../sdk/storage/tree/SegmentTree.ts";
 import {
   paddedChunkCount,

@@ -14,7 +14,7 @@ import { ProtocolError } from "../../../../sdk/errors.ts";
 import { parseRoot, type Root } from "../../../../sdk/ids.ts";
 import { download } from "../../../../sdk/storage/download.ts";
 import { exists } from "../../../../sdk/storage/exists.ts";
-import { rootOfBytes } from "../../../../sdk/storage/root.ts";
+import { rootOfBytes } from "../../../../sdk/storage/tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
 import { StorageNode } from "./storageNode.ts";

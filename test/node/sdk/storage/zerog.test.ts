@@ -12,7 +12,7 @@ import { downloadFromZeroG } from "../../../../sdk/storage/zerog/downloadFromZer
 import { parseZeroG } from "../../../../sdk/storage/zerog/endpoint.ts";
 import { existsOnZeroG } from "../../../../sdk/storage/zerog/existsOnZeroG.ts";
 import type { Timing } from "../../../../sdk/storage/zerog/Network.ts";
-import { payerOf } from "../../../../sdk/storage/zerog/Payer.ts";
+import { payerOf } from "../../../../sdk/storage/zerog/payerOf.ts";
 import { uploadToZeroG } from "../../../../sdk/storage/zerog/uploadToZeroG.ts";
 import { type FlowChain, startFlowChain } from "../../../helpers/flowChain.ts";
 import { rejection } from "../../../helpers/rejection.ts";

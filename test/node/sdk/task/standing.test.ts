@@ -6,7 +6,7 @@ import {
   type StandingTask,
   standingOf,
 } from "../../../../sdk/task/standing.ts";
-import { TASK_STATES, type TaskState } from "../../../../sdk/task/Task.ts";
+import { TASK_STATES, type TaskState } from "../../../../sdk/taskStates.ts";
 
 const DEADLINE = 1_800_000_000;
 const FEE = 10n ** 18n;

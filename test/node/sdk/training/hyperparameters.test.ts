@@ -2,14 +2,14 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
 import { ProtocolError } from "../../../../sdk/errors.ts";
+import { HYPERPARAMETERS } from "../../../../sdk/training/describeHyperparameters.ts";
+import type { Hyperparameters } from "../../../../sdk/training/Hyperparameters.ts";
 import {
   canonicalConfig,
-  HYPERPARAMETERS,
-  type Hyperparameters,
   LONGEST_CONFIG,
   parseCanonicalConfig,
   parseHyperparameters,
-} from "../../../../sdk/training/hyperparameters.ts";
+} from "../../../../sdk/training/parseHyperparameters.ts";
 
 function refusal(action: () => unknown): ProtocolError {
   try {

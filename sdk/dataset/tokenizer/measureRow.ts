@@ -1,10 +1,10 @@
 import type { Content, DatasetRow, Message, PreferenceRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
-import { createTokenCounter, type TokenCounter } from "../tokenizer/createTokenCounter.ts";
-import { readConversation } from "../tokenizer/readConversation.ts";
-import { createChatRenderer, type RenderChat } from "../tokenizer/renderChat.ts";
-import { endTokens, onFirstUse, type TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
-import type { TokenizerJson } from "../tokenizer/TokenizerJson.ts";
+import { createTokenCounter, type TokenCounter } from "./createTokenCounter.ts";
+import { readConversation } from "./readConversation.ts";
+import { createChatRenderer, type RenderChat } from "./renderChat.ts";
+import { endTokens, onFirstUse, type TokenizerDocument } from "./TokenizerDocument.ts";
+import type { TokenizerJson } from "./TokenizerJson.ts";
 
 /** How a job treats rows, as far as it decides what is learned from them. */
 export interface RowTreatment {

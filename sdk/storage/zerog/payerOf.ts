@@ -1,0 +1,13 @@
+import { type Client, requireSigner } from "../../client.ts";
+import { send } from "../../transaction/send.ts";
+import type { Payer } from "../transfer/TransferOptions.ts";
+
+/** The client's own wallet. */
+export async function payerOf(client: Client): Promise<Payer> {
+  return {
+    chainId: client.chainId,
+    provider: client.provider,
+    address: await requireSigner(client).getAddress(),
+    submit: (call) => send(client, call),
+  };
+}

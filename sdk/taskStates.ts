@@ -1,0 +1,16 @@
+/** Where a task stands, in the order of the Solidity enum `TaskState` after None. */
+export const TASK_STATES = [
+  "Created",
+  "Accepted",
+  "Delivered",
+  "Acknowledged",
+  "Revealed",
+  "Settled",
+  "Cancelled",
+  "Failed",
+  "Expired",
+  "Lapsed",
+  "Slashed",
+] as const;
+
+export type TaskState = (typeof TASK_STATES)[number];
