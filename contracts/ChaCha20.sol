@@ -3,18 +3,19 @@ pragma solidity 0.8.37;
 
 import {IStreamCipher} from "./interfaces/IStreamCipher.sol";
 
-/// @title ChaCha20 as in RFC 8439, two blocks at once
+/// @title ChaCha20 as in RFC 8439, section 2.4, two blocks at once
 /// @notice Stateless and ownerless. FineTuningServing creates one for itself.
 /// @dev A row of the state is four words of 32 bits. An EVM word holds the same row of two blocks, word by word: the
 /// first of the even block, the first of the odd one, the second of the even one, and so on. One operation then does
 /// four quarter rounds of two blocks, and a row turns by one place when the EVM word rotates by 64 bits.
+/// @custom:security-contact see SECURITY.md
 contract ChaCha20 is IStreamCipher {
     /// @dev Bytes of two blocks.
     uint256 private constant STEP = 128;
-    /// @dev "expand 32-byte k", its words little-endian, for two blocks.
+    /// @dev "expand 32-byte k" (RFC 8439, section 2.3), its words little-endian, for two blocks.
     uint256 private constant FIRST_ROW = 0x61707865617078653320646e3320646e79622d3279622d326b2065746b206574;
     /// @dev 1 in every 32-bit word: times a pattern of 32 bits it is that pattern in every word. Masks are made so and
-    /// kept on the stack, because the compiler fetches a constant of 32 bytes from the code wherever it is used.
+    /// kept on the stack, because the compiler fetches a constant of 32 bytes from the code at every use.
     uint256 private constant ONES = 0x0000000100000001000000010000000100000001000000010000000100000001;
     /// @dev What trades places with its left neighbour between rows in turns and rows one after the other: the third
     /// of four words, then the third of four pairs.
@@ -22,8 +23,8 @@ contract ChaCha20 is IStreamCipher {
     uint256 private constant THIRD_PAIR = 0xffffffffffffffff0000000000000000;
 
     /// @inheritdoc IStreamCipher
-    /// @dev Block numbers are modulo 2^32. Works in steps of two blocks, behind the end of `data` too: what follows
-    /// there in calldata is encrypted with it, into memory behind the end of the result.
+    /// @dev Block numbers are modulo 2^32. Works in steps of two blocks, beyond the end of `data` too: what follows
+    /// there in calldata is encrypted with it, into memory after the end of the result.
     function xor(
         bytes32 key,
         bytes12 nonce,
@@ -52,10 +53,16 @@ contract ChaCha20 is IStreamCipher {
         }
     }
 
-    /// @dev Two blocks of the key stream, row by row: the even block's in the high half, the odd one's in the low half.
+    /// @notice Two blocks of the key stream, row by row: the even block's in the high half, the odd one's in the low
+    /// half.
     /// @param second row of the state: the key's first half
     /// @param third row: its second half
     /// @param last row: the blocks' numbers and the nonce
+    /// @param ones ONES, kept on the stack
+    /// @return a first row
+    /// @return b second row
+    /// @return c third row
+    /// @return d last row
     function _twoBlocks(
         uint256 second,
         uint256 third,
@@ -69,9 +76,17 @@ contract ChaCha20 is IStreamCipher {
         d = _output(d, last, ones);
     }
 
-    /// @dev Ten rounds of columns, each with a round of diagonals. Sums must not carry into the next word: their top
-    /// bits are added apart, by XOR. A rotation by n takes the low n bits of every word from the right shift, the
-    /// others from the left shift.
+    /// @notice Ten rounds of columns, each with a round of diagonals (RFC 8439, section 2.3).
+    /// @dev Sums must not carry into the next word: their top bits are added apart, by XOR. A rotation by n takes the
+    /// low n bits of every word from the right shift, the others from the left shift.
+    /// @param second row of the state
+    /// @param third row
+    /// @param last row
+    /// @param ones ONES, kept on the stack
+    /// @return a first row after the rounds
+    /// @return b second row
+    /// @return c third row
+    /// @return d last row
     // All in one piece: a function per round would cost a quarter more.
     // solhint-disable-next-line function-max-lines
     function _twentyRounds(
@@ -131,7 +146,11 @@ contract ChaCha20 is IStreamCipher {
         }
     }
 
-    /// @dev The sum of a row after and before the rounds, as bytes, the blocks one after the other.
+    /// @notice The sum of a row after and before the rounds, as bytes, the blocks one after the other.
+    /// @param row after the rounds
+    /// @param before the same row before them
+    /// @param ones ONES, kept on the stack
+    /// @return x 16 bytes of the even block, then 16 of the odd one
     function _output(uint256 row, uint256 before, uint256 ones) private pure returns (uint256 x) {
         unchecked {
             uint256 rest = ones * 0x7fffffff;
@@ -143,26 +162,36 @@ contract ChaCha20 is IStreamCipher {
         x ^= difference ^ (difference << 64);
     }
 
-    /// @dev The key's halves, each for two blocks.
+    /// @notice The key's halves, each for two blocks.
+    /// @param key 32 bytes
+    /// @return second row of the state
+    /// @return third row
     function _keyRows(bytes32 key) private pure returns (uint256 second, uint256 third) {
         uint256 words = _reverseWords(uint256(key), ONES);
         second = _forTwoBlocks(words >> 128);
         third = _forTwoBlocks(uint128(words));
     }
 
-    /// @dev The nonce for two blocks, behind room for their numbers.
+    /// @notice The nonce for two blocks, after room for their numbers.
+    /// @param nonce 12 bytes
+    /// @return last row of the state, without the numbers
     function _nonceRow(bytes12 nonce) private pure returns (uint256) {
         return _forTwoBlocks(_reverseWords(uint96(nonce), ONES));
     }
 
-    /// @dev Every word of a row (128 bits) twice.
+    /// @notice Every word of a row twice.
+    /// @param row 128 bits
+    /// @return x 256 bits
     function _forTwoBlocks(uint256 row) private pure returns (uint256 x) {
         x = (row | (row << 64)) & 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
         x = (x | (x << 32)) & 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
         x |= x << 32;
     }
 
-    /// @dev Makes every word little-endian, or big-endian again.
+    /// @notice Makes every word little-endian, or big-endian again.
+    /// @param x eight words of 32 bits
+    /// @param ones ONES, kept on the stack
+    /// @return the words, each with its bytes reversed
     function _reverseWords(uint256 x, uint256 ones) private pure returns (uint256) {
         unchecked {
             uint256 mask = ones * 0x00ff00ff;
@@ -172,7 +201,9 @@ contract ChaCha20 is IStreamCipher {
         }
     }
 
-    /// @dev Memory for `length` bytes, rounded up to whole steps.
+    /// @notice Memory for some bytes, rounded up to whole steps.
+    /// @param length bytes
+    /// @return result of that length
     function _allocate(uint256 length) private pure returns (bytes memory result) {
         result = new bytes(((length + STEP - 1) / STEP) * STEP);
         // solhint-disable-next-line no-inline-assembly

@@ -18,13 +18,18 @@ import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "./types/Tas
 import {TaskId} from "./types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
+/// @notice The verbs of a task, except those of Disputes. interfaces/IFineTuningServing.sol is the manual.
 /// @dev Every verb has the same rhythm: the state table, the caller, the deadline, the rest of the checks; then the
 /// task; then the event; then the Ledger, which calls nobody back.
+/// @custom:security-contact see SECURITY.md
 contract FineTuningServing is Disputes, EIP712 {
     using TaskStates for TaskState;
 
+    /// @dev A period of 0 would end in the second it begins.
     uint256 private constant MIN_PERIOD = 1 seconds;
+    /// @dev Bounds how long money can be reserved.
     uint256 private constant MAX_PERIOD = 30 days;
+    /// @dev EIP-712's hash of the type of a consent.
     bytes32 private constant CONSENT_TYPEHASH = keccak256(
         "SettleCancelled(bytes16 id,uint256 amount,uint256 deadline)"
     );
@@ -42,6 +47,10 @@ contract FineTuningServing is Disputes, EIP712 {
     /// @inheritdoc IFineTuningServing
     uint256 public immutable disputePeriod;
 
+    /// @notice Sets what is fixed for ever; creates the cipher.
+    /// @dev Reverts with ServingParameterOutOfBounds.
+    /// @param ledger_ the Ledger that holds the money
+    /// @param parameters stake and periods, fixed for ever
     constructor(
         ILedger ledger_,
         ServingParameters memory parameters
@@ -251,6 +260,13 @@ contract FineTuningServing is Disputes, EIP712 {
 
     // -- Checks --------------------------------------------------------------------------------------------------
 
+    /// @notice Checks an order of the caller's.
+    /// @dev Reverts with ServingSelfService, ServingNotAccepting, ServingWrongNonce, ServingOpenTaskLimit,
+    /// ServingZeroUnits, ServingInvalidPublicKey, ServingConfigTooLarge, ServingFeeTooHigh.
+    /// @param order the order
+    /// @param service the service it is for
+    /// @param relation what the caller has at its provider
+    /// @return fee neuron
     function _checkOrder(
         TaskOrder calldata order,
         ServiceRecord storage service,
@@ -271,6 +287,14 @@ contract FineTuningServing is Disputes, EIP712 {
         if (fee > order.maxFee) revert ServingFeeTooHigh(fee, order.maxFee);
     }
 
+    /// @notice Whether a consent is the user's (EIP-712).
+    /// @dev Takes no contract's signature (ERC-1271): that would be a call to an outsider.
+    /// @param user the task's user
+    /// @param id the task
+    /// @param amount neuron they agree to pay
+    /// @param deadline unix seconds until which the consent may be used
+    /// @param consent r ‖ s ‖ v, 65 bytes, low s
+    /// @return whether they signed exactly that
     function _consented(
         address user,
         TaskId id,
@@ -283,6 +307,11 @@ contract FineTuningServing is Disputes, EIP712 {
         return failure == ECDSA.RecoverError.NoError && signer == user;
     }
 
+    /// @notice Checks a period's bounds.
+    /// @dev Reverts with ServingParameterOutOfBounds.
+    /// @param name name of the parameter
+    /// @param period seconds
+    /// @return the period
     function _bounded(string memory name, uint256 period) private pure returns (uint256) {
         if (period < MIN_PERIOD || period > MAX_PERIOD) revert ServingParameterOutOfBounds(name, period);
         return period;
@@ -290,7 +319,8 @@ contract FineTuningServing is Disputes, EIP712 {
 
     // -- Effects -------------------------------------------------------------------------------------------------
 
-    /// @dev A lapsed task counts as open again, whatever the limit of open tasks. Its bond is gone.
+    /// @notice Counts a lapsed task as open again, whatever the limit of open tasks. Its bond is gone.
+    /// @param task its record
     function _reopen(TaskRecord storage task) private {
         address provider = _offers[task.offer].provider;
         task.late = true;
@@ -300,7 +330,10 @@ contract FineTuningServing is Disputes, EIP712 {
         --counters.completed;
     }
 
-    /// @dev Ends the task and pays what is left of the fee.
+    /// @notice Ends the task and pays what is left of the fee.
+    /// @param id the task
+    /// @param task its record
+    /// @param to the state it ends in
     function _pay(TaskId id, TaskRecord storage task, TaskState to) private {
         (address user, address provider) = _close(task, to);
         uint256 due = task.fee - task.paidEarly;

@@ -7,25 +7,30 @@ import {ReturnQueue} from "./libraries/ReturnQueue.sol";
 import {Account, ReturnRequest, SubAccount} from "./types/Account.sol";
 
 /// @title Ledger: all the money, no owner
+/// @notice interfaces/ILedger.sol is the manual.
 /// @dev Amounts are compared as uint256 and cast after the comparison. No cast can lose anything: every stored amount
 /// is a part of the contract's balance, and a deposit that would lift the balance above 2^120 - 1 is refused.
+/// @custom:security-contact see SECURITY.md
 contract Ledger is ILedger {
     using ReturnQueue for ReturnQueue.Queue;
 
-    /// @dev balance = free + reserved + requests.total. The first slot is all that a reservation touches while the
-    /// free balance suffices.
+    /// @notice A sub-account in storage. balance = free + reserved + requests.total.
+    /// @dev The first slot is all that a reservation touches while the free balance suffices.
     struct SubAccountRecord {
         uint120 free; // neuron neither reserved nor returning
         uint120 reserved; // neuron held for the serving contract
         bool opened; // listed among the account's providers
-        ReturnQueue.Queue requests;
+        ReturnQueue.Queue requests; // what is returning
     }
 
     /// @inheritdoc ILedger
     uint256 public constant MAX_RETURN_REQUESTS = ReturnQueue.CAPACITY;
 
+    /// @dev A request never unlocks in the second it is made.
     uint256 private constant MIN_LOCK_PERIOD = 1 seconds;
+    /// @dev Bounds how long an owner waits for their money.
     uint256 private constant MAX_LOCK_PERIOD = 30 days;
+    /// @dev Neuron that the contract may hold: two amounts and a flag then fit one slot.
     uint256 private constant MAX_HELD = type(uint120).max;
 
     /// @inheritdoc ILedger
@@ -35,11 +40,16 @@ contract Ledger is ILedger {
     /// @inheritdoc ILedger
     mapping(address account => mapping(address serving => bool)) public isAuthorized;
 
+    /// @dev The main accounts.
     mapping(address account => Account) private _accounts;
+    /// @dev The sub-accounts.
     mapping(address account => mapping(address serving => mapping(address provider => SubAccountRecord)))
         private _subAccounts;
+    /// @dev Providers that an account has a sub-account for, in the order of first use. Never shrinks.
     mapping(address account => mapping(address serving => address[])) private _providers;
 
+    /// @notice Sets what is fixed for ever.
+    /// @dev Reverts with LedgerLockPeriodOutOfBounds.
     /// @param lockPeriod_ seconds between a return request and its unlock time, 1 second to 30 days
     constructor(uint256 lockPeriod_) {
         if (lockPeriod_ < MIN_LOCK_PERIOD || lockPeriod_ > MAX_LOCK_PERIOD) {
@@ -198,6 +208,9 @@ contract Ledger is ILedger {
 
     // -- Inside --------------------------------------------------------------------------------------------------
 
+    /// @notice Adds msg.value to an account.
+    /// @dev Reverts with LedgerZeroAmount, LedgerAmountTooLarge.
+    /// @param to whose available balance grows
     function _deposit(address to) private {
         if (msg.value == 0) revert LedgerZeroAmount();
         if (address(this).balance > MAX_HELD) revert LedgerAmountTooLarge(msg.value);
@@ -207,13 +220,22 @@ contract Ledger is ILedger {
         emit Deposited(to, msg.sender, msg.value, available);
     }
 
+    /// @notice Sets whether a serving contract may reserve the caller's money.
+    /// @dev Reverts with LedgerZeroAddress.
+    /// @param serving the serving contract
+    /// @param authorized whether it may
     function _authorize(address serving, bool authorized) private {
         if (serving == address(0)) revert LedgerZeroAddress();
         isAuthorized[msg.sender][serving] = authorized;
         emit AuthorizationSet(msg.sender, serving, authorized);
     }
 
-    /// @dev Moves `amount` from the main account to the sub-account's free balance; opens the sub-account at first use.
+    /// @notice Moves money from the main account to the sub-account's free balance; opens the sub-account at first use.
+    /// @dev Reverts with LedgerInsufficientBalance, LedgerZeroAddress (provider).
+    /// @param owner the account's owner
+    /// @param serving the sub-account's serving contract
+    /// @param provider the sub-account's provider
+    /// @param amount neuron
     function _fund(address owner, address serving, address provider, uint256 amount) private {
         Account storage account = _accounts[owner];
         uint256 available = account.available;
@@ -227,6 +249,12 @@ contract Ledger is ILedger {
         emit Funded(owner, serving, provider, amount, _balance(sub));
     }
 
+    /// @notice Opens a sub-account: lists its provider.
+    /// @dev Reverts with LedgerZeroAddress (provider).
+    /// @param sub its record
+    /// @param owner the account's owner
+    /// @param serving the sub-account's serving contract
+    /// @param provider the sub-account's provider
     function _open(SubAccountRecord storage sub, address owner, address serving, address provider) private {
         if (provider == address(0)) revert LedgerZeroAddress();
         sub.opened = true;
@@ -234,7 +262,12 @@ contract Ledger is ILedger {
         emit SubAccountOpened(owner, serving, provider);
     }
 
-    /// @dev Adds `shortfall` to the free balance: return requests newest first, then the main account.
+    /// @notice Adds to the free balance of the caller's sub-account: return requests newest first, then the main
+    /// account.
+    /// @dev Reverts as _fund.
+    /// @param account the account's owner
+    /// @param provider the sub-account's provider
+    /// @param shortfall neuron to add
     function _replenish(address account, address provider, uint256 shortfall) private {
         SubAccountRecord storage sub = _subAccounts[account][msg.sender][provider];
         uint256 cancelled = sub.requests.cancelNewest(shortfall);
@@ -245,6 +278,11 @@ contract Ledger is ILedger {
         if (cancelled < shortfall) _fund(account, msg.sender, provider, shortfall - cancelled);
     }
 
+    /// @notice Moves money from the free balance into the return queue.
+    /// @param serving the sub-account's serving contract
+    /// @param provider the sub-account's provider
+    /// @param free neuron that are free, as read by the caller
+    /// @param amount neuron to return, 1 to `free`
     function _requestReturn(address serving, address provider, uint256 free, uint256 amount) private {
         SubAccountRecord storage sub = _subAccounts[msg.sender][serving][provider];
         sub.free = uint120(free - amount);
@@ -253,6 +291,10 @@ contract Ledger is ILedger {
         emit ReturnRequested(msg.sender, serving, provider, index, amount, unlocksAt);
     }
 
+    /// @notice Moves all matured requests to the main account.
+    /// @param serving the sub-account's serving contract
+    /// @param provider the sub-account's provider
+    /// @return amount neuron that arrived; 0 if nothing has matured
     function _claimReturn(address serving, address provider) private returns (uint256 amount) {
         SubAccountRecord storage sub = _subAccounts[msg.sender][serving][provider];
         amount = sub.requests.popMatured(block.timestamp);
@@ -263,6 +305,13 @@ contract Ledger is ILedger {
         emit ReturnClaimed(msg.sender, serving, provider, amount, _balance(sub));
     }
 
+    /// @notice What stays reserved once an amount of it is gone.
+    /// @dev Reverts with LedgerInsufficientReserved.
+    /// @param sub the sub-account's record
+    /// @param account the account's owner, for the error
+    /// @param provider the sub-account's provider, for the error
+    /// @param amount neuron to take away
+    /// @return neuron left
     function _reservedLess(
         SubAccountRecord storage sub,
         address account,
@@ -274,11 +323,18 @@ contract Ledger is ILedger {
         return reserved - amount;
     }
 
+    /// @notice A sub-account's balance.
+    /// @param sub its record
+    /// @return neuron
     function _balance(SubAccountRecord storage sub) private view returns (uint256) {
         return uint256(sub.free) + sub.reserved + sub.requests.total;
     }
 
-    /// @dev Copies no return data: a receiver that returns a huge answer, burns gas or re-enters harms only himself.
+    /// @notice Sends ether.
+    /// @dev Copies no return data: a receiver that returns a huge answer, burns gas or re-enters harms only itself.
+    /// Reverts with LedgerTransferFailed.
+    /// @param to the receiver
+    /// @param amount neuron
     function _send(address to, uint256 amount) private {
         bool success;
         // solhint-disable-next-line no-inline-assembly

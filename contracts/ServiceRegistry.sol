@@ -8,30 +8,32 @@ import {TermsRules} from "./libraries/TermsRules.sol";
 import {Service, ServiceCounters, ServiceTerms, Unit} from "./types/Service.sol";
 
 /// @title ServiceRegistry: what providers offer
-/// @notice The half of FineTuningServing that knows services. The half that knows tasks builds on it.
+/// @notice The part of FineTuningServing that knows services. TaskRegistry, Disputes and FineTuningServing build on it.
 abstract contract ServiceRegistry is IFineTuningServing {
-    /// @dev The part of the terms that a task keeps from its creation to its end. Never changed once written, so a
-    /// task names its offer by number and needs no copy. Providers change it rarely.
+    /// @notice The part of the terms that a task keeps from its creation to its end.
+    /// @dev Never changed once written, so a task names its offer by number and needs no copy. Providers seldom make a
+    /// new one.
     struct Offer {
-        address provider;
+        address provider; // whose offer it is
         uint40 maxTrainingTime; // seconds
-        uint16 bondBps;
-        uint16 unacknowledgedBps;
+        uint16 bondBps; // basis points of the fee
+        uint16 unacknowledgedBps; // basis points of the fee
     }
 
-    /// @dev A service in storage. The first slot is all that an order reads.
+    /// @notice A service in storage.
+    /// @dev The first slot is all that an order reads.
     struct ServiceRecord {
-        uint96 pricePerUnit; // neuron
-        Unit unit;
-        uint16 openTasksPerUser;
-        bool accepting;
-        uint32 offer; // number of the offer in force, from 1; 0 when there is no service
-        bool listed; // has its place in `_listed`, even when removed since
-        bytes1 encryptionKeyPrefix;
-        ServiceCounters counters; // outlive the service: nobody sheds his history by registering anew
-        bytes32 encryptionKeyX;
-        bytes32 catalogueHash;
-        string url;
+        uint96 pricePerUnit; // neuron per unit
+        Unit unit; // what datasets are counted in
+        uint16 openTasksPerUser; // tasks that one user may have open at a time
+        bool accepting; // whether new tasks can be ordered
+        uint32 offer; // number of the offer in force, from 1; 0 if there is no service
+        bool listed; // has its place in `_listed`, even if removed since
+        bytes1 encryptionKeyPrefix; // 2 or 3: parity of the point's y
+        ServiceCounters counters; // outlive the service: nobody sheds their history by registering again
+        bytes32 encryptionKeyX; // the point's x
+        bytes32 catalogueHash; // keccak256 of the catalogue
+        string url; // address of the provider's API
     }
 
     /// @inheritdoc IFineTuningServing
@@ -39,11 +41,19 @@ abstract contract ServiceRegistry is IFineTuningServing {
     /// @inheritdoc IFineTuningServing
     uint256 public immutable minimumStake;
 
+    /// @dev Kept when a service is removed, for its counters.
     mapping(address provider => ServiceRecord) internal _services;
+    /// @dev By number, from 1.
     mapping(uint256 number => Offer) internal _offers;
+    /// @dev Number of the newest offer.
     uint32 private _offerCount;
+    /// @dev Providers in the order of first registration. Never shrinks, so places stay.
     address[] private _listed;
 
+    /// @notice Sets what is fixed for ever.
+    /// @dev Reverts with ServingParameterOutOfBounds.
+    /// @param ledger_ the Ledger; an address without code is refused
+    /// @param minimumStake_ neuron, at most 2^96 - 1
     constructor(ILedger ledger_, uint256 minimumStake_) {
         if (address(ledger_).code.length == 0) {
             revert ServingParameterOutOfBounds("ledger", uint160(address(ledger_)));
@@ -121,12 +131,19 @@ abstract contract ServiceRegistry is IFineTuningServing {
         }
     }
 
-    /// @dev The record of a registered service.
+    /// @notice The record of a registered service.
+    /// @dev Reverts with ServingUnknownService.
+    /// @param provider whose service it is
+    /// @return service the record
     function _registered(address provider) internal view returns (ServiceRecord storage service) {
         service = _services[provider];
         if (service.offer == 0) revert ServingUnknownService(provider);
     }
 
+    /// @notice Checks terms and stores them.
+    /// @dev Reverts with ServingInvalidTerms, ServingInvalidPublicKey.
+    /// @param service the caller's service
+    /// @param terms its new terms
     function _write(ServiceRecord storage service, ServiceTerms calldata terms) private {
         TermsRules.check(terms);
         service.pricePerUnit = terms.pricePerUnit;
@@ -140,7 +157,10 @@ abstract contract ServiceRegistry is IFineTuningServing {
         service.url = terms.url;
     }
 
-    /// @dev The offer in force where it says the same, else a new one.
+    /// @notice The offer in force if it says the same, else a new one.
+    /// @param current number of the offer in force; 0 if there is none
+    /// @param terms the caller's new terms
+    /// @return number of the offer that says the same
     function _offerFor(uint32 current, ServiceTerms calldata terms) private returns (uint32 number) {
         Offer memory offer = _offers[current];
         if (

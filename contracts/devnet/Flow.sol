@@ -3,30 +3,37 @@ pragma solidity 0.8.37;
 
 /// @notice A perfect subtree of a file: 2^height chunks of 256 bytes, which 0G's contracts call sectors.
 struct SubmissionNode {
-    bytes32 root;
-    uint256 height;
+    bytes32 root; // of the subtree
+    uint256 height; // levels above its chunks
 }
 
 /// @notice A file as its owner announces it. This is what the older clients submit.
 struct SubmissionData {
     uint256 length; // bytes of the file
-    bytes tags;
+    bytes tags; // what the owner adds; not read here
     SubmissionNode[] nodes; // largest first; together the padded file
 }
 
 /// @notice What the newer clients submit.
 struct Submission {
-    SubmissionData data;
-    address submitter;
+    SubmissionData data; // the file
+    address submitter; // in whose name it is announced
 }
 
 /// @title Flow: 0G Storage's log of files, for a local network
-/// @notice Stands in for 0G's Flow and market contracts, so that 0G's own clients can announce files on a local chain
-/// and the embedded storage node learns of them. No part of the protocol, deployed on no other chain. It keeps what it
-/// is paid for good.
+/// @notice Replaces 0G's Flow and market contracts, so that 0G's own clients can announce files on a local chain and
+/// the embedded storage node learns of them. No part of the protocol, deployed on no other chain. It keeps what it is
+/// paid for good.
+/// @dev Names and rules are those of 0G Storage's Flow contract.
+/// @custom:security-contact see SECURITY.md
 contract Flow {
-    /// @notice File number `submissionIndex` takes `length` sectors of the log from `startPos` on; `identity` is the
-    /// keccak256 of its nodes' roots.
+    /// @notice Emitted when a file is announced.
+    /// @param sender in whose name
+    /// @param identity keccak256 of its nodes' roots
+    /// @param submissionIndex number of the file, from 0
+    /// @param startPos the first sector of the log that it takes
+    /// @param length sectors that it takes
+    /// @param submission the file as its owner announced it
     event Submit(
         address indexed sender,
         bytes32 indexed identity,
@@ -36,16 +43,22 @@ contract Flow {
         SubmissionData submission
     );
 
-    /// @notice The nodes are not the padded tree of a file of that length.
+    /// @notice Thrown when the nodes are not the padded tree of a file of that length.
     error InvalidSubmission();
-    /// @notice `amount` sectors at `price` neuron each cost more than the `paid` neuron.
+    /// @notice Thrown when less is paid than the sectors cost.
+    /// @param price neuron for one sector
+    /// @param amount sectors
+    /// @param paid neuron
     error NotEnoughFee(uint256 price, uint256 amount, uint256 paid);
 
     /// @notice Neuron for one sector.
     uint256 public constant pricePerSector = 1 gwei; // solhint-disable-line const-name-snakecase
 
+    /// @dev Bytes of a sector.
     uint256 private constant CHUNK_BYTES = 256;
+    /// @dev Sectors of a segment, what clients upload at a time.
     uint256 private constant SEGMENT_SECTORS = 1024;
+    /// @dev Of a node: no sum of sectors overflows.
     uint256 private constant MAX_HEIGHT = 63;
 
     /// @notice Files announced so far; the number of the next one.
@@ -54,6 +67,12 @@ contract Flow {
     uint256 public length = 1;
 
     /// @notice Announces a file, as newer clients do.
+    /// @dev Reverts with InvalidSubmission, NotEnoughFee.
+    /// @param submission the file
+    /// @return index its number
+    /// @return digest keccak256 of its nodes' roots
+    /// @return startIndex the first sector of the log that it takes
+    /// @return sectors how many it takes
     function submit(
         Submission calldata submission
     ) external payable returns (uint256 index, bytes32 digest, uint256 startIndex, uint256 sectors) {
@@ -62,6 +81,12 @@ contract Flow {
     }
 
     /// @notice Announces a file, as older clients do.
+    /// @dev Reverts with InvalidSubmission, NotEnoughFee.
+    /// @param submission the file
+    /// @return index its number
+    /// @return digest keccak256 of its nodes' roots
+    /// @return startIndex the first sector of the log that it takes
+    /// @return sectors how many it takes
     function submit(
         SubmissionData calldata submission
     ) external payable returns (uint256 index, bytes32 digest, uint256 startIndex, uint256 sectors) {
@@ -70,6 +95,12 @@ contract Flow {
     }
 
     /// @notice Announces several files in one transaction.
+    /// @dev Reverts with InvalidSubmission, NotEnoughFee.
+    /// @param submissions the files
+    /// @return indexes their numbers
+    /// @return digests of each, the keccak256 of its nodes' roots
+    /// @return startIndexes of each, the first sector of the log that it takes
+    /// @return lengths of each, how many sectors it takes
     function batchSubmit(
         Submission[] calldata submissions
     )
@@ -94,11 +125,20 @@ contract Flow {
         _charge(total);
     }
 
-    /// @notice The contract that says what a sector costs: this one.
+    /// @notice The contract that says what a sector costs.
+    /// @return this one
     function market() external view returns (address) {
         return address(this);
     }
 
+    /// @notice Adds a file to the log.
+    /// @dev Reverts with InvalidSubmission.
+    /// @param sender in whose name
+    /// @param data the file
+    /// @return index its number
+    /// @return digest keccak256 of its nodes' roots
+    /// @return startIndex the first sector of the log that it takes
+    /// @return sectors how many it takes
     function _append(
         address sender,
         SubmissionData calldata data
@@ -112,19 +152,28 @@ contract Flow {
         emit Submit(sender, digest, index, startIndex, sectors, data);
     }
 
+    /// @notice Reverts with NotEnoughFee unless msg.value is what sectors cost.
+    /// @param sectors how many
     function _charge(uint256 sectors) private {
         if (msg.value < sectors * pricePerSector) revert NotEnoughFee(pricePerSector, sectors, msg.value);
     }
 
-    /// @dev Where the file begins: a multiple of its largest node, and at the start of a segment where it would not end
+    /// @notice Where a file begins: a multiple of its largest node, and at the start of a segment if it would not end
     /// in the segment it begins in. Clients number segments from there.
+    /// @param sectors how many it takes
+    /// @param height of its largest node
+    /// @return start its first sector
     function _startOf(uint256 sectors, uint256 height) private view returns (uint256 start) {
         start = _roundUp(length, 1 << height);
         bool crosses = start / SEGMENT_SECTORS != (start + sectors - 1) / SEGMENT_SECTORS;
         if (crosses) start = _roundUp(start, SEGMENT_SECTORS);
     }
 
-    /// @dev The nodes must be what the padded size is made of: one power of two per set bit, largest first.
+    /// @notice The sectors of a file.
+    /// @dev Its nodes must be what the padded size is made of: one power of two per set bit, largest first. Reverts
+    /// with InvalidSubmission.
+    /// @param data the file
+    /// @return sectors how many
     function _sectorsOf(SubmissionData calldata data) private pure returns (uint256 sectors) {
         uint256 above = MAX_HEIGHT + 1;
         for (uint256 i = 0; i < data.nodes.length; ++i) {
@@ -136,7 +185,10 @@ contract Flow {
         if (sectors == 0 || sectors != _paddedSectors(data.length)) revert InvalidSubmission();
     }
 
-    /// @dev Padded to a multiple of a sixteenth of the next power of two.
+    /// @notice The sectors of a file of a size, padded to a multiple of a sixteenth of the next power of two.
+    /// @dev Reverts with InvalidSubmission.
+    /// @param size bytes
+    /// @return sectors
     function _paddedSectors(uint256 size) private pure returns (uint256) {
         if (size > CHUNK_BYTES << MAX_HEIGHT) revert InvalidSubmission();
         uint256 chunks = _roundUp(size, CHUNK_BYTES) / CHUNK_BYTES;
@@ -145,10 +197,17 @@ contract Flow {
         return _roundUp(chunks, power < 16 ? 1 : power / 16);
     }
 
+    /// @notice A number, rounded up to a multiple.
+    /// @param value the number
+    /// @param unit what it is to be a multiple of, at least 1
+    /// @return the multiple
     function _roundUp(uint256 value, uint256 unit) private pure returns (uint256) {
         return ((value + unit - 1) / unit) * unit;
     }
 
+    /// @notice What identifies a file.
+    /// @param nodes its nodes
+    /// @return keccak256 of their roots
     function _digestOf(SubmissionNode[] calldata nodes) private pure returns (bytes32) {
         bytes memory roots;
         for (uint256 i = 0; i < nodes.length; ++i) {

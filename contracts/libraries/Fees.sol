@@ -1,33 +1,47 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title Fees: what a task costs, what stands behind it, and how both are divided
-/// @notice All amounts in neuron, all shares in basis points (1/10,000).
+/// @title Fees: the fee and the bond of a task, and how both are divided
+/// @notice All amounts in neuron, all shares in basis points (1/10,000). The shares are those of docs/protocol.md.
 library Fees {
+    /// @notice All of an amount, in basis points.
     uint256 internal constant WHOLE_BPS = 10_000;
 
     /// @notice Price of a dataset. Cannot overflow: 64 × 96 bits.
+    /// @param units size of the dataset, in the service's unit
+    /// @param pricePerUnit neuron per unit
+    /// @return neuron
     function feeFor(uint64 units, uint96 pricePerUnit) internal pure returns (uint256) {
         return uint256(units) * pricePerUnit;
     }
 
     /// @notice Bond for a fee, rounded up: never less than the share promised.
+    /// @param fee neuron
+    /// @param bondBps basis points of the fee
+    /// @return neuron
     function bondFor(uint256 fee, uint256 bondBps) internal pure returns (uint256) {
         return (fee * bondBps + WHOLE_BPS - 1) / WHOLE_BPS;
     }
 
-    /// @notice Part of a fee due when its delivery is never acknowledged, rounded down: never more than agreed.
+    /// @notice Part of a fee due if its delivery is never acknowledged, rounded down: never more than agreed.
+    /// @param fee neuron
+    /// @param unacknowledgedBps basis points of the fee
+    /// @return neuron
     function unacknowledgedShare(uint256 fee, uint256 unacknowledgedBps) internal pure returns (uint256) {
         return (fee * unacknowledgedBps) / WHOLE_BPS;
     }
 
     /// @notice Part of the bond that a user gets for waiting for a model that never came: a quarter, rounded down.
+    /// @param bond neuron
+    /// @return neuron
     function missedTrainingShare(uint256 bond) internal pure returns (uint256) {
         return bond / 4;
     }
 
     /// @notice Part of the bond that a user gets for proved misbehaviour: half, rounded up. The rest is burned, so that
     /// cheating oneself from a second address costs, too.
+    /// @param bond neuron
+    /// @return neuron for the user
     function misbehaviourShare(uint256 bond) internal pure returns (uint256) {
         return (bond + 1) / 2;
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title Geometry: where everything lies in the container of an archive
+/// @title Geometry: where everything is in the container of an archive
 /// @notice A container is data pages, then pages with the digests of those, then of those, until one page is left: the
 /// top page. All of it follows from the archive's size, so that neither a proof nor a provider can choose it.
+/// docs/protocol.md defines it, sdk/exchange builds it.
 library Geometry {
     /// @notice 512 TiB: keeps segment numbers, hash pages included, within 32 bits.
     uint256 internal constant MAX_SIZE = 2 ** 49;
@@ -20,12 +21,12 @@ library Geometry {
     /// @notice Pages of a segment, which share a key.
     uint256 internal constant SEGMENT_PAGES = 64;
 
-    /// @notice Where the digest of a page stands.
+    /// @notice Where the digest of a page is.
     /// @param size bytes of the archive, 1 to MAX_SIZE
     /// @param page number of the page in the container
     /// @return pages number of pages in the container
-    /// @return parent page that holds the digest; equal to `pages` for the top page, which no page stands above; 0
-    /// where there is no such page
+    /// @return parent page that holds the digest; equal to `pages` for the top page, which has none above it; 0 if
+    /// there is no such page
     /// @return entry place of the digest among the parent's entries
     function locate(uint256 size, uint256 page) internal pure returns (uint256 pages, uint256 parent, uint256 entry) {
         // Nothing overflows: no container has more than 2^38 pages.
@@ -44,8 +45,10 @@ library Geometry {
         }
     }
 
-    /// @notice Pages under the storage tree of a file of `pages` pages. 0G pads with zeros to a multiple of a sixteenth
-    /// of the next power of two.
+    /// @notice Pages under the storage tree of a file. 0G Storage pads with zeros to a multiple of a sixteenth of the
+    /// next power of two.
+    /// @param pages pages of the file, at least 1
+    /// @return pages with the padding
     function paddedPages(uint256 pages) internal pure returns (uint256) {
         unchecked {
             uint256 power = 1;
@@ -55,6 +58,10 @@ library Geometry {
         }
     }
 
+    /// @notice A quotient, rounded up.
+    /// @param dividend at most 2^49, as every size here
+    /// @param divisor 1 to 4,096
+    /// @return the quotient
     function _ceilDiv(uint256 dividend, uint256 divisor) private pure returns (uint256) {
         unchecked {
             return (dividend + divisor - 1) / divisor;

@@ -9,17 +9,21 @@ import {Geometry} from "./Geometry.sol";
 import {StorageProof} from "./StorageProof.sol";
 
 /// @title Misbehaviour: the one rule of a dispute
-/// @notice A page misbehaves when the SHA-256 of its decryption differs from its entry in the page above it, or, for
+/// @notice A page misbehaves if the SHA-256 of its decryption differs from its entry in the page above it, or, for
 /// the top page, from contentRoot. The provider chose all three, so an honest one never has such a page.
+/// @dev The container, the blinds and the keys of its segments are those of docs/protocol.md, "Fair exchange".
 library Misbehaviour {
     /// @notice Number of blinds of a task: the leaves under blindRoot.
     uint256 internal constant BLINDS = 4096;
 
-    /// @notice Returns only where the proof shows misbehaviour.
-    /// @param root storage root of the encrypted container
-    /// @param size bytes of the archive in it
+    /// @notice Returns only if the proof shows misbehaviour.
     /// @dev The caller has checked that key, blindRoot and contentRoot are those of the task. Reverts with
     /// ServingInvalidProof, ServingNoMisbehaviour.
+    /// @param cipher ChaCha20
+    /// @param id the task
+    /// @param root storage root of the encrypted container
+    /// @param size bytes of the archive in it, 1 to Geometry.MAX_SIZE
+    /// @param proof the proof
     function check(
         IStreamCipher cipher,
         TaskId id,
@@ -37,8 +41,13 @@ library Misbehaviour {
         if (_digestOf(cipher, id, proof) == expected) revert IFineTuningServing.ServingNoMisbehaviour(id);
     }
 
-    // -- What lies where -----------------------------------------------------------------------------------------
+    // -- What is where -------------------------------------------------------------------------------------------
 
+    /// @notice Whether the page is in the container at its number, and its blind under blindRoot.
+    /// @param proof the proof
+    /// @param root storage root of the encrypted container
+    /// @param leaves pages under the storage tree, padding included
+    /// @return whether both paths lead there
     function _holdsPage(MisbehaviourProof calldata proof, bytes32 root, uint256 leaves) private pure returns (bool) {
         return
             proof.pageBytes.length == Geometry.PAGE_BYTES &&
@@ -46,6 +55,13 @@ library Misbehaviour {
             _isBlind(proof.blindRoot, proof.blind, proof.page, proof.blindPath);
     }
 
+    /// @notice Whether the chunk with the page's entry is in the container, and its blind under blindRoot.
+    /// @param proof the proof
+    /// @param root storage root of the encrypted container
+    /// @param leaves pages under the storage tree, padding included
+    /// @param parent number of the page that holds the entry
+    /// @param entry place of the entry in that page
+    /// @return whether both paths lead there; the blind's is left out if it is the page's own
     function _holdsEntry(
         MisbehaviourProof calldata proof,
         bytes32 root,
@@ -63,14 +79,26 @@ library Misbehaviour {
                 : _isBlind(proof.blindRoot, proof.entryBlind, parent, proof.entryBlindPath);
     }
 
+    /// @notice Whether the proof brings nothing of an entry, as for the top page.
+    /// @param proof the proof
+    /// @return whether all of it is empty
     function _holdsNoEntry(MisbehaviourProof calldata proof) private pure returns (bool) {
         return proof.entryChunk.length == 0 && proof.entryPath.length == 0 && _holdsNoEntryBlind(proof);
     }
 
+    /// @notice Whether the proof brings no second blind.
+    /// @param proof the proof
+    /// @return whether blind and path are empty
     function _holdsNoEntryBlind(MisbehaviourProof calldata proof) private pure returns (bool) {
         return proof.entryBlind == 0 && proof.entryBlindPath.length == 0;
     }
 
+    /// @notice Whether a blind is that of the segment that a page is in.
+    /// @param blindRoot as ordered
+    /// @param blind u_j
+    /// @param page number of the page
+    /// @param path siblings from the blind's hash to blindRoot, bottom first
+    /// @return whether the path leads there
     function _isBlind(
         bytes32 blindRoot,
         bytes32 blind,
@@ -80,17 +108,28 @@ library Misbehaviour {
         return StorageProof.leads(blindRoot, keccak256(abi.encode(blind)), _blindOf(page), BLINDS, path);
     }
 
+    /// @notice Whether two pages are in segments with the same blind.
+    /// @param page number of the one
+    /// @param otherPage number of the other
+    /// @return whether they are
     function _sharesBlind(uint256 page, uint256 otherPage) private pure returns (bool) {
         return _blindOf(page) == _blindOf(otherPage);
     }
 
-    /// @dev Number of the blind of the segment that a page lies in.
+    /// @notice The blind of the segment that a page is in: segment r has u_(r mod 4,096).
+    /// @param page number of the page
+    /// @return number of the blind
     function _blindOf(uint256 page) private pure returns (uint256) {
         return (page / Geometry.SEGMENT_PAGES) % BLINDS;
     }
 
     // -- What it decrypts to -------------------------------------------------------------------------------------
 
+    /// @notice The SHA-256 of what the page decrypts to.
+    /// @param cipher ChaCha20
+    /// @param id the task
+    /// @param proof the proof
+    /// @return the digest
     function _digestOf(
         IStreamCipher cipher,
         TaskId id,
@@ -99,6 +138,13 @@ library Misbehaviour {
         return sha256(_decrypt(cipher, id, proof, proof.blind, proof.page, 0, proof.pageBytes));
     }
 
+    /// @notice What the page's digest should be, by the page above it.
+    /// @param cipher ChaCha20
+    /// @param id the task
+    /// @param proof the proof
+    /// @param parent number of the page that holds the entry
+    /// @param entry place of the entry in that page
+    /// @return digest the entry
     function _entryOf(
         IStreamCipher cipher,
         TaskId id,
@@ -112,7 +158,16 @@ library Misbehaviour {
         return abi.decode(chunk, (bytes32[8]))[entry % Geometry.CHUNK_ENTRIES];
     }
 
-    /// @dev Decrypts bytes that lie `start` bytes behind the beginning of a page.
+    /// @notice Decrypts bytes of a page.
+    /// @dev The key is K_r, the nonce the segment's number, the counter the block's place in the segment.
+    /// @param cipher ChaCha20
+    /// @param id the task
+    /// @param proof brings the provider's share of the key
+    /// @param blind u_j of the segment that the page is in
+    /// @param page number of the page
+    /// @param start bytes from the beginning of the page to the encrypted ones, a multiple of 64
+    /// @param encrypted the bytes
+    /// @return the bytes in clear
     function _decrypt(
         IStreamCipher cipher,
         TaskId id,
@@ -128,7 +183,9 @@ library Misbehaviour {
         return cipher.xor(key, _nonceOf(segment), uint32(counter), encrypted);
     }
 
-    /// @dev The segment's number, little-endian, in the first four bytes.
+    /// @notice The nonce of a segment: its number, little-endian, in the first four bytes.
+    /// @param segment number of the segment
+    /// @return the nonce
     function _nonceOf(uint32 segment) private pure returns (bytes12) {
         uint32 pairs = ((segment & 0x00ff00ff) << 8) | ((segment >> 8) & 0x00ff00ff);
         return bytes12(bytes4((pairs << 16) | (pairs >> 16)));

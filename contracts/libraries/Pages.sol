@@ -2,10 +2,14 @@
 pragma solidity 0.8.37;
 
 /// @title Pages: which part of a list a page covers
+/// @notice So that a view's work is bounded by its caller, however long a list grows.
 library Pages {
-    /// @notice Cuts [offset, offset + limit) to a list of `length` entries. Never overflows.
+    /// @notice Cuts [offset, offset + limit) to a list. Never overflows.
+    /// @param length entries of the list
+    /// @param offset index of the first entry asked for
+    /// @param limit entries asked for at most
     /// @return start index of the page's first entry
-    /// @return end index after its last entry; start where the page is empty
+    /// @return end index after its last entry; start if the page is empty
     function bounds(uint256 length, uint256 offset, uint256 limit) internal pure returns (uint256 start, uint256 end) {
         start = offset < length ? offset : length;
         end = limit < length - start ? start + limit : length;

@@ -6,20 +6,22 @@ import {ReturnRequest} from "../types/Account.sol";
 /// @title ReturnQueue: amounts on their way back, oldest first, at most 16 of them
 /// @notice A ring of 16 slots. Unlock times never fall from front to back, because every request is made at the back
 /// with the latest unlock time so far; so claiming stops at the first request that has not matured.
-/// @dev Left slots are not cleared: their next use then costs a change instead of a new slot.
+/// @dev Slots that were left are not cleared: their next use then costs a change instead of a new slot.
 library ReturnQueue {
     /// @notice Live requests at most; a further one joins the newest.
     uint256 internal constant CAPACITY = 16;
 
+    /// @notice The live requests of one sub-account.
     struct Queue {
         uint128 total; // neuron in all live requests
         uint8 head; // ring position of the oldest request, modulo 16
         uint8 length; // live requests
-        ReturnRequest[16] ring;
+        ReturnRequest[16] ring; // the requests, `length` of them live from `head` on
     }
 
-    /// @notice Adds a request, or joins `amount` to the newest one when the queue is full; that one then unlocks at
+    /// @notice Adds a request, or joins `amount` to the newest one if the queue is full; that one then unlocks at
     /// `unlocksAt`.
+    /// @param queue the queue
     /// @param amount neuron, more than 0
     /// @param unlocksAt unix seconds, not before any unlock time in the queue
     /// @return index place of the request, counted from the oldest
@@ -35,6 +37,8 @@ library ReturnQueue {
     }
 
     /// @notice Removes every request that unlocks at `time` or before.
+    /// @param queue the queue
+    /// @param time unix seconds
     /// @return amount neuron in the removed requests
     function popMatured(Queue storage queue, uint256 time) internal returns (uint256 amount) {
         uint256 length = queue.length;
@@ -53,7 +57,9 @@ library ReturnQueue {
         queue.total -= uint128(amount);
     }
 
-    /// @notice Takes up to `wanted` neuron back out of the newest requests; the last one touched may remain in part.
+    /// @notice Takes neuron back out of the newest requests; the last one touched may remain in part.
+    /// @param queue the queue
+    /// @param wanted neuron to take
     /// @return cancelled neuron taken: `wanted`, or all there is
     function cancelNewest(Queue storage queue, uint256 wanted) internal returns (uint256 cancelled) {
         uint256 total = queue.total;
@@ -74,7 +80,9 @@ library ReturnQueue {
         queue.total = uint128(total - cancelled);
     }
 
-    /// @notice The live requests, oldest first.
+    /// @notice The live requests.
+    /// @param queue the queue
+    /// @return requests oldest first
     function list(Queue storage queue) internal view returns (ReturnRequest[] memory requests) {
         requests = new ReturnRequest[](queue.length);
         for (uint256 i = 0; i < requests.length; ++i) {
@@ -82,6 +90,10 @@ library ReturnQueue {
         }
     }
 
+    /// @notice One request.
+    /// @param queue the queue
+    /// @param index place of the request, counted from the oldest
+    /// @return its slot
     function _at(Queue storage queue, uint256 index) private view returns (ReturnRequest storage) {
         return queue.ring[(queue.head + index) % CAPACITY];
     }

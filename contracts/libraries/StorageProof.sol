@@ -3,12 +3,17 @@ pragma solidity 0.8.37;
 
 import {Geometry} from "./Geometry.sol";
 
-/// @title StorageProof: that bytes lie at a place of a file with a given storage root
-/// @notice 0G's tree: a leaf is the keccak256 of a chunk, a parent that of its two children, and an odd last node
-/// moves up unchanged. Leaves are hashes of 256 bytes and parents hashes of 64, so neither can pass for the other.
+/// @title StorageProof: that bytes are at a place of a file with a given storage root
+/// @notice 0G Storage's tree: a leaf is the keccak256 of a chunk, a parent that of its two children, and an odd last
+/// node moves up unchanged. Leaves are hashes of 256 bytes and parents hashes of 64, so neither can pass for the other.
 library StorageProof {
-    /// @notice Whether `path` leads from node `index` of a row of `count` nodes to `root`. The path has exactly one
-    /// sibling for every step on which the node does not move up alone, bottom first.
+    /// @notice Whether a path leads from a node to a root.
+    /// @param root the root
+    /// @param node the node's hash
+    /// @param index place of the node in its row, below `count`
+    /// @param count nodes of the row, at least 1
+    /// @param path exactly one sibling for every step on which the node does not move up alone, bottom first
+    /// @return whether it does
     function leads(
         bytes32 root,
         bytes32 node,
@@ -34,12 +39,13 @@ library StorageProof {
 
     /// @notice The node above the chunks of a page.
     /// @param page 4,096 bytes
+    /// @return node its hash
     function nodeOf(bytes calldata page) internal pure returns (bytes32 node) {
         uint256 chunkBytes = Geometry.CHUNK_BYTES;
         uint256 count = Geometry.PAGE_CHUNKS;
         // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
-            // Behind all allocated memory. A row of nodes is written over what it was made from.
+            // After all allocated memory. A row of nodes is written over what it was made from.
             let row := mload(0x40)
             calldatacopy(row, page.offset, mul(count, chunkBytes))
             for {
@@ -66,6 +72,11 @@ library StorageProof {
         }
     }
 
+    /// @notice The parent of two nodes.
+    /// @dev In scratch memory: abi.encode would allocate on every step of a path.
+    /// @param left the left node's hash
+    /// @param right the right node's hash
+    /// @return parent the parent's hash
     function _parentOf(bytes32 left, bytes32 right) private pure returns (bytes32 parent) {
         // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {

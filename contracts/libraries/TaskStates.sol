@@ -4,12 +4,12 @@ pragma solidity 0.8.37;
 import {TaskState} from "../types/Task.sol";
 
 /// @notice One verb's row of the state table: nibble s holds the state that the verb leads to from state s, and 0
-/// (None) where the verb is not allowed.
+/// (None) if the verb is not allowed there.
 type TaskVerb is uint256;
 
 /// @title TaskStates: the state table
-/// @notice Every edge a task can take stands here and nowhere else. Who may take it, until when, and what it costs
-/// stands in TaskRegistry, Disputes and FineTuningServing.
+/// @notice Every edge a task can take is here and nowhere else. Who may take it, until when, and what it costs is in
+/// Disputes and FineTuningServing. The table is that of docs/protocol.md.
 library TaskStates {
     // The shift of a state's nibble.
     uint256 private constant IN_CREATED = 4 * uint256(TaskState.Created);
@@ -39,12 +39,17 @@ library TaskStates {
         (uint256(TaskState.Expired) << IN_ACCEPTED) | (uint256(TaskState.Expired) << IN_ACKNOWLEDGED)
     );
 
-    /// @notice Where `verb` leads from `state`; None where it is not allowed.
+    /// @notice Where a verb leads.
+    /// @param state the state a task is in
+    /// @param verb a row of the table
+    /// @return the state it is in afterwards; None if the verb is not allowed
     function next(TaskState state, TaskVerb verb) internal pure returns (TaskState) {
         return TaskState((TaskVerb.unwrap(verb) >> (4 * uint256(state))) & 0xf);
     }
 
-    /// @notice Whether money is reserved for a task in this state.
+    /// @notice Whether money is reserved for a task.
+    /// @param state the state it is in
+    /// @return whether it is open
     function isOpen(TaskState state) internal pure returns (bool) {
         return state >= TaskState.Created && state <= TaskState.Revealed;
     }

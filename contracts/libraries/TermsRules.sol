@@ -6,14 +6,21 @@ import {ServiceTerms} from "../types/Service.sol";
 import {PublicKeys} from "./PublicKeys.sol";
 
 /// @title TermsRules: which terms a provider may offer
+/// @notice The bounds are those of docs/protocol.md.
 library TermsRules {
+    /// @notice Seconds.
     uint256 internal constant MAX_TRAINING_TIME = 365 days;
+    /// @notice Basis points of the fee: all of it.
     uint256 internal constant MIN_BOND_BPS = 10_000;
+    /// @notice Basis points of the fee.
     uint256 internal constant MAX_UNACKNOWLEDGED_BPS = 3_000;
+    /// @notice Bytes.
     uint256 internal constant MAX_URL_LENGTH = 256;
 
     /// @notice Reverts with the name of the first field that breaks its rule.
-    /// @dev A price of 0 is refused because the bond would be 0 too, and every promise free to break.
+    /// @dev A price of 0 is refused because the bond would be 0 too, and every promise free to break. Reverts with
+    /// ServingInvalidTerms, ServingInvalidPublicKey.
+    /// @param terms what a provider wants to offer
     function check(ServiceTerms calldata terms) internal pure {
         if (terms.pricePerUnit == 0) revert IFineTuningServing.ServingInvalidTerms("pricePerUnit");
         if (terms.maxTrainingTime == 0 || terms.maxTrainingTime > MAX_TRAINING_TIME) {

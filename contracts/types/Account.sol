@@ -15,7 +15,7 @@ struct SubAccount {
     uint128 returning; // neuron on the way back to the main account
 }
 
-/// @notice One amount on its way back.
+/// @notice One amount on its way back to the main account.
 struct ReturnRequest {
     uint128 amount; // neuron
     uint40 unlocksAt; // unix seconds

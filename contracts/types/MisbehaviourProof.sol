@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @notice Shows that one page of a deliverable does not decrypt to what the page above it says. Says where a page
-/// lies only by its number; every other position follows from the delivered size.
+/// @notice Shows that one page of a deliverable does not decrypt to what the page above it says.
+/// @dev Names the page by its number alone: every other position follows from the delivered size, so that a proof
+/// cannot show anything from another place. The container and the blinds u_j are those of docs/protocol.md, "Fair
+/// exchange".
 struct MisbehaviourProof {
     bytes32 key; // as revealed
     bytes32 blindRoot; // as ordered; opens the task's commitment together with contentRoot and the key
@@ -13,7 +15,7 @@ struct MisbehaviourProof {
     bytes32 blind; // u_j, j = (page / 64) mod 4,096
     bytes32[] blindPath; // 12 siblings from its hash to blindRoot, bottom first
     bytes entryChunk; // chunk of the parent page that holds the entry, encrypted: 256 bytes; empty for the top page
-    bytes32[] entryPath; // siblings from that chunk's leaf to the storage root; empty for the top page
-    bytes32 entryBlind; // u_j of the parent page; 0, and its path empty, where j is the same, and for the top page
-    bytes32[] entryBlindPath; // 12 siblings from its hash to blindRoot
+    bytes32[] entryPath; // siblings from that chunk's leaf to the storage root, bottom first; empty for the top page
+    bytes32 entryBlind; // u_j of the parent page; 0, with an empty path, if j is the page's own, and for the top page
+    bytes32[] entryBlindPath; // 12 siblings from its hash to blindRoot, bottom first
 }

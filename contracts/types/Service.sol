@@ -8,32 +8,33 @@ enum Unit {
 }
 
 /// @notice A provider's offer, as registered and updated.
+/// @dev libraries/TermsRules.sol checks the bounds.
 struct ServiceTerms {
-    uint96 pricePerUnit; // neuron per unit of the dataset
-    Unit unit;
-    uint40 maxTrainingTime; // seconds from acceptance to the training deadline
+    uint96 pricePerUnit; // neuron per unit of the dataset, more than 0
+    Unit unit; // what the dataset is counted in
+    uint40 maxTrainingTime; // seconds from acceptance to the training deadline, 1 second to 365 days
     uint16 bondBps; // bond in basis points of the fee, at least 10,000
-    uint16 unacknowledgedBps; // fee share due when a delivery is never acknowledged, at most 3,000
-    uint16 openTasksPerUser; // at least 1
-    bool accepting;
+    uint16 unacknowledgedBps; // basis points of the fee due if a delivery is never acknowledged, at most 3,000
+    uint16 openTasksPerUser; // tasks that one user may have open at a time, at least 1
+    bool accepting; // whether new tasks can be ordered
     bytes32 catalogueHash; // keccak256 of the catalogue the provider serves
     bytes encryptionKey; // compressed secp256k1 point, 33 bytes
-    string url; // where the provider's API answers, at most 256 bytes
+    string url; // address of the provider's API, 1 to 256 bytes
 }
 
-/// @notice What became of a provider's tasks.
+/// @notice How many of a provider's tasks are open, and how many ended which way. Cancelled ones count nowhere.
 struct ServiceCounters {
-    uint32 open;
-    uint32 completed;
-    uint32 failed;
-    uint32 expired;
-    uint32 slashed;
+    uint32 open; // not ended yet
+    uint32 completed; // Settled or Lapsed
+    uint32 failed; // Failed
+    uint32 expired; // Expired
+    uint32 slashed; // Slashed
 }
 
 /// @notice A service as views return it.
 struct Service {
-    address provider;
+    address provider; // the account that registered it
     uint96 stake; // neuron reserved at registration
-    ServiceTerms terms;
-    ServiceCounters counters;
+    ServiceTerms terms; // in force for tasks created from now on
+    ServiceCounters counters; // since the provider's first registration
 }

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {TaskId} from "./TaskId.sol";
 
-/// @notice Where a task stands. The allowed edges are in libraries/TaskStates.sol.
+/// @notice The state of a task. The allowed edges are in libraries/TaskStates.sol.
 enum TaskState {
     None, // no such task
     Created, // the user's fee is reserved
@@ -15,13 +15,13 @@ enum TaskState {
     Cancelled, // final: stopped by the user before anybody accepted it
     Failed, // final: given up by the provider, with a reason
     Expired, // final: the provider missed a deadline
-    Lapsed, // the user never acknowledged; final unless he does so within 30 days
+    Lapsed, // the user never acknowledged; final unless they do within 30 days
     Slashed // final: misbehaviour was proved
 }
 
 /// @notice Why a provider gave a task up. Part of the event, never stored.
 enum FailReason {
-    Unspecified,
+    Unspecified, // none of the others
     DatasetUnavailable, // the dataset's root could not be fetched
     DatasetLargerThanDeclared, // more units than the user paid for
     DatasetInvalid, // the dataset does not follow the format
@@ -35,7 +35,7 @@ enum FailReason {
 
 /// @notice What a user orders.
 struct TaskOrder {
-    address provider;
+    address provider; // whose service it is
     uint64 nonce; // the user's task count at this provider; any other value reverts, so an order is never placed twice
     uint64 units; // declared size of the dataset, in the service's unit
     uint96 maxFee; // neuron; the fee is never more, whatever the provider changes meanwhile
@@ -49,7 +49,7 @@ struct TaskOrder {
 
 /// @notice What a provider delivers.
 struct DeliveryOrder {
-    TaskId id;
+    TaskId id; // the task it is for
     uint64 size; // bytes of the plaintext archive, at most 512 TiB; the container's geometry follows from it
     bytes32 root; // storage root of the encrypted model
     bytes32 contentRoot; // SHA-256 of the container's top page, in clear
@@ -59,16 +59,16 @@ struct DeliveryOrder {
 
 /// @notice A task as views return it.
 struct Task {
-    address user;
-    address provider;
-    TaskState state;
-    uint40 deadline; // unix seconds until which the current state may be left by its regular verb; 0 in Created and final states
+    address user; // who ordered it
+    address provider; // who it was ordered from
+    TaskState state; // as of the last transaction on it: a missed deadline alone changes nothing
+    uint40 deadline; // unix seconds until which the state's regular verb is allowed; 0 in Created and final states
     uint40 trainingTime; // seconds from acceptance to the training deadline, fixed at creation
     uint96 fee; // neuron reserved or earned in full
     uint96 paid; // neuron the provider has received so far
     uint16 bondBps; // bond in basis points of the fee; 0 after a late acknowledgement
-    uint16 unacknowledgedBps; // share of the fee due when never acknowledged
-    uint64 size; // bytes of the plaintext archive
-    bytes32 root; // deliverable: storage root of the encrypted model
+    uint16 unacknowledgedBps; // basis points of the fee due if the delivery is never acknowledged
+    uint64 size; // bytes of the plaintext archive, 0 before delivery
+    bytes32 root; // storage root of the encrypted model, 0 before delivery
     bytes32 exchange; // blindRoot until delivery, then keccak256(abi.encode(blindRoot, contentRoot, keyCommit))
 }
