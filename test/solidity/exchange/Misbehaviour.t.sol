@@ -12,7 +12,7 @@ import {World} from "../helpers/World.sol";
 
 /// @notice P24: honest containers are never slashable, a page that differs from its entry always is.
 contract MisbehaviourTest is Containers {
-    /// @dev Page 0 of 129 pages: its entry lies in another segment. The storage tree has an odd number of nodes.
+    /// @dev Page 0 of 129 pages: its entry is in another segment. The storage tree has an odd number of nodes.
     function aDataPage() private pure returns (Place memory) {
         return Place({size: 128 * 4096 + 1, leaves: 144, page: 0, parent: 129, entry: 0, isTop: false});
     }

@@ -7,7 +7,7 @@ import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {Trees} from "./Trees.sol";
 import {World} from "./World.sol";
 
-/// @notice A place in a container of a given size, as a person works it out, not the contract.
+/// @notice A place in a container of a given size, worked out by hand, not by the contract.
 struct Place {
     uint64 size; // bytes of the archive
     uint256 leaves; // pages under the storage tree, padding included
@@ -22,7 +22,7 @@ struct Place {
 abstract contract Containers is World {
     using Trees for Trees.Climber;
 
-    /// @notice A revealed task, and what its user can say about the page. Where not `honest`, one bit of the page was
+    /// @notice A revealed task, and what its user can say about the page. If not `honest`, one bit of the page was
     /// changed after its digest had been taken.
     function sold(Place memory place, bool honest) internal returns (TaskId id, MisbehaviourProof memory proof) {
         id = serving.taskIdOf(user, provider, serving.taskCount(user, provider));
@@ -106,7 +106,7 @@ abstract contract Containers is World {
         serving.reveal(id, KEY, proof.blindRoot, proof.contentRoot);
     }
 
-    /// @dev Encrypts `clear`, which lies `block_` ChaCha20 blocks behind the start of page `page`.
+    /// @dev Encrypts `clear`, which begins `block_` ChaCha20 blocks after the start of page `page`.
     function crypt(
         TaskId id,
         uint256 page,

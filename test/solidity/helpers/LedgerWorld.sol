@@ -5,7 +5,7 @@ import {Ledger} from "../../../contracts/Ledger.sol";
 import {ReturnRequest} from "../../../contracts/types/Account.sol";
 import {Assertions} from "./Assertions.sol";
 
-/// @notice A Ledger alone. The serving contract is an address that the tests speak for.
+/// @notice A Ledger alone. The serving contract is an address that the tests act as.
 abstract contract LedgerWorld is Assertions {
     uint256 internal constant LOCK = 24 hours;
     uint256 internal constant START = 1_800_000_000;

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 
-/// @notice An account owner that is a contract. What it does with the ether it gets is its children's matter.
+/// @notice An account owner that is a contract. Derived contracts say what it does with the ether it gets.
 abstract contract Owner {
     ILedger internal immutable ledger;
 
@@ -22,7 +22,7 @@ contract RefusingOwner is Owner {
     constructor(ILedger ledger_) payable Owner(ledger_) {}
 }
 
-/// @notice Takes ether and withdraws again while the first withdrawal still runs.
+/// @notice Accepts ether and withdraws again while the first withdrawal still runs.
 contract ReenteringOwner is Owner {
     uint256 public calls;
 
@@ -35,7 +35,7 @@ contract ReenteringOwner is Owner {
     }
 }
 
-/// @notice Asks for everything again and again; must fail as a whole.
+/// @notice Withdraws everything again and again; must fail as a whole.
 contract GreedyOwner is Owner {
     constructor(ILedger ledger_) payable Owner(ledger_) {}
 
@@ -44,7 +44,7 @@ contract GreedyOwner is Owner {
     }
 }
 
-/// @notice Answers with a million bytes.
+/// @notice Returns a million bytes.
 contract ReturnBombOwner is Owner {
     constructor(ILedger ledger_) payable Owner(ledger_) {}
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @notice Merkle trees of any size of which only one or two nodes matter; all others are made up. An odd last node
+/// @notice Merkle trees of any size, in which only one or two nodes matter; all others are made up. An odd last node
 /// moves up unchanged.
 library Trees {
     /// @notice A node, its place in its row, and the siblings met so far on its way up.

@@ -31,8 +31,8 @@ abstract contract World is Assertions {
     uint256 internal constant COMPENSATION = 2_160_381; // a quarter of the bond, rounded down
     uint256 internal constant LAPSE_SHARE = 1_750_705; // 25.01 % of the fee, rounded down
 
-    // What is delivered everywhere: one page of zeros under a content root that it does not decrypt to. So every
-    // revealed task can be slashed, with the proof below.
+    // What every test delivers: one page of zeros under a content root that it does not decrypt to. So every revealed
+    // task can be slashed, with the proof below.
     /// @dev The storage root of 4,096 zeros.
     bytes32 internal constant ROOT = 0x09c7082879180d28c789c05fafe7030871c76cedbe82c948b165d6a1d66ac15b;
     bytes32 internal constant CONTENT_ROOT = keccak256("content root");
@@ -235,7 +235,7 @@ abstract contract World is Assertions {
         vm.warp(deadlineOf(id) + 1);
     }
 
-    /// @notice The user's signature under SettleCancelled(id, amount, deadline), for this chain and contract.
+    /// @notice The user's signature over SettleCancelled(id, amount, deadline), for this chain and contract.
     function consent(
         uint256 privateKey,
         TaskId id,

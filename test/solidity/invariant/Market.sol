@@ -8,7 +8,7 @@ import {ServiceTerms} from "../../../contracts/types/Service.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
 
-/// @notice A market that lives through random days: every verb of both contracts, by several users and providers, in
+/// @notice A market over random days: every verb of both contracts, by several users and providers, in
 /// any order, with time passing. Verbs that are not allowed at the moment revert and change nothing. What the market
 /// remembers by itself (money in, money out, losses seen) is what the invariants compare with.
 contract Market is World {
@@ -24,7 +24,7 @@ contract Market is World {
     bool public unfairLoss;
     /// @notice How often each state was entered.
     mapping(TaskState state => uint256) public reached;
-    /// @dev Where each task stood after the last call that named it.
+    /// @dev The state of each task after the last call that named it.
     mapping(TaskId id => TaskState) private _states;
 
     constructor() {
@@ -240,7 +240,7 @@ contract Market is World {
         lapse(id, actor(seed));
     }
 
-    /// @notice Seconds to days pass; now and then exactly to some task's deadline, or one second behind it.
+    /// @notice Seconds to days pass; now and then exactly to some task's deadline, or one second after it.
     function pass(uint256 seed) external {
         uint256 time = block.timestamp + bound(seed >> 8, 1, 8 hours);
         if (tasks.length > 4 && seed & 3 != 0) {

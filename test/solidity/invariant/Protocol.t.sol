@@ -167,7 +167,7 @@ contract ProtocolInvariantTest is Properties {
         targets[0].artifacts[0] = "Market";
     }
 
-    /// @dev The market keeps the books, so every call goes through it.
+    /// @dev The market keeps the accounts, so every call goes through it.
     function excludeContracts() external view returns (address[] memory excluded) {
         excluded = new address[](2);
         excluded[0] = address(ledger);

@@ -120,7 +120,7 @@ contract LedgerDepositTest is LedgerWorld {
     }
 
     function test_GivenForcedEther_WhenUsedOn_BreaksNothing() public {
-        vm.deal(address(ledger), 105 ether); // what a dying contract or a block reward can do
+        vm.deal(address(ledger), 105 ether); // as a self-destructing contract or a block reward can
         fund(10 ether);
         vm.prank(user);
         ledger.withdraw(90 ether);

@@ -9,7 +9,7 @@ import {MisbehaviourProof} from "../../../contracts/types/MisbehaviourProof.sol"
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
 
-/// @notice What somebody might try who is not in a test of a single verb.
+/// @notice Attacks that no test of a single verb covers.
 contract AttacksTest is World {
     function test_P12_GivenAnyWait_WhenEverybodyElseTriesEverything_TheDeadlineStays() public {
         deadlineStays(accepted());
@@ -23,7 +23,7 @@ contract AttacksTest is World {
         deadlineStays(lapsed());
     }
 
-    /// @dev Tried early, late and on the last second, by somebody who has no part in the task.
+    /// @dev Tried early, late and in the last second, by somebody who has no part in the task.
     function deadlineStays(TaskId id) private {
         uint256 deadline = deadlineOf(id);
         uint256[3] memory times = [block.timestamp, (block.timestamp + deadline) / 2, deadline];

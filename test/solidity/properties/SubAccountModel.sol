@@ -36,7 +36,7 @@ contract SubAccountModel {
 
     function deposit(uint128 amount) external accounted {
         require(uint256(available) + locked + amount <= MAX_HELD);
-        require(amount <= type(uint128).max - deposited); // the model's end: nobody deposits that much in his life
+        require(amount <= type(uint128).max - deposited); // the model's bound: nobody deposits that much
         deposited += amount;
         available += amount;
     }

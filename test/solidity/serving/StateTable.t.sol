@@ -7,7 +7,7 @@ import {FailReason, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
 
-/// @notice P13: the table as a person writes it, against the library, and against the contract, every state with
+/// @notice P13: the table, written by hand, against the library, and against the contract, every state with
 /// every verb.
 contract StateTableTest is World {
     enum Verb {
