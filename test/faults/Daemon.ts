@@ -1,10 +1,5 @@
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
-import { ChainIdentity } from "../../provider/chain/ChainIdentity.ts";
-import { GasMoney } from "../../provider/chain/GasMoney.ts";
-import { Submitter } from "../../provider/chain/Submitter.ts";
-import { Watcher } from "../../provider/chain/Watcher.ts";
-import { Runner } from "../../provider/jobs/Runner.ts";
 import { Metrics } from "../../provider/Metrics.ts";
 import { Readiness } from "../../provider/Readiness.ts";
 import { FetchBudget } from "../../provider/steps/parts/FetchBudget.ts";
@@ -13,6 +8,7 @@ import { TaskTimes } from "../../provider/steps/parts/TaskTimes.ts";
 import { STEPS } from "../../provider/steps/registry.ts";
 import { SqliteStore } from "../../provider/store/SqliteStore.ts";
 import type { Store } from "../../provider/store/Store.ts";
+import { TaskLoop } from "../../provider/TaskLoop.ts";
 import { MachineHealth } from "../../provider/training/MachineHealth.ts";
 import type { Client } from "../../sdk/client.ts";
 import { Fuse } from "./Fuse.ts";
@@ -43,7 +39,7 @@ const POLL_INTERVAL = 500;
 const SLOTS = 2;
 const MAX_GAS_PRICE = 100n * 10n ** 9n;
 
-/** The daemon's parts, composed in this process as provider/main.ts does, with a fuse in store, steps and broadcast. */
+/** The daemon's parts, composed in this process as provider/Daemon.ts does, with a fuse in store, steps and broadcast. */
 export class Daemon {
   readonly fuse: Fuse;
   readonly store: SqliteStore;
@@ -72,8 +68,7 @@ export class Daemon {
 
   async #run(world: World, options: DaemonOptions): Promise<void> {
     const { signal } = this.#stop;
-    const { watcher, runner, gasMoney } = this.#compose(world, options);
-    const loops = [watcher.run(signal), runner.run(signal), gasMoney.run(signal)];
+    const loops = this.#compose(world, options).run(signal);
     try {
       await Promise.all(loops);
     } catch (error) {
@@ -86,7 +81,7 @@ export class Daemon {
     }
   }
 
-  #compose(world: World, options: DaemonOptions) {
+  #compose(world: World, options: DaemonOptions): TaskLoop {
     const { fuse } = this;
     const client = this.#client;
     const log = options.log ?? pino({ level: process.env.FAULTS_LOG ?? "silent" });
@@ -96,50 +91,35 @@ export class Daemon {
     fuseBroadcast(client, fuse, options);
     const { confirmations = 1, pollInterval = POLL_INTERVAL } = options;
     const { readiness } = this;
-    const identity = new ChainIdentity({ client, genesis: world.genesis, readiness, log });
-    const chain = { client, identity, store, clock, log, confirmations, pollInterval };
-    const gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: MAX_GAS_PRICE });
-    const { provider } = world.service;
-    const context = {
-      client,
-      submitter: new Submitter({ ...chain, gasMoney }),
-      gasMoney,
-      store,
-      trainer: new StubTrainer(fuse),
-      python: { demand: async () => undefined }, // the stub needs none
-      catalogue: world.catalogue,
-      encryptionKey: world.encryptionKey,
-      provider,
-      publicStorageUrl: world.storageUrl,
-      jobsDirectory: join(options.directory, "jobs"),
-      checkpoints: { directory: join(options.directory, "checkpoints"), days: 0, tasks: 0 },
-      online: { python: "/nowhere", environment: {} },
-      trackerHosts: [],
-      maxDatasetBytes: 2 ** 20,
-      maxModelBytes: 0,
-      maxJobBytes: 2 ** 20,
-      machine: new MachineHealth({ probe: async () => true, readiness, clock, log }),
-      times: new TaskTimes(0),
-      fetchBudget: new FetchBudget(clock, 2 ** 30),
-      clock,
-      log,
-    };
     const steps = Object.fromEntries(
       Object.entries(STEPS).map(([name, step]) => [name, fusedStep(name, step, fuse, options)]),
     ) as typeof STEPS;
-    const runner = new Runner({
-      context,
-      steps,
-      clock,
-      log,
-      slots: SLOTS,
-      confirmations,
-      metrics: new Metrics(store),
-      readiness,
+    return new TaskLoop({
+      given: {
+        client,
+        store,
+        trainer: new StubTrainer(fuse),
+        python: { demand: async () => undefined }, // the stub needs none
+        catalogue: world.catalogue,
+        encryptionKey: world.encryptionKey,
+        provider: world.service.provider,
+        publicStorageUrl: world.storageUrl,
+        jobsDirectory: join(options.directory, "jobs"),
+        checkpoints: { directory: join(options.directory, "checkpoints"), days: 0, tasks: 0 },
+        online: { python: "/nowhere", environment: {} },
+        trackerHosts: [],
+        maxDatasetBytes: 2 ** 20,
+        maxModelBytes: 0,
+        maxJobBytes: 2 ** 20,
+        machine: new MachineHealth({ probe: async () => true, readiness, clock, log }),
+        times: new TaskTimes(0),
+        fetchBudget: new FetchBudget(clock, 2 ** 30),
+        clock,
+        log,
+      },
+      ...{ genesis: world.genesis, readiness, metrics: new Metrics(store), steps, clock, log },
+      ...{ slots: SLOTS, confirmations, pollInterval, maxGasPrice: MAX_GAS_PRICE },
     });
-    const onLook = (now: number) => runner.notify(now);
-    const watcher = new Watcher({ ...chain, provider, onLook });
-    return { watcher, runner, gasMoney };
   }
 }
 

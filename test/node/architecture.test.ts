@@ -84,6 +84,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["tasks/Environment.ts"],
 
   ["provider/main.ts"],
+  ["provider/Daemon.ts"],
+  ["provider/TaskLoop.ts", "provider/api"],
   ["provider/api"],
   ["provider/jobs"],
   ["provider/steps"],

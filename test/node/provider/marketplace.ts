@@ -119,8 +119,15 @@ export class Marketplace {
    * @param python the interpreter; the project's own where it is not given
    */
   startDaemon(python = PYTHON): DaemonProcess {
+    const daemon = new DaemonProcess(this.daemonVariables(python));
+    this.#daemons.push(daemon);
+    return daemon;
+  }
+
+  /** The environment variables of a daemon. */
+  daemonVariables(python: string): Record<string, string> {
     const sandbox = python === PYTHON && hasSandbox();
-    const daemon = new DaemonProcess({
+    return {
       PROVIDER_PRIVATE_KEY: this.chain.accounts[1]!.privateKey,
       RPC_ENDPOINT: this.chain.rpcUrl,
       DEPLOYMENT_DIR: join(this.folder, "deployment"),
@@ -132,9 +139,7 @@ export class Marketplace {
       STORAGE_PORT: `${this.#ports[1]}`,
       POLL_INTERVAL_MS: "50",
       OMP_NUM_THREADS: "2",
-    });
-    this.#daemons.push(daemon);
-    return daemon;
+    };
   }
 
   /** Registers the provider with what its running daemon says, or with made-up terms where there is none. */

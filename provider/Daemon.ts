@@ -1,0 +1,378 @@
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { FastifyInstance } from "fastify";
+import type { Logger } from "pino";
+import { type Client, createClient, requireSigner } from "../sdk/client.ts";
+import { type Deployment, readDeployment } from "../sdk/deployment.ts";
+import { ProtocolError } from "../sdk/errors.ts";
+import { sealedDatasetSize } from "../sdk/exchange/DatasetCipher.ts";
+import { useProxies } from "../sdk/rpc/proxy.ts";
+import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
+import { createApi } from "./api/apiServer.ts";
+import { backoff, type Clock, systemClock, wallTime } from "./clock.ts";
+import type { Config, EmbeddedStorage } from "./config.ts";
+import { ProviderError } from "./errors.ts";
+import { adoptJobs } from "./jobs/adoptJobs.ts";
+import { referencedRoots } from "./jobs/referencedRoots.ts";
+import { Metrics } from "./Metrics.ts";
+import { Catalogue } from "./models/Catalogue.ts";
+import { FileHashes } from "./models/FileHashes.ts";
+import type { OnlineProcess } from "./online/runOnline.ts";
+import { childMark, stopOrphans } from "./processes/orphans.ts";
+import { Readiness } from "./Readiness.ts";
+import { awaitRegistration, providedTerms } from "./registration.ts";
+import { remembered } from "./remembered.ts";
+import { FetchBudget } from "./steps/parts/FetchBudget.ts";
+import { TaskTimes } from "./steps/parts/TaskTimes.ts";
+import { BlobStore, type StorageLimits } from "./storage/BlobStore.ts";
+import { claimCheck } from "./storage/claims.ts";
+import { FlowWatcher } from "./storage/FlowWatcher.ts";
+import { SubmissionLog } from "./storage/SubmissionLog.ts";
+import { type StorageServerOptions, serveOwn, serveStore } from "./storage/storageServer.ts";
+import { SqliteStore } from "./store/SqliteStore.ts";
+import { TaskLoop } from "./TaskLoop.ts";
+import { LocalTrainer } from "./training/LocalTrainer.ts";
+import { MachineHealth } from "./training/MachineHealth.ts";
+import { PythonCheck } from "./training/PythonCheck.ts";
+import { probeTrainer } from "./training/probe.ts";
+import { SlurmTrainer } from "./training/SlurmTrainer.ts";
+import { demandSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
+import { writeSystemCallFilter } from "./training/systemCalls.ts";
+import type { Trainer } from "./training/Trainer.ts";
+import type { TrainerProgram } from "./training/trainerCommand.ts";
+
+const FREE_DISK_BYTES = 2 ** 30;
+/** Milliseconds that requests to the chain may still take when the daemon stops. */
+const STOP_GRACE_MS = 5_000;
+const DAY = 24 * 60 * 60_000;
+const UPLOAD_ABANDONED_AFTER = DAY;
+/** Datasets of the largest size that are fetched for a user within an hour before anything of theirs is accepted. */
+const FETCH_BUDGET = 4;
+/** From an upload, or from the end of the task that refers to it. */
+const BLOB_EXPIRES_AFTER = 7 * DAY;
+/** Part of the storage that is kept for the provider's own deliveries. */
+const OWN_SHARE = 0.25;
+/** Part of the storage that unsigned uploads may take together. */
+const UNCLAIMED_SHARE = 0.25;
+/** Milliseconds for which it is remembered what tasks refer to. */
+const REFERENCES_AGE = 1_000;
+
+export interface StartOptions {
+  readonly log: Logger;
+  /** Stops the daemon when it aborts. */
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+}
+
+/** What every part is composed with. */
+interface Setting {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** What is open, closed in reverse order at the end. */
+  readonly parts: AsyncDisposableStack;
+}
+
+/** The composition root: config → parts → loops. Nothing else constructs a part. */
+export class Daemon {
+  /** URL of the API on this machine. */
+  readonly api: string;
+  /** Settles when everything has stopped and is closed; rejects with what went wrong. */
+  readonly ended: Promise<void>;
+
+  private constructor(api: string, ended: Promise<void>) {
+    this.api = api;
+    this.ended = ended;
+  }
+
+  /**
+   * Starts a daemon, which answers when this resolves.
+   * @throws ProviderError or ProtocolError when it cannot; the signal's reason when it aborts before.
+   */
+  static async start(
+    config: Config,
+    { log, signal, clock = systemClock }: StartOptions,
+  ): Promise<Daemon> {
+    const stop = new AbortController();
+    const parts = new AsyncDisposableStack();
+    const either = AbortSignal.any([signal, stop.signal]);
+    try {
+      useProxies(config.proxies);
+      const { api, loops } = await compose({ config, log, clock, signal: either, parts });
+      return new Daemon(api, settle(loops, stop, parts));
+    } catch (error) {
+      await parts.disposeAsync();
+      throw error;
+    }
+  }
+}
+
+/** Waits for the end of all loops: if one fails, the others end before what they work with is taken down. */
+async function settle(
+  loops: readonly Promise<void>[],
+  stop: AbortController,
+  parts: AsyncDisposableStack,
+): Promise<void> {
+  try {
+    await Promise.all(loops);
+  } finally {
+    stop.abort();
+    await Promise.allSettled(loops);
+    await parts.disposeAsync();
+  }
+}
+
+async function compose(setting: Setting): Promise<{ api: string; loops: Promise<void>[] }> {
+  const { config, log, clock, signal, parts } = setting;
+  const deployment = await readDeployment(config.deploymentDirectory);
+  // Before anything else: a second daemon must not touch what the first one works with.
+  const store = SqliteStore.open(config.directory);
+  parts.defer(() => store.close());
+  const { client, storageUrl, publicStorageUrl, submissions } = await openStorageAndClient(
+    setting,
+    deployment,
+    store,
+  );
+  const provider = await requireSigner(client).getAddress();
+  const genesis = await awaitChain(client, setting);
+  store.claim({ chainId: deployment.chainId, genesis, serving: client.servingAddress, provider });
+
+  const mark = childMark(config.directory);
+  await stopOrphans(mark, clock, log);
+  const readiness = new Readiness();
+  const { trainer, python, machine } = openTraining(setting, mark, readiness);
+  const jobsDirectory = join(config.directory, "jobs");
+  await adoptJobs(jobsDirectory);
+  const online = onlineProcess(config, mark);
+  const catalogue = await openCatalogue(setting, storageUrl, online);
+  const { encryptionKey, maxDatasetBytes, maxModelBytes, maxJobBytes, slots, trackerHosts } =
+    config;
+  const metrics = new Metrics(store);
+  const loop = new TaskLoop({
+    given: {
+      ...{ client, store, trainer, python, machine, catalogue, online, encryptionKey, provider },
+      ...{ publicStorageUrl, jobsDirectory, trackerHosts, clock, log },
+      ...{ maxDatasetBytes, maxModelBytes, maxJobBytes },
+      checkpoints: { ...config.checkpoints, directory: join(config.directory, "checkpoints") },
+      times: new TaskTimes(trainer.grace),
+      fetchBudget: new FetchBudget(clock, FETCH_BUDGET * maxDatasetBytes),
+    },
+    ...{ genesis, readiness, metrics, slots, clock, log },
+    ...{ confirmations: config.confirmations, pollInterval: config.pollInterval },
+    maxGasPrice: config.maxGasPrice,
+  });
+  readiness.addGauge(metrics.registry);
+  loop.gasMoney.addGauges(metrics.registry);
+
+  const terms = () =>
+    providedTerms(provider, catalogue, encryptionKey, config.api.publicUrl ?? urlOf(api));
+  const api = createApi({
+    ...loop.context,
+    ...{ slots, signal, terms, metrics, readiness, wallTime },
+    chainTime: () => loop.runner.chainTime,
+    onCancel: () => loop.runner.wake(),
+    log: log.child({ part: "api" }, { level: "warn" }),
+  });
+  parts.defer(() => api.close());
+  await listen(api, config.api);
+  log.info(
+    { api: terms().url, storage: publicStorageUrl, provider, models: catalogue.models.length },
+    "ready",
+  );
+  const loops = [
+    awaitRegistration({ client, terms: terms(), clock, log }, signal),
+    ...loop.run(signal),
+    python.run(signal),
+    machine.watch(signal),
+  ];
+  if (submissions) {
+    const { pollInterval } = config;
+    const watched = { provider: client.provider, submissions, clock, log, pollInterval };
+    loops.push(new FlowWatcher(watched).run(signal));
+  }
+  return { api: urlOf(api), loops };
+}
+
+/** The storage that starts here or somebody else's, and the client that uses it. */
+async function openStorageAndClient(setting: Setting, deployment: Deployment, store: SqliteStore) {
+  const { config, log, clock, signal, parts } = setting;
+  const { chainId, flow } = deployment;
+  const isEmbedded = config.storage.kind === "embedded";
+  const submissions =
+    flow && isEmbedded ? new SubmissionLog({ chainId, address: flow.address }) : null;
+  const references = remembered(() => referencedRoots(store), REFERENCES_AGE, clock);
+  const storage = await openStorage(config, { references, log }, parts);
+  const client = createClient({
+    rpcUrl: config.rpcUrl,
+    deployment,
+    storageUrl: storage.url,
+    privateKey: config.privateKey,
+    pollingInterval: config.pollInterval,
+  });
+  parts.defer(() => client.provider.destroy());
+  signal.addEventListener("abort", () => {
+    setTimeout(() => client.provider.destroy(), STOP_GRACE_MS).unref();
+  });
+  const publicStorageUrl = await storage.serve({ submissions, claims: claimCheck(client, clock) });
+  return { client, storageUrl: storage.url, publicStorageUrl, submissions };
+}
+
+/** The trainer, and the watch over what it needs. */
+function openTraining(
+  { config, clock, log }: Setting,
+  mark: Readonly<Record<string, string>>,
+  readiness: Readiness,
+) {
+  const program = trainerProgram(config, mark, log);
+  const trainer = createTrainer(config, program, clock, log);
+  const python = new PythonCheck({ program, trainer, readiness, clock, log });
+  const machine = new MachineHealth({
+    probe: (stop) => probeTrainer(trainer, program, join(config.directory, "probe"), stop),
+    ...{ readiness, clock, log },
+  });
+  return { trainer, python, machine };
+}
+
+/** What goes online for trainings: a process of its own. */
+function onlineProcess(config: Config, mark: Readonly<Record<string, string>>): OnlineProcess {
+  const PYTHONPATH = join(import.meta.dirname, "trainer");
+  const environment = { ...config.onlineEnvironment, ...mark, PYTHONPATH };
+  return { python: config.python, environment };
+}
+
+async function openCatalogue(
+  { config, log, signal }: Setting,
+  storageUrl: string,
+  online: OnlineProcess,
+): Promise<Catalogue> {
+  const directory = join(config.directory, "models");
+  const cache = { directory, storageUrl, online, maxBytes: config.maxModelBytes, signal };
+  const hashes = await FileHashes.open(join(config.directory, "model-hashes.json"));
+  const catalogue = await Catalogue.read(config.modelsDirectory, log, cache, hashes);
+  if (catalogue.models.length === 0) {
+    log.warn(
+      { hint: "Put a model into its own directory there." },
+      `no model in ${config.modelsDirectory}`,
+    );
+  }
+  return catalogue;
+}
+
+/** @throws ProviderError where trainings shall run in a sandbox and there is none. */
+function trainerProgram(
+  config: Config,
+  mark: Readonly<Record<string, string>>,
+  log: Logger,
+): TrainerProgram {
+  const { python, trainerEnvironment, counting } = config;
+  const filter = join(config.directory, "system-calls.bpf");
+  const sandbox = config.sandbox && { ...config.sandbox, filter };
+  writeSystemCallFilter(filter);
+  if (sandbox !== null) demandSandbox(sandbox);
+  else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
+  const packageDirectory = join(import.meta.dirname, "trainer");
+  const environment = { ...trainerEnvironment, ...mark };
+  return { python, packageDirectory, environment, sandbox, counting };
+}
+
+function createTrainer(
+  config: Config,
+  program: TrainerProgram,
+  clock: Clock,
+  log: Logger,
+): Trainer {
+  return config.trainer.kind === "slurm"
+    ? new SlurmTrainer({ program, submitOptions: config.trainer.options, clock, log })
+    : new LocalTrainer({ program, clock, log });
+}
+
+interface StartedStorage {
+  /** Where the daemon itself reaches it: past whatever strangers do at the public port. */
+  readonly url: string;
+  /** Opens it to the public. @returns the URL. */
+  serve(options: Pick<StorageServerOptions, "submissions" | "claims">): Promise<string>;
+}
+
+/** Somebody else's storage, or the node that starts here. */
+async function openStorage(
+  { storage, maxDatasetBytes }: Config,
+  { references, log }: { references: () => ReadonlySet<string>; log: Logger },
+  parts: AsyncDisposableStack,
+): Promise<StartedStorage> {
+  if (storage.kind === "remote") return { url: storage.url, serve: async () => storage.url };
+  const limits = storageLimits(storage, maxDatasetBytes);
+  const blobs = await BlobStore.open(storage.directory, limits, { references });
+  const logger = log.child({ part: "storage" }, { level: "warn" });
+  const own = serveOwn(blobs, limits, logger);
+  parts.defer(() => own.close());
+  await listen(own, { host: "127.0.0.1", port: 0 });
+  return {
+    url: urlOf(own),
+    serve: async (options) => {
+      const server = serveStore(blobs, limits, { ...options, logger });
+      parts.defer(() => server.close());
+      await listen(server, storage);
+      return urlOf(server);
+    },
+  };
+}
+
+function storageLimits(
+  { maxBytes, addressBytes, walletBytes }: EmbeddedStorage,
+  maxDatasetBytes: number,
+): StorageLimits {
+  return {
+    totalBytes: maxBytes,
+    uploadBytes: maxBytes,
+    addressBytes,
+    walletBytes,
+    unclaimedBytes: maxBytes * UNCLAIMED_SHARE,
+    taskBytes: sealedDatasetSize(maxDatasetBytes),
+    ownShare: OWN_SHARE,
+    unreferencedAfterMs: BLOB_EXPIRES_AFTER,
+    freeDiskBytes: FREE_DISK_BYTES,
+    abandonedAfterMs: UPLOAD_ABANDONED_AFTER,
+  };
+}
+
+/**
+ * Waits for the chain to answer. @returns the hash of its first block.
+ * @throws ProtocolError when it is another chain than the deployment's; the signal's reason when it aborts.
+ */
+async function awaitChain(client: Client, { clock, log, signal }: Setting): Promise<string> {
+  for (let failures = 0; ; ) {
+    signal.throwIfAborted();
+    try {
+      await checkNetwork(client);
+      const genesis = (await client.provider.getBlock(0))?.hash;
+      if (genesis) return genesis;
+      throw new ProtocolError("network", "The RPC endpoint has no block 0.", "Check RPC_ENDPOINT.");
+    } catch (error) {
+      if (error instanceof ProtocolError && error.code !== "network") throw error;
+      failures++;
+      log.warn({ err: error }, "waiting for the chain");
+      await clock.sleep(backoff(failures), signal);
+    }
+  }
+}
+
+async function listen(
+  server: FastifyInstance,
+  { host, port }: { host: string; port: number },
+): Promise<void> {
+  try {
+    await server.listen({ host, port });
+  } catch (cause) {
+    throw new ProviderError(`${host}:${port} cannot be listened on: ${(cause as Error).message}.`, {
+      retryable: false,
+      hint: "Stop what is using the port, or choose another one.",
+      cause,
+    });
+  }
+}
+
+function urlOf(server: FastifyInstance): string {
+  const { address, port, family } = server.server.address() as AddressInfo;
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
