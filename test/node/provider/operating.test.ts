@@ -187,12 +187,8 @@ describe("docs/operating.md", () => {
 
   it("gives the daemon more time to stop than it takes", () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(blocks("ini")[0]!)![1]);
-    const graces = ["endProcess", "SlurmTrainer"].map((name) =>
-      Number(
-        /const GRACE = ([\d_]+);/
-          .exec(read(`provider/training/${name}.ts`))![1]!
-          .replaceAll("_", ""),
-      ),
+    const graces = ["processes/endProcess", "training/SlurmTrainer"].map((name) =>
+      Number(/const GRACE = ([\d_]+);/.exec(read(`provider/${name}.ts`))![1]!.replaceAll("_", "")),
     );
     expect(graces.every((grace) => seconds * 1_000 >= grace + 30_000)).to.equal(true);
     const [local, slurm] = graces.map((grace) => grace / 1_000);
