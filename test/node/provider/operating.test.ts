@@ -122,7 +122,7 @@ const apiCodes = () => {
 const statusesOf = (text: string, error: string) =>
   matches(text, new RegExp(`new ${error}\\(\\s*(\\d{3})`, "g"));
 
-/** What a block of commands prints when somebody types it, with his keys in `folder`. */
+/** What a block of commands prints when somebody types it, with the keys in `folder`. */
 function type(block: string, folder: string): string {
   const script = block.replaceAll("/etc/anneal", folder).replaceAll("/opt/anneal", ROOT);
   return spawnSync("bash", ["-c", script], { cwd: ROOT, encoding: "utf8" }).stdout.trim();
