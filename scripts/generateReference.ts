@@ -98,7 +98,7 @@ function renderCommand(command: CommandDefinition): string {
     return [{ flag: `--${typed}${short} <${typed.toUpperCase()}>`, description }];
   });
   const rows = [...places, ...flags].map(
-    ({ flag, description }) => `| \`${flag}\` | ${description.replaceAll("|", "\\|")} |`,
+    ({ flag, description }) => `| \`${flag}\` | ${cell(description)} |`,
   );
   return `### ${name}
 
