@@ -43,7 +43,7 @@ const PLENTY = toQuantity(10n ** 27n);
 const REAL = ["eth_accounts", "eth_chainId", "eth_getBlockByNumber"];
 
 /**
- * Plays the numbered scripts, the verification too, beside what is recorded as deployed, on a chain in memory where the deployer has the nonce that he has
+ * Plays the numbered scripts, the verification too, beside what is recorded as deployed, on a chain in memory where the deployer has its real nonce
  * on the real one, and where what is deployed there has its code. Sends nothing and writes nothing.
  * @throws what a script throws: then nothing should be sent to the real chain either.
  */

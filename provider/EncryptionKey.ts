@@ -24,7 +24,7 @@ export class EncryptionKey {
     return secp256k1.utils.isValidSecretKey(secret);
   }
 
-  /** The key of a provider who set none: it follows from his wallet's key, so that one backup is enough. */
+  /** The key of a provider that set none: it follows from the wallet's key, so that one backup is enough. */
   static derive(privateKey: Uint8Array): EncryptionKey {
     const wide = hkdf(
       sha256,

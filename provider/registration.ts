@@ -36,7 +36,7 @@ const LOOK_INTERVAL = 2_000;
 
 /**
  * Waits until the provider is registered with the terms that the daemon serves, and says what is missing, each thing
- * once. Nobody can order from him before, so there is nothing to hold back meanwhile.
+ * once. Nobody can order from it before, so there is nothing to hold back meanwhile.
  */
 export async function awaitRegistration(
   watch: RegistrationWatch,
@@ -59,7 +59,7 @@ export async function awaitRegistration(
   }
 }
 
-/** The service of a provider, null when he offers none. */
+/** The service of a provider, null if it offers none. */
 async function findService(client: Client, provider: string): Promise<Service | null> {
   try {
     return await getService(client, { provider });
@@ -79,7 +79,7 @@ function whatIsMissing(
       hint: "Register it: npx hardhat register-provider",
     };
   }
-  // The URL is the operator's to choose: he may have put a proxy before the daemon.
+  // The URL is the operator's to choose: they may have put a proxy before the daemon.
   const differing = (["catalogueHash", "encryptionKey"] as const).filter(
     (name) => service[name].toLowerCase() !== terms[name].toLowerCase(),
   );

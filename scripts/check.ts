@@ -1,4 +1,4 @@
-/** One command before every commit: format, lint, types, architecture. `--fix` formats instead of complaining. */
+/** One command before every commit: format, lint, spelling, types, architecture. `--fix` formats instead of complaining. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -39,6 +39,7 @@ const verify: readonly Step[] = [
     name: "lint: Python",
     command: [python, "-m", "ruff", "check", ...(fix ? ["--fix"] : []), trainer],
   },
+  { name: "spelling", command: [bin("cspell"), "--no-progress", "--no-summary"] },
   { name: "build", command: [bin("hardhat"), "build", "--quiet"] },
   { name: "types: TypeScript", command: [bin("tsc"), "--noEmit"] },
   { name: "types: Python", command: [join("../..", python), "-m", "mypy"], cwd: trainer },

@@ -17,48 +17,48 @@ const INTRODUCTION = `# Commands
 Every command is typed as \`npx hardhat <command>\`, with \`--network localhost\` (the default), \`testnet\` or \`mainnet\`.
 This page is generated from the commands' definitions by \`scripts/generateReference.ts\`; \`--help\` after a command says
 the same.
-Which command of 0G's and Together's command lines became which here is in [parity.md](parity.md).
+[parity.md](parity.md) lists 0G's and Together's commands with the ones that do the same here.
 
-## What holds for all of them
+## All commands
 
-- \`--json\` prints exactly one JSON document on stdout, or one per line where something is followed. Amounts are whole
+- \`--json\` prints exactly one JSON document on stdout, or one per line if something is followed. Amounts are whole
   neuron as strings. Everything else goes to stderr.
 - \`--dry-run\` shows what would be called, with which arguments, and its gas. Nothing is sent or uploaded.
 - An order may be typed again after Ctrl-C, a closed terminal or a lost answer: \`create-task\` and \`fine-tuning create\`
   find the task that they ordered, say so, and continue with it. The same model, datasets and parameters are ordered and
   paid once; again, without a flag, if the task ended without a model, and with \`--again\` if its model is ready.
-- Without a terminal no command waits for an answer: one that would have to ask exits 2 and names the flag that agrees.
+- Without a terminal no command waits for an answer: a command that would have to ask exits 2 and names the flag that agrees.
 - Tables have boxes on a terminal and none in a pipe; \`NO_COLOR\` is respected; ids are never cut.
 - A file to write is looked at before anything else happens. It is never a device, a pipe, a directory or what the
-  result is made from; a link is followed. Another file that is there is replaced only with \`--force\`; one that holds
-  the result already is left as it is. The file appears only when it is complete.
+  result is made from; a link is followed. An existing file is replaced only with \`--force\`; one that already
+  holds the result is left as it is. The file appears only when it is complete.
 - Private keys and tokens come from the environment or from \`npx hardhat keystore set <NAME>\`, never from a flag.
 
 | variable | what it is |
 |---|---|
 | \`ZG_PRIVATE_KEY\` | key of the wallet that signs; on \`localhost\` a well-known test account without it |
-| \`RPC_ENDPOINT\` | the chain's node, where it is not the network's public one; with commas, others to ask where one fails |
+| \`RPC_ENDPOINT\` | the chain's node, if not the network's public one; several with commas, the next if one fails |
 | \`STORAGE_ENDPOINT\` | URL of the storage node |
-| \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, where it is not \`deployments/<network>\` |
-| \`HTTP_PROXY\`, \`HTTPS_PROXY\`, \`NO_PROXY\` | proxies for chain, storage and providers, and the hosts without one; this machine never has one |
+| \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, if not \`deployments/<network>\` |
+| \`HTTP_PROXY\`, \`HTTPS_PROXY\`, \`NO_PROXY\` | proxies for chain, storage and providers, and the hosts without one; never for loopback addresses |
 | \`WANDB_API_KEY\` | Weights & Biases key, sent to the provider encrypted when a \`wandb\` parameter is set |
 | \`HF_TOKEN\` | hub token, sent to the provider encrypted when a model comes from the hub or goes to it |
 `;
 
 /** What each end of a command means, in words; its number follows from the code. */
 const ENDS: Record<ErrorCode | "ok", string> = {
-  ok: "done",
-  unexpected: "something unexpected",
-  "not-found": "there is no such thing",
+  ok: "success",
+  unexpected: "unexpected error",
+  "not-found": "not found",
   "too-early": "too early",
-  reverted: "the contract refused",
-  usage: "not understood: a flag, a value, a file",
+  reverted: "the contract reverted",
+  usage: "invalid input: a flag, a value, a file",
   "dataset-invalid": "the dataset is invalid",
   "insufficient-funds": "not enough money",
-  "task-failed-by-provider": "the task failed, and the provider did it",
-  "task-failed-by-input": "the task failed by what was ordered",
+  "task-failed-by-provider": "the task failed by the provider's fault",
+  "task-failed-by-input": "the task failed because of what was ordered",
   declined: "declined, cancelled or interrupted",
-  "timed-out": "--timeout is over",
+  "timed-out": "--timeout has passed",
   network: "a node, storage or provider does not answer",
   integrity: "a root, page or signature did not match",
 };
@@ -98,7 +98,7 @@ function renderCommand(command: CommandDefinition): string {
     return [{ flag: `--${typed}${short} <${typed.toUpperCase()}>`, description }];
   });
   const rows = [...places, ...flags].map(
-    ({ flag, description }) => `| \`${flag}\` | ${description.replaceAll("|", "\\|")} |`,
+    ({ flag, description }) => `| \`${flag}\` | ${cell(description)} |`,
   );
   return `### ${name}
 
@@ -121,7 +121,7 @@ rules, and is tested on the same files. This table is generated from them by \`s
 `;
 
 const CONVERSION = `
-## From another make
+## Datasets in other formats
 
 \`npm run convert-data -- IN OUT.jsonl prompt=question completion=answer\` writes the fields that training reads, from a
 .jsonl, .csv or .tsv file with other names; \`limit=\` and \`offset=\` take a part of it. IN stays as it is, and another file

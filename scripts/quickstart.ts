@@ -229,7 +229,7 @@ async function play(): Promise<void> {
   };
   const output = await makeRunDirectory();
 
-  title("2. The provider offers his GPU");
+  title("2. The provider offers its GPU");
   await type(
     "register-provider",
     ["--url", network.api, "--price", "0.000001", "--unit", "token", "--amount", "2"],

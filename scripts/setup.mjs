@@ -1,5 +1,5 @@
 // Installs what is missing, and nothing else: Node packages (under Node 24) and the trainer's Python environment; with
-// --rivals also 0G's own clients, which tests and benchmarks put beside ours.
+// --rivals also 0G's own clients, which tests and benchmarks put beside ours; with --docs what builds the documentation.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -46,6 +46,13 @@ function installRivals() {
   installLocked(join(ROOT, "scripts/rivals"), "0G's own clients (200 MB)", ["--ignore-scripts"]);
 }
 
+/** Their install scripts check a program that npm has installed already. */
+function installDocs() {
+  installLocked(join(ROOT, "scripts/docs"), "what builds the documentation (150 MB)", [
+    "--ignore-scripts",
+  ]);
+}
+
 function installLocked(directory, what, options = []) {
   const sources = [join(directory, "package-lock.json")];
   const stamp = join(directory, "node_modules/.anneal-setup");
@@ -90,3 +97,4 @@ function installTrainer() {
 installPackages();
 installTrainer();
 if (process.argv.includes("--rivals")) installRivals();
+if (process.argv.includes("--docs")) installDocs();

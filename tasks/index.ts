@@ -9,7 +9,7 @@ import {
 import { fineTuningFamily } from "./fineTuning.ts";
 import { again, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
 
-/** Everything the command line can say. What a command does is in the file of its name, loaded when it is called. */
+/** The definitions of all commands. What a command does is in the file of its name, loaded when it is called. */
 
 const amount = option("Amount in OG, for example 0.1");
 const provider = option("Address of the provider");
@@ -151,7 +151,7 @@ const fineTuning: CommandDefinition[] = [
   ),
   command(
     "get-task",
-    "Show where a task stands",
+    "Show the state of a task",
     {
       provider,
       task: taskId,
@@ -171,7 +171,7 @@ const fineTuning: CommandDefinition[] = [
   command(
     "get-log",
     "Show the log of a task",
-    { provider, task: taskId, follow: flag("Go on until the training is over"), json },
+    { provider, task: taskId, follow: flag("Continue until the training has ended"), json },
     () => import("./commands/task/get-log.ts"),
   ),
   command(

@@ -40,7 +40,7 @@ const Steps = z.object({
   total: z.number().positive().max(Number.MAX_SAFE_INTEGER),
 });
 
-/** How the user of a running task ends it: he asks what is due by now, and consents to that amount. */
+/** How the user of a running task ends it: they ask what is due by now, and consent to that amount. */
 export function addCancellationRoutes(app: FastifyInstance, routes: CancellationRoutes): void {
   const offers = new Map<TaskId, { readonly amount: bigint; readonly until: number }>();
   const now = routes.chainTime;

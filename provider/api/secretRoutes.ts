@@ -18,7 +18,7 @@ type SecretRequest = FastifyRequest<{ Params: { id: string } }>;
 /** Two keys of 256 characters, as JSON and sealed, are shorter. */
 const MAX_SEALED_BYTES = 1_024;
 
-/** Where the user of a task leaves what the provider needs to act for him elsewhere, sealed. */
+/** Where the user of a task leaves what the provider needs to act for them elsewhere, sealed. */
 export function addSecretRoutes(app: FastifyInstance, routes: SecretRoutes): void {
   const options = { parseAs: "buffer", bodyLimit: MAX_SEALED_BYTES } as const;
   app.addContentTypeParser("application/octet-stream", options, (_request, body, done) =>

@@ -29,7 +29,7 @@ type TaskRequest = FastifyRequest<{
   Querystring: Record<string, string | undefined>;
 }>;
 
-/** What the user of a task may see of it: status, log, events. Every request is signed by him. */
+/** What the user of a task may see of it: status, log, events. Every request is signed by that user. */
 export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
   const places = new StreamPlaces();
 

@@ -178,7 +178,7 @@ export class Watcher {
   }
 }
 
-/** Tasks at the provider that are not over, by the contract; 0 where it does not know him. */
+/** Tasks at the provider that are not over, by the contract; 0 if it does not know the provider. */
 async function countOpen(client: Client, provider: string): Promise<number> {
   try {
     return (await getService(client, { provider })).counters.open;

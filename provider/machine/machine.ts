@@ -44,7 +44,7 @@ export interface Failure {
   readonly hint: string;
 }
 
-/** The user's consent to end his running task; see SettlementConsent. */
+/** The user's consent to end a running task; see SettlementConsent. */
 export interface Settlement {
   /** Neuron, decimal. */
   readonly amount: string;

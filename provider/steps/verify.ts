@@ -51,6 +51,6 @@ function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void 
   throw new TaskRefused(
     "KeyMismatch",
     "The order's blindRoot does not follow from the user's key and this provider's.",
-    "Order again; if it happens again, the provider has changed his encryption key since the order.",
+    "Order again; if it happens again, the provider has changed its encryption key since the order.",
   );
 }

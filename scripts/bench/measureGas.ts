@@ -77,7 +77,7 @@ const DISPUTED: readonly (readonly [verb: string, size: number])[] = [
   ["proveMisbehaviour: 64 MiB", 2 ** 26],
 ];
 
-/** A configuration of 300 bytes: what somebody sets who knows what he wants. */
+/** A configuration of 300 bytes: what somebody sets who knows what they want. */
 const CONFIG: Hyperparameters = {
   n_epochs: 3,
   n_evals: 4,
@@ -189,7 +189,7 @@ class Session {
     await this.measure("updateService", stranger, updateService(stranger, { terms: dearer }));
   }
 
-  /** A user's second task at a provider: every slot of his is in use, and his sub-account is funded. */
+  /** A user's second task at a provider: every slot of theirs is in use, and their sub-account is funded. */
   private async playTask(): Promise<void> {
     const { user, provider } = this.market;
     const first = await this.order("createTask: first at a provider");

@@ -20,7 +20,7 @@ export interface PendingReturn {
 export interface Deliverable {
   readonly taskId: TaskId;
   readonly root: Root;
-  /** Whether the user has acknowledged that he can download it. */
+  /** Whether the user has acknowledged that they can download it. */
   readonly confirmed: boolean;
 }
 

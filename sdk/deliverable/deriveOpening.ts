@@ -64,7 +64,7 @@ async function deriveBlind(client: Client, task: Task): Promise<Uint8Array> {
   );
 }
 
-/** The provider's encryption keys up to the order, newest first: he may have changed his key since. */
+/** The provider's encryption keys up to the order, newest first: it may have changed its key since. */
 async function encryptionKeys(client: Client, order: PlacedOrder): Promise<string[]> {
   const { filters, interface: abi } = client.serving;
   const events = [filters.ServiceRegistered, filters.ServiceUpdated];
@@ -85,7 +85,7 @@ const NEXT_STEP: Partial<Record<TaskState, (task: Task) => string>> = {
   Delivered: acknowledgeFirst,
   Lapsed: acknowledgeFirst,
   Acknowledged: ({ deadline }) =>
-    `Try again later: he has until ${new Date(deadline * 1_000).toISOString()}.`,
+    `Try again later: the provider has until ${new Date(deadline * 1_000).toISOString()}.`,
 };
 
 function nothingToOpen(task: Task): ProtocolError {

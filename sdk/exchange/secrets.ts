@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What a provider needs to act for the user elsewhere. Travels sealed to him, and never on chain. */
+/** What a provider needs to act for the user elsewhere. Travels sealed to the provider, and never on chain. */
 export interface Secrets {
   readonly wandbApiKey?: string;
   readonly hfApiToken?: string;

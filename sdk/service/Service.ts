@@ -6,7 +6,7 @@ export type Unit = "byte" | "token";
 /** In the order of the Solidity enum `Unit`. */
 export const UNITS: readonly Unit[] = ["byte", "token"];
 
-/** A provider's offer, as he registers and updates it. */
+/** A provider's offer, as the provider registers and updates it. */
 export interface ServiceTerms {
   /** Neuron per unit of the dataset. */
   readonly pricePerUnit: bigint;

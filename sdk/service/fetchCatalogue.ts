@@ -31,7 +31,7 @@ const LIMITS = { maxBytes: 1024 * 1024, timeout: 15_000 };
 
 /**
  * Fetches what the provider can train.
- * @throws ProtocolError "integrity" unless it is the catalogue whose hash he registered on chain.
+ * @throws ProtocolError "integrity" unless it is the catalogue whose hash the provider registered on chain.
  */
 export async function fetchCatalogue(service: Service, signal?: AbortSignal): Promise<Catalogue> {
   const bytes = await fetchBytes(service, { path: PATH, signal }, LIMITS);

@@ -8,14 +8,14 @@ const Queue = z.object({
   slots: Count,
   running: Count,
   waiting: Count,
-  /** Seconds until a task that is ordered now would begin, as the provider estimates; null where he says nothing. */
+  /** Seconds until a task that is ordered now would begin, as the provider estimates; null if it says nothing. */
   waitSeconds: z.number().nonnegative().nullable().default(null),
 });
 
 /** How busy a provider is: jobs at a time, jobs running, jobs waiting. */
 export type Queue = z.infer<typeof Queue>;
 
-/** Asks a provider how busy he is. */
+/** Asks a provider how busy it is. */
 export function fetchQueue(service: Endpoint, signal?: AbortSignal): Promise<Queue> {
   return fetchJson(service, { path: "/v1/queue", signal }, Queue);
 }

@@ -4,7 +4,7 @@ import { decodeService, type Service } from "./Service.ts";
 
 /**
  * Reads a provider's service.
- * @throws ProtocolError "not-found" when he offers none.
+ * @throws ProtocolError "not-found" if the provider offers none.
  */
 export async function getService(
   client: Client,

@@ -42,7 +42,7 @@ const ErrorBody = z.object({
   hint: z.string().max(1_000).default(""),
 });
 
-/** Codes a provider may speak with; he cannot claim that the caller's own checks failed. */
+/** Codes a provider may speak with; it cannot claim that the caller's own checks failed. */
 const PROVIDER_CODES: readonly string[] = [
   "usage",
   "declined",
@@ -52,7 +52,7 @@ const PROVIDER_CODES: readonly string[] = [
 
 /**
  * Opens a request.
- * @throws ProtocolError "network" when the provider does not answer, else what he answered.
+ * @throws ProtocolError "network" when the provider does not answer, else what it answered.
  */
 export async function openResponse(endpoint: Endpoint, request: ApiRequest): Promise<Response> {
   const url = apiUrl(endpoint, request.path);

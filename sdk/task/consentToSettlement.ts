@@ -2,7 +2,7 @@ import { type Client, requireSigner } from "../client.ts";
 import type { TaskId } from "../ids.ts";
 import { SETTLE_CANCELLED, signingDomain } from "../service/typedData.ts";
 
-/** A user's consent to end his running task at a part of its fee. */
+/** A user's consent to end a running task at a part of its fee. */
 export interface SettlementConsent {
   readonly id: TaskId;
   /** Neuron of the fee that go to the provider; the rest is released. */

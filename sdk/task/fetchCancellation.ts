@@ -12,11 +12,11 @@ const Neuron = z
 export const Cancellation = z.object({
   /** UUID. */
   id: z.string().max(100),
-  /** Neuron that the provider asks for what he has done so far. */
+  /** Neuron that the provider asks for what it has done so far. */
   amount: Neuron,
   /** Neuron of the whole fee. */
   fee: Neuron,
-  /** Unix seconds by the provider's clock until which he keeps to the amount. */
+  /** Unix seconds by the provider's clock until which it keeps to the amount. */
   until: z.number().int(),
 });
 

@@ -13,8 +13,8 @@ const Accepted = z.object({ accepted: z.literal(true) });
 
 /**
  * Consents to end a running task at the amount that fetchCancellation gave, and hands the consent to the provider, who
- * stops the training and settles on chain; the task is then Settled. A consent that he does not use ends by itself.
- * @throws ProtocolError "declined" when the task is not running, or the amount is not the one he offered.
+ * stops the training and settles on chain; the task is then Settled. A consent that it does not use ends by itself.
+ * @throws ProtocolError "declined" when the task is not running, or the amount is not the one it offered.
  */
 export async function requestCancellation(
   client: Client,

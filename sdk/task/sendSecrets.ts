@@ -18,7 +18,7 @@ const Stored = z.object({ stored: z.literal(true) });
 
 /**
  * Sends secrets of a task of the client's user to its provider, encrypted for it alone; they take the place of those
- * sent before. He forgets them when the task ends.
+ * sent before. The provider forgets them when the task ends.
  * @throws ProtocolError "not-found" when the provider does not know the task, even after a while.
  */
 export async function sendSecrets(

@@ -67,7 +67,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingSelfService: () => [
     "usage",
-    "A provider cannot order from himself.",
+    "A provider cannot order from itself.",
     "Use another wallet or another provider.",
   ],
   ServingOpenTaskLimit: (a) => [

@@ -35,7 +35,7 @@ interface Wanted {
   readonly provider: string | undefined;
 }
 
-/** Milliseconds that a provider has to prove himself, before the choice is made without him. */
+/** Milliseconds that a provider has to prove itself, before the choice is made without it. */
 const PATIENCE = 10_000;
 
 /**

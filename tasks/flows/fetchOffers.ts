@@ -12,7 +12,7 @@ export interface Offer {
   readonly model: CatalogueModel;
 }
 
-/** Milliseconds that a provider has to send his catalogue, before the list goes on without him. */
+/** Milliseconds that a provider has to send its catalogue, before the list continues without it. */
 const PATIENCE = 10_000;
 
 /** The models of one provider, or of all who answer; the terminal hears who was left out, and why. */

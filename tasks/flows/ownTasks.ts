@@ -7,7 +7,7 @@ import { chooseTask, findWholeTask } from "./findTask.ts";
 
 type Wallet = Client & { readonly address: string };
 
-/** The caller's tasks at every provider that he ever had money with; in the order of their providers. */
+/** The caller's tasks at every provider that they ever had money with; in the order of their providers. */
 export async function listOwnTasks(client: Wallet): Promise<Task[]> {
   const { subAccounts } = await getAccount(client, { account: client.address });
   const tasks = await Promise.all(

@@ -18,7 +18,7 @@ import type { TaskState } from "../../sdk/taskStates.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import type { World } from "./World.ts";
 
-/** How a user behaves, and so how his task ends. */
+/** How a user behaves, and so how their task ends. */
 export type Ending = "confirm" | "finalize" | "lapse" | "late" | "cancel" | "refuse" | "fail";
 /** All but those that only a training which does harm has: it is accepted, and given up. */
 export const ENDINGS: readonly Ending[] = [
@@ -33,7 +33,7 @@ export const ENDINGS: readonly Ending[] = [
 /** Seconds past a deadline. */
 const PAST = 10n;
 
-/** One task and its user, who looks at the chain again and again and does what is his to do. */
+/** One task and its user, who looks at the chain again and again and does what is theirs to do. */
 export class Trade {
   readonly ending: Ending;
   readonly user: Client;
@@ -169,7 +169,7 @@ export class Trade {
     }
   }
 
-  /** A user whose transaction comes too late, or whose chain changes under him, looks again. */
+  /** A user whose transaction comes too late, or whose chain changes under them, looks again. */
   async #try(act: () => Promise<unknown>): Promise<void> {
     try {
       await act();

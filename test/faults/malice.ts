@@ -30,7 +30,7 @@ import type { World } from "./World.ts";
 const SOME_HASH = `0x${"5a".repeat(32)}`;
 const ROUNDS = 4;
 
-/** What a user may write into an order, whatever he wants by it. Each is refused, and costs nobody anything. */
+/** What a user may write into an order, whatever they want by it. Each is refused, and costs nobody anything. */
 export const TAMPERING: Record<string, (order: TaskOrder) => TaskOrder> = {
   "another blinding than agreed": (order) => ({ ...order, blindRoot: SOME_HASH }),
   "a key that is no point": (order) => ({ ...order, userKey: `0x02${"ff".repeat(32)}` }),
@@ -73,7 +73,7 @@ function cheat(
   });
 }
 
-/** Providers who take an order and do not do their part. The user gets his fee back and the promised share of the bond. */
+/** Providers that take an order and do not do their part. The user gets the fee back and the promised share of the bond. */
 const PROVIDERS = {
   "never delivers": async (world: World) => {
     const { trade, bond, user, before } = await takeOrder(world);
@@ -149,7 +149,7 @@ async function takeOrder(world: World) {
   return { trade, user, before, bond: (fee * BigInt(bondBps)) / 10_000n };
 }
 
-/** Checks that the user has his fee and `share` of the bond, and the provider what he lost less. */
+/** Checks that the user has the fee and `share` of the bond, and the provider what it lost less. */
 async function compensated(
   world: World,
   { user, id }: Trade,

@@ -11,23 +11,32 @@ import { commands, FAMILIES } from "../../tasks/index.ts";
 /** What the documentation tells people to type and to open exists, and what it says of the contracts is so. */
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const PAGES = ["README.md", "docs", "docs/decisions"].flatMap((place) =>
-  place.endsWith(".md")
-    ? [place]
-    : readdirSync(join(ROOT, place))
-        .filter((name) => name.endsWith(".md"))
-        .map((name) => join(place, name)),
+const PAGES = [".", "docs", "docs/decisions"].flatMap((place) =>
+  readdirSync(join(ROOT, place))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join(place, name)),
 );
 /** Hardhat's own commands that the documentation mentions, with their flags. */
 const HARDHATS: Record<string, readonly string[]> = {
   deploy: ["--dry-run", "--tags"],
   keystore: [],
   node: ["--hostname", "--port"],
+  test: [],
   "--help": [],
 };
 const GLOBAL_FLAGS = ["--network", "--help", "--show-stack-traces"];
 
 const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
+
+/** The names by which links reach the headings of a page. */
+const headingsOf = (page: string) =>
+  [...read(page).matchAll(/^#+ (.+)$/gm)].map((match) =>
+    match[1]!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .trim()
+      .replaceAll(/\s/g, "-"),
+  );
 
 /** Every `npx hardhat …` of a page, in code blocks and in sentences. */
 const typed = (page: string) =>
@@ -162,6 +171,20 @@ describe("documentation", () => {
       [...read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map((match) => match[1]!);
     const broken = everywhere((page) =>
       links(page).filter((link) => !existsSync(join(ROOT, dirname(page), link))),
+    );
+    expect(broken).to.deep.equal([]);
+  });
+
+  it("links only to headings that there are", () => {
+    const links = (page: string) =>
+      [...read(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)].map((match) => ({
+        target: match[1] === "" ? page : join(dirname(page), match[1]!),
+        heading: match[2]!,
+      }));
+    const broken = everywhere((page) =>
+      links(page)
+        .filter(({ target, heading }) => !headingsOf(target).includes(heading))
+        .map(({ target, heading }) => `${target}#${heading}`),
     );
     expect(broken).to.deep.equal([]);
   });

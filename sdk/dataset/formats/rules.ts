@@ -64,7 +64,7 @@ export const RULES = {
     "Order the messages as the model's chat template asks; a conversation whose earlier turns it rewrites can be cut after each answer, or trained with train_on_inputs true.",
   ),
   "no-prompt": error(
-    "Where prompts are masked, a row has something to mask.",
+    "If prompts are masked, a row has something to mask.",
     "Put a user's message before the assistant's or set train_on_inputs to true.",
   ),
   "nothing-learned": error(
@@ -118,7 +118,7 @@ export const RULES = {
     "The files of a zip are stored or deflated, and not encrypted.",
     "Pack the class folders again with deflate, the usual method of zip, and without password.",
   ),
-  "no-class-folder": error("Every image lies in the folder of its class.", LAYOUT),
+  "no-class-folder": error("Every image is in the folder of its class.", LAYOUT),
   "duplicate-entry": error("An archive has a file once.", "Remove one of the two."),
   "image-type": error("An image is a JPEG or a PNG file.", "Convert the image to JPEG or PNG."),
   "image-damaged": error("An image is whole, and its checksums are right.", REPAIR),
@@ -164,7 +164,7 @@ export const RULES = {
     "Use the tokenizer of the model that is trained.",
   ),
   "shifted-labels": error(
-    "A label is its token, or -100 where it does not count.",
+    "A label is its token, or -100 if it does not count.",
     "Repeat input_ids in labels without a shift, or write -100.",
   ),
   "byte-order-mark": warning(

@@ -6,12 +6,12 @@ import type { Service, Unit } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 
-/** Milliseconds that a provider has to say how busy he is, before the list goes on without him. */
+/** Milliseconds that a provider has to say how busy it is, before the list continues without it. */
 const PATIENCE = 5_000;
 
 const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
 
-/** Shows who offers training, whether he is free, and his price. */
+/** Shows who offers training, whether they are free, and at what price. */
 export default (async (_, terminal, environment) => {
   const client = await environment.reader();
   const services = await listServices(client);

@@ -16,7 +16,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Shows a provider's offer, whether users can verify it, what became of his tasks, and his money. */
+/** Shows a provider's offer, whether users can verify it, what became of its tasks, and its money. */
 export default (async (flags, terminal, environment) => {
   const { client, provider } = await chooseProvider(flags, environment);
   const service = await getService(client, { provider });
@@ -66,7 +66,7 @@ export default (async (flags, terminal, environment) => {
   };
 }) satisfies Command<Flags>;
 
-/** Without --provider, the caller himself. */
+/** Without --provider, the caller. */
 async function chooseProvider(
   flags: Flags,
   environment: Environment,

@@ -24,7 +24,7 @@ const DEFAULTS = {
   accepting: true,
 } as const;
 
-/** Puts the caller's offer on chain, with the key and catalogue of his running daemon. */
+/** Puts the caller's offer on chain, with the key and catalogue of their running daemon. */
 export default (async (flags, terminal, environment) => {
   const url = required(flags.url, "--url", "the address at which users reach the daemon");
   required(flags.price, "--price", "the OG per unit of the dataset");

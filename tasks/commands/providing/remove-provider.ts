@@ -2,7 +2,7 @@ import { removeService } from "../../../sdk/service/removeService.ts";
 import type { Command } from "../../definition.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
-/** Ends the caller's offer and frees his stake. */
+/** Ends the caller's offer and frees their stake. */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("provider");
   const result = await submit(client, removeService(client), {}, flags, terminal);

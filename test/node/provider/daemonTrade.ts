@@ -80,7 +80,7 @@ export class DaemonTrade {
     return eventually(`state ${state}`, reached, { explain: this.explain });
   }
 
-  /** The task as the provider tells its user; null while he does not know it. */
+  /** The task as the provider shows it to its user; null while it does not know it. */
   status(id: TaskId): Promise<TaskStatus | null> {
     return fetchTaskStatus(this.user, { service: this.service, id }).catch(() => null);
   }

@@ -21,7 +21,7 @@ export interface DeliveryOptions {
   readonly isSpoiled?: boolean;
 }
 
-/** What a provider does between acceptance and delivery, with `model` as his archive. @returns its root. */
+/** What a provider does between acceptance and delivery, with `model` as its archive. @returns its root. */
 export async function deliverModel(
   market: Market,
   task: string,
