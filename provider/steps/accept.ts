@@ -1,6 +1,6 @@
 import { isCallException } from "ethers";
 import { ProtocolError } from "../../sdk/errors.ts";
-import { acceptTask } from "../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import { demandDisk } from "./parts/ensureDiskSpace.ts";

@@ -1,5 +1,5 @@
 import { hexlify } from "ethers";
-import { deliver as deliverCall } from "../../sdk/deliverable/deliver.ts";
+import { deliver as deliverCall } from "../../sdk/deliverable/calls.ts";
 import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
 import type { Root } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";

@@ -1,4 +1,4 @@
-import { failTask } from "../../sdk/task/failTask.ts";
+import { failTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 

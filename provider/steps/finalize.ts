@@ -1,4 +1,4 @@
-import { finalize as finalizeCall } from "../../sdk/deliverable/finalize.ts";
+import { finalize as finalizeCall } from "../../sdk/deliverable/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 

@@ -1,4 +1,4 @@
-import { lapse as lapseCall } from "../../sdk/deliverable/lapse.ts";
+import { lapse as lapseCall } from "../../sdk/deliverable/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 

@@ -1,4 +1,4 @@
-import { reveal as revealCall } from "../../sdk/deliverable/reveal.ts";
+import { reveal as revealCall } from "../../sdk/deliverable/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import { ProviderError } from "../errors.ts";

@@ -1,5 +1,5 @@
+import { settleCancelled } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
-import { settleCancelled } from "../../sdk/task/settleCancelled.ts";
 import { ProviderError } from "../errors.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 

@@ -1,8 +1,7 @@
 import { mkdir, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Root } from "../../sdk/ids.ts";
-import type { SegmentRange } from "../../sdk/storage/files/PartialFile.ts";
-import { PartialFile } from "../../sdk/storage/files/PartialFile.ts";
+import { PartialFile, type SegmentRange } from "../../sdk/storage/files/PartialFile.ts";
 import { publishFile } from "../../sdk/storage/files/publishFile.ts";
 import { receiveSegments, SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
 import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";

@@ -3,43 +3,48 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getBytes, hexlify, toBeHex, zeroPadValue } from "ethers";
 import { artifacts } from "hardhat";
-import { claimReturn } from "../../sdk/account/claimReturn.ts";
-import { deposit } from "../../sdk/account/deposit.ts";
-import { fund } from "../../sdk/account/fund.ts";
-import { openAccount } from "../../sdk/account/openAccount.ts";
-import { requestReturn } from "../../sdk/account/requestReturn.ts";
-import { retrieve } from "../../sdk/account/retrieve.ts";
-import { withdraw } from "../../sdk/account/withdraw.ts";
+import {
+  claimReturn,
+  deposit,
+  fund,
+  openAccount,
+  requestReturn,
+  retrieve,
+  withdraw,
+} from "../../sdk/account/calls.ts";
 import type { Client } from "../../sdk/client.ts";
-import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
-import { confirm } from "../../sdk/deliverable/confirm.ts";
-import { deliver } from "../../sdk/deliverable/deliver.ts";
-import { expire } from "../../sdk/deliverable/expire.ts";
-import { finalize } from "../../sdk/deliverable/finalize.ts";
+import {
+  acknowledge,
+  confirm,
+  deliver,
+  expire,
+  finalize,
+  lapse,
+  proveMisbehaviour,
+  reveal,
+} from "../../sdk/deliverable/calls.ts";
 import { getDelivery } from "../../sdk/deliverable/getDelivery.ts";
-import { lapse } from "../../sdk/deliverable/lapse.ts";
-import { proveMisbehaviour } from "../../sdk/deliverable/proveMisbehaviour.ts";
-import { reveal } from "../../sdk/deliverable/reveal.ts";
 import { sharedBlind } from "../../sdk/exchange/blind.ts";
 import { SEGMENT_PAGES } from "../../sdk/exchange/geometry.ts";
 import { buildMisbehaviourProof } from "../../sdk/exchange/misbehaviourProof.ts";
 import { sealFile } from "../../sdk/exchange/seal.ts";
 import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
 import type { Root, TaskId } from "../../sdk/ids.ts";
+import { registerService, updateService } from "../../sdk/service/calls.ts";
 import { getService } from "../../sdk/service/getService.ts";
-import { registerService } from "../../sdk/service/registerService.ts";
-import { updateService } from "../../sdk/service/updateService.ts";
 import { rootOfFile } from "../../sdk/storage/root.ts";
 import { SEGMENT_BYTES } from "../../sdk/storage/tree/segment.ts";
-import { acceptTask } from "../../sdk/task/acceptTask.ts";
-import { cancelTask } from "../../sdk/task/cancelTask.ts";
+import {
+  acceptTask,
+  cancelTask,
+  createTask,
+  failTask,
+  settleCancelled,
+} from "../../sdk/task/calls.ts";
 import { consentToSettlement } from "../../sdk/task/consentToSettlement.ts";
-import { createTask } from "../../sdk/task/createTask.ts";
 import type { Delivery } from "../../sdk/task/Delivery.ts";
-import { failTask } from "../../sdk/task/failTask.ts";
 import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
-import { settleCancelled } from "../../sdk/task/settleCancelled.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Call } from "../../sdk/transaction/Call.ts";
 import { send } from "../../sdk/transaction/send.ts";

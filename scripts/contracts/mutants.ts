@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { AstNode } from "./solc.ts";
-import { compile } from "./solc.ts";
+import { type AstNode, compile } from "./solc.ts";
 
 /** One small change of one source. */
 export interface Mutant {

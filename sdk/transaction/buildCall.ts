@@ -1,12 +1,38 @@
 import type { Interface } from "ethers";
+import type { TypedContractMethod } from "../../types/ethers-contracts/common.ts";
+import type { IFineTuningServing, ILedger } from "../../types/ethers-contracts/index.ts";
 import type { Client } from "../client.ts";
 import type { Call } from "./Call.ts";
 
-/** Encodes a call of the Ledger. The argument types are checked against the ABI when it is encoded. */
-export function ledgerCall(
+/** The same, as somebody who changes none of it takes it: lists and structs are read-only throughout. */
+type Unchanged<T> = T extends string | number | bigint | boolean | Uint8Array | Promise<unknown>
+  ? T
+  : { readonly [Key in keyof T]: Unchanged<T[Key]> };
+
+/** What each verb of a contract takes, as its ABI says. */
+type Verbs<Contract> = {
+  readonly [Verb in keyof Contract as Contract[Verb] extends TypedContractMethod<
+    infer _Arguments,
+    infer _Result,
+    infer _Mutability
+  >
+    ? Verb
+    : never]: Contract[Verb] extends TypedContractMethod<
+    infer Arguments,
+    infer _Result,
+    infer _Mutability
+  >
+    ? Unchanged<Arguments>
+    : never;
+};
+type LedgerVerbs = Verbs<ILedger>;
+type ServingVerbs = Verbs<IFineTuningServing>;
+
+/** Encodes a call of the Ledger; `value` is in neuron. */
+export function ledgerCall<Verb extends keyof LedgerVerbs & string>(
   client: Client,
-  verb: string,
-  args: readonly unknown[],
+  verb: Verb,
+  args: LedgerVerbs[Verb],
   value = 0n,
 ): Call {
   const abi = client.ledger.interface as unknown as Interface;
@@ -14,7 +40,11 @@ export function ledgerCall(
 }
 
 /** Encodes a call of FineTuningServing. */
-export function servingCall(client: Client, verb: string, args: readonly unknown[]): Call {
+export function servingCall<Verb extends keyof ServingVerbs & string>(
+  client: Client,
+  verb: Verb,
+  args: ServingVerbs[Verb],
+): Call {
   const abi = client.serving.interface as unknown as Interface;
   return { verb, to: client.servingAddress, data: abi.encodeFunctionData(verb, args), value: 0n };
 }

@@ -1,6 +1,5 @@
 import { ProtocolError } from "../../sdk/errors.ts";
-import type { ServiceTerms, Unit } from "../../sdk/service/Service.ts";
-import { UNITS } from "../../sdk/service/Service.ts";
+import { type ServiceTerms, UNITS, type Unit } from "../../sdk/service/Service.ts";
 import { parseOg } from "../../sdk/units.ts";
 import { readInteger } from "./readFlags.ts";
 

@@ -1,6 +1,5 @@
 import type { Client } from "../../sdk/client.ts";
-import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
-import { lapse } from "../../sdk/deliverable/lapse.ts";
+import { acknowledge, lapse } from "../../sdk/deliverable/calls.ts";
 import { formatTaskId, type Root } from "../../sdk/ids.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";

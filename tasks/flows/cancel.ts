@@ -1,7 +1,7 @@
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
-import { cancelTask } from "../../sdk/task/cancelTask.ts";
+import { cancelTask } from "../../sdk/task/calls.ts";
 import type { Standing } from "../../sdk/task/standing.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import type { Environment } from "../Environment.ts";

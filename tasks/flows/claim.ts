@@ -1,5 +1,5 @@
 import type { Client } from "../../sdk/client.ts";
-import { expire } from "../../sdk/deliverable/expire.ts";
+import { expire } from "../../sdk/deliverable/calls.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { claimOf } from "../../sdk/task/standing.ts";

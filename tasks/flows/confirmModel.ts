@@ -1,5 +1,5 @@
 import type { Client } from "../../sdk/client.ts";
-import { confirm } from "../../sdk/deliverable/confirm.ts";
+import { confirm } from "../../sdk/deliverable/calls.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import type { Task } from "../../sdk/task/Task.ts";

@@ -1,7 +1,7 @@
 import type { Client } from "../../sdk/client.ts";
+import { proveMisbehaviour } from "../../sdk/deliverable/calls.ts";
 import { findMisbehaviour } from "../../sdk/deliverable/findMisbehaviour.ts";
 import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
-import { proveMisbehaviour } from "../../sdk/deliverable/proveMisbehaviour.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { PageMismatchError } from "../../sdk/exchange/PageMismatchError.ts";
 import { formatTaskId } from "../../sdk/ids.ts";

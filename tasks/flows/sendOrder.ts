@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, requireSigner } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
-import { createTask } from "../../sdk/task/createTask.ts";
+import { createTask } from "../../sdk/task/calls.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import type { Terminal } from "../terminal/Terminal.ts";

@@ -2,19 +2,21 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { getBytes, hexlify, ZeroHash } from "ethers";
 import { getAccount } from "../../sdk/account/getAccount.ts";
-import { acknowledge } from "../../sdk/deliverable/acknowledge.ts";
-import { deliver } from "../../sdk/deliverable/deliver.ts";
-import { expire } from "../../sdk/deliverable/expire.ts";
+import {
+  acknowledge,
+  deliver,
+  expire,
+  proveMisbehaviour,
+  reveal,
+} from "../../sdk/deliverable/calls.ts";
 import { findMisbehaviour } from "../../sdk/deliverable/findMisbehaviour.ts";
 import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
-import { proveMisbehaviour } from "../../sdk/deliverable/proveMisbehaviour.ts";
-import { reveal } from "../../sdk/deliverable/reveal.ts";
 import { sharedBlind } from "../../sdk/exchange/blind.ts";
 import { PageMismatchError } from "../../sdk/exchange/PageMismatchError.ts";
 import { sealFile } from "../../sdk/exchange/seal.ts";
 import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
 import type { Root } from "../../sdk/ids.ts";
-import { acceptTask } from "../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";

@@ -1,15 +1,14 @@
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { hexlify, id as keccakOfText } from "ethers";
 import type { Parameters } from "../../deploy/_parameters.ts";
-import { deposit } from "../../sdk/account/deposit.ts";
-import { openAccount } from "../../sdk/account/openAccount.ts";
+import { deposit, openAccount } from "../../sdk/account/calls.ts";
 import { type Client, createClient } from "../../sdk/client.ts";
 import type { Root, TaskId } from "../../sdk/ids.ts";
+import { registerService } from "../../sdk/service/calls.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../sdk/service/getService.ts";
-import { registerService } from "../../sdk/service/registerService.ts";
 import type { ServiceTerms } from "../../sdk/service/Service.ts";
-import { createTask } from "../../sdk/task/createTask.ts";
+import { createTask } from "../../sdk/task/calls.ts";
 import { type OrderOptions, prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import { type LocalChain, startLocalChain } from "./localChain.ts";

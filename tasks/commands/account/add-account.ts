@@ -1,4 +1,4 @@
-import { openAccount } from "../../../sdk/account/openAccount.ts";
+import { openAccount } from "../../../sdk/account/calls.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { readAmount } from "../../flags/readFlags.ts";

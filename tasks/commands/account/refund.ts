@@ -1,5 +1,5 @@
+import { withdraw } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
-import { withdraw } from "../../../sdk/account/withdraw.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { formatOg } from "../../../sdk/units.ts";

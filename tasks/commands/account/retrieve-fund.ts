@@ -1,6 +1,6 @@
+import { retrieve } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { getSubAccount, type SubAccount } from "../../../sdk/account/getSubAccount.ts";
-import { retrieve } from "../../../sdk/account/retrieve.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { standingOf } from "../../../sdk/task/standing.ts";
 import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";

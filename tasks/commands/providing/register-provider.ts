@@ -1,5 +1,5 @@
-import { openAccount } from "../../../sdk/account/openAccount.ts";
-import { registerService } from "../../../sdk/service/registerService.ts";
+import { openAccount } from "../../../sdk/account/calls.ts";
+import { registerService } from "../../../sdk/service/calls.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";

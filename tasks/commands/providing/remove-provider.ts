@@ -1,4 +1,4 @@
-import { removeService } from "../../../sdk/service/removeService.ts";
+import { removeService } from "../../../sdk/service/calls.ts";
 import type { Command } from "../../definition.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 

@@ -1,7 +1,7 @@
 import { ProtocolError } from "../../../sdk/errors.ts";
+import { updateService } from "../../../sdk/service/calls.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
-import { updateService } from "../../../sdk/service/updateService.ts";
 import type { Command } from "../../definition.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
 import { fetchTerms } from "../../flows/fetchTerms.ts";

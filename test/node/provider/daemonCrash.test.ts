@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
-import { cancelTask } from "../../../sdk/task/cancelTask.ts";
+import { cancelTask } from "../../../sdk/task/calls.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { HANGS_AFTER } from "../../helpers/patience.ts";
 import { eventually, type LogLine } from "./daemonProcess.ts";

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { openAccount } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
-import { openAccount } from "../../../sdk/account/openAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
-import { acknowledge } from "../../../sdk/deliverable/acknowledge.ts";
+import { acknowledge } from "../../../sdk/deliverable/calls.ts";
 import { downloadDeliverable } from "../../../sdk/deliverable/downloadDeliverable.ts";
 import { openDeliverable } from "../../../sdk/deliverable/openDeliverable.ts";
 import type { TaskId } from "../../../sdk/ids.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
-import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../../sdk/task/calls.ts";
 import { spoilPage } from "../../helpers/spoilPage.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
 import { type Market, openMarket } from "./market.ts";

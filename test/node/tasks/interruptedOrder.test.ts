@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import { type Client, createClient } from "../../../sdk/client.ts";
 import { fetchCatalogue } from "../../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../../sdk/service/getService.ts";
-import { createTask } from "../../../sdk/task/createTask.ts";
+import { createTask } from "../../../sdk/task/calls.ts";
 import { prepareOrder } from "../../../sdk/task/prepareOrder.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { sendOrder } from "../../../tasks/flows/sendOrder.ts";

@@ -10,7 +10,7 @@ import { createStorageServer } from "../../../provider/storage/storageServer.ts"
 import { type Client, createClient } from "../../../sdk/client.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { signChallenge } from "../../../sdk/service/challenge.ts";
-import { settleCancelled } from "../../../sdk/task/settleCancelled.ts";
+import { settleCancelled } from "../../../sdk/task/calls.ts";
 import type { Call } from "../../../sdk/transaction/Call.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTaskId, type Root } from "../../../sdk/ids.ts";
-import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../../sdk/task/calls.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
 import { type Market, openMarket } from "./market.ts";
 import { acknowledged, makeArchive } from "./providerSide.ts";

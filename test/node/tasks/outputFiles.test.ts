@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { upload } from "../../../sdk/storage/upload.ts";
-import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../../sdk/task/calls.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
 import { type Market, openMarket } from "./market.ts";
 import { makeArchive } from "./providerSide.ts";

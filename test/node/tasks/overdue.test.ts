@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
-import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../../sdk/task/calls.ts";
 import { deliverModel } from "./deliverModel.ts";
 import { type Market, openMarket } from "./market.ts";
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { getBytes, toBeHex, Wallet } from "ethers";
 import { after, before, describe, it } from "mocha";
-import { openAccount } from "../../../sdk/account/openAccount.ts";
+import { openAccount } from "../../../sdk/account/calls.ts";
 import { createClient } from "../../../sdk/client.ts";
 import { openSecrets } from "../../../sdk/exchange/openSecrets.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
-import { failTask } from "../../../sdk/task/failTask.ts";
+import { failTask } from "../../../sdk/task/calls.ts";
 import { deliverModel } from "./deliverModel.ts";
 import type { Market } from "./market.ts";
 import { FEE, type Orders, openOrders } from "./orders.ts";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
-import { acceptTask } from "../../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../../sdk/task/calls.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { waitForTask } from "../../../tasks/flows/waitForTask.ts";

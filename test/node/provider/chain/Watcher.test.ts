@@ -11,9 +11,9 @@ import type { ProviderError } from "../../../../provider/errors.ts";
 import { Readiness } from "../../../../provider/Readiness.ts";
 import { readTaskState } from "../../../../provider/steps/parts/readTaskState.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
-import { openAccount } from "../../../../sdk/account/openAccount.ts";
+import { openAccount } from "../../../../sdk/account/calls.ts";
 import type { Client } from "../../../../sdk/client.ts";
-import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
+import { cancelTask } from "../../../../sdk/task/calls.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { Marketplace } from "../marketplace.ts";
 

@@ -1,16 +1,18 @@
 import { expect } from "chai";
 import { hexlify, randomBytes } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
-import { authorize } from "../../../../sdk/account/authorize.ts";
-import { claimReturn } from "../../../../sdk/account/claimReturn.ts";
-import { deposit } from "../../../../sdk/account/deposit.ts";
-import { fund } from "../../../../sdk/account/fund.ts";
+import {
+  authorize,
+  claimReturn,
+  deposit,
+  fund,
+  openAccount,
+  requestReturn,
+  retrieve,
+  withdraw,
+} from "../../../../sdk/account/calls.ts";
 import { getAccount } from "../../../../sdk/account/getAccount.ts";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
-import { openAccount } from "../../../../sdk/account/openAccount.ts";
-import { requestReturn } from "../../../../sdk/account/requestReturn.ts";
-import { retrieve } from "../../../../sdk/account/retrieve.ts";
-import { withdraw } from "../../../../sdk/account/withdraw.ts";
 import type { Call } from "../../../../sdk/transaction/Call.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { type Market, startMarket } from "../../../helpers/market.ts";

@@ -11,26 +11,28 @@ import { createStorageServer } from "../../../../provider/storage/storageServer.
 import { getAccount } from "../../../../sdk/account/getAccount.ts";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
 import { createClient } from "../../../../sdk/client.ts";
-import { acknowledge } from "../../../../sdk/deliverable/acknowledge.ts";
-import { confirm } from "../../../../sdk/deliverable/confirm.ts";
-import { deliver } from "../../../../sdk/deliverable/deliver.ts";
+import {
+  acknowledge,
+  confirm,
+  deliver,
+  expire,
+  finalize,
+  lapse,
+  proveMisbehaviour,
+  reveal,
+} from "../../../../sdk/deliverable/calls.ts";
 import { downloadDeliverable } from "../../../../sdk/deliverable/downloadDeliverable.ts";
-import { expire } from "../../../../sdk/deliverable/expire.ts";
-import { finalize } from "../../../../sdk/deliverable/finalize.ts";
 import { findMisbehaviour } from "../../../../sdk/deliverable/findMisbehaviour.ts";
 import { getDelivery } from "../../../../sdk/deliverable/getDelivery.ts";
-import { lapse } from "../../../../sdk/deliverable/lapse.ts";
 import { openDeliverable } from "../../../../sdk/deliverable/openDeliverable.ts";
-import { proveMisbehaviour } from "../../../../sdk/deliverable/proveMisbehaviour.ts";
-import { reveal } from "../../../../sdk/deliverable/reveal.ts";
 import { sharedBlind } from "../../../../sdk/exchange/blind.ts";
 import { PageMismatchError } from "../../../../sdk/exchange/PageMismatchError.ts";
 import { sealFile } from "../../../../sdk/exchange/seal.ts";
 import { keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
 import type { Root, TaskId } from "../../../../sdk/ids.ts";
-import { updateService } from "../../../../sdk/service/updateService.ts";
+import { updateService } from "../../../../sdk/service/calls.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
-import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
+import { acceptTask } from "../../../../sdk/task/calls.ts";
 import type { Delivery } from "../../../../sdk/task/Delivery.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";

@@ -1,14 +1,15 @@
 import { hexlify, isCallException, ZeroHash } from "ethers";
-import { acknowledge } from "../../../../sdk/deliverable/acknowledge.ts";
-import { deliver } from "../../../../sdk/deliverable/deliver.ts";
-import { proveMisbehaviour } from "../../../../sdk/deliverable/proveMisbehaviour.ts";
-import { reveal } from "../../../../sdk/deliverable/reveal.ts";
+import {
+  acknowledge,
+  deliver,
+  proveMisbehaviour,
+  reveal,
+} from "../../../../sdk/deliverable/calls.ts";
 import { blindRoot } from "../../../../sdk/exchange/blind.ts";
 import type { MisbehaviourProof } from "../../../../sdk/exchange/misbehaviourProof.ts";
 import { type ExchangeKeys, keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
-import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
-import { createTask } from "../../../../sdk/task/createTask.ts";
+import { acceptTask, createTask } from "../../../../sdk/task/calls.ts";
 import type { Delivery } from "../../../../sdk/task/Delivery.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import type { Call } from "../../../../sdk/transaction/Call.ts";

@@ -1,14 +1,12 @@
 import { expect } from "chai";
 import { id as keccakOfText } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
+import { openAccount } from "../../../../sdk/account/calls.ts";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
-import { openAccount } from "../../../../sdk/account/openAccount.ts";
+import { registerService, removeService, updateService } from "../../../../sdk/service/calls.ts";
 import { getService } from "../../../../sdk/service/getService.ts";
 import { listServices } from "../../../../sdk/service/listServices.ts";
-import { registerService } from "../../../../sdk/service/registerService.ts";
-import { removeService } from "../../../../sdk/service/removeService.ts";
 import type { ServiceTerms } from "../../../../sdk/service/Service.ts";
-import { updateService } from "../../../../sdk/service/updateService.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { type Market, startMarket } from "../../../helpers/market.ts";
 import { rejection } from "../../../helpers/rejection.ts";

@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { keccak256, toUtf8Bytes, Wallet } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
+import { updateService } from "../../../../sdk/service/calls.ts";
 import { signChallenge } from "../../../../sdk/service/challenge.ts";
 import { fetchQueue } from "../../../../sdk/service/fetchQueue.ts";
 import { getService } from "../../../../sdk/service/getService.ts";
 import { CHALLENGE, signingDomain } from "../../../../sdk/service/typedData.ts";
-import { updateService } from "../../../../sdk/service/updateService.ts";
 import { verifyProvider } from "../../../../sdk/service/verifyProvider.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { type FakeProviderApi, startFakeProviderApi } from "../../../helpers/fakeProviderApi.ts";

@@ -2,25 +2,24 @@ import { expect } from "chai";
 import { getBytes, hexlify, id as keccakOfText } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
-import { deliver } from "../../../../sdk/deliverable/deliver.ts";
-import { expire } from "../../../../sdk/deliverable/expire.ts";
-import { finalize } from "../../../../sdk/deliverable/finalize.ts";
-import { lapse } from "../../../../sdk/deliverable/lapse.ts";
+import { deliver, expire, finalize, lapse } from "../../../../sdk/deliverable/calls.ts";
 import { blindRoot, sharedBlind } from "../../../../sdk/exchange/blind.ts";
 import { formatTaskId, type Root, type TaskId } from "../../../../sdk/ids.ts";
+import { updateService } from "../../../../sdk/service/calls.ts";
 import { getService } from "../../../../sdk/service/getService.ts";
-import { updateService } from "../../../../sdk/service/updateService.ts";
-import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
-import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
+import {
+  acceptTask,
+  cancelTask,
+  createTask,
+  failTask,
+  settleCancelled,
+} from "../../../../sdk/task/calls.ts";
 import { consentToSettlement } from "../../../../sdk/task/consentToSettlement.ts";
-import { createTask } from "../../../../sdk/task/createTask.ts";
 import { FAIL_REASONS } from "../../../../sdk/task/FailReason.ts";
-import { failTask } from "../../../../sdk/task/failTask.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { listTasks } from "../../../../sdk/task/listTasks.ts";
 import { prepareOrder } from "../../../../sdk/task/prepareOrder.ts";
-import { settleCancelled } from "../../../../sdk/task/settleCancelled.ts";
 import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { DATASET_ROOT, type Market, MODEL, startMarket } from "../../../helpers/market.ts";

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { keccak256 } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
-import { deposit } from "../../../../sdk/account/deposit.ts";
+import { deposit } from "../../../../sdk/account/calls.ts";
 import { type Client, createClient } from "../../../../sdk/client.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { type Market, startMarket } from "../../../helpers/market.ts";

@@ -1,13 +1,12 @@
 import { type AddressInfo, createServer } from "node:net";
 import { expect } from "chai";
 import { after, before, beforeEach, describe, it } from "mocha";
-import { deposit } from "../../../../sdk/account/deposit.ts";
+import { deposit } from "../../../../sdk/account/calls.ts";
 import { getAccount } from "../../../../sdk/account/getAccount.ts";
 import { type Client, createClient } from "../../../../sdk/client.ts";
 import { getService } from "../../../../sdk/service/getService.ts";
 import { listServices } from "../../../../sdk/service/listServices.ts";
-import { acceptTask } from "../../../../sdk/task/acceptTask.ts";
-import { cancelTask } from "../../../../sdk/task/cancelTask.ts";
+import { acceptTask, cancelTask } from "../../../../sdk/task/calls.ts";
 import { checkNetwork } from "../../../../sdk/transaction/checkNetwork.ts";
 import { decodeRevert } from "../../../../sdk/transaction/decodeRevert.ts";
 import { findLogs } from "../../../../sdk/transaction/findLogs.ts";

@@ -1,0 +1,110 @@
+import type { Client } from "../client.ts";
+import type { MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
+import type { Root, TaskId } from "../ids.ts";
+import type { Delivery } from "../task/Delivery.ts";
+import { servingCall } from "../transaction/buildCall.ts";
+import type { Call } from "../transaction/Call.ts";
+
+/** Verbs that are one call of the contract. */
+
+export interface DeliverParameters {
+  readonly delivery: Delivery;
+}
+
+export interface AcknowledgeParameters {
+  readonly id: TaskId;
+  /** Storage root of the encrypted model. */
+  readonly root: Root;
+}
+
+export interface DeliverableParameters {
+  readonly id: TaskId;
+}
+
+export interface FinalizeParameters {
+  readonly ids: readonly TaskId[];
+}
+
+export interface ProveMisbehaviourParameters {
+  readonly id: TaskId;
+  readonly proof: MisbehaviourProof;
+}
+
+/** What `reveal` publishes, and what opens the commitment that is on chain; each 32 bytes as 0x-hex. */
+export interface Revelation {
+  readonly id: TaskId;
+  /** s, whose hash was committed to. */
+  readonly key: string;
+  /** Of the order. */
+  readonly blindRoot: string;
+  /** Of the delivery. */
+  readonly contentRoot: string;
+}
+
+/**
+ * Posts the deliverable as the task's provider. Once, before the training deadline.
+ * @example await send(client, deliver(client, { delivery }));
+ */
+export function deliver(client: Client, { delivery }: DeliverParameters): Call {
+  return servingCall(client, "deliver", [delivery]);
+}
+
+/**
+ * Confirms as the user that the encrypted model at `root`, and no other, has arrived.
+ * @example await send(client, acknowledge(client, { id, root }));
+ */
+export function acknowledge(client: Client, { id, root }: AcknowledgeParameters): Call {
+  return servingCall(client, "acknowledge", [id, root]);
+}
+
+/**
+ * Publishes the key as the provider.
+ * @example await send(client, reveal(client, { id, key, blindRoot, contentRoot }));
+ */
+export function reveal(client: Client, { id, key, blindRoot, contentRoot }: Revelation): Call {
+  return servingCall(client, "reveal", [id, key, blindRoot, contentRoot]);
+}
+
+/**
+ * Confirms as the user that everything decrypts to what was committed to; pays the provider.
+ * @example await send(client, confirm(client, { id }));
+ */
+export function confirm(client: Client, { id }: DeliverableParameters): Call {
+  return servingCall(client, "confirm", [id]);
+}
+
+/**
+ * Proves as the user, until the dispute deadline, that a page is not what the provider committed to: the fee comes
+ * back, and half of the bond with it.
+ * @example await send(client, proveMisbehaviour(client, { id, proof }));
+ */
+export function proveMisbehaviour(
+  client: Client,
+  { id, proof }: ProveMisbehaviourParameters,
+): Call {
+  return servingCall(client, "proveMisbehaviour", [id, proof]);
+}
+
+/**
+ * Ends a task whose provider missed the training or the reveal deadline. Anybody may.
+ * @example await send(client, expire(client, { id }));
+ */
+export function expire(client: Client, { id }: DeliverableParameters): Call {
+  return servingCall(client, "expire", [id]);
+}
+
+/**
+ * Ends a delivered task that its user never acknowledged in time. Anybody may.
+ * @example await send(client, lapse(client, { id }));
+ */
+export function lapse(client: Client, { id }: DeliverableParameters): Call {
+  return servingCall(client, "lapse", [id]);
+}
+
+/**
+ * Pays the providers of tasks whose dispute period is over. A task that is not due is skipped. Anybody may.
+ * @example await send(client, finalize(client, { ids: [id] }));
+ */
+export function finalize(client: Client, { ids }: FinalizeParameters): Call {
+  return servingCall(client, "finalize", [ids]);
+}
