@@ -3,15 +3,13 @@
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ensureTrainerEnvironment } from "../provider/trainer/environment.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules/.bin/node");
-const PYTHON = join(ROOT, ".venv/bin/python");
-const TRAINER = join(ROOT, "provider/trainer");
-const REQUIREMENTS = [join(TRAINER, "requirements.txt"), join(TRAINER, "requirements-dev.txt")];
 
 /** A stamp inside what was installed says which lock files it came from: changed files or a half-done installation install again. */
 function upToDate(stamp, sources) {
@@ -64,34 +62,13 @@ function installLocked(directory, what, options = []) {
   writeFileSync(stamp, digest(sources));
 }
 
-function findPython() {
-  for (const command of ["python3.11", "python3.12", "python3"]) {
-    const script = "import sys, venv; print(sys.version_info[:2] in ((3, 11), (3, 12)))";
-    const probe = spawnSync(command, ["-c", script], { encoding: "utf8" });
-    if (probe.status === 0 && probe.stdout.trim() === "True") return command;
-  }
-  console.error("The trainer needs Python 3.11 or 3.12 with venv, and there is none on the PATH.");
-  console.error(
-    "Install it (Debian: apt-get install python3.11 python3.11-venv) and run this again.",
-  );
-  process.exit(1);
-}
-
 function installTrainer() {
-  const stamp = join(ROOT, ".venv/.anneal-setup");
-  if (upToDate(stamp, REQUIREMENTS)) return;
-  console.error("Creating the trainer's Python environment (1.2 GB, some minutes)…");
-  rmSync(stamp, { force: true });
-  if (!existsSync(PYTHON)) {
-    run("creating .venv", findPython(), ["-m", "venv", join(ROOT, ".venv")]);
+  try {
+    ensureTrainerEnvironment(join(ROOT, ".venv"), { development: true });
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
   }
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-  const torch = readFileSync(REQUIREMENTS[0], "utf8").match(/^torch==\S+/m)[0];
-  // torch first and alone: with the rest in one resolution pip may take a larger build of it
-  run("installing torch", PYTHON, [...pip, torch]);
-  const lists = REQUIREMENTS.flatMap((file) => ["--requirement", file]);
-  run("installing the trainer's packages", PYTHON, [...pip, ...lists]);
-  writeFileSync(stamp, digest(REQUIREMENTS));
 }
 
 installPackages();

@@ -1,5 +1,6 @@
 import { Contract, type Provider, type Signer, Wallet } from "ethers";
-import type { IFineTuningServing, ILedger } from "../types/ethers-contracts/index.ts";
+import type { IFineTuningServing } from "../types/ethers-contracts/interfaces/IFineTuningServing.ts";
+import type { ILedger } from "../types/ethers-contracts/interfaces/ILedger.ts";
 import type { Deployment } from "./deployment.ts";
 import { ProtocolError } from "./errors.ts";
 import { FailoverProvider, readRpcUrls } from "./rpc/FailoverProvider.ts";

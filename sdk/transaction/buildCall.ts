@@ -1,6 +1,7 @@
 import type { Interface } from "ethers";
 import type { TypedContractMethod } from "../../types/ethers-contracts/common.ts";
-import type { IFineTuningServing, ILedger } from "../../types/ethers-contracts/index.ts";
+import type { IFineTuningServing } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
+import type { ILedger } from "../../types/ethers-contracts/interfaces/ILedger.ts";
 import type { Client } from "../client.ts";
 import type { Call } from "./Call.ts";
 

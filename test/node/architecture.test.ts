@@ -100,6 +100,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["provider/keystore.ts", "provider/EncryptionKey.ts"],
   ["provider/clock.ts", "provider/errors.ts", "provider/Readiness.ts"],
 
+  ["sdk/index.ts"],
   ["sdk/account", "sdk/deliverable"],
   ["sdk/task"],
   ["sdk/service", "sdk/exchange"],

@@ -1,0 +1,63 @@
+// The trainer's Python environment: made once, and again if what it is made from has changed.
+// Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
+const DEVELOPMENT = join(import.meta.dirname, "requirements-dev.txt");
+
+/**
+ * Makes a virtual environment with all that trainings need.
+ * @param {string} directory where it is, or is made
+ * @param {{ development?: boolean }} [options] whether tests and checks of the trainer run in it, too
+ * @returns {string} path of its Python
+ * @throws {Error} that says what is missing or what failed
+ */
+export function ensureTrainerEnvironment(directory, { development = false } = {}) {
+  const lists = development ? [REQUIREMENTS, DEVELOPMENT] : [REQUIREMENTS];
+  const python = join(directory, "bin/python");
+  // A stamp inside says which lists it came from: changed lists or a half-done installation install again.
+  const stamp = join(directory, ".anneal-setup");
+  const wanted = digestOf(lists);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return python;
+  console.error("Creating the trainer's Python environment (1.2 GB, some minutes)…");
+  rmSync(stamp, { force: true });
+  if (!existsSync(python)) run(findPython(), ["-m", "venv", directory]);
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  const torch = readFileSync(REQUIREMENTS, "utf8").match(/^torch==\S+/m)[0];
+  // torch first and alone: with the rest in one resolution pip may take a larger build of it
+  run(python, [...pip, torch]);
+  run(python, [...pip, ...lists.flatMap((file) => ["--requirement", file])]);
+  writeFileSync(stamp, wanted);
+  return python;
+}
+
+function digestOf(files) {
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest("hex");
+}
+
+function findPython() {
+  for (const command of ["python3.11", "python3.12", "python3"]) {
+    const script = "import sys, venv; print(sys.version_info[:2] in ((3, 11), (3, 12)))";
+    const probe = spawnSync(command, ["-c", script], { encoding: "utf8" });
+    if (probe.status === 0 && probe.stdout.trim() === "True") return command;
+  }
+  throw new Error(
+    "The trainer needs Python 3.11 or 3.12 with venv, and there is none on the PATH.\n" +
+      "Install it (Debian: apt-get install python3.11 python3.11-venv) and run this again.",
+  );
+}
+
+function run(command, args) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
+  if (status === 0) return;
+  const reason = error?.message ?? `${stdout}${stderr}`.trim();
+  throw new Error(`${command} ${args.join(" ")} failed:\n${reason}`);
+}

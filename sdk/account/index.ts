@@ -1,0 +1,6 @@
+/** The money of a user or a provider: account, sub-accounts, lock period. */
+
+export * from "./calls.ts";
+export * from "./getAccount.ts";
+export * from "./getSubAccount.ts";
+export * from "./SubAccount.ts";

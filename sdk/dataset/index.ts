@@ -1,0 +1,10 @@
+/** Datasets: checked, counted, converted. */
+
+export * from "./checking/checkDataset.ts";
+export * from "./checking/readRows.ts";
+export * from "./convertDataset.ts";
+export * from "./counting/countDataset.ts";
+export * from "./formats/DatasetRow.ts";
+export * from "./formats/Finding.ts";
+export * from "./formats/rules.ts";
+export * from "./tokenizer/createTokenCounter.ts";

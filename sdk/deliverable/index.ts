@@ -1,0 +1,10 @@
+/** Models: fetched, acknowledged, opened, confirmed or disputed. */
+
+export * from "./calls.ts";
+export * from "./chooseFiles.ts";
+export * from "./downloadDeliverable.ts";
+export * from "./findMisbehaviour.ts";
+export * from "./getDelivery.ts";
+export * from "./modelFormat.ts";
+export * from "./openDeliverable.ts";
+export * from "./writeModel.ts";

@@ -1,0 +1,16 @@
+/**
+ * The client: createClient connects a chain, a storage and, to send or sign, a key; every verb takes it first. Verbs that
+ * change the chain build a Call, which `send` sends.
+ */
+
+export * from "./account/index.ts";
+export * from "./client.ts";
+export * from "./deliverable/index.ts";
+export * from "./deployment.ts";
+export * from "./errors.ts";
+export * from "./ids.ts";
+export * from "./service/index.ts";
+export * from "./task/index.ts";
+export * from "./transaction/Call.ts";
+export * from "./transaction/send.ts";
+export * from "./units.ts";

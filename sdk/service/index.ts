@@ -1,0 +1,13 @@
+/** What providers offer, and what their daemons say. */
+
+export * from "./calls.ts";
+export * from "./fetchCatalogue.ts";
+export * from "./fetchQueue.ts";
+export * from "./fetchTokenizer.ts";
+export * from "./fetchUsage.ts";
+export * from "./findModel.ts";
+export * from "./getGasMoney.ts";
+export * from "./getService.ts";
+export * from "./listServices.ts";
+export * from "./Service.ts";
+export * from "./verifyProvider.ts";
