@@ -110,30 +110,31 @@ async function* jsonRows(lines: AsyncIterable<Line>, kind: TextKind): AsyncGener
 
 /** Tab-separated: quotation marks are ordinary, no field has a tab, and the header may be missing. */
 async function* tsvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {
-  let columns: readonly string[] | undefined;
-  let headerless = false;
+  let parse: ((fields: readonly string[]) => ParsedRow) | undefined;
   for await (const line of filledLines(lines)) {
     if ("findings" in line) {
       yield line;
       continue;
     }
     const fields = line.text.split("\t");
-    if (!columns) {
-      headerless = fields.length === 2 && INTEGER_LABEL.test(fields[0]!);
-      columns = headerless ? ["label", "text"] : fields;
-      if (!headerless) {
-        yield* checkHeader(line.line, fields, "\t");
-        continue;
-      }
-    }
-    const parsed = parseFields(columns, fields);
-    if (headerless && parsed.row?.format === "label" && !INTEGER_LABEL.test(parsed.row.label)) {
-      const message = `The label ${JSON.stringify(parsed.row.label)} is not an integer from 0.`;
-      yield { line: line.line, format: "label", findings: [{ rule: "bad-label", message }] };
-    } else {
-      yield { line: line.line, ...parsed };
-    }
+    const isHeader = !parse && !isHeaderless(fields);
+    parse ??= isHeader ? (row) => parseFields(fields, row) : parseHeaderless;
+    if (isHeader) yield* checkHeader(line.line, fields, "\t");
+    else yield { line: line.line, ...parse(fields) };
   }
+}
+
+/** Whether the first row is no header: it begins with an integer label. */
+function isHeaderless(fields: readonly string[]): boolean {
+  return fields.length === 2 && INTEGER_LABEL.test(fields[0]!);
+}
+
+/** Without a header, the label comes first and is an integer. */
+function parseHeaderless(fields: readonly string[]): ParsedRow {
+  const parsed = parseFields(["label", "text"], fields);
+  if (parsed.row?.format !== "label" || INTEGER_LABEL.test(parsed.row.label)) return parsed;
+  const message = `The label ${JSON.stringify(parsed.row.label)} is not an integer from 0.`;
+  return { format: "label", findings: [{ rule: "bad-label", message }] };
 }
 
 async function* csvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {
