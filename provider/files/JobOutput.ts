@@ -129,7 +129,7 @@ export async function openListed(directory: string, file: OutputFile): Promise<F
 }
 
 /** Passes a file's bytes on. @throws when they are not as many as were listed. */
-export function exactly(file: OutputFile) {
+function exactly(file: OutputFile) {
   return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let size = 0;
     for await (const chunk of chunks) {

@@ -53,7 +53,7 @@ export async function withTranscript<T>(
  * before a restart, is passed over.
  * @throws when the journal cannot be written at the end; before, it is tried again.
  */
-export async function transcribeEvents(
+async function transcribeEvents(
   { work, events }: Pick<Transcript, "work" | "events">,
   { isOver, clock, signal }: Follow,
 ): Promise<void> {
