@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { DatasetKind } from "../formats/DatasetRow.ts";
+import { type DatasetFormat, FORMATS, namedFormat } from "../formats/detectFormat.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { type ParsedRow, parseColumns, parseJsonRow, type TextKind } from "../formats/parseRow.ts";
 import { problem } from "../formats/problem.ts";
@@ -14,16 +15,13 @@ type PlacedRow = ParsedRow & { readonly line: number };
 /** Labels that are integers, in the one spelling that files may use. */
 export const INTEGER_LABEL = /^(0|[1-9][0-9]{0,8})$/;
 
-/** The endings of each kind's files; the longest that fits comes first. */
-const ENDINGS: Record<DatasetKind, readonly string[]> = {
-  "causal-lm": [".jsonl", ".parquet"],
-  "text-classification": [".jsonl", ".csv", ".tsv"],
-  "image-classification": [".zip", ".tar.gz", ".tar"],
+type TextReader = (lines: AsyncIterable<Line>, kind: TextKind) => AsyncGenerator<PlacedRow>;
+
+const READERS: Partial<Record<DatasetFormat, TextReader>> = {
+  jsonl: jsonRows,
+  csv: csvRows,
+  tsv: tsvRows,
 };
-const READERS: Record<
-  string,
-  (lines: AsyncIterable<Line>, kind: TextKind) => AsyncGenerator<PlacedRow>
-> = { ".jsonl": jsonRows, ".csv": csvRows, ".tsv": tsvRows };
 
 const MESSAGES = {
   "not-utf-8": "The line is not UTF-8.",
@@ -41,24 +39,24 @@ export async function* scanRows(
   path: string,
   { kind, vocabulary }: { kind: DatasetKind; vocabulary?: number },
 ): AsyncGenerator<ScannedRow> {
-  const ending = ENDINGS[kind].find((ending) => path.endsWith(ending));
-  if (!ending) {
-    const endings = ENDINGS[kind].join(", ");
+  const format = namedFormat(path);
+  if (!format || !FORMATS[kind].includes(format)) {
+    const endings = FORMATS[kind].map((each) => `.${each}`).join(", ");
     const message = `A ${kind} model is trained on ${endings}, not on ${basename(path)}.`;
     yield { line: 1, problems: [problem(path, { line: 1 }, { rule: "file-type", message })] };
   } else if (kind === "image-classification") {
     yield* scanImages(path);
-  } else if (ending === ".parquet") {
+  } else if (format === "parquet") {
     yield* scanTokens(path, vocabulary);
   } else {
-    yield* scanText(path, kind, READERS[ending]!);
+    yield* scanText(path, kind, READERS[format]!);
   }
 }
 
 async function* scanText(
   path: string,
   kind: TextKind,
-  read: (typeof READERS)[string],
+  read: TextReader,
 ): AsyncGenerator<ScannedRow> {
   const at = (line: number, findings: readonly Finding[]) =>
     findings.map((finding) => problem(path, { line }, finding));
