@@ -1,5 +1,6 @@
 import { isHexString } from "ethers";
 import { ProtocolError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import {
   classifyStatus,
   classifySystemCode,
@@ -176,8 +177,8 @@ function wordsOf({ answers, systemCodes, status, body }: Facts): string {
   const code = first?.code === undefined ? "" : ` (${first.code})`;
   const http = status === undefined ? "" : `HTTP ${status}`;
   const text = first ? `${first.words}${code}` : [http, body ?? systemCodes.join(", ")].join(" ");
-  return text
-    .replaceAll(/[\p{C}\s]+/gu, " ")
+  return printable(text)
+    .replaceAll(/\s+/g, " ")
     .replaceAll(/(https?|wss?):\/\/\S+/gi, "<url>")
     .replaceAll(/0x[0-9a-f]{65,}/gi, "0x…")
     .trim()
