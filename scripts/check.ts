@@ -1,4 +1,7 @@
-/** One command before every commit: format, lint, spelling, types, architecture. `--fix` formats instead of complaining. */
+/**
+ * One command before every commit: format, lint, spelling, types, what is unused, architecture. `--fix` formats instead
+ * of complaining.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -42,6 +45,7 @@ const verify: readonly Step[] = [
   { name: "spelling", command: [bin("cspell"), "--no-progress", "--no-summary"] },
   { name: "build", command: [bin("hardhat"), "build", "--quiet"] },
   { name: "types: TypeScript", command: [bin("tsc"), "--noEmit"] },
+  { name: "unused: TypeScript", command: [bin("knip"), "--no-progress"] },
   { name: "types: Python", command: [join("../..", python), "-m", "mypy"], cwd: trainer },
   { name: "architecture", command: [bin("mocha"), "test/node/architecture.test.ts"] },
 ];

@@ -1,7 +1,7 @@
 import { ProtocolError } from "./errors.ts";
 
 /** Neuron in one OG: amounts on chain are in neuron, amounts people type are in OG. */
-export const NEURON_PER_OG = 10n ** 18n;
+const NEURON_PER_OG = 10n ** 18n;
 
 /**
  * Parses a decimal amount of OG into neuron, exactly.

@@ -90,16 +90,22 @@ export class Submitter {
       // A nonce that is missing stays missing; one that only a lagging node misses comes by the next look.
       const isStuck = count === this.#tendedCount;
       this.#tendedCount = count;
-      const highest = isStuck ? (store.highestNonce() ?? -1) : -1;
-      const known = new Map(store.transactionsFrom(count).map((row) => [row.nonce, row]));
-      for (let nonce = count; nonce <= highest && !signal.aborted; nonce++) {
-        const row = known.get(nonce);
-        if (row?.status !== "signed" || !this.#isWanted(row.effect)) await this.#fill(nonce);
-      }
+      if (isStuck) await this.#fillFrom(count, signal);
       for (const row of store.openTransactions()) {
         if (row.nonce < count && !this.#isWanted(row.effect)) await this.#endUnwanted(row);
       }
     });
+  }
+
+  /** Fills each nonce from this one on whose transaction is missing or not wanted. */
+  async #fillFrom(first: number, signal: AbortSignal): Promise<void> {
+    const { store } = this.#options;
+    const highest = store.highestNonce() ?? -1;
+    const known = new Map(store.transactionsFrom(first).map((row) => [row.nonce, row]));
+    for (let nonce = first; nonce <= highest && !signal.aborted; nonce++) {
+      const row = known.get(nonce);
+      if (row?.status !== "signed" || !this.#isWanted(row.effect)) await this.#fill(nonce);
+    }
   }
 
   /** Whether the step that a transaction was made for is still to be taken, and so looks after it. */
@@ -193,8 +199,7 @@ export class Submitter {
     let offer = first;
     let isShown = first.refusal === null;
     let looksLost = 0;
-    /** The newest block when the fees were last looked at. */
-    let judgedAt = Number.POSITIVE_INFINITY;
+    const isStuckAt = stuckDetector();
     while (true) {
       const { end, head } = await this.#find(offer.transaction);
       looksLost = hasEnded(end) && end.status === "lost" ? looksLost + 1 : 0;
@@ -203,11 +208,8 @@ export class Submitter {
       await clock.sleep(pollInterval, signal);
       signal.throwIfAborted();
       if (end !== "unknown") continue;
-      judgedAt = Math.min(judgedAt, head);
-      const isStuck = head - judgedAt >= STUCK_AFTER;
-      if (isStuck) judgedAt = head;
       const isDue = clock.now() - offer.at > REBROADCAST_EVERY;
-      if (!(await this.#isToBeOffered(offer, isStuck, isDue))) continue;
+      if (!(await this.#isToBeOffered(offer, isStuckAt(head), isDue))) continue;
       if (!isShown) await demandTime?.();
       offer = await this.#offers.offer(this.#current(offer));
       isShown ||= offer.refusal === null;
@@ -243,4 +245,15 @@ export class Submitter {
     const { client, confirmations } = this.#options;
     return findTransaction(client, transaction, confirmations);
   }
+}
+
+/** Says of each newest block whether so many have come since the first, or the last such one, that the fee is too low. */
+function stuckDetector(): (head: number) => boolean {
+  let judgedAt = Number.POSITIVE_INFINITY;
+  return (head) => {
+    judgedAt = Math.min(judgedAt, head);
+    const isStuck = head - judgedAt >= STUCK_AFTER;
+    if (isStuck) judgedAt = head;
+    return isStuck;
+  };
 }

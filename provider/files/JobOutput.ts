@@ -129,7 +129,7 @@ export async function openListed(directory: string, file: OutputFile): Promise<F
 }
 
 /** Passes a file's bytes on. @throws when they are not as many as were listed. */
-export function exactly(file: OutputFile) {
+function exactly(file: OutputFile) {
   return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let size = 0;
     for await (const chunk of chunks) {
@@ -155,20 +155,23 @@ async function listFolder(walk: Walk, folder: FileHandle, path: string, depth: n
     if (depth > MAX_DEPTH) throw tooMuch(`folders more than ${MAX_DEPTH} deep`);
     for await (const { name } of await opendir(handlePath(folder))) {
       if (++walk.entries > MAX_ENTRIES) throw tooMuch(`more than ${MAX_ENTRIES} names`);
-      if (!isPlain(name)) continue;
-      const stats = await lstat(below(folder, name)).catch(nullIfUnreadable);
-      const entry = join(path, name);
-      if (stats?.isDirectory()) {
-        const next = await openUnlessUnreadable(below(folder, name), FOLDER);
-        if (next) await listFolder(walk, next, entry, depth + 1);
-      } else if (stats && isReadable(stats, walk.owner)) {
-        walk.bytes += stats.size;
-        if (walk.bytes > walk.maxBytes) throw tooMuch(`more than ${walk.maxBytes} bytes`);
-        walk.files.push({ path: entry, size: stats.size });
-      }
+      if (isPlain(name)) await listEntry(walk, below(folder, name), join(path, name), depth);
     }
   } finally {
     await folder.close();
+  }
+}
+
+/** @param place of the entry, below the handle of its folder */
+async function listEntry(walk: Walk, place: string, path: string, depth: number) {
+  const stats = await lstat(place).catch(nullIfUnreadable);
+  if (stats?.isDirectory()) {
+    const folder = await openUnlessUnreadable(place, FOLDER);
+    if (folder) await listFolder(walk, folder, path, depth + 1);
+  } else if (stats && isReadable(stats, walk.owner)) {
+    walk.bytes += stats.size;
+    if (walk.bytes > walk.maxBytes) throw tooMuch(`more than ${walk.maxBytes} bytes`);
+    walk.files.push({ path, size: stats.size });
   }
 }
 

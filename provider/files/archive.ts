@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { rename } from "node:fs/promises";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
+import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import { type OutputFile, openListed } from "./JobOutput.ts";
 
 /** A file that a training wrote, and the name that it gets in the archive. */
@@ -63,10 +63,10 @@ export async function packOutput(
       done(null, chunk);
     },
   });
-  const partPath = `${targetPath}.part`;
-  const archive = createWriteStream(partPath, { mode: 0o600, flush: true });
-  await pipeline(output, measure, archive, signal ? { signal } : {});
-  await rename(partPath, targetPath);
+  await writeAtomically(targetPath, (temporary) => {
+    const archive = createWriteStream(temporary, { mode: 0o600 });
+    return pipeline(output, measure, archive, signal ? { signal } : {});
+  });
   return { sha256: hash.digest("hex"), size };
 }
 

@@ -1,6 +1,7 @@
-import { access, lstat, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTaskId } from "../../sdk/ids.ts";
+import { pathExists } from "../../sdk/storage/files/pathExists.ts";
 import { jobPaths, WORK_DIRECTORY } from "../files/jobPaths.ts";
 import { removeTree } from "../files/removeTree.ts";
 import { transcribeEnded } from "../journal/transcribeEvents.ts";
@@ -58,9 +59,5 @@ const statsOf = (path: string) => lstat(path).catch(() => null);
 
 /** The journal of a training that nothing will be added to by its own step. */
 async function addJournal(paths: ReturnType<typeof jobPaths>): Promise<void> {
-  const isThere = await access(paths.events).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) await transcribeEnded(paths);
+  if (!(await pathExists(paths.events))) await transcribeEnded(paths);
 }

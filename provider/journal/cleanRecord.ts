@@ -1,11 +1,10 @@
+import { printable } from "../../sdk/printable.ts";
+
 /** Bounds of what is kept of a stranger's JSON. */
 const MAX_DEPTH = 4;
 const MAX_MEMBERS = 100;
 const MAX_NAME_LENGTH = 100;
 const MAX_TEXT_LENGTH = 2_000;
-
-/** Characters that would end a line, steer a terminal, or turn the direction of what follows. */
-const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
 
 /** What is kept of an object that a training wrote: finite numbers, short texts in one line, few members, few levels. */
 export function cleanRecord(record: Record<string, unknown>): Record<string, unknown> {
@@ -13,7 +12,7 @@ export function cleanRecord(record: Record<string, unknown>): Record<string, unk
 }
 
 function clean(value: unknown, depth: number): unknown {
-  if (typeof value === "string") return cleanText(value, MAX_TEXT_LENGTH);
+  if (typeof value === "string") return printable(value, MAX_TEXT_LENGTH);
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (typeof value === "boolean" || value === null) return value;
   if (depth === 0 || typeof value !== "object") return null;
@@ -21,10 +20,6 @@ function clean(value: unknown, depth: number): unknown {
     return value.slice(0, MAX_MEMBERS).map((member) => clean(member, depth - 1));
   const members = Object.entries(value).slice(0, MAX_MEMBERS);
   return Object.fromEntries(
-    members.map(([name, member]) => [cleanText(name, MAX_NAME_LENGTH), clean(member, depth - 1)]),
+    members.map(([name, member]) => [printable(name, MAX_NAME_LENGTH), clean(member, depth - 1)]),
   );
-}
-
-function cleanText(text: string, maxLength: number): string {
-  return text.slice(0, maxLength).toWellFormed().replaceAll(UNPRINTABLE, " ");
 }

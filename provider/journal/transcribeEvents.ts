@@ -1,4 +1,5 @@
-import { rename, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
+import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import { systemClock } from "../clock.ts";
 import { openOutput, readOutput } from "../files/JobOutput.ts";
 import { cleanRecord } from "./cleanRecord.ts";
@@ -53,7 +54,7 @@ export async function withTranscript<T>(
  * before a restart, is passed over.
  * @throws when the journal cannot be written at the end; before, it is tried again.
  */
-export async function transcribeEvents(
+async function transcribeEvents(
   { work, events }: Pick<Transcript, "work" | "events">,
   { isOver, clock, signal }: Follow,
 ): Promise<void> {
@@ -150,10 +151,8 @@ async function keepResult({ work, result }: Transcript): Promise<void> {
   const bytes = await readOutput(work, RESULT, MAX_RESULT_BYTES);
   const value = bytes && parseRecord(bytes.toString("utf8"));
   if (!value) return;
-  await writeFile(`${result}.part`, `${JSON.stringify(cleanRecord(value), null, 2)}\n`, {
-    mode: 0o600,
-  });
-  await rename(`${result}.part`, result);
+  const text = `${JSON.stringify(cleanRecord(value), null, 2)}\n`;
+  await writeAtomically(result, (temporary) => writeFile(temporary, text, { mode: 0o600 }));
 }
 
 function parseRecord(text: string): Record<string, unknown> | null {

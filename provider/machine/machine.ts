@@ -221,29 +221,40 @@ function finish(job: Job, step: Step): Job {
 
 /** The step that the two coordinates ask for, or null when the next move is another party's. */
 function nextStep(job: Job): Step | null {
-  switch (job.chain) {
-    case "Created":
-      // Nobody pays gas to turn an order down: its user is told by the API, and cancels it.
-      if (job.failure) return job.cleaned ? null : "clean";
-      if (beforeCounted(job.work)) return LOCAL_STEPS[WORK.indexOf(job.work)]!;
-      return job.slot ? "accept" : null;
-    case "Accepted":
-      if (job.due) return null; // too late for any verb of the provider: the user takes fee and compensation
-      if (job.failure) return "fail";
-      if (job.settlement) return "settle";
-      if (job.work === "uploaded") return "deliver";
-      return job.slot || job.work !== "counted" ? LOCAL_STEPS[WORK.indexOf(job.work)]! : null;
-    case "Delivered":
-      return job.due ? "lapse" : null;
-    case "Acknowledged":
-      return job.due ? null : "reveal";
-    case "Revealed":
-      return job.due ? "finalize" : null;
-    case "Unread":
-      return null;
-    default:
-      return job.cleaned ? null : "clean";
-  }
+  return (NEXT_STEPS[job.chain] ?? stepAtEnd)(job);
+}
+
+/** The next step in each state in which the provider may have one; in all others only the files are left. */
+const NEXT_STEPS: Partial<Record<ChainState, (job: Job) => Step | null>> = {
+  Unread: () => null,
+  Created: stepBeforeAcceptance,
+  Accepted: stepBeforeDelivery,
+  Delivered: ({ due }) => (due ? "lapse" : null),
+  Acknowledged: ({ due }) => (due ? null : "reveal"),
+  Revealed: ({ due }) => (due ? "finalize" : null),
+};
+
+function stepBeforeAcceptance(job: Job): Step | null {
+  // Nobody pays gas to turn an order down: its user is told by the API, and cancels it.
+  if (job.failure) return stepAtEnd(job);
+  if (beforeCounted(job.work)) return nextWork(job.work);
+  return job.slot ? "accept" : null;
+}
+
+function stepBeforeDelivery({ due, failure, settlement, work, slot }: Job): Step | null {
+  if (due) return null; // too late for any verb of the provider: the user takes fee and compensation
+  if (failure) return "fail";
+  if (settlement) return "settle";
+  if (work === "uploaded") return "deliver";
+  return slot || work !== "counted" ? nextWork(work) : null;
+}
+
+function stepAtEnd({ cleaned }: Job): Step | null {
+  return cleaned ? null : "clean";
+}
+
+function nextWork(work: Exclude<Work, "uploaded">): LocalStep {
+  return LOCAL_STEPS[WORK.indexOf(work)]!;
 }
 
 /**
@@ -264,7 +275,7 @@ export function isChainStep(step: Step): step is ChainStep {
   return (CHAIN_STEPS as readonly Step[]).includes(step);
 }
 
-function beforeCounted(work: Work): boolean {
+function beforeCounted(work: Work): work is "none" | "verified" | "fetched" {
   return WORK.indexOf(work) < WORK.indexOf("counted");
 }
 
@@ -319,14 +330,5 @@ export function isOver(job: Job): boolean {
 
 /** Whether the provider has no next step in this state. */
 function hasEnded(chain: ChainState): boolean {
-  return !RUNNING.has(chain);
+  return !(chain in NEXT_STEPS);
 }
-
-const RUNNING: ReadonlySet<ChainState> = new Set([
-  "Unread",
-  "Created",
-  "Accepted",
-  "Delivered",
-  "Acknowledged",
-  "Revealed",
-]);

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { access, mkdir, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
+import { pathExists } from "../../sdk/storage/files/pathExists.ts";
 import { fetchFromHub } from "../online/hub.ts";
 import { type OnlineProcess, runOnline } from "../online/runOnline.ts";
 
@@ -39,11 +40,7 @@ export async function fetchModel(
 ): Promise<string> {
   const digest = createHash("sha256").update(JSON.stringify(source)).digest("hex").slice(0, 16);
   const target = join(cache.directory, `${name}-${digest}`);
-  const isThere = await access(target).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return target;
+  if (await pathExists(target)) return target;
   await mkdir(cache.directory, { recursive: true, mode: 0o700 });
   if (typeof source === "string") await fetchArchive(cache, source as Root, target);
   else await fetchFromHub(cache.online, source, { target, maxBytes: cache.maxBytes }, cache.signal);

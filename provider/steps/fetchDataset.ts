@@ -1,5 +1,6 @@
 import { mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { detectFormat } from "../../sdk/dataset/formats/detectFormat.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { sealedDatasetSize } from "../../sdk/exchange/DatasetCipher.ts";
 import { openDataset, readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
@@ -10,7 +11,6 @@ import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { Model } from "../models/Catalogue.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { detectFormat } from "./parts/detectFormat.ts";
 import { readModel } from "./parts/readModel.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 

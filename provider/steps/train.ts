@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../sdk/ids.ts";
+import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import type { FailReason } from "../../sdk/task/FailReason.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
@@ -96,8 +97,8 @@ async function writeJob(
     ...(notice && { notices: [notice] }),
     hyperparameters,
   };
-  await writeFile(`${path}.part`, `${JSON.stringify(job, null, 2)}\n`);
-  await rename(`${path}.part`, path);
+  const text = `${JSON.stringify(job, null, 2)}\n`;
+  await writeAtomically(path, (temporary) => writeFile(temporary, text));
 }
 
 const REASONS: Record<number, FailReason> = {

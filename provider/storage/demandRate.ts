@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** Bytes a second that a body must bring, and an answer must take: less is not a slow line but somebody who waits. */
-export const MIN_RATE = 4096;
+const MIN_RATE = 4096;
 
 /** Milliseconds over which a rate is averaged. */
-export const RATE_WINDOW = 10_000;
+const RATE_WINDOW = 10_000;
 
 /** Calls `onSlow` when the body of a request comes in slower than MIN_RATE, while this side is ready to take it. */
 export function demandRate(

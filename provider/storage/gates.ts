@@ -20,7 +20,7 @@ const CALLS = { total: 24 * MIB, perKey: 8 * MIB, kept: 6 * MIB };
 /** What a call weighs at least: its answer may have a segment in base64. */
 const MIN_CALL = MIB / 2;
 
-export type Enter = (
+type Enter = (
   request: FastifyRequest,
   reply: FastifyReply,
   options?: { isKept?: boolean },

@@ -7,7 +7,7 @@ import { readFully } from "../../sdk/storage/files/readFully.ts";
 const PIECE_BYTES = 256 * 1024;
 
 /** Milliseconds in which a client must have taken in a piece. */
-export const PIECE_PATIENCE = 30_000;
+const PIECE_PATIENCE = 30_000;
 
 /** Buffers of answers that are over, for those to come: a few, for what few clients need at once. */
 const spare: Buffer[] = [];

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { rename, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import type { Clock } from "../clock.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import { TRAINER_LOG } from "../files/jobPaths.ts";
@@ -66,8 +67,8 @@ export class SlurmTrainer implements Trainer {
 
   async #submit(name: string, jobDirectory: string): Promise<string> {
     const script = join(jobDirectory, "slurm.py");
-    await writeFile(`${script}.part`, batchScript(this.#options.program, jobDirectory));
-    await rename(`${script}.part`, script);
+    const text = batchScript(this.#options.program, jobDirectory);
+    await writeAtomically(script, (temporary) => writeFile(temporary, text));
     const output = join(jobDirectory, TRAINER_LOG);
     const job = await slurm("sbatch", [
       ...["--parsable", `--job-name=${name}`, `--chdir=${jobDirectory}`, "--export=NONE"],

@@ -88,7 +88,7 @@ export class FailoverProvider extends JsonRpcProvider {
       const { refusal } = attempt;
       const pause = refusal?.retryAfterMs ?? wait;
       const patience = (refusal && PATIENCE_MS[refusal.kind]) ?? 0;
-      if (waited + pause > patience || (isTransaction(payload) && "error" in attempt)) {
+      if (waited + pause > patience || mayHaveArrived(payload, attempt)) {
         if ("error" in attempt) throw attempt.error;
         return attempt.results;
       }
@@ -104,19 +104,15 @@ export class FailoverProvider extends JsonRpcProvider {
     for (const [position, index] of order.entries()) {
       const isLast = position === order.length - 1;
       const attempt = await this.#ask(index, payload, order.length > 1 && !isLast);
-      const { refusal } = attempt;
-      const isAnswer = "results" in attempt && !(refusal && ASKS_OTHERS.has(refusal.kind));
-      if (isAnswer) {
+      if (isAnswer(attempt)) {
         if (haveFailed) this.#prefer(index);
         return attempt;
       }
-      const isHealthy = refusal !== null && LEAVES_HEALTHY.has(refusal.kind);
-      if (!isHealthy) {
+      if (!leavesHealthy(attempt)) {
         haveFailed = true;
-        this.#leave(index, refusal?.retryAfterMs);
+        this.#leave(index, attempt.refusal?.retryAfterMs);
       }
-      const mayHaveArrived = isTransaction(payload) && "error" in attempt;
-      if (isLast || mayHaveArrived || this.#closed.signal.aborted) return attempt;
+      if (isLast || mayHaveArrived(payload, attempt) || this.#closed.signal.aborted) return attempt;
     }
     throw new Error("There is no RPC endpoint.");
   }
@@ -177,6 +173,20 @@ export function readRpcUrls(text: string): string[] {
     );
   }
   return urls;
+}
+
+/** Whether what came is the answer, so that no other endpoint is asked. */
+function isAnswer({ refusal, ...outcome }: Attempt): boolean {
+  return "results" in outcome && !(refusal && ASKS_OTHERS.has(refusal.kind));
+}
+
+function leavesHealthy({ refusal }: Attempt): boolean {
+  return refusal !== null && LEAVES_HEALTHY.has(refusal.kind);
+}
+
+/** Whether a transaction may be out although its answer was lost. */
+function mayHaveArrived(payload: Payload, attempt: Attempt): boolean {
+  return "error" in attempt && isTransaction(payload);
 }
 
 function isTransaction(payload: Payload): boolean {

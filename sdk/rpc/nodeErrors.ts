@@ -1,5 +1,6 @@
 import { isHexString } from "ethers";
 import { ProtocolError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import {
   classifyStatus,
   classifySystemCode,
@@ -78,18 +79,20 @@ export function mayPass(error: unknown): boolean {
 /** An answer is read before the transport's words about it: HTTP 400 with a JSON-RPC error is that error. */
 function classify(facts: Facts): NodeErrorKind | null {
   const { answers, systemCodes, method, status, body } = facts;
-  for (const { words, code } of answers) {
-    const kind = classifyWords(words, code, method);
-    if (kind !== null) return kind;
-  }
-  if (answers.length > 0) return status === undefined ? null : classifyStatus(status, method);
-  if (status !== undefined) {
-    const kind = classifyStatus(status, method);
-    if (kind !== null) return kind;
-  }
+  const byAnswer = firstKind(answers, ({ words, code }) => classifyWords(words, code, method));
+  if (byAnswer !== null) return byAnswer;
+  const byStatus = status === undefined ? null : classifyStatus(status, method);
+  if (byStatus !== null || answers.length > 0) return byStatus;
   if (body !== undefined) return "not-json";
-  for (const code of systemCodes) {
-    const kind = classifySystemCode(code, method);
+  return firstKind(systemCodes, (code) => classifySystemCode(code, method));
+}
+
+function firstKind<T>(
+  facts: readonly T[],
+  classifyOne: (fact: T) => NodeErrorKind | null,
+): NodeErrorKind | null {
+  for (const fact of facts) {
+    const kind = classifyOne(fact);
     if (kind !== null) return kind;
   }
   return null;
@@ -98,10 +101,8 @@ function classify(facts: Facts): NodeErrorKind | null {
 function collect(value: unknown, facts: Facts, depth: number): void {
   if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return;
   const fields = value as Record<string, unknown>;
-  const isOurs = value instanceof ProtocolError;
-  if (typeof fields.code === "string" && !isOurs) facts.systemCodes.push(fields.code);
+  if (!(value instanceof ProtocolError)) collectWords(value, fields, facts);
   if (fields.name === "TimeoutError") facts.systemCodes.push("TIMEOUT");
-  if (typeof fields.message === "string" && !isOurs) collectMessage(value, fields, facts);
   collectRequest(fields, facts);
   for (const key of ["info", "error", "data", "cause"] as const) {
     if (key === "error" && typeof fields.error === "string") addAnswer(facts, fields.error);
@@ -111,6 +112,11 @@ function collect(value: unknown, facts: Facts, depth: number): void {
     for (const one of fields.errors) collect(one, facts, depth + 1);
   }
   if (typeof fields.responseBody === "string") collectBody(fields.responseBody, facts, depth);
+}
+
+function collectWords(value: object, fields: Record<string, unknown>, facts: Facts): void {
+  if (typeof fields.code === "string") facts.systemCodes.push(fields.code);
+  if (typeof fields.message === "string") collectMessage(value, fields, facts);
 }
 
 /** A message is a node's if it comes with a number, or as plain JSON. Those of other errors may quote the request. */
@@ -171,8 +177,8 @@ function wordsOf({ answers, systemCodes, status, body }: Facts): string {
   const code = first?.code === undefined ? "" : ` (${first.code})`;
   const http = status === undefined ? "" : `HTTP ${status}`;
   const text = first ? `${first.words}${code}` : [http, body ?? systemCodes.join(", ")].join(" ");
-  return text
-    .replaceAll(/[\p{C}\s]+/gu, " ")
+  return printable(text)
+    .replaceAll(/\s+/g, " ")
     .replaceAll(/(https?|wss?):\/\/\S+/gi, "<url>")
     .replaceAll(/0x[0-9a-f]{65,}/gi, "0x…")
     .trim()

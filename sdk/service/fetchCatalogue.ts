@@ -2,7 +2,8 @@ import { keccak256 } from "ethers";
 import { z } from "zod";
 import { DATASET_KINDS } from "../dataset/formats/DatasetRow.ts";
 import { ProtocolError } from "../errors.ts";
-import { fetchBytes, parseJson, printable } from "./providerApi.ts";
+import { printable } from "../printable.ts";
+import { fetchBytes, parseJson } from "./providerApi.ts";
 import type { Service } from "./Service.ts";
 
 const Hash = z.string().regex(/^0x[0-9a-f]{64}$/);
@@ -10,7 +11,10 @@ const Hash = z.string().regex(/^0x[0-9a-f]{64}$/);
 const CatalogueModel = z.object({
   name: z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/),
   kind: z.enum(DATASET_KINDS),
-  description: z.string().max(2_000).transform(printable),
+  description: z
+    .string()
+    .max(2_000)
+    .transform((text) => printable(text)),
   /** Hash of the model's files, what an order names as `model`. */
   hash: Hash,
   /** Offered by every provider, or only by this one. */

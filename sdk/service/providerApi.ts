@@ -1,6 +1,7 @@
 import { fetch } from "undici";
 import { z } from "zod";
 import { type ErrorCode, ProtocolError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import { openDispatcher } from "../rpc/dispatcher.ts";
 
 /** Where a provider's API is found; a Service fits. */
@@ -124,12 +125,6 @@ export function parseJson<T>(
   } catch (cause) {
     throw malformed(endpoint, `its answer to ${path} is not what the API promises`, cause);
   }
-}
-
-/** A provider's text without the control characters that could rewrite a terminal. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
 /** The error of a provider who does not answer, or breaks off. */

@@ -2,13 +2,14 @@ import { hexlify, randomBytes } from "ethers";
 import { z } from "zod";
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { formatOg } from "../units.ts";
 import { recoverChallenge } from "./challenge.ts";
 import { type Catalogue, fetchCatalogue } from "./fetchCatalogue.ts";
 import { fetchQueue, type Queue } from "./fetchQueue.ts";
 import { getService } from "./getService.ts";
-import { fetchJson, printable } from "./providerApi.ts";
+import { fetchJson } from "./providerApi.ts";
 import { isPublicUrl } from "./publicUrl.ts";
 import type { Service } from "./Service.ts";
 

@@ -1,11 +1,15 @@
 import { z } from "zod";
 import type { Client } from "../client.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
-import { type Endpoint, fetchJson, printable } from "../service/providerApi.ts";
+import { printable } from "../printable.ts";
+import { type Endpoint, fetchJson } from "../service/providerApi.ts";
 import { signRequest } from "../service/signedRequest.ts";
 import { PROGRESS } from "./progressOf.ts";
 
-const Text = z.string().max(2_000).transform(printable);
+const Text = z
+  .string()
+  .max(2_000)
+  .transform((text) => printable(text));
 const Count = z.number().int().nonnegative().nullable();
 const Measure = z.number().nullable();
 

@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
-import { type Endpoint, openResponse, parseJson, printable } from "../service/providerApi.ts";
+import { printable } from "../printable.ts";
+import { type Endpoint, openResponse, parseJson } from "../service/providerApi.ts";
 import { signRequest } from "../service/signedRequest.ts";
 
 export interface StreamOptions {

@@ -70,31 +70,41 @@ async function settle(
   patience: number,
 ): Promise<TransactionReceipt> {
   const end = performance.now() + patience;
-  let mayBeOut = false;
-  let nextOffer = 0;
-  let failure: unknown;
+  const offered: Offered = { mayBeOut: false, nextOffer: 0, failure: undefined };
   while (performance.now() < end) {
-    let pause: number = client.provider.pollingInterval;
-    if (performance.now() >= nextOffer) {
-      const offer = await broadcast(client, signed);
-      // A refusal counts only if no earlier offer may have got through.
-      if (offer.refusal && !mayBeOut) throw offer.refusal;
-      if (offer.isHeldBack) pause = FAILURE_PAUSE;
-      else {
-        mayBeOut = true;
-        nextOffer = performance.now() + (offer.failure ? REBROADCAST_LOST : REBROADCAST_EVERY);
-      }
-      failure = offer.failure;
-    }
+    const isDue = performance.now() >= offered.nextOffer;
+    const isHeldBack = isDue && (await offer(client, signed, offered));
     const look = await findReceipt(client, signed.hash);
     if (look.receipt) return look.receipt;
-    if (look.failure) {
-      failure = look.failure;
-      pause = FAILURE_PAUSE;
-    }
-    await sleep(pause);
+    if (look.failure) offered.failure = look.failure;
+    const { pollingInterval } = client.provider;
+    await sleep(isHeldBack || look.failure ? FAILURE_PAUSE : pollingInterval);
   }
-  throw unknownOutcome(signed.hash, mayBeOut, failure);
+  throw unknownOutcome(signed.hash, offered);
+}
+
+/** What became of a transaction's offers so far. */
+interface Offered {
+  mayBeOut: boolean;
+  /** By `performance.now()`. */
+  nextOffer: number;
+  /** What went wrong last. */
+  failure: unknown;
+}
+
+/**
+ * Offers the transaction once.
+ * @returns whether the node holds it back for now
+ * @throws ProtocolError if the node refuses it, and no earlier offer may have got through
+ */
+async function offer(client: Client, signed: Signed, offered: Offered): Promise<boolean> {
+  const { refusal, failure, isHeldBack = false } = await broadcast(client, signed);
+  if (refusal && !offered.mayBeOut) throw refusal;
+  offered.failure = failure;
+  if (isHeldBack) return true;
+  offered.mayBeOut = true;
+  offered.nextOffer = performance.now() + (failure ? REBROADCAST_LOST : REBROADCAST_EVERY);
+  return false;
 }
 
 interface Offer {
@@ -144,7 +154,7 @@ async function findReceipt(
   }
 }
 
-function unknownOutcome(hash: string, mayBeOut: boolean, failure: unknown): ProtocolError {
+function unknownOutcome(hash: string, { mayBeOut, failure }: Offered): ProtocolError {
   const words = readNodeError(failure)?.words;
   const reason = words ? ` The node says: ${words}` : "";
   return mayBeOut

@@ -77,25 +77,49 @@ function checkFlags(
   command: CommandDefinition,
   vocabulary: Vocabulary,
 ): ProtocolError | undefined {
+  for (const flag of typedFlags(words, command)) {
+    const error = checkFlag(flag, command, vocabulary);
+    if (error) return error;
+  }
+  return undefined;
+}
+
+interface TypedFlag {
+  readonly typed: string;
+  /** What follows its equals sign. */
+  readonly value: string | undefined;
+  /** The word after it. */
+  readonly next: string | undefined;
+  /** Undefined if the command has no such flag. */
+  readonly parameter: Parameter | undefined;
+}
+
+/** The words that are flags, and not the value of the one before. */
+function* typedFlags(words: readonly string[], command: CommandDefinition): Generator<TypedFlag> {
   for (let index = 0; index < words.length; index++) {
     const word = words[index]!;
     if (!/^-(-|[a-z]$)/.test(word)) continue;
     const [typed = "", value] = word.split("=", 2);
     const parameter = findParameter(typed, command);
-    if (!parameter) {
-      if (isGlobal(typed, vocabulary)) continue;
-      return unknownFlag(typed, command, vocabulary);
-    }
-    const next = words[index + 1];
-    if (parameter.kind === "flag") {
-      if (value !== undefined || /^(true|false)$/.test(next ?? "")) return takesNoValue(typed);
-      continue;
-    }
-    if (value !== undefined) continue;
-    if (next === undefined) return lacksValue(typed, command, vocabulary);
-    index += 1; // its value, which may begin with a hyphen
+    yield { typed, value, next: words[index + 1], parameter };
+    // Its value may begin with a hyphen.
+    if (parameter?.kind === "option" && value === undefined) index += 1;
   }
-  return undefined;
+}
+
+function checkFlag(
+  { typed, value, next, parameter }: TypedFlag,
+  command: CommandDefinition,
+  vocabulary: Vocabulary,
+): ProtocolError | undefined {
+  if (!parameter) {
+    return isGlobal(typed, vocabulary) ? undefined : unknownFlag(typed, command, vocabulary);
+  }
+  if (parameter.kind === "flag") {
+    const hasValue = value !== undefined || /^(true|false)$/.test(next ?? "");
+    return hasValue ? takesNoValue(typed) : undefined;
+  }
+  return (value ?? next) === undefined ? lacksValue(typed, command, vocabulary) : undefined;
 }
 
 function findParameter(typed: string, { parameters }: CommandDefinition): Parameter | undefined {

@@ -1,12 +1,12 @@
-import { extname } from "node:path";
-import type { DatasetKind } from "../../sdk/dataset/formats/DatasetRow.ts";
+import { DATASET_KINDS, type DatasetKind } from "../../sdk/dataset/formats/DatasetRow.ts";
+import { FORMATS, namedFormat } from "../../sdk/dataset/formats/detectFormat.ts";
 import { readLines } from "../../sdk/dataset/formats/readLines.ts";
 
-/** What a dataset looks like when no model says what it is for: rows with labels are for a classifier, archives for one of images. */
+/** What a dataset looks like when no model says what it is for: by its format, or by whether its first row has a label. */
 export async function guessKind(path: string): Promise<DatasetKind> {
-  if (/\.(zip|tar|tar\.gz)$/.test(path)) return "image-classification";
-  if (extname(path) === ".parquet") return "causal-lm";
-  if ([".csv", ".tsv"].includes(extname(path))) return "text-classification";
+  const format = namedFormat(path);
+  const kinds = DATASET_KINDS.filter((kind) => format && FORMATS[kind].includes(format));
+  if (kinds.length === 1) return kinds[0]!;
   for await (const { text } of readLines(path)) {
     return /"label"\s*:/.test(text) ? "text-classification" : "causal-lm";
   }

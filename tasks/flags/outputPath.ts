@@ -1,6 +1,6 @@
-import { access } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readMark } from "../../sdk/deliverable/readMark.ts";
+import { pathExists } from "../../sdk/storage/files/pathExists.ts";
 import { fileIn } from "./fileIn.ts";
 
 /** A model that is to be written. */
@@ -22,13 +22,7 @@ export async function outputPath(output: string | undefined, model: NamedModel):
   const name = `${model.name}.tar.zst`;
   const path = await fileIn(output ?? name, name);
   const isChosen = path === output;
-  if (isChosen || !(await isThere(path)) || (await readMark(path)) === model.mark) return path;
+  if (isChosen || !(await pathExists(path)) || (await readMark(path)) === model.mark) return path;
   const step = model.step === null ? "" : `-step-${model.step}`;
   return join(dirname(path), `${model.name}-${model.id.slice(0, 8)}${step}.tar.zst`);
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,6 +1,7 @@
-import { mkdtemp, open, rename, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { detectFormat } from "../../sdk/dataset/formats/detectFormat.ts";
 import { parseRoot, type Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -49,28 +50,4 @@ async function fetchStored(
   const path = join(folder, `${root}.${await detectFormat(fetched)}`);
   await rename(fetched, path);
   return path;
-}
-
-/** First bytes of files that are no text. */
-const MAGIC = [
-  { ending: "parquet", at: 0, bytes: "PAR1" },
-  { ending: "zip", at: 0, bytes: "PK" },
-  { ending: "tar.gz", at: 0, bytes: "\x1f\x8b" },
-  { ending: "tar", at: 257, bytes: "ustar" },
-];
-
-/** Stored data has no name; its beginning tells the format, as it does to the provider. */
-async function detectFormat(path: string): Promise<string> {
-  const file = await open(path);
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, 0);
-    const start = buffer.toString("latin1", 0, bytesRead).replace(/^\xef\xbb\xbf/, "");
-    const found = MAGIC.find(({ at, bytes }) => start.startsWith(bytes, at));
-    if (found) return found.ending;
-    const [line = ""] = start.split("\n", 1);
-    if (line.trimStart().startsWith("{")) return "jsonl";
-    return line.includes("\t") ? "tsv" : "csv";
-  } finally {
-    await file.close();
-  }
 }

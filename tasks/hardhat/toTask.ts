@@ -4,7 +4,7 @@ import type { NewTaskDefinitionBuilder, TaskDefinition } from "hardhat/types/tas
 import type { CommandDefinition } from "../definition.ts";
 
 /** A command as a task of Hardhat. */
-export function toTask(definition: CommandDefinition): TaskDefinition {
+function toTask(definition: CommandDefinition): TaskDefinition {
   const { path, description, parameters } = definition;
   let builder = task([...path], description) as NewTaskDefinitionBuilder;
   for (const [name, parameter] of Object.entries(parameters)) {

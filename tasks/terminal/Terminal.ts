@@ -85,6 +85,6 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
 }
 
 /** JSON with bigints as decimal strings: no reader loses a neuron. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   return JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item));
 }

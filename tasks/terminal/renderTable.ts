@@ -1,3 +1,5 @@
+import { printable } from "../../sdk/printable.ts";
+
 /** Rows of text. The first row is the heading where a table has one; the seed's tables draw it like any other row. */
 export interface Table {
   readonly title?: string;
@@ -15,7 +17,7 @@ export interface TableStyle {
 
 /** Draws a table, without a newline at the end. No word is ever cut: ids and hashes are words. */
 export function renderTable(table: Table, style: TableStyle): string {
-  const rows = table.rows.map((row) => row.map(printable));
+  const rows = table.rows.map((row) => row.map((cell) => printable(cell)));
   const body = style.boxes ? boxes({ ...table, rows }, style.columns) : plain({ ...table, rows });
   return table.title ? `${style.boxes ? "  " : ""}${table.title}\n${body}` : body;
 }
@@ -53,9 +55,6 @@ function drawRow(row: readonly string[], widths: readonly number[]): string {
     return `│ ${texts.join(" │ ")} │`;
   }).join("\n");
 }
-
-/** A stranger's text on one line, without the control characters that could rewrite a terminal. */
-const printable = (text: string) => text.replace(/[\p{Cc}\p{Cf}]+/gu, " ");
 
 /** Breaks between words only. */
 function wrap(text: string, width: number): string[] {

@@ -27,7 +27,7 @@ export interface TaskView {
   readonly failure: TaskFailure | null;
 }
 
-export interface TaskFailure {
+interface TaskFailure {
   readonly code: FailureCode;
   readonly message: string;
 }

@@ -1,5 +1,5 @@
 /** What a daemon's every act throws after its sudden death. */
-export class Killed extends Error {
+class Killed extends Error {
   override readonly name = "Killed";
 }
 

@@ -1,7 +1,7 @@
 import type { Verdict } from "./oracle.ts";
 import type { World } from "./World.ts";
 
-export interface ProgrammeOptions {
+interface ProgrammeOptions {
   readonly seed: number;
   /** A small part of the runs, for every day. */
   readonly short: boolean;

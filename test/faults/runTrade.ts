@@ -28,44 +28,54 @@ export interface TradeRun {
  * stopped politely.
  * @throws what ended a daemon that was neither stopped nor killed.
  */
-export async function runTrades({
-  world,
-  options,
-  trades,
-  nextFuse,
-  survives,
-  isPlaced = false,
-  meddle,
-}: TradeRun): Promise<Daemon> {
+export async function runTrades(run: TradeRun): Promise<Daemon> {
+  const { world, options, trades, isPlaced = false, meddle } = run;
   let daemon = new Daemon(world, options);
   const end = performance.now() + HANGS_AFTER;
   try {
     if (!isPlaced) for (const trade of trades) await trade.place();
     while (performance.now() < end) {
-      if (daemon.fuse.isDead) {
-        await daemon.ended;
-        const { fuse: _, ...rest } = options;
-        const fuse = nextFuse?.();
-        daemon = new Daemon(world, fuse ? { ...rest, fuse } : rest);
-      }
-      if (daemon.failure !== null) {
-        await daemon.ended;
-        if (!survives?.(daemon.failure)) throw daemon.failure;
-        daemon = new Daemon(world, options);
-      }
-      const over: boolean[] = [];
-      for (const trade of trades) {
-        trade.isRefused = isRefusedBy(daemon, trade);
-        over.push(await trade.look());
-      }
+      daemon = await afterDeath(daemon, run);
+      daemon = await afterFailure(daemon, run);
+      const areOver = await lookAtAll(trades, daemon);
       if (await meddle?.(daemon)) continue;
-      if (over.every(Boolean) && isIdle(daemon, trades)) break;
+      if (areOver && isIdle(daemon, trades)) break;
       await Promise.race([wait(LOOK_INTERVAL), daemon.ended]);
     }
   } finally {
     await daemon.stop();
   }
   return daemon;
+}
+
+/** The daemon, or the next one if it was killed. */
+async function afterDeath(daemon: Daemon, { world, options, nextFuse }: TradeRun): Promise<Daemon> {
+  if (!daemon.fuse.isDead) return daemon;
+  await daemon.ended;
+  const { fuse: _, ...rest } = options;
+  const fuse = nextFuse?.();
+  return new Daemon(world, fuse ? { ...rest, fuse } : rest);
+}
+
+/** The daemon, or the next one if it ended by a failure that it may end by. */
+async function afterFailure(
+  daemon: Daemon,
+  { world, options, survives }: TradeRun,
+): Promise<Daemon> {
+  if (daemon.failure === null) return daemon;
+  await daemon.ended;
+  if (!survives?.(daemon.failure)) throw daemon.failure;
+  return new Daemon(world, options);
+}
+
+/** @returns whether all trades are over for their users */
+async function lookAtAll(trades: readonly Trade[], daemon: Daemon): Promise<boolean> {
+  const over: boolean[] = [];
+  for (const trade of trades) {
+    trade.isRefused = isRefusedBy(daemon, trade);
+    over.push(await trade.look());
+  }
+  return over.every(Boolean);
 }
 
 /** What the API would tell the user of an order: that it will not be accepted. */

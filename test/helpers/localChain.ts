@@ -6,7 +6,7 @@ import type { Deployment } from "../../sdk/deployment.ts";
 const MNEMONIC = Mnemonic.fromPhrase("test test test test test test test test test test test junk");
 const CHAIN_ID = 31337;
 
-export interface LocalAccount {
+interface LocalAccount {
   readonly address: string;
   readonly privateKey: string;
 }

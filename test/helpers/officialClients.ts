@@ -13,7 +13,7 @@ const BINARY = join(
 );
 
 /** Where an upload goes: a storage node, the chain it follows, and the wallet that pays. */
-export interface Destination {
+interface Destination {
   readonly storageUrl: string;
   readonly rpcUrl: string;
   readonly privateKey: string;
@@ -72,7 +72,7 @@ export async function runSdk(
 }
 
 /** @returns what the client logged. */
-export async function runBinary(words: readonly string[]): Promise<string> {
+async function runBinary(words: readonly string[]): Promise<string> {
   const { stdout, stderr } = await execute(BINARY, [...words, "--log-color-disabled"], {
     maxBuffer: 2 ** 28,
   });

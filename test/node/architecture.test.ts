@@ -116,7 +116,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/transaction"],
   ["sdk/client.ts"],
   ["sdk/rpc", "sdk/deployment.ts"],
-  ["sdk/taskStates.ts", "sdk/ids.ts", "sdk/units.ts", "sdk/didYouMean.ts"],
+  ["sdk/taskStates.ts", "sdk/ids.ts", "sdk/units.ts", "sdk/didYouMean.ts", "sdk/printable.ts"],
   ["sdk/errors.ts"],
 ];
 

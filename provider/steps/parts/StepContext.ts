@@ -14,7 +14,7 @@ import type { FetchBudget } from "./FetchBudget.ts";
 import type { TaskTimes } from "./TaskTimes.ts";
 
 /** Where checkpoints of settled tasks are kept for `from_checkpoint`, and for how long. */
-export interface KeptCheckpoints {
+interface KeptCheckpoints {
   readonly directory: string;
   readonly days: number;
   /** Tasks of all users whose checkpoints are kept; the oldest go first. */

@@ -1,4 +1,5 @@
-import { access, rename, rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
+import { pathExists } from "../../../sdk/storage/files/pathExists.ts";
 import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
 import { TaskRefused } from "../../errors.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
@@ -28,13 +29,7 @@ export async function placeStart(
     return null;
   }
   const kind = from_checkpoint === undefined ? "hub" : "checkpoint";
-  if (
-    await access(start).then(
-      () => true,
-      () => false,
-    )
-  )
-    return kind;
+  if (await pathExists(start)) return kind;
   if (from_checkpoint !== undefined) {
     const source = await findCheckpoint(context, record, from_checkpoint);
     await copyCheckpoint(source, `${start}.copied`);

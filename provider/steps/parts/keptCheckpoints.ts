@@ -1,18 +1,9 @@
 import { constants } from "node:fs";
-import {
-  access,
-  cp,
-  lstat,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  writeFile,
-} from "node:fs/promises";
+import { cp, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../../sdk/ids.ts";
+import { pathExists } from "../../../sdk/storage/files/pathExists.ts";
 import { TaskRefused } from "../../errors.ts";
 import { copyOutput } from "../../files/JobOutput.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
@@ -53,7 +44,7 @@ export async function keepCheckpoints(
     ({ name }) => isWeights(name) && names.has(`${dirname(name)}/COMPLETE`),
   );
   const target = join(directory, formatTaskId(id));
-  if (wanted.length === 0 || days === 0 || tasks === 0 || (await exists(target))) return;
+  if (wanted.length === 0 || days === 0 || tasks === 0 || (await pathExists(target))) return;
   const { suffix } = readHyperparameters(order.config);
   const model = context.catalogue.byHash(order.model)?.name ?? order.model;
   const sheet = {
@@ -141,12 +132,6 @@ async function readKept({ checkpoints }: Context) {
   }
   return kept.sort((a, b) => a.sheet.keptAt - b.sheet.keptAt);
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 function refused(message: string, hint: string): TaskRefused {
   return new TaskRefused("ConfigInvalid", message, hint);

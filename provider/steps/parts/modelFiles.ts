@@ -3,11 +3,7 @@ import type { ArchiveEntry } from "../../files/archive.ts";
 import { listOutput } from "../../files/JobOutput.ts";
 
 /** Files of a checkpoint that only a restart of the same training needs: twice as large as the weights. */
-export const ONLY_FOR_RESUMING: readonly string[] = [
-  "training.safetensors",
-  "state.json",
-  "COMPLETE",
-];
+const ONLY_FOR_RESUMING: readonly string[] = ["training.safetensors", "state.json", "COMPLETE"];
 
 /** Folders that the trainer writes, in its directory. */
 const OUTPUT = "out";

@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openSecrets } from "../../../sdk/exchange/openSecrets.ts";
 import type { Secrets } from "../../../sdk/exchange/secrets.ts";
 import type { TaskId } from "../../../sdk/ids.ts";
+import { writeAtomically } from "../../../sdk/storage/files/publishFile.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import type { StepContext } from "./StepContext.ts";
 
@@ -18,8 +19,7 @@ export async function putSecrets(
 ): Promise<void> {
   const { directory, secrets } = jobPaths(jobsDirectory, id);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writeFile(`${secrets}.part`, sealed, { mode: 0o600, flush: true });
-  await rename(`${secrets}.part`, secrets);
+  await writeAtomically(secrets, (temporary) => writeFile(temporary, sealed, { mode: 0o600 }));
 }
 
 /** The secrets of a task; none where its user has sent none. */

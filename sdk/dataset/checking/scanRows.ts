@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { DatasetKind } from "../formats/DatasetRow.ts";
+import { type DatasetFormat, FORMATS, namedFormat } from "../formats/detectFormat.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { type ParsedRow, parseColumns, parseJsonRow, type TextKind } from "../formats/parseRow.ts";
 import { problem } from "../formats/problem.ts";
@@ -14,16 +15,13 @@ type PlacedRow = ParsedRow & { readonly line: number };
 /** Labels that are integers, in the one spelling that files may use. */
 export const INTEGER_LABEL = /^(0|[1-9][0-9]{0,8})$/;
 
-/** The endings of each kind's files; the longest that fits comes first. */
-const ENDINGS: Record<DatasetKind, readonly string[]> = {
-  "causal-lm": [".jsonl", ".parquet"],
-  "text-classification": [".jsonl", ".csv", ".tsv"],
-  "image-classification": [".zip", ".tar.gz", ".tar"],
+type TextReader = (lines: AsyncIterable<Line>, kind: TextKind) => AsyncGenerator<PlacedRow>;
+
+const READERS: Partial<Record<DatasetFormat, TextReader>> = {
+  jsonl: jsonRows,
+  csv: csvRows,
+  tsv: tsvRows,
 };
-const READERS: Record<
-  string,
-  (lines: AsyncIterable<Line>, kind: TextKind) => AsyncGenerator<PlacedRow>
-> = { ".jsonl": jsonRows, ".csv": csvRows, ".tsv": tsvRows };
 
 const MESSAGES = {
   "not-utf-8": "The line is not UTF-8.",
@@ -41,24 +39,24 @@ export async function* scanRows(
   path: string,
   { kind, vocabulary }: { kind: DatasetKind; vocabulary?: number },
 ): AsyncGenerator<ScannedRow> {
-  const ending = ENDINGS[kind].find((ending) => path.endsWith(ending));
-  if (!ending) {
-    const endings = ENDINGS[kind].join(", ");
+  const format = namedFormat(path);
+  if (!format || !FORMATS[kind].includes(format)) {
+    const endings = FORMATS[kind].map((each) => `.${each}`).join(", ");
     const message = `A ${kind} model is trained on ${endings}, not on ${basename(path)}.`;
     yield { line: 1, problems: [problem(path, { line: 1 }, { rule: "file-type", message })] };
   } else if (kind === "image-classification") {
     yield* scanImages(path);
-  } else if (ending === ".parquet") {
+  } else if (format === "parquet") {
     yield* scanTokens(path, vocabulary);
   } else {
-    yield* scanText(path, kind, READERS[ending]!);
+    yield* scanText(path, kind, READERS[format]!);
   }
 }
 
 async function* scanText(
   path: string,
   kind: TextKind,
-  read: (typeof READERS)[string],
+  read: TextReader,
 ): AsyncGenerator<ScannedRow> {
   const at = (line: number, findings: readonly Finding[]) =>
     findings.map((finding) => problem(path, { line }, finding));
@@ -110,30 +108,31 @@ async function* jsonRows(lines: AsyncIterable<Line>, kind: TextKind): AsyncGener
 
 /** Tab-separated: quotation marks are ordinary, no field has a tab, and the header may be missing. */
 async function* tsvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {
-  let columns: readonly string[] | undefined;
-  let headerless = false;
+  let parse: ((fields: readonly string[]) => ParsedRow) | undefined;
   for await (const line of filledLines(lines)) {
     if ("findings" in line) {
       yield line;
       continue;
     }
     const fields = line.text.split("\t");
-    if (!columns) {
-      headerless = fields.length === 2 && INTEGER_LABEL.test(fields[0]!);
-      columns = headerless ? ["label", "text"] : fields;
-      if (!headerless) {
-        yield* checkHeader(line.line, fields, "\t");
-        continue;
-      }
-    }
-    const parsed = parseFields(columns, fields);
-    if (headerless && parsed.row?.format === "label" && !INTEGER_LABEL.test(parsed.row.label)) {
-      const message = `The label ${JSON.stringify(parsed.row.label)} is not an integer from 0.`;
-      yield { line: line.line, format: "label", findings: [{ rule: "bad-label", message }] };
-    } else {
-      yield { line: line.line, ...parsed };
-    }
+    const isHeader = !parse && !isHeaderless(fields);
+    parse ??= isHeader ? (row) => parseFields(fields, row) : parseHeaderless;
+    if (isHeader) yield* checkHeader(line.line, fields, "\t");
+    else yield { line: line.line, ...parse(fields) };
   }
+}
+
+/** Whether the first row is no header: it begins with an integer label. */
+function isHeaderless(fields: readonly string[]): boolean {
+  return fields.length === 2 && INTEGER_LABEL.test(fields[0]!);
+}
+
+/** Without a header, the label comes first and is an integer. */
+function parseHeaderless(fields: readonly string[]): ParsedRow {
+  const parsed = parseFields(["label", "text"], fields);
+  if (parsed.row?.format !== "label" || INTEGER_LABEL.test(parsed.row.label)) return parsed;
+  const message = `The label ${JSON.stringify(parsed.row.label)} is not an integer from 0.`;
+  return { format: "label", findings: [{ rule: "bad-label", message }] };
 }
 
 async function* csvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {

@@ -7,7 +7,7 @@ export const DATASET_KINDS = [
   "image-classification",
 ] as const satisfies readonly DatasetKind[];
 
-export type Role = "system" | "user" | "assistant";
+type Role = "system" | "user" | "assistant";
 
 export interface Message {
   readonly role: Role;
@@ -54,7 +54,7 @@ export interface TokenRow {
 }
 
 /** An image in a class folder. */
-export interface ImageRow {
+interface ImageRow {
   readonly format: "image";
   /** The name of the class folder. */
   readonly label: string;

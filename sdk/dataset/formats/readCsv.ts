@@ -44,27 +44,12 @@ class RecordParser {
     for (let i = 0; i < text.length; i++) {
       const character = text[i]!;
       if (this.#state === "record start") this.#line = line;
-      const lineEnd = character === "\n" || character === "\r";
-      if (this.#state === "quoted") {
-        if (character === '"') this.#state = "quote in quoted";
-        else this.#field += character;
-      } else if (lineEnd) {
+      if (this.#state !== "quoted" && (character === "\n" || character === "\r")) {
         yield this.#finish();
         if (character === "\r" && text[i + 1] === "\n") i++;
-      } else if (character === ",") {
-        this.#endField();
-      } else if (this.#state === "quote in quoted") {
-        if (character !== '"') {
-          yield this.#fail();
-          return;
-        }
-        this.#field += character;
-        this.#state = "quoted";
-      } else if (character === '"' && this.#state !== "plain") {
-        this.#state = "quoted";
-      } else {
-        this.#field += character;
-        this.#state = "plain";
+      } else if (!this.#take(character)) {
+        yield this.#fail();
+        return;
       }
     }
     if (this.#field.length > LONGEST_LINE) yield { ...this.#fail(), problem: "line-too-long" };
@@ -73,6 +58,35 @@ class RecordParser {
   *end(): Generator<CsvRecord> {
     if (this.#state === "quoted") yield this.#fail();
     else if (this.#state !== "record start") yield this.#finish();
+  }
+
+  /** Takes a character that does not end the record. @returns false if it may not come here */
+  #take(character: string): boolean {
+    switch (this.#state) {
+      case "quoted":
+        if (character === '"') this.#state = "quote in quoted";
+        else this.#field += character;
+        return true;
+      case "quote in quoted":
+        if (character === ",") this.#endField();
+        else if (character === '"') this.#add(character, "quoted");
+        else return false;
+        return true;
+      case "plain":
+        if (character === ",") this.#endField();
+        else this.#field += character;
+        return true;
+      default:
+        if (character === ",") this.#endField();
+        else if (character === '"') this.#state = "quoted";
+        else this.#add(character, "plain");
+        return true;
+    }
+  }
+
+  #add(character: string, next: State): void {
+    this.#field += character;
+    this.#state = next;
   }
 
   #endField(): void {

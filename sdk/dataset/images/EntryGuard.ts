@@ -13,7 +13,7 @@ export type Verdict =
   | "passed over"
   | { readonly finding: Finding };
 
-export const MOST_ENTRIES = 1_000_000;
+const MOST_ENTRIES = 1_000_000;
 /** Of all entries together. */
 const MOST_BYTES = 64 * 2 ** 30;
 const MOST_FILE_BYTES = 64 * 2 ** 20;

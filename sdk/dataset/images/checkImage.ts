@@ -8,6 +8,8 @@ const MOST_STRETCH = 100;
 const PNG_SIGNATURE = Buffer.from("89504e470d0a1a0a", "hex");
 const IMAGE_START = Buffer.from([0xff, 0xd8]);
 const IMAGE_END = Buffer.from([0xff, 0xd9]);
+/** The JPEG marker before the pixels. */
+const START_OF_SCAN = 0xda;
 
 interface Header {
   readonly width: number;
@@ -46,64 +48,89 @@ function checkHeader({ width, height, bits }: Header): Finding | undefined {
   return undefined;
 }
 
-/** Walks through all chunks: length, type, data and the CRC-32 of the last two. */
+interface Chunk {
+  readonly type: string;
+  readonly data: Buffer;
+}
+
 function readPng(content: Buffer): Header | Finding {
   let header: Header | undefined;
   let hasPixels = false;
-  let place = PNG_SIGNATURE.length;
-  while (place + 12 <= content.length) {
-    const length = content.readUInt32BE(place);
-    const end = place + 12 + length;
-    if (end > content.length) break;
-    const type = content.toString("latin1", place + 4, place + 8);
-    if (crc32(content.subarray(place + 4, end - 4)) !== content.readUInt32BE(end - 4)) {
-      return damage("The image is damaged: a checksum is wrong.");
-    }
-    if (!header) {
-      if (type !== "IHDR" || length !== 13) {
-        return damage("The image is damaged: it has no header.");
-      }
-      header = {
-        width: content.readUInt32BE(place + 8),
-        height: content.readUInt32BE(place + 12),
-        bits: content[place + 16]!,
-      };
-    }
-    if (type === "acTL") return { rule: "image-animated", message: "The image is animated." };
-    hasPixels ||= type === "IDAT";
-    if (type === "IEND") {
+  for (const chunk of readChunks(content)) {
+    if ("rule" in chunk) return chunk;
+    header ??= readPngHeader(chunk);
+    if (!header) return damage("The image is damaged: it has no header.");
+    if (chunk.type === "acTL") return { rule: "image-animated", message: "The image is animated." };
+    hasPixels ||= chunk.type === "IDAT";
+    if (chunk.type === "IEND") {
       return hasPixels ? header : damage("The image is damaged: it has no pixels.");
     }
-    place = end;
   }
   return cutOff();
 }
 
-/** Walks through the segments up to the pixels, and looks for the end mark. */
+/** Walks through all whole chunks: length, type, data and the CRC-32 of the last two. */
+function* readChunks(content: Buffer): Generator<Chunk | Finding> {
+  let place = PNG_SIGNATURE.length;
+  while (place + 12 <= content.length) {
+    const end = place + 12 + content.readUInt32BE(place);
+    if (end > content.length) return;
+    if (crc32(content.subarray(place + 4, end - 4)) !== content.readUInt32BE(end - 4)) {
+      yield damage("The image is damaged: a checksum is wrong.");
+      return;
+    }
+    const type = content.toString("latin1", place + 4, place + 8);
+    yield { type, data: content.subarray(place + 8, end - 4) };
+    place = end;
+  }
+}
+
+function readPngHeader({ type, data }: Chunk): Header | undefined {
+  if (type !== "IHDR" || data.length !== 13) return undefined;
+  return { width: data.readUInt32BE(0), height: data.readUInt32BE(4), bits: data[8]! };
+}
+
+interface Segment {
+  readonly marker: number;
+  readonly place: number;
+  readonly data: Buffer;
+}
+
+/** Reads the segments up to the pixels, and looks for the end mark. */
 function readJpeg(content: Buffer): Header | Finding {
   let header: Header | undefined;
+  for (const segment of readSegments(content)) {
+    if ("rule" in segment) return segment;
+    if (segment.marker === START_OF_SCAN) {
+      if (!header) return damage("The image is damaged: it has no header.");
+      return content.indexOf(IMAGE_END, segment.place) < 0 ? cutOff() : header;
+    }
+    if (!isFrame(segment.marker)) continue;
+    const frame = readFrame(segment.data);
+    if ("rule" in frame) return frame;
+    header = frame;
+  }
+  return cutOff();
+}
+
+/** Walks through the segments: marker, length and data. */
+function* readSegments(content: Buffer): Generator<Segment | Finding> {
   let place = 2;
   while (place + 4 <= content.length) {
-    if (content[place] !== 0xff) return damage("The image is damaged: a segment is missing.");
+    if (content[place] !== 0xff) {
+      yield damage("The image is damaged: a segment is missing.");
+      return;
+    }
     const marker = content[place + 1]!;
-    // Fill bytes may stand before a marker.
+    // Fill bytes may come before a marker.
     if (marker === 0xff) {
       place += 1;
       continue;
     }
-    const length = content.readUInt16BE(place + 2);
-    if (isFrame(marker)) {
-      const frame = readFrame(content.subarray(place + 4, place + 2 + length));
-      if ("rule" in frame) return frame;
-      header = frame;
-    }
-    if (marker === 0xda) {
-      if (!header) return damage("The image is damaged: it has no header.");
-      return content.indexOf(IMAGE_END, place) < 0 ? cutOff() : header;
-    }
-    place += 2 + length;
+    const end = place + 2 + content.readUInt16BE(place + 2);
+    yield { marker, place, data: content.subarray(place + 4, end) };
+    place = end;
   }
-  return cutOff();
 }
 
 /** The frame headers C0 to CF, without the tables DHT (C4), JPG (C8) and DAC (CC). */

@@ -31,34 +31,55 @@ const KINDS: Record<string, TarEntry["kind"]> = {
  */
 export async function* readTar(chunks: AsyncIterable<Buffer>): AsyncGenerator<TarEntry> {
   const reader = new BlockReader(chunks);
-  let named: PaxFields = {};
-  let meta = 0;
+  const extended = new ExtendedHeaders(reader);
   while (true) {
     const header = await reader.header();
     if (isZero(header)) return await reader.finish();
     const declared = checkHeader(header);
     const type = header.toString("latin1", 156, 157);
     if ("xgLK".includes(type)) {
-      if (declared > MOST_META_BYTES) throw damaged("an extended header is too long");
-      meta += BLOCK + declared;
-      if (meta > MOST_META_TOTAL) throw damaged("it has too many extended headers");
-      reader.enter(declared);
-      const content = await reader.take(declared);
-      if (type === "x") named = { ...named, ...paxFields(content) };
-      else if (type === "L") named = { ...named, path: cutAtZero(content) };
+      await extended.read(type, declared);
       continue;
     }
+    const named = extended.take();
     const size = named.size ?? declared;
     reader.enter(size);
     const name = named.path?.length ? named.path : nameOf(header);
     yield { name, size, kind: KINDS[type] ?? "other", read: () => reader.take(size) };
-    named = {};
   }
 }
 
 interface PaxFields {
   readonly path?: Buffer;
   readonly size?: number;
+}
+
+/** What the headers before an entry say about it, in place of its own. */
+class ExtendedHeaders {
+  readonly #reader: BlockReader;
+  #fields: PaxFields = {};
+  #bytes = 0;
+
+  constructor(reader: BlockReader) {
+    this.#reader = reader;
+  }
+
+  async read(type: string, size: number): Promise<void> {
+    if (size > MOST_META_BYTES) throw damaged("an extended header is too long");
+    this.#bytes += BLOCK + size;
+    if (this.#bytes > MOST_META_TOTAL) throw damaged("it has too many extended headers");
+    this.#reader.enter(size);
+    const content = await this.#reader.take(size);
+    if (type === "x") this.#fields = { ...this.#fields, ...paxFields(content) };
+    else if (type === "L") this.#fields = { ...this.#fields, path: cutAtZero(content) };
+  }
+
+  /** What was read since the last entry. */
+  take(): PaxFields {
+    const fields = this.#fields;
+    this.#fields = {};
+    return fields;
+  }
 }
 
 /** Reads blocks and contents from chunks of any size, and knows where the next header is. */

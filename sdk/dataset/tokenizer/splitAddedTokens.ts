@@ -1,9 +1,7 @@
 import type { AddedToken } from "./TokenizerJson.ts";
 
 /** A stretch of text, or an added token found in it (its text, white space it takes included, is gone). */
-export type Section =
-  | { readonly text: string; readonly first: boolean }
-  | { readonly token: AddedToken };
+type Section = { readonly text: string; readonly first: boolean } | { readonly token: AddedToken };
 
 export type SplitAddedTokens = (text: string, first: boolean) => Section[];
 

@@ -36,7 +36,7 @@ interface Exchange {
 /**
  * One connection that fetches ranges of a file over HTTP/1.1, one after the other. Bytes go from the socket to where
  * they are wanted, with no buffer in between: a general client allocates 64 KiB for every read, which costs several
- * times the transfer, and memory that grows until the garbage is collected.
+ * times the transfer, and memory that grows until the garbage is collected: see decision 17.
  */
 export class RangeConnection {
   readonly #url: URL;

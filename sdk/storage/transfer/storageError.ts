@@ -1,5 +1,9 @@
 import { type ErrorCode, ProtocolError } from "../../errors.ts";
+import { printable } from "../../printable.ts";
 import type { StorageAnswer } from "./StorageConnection.ts";
+
+/** Characters of a server's sentence that are shown. */
+const MAX_TEXT = 300;
 
 const CODES: Record<number, ErrorCode> = {
   401: "declined",
@@ -25,17 +29,12 @@ export function refusal(
 function readReason(body: Buffer): { message: string; hint: string } {
   try {
     const { message, hint } = JSON.parse(body.toString());
-    return { message: asOneLine(message), hint: asOneLine(hint) };
+    return { message: shortText(message), hint: shortText(hint) };
   } catch {
     return { message: "", hint: "" };
   }
 }
 
-/** A stranger's text for a terminal: short, and without control characters. */
-function asOneLine(text: unknown): string {
-  if (typeof text !== "string") return "";
-  return text
-    .replace(/[\p{C}\s]+/gu, " ")
-    .slice(0, 300)
-    .trim();
+function shortText(text: unknown): string {
+  return typeof text === "string" ? printable(text, MAX_TEXT).trim() : "";
 }

@@ -48,7 +48,7 @@ export async function fetchSubmissions(
 }
 
 /** The root of a file that is made up of these subtrees: the smaller ones fold first. */
-export function foldNodes(nodes: readonly SubmissionNode[]): Root {
+function foldNodes(nodes: readonly SubmissionNode[]): Root {
   const roots = nodes.map(({ root }) => Buffer.from(root.slice(2), "hex"));
   const folded = roots.reduceRight((right, left) =>
     Buffer.from(keccak256(Buffer.concat([left, right]))),

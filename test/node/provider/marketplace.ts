@@ -47,8 +47,8 @@ event({ seq: 2, type: "done" });
 `);
 
 /** Seconds from acceptance to the training deadline. */
-export const TRAINING_TIME = 3_600;
-export const PRICE = 10n ** 9n;
+const TRAINING_TIME = 3_600;
+const PRICE = 10n ** 9n;
 
 /** A real chain with both contracts, and what a provider and a user need to trade on it. */
 export class Marketplace {

@@ -218,7 +218,7 @@ describe("tasks: a fine-tuning from order to model", () => {
   it("prints the provider's log", async () => {
     market.daemon.log = ["creating task....", "Step: 0, Logs: {'loss': 2.5}\u001b[2J"];
     const { stdout } = await market.run("get-log", flags());
-    expect(stdout).to.equal("creating task....\nStep: 0, Logs: {'loss': 2.5}[2J\n");
+    expect(stdout).to.equal("creating task....\nStep: 0, Logs: {'loss': 2.5} [2J\n");
     expect((await market.json("get-log", flags())).lines).to.have.length(2);
   });
 

@@ -17,8 +17,7 @@ import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
 import { type CommandRun, runCommand } from "./runCommand.ts";
 
 /** Compressed generator point of secp256k1: the fake provider's encryption key is 1. */
-export const ENCRYPTION_KEY =
-  "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+const ENCRYPTION_KEY = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
 const hashOf = (text: string) => keccak256(toUtf8Bytes(text));
 
@@ -45,7 +44,7 @@ const CATALOGUE = JSON.stringify({
 });
 
 /** What the fake daemon answers; tests change it. */
-export interface Daemon {
+interface Daemon {
   readonly url: string;
   queue: { slots: number; running: number; waiting: number };
   /** Answers to GET /v1/tasks/:uuid; undefined is 404. */

@@ -158,10 +158,15 @@ describe("limits of the storage node", () => {
           for (const { seed, what } of steps) {
             const bytes = content(300 + seed, seed);
             const list = rootOfBytes(bytes);
-            if (what === 0) await codeOf(store.begin(list, seed % 2 ? ALICE : OWN));
-            if (what === 1) await codeOf(store.putSegment(list.root, 0, bytes));
-            if (what === 2) await codeOf(store.finish(list.root));
-            if (what === 3) now += HOUR;
+            const actions = [
+              () => codeOf(store.begin(list, seed % 2 ? ALICE : OWN)),
+              () => codeOf(store.putSegment(list.root, 0, bytes)),
+              () => codeOf(store.finish(list.root)),
+              () => {
+                now += HOUR;
+              },
+            ];
+            await actions[what]!();
           }
           now += 2 * HOUR;
           const all = rootOfBytes(content(3000, 11));

@@ -155,36 +155,7 @@ describe("the sandbox", () => {
   });
 
   it("has the same rules for arm64: a program of whole instructions whose jumps stay inside", () => {
-    const bytes = systemCallFilter();
-    const instructions = Array.from({ length: bytes.length / 8 }, (_, n) => ({
-      code: bytes.readUInt16LE(8 * n),
-      jumps: [bytes.readUInt8(8 * n + 2), bytes.readUInt8(8 * n + 3)],
-      constant: bytes.readUInt32LE(8 * n + 4),
-    }));
-    const decide = (arch: number, number: number, argument = 0) => {
-      const data = new Map([
-        [0, number],
-        [4, arch],
-        [16, argument],
-        [24, argument],
-      ]);
-      let loaded = 0;
-      for (let at = 0; ; at++) {
-        const { code, jumps, constant } = instructions[at]!;
-        if (code === 0x06) return constant.toString(16);
-        if (code === 0x20) loaded = data.get(constant)!;
-        else if (code === 0x05) at += constant;
-        else {
-          const isTrue =
-            code === 0x15
-              ? loaded === constant
-              : code === 0x35
-                ? loaded >= constant
-                : (loaded & constant) !== 0;
-          at += jumps[isTrue ? 0 : 1]!;
-        }
-      }
-    };
+    const decide = loadFilter(systemCallFilter());
     const [arm, allow, denied, unknown] = [0xc00000b7, "7fff0000", "50001", "50026"];
     expect(decide(arm, 64), "write").to.equal(allow);
     expect(decide(arm, 40), "mount").to.equal(denied);
@@ -373,4 +344,34 @@ function trainer(sandbox: Sandbox | null, python = PYTHON): LocalTrainer {
     clock: systemClock,
     log: pino({ level: "silent" }),
   });
+}
+
+/** A classic BPF program that decides about system calls, run here: of jumps, loads and returns. */
+function loadFilter(bytes: Buffer): (arch: number, number: number, argument?: number) => string {
+  const instructions = Array.from({ length: bytes.length / 8 }, (_, n) => ({
+    code: bytes.readUInt16LE(8 * n),
+    jumps: [bytes.readUInt8(8 * n + 2), bytes.readUInt8(8 * n + 3)],
+    constant: bytes.readUInt32LE(8 * n + 4),
+  }));
+  return (arch, number, argument = 0) => {
+    const data = new Map([
+      [0, number],
+      [4, arch],
+      [16, argument],
+      [24, argument],
+    ]);
+    let loaded = 0;
+    for (let at = 0; ; at++) {
+      const { code, jumps, constant } = instructions[at]!;
+      if (code === 0x06) return constant.toString(16);
+      if (code === 0x20) loaded = data.get(constant)!;
+      else if (code === 0x05) at += constant;
+      else at += jumps[isTrue(code, loaded, constant) ? 0 : 1]!;
+    }
+  };
+}
+
+function isTrue(code: number, loaded: number, constant: number): boolean {
+  if (code === 0x15) return loaded === constant;
+  return code === 0x35 ? loaded >= constant : (loaded & constant) !== 0;
 }

@@ -64,7 +64,7 @@ describe("sdk/service catalogue and models", () => {
 
   it("takes out of descriptions what would rewrite the terminal", async () => {
     const { models } = await fetchModels([{ ...model, description: "a\u001b]0;title\u0007b" }]);
-    expect(models[0]!.description).to.equal("a]0;titleb");
+    expect(models[0]!.description).to.equal("a ]0;title b");
   });
 
   it("finds models by name and suggests the closest for a misspelling", async () => {

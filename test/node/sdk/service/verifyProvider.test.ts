@@ -193,8 +193,8 @@ describe("sdk/service verifyProvider", () => {
     };
     const error = await rejection(verify());
     expect(error.code).to.equal("network"); // not the code that the provider wished for
-    expect(error.message).to.equal(`Provider ${market.provider.address} says: busy[2Jfine`);
-    expect(error.hint).to.equal("Come back later.");
+    expect(error.message).to.equal(`Provider ${market.provider.address} says: busy [2J fine`);
+    expect(error.hint).to.equal("Come back  later.");
   });
 
   it("ends with the caller's reason when it is aborted", async () => {

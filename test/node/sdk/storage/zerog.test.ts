@@ -24,6 +24,12 @@ const IMPATIENT: Timing = { ...TIMING, call: 1_000 };
 const DOWNLOAD = /^zgs_downloadSegment/;
 const UPLOAD = /^zgs_uploadSegment/;
 
+/** The segments, within their file, that a call is about. */
+function segmentsIn(method: string, params: Parameters<Behaviour>[0]["params"]): number[] {
+  if (UPLOAD.test(method)) return params[0].map((segment: { index: number }) => segment.index);
+  return DOWNLOAD.test(method) ? [params[1]] : [];
+}
+
 /** Does as it likes with the calls whose method matches, and is honest otherwise. */
 const when =
   (method: RegExp, behaviour: Behaviour): Behaviour =>
@@ -162,11 +168,7 @@ describe("storage in 0G's network", () => {
       part.behaviour = async ({ method, params }, ask) => {
         const { result } = await ask({ method: "zgs_getFileInfo", params: [root, true] });
         const first = result === null ? 0 : result.tx.startEntryIndex / 1024;
-        const indices = UPLOAD.test(method)
-          ? params[0].map((segment: { index: number }) => segment.index)
-          : DOWNLOAD.test(method)
-            ? [params[1]]
-            : [];
+        const indices = segmentsIn(method, params);
         const { shardId } = part.shard;
         const isOurs = indices.every((index: number) => (first + index) % 2 === shardId);
         if (!isOurs) return { error: { code: -32603, message: "not my part" } };

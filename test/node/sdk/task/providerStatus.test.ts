@@ -118,7 +118,7 @@ describe("sdk/task status and streams from the provider", () => {
     });
     expect(await collect(streamLog(client, { service: service(), id: ID }))).to.deep.equal([
       "Step: 0, Logs: {'loss': 1}",
-      "Ärger[2J",
+      "Ärger [2J",
       "",
       "last without an end",
     ]);
@@ -207,7 +207,7 @@ describe("sdk/task status and streams from the provider", () => {
   it("refuses events that are none, and cleans the text of others", async () => {
     api.routes[`${BASE}/events`] = () => '{"seq":1,"type":"warning","message":"a\\u001b[2Jb"}\n';
     const [event] = await collect(streamEvents(client, { service: service(), id: ID }));
-    expect(event!.message).to.equal("a[2Jb");
+    expect(event!.message).to.equal("a [2Jb");
     api.routes[`${BASE}/events`] = () => '{"type":"progress"}\n';
     const error = await rejection(collect(streamEvents(client, { service: service(), id: ID })));
     expect(error.message).to.contain("answers wrongly");

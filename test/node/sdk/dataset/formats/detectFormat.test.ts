@@ -3,16 +3,16 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { after, describe, it } from "mocha";
-import { detectFormat } from "../../../../../provider/steps/parts/detectFormat.ts";
 import type { DatasetKind } from "../../../../../sdk/dataset/formats/DatasetRow.ts";
+import { detectFormat, namedFormat } from "../../../../../sdk/dataset/formats/detectFormat.ts";
 
-const EXAMPLES = resolve(import.meta.dirname, "../../../../provider/trainer/tests/examples");
+const EXAMPLES = resolve(import.meta.dirname, "../../../../../provider/trainer/tests/examples");
 
 describe("detectFormat", () => {
   const folder = mkdtempSync(join(tmpdir(), "anneal-format-"));
   after(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "dataset");
-  const detect = (content: string | Uint8Array, kind: DatasetKind) => {
+  const detect = (content: string | Uint8Array, kind?: DatasetKind) => {
     writeFileSync(path, content);
     return detectFormat(path, kind);
   };
@@ -21,8 +21,20 @@ describe("detectFormat", () => {
     const expected = JSON.parse(readFileSync(join(EXAMPLES, "expected.json"), "utf8"));
     for (const [name, { kind }] of Object.entries<{ kind: DatasetKind }>(expected)) {
       const content = readFileSync(join(EXAMPLES, name));
-      expect(await detect(content, kind), name).to.equal(name.slice(name.indexOf(".") + 1));
+      const format = name.slice(name.indexOf(".") + 1);
+      expect(await detect(content, kind), name).to.equal(format);
+      expect(await detect(content), name).to.equal(format);
+      expect(namedFormat(name), name).to.equal(format);
     }
+  });
+
+  it("looks behind a byte order mark, and takes what it does not know for a table", async () => {
+    for (const kind of ["text-classification", undefined] as const) {
+      expect(await detect('\ufeff {"text":"a"}\n', kind)).to.equal("jsonl");
+      expect(await detect("\ufefflabel\ttext\n", kind)).to.equal("tsv");
+      expect(await detect("", kind)).to.equal("csv");
+    }
+    expect(namedFormat("data.txt")).to.equal(undefined);
   });
 
   it("reads on by the kind of model, so that a file of another kind is refused by its reader", async () => {
