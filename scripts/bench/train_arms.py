@@ -14,18 +14,19 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "provider" / "trainer"))
 
-from finetune.__main__ import SETTINGS
+from anneal_trainer.__main__ import SETTINGS
 
 os.environ.update(SETTINGS)
 
 import torch
-from finetune.batch import Evaluation, evaluate, make_batch
-from finetune.data import JobData, load_data
-from finetune.events import EventLog
-from finetune.job import Job, load_job
-from finetune.matrix_format import matrix_format
-from finetune.model import load_model
-from finetune.train import TRAINING_SAMPLE, train
+
+from anneal_trainer.data.loading import JobData, load_data
+from anneal_trainer.events import EventLog
+from anneal_trainer.job import Job, load_job
+from anneal_trainer.loss.batch import Evaluation, evaluate, make_batch
+from anneal_trainer.model.loading import load_model
+from anneal_trainer.model.matrix_format import matrix_format
+from anneal_trainer.train import TRAINING_SAMPLE, train
 
 
 class Stopwatch:

@@ -11,19 +11,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "provider" / "trainer"))
 
-from finetune.__main__ import SETTINGS
+from anneal_trainer.__main__ import SETTINGS
 
 os.environ.update(SETTINGS)
 
 import torch
-from finetune.batch import Batch, make_batch, make_packed_batch, score
-from finetune.data import Example, load_data
-from finetune.job import load_job
-from finetune.matrix_format import plain_format
-from finetune.model import load_model, trainable_parameters
-from finetune.packing import packed_states, try_packing
 from torch import Tensor, nn
 from train_report import gate
+
+from anneal_trainer.data.loading import Example, load_data
+from anneal_trainer.job import load_job
+from anneal_trainer.loss.batch import Batch, make_batch, make_packed_batch, score
+from anneal_trainer.model.loading import load_model, trainable_parameters
+from anneal_trainer.model.matrix_format import plain_format
+from anneal_trainer.model.packing import packed_states, try_packing
 
 ROWS = 8
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from test_packing import gradients_of, make_model, make_rows
 
-from finetune.batch import make_packed_batch, score
-from finetune.matrix_format import matrix_format, plain_format
-from finetune.packing import try_packing
+from anneal_trainer.loss.batch import make_packed_batch, score
+from anneal_trainer.model.matrix_format import matrix_format, plain_format
+from anneal_trainer.model.packing import try_packing
 
 CPU = torch.device("cpu")
 

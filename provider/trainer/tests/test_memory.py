@@ -8,9 +8,10 @@ import pytest
 import torch
 from conftest import SUMS, TRAINER
 
-from finetune import memory, train
-from finetune.batch import make_packed_batch, score
-from finetune.memory import free_bytes
+from anneal_trainer import batch_size as memory
+from anneal_trainer import train
+from anneal_trainer.batch_size import free_bytes
+from anneal_trainer.loss.batch import make_packed_batch, score
 
 CPU = torch.device("cpu")
 LONG = [{"text": "word " * 300} for _ in range(8)]
@@ -72,10 +73,10 @@ def test_rows_that_cannot_fit_are_refused_with_the_estimate(make_job, free):
 
 
 def test_the_estimate_is_near_what_a_pass_really_keeps(make_job, models, qwen2):
-    from finetune.causal_data import read_causal_dataset
-    from finetune.job import load_job
-    from finetune.model import load_model
-    from finetune.packing import try_packing
+    from anneal_trainer.data.causal import read_causal_dataset
+    from anneal_trainer.job import load_job
+    from anneal_trainer.model.loading import load_model
+    from anneal_trainer.model.packing import try_packing
 
     job = load_job(make_job(rows=LONG).path)
     rows = read_causal_dataset(job.train_path, qwen2, 2048, mask_inputs=True).examples
@@ -122,7 +123,7 @@ def test_control_groups_of_both_versions_count_with_their_caches(tmp_path, monke
 def test_a_limit_on_the_address_space_is_respected():
     """In a process of its own: the limit can be lowered, but not raised again."""
     lines = (
-        "import resource, torch; from finetune.memory import free_bytes",
+        "import resource, torch; from anneal_trainer.batch_size import free_bytes",
         "cpu = torch.device('cpu')",
         "pages = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()",
         "resource.setrlimit(resource.RLIMIT_AS, (pages + 200_000_000,) * 2)",

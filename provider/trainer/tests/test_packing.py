@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from finetune.batch import make_batch, make_packed_batch, score
-from finetune.data import Example
-from finetune.label_loss import label_loss
-from finetune.matrix_format import matrix_format
-from finetune.packing import DOCUMENT_ATTENTION, attend, packed_states, try_packing
+from anneal_trainer.data.loading import Example
+from anneal_trainer.loss.batch import make_batch, make_packed_batch, score
+from anneal_trainer.loss.label import label_loss
+from anneal_trainer.model.matrix_format import matrix_format
+from anneal_trainer.model.packing import DOCUMENT_ATTENTION, attend, packed_states, try_packing
 
 CPU = torch.device("cpu")
 WORDS = 64
@@ -143,12 +143,12 @@ def test_attention_that_only_fails_in_sixteen_bits_is_noticed(monkeypatch):
         result, _ = attend(*arguments, **options)
         return result.roll(3, dims=1) if torch.is_autocast_enabled("cpu") else result, None
 
-    monkeypatch.setattr("finetune.packing.attend", failing)
+    monkeypatch.setattr("anneal_trainer.model.packing.attend", failing)
     assert try_packing(model, ids) is None
     model.set_attn_implementation(plain)
     reason = try_packing(model, ids, torch.bfloat16)
     assert reason == "its architecture does not allow it (RuntimeError)"
-    monkeypatch.setattr("finetune.packing.attend", forgetful)
+    monkeypatch.setattr("anneal_trainer.model.packing.attend", forgetful)
     assert try_packing(model, ids, torch.bfloat16) == "its results would not be the same"
     assert model.config._attn_implementation == plain
 
@@ -213,8 +213,8 @@ def test_a_vocabulary_layer_that_bends_its_logits_is_noticed():
 )
 @pytest.mark.parametrize("bias", [False, True])
 def test_the_loss_in_pieces_is_the_loss_at_once(monkeypatch, piece, block, bias):
-    monkeypatch.setattr("finetune.label_loss.PIECE", piece)
-    monkeypatch.setattr("finetune.label_loss.BLOCKS", {"cpu": block})
+    monkeypatch.setattr("anneal_trainer.loss.label.PIECE", piece)
+    monkeypatch.setattr("anneal_trainer.loss.label.BLOCKS", {"cpu": block})
     chance = torch.Generator().manual_seed(1)
     inputs = [torch.randn(shape, generator=chance) for shape in ((10, 8), (WORDS, 8), (WORDS,))]
     states, weight, offset = (value.requires_grad_() for value in inputs)
@@ -263,7 +263,7 @@ def test_a_packed_job_learns_step_by_step_what_a_padded_one_does(make_job, lora)
 
 def test_packing_that_cannot_be_is_a_warning_and_the_rows_are_padded(make_job, monkeypatch):
     monkeypatch.setattr(
-        "finetune.train.try_packing", lambda *_: "its results would not be the same"
+        "anneal_trainer.train.try_packing", lambda *_: "its results would not be the same"
     )
     job = make_job(rows=SUMS[:4], hp={"n_epochs": 1})
     assert job.run() == 0

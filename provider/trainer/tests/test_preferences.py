@@ -7,14 +7,14 @@ import pytest
 import torch
 from test_data import chat, learned
 
-from finetune import __main__ as entry
-from finetune.batch import log_probabilities, make_batch
-from finetune.causal_data import causal_tokens, read_causal_dataset
-from finetune.count import count
-from finetune.errors import DataError
-from finetune.model import load_model
-from finetune.preference_loss import BETA, preference_loss
-from finetune.rows import read_causal_rows
+from anneal_trainer import __main__ as entry
+from anneal_trainer.count import count
+from anneal_trainer.data.causal import causal_tokens, read_causal_dataset
+from anneal_trainer.data.rows import read_causal_rows
+from anneal_trainer.errors import DataError
+from anneal_trainer.loss.batch import log_probabilities, make_batch
+from anneal_trainer.loss.preference import BETA, preference_loss
+from anneal_trainer.model.loading import load_model
 
 CPU = torch.device("cpu")
 PAIRS = [

@@ -9,15 +9,15 @@ import pytest
 import torch
 from conftest import EXAMPLES, REVIEWS, SUMS
 
-from finetune import __main__ as entry
-from finetune import memory
-from finetune import train as train_module
-from finetune.batch import evaluate, make_batch, score
-from finetune.causal_data import read_causal_dataset
-from finetune.hashing import directory_sha256
-from finetune.model import load_model
-from finetune.receipt import first_link, next_link
-from finetune.schedule import learning_rate
+from anneal_trainer import __main__ as entry
+from anneal_trainer import batch_size as memory
+from anneal_trainer import train as train_module
+from anneal_trainer.data.causal import read_causal_dataset
+from anneal_trainer.hashing import directory_sha256
+from anneal_trainer.loss.batch import evaluate, make_batch, score
+from anneal_trainer.model.loading import load_model
+from anneal_trainer.receipt import first_link, next_link
+from anneal_trainer.schedule import learning_rate
 
 CPU = torch.device("cpu")
 FAST = {"n_epochs": 2, "learning_rate": 5e-3, "batch_size": 4}
