@@ -1,4 +1,4 @@
-"""One job from start to end: `python -m anneal_trainer --job-dir DIR`.
+"""One job from start to end: `anneal-train --job-dir DIR`.
 
 Reads job.json, data/, model/ and start/ there, and writes to work/ alone.
 
@@ -46,7 +46,7 @@ SETTINGS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m anneal_trainer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="anneal-train", description=__doc__)
     parser.add_argument("--job-dir", type=Path, required=True, help="directory with job.json")
     parser.add_argument(
         "--recovery-seconds",

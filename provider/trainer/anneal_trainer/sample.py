@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from anneal_trainer.data.batch import make_batch
 from anneal_trainer.data.encode import TextEncoder
 from anneal_trainer.data.example import Example
-from anneal_trainer.loss.batch import make_batch, predict
-from anneal_trainer.model.matrix_format import plain_format
+from anneal_trainer.loss.score import predict
+from anneal_trainer.model.matrix_format import multiplying, plain_format
 
 PROMPTS = 2
 TEXTS = 4
@@ -63,10 +64,9 @@ def _continue(
     model.eval()
     ids = prompt[-(max_length - NEW_TOKENS) :] if max_length > NEW_TOKENS else prompt[-1:]
     answer: list[int] = []
-    narrow = plain_format(device) is torch.bfloat16
     for _ in range(NEW_TOKENS):
         context = torch.tensor([(ids + answer)[-max_length:]], device=device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=narrow):
+        with multiplying(device, plain_format(device)):
             logits = model(input_ids=context, logits_to_keep=1, use_cache=False).logits
         token = int(logits[0, -1].argmax())
         if token == encoder.eos_id:

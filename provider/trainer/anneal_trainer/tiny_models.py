@@ -1,9 +1,9 @@
 """Tiny models with random weights in the Hugging Face layout.
 
-`python -m anneal_trainer.tiny_models DIR` writes them. They stand in for real models in tests and in the quick start, where there is no hub to download
-from. The same version of this file writes the same bytes every time, so their hashes are stable:
-weights come from numpy's PCG64, whose stream is fixed, and tokenizers from the word list beside
-this file.
+`python -m anneal_trainer.tiny_models DIR` writes them. They stand in for real models if there is no
+hub to download from: when the daemon tries its trainer, in the quick start and in tests. The same
+version of this file writes the same bytes every time, so their hashes are stable: weights come from
+numpy's PCG64, whose stream is fixed, and tokenizers from the word list beside this file.
 """
 
 import argparse

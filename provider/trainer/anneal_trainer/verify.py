@@ -1,6 +1,6 @@
-"""Repeat a receipt's training and compare.
+"""Repeat a receipt's training and compare: `anneal-verify --receipt R --job-dir DIR`.
 
-`python -m anneal_trainer.verify --receipt R --job-dir DIR`: the job directory holds job.json, data/, model/ and start/ as they were; the training is repeated in
+The job directory holds job.json, data/, model/ and start/ as they were; the training is repeated in
 a temporary directory. `--from-step A --to-step B` repeats only that interval, from the kept
 checkpoint work/checkpoints/step-A. Exit codes: 0 equal, 1 differs, 2 the receipt cannot be used,
 3 the job directory holds something else than the receipt speaks of.
@@ -248,7 +248,7 @@ def verify(receipt_path: Path, job_directory: Path, first: int, last: int | None
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify one receipt and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m anneal_trainer.verify", description=__doc__)
+    parser = argparse.ArgumentParser(prog="anneal-verify", description=__doc__)
     parser.add_argument("--receipt", type=Path, required=True, help="receipt.json")
     parser.add_argument("--job-dir", type=Path, required=True, help="directory with job.json")
     parser.add_argument("--from-step", type=int, default=0, help="a kept checkpoint (default 0)")

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from anneal_trainer.data.batch import make_batch, make_packed_batch
 from anneal_trainer.data.loading import Example
-from anneal_trainer.loss.batch import make_batch, make_packed_batch, score
 from anneal_trainer.loss.label import label_loss
+from anneal_trainer.loss.score import score
 from anneal_trainer.model.matrix_format import matrix_format
 from anneal_trainer.model.packing import DOCUMENT_ATTENTION, attend, packed_states, try_packing
 
@@ -74,16 +75,16 @@ def gradients_of(model, loss):
 @pytest.mark.parametrize("family", ["qwen2", "mistral", "opt", "gpt2"])
 def test_packed_loss_and_gradients_are_the_padded_ones(family):
     model, rows = make_model(family), make_rows([9, 30, 2, 17])
-    padded = score(model, make_batch(rows, 0, CPU))
+    padded = score(model, make_batch(rows, 0, CPU), torch.float32)
     expected = gradients_of(model, padded.loss)
     assert try_packing(model, [row.ids for row in rows]) is None
-    packed = score(model, make_packed_batch(rows, CPU))
+    packed = score(model, make_packed_batch(rows, CPU), torch.float32)
     torch.testing.assert_close(packed.loss, padded.loss, rtol=1e-5, atol=0)
     assert packed.correct == padded.correct
     found = gradients_of(model, packed.loss)
     assert (found - expected).norm() < 1e-5 * expected.norm()
     # What pads now, as samples do, is attended to the same way.
-    again = score(model, make_batch(rows, 0, CPU))
+    again = score(model, make_batch(rows, 0, CPU), torch.float32)
     torch.testing.assert_close(again.loss, padded.loss, rtol=1e-5, atol=0)
 
 
@@ -121,11 +122,11 @@ def test_a_row_neither_sees_nor_moves_another(lengths, data):
 
 def test_a_model_that_cannot_be_packed_is_left_as_it_was():
     model, rows = make_model("bloom"), make_rows([5, 9, 4])
-    before = score(model, make_batch(rows, 0, CPU)).loss
+    before = score(model, make_batch(rows, 0, CPU), torch.float32).loss
     reason = try_packing(model, [row.ids for row in rows])
     assert reason is not None
     assert model.config._attn_implementation != DOCUMENT_ATTENTION
-    assert torch.equal(score(model, make_batch(rows, 0, CPU)).loss, before)
+    assert torch.equal(score(model, make_batch(rows, 0, CPU), torch.float32).loss, before)
 
 
 def test_attention_that_only_fails_in_sixteen_bits_is_noticed(monkeypatch):
@@ -179,8 +180,8 @@ def kernel_stub(query, key, value, starts, ends, longest, _, *, scale, window_si
 def test_a_gpu_attends_to_all_documents_at_once(family, monkeypatch):
     model, rows = make_model(family), make_rows([9, 30, 2, 17])
     assert try_packing(model, [row.ids for row in rows]) is None
-    batch = make_packed_batch(rows, CPU, torch.bfloat16)
-    expected = score(model, batch).loss
+    batch = make_packed_batch(rows, CPU)
+    expected = score(model, batch, torch.bfloat16).loss
     calls = []
     with monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "is_cuda", property(lambda _: True))
@@ -188,7 +189,7 @@ def test_a_gpu_attends_to_all_documents_at_once(family, monkeypatch):
             "torch.nn.attention.varlen.varlen_attn",
             lambda *arguments, **options: calls.append(1) or kernel_stub(*arguments, **options),
         )
-        loss = score(model, batch).loss
+        loss = score(model, batch, torch.bfloat16).loss
     assert len(calls) == 2  # one a layer
     torch.testing.assert_close(loss, expected, rtol=1e-2, atol=0)
 

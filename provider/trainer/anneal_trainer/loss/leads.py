@@ -6,12 +6,15 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from anneal_trainer.data.batch import Collate
 from anneal_trainer.data.example import Dataset, Example
 from anneal_trainer.data.loading import JobData
-from anneal_trainer.loss.batch import Collate, log_probabilities
+from anneal_trainer.loss.score import log_probabilities
 
 
-def measure_leads(model: nn.Module, data: JobData, batch_size: int, collate: Collate) -> JobData:
+def measure_leads(
+    model: nn.Module, data: JobData, batch_size: int, collate: Collate, dtype: torch.dtype
+) -> JobData:
     """Write into every pair by how much the model prefers the better answer as it is now.
 
     It is the reference of the loss, so the model must be the one that training starts from. Data
@@ -20,18 +23,20 @@ def measure_leads(model: nn.Module, data: JobData, batch_size: int, collate: Col
     if data.train.examples[0].rejected is None:
         return data
     model.eval()
-    train = _measure(model, data.train, batch_size, collate)
-    validation = data.validation and _measure(model, data.validation, batch_size, collate)
+    train = _measure(model, data.train, batch_size, collate, dtype)
+    validation = data.validation and _measure(model, data.validation, batch_size, collate, dtype)
     model.train()
     return replace(data, train=train, validation=validation)
 
 
 @torch.no_grad()
-def _measure(model: nn.Module, dataset: Dataset, batch_size: int, collate: Collate) -> Dataset:
+def _measure(
+    model: nn.Module, dataset: Dataset, batch_size: int, collate: Collate, dtype: torch.dtype
+) -> Dataset:
     measured: list[Example] = []
     for start in range(0, len(dataset.examples), batch_size):
         rows: Sequence[Example] = dataset.examples[start : start + batch_size]
-        better, worse = log_probabilities(model, collate(rows)).chunk(2)
+        better, worse = log_probabilities(model, collate(rows), dtype).chunk(2)
         leads = (better - worse).tolist()
         measured += [replace(row, lead=lead) for row, lead in zip(rows, leads, strict=True)]
     return replace(dataset, examples=measured)

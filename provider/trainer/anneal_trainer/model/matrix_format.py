@@ -21,6 +21,11 @@ def plain_format(device: torch.device) -> torch.dtype:
     return matrix_format(device) if device.type == "cuda" else torch.float32
 
 
+def multiplying(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Multiply matrices in this format from here on; float32 changes nothing."""
+    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
+
+
 def product_format(states: Tensor) -> torch.dtype:
     """Tell how states are multiplied here: in autocast's number format, or else in their own."""
     device = states.device.type

@@ -1,18 +1,14 @@
-"""Batches of examples, and the loss of a model on them."""
+"""Batches: rows as tensors, padded or packed, and what is to be predicted in them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from anneal_trainer.data.example import Answer, Example
 from anneal_trainer.data.images import pixel_values
-from anneal_trainer.loss.label import label_loss
-from anneal_trainer.loss.preference import answer_log_probabilities, preference_loss
-from anneal_trainer.model.matrix_format import plain_format
-from anneal_trainer.model.packing import Documents, packed_states, vocabulary_head
+from anneal_trainer.model.packing import Documents
 
 IGNORED = -100
 """Target of a position that does not count in the loss."""
@@ -42,24 +38,10 @@ class Batch:
     (pairs,); the rows are all better answers, then all worse ones. None for other rows."""
     pixels: Tensor | None = None
     """Images, float32, (rows, 3, height, width); `ids` is then only a placeholder, (rows, 1)."""
-    matrix_format: torch.dtype = torch.float32
-    """How matrices are multiplied: float32, or bfloat16 with sums in float32."""
 
 
 Collate = Callable[[Sequence[Example]], Batch]
 """How rows become a batch."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a model predicts a batch."""
-
-    loss: Tensor
-    """Sum of the cross-entropies in nats over the targets that count, scalar; of preference pairs
-    the sum of their losses."""
-    correct: Tensor
-    """Targets that were the likeliest prediction, int64, scalar; pairs whose better answer has
-    gained."""
 
 
 def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -> Batch:
@@ -78,7 +60,6 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
             classes[:0],
             len(examples),
             tokens,
-            matrix_format=plain_format(device),
         )
     columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
     targets = targets[:, columns]
@@ -92,7 +73,6 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
         count,
         tokens,
         leads=leads,
-        matrix_format=plain_format(device),
     )
 
 
@@ -108,7 +88,6 @@ def _make_image_batch(examples: Sequence[Example], device: torch.device) -> Batc
         rows,
         rows,
         pixels=pixels.to(device),
-        matrix_format=plain_format(device),
     )
 
 
@@ -131,11 +110,7 @@ def _pad(rows: Sequence[Example | Answer], pad_id: int) -> tuple[Tensor, Tensor,
     return ids, mask, targets
 
 
-def make_packed_batch(
-    examples: Sequence[Example],
-    device: torch.device,
-    matrix_format: torch.dtype = torch.float32,
-) -> Batch:
+def make_packed_batch(examples: Sequence[Example], device: torch.device) -> Batch:
     """Put the rows of a causal LM one behind the other, for a model that `try_packing` allowed."""
     ids = torch.cat([torch.tensor(example.ids) for example in examples])
     targets = torch.cat([_targets(example) for example in examples])
@@ -149,7 +124,6 @@ def make_packed_batch(
         len(columns),
         len(ids),
         documents,
-        matrix_format=matrix_format,
     )
 
 
@@ -157,78 +131,3 @@ def _targets(example: Example | Answer) -> Tensor:
     """Make the targets of a row: at each place the next token, or IGNORED; int64, (tokens,)."""
     counts = torch.tensor([*example.counts[1:], False])
     return torch.tensor([*example.ids[1:], IGNORED]).masked_fill(~counts, IGNORED)
-
-
-def score(model: nn.Module, batch: Batch) -> Score:
-    """Run the model forward on a batch.
-
-    A causal LM computes logits only where there is a target: prompts cost no vocabulary-wide
-    products. In a padded batch that is any position with a target in some row.
-    """
-    if batch.leads is not None:
-        return Score(*preference_loss(log_probabilities(model, batch), batch.leads))
-    with _multiplying(batch):
-        if batch.documents is not None:
-            return _score_packed(model, batch, batch.documents)
-        logits = predict(model, batch)
-    flat, targets = logits.float().flatten(0, -2), batch.targets.flatten()
-    loss = functional.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum")
-    return Score(loss, (flat.detach().argmax(-1) == targets).sum())
-
-
-def log_probabilities(model: nn.Module, batch: Batch) -> Tensor:
-    """How likely the model finds each answer of a batch of pairs, in nats, (rows,)."""
-    with _multiplying(batch):
-        logits = predict(model, batch)
-    return answer_log_probabilities(logits, batch.targets, IGNORED)
-
-
-def predict(model: nn.Module, batch: Batch) -> Tensor:
-    """Logits of a batch that is not packed: (rows, columns, words), or (rows, classes)."""
-    if batch.pixels is not None:
-        output = model(pixel_values=batch.pixels)
-    else:
-        keep = batch.columns
-        options = {"logits_to_keep": keep, "use_cache": False} if len(keep) else {}
-        output = model(input_ids=batch.ids, attention_mask=batch.mask, **options)
-    logits: Tensor = output.logits
-    return logits
-
-
-def _multiplying(batch: Batch) -> torch.autocast:
-    narrow = batch.matrix_format is not torch.float32
-    return torch.autocast(batch.ids.device.type, batch.matrix_format, enabled=narrow)
-
-
-def _score_packed(model: nn.Module, batch: Batch, documents: Documents) -> Score:
-    states = packed_states(model, batch.ids, documents)[batch.columns]
-    head = vocabulary_head(model)
-    return Score(*label_loss(states, batch.targets, head.weight, head.bias))
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Means over a set of examples."""
-
-    loss: float
-    """Mean cross-entropy in nats per target that counts."""
-    accuracy: float
-    """Share of targets that were the likeliest prediction."""
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, examples: Sequence[Example], batch_size: int, collate: Collate
-) -> Evaluation:
-    """Score examples, rows of similar length together; leaves the model in training mode."""
-    model.eval()
-    ordered = sorted(examples, key=lambda example: example.size)
-    loss, correct, count = 0.0, 0, 0
-    for start in range(0, len(ordered), batch_size):
-        batch = collate(ordered[start : start + batch_size])
-        result = score(model, batch)
-        loss += result.loss.item()
-        correct += int(result.correct)
-        count += batch.count
-    model.train()
-    return Evaluation(loss / count, correct / count)
