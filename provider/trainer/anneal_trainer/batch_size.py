@@ -33,7 +33,7 @@ def find_batch_size(
 ) -> int:
     """Rows in a forward pass: the number asked for, or for "max" the largest that fits.
 
-    "max" trains on the longest rows and forgets it. Raises OutOfMemoryError where one row, or the
+    "max" trains on the longest rows and forgets it. Raises OutOfMemoryError if one row, or the
     number asked for, does not fit.
     """
     wanted = parameters.batch_size

@@ -43,7 +43,7 @@ TRAINING_SAMPLE = 64
 
 @dataclass
 class Run:
-    """What a training run consists of; how far it is says its State."""
+    """What a training run consists of; its State says how far it is."""
 
     job: Job
     """What is trained on what."""
@@ -62,7 +62,7 @@ class Run:
     weights: list[nn.Parameter]
     """Those of its weights that are trained."""
     optimizer: torch.optim.Optimizer
-    """The optimizer of those."""
+    """Changes those weights."""
     store: CheckpointStore
     """Where checkpoints are kept."""
 

@@ -32,7 +32,7 @@ class Batch:
     tokens: int
     """Tokens without padding."""
     documents: Documents | None = None
-    """Where the rows lie in a packed sequence, None where they are padded."""
+    """Where the rows lie in a packed sequence, None if they are padded."""
     leads: Tensor | None = None
     """Preference pairs: by how many nats each better answer led before the training, float32,
     (pairs,); the rows are all better answers, then all worse ones. None for other rows."""

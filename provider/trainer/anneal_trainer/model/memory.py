@@ -21,7 +21,7 @@ UNLIMITED = 1 << 62
 def refuse_too_large(
     model_directory: Path, parameters: Hyperparameters, device: torch.device
 ) -> None:
-    """Raise OutOfMemoryError where not even weights, gradients and optimizer fit."""
+    """Raise OutOfMemoryError if not even weights, gradients and optimizer fit."""
     shapes = read_shapes(model_directory).values()
     weights = trained = sum(math.prod(shape) for shape in shapes)
     if parameters.lora:
