@@ -182,7 +182,7 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
     note(`contract  ${name} at ${address}`);
   }
   step = "making the tiny models";
-  await execute(PYTHON, ["-m", "finetune.tiny_models", join(directory, "models")], {
+  await execute(PYTHON, ["-m", "anneal_trainer.tiny_models", join(directory, "models")], {
     env: { ...process.env, PYTHONPATH: "provider/trainer" },
   });
   for (const [name, description] of Object.entries(MODELS)) {

@@ -56,7 +56,7 @@ async function fetchArchive(
   try {
     await download(storageUrl, root, archive, { signal });
     const args = ["--archive", archive, "--to", target, "--max-bytes", String(maxBytes)];
-    await runOnline(online, ["online.unpack", ...args], {}, signal);
+    await runOnline(online, ["anneal_online.unpack", ...args], {}, signal);
   } finally {
     await rm(archive, { force: true });
   }

@@ -35,7 +35,7 @@ export async function fetchFromHub(
   if (base !== undefined) args.push("--base", base);
   const printed = await runOnline(
     online,
-    ["online.hub", "fetch", ...args],
+    ["anneal_online.hub", "fetch", ...args],
     { hf_api_token: token },
     signal,
   );
@@ -52,7 +52,7 @@ export async function uploadToHub(
   const args = ["--directory", directory, "--repository", repository, "--message", message];
   const printed = await runOnline(
     online,
-    ["online.hub", "upload", ...args],
+    ["anneal_online.hub", "upload", ...args],
     { hf_api_token: token },
     signal,
   );

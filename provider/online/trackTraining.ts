@@ -34,13 +34,13 @@ const END_TIMEOUT = 120_000;
 const Line = z.object({ warning: z.string().nullable() });
 const FAILED = "The tracker failed; the training is not affected.";
 
-/** Starts `python -m online.track` beside a training. Never fails: whatever happens is a warning. */
+/** Starts `python -m anneal_online.track` beside a training. Never fails: whatever happens is a warning. */
 export async function trackTraining(
   { python, environment }: OnlineProcess,
   run: TrackedRun,
   apiKey: string | undefined,
 ): Promise<Tracking> {
-  const child = spawn(python, ["-m", "online.track", ...argumentsOf(run)], {
+  const child = spawn(python, ["-m", "anneal_online.track", ...argumentsOf(run)], {
     env: environment,
     stdio: ["pipe", "pipe", "ignore"],
     detached: true, // its own process group, so that what it starts ends with it

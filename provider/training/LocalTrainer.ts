@@ -31,7 +31,7 @@ const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | con
 const CHECK_INTERVAL = 10 * 60_000;
 
 /**
- * Runs `python -m finetune --job-dir DIR` as its own process group, in a sandbox. Each training has a
+ * Runs `python -m anneal_trainer --job-dir DIR` as its own process group, in a sandbox. Each training has a
  * graphics card of its own, where there are as many of them as slots.
  */
 export class LocalTrainer implements Trainer {

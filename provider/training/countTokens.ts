@@ -22,7 +22,7 @@ const ONE_THREAD = {
 const Counts = z.object({ rows: z.number().int(), tokens: z.number().int() });
 
 /**
- * Runs `python -m finetune.count`, in a sandbox as trainings are: the file is somebody else's. A file that takes more
+ * Runs `python -m anneal_trainer.count`, in a sandbox as trainings are: the file is somebody else's. A file that takes more
  * memory or time than counting is given, or that ends the process, is bad data: it would do so each time.
  */
 export async function countTokens(

@@ -29,7 +29,7 @@ export async function probeTrainer(
   for (const name of ["data", WORK_DIRECTORY])
     await mkdir(join(job, name), { recursive: true, mode: 0o700 });
   const models = join(directory, "models");
-  await run(program.python, ["-m", "finetune.tiny_models", models], {
+  await run(program.python, ["-m", "anneal_trainer.tiny_models", models], {
     env: trainerEnvironment(program),
     signal: patience,
     killSignal: "SIGKILL",

@@ -5,11 +5,11 @@ import type { Model } from "../models/Catalogue.ts";
 import { confine, interpreterDirectories, type Sandbox } from "./sandbox.ts";
 import type { CountedFile } from "./Trainer.ts";
 
-/** The Python package `finetune` on this machine, and how far it is trusted. */
+/** The Python package `anneal_trainer` on this machine, and how far it is trusted. */
 export interface TrainerProgram {
   /** The Python interpreter. */
   readonly python: string;
-  /** The directory that holds the package `finetune`. */
+  /** The directory that holds the package `anneal_trainer`. */
   readonly packageDirectory: string;
   /** The whole environment of the trainer: nothing else of the daemon's reaches it. */
   readonly environment: Readonly<Record<string, string>>;
@@ -23,9 +23,9 @@ export function trainerEnvironment({ environment, packageDirectory }: TrainerPro
   return { ...environment, PYTHONPATH: packageDirectory };
 }
 
-/** `python -m finetune --job-dir DIR`: what ends every trainer's command line, with or without a sandbox around it. */
+/** `python -m anneal_trainer --job-dir DIR`: what ends every trainer's command line, with or without a sandbox around it. */
 export function trainerArguments(jobDirectory: string): string[] {
-  return ["-m", "finetune", "--job-dir", jobDirectory];
+  return ["-m", "anneal_trainer", "--job-dir", jobDirectory];
 }
 
 /**
@@ -58,7 +58,7 @@ export function countCommand(
   { file, isValidation }: CountedFile,
 ): string[] {
   const flags = ["--model", directory, "--kind", kind, ...(isValidation ? ["--validation"] : [])];
-  const command = [python, "-m", "finetune.count", ...flags, file];
+  const command = [python, "-m", "anneal_trainer.count", ...flags, file];
   const limits = [`--as=${counting.memoryBytes}`, `--cpu=${counting.seconds}`];
   if (sandbox === null) return ["prlimit", ...limits, ...command];
   return confine(command, {
@@ -79,12 +79,12 @@ export function countCommand(
 
 /** The command that tells which device trainings run on. */
 export function deviceCommand(program: TrainerProgram): string[] {
-  return inspection(program, ["-m", "finetune.device"]);
+  return inspection(program, ["-m", "anneal_trainer.model.device"]);
 }
 
 /** The command that imports what trains and what counts, and does nothing else. */
 export function importCommand(program: TrainerProgram): string[] {
-  return inspection(program, ["-c", "import finetune.train, finetune.count"]);
+  return inspection(program, ["-c", "import anneal_trainer.train, anneal_trainer.count"]);
 }
 
 /** Looks at the machine with Python. In a sandbox it sees what a training sees of it. */

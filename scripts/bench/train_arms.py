@@ -9,23 +9,26 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "provider" / "trainer"))
 
-from finetune.__main__ import SETTINGS
+from anneal_trainer.__main__ import SETTINGS
 
 os.environ.update(SETTINGS)
 
 import torch
-from finetune.batch import Evaluation, evaluate, make_batch
-from finetune.data import JobData, load_data
-from finetune.events import EventLog
-from finetune.job import Job, load_job
-from finetune.matrix_format import matrix_format
-from finetune.model import load_model
-from finetune.train import TRAINING_SAMPLE, train
+
+from anneal_trainer.data.batch import make_batch
+from anneal_trainer.data.loading import JobData, load_data
+from anneal_trainer.events import EventLog
+from anneal_trainer.job import Job, load_job
+from anneal_trainer.loss.score import Evaluation, evaluate
+from anneal_trainer.model.loading import load_model
+from anneal_trainer.model.matrix_format import matrix_format, plain_format
+from anneal_trainer.train import TRAINING_SAMPLE, train
 
 
 class Stopwatch:
@@ -161,7 +164,8 @@ def final_loss(model: torch.nn.Module, data: JobData, device: torch.device) -> E
     """Measure the trained model as the trainer's own loop does, on the first training rows."""
     pad_id = data.pad_id
     rows = data.train.examples[:TRAINING_SAMPLE]
-    return evaluate(model, rows, 8, lambda some: make_batch(some, pad_id, device))
+    collate = partial(make_batch, pad_id=pad_id, device=device)
+    return evaluate(model, rows, 8, collate, plain_format(device))
 
 
 ARMS: dict[str, Callable[[Path], dict[str, Any]]] = {

@@ -11,19 +11,22 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "provider" / "trainer"))
 
-from finetune.__main__ import SETTINGS
+from anneal_trainer.__main__ import SETTINGS
 
 os.environ.update(SETTINGS)
 
 import torch
-from finetune.batch import Batch, make_batch, make_packed_batch, score
-from finetune.data import Example, load_data
-from finetune.job import load_job
-from finetune.matrix_format import plain_format
-from finetune.model import load_model, trainable_parameters
-from finetune.packing import packed_states, try_packing
 from torch import Tensor, nn
 from train_report import gate
+
+from anneal_trainer.data.batch import Batch, make_batch, make_packed_batch
+from anneal_trainer.data.example import Example
+from anneal_trainer.data.loading import load_data
+from anneal_trainer.job import load_job
+from anneal_trainer.loss.score import score
+from anneal_trainer.model.loading import load_model, trainable_parameters
+from anneal_trainer.model.matrix_format import multiplying, plain_format
+from anneal_trainer.model.packing import packed_states, try_packing
 
 ROWS = 8
 
@@ -50,7 +53,7 @@ def measure_gates(
 
 
 def _loss_and_gradients(model: nn.Module, batch: Batch) -> tuple[float, Tensor]:
-    loss = score(model, batch).loss / batch.count
+    loss = score(model, batch, plain_format(batch.ids.device)).loss / batch.count
     loss.backward()
     gradients = [weight.grad.flatten() for weight in trainable_parameters(model).values()]
     model.zero_grad()
@@ -72,13 +75,13 @@ def _leakage(model: nn.Module, rows: Sequence[Example], device: torch.device) ->
 
 
 def _pack(rows: Sequence[Example], device: torch.device) -> Batch:
-    return make_packed_batch(rows, device, plain_format(device))
+    return make_packed_batch(rows, device)
 
 
 def _states(model: nn.Module, batch: Batch) -> Tensor:
     assert batch.documents is not None
-    narrow = batch.matrix_format is torch.bfloat16
-    with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=narrow):
+    device = batch.ids.device
+    with multiplying(device, plain_format(device)):
         return packed_states(model, batch.ids, batch.documents)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "provider" / "trainer"))
 
-from finetune import tiny_models
+from anneal_trainer import tiny_models
 
 Row = dict[str, str]
 TASK_ID = "00000000-0000-4000-8000-000000000001"

@@ -8,7 +8,7 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
  */
 const STUB = `#!/usr/bin/python3
 import json, os, sys, time
-if "finetune.count" in sys.argv: print('{"rows": 1, "tokens": 1}')
+if "anneal_trainer.count" in sys.argv: print('{"rows": 1, "tokens": 1}')
 if "--job-dir" not in sys.argv: sys.exit()
 job = sys.argv[-1]
 work = job + "/work"

@@ -4,7 +4,7 @@
  */
 export function standInTrainer(work: string): string {
   return `#!${process.execPath}
-if (process.argv.includes("finetune.count")) console.log('{"rows": 1, "tokens": 1}');
+if (process.argv.includes("anneal_trainer.count")) console.log('{"rows": 1, "tokens": 1}');
 if (!process.argv.includes("--job-dir")) process.exit(0);
 const fs = require("node:fs");
 const directory = process.argv.at(-1) + "/work";

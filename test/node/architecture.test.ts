@@ -234,7 +234,7 @@ describe("architecture", () => {
   });
 
   it("trainer: imports nothing that opens a network connection", () => {
-    const files = walk(join(ROOT, "provider/trainer/finetune")).filter((file) =>
+    const files = walk(join(ROOT, "provider/trainer/anneal_trainer")).filter((file) =>
       file.endsWith(".py"),
     );
     const word = /^\s*(?:import|from)\s+(socket|http|urllib|requests|httpx|aiohttp|ftplib|web3)\b/m;

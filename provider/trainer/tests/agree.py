@@ -18,10 +18,10 @@ import pyarrow  # noqa: E402
 from pictures import write_archive  # noqa: E402
 from pyarrow import parquet  # noqa: E402
 
-from finetune.causal_data import read_causal_dataset  # noqa: E402
-from finetune.encode import TextEncoder  # noqa: E402
-from finetune.errors import DataError  # noqa: E402
-from finetune.images import count_images  # noqa: E402
+from anneal_trainer.data.causal import read_causal_dataset  # noqa: E402
+from anneal_trainer.data.encode import TextEncoder  # noqa: E402
+from anneal_trainer.data.images import count_images  # noqa: E402
+from anneal_trainer.errors import DataError  # noqa: E402
 
 MAX_LENGTH = 64
 encoder_of = cache(TextEncoder)

@@ -13,9 +13,9 @@ import pytest
 # Before torch is loaded: waiting threads sleep, and nothing asks a hub.
 os.environ.update(OMP_WAIT_POLICY="passive", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
-from finetune import tiny_models
-from finetune.__main__ import run
-from finetune.encode import TextEncoder
+from anneal_trainer import tiny_models
+from anneal_trainer.__main__ import run
+from anneal_trainer.data.encode import TextEncoder
 
 # A shared machine may be slow at any moment; how long an example takes is no property.
 hypothesis.settings.register_profile("steady", deadline=None)
@@ -77,7 +77,7 @@ class JobDirectory:
 
     def start(self, *arguments):
         """The trainer as the daemon starts it: a process of its own."""
-        command = [sys.executable, "-m", "finetune", "--job-dir", str(self.path), *arguments]
+        command = [sys.executable, "-m", "anneal_trainer", "--job-dir", str(self.path), *arguments]
         environment = {**os.environ, "PYTHONPATH": str(TRAINER)}
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from conftest import REVIEWS, SIGKILL, write_job
 
-from finetune import tiny_models
-from finetune.__main__ import SETTINGS, run
+from anneal_trainer import tiny_models
+from anneal_trainer.__main__ import SETTINGS, run
 
 CLASSIFIER = {"n_epochs": 4, "n_checkpoints": 4, "n_evals": 2, "learning_rate": 1e-3}
 FULL = {"n_epochs": 3, "n_checkpoints": 2, "learning_rate": 1e-3, "lr_scheduler_type": "cosine"}
@@ -130,7 +130,7 @@ def kill_runs(runs, seed, directory):
     import peft  # noqa: F401
     import transformers  # noqa: F401
 
-    import finetune.train  # noqa: F401
+    import anneal_trainer.train  # noqa: F401
 
     models = directory / "models"
     with contextlib.redirect_stdout(io.StringIO()):

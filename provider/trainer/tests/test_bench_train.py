@@ -12,9 +12,9 @@ import pytest
 import torch
 from conftest import SUMS
 
-from finetune.data import load_data
-from finetune.job import load_job
-from finetune.model import load_model
+from anneal_trainer.data.loading import load_data
+from anneal_trainer.job import load_job
+from anneal_trainer.model.loading import load_model
 
 BENCH = Path(__file__).parents[3] / "scripts/bench"
 
@@ -110,7 +110,7 @@ def test_the_gates_open_for_the_trainer_and_close_for_a_leak(scripts, make_job, 
         return {one["name"]: one["passed"] for one in gates}
 
     assert measure() == {"loss": True, "gradients": True, "leakage": True}
-    from finetune import packing
+    from anneal_trainer.model import packing
 
     # As if attention crossed from row to row, unnoticed when the model was prepared.
     monkeypatch.setattr(packing, "TOLERANCE", 1e9)

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_data import causal, chat, learned
 
-from finetune.encode import TextEncoder
-from finetune.errors import DataError
+from anneal_trainer.data.encode import TextEncoder
+from anneal_trainer.errors import DataError
 
 TEMPLATES = {
     # Trims what it is given.

@@ -10,15 +10,15 @@ from conftest import EXAMPLES, HANGS_AFTER, TRAINER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.archive import read_archive
-from finetune.causal_data import read_causal_dataset
-from finetune.count import count
-from finetune.data import read_label_dataset
-from finetune.encode import TextEncoder
-from finetune.errors import ConfigError, DataError
-from finetune.images import count_images, image_labels
-from finetune.label_rows import label_set, read_label_rows
-from finetune.rows import read_causal_rows
+from anneal_trainer.count import count
+from anneal_trainer.data.archive import read_archive
+from anneal_trainer.data.causal import read_causal_dataset
+from anneal_trainer.data.encode import TextEncoder
+from anneal_trainer.data.images import count_images, image_labels
+from anneal_trainer.data.label_rows import label_set, read_label_rows
+from anneal_trainer.data.loading import read_label_dataset
+from anneal_trainer.data.rows import read_causal_rows
+from anneal_trainer.errors import ConfigError, DataError
 
 EXPECTED = json.loads((EXAMPLES / "expected.json").read_text())
 INVALID = json.loads((EXAMPLES / "invalid" / "expected.json").read_text())
@@ -250,7 +250,7 @@ def test_the_encoder_equals_transformers(models, qwen2, distilbert):
 
 def test_the_count_command_prints_json_and_never_loads_torch(models):
     script = (
-        "import sys; from finetune.count import main; code = main(sys.argv[1:]); "
+        "import sys; from anneal_trainer.count import main; code = main(sys.argv[1:]); "
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules; sys.exit(code)"
     )
     arguments = ["--model", str(models / "tiny-qwen2"), "--kind", "causal-lm"]

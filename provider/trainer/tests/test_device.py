@@ -7,9 +7,10 @@ import pytest
 import torch
 from conftest import TRAINER
 
-from finetune import device, train
-from finetune.device import choose_device
-from finetune.errors import UnexpectedError
+from anneal_trainer import train
+from anneal_trainer.errors import UnexpectedError
+from anneal_trainer.model import device
+from anneal_trainer.model.device import choose_device
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_job_on_such_a_machine_ends_with_an_error_that_may_pass(make_job, monk
 
 
 def test_the_module_tells_the_device_of_this_machine():
-    command = [sys.executable, "-m", "finetune.device"]
+    command = [sys.executable, "-m", "anneal_trainer.model.device"]
     ended = subprocess.run(command, cwd=TRAINER, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert device.VISIBLE_DEVICES not in ended.stdout

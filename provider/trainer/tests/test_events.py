@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.events import EventLog
+from anneal_trainer.events import EventLog
 
 
 def numbers(path):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from conftest import write_job
 
-from finetune.errors import ConfigError
-from finetune.model import target_modules
+from anneal_trainer.errors import ConfigError
+from anneal_trainer.model.loading import target_modules
 
 # Every linear layer below the head, by the names that peft knows.
 FAMILIES = {

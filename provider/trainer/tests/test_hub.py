@@ -30,7 +30,7 @@ def run(hub, *arguments, token=None, url=None):
     environment = {"PATH": os.environ["PATH"], "HF_ENDPOINT": url or hub.url,
                    "PYTHONPATH": str(TRAINER), "HF_HUB_OFFLINE": "1", "NO_PROXY": "*"}  # fmt: skip
     return subprocess.run(
-        [sys.executable, "-m", "online.hub", *map(str, arguments)],
+        [sys.executable, "-m", "anneal_online.hub", *map(str, arguments)],
         input=json.dumps({"hf_api_token": token} if token else {}) + "\n",
         env=environment, capture_output=True, text=True, timeout=HANGS_AFTER,
     )  # fmt: skip

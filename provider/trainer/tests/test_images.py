@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from pictures import COLOURS, class_folders, coloured, encode, write_archive
 from PIL import Image
 
-from finetune import archive as archive_module
-from finetune import image_store, images, tar
-from finetune.archive import read_archive
-from finetune.data import read_image_dataset
-from finetune.errors import ConfigError, DataError
-from finetune.image_header import ImageError, check_image
-from finetune.image_processor import load_image_processor
-from finetune.images import count_images, pixel_values
-from finetune.tar import DamagedTarError, read_tar
+from anneal_trainer.data import archive as archive_module
+from anneal_trainer.data import image_store, images, tar
+from anneal_trainer.data.archive import read_archive
+from anneal_trainer.data.image_header import ImageError, check_image
+from anneal_trainer.data.image_processor import load_image_processor
+from anneal_trainer.data.images import count_images, pixel_values
+from anneal_trainer.data.loading import read_image_dataset
+from anneal_trainer.data.tar import DamagedTarError, read_tar
+from anneal_trainer.errors import ConfigError, DataError
 
 FORMATS = [".zip", ".tar", ".tar.gz"]
 RED = coloured(COLOURS["red"])

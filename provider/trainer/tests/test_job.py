@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.errors import ConfigError
-from finetune.job import load_job, load_schema
+from anneal_trainer.errors import ConfigError
+from anneal_trainer.job import load_job, load_schema
 
 RULES = load_schema()["$defs"]["hyperparameters"]["properties"]
 
@@ -251,7 +251,7 @@ def test_a_broken_job_file_is_refused(make_job, text):
 def test_the_schema_is_one_file_for_client_and_trainer():
     from conftest import TRAINER
 
-    link = TRAINER / "finetune" / "job.schema.json"
+    link = TRAINER / "anneal_trainer" / "job.schema.json"
     assert link.is_symlink()
     assert not link.readlink().is_absolute()
     assert all(rule.get("description") for rule in RULES.values())

@@ -4,9 +4,10 @@ import pytest
 import torch
 from test_packing import gradients_of, make_model, make_rows
 
-from finetune.batch import make_packed_batch, score
-from finetune.matrix_format import matrix_format, plain_format
-from finetune.packing import try_packing
+from anneal_trainer.data.batch import make_packed_batch
+from anneal_trainer.loss.score import score
+from anneal_trainer.model.matrix_format import matrix_format, plain_format
+from anneal_trainer.model.packing import try_packing
 
 CPU = torch.device("cpu")
 
@@ -43,9 +44,10 @@ def test_a_gpu_multiplies_bfloat16_only_where_it_need_not_emulate_it(monkeypatch
 def test_bfloat16_changes_loss_and_gradients_by_its_rounding_only(family):
     model, rows = make_model(family), make_rows([9, 30, 2, 17])
     assert try_packing(model, [row.ids for row in rows], torch.bfloat16) is None
-    wide = score(model, make_packed_batch(rows, CPU))
+    batch = make_packed_batch(rows, CPU)
+    wide = score(model, batch, torch.float32)
     expected = gradients_of(model, wide.loss)
-    narrow = score(model, make_packed_batch(rows, CPU, torch.bfloat16))
+    narrow = score(model, batch, torch.bfloat16)
     found = gradients_of(model, narrow.loss)
     # bfloat16 keeps 8 bits: 0.4 % of a number.
     torch.testing.assert_close(narrow.loss, wide.loss, rtol=4e-3, atol=0)

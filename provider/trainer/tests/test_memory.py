@@ -8,9 +8,11 @@ import pytest
 import torch
 from conftest import SUMS, TRAINER
 
-from finetune import memory, train
-from finetune.batch import make_packed_batch, score
-from finetune.memory import free_bytes
+from anneal_trainer import batch_size, train
+from anneal_trainer.data.batch import make_packed_batch
+from anneal_trainer.loss.score import score
+from anneal_trainer.model import memory
+from anneal_trainer.model.memory import free_bytes
 
 CPU = torch.device("cpu")
 LONG = [{"text": "word " * 300} for _ in range(8)]
@@ -21,7 +23,8 @@ def free(monkeypatch):
     """Sets how much memory there seems to be."""
 
     def set_(count):
-        monkeypatch.setattr(memory, "free_bytes", lambda _: count)
+        for module in (batch_size, memory):
+            monkeypatch.setattr(module, "free_bytes", lambda _: count)
 
     return set_
 
@@ -72,10 +75,10 @@ def test_rows_that_cannot_fit_are_refused_with_the_estimate(make_job, free):
 
 
 def test_the_estimate_is_near_what_a_pass_really_keeps(make_job, models, qwen2):
-    from finetune.causal_data import read_causal_dataset
-    from finetune.job import load_job
-    from finetune.model import load_model
-    from finetune.packing import try_packing
+    from anneal_trainer.data.causal import read_causal_dataset
+    from anneal_trainer.job import load_job
+    from anneal_trainer.model.loading import load_model
+    from anneal_trainer.model.packing import try_packing
 
     job = load_job(make_job(rows=LONG).path)
     rows = read_causal_dataset(job.train_path, qwen2, 2048, mask_inputs=True).examples
@@ -86,12 +89,13 @@ def test_the_estimate_is_near_what_a_pass_really_keeps(make_job, models, qwen2):
         return make_packed_batch(some, CPU)
 
     batch = collate(rows)
-    kept = memory._kept(model, batch)
-    estimate = memory._kept_per_token(model, rows[0], collate) * batch.tokens
+    kept = batch_size._kept(model, batch, torch.float32)
+    per_token = batch_size._kept_per_token(model, rows[0], collate, torch.float32)
+    estimate = per_token * batch.tokens
     assert estimate == pytest.approx(kept, rel=0.15)
     # Every layer keeps at least its input: 2 layers, 128 numbers of 4 bytes.
     assert estimate > batch.tokens * 2 * 128 * 4
-    assert score(model, batch).loss > 0
+    assert score(model, batch, torch.float32).loss > 0
 
 
 def test_what_torch_keeps_of_a_gpu_for_reuse_is_free(monkeypatch):
@@ -122,7 +126,7 @@ def test_control_groups_of_both_versions_count_with_their_caches(tmp_path, monke
 def test_a_limit_on_the_address_space_is_respected():
     """In a process of its own: the limit can be lowered, but not raised again."""
     lines = (
-        "import resource, torch; from finetune.memory import free_bytes",
+        "import resource, torch; from anneal_trainer.model.memory import free_bytes",
         "cpu = torch.device('cpu')",
         "pages = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()",
         "resource.setrlimit(resource.RLIMIT_AS, (pages + 200_000_000,) * 2)",

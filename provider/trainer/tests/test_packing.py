@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from finetune.batch import make_batch, make_packed_batch, score
-from finetune.data import Example
-from finetune.label_loss import label_loss
-from finetune.matrix_format import matrix_format
-from finetune.packing import DOCUMENT_ATTENTION, attend, packed_states, try_packing
+from anneal_trainer.data.batch import make_batch, make_packed_batch
+from anneal_trainer.data.loading import Example
+from anneal_trainer.loss.label import label_loss
+from anneal_trainer.loss.score import score
+from anneal_trainer.model.matrix_format import matrix_format
+from anneal_trainer.model.packing import DOCUMENT_ATTENTION, attend, packed_states, try_packing
 
 CPU = torch.device("cpu")
 WORDS = 64
@@ -74,16 +75,16 @@ def gradients_of(model, loss):
 @pytest.mark.parametrize("family", ["qwen2", "mistral", "opt", "gpt2"])
 def test_packed_loss_and_gradients_are_the_padded_ones(family):
     model, rows = make_model(family), make_rows([9, 30, 2, 17])
-    padded = score(model, make_batch(rows, 0, CPU))
+    padded = score(model, make_batch(rows, 0, CPU), torch.float32)
     expected = gradients_of(model, padded.loss)
     assert try_packing(model, [row.ids for row in rows]) is None
-    packed = score(model, make_packed_batch(rows, CPU))
+    packed = score(model, make_packed_batch(rows, CPU), torch.float32)
     torch.testing.assert_close(packed.loss, padded.loss, rtol=1e-5, atol=0)
     assert packed.correct == padded.correct
     found = gradients_of(model, packed.loss)
     assert (found - expected).norm() < 1e-5 * expected.norm()
     # What pads now, as samples do, is attended to the same way.
-    again = score(model, make_batch(rows, 0, CPU))
+    again = score(model, make_batch(rows, 0, CPU), torch.float32)
     torch.testing.assert_close(again.loss, padded.loss, rtol=1e-5, atol=0)
 
 
@@ -121,11 +122,11 @@ def test_a_row_neither_sees_nor_moves_another(lengths, data):
 
 def test_a_model_that_cannot_be_packed_is_left_as_it_was():
     model, rows = make_model("bloom"), make_rows([5, 9, 4])
-    before = score(model, make_batch(rows, 0, CPU)).loss
+    before = score(model, make_batch(rows, 0, CPU), torch.float32).loss
     reason = try_packing(model, [row.ids for row in rows])
     assert reason is not None
     assert model.config._attn_implementation != DOCUMENT_ATTENTION
-    assert torch.equal(score(model, make_batch(rows, 0, CPU)).loss, before)
+    assert torch.equal(score(model, make_batch(rows, 0, CPU), torch.float32).loss, before)
 
 
 def test_attention_that_only_fails_in_sixteen_bits_is_noticed(monkeypatch):
@@ -143,12 +144,12 @@ def test_attention_that_only_fails_in_sixteen_bits_is_noticed(monkeypatch):
         result, _ = attend(*arguments, **options)
         return result.roll(3, dims=1) if torch.is_autocast_enabled("cpu") else result, None
 
-    monkeypatch.setattr("finetune.packing.attend", failing)
+    monkeypatch.setattr("anneal_trainer.model.packing.attend", failing)
     assert try_packing(model, ids) is None
     model.set_attn_implementation(plain)
     reason = try_packing(model, ids, torch.bfloat16)
     assert reason == "its architecture does not allow it (RuntimeError)"
-    monkeypatch.setattr("finetune.packing.attend", forgetful)
+    monkeypatch.setattr("anneal_trainer.model.packing.attend", forgetful)
     assert try_packing(model, ids, torch.bfloat16) == "its results would not be the same"
     assert model.config._attn_implementation == plain
 
@@ -179,8 +180,8 @@ def kernel_stub(query, key, value, starts, ends, longest, _, *, scale, window_si
 def test_a_gpu_attends_to_all_documents_at_once(family, monkeypatch):
     model, rows = make_model(family), make_rows([9, 30, 2, 17])
     assert try_packing(model, [row.ids for row in rows]) is None
-    batch = make_packed_batch(rows, CPU, torch.bfloat16)
-    expected = score(model, batch).loss
+    batch = make_packed_batch(rows, CPU)
+    expected = score(model, batch, torch.bfloat16).loss
     calls = []
     with monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "is_cuda", property(lambda _: True))
@@ -188,7 +189,7 @@ def test_a_gpu_attends_to_all_documents_at_once(family, monkeypatch):
             "torch.nn.attention.varlen.varlen_attn",
             lambda *arguments, **options: calls.append(1) or kernel_stub(*arguments, **options),
         )
-        loss = score(model, batch).loss
+        loss = score(model, batch, torch.bfloat16).loss
     assert len(calls) == 2  # one a layer
     torch.testing.assert_close(loss, expected, rtol=1e-2, atol=0)
 
@@ -213,8 +214,8 @@ def test_a_vocabulary_layer_that_bends_its_logits_is_noticed():
 )
 @pytest.mark.parametrize("bias", [False, True])
 def test_the_loss_in_pieces_is_the_loss_at_once(monkeypatch, piece, block, bias):
-    monkeypatch.setattr("finetune.label_loss.PIECE", piece)
-    monkeypatch.setattr("finetune.label_loss.BLOCKS", {"cpu": block})
+    monkeypatch.setattr("anneal_trainer.loss.label.PIECE", piece)
+    monkeypatch.setattr("anneal_trainer.loss.label.BLOCKS", {"cpu": block})
     chance = torch.Generator().manual_seed(1)
     inputs = [torch.randn(shape, generator=chance) for shape in ((10, 8), (WORDS, 8), (WORDS,))]
     states, weight, offset = (value.requires_grad_() for value in inputs)
@@ -263,7 +264,7 @@ def test_a_packed_job_learns_step_by_step_what_a_padded_one_does(make_job, lora)
 
 def test_packing_that_cannot_be_is_a_warning_and_the_rows_are_padded(make_job, monkeypatch):
     monkeypatch.setattr(
-        "finetune.train.try_packing", lambda *_: "its results would not be the same"
+        "anneal_trainer.train.try_packing", lambda *_: "its results would not be the same"
     )
     job = make_job(rows=SUMS[:4], hp={"n_epochs": 1})
     assert job.run() == 0

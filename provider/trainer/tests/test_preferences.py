@@ -7,14 +7,15 @@ import pytest
 import torch
 from test_data import chat, learned
 
-from finetune import __main__ as entry
-from finetune.batch import log_probabilities, make_batch
-from finetune.causal_data import causal_tokens, read_causal_dataset
-from finetune.count import count
-from finetune.errors import DataError
-from finetune.model import load_model
-from finetune.preference_loss import BETA, preference_loss
-from finetune.rows import read_causal_rows
+from anneal_trainer import __main__ as entry
+from anneal_trainer.count import count
+from anneal_trainer.data.batch import make_batch
+from anneal_trainer.data.causal import causal_tokens, read_causal_dataset
+from anneal_trainer.data.rows import read_causal_rows
+from anneal_trainer.errors import DataError
+from anneal_trainer.loss.preference import BETA, preference_loss
+from anneal_trainer.loss.score import log_probabilities
+from anneal_trainer.model.loading import load_model
 
 CPU = torch.device("cpu")
 PAIRS = [
@@ -152,7 +153,8 @@ def margins(job, directory):
     data = entry.load_data(loaded)
     model = load_model(directory, "causal-lm", [], loaded.hyperparameters).eval()
     with torch.no_grad():
-        better, worse = log_probabilities(model, make_batch(data.train.examples, 0, CPU)).chunk(2)
+        batch = make_batch(data.train.examples, 0, CPU)
+        better, worse = log_probabilities(model, batch, torch.float32).chunk(2)
     return better - worse
 
 

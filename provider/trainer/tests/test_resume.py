@@ -11,7 +11,7 @@ import pytest
 from conftest import HANGS_AFTER, REVIEWS, SIGKILL, SIGTERM, TRAINER, after_step
 from safetensors import SafetensorError
 
-from finetune import checkpoint
+from anneal_trainer.model import checkpoint
 
 # Dropout makes the result depend on the random generators' state, too.
 CLASSIFIER = {"n_epochs": 3, "n_checkpoints": 3, "n_evals": 2, "learning_rate": 1e-3,

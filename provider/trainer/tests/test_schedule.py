@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.job import Hyperparameters, load_schema
-from finetune.schedule import Plan, learning_rate
+from anneal_trainer.job import Hyperparameters, load_schema
+from anneal_trainer.schedule import Plan, learning_rate
 
 RULES = load_schema()["$defs"]["hyperparameters"]["properties"]
 DEFAULTS = Hyperparameters(

@@ -8,9 +8,9 @@ import torch
 from conftest import REVIEWS
 from safetensors.torch import load_file, save_file
 
-from finetune.__main__ import load_job
-from finetune.hashing import directory_sha256
-from finetune.model import load_model
+from anneal_trainer.__main__ import load_job
+from anneal_trainer.hashing import directory_sha256
+from anneal_trainer.model.loading import load_model
 
 FAST = {"n_epochs": 1, "learning_rate": 1e-3, "batch_size": 4}
 LORA = {**FAST, "lora": True, "lora_r": 4}

@@ -8,13 +8,13 @@ import sys
 import pytest
 from conftest import HANGS_AFTER, TRAINER
 
-from finetune import tiny_models
-from finetune.hashing import directory_sha256
+from anneal_trainer import tiny_models
+from anneal_trainer.hashing import directory_sha256
 
 
 def test_another_process_writes_the_same_bytes(models, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(TRAINER), "PYTHONHASHSEED": "7"}
-    command = [sys.executable, "-m", "finetune.tiny_models", str(tmp_path)]
+    command = [sys.executable, "-m", "anneal_trainer.tiny_models", str(tmp_path)]
     subprocess.run(
         command, env=environment, check=True, timeout=HANGS_AFTER, stdout=subprocess.DEVNULL
     )

@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from finetune import token_rows
-from finetune.causal_data import read_causal_dataset
-from finetune.count import count
-from finetune.errors import DataError
+from anneal_trainer.count import count
+from anneal_trainer.data import token_rows
+from anneal_trainer.data.causal import read_causal_dataset
+from anneal_trainer.errors import DataError
 
 
 def write(path, columns, **options):

@@ -34,7 +34,7 @@ class Tracking:
         self.journal, self.offline, self.home = path / "events.jsonl", path / "wandb", path / "home"
         self.home.mkdir(exist_ok=True)
         command = [
-            sys.executable, "-m", "online.track", "--events", self.journal, "--run", TASK_ID,
+            sys.executable, "-m", "anneal_online.track", "--events", self.journal, "--run", TASK_ID,
             "--project", "sums", "--name", "first try", "--base-url", url,
             "--offline", self.offline,
         ]  # fmt: skip

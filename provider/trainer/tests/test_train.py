@@ -9,15 +9,16 @@ import pytest
 import torch
 from conftest import EXAMPLES, REVIEWS, SUMS
 
-from finetune import __main__ as entry
-from finetune import memory
-from finetune import train as train_module
-from finetune.batch import evaluate, make_batch, score
-from finetune.causal_data import read_causal_dataset
-from finetune.hashing import directory_sha256
-from finetune.model import load_model
-from finetune.receipt import first_link, next_link
-from finetune.schedule import learning_rate
+from anneal_trainer import __main__ as entry
+from anneal_trainer import batch_size
+from anneal_trainer import train as train_module
+from anneal_trainer.data.batch import make_batch
+from anneal_trainer.data.causal import read_causal_dataset
+from anneal_trainer.hashing import directory_sha256
+from anneal_trainer.loss.score import evaluate, score
+from anneal_trainer.model.loading import load_model
+from anneal_trainer.receipt import first_link, next_link
+from anneal_trainer.schedule import learning_rate
 
 CPU = torch.device("cpu")
 FAST = {"n_epochs": 2, "learning_rate": 5e-3, "batch_size": 4}
@@ -208,7 +209,7 @@ def test_padding_and_skipped_logits_change_neither_loss_nor_gradients(make_job, 
         model.zero_grad()
         return found
 
-    together = score(model, make_batch(examples, 0, CPU))
+    together = score(model, make_batch(examples, 0, CPU), torch.float32)
     together.loss.backward()
     padded = gradients()
     alone = 0.0
@@ -252,12 +253,12 @@ def test_max_takes_the_largest_batch_up_to_the_rows(make_job):
 
 
 def test_max_halves_the_batch_until_it_fits(make_job, monkeypatch):
-    def small_memory(model, batch):
+    def small_memory(model, batch, dtype):
         if torch.is_grad_enabled() and len(batch.documents.lengths) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
-        return score(model, batch)
+        return score(model, batch, dtype)
 
-    for module in (memory, train_module):
+    for module in (batch_size, train_module):
         monkeypatch.setattr(module, "score", small_memory)
     job = make_job(hp={"n_epochs": 1})
     assert job.run() == 0
@@ -274,10 +275,9 @@ def test_early_stopping_ends_after_its_patience_and_keeps_the_last_step(make_job
         hp={**FAST, "learning_rate": 1e-8, "n_epochs": 3, "n_evals": 12,
             "early_stopping_patience": 2},
     )  # fmt: skip
-    train_module_evaluate = evaluate
 
     def never_better(*arguments):
-        found = train_module_evaluate(*arguments)
+        found = evaluate(*arguments)
         return type(found)(10.0, found.accuracy)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -424,8 +424,8 @@ def test_the_unforeseen_is_retryable_and_never_silent(make_job, monkeypatch, cap
 
 
 def test_a_loss_that_is_no_number_ends_the_job(make_job, monkeypatch):
-    def diverged(model, batch):
-        result = score(model, batch)
+    def diverged(model, batch, dtype):
+        result = score(model, batch, dtype)
         return type(result)(result.loss * math.nan, result.correct)
 
     monkeypatch.setattr(train_module, "score", diverged)

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from online.unpack import main
+from anneal_online.unpack import main
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from conftest import JobDirectory, write_job
 
-from finetune import verify
-from finetune.receipt import first_link, next_link
+from anneal_trainer import verify
+from anneal_trainer.receipt import first_link, next_link
 
 HP = {"n_epochs": 3, "n_checkpoints": 3, "learning_rate": 1e-3, "batch_size": 4, "seed": 5}
 

@@ -102,7 +102,7 @@ export class Marketplace {
 
   /** Writes tiny models with random weights. */
   makeModels(): void {
-    execFileSync(PYTHON, ["-m", "finetune.tiny_models", join(this.folder, "models")], {
+    execFileSync(PYTHON, ["-m", "anneal_trainer.tiny_models", join(this.folder, "models")], {
       env: { ...process.env, PYTHONPATH: join(ROOT, "provider/trainer") },
     });
   }

@@ -246,7 +246,10 @@ describe("docs/operating.md", () => {
     const rows = rowsOf("### Exit codes of the trainer");
     const codes = rows.map(([code]) => Number(code)).filter((code) => !Number.isNaN(code));
     expect(codes).to.include.members(Object.values(EXIT));
-    const named = matches(read("provider/trainer/finetune/errors.py"), /^ {4}code = "([a-z-]+)"/gm);
+    const named = matches(
+      read("provider/trainer/anneal_trainer/errors.py"),
+      /^ {4}code = "([a-z-]+)"/gm,
+    );
     expect(named).to.include("bad-data");
     for (const name of named)
       expect(

@@ -105,7 +105,7 @@ describe("a training that was taken over, in a real sandbox", () => {
 
   /** Trains with some lines of Python. The package is seen in the sandbox, so nothing else may be beside it. */
   const attack = (lines: string) => {
-    const program = join(root, "program/finetune");
+    const program = join(root, "program/anneal_trainer");
     mkdirSync(program, { recursive: true });
     writeFileSync(join(program, "__init__.py"), "");
     writeFileSync(join(program, "__main__.py"), HONEST + lines);

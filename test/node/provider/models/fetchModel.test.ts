@@ -34,7 +34,9 @@ describe("models that lie elsewhere", () => {
 
   before(async () => {
     root = mkdtempSync(join(tmpdir(), "anneal-fetch-"));
-    execFileSync(PYTHON, ["-m", "finetune.tiny_models", join(root, "tiny")], { env: ENVIRONMENT });
+    execFileSync(PYTHON, ["-m", "anneal_trainer.tiny_models", join(root, "tiny")], {
+      env: ENVIRONMENT,
+    });
     storage = await createStorageServer({ directory: join(root, "blobs"), limits: WIDE_LIMITS });
     await storage.listen({ host: "127.0.0.1", port: 0 });
     storageUrl = `http://127.0.0.1:${(storage.server.address() as AddressInfo).port}`;

@@ -57,7 +57,7 @@ describe("what goes online for a training", () => {
     const { args, env, input } = told();
     expect(JSON.parse(input)).to.deep.equal({ hf_api_token: SECRET });
     expect(JSON.stringify([args, env])).not.to.include(SECRET);
-    expect(args).to.include.members(["online.hub", "upload", "me/tuned", "Task 7"]);
+    expect(args).to.include.members(["anneal_online.hub", "upload", "me/tuned", "Task 7"]);
   });
 
   it("names repository, revision and the largest size when it fetches", async () => {
@@ -117,7 +117,7 @@ describe("what goes online for a training", () => {
       expect(await tracking.end()).to.equal(null);
       const { args, env, input } = told();
       expect(args).to.deep.equal([
-        ..."-m online.track --events /events.jsonl --run task --offline /offline".split(" "),
+        ..."-m anneal_online.track --events /events.jsonl --run task --offline /offline".split(" "),
         "--project=sums",
       ]);
       expect(JSON.parse(input)).to.deep.equal({ wandb_api_key: SECRET });

@@ -70,7 +70,7 @@ describe("LocalTrainer", () => {
     delete process.env.ANNEAL_TEST_SECRET;
     expect(end).to.deep.equal({ kind: "exit", code: 3 });
     const { args, env } = await told(job);
-    expect(args).to.deep.equal(["-m", "finetune", "--job-dir", job]);
+    expect(args).to.deep.equal(["-m", "anneal_trainer", "--job-dir", job]);
     expect(env).to.have.all.keys("PATH", "PYTHONPATH");
   });
 

@@ -24,7 +24,7 @@ describe("countTokens, with the real trainer", () => {
   before(() => {
     root = mkdtempSync(join(tmpdir(), "anneal-count-"));
     writeSystemCallFilter(join(root, "system-calls.bpf"));
-    execFileSync(python, ["-m", "finetune.tiny_models", root], { env: environment });
+    execFileSync(python, ["-m", "anneal_trainer.tiny_models", root], { env: environment });
     model = { kind: "causal-lm", directory: join(root, "tiny-qwen2") } as Model;
   });
   after(() => rmSync(root, { recursive: true }));

@@ -49,7 +49,7 @@ describe("probe of the machine", () => {
       writeFileSync(python, `#!/bin/sh\nmkdir -p "$3/tiny-qwen2"\nexit ${code}\n`, { mode: 0o755 });
     writeFileSync(
       python,
-      '#!/bin/sh\nif [ "$2" = finetune.tiny_models ]; then mkdir -p "$3/tiny-qwen2"; exit 0; fi\nexit 1\n',
+      '#!/bin/sh\nif [ "$2" = anneal_trainer.tiny_models ]; then mkdir -p "$3/tiny-qwen2"; exit 0; fi\nexit 1\n',
       { mode: 0o755 },
     );
     const readiness = new Readiness();

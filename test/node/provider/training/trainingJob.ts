@@ -24,7 +24,7 @@ export class TrainingFolder {
   readonly path = mkdtempSync(join(tmpdir(), "anneal-training-"));
 
   constructor() {
-    execFileSync(PYTHON, ["-m", "finetune.tiny_models", join(this.path, "models")], {
+    execFileSync(PYTHON, ["-m", "anneal_trainer.tiny_models", join(this.path, "models")], {
       env: { ...ENVIRONMENT, PYTHONPATH: PACKAGE },
     });
   }

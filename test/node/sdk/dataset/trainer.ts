@@ -19,7 +19,7 @@ export function skipWithoutTrainer(hook: Mocha.Context): void {
 
 /** Makes the trainer's tiny models below a folder. */
 export function makeTinyModels(folder: string): void {
-  python("-m", "finetune.tiny_models", folder);
+  python("-m", "anneal_trainer.tiny_models", folder);
 }
 
 /** The trainer's own count of a dataset. */
@@ -28,7 +28,7 @@ export function countByTrainer(
   kind: DatasetKind,
   path: string,
 ): { rows: number; tokens: number } {
-  return JSON.parse(python("-m", "finetune.count", "--model", model, "--kind", kind, path));
+  return JSON.parse(python("-m", "anneal_trainer.count", "--model", model, "--kind", kind, path));
 }
 
 /** A dataset file for the trainer to write, unless it is there, and to count. */

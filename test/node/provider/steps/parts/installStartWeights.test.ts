@@ -38,12 +38,12 @@ const valueOf = (name) => args[args.indexOf(name) + 1];
 const told = (input) => appendFileSync(__dirname + "/told.jsonl", JSON.stringify({ args, input }) + "\\n");
 let input = "";
 process.stdin.on("data", (part) => {
-  if (args[1] === "online.track") console.log('{"status":"refused","warning":"The key is wrong."}');
+  if (args[1] === "anneal_online.track") console.log('{"status":"refused","warning":"The key is wrong."}');
   input += part;
 });
 process.stdin.on("end", () => {
   told(JSON.parse(input));
-  if (args[1] === "online.track") return;
+  if (args[1] === "anneal_online.track") return;
   if (args.includes("no/model")) {
     console.error("The hub has no repository no/model.\\nCheck its name.");
     process.exitCode = 2;

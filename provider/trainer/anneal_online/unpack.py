@@ -1,0 +1,74 @@
+"""Unpack a model from a zip archive: `python -m anneal_online.unpack --archive FILE --to DIR`.
+
+Takes the files of a model that lie at the top of the archive, and nothing else: no folders, so no
+path leads anywhere, and no links. Exit codes: 0 done, 2 the archive holds no model that is used.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from anneal_online.hub import MODEL_FILES
+from anneal_trainer.errors import ConfigError, JobError
+from anneal_trainer.model.files import read_model_config
+
+HINT = "Pack config.json, tokenizer and safetensors at the top of a zip without compression."
+
+
+def unpack(archive: Path, target: Path, max_bytes: int) -> None:
+    """Put the archive's model into `target`, whole or not at all. Raises ConfigError."""
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        with ZipFile(archive) as file:
+            _extract(file, part, max_bytes)
+        read_model_config(part)
+    except (BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        shutil.rmtree(part)
+        raise ConfigError(f"The archive cannot be read ({error}).", HINT) from error
+    except JobError:
+        shutil.rmtree(part)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+
+
+def _extract(file: ZipFile, part: Path, max_bytes: int) -> None:
+    wanted = [
+        entry
+        for entry in file.infolist()
+        if "/" not in entry.filename
+        and "\\" not in entry.filename
+        and any(fnmatch(entry.filename, pattern) for pattern in MODEL_FILES)
+    ]
+    # The sizes that the archive states are kept to: reading more of an entry fails its checksum.
+    size = sum(entry.file_size for entry in wanted)
+    if size > max_bytes:
+        raise ConfigError(f"The archive holds {size} bytes, more than {max_bytes}.", HINT)
+    for entry in wanted:
+        with file.open(entry) as source, (part / entry.filename).open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Unpack one archive and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m anneal_online.unpack", description=__doc__)
+    parser.add_argument("--archive", type=Path, required=True)
+    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--max-bytes", type=int, default=2**40)
+    options = parser.parse_args(arguments)
+    try:
+        unpack(options.archive, options.to, options.max_bytes)
+    except JobError as error:
+        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

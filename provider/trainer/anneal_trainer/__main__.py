@@ -1,0 +1,158 @@
+"""One job from start to end: `anneal-train --job-dir DIR`.
+
+Reads job.json, data/, model/ and start/ there, and writes to work/ alone.
+
+Exit codes: 0 done, 2 bad config, 3 bad data, 4 out of memory, 75 stopped and resumable, 1 anything
+unforeseen. Every end but a kill leaves result.json; every failure an `error` event too.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from anneal_trainer.data.loading import JobData, load_data
+from anneal_trainer.errors import (
+    EXIT_DONE,
+    EXIT_STOPPED,
+    JobError,
+    OutOfMemoryError,
+    StoppedError,
+    UnexpectedError,
+    is_out_of_memory,
+)
+from anneal_trainer.events import EventLog
+from anneal_trainer.job import WORK, Job, load_job
+from anneal_trainer.model.start import check_start
+from anneal_trainer.output import write_result
+
+SETTINGS = {
+    # Nothing here ever asks a hub, not even whether a newer version exists.
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Needed by cuBLAS to be deterministic, read when it is loaded.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    # Waiting threads sleep: on a machine with other work, spinning ones made steps 5 times slower.
+    "OMP_WAIT_POLICY": "passive",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job and return the exit code."""
+    parser = argparse.ArgumentParser(prog="anneal-train", description=__doc__)
+    parser.add_argument("--job-dir", type=Path, required=True, help="directory with job.json")
+    parser.add_argument(
+        "--recovery-seconds",
+        type=float,
+        default=60,
+        help="shortest time between two checkpoints that only serve a restart (default 60)",
+    )
+    options = parser.parse_args(arguments)
+    directory: Path = options.job_dir.resolve()
+    if not directory.is_dir():
+        parser.error(f"{directory} is not a directory.")
+    os.environ.update(SETTINGS)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return run(directory, stop.is_set, options.recovery_seconds)
+
+
+def run(directory: Path, is_stopped: Callable[[], bool], recovery_seconds: float) -> int:
+    """Carry out the job and leave events.jsonl and result.json in work/; return the exit code."""
+    work = directory / WORK
+    work.mkdir(exist_ok=True)
+    result_path = work / "result.json"
+    result_path.unlink(missing_ok=True)
+    events = EventLog(work / "events.jsonl")
+    job: Job | None = None
+    try:
+        job = load_job(directory)
+        data = load_data(job)
+        check_start(job, data.labels)
+        _warn(events, job, data)
+        # Imported late: a bad job is refused without waiting for torch.
+        from anneal_trainer.train import train
+
+        figures = train(job, data, events, is_stopped, recovery_seconds)
+        write_result(result_path, _outcome(job, "completed", EXIT_DONE, figures))
+        events.write("done", **{key: figures[key] for key in DONE_FIGURES})
+        return EXIT_DONE
+    except StoppedError:
+        message = {"message": "The job was stopped on request and can be resumed."}
+        write_result(result_path, _outcome(job, "stopped", EXIT_STOPPED, message))
+        return EXIT_STOPPED
+    except Exception as error:
+        failure = _as_job_error(error)
+        report = {
+            "code": failure.code,
+            "message": failure.message,
+            "hint": failure.hint,
+            "retryable": failure.retryable,
+        }
+        events.write("error", **report)
+        write_result(result_path, _outcome(job, "failed", failure.exit_code, report))
+        print(f"{failure.message}\n{failure.hint}", file=sys.stderr)
+        return failure.exit_code
+    finally:
+        events.close()
+
+
+DONE_FIGURES = (
+    "steps",
+    "tokens",
+    "loss_on",
+    "loss_before",
+    "loss_after",
+    "accuracy_before",
+    "accuracy_after",
+    "seconds",
+)
+
+
+def _warn(events: EventLog, job: Job, data: JobData) -> None:
+    for warning in job.warnings:
+        events.warn(warning)
+    for dataset in (data.train, data.validation):
+        for warning in dataset.warnings if dataset else ():
+            events.warn(warning)
+
+
+def _outcome(
+    job: Job | None, status: str, exit_code: int, fields: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "task_id": job.task_id if job else None,
+        "kind": job.kind if job else None,
+        "status": status,
+        "exit_code": exit_code,
+        **fields,
+    }
+
+
+def _as_job_error(error: Exception) -> JobError:
+    """Give every error a sentence and an exit code; the unforeseen leave a trace on stderr."""
+    if isinstance(error, JobError):
+        return error
+    if is_out_of_memory(error):
+        return OutOfMemoryError(
+            "Model and batch do not fit into memory.",
+            "Lower batch_size or max_seq_length, or train with lora.",
+        )
+    traceback.print_exception(error)
+    return UnexpectedError(
+        f"The trainer failed: {type(error).__name__}: {error}.",
+        "Try again; if it happens again, report it with the trainer's output.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

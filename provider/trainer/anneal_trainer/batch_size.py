@@ -1,0 +1,101 @@
+"""The batch size: what a training needs beside the weights, and the largest batch that fits.
+
+What cannot fit is refused before the first step, by what the loaded model keeps of each token for
+the backward pass.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from anneal_trainer.data.batch import Batch, Collate
+from anneal_trainer.data.example import Example
+from anneal_trainer.errors import OutOfMemoryError, is_out_of_memory
+from anneal_trainer.job import Hyperparameters
+from anneal_trainer.loss.score import score
+from anneal_trainer.model.memory import FLOAT, free_bytes, readable
+
+LARGEST_BATCH_CPU = 8
+LARGEST_BATCH_GPU = 64
+PASSING = 1.2
+"""What a forward and backward pass takes at its peak, as a multiple of what it keeps."""
+HINT = "Lower batch_size or max_seq_length, train with lora, or choose a smaller model."
+
+
+def find_batch_size(
+    model: nn.Module,
+    examples: Sequence[Example],
+    parameters: Hyperparameters,
+    collate: Collate,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> int:
+    """Rows in a forward pass: the number asked for, or for "max" the largest that fits.
+
+    "max" trains on the longest rows and forgets it. Raises OutOfMemoryError if one row, or the
+    number asked for, does not fit.
+    """
+    wanted = parameters.batch_size
+    cap = LARGEST_BATCH_GPU if device.type == "cuda" else LARGEST_BATCH_CPU
+    size = min(cap if wanted == "max" else wanted, len(examples))
+    longest = sorted(examples, key=lambda example: -example.size)[:size]
+    shortest = min(examples, key=lambda example: example.size)
+    per_token = _kept_per_token(model, shortest, collate, dtype)
+    trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    while True:
+        batch = collate(longest[:size])
+        passing = int(batch.ids.numel() * per_token * PASSING)
+        needed, free = trained * 3 * FLOAT + passing, free_bytes(device)
+        fits = needed <= free
+        if fits and (wanted != "max" or _survives(model, batch, dtype, trained)):
+            return size
+        if size == 1 or wanted != "max":
+            rows = "1 row" if size == 1 else f"{size} rows"
+            outcome = "did not fit when tried" if fits else "cannot fit"
+            raise OutOfMemoryError(
+                f"The longest {rows} with {batch.tokens} tokens {outcome}: forward and backward "
+                f"pass ({readable(passing)}), gradients and optimizer need about "
+                f"{readable(needed)}, and {readable(free)} are free.",
+                HINT,
+            )
+        size //= 2
+
+
+def _kept_per_token(
+    model: nn.Module, example: Example, collate: Collate, dtype: torch.dtype
+) -> float:
+    """Bytes that a forward pass keeps for the backward pass, for each token more."""
+    one, two = (collate([example] * rows) for rows in (1, 2))
+    kept = [_kept(model, batch, dtype) for batch in (one, two)]
+    return max(0, kept[1] - kept[0]) / (two.ids.numel() - one.ids.numel())
+
+
+def _kept(model: nn.Module, batch: Batch, dtype: torch.dtype) -> int:
+    sizes: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        result = score(model, batch, dtype)
+    del result
+    return sum(sizes.values())
+
+
+def _survives(model: nn.Module, batch: Batch, dtype: torch.dtype, trained: int) -> bool:
+    """Train on a batch and forget it; tell whether the memory was enough."""
+    try:
+        # The room of the optimizer's moments, which only exist after the first step.
+        moments = torch.empty(2 * trained, device=batch.ids.device)
+        score(model, batch, dtype).loss.backward()  # type: ignore[no-untyped-call]
+        del moments
+        return True
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    finally:
+        model.zero_grad(set_to_none=True)

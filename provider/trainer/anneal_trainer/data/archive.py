@@ -1,0 +1,193 @@
+"""The files of an image dataset: class folders in a zip or a tar, read one after the other.
+
+Nothing is unpacked to disk and nothing in an archive is trusted: links, paths that lead out of it,
+unknown kinds of entries and archives that unpack to far more than they weigh are refused. The
+client's dataset checker follows the same rules.
+"""
+
+import gzip
+import re
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
+
+from anneal_trainer.data.tar import DamagedTarError, TarEntry, read_tar
+from anneal_trainer.errors import DataError
+
+ENDINGS = (".zip", ".tar", ".tar.gz")
+MOST_ENTRIES = 1_000_000
+MOST_BYTES = 64 * 2**30
+"""Of all entries together."""
+MOST_FILE_BYTES = 64 * 2**20
+MOST_EXPANSION = 100
+"""Times its own size that an archive may unpack to, beyond SMALL bytes."""
+SMALL = 16 * 2**20
+
+# What file managers put beside the user's files.
+IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+LAYOUT_HINT = "Put every image into a folder of its class at the top of the archive: class/image."
+PACK_HINT = "Pack the class folders again with zip or tar."
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file in a class folder."""
+
+    name: str
+    """Its path in the archive, class/file."""
+    label: str
+    """The name of its class folder."""
+    content: bytes
+    """Its bytes, at most MOST_FILE_BYTES of them."""
+
+
+def read_archive(path: Path) -> Iterator[ImageFile]:
+    """Read the files in the class folders of an archive, in its order.
+
+    Raises DataError, which starts with file:entry, or with file:1 for the archive as a whole.
+    """
+    if not path.name.endswith(ENDINGS):
+        raise _damaged(
+            path,
+            f"images are not read from {path.suffix or 'such'} files",
+            f"Pack the class folders as one of {', '.join(ENDINGS)}.",
+        )
+    try:
+        yield from _zip_files(path) if path.name.endswith(".zip") else _tar_files(path)
+    except (BadZipFile, LargeZipFile, NotImplementedError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"the zip cannot be read ({error})", PACK_HINT) from None
+    except DamagedTarError as error:
+        raise _damaged(path, f"the tar cannot be read ({error})", PACK_HINT) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _damaged(path, f"the compressed data are damaged ({error})", PACK_HINT) from None
+
+
+def entry_error(path: Path, name: str, problem: str, hint: str) -> DataError:
+    """Return the error to raise about one entry; `problem` has no full stop."""
+    return DataError(f"{path.name}:{name}: {problem}.", hint)
+
+
+def _damaged(path: Path, problem: str, hint: str) -> DataError:
+    return DataError(f"{path.name}:1: {problem}.", hint)
+
+
+def _zip_files(path: Path) -> Iterator[ImageFile]:
+    guard = _Guard(path)
+    with ZipFile(path) as archive:
+        for info in archive.infolist():
+            name = info.orig_filename
+            if not name.isascii() and not info.flag_bits & 0x800:
+                raise entry_error(path, name, "the name is not marked as UTF-8", PACK_HINT)
+            file = guard.admit(name, info.file_size, _kind_in_zip(info))
+            if file is None:
+                continue
+            if info.flag_bits & 1:
+                raise entry_error(path, name, "the file is encrypted", "Pack it without password.")
+            if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                raise entry_error(
+                    path,
+                    name,
+                    "the file is compressed in a rare way",
+                    "Pack it with deflate, the usual method of zip.",
+                )
+            yield ImageFile(*file, archive.read(info))
+
+
+def _kind_in_zip(info: ZipInfo) -> str:
+    """Tell "file", "directory" and "other" apart by the Unix mode, if the zip has one."""
+    mode = stat.S_IFMT(info.external_attr >> 16)
+    if info.orig_filename.endswith("/"):
+        return "directory"
+    return "file" if mode in (0, stat.S_IFREG) else "other"
+
+
+def _tar_files(path: Path) -> Iterator[ImageFile]:
+    guard = _Guard(path)
+    with _open_tar(path) as stream:
+        for entry in read_tar(stream):
+            file = guard.admit(entry.name, entry.size, _kind_in_tar(entry))
+            if file is not None:
+                yield ImageFile(*file, entry.read())
+
+
+def _open_tar(path: Path) -> IO[bytes]:
+    if path.name.endswith(".gz"):
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _kind_in_tar(entry: TarEntry) -> str:
+    if entry.name.endswith("/"):
+        return "directory"
+    return entry.kind
+
+
+class _Guard:
+    """Looks at every entry of an archive before its bytes are read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._weight = path.stat().st_size
+        self._entries = 0
+        self._bytes = 0
+        self._names: set[str] = set()
+
+    def admit(self, name: str, size: int, kind: str) -> tuple[str, str] | None:
+        """Return path and class of a file to read, None for what is passed over."""
+        self._count(name, size)
+        while name.startswith("./"):
+            name = name[2:]
+        parts = name.rstrip("/").split("/")
+        self._check_path(name, parts)
+        if kind == "other":
+            raise self._error(
+                name, "the entry is a link or a device", "Put the file itself into the archive."
+            )
+        hidden = any(part.startswith(".") or part in IGNORED for part in parts)
+        if kind == "directory" or hidden or name in ("", "."):
+            return None
+        if len(parts) != 2:
+            raise self._error(name, "the file does not lie in a class folder", LAYOUT_HINT)
+        if size > MOST_FILE_BYTES:
+            raise self._error(name, "the image has more than 64 MiB", "Make the image smaller.")
+        if name in self._names:
+            raise self._error(name, "the archive has this file twice", "Remove one of the two.")
+        self._names.add(name)
+        return name, parts[0]
+
+    def _count(self, name: str, size: int) -> None:
+        """Refuse archives with too much in them, whatever it is."""
+        self._entries += 1
+        self._bytes += size
+        if self._entries > MOST_ENTRIES:
+            raise self._error(
+                name, f"the archive has more than {MOST_ENTRIES:,} entries", "Give fewer images."
+            )
+        if self._bytes > MOST_BYTES:
+            raise self._error(name, "the archive unpacks to more than 64 GiB", "Give fewer images.")
+        if self._bytes > SMALL and self._bytes > MOST_EXPANSION * self._weight:
+            raise self._error(
+                name,
+                f"the archive unpacks to more than {MOST_EXPANSION} times its size",
+                "Give images that are compressed as JPEG or PNG.",
+            )
+
+    def _check_path(self, name: str, parts: list[str]) -> None:
+        if name in ("", "."):
+            return
+        if "\ufffd" in name or any("\ud800" <= character <= "\udfff" for character in name):
+            raise self._error(name, "the name is not UTF-8", PACK_HINT)
+        if re.search(r"[\x00-\x1f\x7f\\]", name):
+            raise self._error(name, "the name has a backslash or a control character", PACK_HINT)
+        if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in parts:
+            raise self._error(name, "the path leads out of the archive", PACK_HINT)
+        if "" in parts or "." in parts:
+            raise self._error(name, "the path has an empty part", PACK_HINT)
+
+    def _error(self, name: str, problem: str, hint: str) -> DataError:
+        shown = name.encode("utf-8", "replace").decode()
+        return entry_error(self._path, re.sub(r"[\x00-\x1f\x7f]", "?", shown), problem, hint)

@@ -1,0 +1,124 @@
+"""Image classification: archives of class folders into examples, and examples into numbers."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anneal_trainer.data.archive import ImageFile, entry_error, read_archive
+from anneal_trainer.data.image_header import ImageError, check_image
+from anneal_trainer.data.image_processor import ImageProcessor, Pixels
+from anneal_trainer.data.image_store import ImageStore
+from anneal_trainer.data.label_rows import sort_labels
+from anneal_trainer.errors import DataError
+
+MOST_PIXELS_A_BYTE = 500
+"""Pixels of all images for each byte of the archive, beyond SMALL of them: they are decoded."""
+SMALL = 2**28
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a dataset."""
+
+    processor: ImageProcessor
+    """How the image becomes the numbers the model takes."""
+    store: ImageStore
+    """Where it is kept."""
+    number: int
+    """Its number there."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """The image resized and cropped: uint8, (3, height, width)."""
+        return self.store.read(self.number)
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """One image and its class."""
+
+    name: str
+    """Its path in the archive."""
+    label: str
+    """The name of its class."""
+    picture: Picture
+    """The image."""
+
+
+def count_images(path: Path, *, validation: bool = False) -> int:
+    """Count the images of a dataset by their headers. Raises DataError.
+
+    A training dataset has at least two classes.
+    """
+    labels = [file.label for file in _checked_files(path)]
+    if not validation:
+        image_labels(path, labels)
+    if not labels:
+        raise _no_images(path)
+    return len(labels)
+
+
+def read_images(path: Path, processor: ImageProcessor, scratch: Path) -> list[LabelledPicture]:
+    """Decode all images of a dataset. Raises DataError at the first that cannot be used.
+
+    They are kept in a file in the directory `scratch`.
+    """
+    store = ImageStore(processor, scratch, path.stat().st_size)
+    pictures = []
+    for file in _checked_files(path):
+        try:
+            number = store.add(file.content)
+        except ImageError as error:
+            raise entry_error(path, file.name, error.problem, error.hint) from None
+        pictures.append(LabelledPicture(file.name, file.label, Picture(processor, store, number)))
+    if not pictures:
+        raise _no_images(path)
+    return pictures
+
+
+def image_labels(path: Path, labels: Iterable[str]) -> list[str]:
+    """Order the classes of a training dataset; there must be at least two."""
+    known = set(labels)
+    if not known:
+        raise _no_images(path)
+    if len(known) < 2:
+        raise DataError(
+            f"{path.name}:1: all images are in the class folder {known.pop()!r}.",
+            "Give images of at least two classes.",
+        )
+    return sort_labels(known)
+
+
+def pixel_values(pictures: Sequence[Picture]) -> NDArray[np.float32]:
+    """Return what a model takes for these images, float32, (images, 3, height, width)."""
+    return pictures[0].processor.normalize(np.stack([picture.pixels for picture in pictures]))
+
+
+def _checked_files(path: Path) -> Iterator[ImageFile]:
+    """Read the images of an archive that are sound as far as their headers go."""
+    most = max(SMALL, MOST_PIXELS_A_BYTE * path.stat().st_size)
+    pixels = 0
+    for file in read_archive(path):
+        try:
+            pixels += check_image(file.content)
+        except ImageError as error:
+            raise entry_error(path, file.name, error.problem, error.hint) from None
+        if pixels > most:
+            raise entry_error(
+                path,
+                file.name,
+                f"the images have more than {MOST_PIXELS_A_BYTE} pixels for each byte of the "
+                "archive",
+                "Make the images smaller.",
+            )
+        yield file
+
+
+def _no_images(path: Path) -> DataError:
+    return DataError(
+        f"{path.name}:1: the archive has no images.",
+        "Put every image into a folder of its class at the top of the archive: class/image.",
+    )

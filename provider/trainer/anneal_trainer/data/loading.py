@@ -1,0 +1,164 @@
+"""The data of a job: rows into token ids or pixels, and what counts in the loss."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anneal_trainer.data.causal import read_causal_dataset
+from anneal_trainer.data.encode import TextEncoder
+from anneal_trainer.data.example import Dataset, Example
+from anneal_trainer.data.image_processor import ImageProcessor, load_image_processor
+from anneal_trainer.data.images import image_labels, read_images
+from anneal_trainer.data.label_rows import label_set, read_label_rows
+from anneal_trainer.errors import ConfigError, DataError
+from anneal_trainer.job import Job
+from anneal_trainer.model.files import maximum_length, read_model_config
+
+
+@dataclass(frozen=True)
+class JobData:
+    """Everything a job reads, checked and ready to be trained on."""
+
+    encoder: TextEncoder | None
+    """The base model's tokenizer; image models have none."""
+    max_length: int
+    """Tokens kept of a row; 1 for images."""
+    train: Dataset
+    """What is learned."""
+    validation: Dataset | None
+    """What the result is measured on; None measures on training rows."""
+    labels: list[str]
+    """Classification: the classes in the order of their numbers. Causal LM: empty."""
+
+    @property
+    def pad_id(self) -> int:
+        """The token id that fills short rows up."""
+        return self.encoder.pad_id if self.encoder else 0
+
+
+def load_data(job: Job) -> JobData:
+    """Read tokenizer and datasets of a job. Raises ConfigError or DataError."""
+    config = read_model_config(job.model_directory)
+    path = job.validation_path
+    if job.kind == "image-classification":
+        processor = load_image_processor(job.model_directory, config)
+        place = job.work_directory
+        train, labels = read_image_dataset(job.train_path, processor, None, place)
+        validation = read_image_dataset(path, processor, labels, place)[0] if path else None
+        return JobData(None, 1, train, validation, labels)
+    max_length = maximum_length(config, job.hyperparameters.max_seq_length)
+    encoder = TextEncoder(job.model_directory)
+    if job.kind == "text-classification":
+        train, labels = read_label_dataset(job.train_path, encoder, max_length, None)
+        validation = read_label_dataset(path, encoder, max_length, labels)[0] if path else None
+        return JobData(encoder, max_length, train, validation, labels)
+    mask = job.hyperparameters.train_on_inputs is not True
+    train = read_causal_dataset(job.train_path, encoder, max_length, mask_inputs=mask)
+    validation = read_causal_dataset(path, encoder, max_length, mask_inputs=mask) if path else None
+    _check_vocabulary(config, encoder, [train, validation])
+    _check_alike(train, validation)
+    return JobData(encoder, max_length, train, validation, [])
+
+
+def read_label_dataset(
+    path: Path, encoder: TextEncoder, max_length: int, labels: Sequence[str] | None
+) -> tuple[Dataset, list[str]]:
+    """Build classification examples of at most `max_length` tokens, and return the label set.
+
+    `labels` is the label set to use, None to take the file's own. A truncated row keeps the
+    special tokens at its end.
+    """
+    rows = list(read_label_rows(path))
+    known = list(labels) if labels is not None else label_set(path, rows)
+    number_of = _numbering(path, known)
+    examples, tokens, truncated = [], 0, 0
+    for row in rows:
+        label = number_of(row.label, str(row.line))
+        ids, ending = encoder.encode_special(row.text)
+        tokens += len(ids)
+        if len(ids) > max_length:
+            truncated += 1
+            ids = ids[: max_length - ending] + ids[len(ids) - ending :]
+        examples.append(Example(row.line, ids, [], 0, label, row.text))
+    warnings = _missing_classes(path, known, examples)
+    if truncated:
+        warnings.append(
+            f"{path.name}: {truncated} of {len(rows)} rows were cut to {max_length} tokens."
+        )
+    return Dataset(path, examples, tokens, truncated, tuple(warnings)), known
+
+
+def read_image_dataset(
+    path: Path, processor: ImageProcessor, labels: Sequence[str] | None, scratch: Path
+) -> tuple[Dataset, list[str]]:
+    """Build image examples, and return the label set; `labels` is the one to use, if given.
+
+    The decoded pixels lie in a file in the directory `scratch`.
+    """
+    images = read_images(path, processor, scratch)
+    known = list(labels) if labels is not None else image_labels(path, (i.label for i in images))
+    number_of = _numbering(path, known)
+    examples = [
+        Example(
+            number, [], [], 0, number_of(image.label, image.name), image.name, picture=image.picture
+        )
+        for number, image in enumerate(images, start=1)
+    ]
+    warnings = _missing_classes(path, known, examples)
+    return Dataset(path, examples, len(images), 0, tuple(warnings)), known
+
+
+def _numbering(path: Path, labels: Sequence[str]) -> Callable[[str, str], int]:
+    """Return a function from a label and its place in the file to the number of the class."""
+    numbers = {label: number for number, label in enumerate(labels)}
+
+    def number_of(label: str, place: str) -> int:
+        if label in numbers:
+            return numbers[label]
+        raise DataError(
+            f"{path.name}:{place}: the label {label!r} is not in the training dataset.",
+            f"Use one of {', '.join(labels[:20])}.",
+        )
+
+    return number_of
+
+
+def _missing_classes(path: Path, labels: Sequence[str], examples: list[Example]) -> list[str]:
+    """Warn about classes that a validation dataset cannot measure."""
+    found = {example.label for example in examples}
+    missing = [repr(label) for number, label in enumerate(labels) if number not in found]
+    if not missing:
+        return []
+    what = f"the class {missing[0]}" if len(missing) == 1 else f"{len(missing)} classes"
+    return [f"{path.name}: no row has {what} of the training dataset, so it is not measured."]
+
+
+def _check_vocabulary(
+    config: dict[str, object], encoder: TextEncoder, datasets: Sequence[Dataset | None]
+) -> None:
+    """Refuse token ids that the tokenizer knows and the model has no row for."""
+    size = config.get("vocab_size")
+    if not isinstance(size, int) or size >= encoder.vocabulary:
+        return
+    for dataset in datasets:
+        for example in dataset.examples if dataset else []:
+            if max(example.ids) >= size:
+                raise ConfigError(
+                    f"The model knows {size} tokens, fewer than its tokenizer makes.",
+                    "Choose another model from the provider's catalogue.",
+                )
+
+
+def _check_alike(train: Dataset, validation: Dataset | None) -> None:
+    """Refuse to measure pairs on plain rows, or the other way round: the losses differ."""
+    if validation is None:
+        return
+    trains, measures = (
+        "pairs" if dataset.examples[0].rejected else "plain rows" for dataset in (train, validation)
+    )
+    if trains != measures:
+        raise DataError(
+            f"{validation.path.name}:1: the validation dataset has {measures}, the training "
+            f"dataset {trains}.",
+            "Give both in the same format.",
+        )

@@ -1,0 +1,166 @@
+"""Rows of token ids from parquet: text that its owner has cut into tokens already.
+
+The rules are one specification with the client's dataset checker. A row is a row of the table,
+counted from 1.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from pyarrow import parquet
+
+from anneal_trainer.errors import DataError
+
+IGNORED = -100
+"""Label of a token that does not count in the loss."""
+MOST_GROUP_IDS = 2**23
+"""Values of one column in a row group, which the client holds in memory at once."""
+MOST_EXPANSION = 100
+"""Values for each byte of the file, beyond SMALL of them: runs of one value take no bytes."""
+SMALL = 2**24
+CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "BROTLI"})
+COLUMNS = ("input_ids", "attention_mask", "labels")
+BATCH_ROWS = 256
+
+COLUMNS_HINT = (
+    "Give the column input_ids, a list of integers, and optionally attention_mask and labels."
+)
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """A row of token ids without its padding."""
+
+    line: int
+    """Number of the row, from 1."""
+    ids: list[int]
+    """Token ids, not empty."""
+    counts: list[bool]
+    """Whether each token counts in the loss."""
+
+
+def read_token_rows(path: Path, vocabulary: int) -> Iterator[TokenRow]:
+    """Read a parquet file of token ids below `vocabulary`. Raises DataError."""
+    try:
+        with parquet.ParquetFile(path) as file:
+            columns = _check_file(path, file)
+            line = 0
+            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+                for record in batch.to_pylist():
+                    line += 1
+                    yield _token_row(path, line, record, vocabulary)
+            if not line:
+                raise _error(path, 1, "the dataset has no rows", "Give at least one row.")
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise _error(
+            path, 1, f"the file cannot be read as parquet ({reason})", "Write it again as parquet."
+        ) from None
+
+
+def _check_file(path: Path, file: Any) -> list[str]:  # noqa: ANN401
+    """Check columns, their types and how they are stored; return the columns' names."""
+    schema, metadata = file.schema_arrow, file.metadata
+    names = list(schema.names)
+    if "input_ids" not in names or len(set(names)) < len(names) or not set(names) <= {*COLUMNS}:
+        found = ", ".join(sorted(names)) or "none"
+        raise _error(path, 1, f"the columns fit no format (found: {found})", COLUMNS_HINT)
+    for name in names:
+        if not _is_integer_list(schema.field(name).type):
+            raise _error(path, 1, f"{name} is not a list of integers", COLUMNS_HINT)
+    values = 0
+    for group in range(metadata.num_row_groups):
+        for column in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(column)
+            if chunk.compression not in CODECS:
+                raise _error(
+                    path,
+                    1,
+                    f"the file is compressed as {chunk.compression}",
+                    "Write it with zstd or snappy.",
+                )
+            if chunk.num_values > MOST_GROUP_IDS:
+                raise _error(
+                    path,
+                    1,
+                    f"a row group has more than {MOST_GROUP_IDS:,} values",
+                    "Write it with smaller row groups: row_group_size=1000.",
+                )
+            values += chunk.num_values
+    if values > max(SMALL, MOST_EXPANSION * path.stat().st_size):
+        raise _error(
+            path,
+            1,
+            f"the file unpacks to more than {MOST_EXPANSION} values for each of its bytes",
+            "Give less padding, and no rows that repeat one token.",
+        )
+    return names
+
+
+def _is_integer_list(type_: Any) -> bool:  # noqa: ANN401
+    is_list = pyarrow.types.is_list(type_) or pyarrow.types.is_large_list(type_)
+    is_fixed = pyarrow.types.is_fixed_size_list(type_)
+    return bool((is_list or is_fixed) and pyarrow.types.is_integer(type_.value_type))
+
+
+def _token_row(path: Path, line: int, record: dict[str, Any], vocabulary: int) -> TokenRow:
+    ids = record["input_ids"]
+    for name, values in record.items():
+        if values is None or None in values:
+            raise _error(path, line, f"{name} has a null", "Write a number or remove the row.")
+        if len(values) != len(ids):
+            raise _error(
+                path,
+                line,
+                f"{name} has {len(values)} values, input_ids {len(ids)}",
+                "Give one value for each token.",
+            )
+    mask, labels = record.get("attention_mask"), record.get("labels")
+    begin, end = _filled(path, line, mask) if mask is not None else (0, len(ids))
+    ids = ids[begin:end]
+    if not ids:
+        raise _error(path, line, "the row has no tokens", "Remove the row.")
+    wrong = next((id_ for id_ in ids if not 0 <= id_ < vocabulary), None)
+    if wrong is not None:
+        raise _error(
+            path,
+            line,
+            f"the token id {wrong} is not in the model's vocabulary of {vocabulary}",
+            "Use the tokenizer of the model that is trained.",
+        )
+    counts = [True] * len(ids) if labels is None else _counts(path, line, ids, labels[begin:end])
+    return TokenRow(line, ids, counts)
+
+
+def _filled(path: Path, line: int, mask: list[int]) -> tuple[int, int]:
+    """Return where the tokens begin and end between the padding."""
+    begin = mask.index(1) if 1 in mask else len(mask)
+    end = begin + sum(mask[begin:]) if set(mask) <= {0, 1} else -1
+    if end < 0 or 0 in mask[begin:end]:
+        raise _error(
+            path,
+            line,
+            "attention_mask is not ones with zeros around them",
+            "Write 1 for tokens and 0 for the padding before or after them.",
+        )
+    return begin, end
+
+
+def _counts(path: Path, line: int, ids: list[int], labels: list[int]) -> list[bool]:
+    """Tell which tokens count; a label that is not ignored repeats its token."""
+    for id_, label in zip(ids, labels, strict=True):
+        if label not in (id_, IGNORED):
+            raise _error(
+                path,
+                line,
+                f"a label is {label} where the token is {id_}",
+                "Repeat input_ids in labels without a shift, or write -100.",
+            )
+    return [label != IGNORED for label in labels]
+
+
+def _error(path: Path, line: int, problem: str, hint: str) -> DataError:
+    return DataError(f"{path.name}:{line}: {problem}.", hint)

@@ -1,0 +1,1 @@
+"""How wrong a model is on a batch."""

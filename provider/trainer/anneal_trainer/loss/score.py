@@ -1,0 +1,97 @@
+"""The loss of a model on a batch, and its means over a dataset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anneal_trainer.data.batch import IGNORED, Batch, Collate
+from anneal_trainer.data.example import Example
+from anneal_trainer.loss.label import label_loss
+from anneal_trainer.loss.preference import answer_log_probabilities, preference_loss
+from anneal_trainer.model.matrix_format import multiplying
+from anneal_trainer.model.packing import packed_states, vocabulary_head
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a model predicts a batch."""
+
+    loss: Tensor
+    """Sum of the cross-entropies in nats over the targets that count, scalar; of preference pairs
+    the sum of their losses."""
+    correct: Tensor
+    """Targets that were the likeliest prediction, int64, scalar; pairs whose better answer has
+    gained."""
+
+
+def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
+    """Run the model forward on a batch, multiplying matrices as `dtype`.
+
+    A causal LM computes logits only where there is a target: prompts cost no vocabulary-wide
+    products. In a padded batch that is any position with a target in some row.
+    """
+    if batch.leads is not None:
+        return Score(*preference_loss(log_probabilities(model, batch, dtype), batch.leads))
+    with multiplying(batch.ids.device, dtype):
+        if batch.documents is not None:
+            states = packed_states(model, batch.ids, batch.documents)[batch.columns]
+            head = vocabulary_head(model)
+            return Score(*label_loss(states, batch.targets, head.weight, head.bias))
+        logits = predict(model, batch)
+    flat, targets = logits.float().flatten(0, -2), batch.targets.flatten()
+    loss = functional.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum")
+    return Score(loss, (flat.detach().argmax(-1) == targets).sum())
+
+
+def log_probabilities(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
+    """How likely the model finds each answer of a batch of pairs, in nats, (rows,)."""
+    with multiplying(batch.ids.device, dtype):
+        logits = predict(model, batch)
+    return answer_log_probabilities(logits, batch.targets, IGNORED)
+
+
+def predict(model: nn.Module, batch: Batch) -> Tensor:
+    """Logits of a batch that is not packed: (rows, columns, words), or (rows, classes)."""
+    if batch.pixels is not None:
+        output = model(pixel_values=batch.pixels)
+    else:
+        keep = batch.columns
+        options = {"logits_to_keep": keep, "use_cache": False} if len(keep) else {}
+        output = model(input_ids=batch.ids, attention_mask=batch.mask, **options)
+    logits: Tensor = output.logits
+    return logits
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over a set of examples."""
+
+    loss: float
+    """Mean cross-entropy in nats per target that counts."""
+    accuracy: float
+    """Share of targets that were the likeliest prediction."""
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    examples: Sequence[Example],
+    batch_size: int,
+    collate: Collate,
+    dtype: torch.dtype,
+) -> Evaluation:
+    """Score examples, rows of similar length together; leaves the model in training mode."""
+    model.eval()
+    ordered = sorted(examples, key=lambda example: example.size)
+    loss, correct, count = 0.0, 0, 0
+    for start in range(0, len(ordered), batch_size):
+        batch = collate(ordered[start : start + batch_size])
+        result = score(model, batch, dtype)
+        loss += result.loss.item()
+        correct += int(result.correct)
+        count += batch.count
+    model.train()
+    return Evaluation(loss / count, correct / count)

@@ -1,0 +1,230 @@
+"""Checkpoints: the whole state of a run on disk, complete or not there at all.
+
+A directory is written under a temporary name, made durable, marked COMPLETE and renamed, so a crash
+at any moment leaves the newest whole checkpoint to continue from. Nothing is pickled: tensors are
+safetensors, the rest is JSON.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from anneal_trainer.errors import ConfigError, DiskFullError, is_disk_full
+from anneal_trainer.hashing import directory_sha256
+
+COMPLETE = "COMPLETE"
+RECOVERY_SHARE = 0.05
+"""Largest share of the time that goes into recovery checkpoints."""
+
+
+@dataclass
+class State:
+    """What a run knows besides tensors; everything else follows from the job and `step`."""
+
+    identity: str
+    """SHA-256 of job, base model and datasets: a checkpoint of another job is not continued."""
+    batch_size: int
+    """Rows in one forward pass, found once and kept across restarts."""
+    links: list[str]
+    """The hash chain over the steps done, its start first, hex (see receipt.py)."""
+    before: dict[str, Any]
+    """Scores and samples of the base model, taken before the first step."""
+    step: int = 0
+    """Steps done."""
+    tokens: int = 0
+    """Tokens trained on, repetitions included, padding not."""
+    best_loss: float | None = None
+    """Lowest validation loss of the evaluations so far."""
+    evaluations_without_gain: int = 0
+    """Evaluations since then."""
+
+    @property
+    def chain(self) -> str:
+        """Head of the hash chain, hex."""
+        return self.links[-1]
+
+
+class CheckpointStore:
+    """The checkpoints in the directory that a job writes to.
+
+    checkpoints/step-N belong to the user and stay. recovery/step-N only serve a restart; the
+    newest replaces the one before.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        recovery_seconds: float,
+    ) -> None:
+        self._checkpoints = directory / "checkpoints"
+        self._recovery = directory / "recovery"
+        self._parameters = {
+            name: value for name, value in model.named_parameters() if value.requires_grad
+        }
+        self._optimizer = optimizer
+        self._pause = recovery_seconds
+        self._saved_at = time.monotonic()
+
+    def keep(self, state: State, export: Callable[[Path], None]) -> str:
+        """Write the user's checkpoint of this step with `export`'s files; return its SHA-256."""
+        path = self._checkpoints / f"step-{state.step}"
+
+        def fill(place: Path) -> None:
+            export(place)
+            self._save(state, place)
+
+        hash_ = _write(path, fill)
+        self._drop_recovery(but=None)
+        self._saved_at = time.monotonic()
+        return hash_
+
+    def is_recovery_due(self) -> bool:
+        """Tell whether the last checkpoint is old enough for another one to be worth its time."""
+        return time.monotonic() - self._saved_at > self._pause
+
+    def recover(self, state: State) -> Path:
+        """Write a recovery checkpoint and drop the one before."""
+        began = time.monotonic()
+        path = self._recovery / f"step-{state.step}"
+        _write(path, lambda place: self._save(state, place))
+        self._drop_recovery(but=path)
+        self._saved_at = time.monotonic()
+        self._pause = max(self._pause, (self._saved_at - began) / RECOVERY_SHARE)
+        return path
+
+    def load(self, path: Path) -> None:
+        """Put parameters, optimizer and random generators back into the checkpoint's state."""
+        tensors = load_file(path / "training.safetensors")
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(tensors[f"parameter/{name}"])
+        for name, parameter in self._parameters.items():
+            prefix = f"optimizer/{name}/"
+            moments = {
+                key.removeprefix(prefix): value.to(parameter.device)
+                for key, value in tensors.items()
+                if key.startswith(prefix)
+            }
+            if moments:
+                self._optimizer.state[parameter] = moments
+        torch.set_rng_state(tensors["random/cpu"])
+        if "random/cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random/cuda"])
+
+    def kept(self) -> list[dict[str, Any]]:
+        """List the user's checkpoints by step: step, path in the job directory, SHA-256."""
+        marks = self._checkpoints.glob(f"step-*[0-9]/{COMPLETE}")
+        steps = {int(mark.parent.name.removeprefix("step-")): mark for mark in marks}
+        return [
+            {
+                "step": step,
+                "path": f"checkpoints/step-{step}",
+                "hash": steps[step].read_text(encoding="utf-8").strip(),
+            }
+            for step in sorted(steps)
+        ]
+
+    def finish(self) -> None:
+        """Drop what only served a restart."""
+        self._drop_recovery(but=None)
+
+    def _save(self, state: State, path: Path) -> None:
+        tensors: dict[str, Tensor] = {"random/cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            tensors["random/cuda"] = torch.cuda.get_rng_state()
+        for name, parameter in self._parameters.items():
+            tensors[f"parameter/{name}"] = parameter.detach().cpu().contiguous()
+            for key, value in self._optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer/{name}/{key}"] = value.cpu().contiguous()
+        save_file(tensors, path / "training.safetensors")
+        text = json.dumps(asdict(state), indent=2, sort_keys=True, ensure_ascii=False)
+        (path / "state.json").write_text(text + "\n", encoding="utf-8")
+
+    def _drop_recovery(self, but: Path | None) -> None:
+        if self._recovery.is_dir():
+            for path in self._recovery.iterdir():
+                if path != but:
+                    shutil.rmtree(path)
+
+
+def newest_checkpoint(directory: Path, identity: str) -> tuple[Path, State] | None:
+    """Find the whole checkpoint with the most steps; ConfigError if it is of another job.
+
+    One whose files are not what its mark says was damaged since, and is passed over.
+    """
+    complete = [
+        path.parent
+        for folder in ("checkpoints", "recovery")
+        for path in (directory / folder).glob(f"step-*[0-9]/{COMPLETE}")
+    ]
+    complete.sort(key=lambda place: int(place.name.removeprefix("step-")), reverse=True)
+    path = next((place for place in complete if _is_whole(place)), None)
+    if path is None:
+        return None
+    state = State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    if state.identity != identity:
+        raise ConfigError(
+            f"The checkpoint {path.name} was made with another job, model or dataset.",
+            "Use a fresh job directory.",
+        )
+    return path, state
+
+
+def write_directory(path: Path, fill: Callable[[Path], object]) -> None:
+    """Make a directory with what `fill` writes, durable and whole, or leave nothing behind.
+
+    Raises DiskFullError where there is no space for it; a directory of that name then stays.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        for file in [*temporary.rglob("*"), temporary]:
+            _sync(file)
+    except Exception as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if is_disk_full(error):
+            raise DiskFullError(
+                f"The disk is full: {path.parent.name}/{path.name} could not be written.",
+                "Free space on the disk; the training then goes on from its newest checkpoint.",
+            ) from error
+        raise
+    shutil.rmtree(path, ignore_errors=True)
+    temporary.rename(path)
+    _sync(path.parent)
+
+
+def _write(path: Path, fill: Callable[[Path], object]) -> str:
+    """Write a checkpoint; COMPLETE holds the SHA-256 of all its other files."""
+
+    def fill_and_mark(place: Path) -> None:
+        fill(place)
+        (place / COMPLETE).write_text(directory_sha256(place) + "\n", encoding="utf-8")
+
+    write_directory(path, fill_and_mark)
+    return (path / COMPLETE).read_text(encoding="utf-8").strip()
+
+
+def _is_whole(path: Path) -> bool:
+    mark = (path / COMPLETE).read_text(encoding="utf-8").strip()
+    return directory_sha256(path, [COMPLETE]) == mark
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""The device that a training runs on: `python -m anneal_trainer.model.device` tells which one.
+
+A machine whose driver torch cannot load would train on its processor a hundred times slower, and
+say nothing. So a card that is there must be used, unless CUDA_VISIBLE_DEVICES names none.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from anneal_trainer.errors import JobError, UnexpectedError
+
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+DEVICES = Path("/dev")
+
+
+def choose_device(
+    environment: Mapping[str, str] = os.environ, devices: Path = DEVICES
+) -> torch.device:
+    """Return GPU or CPU. Raises UnexpectedError where there is a card that torch cannot use."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if _has_card(devices) and environment.get(VISIBLE_DEVICES, "0").strip() not in ("", "-1"):
+        raise UnexpectedError(
+            "This machine has a graphics card that torch cannot use.",
+            "Check nvidia-smi and torch.cuda.is_available(), or set CUDA_VISIBLE_DEVICES to "
+            "nothing to train on the processor.",
+        )
+    return torch.device("cpu")
+
+
+def _has_card(devices: Path) -> bool:
+    return any(re.fullmatch(r"nvidia\d+", path.name) for path in devices.iterdir())
+
+
+def main() -> int:
+    """Print {"device"}; return the exit code."""
+    try:
+        device = choose_device()
+    except JobError as error:
+        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps({"device": device.type}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The files of a base model: what is in them, and what is never accepted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from anneal_trainer.errors import ConfigError
+
+MODEL_HINT = "Choose another model from the provider's catalogue."
+
+LENGTH_BYTES = 8
+"""Bytes of the number that a safetensors file begins with."""
+
+MOST_HEADER_BYTES = 100_000_000
+"""Of a safetensors file, as its own library has it."""
+
+MALFORMED = (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError)
+"""How reading JSON fails that is not what it should be."""
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "preprocessor_config.json",
+)
+
+
+def read_model_config(directory: Path) -> dict[str, Any]:
+    """Read config.json of a model directory; refuse models that bring code or pickled weights."""
+    config = read_config(directory)
+    if not read_shapes(directory):
+        raise ConfigError("The model has no weights in the safetensors format.", MODEL_HINT)
+    return config
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Read config.json, whose weights may not be there yet; refuse models that bring code."""
+    path = directory / "config.json"
+    if not path.is_file():
+        raise ConfigError("The model has no config.json.", MODEL_HINT)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except MALFORMED:
+        raise ConfigError("The model's config.json is not JSON.", MODEL_HINT) from None
+    if not isinstance(config, dict):
+        raise ConfigError("The model's config.json is no JSON object.", MODEL_HINT)
+    if "auto_map" in config:
+        raise ConfigError("The model needs code of its own, which is never run.", MODEL_HINT)
+    return config
+
+
+def weight_bytes(directory: Path) -> int:
+    """Bytes of a model's weight files."""
+    return sum(path.stat().st_size for path in directory.glob("*.safetensors"))
+
+
+def read_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
+    """Read names and shapes of a model's weights from the headers of its safetensors files.
+
+    Raises ConfigError for a file that is torn, and for one that the index names and is missing.
+    """
+    files = {path.name: path for path in sorted(directory.glob("*.safetensors"))}
+    for index in directory.glob("*.safetensors.index.json"):
+        missing = sorted(_named_files(index) - files.keys())
+        if missing:
+            raise ConfigError(f"The model's file {missing[0]} is missing.", MODEL_HINT)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in files.values():
+        shapes |= _read_shapes(path)
+    return shapes
+
+
+def _named_files(index: Path) -> set[str]:
+    try:
+        return {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
+    except MALFORMED:
+        raise ConfigError(f"The model's file {index.name} is no index.", MODEL_HINT) from None
+
+
+def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the header of a safetensors file: its length (8 bytes, little-endian), then JSON."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            if length > MOST_HEADER_BYTES:
+                raise ValueError("the header is too long")
+            header: dict[str, Any] = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        ends = [int(entry["data_offsets"][1]) for entry in header.values()]
+        shapes = {
+            name: tuple(int(edge) for edge in entry["shape"]) for name, entry in header.items()
+        }
+    except MALFORMED:
+        raise ConfigError(
+            f"The model's file {path.name} is torn or no safetensors file.", MODEL_HINT
+        ) from None
+    promised = LENGTH_BYTES + length + max(ends, default=0)
+    if size != promised:
+        raise ConfigError(
+            f"The model's file {path.name} has {size} bytes instead of {promised}: it is torn.",
+            MODEL_HINT,
+        )
+    return shapes
+
+
+def maximum_length(config: dict[str, Any], wanted: int | None) -> int:
+    """Tokens kept of a row: max_seq_length, which may not exceed what the model can take."""
+    limit = int(config.get("max_position_embeddings", 2048))
+    if wanted is None:
+        return limit
+    if wanted > limit:
+        raise ConfigError(
+            f"max_seq_length is {wanted}, but the model takes at most {limit} tokens.",
+            f"Set max_seq_length to at most {limit}.",
+        )
+    return wanted

@@ -1,0 +1,220 @@
+"""The model: loaded from a directory, never from a network, and made ready to be trained."""
+
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from anneal_trainer.errors import ConfigError
+from anneal_trainer.job import Hyperparameters, Kind
+from anneal_trainer.model.batch_norm import keep_statistics
+from anneal_trainer.model.files import MODEL_HINT, TOKENIZER_FILES, read_model_config
+from anneal_trainer.model.start import ADAPTER_CONFIG, read_json
+
+AUTO_CLASSES = {
+    "causal-lm": "AutoModelForCausalLM",
+    "text-classification": "AutoModelForSequenceClassification",
+    "image-classification": "AutoModelForImageClassification",
+}
+
+
+def load_model(
+    directory: Path,
+    kind: Kind,
+    labels: Sequence[str],
+    parameters: Hyperparameters,
+    start: Path | None = None,
+) -> nn.Module:
+    """Load weights as 32-bit floats and, if asked for, put a LoRA adapter around them.
+
+    Weights that the directory lacks, such as a new classification head, and the adapter are drawn
+    from torch's global generator: seed it first. `labels` are the classes, empty for causal-lm.
+    `start` holds weights that take the place of the directory's, or an adapter to go on with.
+    """
+    from transformers import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
+    model = _load_base(directory if start is None or adapter else start, kind, labels)
+    keep_statistics(model)
+    # What peft writes down as the adapter's base model; never a path of this machine.
+    model.name_or_path = parameters.from_hf_model  # type: ignore[assignment]
+    return _with_adapter(model, kind, parameters, adapter) if parameters.lora else model
+
+
+def _load_base(directory: Path, kind: Kind, labels: Sequence[str]) -> nn.Module:
+    import transformers
+
+    options: dict[str, Any] = {
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "use_safetensors": True,
+        "dtype": torch.float32,
+    }
+    if labels:
+        options["num_labels"] = len(labels)
+        options["id2label"] = dict(enumerate(labels))
+        options["label2id"] = {label: id_ for id_, label in enumerate(labels)}
+        options["ignore_mismatched_sizes"] = True
+    try:
+        auto = getattr(transformers, AUTO_CLASSES[kind])
+        model: nn.Module = auto.from_pretrained(directory, **options)
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"The model cannot be loaded for {kind}: {reason}", MODEL_HINT) from error
+    return model
+
+
+def _with_adapter(
+    model: nn.Module, kind: Kind, parameters: Hyperparameters, start: Path | None
+) -> nn.Module:
+    """Freeze the model but for a LoRA adapter (Hu et al. 2021, arXiv:2106.09685) and its head.
+
+    A classification head is new, so it is trained and saved as a whole with the adapter.
+    """
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    base: nn.Module = model.base_model  # type: ignore[assignment]
+    heads = [
+        name
+        for name, module in model.named_children()
+        if module is not base and any(True for _ in module.parameters())
+    ]
+    # peft has no task type for images: their models are called with the arguments they take.
+    task_types = {"causal-lm": TaskType.CAUSAL_LM, "text-classification": TaskType.SEQ_CLS}
+    config = LoraConfig(
+        task_type=task_types.get(kind),
+        r=parameters.lora_r,
+        lora_alpha=parameters.lora_alpha,
+        lora_dropout=parameters.lora_dropout,
+        target_modules=target_modules(parameters.lora_trainable_modules, base),
+        modules_to_save=None if kind == "causal-lm" else heads,
+        revision=parameters.hf_model_revision,
+    )
+    adapted: nn.Module = get_peft_model(model, config)
+    for layer in _adapted_convolutions(adapted):
+        # Padding as TensorFlow does it reads these of the layer that it pads for.
+        for name in ("kernel_size", "stride", "dilation"):
+            setattr(layer, name, getattr(layer.base_layer, name))
+    if start is not None:
+        _continue_adapter(adapted, config, start)
+    return adapted
+
+
+def _adapted_convolutions(model: nn.Module) -> list[Any]:
+    """Layers of peft around a convolution."""
+    layers = [layer for layer in model.modules() if hasattr(layer, "base_layer")]
+    return [layer for layer in layers if isinstance(layer.base_layer, nn.Conv2d)]
+
+
+def target_modules(wanted: str, base: nn.Module) -> list[str]:
+    """Names of the layers that get an adapter; the heads are not among them.
+
+    Raises ConfigError with the valid names for a name that the model does not have, and for
+    all-linear where no layer is linear.
+    """
+    linear, convolutions = set(), set()
+    for name, module in base.named_modules():
+        if isinstance(module, nn.Linear):
+            linear.add(name.rsplit(".", 1)[-1])
+        # A depthwise convolution has nothing that a low rank could make smaller.
+        if isinstance(module, nn.Conv2d) and module.groups == 1:
+            # Its own name may be the same everywhere; the layer's tells what it does.
+            convolutions.add(".".join(name.split(".")[-2:]))
+    available = sorted(linear or convolutions)
+    if wanted == "all-linear":
+        if linear:
+            return available
+        raise ConfigError(
+            "lora_trainable_modules is all-linear, but no layer of this model is linear.",
+            f"Name some of {', '.join(available)}.",
+        )
+    names = [name.strip() for name in wanted.split(",")]
+    for name in names:
+        if name not in available:
+            raise ConfigError(
+                f"lora_trainable_modules names {name!r}, which this model does not have.",
+                f"Use {'all-linear or ' if linear else ''}some of {', '.join(available)}.",
+            )
+    return sorted(set(names))
+
+
+def _continue_adapter(adapted: nn.Module, config: Any, start: Path) -> None:  # noqa: ANN401
+    """Put the weights of an earlier adapter into a new one of the same shape."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    settings = read_json(start / ADAPTER_CONFIG)
+    expected = {"r": config.r, "lora_alpha": config.lora_alpha}
+    names = {"r": "lora_r", "lora_alpha": "lora_alpha"}
+    for key, ours in expected.items():
+        if settings.get(key) != ours:
+            raise ConfigError(
+                f"The checkpoint's adapter has {names[key]} {settings.get(key)}, the job {ours}.",
+                f"Set {names[key]} to {settings.get(key)}.",
+            )
+    modules = sorted(settings.get("target_modules") or [])
+    if modules != sorted(config.target_modules):
+        raise ConfigError(
+            "The checkpoint's adapter is on other layers than the job's.",
+            f"Set lora_trainable_modules to {','.join(modules)}.",
+        )
+    weights = load_file(start / "adapter_model.safetensors")
+    ours = {name: value.shape for name, value in get_peft_model_state_dict(adapted).items()}
+    if {name: value.shape for name, value in weights.items()} != ours:
+        raise ConfigError(
+            "The checkpoint's adapter was made for another base model.",
+            "Order the base model that it was made for.",
+        )
+    set_peft_model_state_dict(adapted, weights)
+
+
+def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Parameters that training changes, by name, each once."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+
+def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None:
+    """Write model or adapter and the tokenizer in the Hugging Face layout.
+
+    An adapter on convolutions is merged into the model: by itself it could not be used where
+    transformers pads as TensorFlow does, which MobileNetV2's own weights ask for. Weights are
+    written in the number format of the base model's files. The tokenizer's files are copied as
+    they are, because training does not change them.
+    """
+    config = read_model_config(model_directory)
+    stored = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
+    merged = bool(_adapted_convolutions(model))
+    exported = model if stored is torch.float32 and not merged else copy.deepcopy(model).to(stored)
+    if merged:
+        exported = exported.merge_and_unload()  # type: ignore[operator]
+    # Embeddings are never adapted; to find that out by itself peft would ask a hub.
+    options = {"save_embedding_layers": False} if hasattr(exported, "peft_config") else {}
+    exported.save_pretrained(directory, **options)  # type: ignore[operator]
+    adapter = directory / "adapter_config.json"
+    if adapter.exists():
+        _finish_adapter(exported, adapter)
+    for name in TOKENIZER_FILES:
+        source = model_directory / name
+        if source.is_file():
+            (directory / name).write_bytes(source.read_bytes())
+
+
+def _finish_adapter(model: nn.Module, adapter: Path) -> None:
+    """Make an adapter's files the same every time, and complete.
+
+    peft writes sets in the order of a random hash. The base model's config goes with the adapter,
+    because it holds the names of the classes.
+    """
+    settings = json.loads(adapter.read_text(encoding="utf-8"))
+    for key in ("target_modules", "modules_to_save"):
+        if isinstance(settings.get(key), list):
+            settings[key] = sorted(settings[key])
+    adapter.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    adapter.with_name("README.md").unlink(missing_ok=True)
+    model.get_base_model().config.save_pretrained(adapter.parent)  # type: ignore[operator]

@@ -1,0 +1,100 @@
+"""Memory: what there is of it, and models that can never fit into it."""
+
+import math
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from anneal_trainer.errors import OutOfMemoryError
+from anneal_trainer.job import Hyperparameters
+from anneal_trainer.model.files import read_shapes
+
+FLOAT = 4
+"""Bytes of a weight, of its gradient, and of each of AdamW's two moments."""
+CGROUPS = Path("/sys/fs/cgroup")
+UNLIMITED = 1 << 62
+"""Bytes, more than any machine has."""
+
+
+def refuse_too_large(
+    model_directory: Path, parameters: Hyperparameters, device: torch.device
+) -> None:
+    """Raise OutOfMemoryError if not even weights, gradients and optimizer fit."""
+    shapes = read_shapes(model_directory).values()
+    weights = trained = sum(math.prod(shape) for shape in shapes)
+    if parameters.lora:
+        trained = sum(parameters.lora_r * sum(shape) for shape in shapes if len(shape) == 2)
+    needed, free = weights * FLOAT + trained * 3 * FLOAT, free_bytes(device)
+    if needed > free:
+        raise OutOfMemoryError(
+            f"Training needs about {readable(needed)} for weights ({readable(weights * FLOAT)}), "
+            f"gradients and optimizer ({readable(trained * 3 * FLOAT)}) alone, but "
+            f"{readable(free)} are free.",
+            "Choose a smaller model."
+            if parameters.lora
+            else "Train with lora, or choose a smaller model.",
+        )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that can still be allocated: on a CPU the least that any limit leaves."""
+    if device.type == "cuda":
+        # What torch keeps of what was freed, it hands out again.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
+    return max(0, min(_limits()))
+
+
+def _limits() -> Iterator[int]:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+        figures = dict(line.split(":") for line in lines)
+        yield int(figures["MemAvailable"].split()[0]) * 1024
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if space != resource.RLIM_INFINITY:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        yield space - pages * resource.getpagesize()
+    groups = Path("/proc/self/cgroup")
+    if groups.exists():
+        yield from _cgroup_limits(CGROUPS, groups.read_text(encoding="ascii"))
+    yield UNLIMITED
+
+
+def _cgroup_limits(root: Path, membership: str) -> Iterator[int]:
+    """Yield what the control groups around this process leave, of versions 1 and 2.
+
+    `membership` is what the kernel says of the process: lines of number:controllers:path.
+    """
+    for line in membership.splitlines():
+        _, controllers, place = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        top = root / controllers
+        limit, usage = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            if controllers
+            else ("memory.max", "memory.current")
+        )
+        group = top / place.lstrip("/")
+        # In a container the path of the host is not there, but its own group is the top.
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(top):
+                break
+            if (folder / limit).exists():
+                text = (folder / limit).read_text(encoding="ascii").strip()
+                if text != "max":
+                    yield int(text) - int((folder / usage).read_text()) + _page_cache(folder)
+
+
+def _page_cache(folder: Path) -> int:
+    """Bytes of a group's files in memory, which make room when they are in the way."""
+    lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split() for line in lines).get("inactive_file", 0))
+
+
+def readable(count: float) -> str:
+    """Bytes for people, as megabytes if they are few."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

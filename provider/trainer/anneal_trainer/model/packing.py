@@ -1,0 +1,235 @@
+"""Packing: the rows of a batch in one sequence, each attending to itself only.
+
+Nothing is spent on padding, and the result is that of the padded batch: the same rows make a step,
+positions begin anew in every document, and attention never leaves one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anneal_trainer.errors import is_out_of_memory
+from anneal_trainer.model.matrix_format import product_format
+
+DOCUMENT_ATTENTION = "documents"
+"""Name under which transformers knows `attend`."""
+PROBE_ROWS = 3
+PROBE_TOKENS = 24
+TOLERANCE = 1e-3
+"""Largest difference between packed and padded logits, as a share of the largest logit. Rounding
+stays a hundred times below; attention that leaves a document is far above."""
+NARROW_TOLERANCE = 0.1
+"""The same where matrices are multiplied in 16 bits, whose rounding is a few hundredths."""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Where each document of a packed sequence begins and ends."""
+
+    lengths: tuple[int, ...]
+    """Tokens of each document."""
+    positions: Tensor
+    """Position of each token in its document, int64, (1, tokens)."""
+    starts: Tensor
+    """Place of each document's first token and, last, of the end, int32, (documents + 1,)."""
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], device: torch.device) -> "Documents":
+        """Lay documents of these lengths one behind the other."""
+        positions = torch.cat([torch.arange(length) for length in lengths]).unsqueeze(0)
+        starts = torch.tensor((0, *lengths)).cumsum(0, dtype=torch.int32)
+        return cls(tuple(lengths), positions.to(device), starts.to(device))
+
+
+def try_packing(
+    model: nn.Module, rows: Sequence[Sequence[int]], number: torch.dtype = torch.float32
+) -> str | None:
+    """Prepare a causal LM for packed sequences, or say why its results would not be the same.
+
+    `rows` are token ids of the training dataset, `number` is the format in which matrices will be
+    multiplied. The beginnings of a few rows are run padded and packed, and the logits must agree,
+    in that format too: so any architecture is either proven able or left as it was.
+    """
+    probe = [list(row[:PROBE_TOKENS]) for row in rows[:PROBE_ROWS]]
+    causal = causal_model(model)
+    plain = causal.config._attn_implementation
+    if type(causal.get_output_embeddings()) is not nn.Linear:
+        return "its vocabulary layer is not a plain matrix"
+    model.eval()
+    try:
+        with torch.no_grad():
+            expected = _padded_logits(causal, probe)
+            _register()
+            causal.set_attn_implementation(DOCUMENT_ATTENTION)
+            packed = _packed_logits(causal, probe)
+        if _agree(packed, expected, TOLERANCE) and _trains_in(number, model, probe, expected):
+            return None
+        reason = "its results would not be the same"
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = f"its architecture does not allow it ({type(error).__name__})"
+    finally:
+        model.train()
+    causal.set_attn_implementation(plain)
+    return reason
+
+
+def packed_states(model: nn.Module, ids: Tensor, documents: Documents) -> Tensor:
+    """Last hidden states of a packed sequence, (tokens, width); ids are (1, tokens)."""
+    body = causal_model(model).base_model
+    output = body(
+        input_ids=ids, position_ids=documents.positions, documents=documents, use_cache=False
+    )
+    states: Tensor = output.last_hidden_state[0]
+    return states
+
+
+def vocabulary_head(model: nn.Module) -> nn.Linear:
+    """Return the layer that turns states into logits."""
+    head: nn.Linear = causal_model(model).get_output_embeddings()
+    return head
+
+
+# Compiled code would be made anew for every batch's lengths.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    documents: Documents | None = None,
+    **_: Any,  # noqa: ANN401
+) -> tuple[Tensor, None]:
+    """Causal attention inside each document; transformers calls it in every layer.
+
+    query is (rows, heads, tokens, width), key and value may have fewer heads; the result is
+    (rows, tokens, heads, width). Without `documents` each row is one, padded at its end if at all:
+    no token looks ahead, so padding needs no mask.
+    """
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
+    if documents is None:
+        result = _attend_causally(query, key, value, dropout, scaling, sliding_window)
+        return result.transpose(1, 2), None
+    number = product_format(query)
+    if query.is_cuda and number is torch.bfloat16 and dropout == 0:
+        # Rotated positions make 32-bit floats of query and key, whatever the matrices are.
+        query, key, value = query.to(number), key.to(number), value.to(number)
+        return _attend_at_once(query, key, value, scaling, sliding_window, documents), None
+    if not query.is_cuda:
+        # A processor attends faster in 32-bit floats, backward more than twice as fast.
+        query, key, value = query.float(), key.float(), value.float()
+    parts = [torch.split(states, list(documents.lengths), 2) for states in (query, key, value)]
+    with torch.autocast("cpu", enabled=False):
+        results = [
+            _attend_causally(one_query, one_key, one_value, dropout, scaling, sliding_window)
+            for one_query, one_key, one_value in zip(*parts, strict=True)
+        ]
+    return torch.cat([result.transpose(1, 2) for result in results], dim=1), None
+
+
+def _attend_causally(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    dropout: float,
+    scaling: float | None,
+    sliding_window: int | None,
+) -> Tensor:
+    """Attend to oneself and to what came before; a window of w tokens reaches w - 1 back."""
+    length = query.shape[2]
+    near = None
+    if sliding_window is not None and sliding_window < length:
+        near = torch.ones(length, length, dtype=torch.bool, device=query.device)
+        near = near.tril_().triu_(1 - sliding_window)
+    return functional.scaled_dot_product_attention(
+        query, key, value, near, dropout_p=dropout, is_causal=near is None, scale=scaling
+    )
+
+
+def _attend_at_once(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    sliding_window: int | None,
+    documents: Documents,
+) -> Tensor:
+    """All documents in one kernel of a GPU (Dao 2023, arXiv:2307.08691), 16-bit floats only."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    starts, longest = documents.starts, max(documents.lengths)
+    back = -1 if sliding_window is None else sliding_window - 1
+    result = varlen_attn(
+        query[0].transpose(0, 1).contiguous(),
+        key[0].transpose(0, 1).contiguous(),
+        value[0].transpose(0, 1).contiguous(),
+        starts,
+        starts,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(back, 0),
+    )
+    assert isinstance(result, Tensor)
+    return result.unsqueeze(0)
+
+
+def _register() -> None:
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(DOCUMENT_ATTENTION, attend)
+
+
+def causal_model(model: nn.Module) -> Any:  # noqa: ANN401
+    """Return the model that transformers made, without the adapter around it."""
+    unwrap: Any = getattr(model, "get_base_model", lambda: model)
+    return unwrap()
+
+
+def _agree(packed: Tensor, expected: Tensor, tolerance: float) -> bool:
+    return bool((packed - expected).abs().max() <= tolerance * expected.abs().max())
+
+
+def _trains_in(
+    number: torch.dtype, model: nn.Module, probe: Sequence[Sequence[int]], expected: Tensor
+) -> bool:
+    """Tell whether the packed model is right in this format too, and its backward pass works."""
+    if number is torch.float32:
+        return True
+    causal = causal_model(model)
+    first = next(weight for weight in model.parameters() if weight.requires_grad)
+    with torch.autocast(causal.device.type, number):
+        packed = _packed_logits(causal, probe).float()
+    (slope,) = torch.autograd.grad(packed.square().mean(), first)
+    return _agree(packed, expected, NARROW_TOLERANCE) and bool(slope.isfinite().all())
+
+
+def _padded_logits(causal: Any, rows: Sequence[Sequence[int]]) -> Tensor:  # noqa: ANN401
+    """Logits of all tokens of rows padded at their end, (tokens, words)."""
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=causal.device)
+    lengths = torch.tensor([len(row) for row in rows], device=causal.device)
+    mask = torch.arange(width, device=causal.device) < lengths.unsqueeze(1)
+    logits = causal(input_ids=ids, attention_mask=mask.long(), use_cache=False).logits
+    padded: Tensor = logits[mask]
+    return padded
+
+
+def _packed_logits(causal: Any, rows: Sequence[Sequence[int]]) -> Tensor:  # noqa: ANN401
+    """Logits of all tokens of rows in one sequence, (tokens, words)."""
+    ids = torch.tensor([[id_ for row in rows for id_ in row]], device=causal.device)
+    documents = Documents.of([len(row) for row in rows], causal.device)
+    head = vocabulary_head(causal)
+    return functional.linear(packed_states(causal, ids, documents), head.weight, head.bias)

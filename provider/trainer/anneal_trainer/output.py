@@ -1,0 +1,73 @@
+"""What a finished job leaves: the model with its card, the metrics and the receipt."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from anneal_trainer.job import Job
+
+METRICS = ("step", "epoch", "loss", "accuracy", "lr", "grad_norm", "tokens")
+
+
+def write_metrics(path: Path, events: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON line per step and evaluation, the last journal entry where one was repeated.
+
+    A restart repeats the steps after its checkpoint; they come out equal.
+    """
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for event in events:
+        if event["type"] in ("progress", "eval"):
+            figures = {key: event[key] for key in METRICS if key in event}
+            rows[event["step"], event["type"]] = {"type": event["type"], **figures}
+    order = sorted(rows, key=lambda key: (key[0], key[1] == "eval"))
+    lines = [json.dumps(rows[key], ensure_ascii=False) + "\n" for key in order]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def write_card(path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, Any]) -> None:
+    """Write the model card: parameters, hashes of what went in, and what came of it."""
+    parameters = job.hyperparameters
+    name = f"{job.model_name}-{parameters.suffix}" if parameters.suffix else job.model_name
+    task = "text-generation" if job.kind == "causal-lm" else job.kind
+    settings = {key: value for key, value in asdict(parameters).items() if value is not None}
+    lines = [
+        "---",
+        f"library_name: {'peft' if parameters.lora else 'transformers'}",
+        f"pipeline_tag: {task}",
+        "---",
+        f"# {name}",
+        "",
+        f"{job.model_name}, fine-tuned for {task}"
+        + (" with a LoRA adapter." if parameters.lora else "."),
+        "",
+        *_table("Result", figures.items()),
+        *_table("What went in", ((key, inputs[key]) for key in inputs if key.endswith("_sha256"))),
+        *_table("Hyper-parameters", settings.items()),
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _table(title: str, rows: Iterable[tuple[str, Any]]) -> list[str]:
+    cells = [f"| {key} | {value} |" for key, value in rows if value is not None]
+    return [f"## {title}", "", "| | |", "|---|---|", *cells, ""]
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Write result.json in one piece: readers see the old one or the new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def merge_samples(
+    before: Iterable[dict[str, Any]], after: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Put the answers of the base and of the tuned model side by side."""
+    merged = []
+    for old, new in zip(before, after, strict=True):
+        row = {key: value for key, value in new.items() if key != "answer"}
+        merged.append({**row, "base": old["answer"], "tuned": new["answer"]})
+    return merged

@@ -1,0 +1,76 @@
+"""Samples: what the model says to a few rows, so that people see a difference, not only a loss."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from anneal_trainer.data.batch import make_batch
+from anneal_trainer.data.encode import TextEncoder
+from anneal_trainer.data.example import Example
+from anneal_trainer.loss.score import predict
+from anneal_trainer.model.matrix_format import multiplying, plain_format
+
+PROMPTS = 2
+TEXTS = 4
+NEW_TOKENS = 32
+
+
+def sample_texts(
+    model: nn.Module,
+    encoder: TextEncoder,
+    examples: Sequence[Example],
+    max_length: int,
+    device: torch.device,
+) -> list[dict[str, Any]]:
+    """Continue the prompts of the first examples greedily: prompt, expected, answer."""
+    samples = []
+    for example in examples[:PROMPTS]:
+        # A model cannot start from nothing: a row without a prompt gives its first token.
+        length = max(1, example.prompt_length)
+        prompt, expected = example.ids[:length], example.ids[length:]
+        answer = _continue(model, prompt, encoder, max_length, device)
+        texts = [encoder.decode(ids) for ids in (prompt, expected, answer)]
+        samples.append(dict(zip(("prompt", "expected", "answer"), texts, strict=True)))
+    return samples
+
+
+def sample_labels(
+    model: nn.Module,
+    pad_id: int,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    device: torch.device,
+) -> list[dict[str, Any]]:
+    """Classify the first examples: text, expected, answer."""
+    chosen = examples[:TEXTS]
+    batch = make_batch(chosen, pad_id, device)
+    model.eval()
+    with torch.no_grad():
+        logits = predict(model, batch)
+    model.train()
+    return [
+        {"text": example.text, "expected": labels[example.label], "answer": labels[choice]}
+        for example, choice in zip(chosen, logits.argmax(-1).tolist(), strict=True)
+    ]
+
+
+@torch.no_grad()
+def _continue(
+    model: nn.Module, prompt: list[int], encoder: TextEncoder, max_length: int, device: torch.device
+) -> list[int]:
+    """Take the likeliest token NEW_TOKENS times or until the end of the text."""
+    model.eval()
+    ids = prompt[-(max_length - NEW_TOKENS) :] if max_length > NEW_TOKENS else prompt[-1:]
+    answer: list[int] = []
+    for _ in range(NEW_TOKENS):
+        context = torch.tensor([(ids + answer)[-max_length:]], device=device)
+        with multiplying(device, plain_format(device)):
+            logits = model(input_ids=context, logits_to_keep=1, use_cache=False).logits
+        token = int(logits[0, -1].argmax())
+        if token == encoder.eos_id:
+            break
+        answer.append(token)
+    model.train()
+    return answer

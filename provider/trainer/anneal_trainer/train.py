@@ -1,0 +1,370 @@
+"""The training loop. It reads from top to bottom; everything around it is in the other files."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from anneal_trainer import receipt
+from anneal_trainer.batch_size import find_batch_size
+from anneal_trainer.data.batch import Collate, make_batch, make_packed_batch
+from anneal_trainer.data.example import Example
+from anneal_trainer.data.loading import JobData
+from anneal_trainer.errors import ConfigError, StoppedError
+from anneal_trainer.events import EventLog
+from anneal_trainer.job import Hyperparameters, Job
+from anneal_trainer.loss.leads import measure_leads
+from anneal_trainer.loss.score import Score, evaluate, score
+from anneal_trainer.model.checkpoint import (
+    CheckpointStore,
+    State,
+    newest_checkpoint,
+    write_directory,
+)
+from anneal_trainer.model.compiling import compile_where_it_pays
+from anneal_trainer.model.device import choose_device
+from anneal_trainer.model.loading import load_model, save_model, trainable_parameters
+from anneal_trainer.model.matrix_format import matrix_format, plain_format
+from anneal_trainer.model.memory import refuse_too_large
+from anneal_trainer.model.packing import try_packing
+from anneal_trainer.output import merge_samples, write_card, write_metrics
+from anneal_trainer.sample import sample_labels, sample_texts
+from anneal_trainer.schedule import Plan, learning_rate
+
+TRAINING_SAMPLE = 64
+"""Training rows that are measured if there is no validation dataset."""
+
+
+@dataclass
+class Run:
+    """What a training run consists of; its State says how far it is."""
+
+    job: Job
+    """What is trained on what."""
+    data: JobData
+    """The rows."""
+    events: EventLog
+    """The journal."""
+    device: torch.device
+    """Where it runs."""
+    model: nn.Module
+    """The model, on the device, in training mode; its weights are 32-bit floats."""
+    dtype: torch.dtype
+    """What matrices are multiplied as: float32, or bfloat16 with sums in float32."""
+    collate: Collate
+    """How rows become a batch: packed or padded."""
+    weights: list[nn.Parameter]
+    """Those of its weights that are trained."""
+    optimizer: torch.optim.Optimizer
+    """Changes those weights."""
+    store: CheckpointStore
+    """Where checkpoints are kept."""
+
+    @property
+    def measured(self) -> Sequence[Example]:
+        """The examples of the validation dataset, or else the first training rows."""
+        chosen = self.data.validation
+        return chosen.examples if chosen else self.data.train.examples[:TRAINING_SAMPLE]
+
+    @property
+    def measured_on(self) -> str:
+        """What `measured` is, for the journal."""
+        return "validation" if self.data.validation else "training"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of one step."""
+
+    rate: float
+    """Learning rate."""
+    loss: float
+    """Mean over the targets of all its batches."""
+    accuracy: float
+    """Share of those that were the likeliest prediction."""
+    norm: float
+    """Norm of the gradients before they were clipped."""
+    tokens: int
+    """Tokens without padding."""
+
+
+def train(
+    job: Job,
+    data: JobData,
+    events: EventLog,
+    is_stopped: Callable[[], bool],
+    recovery_seconds: float,
+) -> dict[str, Any]:
+    """Train a job to its end, from its newest checkpoint if there is one; return its figures.
+
+    Raises StoppedError after saving if `is_stopped` says so between two steps, and JobError if the
+    job cannot be carried out.
+    """
+    began = time.monotonic()
+    parameters = job.hyperparameters
+    device = _prepare_machine(job)
+    inputs = receipt.job_inputs(job)
+    identity = receipt.identity_of(inputs)
+    found = newest_checkpoint(job.work_directory, identity)
+
+    refuse_too_large(job.model_directory, parameters, device)
+    torch.manual_seed(parameters.seed)
+    model = load_model(job.model_directory, job.kind, data.labels, parameters, job.start_directory)
+    model.to(device).train()
+    weights = list(trainable_parameters(model).values())
+    optimizer = _make_optimizer(weights, parameters)
+    store = CheckpointStore(job.work_directory, model, optimizer, recovery_seconds)
+    if _is_packed(job, data, model, device, events):
+        dtype = matrix_format(device)
+        collate: Collate = partial(make_packed_batch, device=device)
+    else:
+        dtype = plain_format(device)
+        collate = partial(make_batch, pad_id=data.pad_id, device=device)
+    run = Run(job, data, events, device, model, dtype, collate, weights, optimizer, store)
+    state = _resume(run, *found) if found else _begin(run, identity)
+    plan = Plan(len(data.train.examples), state.batch_size, parameters)
+    if job.kind == "causal-lm":
+        steps_left = plan.total_steps - state.step
+        compile_where_it_pays(model, steps_left, device, deterministic=parameters.deterministic)
+    _announce(run, plan, state, resumed=found is not None)
+
+    first_step, first_tokens, training_began = state.step, state.tokens, time.monotonic()
+    while not _is_finished(state, plan):
+        if is_stopped():
+            saved = store.recover(state).relative_to(job.work_directory)
+            events.write("stopped", step=state.step, path=saved.as_posix())
+            raise StoppedError
+
+        done = _step(run, plan, state.step)
+        state.step += 1
+        state.tokens += done.tokens
+        state.links.append(
+            receipt.next_link(state.chain, state.step, done.loss, done.norm, done.rate)
+        )
+        seconds = time.monotonic() - training_began
+        events.write(
+            "progress",
+            step=state.step,
+            total=plan.total_steps,
+            epoch=round(state.step / plan.steps_per_epoch, 4),
+            loss=done.loss,
+            accuracy=done.accuracy,
+            lr=done.rate,
+            grad_norm=done.norm,
+            tokens=state.tokens,
+            tokens_per_second=round((state.tokens - first_tokens) / seconds, 1),
+            seconds_left=round(
+                seconds / (state.step - first_step) * (plan.total_steps - state.step), 1
+            ),
+        )
+
+        if state.step in plan.evaluate_after and state.step < plan.total_steps:
+            _evaluate(run, state)
+        if state.step in plan.checkpoint_after or _is_finished(state, plan):
+            hash_ = store.keep(state, lambda place: save_model(model, job.model_directory, place))
+            path = f"checkpoints/step-{state.step}"
+            events.write("checkpoint", step=state.step, path=path, hash=hash_)
+        elif store.is_recovery_due():
+            store.recover(state)
+
+    result = _finish(run, plan, state, inputs)
+    return {**result, "seconds": round(time.monotonic() - began, 3)}
+
+
+def _step(run: Run, plan: Plan, number: int) -> Step:
+    """Train on the rows of the step with this number, from 0."""
+    rate = learning_rate(number, plan.total_steps, plan.parameters)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    examples = run.data.train.examples
+    batches = [run.collate([examples[row] for row in rows]) for rows in plan.batches(number)]
+    targets = sum(batch.count for batch in batches)
+    results = []
+    for batch in batches:
+        result = score(run.model, batch, run.dtype)
+        # The mean over all targets of the step, however they are spread over its batches.
+        (result.loss / targets).backward()  # type: ignore[no-untyped-call]
+        results.append(Score(result.loss.detach(), result.correct))
+    loss = sum(result.loss.item() for result in results) / targets
+    correct = sum(int(result.correct) for result in results)
+    most = plan.parameters.max_grad_norm or math.inf
+    norm = nn.utils.clip_grad_norm_(run.weights, most).item()
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise ConfigError(
+            f"The loss is no longer a number at step {number + 1}.",
+            "Lower learning_rate or set max_grad_norm.",
+        )
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    return Step(rate, loss, correct / targets, norm, sum(batch.tokens for batch in batches))
+
+
+def _prepare_machine(job: Job) -> torch.device:
+    """Choose GPU or CPU, and fix everything that could make two runs differ."""
+    device = choose_device()
+    torch.set_num_threads(job.threads)
+    torch.use_deterministic_algorithms(job.hyperparameters.deterministic or device.type == "cpu")
+    # Only reading memory that was never written could be told apart by it; filling costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return device
+
+
+def _make_optimizer(
+    weights: Sequence[nn.Parameter], parameters: Hyperparameters
+) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101), decaying matrices only."""
+    groups = [
+        {
+            "params": [weight for weight in weights if weight.ndim > 1],
+            "weight_decay": parameters.weight_decay,
+        },
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
+
+
+def _is_packed(
+    job: Job, data: JobData, model: nn.Module, device: torch.device, events: EventLog
+) -> bool:
+    """Prepare for packed rows if the model can: the same results in less time."""
+    asked, examples = job.hyperparameters.packing, data.train.examples
+    if asked is False:
+        return False
+    packable = job.kind == "causal-lm" and examples[0].rejected is None
+    reason = (
+        try_packing(model, [example.ids for example in examples], matrix_format(device))
+        if packable
+        else "only plain rows of causal language models can be packed"
+    )
+    if reason is not None and (asked or packable):
+        events.warn(f"Rows are padded instead of packed: {reason}.")
+    return reason is None
+
+
+def _begin(run: Run, identity: str) -> State:
+    """Find the batch size and measure the model as it is, before the first step."""
+    parameters, examples = run.job.hyperparameters, run.data.train.examples
+    batch_size = find_batch_size(
+        run.model, examples, parameters, run.collate, run.dtype, run.device
+    )
+    run.data = measure_leads(run.model, run.data, batch_size, run.collate, run.dtype)
+    before = _assess(run, batch_size)
+    state = State(identity, batch_size, [receipt.first_link(identity)], before)
+    state.best_loss = before["loss"]
+    torch.manual_seed(parameters.seed)
+    return state
+
+
+def _resume(run: Run, path: Path, state: State) -> State:
+    """Put the run into the state of a checkpoint."""
+    # Before the checkpoint is loaded: what counts is the model that training started from.
+    run.data = measure_leads(run.model, run.data, state.batch_size, run.collate, run.dtype)
+    run.store.load(path)
+    return state
+
+
+def _assess(run: Run, batch_size: int) -> dict[str, Any]:
+    """Measure loss and accuracy, and take samples."""
+    scores = evaluate(run.model, run.measured, batch_size, run.collate, run.dtype)
+    model, data, device = run.model, run.data, run.device
+    if data.encoder is None or data.labels:
+        samples = sample_labels(model, data.pad_id, run.measured, data.labels, device)
+    else:
+        samples = sample_texts(model, data.encoder, run.measured, data.max_length, device)
+    return {"loss": scores.loss, "accuracy": scores.accuracy, "samples": samples}
+
+
+def _is_finished(state: State, plan: Plan) -> bool:
+    """Tell whether all steps are done, or enough evaluations brought no gain."""
+    patience = plan.parameters.early_stopping_patience
+    gave_up = patience is not None and state.evaluations_without_gain >= patience
+    return gave_up or state.step >= plan.total_steps
+
+
+def _evaluate(run: Run, state: State) -> None:
+    """Measure between two steps, and note whether that is the best so far."""
+    scores = evaluate(run.model, run.measured, state.batch_size, run.collate, run.dtype)
+    _write_eval(run, state.step, scores.loss, scores.accuracy)
+    if state.best_loss is None or scores.loss < state.best_loss:
+        state.best_loss, state.evaluations_without_gain = scores.loss, 0
+    else:
+        state.evaluations_without_gain += 1
+
+
+def _write_eval(run: Run, step: int, loss: float, accuracy: float) -> None:
+    run.events.write("eval", step=step, on=run.measured_on, loss=loss, accuracy=accuracy)
+
+
+def _announce(run: Run, plan: Plan, state: State, *, resumed: bool) -> None:
+    """Say what is about to happen: environment, resolved parameters, sizes."""
+    job = run.job
+    run.events.write(
+        "started",
+        task_id=job.task_id,
+        kind=job.kind,
+        resumed_from=state.step if resumed else None,
+        total=plan.total_steps,
+        batch_size=state.batch_size,
+        parameters=asdict(job.hyperparameters),
+        trainable_weights=sum(weight.numel() for weight in run.weights),
+        all_weights=sum(weight.numel() for weight in run.model.parameters()),
+        dataset=run.data.train.figures,
+        environment=receipt.environment(job.threads),
+    )
+    if not resumed:
+        _write_eval(run, 0, state.before["loss"], state.before["accuracy"])
+
+
+def _finish(run: Run, plan: Plan, state: State, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Measure the trained model and write out/; return the figures of the run."""
+    if state.step < plan.total_steps:
+        run.events.warn(
+            f"Training stopped early after step {state.step} of {plan.total_steps}: "
+            f"{state.evaluations_without_gain} evaluations without a lower validation loss."
+        )
+    after = _assess(run, state.batch_size)
+    _write_eval(run, state.step, after["loss"], after["accuracy"])
+    figures = {
+        "loss_on": run.measured_on,
+        "loss_before": state.before["loss"],
+        "loss_after": after["loss"],
+        "accuracy_before": state.before["accuracy"],
+        "accuracy_after": after["accuracy"],
+        "steps": state.step,
+        "tokens": state.tokens,
+    }
+    write_directory(
+        run.job.work_directory / "out",
+        lambda place: _fill_output(place, run, state, inputs, figures),
+    )
+    run.store.finish()
+    dataset = run.data.train
+    return {
+        **figures,
+        "total_steps": plan.total_steps,
+        "batch_size": state.batch_size,
+        "rows": len(dataset.examples),
+        "dataset_tokens": dataset.tokens,
+        "dataset_bytes": dataset.bytes,
+        "checkpoints": run.store.kept(),
+        "samples": merge_samples(state.before["samples"], after["samples"]),
+    }
+
+
+def _fill_output(
+    place: Path, run: Run, state: State, inputs: dict[str, Any], figures: dict[str, Any]
+) -> None:
+    """Write all files of out/; the receipt comes last, because it holds the hash of the others."""
+    job, kept = run.job, run.store.kept()
+    save_model(run.model, job.model_directory, place)
+    write_card(place / "README.md", job, inputs, figures)
+    write_metrics(place / "metrics.jsonl", run.events.read())
+    path = place / "receipt.json"
+    receipt.write_receipt(path, job, inputs, state.step, state.batch_size, state.links, kept)

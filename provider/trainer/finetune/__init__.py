@@ -1,3 +1,0 @@
-"""The trainer: a job directory in, events and a model out. Knows no chain, key or network."""
-
-__version__ = "0.1.0"

@@ -1,4 +1,0 @@
-"""What the daemon does for a training on the network: hub repositories and trackers.
-
-Apart from `finetune` on purpose: the training itself opens no connection.
-"""
