@@ -17,7 +17,7 @@ export interface SendingFlags {
 type CallArguments = Readonly<Record<string, unknown>>;
 
 /** A transaction that is in a block. */
-interface Sent {
+export interface Sent {
   readonly dryRun: false;
   readonly transaction: string;
   readonly blockNumber: number;
@@ -25,7 +25,7 @@ interface Sent {
 }
 
 /** A transaction that would have been sent. */
-interface Planned {
+export interface Planned {
   readonly dryRun: true;
   readonly contract: "Ledger" | "FineTuningServing";
   readonly to: string;

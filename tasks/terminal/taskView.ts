@@ -27,7 +27,7 @@ export interface TaskView {
   readonly failure: TaskFailure | null;
 }
 
-interface TaskFailure {
+export interface TaskFailure {
   readonly code: FailureCode;
   readonly message: string;
 }
