@@ -1,15 +1,23 @@
 #!/usr/bin/env node
 import { existsSync } from "node:fs";
-import { enableCompileCache } from "node:module";
+import module from "node:module";
 
 /** The program `anneal`: the commands without Hardhat, and the daemon. What is not called is not loaded. */
 
-enableCompileCache(); // what is loaded from here on was compiled by the run before
-
+const OLDEST_NODE = 24;
 const DAEMON = "provider";
 /** Where the daemon looks for Python if PYTHON does not say. */
 const ENVIRONMENT = ".venv";
 
+const major = Number(process.versions.node.split(".")[0]);
+if (major < OLDEST_NODE) {
+  process.stderr.write(
+    `Error: Anneal needs Node ${OLDEST_NODE} or newer; this is Node ${process.versions.node}.\n` +
+      `Install it, or run: npx --package node@${OLDEST_NODE} --package anneal -- anneal\n`,
+  );
+  process.exit(2);
+}
+module.enableCompileCache(); // what is loaded from here on was compiled by the run before
 const words = process.argv.slice(2);
 if (words[0] === DAEMON) await startDaemon();
 else {

@@ -3,9 +3,6 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 
 export const POINT_BYTES = 33;
-/** What Poly1305 adds. */
-export const TAG_BYTES = 16;
-
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const DOMAIN = "anneal/secrets/v1";

@@ -128,7 +128,7 @@ export function parseJson<T>(
 }
 
 /** The error of a provider who does not answer, or breaks off. */
-export function unreachable({ provider, url }: Endpoint, cause: unknown): ProtocolError {
+function unreachable({ provider, url }: Endpoint, cause: unknown): ProtocolError {
   return new ProtocolError(
     "network",
     `Provider ${provider} does not answer at ${printable(url)}.`,

@@ -1,4 +1,6 @@
 import { definePlugin } from "hardhat/plugins";
+import type { HardhatPlugin } from "hardhat/types/plugins";
+import type { TaskDefinition } from "hardhat/types/tasks";
 import { commands, FAMILIES } from "../index.ts";
 import { spelling } from "./spelling.ts";
 import { toTasks } from "./toTask.ts";
@@ -16,7 +18,7 @@ const tasks = [
 ];
 
 /** `plugins: [anneal]` in the configuration of Hardhat. */
-const anneal = definePlugin({
+const anneal: HardhatPlugin = definePlugin({
   ...spelling,
   id: "anneal",
   npmPackage: "anneal",
@@ -25,7 +27,7 @@ const anneal = definePlugin({
 export default anneal;
 
 /** The same commands by their own names: `npx hardhat get-account`. For `tasks: [...flatTasks]` beside the plugin. */
-export const flatTasks = toTasks(
+export const flatTasks: TaskDefinition[] = toTasks(
   commands.filter((each) => !isFamily(each)),
   {},
 );

@@ -115,6 +115,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/storage/tree", "sdk/training"],
   ["sdk/transaction"],
   ["sdk/client.ts"],
+  ["sdk/deployments.ts"],
   ["sdk/rpc", "sdk/deployment.ts"],
   ["sdk/taskStates.ts", "sdk/ids.ts", "sdk/units.ts", "sdk/didYouMean.ts", "sdk/printable.ts"],
   ["sdk/errors.ts"],

@@ -1,0 +1,7 @@
+import { tasks } from "hardhat";
+
+/** A program that runs a command as a task has its result. */
+const account = await tasks.getTask(["anneal", "get-account"]).run({ json: false });
+console.log(
+  JSON.stringify(account, (_, value) => (typeof value === "bigint" ? `${value}` : value)),
+);
