@@ -22,7 +22,7 @@ export interface Client {
 
 /** What createClient connects. */
 export interface ClientOptions {
-  /** One address of the chain's JSON-RPC, or several with commas between them: the next is asked where one fails. */
+  /** One address of the chain's JSON-RPC, or several with commas between them: the next is asked if one fails. */
   readonly rpcUrl: string;
   readonly deployment: Deployment;
   /** Base URL of the storage node, or several with commas between them. */
@@ -70,7 +70,7 @@ export function createClient(options: ClientOptions): Client {
 }
 
 /**
- * The client's signer, or a clear error where there is none.
+ * The client's signer, or a clear error if there is none.
  * @throws ProtocolError "usage" without a private key.
  * @example const user = await requireSigner(client).getAddress();
  */

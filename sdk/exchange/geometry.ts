@@ -74,7 +74,7 @@ export function levelOf({ levels }: Geometry, page: number): number {
 }
 
 /**
- * Where the digest of a page stands; null for the top page, whose digest is contentRoot.
+ * The place of a page's digest; null for the top page, whose digest is contentRoot.
  * @example const isTop = parentOf(geometryOf(task.size), page) === null;
  */
 export function parentOf(geometry: Geometry, page: number): ParentEntry | null {
@@ -89,7 +89,7 @@ export function parentOf(geometry: Geometry, page: number): ParentEntry | null {
 }
 
 /**
- * Segment that a page lies in.
+ * Segment that a page is in.
  * @example const j = segmentOf(page) % BLINDS;
  */
 export function segmentOf(page: number): number {

@@ -22,7 +22,7 @@ export interface FetchTokenizerParameters {
 }
 
 /**
- * Fetches a model's tokenizer, which decides what a dataset costs where the unit is the token.
+ * Fetches a model's tokenizer, which decides what a dataset costs if the unit is the token.
  * @throws ProtocolError "integrity" unless it is the one the catalogue names.
  * "network" if the provider does not answer; the signal's reason when aborted.
  * @example const tokenizer = await fetchTokenizer(service, { model });

@@ -22,7 +22,7 @@ export interface DownloadOptions extends TransferOptions {
 
 /** The content that was downloaded. */
 export interface Downloaded {
-  /** Bytes. The root fixes them only up to zeros at the end: compare them where it matters. */
+  /** Bytes. The root fixes them only up to zeros at the end: compare them if it matters. */
   readonly size: number;
 }
 

@@ -6,7 +6,7 @@ import type { TaskParameters } from "./calls.ts";
 import { decodeTask, type Task } from "./Task.ts";
 
 /**
- * Reads where a task stands.
+ * Reads the state of a task.
  * @throws ProtocolError "not-found" when there is none with this id.
  * @example const { state, deadline } = await getTask(client, { id });
  */
