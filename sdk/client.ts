@@ -20,10 +20,12 @@ export interface Client {
   readonly signer: Signer | undefined;
 }
 
+/** What createClient connects. */
 export interface ClientOptions {
-  /** One address of the chain's JSON-RPC, or several with commas between them: the next is asked where one fails. */
+  /** One address of the chain's JSON-RPC, or several with commas between them: the next is asked if one fails. */
   readonly rpcUrl: string;
   readonly deployment: Deployment;
+  /** Base URL of the storage node, or several with commas between them. */
   readonly storageUrl: string;
   /** 32 bytes as hex. Without it the client can only read. */
   readonly privateKey?: string | undefined;
@@ -31,7 +33,18 @@ export interface ClientOptions {
   readonly pollingInterval?: number;
 }
 
-/** Connects nothing yet: the first verb that needs the chain does. */
+/**
+ * Connects nothing yet: the first verb that needs the chain does.
+ * @throws ProtocolError "usage" for a bad address or private key.
+ * @example
+ * const deployment = await readDeployment("deployments/localhost");
+ * const client = createClient({
+ *   rpcUrl: "http://127.0.0.1:8545",
+ *   deployment,
+ *   storageUrl: "http://127.0.0.1:5678",
+ *   privateKey,
+ * });
+ */
 export function createClient(options: ClientOptions): Client {
   const { deployment } = options;
   const urls = readRpcUrls(options.rpcUrl);
@@ -56,7 +69,11 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-/** The client's signer, or a clear error where there is none. */
+/**
+ * The client's signer, or a clear error if there is none.
+ * @throws ProtocolError "usage" without a private key.
+ * @example const user = await requireSigner(client).getAddress();
+ */
 export function requireSigner(client: Client): Signer {
   if (client.signer) return client.signer;
   throw new ProtocolError(

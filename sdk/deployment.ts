@@ -32,6 +32,7 @@ const ContractFile = z.object({
 /**
  * Reads `deployments/<network>`.
  * @throws ProtocolError "not-found" when nothing is deployed there.
+ * @example const { chainId, serving } = await readDeployment("deployments/localhost");
  */
 export async function readDeployment(directory: string): Promise<Deployment> {
   const read = async <T>(name: string, schema: z.ZodType<T>) =>

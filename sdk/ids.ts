@@ -9,7 +9,11 @@ export type Root = `0x${string}` & { readonly __brand: "Root" };
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Reads a task id in either spelling: UUID or 0x and 32 hex digits. */
+/**
+ * Reads a task id in either spelling: UUID or 0x and 32 hex digits.
+ * @throws ProtocolError "usage" for anything else.
+ * @example const id = parseTaskId("01234567-89ab-cdef-0123-456789abcdef");
+ */
 export function parseTaskId(text: string): TaskId {
   if (UUID.test(text)) return `0x${text.replaceAll("-", "").toLowerCase()}` as TaskId;
   if (/^0x[0-9a-f]{32}$/i.test(text)) return text.toLowerCase() as TaskId;
@@ -20,7 +24,10 @@ export function parseTaskId(text: string): TaskId {
   );
 }
 
-/** The UUID spelling of a task id, lower case. */
+/**
+ * The UUID spelling of a task id, lower case.
+ * @example console.log(`Task ${formatTaskId(id)}`);
+ */
 export function formatTaskId(id: TaskId): string {
   const hex = id.slice(2);
   return [
@@ -32,7 +39,11 @@ export function formatTaskId(id: TaskId): string {
   ].join("-");
 }
 
-/** Reads a root hash: 0x and 64 hex digits. */
+/**
+ * Reads a root hash: 0x and 64 hex digits.
+ * @throws ProtocolError "usage" for anything else.
+ * @example const root = parseRoot(`0x${"ab".repeat(32)}`);
+ */
 export function parseRoot(text: string): Root {
   if (/^0x[0-9a-f]{64}$/i.test(text)) return text.toLowerCase() as Root;
   throw new ProtocolError(
@@ -45,6 +56,7 @@ export function parseRoot(text: string): Root {
 /**
  * Reads an address in any case and returns it checksummed.
  * @throws ProtocolError "usage" also for a wrong checksum: it is a typing error that would cost money.
+ * @example const provider = parseAddress("0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
  */
 export function parseAddress(text: string): string {
   try {

@@ -3,12 +3,15 @@
  * change the chain build a Call, which `send` sends.
  */
 
+export type { IFineTuningServing } from "../types/ethers-contracts/interfaces/IFineTuningServing.ts";
+export type { ILedger } from "../types/ethers-contracts/interfaces/ILedger.ts";
 export * from "./account/index.ts";
 export * from "./client.ts";
 export * from "./deliverable/index.ts";
 export * from "./deployment.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
+export type { FailoverProvider } from "./rpc/FailoverProvider.ts";
 export * from "./service/index.ts";
 export * from "./task/index.ts";
 export * from "./transaction/Call.ts";

@@ -6,6 +6,7 @@ const NEURON_PER_OG = 10n ** 18n;
 /**
  * Parses a decimal amount of OG into neuron, exactly.
  * @throws ProtocolError "usage" unless it is a plain decimal number with at most 18 decimals.
+ * @example const amount = parseOg("0.1"); // 100000000000000000n
  */
 export function parseOg(text: string): bigint {
   const match = /^(\d+)(?:\.(\d{1,18}))?$/.exec(text.trim());
@@ -20,7 +21,10 @@ export function parseOg(text: string): bigint {
   return BigInt(whole!) * NEURON_PER_OG + BigInt(fraction.padEnd(18, "0"));
 }
 
-/** Formats neuron as OG with all 18 decimals: nothing is rounded, nothing is cut. */
+/**
+ * Formats neuron as OG with all 18 decimals: nothing is rounded, nothing is cut.
+ * @example console.log(`${formatOg(task.fee)} OG`);
+ */
 export function formatOg(neuron: bigint): string {
   const sign = neuron < 0n ? "-" : "";
   const absolute = neuron < 0n ? -neuron : neuron;

@@ -33,7 +33,7 @@ const guide = {
   text: "Guide",
   items: [
     link("Overview", "index"),
-    ...["commands", "data", "parity", "operating"].map((name) => titled(`docs/${name}.md`)),
+    ...["commands", "sdk", "data", "parity", "operating"].map((name) => titled(`docs/${name}.md`)),
   ],
 };
 const design = {

@@ -15,10 +15,19 @@ export interface AccountSummary {
   readonly subAccounts: readonly SubAccountSummary[];
 }
 
-/** Reads an account as of one block. An account never opened reads as zeros. */
+export interface GetAccountParameters {
+  /** Address of the user or provider whose account it is. */
+  readonly account: string;
+}
+
+/**
+ * Reads an account as of one block. An account never opened reads as zeros.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const { available, subAccounts } = await getAccount(client, { account: user });
+ */
 export async function getAccount(
   client: Client,
-  { account }: { account: string },
+  { account }: GetAccountParameters,
 ): Promise<AccountSummary> {
   return readChain(client, async () => {
     const { ledger, servingAddress } = client;

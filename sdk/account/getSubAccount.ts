@@ -24,6 +24,7 @@ export interface Deliverable {
   readonly confirmed: boolean;
 }
 
+/** A sub-account with its return requests and deliverables. */
 export interface SubAccount extends SubAccountSummary {
   /** Oldest first. */
   readonly requests: readonly PendingReturn[];
@@ -31,10 +32,21 @@ export interface SubAccount extends SubAccountSummary {
   readonly deliverables: readonly Deliverable[];
 }
 
-/** Reads a sub-account with its return requests and deliverables. One never used reads as zeros. */
+export interface GetSubAccountParameters {
+  /** Address of the account. */
+  readonly account: string;
+  /** Address of the provider that the sub-account is for. */
+  readonly provider: string;
+}
+
+/**
+ * Reads a sub-account with its return requests and deliverables. One never used reads as zeros.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const { free, requests } = await getSubAccount(client, { account: user, provider });
+ */
 export async function getSubAccount(
   client: Client,
-  { account, provider }: { account: string; provider: string },
+  { account, provider }: GetSubAccountParameters,
 ): Promise<SubAccount> {
   return readChain(client, async () => {
     const block = await latestBlock(client);

@@ -3,4 +3,4 @@
 export * from "./calls.ts";
 export * from "./getAccount.ts";
 export * from "./getSubAccount.ts";
-export * from "./SubAccount.ts";
+export type { SubAccountSummary } from "./SubAccount.ts";

@@ -11,6 +11,7 @@ import { type Line, readLines } from "./formats/readLines.ts";
 /** Field of the new dataset → name of the column or key it comes from, or its number, from 0, where there is no header. */
 export type FieldSources = Readonly<Record<string, string | number>>;
 
+/** What is written of a file. */
 export interface ConvertOptions {
   readonly fields: FieldSources;
   /** Rows that are left out at the start. */
@@ -21,6 +22,11 @@ export interface ConvertOptions {
   readonly force?: boolean;
 }
 
+/** The dataset that was written. */
+export interface ConvertedDataset {
+  readonly rows: number;
+}
+
 type SourceRow = { readonly line: number; readonly get: (source: string | number) => unknown };
 
 /**
@@ -29,12 +35,15 @@ type SourceRow = { readonly line: number; readonly get: (source: string | number
  * The output appears only when complete; the input is never written to.
  * @throws ProtocolError "dataset-invalid" if a row lacks a field or cannot be read, or if there is no row; "usage" for
  * another kind of file, and for an output that checkOutput refuses.
+ * @example
+ * const fields = { prompt: "question", completion: "answer" };
+ * const { rows } = await convertDataset("questions.csv", "questions.jsonl", { fields });
  */
 export async function convertDataset(
   inputPath: string,
   outputPath: string,
   options: ConvertOptions,
-): Promise<{ rows: number }> {
+): Promise<ConvertedDataset> {
   const { fields, offset = 0, limit = Number.POSITIVE_INFINITY, force = false } = options;
   requireReadable(inputPath);
   requireJsonl(outputPath);

@@ -7,16 +7,31 @@ import { rootOfFile } from "../storage/root.ts";
 import type { TransferOptions } from "../storage/transfer/TransferOptions.ts";
 import type { Task } from "../task/Task.ts";
 
+export interface DownloadDeliverableParameters extends TransferOptions {
+  readonly task: Task;
+  /** Where the encrypted model goes. */
+  readonly targetPath: string;
+}
+
+/** The file that was downloaded. */
+export interface DownloadedDeliverable {
+  /** Bytes of the encrypted model. */
+  readonly size: number;
+}
+
 /**
  * Downloads the encrypted model of a task and checks that it is the deliverable: what arrives is worth an
  * acknowledgement. A download that was interrupted goes on where it stopped.
- * @returns bytes of the encrypted model.
- * @throws ProtocolError "too-early" before delivery, "integrity" when the bytes are not what the chain says.
+ * @throws ProtocolError "too-early" before delivery, "integrity" when the bytes are not what the chain says,
+ * otherwise as download.
+ * @example
+ * await downloadDeliverable(client, { task, targetPath: "model.encrypted" });
+ * await send(client, acknowledge(client, { id: task.id, root: task.root! }));
  */
 export async function downloadDeliverable(
   client: Client,
-  { task, targetPath, ...transfer }: { task: Task; targetPath: string } & TransferOptions,
-): Promise<{ size: number }> {
+  { task, targetPath, ...transfer }: DownloadDeliverableParameters,
+): Promise<DownloadedDeliverable> {
   if (task.root === null) throw notDelivered(task);
   const expected = geometryOf(task.size).encryptedSize;
   const { size } = await download(client.storageUrl, task.root, targetPath, transfer);
@@ -24,7 +39,10 @@ export async function downloadDeliverable(
   return { size };
 }
 
-/** Whether the file is the encrypted model of a task, to the last byte. */
+/**
+ * Whether the file is the encrypted model of a task, to the last byte.
+ * @example const isThere = await holdsDeliverable("model.encrypted", task);
+ */
 export async function holdsDeliverable(path: string, { root, size }: Task): Promise<boolean> {
   if (root === null) return false;
   const there = await rootOfFile(path).catch(() => undefined);

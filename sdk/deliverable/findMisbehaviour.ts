@@ -9,21 +9,27 @@ import { SEGMENT_BYTES, segmentLength } from "../storage/tree/segment.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
 
+export interface FindMisbehaviourParameters {
+  readonly task: Task;
+  /** The encrypted model, as it was downloaded. */
+  readonly encryptedPath: string;
+  /** As PageMismatchError names it. */
+  readonly page: number;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Tells whose fault it is that a page did not match, and proves it where it is the provider's. A file that has changed
  * since it was acknowledged has another root: nobody but its owner did that.
- * @param options.page as PageMismatchError names it
- * @throws ProtocolError "integrity" when the file is not the deliverable, otherwise as deriveOpening does; the
+ * @throws ProtocolError "integrity" when the file is not the deliverable, otherwise as openDeliverable does; the
  * signal's reason when aborted.
+ * @example
+ * const proof = await findMisbehaviour(client, { task, encryptedPath: "model.encrypted", page });
+ * await send(client, proveMisbehaviour(client, { id: task.id, proof }));
  */
 export async function findMisbehaviour(
   client: Client,
-  {
-    task,
-    encryptedPath,
-    page,
-    signal,
-  }: { task: Task; encryptedPath: string; page: number; signal?: AbortSignal },
+  { task, encryptedPath, page, signal }: FindMisbehaviourParameters,
 ): Promise<MisbehaviourProof> {
   const opening = await deriveOpening(client, { task });
   const { root, segmentRoots, size } = await rootOfFile(encryptedPath, signal);

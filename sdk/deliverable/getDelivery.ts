@@ -1,7 +1,7 @@
 import type { Client } from "../client.ts";
-import type { TaskId } from "../ids.ts";
 import type { Delivery } from "../task/Delivery.ts";
 import { fetchTaskEvents } from "../task/taskEvents.ts";
+import type { DeliverableParameters } from "./calls.ts";
 
 /** A delivery as it was posted, with what else the exchange needs. */
 export interface PostedDelivery extends Delivery {
@@ -14,10 +14,12 @@ export interface PostedDelivery extends Delivery {
 /**
  * Reads a delivery from the task's events: the contract stores no more of it than its root, size and one hash.
  * @returns null before the delivery.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const delivery = await getDelivery(client, { id });
  */
 export async function getDelivery(
   client: Client,
-  { id }: { id: TaskId },
+  { id }: DeliverableParameters,
 ): Promise<PostedDelivery | null> {
   let blindRoot = "";
   let delivery: Delivery | null = null;

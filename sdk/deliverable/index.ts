@@ -1,7 +1,8 @@
 /** Models: fetched, acknowledged, opened, confirmed or disputed. */
 
+export type { MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
+export { PageMismatchError } from "../exchange/PageMismatchError.ts";
 export * from "./calls.ts";
-export * from "./chooseFiles.ts";
 export * from "./downloadDeliverable.ts";
 export * from "./findMisbehaviour.ts";
 export * from "./getDelivery.ts";

@@ -5,7 +5,11 @@ export type ModelFormat = ".tar.zst" | ".zip";
 
 const FORMATS: readonly ModelFormat[] = [".tar.zst", ".zip"];
 
-/** @throws ProtocolError "usage" for another ending. */
+/**
+ * The format that the ending of a path asks for.
+ * @throws ProtocolError "usage" for another ending.
+ * @example modelFormat("capitals.zip"); // ".zip"
+ */
 export function modelFormat(path: string): ModelFormat {
   const found = FORMATS.find((ending) => path.toLowerCase().endsWith(ending));
   if (found) return found;

@@ -6,28 +6,46 @@ import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
 import { getDelivery } from "./getDelivery.ts";
 
+export interface OpenDeliverableParameters {
+  readonly task: Task;
+  /** The encrypted model, as it was downloaded. */
+  readonly encryptedPath: string;
+  /** Where the decrypted archive goes. */
+  readonly outputPath: string;
+  readonly signal?: AbortSignal;
+}
+
+/** The archive that was decrypted. */
+export interface OpenedDeliverable {
+  /** Bytes of the decrypted archive. */
+  readonly size: number;
+}
+
 /**
  * Decrypts a downloaded deliverable with the wallet that ordered it. `outputPath` appears only when every page is what
  * the provider committed to.
- * @returns bytes of the decrypted archive.
- * @throws ProtocolError as deriveOpening does; PageMismatchError ("integrity") when the bytes are not what was
- * committed to: findMisbehaviour tells whose fault that is.
+ * @throws ProtocolError "too-early" before the key is revealed, "not-found" when the task ended without one,
+ * "task-failed-by-provider" when misbehaviour was proved, "usage" for another wallet, "integrity" when this software
+ * does not derive the key of the order. PageMismatchError ("integrity") when the bytes are not what was committed to:
+ * findMisbehaviour tells whose fault that is.
+ * @example
+ * const paths = { encryptedPath: "model.encrypted", outputPath: "archive.zip" };
+ * await openDeliverable(client, { task, ...paths });
+ * await send(client, confirm(client, { id: task.id }));
  */
 export async function openDeliverable(
   client: Client,
-  {
-    task,
-    encryptedPath,
-    outputPath,
-    signal,
-  }: { task: Task; encryptedPath: string; outputPath: string; signal?: AbortSignal },
-): Promise<{ size: number }> {
+  { task, encryptedPath, outputPath, signal }: OpenDeliverableParameters,
+): Promise<OpenedDeliverable> {
   const opening = await deriveOpening(client, { task });
   await openFile(encryptedPath, outputPath, { ...opening, ...(signal ? { signal } : {}) });
   return { size: opening.size };
 }
 
-/** Whether the file is the decrypted archive of a task: what the provider committed to, to the last byte. */
+/**
+ * Whether the file is the decrypted archive of a task: what the provider committed to, to the last byte.
+ * @example const isThere = await holdsModel(client, task, "archive.zip");
+ */
 export async function holdsModel(client: Client, task: Task, path: string): Promise<boolean> {
   if (task.size < 1 || (await stat(path)).size !== task.size) return false;
   const delivery = await getDelivery(client, task);

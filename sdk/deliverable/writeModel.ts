@@ -13,6 +13,7 @@ import { type Archive, openArchive } from "./openArchive.ts";
 const TIME = new Date(Date.UTC(1980, 0, 1));
 const MODE = 0o644;
 
+/** What is written of an archive. */
 export interface ModelOptions {
   /** The folder that the files are in. */
   readonly name: string;
@@ -26,7 +27,11 @@ export interface ModelOptions {
 /**
  * Writes a decrypted archive as what people keep: a tar file compressed with Zstandard or a zip file, as the ending
  * says. Holds one piece of a file in memory, whatever the size; `outputPath` appears only when complete.
- * @throws ProtocolError "usage" for an unknown step or ending; the signal's reason when aborted.
+ * @throws ProtocolError "usage" for an unknown step or ending, "task-failed-by-provider" for an archive that cannot be
+ * unpacked; the signal's reason when aborted.
+ * @example
+ * const mark = `task ${formatTaskId(id)}`;
+ * await writeModel("archive.zip", "capitals.tar.zst", { name: "capitals", step: null, mark });
  */
 export async function writeModel(
   archivePath: string,

@@ -42,6 +42,7 @@ export interface ParentEntry {
 /**
  * Follows from the size alone, so that neither a proof nor a provider can choose it.
  * @throws ProtocolError "usage" for a size that no container has.
+ * @example const { encryptedSize, totalPages } = geometryOf(task.size);
  */
 export function geometryOf(size: number): Geometry {
   if (!Number.isSafeInteger(size) || size < 1 || size > MAX_SIZE) {
@@ -64,12 +65,18 @@ export function geometryOf(size: number): Geometry {
   return { size, levels, totalPages, encryptedSize: totalPages * PAGE_BYTES };
 }
 
-/** Level of a page: 0 for data, `levels.length - 1` for the top page. */
+/**
+ * Level of a page: 0 for data, `levels.length - 1` for the top page.
+ * @example const isData = levelOf(geometryOf(task.size), page) === 0;
+ */
 export function levelOf({ levels }: Geometry, page: number): number {
   return levels.findIndex((level) => page < level.firstPage + level.pages);
 }
 
-/** Where the digest of a page stands; null for the top page, whose digest is contentRoot. */
+/**
+ * The place of a page's digest; null for the top page, whose digest is contentRoot.
+ * @example const isTop = parentOf(geometryOf(task.size), page) === null;
+ */
 export function parentOf(geometry: Geometry, page: number): ParentEntry | null {
   const level = levelOf(geometry, page);
   const above = geometry.levels[level + 1];
@@ -81,7 +88,10 @@ export function parentOf(geometry: Geometry, page: number): ParentEntry | null {
   };
 }
 
-/** Segment that a page lies in. */
+/**
+ * Segment that a page is in.
+ * @example const j = segmentOf(page) % BLINDS;
+ */
 export function segmentOf(page: number): number {
   return Math.floor(page / SEGMENT_PAGES);
 }

@@ -1,13 +1,17 @@
 /** Keys, the encrypted container, and the proof that it is not what was promised. */
 
+export type { Content } from "../storage/files/content.ts";
 export * from "./blind.ts";
+export type { DatasetHeader } from "./DatasetCipher.ts";
 export * from "./geometry.ts";
 export * from "./misbehaviourProof.ts";
 export * from "./open.ts";
 export * from "./openDataset.ts";
 export * from "./openSecrets.ts";
+export { PageMismatchError } from "./PageMismatchError.ts";
 export * from "./seal.ts";
 export * from "./sealDataset.ts";
 export * from "./sealSecrets.ts";
-export * from "./secrets.ts";
+export type { Secrets } from "./secrets.ts";
+export type { ExchangeKeys } from "./segmentKey.ts";
 export * from "./userKey.ts";

@@ -51,6 +51,16 @@ export interface SealedFile {
   readSegment(index: number): Promise<Uint8Array>;
 }
 
+/** What opens the container, and the page in doubt. */
+export interface BuildMisbehaviourProofParameters extends Omit<ExchangeKeys, "taskId"> {
+  /** Bytes of the plaintext, as delivered on chain. */
+  readonly size: number;
+  /** As delivered on chain, 0x-hex. */
+  readonly contentRoot: string;
+  /** Number of a page of the container. */
+  readonly page: number;
+}
+
 const PAGE_CHUNKS = PAGE_BYTES / CHUNK_BYTES;
 /** Levels of the storage tree within one page. */
 const PAGE_HEIGHT = Math.log2(PAGE_CHUNKS);
@@ -58,17 +68,14 @@ const PAGE_HEIGHT = Math.log2(PAGE_CHUNKS);
 /**
  * Collects what proves that `page` does not match its entry; whether it does is not looked at. Reads one or two
  * segments of the file.
- * @param page number of a page of the container
+ * @throws ProtocolError "usage" for a size that no container has.
+ * @example
+ * const { size, contentRoot } = delivery;
+ * const proof = await buildMisbehaviourProof(file, { u, s, size, contentRoot, page });
  */
 export async function buildMisbehaviourProof(
   file: SealedFile,
-  {
-    u,
-    s,
-    size,
-    contentRoot,
-    page,
-  }: Omit<ExchangeKeys, "taskId"> & { size: number; contentRoot: string; page: number },
+  { u, s, size, contentRoot, page }: BuildMisbehaviourProofParameters,
 ): Promise<MisbehaviourProof> {
   const geometry = geometryOf(size);
   const { encryptedSize } = geometry;

@@ -18,19 +18,28 @@ import { PageCipher } from "./PageCipher.ts";
 import { PageMismatchError } from "./PageMismatchError.ts";
 import type { ExchangeKeys } from "./segmentKey.ts";
 
+export interface OpenFileParameters extends ExchangeKeys {
+  /** Bytes of the plaintext, as delivered on chain. */
+  readonly size: number;
+  /** As delivered on chain, 0x-hex. */
+  readonly contentRoot: string;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Decrypts a downloaded deliverable. Every page is checked against its entry one level up, from
  * contentRoot down; `outputPath` appears only when all of them matched.
- * @param options.size bytes of the plaintext, as delivered on chain
- * @param options.contentRoot as delivered on chain, 0x-hex
  * @throws PageMismatchError at the first page that differs from what was committed to, ProtocolError
  * "integrity" when the file has another length, "usage" when a path is not usable; the signal's
  * reason when aborted.
+ * @example
+ * const { size, contentRoot } = delivery;
+ * await openFile("model.encrypted", "archive.zip", { taskId: id, u, s, size, contentRoot });
  */
 export async function openFile(
   encryptedPath: string,
   outputPath: string,
-  options: ExchangeKeys & { size: number; contentRoot: string; signal?: AbortSignal },
+  options: OpenFileParameters,
 ): Promise<void> {
   const geometry = geometryOf(options.size);
   const encrypted = await openInput(encryptedPath);

@@ -20,6 +20,7 @@ import {
 /**
  * What the header of a file says that is an encrypted dataset; null for any other file.
  * @throws ProtocolError "usage" when the file is missing or empty.
+ * @example const isSealed = (await readDatasetHeader("dataset.sealed")) !== null;
  */
 export async function readDatasetHeader(path: string): Promise<DatasetHeader | null> {
   const { handle, size } = await openInput(path);
@@ -32,17 +33,29 @@ export async function readDatasetHeader(path: string): Promise<DatasetHeader | n
   }
 }
 
+export interface OpenDatasetParameters {
+  /** The provider's encryption key, 32 bytes. */
+  readonly secret: Uint8Array;
+  readonly signal?: AbortSignal;
+}
+
+/** The dataset that was decrypted. */
+export interface OpenedDataset {
+  /** Bytes of the plaintext. */
+  readonly size: number;
+}
+
 /**
  * Decrypts a dataset that was encrypted for this provider. `outputPath` appears only when every chunk is authentic and
  * the size is the header's. Memory does not grow with the file.
- * @param secret the provider's encryption key, 32 bytes
  * @throws ProtocolError "integrity" when it was encrypted for another key, or changed; the signal's reason when aborted.
+ * @example const { size } = await openDataset("dataset.sealed", "capitals.jsonl", { secret });
  */
 export async function openDataset(
   sealedPath: string,
   outputPath: string,
-  { secret, signal }: { secret: Uint8Array; signal?: AbortSignal },
-): Promise<{ size: number }> {
+  { secret, signal }: OpenDatasetParameters,
+): Promise<OpenedDataset> {
   const header = await readDatasetHeader(sealedPath);
   const { handle: sealed, size: sealedSize } = await openInput(sealedPath);
   try {

@@ -5,20 +5,20 @@ import type { TaskId } from "../ids.ts";
 import { type Secrets, SecretsSchema } from "./secrets.ts";
 import { POINT_BYTES, secretsCipher } from "./secretsCipher.ts";
 
+export interface OpenSecretsParameters {
+  /** The provider's encryption key, 32 bytes. */
+  readonly secret: Uint8Array;
+  readonly id: TaskId;
+  /** What sealSecrets made. */
+  readonly sealed: Uint8Array;
+}
+
 /**
  * Decrypts what sealSecrets made for this task and this provider's key.
- * @param secret the provider's encryption key, 32 bytes
  * @throws ProtocolError "integrity" when it was sealed for another key or task, or changed.
+ * @example const { hfApiToken } = openSecrets({ secret, id, sealed });
  */
-export function openSecrets({
-  secret,
-  id,
-  sealed,
-}: {
-  secret: Uint8Array;
-  id: TaskId;
-  sealed: Uint8Array;
-}): Secrets {
+export function openSecrets({ secret, id, sealed }: OpenSecretsParameters): Secrets {
   const sender = sealed.subarray(0, POINT_BYTES);
   const parties = { sender, receiver: secp256k1.getPublicKey(secret, true) };
   try {

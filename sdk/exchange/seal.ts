@@ -24,16 +24,23 @@ export interface Sealed {
   readonly encryptedSize: number;
 }
 
+export interface SealFileParameters extends ExchangeKeys {
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Encrypts a file into the container of the exchange. The same input gives the same bytes, so a
  * provider that crashed can do it again. Memory does not grow with the file.
  * @throws ProtocolError "usage" when a path is not usable, "integrity" when the file shrinks
  * meanwhile; the signal's reason when aborted.
+ * @example
+ * const keys = { taskId: id, u, s: randomBytes(32) };
+ * const { root, contentRoot } = await sealFile("archive.zip", "model.encrypted", keys);
  */
 export async function sealFile(
   plainPath: string,
   encryptedPath: string,
-  { signal, ...keys }: ExchangeKeys & { signal?: AbortSignal },
+  { signal, ...keys }: SealFileParameters,
 ): Promise<Sealed> {
   const { handle: plain, size } = await openInput(plainPath);
   try {

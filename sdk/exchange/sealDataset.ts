@@ -13,6 +13,7 @@ import {
 } from "./DatasetCipher.ts";
 import type { UserKey } from "./userKey.ts";
 
+/** Whom a dataset is encrypted for, and by what key. */
 export interface DatasetSealing {
   /** The provider's encryption key, 33 bytes, as registered on chain. */
   readonly receiverKey: Uint8Array;
@@ -25,6 +26,11 @@ export interface DatasetSealing {
  * A dataset as it goes to storage when only one provider may read it. Segments are encrypted when they are read, so
  * there is no second file; the caller closes it.
  * @throws ProtocolError "usage" when the file is missing or empty, "integrity" when the provider's key is no point.
+ * @example
+ * const content = await sealDataset("capitals.jsonl", {
+ *   receiverKey: getBytes(service.encryptionKey),
+ *   deriveKey: async (contentHash) => datasetKeyFromSignature(await sign(contentHash)),
+ * });
  */
 export async function sealDataset(
   path: string,

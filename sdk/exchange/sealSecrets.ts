@@ -5,21 +5,22 @@ import type { TaskId } from "../ids.ts";
 import { type Secrets, SecretsSchema } from "./secrets.ts";
 import { secretsCipher } from "./secretsCipher.ts";
 
+export interface SealSecretsParameters {
+  /** The provider's encryption key as registered on chain: a compressed point, 33 bytes. */
+  readonly encryptionKey: Uint8Array;
+  readonly id: TaskId;
+  readonly secrets: Secrets;
+}
+
 /**
  * Encrypts secrets of one task to the provider's encryption key: the sender's public key of 33 bytes, made for this
  * message alone, then the ciphertext and its tag.
- * @param encryptionKey compressed point, 33 bytes, as registered on chain
  * @throws ProtocolError "usage" for a secret that no service gives out, "integrity" for a key that is no point.
+ * @example
+ * const encryptionKey = getBytes(service.encryptionKey);
+ * const sealed = sealSecrets({ encryptionKey, id, secrets: { hfApiToken } });
  */
-export function sealSecrets({
-  encryptionKey,
-  id,
-  secrets,
-}: {
-  encryptionKey: Uint8Array;
-  id: TaskId;
-  secrets: Secrets;
-}): Uint8Array {
+export function sealSecrets({ encryptionKey, id, secrets }: SealSecretsParameters): Uint8Array {
   const { success, data } = SecretsSchema.safeParse(secrets);
   if (!success) throw notASecret();
   const { secretKey, publicKey } = secp256k1.keygen();

@@ -2,7 +2,9 @@ import { z } from "zod";
 
 /** What a provider needs to act for the user elsewhere. Travels sealed to the provider, and never on chain. */
 export interface Secrets {
+  /** Of Weights & Biases, where the run is tracked. */
   readonly wandbApiKey?: string;
+  /** Of Hugging Face, where weights come from and go to. */
   readonly hfApiToken?: string;
 }
 

@@ -16,6 +16,7 @@ export interface UserKey {
  * @param signature 65 bytes, EIP-712 over TaskKey{provider, nonce}; the wallet must sign
  * deterministically (RFC 6979)
  * @throws ProtocolError "usage" for another length.
+ * @example const { secret, publicKey } = userKeyFromSignature(signature);
  */
 export function userKeyFromSignature(signature: Uint8Array): UserKey {
   return keyFromSignature(signature, "anneal/user-key/v1");
@@ -26,6 +27,7 @@ export function userKeyFromSignature(signature: Uint8Array): UserKey {
  * content is encrypted to the same bytes: nothing of it is sent twice.
  * @param signature 65 bytes, EIP-712 over DatasetKey{provider, contentHash}
  * @throws ProtocolError "usage" for another length.
+ * @example const { secret, publicKey } = datasetKeyFromSignature(signature);
  */
 export function datasetKeyFromSignature(signature: Uint8Array): UserKey {
   return keyFromSignature(signature, "anneal/dataset-key/v1");

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { FetchRequest, JsonRpcProvider } from "ethers";
+import {
+  FetchRequest,
+  type JsonRpcApiProviderOptions,
+  type JsonRpcPayload,
+  JsonRpcProvider,
+  type JsonRpcResult,
+} from "ethers";
 import { ProtocolError } from "../errors.ts";
 import { type NodeError, readNodeError } from "./nodeErrors.ts";
 import type { NodeErrorKind } from "./nodeWords.ts";
@@ -36,12 +42,9 @@ const LEAVES_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
   "method-unsupported",
 ]);
 
-type Options = ConstructorParameters<typeof JsonRpcProvider>[2];
-type Results = Awaited<ReturnType<JsonRpcProvider["_send"]>>;
-
 /** What became of one attempt. */
 type Attempt =
-  | { readonly results: Results; readonly refusal: NodeError | null }
+  | { readonly results: JsonRpcResult[]; readonly refusal: NodeError | null }
   | { readonly error: unknown; readonly refusal: NodeError | null };
 
 /**
@@ -60,7 +63,7 @@ export class FailoverProvider extends JsonRpcProvider {
    * Connects nothing yet.
    * @param urls at least one; all of them serve the chain `chainId`
    */
-  constructor(urls: readonly string[], chainId: number, options?: Options) {
+  constructor(urls: readonly string[], chainId: number, options?: JsonRpcApiProviderOptions) {
     super(urls[0]!, chainId, { ...options, staticNetwork: true });
     this.#urls = urls;
     this.#endpoints = urls.map((url) => new RpcEndpoint(url));
@@ -82,7 +85,7 @@ export class FailoverProvider extends JsonRpcProvider {
     if (!this.destroyed) super.destroy();
   }
 
-  override async _send(payload: Payload): Promise<Results> {
+  override async _send(payload: JsonRpcPayload | JsonRpcPayload[]): Promise<JsonRpcResult[]> {
     for (let waited = 0, wait = FIRST_WAIT_MS; ; wait *= 2) {
       const attempt = await this.#askAll(payload);
       const { refusal } = attempt;

@@ -37,6 +37,7 @@ export interface ServiceCounters {
   readonly slashed: number;
 }
 
+/** A registered service. */
 export interface Service extends ServiceTerms {
   readonly provider: string;
   /** Neuron reserved at registration. */

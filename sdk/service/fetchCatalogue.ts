@@ -36,6 +36,8 @@ const LIMITS = { maxBytes: 1024 * 1024, timeout: 15_000 };
 /**
  * Fetches what the provider can train.
  * @throws ProtocolError "integrity" unless it is the catalogue whose hash the provider registered on chain.
+ * "network" if the provider does not answer; the signal's reason when aborted.
+ * @example const { models } = await fetchCatalogue(service);
  */
 export async function fetchCatalogue(service: Service, signal?: AbortSignal): Promise<Catalogue> {
   const bytes = await fetchBytes(service, { path: PATH, signal }, LIMITS);

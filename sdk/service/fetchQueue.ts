@@ -15,7 +15,11 @@ const Queue = z.object({
 /** How busy a provider is: jobs at a time, jobs running, jobs waiting. */
 export type Queue = z.infer<typeof Queue>;
 
-/** Asks a provider how busy it is. */
+/**
+ * Asks a provider how busy it is.
+ * @throws ProtocolError "network" if it does not answer; the signal's reason when aborted.
+ * @example const { accepting, waitSeconds } = await fetchQueue(service);
+ */
 export function fetchQueue(service: Endpoint, signal?: AbortSignal): Promise<Queue> {
   return fetchJson(service, { path: "/v1/queue", signal }, Queue);
 }

@@ -15,13 +15,21 @@ export type TokenizerDocument = z.infer<typeof TokenizerDocument>;
 
 const LIMITS = { maxBytes: 64 * 1024 * 1024, timeout: 300_000 };
 
+export interface FetchTokenizerParameters {
+  /** As the service's catalogue lists it. */
+  readonly model: CatalogueModel;
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Fetches a model's tokenizer, which decides what a dataset costs where the unit is the token.
+ * Fetches a model's tokenizer, which decides what a dataset costs if the unit is the token.
  * @throws ProtocolError "integrity" unless it is the one the catalogue names.
+ * "network" if the provider does not answer; the signal's reason when aborted.
+ * @example const tokenizer = await fetchTokenizer(service, { model });
  */
 export async function fetchTokenizer(
   service: Service,
-  { model, signal }: { model: CatalogueModel; signal?: AbortSignal },
+  { model, signal }: FetchTokenizerParameters,
 ): Promise<TokenizerDocument> {
   const path = `/v1/models/${encodeURIComponent(model.name)}/tokenizer`;
   const bytes = await fetchBytes(service, { path, signal }, LIMITS);

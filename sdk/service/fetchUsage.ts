@@ -5,10 +5,24 @@ import type { Service } from "./Service.ts";
 
 const LIMITS = { maxBytes: 128 * 1024 * 1024, timeout: 300_000 };
 
-/** Fetches the zip archive that explains how to use a model. */
+export interface FetchUsageParameters {
+  /** As the service's catalogue lists it. */
+  readonly model: CatalogueModel;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Fetches the zip archive that explains how to use a model.
+ * @returns the bytes of the archive.
+ * @throws ProtocolError "integrity" if it is no zip archive, "network" if the provider does not answer; the signal's
+ * reason when aborted.
+ * @example
+ * const archive = await fetchUsage(service, { model });
+ * await writeFile("usage.zip", archive);
+ */
 export async function fetchUsage(
   service: Service,
-  { model, signal }: { model: CatalogueModel; signal?: AbortSignal },
+  { model, signal }: FetchUsageParameters,
 ): Promise<Uint8Array> {
   const path = `/v1/models/${encodeURIComponent(model.name)}/usage`;
   const bytes = await fetchBytes(service, { path, signal }, LIMITS);

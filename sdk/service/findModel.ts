@@ -5,6 +5,7 @@ import type { Catalogue, CatalogueModel } from "./fetchCatalogue.ts";
 /**
  * Finds a model of the catalogue by its exact name.
  * @throws ProtocolError "usage" with the closest name, or the names there are.
+ * @example const model = findModel(await fetchCatalogue(service), "tiny-qwen2");
  */
 export function findModel(catalogue: Catalogue, name: string): CatalogueModel {
   const found = catalogue.models.find((model) => model.name === name);

@@ -13,10 +13,19 @@ export interface GasMoney {
   readonly tasks: bigint | null;
 }
 
-/** Reads what a provider can pay for gas, and how far that goes. */
+export interface GetGasMoneyParameters {
+  /** Address of the provider. */
+  readonly provider: string;
+}
+
+/**
+ * Reads what a provider can pay for gas, and how far that goes.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const { balance, tasks } = await getGasMoney(client, { provider });
+ */
 export async function getGasMoney(
   client: Client,
-  { provider }: { provider: string },
+  { provider }: GetGasMoneyParameters,
 ): Promise<GasMoney> {
   const [balance, price] = await Promise.all([
     readChain(client, () => client.provider.getBalance(provider)),

@@ -9,5 +9,12 @@ export * from "./findModel.ts";
 export * from "./getGasMoney.ts";
 export * from "./getService.ts";
 export * from "./listServices.ts";
-export * from "./Service.ts";
+export type { Endpoint } from "./providerApi.ts";
+export {
+  type Service,
+  type ServiceCounters,
+  type ServiceTerms,
+  UNITS,
+  type Unit,
+} from "./Service.ts";
 export * from "./verifyProvider.ts";

@@ -4,7 +4,11 @@ import { readChain } from "../transaction/readChain.ts";
 import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
 import { decodeService, type Service } from "./Service.ts";
 
-/** Reads all registered services as of one block. */
+/**
+ * Reads all registered services as of one block.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const open = (await listServices(client)).filter(({ accepting }) => accepting);
+ */
 export async function listServices(client: Client): Promise<Service[]> {
   return readChain(client, async () => {
     const { number: blockTag } = await latestBlock(client);

@@ -18,6 +18,13 @@ const ChallengeAnswer = z.object({
   signature: z.string().regex(/^0x[0-9a-fA-F]{130}$/),
 });
 
+export interface VerifyProviderParameters {
+  /** Address of the provider. */
+  readonly provider: string;
+  readonly signal?: AbortSignal;
+}
+
+/** A provider that has passed every check. */
 export interface VerifiedProvider {
   readonly service: Service;
   readonly catalogue: Catalogue;
@@ -27,11 +34,13 @@ export interface VerifiedProvider {
 /**
  * Checks that a provider is what the chain says: registered at an address that others can reach, its stake in place, its
  * endpoint holding its key, and its catalogue the registered one.
- * @throws ProtocolError that names the first check that failed.
+ * @throws ProtocolError that names the first check that failed: "not-found" without a service, "declined" if it takes no
+ * orders, "integrity" if key or catalogue are others, "network" if it does not answer.
+ * @example const { service, catalogue } = await verifyProvider(client, { provider });
  */
 export async function verifyProvider(
   client: Client,
-  { provider, signal }: { provider: string; signal?: AbortSignal },
+  { provider, signal }: VerifyProviderParameters,
 ): Promise<VerifiedProvider> {
   const service = await getService(client, { provider });
   verifyUrl(client, service);

@@ -14,9 +14,16 @@ import { storageUrls } from "./transfer/StorageConnection.ts";
 import type { TransferOptions } from "./transfer/TransferOptions.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
+/** How a download is followed. */
 export interface DownloadOptions extends TransferOptions {
   /** Told why a source is asked no more, while others go on. */
   readonly onDropped?: (reason: ProtocolError) => void;
+}
+
+/** The content that was downloaded. */
+export interface Downloaded {
+  /** Bytes. The root fixes them only up to zeros at the end: compare them if it matters. */
+  readonly size: number;
 }
 
 /**
@@ -25,16 +32,16 @@ export interface DownloadOptions extends TransferOptions {
  * only the others.
  * @param storageUrl one address, or several with commas between them: all of them send parts of
  * the content, and who sends anything else is asked no more
- * @returns the size. The root fixes it only up to zeros at the end: compare it where it matters.
  * @throws ProtocolError "not-found" for an unknown root, "integrity" when the servers send
  * anything else than the content, "network" otherwise; the signal's reason when aborted.
+ * @example const { size } = await download(client.storageUrl, root, "capitals.jsonl");
  */
 export async function download(
   storageUrl: string,
   root: Root,
   targetPath: string,
   { signal, onProgress, onDropped = () => {} }: DownloadOptions = {},
-): Promise<{ size: number }> {
+): Promise<Downloaded> {
   const zeroG = parseZeroG(storageUrl);
   if (zeroG) {
     const { downloadFromZeroG } = await import("./zerog/downloadFromZeroG.ts");

@@ -7,15 +7,20 @@ import {
 import { refusal } from "./transfer/storageError.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
+export interface ExistsParameters {
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Whether the storage, or one of several with commas between them, says that it has all of `root`.
  * Only a download proves it.
  * @throws ProtocolError "network" when it cannot be asked.
+ * @example const isStored = await exists(client.storageUrl, root);
  */
 export async function exists(
   storageUrl: string,
   root: Root,
-  { signal }: { signal?: AbortSignal } = {},
+  { signal }: ExistsParameters = {},
 ): Promise<boolean> {
   const zeroG = parseZeroG(storageUrl);
   if (zeroG) {

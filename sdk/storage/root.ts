@@ -6,6 +6,7 @@ import type { SegmentList } from "./tree/RootHasher.ts";
  * Root and segment roots of the file at `path`; memory does not grow with its bytes.
  * @throws ProtocolError "usage" when the file is missing or empty, "integrity" when it shrinks
  * while it is read; the signal's reason when aborted.
+ * @example const { root, size } = await rootOfFile("capitals.jsonl");
  */
 export async function rootOfFile(
   path: string,

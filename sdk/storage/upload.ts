@@ -29,6 +29,7 @@ const BINARY = { "content-type": "application/octet-stream" };
  * @param storageUrl one address, or several with commas between them: the first is used
  * @throws ProtocolError "usage" for a bad path or a file over the storage's limits, "integrity"
  * when the file changes meanwhile, "network" otherwise; the signal's reason when aborted.
+ * @example const { root, sent } = await upload(client.storageUrl, "capitals.jsonl");
  */
 export async function upload(
   storageUrl: string,
@@ -43,7 +44,11 @@ export async function upload(
   }
 }
 
-/** The same with any content; the caller closes it. */
+/**
+ * The same with any content; the caller closes it.
+ * @throws ProtocolError as upload.
+ * @example const { root } = await uploadContent(client.storageUrl, content);
+ */
 export async function uploadContent(
   storageUrl: string,
   content: Content,

@@ -10,7 +10,7 @@ export interface Task {
   readonly user: string;
   readonly provider: string;
   readonly state: TaskState;
-  /** The state in the seed's ten words. */
+  /** The state in one of the ten words of PROGRESS. */
   readonly progress: Progress;
   /** Unix seconds until which the state may be left by its regular verb; 0 in Created and final states. */
   readonly deadline: number;

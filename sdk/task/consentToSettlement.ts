@@ -2,21 +2,31 @@ import { type Client, requireSigner } from "../client.ts";
 import type { TaskId } from "../ids.ts";
 import { SETTLE_CANCELLED, signingDomain } from "../service/typedData.ts";
 
-/** A user's consent to end a running task at a part of its fee. */
-export interface SettlementConsent {
+/** The terms on which a running task ends. */
+export interface ConsentToSettlementParameters {
   readonly id: TaskId;
   /** Neuron of the fee that go to the provider; the rest is released. */
   readonly amount: bigint;
   /** Unix seconds by the chain's clock until which the consent holds. */
   readonly deadline: number;
+}
+
+/** A user's consent to end a running task at a part of its fee. */
+export interface SettlementConsent extends ConsentToSettlementParameters {
   /** The user's EIP-712 signature, 65 bytes as 0x-hex. */
   readonly signature: string;
 }
 
-/** Signs the consent with the user's key. It goes to the provider, who sends it with settleCancelled. */
+/**
+ * Signs the consent with the user's key. It goes to the provider, who sends it with settleCancelled.
+ * @throws ProtocolError "usage" without a private key.
+ * @example
+ * const deadline = Math.floor(Date.now() / 1_000) + 600;
+ * const consent = await consentToSettlement(client, { id, amount: parseOg("0.01"), deadline });
+ */
 export async function consentToSettlement(
   client: Client,
-  terms: Omit<SettlementConsent, "signature">,
+  terms: ConsentToSettlementParameters,
 ): Promise<SettlementConsent> {
   const { id, amount, deadline } = terms;
   const signature = await requireSigner(client).signTypedData(

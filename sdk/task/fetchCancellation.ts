@@ -23,13 +23,21 @@ export const Cancellation = z.object({
 /** What it costs to stop a running task now. */
 export type Cancellation = z.output<typeof Cancellation>;
 
+export interface FetchCancellationParameters {
+  /** The task's provider. */
+  readonly service: Endpoint;
+  readonly id: TaskId;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Asks the provider of a running task what is due if it stops now.
- * @throws ProtocolError "declined" when the task is not running.
+ * @throws ProtocolError "declined" when the task is not running, "network" if the provider does not answer.
+ * @example const { amount, fee } = await fetchCancellation(client, { service, id });
  */
 export async function fetchCancellation(
   client: Client,
-  { service, id, signal }: { service: Endpoint; id: TaskId; signal?: AbortSignal },
+  { service, id, signal }: FetchCancellationParameters,
 ): Promise<Cancellation> {
   const path = `/v1/tasks/${formatTaskId(id)}/cancellation`;
   const headers = await signRequest(client, { method: "GET", path });

@@ -39,10 +39,21 @@ const TaskStatus = z.object({
 /** How a job is doing, as its provider tells the task's user. Null for what is not known. */
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
-/** Asks the provider how a task of the client's user is doing. */
+export interface FetchTaskStatusParameters {
+  /** The task's provider. */
+  readonly service: Endpoint;
+  readonly id: TaskId;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Asks the provider how a task of the client's user is doing.
+ * @throws ProtocolError "not-found" if the provider does not know the task, "network" if it does not answer.
+ * @example const { progress, step, totalSteps } = await fetchTaskStatus(client, { service, id });
+ */
 export async function fetchTaskStatus(
   client: Client,
-  { service, id, signal }: { service: Endpoint; id: TaskId; signal?: AbortSignal },
+  { service, id, signal }: FetchTaskStatusParameters,
 ): Promise<TaskStatus> {
   const path = `/v1/tasks/${formatTaskId(id)}`;
   const headers = await signRequest(client, { method: "GET", path });

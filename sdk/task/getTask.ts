@@ -1,14 +1,16 @@
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
-import { formatTaskId, type TaskId } from "../ids.ts";
+import { formatTaskId } from "../ids.ts";
 import { readChain } from "../transaction/readChain.ts";
+import type { TaskParameters } from "./calls.ts";
 import { decodeTask, type Task } from "./Task.ts";
 
 /**
- * Reads where a task stands.
+ * Reads the state of a task.
  * @throws ProtocolError "not-found" when there is none with this id.
+ * @example const { state, deadline } = await getTask(client, { id });
  */
-export async function getTask(client: Client, { id }: { id: TaskId }): Promise<Task> {
+export async function getTask(client: Client, { id }: TaskParameters): Promise<Task> {
   const task = await readChain(client, async () => decodeTask(id, await client.serving.taskOf(id)));
   if (task) return task;
   throw new ProtocolError(

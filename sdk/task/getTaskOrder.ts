@@ -3,6 +3,7 @@ import { ProtocolError } from "../errors.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
 import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
+import type { TaskParameters } from "./calls.ts";
 import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
 
 /** An order with the moment at which it was placed. */
@@ -14,8 +15,9 @@ export interface PlacedOrder extends TaskOrder {
 /**
  * Reads what was ordered, from the event: the contract stores no more of it than it needs.
  * @throws ProtocolError "not-found" when the chain has no such task.
+ * @example const { createdAt, config } = await getTaskOrder(client, { id });
  */
-export async function getTaskOrder(client: Client, { id }: { id: TaskId }): Promise<PlacedOrder> {
+export async function getTaskOrder(client: Client, { id }: TaskParameters): Promise<PlacedOrder> {
   return readChain(client, async () => {
     const created = client.serving.filters.TaskCreated(id);
     const [log] = await findLogs(client, { topics: await created.getTopicFilter() });

@@ -1,10 +1,25 @@
 /** Tasks: from the order to the end. */
 
+export type { Secrets } from "../exchange/secrets.ts";
+export type { FileProgress, OnProgress } from "../storage/files/rootOfContent.ts";
+export type {
+  Payer,
+  Sign,
+  TransferOptions,
+  Uploaded,
+  UploadOptions,
+} from "../storage/transfer/TransferOptions.ts";
+export type { TaskState } from "../taskStates.ts";
+export type { Hyperparameters } from "../training/Hyperparameters.ts";
 export * from "./calls.ts";
 export * from "./consentToSettlement.ts";
-export * from "./Delivery.ts";
+export type { Delivery } from "./Delivery.ts";
 export * from "./FailReason.ts";
-export * from "./fetchCancellation.ts";
+export {
+  type Cancellation,
+  type FetchCancellationParameters,
+  fetchCancellation,
+} from "./fetchCancellation.ts";
 export * from "./fetchTaskStatus.ts";
 export * from "./getTask.ts";
 export * from "./getTaskOrder.ts";
@@ -18,7 +33,7 @@ export * from "./requestCancellation.ts";
 export * from "./sendSecrets.ts";
 export * from "./standing.ts";
 export * from "./streamTask.ts";
-export * from "./Task.ts";
-export * from "./TaskOrder.ts";
+export type { Task } from "./Task.ts";
+export type { TaskOrder } from "./TaskOrder.ts";
 export * from "./taskEvents.ts";
 export * from "./uploadDataset.ts";

@@ -10,10 +10,21 @@ export interface ListedOrder extends TaskOrder {
   readonly blockNumber: number;
 }
 
-/** Reads what a user has ordered, newest first: from one provider, or without `provider` from all. */
+export interface ListOrdersParameters {
+  /** Address of the user. */
+  readonly user: string;
+  /** Address of the provider; without it, the orders at all providers. */
+  readonly provider?: string | undefined;
+}
+
+/**
+ * Reads what a user has ordered, newest first: from one provider, or without `provider` from all.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const [newest] = await listOrders(client, { user });
+ */
 export async function listOrders(
   client: Client,
-  { user, provider }: { user: string; provider?: string | undefined },
+  { user, provider }: ListOrdersParameters,
 ): Promise<ListedOrder[]> {
   return readChain(client, async () => {
     const created = client.serving.filters.TaskCreated(undefined, user, provider);

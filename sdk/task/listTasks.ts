@@ -5,10 +5,21 @@ import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
 import { getTask } from "./getTask.ts";
 import type { Task } from "./Task.ts";
 
-/** Reads all tasks that the user has ever created at the provider, oldest first. */
+export interface ListTasksParameters {
+  /** Address of the user. */
+  readonly user: string;
+  /** Address of the provider. */
+  readonly provider: string;
+}
+
+/**
+ * Reads all tasks that the user has ever created at the provider, oldest first.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const tasks = await listTasks(client, { user, provider });
+ */
 export async function listTasks(
   client: Client,
-  { user, provider }: { user: string; provider: string },
+  { user, provider }: ListTasksParameters,
 ): Promise<Task[]> {
   return readChain(client, async () => {
     const count = await client.serving.taskCount(user, provider);

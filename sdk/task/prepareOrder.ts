@@ -12,10 +12,13 @@ import { readChain } from "../transaction/readChain.ts";
 import { deriveTaskKey } from "./deriveTaskKey.ts";
 import type { TaskOrder } from "./TaskOrder.ts";
 
+/** What a task is ordered with. */
 export interface OrderOptions {
   readonly service: Service;
   readonly model: CatalogueModel;
+  /** Storage root of the dataset. */
   readonly datasetRoot: Root;
+  /** Storage root of the validation dataset. */
   readonly validationRoot?: Root | null;
   /** Size of the dataset, in the service's unit. */
   readonly units: bigint;
@@ -25,14 +28,28 @@ export interface OrderOptions {
   readonly config: Hyperparameters;
 }
 
+/** What createTask takes, and the id that the task will have. */
+export interface PreparedOrder {
+  readonly id: TaskId;
+  readonly order: TaskOrder;
+}
+
 /**
  * Makes an order ready to be sent: the task's number and id, its keys, and the configuration in canonical form.
  * Nothing is sent. The id holds as long as the user creates no other task at this provider.
+ * @throws ProtocolError "usage" without a private key, for a wallet that signs differently each time, and for values that
+ * no hyper-parameter has; "integrity" if the provider's key is no point of the curve.
+ * @example
+ * const { fee: maxFee } = quote({ service, units });
+ * const config = { n_epochs: 3, learning_rate: 1e-4 };
+ * const { id, order } = await prepareOrder(client, {
+ *   ...{ service, model, datasetRoot: root, units, maxFee, config },
+ * });
  */
 export async function prepareOrder(
   client: Client,
   { service, model, datasetRoot, validationRoot = null, units, maxFee, config }: OrderOptions,
-): Promise<{ id: TaskId; order: TaskOrder }> {
+): Promise<PreparedOrder> {
   const { provider } = service;
   const user = await requireSigner(client).getAddress();
   const nonce = await readChain(client, () => client.serving.taskCount(user, provider));

@@ -30,7 +30,10 @@ const BY_STATE: Record<TaskState, Progress> = {
   Slashed: "Failed",
 };
 
-/** The word for a state on chain. */
+/**
+ * The word for a state on chain.
+ * @example progressOf("Revealed"); // "Finished"
+ */
 export function progressOf(state: TaskState): Progress {
   return BY_STATE[state];
 }

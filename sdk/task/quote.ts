@@ -13,6 +13,12 @@ export interface Quote {
   readonly trainingTime: number;
 }
 
+export interface QuoteParameters {
+  readonly service: Pick<ServiceTerms, "pricePerUnit" | "bondBps" | "maxTrainingTime">;
+  /** Size of the dataset, in the service's unit. */
+  readonly units: bigint;
+}
+
 const MAX_UNITS = 2n ** 64n - 1n;
 const MAX_FEE = 2n ** 96n - 1n;
 const BPS = 10_000n;
@@ -20,14 +26,9 @@ const BPS = 10_000n;
 /**
  * Computes what the contract will charge: price × units, and a bond rounded up.
  * @throws ProtocolError "usage" for no units, or more than an order can carry.
+ * @example console.log(`${formatOg(quote({ service, units }).fee)} OG`);
  */
-export function quote({
-  service,
-  units,
-}: {
-  service: Pick<ServiceTerms, "pricePerUnit" | "bondBps" | "maxTrainingTime">;
-  units: bigint;
-}): Quote {
+export function quote({ service, units }: QuoteParameters): Quote {
   const fee = units * service.pricePerUnit;
   if (units <= 0n || units > MAX_UNITS || fee > MAX_FEE) {
     throw new ProtocolError(

@@ -2,7 +2,11 @@ import type { Client } from "../client.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { type Standing, type StandingTask, standingOf } from "./standing.ts";
 
-/** What a task means to its user as of the newest block. */
+/**
+ * What a task means to its user as of the newest block.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example const { meaning, next } = await readStanding(client, await getTask(client, { id }));
+ */
 export async function readStanding(client: Client, task: StandingTask): Promise<Standing> {
   return standingOf(task, (await latestBlock(client)).timestamp);
 }

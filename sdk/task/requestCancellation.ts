@@ -11,25 +11,26 @@ const CONSENT_SECONDS = 600;
 
 const Accepted = z.object({ accepted: z.literal(true) });
 
+export interface RequestCancellationParameters {
+  /** The task's provider. */
+  readonly service: Endpoint;
+  readonly id: TaskId;
+  /** Neuron, as fetchCancellation gave it. */
+  readonly amount: bigint;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Consents to end a running task at the amount that fetchCancellation gave, and hands the consent to the provider, who
  * stops the training and settles on chain; the task is then Settled. A consent that it does not use ends by itself.
  * @throws ProtocolError "declined" when the task is not running, or the amount is not the one it offered.
+ * @example
+ * const { amount } = await fetchCancellation(client, { service, id });
+ * await requestCancellation(client, { service, id, amount });
  */
 export async function requestCancellation(
   client: Client,
-  {
-    service,
-    id,
-    amount,
-    signal,
-  }: {
-    service: Endpoint;
-    id: TaskId;
-    /** Neuron. */
-    amount: bigint;
-    signal?: AbortSignal;
-  },
+  { service, id, amount, signal }: RequestCancellationParameters,
 ): Promise<void> {
   const deadline = (await latestBlock(client)).timestamp + CONSENT_SECONDS;
   const { signature } = await consentToSettlement(client, { id, amount, deadline });

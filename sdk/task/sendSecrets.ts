@@ -16,27 +16,25 @@ const PAUSE = 1_000;
 
 const Stored = z.object({ stored: z.literal(true) });
 
+export interface SendSecretsParameters {
+  /** The task's provider. */
+  readonly service: Pick<Service, "provider" | "url" | "encryptionKey">;
+  readonly id: TaskId;
+  readonly secrets: Secrets;
+  readonly signal?: AbortSignal;
+  /** Milliseconds to wait for the provider to see the task. */
+  readonly patience?: number;
+}
+
 /**
  * Sends secrets of a task of the client's user to its provider, encrypted for it alone; they take the place of those
  * sent before. The provider forgets them when the task ends.
  * @throws ProtocolError "not-found" when the provider does not know the task, even after a while.
+ * @example await sendSecrets(client, { service, id, secrets: { hfApiToken } });
  */
 export async function sendSecrets(
   client: Client,
-  {
-    service,
-    id,
-    secrets,
-    signal,
-    patience = PATIENCE,
-  }: {
-    service: Pick<Service, "provider" | "url" | "encryptionKey">;
-    id: TaskId;
-    secrets: Secrets;
-    signal?: AbortSignal;
-    /** Milliseconds to wait for the provider to see the task. */
-    patience?: number;
-  },
+  { service, id, secrets, signal, patience = PATIENCE }: SendSecretsParameters,
 ): Promise<void> {
   const body = sealSecrets({ encryptionKey: getBytes(service.encryptionKey), id, secrets });
   const path = `/v1/tasks/${formatTaskId(id)}/secrets`;

@@ -14,6 +14,7 @@ export type NextStep =
   | "read-log"
   | null;
 
+/** Whose fault it is that no model comes, as the code of an error. */
 export type FailureCode = Extract<
   ErrorCode,
   "task-failed-by-provider" | "task-failed-by-input" | "declined"
@@ -39,6 +40,7 @@ export type StandingTask = Pick<
 /**
  * Says what a task means to its user.
  * @param now unix seconds by the chain's clock
+ * @example const { progress, next } = standingOf(task, Date.now() / 1_000);
  */
 export function standingOf(task: StandingTask, now: number): Standing {
   const { state, deadline } = task;
@@ -96,8 +98,20 @@ const ENDS: Record<End, readonly [FailureCode, string]> = {
   ],
 };
 
-/** What the user of an overdue task gets when it expires. Neuron. */
-export function claimOf(task: StandingTask): { readonly fee: bigint; readonly bond: bigint } {
+/** What comes back from a task that its provider has failed. Both in neuron. */
+export interface Claim {
+  readonly fee: bigint;
+  /** The user's part of the provider's bond. */
+  readonly bond: bigint;
+}
+
+/**
+ * What the user of an overdue task gets when it expires.
+ * @example
+ * const { fee, bond } = claimOf(task);
+ * console.log(`${formatOg(fee)} OG of the fee and ${formatOg(bond)} OG of the bond`);
+ */
+export function claimOf(task: StandingTask): Claim {
   const bond = (task.fee * BigInt(task.bondBps) + BPS - 1n) / BPS;
   return { fee: task.fee - task.paid, bond: task.state === "Accepted" ? bond / 4n : bond };
 }

@@ -7,7 +7,9 @@ import { printable } from "../printable.ts";
 import { type Endpoint, openResponse, parseJson } from "../service/providerApi.ts";
 import { signRequest } from "../service/signedRequest.ts";
 
+/** Which job is followed, and for how long. */
 export interface StreamOptions {
+  /** The task's provider. */
   readonly service: Endpoint;
   readonly id: TaskId;
   /** Go on until the job has ended; otherwise end with what there is. A stream that breaks is taken up. */
@@ -15,6 +17,11 @@ export interface StreamOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds before a broken stream is opened again. */
   readonly retryDelay?: number;
+}
+
+export interface StreamEventsParameters extends StreamOptions {
+  /** Only events with a higher `seq`; 0 for all. */
+  readonly after?: number;
 }
 
 const TrainerEvent = z.looseObject({
@@ -34,7 +41,14 @@ const MAX_FAILURES = 5;
 /** Characters after which a line is cut in two: what a provider sends must not fill the memory. */
 const MAX_LINE_LENGTH = 65_536;
 
-/** Reads a job's log line by line. */
+/**
+ * Reads a job's log line by line.
+ * @throws ProtocolError "not-found" if the provider does not know the task, "network" if it does not answer.
+ * @example
+ * for await (const line of streamLog(client, { service, id, follow: true })) {
+ *   console.log(line);
+ * }
+ */
 export async function* streamLog(client: Client, options: StreamOptions): AsyncGenerator<string> {
   const resource = options.follow ? "log?follow=true" : "log";
   let seen = 0;
@@ -49,10 +63,17 @@ export async function* streamLog(client: Client, options: StreamOptions): AsyncG
   yield* lines;
 }
 
-/** Reads a job's events after the one numbered `after`, in their order. */
+/**
+ * Reads a job's events after the one numbered `after`, in their order.
+ * @throws ProtocolError "not-found" if the provider does not know the task, "network" if it does not answer.
+ * @example
+ * for await (const { type, seq } of streamEvents(client, { service, id, follow: true })) {
+ *   console.log(seq, type);
+ * }
+ */
 export async function* streamEvents(
   client: Client,
-  { after = 0, ...options }: StreamOptions & { after?: number },
+  { after = 0, ...options }: StreamEventsParameters,
 ): AsyncGenerator<TrainerEvent> {
   const follow = options.follow ? "follow=true&" : "";
   let last = after;

@@ -7,8 +7,8 @@ import { type Delivery, decodeDelivery } from "./Delivery.ts";
 import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
 import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
 
-/** Where an event stands on chain. */
-interface EventPosition {
+/** Where an event is on chain. */
+export interface EventPosition {
   readonly id: TaskId;
   readonly blockNumber: number;
   readonly blockHash: string;
@@ -18,7 +18,7 @@ interface EventPosition {
 }
 
 /** What happened to a task. Money in neuron, deadlines in unix seconds. */
-type TaskEventBody =
+export type TaskEventBody =
   | {
       readonly name: "TaskCreated";
       readonly user: string;
@@ -48,17 +48,24 @@ type TaskEventBody =
       readonly burned: bigint;
     };
 
+/** An event of a task. `name` tells which. */
 export type TaskEvent = EventPosition & TaskEventBody;
 
 /** Which events to read; without a range, all since the contracts were deployed. */
-interface TaskEventQuery {
+export interface TaskEventQuery {
   /** Of this task only. */
   readonly id?: TaskId;
   readonly fromBlock?: number;
   readonly toBlock?: number;
 }
 
-/** Reads events of tasks, in the order of the chain. Both ends of the range are included. */
+/**
+ * Reads events of tasks, in the order of the chain. Both ends of the range are included.
+ * @throws ProtocolError "network" if the chain does not answer.
+ * @example
+ * const events = await fetchTaskEvents(client, { id });
+ * const delivered = events.find(({ name }) => name === "TaskDelivered");
+ */
 export async function fetchTaskEvents(
   client: Client,
   { id, ...range }: TaskEventQuery,

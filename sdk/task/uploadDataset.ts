@@ -11,7 +11,7 @@ import { uploadContent } from "../storage/upload.ts";
 import { deriveDatasetKey } from "./deriveDatasetKey.ts";
 
 /** A dataset on this machine, and the service whose provider alone shall read it. */
-interface PrivateDataset {
+export interface PrivateDataset {
   readonly service: Service;
   readonly path: string;
 }
@@ -20,6 +20,7 @@ interface PrivateDataset {
  * Uploads a dataset that only the service's provider can read: it is encrypted on its way out, and storage sees no byte
  * of it. The same file for the same provider has the same root, so that what storage has is not sent again.
  * @throws ProtocolError as upload.
+ * @example const { root } = await uploadDataset(client, { service, path: "capitals.jsonl" });
  */
 export async function uploadDataset(
   client: Client,
@@ -33,7 +34,11 @@ export async function uploadDataset(
   );
 }
 
-/** The root that uploadDataset gives, without sending anything. @throws ProtocolError "usage" for a bad path. */
+/**
+ * The root that uploadDataset gives, without sending anything.
+ * @throws ProtocolError "usage" for a bad path.
+ * @example const root = await rootOfDataset(client, { service, path: "capitals.jsonl" });
+ */
 export async function rootOfDataset(client: Client, dataset: PrivateDataset): Promise<Root> {
   return withSealed(client, dataset, undefined, async (content) => {
     return (await rootOfContent(content)).root;

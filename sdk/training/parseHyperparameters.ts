@@ -17,6 +17,7 @@ const validate = new Ajv2020({ allErrors: true }).compile<Hyperparameters>({
  * Reads hyper-parameters as people write them: canonical names or those of 0G's templates, numbers
  * and switches also as text ("1e-5", "true").
  * @throws ProtocolError "usage" that names every problem.
+ * @example const config = parseHyperparameters({ num_train_epochs: "3", learning_rate: "1e-5" });
  */
 export function parseHyperparameters(value: unknown): Hyperparameters {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -44,6 +45,7 @@ export function parseHyperparameters(value: unknown): Hyperparameters {
 /**
  * The bytes that go on chain: RFC 8785 canonical JSON of what the user set.
  * @throws ProtocolError "usage" when a value is not allowed or the result is longer than LONGEST_CONFIG.
+ * @example const bytes = canonicalConfig({ n_epochs: 3, learning_rate: 1e-5 });
  */
 export function canonicalConfig(hyperparameters: Hyperparameters): Uint8Array {
   const set = Object.entries(hyperparameters).filter(([, value]) => value !== undefined);
@@ -64,6 +66,7 @@ export function canonicalConfig(hyperparameters: Hyperparameters): Uint8Array {
 /**
  * Reads a config from the chain and accepts only what canonicalConfig writes.
  * @throws ProtocolError "usage" when it is anything else.
+ * @example const { n_epochs } = parseCanonicalConfig(Buffer.from(order.config));
  */
 export function parseCanonicalConfig(bytes: Uint8Array): Hyperparameters {
   const hyperparameters = readJson(bytes);

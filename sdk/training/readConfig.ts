@@ -6,6 +6,7 @@ import { parseHyperparameters } from "./parseHyperparameters.ts";
 /**
  * Reads a training configuration from a JSON file.
  * @throws ProtocolError "usage" that names the file and every problem in it.
+ * @example const config = await readConfig("config.json");
  */
 export async function readConfig(path: string): Promise<Hyperparameters> {
   const value = parseJson(path, await readText(path));

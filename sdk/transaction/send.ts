@@ -8,6 +8,7 @@ import type { Call } from "./Call.ts";
 import { decodeRevert } from "./decodeRevert.ts";
 import { readChain } from "./readChain.ts";
 
+/** How a transaction is sent. */
 export interface SendOptions {
   /** Neuron per unit of gas; the node's own suggestion where it is not given. */
   readonly gasPrice?: bigint | undefined;
@@ -31,6 +32,9 @@ const FAILURE_PAUSE = 1_000;
  * the same signed transaction is offered again: the chain takes it once at most.
  * @throws ProtocolError with the decoded revert when the call would fail, or with the node's reason when it refuses the
  * transaction: nothing is sent then. "timed-out" when its outcome is not known in time: it may still get in.
+ * @example
+ * const call = deposit(client, { amount: parseOg("0.1") });
+ * const { hash, blockNumber } = await send(client, call);
  */
 export async function send(
   client: Client,

@@ -104,6 +104,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/account", "sdk/deliverable"],
   ["sdk/task"],
   ["sdk/service", "sdk/exchange"],
+  ["sdk/dataset/index.ts"],
   ["sdk/dataset/counting", "sdk/dataset/convertDataset.ts"],
   ["sdk/dataset/checking"],
   ["sdk/dataset/images", "sdk/dataset/tokens", "sdk/dataset/tokenizer"],

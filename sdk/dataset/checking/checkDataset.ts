@@ -38,6 +38,7 @@ export interface DatasetSize {
   readonly truncated: number;
 }
 
+/** What a dataset is checked for. */
 export interface CheckOptions extends RowTreatment {
   readonly kind: DatasetKind;
   /** For a validation dataset: the labels of the training dataset's report. */
@@ -58,6 +59,9 @@ const REMEMBERED_ROWS = 500_000;
 /**
  * Checks a whole dataset against every rule and never stops at the first problem.
  * @throws ProtocolError "usage" when the file cannot be read, or the tokenizer cannot be counted with exactly.
+ * @example
+ * const { errors, problems } = await checkDataset("capitals.jsonl", { kind: "causal-lm" });
+ * if (errors > 0) console.error(problems[0]?.message);
  */
 export async function checkDataset(path: string, options: CheckOptions): Promise<DatasetReport> {
   const { kind, tokenizer } = options;

@@ -8,14 +8,23 @@ export interface PlacedDatasetRow {
   readonly row: DatasetRow;
 }
 
+export interface ReadRowsParameters {
+  readonly kind: DatasetKind;
+  /** The model's token ids are below this number. */
+  readonly vocabulary?: number;
+}
+
 /**
  * Streams the rows of a dataset in constant memory.
- * @param options.vocabulary The model's token ids are below this number.
  * @throws ProtocolError "dataset-invalid" at the first error, named as file:line; checkDataset finds all of them.
+ * @example
+ * for await (const { line, row } of readRows("capitals.jsonl", { kind: "causal-lm" })) {
+ *   console.log(line, row.format);
+ * }
  */
 export async function* readRows(
   path: string,
-  options: { kind: DatasetKind; vocabulary?: number },
+  options: ReadRowsParameters,
 ): AsyncGenerator<PlacedDatasetRow> {
   for await (const { line, row, problems } of scanRows(path, options)) {
     const error = problems.find(({ severity }) => severity === "error");

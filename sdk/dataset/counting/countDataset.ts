@@ -8,6 +8,7 @@ import { endTokens, onFirstUse, type TokenizerDocument } from "../tokenizer/Toke
 import type { TokenizerJson } from "../tokenizer/TokenizerJson.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 
+/** What a dataset costs, and why. */
 export interface DatasetCount {
   readonly rows: number;
   /** Size of the file. */
@@ -16,6 +17,7 @@ export interface DatasetCount {
   readonly units: bigint;
 }
 
+/** What is counted. */
 export interface CountOptions {
   readonly kind: DatasetKind;
   /** What the provider charges for. */
@@ -28,6 +30,12 @@ export interface CountOptions {
  * Counts what a dataset costs, equal to the trainer's own count.
  * @throws ProtocolError "dataset-invalid" at the first error of the dataset, "usage" when the tokenizer is missing or
  * cannot be counted with exactly.
+ * @example
+ * const { units } = await countDataset("capitals.jsonl", {
+ *   kind: "causal-lm",
+ *   unit: "token",
+ *   tokenizer,
+ * });
  */
 export async function countDataset(path: string, options: CountOptions): Promise<DatasetCount> {
   const { kind, unit, tokenizer } = options;

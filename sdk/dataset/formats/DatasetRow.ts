@@ -7,10 +7,9 @@ export const DATASET_KINDS = [
   "image-classification",
 ] as const satisfies readonly DatasetKind[];
 
-type Role = "system" | "user" | "assistant";
-
+/** One message of a conversation. */
 export interface Message {
-  readonly role: Role;
+  readonly role: "system" | "user" | "assistant";
   readonly content: string;
 }
 
@@ -54,7 +53,7 @@ export interface TokenRow {
 }
 
 /** An image in a class folder. */
-interface ImageRow {
+export interface ImageRow {
   readonly format: "image";
   /** The name of the class folder. */
   readonly label: string;

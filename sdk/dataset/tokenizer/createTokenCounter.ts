@@ -9,6 +9,7 @@ import {
   unsupported,
 } from "./TokenizerJson.ts";
 
+/** Counts with one model's tokenizer. */
 export interface TokenCounter {
   /** Tokens of a text without the tokenizer's special tokens. */
   count(text: string): number;
@@ -24,6 +25,9 @@ export interface TokenCounter {
  * Counts tokens exactly as the trainer's library does, for the parts of the tokenizer.json format for which that has
  * been shown.
  * @throws ProtocolError "usage" for any other part.
+ * @example
+ * const config = JSON.parse(await readFile("tokenizer.json", "utf8"));
+ * const tokens = createTokenCounter(config).count("What is the capital of France?");
  */
 export function createTokenCounter(config: TokenizerJson): TokenCounter {
   const normalize = createNormalizer(config.normalizer);

@@ -5,7 +5,13 @@ import { paddedSegmentCount, SEGMENT_BYTES, segmentCount } from "../tree/segment
 import type { Content } from "./content.ts";
 import { inParallel } from "./inParallel.ts";
 
-export type OnProgress = (progress: { bytes: number; total: number }) => void;
+/** Bytes of a file that are done with, those of earlier attempts included. */
+export interface FileProgress {
+  readonly bytes: number;
+  readonly total: number;
+}
+
+export type OnProgress = (progress: FileProgress) => void;
 
 /** Root and segment roots of any content. Some segments are read while others are hashed. */
 export async function rootOfContent(

@@ -1,17 +1,19 @@
 import type { Provider } from "ethers";
 import type { Root } from "../../ids.ts";
 import type { Call } from "../../transaction/Call.ts";
+import type { OnProgress } from "../files/rootOfContent.ts";
 
 /** Of every transfer. */
 export interface TransferOptions {
   readonly signal?: AbortSignal;
   /** Told how many bytes are across, those of earlier attempts included. */
-  readonly onProgress?: (progress: { bytes: number; total: number }) => void;
+  readonly onProgress?: OnProgress;
 }
 
+/** Of an upload. */
 export interface UploadOptions extends TransferOptions {
   /** Told how many bytes are hashed: that comes first, because the root decides what is sent at all. */
-  readonly onHashed?: (progress: { bytes: number; total: number }) => void;
+  readonly onHashed?: OnProgress;
   /** Asked for only where the file has to be paid for: in 0G's network, unless somebody has. */
   readonly payer?: (() => Promise<Payer>) | undefined;
   /** Signs a request, as signRequest does. Asked for only where the storage takes no more from strangers. */
