@@ -12,9 +12,12 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { startLocalChain } from "../../test/helpers/localChain.ts";
+import { build } from "../package/build.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const OURS = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
+/** The program of the package, built as it is published. */
+const ANNEAL = join(build(), "bin/anneal.js");
 const THEIRS = join(ROOT, "scripts/rivals/node_modules/.bin/0g-compute-cli");
 
 const { values: options } = parseArgs({
@@ -28,11 +31,19 @@ interface CliReport {
   readonly commandHelp: number;
   readonly offlineSeconds: number;
   readonly readSeconds: number;
+  readonly annealHelp: number;
+  readonly annealOffline: number;
+  readonly annealRead: number;
   readonly officialHelp: number | null;
   readonly officialOffline: number | null;
   /** Ours in parts of their --help: below 1 is faster. */
   readonly helpRatio: number | null;
   readonly offlineRatio: number | null;
+  /** `anneal` in parts of the official --help. */
+  readonly annealHelpRatio: number | null;
+  readonly annealOfflineRatio: number | null;
+  /** `anneal get-account` in parts of `npx hardhat get-account`. */
+  readonly annealReadRatio: number | null;
   /** Runnable processes per core while measuring: other work makes all of it slower. */
   readonly loadPerCore: number;
 }
@@ -57,6 +68,9 @@ async function measure(): Promise<CliReport> {
     commandHelp: [OURS, "create-task", "--help"],
     offline: [OURS, "data-root", "--data-path", file],
     read: [OURS, "get-account"],
+    annealHelp: [ANNEAL, "--help"],
+    annealOffline: [ANNEAL, "data-root", "--data-path", file],
+    annealRead: [ANNEAL, "get-account"],
     ...(existsSync(THEIRS) && {
       officialHelp: [THEIRS, "--help"],
       officialOffline: [THEIRS, "show-network"],
@@ -79,10 +93,16 @@ async function measure(): Promise<CliReport> {
     commandHelp: of("commandHelp")!,
     offlineSeconds: of("offline")!,
     readSeconds: of("read")!,
+    annealHelp: of("annealHelp")!,
+    annealOffline: of("annealOffline")!,
+    annealRead: of("annealRead")!,
     officialHelp: of("officialHelp"),
     officialOffline: of("officialOffline"),
     helpRatio: ratio(of("help"), of("officialHelp")),
     offlineRatio: ratio(of("offline"), of("officialHelp")),
+    annealHelpRatio: ratio(of("annealHelp"), of("officialHelp")),
+    annealOfflineRatio: ratio(of("annealOffline"), of("officialHelp")),
+    annealReadRatio: ratio(of("annealRead"), of("read")),
     loadPerCore: round(loadavg()[0]! / cpus().length),
   };
 }
@@ -130,10 +150,15 @@ function print(report: CliReport): void {
   row("create-task --help", report.commandHelp);
   row("data-root, offline", report.offlineSeconds);
   row("get-account, from a local chain", report.readSeconds);
+  row("anneal --help", report.annealHelp);
+  row("anneal data-root, offline", report.annealOffline);
+  row("anneal get-account, from a local chain", report.annealRead);
   row("official --help", report.officialHelp);
   row("official show-network, offline", report.officialOffline);
   console.log(
-    `\nOurs in parts of the official --help: help ${report.helpRatio}, offline ${report.offlineRatio}.`,
+    `\nOurs in parts of the official --help: help ${report.helpRatio}, offline ${report.offlineRatio};\n` +
+      `anneal: help ${report.annealHelpRatio}, offline ${report.annealOfflineRatio}.\n` +
+      `anneal get-account in parts of Hardhat's: ${report.annealReadRatio}.`,
   );
   console.log(`Medians of ${report.runs} runs in turn; load per core ${report.loadPerCore}.`);
 }
