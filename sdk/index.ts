@@ -9,6 +9,7 @@ export * from "./deliverable/index.ts";
 export * from "./deployment.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
+export * from "./NextAction.ts";
 export * from "./service/index.ts";
 export * from "./task/index.ts";
 export * from "./transaction/Call.ts";
