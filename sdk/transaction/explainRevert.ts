@@ -33,7 +33,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   LedgerNotAuthorized: () => [
     "insufficient-funds",
     "This wallet has no account for fine-tuning yet.",
-    "Open one.",
+    "Open an account.",
     { verb: "openAccount", parameters: { amount: FIRST_DEPOSIT } },
   ],
   LedgerZeroAmount: () => [
@@ -55,13 +55,13 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingUnknownService: (a) => [
     "not-found",
     `${a.provider} is not a registered provider.`,
-    "Choose one that is.",
+    "Choose a registered provider.",
     { verb: "listServices" },
   ],
   ServingServiceExists: (a) => [
     "usage",
     `${a.provider} offers a service already.`,
-    "Change it.",
+    "Update it.",
     { verb: "updateService", parameters: {} },
   ],
   ServingNotAccepting: (a) => [
@@ -95,7 +95,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingWrongNonce: (a) => [
     "reverted",
     `Another task of yours got in between: this order is number ${a.given}, and ${a.expected} is next.`,
-    "Try again if it is another one; see your tasks.",
+    "Try again, unless the order is among your tasks.",
     { verb: "listTasks", parameters: {} },
   ],
   ServingFeeTooHigh: (a) => [
@@ -106,7 +106,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingZeroUnits: () => [
     "usage",
     "The dataset is declared to be empty.",
-    "Give its size.",
+    "Declare its size.",
     { verb: "countDataset" },
   ],
   ServingInvalidPublicKey: () => [

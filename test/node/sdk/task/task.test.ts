@@ -196,7 +196,7 @@ describe("sdk/task", () => {
     const { order } = await prepare(stranger);
     const poor = await rejection(send(stranger, createTask(stranger, { order })));
     expect(poor.code).to.equal("insufficient-funds");
-    expect(poor.hint).to.equal("Open one.");
+    expect(poor.hint).to.equal("Open an account.");
     expect(poor.next).to.deep.equal({ verb: "openAccount", parameters: { amount: 10n ** 17n } });
     const own = await rejection(send(provider, createTask(provider, { order })));
     expect(own.code).to.equal("usage");
