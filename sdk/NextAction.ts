@@ -13,7 +13,7 @@ export interface SuggestedVerbs {
   readonly listTasks: { readonly provider?: string };
   readonly getTask: { readonly id: `0x${string}` };
   /** Either the task, or the provider that it was ordered from. */
-  readonly cancelTask: { readonly id?: `0x${string}`; readonly provider?: string };
+  readonly cancelTask: { readonly id: `0x${string}` } | { readonly provider: string };
   readonly streamTask: { readonly id: `0x${string}` };
   readonly downloadDeliverable: { readonly id: `0x${string}` };
   readonly acknowledge: { readonly id: `0x${string}` };
@@ -41,23 +41,15 @@ export type Setting =
   | "privateKey"
   | "storageUrl";
 
-/** Creates the client with another value of a setting. */
-export interface NextSetting {
-  readonly setting: Setting;
-}
-
-/** A parameter that the verb takes which failed. */
+/** A parameter of the verb that failed. */
 export type AdjustedParameter = "force" | "gasPrice";
 
-/** Calls the same verb with another value of a parameter. */
-export interface NextParameter {
-  readonly parameter: AdjustedParameter;
-}
-
-/** Looks at the original error. */
-export interface NextInspection {
-  readonly inspect: "cause";
-}
-
-/** What to do about an error, for a program; the error's hint says it in a sentence. */
-export type NextAction = NextCall | NextSetting | NextParameter | NextInspection;
+/**
+ * What to do about an error, for a program; the error's hint says it in a sentence: call a verb, create the client with
+ * another setting, call the same verb with another value of a parameter, or look at the original error.
+ */
+export type NextAction =
+  | NextCall
+  | { readonly setting: Setting }
+  | { readonly parameter: AdjustedParameter }
+  | { readonly inspect: "cause" };

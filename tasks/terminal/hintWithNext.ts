@@ -34,8 +34,10 @@ const LINES: { readonly [Verb in SuggestedVerb]: (parameters: SuggestedVerbs[Ver
   listTasks: ({ provider }) =>
     provider === undefined ? "fine-tuning list" : `list-tasks --provider ${provider}`,
   getTask: ({ id }) => `get-task --task ${uuid(id)}`,
-  cancelTask: ({ id, provider }) =>
-    id === undefined ? `cancel-task --provider ${provider}` : `cancel-task --task ${uuid(id)}`,
+  cancelTask: (which) =>
+    "id" in which
+      ? `cancel-task --task ${uuid(which.id)}`
+      : `cancel-task --provider ${which.provider}`,
   streamTask: ({ id }) => `get-log --task ${uuid(id)}`,
   downloadDeliverable: ({ id }) =>
     `acknowledge-model --task ${uuid(id)} --data-path <PATH_TO_SAVE_MODEL> --force`,
