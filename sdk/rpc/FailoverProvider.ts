@@ -168,7 +168,7 @@ export function readRpcUrls(text: string): string[] {
         ? "The RPC endpoint is the URL of a websocket, and requests are sent over HTTP."
         : "The RPC endpoint is not a URL that starts with http:// or https://, or several with commas between them.",
       isSocket
-        ? "Use the endpoint's https:// URL: most hosts give both."
+        ? "Use the endpoint's https:// URL, which most hosts give, too."
         : "Give a URL, for example http://127.0.0.1:8545.",
       { next: { setting: "rpcUrl" } },
     );
