@@ -1,9 +1,12 @@
 import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { TaskOverrideActionFunction } from "hardhat/types/tasks";
 import { ProtocolError } from "../sdk/errors.ts";
 import { formatOg } from "../sdk/units.ts";
+import { type Environment, LOCAL } from "../tasks/Environment.ts";
 import { readTimeout } from "../tasks/flags/readFlags.ts";
+import { createEnvironment } from "../tasks/hardhat/environment.ts";
 import { reportError } from "../tasks/terminal/reportError.ts";
 import { createTerminal, type Terminal } from "../tasks/terminal/Terminal.ts";
 import { answeringEndpoint } from "./_endpoint.ts";
@@ -66,10 +69,16 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
     const watched = watchReceipts(provider, timeoutMs);
     await Promise.race([runScripts({ ...stage, provider: watched.provider }), watched.failure]);
   } catch (error) {
-    reportError(terminal, error, hre.globalOptions.showStackTraces);
+    reportError(terminal, error, hre.globalOptions.showStackTraces, environmentOf(hre));
     process.exitCode = 1;
   }
 };
+
+/** Undefined for a chain in memory: there is nothing to set for it. */
+function environmentOf(hre: HardhatRuntimeEnvironment): Environment | undefined {
+  const { network = LOCAL } = hre.globalOptions;
+  return hre.config.networks[network]?.type === "http" ? createEnvironment(hre) : undefined;
+}
 
 /** ANNEAL_DEPLOYMENTS names the folder of one network, so that two local networks can live side by side. */
 function deploymentsFolder(network: string): string {

@@ -1,4 +1,5 @@
 import { ProtocolError } from "../sdk/errors.ts";
+import type { Setting } from "../sdk/NextAction.ts";
 import type { FailReason } from "../sdk/task/FailReason.ts";
 
 /**
@@ -59,6 +60,22 @@ export class TaskRefused extends ProviderError {
 export function asProviderError(error: unknown): ProviderError {
   if (error instanceof ProviderError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof ProtocolError ? error.hint : "It is tried again after a pause.";
+  const hint = error instanceof ProtocolError ? hintFor(error) : "It is tried again after a pause.";
   return new ProviderError(message, { retryable: true, hint, cause: error });
+}
+
+/** The variables of the daemon's environment for each setting of its client. */
+const VARIABLES: Readonly<Record<Setting, string>> = {
+  rpcUrl: "RPC_ENDPOINT",
+  chain: "RPC_ENDPOINT and DEPLOYMENT_DIR",
+  certificate: "RPC_ENDPOINT and NODE_EXTRA_CA_CERTS",
+  deployment: "RPC_ENDPOINT and DEPLOYMENT_DIR",
+  privateKey: "PROVIDER_KEYSTORE or PROVIDER_PRIVATE_KEY",
+  storageUrl: "STORAGE_ENDPOINT",
+};
+
+/** What the operator does about an error of the SDK. */
+export function hintFor({ hint, next }: ProtocolError): string {
+  if (!next || !("setting" in next)) return hint;
+  return `${hint.replace(/\.$/, "")} (${VARIABLES[next.setting]}).`;
 }

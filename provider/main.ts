@@ -1,6 +1,7 @@
+import { ProtocolError } from "../sdk/errors.ts";
 import { readConfig } from "./config.ts";
 import { Daemon } from "./Daemon.ts";
-import type { ProviderError } from "./errors.ts";
+import { hintFor, type ProviderError } from "./errors.ts";
 import { createLog } from "./log.ts";
 
 /** Runs until SIGTERM or SIGINT, then stops the trainings so that they can resume, and ends with exit code 0. */
@@ -16,8 +17,8 @@ async function main(): Promise<void> {
     log.info("stopped");
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return log.info("stopped");
-    const { message, hint } = error as ProviderError;
-    log.fatal({ hint, err: error }, message);
+    const hint = error instanceof ProtocolError ? hintFor(error) : (error as ProviderError).hint;
+    log.fatal({ hint, err: error }, (error as Error).message);
     process.exitCode = 1;
   }
 }

@@ -76,7 +76,7 @@ function whatIsMissing(
   if (!service) {
     return {
       message: "This provider is not registered yet.",
-      hint: "Register it: npx hardhat register-provider",
+      hint: "Register it with register-provider.",
     };
   }
   // The URL is the operator's to choose: they may have put a proxy before the daemon.
@@ -86,6 +86,6 @@ function whatIsMissing(
   if (differing.length === 0) return null;
   return {
     message: `The registered ${differing.join(" and ")} differ from what this daemon serves.`,
-    hint: "Bring them up to date: npx hardhat update-provider",
+    hint: "Bring them up to date with update-provider.",
   };
 }

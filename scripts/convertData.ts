@@ -68,6 +68,7 @@ try {
   console.log(`${rows} ${rows === 1 ? "row" : "rows"} written to ${output}`);
 } catch (error) {
   if (!(error instanceof ProtocolError)) throw error;
-  console.error(`Error: ${error.message}\n${error.hint}`);
+  const flag = error.next && "parameter" in error.next ? ` (--${error.next.parameter})` : "";
+  console.error(`Error: ${error.message}\n${error.hint}${flag}`);
   process.exitCode = error.exitCode;
 }

@@ -79,7 +79,8 @@ export function requireSigner(client: Client): Signer {
   throw new ProtocolError(
     "usage",
     "This needs a private key and none is set.",
-    "Set ZG_PRIVATE_KEY, or store it with: npx hardhat keystore set ZG_PRIVATE_KEY.",
+    "Create the client with a private key.",
+    { next: { setting: "privateKey" } },
   );
 }
 
@@ -91,7 +92,8 @@ function readWallet(privateKey: string, provider: Provider): Wallet {
     throw new ProtocolError(
       "usage",
       "The private key is not 32 bytes of hexadecimal.",
-      "Check ZG_PRIVATE_KEY; it is not shown here on purpose.",
+      "Check the private key, which is not shown here on purpose.",
+      { next: { setting: "privateKey" } },
     );
   }
 }

@@ -58,8 +58,8 @@ export async function readDeployment(directory: string): Promise<Deployment> {
       isMissing
         ? `There is no deployment in ${directory}.`
         : `The deployment in ${directory} is damaged.`,
-      "Deploy the contracts first: npx hardhat deploy --network <name>.",
-      { cause },
+      "Use another deployment, or deploy the contracts first.",
+      { cause, next: { setting: "deployment" } },
     );
   }
 }

@@ -1,3 +1,5 @@
+import type { NextAction } from "./NextAction.ts";
+
 /** Why an operation failed, as a program reads it; the exit code of a command follows from it. */
 export type ErrorCode =
   | "usage"
@@ -30,19 +32,33 @@ const EXIT_CODES: Record<ErrorCode, number> = {
   unexpected: 1,
 };
 
+export interface ProtocolErrorOptions {
+  /** The original error. */
+  readonly cause?: unknown;
+  /** What the hint asks for, if there is a verb or a setting for it. */
+  readonly next?: NextAction | undefined;
+}
+
 /**
- * The one error family of the SDK: `message` says in one sentence what happened, `hint` in one
- * sentence what to do next, `cause` keeps the original error.
+ * The one error family of the SDK: `message` says in one sentence what happened, `hint` in one sentence what to do
+ * next, `next` the same for a program, `cause` keeps the original error.
  */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
   readonly code: ErrorCode;
   readonly hint: string;
+  readonly next: NextAction | undefined;
 
-  constructor(code: ErrorCode, message: string, hint: string, options?: { cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    hint: string,
+    { next, ...options }: ProtocolErrorOptions = {},
+  ) {
     super(message, options);
     this.code = code;
     this.hint = hint;
+    this.next = next;
   }
 
   /** Exit code of a command that ends with this error. */

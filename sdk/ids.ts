@@ -20,7 +20,8 @@ export function parseTaskId(text: string): TaskId {
   throw new ProtocolError(
     "usage",
     `"${text}" is not a task id.`,
-    "Give the UUID that create-task printed; list-tasks shows them all.",
+    "Give the UUID of one of your tasks.",
+    { next: { verb: "listTasks", parameters: {} } },
   );
 }
 
@@ -49,7 +50,7 @@ export function parseRoot(text: string): Root {
   throw new ProtocolError(
     "usage",
     `"${text}" is not a root hash.`,
-    "Give the 0x… hash with 64 hex digits that upload printed.",
+    "Give 0x and 64 hex digits, as the upload of the file returned them.",
   );
 }
 
@@ -66,8 +67,8 @@ export function parseAddress(text: string): string {
     throw new ProtocolError(
       "usage",
       `"${text}" is not an address.`,
-      "Give 0x and 40 hex digits, as list-providers shows them.",
-      { cause },
+      "Give 0x and 40 hex digits, for example the address of a provider.",
+      { cause, next: { verb: "listServices" } },
     );
   }
 }

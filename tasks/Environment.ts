@@ -1,5 +1,8 @@
 import type { Client } from "../sdk/client.ts";
 
+/** The network of somebody's own machine. */
+export const LOCAL = "localhost";
+
 /** Whose key signs if the environment names none: the local network has one account for each role. */
 export type Role = "user" | "provider";
 

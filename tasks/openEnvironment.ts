@@ -1,10 +1,8 @@
 import type { Client } from "../sdk/client.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import { readProxies, useProxies } from "../sdk/rpc/proxy.ts";
-import type { Environment, Role } from "./Environment.ts";
+import { type Environment, LOCAL, type Role } from "./Environment.ts";
 
-/** The network of somebody's own machine. */
-export const LOCAL = "localhost";
 const LOCAL_STORAGE = "http://127.0.0.1:5678";
 /** Accounts of the public test mnemonic that `hardhat node` funds. 0 deploys. */
 const LOCAL_ACCOUNTS: Record<Role, number> = { provider: 1, user: 2 };

@@ -26,7 +26,7 @@ export async function runCommand(
     const document = await command(values, terminal, environment);
     if (terminal.json && document !== undefined) terminal.document(document);
   } catch (error) {
-    reportError(terminal, error, withStack);
+    reportError(terminal, error, withStack, environment);
   } finally {
     terminal.endLive();
     environment?.close();

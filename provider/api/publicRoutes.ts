@@ -104,6 +104,6 @@ function findModel(catalogue: Catalogue, request: ModelRequest): Model {
     404,
     "not-found",
     `This provider has no model ${request.params.name}.`,
-    "See what it offers: npx hardhat list-models",
+    "See what it offers with list-models.",
   );
 }

@@ -43,7 +43,7 @@ function describe(job: Job, { reason, message, hint }: Failure) {
 }
 
 /** What to do about an order that the provider will not accept. */
-const CANCEL = "The order was not accepted: npx hardhat cancel-task frees its fee.";
+const CANCEL = "The order was not accepted: its fee is free again after cancel-task.";
 
 const ENDS: Partial<Record<Job["chain"], { message: string; hint: string }>> = {
   Cancelled: {
@@ -60,7 +60,7 @@ const ENDS: Partial<Record<Job["chain"], { message: string; hint: string }>> = {
   },
   Lapsed: {
     message: "The delivery was not acknowledged in time.",
-    hint: "It can still be acknowledged late: npx hardhat acknowledge-model",
+    hint: "It can still be acknowledged late, with acknowledge-model.",
   },
   Slashed: {
     message: "The delivery was proved not to be what was committed to.",

@@ -109,9 +109,11 @@ Hash: ${model.hash}
 ## Dataset
 ${example.rows.charAt(0).toUpperCase()}${example.rows.slice(1)}. See \`dataset/\`.
 
-1. Check it: \`npx hardhat check-data --data-path <FILE> --model ${model.name} --provider <ADDRESS>\`
-2. Upload it: \`npx hardhat upload --data-path <FILE>\`
-3. Count it: \`npx hardhat calculate-token --model ${model.name} --dataset-path <FILE> --provider <ADDRESS>\`
+With the program \`anneal\` (or with Hardhat and its plugin):
+
+1. Check it: \`check-data --data-path <FILE> --model ${model.name} --provider <ADDRESS>\`
+2. Upload it: \`upload --data-path <FILE>\`
+3. Count it: \`calculate-token --model ${model.name} --dataset-path <FILE> --provider <ADDRESS>\`
 
 ## Configuration
 Change \`config.json\` and give it to \`create-task --config-path\`. A key that is absent has its default.

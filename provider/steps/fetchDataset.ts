@@ -144,7 +144,7 @@ function unavailable(storageUrl: string, root: Root, cause: unknown): TaskRefuse
     "DatasetUnavailable",
     `The storage that this provider reads does not have the dataset ${root}: it was looked for over ten minutes.`,
     place
-      ? `Upload it there and order again: STORAGE_ENDPOINT=${place} npx hardhat upload --data-path <PATH>, or fine-tuning create with the same STORAGE_ENDPOINT.`
+      ? `Upload it there and order again: set STORAGE_ENDPOINT=${place} for upload and create-task, or for fine-tuning create.`
       : "Ask the provider which storage it reads, upload the dataset there, and order again.",
     cause,
   );

@@ -60,7 +60,7 @@ function unknownStep(step: number, steps: readonly number[]): ProtocolError {
     "usage",
     `The model has no checkpoint of step ${step}.`,
     known === ""
-      ? "It has only its latest weights: leave --step out."
+      ? "It has only its latest weights: leave the step out."
       : `Choose one of these steps: ${known}.`,
   );
 }

@@ -4,6 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import { blindRoot, sharedBlind } from "../exchange/blind.ts";
 import type { ExchangeKeys } from "../exchange/segmentKey.ts";
 import { formatTaskId } from "../ids.ts";
+import type { NextAction } from "../NextAction.ts";
 import { deriveTaskKey } from "../task/deriveTaskKey.ts";
 import { getTaskOrder, type PlacedOrder } from "../task/getTaskOrder.ts";
 import type { Task } from "../task/Task.ts";
@@ -43,7 +44,8 @@ async function requireUser(client: Client, task: Task): Promise<void> {
   throw new ProtocolError(
     "usage",
     `Task ${formatTaskId(task.id)} was ordered by ${task.user}, and this wallet is ${address}.`,
-    "Set ZG_PRIVATE_KEY to the key of the wallet that ordered it.",
+    "Use the key of the wallet that ordered it.",
+    { next: { setting: "privateKey" } },
   );
 }
 
@@ -79,36 +81,46 @@ async function encryptionKeys(client: Client, order: PlacedOrder): Promise<strin
   });
 }
 
-const NEXT_STEP: Partial<Record<TaskState, (task: Task) => string>> = {
-  Created: ({ provider }) => `See where it stands: npx hardhat get-task --provider ${provider}`,
-  Accepted: ({ provider }) => `See where it stands: npx hardhat get-task --provider ${provider}`,
+type Advice = readonly [hint: string, next?: NextAction];
+
+const ADVICE: Partial<Record<TaskState, (task: Task) => Advice>> = {
+  Created: seeState,
+  Accepted: seeState,
   Delivered: acknowledgeFirst,
   Lapsed: acknowledgeFirst,
-  Acknowledged: ({ deadline }) =>
+  Acknowledged: ({ deadline }) => [
     `Try again later: the provider has until ${new Date(deadline * 1_000).toISOString()}.`,
+  ],
 };
 
 function nothingToOpen(task: Task): ProtocolError {
-  const next = NEXT_STEP[task.state];
-  if (next) {
+  const advice = ADVICE[task.state];
+  if (advice) {
     const message = "The provider has not revealed the key yet.";
-    return new ProtocolError("too-early", message, next(task));
+    const [hint, next] = advice(task);
+    return new ProtocolError("too-early", message, hint, { next });
   }
   const id = formatTaskId(task.id);
   if (task.state === "Slashed") {
     return new ProtocolError(
       "task-failed-by-provider",
       `The model of task ${id} was proved not to be what the provider had committed to.`,
-      "The fee and a compensation are back: npx hardhat get-account",
+      "The fee and a compensation are back in your account.",
+      { next: { verb: "getAccount" } },
     );
   }
   return new ProtocolError(
     "not-found",
     `Task ${id} ended as ${task.state}: there is no model to decrypt.`,
-    `See what happened: npx hardhat get-log --provider ${task.provider} --task ${id}`,
+    "See what happened in the log of the task.",
+    { next: { verb: "streamTask", parameters: { id: task.id } } },
   );
 }
 
-function acknowledgeFirst({ provider }: Task): string {
-  return `Acknowledge the model first: npx hardhat acknowledge-model --provider ${provider} --data-path <file>`;
+function seeState({ id }: Task): Advice {
+  return ["See the state of the task.", { verb: "getTask", parameters: { id } }];
+}
+
+function acknowledgeFirst({ id }: Task): Advice {
+  return ["Acknowledge the model first.", { verb: "acknowledge", parameters: { id } }];
 }

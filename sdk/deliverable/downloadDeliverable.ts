@@ -49,12 +49,12 @@ export async function holdsDeliverable(path: string, { root, size }: Task): Prom
   return there?.root === root && there.size === geometryOf(size).encryptedSize;
 }
 
-function notDelivered({ id, provider }: Task): ProtocolError {
-  const task = formatTaskId(id);
+function notDelivered({ id }: Task): ProtocolError {
   return new ProtocolError(
     "too-early",
-    `The provider has not delivered the model of task ${task}.`,
-    `See where it stands: npx hardhat get-task --provider ${provider} --task ${task}`,
+    `The provider has not delivered the model of task ${formatTaskId(id)}.`,
+    "See the state of the task.",
+    { next: { verb: "getTask", parameters: { id } } },
   );
 }
 

@@ -1,7 +1,6 @@
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { buildMisbehaviourProof, type MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
-import { formatTaskId } from "../ids.ts";
 import { openInput } from "../storage/files/openInput.ts";
 import { readFully } from "../storage/files/readFully.ts";
 import { rootOfFile } from "../storage/root.ts";
@@ -47,11 +46,11 @@ export async function findMisbehaviour(
   }
 }
 
-function notTheDeliverable({ id, provider }: Task, path: string): ProtocolError {
-  const task = formatTaskId(id);
+function notTheDeliverable({ id }: Task, path: string): ProtocolError {
   return new ProtocolError(
     "integrity",
     `${path} is not the model that was delivered: it was changed or damaged on this machine.`,
-    `Download it again: npx hardhat acknowledge-model --provider ${provider} --task ${task} --data-path <file> --force`,
+    "Download it again.",
+    { next: { verb: "downloadDeliverable", parameters: { id } } },
   );
 }

@@ -16,6 +16,6 @@ export function modelFormat(path: string): ModelFormat {
   throw new ProtocolError(
     "usage",
     `${path} ends neither in .tar.zst nor in .zip.`,
-    "Choose one of the two by the ending of --output.",
+    "Choose one of the two by the ending of the path.",
   );
 }

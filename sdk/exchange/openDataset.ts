@@ -110,7 +110,7 @@ function notAuthentic(cause?: unknown): ProtocolError {
   return new ProtocolError(
     "integrity",
     "The dataset was encrypted for another provider, or was changed.",
-    "Upload it again with --provider and the address of the provider that the task is for.",
+    "Upload it again, encrypted for the provider that the task is for.",
     { cause },
   );
 }

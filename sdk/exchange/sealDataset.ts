@@ -88,6 +88,6 @@ function changed(path: string): ProtocolError {
   return new ProtocolError(
     "integrity",
     `${path} was changed while it was encrypted.`,
-    "Let no other program write to the file, then run the command again.",
+    "Let no other program write to the file, then try again.",
   );
 }

@@ -168,11 +168,12 @@ export function readRpcUrls(text: string): string[] {
     throw new ProtocolError(
       "usage",
       isSocket
-        ? "RPC_ENDPOINT is the URL of a websocket, and requests are sent over HTTP."
-        : "RPC_ENDPOINT is not a URL that starts with http:// or https://, or several with commas between them.",
+        ? "The RPC endpoint is the URL of a websocket, and requests are sent over HTTP."
+        : "The RPC endpoint is not a URL that starts with http:// or https://, or several with commas between them.",
       isSocket
-        ? "Use the endpoint's https:// URL: most hosts give both."
-        : "Set it, for example, to http://127.0.0.1:8545.",
+        ? "Use the endpoint's https:// URL, which most hosts give, too."
+        : "Give a URL, for example http://127.0.0.1:8545.",
+      { next: { setting: "rpcUrl" } },
     );
   }
   return urls;

@@ -68,7 +68,8 @@ export function readNodeError(error: unknown, origin?: string): NodeError | null
 
 /** The error that a user meets; its cause keeps the original. */
 export function nodeErrorFor({ kind, message, hint }: NodeError, cause: unknown): ProtocolError {
-  return new ProtocolError(MEANINGS[kind].code, message, hint, { cause });
+  const { code, next } = MEANINGS[kind];
+  return new ProtocolError(code, message, hint, { cause, next });
 }
 
 /** Whether what was thrown may pass by itself, so that whoever waits goes on waiting. */

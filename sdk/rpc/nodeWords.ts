@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
+import type { NextAction } from "../NextAction.ts";
 
 /** What a node or the way to it refuses. */
 export type NodeErrorKind =
@@ -32,9 +33,10 @@ export interface Meaning {
   /** @param where " at <origin>" if the endpoint is known, else nothing */
   readonly message: (where: string) => string;
   readonly hint: string;
+  readonly next?: NextAction;
 }
 
-const AGAIN = "Run the command again in a moment.";
+const AGAIN = "Try again in a moment.";
 
 export const MEANINGS: Readonly<Record<NodeErrorKind, Meaning>> = {
   "insufficient-funds": {
@@ -47,7 +49,8 @@ export const MEANINGS: Readonly<Record<NodeErrorKind, Meaning>> = {
     code: "declined",
     passes: false,
     message: () => "The node refuses the transaction: it offers too little for its gas.",
-    hint: "Run the command again; if it is refused again, offer more with --gas-price.",
+    hint: "Try again; if it is refused again, offer a higher gas price.",
+    next: { parameter: "gasPrice" },
   },
   "already-known": {
     code: "network",
@@ -59,43 +62,48 @@ export const MEANINGS: Readonly<Record<NodeErrorKind, Meaning>> = {
     code: "unexpected",
     passes: false,
     message: () => "Another transaction of this wallet came first.",
-    hint: "Wait until it is in a block and run the command again.",
+    hint: "Wait until it is in a block and try again.",
   },
   "nonce-too-high": {
     code: "network",
     passes: true,
     message: () => "The node has not seen an earlier transaction of this wallet yet.",
-    hint: "Wait until the earlier ones are in blocks and run the command again.",
+    hint: "Wait until the earlier ones are in blocks and try again.",
   },
   "pool-full": {
     code: "network",
     passes: true,
     message: () => "The node has no room for more waiting transactions.",
-    hint: `${AGAIN} A higher --gas-price helps, too.`,
+    hint: "Try again in a moment, or offer a higher gas price.",
+    next: { parameter: "gasPrice" },
   },
   "exceeds-gas-limit": {
     code: "declined",
     passes: false,
     message: () => "The node refuses the transaction for the amount of gas that it needs.",
-    hint: "Check --network and RPC_ENDPOINT: the chain's limit fits every call of these contracts.",
+    hint: "Check the endpoint: the chain's limit fits every call of these contracts.",
+    next: { setting: "chain" },
   },
   "fee-cap-exceeded": {
     code: "declined",
     passes: false,
     message: () => "The node refuses the transaction: its fee is above what the node allows.",
-    hint: "Use a lower --gas-price.",
+    hint: "Offer a lower gas price.",
+    next: { parameter: "gasPrice" },
   },
   "rate-limited": {
     code: "network",
     passes: true,
     message: (where) => `The chain's node${where} gets too many requests and asks to slow down.`,
-    hint: "Wait a minute, or use another endpoint: RPC_ENDPOINT takes several with commas.",
+    hint: "Wait a minute, or use another endpoint.",
+    next: { setting: "rpcUrl" },
   },
   "range-too-large": {
     code: "network",
     passes: false,
     message: (where) => `The chain's node${where} refuses to search so many blocks at a time.`,
-    hint: "Use another endpoint: set RPC_ENDPOINT.",
+    hint: "Use another endpoint.",
+    next: { setting: "rpcUrl" },
   },
   "header-not-found": {
     code: "network",
@@ -107,62 +115,72 @@ export const MEANINGS: Readonly<Record<NodeErrorKind, Meaning>> = {
     code: "network",
     passes: false,
     message: (where) => `The chain's node${where} no longer has the state of so old a block.`,
-    hint: "Use an endpoint that keeps the whole chain (an archive node): set RPC_ENDPOINT.",
+    hint: "Use the endpoint of an archive node, which keeps the whole chain.",
+    next: { setting: "rpcUrl" },
   },
   "not-json": {
     code: "network",
     passes: true,
     message: (where) => `What answers${where} is no chain's node: its answer is not JSON.`,
-    hint: "Check RPC_ENDPOINT, and what lies in between: a proxy or a sign-in page.",
+    hint: "Check the endpoint, and what is in between: a proxy or a sign-in page.",
+    next: { setting: "rpcUrl" },
   },
   "too-long": {
     code: "network",
     passes: false,
     message: (where) => `The chain's node${where} sends an answer without end.`,
-    hint: "Use another endpoint: set RPC_ENDPOINT.",
+    hint: "Use another endpoint.",
+    next: { setting: "rpcUrl" },
   },
   "wrong-protocol": {
     code: "usage",
     passes: false,
     message: (where) => `The endpoint${where} does not speak the protocol that its URL names.`,
-    hint: "Give RPC_ENDPOINT as a URL that starts with https://, or http:// if there is no encryption.",
+    hint: "Give the endpoint's URL with https://, or with http:// if there is no encryption.",
+    next: { setting: "rpcUrl" },
   },
   certificate: {
     code: "network",
     passes: false,
     message: (where) =>
       `The certificate of the chain's node${where} is not trusted: it is expired, self-signed, or made for another host.`,
-    hint: "Check RPC_ENDPOINT. For a node of your own, name its certificate in NODE_EXTRA_CA_CERTS.",
+    hint: "Check the endpoint's URL; if the node is your own, trust its certificate.",
+    next: { setting: "certificate" },
   },
   unreachable: {
     code: "network",
     passes: true,
     message: (where) => `The chain's node${where} does not answer.`,
-    hint: "Check RPC_ENDPOINT, or start a local network: npm start -- --keep",
+    hint: "Check the endpoint, or start a local network.",
+    next: { setting: "rpcUrl" },
   },
   unavailable: {
     code: "network",
     passes: true,
     message: (where) => `The chain's node${where} is out of service for the moment.`,
-    hint: "Try again later, or use another endpoint: RPC_ENDPOINT takes several with commas.",
+    hint: "Try again later, or use another endpoint.",
+    next: { setting: "rpcUrl" },
   },
   silent: {
     code: "network",
     passes: true,
     message: (where) => `The chain's node${where} does not answer in time.`,
-    hint: "Try again later, or use another endpoint: RPC_ENDPOINT takes several with commas.",
+    hint: "Try again later, or use another endpoint.",
+    next: { setting: "rpcUrl" },
   },
   unauthorized: {
     code: "network",
     passes: false,
     message: (where) => `The chain's node${where} refuses access.`,
-    hint: "Check the API key in RPC_ENDPOINT, and whether the plan includes this network.",
+    hint: "Check the API key in the endpoint's URL, and whether the plan includes this network.",
+    next: { setting: "rpcUrl" },
   },
   "method-unsupported": {
     code: "network",
     passes: false,
     message: (where) => `The chain's node${where} does not offer a method that is needed.`,
-    hint: "Use another endpoint: set RPC_ENDPOINT.",
+    hint: "Use another endpoint.",
+    next: { setting: "rpcUrl" },
   },
 };
 

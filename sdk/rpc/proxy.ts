@@ -24,7 +24,7 @@ export function useProxies(proxies: ProxySettings): void {
     throw new ProtocolError(
       "usage",
       "The address of the proxy is not a URL that starts with http:// or https://.",
-      "Check HTTP_PROXY and HTTPS_PROXY.",
+      "Give it as http://host:port or https://host:port.",
     );
   }
   settings = proxies;

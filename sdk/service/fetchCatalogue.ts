@@ -45,7 +45,8 @@ export async function fetchCatalogue(service: Service, signal?: AbortSignal): Pr
     throw new ProtocolError(
       "integrity",
       `Provider ${service.provider} serves another catalogue of models than the one registered on chain.`,
-      "Choose another provider, or ask this one to run: npx hardhat update-provider",
+      "Choose another provider, or ask this one to update its registration.",
+      { next: { verb: "listServices" } },
     );
   }
   return parseJson(service, bytes, Catalogue, PATH);

@@ -37,7 +37,8 @@ export async function fetchTokenizer(
     throw new ProtocolError(
       "integrity",
       `Provider ${service.provider} serves another tokenizer for ${model.name} than its catalogue names.`,
-      "Choose another provider: npx hardhat list-providers",
+      "Choose another provider.",
+      { next: { verb: "listServices" } },
     );
   }
   return parseJson(service, bytes, TokenizerDocument, path);

@@ -30,7 +30,8 @@ export async function fetchUsage(
     throw new ProtocolError(
       "integrity",
       `Provider ${service.provider} sent something else than a zip archive for ${model.name}.`,
-      "Choose another provider: npx hardhat list-providers",
+      "Choose another provider.",
+      { next: { verb: "listServices" } },
     );
   }
   return bytes;

@@ -17,6 +17,7 @@ export function findModel(catalogue: Catalogue, name: string): CatalogueModel {
     `The provider does not offer a model named "${name}".`,
     closest
       ? `Did you mean "${closest}"?`
-      : `It offers: ${names.join(", ") || "none"}. See npx hardhat list-models`,
+      : `Choose one that it offers (${names.join(", ") || "none"}).`,
+    closest ? {} : { next: { verb: "fetchCatalogue" } },
   );
 }

@@ -132,8 +132,8 @@ function unreachable({ provider, url }: Endpoint, cause: unknown): ProtocolError
   return new ProtocolError(
     "network",
     `Provider ${provider} does not answer at ${printable(url)}.`,
-    "Try again later, or choose another one: npx hardhat list-providers",
-    { cause },
+    "Try again later, or choose another provider.",
+    { cause, next: { verb: "listServices" } },
   );
 }
 
@@ -141,8 +141,8 @@ function malformed(endpoint: Endpoint, what: string, cause: unknown): ProtocolEr
   return new ProtocolError(
     "network",
     `Provider ${endpoint.provider} at ${printable(endpoint.url)} answers wrongly: ${what}.`,
-    "Choose another provider: npx hardhat list-providers",
-    { cause },
+    "Choose another provider.",
+    { cause, next: { verb: "listServices" } },
   );
 }
 
@@ -164,10 +164,12 @@ async function refusal(
   signal?.throwIfAborted();
   const parsed = ErrorBody.safeParse(tryJson(body));
   const { code, message, hint } = parsed.success ? parsed.data : fallback;
+  const theirs = printable(hint);
   return new ProtocolError(
     codeOf(code, response.status),
     `Provider ${endpoint.provider} says: ${printable(message)}`,
-    printable(hint) || "Try again later, or choose another one: npx hardhat list-providers",
+    theirs || "Try again later, or choose another provider.",
+    theirs ? {} : { next: { verb: "listServices" } },
   );
 }
 

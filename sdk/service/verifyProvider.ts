@@ -59,7 +59,8 @@ function notAccepting({ provider }: Service): ProtocolError {
   return new ProtocolError(
     "declined",
     `Provider ${provider} says that it takes no new task on at the moment.`,
-    "Try again later, or choose another provider: npx hardhat list-providers",
+    "Try again later, or choose another provider.",
+    { next: { verb: "listServices" } },
   );
 }
 
@@ -69,7 +70,8 @@ function verifyUrl(client: Client, { provider, url }: Service): void {
   throw new ProtocolError(
     "declined",
     `Provider ${provider} is registered at ${printable(url)}, which nobody outside its own network can reach.`,
-    "Choose another provider: npx hardhat list-providers",
+    "Choose another provider.",
+    { next: { verb: "listServices" } },
   );
 }
 
@@ -85,7 +87,8 @@ async function verifyStake(client: Client, { provider }: Service): Promise<void>
   throw new ProtocolError(
     "declined",
     `Provider ${provider} has ${formatOg(reserved)} OG at stake, less than the ${formatOg(minimum)} OG required.`,
-    "Choose another provider: npx hardhat list-providers",
+    "Choose another provider.",
+    { next: { verb: "listServices" } },
   );
 }
 
@@ -101,6 +104,7 @@ async function verifyEndpoint(
   throw new ProtocolError(
     "integrity",
     `The endpoint ${printable(service.url)} does not hold the key of provider ${service.provider}.`,
-    "Choose another provider: npx hardhat list-providers",
+    "Choose another provider.",
+    { next: { verb: "listServices" } },
   );
 }

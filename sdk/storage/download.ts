@@ -145,8 +145,8 @@ function cannotWrite(path: string, cause: NodeJS.ErrnoException): ProtocolError 
       ? `The disk is full: ${path} is not complete.`
       : `${path} cannot be written (${cause.code}).`,
     isFull
-      ? "Make room there, then run the same command again: it goes on where it stopped."
-      : "Check the disk and who may write there, then run the same command again.",
+      ? "Make room there, then try again: it goes on where it stopped."
+      : "Check the disk and who may write there, then try again.",
     { cause },
   );
 }

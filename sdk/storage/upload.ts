@@ -181,6 +181,7 @@ function readMissing(answer: StorageAnswer): SegmentRange[] {
     "network",
     "The answer is not that of a storage server.",
     "Check the address of the storage.",
+    { next: { setting: "storageUrl" } },
   );
 }
 

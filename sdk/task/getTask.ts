@@ -16,6 +16,7 @@ export async function getTask(client: Client, { id }: TaskParameters): Promise<T
   throw new ProtocolError(
     "not-found",
     `There is no task ${formatTaskId(id)} on this network.`,
-    "See your tasks: npx hardhat list-tasks",
+    "See your tasks.",
+    { next: { verb: "listTasks", parameters: {} } },
   );
 }

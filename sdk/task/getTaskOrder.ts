@@ -37,6 +37,7 @@ function notFound(id: TaskId): ProtocolError {
   return new ProtocolError(
     "not-found",
     `The order of task ${formatTaskId(id)} is not on this network.`,
-    "See your tasks: npx hardhat list-tasks",
+    "See your tasks.",
+    { next: { verb: "listTasks", parameters: {} } },
   );
 }

@@ -81,6 +81,7 @@ async function deriveTaskKeyTwice(
   throw new ProtocolError(
     "usage",
     "This wallet signs the same message differently each time, so that it could not decrypt the model.",
-    "Use a wallet with a plain private key: ZG_PRIVATE_KEY.",
+    "Use a wallet with a plain private key.",
+    { next: { setting: "privateKey" } },
   );
 }

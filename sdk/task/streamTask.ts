@@ -98,7 +98,7 @@ class BrokenOff extends ProtocolError {
     super(
       "network",
       `The connection to provider ${provider} broke off.`,
-      "Run the command again: the task goes on.",
+      "Try again: the task goes on.",
       { cause },
     );
   }

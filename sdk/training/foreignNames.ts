@@ -9,7 +9,7 @@ const EVALUATIONS = "Remove it; n_evals says how many evaluations there are.";
 const LENGTH = "Remove it; n_epochs says how long to train.";
 const MACHINE = "Remove it; the provider chooses what suits the machine.";
 const OPTIMIZER = "Remove it; the optimizer is AdamW with its usual settings.";
-const OUTPUT = "Remove it; the model comes back through acknowledge-model and decrypt-model.";
+const OUTPUT = "Remove it; you choose a path when you download and decrypt the model.";
 const SECRET = "Remove it at once: the configuration is public on chain.";
 
 /** Names of those templates for what cannot be set here, and what to do instead. */
@@ -23,8 +23,8 @@ export const WITHOUT_COUNTERPART: ReadonlyMap<string, string> = new Map([
   ["evaluation_strategy", EVALUATIONS],
   ["metric_for_best_model", EVALUATIONS],
   ["greater_is_better", EVALUATIONS],
-  ["logging_steps", "Remove it; every step is logged, and get-log shows it."],
-  ["logging_strategy", "Remove it; every step is logged, and get-log shows it."],
+  ["logging_steps", "Remove it; every step is logged."],
+  ["logging_strategy", "Remove it; every step is logged."],
   ["logging_dir", OUTPUT],
   ["output_dir", OUTPUT],
   ["overwrite_output_dir", OUTPUT],
@@ -43,7 +43,10 @@ export const WITHOUT_COUNTERPART: ReadonlyMap<string, string> = new Map([
   ["adam_beta2", OPTIMIZER],
   ["adam_epsilon", OPTIMIZER],
   ["neftune_noise_alpha", "Remove it; no noise is added to embeddings."],
-  ["remove_unused_columns", "Remove it; check-data names every field that is not used."],
+  [
+    "remove_unused_columns",
+    "Remove it; a check of the dataset names every field that is not used.",
+  ],
   ["wandb_api_key", SECRET],
   ["hf_api_token", SECRET],
   ["hub_token", SECRET],

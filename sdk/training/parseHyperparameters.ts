@@ -88,7 +88,7 @@ function notCanonical(): ProtocolError {
   return new ProtocolError(
     "usage",
     "The task's configuration is not canonical JSON of known hyper-parameters.",
-    "Create the task with canonicalConfig, or with the create-task command.",
+    "Create the task with canonicalConfig.",
   );
 }
 

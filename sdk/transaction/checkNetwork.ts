@@ -12,7 +12,8 @@ export async function checkNetwork(client: Client): Promise<void> {
     throw new ProtocolError(
       "network",
       `The RPC endpoint serves chain ${chainId}, and the contracts are on chain ${client.chainId}.`,
-      "Check RPC_ENDPOINT and --network.",
+      "Use an endpoint of the chain that the contracts are on.",
+      { next: { setting: "chain" } },
     );
   }
   await readChain(client, () => client.serving.ledger());

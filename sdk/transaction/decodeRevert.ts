@@ -7,6 +7,7 @@ import {
 } from "ethers";
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
+import type { NextAction } from "../NextAction.ts";
 import { nodeErrorFor, readNodeError } from "../rpc/nodeErrors.ts";
 import { explainRevert } from "./explainRevert.ts";
 
@@ -20,18 +21,24 @@ export function decodeRevert(client: Client, error: unknown): ProtocolError {
   if (revert) return explainRevert(revert, error);
   const refusal = readNodeError(error, originOf(client));
   if (refusal) return nodeErrorFor(refusal, error);
-  const [code, message, hint] = describe(client, error);
-  return new ProtocolError(code, message, hint, { cause: error });
+  const [code, message, hint, next] = describe(client, error);
+  return new ProtocolError(code, message, hint, { cause: error, next });
 }
 
-type Description = readonly [code: ProtocolError["code"], message: string, hint: string];
+type Description = readonly [
+  code: ProtocolError["code"],
+  message: string,
+  hint: string,
+  next?: NextAction,
+];
 
 function describe(client: Client, error: unknown): Description {
   if (isError(error, "BAD_DATA") && error.value === "0x") {
     return [
       "not-found",
       `The contracts are not deployed on chain ${client.chainId} as this RPC endpoint serves it.`,
-      "Check --network and RPC_ENDPOINT, or deploy them: npx hardhat deploy --network <name>",
+      "Use another endpoint or another deployment, or deploy the contracts first.",
+      { setting: "deployment" },
     ];
   }
   if (isCallException(error)) {
@@ -41,7 +48,7 @@ function describe(client: Client, error: unknown): Description {
       "Check the network and the arguments.",
     ];
   }
-  return ["unexpected", shortMessage(error), "Run again with --show-stack-traces."];
+  return ["unexpected", shortMessage(error), "Look at the original error.", { inspect: "cause" }];
 }
 
 /** Nodes put the revert's data in different places: it is looked for in everything the error carries. */

@@ -1,33 +1,45 @@
 import type { ErrorDescription } from "ethers";
 import { ProtocolError } from "../errors.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
+import type { NextAction } from "../NextAction.ts";
 import { TASK_STATES } from "../taskStates.ts";
-import { formatOg } from "../units.ts";
+import { formatOg, parseOg } from "../units.ts";
 
 type Arguments = Record<string, unknown>;
-type Explanation = readonly [code: ProtocolError["code"], message: string, hint: string];
+type Explanation = readonly [
+  code: ProtocolError["code"],
+  message: string,
+  hint: string,
+  next?: NextAction,
+];
+
+/** What a new account is opened with, if nothing else is known: 0.1 OG. */
+const FIRST_DEPOSIT = parseOg("0.1");
 
 /** The contracts' errors that users and providers meet, in words. Others keep their Solidity name and numbers. */
 const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   LedgerInsufficientBalance: (a) => [
     "insufficient-funds",
     `The account has ${og(a.available)} OG available and ${og(a.required)} OG are needed.`,
-    `Add funds: npx hardhat deposit --amount ${missing(a.required, a.available)}`,
+    "Add funds.",
+    { verb: "deposit", parameters: { amount: (a.required as bigint) - (a.available as bigint) } },
   ],
   LedgerInsufficientFree: (a) => [
     "insufficient-funds",
     `The sub-account for ${a.provider} has ${og(a.free)} OG free and ${og(a.required)} OG are needed.`,
-    `See what is reserved or returning: npx hardhat get-sub-account --provider ${a.provider}`,
+    "See what is reserved or returning.",
+    { verb: "getSubAccount", parameters: { provider: a.provider as string } },
   ],
   LedgerNotAuthorized: () => [
     "insufficient-funds",
     "This wallet has no account for fine-tuning yet.",
-    "Open one: npx hardhat add-account --amount 0.1",
+    "Open an account.",
+    { verb: "openAccount", parameters: { amount: FIRST_DEPOSIT } },
   ],
   LedgerZeroAmount: () => [
     "usage",
     "The amount is zero.",
-    "Give an amount above zero: --amount 0.1",
+    "Give an amount above zero, for example 0.1.",
   ],
   LedgerZeroAddress: () => ["usage", "The address is zero.", "Give the address of a provider."],
   LedgerAmountTooLarge: (a) => [
@@ -43,27 +55,31 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingUnknownService: (a) => [
     "not-found",
     `${a.provider} is not a registered provider.`,
-    "See who is: npx hardhat list-providers",
+    "Choose a registered provider.",
+    { verb: "listServices" },
   ],
   ServingServiceExists: (a) => [
     "usage",
     `${a.provider} offers a service already.`,
-    "Change it: npx hardhat update-provider",
+    "Update it.",
+    { verb: "updateService", parameters: {} },
   ],
   ServingNotAccepting: (a) => [
     "declined",
     `${a.provider} does not accept tasks at the moment.`,
-    "Choose another provider: npx hardhat list-providers",
+    "Choose another provider.",
+    { verb: "listServices" },
   ],
   ServingTasksOpen: (a) => [
     "declined",
     `${a.provider} still has open tasks: ${a.open}.`,
-    "Finish them first; stop new ones with: npx hardhat update-provider --accepting false",
+    "Finish them first, and accept no new ones.",
+    { verb: "updateService", parameters: { accepting: false } },
   ],
   ServingInvalidTerms: (a) => [
     "usage",
     `The terms of the service are not valid: ${a.field}.`,
-    "Correct it and run the command again.",
+    "Correct it and try again.",
   ],
   ServingSelfService: () => [
     "usage",
@@ -73,22 +89,25 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingOpenTaskLimit: (a) => [
     "declined",
     `You have an open task at ${a.provider}, which allows ${a.limit} at a time.`,
-    `Wait until it is Finished, or cancel it: npx hardhat cancel-task --provider ${a.provider}`,
+    "Wait until it is Finished, or cancel it.",
+    { verb: "cancelTask", parameters: { provider: a.provider as string } },
   ],
   ServingWrongNonce: (a) => [
     "reverted",
     `Another task of yours got in between: this order is number ${a.given}, and ${a.expected} is next.`,
-    "See whether it is the same one: npx hardhat list-tasks; if not, run the command again.",
+    "Try again, unless the order is among your tasks.",
+    { verb: "listTasks", parameters: {} },
   ],
   ServingFeeTooHigh: (a) => [
     "declined",
     `The fee is ${og(a.fee)} OG now, more than the ${og(a.maxFee)} OG of the quote.`,
-    "Run the command again to see the new quote.",
+    "Ask for a new quote.",
   ],
   ServingZeroUnits: () => [
     "usage",
     "The dataset is declared to be empty.",
-    "Give its size: npx hardhat calculate-token",
+    "Declare its size.",
+    { verb: "countDataset" },
   ],
   ServingInvalidPublicKey: () => [
     "usage",
@@ -103,7 +122,8 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingNotUser: (a) => [
     "reverted",
     `Task ${uuid(a.id)} was not ordered by ${a.caller}.`,
-    "Set ZG_PRIVATE_KEY to the key of the wallet that ordered it.",
+    "Use the key of the wallet that ordered it.",
+    { setting: "privateKey" },
   ],
   ServingNotProvider: (a) => [
     "reverted",
@@ -114,7 +134,8 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingDeadlinePassed: (a) => [
     "reverted",
     `The deadline of task ${uuid(a.id)} has passed (${time(a.deadline)}).`,
-    `See where it stands: npx hardhat get-task --task ${uuid(a.id)}`,
+    "See the state of the task.",
+    { verb: "getTask", parameters: { id: a.id as TaskId } },
   ],
   ServingDeadlineNotPassed: (a) => [
     "too-early",
@@ -129,7 +150,8 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingWrongRoot: (a) => [
     "integrity",
     `The model of task ${uuid(a.id)} has the root ${a.root}, not ${a.given}.`,
-    "Download it again and acknowledge what arrives: npx hardhat acknowledge-model",
+    "Download it again and acknowledge what arrives.",
+    { verb: "downloadDeliverable", parameters: { id: a.id as TaskId } },
   ],
   ServingWrongKey: (a) => [
     "integrity",
@@ -139,12 +161,14 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingNoMisbehaviour: (a) => [
     "declined",
     `The page that was shown is what the provider of task ${uuid(a.id)} committed to.`,
-    "Decrypt the model again: npx hardhat decrypt-model",
+    "Decrypt the model again.",
+    { verb: "openDeliverable", parameters: { id: a.id as TaskId } },
   ],
   ServingInvalidProof: (a) => [
     "integrity",
     `The proof does not show a page of the model of task ${uuid(a.id)}.`,
-    "Download the model again and decrypt it: npx hardhat acknowledge-model",
+    "Download the model again and decrypt it.",
+    { verb: "downloadDeliverable", parameters: { id: a.id as TaskId } },
   ],
   ServingAmountTooLarge: (a) => [
     "usage",
@@ -167,7 +191,10 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
 export function explainRevert(revert: ErrorDescription, cause: unknown): ProtocolError {
   const args = revert.args.toObject();
   const known = EXPLANATIONS[revert.name];
-  if (known) return new ProtocolError(...known(args), { cause });
+  if (known) {
+    const [code, message, hint, next] = known(args);
+    return new ProtocolError(code, message, hint, { cause, next });
+  }
   const numbers = Object.entries(args)
     .map(([name, value]) => `${name}: ${value}`)
     .join(", ");
@@ -185,18 +212,18 @@ function explainState({ id, state }: Arguments): Explanation {
     return [
       "not-found",
       `There is no task ${uuid(id)} on this network.`,
-      "See your tasks: npx hardhat list-tasks",
+      "See your tasks.",
+      { verb: "listTasks", parameters: {} },
     ];
   }
   return [
     "reverted",
     `Task ${uuid(id)} is ${name}, which does not allow this.`,
-    `See where it stands: npx hardhat get-task --task ${uuid(id)}`,
+    "See the state of the task.",
+    { verb: "getTask", parameters: { id: id as TaskId } },
   ];
 }
 
 const og = (neuron: unknown) => formatOg(BigInt(neuron as bigint));
-const missing = (required: unknown, available: unknown) =>
-  og((required as bigint) - (available as bigint)).replace(/\.?0+$/, "");
 const uuid = (id: unknown) => formatTaskId(id as TaskId);
 const time = (seconds: unknown) => new Date(Number(seconds) * 1_000).toISOString();

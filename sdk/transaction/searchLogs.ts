@@ -70,11 +70,11 @@ export async function searchLogs(provider: Provider, search: LogSearch): Promise
 const filterOf = ({ address, topics }: LogSearch) => ({ address, ...(topics && { topics }) });
 
 function tooFull(block: number, cause: unknown): ProtocolError {
-  const { code, hint } = MEANINGS["range-too-large"];
+  const { code, hint, next } = MEANINGS["range-too-large"];
   return new ProtocolError(
     code,
     `Block ${block} alone has more events than the chain's node gives in one answer.`,
     hint,
-    { cause },
+    { cause, next },
   );
 }

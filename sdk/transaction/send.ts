@@ -171,7 +171,7 @@ function unknownOutcome(hash: string, { mayBeOut, failure }: Offered): ProtocolE
     : new ProtocolError(
         "timed-out",
         `The node did not take transaction ${hash}.${reason}`,
-        "Nothing was sent. Run the command again later.",
+        "Nothing was sent. Try again later.",
         { cause: failure },
       );
 }
@@ -190,6 +190,6 @@ async function explainFailure(
   return new ProtocolError(
     "reverted",
     `Transaction ${hash} failed in its block: the chain changed just before it.`,
-    "Run the command again.",
+    "Try again.",
   );
 }

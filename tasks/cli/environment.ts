@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
-import type { Environment } from "../Environment.ts";
+import { type Environment, LOCAL } from "../Environment.ts";
 import { NETWORKS } from "../networks.ts";
-import { LOCAL, openEnvironment } from "../openEnvironment.ts";
+import { openEnvironment } from "../openEnvironment.ts";
 
 /**
  * A network by its name; secrets come from environment variables alone.

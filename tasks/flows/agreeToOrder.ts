@@ -63,7 +63,8 @@ async function agreeToWait(terminal: Terminal, { slots, running, waiting }: Queu
   throw new ProtocolError(
     "declined",
     "No task was created.",
-    "Try again later, or use another provider: npx hardhat list-providers",
+    "Try again later, or use another provider.",
+    { next: { verb: "listServices" } },
   );
 }
 
@@ -71,6 +72,7 @@ function notAccepting(provider: string): ProtocolError {
   return new ProtocolError(
     "declined",
     `${provider} does not accept tasks at the moment.`,
-    "Choose another provider: npx hardhat list-providers",
+    "Choose another provider.",
+    { next: { verb: "listServices" } },
   );
 }

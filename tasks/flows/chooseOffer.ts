@@ -155,7 +155,8 @@ const nobodyThere = () =>
   new ProtocolError(
     "not-found",
     "No provider accepts tasks on this network at the moment.",
-    "Look again later: npx hardhat list-providers",
+    "Look again later.",
+    { next: { verb: "listServices" } },
   );
 
 function nobodyHas(name: string, verified: readonly VerifiedProvider[]): ProtocolError {
@@ -164,6 +165,7 @@ function nobodyHas(name: string, verified: readonly VerifiedProvider[]): Protoco
   return new ProtocolError(
     "usage",
     `No available provider has a model named "${name}".`,
-    closest ? `Did you mean "${closest}"?` : "See what there is: npx hardhat list-models",
+    closest ? `Did you mean "${closest}"?` : "See what there is.",
+    closest ? {} : { next: { verb: "fetchCatalogue" } },
   );
 }

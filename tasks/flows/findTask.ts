@@ -67,7 +67,8 @@ function noTask(provider: string, prefix: string | undefined): ProtocolError {
   return new ProtocolError(
     "not-found",
     `You have ${which} at provider ${provider}.`,
-    `See your tasks: npx hardhat list-tasks --provider ${provider}`,
+    "See your tasks there.",
+    { next: { verb: "listTasks", parameters: { provider } } },
   );
 }
 

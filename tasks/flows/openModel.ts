@@ -76,8 +76,9 @@ async function dispute(
   throw new OutcomeError(
     "task-failed-by-provider",
     `Proved on chain: page ${page} of the model is not what the provider committed to.`,
-    "Choose another provider: npx hardhat list-providers",
+    "Choose another provider.",
     { ...sent, id, page, refund, compensation, burned },
+    { verb: "listServices" },
   );
 }
 

@@ -29,7 +29,8 @@ export function readTaskId(id: string): string {
   throw new ProtocolError(
     "usage",
     "The task's ID is missing.",
-    "Write it behind the command; your tasks are shown by: npx hardhat fine-tuning list",
+    "Write it behind the command; see your tasks.",
+    { next: { verb: "listTasks", parameters: {} } },
   );
 }
 
@@ -37,6 +38,7 @@ function noTask(id: string): never {
   throw new ProtocolError(
     "not-found",
     `You have no task whose id begins with "${id}".`,
-    "See your tasks: npx hardhat fine-tuning list",
+    "See your tasks.",
+    { next: { verb: "listTasks", parameters: {} } },
   );
 }

@@ -16,18 +16,18 @@ interface Keys {
 export async function sendKeys(client: Client, keys: Keys, terminal: Terminal): Promise<void> {
   if (Object.keys(keys.secrets).length === 0) return;
   await sendSecrets(client, keys).catch((error) => {
-    throw notSent(error, formatTaskId(keys.id), keys.service.provider);
+    throw notSent(error, keys.id);
   });
   terminal.say("Sent your keys to the provider, encrypted for it alone.");
 }
 
 /** The task is there: its user must know how to continue with it. */
-function notSent(error: unknown, uuid: string, provider: string): unknown {
+function notSent(error: unknown, id: TaskId): unknown {
   if (!(error instanceof ProtocolError)) return error;
   return new ProtocolError(
     error.code,
-    `Task ${uuid} was created, but its keys did not reach the provider: ${error.message}`,
-    `Type the same command again to send them, or cancel the task before it starts: npx hardhat cancel-task --provider ${provider} --task ${uuid}`,
-    { cause: error },
+    `Task ${formatTaskId(id)} was created, but its keys did not reach the provider: ${error.message}`,
+    "Type the same command again to send them, or cancel the task before it starts.",
+    { cause: error, next: { verb: "cancelTask", parameters: { id } } },
   );
 }

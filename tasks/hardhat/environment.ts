@@ -2,8 +2,8 @@ import { join } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
-import type { Environment } from "../Environment.ts";
-import { LOCAL, openEnvironment } from "../openEnvironment.ts";
+import { type Environment, LOCAL } from "../Environment.ts";
+import { openEnvironment } from "../openEnvironment.ts";
 
 /**
  * The network that Hardhat was told of, and its keystore.

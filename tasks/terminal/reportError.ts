@@ -1,19 +1,30 @@
 import { styleText } from "node:util";
 import { ProtocolError } from "../../sdk/errors.ts";
+import type { Environment } from "../Environment.ts";
+import { hintWithNext } from "./hintWithNext.ts";
 import { OutcomeError } from "./OutcomeError.ts";
 import type { Terminal } from "./Terminal.ts";
 
-/** Prints an error and sets the exit code. */
-export function reportError(terminal: Terminal, error: unknown, withStack: boolean): void {
+/**
+ * Prints an error and sets the exit code.
+ * @param environment undefined if it could not be opened, or if nothing that was called needs one
+ */
+export function reportError(
+  terminal: Terminal,
+  error: unknown,
+  withStack: boolean,
+  environment?: Environment,
+): void {
   const known = error instanceof ProtocolError ? error : unexpected(error);
+  const hint = environment ? hintWithNext(known, environment) : known.hint;
   process.exitCode = known.exitCode;
   if (terminal.json) {
-    const { code, message, hint } = known;
+    const { code, message } = known;
     const outcome = known instanceof OutcomeError ? known.outcome : {};
     terminal.document({ ...outcome, error: { code, message, hint } });
   } else {
     const label = styleText("red", "Error:", { stream: process.stderr });
-    terminal.note(`${label} ${known.message}\n${known.hint}`);
+    terminal.note(`${label} ${known.message}\n${hint}`);
   }
   if (withStack && known.code === "unexpected") console.error(error);
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize, relative, resolve, sep } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
+import { commands } from "../../tasks/index.ts";
 
 /** Who may know whom: the rules of docs/architecture.md, checked on every import and every telling word. */
 
@@ -120,6 +121,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/rpc", "sdk/deployment.ts"],
   ["sdk/taskStates.ts", "sdk/ids.ts", "sdk/units.ts", "sdk/didYouMean.ts", "sdk/printable.ts"],
   ["sdk/errors.ts"],
+  ["sdk/NextAction.ts"],
 ];
 
 /** The room that a file is in, and its floor; the innermost one, if rooms are within each other. */
@@ -168,6 +170,23 @@ describe("architecture", () => {
     expect(
       users(under("sdk"), /process\.env|process\.argv|console\.|process\.std(out|err)/),
     ).to.deep.equal([]);
+  });
+
+  it("SDK: names no command line and no environment variable", () => {
+    const names = commands
+      .filter(({ path }) => path.length === 1 && path[0]!.includes("-"))
+      .map(({ path }) => path[0]);
+    const command = new RegExp(`npx |hardhat|[ "]--[a-z]|\\b(${names.join("|")})\\b`, "i");
+    const variable = /\b(ZG_\w+|ANNEAL_\w+|\w+_ENDPOINT|\w+_API_KEY|HF_TOKEN|NODE_EXTRA_\w+)\b/;
+    expect(users(under("sdk"), command)).to.deep.equal([]);
+    expect(users(under("sdk"), variable)).to.deep.equal([]);
+  });
+
+  it("tasks: only hardhat/, cli/ and what tells of Hardhat's own commands name a program", () => {
+    const programs = /^tasks\/(hardhat|cli)\//;
+    const others = under("tasks").filter(({ path }) => !programs.test(path));
+    const allowed = ["tasks/terminal/hintWithNext.ts", "tasks/commands/shell/completionScripts.ts"];
+    expect(users(others, /npx (hardhat|anneal)/, allowed)).to.deep.equal([]);
   });
 
   it("tasks: never touch a contract, and only hardhat/ knows Hardhat", () => {

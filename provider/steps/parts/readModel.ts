@@ -9,6 +9,6 @@ export function readModel({ catalogue }: Pick<StepContext, "catalogue">, hash: s
   throw new TaskRefused(
     "ModelUnknown",
     `This provider has no model with the hash ${hash}.`,
-    "See what it offers: npx hardhat list-models",
+    "See what it offers with list-models.",
   );
 }

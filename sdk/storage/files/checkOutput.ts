@@ -122,6 +122,7 @@ function exists(path: string, wasCompared: boolean): ProtocolError {
   return new ProtocolError(
     "usage",
     `${path} already exists${wasCompared ? " and holds something else" : ""}.`,
-    "Give another path, or add --force to replace that file.",
+    "Give another path, or allow that file to be replaced.",
+    { next: { parameter: "force" } },
   );
 }

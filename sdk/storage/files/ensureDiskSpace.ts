@@ -22,7 +22,7 @@ export async function ensureDiskSpace(
   throw new ProtocolError(
     "unexpected",
     `The disk of ${directory} has no room for ${inMib(size)} MiB: ${inMib(missing)} MiB are missing.`,
-    "Make room there, or give a path on another disk, then run the same command again.",
+    "Make room there, or give a path on another disk, then try again.",
   );
 }
 

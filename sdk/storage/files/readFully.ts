@@ -17,7 +17,7 @@ export async function readFully(
       throw new ProtocolError(
         "integrity",
         `${path} became shorter while it was read.`,
-        "Let no other program write to the file, then run the command again.",
+        "Let no other program write to the file, then try again.",
       );
     }
     done += bytesRead;

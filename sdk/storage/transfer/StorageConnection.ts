@@ -142,8 +142,8 @@ export class StorageConnection {
     return new ProtocolError(
       "network",
       `The storage at ${this.origin} cannot be reached (${reason}).`,
-      "Check its address and your connection, then run the same command again: a transfer goes on where it stopped.",
-      { cause },
+      "Try again, which continues a transfer where it stopped, or check the address of the storage.",
+      { cause, next: { setting: "storageUrl" } },
     );
   }
 
@@ -152,6 +152,7 @@ export class StorageConnection {
       "integrity",
       `The storage at ${this.origin} answered ${path} with more than the ${maxBytes} bytes asked for.`,
       "Use another storage server.",
+      { next: { setting: "storageUrl" } },
     );
   }
 }

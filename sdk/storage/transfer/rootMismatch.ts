@@ -5,6 +5,7 @@ export function lie(what: string): ProtocolError {
   return new ProtocolError(
     "integrity",
     `The storage sent ${what} that does not match the root hash.`,
-    "Nothing wrong was kept: run the same command with another storage server.",
+    "Nothing wrong was kept: use another storage server.",
+    { next: { setting: "storageUrl" } },
   );
 }

@@ -22,6 +22,7 @@ export function refusal(
     CODES[answer.status] ?? "network",
     `The storage refused ${what} (status ${answer.status}${message ? `: ${message}` : ""}).`,
     hint || "Check the address of the storage, or try again later.",
+    hint ? {} : { next: { setting: "storageUrl" } },
   );
 }
 

@@ -119,7 +119,7 @@ export class Network {
       throw new ProtocolError(
         "network",
         `The 0G indexer at ${(cause as NodeError).message}.`,
-        "Check its address and your connection, then run the same command again.",
+        "Check its address and your connection, then try again.",
         { cause },
       );
     }

@@ -74,7 +74,7 @@ export class ProvenFile {
       throw new ProtocolError(
         "integrity",
         `What the nodes sent as ${list.root} does not match the root hash.`,
-        "Nothing wrong was kept: run the same command again.",
+        "Nothing wrong was kept: try again.",
       );
     }
     await this.#partial.publish(target);

@@ -156,12 +156,12 @@ class Source {
       ? new ProtocolError(
           "integrity",
           `The only nodes left to send ${what} sent wrong bytes.`,
-          "Nothing wrong was kept: run the same command again later, or with another indexer.",
+          "Nothing wrong was kept: try again later, or with another indexer.",
         )
       : new ProtocolError(
           "network",
           `No node of 0G's network sent ${what}.`,
-          "Run the same command again: a transfer goes on where it stopped.",
+          "Try again: a transfer goes on where it stopped.",
         );
   }
 }

@@ -160,7 +160,8 @@ function nobodyPays(): ProtocolError {
   return new ProtocolError(
     "usage",
     "0G's network takes a file only with a transaction that pays for it.",
-    "Set ZG_PRIVATE_KEY to the key of a wallet that holds OG.",
+    "Use the key of a wallet that holds OG.",
+    { next: { setting: "privateKey" } },
   );
 }
 
@@ -168,7 +169,7 @@ function tooFewNodes(root: Root, cause: unknown): ProtocolError {
   return new ProtocolError(
     "network",
     `The nodes of 0G's network that are left do not keep all of ${root}${cause instanceof Error ? ` (${cause.message})` : ""}.`,
-    "Run the same command again: the file is not paid for twice.",
+    "Try again: the file is not paid for twice.",
     { cause },
   );
 }

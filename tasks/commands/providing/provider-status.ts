@@ -10,6 +10,7 @@ import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
 import { formatDuration } from "../../terminal/formatDuration.ts";
+import { hintWithNext } from "../../terminal/hintWithNext.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -80,8 +81,8 @@ async function chooseProvider(
 }
 
 /** What a user does about a problem is of no help to the provider itself. */
-function hintFor({ hint }: ProtocolError, flags: Flags, environment: Environment): string {
-  if (flags.provider !== undefined) return hint;
+function hintFor(error: ProtocolError, flags: Flags, environment: Environment): string {
+  if (flags.provider !== undefined) return hintWithNext(error, environment);
   const update = environment.command("update-provider --url <URL>");
   return `Nobody can order from you like this. Check that your daemon runs; a new address, key or catalogue is put on chain by: ${update}`;
 }

@@ -124,7 +124,9 @@ describe("npx hardhat deploy", () => {
     const { exitCode, stderr } = await deploy([], { RPC_ENDPOINT: `http://127.0.0.1:1,${rpcUrl}` });
     expect(exitCode, stderr).to.equal(0);
     const wrong = await deploy([], { RPC_ENDPOINT: `${rpcUrl},localhost` });
-    expect(wrong.stderr).to.contain("Error: RPC_ENDPOINT is not a URL");
+    expect(wrong.stderr)
+      .to.contain("Error: The RPC endpoint is not a URL")
+      .and.contain("RPC_ENDPOINT");
     expect(wrong.exitCode).to.equal(1);
   });
 

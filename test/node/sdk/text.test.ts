@@ -83,7 +83,8 @@ describe("sdk ids", () => {
       `0x${"ab".repeat(17)}`,
       "g".repeat(32),
     ]) {
-      expect((await rejection(() => parseTaskId(text))).hint).to.contain("list-tasks");
+      const error = await rejection(() => parseTaskId(text));
+      expect(error.next).to.deep.equal({ verb: "listTasks", parameters: {} });
       expect((await rejection(() => parseRoot(text))).code).to.equal("usage");
     }
     expect(parseRoot(`0x${"AB".repeat(32)}`)).to.equal(`0x${"ab".repeat(32)}`);
@@ -131,7 +132,7 @@ describe("sdk deployment and client", () => {
   it("reads what hardhat-deploy writes", async () => {
     const missing = await rejection(readDeployment(directory));
     expect(missing.code).to.equal("not-found");
-    expect(missing.hint).to.contain("npx hardhat deploy");
+    expect(missing.next).to.deep.equal({ setting: "deployment" });
     const contract = { address, abi: [], receipt: { blockNumber: "0x1f" } };
     await writeFile(join(directory, ".chain"), '{"chainId":"31337"}');
     await writeFile(join(directory, "Ledger.json"), JSON.stringify(contract));

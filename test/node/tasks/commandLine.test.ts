@@ -212,7 +212,7 @@ describe("tasks: the command line as a process", () => {
     ] as const) {
       const env = { RPC_ENDPOINT: address, ANNEAL_DEPLOYMENTS: deployments };
       const { stderr, exitCode } = await hardhat(["list-providers"], env);
-      expect(stderr).to.contain(`Error: RPC_ENDPOINT ${sentence}`);
+      expect(stderr).to.contain(`Error: The RPC endpoint ${sentence}`).and.contain("RPC_ENDPOINT");
       expect(exitCode).to.equal(2);
       expect((await hardhat(["check-data", "--data-path", file], env)).exitCode).to.equal(0);
     }

@@ -108,7 +108,7 @@ describe("fetching a dataset", () => {
       "DatasetInvalid",
     );
     expect(error.message).to.include("encrypted for another provider");
-    expect(error.hint).to.include("--provider");
+    expect(error.hint).to.include("encrypted for the provider");
   });
 
   it("waits for one that storage does not have yet, and refuses it after the last look", async () => {
@@ -155,7 +155,7 @@ describe("fetching a dataset", () => {
       fetchIt(missing, TEXT.length, { looks: MAX_LOOKS }),
       "DatasetUnavailable",
     );
-    expect(hint).to.contain(`STORAGE_ENDPOINT=${node.url} npx hardhat upload`);
+    expect(hint).to.contain(`STORAGE_ENDPOINT=${node.url} for upload`);
   });
 
   it("does not name a storage whose address may hold a secret", async () => {

@@ -84,7 +84,8 @@ describe("sdk/account", () => {
     expect(error.message).to.equal(
       "The account has 1.000000000000000000 OG available and 1.250000000000000000 OG are needed.",
     );
-    expect(error.hint).to.equal("Add funds: npx hardhat deposit --amount 0.25");
+    expect(error.hint).to.equal("Add funds.");
+    expect(error.next).to.deep.equal({ verb: "deposit", parameters: { amount: OG / 4n } });
   });
 
   it("moves money into a sub-account, where it is free and locked", async () => {
@@ -137,7 +138,7 @@ describe("sdk/account", () => {
     const error = await rejection(asUser((user) => requestReturn(user, { provider, amount: 11n })));
     expect(error.code).to.equal("insufficient-funds");
     expect(error.message).to.contain("0.000000000000000010 OG free");
-    expect(error.hint).to.contain(`npx hardhat get-sub-account --provider ${provider}`);
+    expect(error.next).to.deep.equal({ verb: "getSubAccount", parameters: { provider } });
   });
 
   it("retrieves over several providers in two runs, the second after the lock period", async () => {
@@ -183,11 +184,11 @@ describe("sdk/account", () => {
     expect(error.message).to.equal("The amount is zero.");
   });
 
-  it("sends a user whose account may not be used to add-account", async () => {
+  it("sends a user whose account may not be used to openAccount", async () => {
     await asUser((user) => authorize(user, { authorized: false }));
     const error = await rejection(market.order());
     expect(error.code).to.equal("insufficient-funds");
-    expect(error.hint).to.equal("Open one: npx hardhat add-account --amount 0.1");
+    expect(error.next).to.deep.equal({ verb: "openAccount", parameters: { amount: OG / 10n } });
     await asUser((user) => authorize(user, { authorized: true }));
     await market.order();
     expect((await subAccount()).reserved).to.equal(10n ** 9n);

@@ -86,7 +86,7 @@ describe("convertDataset", () => {
   it("replaces another file only if it is told to", async () => {
     const target = write(".jsonl", "mine");
     const input = write(".jsonl", jsonl({ t: "a" }));
-    expect((await refusal(input, target)).hint).to.contain("--force");
+    expect((await refusal(input, target)).next).to.deep.equal({ parameter: "force" });
     expect(readFileSync(target, "utf8")).to.equal("mine");
     await convertDataset(input, target, { fields, force: true });
     expect(readFileSync(target, "utf8")).to.equal('{"text":"a"}\n');

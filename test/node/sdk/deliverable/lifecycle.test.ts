@@ -219,7 +219,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     const id = await market.order();
     const error = await rejection(download(id));
     expect(error.code).to.equal("too-early");
-    expect(error.hint).to.contain("npx hardhat get-task");
+    expect(error.next).to.deep.equal({ verb: "getTask", parameters: { id } });
   });
 
   it("says what has to happen before the model can be opened", async () => {
@@ -228,11 +228,15 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     const accepted = await rejection(openModel(id));
     expect(accepted.code).to.equal("too-early");
     expect(accepted.message).to.equal("The provider has not revealed the key yet.");
-    expect(accepted.hint).to.contain("npx hardhat get-task");
+    expect(accepted.hint).to.equal("See the state of the task.");
+    expect(accepted.next).to.deep.equal({ verb: "getTask", parameters: { id } });
     await send(provider, acceptTask(provider, { id }));
     const delivery = await seal(id);
     await send(provider, deliver(provider, { delivery }));
-    expect((await rejection(openModel(id))).hint).to.contain("npx hardhat acknowledge-model");
+    expect((await rejection(openModel(id))).next).to.deep.equal({
+      verb: "acknowledge",
+      parameters: { id },
+    });
     await download(id);
     await acknowledgeTask(id);
     const { deadline } = await task(id);
@@ -399,7 +403,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     const error = await rejection(find(id, page));
     expect(error.code).to.equal("integrity");
     expect(error.message).to.contain("damaged on this machine");
-    expect(error.hint).to.contain("Download it again");
+    expect(error.next).to.deep.equal({ verb: "downloadDeliverable", parameters: { id } });
   });
 
   it("slashes nobody for an honest page, and pays nobody but the user", async () => {
@@ -428,7 +432,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     const error = await rejection(openModel(id, market.stranger));
     expect(error.code).to.equal("usage");
     expect(error.message).to.contain(market.user.address);
-    expect(error.hint).to.contain("ZG_PRIVATE_KEY");
+    expect(error.next).to.deep.equal({ setting: "privateKey" });
   });
 
   it("opens after the provider has changed his encryption key, and from another machine", async () => {

@@ -75,6 +75,7 @@ describe("sdk/service catalogue and models", () => {
     expect(near.hint).to.equal('Did you mean "tiny-qwen2"?');
     const far = await rejection(() => findModel(catalogue, "gpt-9000-ultra"));
     expect(far.hint).to.contain("tiny-qwen2, tiny-distilbert");
+    expect(far.next).to.deep.equal({ verb: "fetchCatalogue" });
     const none = await rejection(() => findModel({ models: [] }, "x"));
     expect(none.hint).to.contain("none");
   });

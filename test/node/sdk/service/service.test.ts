@@ -86,7 +86,8 @@ describe("sdk/service on chain", () => {
     const error = await rejection(getService(reader, { provider: stranger.address }));
     expect(error.code).to.equal("not-found");
     expect(error.message).to.equal(`${stranger.address} is not a registered provider.`);
-    expect(error.hint).to.equal("See who is: npx hardhat list-providers");
+    expect(error.hint).to.equal("Choose a registered provider.");
+    expect(error.next).to.deep.equal({ verb: "listServices" });
   });
 
   it("refuses terms that the contract does not allow, and names the field", async () => {

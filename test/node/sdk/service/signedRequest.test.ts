@@ -116,6 +116,6 @@ describe("sdk/service signedRequest", () => {
     const reader = { ...client, signer: undefined };
     const error = await rejection(signRequest(reader, { method: "GET", path: PATH }));
     expect(error.code).to.equal("usage");
-    expect(error.hint).to.contain("ZG_PRIVATE_KEY");
+    expect(error.next).to.deep.equal({ setting: "privateKey" });
   });
 });

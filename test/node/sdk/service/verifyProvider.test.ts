@@ -96,7 +96,7 @@ describe("sdk/service verifyProvider", () => {
     expect(error.code).to.equal("integrity");
     expect(error.exitCode).to.equal(10);
     expect(error.message).to.contain("does not hold the key");
-    expect(error.hint).to.contain("npx hardhat list-providers");
+    expect(error.next).to.deep.equal({ verb: "listServices" });
   });
 
   it("refuses a signature replayed from an earlier challenge", async () => {
@@ -195,6 +195,7 @@ describe("sdk/service verifyProvider", () => {
     expect(error.code).to.equal("network"); // not the code that the provider wished for
     expect(error.message).to.equal(`Provider ${market.provider.address} says: busy [2J fine`);
     expect(error.hint).to.equal("Come back  later.");
+    expect(error.next).to.equal(undefined);
   });
 
   it("ends with the caller's reason when it is aborted", async () => {

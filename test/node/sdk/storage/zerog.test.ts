@@ -323,7 +323,7 @@ describe("storage in 0G's network", () => {
     const before = await transactions();
     const unpaid = await rejection(uploadToZeroG(parseZeroG(endpoint)!, path, {}, TIMING));
     expect(unpaid.code).to.equal("usage");
-    expect(unpaid.hint).to.include("ZG_PRIVATE_KEY");
+    expect(unpaid.next).to.deep.equal({ setting: "privateKey" });
     const noFlow = await rejection(upload(endpoint.split("?")[0]!, path));
     expect(noFlow.message).to.equal("0G's Flow contract on chain 31337 is not known.");
     expect((await rejection(download(endpoint, root))).code).to.equal("not-found");

@@ -138,7 +138,7 @@ describe("sdk/task", () => {
       const error = await rejection(read(market.reader, { id }));
       expect(error.code).to.equal("not-found");
       expect(error.message).to.contain(formatTaskId(id));
-      expect(error.hint).to.contain("npx hardhat list-tasks");
+      expect(error.next).to.deep.equal({ verb: "listTasks", parameters: {} });
     }
     const error = await rejection(cancel(id));
     expect(error.code).to.equal("not-found");
@@ -152,7 +152,7 @@ describe("sdk/task", () => {
     const stale = await rejection(send(market.user, call));
     expect(stale.code).to.equal("reverted");
     expect(stale.message).to.contain("this order is number 0, and 1 is next");
-    expect(stale.hint).to.contain("npx hardhat list-tasks");
+    expect(stale.next).to.deep.equal({ verb: "listTasks", parameters: {} });
   });
 
   it("names the provider and his limit when a user has too many open tasks", async () => {
@@ -163,7 +163,10 @@ describe("sdk/task", () => {
     expect(error.message).to.equal(
       `You have an open task at ${market.provider.address}, which allows 1 at a time.`,
     );
-    expect(error.hint).to.contain("npx hardhat cancel-task");
+    expect(error.next).to.deep.equal({
+      verb: "cancelTask",
+      parameters: { provider: market.provider.address },
+    });
   });
 
   it("refuses to pay more than the quote after the price has risen", async () => {
@@ -184,7 +187,8 @@ describe("sdk/task", () => {
     const big = { ...order, units: 2n * 10n ** 15n, maxFee: 2n ** 96n - 1n };
     const error = await rejection(send(user, createTask(user, { order: big })));
     expect(error.code).to.equal("insufficient-funds");
-    expect(error.hint).to.equal("Add funds: npx hardhat deposit --amount 1");
+    expect(error.hint).to.equal("Add funds.");
+    expect(error.next).to.deep.equal({ verb: "deposit", parameters: { amount: 10n ** 18n } });
   });
 
   it("tells a wallet without account, a paused provider, a provider's own order and a big config", async () => {
@@ -192,7 +196,8 @@ describe("sdk/task", () => {
     const { order } = await prepare(stranger);
     const poor = await rejection(send(stranger, createTask(stranger, { order })));
     expect(poor.code).to.equal("insufficient-funds");
-    expect(poor.hint).to.equal("Open one: npx hardhat add-account --amount 0.1");
+    expect(poor.hint).to.equal("Open an account.");
+    expect(poor.next).to.deep.equal({ verb: "openAccount", parameters: { amount: 10n ** 17n } });
     const own = await rejection(send(provider, createTask(provider, { order })));
     expect(own.code).to.equal("usage");
     const large = { ...order, config: "x".repeat(8_193) };
@@ -217,7 +222,7 @@ describe("sdk/task", () => {
     expect(error.message).to.equal(
       `Task ${formatTaskId(next)} is Accepted, which does not allow this.`,
     );
-    expect(error.hint).to.contain(`get-task --task ${formatTaskId(next)}`);
+    expect(error.next).to.deep.equal({ verb: "getTask", parameters: { id: next } });
   });
 
   it("lets only the parties act", async () => {

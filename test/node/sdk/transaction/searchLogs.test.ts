@@ -67,7 +67,7 @@ describe("searching events through an endpoint with limits", () => {
     expect(error.message).to.equal(
       "Block 2 alone has more events than the chain's node gives in one answer.",
     );
-    expect(error.hint).to.include("RPC_ENDPOINT");
+    expect(error.next).to.deep.equal({ setting: "rpcUrl" });
   });
 
   it("passes on what has nothing to do with the range", async () => {

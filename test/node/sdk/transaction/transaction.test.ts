@@ -56,7 +56,7 @@ describe("sdk/transaction", () => {
     expect(error.code).to.equal("usage");
     expect(error.exitCode).to.equal(2);
     expect(error.message).to.equal("This needs a private key and none is set.");
-    expect(error.hint).to.contain("npx hardhat keystore set ZG_PRIVATE_KEY");
+    expect(error.next).to.deep.equal({ setting: "privateKey" });
   });
 
   it("says that the wallet cannot pay", async () => {
@@ -108,7 +108,7 @@ describe("sdk/transaction", () => {
       const error = await rejection(work);
       expect(error.code).to.equal("network");
       expect(error.message).to.equal("The chain's node at http://127.0.0.1:9 does not answer.");
-      expect(error.hint).to.contain("RPC_ENDPOINT");
+      expect(error.next).to.deep.equal({ setting: "rpcUrl" });
     }
     expect(performance.now() - start).to.be.lessThan(2_000);
   });
@@ -148,7 +148,7 @@ describe("sdk/transaction", () => {
     for (const read of [checkNetwork, listServices]) {
       const error = await rejection(read(client));
       expect(error.code).to.equal("not-found");
-      expect(error.hint).to.contain("npx hardhat deploy");
+      expect(error.next).to.deep.equal({ setting: "deployment" });
     }
   });
 
@@ -178,6 +178,7 @@ describe("sdk/transaction", () => {
     const error = decodeRevert(user, Object.assign(new Error("odd"), { transaction: { data } }));
     expect(error.code).to.equal("unexpected");
     expect(error.message).to.equal("odd");
+    expect(error.next).to.deep.equal({ inspect: "cause" });
   });
 
   it("has words or at least a name for every error that the contracts declare", () => {

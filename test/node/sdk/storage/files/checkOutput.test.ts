@@ -29,9 +29,9 @@ describe("a file to write", () => {
 
   it("is never another file, unless it is to be replaced", async () => {
     const path = await file("taken.zip");
-    expect(await refusal(path))
-      .to.contain("already exists")
-      .and.contain("--force");
+    const error = await rejection(() => checkOutput(path));
+    expect(error.message).to.contain("already exists");
+    expect(error.next).to.deep.equal({ parameter: "force" });
     expect(await checkOutput(path, { force: true })).to.deep.equal({ path, isDone: false });
     expect(await readFile(path, "utf8")).to.equal("mine");
   });

@@ -1,0 +1,81 @@
+import type { ProtocolError } from "../../sdk/errors.ts";
+import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import type {
+  AdjustedParameter,
+  NextAction,
+  NextCall,
+  Setting,
+  SuggestedVerb,
+  SuggestedVerbs,
+} from "../../sdk/NextAction.ts";
+import { formatOg } from "../../sdk/units.ts";
+import { type Environment, LOCAL } from "../Environment.ts";
+
+/** The hint of an error, with what to type for it: a whole command line, or the name of a variable or a flag. */
+export function hintWithNext({ hint, next }: ProtocolError, environment: Environment): string {
+  if (!next) return hint;
+  const sentence = hint.replace(/\.$/, "");
+  return "verb" in next
+    ? `${sentence}: ${environment.command(lineFor(next))}`
+    : `${sentence} (${nameFor(next, environment)}).`;
+}
+
+/** The command for each verb, without the program's name. What only its user knows is a placeholder. */
+const LINES: { readonly [Verb in SuggestedVerb]: (parameters: SuggestedVerbs[Verb]) => string } = {
+  listServices: () => "list-providers",
+  fetchCatalogue: () => "list-models",
+  getAccount: () => "get-account",
+  getSubAccount: ({ provider }) => `get-sub-account --provider ${provider}`,
+  openAccount: ({ amount }) => `add-account --amount ${shortOg(amount)}`,
+  deposit: ({ amount }) => `deposit --amount ${shortOg(amount)}`,
+  updateService: ({ accepting }) =>
+    accepting === undefined ? "update-provider" : `update-provider --accepting ${accepting}`,
+  countDataset: () => "calculate-token --model <MODEL> --dataset-path <PATH> --provider <PROVIDER>",
+  listTasks: ({ provider }) =>
+    provider === undefined ? "fine-tuning list" : `list-tasks --provider ${provider}`,
+  getTask: ({ id }) => `get-task --task ${uuid(id)}`,
+  cancelTask: (which) =>
+    "id" in which
+      ? `cancel-task --task ${uuid(which.id)}`
+      : `cancel-task --provider ${which.provider}`,
+  streamTask: ({ id }) => `get-log --task ${uuid(id)}`,
+  downloadDeliverable: ({ id }) =>
+    `acknowledge-model --task ${uuid(id)} --data-path <PATH_TO_SAVE_MODEL> --force`,
+  acknowledge: ({ id }) => `acknowledge-model --task ${uuid(id)} --data-path <PATH_TO_SAVE_MODEL>`,
+  openDeliverable: ({ id }) =>
+    `decrypt-model --task ${uuid(id)} --encrypted-model <PATH_TO_ENCRYPTED_MODEL> --output <MODEL>.zip`,
+};
+
+function lineFor(next: NextCall): string {
+  const line = LINES[next.verb] as (parameters: unknown) => string;
+  return line("parameters" in next ? next.parameters : undefined);
+}
+
+const SETTINGS: Readonly<Record<Setting, (environment: Environment) => string>> = {
+  rpcUrl: ({ network }) =>
+    network === LOCAL
+      ? "RPC_ENDPOINT; the local one starts with npm start -- --keep"
+      : "RPC_ENDPOINT; several with commas between them",
+  chain: () => "--network and RPC_ENDPOINT",
+  certificate: () => "RPC_ENDPOINT and NODE_EXTRA_CA_CERTS",
+  // Contracts are deployed from this project's repository, with Hardhat alone.
+  deployment: ({ network }) =>
+    `--network, RPC_ENDPOINT or ANNEAL_DEPLOYMENTS; in the repository: npx hardhat deploy --network ${network}`,
+  privateKey: ({ keepSecret }) =>
+    ["ZG_PRIVATE_KEY", keepSecret("ZG_PRIVATE_KEY")].filter((name) => name !== "").join(", or "),
+  storageUrl: () => "STORAGE_ENDPOINT",
+};
+
+const FLAGS: Readonly<Record<AdjustedParameter, string>> = {
+  force: "--force",
+  gasPrice: "--gas-price",
+};
+
+function nameFor(next: Exclude<NextAction, NextCall>, environment: Environment): string {
+  if ("setting" in next) return SETTINGS[next.setting](environment);
+  return "parameter" in next ? FLAGS[next.parameter] : "--show-stack-traces";
+}
+
+const uuid = (id: `0x${string}`) => formatTaskId(id as TaskId);
+
+const shortOg = (amount: bigint) => formatOg(amount).replace(/\.?0+$/, "");
