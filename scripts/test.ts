@@ -1,9 +1,10 @@
 /**
- * Every test of the project: Solidity, then TypeScript and Python side by side. Ends with what was skipped and why, and
+ * Every test of the project: Solidity, then TypeScript, in two parts, and Python side by side. Ends with what was skipped and why, and
  * one line `N passed, N failed`; exits 0 only when nothing failed. A suite that breaks off, or runs nothing, counts as
  * one failure.
  */
 import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 interface Suite {
@@ -42,11 +43,18 @@ const SOLIDITY: Suite = {
   command: ["node_modules/.bin/hardhat", "test", "solidity"],
   summary: HARDHAT,
 };
-const TYPESCRIPT: Suite = {
-  name: "TypeScript",
-  command: ["node_modules/.bin/hardhat", "test", "mocha"],
-  summary: HARDHAT,
-};
+/** The daemon's tests wait for processes and chains, the others compute: together they use what cores there are. */
+const [DAEMONS, OTHERS] = [true, false].map((isDaemon): Suite => {
+  const files = globSync("test/node/**/*.test.ts").toSorted();
+  return {
+    name: isDaemon ? "TypeScript: provider" : "TypeScript: all else",
+    command: [
+      ...["node_modules/.bin/hardhat", "test", "mocha"],
+      ...files.filter((file) => file.startsWith("test/node/provider/") === isDaemon),
+    ],
+    summary: HARDHAT,
+  };
+}) as [Suite, Suite];
 const PYTHON: Suite = {
   name: "Python",
   command: ["../../.venv/bin/python", "-m", "pytest", "-ra", "-p", "no:cacheprovider"],
@@ -107,7 +115,11 @@ function last(output: string, pattern: RegExp): number {
 // Solidity first: it builds what the TypeScript tests deploy.
 const outcomes = [
   await run(SOLIDITY, "live"),
-  ...(await Promise.all([run(TYPESCRIPT, "live"), run(PYTHON, "at the end")])),
+  ...(await Promise.all([
+    run(OTHERS, "live"),
+    run(DAEMONS, "at the end"),
+    run(PYTHON, "at the end"),
+  ])),
 ];
 const sum = (key: keyof Counts) => outcomes.reduce((total, outcome) => total + outcome[key], 0);
 const reasons = new Set(outcomes.flatMap((outcome) => outcome.reasons));
