@@ -12,6 +12,7 @@ export * from "./deployment.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./NextAction.ts";
+export * from "./parseAddress.ts";
 export type { FailoverProvider } from "./rpc/FailoverProvider.ts";
 export * from "./service/index.ts";
 export * from "./task/index.ts";

@@ -42,7 +42,7 @@ export class Catalogue {
   }
 
   /**
-   * Reads every directory below `directory` that holds a model, or a sheet that says where to fetch it from into
+   * Reads every directory below `directory` that holds a model, or a manifest that says where to fetch it from into
    * `cache`. One that cannot be offered is left out and the log says why.
    * @param hashes what was hashed at an earlier start
    */
@@ -70,11 +70,11 @@ export class Catalogue {
 }
 
 /** `anneal.json` in a model's directory: what its other files do not say. Every key may be absent. */
-const Sheet = z.strictObject({
+const Manifest = z.strictObject({
   kind: z.enum(DATASET_KINDS).optional(),
   description: z.string().max(2_000).optional(),
   predefined: z.boolean().optional(),
-  /** Where the model is fetched from, when its files do not lie beside the sheet. */
+  /** Where the model is fetched from, when its files do not lie beside the manifest. */
   source: ModelSource.optional(),
 });
 const SHEET_NAME = "anneal.json";
@@ -93,21 +93,23 @@ async function readModel(
 ): Promise<Model> {
   if (!/^[A-Za-z0-9][\w.-]{0,99}$/.test(name))
     throw new Error("its name has other characters than A-Z a-z 0-9 . _ -");
-  const sheet = await readSheet(home);
-  const directory = sheet.source && cache ? await fetchModel(cache, name, sheet.source) : home;
+  const manifest = await readManifest(home);
+  const directory =
+    manifest.source && cache ? await fetchModel(cache, name, manifest.source) : home;
   const config = ModelConfig.parse(
     JSON.parse(await readFile(join(directory, "config.json"), "utf8")),
   );
   const architecture = config.architectures[0]!;
-  const kind = sheet.kind ?? kindOf(architecture);
+  const kind = manifest.kind ?? kindOf(architecture);
   const takesImages = kind === "image-classification";
   const tokenizerDocument = takesImages ? NO_TOKENIZER : await readTokenizerDocument(directory);
   return {
     name,
     kind,
-    description: sheet.description ?? `${name}: a base model of the architecture ${architecture}.`,
+    description:
+      manifest.description ?? `${name}: a base model of the architecture ${architecture}.`,
     hash: await hashModel(directory, hashes),
-    predefined: sheet.predefined ?? false,
+    predefined: manifest.predefined ?? false,
     tokenizerHash: keccak256(tokenizerDocument),
     ...(!takesImages && { maxLength: config.max_position_embeddings }),
     directory,
@@ -115,9 +117,9 @@ async function readModel(
   };
 }
 
-async function readSheet(directory: string): Promise<z.infer<typeof Sheet>> {
+async function readManifest(directory: string): Promise<z.infer<typeof Manifest>> {
   const text = await readFile(join(directory, SHEET_NAME), "utf8").catch(() => "{}");
-  return Sheet.parse(JSON.parse(text));
+  return Manifest.parse(JSON.parse(text));
 }
 
 function kindOf(architecture: string): Model["kind"] {
@@ -142,7 +144,7 @@ export async function hashModel(directory: string, hashes?: FileHashes): Promise
 
 /**
  * Relative paths of a model's files, sorted. Links are followed, as download caches are made of them; hidden files and
- * the provider's sheet are no part of the model.
+ * the provider's manifest are no part of the model.
  */
 export async function modelFiles(directory: string): Promise<string[]> {
   const names = await readdir(directory, { recursive: true });

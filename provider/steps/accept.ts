@@ -3,7 +3,7 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { acceptTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
-import { demandDisk } from "./parts/ensureDiskSpace.ts";
+import { ensureDiskSpace } from "./parts/ensureDiskSpace.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 
 /**
@@ -18,7 +18,7 @@ export const accept: StepFunction = async (context, record, signal) => {
   if ((await getTask(client, { id })).state === "Created") {
     await python.demand();
     await gasMoney.demandReserve(id);
-    await demandDisk(context, record);
+    await ensureDiskSpace(context, record);
     await trainer.checkMachine?.(signal);
   }
   try {

@@ -2,14 +2,14 @@ import { contentRootOf } from "../../sdk/exchange/PageTree.ts";
 import { sealFile } from "../../sdk/exchange/seal.ts";
 import { ProviderError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
-import { agreedBlind } from "./parts/agreedBlind.ts";
 import { makeDeliverableKey } from "./parts/deliverableKey.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
+import { verifiedBlind } from "./parts/verifiedBlind.ts";
 
 /** Encrypts the archive for the user. */
 export const seal: StepFunction = async (context, { id, order, facts }, signal) => {
   const paths = jobPaths(context.jobsDirectory, id);
-  const u = agreedBlind(context.encryptionKey, order);
+  const u = verifiedBlind(context.encryptionKey, order);
   if (!u) throw keyChanged();
   const contentRoot = await contentRootOf(paths.archive, signal);
   const s = makeDeliverableKey(context, id, { archive: facts.archive!, contentRoot });

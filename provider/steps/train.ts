@@ -14,7 +14,7 @@ import { type Model, modelFiles } from "../models/Catalogue.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { EXIT, type TrainingEnd } from "../training/Trainer.ts";
 import { withinQuota } from "../training/withinQuota.ts";
-import { placeStart } from "./parts/installStartWeights.ts";
+import { installStartWeights } from "./parts/installStartWeights.ts";
 import { readHyperparameters } from "./parts/readHyperparameters.ts";
 import { readModel } from "./parts/readModel.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
@@ -32,7 +32,7 @@ export const train: StepFunction = async (context, record, signal, strikes) => {
   const model = readModel(context, order.model);
   const hyperparameters = readHyperparameters(order.config);
   await linkModel(model, paths.model);
-  const start = await placeStart(context, record, hyperparameters, signal);
+  const start = await installStartWeights(context, record, hyperparameters, signal);
   const tracking = await trackTask(context, record, hyperparameters, signal);
   await writeJob(paths.job, model, record, hyperparameters, { start, notice: tracking.warning });
   await mkdir(paths.work, { recursive: true, mode: 0o700 });

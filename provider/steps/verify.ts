@@ -2,12 +2,12 @@ import { getService } from "../../sdk/service/getService.ts";
 import { TaskRefused } from "../errors.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { agreedBlind } from "./parts/agreedBlind.ts";
 import { weightBytes } from "./parts/ensureDiskSpace.ts";
 import { findCheckpoint } from "./parts/keptCheckpoints.ts";
 import { readHyperparameters } from "./parts/readHyperparameters.ts";
 import { readModel } from "./parts/readModel.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
+import { verifiedBlind } from "./parts/verifiedBlind.ts";
 
 /** Checks everything about an order that can be checked before it is accepted. */
 export const verify: StepFunction = async (context, record) => {
@@ -47,7 +47,7 @@ function verifyTime({ times }: StepContext, { job }: JobRecord, outputBytes: num
 
 /** With another blinding than the one agreed on, neither side could prove anything in a dispute. */
 function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void {
-  if (agreedBlind(encryptionKey, order)) return;
+  if (verifiedBlind(encryptionKey, order)) return;
   throw new TaskRefused(
     "KeyMismatch",
     "The order's blindRoot does not follow from the user's key and this provider's.",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Root } from "../../sdk/ids.ts";
 import { PartialFile, type SegmentRange } from "../../sdk/storage/files/PartialFile.ts";
 import { publishFile } from "../../sdk/storage/files/publishFile.ts";
-import { receiveSegments, SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
+import { receiveSegments, SEGMENT_TIMEOUT_MS } from "../../sdk/storage/transfer/receiveSegments.ts";
 import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
 import { provenRoot, unprovenList } from "../../sdk/storage/tree/provenList.ts";
 import { rootFromSegments, type SegmentList } from "../../sdk/storage/tree/RootHasher.ts";
@@ -35,8 +35,8 @@ export interface StorageLimits extends RoomLimits, QuotaLimits {
   readonly abandonedAfterMs: number;
   /** Milliseconds after which a blob that no task refers to is deleted. Without it, never. */
   readonly unreferencedAfterMs?: number;
-  /** Milliseconds in which a segment must have come in. Without it, SEGMENT_PATIENCE. */
-  readonly segmentPatienceMs?: number;
+  /** Milliseconds in which a segment must have come in. Without it, SEGMENT_TIMEOUT_MS. */
+  readonly segmentTimeoutMs?: number;
   /** Milliseconds over which the rate of a body is averaged. Without it, RATE_WINDOW. */
   readonly rateWindowMs?: number;
 }
@@ -201,7 +201,7 @@ export class BlobStore {
     const keep = async (index: number, bytes: Uint8Array) => {
       if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
     };
-    const patience = this.#limits.segmentPatienceMs ?? SEGMENT_PATIENCE;
+    const patience = this.#limits.segmentTimeoutMs ?? SEGMENT_TIMEOUT_MS;
     await upload.file.whileOpen(() =>
       receiveSegments(stream, [first, end], { size, keep, onSlow, patience }),
     );

@@ -57,7 +57,7 @@ export class Room {
     this.#demandRoom(size, isOwn);
     this.#reserved += reserved;
     try {
-      await this.#demandDisk(size, size - reserved, isOwn);
+      await this.#ensureDiskSpace(size, size - reserved, isOwn);
     } catch (error) {
       this.#reserved -= reserved;
       throw error;
@@ -75,7 +75,7 @@ export class Room {
     this.#reserved += step;
     upload.reserved += step;
     try {
-      await this.#demandDisk(size, 0, isOwn);
+      await this.#ensureDiskSpace(size, 0, isOwn);
     } catch (error) {
       const left = Math.min(step, upload.reserved); // it may be over meanwhile
       this.#reserved -= left;
@@ -113,7 +113,7 @@ export class Room {
   }
 
   /** @param more bytes beyond those that are reserved */
-  async #demandDisk(size: number, more: number, isOwn: boolean): Promise<void> {
+  async #ensureDiskSpace(size: number, more: number, isOwn: boolean): Promise<void> {
     const { freeDiskBytes, ownShare = 0 } = this.#limits;
     const disk = await statfs(this.#directory);
     const free = disk.bavail * disk.bsize - freeDiskBytes;

@@ -9,7 +9,7 @@ import fastify, {
 } from "fastify";
 import type { Root } from "../../sdk/ids.ts";
 import { MAX_RUN } from "../../sdk/storage/transfer/RunQueue.ts";
-import { SEGMENT_PATIENCE } from "../../sdk/storage/transfer/receiveSegments.ts";
+import { SEGMENT_TIMEOUT_MS } from "../../sdk/storage/transfer/receiveSegments.ts";
 import { NODE_BYTES } from "../../sdk/storage/tree/merkle.ts";
 import { paddedSegmentCount, SEGMENT_BYTES } from "../../sdk/storage/tree/segment.ts";
 import { type ConnectionLimits, limitConnections } from "../http/limitConnections.ts";
@@ -17,9 +17,9 @@ import { BlobStore, type StorageLimits, type StoreSurroundings } from "./BlobSto
 import { parseByteRange } from "./byteRange.ts";
 import { type ClaimCheck, claimant } from "./claims.ts";
 import { createGates, type Gates } from "./gates.ts";
-import { pourFile } from "./pourFile.ts";
 import { StorageRefusal } from "./StorageRefusal.ts";
 import type { SubmissionLog } from "./SubmissionLog.ts";
+import { streamFile } from "./streamFile.ts";
 import { OWN, type Uploader, uploaderAt } from "./uploader.ts";
 import { tooLarge, wrongListLength } from "./uploadRefusals.ts";
 import { addZgsRoute } from "./zgsRpc.ts";
@@ -92,7 +92,7 @@ export function serveOwn(
 }
 
 function createServer(limits: StorageLimits, logger?: FastifyBaseLogger): FastifyInstance {
-  const { segmentPatienceMs = SEGMENT_PATIENCE } = limits;
+  const { segmentTimeoutMs = SEGMENT_TIMEOUT_MS } = limits;
   const app: FastifyInstance = fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
     bodyLimit: SEGMENT_BYTES,
@@ -100,8 +100,8 @@ function createServer(limits: StorageLimits, logger?: FastifyBaseLogger): Fastif
     requestTimeout: 0, // bodies are held to a rate instead: a request may wait for its turn
     connectionTimeout: SILENCE_TIMEOUT,
     http: {
-      headersTimeout: segmentPatienceMs,
-      connectionsCheckingInterval: Math.min(5_000, segmentPatienceMs),
+      headersTimeout: segmentTimeoutMs,
+      connectionsCheckingInterval: Math.min(5_000, segmentTimeoutMs),
       highWaterMark: 16 * 1024, // of a socket that waits, no more is read
     },
     forceCloseConnections: true,
@@ -278,7 +278,7 @@ async function sendFile(
   reply.hijack();
   reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
   try {
-    await pourFile(file, reply.raw, start, end);
+    await streamFile(file, reply.raw, start, end);
   } catch (error) {
     request.log.error({ err: error }, "a file could not be sent");
     reply.raw.destroy();

@@ -14,14 +14,14 @@ const INVARIANT_RUNS = 1_000;
 /** Histories of a whole market: each is hundreds of calls long. */
 const COURSES = 200;
 /** Milliseconds. */
-const PATIENCE = 4 * 3_600_000;
+const TIMEOUT_MS = 4 * 3_600_000;
 
 const copy = await createSolidityCopy({ optimizer: true, test: { fuzz: { runs: FUZZ_RUNS } } });
 try {
   for (const test of globSync("test/solidity/**/*.t.sol", { cwd: copy.path })) {
     raiseVolume(join(copy.path, test));
   }
-  const { outcome, output } = await copy.test([], PATIENCE);
+  const { outcome, output } = await copy.test([], TIMEOUT_MS);
   console.log(output);
   if (outcome !== "passed") process.exitCode = 1;
 } finally {

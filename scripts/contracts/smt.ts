@@ -9,7 +9,7 @@ import { compile } from "./solc.ts";
 const MODEL = "test/solidity/properties/SubAccountModel.sol";
 const CONTRACTS = ["SubAccountModel", "LibraryModel"];
 /** Seconds for one question. */
-const PATIENCE = 60;
+const TIMEOUT_SECONDS = 60;
 
 if (spawnSync("z3", ["--version"]).status !== 0) {
   console.log("SKIPPED: z3 is not installed, so nothing was proved. On Debian: apt-get install z3");
@@ -40,7 +40,7 @@ if (proved.length === 0) console.log("Nothing was asked: the model has no assert
 process.exitCode = open.length === 0 && proved.length > 0 ? 0 : 1;
 
 function askZ3(query: string): { contents: string } | { error: string } {
-  const { stdout, error } = spawnSync("z3", ["-in", "-smt2", `-T:${PATIENCE}`], {
+  const { stdout, error } = spawnSync("z3", ["-in", "-smt2", `-T:${TIMEOUT_SECONDS}`], {
     input: query,
     encoding: "utf8",
     maxBuffer: 2 ** 28,

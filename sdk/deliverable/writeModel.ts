@@ -19,8 +19,8 @@ export interface ModelOptions {
   readonly name: string;
   /** Of the checkpoint to write; null for the latest weights. */
   readonly step: number | null;
-  /** ASCII text that the file carries, for readMark to find. */
-  readonly mark: string;
+  /** ASCII text that the file carries, for readProvenance to find. */
+  readonly stamp: string;
   readonly signal?: AbortSignal;
 }
 
@@ -30,8 +30,8 @@ export interface ModelOptions {
  * @throws ProtocolError "usage" for an unknown step or ending, "task-failed-by-provider" for an archive that cannot be
  * unpacked; the signal's reason when aborted.
  * @example
- * const mark = `task ${formatTaskId(id)}`;
- * await writeModel("archive.zip", "capitals.tar.zst", { name: "capitals", step: null, mark });
+ * const stamp = `task ${formatTaskId(id)}`;
+ * await writeModel("archive.zip", "capitals.tar.zst", { name: "capitals", step: null, stamp });
  */
 export async function writeModel(
   archivePath: string,
@@ -60,14 +60,14 @@ type Writer = (
 
 const WRITERS = { ".tar.zst": writeTar, ".zip": writeZip };
 
-async function writeTar(...[archive, files, path, { name, mark, signal }]: Parameters<Writer>) {
+async function writeTar(...[archive, files, path, { name, stamp, signal }]: Parameters<Writer>) {
   const tar = pack();
   const zstd = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } });
   const written = pipeline(tar, zstd, createWriteStream(path), signal ? { signal } : {});
   const fill = async () => {
     for (const [index, { entry, target }] of files.entries()) {
       const header = { name: `${name}/${target}`, size: entry.size, mode: MODE, mtime: TIME };
-      const pax = index === 0 ? { pax: { comment: mark } } : {};
+      const pax = index === 0 ? { pax: { comment: stamp } } : {};
       const sink = tar.entry({ ...header, ...pax }, () => undefined);
       await pipeline(await archive.read(entry), sink);
     }
@@ -76,7 +76,7 @@ async function writeTar(...[archive, files, path, { name, mark, signal }]: Param
   await Promise.all([written, fill().catch((error) => tar.destroy(error))]);
 }
 
-async function writeZip(...[archive, files, path, { name, mark, signal }]: Parameters<Writer>) {
+async function writeZip(...[archive, files, path, { name, stamp, signal }]: Parameters<Writer>) {
   const zip = new ZipFile();
   const failed = new Promise<never>((_, reject) => zip.once("error", reject));
   for (const { entry, target } of files) {
@@ -88,7 +88,7 @@ async function writeZip(...[archive, files, path, { name, mark, signal }]: Param
       );
     });
   }
-  zip.end({ comment: mark, forceZip64Format: false });
+  zip.end({ comment: stamp, forceZip64Format: false });
   const output = createWriteStream(path);
   const written = pipeline(zip.outputStream, output, signal ? { signal } : {});
   await Promise.race([written, failed]);

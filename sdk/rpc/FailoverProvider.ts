@@ -17,7 +17,7 @@ const TIMEOUT_WITH_OTHERS_MS = 4_000;
 const TIMEOUT_MS = 20_000;
 
 /** Milliseconds to wait in all, in one request, for what passes by itself. */
-const PATIENCE_MS: Partial<Record<NodeErrorKind, number>> = {
+const RETRIED_FOR_MS: Partial<Record<NodeErrorKind, number>> = {
   "rate-limited": 30_000,
   "header-not-found": 3_000,
   unavailable: 3_000,
@@ -90,7 +90,7 @@ export class FailoverProvider extends JsonRpcProvider {
       const attempt = await this.#askAll(payload);
       const { refusal } = attempt;
       const pause = refusal?.retryAfterMs ?? wait;
-      const patience = (refusal && PATIENCE_MS[refusal.kind]) ?? 0;
+      const patience = (refusal && RETRIED_FOR_MS[refusal.kind]) ?? 0;
       if (waited + pause > patience || mayHaveArrived(payload, attempt)) {
         if ("error" in attempt) throw attempt.error;
         return attempt.results;

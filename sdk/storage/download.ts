@@ -7,7 +7,7 @@ import { PartialFile } from "./files/PartialFile.ts";
 import { partPathOf } from "./files/publishFile.ts";
 import { fetchRun } from "./transfer/fetchRun.ts";
 import { fetchSegmentList } from "./transfer/fetchSegmentList.ts";
-import { Pace, RunQueue } from "./transfer/RunQueue.ts";
+import { AdaptiveBatch, RunQueue } from "./transfer/RunQueue.ts";
 import { segmentBuffers } from "./transfer/SegmentSink.ts";
 import { Source } from "./transfer/Source.ts";
 import { storageUrls } from "./transfer/StorageConnection.ts";
@@ -118,14 +118,14 @@ async function drainQueue(
 ): Promise<void> {
   const ranges = source.connection.ranges(list.root);
   const lane = { source, ranges, buffers: segmentBuffers(), list, keep };
-  const pace = new Pace();
+  const batch = new AdaptiveBatch();
   while (!source.signal.aborted) {
-    const run = queue.take(pace.segments);
+    const run = queue.take(batch.segments);
     if (!run) break;
     const start = performance.now();
     try {
       await fetchRun(lane, run);
-      pace.took(performance.now() - start);
+      batch.took(performance.now() - start);
     } catch (error) {
       if (!source.signal.aborted) source.fail(error);
     } finally {

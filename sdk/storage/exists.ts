@@ -4,7 +4,7 @@ import {
   StorageConnection,
   storageUrls,
 } from "./transfer/StorageConnection.ts";
-import { refusal } from "./transfer/storageError.ts";
+import { storageError } from "./transfer/storageError.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
 export interface ExistsParameters {
@@ -43,7 +43,7 @@ async function existsAt(url: string, root: Root, signal?: AbortSignal): Promise<
     );
     if (answer.status === 200) return true;
     if (answer.status === 404) return false;
-    throw refusal(answer, `to look up ${root}`);
+    throw storageError(answer, `to look up ${root}`);
   } finally {
     storage.close();
   }

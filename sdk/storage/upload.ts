@@ -12,7 +12,7 @@ import {
   storageUrls,
 } from "./transfer/StorageConnection.ts";
 import { sendRuns } from "./transfer/sendRuns.ts";
-import { refusal } from "./transfer/storageError.ts";
+import { storageError } from "./transfer/storageError.ts";
 import type { Sign, Uploaded, UploadOptions } from "./transfer/TransferOptions.ts";
 import type { SegmentList } from "./tree/RootHasher.ts";
 import { segmentCount, segmentLength } from "./tree/segment.ts";
@@ -75,7 +75,8 @@ export async function uploadContent(
       },
       signal,
     );
-    if (answer.status !== 200) throw refusal(answer, `to finish the upload of ${content.path}`);
+    if (answer.status !== 200)
+      throw storageError(answer, `to finish the upload of ${content.path}`);
     return { root, size, sent };
   } finally {
     storage.close();
@@ -136,7 +137,7 @@ class Announcement {
       answer = await this.#request(signal);
     }
     const { root, size } = this.#list;
-    if (answer.status !== 200) throw refusal(answer, `the upload of ${root}`);
+    if (answer.status !== 200) throw storageError(answer, `the upload of ${root}`);
     const missing: SegmentRange[] = [];
     for (const [first, end] of readMissing(answer)) {
       // Only ascending: a strange list cannot name a segment twice.

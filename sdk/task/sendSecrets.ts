@@ -11,7 +11,7 @@ import type { Service } from "../service/Service.ts";
 import { signRequest } from "../service/signedRequest.ts";
 
 /** Milliseconds in which a provider should have seen a task that was just created, and between two tries. */
-const PATIENCE = 30_000;
+const TIMEOUT_MS = 30_000;
 const PAUSE = 1_000;
 
 const Stored = z.object({ stored: z.literal(true) });
@@ -34,7 +34,7 @@ export interface SendSecretsParameters {
  */
 export async function sendSecrets(
   client: Client,
-  { service, id, secrets, signal, patience = PATIENCE }: SendSecretsParameters,
+  { service, id, secrets, signal, patience = TIMEOUT_MS }: SendSecretsParameters,
 ): Promise<void> {
   const body = sealSecrets({ encryptionKey: getBytes(service.encryptionKey), id, secrets });
   const path = `/v1/tasks/${formatTaskId(id)}/secrets`;

@@ -19,7 +19,7 @@ export interface SendOptions {
 }
 
 /** Milliseconds that a transaction may take to get into a block. */
-const PATIENCE = 180_000;
+const TIMEOUT_MS = 180_000;
 /** Milliseconds between two offers of a transaction: nodes forget. */
 const REBROADCAST_EVERY = 15_000;
 /** The same if the answer to the last offer was lost. */
@@ -43,7 +43,7 @@ export async function send(
 ): Promise<TransactionReceipt> {
   const signed = await sign(client, call, options);
   options.onSigned?.(signed.hash);
-  const receipt = await settle(client, signed, options.patience ?? PATIENCE);
+  const receipt = await settle(client, signed, options.patience ?? TIMEOUT_MS);
   if (receipt.status !== 1) throw await explainFailure(client, call, receipt);
   return receipt;
 }

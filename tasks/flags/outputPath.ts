@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { readMark } from "../../sdk/deliverable/readMark.ts";
+import { readProvenance } from "../../sdk/deliverable/readProvenance.ts";
 import { pathExists } from "../../sdk/storage/files/pathExists.ts";
 import { fileIn } from "./fileIn.ts";
 
@@ -11,7 +11,7 @@ interface NamedModel {
   /** Of a checkpoint; null for the latest weights. */
   readonly step: number | null;
   /** What its file says of itself. */
-  readonly mark: string;
+  readonly stamp: string;
 }
 
 /**
@@ -22,7 +22,8 @@ export async function outputPath(output: string | undefined, model: NamedModel):
   const name = `${model.name}.tar.zst`;
   const path = await fileIn(output ?? name, name);
   const isChosen = path === output;
-  if (isChosen || !(await pathExists(path)) || (await readMark(path)) === model.mark) return path;
+  if (isChosen || !(await pathExists(path)) || (await readProvenance(path)) === model.stamp)
+    return path;
   const step = model.step === null ? "" : `-step-${model.step}`;
   return join(dirname(path), `${model.name}-${model.id.slice(0, 8)}${step}.tar.zst`);
 }

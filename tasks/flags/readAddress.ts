@@ -1,4 +1,4 @@
-import { parseAddress } from "../../sdk/ids.ts";
+import { parseAddress } from "../../sdk/parseAddress.ts";
 import { required } from "./readFlags.ts";
 
 /** --provider: an address with its checksum. */

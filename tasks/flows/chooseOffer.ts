@@ -36,7 +36,7 @@ interface Wanted {
 }
 
 /** Milliseconds that a provider has to prove itself, before the choice is made without it. */
-const PATIENCE = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /**
  * Chooses who trains: the provider that is named, or else the cheapest one that is free, or else the cheapest. Checks
@@ -81,7 +81,7 @@ async function findCandidates(
   const services = (await listServices(client)).filter(({ accepting }) => accepting);
   const answers = await Promise.all(
     services.map(async ({ provider }) => {
-      const signal = AbortSignal.timeout(PATIENCE);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       return verifyProvider(client, { provider, signal }).catch((error) => {
         terminal.note(`Left out ${provider}: ${reasonOf(error)}`);
         return null;

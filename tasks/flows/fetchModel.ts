@@ -6,7 +6,7 @@ import {
   holdsDeliverable,
 } from "../../sdk/deliverable/downloadDeliverable.ts";
 import { modelFormat } from "../../sdk/deliverable/modelFormat.ts";
-import { readMark } from "../../sdk/deliverable/readMark.ts";
+import { readProvenance } from "../../sdk/deliverable/readProvenance.ts";
 import { writeModel } from "../../sdk/deliverable/writeModel.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { geometryOf } from "../../sdk/exchange/geometry.ts";
@@ -61,7 +61,7 @@ export interface Setting {
 export async function fetchModel(setting: Setting, found: Task, wanted: WantedModel) {
   const { client, flags, terminal } = setting;
   const id = formatTaskId(found.id);
-  const { name, path, mark, isDone, check } = await findOutput(client, found, wanted);
+  const { name, path, stamp, isDone, check } = await findOutput(client, found, wanted);
   const document = { id, path, step: wanted.step };
   if (isDone) {
     terminal.say(`${path} holds this model already.`);
@@ -82,7 +82,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   const { transaction } = await confirmModel(client, task, flags, terminal);
   await check(); // the key may have taken days
   await untilInterrupted(interrupted("The writing"), (signal) =>
-    writeModel(archivePath, path, { name, step: wanted.step, mark, signal }),
+    writeModel(archivePath, path, { name, step: wanted.step, stamp, signal }),
   );
   for (const temporary of [archivePath, encryptedPath]) await rm(temporary, { force: true });
   terminal.say(`Model written to ${path}.`);
@@ -98,12 +98,12 @@ export async function findOutput(client: Client, task: Task, wanted: WantedModel
   const { output, step, force } = wanted;
   const id = formatTaskId(task.id);
   const name = await modelName(client, task);
-  const mark = `anneal ${id} ${step ?? "latest"}`;
-  const typed = await outputPath(output, { name, id, step, mark });
+  const stamp = `anneal ${id} ${step ?? "latest"}`;
+  const typed = await outputPath(output, { name, id, step, stamp });
   modelFormat(typed);
-  const isResult = async (place: string) => (await readMark(place)) === mark;
+  const isResult = async (place: string) => (await readProvenance(place)) === stamp;
   const check = () => checkOutput(typed, { force, isResult });
-  return { name, mark, check, ...(await check()) };
+  return { name, stamp, check, ...(await check()) };
 }
 
 /** A task from which no key can come has no model to fetch. */

@@ -13,7 +13,7 @@ export interface Offer {
 }
 
 /** Milliseconds that a provider has to send its catalogue, before the list continues without it. */
-const PATIENCE = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /** The models of one provider, or of all who answer; the terminal hears who was left out, and why. */
 export async function fetchOffers(
@@ -31,7 +31,7 @@ export async function fetchOffers(
 
 async function fetchModels(service: Service, terminal: Terminal): Promise<Offer[]> {
   try {
-    const { models } = await fetchCatalogue(service, AbortSignal.timeout(PATIENCE));
+    const { models } = await fetchCatalogue(service, AbortSignal.timeout(TIMEOUT_MS));
     return models.map((model) => ({ provider: service.provider, model }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

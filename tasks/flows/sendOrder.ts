@@ -16,7 +16,7 @@ interface PreparedOrder {
 }
 
 /** Milliseconds in which a transaction whose answer was lost should get into a block, and between two looks. */
-const PATIENCE = 30_000;
+const TIMEOUT_MS = 30_000;
 const PAUSE = 500;
 
 /**
@@ -29,7 +29,7 @@ export async function sendOrder(
   prepared: PreparedOrder,
   flags: SendingFlags,
   terminal: Terminal,
-  { patience = PATIENCE }: { patience?: number } = {},
+  { patience = TIMEOUT_MS }: { patience?: number } = {},
 ) {
   const { id, order } = prepared;
   const uuid = formatTaskId(id);

@@ -119,7 +119,14 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/client.ts"],
   ["sdk/deployments.ts"],
   ["sdk/rpc", "sdk/deployment.ts"],
-  ["sdk/taskStates.ts", "sdk/ids.ts", "sdk/units.ts", "sdk/didYouMean.ts", "sdk/printable.ts"],
+  [
+    "sdk/taskStates.ts",
+    "sdk/ids.ts",
+    "sdk/parseAddress.ts",
+    "sdk/units.ts",
+    "sdk/didYouMean.ts",
+    "sdk/printable.ts",
+  ],
   ["sdk/errors.ts"],
   ["sdk/NextAction.ts"],
 ];

@@ -15,7 +15,7 @@ const COPIES = 3;
  * more, and the trained model, unless that is an adapter.
  * @throws TaskRefused "ProviderBusy" where it has not.
  */
-export async function demandDisk(
+export async function ensureDiskSpace(
   context: Pick<StepContext, "catalogue" | "jobsDirectory">,
   { order }: Pick<JobRecord, "order">,
 ): Promise<void> {

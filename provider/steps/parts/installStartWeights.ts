@@ -17,7 +17,7 @@ import { awaitSecrets } from "./taskSecrets.ts";
  * @returns what the trainer is told of it, null where the base model is the start.
  * @throws TaskRefused "ConfigInvalid" for weights that are not there for this user.
  */
-export async function placeStart(
+export async function installStartWeights(
   context: StepContext,
   record: JobRecord,
   { from_checkpoint, from_hf_model, hf_model_revision }: Hyperparameters,

@@ -16,7 +16,7 @@ type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
 type KeepContext = Context & Pick<StepContext, "maxJobBytes">;
 
 /** `kept.json` beside the checkpoints of a task: who may use them, and for which model. */
-const Sheet = z.object({
+const Manifest = z.object({
   user: z.string(),
   /** Hash of the base model. */
   model: z.string(),
@@ -25,7 +25,7 @@ const Sheet = z.object({
   /** Milliseconds. */
   keptAt: z.number(),
 });
-type Sheet = z.infer<typeof Sheet>;
+type Manifest = z.infer<typeof Manifest>;
 const SHEET_NAME = "kept.json";
 
 const DAY = 24 * 60 * 60_000;
@@ -47,17 +47,17 @@ export async function keepCheckpoints(
   if (wanted.length === 0 || days === 0 || tasks === 0 || (await pathExists(target))) return;
   const { suffix } = readHyperparameters(order.config);
   const model = context.catalogue.byHash(order.model)?.name ?? order.model;
-  const sheet = {
+  const manifest = {
     user: user.toLowerCase(),
     model: order.model.toLowerCase(),
     name: suffix ? `${model}-${suffix}` : model,
     keptAt: Date.now(),
-  } satisfies Sheet;
+  } satisfies Manifest;
   await rm(`${target}.part`, { recursive: true, force: true });
   await mkdir(`${target}.part`, { recursive: true, mode: 0o700 });
   for (const { name, file } of wanted)
     await copyOutput(work, file, join(`${target}.part`, name), signal);
-  await writeFile(join(`${target}.part`, SHEET_NAME), `${JSON.stringify(sheet, null, 2)}\n`);
+  await writeFile(join(`${target}.part`, SHEET_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
   await rename(`${target}.part`, target);
   await forgetOld(context);
 }
@@ -73,8 +73,9 @@ export async function findCheckpoint(
 ): Promise<string> {
   const [name, step] = reference.split(":") as [string, string?];
   const own = (await readKept(context)).filter(
-    ({ task, sheet }) =>
-      sheet.user === user.toLowerCase() && (task === name.toLowerCase() || sheet.name === name),
+    ({ task, manifest }) =>
+      manifest.user === user.toLowerCase() &&
+      (task === name.toLowerCase() || manifest.name === name),
   );
   const newest = own.at(-1);
   if (!newest) {
@@ -83,10 +84,10 @@ export async function findCheckpoint(
       `Name a settled task of the same account, not older than ${context.checkpoints.days} days.`,
     );
   }
-  if (newest.sheet.model !== order.model.toLowerCase()) {
+  if (newest.manifest.model !== order.model.toLowerCase()) {
     throw refused(
       `The checkpoint ${reference} was made from another base model than the order's.`,
-      `Order the model ${newest.sheet.model}.`,
+      `Order the model ${newest.manifest.model}.`,
     );
   }
   const folders = await readdir(newest.path);
@@ -116,21 +117,21 @@ async function forgetOld(context: Context): Promise<void> {
   const { days, tasks } = context.checkpoints;
   const kept = await readKept(context);
   const tooMany = kept.slice(0, Math.max(0, kept.length - tasks));
-  const tooOld = kept.filter(({ sheet }) => Date.now() - sheet.keptAt > days * DAY);
+  const tooOld = kept.filter(({ manifest }) => Date.now() - manifest.keptAt > days * DAY);
   for (const { path } of [...tooMany, ...tooOld]) await rm(path, { recursive: true, force: true });
 }
 
 /** What is kept, oldest first. */
 async function readKept({ checkpoints }: Context) {
   const names = await readdir(checkpoints.directory).catch(() => []);
-  const kept: { task: string; path: string; sheet: Sheet }[] = [];
+  const kept: { task: string; path: string; manifest: Manifest }[] = [];
   for (const task of names.filter((name) => !name.endsWith(".part"))) {
     const path = join(checkpoints.directory, task);
     const text = await readFile(join(path, SHEET_NAME), "utf8").catch(() => null);
-    const sheet = text === null ? null : Sheet.safeParse(JSON.parse(text));
-    if (sheet?.success) kept.push({ task, path, sheet: sheet.data });
+    const manifest = text === null ? null : Manifest.safeParse(JSON.parse(text));
+    if (manifest?.success) kept.push({ task, path, manifest: manifest.data });
   }
-  return kept.sort((a, b) => a.sheet.keptAt - b.sheet.keptAt);
+  return kept.sort((a, b) => a.manifest.keptAt - b.manifest.keptAt);
 }
 
 function refused(message: string, hint: string): TaskRefused {

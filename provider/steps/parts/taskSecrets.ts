@@ -8,7 +8,7 @@ import { jobPaths } from "../../files/jobPaths.ts";
 import type { StepContext } from "./StepContext.ts";
 
 /** Milliseconds for which a training waits for secrets that its configuration speaks of. */
-const PATIENCE = 20_000;
+const TIMEOUT_MS = 20_000;
 const LOOK_INTERVAL = 250;
 
 /** Keeps the secrets of a task as they came, sealed; `clean` removes them with the job's other files. */
@@ -36,7 +36,7 @@ export async function awaitSecrets(
   context: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
   id: TaskId,
   signal: AbortSignal,
-  patience = PATIENCE,
+  patience = TIMEOUT_MS,
 ): Promise<Secrets> {
   const deadline = performance.now() + patience;
   for (;;) {

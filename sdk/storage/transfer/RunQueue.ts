@@ -38,7 +38,7 @@ export class RunQueue {
 const GOOD_TIME = 500;
 
 /** Finds the length of run that suits a connection. */
-export class Pace {
+export class AdaptiveBatch {
   #segments = 1;
 
   get segments(): number {

@@ -4,12 +4,12 @@ import type { SegmentRange } from "../files/PartialFile.ts";
 import type { SegmentList } from "../tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../tree/segment.ts";
 import type { AnswerHead, RangeConnection, Sink } from "./RangeConnection.ts";
-import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
-import { lie } from "./rootMismatch.ts";
+import { SEGMENT_TIMEOUT_MS } from "./receiveSegments.ts";
+import { rootMismatch } from "./rootMismatch.ts";
 import { type SegmentBuffers, SegmentSink } from "./SegmentSink.ts";
 import type { Source } from "./Source.ts";
 import { RETRY_WAITS, SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
-import { refusal } from "./storageError.ts";
+import { storageError } from "./storageError.ts";
 
 /** What one of several fetchers of a content works with. */
 export interface Lane {
@@ -49,8 +49,8 @@ async function attempt(lane: Lane, run: SegmentRange): Promise<void> {
   const [first, end] = run;
   const range = [first * SEGMENT_BYTES, Math.min(end * SEGMENT_BYTES, list.size) - 1] as const;
   const broken = new AbortController();
-  const slow = () => broken.abort(new Error(`no segment in ${SEGMENT_PATIENCE / 1000} s`));
-  const timer = setTimeout(slow, SEGMENT_PATIENCE);
+  const slow = () => broken.abort(new Error(`no segment in ${SEGMENT_TIMEOUT_MS / 1000} s`));
+  const timer = setTimeout(slow, SEGMENT_TIMEOUT_MS);
   const keep = async (index: number, bytes: Uint8Array) => {
     if (broken.signal.aborted) return; // what comes behind a wrong segment is not wanted
     await keepNext(lane, run, index, bytes).catch((error) => broken.abort(error));
@@ -60,14 +60,15 @@ async function attempt(lane: Lane, run: SegmentRange): Promise<void> {
   const reason = new ReasonSink();
   const choose = ({ status, length }: AnswerHead) => {
     if (!isContent(status)) return reason.ofLength(length);
-    if (length !== range[1] + 1 - range[0]) throw lie(`${list.root} from segment ${first}`);
+    if (length !== range[1] + 1 - range[0])
+      throw rootMismatch(`${list.root} from segment ${first}`);
     return segments;
   };
   try {
     const signal = AbortSignal.any([source.signal, broken.signal]);
     const { status } = await ranges.get(range, choose, signal);
     if (!isContent(status)) {
-      throw refusal({ status, body: reason.bytes }, `segment ${first} of ${list.root}`);
+      throw storageError({ status, body: reason.bytes }, `segment ${first} of ${list.root}`);
     }
   } finally {
     await segments.kept;
@@ -87,7 +88,7 @@ async function keepNext(
   index: number,
   bytes: Uint8Array,
 ): Promise<void> {
-  if (!(await keep(index, bytes))) throw lie(`segment ${index} of ${list.root}`);
+  if (!(await keep(index, bytes))) throw rootMismatch(`segment ${index} of ${list.root}`);
   run[0] = index + 1;
 }
 

@@ -3,10 +3,10 @@ import type { Root } from "../../ids.ts";
 import { NODE_BYTES } from "../tree/merkle.ts";
 import { rootFromSegments, type SegmentList } from "../tree/RootHasher.ts";
 import { paddedSegmentCount } from "../tree/segment.ts";
-import { lie } from "./rootMismatch.ts";
+import { rootMismatch } from "./rootMismatch.ts";
 import type { Source } from "./Source.ts";
 import { SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
-import { refusal } from "./storageError.ts";
+import { storageError } from "./storageError.ts";
 
 /** Largest file that is accepted, 256 GiB: its segment list, held in memory, takes 32 MiB. */
 const MAX_FILE_BYTES = 2 ** 38;
@@ -36,18 +36,19 @@ async function fetchFrom({ connection, signal }: Source, root: Root): Promise<Se
   const question = { method: "HEAD", path, maxBytes: SMALL_ANSWER_BYTES } as const;
   const head = await connection.request(question, signal);
   if (head.status === 404) throw unknownRoot(root);
-  if (head.status !== 200) throw refusal(head, `to send ${root}`);
+  if (head.status !== 200) throw storageError(head, `to send ${root}`);
   const size = Number(head.headers["content-length"]);
   if (!Number.isSafeInteger(size) || size < 1 || size > MAX_FILE_BYTES) {
-    throw lie(`a size for ${root}`);
+    throw rootMismatch(`a size for ${root}`);
   }
   const maxBytes = Math.max(SMALL_ANSWER_BYTES, paddedSegmentCount(size) * NODE_BYTES);
   const answer = await connection.request(
     { method: "GET", path: `${path}/segments`, maxBytes },
     signal,
   );
-  if (answer.status !== 200) throw refusal(answer, `the segment list of ${root}`);
-  if (rootFromSegments(answer.body, size) !== root) throw lie(`a segment list for ${root}`);
+  if (answer.status !== 200) throw storageError(answer, `the segment list of ${root}`);
+  if (rootFromSegments(answer.body, size) !== root)
+    throw rootMismatch(`a segment list for ${root}`);
   return { root, segmentRoots: answer.body, size };
 }
 

@@ -2,7 +2,7 @@ import type { SegmentRange } from "../files/PartialFile.ts";
 import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
 
 /** Milliseconds in which the next segment must have come, or gone. */
-export const SEGMENT_PATIENCE = 60_000;
+export const SEGMENT_TIMEOUT_MS = 60_000;
 
 export interface Receiver {
   /** Size of the whole content. */
@@ -23,7 +23,7 @@ export interface Receiver {
 export async function receiveSegments(
   stream: AsyncIterable<Uint8Array>,
   [first, end]: SegmentRange,
-  { size, keep, onSlow, patience = SEGMENT_PATIENCE }: Receiver,
+  { size, keep, onSlow, patience = SEGMENT_TIMEOUT_MS }: Receiver,
 ): Promise<boolean> {
   const buffers = [Buffer.alloc(SEGMENT_BYTES), Buffer.alloc(end - first > 1 ? SEGMENT_BYTES : 0)];
   let index = first;

@@ -4,10 +4,10 @@ import type { Content } from "../files/content.ts";
 import { TRANSFERS_AT_ONCE } from "../files/inParallel.ts";
 import type { SegmentRange } from "../files/PartialFile.ts";
 import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
-import { Pace, type RunQueue } from "./RunQueue.ts";
-import { SEGMENT_PATIENCE } from "./receiveSegments.ts";
+import { AdaptiveBatch, type RunQueue } from "./RunQueue.ts";
+import { SEGMENT_TIMEOUT_MS } from "./receiveSegments.ts";
 import { SMALL_ANSWER_BYTES, type StorageConnection } from "./StorageConnection.ts";
-import { refusal } from "./storageError.ts";
+import { storageError } from "./storageError.ts";
 
 interface Sending {
   readonly signal: AbortSignal | undefined;
@@ -29,15 +29,15 @@ export async function sendRuns(
   const broken = new AbortController();
   const stop = signal ? AbortSignal.any([signal, broken.signal]) : broken.signal;
   const drain = async () => {
-    const pace = new Pace();
+    const batch = new AdaptiveBatch();
     const buffer = Buffer.alloc(SEGMENT_BYTES);
     while (!stop.aborted) {
-      const run = queue.take(pace.segments);
+      const run = queue.take(batch.segments);
       if (!run) return;
       const start = performance.now();
       try {
         onSent(await sendRun(storage, content, root, run, buffer, stop));
-        pace.took(performance.now() - start);
+        batch.took(performance.now() - start);
       } catch (error) {
         broken.abort(error);
       }
@@ -60,8 +60,8 @@ async function sendRun(
   signal: AbortSignal,
 ): Promise<number> {
   const slow = new AbortController();
-  const onSlow = () => slow.abort(new Error(`no segment in ${SEGMENT_PATIENCE / 1000} s`));
-  const timer = setTimeout(onSlow, SEGMENT_PATIENCE);
+  const onSlow = () => slow.abort(new Error(`no segment in ${SEGMENT_TIMEOUT_MS / 1000} s`));
+  const timer = setTimeout(onSlow, SEGMENT_TIMEOUT_MS);
   let failure: unknown = null;
   async function* segments() {
     for (let index = first; index < end; index++) {
@@ -82,12 +82,12 @@ async function sendRun(
         headers: { "content-type": "application/octet-stream", "content-length": `${length}` },
         body: segments(),
         maxBytes: SMALL_ANSWER_BYTES,
-        patience: SEGMENT_PATIENCE,
+        patience: SEGMENT_TIMEOUT_MS,
       },
       AbortSignal.any([signal, slow.signal]),
     );
     if (answer.status !== 204)
-      throw refusal(answer, `segments ${first} to ${end - 1} of ${content.path}`);
+      throw storageError(answer, `segments ${first} to ${end - 1} of ${content.path}`);
     return length;
   } catch (error) {
     throw failure ?? (slow.signal.aborted ? slow.signal.reason : error);

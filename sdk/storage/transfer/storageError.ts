@@ -13,7 +13,7 @@ const CODES: Record<number, ErrorCode> = {
 };
 
 /** The error for an answer that is not the one hoped for; `what` names what was asked. */
-export function refusal(
+export function storageError(
   answer: Pick<StorageAnswer, "status" | "body">,
   what: string,
 ): ProtocolError {

@@ -1,13 +1,9 @@
 import { checkDataset, type DatasetReport } from "../../../sdk/dataset/checking/checkDataset.ts";
 import type { DatasetKind } from "../../../sdk/dataset/formats/DatasetRow.ts";
-import { findModel } from "../../../sdk/service/findModel.ts";
-import { getService } from "../../../sdk/service/getService.ts";
 import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
 import { guessKind } from "../../flags/guessKind.ts";
 import { required } from "../../flags/readFlags.ts";
-import { checkAsModel } from "../../flows/checkAsModel.ts";
-import { fetchOffers } from "../../flows/fetchOffers.ts";
 import { invalidDataset, showProblems } from "../../terminal/datasetProblems.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
@@ -47,11 +43,6 @@ async function check(
     const kind = await guessKind(path);
     return { kind, report: await checkDataset(path, { kind }) };
   }
-  const client = await environment.reader();
-  const offers = await fetchOffers(client, provider, terminal);
-  const found = findModel({ models: offers.map((offer) => offer.model) }, model);
-  const offer = offers.find((each) => each.model === found)!;
-  const service = await getService(client, offer);
-  const report = await checkAsModel(path, { service, model: found }, {}, terminal);
-  return { kind: found.kind, report };
+  const { checkAsOffered } = await import("../../flows/checkAsOffered.ts"); // nothing of chains without a model
+  return checkAsOffered(path, { model, provider }, environment, terminal);
 }

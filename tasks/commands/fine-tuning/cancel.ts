@@ -21,7 +21,7 @@ interface Flags extends SendingFlags {
 }
 
 /** Seconds in which a provider should have settled what was consented to. */
-const PATIENCE = 60;
+const TIMEOUT_SECONDS = 60;
 
 /** Takes back a task that no provider has accepted yet, stops a running one for what it has cost so far, or claims what a missed deadline brings. */
 export default (async (flags, terminal, environment) => {
@@ -60,7 +60,7 @@ async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal
 }
 
 async function isOver(client: Client, { id }: Task): Promise<boolean> {
-  for (let second = 0; second < PATIENCE; second++) {
+  for (let second = 0; second < TIMEOUT_SECONDS; second++) {
     if ((await getTask(client, { id })).state !== "Accepted") return true;
     await sleep(1_000);
   }

@@ -7,7 +7,7 @@ import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 
 /** Milliseconds that a provider has to say how busy it is, before the list continues without it. */
-const PATIENCE = 5_000;
+const TIMEOUT_MS = 5_000;
 
 const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
 
@@ -45,7 +45,7 @@ async function askHowBusy(client: Client, service: Service) {
   if (!isPublicUrl(client, service.url)) {
     return { service, queue: null, obstacle: "cannot be reached: its address is a private one" };
   }
-  const queue = await fetchQueue(service, AbortSignal.timeout(PATIENCE)).catch(() => null);
+  const queue = await fetchQueue(service, AbortSignal.timeout(TIMEOUT_MS)).catch(() => null);
   return { service, queue, obstacle: findObstacle(service, queue) };
 }
 

@@ -7,13 +7,8 @@ import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
 import { readDeployment } from "../../../sdk/deployment.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
-import {
-  formatTaskId,
-  parseAddress,
-  parseRoot,
-  parseTaskId,
-  type TaskId,
-} from "../../../sdk/ids.ts";
+import { formatTaskId, parseRoot, parseTaskId, type TaskId } from "../../../sdk/ids.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { progressOf } from "../../../sdk/task/progressOf.ts";
 import { TASK_STATES } from "../../../sdk/taskStates.ts";
 import { formatOg, parseOg } from "../../../sdk/units.ts";

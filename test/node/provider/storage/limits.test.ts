@@ -284,13 +284,13 @@ describe("limits of the storage node", () => {
   });
 
   describe("of patience", () => {
-    const PATIENCE = 300;
+    const TIMEOUT_MS = 300;
     let app: FastifyInstance;
     let socket: Socket;
     const list = rootOfBytes(content(500, 3));
 
     beforeEach(async () => {
-      const limits = { ...LIMITS, segmentPatienceMs: PATIENCE };
+      const limits = { ...LIMITS, segmentTimeoutMs: TIMEOUT_MS };
       app = await createStorageServer({ directory, limits });
       await app.listen({ host: "127.0.0.1", port: 0 });
       socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
@@ -310,7 +310,7 @@ describe("limits of the storage node", () => {
     async function drip(): Promise<number> {
       const start = performance.now();
       const closed = new Promise((resolve) => socket.once("close", resolve));
-      const timer = setInterval(() => socket.write("x"), PATIENCE / 10);
+      const timer = setInterval(() => socket.write("x"), TIMEOUT_MS / 10);
       try {
         await Promise.race([closed, wait(10_000)]);
       } finally {

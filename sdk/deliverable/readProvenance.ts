@@ -8,8 +8,8 @@ const HEAD_BYTES = 256 * 1024;
 /** A tar file begins with the header of the attributes, and then the attributes. */
 const TAR_BLOCK = 512;
 
-/** The mark that writeModel left in a file; null for a file that is not there, or was not written by it. */
-export async function readMark(path: string): Promise<string | null> {
+/** The stamp that writeModel left in a file; null for a file that is not there, or was not written by it. */
+export async function readProvenance(path: string): Promise<string | null> {
   try {
     return await (modelFormat(path) === ".zip" ? readZipMark(path) : readTarMark(path));
   } catch {
@@ -23,7 +23,7 @@ async function readZipMark(path: string): Promise<string> {
   return zip.comment;
 }
 
-/** The mark is a pax attribute of the first file: only the first block has to be decompressed. */
+/** The stamp is a pax attribute of the first file: only the first block has to be decompressed. */
 async function readTarMark(path: string): Promise<string | null> {
   const file = await open(path);
   try {

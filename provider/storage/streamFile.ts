@@ -7,7 +7,7 @@ import { readFully } from "../../sdk/storage/files/readFully.ts";
 const PIECE_BYTES = 256 * 1024;
 
 /** Milliseconds in which a client must have taken in a piece. */
-const PIECE_PATIENCE = 30_000;
+const PIECE_TIMEOUT_MS = 30_000;
 
 /** Buffers of answers that are over, for those to come: a few, for what few clients need at once. */
 const spare: Buffer[] = [];
@@ -17,12 +17,12 @@ const MAX_SPARE = 16;
  * Sends bytes `start` to `end` of a file, both included, as the body of an answer, and ends it. Reads only as fast as
  * the client takes it in. When the client leaves, or takes longer than `patience` milliseconds for a piece, it stops.
  */
-export async function pourFile(
+export async function streamFile(
   file: FileHandle,
   response: ServerResponse,
   start: number,
   end: number,
-  patience = PIECE_PATIENCE,
+  patience = PIECE_TIMEOUT_MS,
 ): Promise<void> {
   const left = new AbortController();
   response.once("close", () => left.abort());

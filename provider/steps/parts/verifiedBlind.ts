@@ -8,7 +8,7 @@ import type { EncryptionKey } from "../../EncryptionKey.ts";
  * u, the user's and the provider's share of an order, 32 bytes; null where the order's blindRoot does not follow from
  * it: the user made it up, or the provider has changed its key since. Nothing sealed under another u can be opened.
  */
-export function agreedBlind(
+export function verifiedBlind(
   encryptionKey: EncryptionKey,
   { userKey, blindRoot: agreed }: Pick<TaskOrder, "userKey" | "blindRoot">,
 ): Uint8Array | null {
