@@ -5,13 +5,14 @@ import { getTask } from "../../sdk/task/getTask.ts";
 import { ProviderError, TaskRefused } from "../errors.ts";
 import { ensureDiskSpace } from "./parts/ensureDiskSpace.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
+import { sendStep } from "./parts/sendStep.ts";
 
 /**
  * Takes the task on: the bond is reserved and the training deadline starts. Its slot is free by now, so that no other
  * training takes time from it.
  */
 export const accept: StepFunction = async (context, record, signal) => {
-  const { client, submitter, gasMoney, trainer, machine, python } = context;
+  const { client, gasMoney, trainer, machine, python } = context;
   const { id } = record;
   if (machine.isBroken) throw machineBroken();
   // One that is accepted already goes on, with what disk and what OG there are.
@@ -22,14 +23,8 @@ export const accept: StepFunction = async (context, record, signal) => {
     await trainer.checkMachine?.(signal);
   }
   try {
-    const submission = {
-      id,
-      step: "accept" as const,
-      call: acceptTask(client, { id }),
-      isDone: async () => (await getTask(client, { id })).state !== "Created",
-    };
-    await submitter.submit(submission, signal);
-    return {};
+    const call = acceptTask(client, { id });
+    return await sendStep(context, { id, step: "accept", from: "Created", call }, signal);
   } catch (error) {
     throw isBondMissing(error) ? bondMissing(error) : error;
   }

@@ -5,6 +5,7 @@ import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { readModel } from "./parts/readModel.ts";
+import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 
 /**
@@ -13,16 +14,17 @@ import type { StepContext, StepFunction } from "./parts/StepContext.ts";
  * takes a slot with data made to do harm.
  */
 export const countDataset: StepFunction = async (context, record, signal) => {
-  const { id, order, facts } = record;
+  const { id, order } = record;
+  const { train, unit, validation } = requireFacts(record.facts, "train", "unit");
   const { directory } = jobPaths(context.jobsDirectory, id);
   const model = readModel(context, order.model);
-  const file = join(directory, facts.train!);
+  const file = join(directory, train);
   const tokens = await context.trainer.countTokens(model, { file }, signal);
-  const counted = facts.unit === "token" ? tokens : (await stat(file)).size;
-  if (BigInt(counted) > order.units) throw tooLarge(counted, facts.unit!, order.units);
-  if (facts.validation) {
-    const validation = { file: join(directory, facts.validation), isValidation: true };
-    await context.trainer.countTokens(model, validation, signal);
+  const counted = unit === "token" ? tokens : (await stat(file)).size;
+  if (BigInt(counted) > order.units) throw tooLarge(counted, unit, order.units);
+  if (validation) {
+    const measured = { file: join(directory, validation), isValidation: true };
+    await context.trainer.countTokens(model, measured, signal);
   }
   verifyTime(context, record);
   return {};

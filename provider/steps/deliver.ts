@@ -2,27 +2,18 @@ import { hexlify } from "ethers";
 import { deliver as deliverCall } from "../../sdk/deliverable/calls.ts";
 import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
 import type { Root } from "../../sdk/ids.ts";
-import { getTask } from "../../sdk/task/getTask.ts";
 import { readDeliverableKey } from "./parts/deliverableKey.ts";
+import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
+import { sendStep } from "./parts/sendStep.ts";
 
 /** Posts the deliverable on chain. */
 export const deliver: StepFunction = async (context, { id, facts }, signal) => {
-  const { client, submitter } = context;
-  const delivery = {
-    id,
-    size: facts.size!,
-    root: facts.root as Root,
-    contentRoot: facts.contentRoot!,
-    keyCommit: hexlify(keyCommit(readDeliverableKey(context, id))),
-    receiptRoot: facts.receiptRoot!,
-  };
-  const submission = {
-    id,
-    step: "deliver" as const,
-    call: deliverCall(client, { delivery }),
-    isDone: async () => (await getTask(client, { id })).state !== "Accepted",
-  };
-  await submitter.submit(submission, signal);
-  return {};
+  const found = requireFacts(facts, "size", "root", "contentRoot", "receiptRoot");
+  const { size, contentRoot, receiptRoot } = found;
+  const root = found.root as Root;
+  const key = hexlify(keyCommit(readDeliverableKey(context, id)));
+  const delivery = { id, size, root, contentRoot, keyCommit: key, receiptRoot };
+  const call = deliverCall(context.client, { delivery });
+  return sendStep(context, { id, step: "deliver", from: "Accepted", call }, signal);
 };

@@ -4,6 +4,7 @@ import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import { ProviderError } from "../errors.ts";
 import { findReveal } from "./parts/deliverableKey.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
+import { sendStep } from "./parts/sendStep.ts";
 
 /**
  * Seconds before the reveal deadline in which the key is no longer sent: everybody sees it in the transaction, and if
@@ -13,7 +14,7 @@ const MARGIN = 30;
 
 /** Publishes the key, once the acknowledgement can no longer vanish. */
 export const reveal: StepFunction = async (context, record, signal) => {
-  const { client, store, submitter } = context;
+  const { client, store } = context;
   const { id, order } = record;
   const { deadline, exchange } = await getTask(client, { id });
   if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
@@ -23,15 +24,8 @@ export const reveal: StepFunction = async (context, record, signal) => {
   await demandTime();
   const { key, contentRoot } = await findReveal(context, record, exchange);
   const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
-  const submission = {
-    id,
-    step: "reveal" as const,
-    call,
-    isDone: async () => (await getTask(client, { id })).state !== "Acknowledged",
-    demandTime,
-  };
-  await submitter.submit(submission, signal);
-  return {};
+  const sent = { id, step: "reveal", from: "Acknowledged", call, demandTime } as const;
+  return sendStep(context, sent, signal);
 };
 
 function notConfirmed(): ProviderError {

@@ -3,6 +3,7 @@ import { sealFile } from "../../sdk/exchange/seal.ts";
 import { ProviderError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { makeDeliverableKey } from "./parts/deliverableKey.ts";
+import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 import { verifiedBlind } from "./parts/verifiedBlind.ts";
 
@@ -11,8 +12,9 @@ export const seal: StepFunction = async (context, { id, order, facts }, signal) 
   const paths = jobPaths(context.jobsDirectory, id);
   const u = verifiedBlind(context.encryptionKey, order);
   if (!u) throw keyChanged();
+  const { archive } = requireFacts(facts, "archive");
   const contentRoot = await contentRootOf(paths.archive, signal);
-  const s = makeDeliverableKey(context, id, { archive: facts.archive!, contentRoot });
+  const s = makeDeliverableKey(context, id, { archive, contentRoot });
   const keys = { taskId: id, u, s };
   const sealed = await sealFile(paths.archive, paths.encrypted, { ...keys, signal });
   if (sealed.contentRoot !== contentRoot) throw changed(paths.archive);

@@ -1,25 +1,20 @@
 import { settleCancelled } from "../../sdk/task/calls.ts";
-import { getTask } from "../../sdk/task/getTask.ts";
 import { ProviderError } from "../errors.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
+import { sendStep } from "./parts/sendStep.ts";
 
 /** Ends a running task at the part of the fee that its user consented to. */
-export const settle: StepFunction = async ({ client, submitter }, { id, job }, signal) => {
+export const settle: StepFunction = async (context, { id, job }, signal) => {
   if (!job.settlement) throw withoutConsent();
   const { amount, deadline, signature } = job.settlement;
-  const submission = {
-    id,
-    step: "settle" as const,
-    call: settleCancelled(client, { id, amount: BigInt(amount), deadline, signature }),
-    isDone: async () => (await getTask(client, { id })).state !== "Accepted",
-  };
-  await submitter.submit(submission, signal);
-  return {};
+  const consent = { id, amount: BigInt(amount), deadline, signature };
+  const call = settleCancelled(context.client, consent);
+  return sendStep(context, { id, step: "settle", from: "Accepted", call }, signal);
 };
 
 function withoutConsent(): ProviderError {
   return new ProviderError("The user's consent has expired.", {
     retryable: true,
-    hint: "The task goes on.",
+    hint: "The task continues.",
   });
 }

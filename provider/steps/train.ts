@@ -17,6 +17,7 @@ import { withinQuota } from "../training/withinQuota.ts";
 import { installStartWeights } from "./parts/installStartWeights.ts";
 import { readHyperparameters } from "./parts/readHyperparameters.ts";
 import { readModel } from "./parts/readModel.ts";
+import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 import { trackTask } from "./parts/trackTask.ts";
 
@@ -91,7 +92,7 @@ async function writeJob(
     task_id: formatTaskId(id),
     kind: model.kind,
     model_name: model.name,
-    train: facts.train!,
+    train: requireFacts(facts, "train").train,
     validation: facts.validation ?? null,
     ...(start && { start }),
     ...(notice && { notices: [notice] }),

@@ -1,0 +1,21 @@
+import { getTask } from "../../../sdk/task/getTask.ts";
+import type { TaskState } from "../../../sdk/taskStates.ts";
+import type { Submission } from "../../chain/Submitter.ts";
+import type { Facts } from "../../store/Store.ts";
+import type { StepContext } from "./StepContext.ts";
+
+type Sent = Pick<Submission, "id" | "step" | "call" | "demandTime"> & {
+  /** The state that the call ends: in any other one it has had its effect. */
+  readonly from: TaskState;
+};
+
+/** Sends the transaction that is a step. */
+export async function sendStep(
+  { client, submitter }: Pick<StepContext, "client" | "submitter">,
+  { from, ...sent }: Sent,
+  signal: AbortSignal,
+): Promise<Facts> {
+  const isDone = async () => (await getTask(client, sent)).state !== from;
+  await submitter.submit({ ...sent, isDone }, signal);
+  return {};
+}
