@@ -15,6 +15,9 @@ const DOCS = join(import.meta.dirname, "../docs");
 const INTRODUCTION = `# Commands
 
 Every command is typed as \`npx hardhat <command>\`, with \`--network localhost\` (the default), \`testnet\` or \`mainnet\`.
+The npm package has the same ones without Hardhat, as \`npx anneal <command>\`, with keys from environment variables
+alone; its plugin has them below \`npx hardhat anneal <command>\`, and \`fine-tuning\` by its own name.
+
 This page is generated from the commands' definitions by \`scripts/generateReference.ts\`; \`--help\` after a command says
 the same.
 [parity.md](parity.md) lists 0G's and Together's commands with the ones that do the same here.

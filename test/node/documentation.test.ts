@@ -53,7 +53,8 @@ function flagsOf(name: string): string[] | undefined {
 
 /** The words of one command line that nothing answers to. */
 function unknownWords(line: string): string[] {
-  const [first = "", ...rest] = line.split(/\s+/);
+  // In the projects of others the commands are below `anneal`.
+  const [first = "", ...rest] = line.replace(/^anneal\s+/, "").split(/\s+/);
   if (/^[…<]/.test(first)) return [];
   const isFamily = first === "fine-tuning" && rest[0] !== undefined && !rest[0].startsWith("-");
   const name = isFamily ? `${first} ${rest[0]}` : first;
