@@ -25,7 +25,7 @@ const SHORT_CONNECTIONS = 320;
 const ROUNDS = 8;
 /** Bytes of memory that the daemon may ever hold while it is besieged. */
 const MAX_RESIDENT = 512 * MIB;
-const ENDINGS: readonly Ending[] = ["confirm", "finalize", "late", "refuse"];
+const ENDINGS: readonly Ending[] = ["confirm", "finalize", "late"];
 
 /** The request that one hostile connection begins with; the rest of its body never comes. */
 type Attack = (number: number) => Buffer;

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
@@ -81,11 +82,17 @@ async function liveOn(
   }
 }
 
+/** What of a job stays: its log. */
+const KEPT: ReadonlySet<string> = new Set(["events.jsonl", "result.json"]);
+
 /** Whether a daemon has cleared up after all of its jobs. */
 export function hasCleared(state: string): boolean {
   const jobs = `${state}/jobs`;
   if (!existsSync(jobs)) return true;
-  return readdirSync(jobs).every((job) => !existsSync(`${jobs}/${job}/job.json`));
+  const left = readdirSync(jobs, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => readdirSync(join(jobs, name)));
+  return left.every((name) => KEPT.has(name));
 }
 
 /** Running processes that have the state directory among their arguments. */

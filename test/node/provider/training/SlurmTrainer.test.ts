@@ -85,10 +85,11 @@ describe("SlurmTrainer", () => {
     eventually(`step ${step}`, () => eventsOf(job).some((event) => event.step === step));
 
   it("trains on the cluster, and what stops halfway ends with the same weights", async () => {
-    const whole = folder!.job("whole", { epochs: 4 });
+    const epochs = 40; // it takes a while until a job of the cluster hears that it shall stop
+    const whole = folder!.job("whole", { epochs });
     expect(await trainer().train(ID, whole, never)).to.deep.equal({ kind: "exit", code: 0 });
 
-    const parts = folder!.job("parts", { epochs: 4 });
+    const parts = folder!.job("parts", { epochs });
     const stop = new AbortController();
     const first = trainer().train(ID, parts, stop.signal);
     await reached(parts, 3);

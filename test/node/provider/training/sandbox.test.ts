@@ -314,8 +314,8 @@ time.sleep(6000)`;
   it("trains as without it: SIGTERM saves, and the weights are the same", async () => {
     const jobs = new TrainingFolder();
     try {
-      const free = jobs.job("free", { epochs: 3 });
-      const confined = jobs.job("confined", { epochs: 3 });
+      const free = jobs.job("free", { epochs: 20 });
+      const confined = jobs.job("confined", { epochs: 20 });
       expect(await trainer(null).train(ID, free, never)).to.deep.equal({ kind: "exit", code: 0 });
 
       const sandbox = { maxFileBytes: 2 ** 30, filter: filter() };
