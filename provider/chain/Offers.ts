@@ -9,7 +9,15 @@ import { readChain } from "../../sdk/transaction/readChain.ts";
 import type { Clock } from "../clock.ts";
 import type { Store, StoredTransaction } from "../store/Store.ts";
 import type { ChainIdentity } from "./ChainIdentity.ts";
-import { bidOf, feeFields, firstBid, isOutbid, type Limits, raisedBid } from "./fees.ts";
+import {
+  bidOf,
+  feeFields,
+  firstBid,
+  isOutbid,
+  type Limits,
+  raisedBid,
+  replacingBid,
+} from "./fees.ts";
 import type { GasMoney } from "./GasMoney.ts";
 
 export interface OfferOptions {
@@ -164,6 +172,22 @@ export class Offers {
       { effect, nonce, hash, cap: `${bid.cap}` },
       "transaction offered again with higher fees",
     );
+    return true;
+  }
+
+  /**
+   * Replaces a transaction that a node keeps and offers to no block, by one that is the same but for a little more.
+   * @returns whether there is another version now
+   */
+  async replace(stored: StoredTransaction): Promise<boolean> {
+    const { client, log, gasMoney } = this.#options;
+    const { nonce, effect } = stored;
+    const transaction = newest(stored);
+    const bid = replacingBid(bidOf(transaction), gasMoney);
+    if (!bid) return false;
+    const price = await readGasPrice(client);
+    const hash = await this.#put(nonce, effect, withFees(transaction, feeFields(bid, price)));
+    log.warn({ effect, nonce, hash }, "transaction replaced, because no block takes it");
     return true;
   }
 

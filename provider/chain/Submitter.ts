@@ -35,6 +35,13 @@ export interface Submission {
 
 /** Blocks that must be made without a transaction before its fees are looked at again. */
 const STUCK_AFTER = 3;
+/**
+ * Blocks after which a transaction that asks for no more than the chain is replaced all the same: after a reorganization
+ * a node can keep one that it never offers to a block, and answers to every other offer that it knows it.
+ */
+const FORGOTTEN_AFTER = 20;
+/** Versions that are made for that reason: an endpoint that only holds transactions back does not raise their price. */
+const MOST_VERSIONS = 4;
 /** Milliseconds between two broadcasts of the same transaction: nodes forget. */
 const REBROADCAST_EVERY = 15_000;
 /**
@@ -199,7 +206,8 @@ export class Submitter {
     let offer = first;
     let isShown = first.refusal === null;
     let looksLost = 0;
-    const isStuckAt = stuckDetector();
+    const isStuckAt = afterBlocks(STUCK_AFTER);
+    const isForgottenAt = afterBlocks(FORGOTTEN_AFTER);
     while (true) {
       const { end, head } = await this.#find(offer.transaction);
       looksLost = hasEnded(end) && end.status === "lost" ? looksLost + 1 : 0;
@@ -209,7 +217,8 @@ export class Submitter {
       signal.throwIfAborted();
       if (end !== "unknown") continue;
       const isDue = clock.now() - offer.at > REBROADCAST_EVERY;
-      if (!(await this.#isToBeOffered(offer, isStuckAt(head), isDue))) continue;
+      const delay = { isStuck: isStuckAt(head), isForgotten: isForgottenAt(head), isDue };
+      if (!(await this.#isToBeOffered(offer, delay))) continue;
       if (!isShown) await demandTime?.();
       offer = await this.#offers.offer(this.#current(offer));
       isShown ||= offer.refusal === null;
@@ -217,16 +226,24 @@ export class Submitter {
   }
 
   /** Whether the node is to see the transaction again, which may have another version by then. */
-  async #isToBeOffered(offer: Offer, isStuck: boolean, isDue: boolean): Promise<boolean> {
-    const { transaction, refusal } = offer;
+  async #isToBeOffered(
+    { transaction, refusal }: Offer,
+    { isStuck, isForgotten, isDue }: Readonly<Record<"isStuck" | "isForgotten" | "isDue", boolean>>,
+  ): Promise<boolean> {
     if (refusal === "insufficient-funds") {
       if (isDue) await this.#offers.reprice(transaction);
       return isDue;
     }
-    return (isStuck && (await this.#offers.raise(transaction, refusal))) || isDue;
+    if (isStuck && (await this.#offers.raise(transaction, refusal))) return true;
+    const current = this.#current({ transaction });
+    const isReplaced =
+      isForgotten &&
+      current.versions.length < MOST_VERSIONS &&
+      (await this.#offers.replace(current));
+    return isReplaced || isDue;
   }
 
-  #current({ transaction }: Offer): StoredTransaction {
+  #current({ transaction }: Pick<Offer, "transaction">): StoredTransaction {
     return this.#options.store.openTransaction(transaction.effect) ?? transaction;
   }
 
@@ -247,13 +264,13 @@ export class Submitter {
   }
 }
 
-/** Says of each newest block whether so many have come since the first, or the last such one, that the fee is too low. */
-function stuckDetector(): (head: number) => boolean {
+/** Says of each newest block whether so many have come since the first, or since it last said so. */
+function afterBlocks(count: number): (head: number) => boolean {
   let judgedAt = Number.POSITIVE_INFINITY;
   return (head) => {
     judgedAt = Math.min(judgedAt, head);
-    const isStuck = head - judgedAt >= STUCK_AFTER;
-    if (isStuck) judgedAt = head;
-    return isStuck;
+    const isDue = head - judgedAt >= count;
+    if (isDue) judgedAt = head;
+    return isDue;
   };
 }

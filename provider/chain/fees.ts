@@ -9,6 +9,8 @@ import { type GasPrice, totalPrice } from "../../sdk/transaction/gasPrice.ts";
  * raised only where blocks are made without it and the chain asks for more, or the node's pool does: by an eighth,
  * since nodes replace a transaction for a tenth more, or to what a first bid would be now.
  *
+ * One whose price is right, and which no block takes for many blocks, is replaced a few times by the next higher bid.
+ *
  * No bid is above MAX_GAS_PRICE. Below that, it is never above both twice the chain's own price and what the step is
  * worth: what is lost where it is not taken, divided by its gas. So a task with a tiny fee still works at the chain's
  * price, and only a step that saves real money bids more, where a pool asks for it.
@@ -47,6 +49,15 @@ export function raisedBid(old: Bid, price: GasPrice, limits: Limits): Bid | null
   const first = firstBid(price, limits);
   const raised = { cap: max(raise(old.cap), first.cap), tip: max(raise(old.tip), first.tip) };
   return raised.cap <= highestCap(price, limits) ? bounded(raised, raised.cap) : null;
+}
+
+/**
+ * The least bid that nodes take in place of another one, for a transaction whose price is right and which no block takes;
+ * null if that would be above MAX_GAS_PRICE.
+ */
+export function replacingBid(old: Bid, { maxGasPrice }: Pick<Limits, "maxGasPrice">): Bid | null {
+  const bid = { cap: raise(old.cap), tip: raise(old.tip) };
+  return bid.cap <= maxGasPrice ? bid : null;
 }
 
 /** What a signed transaction bids. */

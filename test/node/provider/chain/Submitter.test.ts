@@ -277,6 +277,33 @@ describe("submitter, on a real chain", () => {
     expect(Number(await paidPrice())).to.be.within(Number(fee), 2 * Number(fee));
   });
 
+  it("replaces, at nearly the same price, what a node keeps and offers to no block", async () => {
+    const price = await chainPrice();
+    const before = await nonce();
+    const kept = new Set<string>();
+    const provider = new Proxy(client.provider, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name);
+        if (name !== "broadcastTransaction")
+          return typeof value === "function" ? value.bind(target) : value;
+        return async (raw: string) => {
+          if (kept.size === 0 || kept.has(raw)) return void kept.add(raw);
+          return target.broadcastTransaction(raw);
+        };
+      },
+    });
+    let blocks = 0;
+    const clock = clockWith(1_000, async () => {
+      await market.chain.mine();
+      blocks++;
+    });
+    await submitter({ client: { ...client, provider }, clock }).submit(accept(), live);
+    expect(await state()).to.equal("Accepted");
+    expect(await nonce()).to.equal(before + 1);
+    expect(blocks).to.be.within(15, 40);
+    expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
+  });
+
   it("bids no more than MAX_GAS_PRICE, says once that the chain asks for more, and waits for it to fall", async () => {
     await automine(false);
     let highest = 0n;
