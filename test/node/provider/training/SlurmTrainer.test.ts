@@ -85,11 +85,12 @@ describe("SlurmTrainer", () => {
     eventually(`step ${step}`, () => eventsOf(job).some((event) => event.step === step));
 
   it("trains on the cluster, and what stops halfway ends with the same weights", async () => {
-    const epochs = 40; // it takes a while until a job of the cluster hears that it shall stop
-    const whole = folder!.job("whole", { epochs });
+    // It takes a while until a job of the cluster is told to stop.
+    const long = { epochs: 20, rows: 32 };
+    const whole = folder!.job("whole", long);
     expect(await trainer().train(ID, whole, never)).to.deep.equal({ kind: "exit", code: 0 });
 
-    const parts = folder!.job("parts", { epochs });
+    const parts = folder!.job("parts", long);
     const stop = new AbortController();
     const first = trainer().train(ID, parts, stop.signal);
     await reached(parts, 3);
