@@ -55,8 +55,11 @@ let daemon: ChildProcess | undefined;
 try {
   await main();
 } finally {
-  daemon?.kill("SIGTERM");
-  if (daemon) await once(daemon, "exit");
+  if (daemon?.exitCode === null) {
+    const ended = once(daemon, "exit");
+    daemon.kill("SIGTERM");
+    await ended;
+  }
   await chain?.close();
   rmSync(folder, { recursive: true, force: true });
 }
@@ -147,7 +150,7 @@ function writeDeployment(directory: string, { deployment }: LocalChain): void {
     writeFileSync(join(place, name), JSON.stringify(content));
 }
 
-/** `npx anneal provider`, with tiny models. @returns its URLs when it is ready. */
+/** `anneal provider`, with tiny models. @returns its URLs when it is ready. */
 async function startDaemon(
   directory: string,
   { rpcUrl, accounts }: LocalChain,
@@ -157,7 +160,8 @@ async function startDaemon(
   await must(directory, [PYTHON, "-m", "anneal_trainer.tiny_models", models], {
     PYTHONPATH: trainer,
   });
-  daemon = spawn("npx", ["anneal", "provider"], {
+  // What npx would run, but without npx between: the signal that ends it has to reach it.
+  daemon = spawn(join(directory, "node_modules/.bin/anneal"), ["provider"], {
     cwd: directory,
     env: environment({
       PROVIDER_PRIVATE_KEY: accounts[1]!.privateKey,
