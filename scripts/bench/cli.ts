@@ -12,6 +12,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { startLocalChain } from "../../test/helpers/localChain.ts";
+import { writeDeployment } from "../../test/helpers/writeDeployment.ts";
 import { build } from "../package/build.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -62,7 +63,7 @@ try {
 async function measure(): Promise<CliReport> {
   const file = join(folder, "data.jsonl");
   await writeFile(file, '{"text":"one"}\n'.repeat(1_000));
-  await writeDeployment();
+  writeDeployment(folder, chain.deployment);
   const lines: Record<string, readonly string[]> = {
     help: [OURS, "--help"],
     commandHelp: [OURS, "create-task", "--help"],
@@ -124,14 +125,6 @@ function time(words: readonly string[]): Promise<number> {
       else fail(new Error(`${words.slice(1).join(" ")} ended with exit code ${code}.`));
     });
   });
-}
-
-async function writeDeployment(): Promise<void> {
-  const { chainId, ledger, serving } = chain.deployment;
-  const files = { ".chain": { chainId: `${chainId}` }, "Ledger.json": ledger };
-  for (const [name, content] of Object.entries({ ...files, "FineTuningServing.json": serving })) {
-    await writeFile(join(folder, name), JSON.stringify(content));
-  }
 }
 
 function median(values: readonly number[] | undefined): number | null {

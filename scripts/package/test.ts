@@ -22,12 +22,14 @@ import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { commands } from "../../tasks/index.ts";
 import { type LocalChain, startLocalChain } from "../../test/helpers/localChain.ts";
+import { writeDeployment } from "../../test/helpers/writeDeployment.ts";
 import { build } from "./build.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const BIN = join(ROOT, "node_modules/.bin");
 const PYTHON = join(ROOT, ".venv/bin/python");
 const PROJECT = join(import.meta.dirname, "project");
+const DEPLOYMENT = "deployments/localhost";
 const MODEL = "tiny-qwen2";
 const ROWS = 24;
 
@@ -73,7 +75,7 @@ async function main(): Promise<void> {
   const empty = await install("empty", [tarball]);
   for (const { path } of commands) if (await answersHelp(empty, path)) report.commands++;
   chain = await startLocalChain();
-  writeDeployment(empty, chain);
+  writeDeployment(join(empty, DEPLOYMENT), chain.deployment);
   const { api, storage } = await startDaemon(empty, chain);
   const env = { RPC_ENDPOINT: chain.rpcUrl, STORAGE_ENDPOINT: storage };
   const anneal = (...words: string[]) => must(empty, ["npx", "anneal", ...words], env);
@@ -136,18 +138,6 @@ async function answersHelp(directory: string, path: readonly string[]): Promise<
   const program = join(directory, "node_modules/.bin/anneal");
   const { status, stdout } = await run(directory, [program, ...path, "--help"]);
   return status === 0 && stdout.includes(`Usage: anneal ${path.join(" ")}`);
-}
-
-function writeDeployment(directory: string, { deployment }: LocalChain): void {
-  const place = join(directory, "deployments/localhost");
-  mkdirSync(place, { recursive: true });
-  const files = {
-    ".chain": { chainId: `${deployment.chainId}` },
-    "Ledger.json": deployment.ledger,
-    "FineTuningServing.json": deployment.serving,
-  };
-  for (const [name, content] of Object.entries(files))
-    writeFileSync(join(place, name), JSON.stringify(content));
 }
 
 /** `anneal provider`, with tiny models. @returns its URLs when it is ready. */
@@ -216,7 +206,7 @@ async function makeProject(tarball: string, chain: LocalChain): Promise<string> 
   const { version } = createRequire(import.meta.url)("hardhat/package.json");
   const project = await install("project", [tarball, `hardhat@${version}`, "@types/node@24"]);
   cpSync(PROJECT, project, { recursive: true });
-  writeDeployment(project, chain);
+  writeDeployment(join(project, DEPLOYMENT), chain.deployment);
   return project;
 }
 

@@ -6,6 +6,7 @@ import type { Service } from "../../sdk/service/Service.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import { formatOg } from "../../sdk/units.ts";
 import type { Environment } from "../Environment.ts";
+import { shortOg } from "../terminal/shortOg.ts";
 import { showQuote } from "../terminal/showQuote.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
@@ -44,7 +45,7 @@ async function checkFunds(
   const available =
     account.available + (subAccount ? subAccount.balance - subAccount.reserved : 0n);
   if (available >= fee) return;
-  const missing = formatOg(fee - available).replace(/\.?0+$/, "");
+  const missing = shortOg(fee - available);
   const [problem, command] =
     account.total === 0n
       ? ["This wallet has no account with money in it", "add-account"]

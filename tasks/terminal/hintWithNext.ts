@@ -8,8 +8,8 @@ import type {
   SuggestedVerb,
   SuggestedVerbs,
 } from "../../sdk/NextAction.ts";
-import { formatOg } from "../../sdk/units.ts";
 import { type Environment, LOCAL } from "../Environment.ts";
+import { shortOg } from "./shortOg.ts";
 
 /** The hint of an error, with what to type for it: a whole command line, or the name of a variable or a flag. */
 export function hintWithNext({ hint, next }: ProtocolError, environment: Environment): string {
@@ -77,5 +77,3 @@ function nameFor(next: Exclude<NextAction, NextCall>, environment: Environment):
 }
 
 const uuid = (id: `0x${string}`) => formatTaskId(id as TaskId);
-
-const shortOg = (amount: bigint) => formatOg(amount).replace(/\.?0+$/, "");

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { standInTrainer } from "../helpers/standInTrainer.ts";
+import { writeDeployment } from "../helpers/writeDeployment.ts";
 import type { World } from "./World.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -92,13 +93,7 @@ function environment(world: World, state: string): Record<string, string> {
   const python = join(folder, "stub-trainer");
   const deployment = join(folder, "deployment");
   if (!existsSync(python)) writeFileSync(python, STUB, { mode: 0o755 });
-  if (!existsSync(deployment)) {
-    mkdirSync(deployment);
-    const { chainId, ledger, serving } = world.anvil.deployment;
-    writeFileSync(join(deployment, ".chain"), JSON.stringify({ chainId: String(chainId) }));
-    writeFileSync(join(deployment, "Ledger.json"), JSON.stringify(ledger));
-    writeFileSync(join(deployment, "FineTuningServing.json"), JSON.stringify(serving));
-  }
+  if (!existsSync(deployment)) writeDeployment(deployment, world.anvil.deployment);
   return {
     PATH: process.env.PATH ?? "",
     NODE_COMPILE_CACHE: join(folder, "compiled"), // a daemon is started a thousand times

@@ -7,6 +7,7 @@ import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
 import { readAmount } from "../../flags/readFlags.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
+import { shortOg } from "../../terminal/shortOg.ts";
 
 interface Flags extends SendingFlags {
   readonly amount: string | undefined;
@@ -32,7 +33,7 @@ async function checkAvailable(
 ): Promise<void> {
   const { available, locked } = await getAccount(client, { account: client.address });
   if (available >= amount) return;
-  const most = formatOg(available).replace(/\.?0+$/, "");
+  const most = shortOg(available);
   const hints = [
     ...(available > 0n
       ? [`Refund at most that: ${environment.command(`refund --amount ${most}`)}`]

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
 import { standInTrainer } from "../../helpers/standInTrainer.ts";
+import { writeDeployment } from "../../helpers/writeDeployment.ts";
 import { DaemonProcess } from "./daemonProcess.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
@@ -71,7 +72,7 @@ export class Marketplace {
   static async open(): Promise<Marketplace> {
     const folder = mkdtempSync(join(tmpdir(), "anneal-provider-"));
     const chain = await startLocalChain();
-    writeDeployment(join(folder, "deployment"), chain);
+    writeDeployment(join(folder, "deployment"), chain.deployment);
     return new Marketplace(chain, folder, [await freePort(), await freePort()]);
   }
 
@@ -216,11 +217,4 @@ function freePort(): Promise<number> {
       server.close(() => resolve(port));
     });
   });
-}
-
-function writeDeployment(directory: string, { deployment }: LocalChain): void {
-  mkdirSync(directory);
-  writeFileSync(join(directory, ".chain"), JSON.stringify({ chainId: String(deployment.chainId) }));
-  writeFileSync(join(directory, "Ledger.json"), JSON.stringify(deployment.ledger));
-  writeFileSync(join(directory, "FineTuningServing.json"), JSON.stringify(deployment.serving));
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -14,6 +14,7 @@ import { settleCancelled } from "../../../sdk/task/calls.ts";
 import type { Call } from "../../../sdk/transaction/Call.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
+import { writeDeployment } from "../../helpers/writeDeployment.ts";
 import { type CommandRun, runCommand } from "./runCommand.ts";
 
 /** Compressed generator point of secp256k1: the fake provider's encryption key is 1. */
@@ -84,7 +85,7 @@ export async function openMarket(): Promise<Market> {
   const hre = (await import("hardhat")).default as HardhatRuntimeEnvironment;
   const chain = await startLocalChain();
   const folder = await mkdtemp(join(tmpdir(), "anneal-tasks-"));
-  await writeDeployment(folder, chain);
+  writeDeployment(folder, chain.deployment);
   const storage = await createStorageServer({
     directory: join(folder, "storage"),
     limits: {
@@ -137,13 +138,6 @@ export async function openMarket(): Promise<Market> {
       await rm(folder, { recursive: true });
     },
   };
-}
-
-async function writeDeployment(folder: string, { deployment }: LocalChain): Promise<void> {
-  const { chainId, ledger, serving } = deployment;
-  await writeFile(join(folder, ".chain"), JSON.stringify({ chainId: String(chainId) }));
-  await writeFile(join(folder, "Ledger.json"), JSON.stringify(ledger));
-  await writeFile(join(folder, "FineTuningServing.json"), JSON.stringify(serving));
 }
 
 async function startDaemon(client: Client) {

@@ -15,6 +15,7 @@ import {
   WORK,
   waitsForSlot,
 } from "../../../../provider/machine/machine.ts";
+import { TASK_STATES } from "../../../../sdk/taskStates.ts";
 
 const TRAINING_TIME = 1_000;
 
@@ -268,21 +269,7 @@ const STEPS: readonly Step[] = [
   "fail",
   "clean",
 ];
-const STATES: readonly ChainState[] = [
-  "Unread",
-  "None",
-  "Created",
-  "Accepted",
-  "Delivered",
-  "Acknowledged",
-  "Revealed",
-  "Settled",
-  "Cancelled",
-  "Failed",
-  "Expired",
-  "Lapsed",
-  "Slashed",
-];
+const STATES: readonly ChainState[] = ["Unread", "None", ...TASK_STATES];
 
 const cancel = (deadline: number): JobEvent => ({
   type: "cancel",
