@@ -22,7 +22,7 @@ const words = process.argv.slice(2);
 if (words[0] === DAEMON) await startDaemon();
 else {
   const { main } = await import("../tasks/cli/main.ts");
-  await main(words, [DAEMON]);
+  await main(words, { [DAEMON]: "Start the provider daemon; docs/operating.md has its settings" });
 }
 
 /** Brings the trainer's environment on first use. */

@@ -19,9 +19,12 @@ const COLUMNS = 80;
 /**
  * The commands without Hardhat.
  * @param words what was typed after the program's name
- * @param others commands that somebody else answers to
+ * @param others commands that somebody else answers to, with what they do
  */
-export async function main(words: readonly string[], others: readonly string[]): Promise<void> {
+export async function main(
+  words: readonly string[],
+  others: Readonly<Record<string, string>>,
+): Promise<void> {
   try {
     await answer(words, others);
   } catch (error) {
@@ -29,7 +32,10 @@ export async function main(words: readonly string[], others: readonly string[]):
   }
 }
 
-async function answer(words: readonly string[], others: readonly string[]): Promise<void> {
+async function answer(
+  words: readonly string[],
+  others: Readonly<Record<string, string>>,
+): Promise<void> {
   const mistake = twoLetterFlag(words) ?? findMisspelling(words, vocabulary(others));
   if (mistake) throw mistake;
   const names = new Set(commands.map(({ path }) => path[0]));
@@ -37,7 +43,8 @@ async function answer(words: readonly string[], others: readonly string[]): Prom
   const definition = start === -1 ? undefined : commandAt(words.slice(start), commands);
   const { help, version, ...values } = readValues(words, start, definition);
   if (version) return print(packageVersion());
-  if (!definition) return print(renderOverview(familiesOf(words[start]), width()));
+  if (!definition)
+    return print(renderOverview(familiesOf(words[start]), start === -1 ? others : {}, width()));
   if (help) return print(renderCommandHelp(definition, width()));
   const { network = LOCAL, showStackTraces, ...own } = values;
   await runCommand(definition, own, {
@@ -46,9 +53,9 @@ async function answer(words: readonly string[], others: readonly string[]): Prom
   });
 }
 
-const vocabulary = (others: readonly string[]) => {
+const vocabulary = (others: Readonly<Record<string, string>>) => {
   const globals = Object.keys(GLOBALS);
-  return { program: "npx anneal", commands, others, globals };
+  return { program: "npx anneal", commands, others: Object.keys(others), globals };
 };
 
 /** Those of a family's own commands, if its name alone was typed. */
@@ -74,7 +81,7 @@ function readValues(
   const parsed = parseArgs({ ...config, strict: false });
   const places = Object.keys(parameters).filter((name) => parameters[name]!.kind === "argument");
   const typed = definition ? parsed.positionals : [];
-  if (typed.length > places.length) throw tooManyWords(definition!, typed[places.length]!);
+  if (typed.length > places.length) throw unexpectedArgument(definition!, typed[places.length]!);
   return {
     ...Object.fromEntries(
       Object.entries(parameters)
@@ -94,10 +101,10 @@ function readAs(name: string, { kind, ...rest }: Parameters[string]) {
   return { type: kind === "flag" ? "boolean" : "string", ...(short && { short }) } as const;
 }
 
-const tooManyWords = ({ path }: CommandDefinition, word: string) =>
+const unexpectedArgument = ({ path }: CommandDefinition, word: string) =>
   new ProtocolError(
     "usage",
-    `${path.join(" ")} does not take the word "${word}".`,
+    `Unexpected argument "${word}" for ${path.join(" ")}.`,
     `See what it takes: npx anneal ${path.join(" ")} --help`,
   );
 

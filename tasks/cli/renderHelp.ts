@@ -17,7 +17,11 @@ export const GLOBALS = {
 const MOST_COLUMNS = 100;
 
 /** What the program can do. */
-export function renderOverview(families: readonly CommandFamily[], columns: number): string {
+export function renderOverview(
+  families: readonly CommandFamily[],
+  others: Readonly<Record<string, string>>,
+  columns: number,
+): string {
   const sections = families.map(({ title, commands }) =>
     section(
       title,
@@ -25,10 +29,12 @@ export function renderOverview(families: readonly CommandFamily[], columns: numb
       columns,
     ),
   );
+  const daemon = Object.entries(others);
   return [
     "Fine-tune models on other people's GPUs.",
     "Usage: anneal <command> [flags]",
     ...sections,
+    ...(daemon.length > 0 ? [section("The daemon", daemon, columns)] : []),
     section("With every command", flagRows(GLOBALS), columns),
     "What a command takes: anneal <command> --help",
   ].join("\n\n");
@@ -44,7 +50,7 @@ export function renderCommandHelp(command: CommandDefinition, columns: number): 
     ...(words.length > 0
       ? [
           section(
-            "Words",
+            "Arguments",
             words.map(([name, { description }]) => [name, description]),
             columns,
           ),

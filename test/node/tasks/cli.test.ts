@@ -29,6 +29,7 @@ describe("the program anneal", () => {
       expect(overview.stdout.replaceAll(/\s+/g, " ")).to.include(
         `${path.join(" ")} ${description}`,
       );
+    expect(overview.stdout).to.include("Start the provider daemon");
     const help = anneal(["create-task", "--help"]);
     expect(help.status).to.equal(0);
     expect(help.stdout).to.include("--data-size <data-size>").and.include("--network <network>");
