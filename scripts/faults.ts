@@ -9,9 +9,9 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { id as hashText } from "ethers";
 import { Anvil } from "../test/faults/Anvil.ts";
+import { FaultFixture } from "../test/faults/FaultFixture.ts";
 import type { RunResult } from "../test/faults/Programme.ts";
 import { PROGRAMMES } from "../test/faults/programmes.ts";
-import { World } from "../test/faults/World.ts";
 
 const { values } = parseArgs({
   options: {
@@ -61,12 +61,12 @@ async function work(part: string): Promise<void> {
   const takes = (name: string) =>
     values.run ? name === values.run : Number(BigInt(hashText(name)) % BigInt(parts!)) === index;
   for (const name of names) {
-    const world = await World.open(); // anew: what one kind of fault leaves behind is not the next one's
+    const market = await FaultFixture.open(); // a new one: what one kind of fault leaves behind is not the next one's
     try {
-      for await (const result of PROGRAMMES[name]!(world, { seed, short: values.short, takes }))
+      for await (const result of PROGRAMMES[name]!(market, { seed, short: values.short, takes }))
         process.stdout.write(`${JSON.stringify({ programme: name, ...result })}\n`);
     } finally {
-      await world.close();
+      await market.close();
     }
   }
 }

@@ -48,7 +48,12 @@ import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Call } from "../../sdk/transaction/Call.ts";
 import { send } from "../../sdk/transaction/send.ts";
-import { DATASET_ROOT, type Market, MODEL, startMarket } from "../../test/helpers/market.ts";
+import {
+  DATASET_ROOT,
+  ENCRYPTION_SECRET,
+  MarketFixture,
+  MODEL,
+} from "../../test/helpers/MarketFixture.ts";
 import { spoilPage } from "../../test/helpers/spoilPage.ts";
 
 /** Gas that each verb took in a real transaction, and the size of what is deployed. The same on every run. */
@@ -104,7 +109,7 @@ const CONFIG: Hyperparameters = {
 
 /** Plays accounts, services and every way a task can end on a chain of its own. The contracts must be built. */
 export async function measureGas(): Promise<GasReport> {
-  const market = await startMarket();
+  const market = await MarketFixture.open();
   try {
     return await new Session(market).run();
   } finally {
@@ -113,15 +118,15 @@ export async function measureGas(): Promise<GasReport> {
 }
 
 class Session {
-  private readonly market: Market;
+  private readonly market: MarketFixture;
   private readonly verbs: Record<string, number> = {};
 
-  constructor(market: Market) {
+  constructor(market: MarketFixture) {
     this.market = market;
   }
 
   async run(): Promise<GasReport> {
-    const deployment = await this.deploymentGas(); // first: it reads what startMarket has left in the chain
+    const deployment = await this.deploymentGas(); // first: it reads what opening the market has left in the chain
     await this.playAccounts();
     await this.playService();
     await this.playTask();
@@ -256,10 +261,10 @@ class Session {
 
   /** One bit of the model is not what was committed to; its page and the entry lie in different segments if they can. */
   private async playDispute(name: string, size: number): Promise<void> {
-    const { user, provider, encryptionSecret } = this.market;
+    const { user, provider } = this.market;
     const id = await this.accepted();
     const { userKey } = await getTaskOrder(provider, { id });
-    const u = sharedBlind(encryptionSecret, getBytes(userKey));
+    const u = sharedBlind(ENCRYPTION_SECRET, getBytes(userKey));
     const directory = await mkdtemp(join(tmpdir(), "anneal-gas-"));
     try {
       const [plain, sealed] = [join(directory, "plain"), join(directory, "sealed")];

@@ -15,8 +15,8 @@ import type { TaskEvent } from "../../sdk/task/taskEvents.ts";
 import { Anvil } from "../../test/faults/Anvil.ts";
 import { Daemon } from "../../test/faults/Daemon.ts";
 import { DaemonChild } from "../../test/faults/DaemonChild.ts";
+import { FaultFixture } from "../../test/faults/FaultFixture.ts";
 import { Trade } from "../../test/faults/Trade.ts";
-import { World } from "../../test/faults/World.ts";
 
 const { values } = parseArgs({
   options: {
@@ -45,28 +45,28 @@ else
   console.error("SKIPPED: this benchmark needs anvil, which is published for Linux on x64 only.");
 
 async function main(): Promise<void> {
-  const world = await World.open();
+  const market = await FaultFixture.open();
   const folder = mkdtempSync(join(tmpdir(), "anneal-bench-"));
   try {
     const figures: Figures = {
-      eventsPerSecond: measureEvents(world, join(folder, "events")),
-      blockToActionMs: await measureFirstAction(world, join(folder, "action")),
-      restartMs: await measureRestart(world, join(folder, "restart")),
-      ...(await soak(world, join(folder, "soak"), Number(values.minutes))),
+      eventsPerSecond: measureEvents(market, join(folder, "events")),
+      blockToActionMs: await measureFirstAction(market, join(folder, "action")),
+      restartMs: await measureRestart(market, join(folder, "restart")),
+      ...(await soak(market, join(folder, "soak"), Number(values.minutes))),
     };
     if (values.json) console.log(JSON.stringify(figures));
     else print(figures);
   } finally {
-    await world.close();
+    await market.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** Tasks and their creation, as the watcher commits them. */
-function fillStore(world: World, directory: string, count: number): SqliteStore {
+function fillStore(market: FaultFixture, directory: string, count: number): SqliteStore {
   mkdirSync(directory);
   const store = SqliteStore.open(directory);
-  store.claim(world.identity);
+  store.claim(market.identity);
   for (let first = 0; first < count; first += BATCH) {
     store.transaction(() => {
       for (let number = first; number < Math.min(count, first + BATCH); number++) {
@@ -80,19 +80,19 @@ function fillStore(world: World, directory: string, count: number): SqliteStore 
   return store;
 }
 
-function measureEvents(world: World, directory: string): number {
+function measureEvents(market: FaultFixture, directory: string): number {
   const started = performance.now();
-  fillStore(world, directory, EVENTS).close();
+  fillStore(market, directory, EVENTS).close();
   return Math.round(EVENTS / ((performance.now() - started) / 1000));
 }
 
 /** From a block that holds an order to the beginning of the first step, with the daemon looking every 20 ms. */
-async function measureFirstAction(world: World, directory: string) {
-  await world.goOn();
+async function measureFirstAction(market: FaultFixture, directory: string) {
+  await market.goOn();
   mkdirSync(directory);
   let acted: () => void = () => undefined;
   const beforeStep = (step: string) => (step === "verify" ? acted() : undefined);
-  const daemon = new Daemon(world, {
+  const daemon = new Daemon(market, {
     directory,
     confirmations: 0,
     pollInterval: 2_000,
@@ -100,7 +100,7 @@ async function measureFirstAction(world: World, directory: string) {
   });
   const times: number[] = [];
   for (let look = 0; look < LOOKS; look++) {
-    const trade = new Trade(world, directory, 2, "confirm");
+    const trade = new Trade(market, directory, 2, "confirm");
     const action = new Promise<void>((resolve) => {
       acted = resolve;
     });
@@ -115,10 +115,10 @@ async function measureFirstAction(world: World, directory: string) {
 }
 
 /** The real daemon, from its start to being ready, with a state of open tasks. */
-async function measureRestart(world: World, directory: string): Promise<number> {
-  fillStore(world, directory, TASKS).close();
+async function measureRestart(market: FaultFixture, directory: string): Promise<number> {
+  fillStore(market, directory, TASKS).close();
   const started = performance.now();
-  const daemon = new DaemonChild(world, directory);
+  const daemon = new DaemonChild(market, directory);
   await daemon.ready();
   const milliseconds = Math.round(performance.now() - started);
   await daemon.end("SIGKILL");
@@ -126,17 +126,17 @@ async function measureRestart(world: World, directory: string): Promise<number> 
 }
 
 /** Users who order again as soon as they have what they ordered, from the real daemon. */
-async function soak(world: World, directory: string, minutes: number) {
-  await world.goOn();
+async function soak(market: FaultFixture, directory: string, minutes: number) {
+  await market.goOn();
   mkdirSync(directory);
-  const daemon = new DaemonChild(world, directory);
+  const daemon = new DaemonChild(market, directory);
   await daemon.ready();
   const over = AbortSignal.timeout(minutes * 60_000);
   const samples: { tasks: number; bytes: number }[] = [];
   let tasks = 0;
   const buy = async (account: number) => {
     while (!over.aborted) {
-      const trade = new Trade(world, directory, account, "confirm");
+      const trade = new Trade(market, directory, account, "confirm");
       await trade.place();
       while (!(await trade.look()) && !over.aborted) await wait(5);
       if (trade.isOver()) samples.push({ tasks: ++tasks, bytes: residentBytes(daemon.pid) });

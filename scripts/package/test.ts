@@ -21,7 +21,8 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { commands } from "../../tasks/index.ts";
-import { type LocalChain, startLocalChain } from "../../test/helpers/localChain.ts";
+import { startLocalChain } from "../../test/helpers/localChain.ts";
+import type { TestChain } from "../../test/helpers/TestChain.ts";
 import { writeDeployment } from "../../test/helpers/writeDeployment.ts";
 import { build } from "./build.ts";
 
@@ -52,7 +53,7 @@ const folder = mkdtempSync(join(tmpdir(), "anneal-package-"));
 const report: PackageReport = {
   ...{ packedKiB: 0, problems: [], commands: 0, task: false, imports: false },
 };
-let chain: LocalChain | undefined;
+let chain: TestChain | undefined;
 let daemon: ChildProcess | undefined;
 try {
   await main();
@@ -143,7 +144,7 @@ async function answersHelp(directory: string, path: readonly string[]): Promise<
 /** `anneal provider`, with tiny models. @returns its URLs when it is ready. */
 async function startDaemon(
   directory: string,
-  { rpcUrl, accounts }: LocalChain,
+  { rpcUrl, accounts }: TestChain,
 ): Promise<{ api: string; storage: string }> {
   const trainer = join(directory, "node_modules/anneal/dist/provider/trainer");
   const models = join(directory, "models");
@@ -202,7 +203,7 @@ function orderOf(dataset: string, output: string): string[] {
   ];
 }
 
-async function makeProject(tarball: string, chain: LocalChain): Promise<string> {
+async function makeProject(tarball: string, chain: TestChain): Promise<string> {
   const { version } = createRequire(import.meta.url)("hardhat/package.json");
   const project = await install("project", [tarball, `hardhat@${version}`, "@types/node@24"]);
   cpSync(PROJECT, project, { recursive: true });

@@ -1,18 +1,24 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { ContractFactory, HDNodeWallet, JsonRpcProvider, Mnemonic } from "ethers";
+import type { JsonRpcProvider } from "ethers";
+import type { Parameters } from "../../deploy/_parameters.ts";
 import type { Deployment } from "../../sdk/deployment.ts";
+import {
+  CHAIN_ID,
+  connectNode,
+  deployContracts,
+  type TestChain,
+  testAccounts,
+} from "../helpers/TestChain.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const BINARY = join(ROOT, "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil");
-const MNEMONIC = Mnemonic.fromPhrase("test test test test test test test test test test test junk");
-const CHAIN_ID = 31337;
 
 /** Long periods: the clock is moved on purpose, and a slow machine must not make a task lapse. */
-const LOCK_PERIOD = 24n * 3_600n;
-const PARAMETERS = {
+const PARAMETERS: Parameters = {
+  lockPeriod: 24n * 3_600n,
   minimumStake: 10n ** 17n,
   ackPeriod: 72n * 3_600n,
   revealPeriod: 12n * 3_600n,
@@ -23,23 +29,19 @@ const PARAMETERS = {
 export type ReorgTransaction = readonly [raw: string, block: number];
 
 /** A real node that can reorganize its chain, with both contracts deployed. */
-export class Anvil {
-  readonly url: string;
+export class Anvil implements TestChain {
+  readonly rpcUrl: string;
   readonly rpc: JsonRpcProvider;
-  readonly periods = PARAMETERS;
+  readonly parameters = PARAMETERS;
+  readonly accounts = testAccounts();
   deployment!: Deployment;
   readonly #process: ChildProcess;
   #isHalted = false;
 
-  private constructor(process: ChildProcess, url: string) {
+  private constructor(process: ChildProcess, rpcUrl: string) {
     this.#process = process;
-    this.url = url;
-    this.rpc = new JsonRpcProvider(url, CHAIN_ID, {
-      staticNetwork: true,
-      batchMaxCount: 1,
-      cacheTimeout: -1,
-      pollingInterval: 5,
-    });
+    this.rpcUrl = rpcUrl;
+    this.rpc = connectNode(rpcUrl, 5);
   }
 
   /** The node is published for this system only. */
@@ -70,13 +72,8 @@ export class Anvil {
       });
     });
     const anvil = new Anvil(child, `http://127.0.0.1:${port}`);
-    await anvil.#deploy();
+    anvil.deployment = await deployContracts(anvil.rpc, PARAMETERS);
     return anvil;
-  }
-
-  /** The private key of a funded account; 0 deploys, 1 is the provider, 2 and above are users. */
-  key(account: number): string {
-    return HDNodeWallet.fromMnemonic(MNEMONIC, `m/44'/60'/0'/0/${account}`).privateKey;
   }
 
   /** Makes no block, whoever asks for one, until it goes on. */
@@ -97,7 +94,7 @@ export class Anvil {
     await this.rpc.send("anvil_mine", [`0x${blocks.toString(16)}`]);
   }
 
-  async increaseTime(seconds: bigint): Promise<void> {
+  async increaseTime(seconds: number | bigint): Promise<void> {
     await this.rpc.send("evm_increaseTime", [Number(seconds)]);
     await this.mine();
   }
@@ -141,24 +138,10 @@ export class Anvil {
     if (!done) throw new Error(`anvil has no snapshot ${snapshot}`);
   }
 
-  async stop(): Promise<void> {
+  async close(): Promise<void> {
     this.rpc.destroy();
     const exited = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.kill("SIGKILL");
     await exited;
-  }
-
-  async #deploy(): Promise<void> {
-    const deployer = await this.rpc.getSigner(0);
-    const deploy = async (name: string, ...args: unknown[]) => {
-      const path = join(ROOT, `artifacts/contracts/${name}.sol/${name}.json`);
-      const { abi, bytecode } = JSON.parse(readFileSync(path, "utf8"));
-      const contract = await new ContractFactory(abi, bytecode, deployer).deploy(...args);
-      await contract.waitForDeployment();
-      return { address: await contract.getAddress(), abi };
-    };
-    const ledger = await deploy("Ledger", LOCK_PERIOD);
-    const serving = await deploy("FineTuningServing", ledger.address, PARAMETERS);
-    this.deployment = { chainId: CHAIN_ID, ledger, serving, blockNumber: 0 };
   }
 }

@@ -11,11 +11,11 @@ import type { Store } from "../../provider/store/Store.ts";
 import { TaskLoop } from "../../provider/TaskLoop.ts";
 import { MachineHealth } from "../../provider/training/MachineHealth.ts";
 import type { Client } from "../../sdk/client.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import { Fuse } from "./Fuse.ts";
 import { fastClock } from "./fastClock.ts";
 import { fusedStore } from "./fusedStore.ts";
 import { StubTrainer } from "./StubTrainer.ts";
-import type { World } from "./World.ts";
 
 export interface DaemonOptions {
   /** Holds the state; what an earlier daemon left there is taken up. */
@@ -51,12 +51,12 @@ export class Daemon {
   readonly #stop = new AbortController();
   readonly #client: Client;
 
-  constructor(world: World, options: DaemonOptions) {
+  constructor(market: FaultFixture, options: DaemonOptions) {
     this.fuse = options.fuse ?? new Fuse();
-    this.#client = world.client(1, options.rpcUrl);
+    this.#client = market.client(1, options.rpcUrl ? { rpcUrl: options.rpcUrl } : {});
     this.store = SqliteStore.open(options.directory);
-    this.store.claim(world.identity);
-    this.ended = this.#run(world, options);
+    this.store.claim(market.identity);
+    this.ended = this.#run(market, options);
     void this.fuse.death.then(() => this.#stop.abort());
   }
 
@@ -66,9 +66,9 @@ export class Daemon {
     await this.ended;
   }
 
-  async #run(world: World, options: DaemonOptions): Promise<void> {
+  async #run(market: FaultFixture, options: DaemonOptions): Promise<void> {
     const { signal } = this.#stop;
-    const loops = this.#compose(world, options).run(signal);
+    const loops = this.#compose(market, options).run(signal);
     try {
       await Promise.all(loops);
     } catch (error) {
@@ -81,7 +81,7 @@ export class Daemon {
     }
   }
 
-  #compose(world: World, options: DaemonOptions): TaskLoop {
+  #compose(market: FaultFixture, options: DaemonOptions): TaskLoop {
     const { fuse } = this;
     const client = this.#client;
     const log = options.log ?? pino({ level: process.env.FAULTS_LOG ?? "silent" });
@@ -100,10 +100,10 @@ export class Daemon {
         store,
         trainer: new StubTrainer(fuse),
         python: { demand: async () => undefined }, // the stub needs none
-        catalogue: world.catalogue,
-        encryptionKey: world.encryptionKey,
-        provider: world.service.provider,
-        publicStorageUrl: world.storageUrl,
+        catalogue: market.catalogue,
+        encryptionKey: market.encryptionKey,
+        provider: market.service.provider,
+        publicStorageUrl: market.storageUrl,
         jobsDirectory: join(options.directory, "jobs"),
         checkpoints: { directory: join(options.directory, "checkpoints"), days: 0, tasks: 0 },
         online: { python: "/nowhere", environment: {} },
@@ -117,7 +117,7 @@ export class Daemon {
         clock,
         log,
       },
-      ...{ genesis: world.genesis, readiness, metrics: new Metrics(store), steps, clock, log },
+      ...{ genesis: market.genesis, readiness, metrics: new Metrics(store), steps, clock, log },
       ...{ slots: SLOTS, confirmations, pollInterval, maxGasPrice: MAX_GAS_PRICE },
     });
   }

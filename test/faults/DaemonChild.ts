@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { standInTrainer } from "../helpers/standInTrainer.ts";
 import { writeDeployment } from "../helpers/writeDeployment.ts";
-import type { World } from "./World.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -44,17 +44,17 @@ export class DaemonChild {
    * @param refused takes in the ids of tasks that the daemon refuses, as its API would tell their users
    */
   constructor(
-    world: World,
+    market: FaultFixture,
     state: string,
     { wrapper = [], variables = {}, refused = new Set() }: DaemonChildOptions = {},
   ) {
     const [command, ...args] = [...wrapper, process.execPath, join(ROOT, "provider/main.ts")];
     this.#child = spawn(command!, args, {
       cwd: ROOT,
-      env: { ...environment(world, state), ...variables },
+      env: { ...environment(market, state), ...variables },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    world.daemons.add(this);
+    market.daemons.add(this);
     this.#ready = new Promise((resolve) => {
       this.#sayReady = resolve;
     });
@@ -66,7 +66,7 @@ export class DaemonChild {
     });
     this.ended = new Promise((resolve) =>
       this.#child.once("exit", (code) => {
-        world.daemons.delete(this);
+        market.daemons.delete(this);
         this.#sayReady();
         resolve(code);
       }),
@@ -88,18 +88,18 @@ export class DaemonChild {
   }
 }
 
-function environment(world: World, state: string): Record<string, string> {
-  const folder = world.folder;
+function environment(market: FaultFixture, state: string): Record<string, string> {
+  const folder = market.folder;
   const python = join(folder, "stub-trainer");
   const deployment = join(folder, "deployment");
   if (!existsSync(python)) writeFileSync(python, STUB, { mode: 0o755 });
-  if (!existsSync(deployment)) writeDeployment(deployment, world.anvil.deployment);
+  if (!existsSync(deployment)) writeDeployment(deployment, market.chain.deployment);
   return {
     PATH: process.env.PATH ?? "",
     NODE_COMPILE_CACHE: join(folder, "compiled"), // a daemon is started a thousand times
-    PROVIDER_PRIVATE_KEY: world.anvil.key(1),
-    RPC_ENDPOINT: world.anvil.url,
-    STORAGE_ENDPOINT: world.storageUrl,
+    PROVIDER_PRIVATE_KEY: market.chain.accounts[1]!.privateKey,
+    RPC_ENDPOINT: market.chain.rpcUrl,
+    STORAGE_ENDPOINT: market.storageUrl,
     DEPLOYMENT_DIR: deployment,
     PROVIDER_DIR: state,
     MODELS_DIR: join(folder, "models"),

@@ -1,5 +1,5 @@
+import type { FaultFixture } from "./FaultFixture.ts";
 import type { Verdict } from "./oracle.ts";
-import type { World } from "./World.ts";
 
 interface ProgrammeOptions {
   readonly seed: number;
@@ -18,5 +18,8 @@ export interface RunResult extends Verdict {
   readonly peakMiB?: number;
 }
 
-/** One kind of fault: runs in the world, one after the other. */
-export type Programme = (world: World, options: ProgrammeOptions) => AsyncIterable<RunResult>;
+/** One kind of fault: runs in the market, one after the other. */
+export type Programme = (
+  market: FaultFixture,
+  options: ProgrammeOptions,
+) => AsyncIterable<RunResult>;

@@ -1,7 +1,14 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { keccak256 } from "ethers";
+import {
+  type RpcAnswer,
+  RpcEndpoint,
+  type RpcRequest,
+  reply,
+  rpcError,
+  rpcResult,
+} from "./RpcEndpoint.ts";
 import type { Random } from "./seededRandom.ts";
 
 export const RPC_FAULTS = [
@@ -26,58 +33,31 @@ export const RPC_FAULTS = [
 ] as const;
 export type RpcFault = (typeof RPC_FAULTS)[number];
 
-interface RpcRequest {
-  readonly id: number;
-  readonly method: string;
-  readonly params: unknown[];
-}
-
 /** Blocks that a stale endpoint is behind. */
 const STALE = 3;
 
 /** Stands between a daemon and its node, and spoils some of the answers until it has spoiled enough of them. */
-export class RpcProxy {
-  readonly #server: Server;
-  readonly #target: string;
+export class RpcProxy extends RpcEndpoint {
   readonly #fault: RpcFault;
   readonly #random: Random;
   #left: number;
   strikes = 0;
 
-  private constructor(server: Server, target: string, fault: RpcFault, random: Random) {
-    this.#server = server;
-    this.#target = target;
+  private constructor(target: string, fault: RpcFault, random: Random) {
+    super(target);
     this.#fault = fault;
     this.#random = random;
     this.#left = random.integer(3, 30);
   }
 
-  static async start(target: string, fault: RpcFault, random: Random): Promise<RpcProxy> {
-    const server = createServer();
-    const proxy = new RpcProxy(server, target, fault, random);
-    server.on("request", (request, response) => {
-      proxy.#answer(request, response).catch(() => response.destroy());
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return proxy;
+  static start(target: string, fault: RpcFault, random: Random): Promise<RpcProxy> {
+    return new RpcProxy(target, fault, random).listen();
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk);
-    const request: RpcRequest = JSON.parse(Buffer.concat(chunks).toString());
+  protected async answer(request: RpcRequest, response: ServerResponse): Promise<void> {
     const strikes =
       this.#left > 0 && this.#applies(request.method) && this.#random.next() < PROBABILITY;
-    if (!strikes) return reply(response, await this.#forward(request));
+    if (!strikes) return reply(response, await this.forward(request));
     this.#left--;
     this.strikes++;
     await this.#spoil(request, response);
@@ -92,7 +72,7 @@ export class RpcProxy {
     switch (this.#fault) {
       case "delay":
         await wait(this.#random.integer(5, 80));
-        return reply(response, await this.#forward(request));
+        return reply(response, await this.forward(request));
       case "reset":
         return void response.destroy();
       case "too many requests":
@@ -102,68 +82,59 @@ export class RpcProxy {
       case "malformed":
         return void response.writeHead(200).end('{"jsonrpc":"2.0","id":');
       case "answer lost":
-        await this.#forward(request);
+        await this.forward(request);
         return void response.destroy();
       case "accepted but dropped":
-        return reply(response, result(request, transactionHash(request)));
+        return reply(response, rpcResult(request, transactionHash(request)));
       case "nonce too low":
-        return reply(response, refusal(request, "nonce too low"));
+        return reply(response, rpcError(request, -32000, "nonce too low"));
       case "nonce too high":
-        return reply(response, refusal(request, "nonce too high"));
+        return reply(response, rpcError(request, -32000, "nonce too high"));
       case "underpriced":
-        return reply(response, refusal(request, "replacement transaction underpriced"));
+        return reply(response, rpcError(request, -32000, "replacement transaction underpriced"));
       case "wrong chain":
         return reply(response, this.#ofAnotherChain(request));
       case "empty chain":
-        return reply(response, result(request, request.method === "eth_call" ? "0x" : null));
+        return reply(response, rpcResult(request, request.method === "eth_call" ? "0x" : null));
       case "receipts missing":
-        return reply(response, result(request, null));
+        return reply(response, rpcResult(request, null));
       case "lost logs":
-        return reply(response, result(request, []));
+        return reply(response, rpcResult(request, []));
       case "stale head":
       case "old state":
         return reply(response, await this.#stale(request));
       case "repeated logs":
       case "reordered logs":
-        return reply(response, shuffleLogs(await this.#forward(request), this.#fault));
+        return reply(response, shuffleLogs(await this.forward(request), this.#fault));
     }
   }
 
-  async #forward(request: RpcRequest): Promise<Answer> {
-    const response = await fetch(this.#target, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(request),
-    });
-    return (await response.json()) as Answer;
-  }
-
   /** The chain as it was some blocks ago. */
-  async #stale(request: RpcRequest): Promise<Answer> {
-    const head = await this.#forward({ id: 0, method: "eth_blockNumber", params: [] });
+  async #stale(request: RpcRequest): Promise<RpcAnswer> {
+    const head = await this.forward({ id: 0, method: "eth_blockNumber", params: [] });
     const old = `0x${Math.max(0, Number(head.result) - STALE).toString(16)}`;
-    if (request.method === "eth_blockNumber") return result(request, old);
+    if (request.method === "eth_blockNumber") return rpcResult(request, old);
     const params = request.params.map((value) =>
       value === "latest" || value === "pending" ? old : value,
     );
-    return this.#forward({ ...request, params });
+    return this.forward({ ...request, params });
   }
 
-  #ofAnotherChain(request: RpcRequest): Answer {
+  #ofAnotherChain(request: RpcRequest): RpcAnswer {
     const hash = `0x${"ab".repeat(32)}`;
     switch (request.method) {
       case "eth_chainId":
-        return result(request, "0x1");
+        return rpcResult(request, "0x1");
       case "eth_blockNumber":
-        return result(request, "0xfffff");
+        return rpcResult(request, "0xfffff");
       case "eth_call":
-        return result(request, "0x");
+        return rpcResult(request, "0x");
       case "eth_getLogs":
-        return result(request, []);
+        return rpcResult(request, []);
       case "eth_getBlockByNumber":
-        return result(request, { ...EMPTY_BLOCK, hash, number: numberOf(request.params[0]) });
+        return rpcResult(request, { ...EMPTY_BLOCK, hash, number: numberOf(request.params[0]) });
       default:
-        return result(request, null);
+        return rpcResult(request, null);
     }
   }
 }
@@ -193,13 +164,6 @@ const METHODS: Partial<Record<RpcFault, readonly string[]>> = {
   "empty chain": ["eth_call", "eth_getBlockByNumber", "eth_getTransactionReceipt"],
 };
 
-interface Answer {
-  readonly jsonrpc: "2.0";
-  readonly id: number;
-  readonly result?: unknown;
-  readonly error?: unknown;
-}
-
 const EMPTY_BLOCK = {
   parentHash: `0x${"cd".repeat(32)}`,
   timestamp: "0x1",
@@ -215,24 +179,12 @@ const EMPTY_BLOCK = {
 
 const numberOf = (tag: unknown) => (String(tag).startsWith("0x") ? tag : "0xfffff");
 
-function result({ id }: RpcRequest, value: unknown): Answer {
-  return { jsonrpc: "2.0", id, result: value };
-}
-
-function refusal({ id }: RpcRequest, message: string): Answer {
-  return { jsonrpc: "2.0", id, error: { code: -32000, message } };
-}
-
 /** What a node that lies about having taken a transaction answers. */
 function transactionHash({ params }: RpcRequest): string {
   return keccak256(params[0] as string);
 }
 
-function shuffleLogs(answer: Answer, fault: "repeated logs" | "reordered logs"): Answer {
+function shuffleLogs(answer: RpcAnswer, fault: "repeated logs" | "reordered logs"): RpcAnswer {
   const logs = answer.result as unknown[];
   return { ...answer, result: fault === "repeated logs" ? [...logs, ...logs] : logs.toReversed() };
-}
-
-function reply(response: ServerResponse, answer: Answer): void {
-  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
 }

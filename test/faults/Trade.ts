@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Client } from "../../sdk/client.ts";
 import { acknowledge, confirm } from "../../sdk/deliverable/calls.ts";
 import { downloadDeliverable } from "../../sdk/deliverable/downloadDeliverable.ts";
 import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
@@ -14,7 +13,8 @@ import type { Task } from "../../sdk/task/Task.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import type { TaskState } from "../../sdk/taskStates.ts";
 import { send } from "../../sdk/transaction/send.ts";
-import type { World } from "./World.ts";
+import type { Account } from "../helpers/MarketFixture.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 
 /** How a user behaves, and so how their task ends. */
 export type Ending = "confirm" | "finalize" | "lapse" | "late" | "cancel" | "refuse" | "fail";
@@ -34,7 +34,7 @@ const PAST = 10n;
 /** One task and its user, who looks at the chain again and again and does what is theirs to do. */
 export class Trade {
   readonly ending: Ending;
-  readonly user: Client;
+  readonly user: Account;
   readonly account: number;
   id!: TaskId;
   /** The last state seen. */
@@ -49,18 +49,18 @@ export class Trade {
   tamper: (order: TaskOrder) => TaskOrder = (order) => order;
   /** Looks at the archive that the user decrypted. */
   inspect: (path: string) => void = () => undefined;
-  readonly #world: World;
+  readonly #market: FaultFixture;
   readonly #directory: string;
   #hasLapsed = false;
 
   constructor(
-    world: World,
+    market: FaultFixture,
     directory: string,
     account: number,
     ending: Ending,
-    user = world.client(account),
+    user = market.client(account),
   ) {
-    this.#world = world;
+    this.#market = market;
     this.#directory = directory;
     this.account = account;
     this.ending = ending;
@@ -74,7 +74,7 @@ export class Trade {
 
   async place(): Promise<void> {
     const model = this.ending === "refuse" && !this.isTampered ? "unknown" : "stub";
-    const { id, order } = await this.#world.order(this.user, this.account, model);
+    const { id, order } = await this.#market.prepare(this.user, model);
     this.id = id;
     await send(this.user, createTask(this.user, { order: this.tamper(order) }));
     if (this.ending === "cancel")
@@ -108,11 +108,11 @@ export class Trade {
 
   async #act(task: Task): Promise<void> {
     const { id } = task;
-    const { anvil } = this.#world;
+    const { chain } = this.#market;
     switch (task.state) {
       case "Created":
         if (this.isRefused) await send(this.user, cancelTask(this.user, { id }));
-        else await anvil.mine();
+        else await chain.mine();
         return;
       case "Delivered": {
         const waits = this.ending === "lapse" || (this.ending === "late" && !this.#hasLapsed);
@@ -124,7 +124,7 @@ export class Trade {
         this.#hasLapsed = true;
         if (this.ending === "late")
           await send(this.user, acknowledge(this.user, { id, root: task.root! }));
-        else await anvil.mine();
+        else await chain.mine();
         return;
       case "Revealed":
         if (this.opened === null) this.opened = await this.#open(task);
@@ -132,18 +132,18 @@ export class Trade {
         else await send(this.user, confirm(this.user, { id }));
         return;
       default:
-        await anvil.mine();
+        await chain.mine();
     }
   }
 
   /** Moves the chain's clock past a deadline, once. */
   async #passTo(deadline: number): Promise<void> {
-    const { anvil } = this.#world;
-    const { timestamp } = (await anvil.rpc.getBlock("latest"))!;
+    const { chain } = this.#market;
+    const { timestamp } = (await chain.rpc.getBlock("latest"))!;
     this.isWaiting = timestamp <= deadline;
     const isFree = this.neighbours.every((other) => other.isWaiting || other.isOver());
-    if (this.isWaiting && isFree) await anvil.increaseTime(BigInt(deadline - timestamp) + PAST);
-    else await anvil.mine();
+    if (this.isWaiting && isFree) await chain.increaseTime(BigInt(deadline - timestamp) + PAST);
+    else await chain.mine();
   }
 
   async #open(task: Task): Promise<string> {

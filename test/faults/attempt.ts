@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { FaultFixture } from "./FaultFixture.ts";
 import { judge } from "./oracle.ts";
 import type { RunResult } from "./Programme.ts";
 import type { Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 /** Folders of one run: the users' own, and the daemon's state. */
 export interface RunFolders {
@@ -22,19 +22,19 @@ export interface Outcome {
   readonly peakMiB?: number;
 }
 
-/** Runs something from the world's beginning, or from where it stands, and judges what became of it; an error is a loss. */
+/** Runs something from the market's beginning, or from where it stands, and judges what became of it; an error is a loss. */
 export async function attempt(
-  world: World,
+  market: FaultFixture,
   name: string,
   work: (folders: RunFolders) => Promise<Outcome>,
-  begin: (world: World) => Promise<string> = (world) => world.begin(),
+  begin: (market: FaultFixture) => Promise<string> = (market) => market.begin(),
 ): Promise<RunResult> {
-  const directory = await begin(world);
+  const directory = await begin(market);
   const state = join(directory, "state");
   mkdirSync(state);
   try {
     const { trades, leaked, lost = [], ...measured } = await work({ directory, state });
-    const verdict = await judge(world, trades, state, leaked);
+    const verdict = await judge(market, trades, state, leaked);
     return { name, ...measured, ...verdict, lost: [...verdict.lost, ...lost] };
   } catch (error) {
     return {
@@ -45,7 +45,7 @@ export async function attempt(
       leaked: [],
     };
   } finally {
-    await Promise.all([...world.daemons].map((daemon) => daemon.end("SIGKILL")));
+    await Promise.all([...market.daemons].map((daemon) => daemon.end("SIGKILL")));
     rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -1,9 +1,9 @@
 import { attempt } from "./attempt.ts";
+import { type FaultFixture, USERS } from "./FaultFixture.ts";
 import { TAMPERING } from "./malice.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
 import { Trade } from "./Trade.ts";
-import { USERS, type World } from "./World.ts";
 
 const ROUNDS = 20;
 /** Bogus orders of one run. */
@@ -13,33 +13,33 @@ const SHORT_ORDERS = 14;
 const FOR_HONEST = 3;
 
 /** Orders that no provider can serve, many at once, beside one honest task: the provider pays no gas for them. */
-export const bogus: Programme = async function* (world, { short, takes }) {
+export const bogus: Programme = async function* (market, { short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     const name = `bogus/${round}`;
-    if (takes(name)) yield await flood(world, name, short ? SHORT_ORDERS : ORDERS);
+    if (takes(name)) yield await flood(market, name, short ? SHORT_ORDERS : ORDERS);
   }
 };
 
-function flood(world: World, name: string, orders: number): Promise<RunResult> {
-  return attempt(world, name, async ({ directory, state }) => {
-    const sentBefore = await sentByProvider(world);
+function flood(market: FaultFixture, name: string, orders: number): Promise<RunResult> {
+  return attempt(market, name, async ({ directory, state }) => {
+    const sentBefore = await sentByProvider(market);
     const kinds = Object.values(TAMPERING);
-    const honest = new Trade(world, directory, USERS, "confirm");
+    const honest = new Trade(market, directory, USERS, "confirm");
     const cheaters = Array.from({ length: orders }, (_, number) => {
-      const trade = new Trade(world, directory, 2 + (number % (USERS - 2)), "refuse");
+      const trade = new Trade(market, directory, 2 + (number % (USERS - 2)), "refuse");
       trade.isTampered = true;
       trade.tamper = kinds[number % kinds.length]!;
       return trade;
     });
     const trades = [...cheaters, honest];
-    await runTrades({ world, options: { directory: state }, trades });
-    const sent = (await sentByProvider(world)) - sentBefore;
+    await runTrades({ market, options: { directory: state }, trades });
+    const sent = (await sentByProvider(market)) - sentBefore;
     if (sent !== FOR_HONEST)
       throw new Error(`the provider sent ${sent} transactions instead of ${FOR_HONEST}`);
     return { trades, strikes: orders };
   });
 }
 
-function sentByProvider({ anvil, service }: World): Promise<number> {
-  return anvil.rpc.getTransactionCount(service.provider);
+function sentByProvider({ chain, service }: FaultFixture): Promise<number> {
+  return chain.rpc.getTransactionCount(service.provider);
 }

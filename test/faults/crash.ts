@@ -1,56 +1,56 @@
 import { attempt } from "./attempt.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import { type Blow, Fuse } from "./Fuse.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
 import { ENDINGS, type Ending, Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 /**
  * The crash matrix: for every way in which a task may end, the daemon dies once at every point that its work passes
  * (before and after each commit, before, during and after each step and each broadcast), and at every third one again
  * at the same point when it has been started anew.
  */
-export const crash: Programme = async function* (world, { short, takes }) {
+export const crash: Programme = async function* (market, { short, takes }) {
   for (const ending of short ? (["finalize"] as const) : ENDINGS) {
-    const { result, points } = await discover(world, ending);
+    const { result, points } = await discover(market, ending);
     if (takes(result.name)) yield result;
     const chosen = short ? points.filter((_, index) => index % 7 === 0) : points;
     for (const [index, point] of chosen.entries()) {
       const name = `crash/${ending}/${point}`;
-      if (takes(name)) yield await dieAt(world, name, ending, point, index % 3 === 2);
+      if (takes(name)) yield await dieAt(market, name, ending, point, index % 3 === 2);
     }
   }
 };
 
 /** A run without a crash shows which points there are. */
 async function discover(
-  world: World,
+  market: FaultFixture,
   ending: Ending,
 ): Promise<{ result: RunResult; points: readonly string[] }> {
   const fuse = new Fuse();
-  const result = await attempt(world, `crash/${ending}/nowhere`, async ({ directory, state }) => {
-    const trade = new Trade(world, directory, 2, ending);
-    await runTrades({ world, options: { directory: state, fuse }, trades: [trade] });
+  const result = await attempt(market, `crash/${ending}/nowhere`, async ({ directory, state }) => {
+    const trade = new Trade(market, directory, 2, ending);
+    await runTrades({ market, options: { directory: state, fuse }, trades: [trade] });
     return { trades: [trade], strikes: 0 };
   });
   return { result, points: [...new Set(fuse.passed)] };
 }
 
 function dieAt(
-  world: World,
+  market: FaultFixture,
   name: string,
   ending: Ending,
   point: string,
   again: boolean,
 ): Promise<RunResult> {
-  return attempt(world, name, async ({ directory, state }) => {
-    const trade = new Trade(world, directory, 2, ending);
+  return attempt(market, name, async ({ directory, state }) => {
+    const trade = new Trade(market, directory, 2, ending);
     const blow: Blow = { point, pass: 1 };
     const fuses = [new Fuse(blow), ...(again ? [new Fuse(blow)] : [])];
     const [fuse, ...others] = fuses;
     const nextFuse = () => others.shift();
     await runTrades({
-      world,
+      market,
       options: { directory: state, fuse: fuse! },
       trades: [trade],
       nextFuse,

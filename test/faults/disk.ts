@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { StateUnusable } from "../../provider/errors.ts";
 import { attempt } from "./attempt.ts";
 import { Daemon } from "./Daemon.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import { failingStore, type StoreFault } from "./failingStore.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
 import { Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 const ROUNDS = 20;
 const STORE_FAULTS: readonly StoreFault[] = ["disk full", "failing fsync"];
@@ -16,33 +16,33 @@ const STEPS = ["fetch", "train", "package", "seal", "upload", "clean"];
 const DAMAGED_IN = ["Accepted", "Delivered", "Acknowledged", "Revealed"] as const;
 
 /** The disk fills up, fails to keep what was written, or gives back other bytes. */
-export const disk: Programme = async function* (world, { seed, short, takes }) {
+export const disk: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     const random = seededRandom(seed + round);
     for (const fault of STORE_FAULTS) {
       const name = `disk/${fault}/${round}`;
-      if (takes(name)) yield await failWrites(world, name, fault, random);
+      if (takes(name)) yield await failWrites(market, name, fault, random);
     }
     const full = `disk/no space for files/${round}`;
-    if (takes(full)) yield await failSteps(world, full, random);
+    if (takes(full)) yield await failSteps(market, full, random);
     const damaged = `disk/damaged page/${round}`;
-    if (takes(damaged)) yield await damagePage(world, damaged, random);
+    if (takes(damaged)) yield await damagePage(market, damaged, random);
   }
 };
 
 function failWrites(
-  world: World,
+  market: FaultFixture,
   name: string,
   fault: StoreFault,
   random: Random,
 ): Promise<RunResult> {
-  return attempt(world, name, async ({ directory, state }) => {
-    const trade = new Trade(world, directory, 2, "finalize");
+  return attempt(market, name, async ({ directory, state }) => {
+    const trade = new Trade(market, directory, 2, "finalize");
     let strikes = 0;
     const aroundStore = failingStore(fault, random, () => strikes++);
     const survives = (failure: unknown) => failure instanceof StateUnusable;
     await runTrades({
-      world,
+      market,
       options: { directory: state, aroundStore },
       trades: [trade],
       survives,
@@ -51,9 +51,9 @@ function failWrites(
   });
 }
 
-function failSteps(world: World, name: string, random: Random): Promise<RunResult> {
-  return attempt(world, name, async ({ directory, state }) => {
-    const trade = new Trade(world, directory, 2, "confirm");
+function failSteps(market: FaultFixture, name: string, random: Random): Promise<RunResult> {
+  return attempt(market, name, async ({ directory, state }) => {
+    const trade = new Trade(market, directory, 2, "confirm");
     const failing = random.pick(STEPS);
     let left = random.integer(1, 4);
     let strikes = 0;
@@ -62,29 +62,29 @@ function failSteps(world: World, name: string, random: Random): Promise<RunResul
       strikes++;
       throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
     };
-    await runTrades({ world, options: { directory: state, beforeStep }, trades: [trade] });
+    await runTrades({ market, options: { directory: state, beforeStep }, trades: [trade] });
     return { trades: [trade], strikes };
   });
 }
 
 /** A page of the database is overwritten; the operator restores a backup that is older than the task. */
-function damagePage(world: World, name: string, random: Random): Promise<RunResult> {
-  return attempt(world, name, async ({ directory, state }) => {
-    const trade = new Trade(world, directory, 2, "confirm");
+function damagePage(market: FaultFixture, name: string, random: Random): Promise<RunResult> {
+  return attempt(market, name, async ({ directory, state }) => {
+    const trade = new Trade(market, directory, 2, "confirm");
     const database = join(state, "state.db");
     const backup = join(directory, "backup.db");
-    await new Daemon(world, { directory: state }).stop();
+    await new Daemon(market, { directory: state }).stop();
     copyFileSync(database, backup);
 
     const moment = random.pick(DAMAGED_IN);
-    const daemon = new Daemon(world, { directory: state });
+    const daemon = new Daemon(market, { directory: state });
     await trade.place();
     while (trade.state !== moment && !trade.isOver()) await trade.look();
     await daemon.stop();
     overwritePage(database, random);
-    if (opens(world, state)) throw new Error("a damaged database was opened");
+    if (opens(market, state)) throw new Error("a damaged database was opened");
     copyFileSync(backup, database);
-    await runTrades({ world, options: { directory: state }, trades: [trade], isPlaced: true });
+    await runTrades({ market, options: { directory: state }, trades: [trade], isPlaced: true });
     return { trades: [trade], strikes: 1 };
   });
 }
@@ -100,9 +100,9 @@ function overwritePage(path: string, random: Random): void {
   closeSync(file);
 }
 
-function opens(world: World, state: string): boolean {
+function opens(market: FaultFixture, state: string): boolean {
   try {
-    void new Daemon(world, { directory: state }).stop();
+    void new Daemon(market, { directory: state }).stop();
     return true;
   } catch (error) {
     if (error instanceof StateUnusable) return false;

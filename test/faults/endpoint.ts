@@ -1,12 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { attempt, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
 import { ILLNESSES, type Illness, SickEndpoint } from "./SickEndpoint.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
 import { ENDINGS, Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 const ROUNDS = 6;
 /** With a second endpoint that is well: the task is done in time although the first never heals. */
@@ -20,38 +20,40 @@ const END = 15_000;
 const MOST_CONNECTIONS = 100;
 
 /** The daemon's first or only endpoint is ill, not now and then but all the time. */
-export const endpoint: Programme = async function* (world, { seed, short, takes }) {
+export const endpoint: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, illness] of ILLNESSES.entries()) {
       const random = seededRandom(seed + round * ILLNESSES.length + index);
       const first = `endpoint/${illness}-first/${round}`;
       if (takes(first) && (!short || SHORT_FIRST.includes(illness)))
-        yield await attempt(world, first, (folders) =>
-          tradeBeside(world, folders, illness, random),
+        yield await attempt(market, first, (folders) =>
+          tradeBeside(market, folders, illness, random),
         );
       const alone = `endpoint/${illness}-alone/${round}`;
       if (takes(alone) && (!short || SHORT_ALONE.includes(illness)))
-        yield await attempt(world, alone, (folders) => tradeAlone(world, folders, illness, random));
+        yield await attempt(market, alone, (folders) =>
+          tradeAlone(market, folders, illness, random),
+        );
     }
     for (const moment of ["starting", "working"] as const) {
       const end = `endpoint/ended-${moment}/${round}`;
       if (takes(end))
-        yield await attempt(world, end, (folders) => endWhileHanging(world, folders, moment));
+        yield await attempt(market, end, (folders) => endWhileHanging(market, folders, moment));
     }
   }
 };
 
 async function tradeBeside(
-  world: World,
+  market: FaultFixture,
   { directory, state }: RunFolders,
   illness: Illness,
   random: Random,
 ) {
-  const sick = await SickEndpoint.start(world.anvil.url, illness);
-  const trade = new Trade(world, directory, 2, random.pick(ENDINGS));
+  const sick = await SickEndpoint.start(market.chain.rpcUrl, illness);
+  const trade = new Trade(market, directory, 2, random.pick(ENDINGS));
   try {
-    const options = { directory: state, rpcUrl: `${sick.url},${world.anvil.url}` };
-    await runTrades({ world, options, trades: [trade] });
+    const options = { directory: state, rpcUrl: `${sick.url},${market.chain.rpcUrl}` };
+    await runTrades({ market, options, trades: [trade] });
     await demandTidy(sick);
   } finally {
     await sick.close();
@@ -60,18 +62,18 @@ async function tradeBeside(
 }
 
 async function tradeAlone(
-  world: World,
+  market: FaultFixture,
   { directory, state }: RunFolders,
   illness: Illness,
   random: Random,
 ) {
-  const sick = await SickEndpoint.start(world.anvil.url, illness);
-  const trade = new Trade(world, directory, 2, random.pick(ENDINGS));
+  const sick = await SickEndpoint.start(market.chain.rpcUrl, illness);
+  const trade = new Trade(market, directory, 2, random.pick(ENDINGS));
   const heals = illness !== "narrow" && illness !== "late";
   const healing = heals ? setTimeout(() => void sick.fall(null), ILL_FOR) : undefined;
   try {
     const options = { directory: state, rpcUrl: sick.url };
-    await runTrades({ world, options, trades: [trade] });
+    await runTrades({ market, options, trades: [trade] });
     await demandTidy(sick);
   } finally {
     clearTimeout(healing);
@@ -81,22 +83,22 @@ async function tradeAlone(
 }
 
 async function demandTidy(sick: SickEndpoint): Promise<void> {
-  await sick.demandNoConnections();
+  await sick.ensureNoConnections();
   if (sick.mostConnections > MOST_CONNECTIONS)
     throw new Error(`${sick.mostConnections} connections were open at the same time`);
 }
 
 /** A real daemon whose requests all hang is told to end; the next one finishes what it began. */
 async function endWhileHanging(
-  world: World,
+  market: FaultFixture,
   { directory, state }: RunFolders,
   moment: "starting" | "working",
 ) {
-  const sick = await SickEndpoint.start(world.anvil.url, null);
-  const trade = new Trade(world, directory, 2, "confirm");
+  const sick = await SickEndpoint.start(market.chain.rpcUrl, null);
+  const trade = new Trade(market, directory, 2, "confirm");
   try {
     if (moment === "starting") await sick.fall("dripping");
-    const daemon = new DaemonChild(world, state, { variables: { RPC_ENDPOINT: sick.url } });
+    const daemon = new DaemonChild(market, state, { variables: { RPC_ENDPOINT: sick.url } });
     if (moment === "working") await daemon.ready();
     await sick.fall("dripping");
     await trade.place();
@@ -107,8 +109,8 @@ async function endWhileHanging(
     if (code !== 0) throw new Error(`the daemon ended with ${code}`);
     if (performance.now() - told > END) throw new Error("the daemon ended late");
     const options = { directory: state };
-    await runTrades({ world, options, trades: [trade], isPlaced: true });
-    await sick.demandNoConnections();
+    await runTrades({ market, options, trades: [trade], isPlaced: true });
+    await sick.ensureNoConnections();
   } finally {
     await sick.close();
   }

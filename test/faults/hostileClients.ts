@@ -10,10 +10,10 @@ import { HANGS_AFTER } from "../helpers/patience.ts";
 import { residentPeak } from "../helpers/residentPeak.ts";
 import { attempt } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import { hasCleared } from "./kill.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { type Ending, Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -98,12 +98,12 @@ export const hostileUploader = hostile("hostileUploader", uploads);
 export const hostileReader = hostile("hostileReader", reads);
 
 function hostile(kind: string, attacks: (dataset: Root) => readonly Attack[]): Programme {
-  return async function* (world, { short, takes }) {
+  return async function* (market, { short, takes }) {
     for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
       const name = `${kind}/${round}`;
       const connections = short ? SHORT_CONNECTIONS : CONNECTIONS;
       const ending = ENDINGS[round % ENDINGS.length]!;
-      if (takes(name)) yield await besiege(world, name, { ending, attacks, connections });
+      if (takes(name)) yield await besiege(market, name, { ending, attacks, connections });
     }
   };
 }
@@ -114,9 +114,9 @@ interface Siege {
   readonly connections: number;
 }
 
-function besiege(world: World, name: string, siege: Siege): Promise<RunResult> {
-  return attempt(world, name, async ({ directory, state }) => {
-    const daemon = new DaemonChild(world, state, {
+function besiege(market: FaultFixture, name: string, siege: Siege): Promise<RunResult> {
+  return attempt(market, name, async ({ directory, state }) => {
+    const daemon = new DaemonChild(market, state, {
       variables: {
         STORAGE_ENDPOINT: "",
         STORAGE_PORT: "0",
@@ -127,12 +127,12 @@ function besiege(world: World, name: string, siege: Siege): Promise<RunResult> {
     try {
       await daemon.ready();
       const storageUrl = daemon.lines.find(({ msg }) => msg === "ready")!.storage!;
-      const attacks = siege.attacks(world.dataset);
+      const attacks = siege.attacks(market.dataset);
       for (let number = 0; number < siege.connections; number++)
         sockets.push(await strike(storageUrl, number, attacks[number % attacks.length]!));
-      const user = world.client(2, world.anvil.url, storageUrl);
-      await upload(storageUrl, join(world.folder, "dataset.jsonl"));
-      const trade = new Trade(world, directory, 2, siege.ending, user);
+      const user = market.client(2, { storageUrl });
+      await upload(storageUrl, join(market.folder, "dataset.jsonl"));
+      const trade = new Trade(market, directory, 2, siege.ending, user);
       await trade.place();
       const end = performance.now() + HANGS_AFTER;
       const isDone = async () => (await trade.look()) && hasCleared(state);

@@ -6,12 +6,12 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import { signRequest } from "../../sdk/service/signedRequest.ts";
 import { attempt, type Outcome, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import { HostileStub } from "./hostileStub.ts";
 import { hasCleared } from "./kill.ts";
 import type { Programme } from "./Programme.ts";
 import { seededRandom } from "./seededRandom.ts";
 import { Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 const ROUNDS = 120;
 const SHORT_ROUNDS = 5;
@@ -94,7 +94,7 @@ if os.fork() == 0:
 };
 
 /** Trainings that were taken over, in the real sandbox of a real daemon, beside an honest task of another user. */
-export const hostileTrainer: Programme = async function* (world, { seed, short, takes }) {
+export const hostileTrainer: Programme = async function* (market, { seed, short, takes }) {
   if (!hasSandbox()) {
     console.error("SKIPPED: hostileTrainer needs bubblewrap (scripts/install-debian.sh).");
     return;
@@ -103,23 +103,23 @@ export const hostileTrainer: Programme = async function* (world, { seed, short, 
   for (let round = 0; round < (short ? SHORT_ROUNDS : ROUNDS); round++) {
     const what = random.pick(Object.keys(ATTACKS));
     const name = `hostileTrainer/${what}/${round}`;
-    if (takes(name)) yield await attempt(world, name, (folders) => run(world, folders, what));
+    if (takes(name)) yield await attempt(market, name, (folders) => run(market, folders, what));
   }
 };
 
-async function run(world: World, folders: RunFolders, what: string): Promise<Outcome> {
+async function run(market: FaultFixture, folders: RunFolders, what: string): Promise<Outcome> {
   const attack = ATTACKS[what]!;
-  const hostile = new Trade(world, folders.directory, 2, attack.isRefused ? "fail" : "confirm");
-  const honest = new Trade(world, folders.directory, 3, "confirm");
+  const hostile = new Trade(market, folders.directory, 2, attack.isRefused ? "fail" : "confirm");
+  const honest = new Trade(market, folders.directory, 3, "confirm");
   const trades = [hostile, honest];
   const leaked: string[] = [];
   for (const trade of trades)
     trade.inspect = (path) => leaked.push(...secretsIn(readFileSync(path), "the archive"));
-  const stub = new HostileStub(world.folder);
+  const stub = new HostileStub(market.folder);
   await honest.place();
   stub.confide(honest.id, CONFIDED);
   const other = join(folders.state, "jobs", formatTaskId(honest.id), "events.jsonl");
-  const daemon = new DaemonChild(world, folders.state, {
+  const daemon = new DaemonChild(market, folders.state, {
     variables: {
       PYTHON: stub.python,
       SANDBOX: "on",

@@ -5,10 +5,10 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
 import { attempt, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
 import { type Ending, Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 const ROUNDS = 126;
 /** Kills in one round, while three tasks are under way. */
@@ -18,24 +18,24 @@ const LONGEST_LIFE = 500;
 const ENDINGS: readonly Ending[] = ["confirm", "finalize", "refuse", "cancel", "late", "lapse"];
 
 /** A real daemon in a process of its own, `node provider/main.ts`, is killed with SIGKILL at random moments. */
-export const kill: Programme = async function* (world, { seed, short, takes }) {
+export const kill: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     const name = `kill/${round}`;
-    if (takes(name)) yield await killAgainAndAgain(world, name, seededRandom(seed + round));
+    if (takes(name)) yield await killAgainAndAgain(market, name, seededRandom(seed + round));
   }
 };
 
-function killAgainAndAgain(world: World, name: string, random: Random): Promise<RunResult> {
-  return attempt(world, name, async (folders) => {
+function killAgainAndAgain(market: FaultFixture, name: string, random: Random): Promise<RunResult> {
+  return attempt(market, name, async (folders) => {
     const trades = [2, 3, 4].map(
-      (account) => new Trade(world, folders.directory, account, random.pick(ENDINGS)),
+      (account) => new Trade(market, folders.directory, account, random.pick(ENDINGS)),
     );
     for (const trade of trades) trade.neighbours = trades.filter((other) => other !== trade);
     for (const trade of trades) await trade.place();
     const over = new AbortController();
     const refused = new Set<string>();
     const users = liveOn(trades, refused, over.signal);
-    const start = () => new DaemonChild(world, folders.state, { refused });
+    const start = () => new DaemonChild(market, folders.state, { refused });
     try {
       for (let strikes = 0; strikes < KILLS; strikes++) await dieOnce(start(), random);
       await finish(start(), folders, trades);

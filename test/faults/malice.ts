@@ -24,10 +24,10 @@ import type { TaskState } from "../../sdk/taskStates.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import { spoilPage } from "../helpers/spoilPage.ts";
 import { attempt } from "./attempt.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
 import { ENDINGS, Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 const SOME_HASH = `0x${"5a".repeat(32)}`;
 const ROUNDS = 4;
@@ -44,48 +44,48 @@ export const TAMPERING: Record<string, (order: TaskOrder) => TaskOrder> = {
 };
 
 /** Users and providers who do not keep to the rules, one beside an honest trade of somebody else. */
-export const malice: Programme = async function* (world, { short, takes }) {
+export const malice: Programme = async function* (market, { short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, [what, tamper]] of Object.entries(TAMPERING).entries()) {
       const name = `malice/${what}/${round}`;
-      if (takes(name)) yield await cheat(world, name, tamper, index + round);
+      if (takes(name)) yield await cheat(market, name, tamper, index + round);
     }
     for (const [what, act] of Object.entries(PROVIDERS)) {
       const name = `malice/${what}/${round}`;
-      if (takes(name)) yield await attempt(world, name, async () => act(world));
+      if (takes(name)) yield await attempt(market, name, async () => act(market));
     }
   }
 };
 
 function cheat(
-  world: World,
+  market: FaultFixture,
   name: string,
   tamper: (order: TaskOrder) => TaskOrder,
   number: number,
 ): Promise<RunResult> {
-  return attempt(world, name, async ({ directory, state }) => {
-    const cheater = new Trade(world, directory, 2, "refuse");
+  return attempt(market, name, async ({ directory, state }) => {
+    const cheater = new Trade(market, directory, 2, "refuse");
     cheater.isTampered = true;
     cheater.tamper = tamper;
-    const honest = new Trade(world, directory, 3, ENDINGS[number % 4]!);
+    const honest = new Trade(market, directory, 3, ENDINGS[number % 4]!);
     const trades = [cheater, honest];
     honest.neighbours = [cheater];
-    await runTrades({ world, options: { directory: state }, trades });
+    await runTrades({ market, options: { directory: state }, trades });
     return { trades, strikes: 1 };
   });
 }
 
 /** Providers that take an order and do not do their part. The user gets the fee back and the promised share of the bond. */
 const PROVIDERS = {
-  "never delivers": async (world: World) => {
-    const { trade, bond, user, before } = await takeOrder(world);
-    await world.anvil.increaseTime(BigInt(world.service.maxTrainingTime) + 10n);
+  "never delivers": async (market: FaultFixture) => {
+    const { trade, bond, user, before } = await takeOrder(market);
+    await market.chain.increaseTime(BigInt(market.service.maxTrainingTime) + 10n);
     await send(user, expire(user, { id: trade.id }));
-    return compensated(world, trade, before, bond / 4n);
+    return compensated(market, trade, before, bond / 4n);
   },
-  "never reveals": async (world: World) => {
-    const { trade, bond, user, before } = await takeOrder(world);
-    const provider = world.client(1);
+  "never reveals": async (market: FaultFixture) => {
+    const { trade, bond, user, before } = await takeOrder(market);
+    const provider = market.client(1);
     const root = SOME_HASH as Root;
     const delivery = {
       id: trade.id,
@@ -97,14 +97,14 @@ const PROVIDERS = {
     };
     await send(provider, deliver(provider, { delivery }));
     await send(user, acknowledge(user, { id: trade.id, root }));
-    await world.anvil.increaseTime(world.anvil.periods.revealPeriod + 10n);
+    await market.chain.increaseTime(market.chain.parameters.revealPeriod + 10n);
     await send(user, expire(user, { id: trade.id }));
-    return compensated(world, trade, before, bond);
+    return compensated(market, trade, before, bond);
   },
-  "delivers garbage": async (world: World) => {
-    const { trade, bond, user, before } = await takeOrder(world);
+  "delivers garbage": async (market: FaultFixture) => {
+    const { trade, bond, user, before } = await takeOrder(market);
     const { id } = trade;
-    const encryptedPath = await deliverGarbage(world, trade);
+    const encryptedPath = await deliverGarbage(market, trade);
     const task = await getTask(user, { id });
     const outputPath = `${encryptedPath}.zip`;
     const found = await openDeliverable(user, { task, encryptedPath, outputPath }).then(
@@ -115,18 +115,18 @@ const PROVIDERS = {
     const proof = await findMisbehaviour(user, { task, encryptedPath, page: found.page });
     await send(user, proveMisbehaviour(user, { id, proof }));
     // The other half is burned: it stays in the Ledger and is nobody's.
-    return compensated(world, trade, before, (bond + 1n) / 2n, { state: "Slashed", lost: bond });
+    return compensated(market, trade, before, (bond + 1n) / 2n, { state: "Slashed", lost: bond });
   },
 };
 
 /** All that a provider does, with one bit of one page changed after it was committed to. */
-async function deliverGarbage(world: World, { id, user }: Trade): Promise<string> {
-  const provider = world.client(1);
-  const plainPath = join(world.folder, "garbage");
-  const encryptedPath = join(world.folder, "garbage.sealed");
+async function deliverGarbage(market: FaultFixture, { id, user }: Trade): Promise<string> {
+  const provider = market.client(1);
+  const plainPath = join(market.folder, "garbage");
+  const encryptedPath = join(market.folder, "garbage.sealed");
   writeFileSync(plainPath, Buffer.alloc(300_000, 7));
   const { userKey, blindRoot } = await getTaskOrder(user, { id });
-  const u = sharedBlind(world.encryptionKey.secret, getBytes(userKey));
+  const u = sharedBlind(market.encryptionKey.secret, getBytes(userKey));
   const s = getBytes(SOME_HASH);
   const { size, contentRoot } = await sealFile(plainPath, encryptedPath, { taskId: id, u, s });
   const root = await spoilPage(encryptedPath, 70);
@@ -140,20 +140,20 @@ async function deliverGarbage(world: World, { id, user }: Trade): Promise<string
   return encryptedPath;
 }
 
-async function takeOrder(world: World) {
-  const trade = new Trade(world, world.folder, 2, "confirm");
+async function takeOrder(market: FaultFixture) {
+  const trade = new Trade(market, market.folder, 2, "confirm");
   const { user } = trade;
   await trade.place();
   const { fee, bondBps, user: account } = await getTask(user, { id: trade.id });
   const before = (await getAccount(user, { account })).total;
-  const provider = world.client(1);
+  const provider = market.client(1);
   await send(provider, acceptTask(provider, { id: trade.id }));
   return { trade, user, before, bond: (fee * BigInt(bondBps)) / 10_000n };
 }
 
 /** Checks that the user has the fee and `share` of the bond, and the provider what it lost less. */
 async function compensated(
-  world: World,
+  market: FaultFixture,
   { user, id }: Trade,
   before: bigint,
   share: bigint,
@@ -163,9 +163,9 @@ async function compensated(
   const after = (await getAccount(user, { account })).total;
   if (state !== expected.state || after - before !== share)
     throw new Error(`the user got ${after - before} instead of ${share} in state ${state}`);
-  const { provider } = world.service;
+  const { provider } = market.service;
   const { total } = await getAccount(user, { account: provider });
-  if (world.totals.get(provider)! - total !== expected.lost)
+  if (market.totals.get(provider)! - total !== expected.lost)
     throw new Error("the bond is not what was lost");
   return { trades: [], strikes: 1 };
 }

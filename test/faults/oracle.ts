@@ -5,8 +5,8 @@ import { getAccount } from "../../sdk/account/getAccount.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import type { ChainBlock, FaultFixture } from "./FaultFixture.ts";
 import type { Trade } from "./Trade.ts";
-import type { ChainBlock, World } from "./World.ts";
 
 /** What went wrong in a run: something that should have happened did not, or happened twice, or a secret got out. */
 export interface Verdict {
@@ -33,7 +33,7 @@ const ONCE = [
  * finished task, the user's bytes, no money made or missing, no file left. What leaked is for the run itself to find.
  */
 export async function judge(
-  world: World,
+  market: FaultFixture,
   trades: readonly Trade[],
   stateDirectory: string,
   leaked: readonly string[] = [],
@@ -44,24 +44,24 @@ export async function judge(
   for (const trade of trades) {
     if (!trade.isOver()) lost.push(`task of user ${trade.account} stayed ${trade.state}`);
     const opens = trade.state === "Settled";
-    if (opens && trade.opened !== world.expectedArchive.sha256)
+    if (opens && trade.opened !== market.expectedArchive.sha256)
       lost.push(`user ${trade.account} got other bytes`);
   }
-  const blocks = await world.blocksOfRun();
-  doubled.push(...(await repeatedEvents(world, trades, blocks)));
-  doubled.push(...(await repeatedTransactions(world, blocks)));
-  lost.push(...(await wrongMoney(world, trades)));
+  const blocks = await market.blocksOfRun();
+  doubled.push(...(await repeatedEvents(market, trades, blocks)));
+  doubled.push(...(await repeatedTransactions(market, blocks)));
+  lost.push(...(await wrongMoney(market, trades)));
   lost.push(...leftFiles(stateDirectory).map((path) => `left on disk: ${path}`));
   return { lost, doubled, leaked };
 }
 
 async function repeatedEvents(
-  world: World,
+  market: FaultFixture,
   trades: readonly Trade[],
   blocks: readonly ChainBlock[],
 ): Promise<string[]> {
   const hashes = new Set(blocks.map(({ hash }) => hash));
-  const events = (await fetchTaskEvents(world.client(2), {})).filter(({ blockHash }) =>
+  const events = (await fetchTaskEvents(market.client(2), {})).filter(({ blockHash }) =>
     hashes.has(blockHash),
   );
   return trades.flatMap(({ id, account }) =>
@@ -76,12 +76,12 @@ async function repeatedEvents(
 
 /** Transactions of the provider that cost gas and did nothing: a second delivery that the contract turned away. */
 async function repeatedTransactions(
-  world: World,
+  market: FaultFixture,
   blocks: readonly ChainBlock[],
 ): Promise<string[]> {
-  const { rpc } = world.anvil;
-  const { provider } = world.service;
-  const serving = world.client(2).serving.interface as unknown as Interface;
+  const { rpc } = market.chain;
+  const { provider } = market.service;
+  const serving = market.client(2).serving.interface as unknown as Interface;
   const seen = new Set<string>();
   const repeated: string[] = [];
   const transactions = blocks.toReversed().flatMap((block) => block.transactions);
@@ -94,7 +94,7 @@ async function repeatedTransactions(
     const succeeded = receipt?.status === 1;
     const hasEffect = succeeded && receipt.logs.length > 0;
     // In the blocks of another past it may come too early, or too late, and does nothing.
-    if (world.isReorganized && !hasEffect) continue;
+    if (market.isReorganized && !hasEffect) continue;
     // An acceptance that the user's cancellation overtook is nobody's fault.
     if (seen.has(effect) || (!succeeded && verb !== "acceptTask"))
       repeated.push(`twice: ${effect}`);
@@ -108,14 +108,14 @@ function subjectOf(verb: string, input: string): string {
   return verb === "finalize" ? input.slice(10) : input.slice(10, 74);
 }
 
-async function wrongMoney(world: World, trades: readonly Trade[]): Promise<string[]> {
+async function wrongMoney(market: FaultFixture, trades: readonly Trade[]): Promise<string[]> {
   const wrong: string[] = [];
-  const client = world.client(2);
+  const client = market.client(2);
   const tasks = await Promise.all(
     trades.map(({ id }) => getTask(client, { id }).catch(() => null)),
   );
   let held = 0n;
-  for (const account of world.totals.keys()) {
+  for (const account of market.totals.keys()) {
     const { total, available, locked, subAccounts } = await getAccount(client, { account });
     held += total;
     const inSub = subAccounts.reduce((sum, { balance }) => sum + balance, 0n);
@@ -124,25 +124,25 @@ async function wrongMoney(world: World, trades: readonly Trade[]): Promise<strin
       if (reserved + returning > balance) wrong.push(`reserved more than held by ${account}`);
     const paid = tasks.reduce((sum, task) => {
       if (!task) return sum;
-      if (account === world.service.provider) return sum + task.paid;
+      if (account === market.service.provider) return sum + task.paid;
       return task.user === account ? sum - task.paid : sum;
     }, 0n);
-    const expected = world.totals.get(account)! + paid;
+    const expected = market.totals.get(account)! + paid;
     if (total !== expected) wrong.push(`${account} has ${total} instead of ${expected}`);
   }
   const ether = await client.provider.getBalance(client.ledgerAddress);
-  if (ether - held !== world.nobodys)
-    wrong.push(`the Ledger has ${ether} for ${held}, with ${world.nobodys} of nobody`);
+  if (ether - held !== market.nobodys)
+    wrong.push(`the Ledger has ${ether} for ${held}, with ${market.nobodys} of nobody`);
   for (const [index, task] of tasks.entries()) {
     const trade = trades[index]!;
     if (task?.state === "Settled" && task.paid !== task.fee)
       wrong.push(`task ${formatTaskId(trade.id)} is settled for ${task.paid} of ${task.fee}`);
   }
-  const { provider } = world.service;
+  const { provider } = market.service;
   const { subAccounts } = await getAccount(client, { account: provider });
   const reserved = subAccounts.find((sub) => sub.provider === provider)?.reserved ?? 0n;
   const open = trades.filter((trade) => !trade.isOver()).length;
-  if (open === 0 && reserved !== world.bonds) wrong.push(`bond of ${provider} still held`);
+  if (open === 0 && reserved !== market.bonds) wrong.push(`bond of ${provider} still held`);
   return wrong;
 }
 

@@ -1,10 +1,10 @@
 import type { ReorgTransaction } from "./Anvil.ts";
 import { attempt } from "./attempt.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
 import { type Ending, Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 /** A state in which the chain changes its past, and a task that comes by there. */
 const MOMENTS: readonly (readonly [state: Trade["state"], ending: Ending])[] = [
@@ -24,7 +24,7 @@ const DEEPEST = 64;
 const ROUNDS = 20;
 
 /** The chain replaces its newest blocks at every state of a task, to every depth; transactions move or vanish. */
-export const reorg: Programme = async function* (world, { seed, short, takes }) {
+export const reorg: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, [state, ending]] of MOMENTS.entries()) {
       const name = `reorg/${state}-${ending}/${round}`;
@@ -33,21 +33,21 @@ export const reorg: Programme = async function* (world, { seed, short, takes }) 
       const random = seededRandom(seed + number);
       const depth = 1 + (number % DEEPEST);
       yield await attempt(
-        world,
+        market,
         name,
         async (folders) => {
-          const trade = new Trade(world, folders.directory, 2, ending);
+          const trade = new Trade(market, folders.directory, 2, ending);
           const confirmations = random.pick([0, 1, 3]);
           let strikes = 0;
           const meddle = async () => {
             if (strikes > 0 || trade.state !== state) return false;
-            await world.anvil.reorg(depth, (raws) => survivors(raws, depth, random));
-            world.isReorganized = true;
+            await market.chain.reorg(depth, (raws) => survivors(raws, depth, random));
+            market.isReorganized = true;
             strikes++;
             return true;
           };
           const options = { directory: folders.state, confirmations };
-          await runTrades({ world, options, trades: [trade], meddle });
+          await runTrades({ market, options, trades: [trade], meddle });
           return { trades: [trade], strikes };
         },
         goOn,
@@ -56,7 +56,7 @@ export const reorg: Programme = async function* (world, { seed, short, takes }) 
   }
 };
 
-const goOn = (world: World) => world.goOn();
+const goOn = (market: FaultFixture) => market.goOn();
 
 /** The transactions that are in the new chain, too: the older ones, each in the same block or a later one. */
 function survivors(raws: readonly string[], depth: number, random: Random): ReorgTransaction[] {

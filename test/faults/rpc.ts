@@ -12,20 +12,20 @@ const ROUNDS = 42;
  * The daemon sees the chain through an endpoint that fails, lags and lies, half of the time with a second one that does
  * not; the users see it as it is.
  */
-export const rpc: Programme = async function* (world, { seed, short, takes }) {
+export const rpc: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, fault] of RPC_FAULTS.entries()) {
       const name = `rpc/${fault}/${round}`;
       if (!takes(name)) continue;
       const random = seededRandom(seed + round * RPC_FAULTS.length + index);
-      yield await attempt(world, name, async ({ directory, state }) => {
-        const proxy = await RpcProxy.start(world.anvil.url, fault, random);
-        const trade = new Trade(world, directory, 2, random.pick(ENDINGS));
+      yield await attempt(market, name, async ({ directory, state }) => {
+        const proxy = await RpcProxy.start(market.chain.rpcUrl, fault, random);
+        const trade = new Trade(market, directory, 2, random.pick(ENDINGS));
         const confirmations = random.pick([0, 1, 3]);
-        const rpcUrl = random.pick([proxy.url, `${proxy.url},${world.anvil.url}`]);
+        const rpcUrl = random.pick([proxy.url, `${proxy.url},${market.chain.rpcUrl}`]);
         try {
           const options = { directory: state, rpcUrl, confirmations };
-          await runTrades({ world, options, trades: [trade] });
+          await runTrades({ market, options, trades: [trade] });
         } finally {
           await proxy.close();
         }

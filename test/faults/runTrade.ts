@@ -2,15 +2,15 @@ import { setTimeout as wait } from "node:timers/promises";
 import { isRefused } from "../../provider/machine/machine.ts";
 import { HANGS_AFTER } from "../helpers/patience.ts";
 import { Daemon, type DaemonOptions } from "./Daemon.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import type { Fuse } from "./Fuse.ts";
 import type { Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 /** Milliseconds between two looks of the users; each look mines a block while there is nothing to do. */
 const LOOK_INTERVAL = 4;
 
 export interface TradeRun {
-  readonly world: World;
+  readonly market: FaultFixture;
   readonly options: DaemonOptions;
   readonly trades: readonly Trade[];
   /** The fuse of the next daemon after one died; unlimited life where none is given. */
@@ -29,8 +29,8 @@ export interface TradeRun {
  * @throws what ended a daemon that was neither stopped nor killed.
  */
 export async function runTrades(run: TradeRun): Promise<Daemon> {
-  const { world, options, trades, isPlaced = false, meddle } = run;
-  let daemon = new Daemon(world, options);
+  const { market, options, trades, isPlaced = false, meddle } = run;
+  let daemon = new Daemon(market, options);
   const end = performance.now() + HANGS_AFTER;
   try {
     if (!isPlaced) for (const trade of trades) await trade.place();
@@ -49,23 +49,26 @@ export async function runTrades(run: TradeRun): Promise<Daemon> {
 }
 
 /** The daemon, or the next one if it was killed. */
-async function afterDeath(daemon: Daemon, { world, options, nextFuse }: TradeRun): Promise<Daemon> {
+async function afterDeath(
+  daemon: Daemon,
+  { market, options, nextFuse }: TradeRun,
+): Promise<Daemon> {
   if (!daemon.fuse.isDead) return daemon;
   await daemon.ended;
   const { fuse: _, ...rest } = options;
   const fuse = nextFuse?.();
-  return new Daemon(world, fuse ? { ...rest, fuse } : rest);
+  return new Daemon(market, fuse ? { ...rest, fuse } : rest);
 }
 
 /** The daemon, or the next one if it ended by a failure that it may end by. */
 async function afterFailure(
   daemon: Daemon,
-  { world, options, survives }: TradeRun,
+  { market, options, survives }: TradeRun,
 ): Promise<Daemon> {
   if (daemon.failure === null) return daemon;
   await daemon.ended;
   if (!survives?.(daemon.failure)) throw daemon.failure;
-  return new Daemon(world, options);
+  return new Daemon(market, options);
 }
 
 /** @returns whether all trades are over for their users */

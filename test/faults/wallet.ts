@@ -1,12 +1,12 @@
 import { Anvil } from "./Anvil.ts";
 import { attempt, type Outcome } from "./attempt.ts";
 import type { Daemon } from "./Daemon.ts";
+import type { FaultFixture } from "./FaultFixture.ts";
 import { fastClock } from "./fastClock.ts";
 import type { Programme } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
 import { SwitchProxy } from "./SwitchProxy.ts";
 import { Trade } from "./Trade.ts";
-import type { World } from "./World.ts";
 
 /** The transactions of a task that nobody confirms. */
 const STEPS = ["accept", "deliver", "reveal", "finalize"] as const;
@@ -41,15 +41,15 @@ const SPIKE = 60n * GWEI;
 const TIP = GWEI;
 
 /** The wallet is empty, the chain stands still, asks for fifty times its price, or is another one for a while. */
-export const wallet: Programme = async function* (world, { short, takes }) {
+export const wallet: Programme = async function* (market, { short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const fault of FAULTS) {
       for (const step of short ? SHORT_STEPS[fault] : STEPS) {
         const name = `wallet/${fault}-${step}/${round}`;
         if (!takes(name)) continue;
         const minutes = (short ? SHORT_MINUTES : MINUTES)[fault];
-        yield await attempt(world, name, async ({ directory, state }) => {
-          const run = new FaultyRun(world, fault, step, minutes * 60_000);
+        yield await attempt(market, name, async ({ directory, state }) => {
+          const run = new FaultyRun(market, fault, step, minutes * 60_000);
           return run.trade(directory, state);
         });
       }
@@ -59,7 +59,7 @@ export const wallet: Programme = async function* (world, { short, takes }) {
 
 /** One task, at one of whose transactions the fault strikes once and passes after a while. */
 class FaultyRun {
-  readonly #world: World;
+  readonly #market: FaultFixture;
   readonly #fault: Fault;
   readonly #step: Step;
   readonly #duration: number;
@@ -73,20 +73,20 @@ class FaultyRun {
   #proxy: SwitchProxy | null = null;
   #other: Anvil | null = null;
 
-  constructor(world: World, fault: Fault, step: Step, duration: number) {
-    this.#world = world;
+  constructor(market: FaultFixture, fault: Fault, step: Step, duration: number) {
+    this.#market = market;
     this.#fault = fault;
     this.#step = step;
     this.#duration = duration;
   }
 
   async trade(directory: string, state: string): Promise<Outcome> {
-    const { anvil } = this.#world;
+    const { chain } = this.#market;
     if (this.#fault === "restarted") {
-      this.#proxy = await SwitchProxy.start(anvil.url);
+      this.#proxy = await SwitchProxy.start(chain.rpcUrl);
       this.#other = await Anvil.start();
     }
-    const trade = new Trade(this.#world, directory, 2, "finalize");
+    const trade = new Trade(this.#market, directory, 2, "finalize");
     try {
       const options = {
         directory: state,
@@ -96,12 +96,12 @@ class FaultyRun {
       };
       const meddle = (daemon: Daemon) => this.#meddle(daemon);
       const trades = [trade];
-      await runTrades({ world: this.#world, options, trades, meddle });
+      await runTrades({ market: this.#market, options, trades, meddle });
       this.#judge(await this.#overpaid());
     } finally {
       await this.#heal();
       await this.#proxy?.close();
-      await this.#other?.stop();
+      await this.#other?.close();
     }
     return { trades: [trade], strikes: this.#strikes, lost: this.#wrong };
   }
@@ -120,17 +120,17 @@ class FaultyRun {
     if (step !== this.#step || this.#strikes > 0) return;
     this.#strikes++;
     this.#struckAt = fastClock.now();
-    const { anvil } = this.#world;
+    const { chain } = this.#market;
     switch (this.#fault) {
       case "empty":
       case "drained":
         return this.#setBalance(0n);
       case "halted":
-        return anvil.halt();
+        return chain.halt();
       case "spike":
         return this.#setBaseFee(SPIKE);
       case "restarted":
-        this.#proxy!.target = this.#other!.url;
+        this.#proxy!.target = this.#other!.rpcUrl;
     }
   }
 
@@ -145,13 +145,13 @@ class FaultyRun {
     if (this.#struckAt === null) return;
     this.#struckAt = null;
     if (this.#fault === "empty" || this.#fault === "drained") await this.#setBalance(10n ** 18n);
-    if (this.#fault === "halted") await this.#world.anvil.resume();
+    if (this.#fault === "halted") await this.#market.chain.resume();
     if (this.#fault === "spike") await this.#setBaseFee(GWEI);
     if (this.#fault !== "restarted") return;
-    const { provider } = this.#world.service;
+    const { provider } = this.#market.service;
     const sent = await this.#other!.rpc.getTransactionCount(provider, "pending");
     if (sent > 0) this.#wrong.push(`${sent} transactions were sent to another chain`);
-    this.#proxy!.target = this.#world.anvil.url;
+    this.#proxy!.target = this.#market.chain.rpcUrl;
   }
 
   #judge(overpaid: readonly string[]): void {
@@ -164,13 +164,13 @@ class FaultyRun {
 
   /** Transactions of the provider that paid more than twice what their block asked for. */
   async #overpaid(): Promise<string[]> {
-    const { anvil, service } = this.#world;
+    const { chain, service } = this.#market;
     const overpaid: string[] = [];
-    for (const { number, transactions } of await this.#world.blocksOfRun()) {
-      const { baseFeePerGas } = (await anvil.rpc.getBlock(Number(number)))!;
+    for (const { number, transactions } of await this.#market.blocksOfRun()) {
+      const { baseFeePerGas } = (await chain.rpc.getBlock(Number(number)))!;
       for (const { hash, from } of transactions) {
         if (from.toLowerCase() !== service.provider.toLowerCase()) continue;
-        const { gasPrice } = (await anvil.rpc.getTransactionReceipt(hash))!;
+        const { gasPrice } = (await chain.rpc.getTransactionReceipt(hash))!;
         if (gasPrice > 2n * (baseFeePerGas! + TIP))
           overpaid.push(`paid ${gasPrice} neuron per gas at a base fee of ${baseFeePerGas}`);
       }
@@ -180,14 +180,14 @@ class FaultyRun {
 
   /** Of the next block, from where it falls while blocks are empty. */
   async #setBaseFee(fee: bigint): Promise<void> {
-    const { anvil } = this.#world;
-    await anvil.rpc.send("anvil_setNextBlockBaseFeePerGas", [`0x${fee.toString(16)}`]);
-    await anvil.mine();
+    const { chain } = this.#market;
+    await chain.rpc.send("anvil_setNextBlockBaseFeePerGas", [`0x${fee.toString(16)}`]);
+    await chain.mine();
   }
 
   async #setBalance(balance: bigint): Promise<void> {
-    const { anvil, service } = this.#world;
-    await anvil.rpc.send("anvil_setBalance", [service.provider, `0x${balance.toString(16)}`]);
+    const { chain, service } = this.#market;
+    await chain.rpc.send("anvil_setBalance", [service.provider, `0x${balance.toString(16)}`]);
   }
 }
 

@@ -3,10 +3,11 @@ import { pino } from "pino";
 import { systemClock } from "../../provider/clock.ts";
 import { FlowWatcher } from "../../provider/storage/FlowWatcher.ts";
 import { SubmissionLog } from "../../provider/storage/SubmissionLog.ts";
-import { type LocalChain, startLocalChain } from "./localChain.ts";
+import { startLocalChain } from "./localChain.ts";
+import type { TestChain } from "./TestChain.ts";
 
 /** A local chain with 0G's Flow contract. */
-export interface FlowChain extends LocalChain {
+export interface FlowChain extends TestChain {
   readonly flowAddress: string;
   readonly provider: JsonRpcProvider;
   /** A log that follows the contract until the chain is closed, as a storage node has one. */

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
-import { Marketplace } from "./provider/marketplace.ts";
+import { DaemonFixture } from "./provider/DaemonFixture.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
@@ -17,20 +17,20 @@ const BLOCKS = [
   .filter((lines) => lines.some((line) => line.startsWith("npx hardhat")));
 
 describe("a newcomer who types what the README says", () => {
-  let marketplace: Marketplace;
+  let marketplace: DaemonFixture;
   let output: string;
   /** What the README leaves to the reader to fill in. */
   const blanks = new Map<string, string>();
 
   before(async () => {
-    marketplace = await Marketplace.open();
+    marketplace = await DaemonFixture.open();
     marketplace.makeModels();
     const daemon = marketplace.startDaemon();
-    await marketplace.register((await daemon.ready()).api, "token");
+    await marketplace.registerDaemon((await daemon.ready()).api, "token");
     output = join(marketplace.folder, "output");
     mkdirSync(output);
     writeFileSync(join(output, "config.json"), '{"n_epochs": 1, "n_evals": 1}');
-    blanks.set("PROVIDER", marketplace.provider);
+    blanks.set("PROVIDER", marketplace.provider.address);
   });
   after(() => marketplace.close());
 

@@ -7,7 +7,8 @@ import { buildMisbehaviourProof } from "../../../sdk/exchange/misbehaviourProof.
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import { rootFromSegments } from "../../../sdk/storage/tree/RootHasher.ts";
 import { segmentRoot } from "../../../sdk/storage/tree/segment.ts";
-import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
+import { startLocalChain } from "../../helpers/localChain.ts";
+import type { TestChain } from "../../helpers/TestChain.ts";
 import { plain, Replay } from "./Replay.ts";
 
 const OG = 10n ** 18n;
@@ -58,7 +59,7 @@ const step = fc.record<Step>({
 });
 
 describe("P23: events alone rebuild every balance and every state", () => {
-  let chain: LocalChain;
+  let chain: TestChain;
   let rpc: JsonRpcProvider;
   let ledger: Contract;
   let serving: Contract;

@@ -12,7 +12,7 @@ import { fetchCancellation } from "../../../sdk/task/fetchCancellation.ts";
 import { requestCancellation } from "../../../sdk/task/requestCancellation.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { eventually, type LogLine } from "./daemonProcess.ts";
-import { DaemonTrade } from "./daemonTrade.ts";
+import { TradeFixture } from "./TradeFixture.ts";
 
 const rows = (count: number) =>
   Array.from({ length: count }, (_, index) => ({
@@ -31,10 +31,10 @@ const totalOf = async (client: Client, account: string) =>
   (await getAccount(client, { account })).total;
 
 describe("provider daemon, with the real trainer", () => {
-  let trade: DaemonTrade;
+  let trade: TradeFixture;
 
   before(async () => {
-    trade = await DaemonTrade.open({ fastTrainer: false });
+    trade = await TradeFixture.open({ fastTrainer: false });
   });
   after(() => trade.close());
 
@@ -51,7 +51,7 @@ describe("provider daemon, with the real trainer", () => {
   it("runs an order from creation to payment, and shows its user how it goes", async () => {
     const { user, market } = trade;
     const before = await trade.providerTotal();
-    const id = await market.order(user, rows(64), SHORT);
+    const id = await market.orderTraining(user, rows(64), SHORT);
     await eventually("the task at the provider", () => trade.status(id));
     const followed = trade.log(id, true);
     const task = await trade.until(id, "Delivered");
@@ -81,13 +81,13 @@ describe("provider daemon, with the real trainer", () => {
 
   it("goes on from the checkpoint of an earlier task of the same user", async () => {
     const { user, market } = trade;
-    const first = await market.order(user, rows(64), SHORT);
+    const first = await market.orderTraining(user, rows(64), SHORT);
     await trade.takeDelivery(await trade.until(first, "Delivered"));
     await send(user, confirm(user, { id: first }));
     await trade.until(first, "Settled");
     const learned = (await trade.status(first))!;
     const config = { ...SHORT, from_checkpoint: `${formatTaskId(first)}:8` };
-    const second = await market.order(user, rows(64), config);
+    const second = await market.orderTraining(user, rows(64), config);
     await trade.takeDelivery(await trade.until(second, "Delivered"));
     await send(user, confirm(user, { id: second }));
     const status = (await trade.status(second))!;
@@ -97,7 +97,7 @@ describe("provider daemon, with the real trainer", () => {
 
     const stranger = market.client(3);
     await send(stranger, openAccount(stranger, { amount: 10n ** 18n }));
-    const theft = await market.order(stranger, rows(64), config);
+    const theft = await market.orderTraining(stranger, rows(64), config);
     const isRefusal = ({ msg, task }: LogLine) =>
       msg === "task refused" && task === formatTaskId(theft);
     const refused = () => trade.daemon.lines.find(isRefusal);
@@ -108,8 +108,8 @@ describe("provider daemon, with the real trainer", () => {
 
   it("stops a running training when its user wants it, for the amount that both see", async () => {
     const { user, market, service } = trade;
-    const [before, spent] = [await trade.providerTotal(), await totalOf(user, market.user)];
-    const id = await market.order(user, rows(MANY_ROWS), LONG);
+    const [before, spent] = [await trade.providerTotal(), await totalOf(user, market.user.address)];
+    const id = await market.orderTraining(user, rows(MANY_ROWS), LONG);
     const trainer = await untilTraining(id);
     const { amount, fee } = await fetchCancellation(user, { service, id });
     expect(amount > 0n && amount < fee, `${amount} of ${fee}`).to.equal(true);
@@ -117,7 +117,7 @@ describe("provider daemon, with the real trainer", () => {
     const task = await trade.until(id, "Settled");
     expect(task.paid).to.equal(amount);
     expect((await trade.providerTotal()) - before).to.equal(amount);
-    expect(spent - (await totalOf(user, market.user))).to.equal(amount);
+    expect(spent - (await totalOf(user, market.user.address))).to.equal(amount);
     expect(await trade.eventNames(id)).to.deep.equal([
       "TaskCreated",
       "TaskAccepted",
@@ -131,7 +131,7 @@ describe("provider daemon, with the real trainer", () => {
   });
 
   it("refuses a dataset that the trainer cannot read, with the trainer's own sentence", async () => {
-    const id = await trade.market.order(trade.user, [{ nothing: "known" }], SHORT);
+    const id = await trade.market.orderTraining(trade.user, [{ nothing: "known" }], SHORT);
     const refused = async () => (await trade.status(id))?.failure;
     const failure = await eventually("the refusal", refused, { explain: trade.explain });
     expect(failure.code).to.equal("DatasetInvalid");
@@ -140,7 +140,7 @@ describe("provider daemon, with the real trainer", () => {
 
   it("delivers exactly once and is paid once when it is killed while training", async () => {
     const before = await trade.providerTotal();
-    const id = await trade.market.order(trade.user, rows(12), LONG);
+    const id = await trade.market.orderTraining(trade.user, rows(12), LONG);
     const trainer = await untilTraining(id);
     process.kill(-trainer, "SIGSTOP"); // it must not come to its end before the next daemon finds it
     await trade.daemon.kill("SIGKILL");
@@ -170,7 +170,7 @@ describe("provider daemon, with the real trainer", () => {
   });
 
   it("stops on SIGTERM with exit code 0, and the training resumes where it was", async () => {
-    const id = await trade.market.order(trade.user, rows(MANY_ROWS), LONG);
+    const id = await trade.market.orderTraining(trade.user, rows(MANY_ROWS), LONG);
     const trainer = await untilTraining(id);
     expect(await trade.daemon.kill("SIGTERM")).to.deep.equal({ code: 0, signal: null });
     expect(identify(trainer)).to.equal(null);

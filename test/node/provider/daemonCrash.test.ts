@@ -8,20 +8,21 @@ import { cancelTask } from "../../../sdk/task/calls.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { HANGS_AFTER } from "../../helpers/patience.ts";
 import { eventually, type LogLine } from "./daemonProcess.ts";
-import { DaemonTrade } from "./daemonTrade.ts";
+import { TradeFixture } from "./TradeFixture.ts";
 
 const ROWS = [{ text: "Once upon a time." }, { text: "The end." }];
 
 describe("provider daemon, with a trainer that takes no time", () => {
-  let trade: DaemonTrade;
+  let trade: TradeFixture;
 
   before(async () => {
-    trade = await DaemonTrade.open({ fastTrainer: true });
+    trade = await TradeFixture.open({ fastTrainer: true });
   });
   after(() => trade.close());
 
-  const order = (declared?: bigint) => trade.market.order(trade.user, ROWS, {}, declared);
-  const sentByProvider = () => trade.user.provider.getTransactionCount(trade.market.provider);
+  const order = (declared?: bigint) => trade.market.orderTraining(trade.user, ROWS, {}, declared);
+  const sentByProvider = () =>
+    trade.user.provider.getTransactionCount(trade.market.provider.address);
 
   const refusalOf = (id: TaskId) =>
     eventually("the refusal", async () => (await trade.status(id))?.failure, {
@@ -29,7 +30,7 @@ describe("provider daemon, with a trainer that takes no time", () => {
     });
 
   it("refuses a dataset larger than declared without a transaction, and the user gets the fee back", async () => {
-    const account = () => getAccount(trade.user, { account: trade.market.user });
+    const account = () => getAccount(trade.user, { account: trade.market.user.address });
     const before = { account: await account(), sent: await sentByProvider() };
     const id = await order(10n);
     const failure = await refusalOf(id);
@@ -56,9 +57,9 @@ describe("provider daemon, with a trainer that takes no time", () => {
 
   it("works through what was ordered and cancelled while it was down", async () => {
     await trade.daemon.kill("SIGTERM");
-    const cancelled = await trade.market.placeAny(trade.user);
+    const cancelled = await trade.market.order({}, trade.user);
     await send(trade.user, cancelTask(trade.user, { id: cancelled }));
-    const unknown = await trade.market.placeAny(trade.user);
+    const unknown = await trade.market.order({}, trade.user);
     await trade.restart();
     expect((await refusalOf(unknown)).code).to.equal("ModelUnknown");
     expect(await trade.eventNames(unknown)).to.deep.equal(["TaskCreated"]);

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { type Config, readConfig } from "../../../provider/config.ts";
 import { Daemon } from "../../../provider/Daemon.ts";
-import { Marketplace } from "./marketplace.ts";
+import { DaemonFixture } from "./DaemonFixture.ts";
 
 const log = pino({ level: "silent" });
 
@@ -17,12 +17,12 @@ const failureOf = (work: Promise<unknown>): Promise<Error | undefined> =>
   );
 
 describe("provider/Daemon, inside another program", () => {
-  let market: Marketplace;
+  let market: DaemonFixture;
   let config: Config;
   let stop: AbortController;
 
   beforeEach(async () => {
-    market = await Marketplace.open();
+    market = await DaemonFixture.open();
     mkdirSync(join(market.folder, "models"));
     config = readConfig(market.daemonVariables(market.makeFastTrainer()));
     stop = new AbortController();
@@ -34,7 +34,7 @@ describe("provider/Daemon, inside another program", () => {
   it("answers when it has started, and nothing of it is left when it has ended", async () => {
     const { api, ended } = await start();
     const terms = await (await fetch(`${api}/v1/terms`)).json();
-    expect(terms).to.include({ provider: market.provider, url: api });
+    expect(terms).to.include({ provider: market.provider.address, url: api });
     stop.abort();
     await ended;
     expect(await failureOf(fetch(`${api}/v1/terms`))).to.be.instanceOf(TypeError);

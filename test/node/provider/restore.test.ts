@@ -4,30 +4,30 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { Anvil } from "../../faults/Anvil.ts";
 import { attempt } from "../../faults/attempt.ts";
+import { FaultFixture } from "../../faults/FaultFixture.ts";
 import { Fuse } from "../../faults/Fuse.ts";
 import { runTrades } from "../../faults/runTrade.ts";
 import { Trade } from "../../faults/Trade.ts";
-import { World } from "../../faults/World.ts";
 
 describe("a provider whose disk is lost after a delivery", () => {
-  let world: World | null = null;
+  let market: FaultFixture | null = null;
   before(async function () {
     if (Anvil.isAvailable()) {
-      world = await World.open();
+      market = await FaultFixture.open();
       return;
     }
     console.log("      SKIPPED: anvil is published for Linux on x64 only.");
     this.skip();
   });
-  after(() => world?.close());
+  after(() => market?.close());
 
   /** A daemon that dies when it has delivered; `restore` is what its operator puts back. */
   const trade = (
     restore: (state: string, backup: string) => void,
     backUpBefore: string | null = null,
   ) =>
-    attempt(world!, "restore", async ({ directory, state }) => {
-      const order = new Trade(world!, directory, 2, "finalize");
+    attempt(market!, "restore", async ({ directory, state }) => {
+      const order = new Trade(market!, directory, 2, "finalize");
       const backup = join(directory, "backup");
       const fuse = new Fuse({ point: "after effect: deliver", pass: 1 });
       const beforeStep = (step: string) => {
@@ -41,7 +41,7 @@ describe("a provider whose disk is lost after a delivery", () => {
         return undefined;
       };
       const options = { directory: state, fuse, beforeStep };
-      await runTrades({ world: world!, options, trades: [order], nextFuse });
+      await runTrades({ market: market!, options, trades: [order], nextFuse });
       return { trades: [order], strikes: fuse.isDead ? 1 : 0 };
     });
 

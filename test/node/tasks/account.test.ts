@@ -1,14 +1,14 @@
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
-import { type Market, openMarket } from "./market.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 
 const OG = 10n ** 18n;
 const NOBODY = "0x000000000000000000000000000000000000dEaD";
 
 describe("tasks: account", () => {
-  let market: Market;
+  let market: CommandFixture;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
   });
   after(() => market.close());
 
@@ -43,18 +43,18 @@ describe("tasks: account", () => {
 
   it("opens an account, deposits, refunds and shows the balance to the last neuron", async () => {
     expect((await market.run("add-account", { amount: "0.1" })).stdout).to.equal(
-      `Account ${market.user} opened with 0.100000000000000000 OG.\n`,
+      `Account ${market.user.address} opened with 0.100000000000000000 OG.\n`,
     );
     await market.run("deposit", { amount: "1.000000000000000001" });
     const refund = await market.json("refund", { amount: "0.1" });
     expect(refund).to.include({
       dryRun: false,
-      account: market.user,
+      account: market.user.address,
       amount: "100000000000000000",
     });
     expect(refund.transaction).to.match(/^0x[0-9a-f]{64}$/);
     expect(await market.json("get-account")).to.deep.equal({
-      account: market.user,
+      account: market.user.address,
       available: "1000000000000000001",
       locked: "0",
       total: "1000000000000000001",

@@ -2,14 +2,14 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
-import { type Market, openMarket } from "./market.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 
 describe("tasks: datasets and their price", () => {
-  let market: Market;
+  let market: CommandFixture;
   let good: string;
   let bad: string;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
     await market.json("register-provider", { ...offer, amount: "1" });
     good = join(market.folder, "good.jsonl");
@@ -26,7 +26,7 @@ describe("tasks: datasets and their price", () => {
   after(() => market.close());
 
   const order = (datasetPath: string) => ({
-    provider: market.provider,
+    provider: market.provider.address,
     model: "tiny-qwen2",
     datasetPath,
   });

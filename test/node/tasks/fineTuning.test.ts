@@ -5,18 +5,20 @@ import { after, before, describe, it } from "mocha";
 import { openDataset } from "../../../sdk/exchange/openDataset.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { acceptTask, failTask } from "../../../sdk/task/calls.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { ENCRYPTION_SECRET } from "../../helpers/MarketFixture.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel } from "./deliverModel.ts";
-import { type Market, openMarket } from "./market.ts";
 import { makeArchive } from "./providerSide.ts";
 
 const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n';
 
 describe("tasks: the fine-tuning family", () => {
-  let market: Market;
+  let market: CommandFixture;
   let dataset: string;
   let archive: Buffer;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     dataset = join(market.folder, "train.jsonl");
     await writeFile(dataset, ROWS);
     archive = await makeArchive(market.folder);
@@ -32,7 +34,7 @@ describe("tasks: the fine-tuning family", () => {
   const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
   const accept = (id: string) =>
-    market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
+    send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
   const delivered = async () => {
     const id = await create();
     await accept(id);
@@ -45,9 +47,11 @@ describe("tasks: the fine-tuning family", () => {
     it("checks, counts, quotes, uploads and orders; says which provider it chose and what comes next", async () => {
       const { stdout, stderr, exitCode } = await market.run("fine-tuning create", order());
       expect(exitCode, stderr).to.equal(0);
-      expect(stdout).to.contain(`Provider ${market.provider}, the only one with tiny-qwen2, asks`);
+      expect(stdout).to.contain(
+        `Provider ${market.provider.address}, the only one with tiny-qwen2, asks`,
+      );
       expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
-      expect(stdout).to.contain(`encrypted: only ${market.provider} can read it`);
+      expect(stdout).to.contain(`encrypted: only ${market.provider.address} can read it`);
       expect(stdout).to.match(/^Root hash: 0x[0-9a-f]{64}$/m);
       expect(stdout).to.match(/\nCreated Task ID: [0-9a-f-]{36}\n$/);
       expect(stderr).to.match(/^Next, when it is delivered: npx hardhat fine-tuning download /m);
@@ -73,7 +77,7 @@ describe("tasks: the fine-tuning family", () => {
       await market.json("download", { dataRoot: placed.datasetRoot, dataPath: stored });
       const rows = await readFile(dataset);
       expect((await readFile(stored)).includes(rows.subarray(0, 12))).to.equal(false);
-      await openDataset(stored, opened, { secret: Buffer.from("1".padStart(64, "0"), "hex") });
+      await openDataset(stored, opened, { secret: ENCRYPTION_SECRET });
       expect(await readFile(opened)).to.deep.equal(rows);
     });
 
@@ -126,7 +130,10 @@ describe("tasks: the fine-tuning family", () => {
       const root = plan.arguments.order.datasetRoot;
       const looked = { dataRoot: root, dataPath: out("nothing") };
       expect((await market.run("download", looked)).exitCode).to.not.equal(0);
-      const sent = await market.json("upload", { dataPath: file, provider: market.provider });
+      const sent = await market.json("upload", {
+        dataPath: file,
+        provider: market.provider.address,
+      });
       expect(sent.root).to.equal(root);
       expect(await market.json("fine-tuning list")).to.deep.equal(before);
     });
@@ -173,14 +180,14 @@ describe("tasks: the fine-tuning family", () => {
       const second = await create();
       const { tasks } = await market.json("fine-tuning list");
       expect(tasks.slice(-2).map((task: { id: string }) => task.id)).to.deep.equal([first, second]);
-      expect((await market.run("fine-tuning list")).stdout).to.contain(market.provider);
+      expect((await market.run("fine-tuning list")).stdout).to.contain(market.provider.address);
     });
 
     it("finds a task by the beginning of its id, without its provider", async () => {
       const id = await create();
       expect(await market.json("fine-tuning retrieve", { id: id.slice(0, 12) })).to.include({ id });
       const { stdout } = await market.run("fine-tuning retrieve", { id });
-      expect(stdout).to.contain(`Provider                ${market.provider}`.slice(0, 12));
+      expect(stdout).to.contain(`Provider                ${market.provider.address}`.slice(0, 12));
       expect(stdout).to.match(/^Progress +Init$/m);
     });
 
@@ -201,8 +208,9 @@ describe("tasks: the fine-tuning family", () => {
       expect(await status()).to.deep.equal({ stdout: "Init\n", stderr: "", exitCode: 0 });
       await accept(id);
       expect((await status()).stdout).to.equal("SettingUp\n");
-      await market.act((client) =>
-        failTask(client, { id: parseTaskId(id), reason: "DatasetInvalid" }),
+      await send(
+        market.provider,
+        failTask(market.provider, { id: parseTaskId(id), reason: "DatasetInvalid" }),
       );
       const failed = await status();
       expect(failed).to.include({ stdout: "Failed\n", exitCode: 6 });

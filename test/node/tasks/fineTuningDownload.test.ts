@@ -5,19 +5,20 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { acceptTask } from "../../../sdk/task/calls.ts";
+import { send } from "../../../sdk/transaction/send.ts";
 import { spoilPage } from "../../helpers/spoilPage.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
-import { type Market, openMarket } from "./market.ts";
 import { acknowledged, makeArchive, nextTask } from "./providerSide.ts";
 
 const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n';
 
 describe("tasks: fine-tuning download, and create --wait", () => {
-  let market: Market;
+  let market: CommandFixture;
   let dataset: string;
   let archive: Buffer;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     dataset = join(market.folder, "train.jsonl");
     await writeFile(dataset, ROWS);
     archive = await makeArchive(market.folder);
@@ -33,7 +34,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
   const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
   const accept = (id: string) =>
-    market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
+    send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
   const delivered = async (more?: object, options = {}) => {
     const id = await create(more);
     await accept(id);

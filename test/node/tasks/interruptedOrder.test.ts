@@ -13,8 +13,8 @@ import { createTerminal } from "../../../tasks/terminal/Terminal.ts";
 import { RpcProxy } from "../../faults/RpcProxy.ts";
 import type { Random } from "../../faults/seededRandom.ts";
 import { rejection } from "../../helpers/rejection.ts";
+import type { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
-import type { Market } from "./market.ts";
 import { DATASET, FEE, type Orders, openOrders } from "./orders.ts";
 import { acknowledged, makeArchive, nextTask } from "./providerSide.ts";
 
@@ -30,7 +30,7 @@ const always: Random = {
 
 describe("tasks: an order that is interrupted", () => {
   let orders: Orders;
-  let market: Market;
+  let market: CommandFixture;
   let dataset: string;
   beforeEach(async () => {
     orders = await openOrders();
@@ -43,7 +43,7 @@ describe("tasks: an order that is interrupted", () => {
   const connect = (rpcUrl: string): Client => {
     const { deployment, accounts } = market.chain;
     const { privateKey } = accounts[2]!;
-    const storageUrl = market.env.STORAGE_ENDPOINT!;
+    const storageUrl = market.storageUrl;
     return createClient({ rpcUrl, deployment, storageUrl, privateKey, pollingInterval: 20 });
   };
 
@@ -115,7 +115,7 @@ describe("tasks: an order that is interrupted", () => {
   const terminal = { ...createTerminal(flags), say: () => {}, note: () => {} };
   const NO_PATIENCE = { patience: 20 };
   const prepare = async (client: Client, config = {}) => {
-    const service = await getService(client, { provider: market.provider });
+    const service = await getService(client, { provider: market.provider.address });
     const { models } = await fetchCatalogue(service);
     const [model, units, maxFee] = [models[0]!, 70n, 140n];
     return prepareOrder(client, { service, model, datasetRoot: DATASET, units, maxFee, config });

@@ -6,9 +6,10 @@ import { createClient } from "../../../sdk/client.ts";
 import { finalize } from "../../../sdk/deliverable/calls.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { acceptTask, failTask } from "../../../sdk/task/calls.ts";
+import { send } from "../../../sdk/transaction/send.ts";
 import { spoilPage } from "../../helpers/spoilPage.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 import { type DeliveryOptions, deliverModel, revealKey } from "./deliverModel.ts";
-import { type Market, openMarket } from "./market.ts";
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 const DATASET = `0x${"aa".repeat(32)}`;
@@ -37,16 +38,16 @@ const statusOf = (id: unknown) => ({
 });
 
 describe("tasks: a fine-tuning from order to model", () => {
-  let market: Market;
+  let market: CommandFixture;
   let order: Record<string, unknown>;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     const configPath = join(market.folder, "config.json");
     await writeFile(configPath, JSON.stringify({ n_epochs: 2, learning_rate: 1e-4 }));
     const offer = { url: market.daemon.url, price: "0.000000000000000001", unit: "byte" };
     await market.json("register-provider", { ...offer, amount: "1" });
     order = {
-      provider: market.provider,
+      provider: market.provider.address,
       model: "tiny-qwen2",
       dataset: DATASET,
       configPath,
@@ -57,7 +58,10 @@ describe("tasks: a fine-tuning from order to model", () => {
 
   const create = async (): Promise<string> =>
     (await market.json("create-task", { ...order, again: true })).id;
-  const flags = (task?: string) => ({ provider: market.provider, ...(task ? { task } : {}) });
+  const flags = (task?: string) => ({
+    provider: market.provider.address,
+    ...(task ? { task } : {}),
+  });
 
   const deliver = (task: string, model: string, options?: DeliveryOptions) =>
     deliverModel(market, task, Buffer.from(model), options);
@@ -110,7 +114,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     const plan = await market.json("create-task", { ...order, dryRun: true });
     expect(plan).to.include({ dryRun: true, verb: "createTask" });
     expect(plan.arguments.order).to.include({
-      provider: market.provider,
+      provider: market.provider.address,
       datasetRoot: DATASET,
       units: "179668154",
       config: '{"learning_rate":0.0001,"n_epochs":2}',
@@ -198,7 +202,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     const next = await create();
     const { tasks } = await market.json("list-tasks", flags());
     expect(tasks.map((task: { id: string }) => task.id)).to.deep.equal([id, next]);
-    await market.act((client) => acceptTask(client, { id: parseTaskId(next) }));
+    await send(market.provider, acceptTask(market.provider, { id: parseTaskId(next) }));
     const refused = await market.run("cancel-task", flags());
     expect(refused.exitCode).to.equal(7);
     expect(refused.stderr).to.contain("can no longer be cancelled");
@@ -287,7 +291,7 @@ describe("tasks: a fine-tuning from order to model", () => {
   /** A task whose key is revealed, with the model at `path`. */
   const createRevealed = async (options: { isSpoiled: boolean }) => {
     const id = await create();
-    await market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
+    await send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
     await deliver(id, "PK another model", options);
     const { path } = await market.json("acknowledge-model", {
       ...flags(id),
@@ -331,7 +335,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     const late = await decrypt();
     expect(late.exitCode).to.equal(1);
     expect(late.stderr).to.contain("The deadline");
-    await market.act((client) => finalize(client, { ids: [parseTaskId(id)] }));
+    await send(market.provider, finalize(market.provider, { ids: [parseTaskId(id)] }));
     const paid = await decrypt();
     expect(paid.exitCode).to.equal(10);
     expect(paid.stderr).to.contain("the provider was paid before this was found out");
@@ -364,7 +368,7 @@ describe("tasks: a fine-tuning from order to model", () => {
       ["TrainingError", 5],
     ] as const) {
       const id = await create();
-      await market.act((client) => failTask(client, { id: parseTaskId(id), reason }));
+      await send(market.provider, failTask(market.provider, { id: parseTaskId(id), reason }));
       const waited = await market.run("get-task", { ...flags(), wait: true, timeout: "600" });
       expect(waited.exitCode).to.equal(exitCode);
       expect(waited.stderr).to.contain(reason);

@@ -2,12 +2,12 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import type { Market } from "./market.ts";
+import type { CommandFixture } from "./CommandFixture.ts";
 import { type Orders, openOrders } from "./orders.ts";
 
 describe("tasks: the file that an order will write", () => {
   let orders: Orders;
-  let market: Market;
+  let market: CommandFixture;
   beforeEach(async () => {
     orders = await openOrders();
     ({ market } = orders);

@@ -2,8 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTaskId, type Root } from "../../../sdk/ids.ts";
 import { acceptTask } from "../../../sdk/task/calls.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
-import { type Market, openMarket } from "./market.ts";
 import { acknowledged, makeArchive } from "./providerSide.ts";
 
 const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n';
@@ -14,7 +15,7 @@ export const DATASET = `0x${"aa".repeat(32)}` as Root;
 
 /** A market with a provider that takes many tasks, a user with money, and orders that are typed as commands. */
 export interface Orders {
-  readonly market: Market;
+  readonly market: CommandFixture;
   /** Path of the file that `create` orders a training on. */
   readonly dataset: string;
   /** Types fine-tuning create, and returns its document. */
@@ -30,7 +31,7 @@ export interface Orders {
 }
 
 export async function openOrders(): Promise<Orders> {
-  const market = await openMarket();
+  const market = await CommandFixture.open();
   const dataset = join(market.folder, "train.jsonl");
   const configPath = join(market.folder, "config.json");
   await writeFile(dataset, ROWS);
@@ -39,9 +40,10 @@ export async function openOrders(): Promise<Orders> {
   const terms = { openTasks: "50", maxTrainingTime: "3600", amount: "1" };
   await market.json("register-provider", { ...offer, ...terms });
   await market.json("add-account", { amount: "1" });
-  const { provider } = market;
-  const accept = (id: string) =>
-    market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
+  const provider = market.provider.address;
+  const accept = async (id: string) => {
+    await send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
+  };
   return {
     market,
     dataset,

@@ -5,31 +5,32 @@ import { after, before, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { upload } from "../../../sdk/storage/upload.ts";
 import { acceptTask } from "../../../sdk/task/calls.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
-import { type Market, openMarket } from "./market.ts";
 import { makeArchive } from "./providerSide.ts";
 
 /** A storage node that nobody has: whoever asks it has begun to work. */
 const NO_STORAGE = { STORAGE_ENDPOINT: "http://127.0.0.1:1" };
 
 describe("tasks: the files that commands write", () => {
-  let market: Market;
+  let market: CommandFixture;
   let root: string;
   let task: string;
   let archive: Buffer;
 
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     const dataset = at("train.jsonl");
     await writeFile(dataset, '{"prompt":"1+1=","completion":"2"}\n');
-    ({ root } = await upload(market.env.STORAGE_ENDPOINT!, dataset));
+    ({ root } = await upload(market.storageUrl, dataset));
     archive = await makeArchive(market.folder);
     const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
     await market.json("register-provider", { ...offer, amount: "1" });
     await market.json("add-account", { amount: "1" });
     const order = { model: "tiny-qwen2", trainingFile: dataset };
     task = (await market.json("fine-tuning create", order)).id;
-    await market.act((client) => acceptTask(client, { id: parseTaskId(task) }));
+    await send(market.provider, acceptTask(market.provider, { id: parseTaskId(task) }));
     await deliverModel(market, task, archive);
   });
   after(() => market.close());
@@ -39,7 +40,7 @@ describe("tasks: the files that commands write", () => {
 
   /** Every command that writes a file, with the flag that says which. */
   const commands = () => {
-    const model = { provider: market.provider, model: "tiny-qwen2" };
+    const model = { provider: market.provider.address, model: "tiny-qwen2" };
     const encryptedModel = at("train.jsonl");
     return [
       ["download", "dataPath", { dataRoot: root }],
@@ -97,7 +98,7 @@ describe("tasks: the files that commands write", () => {
 
   it("a usage archive is replaced only with --force, and found if it is the same", async () => {
     const path = at("usage.zip");
-    const words = { provider: market.provider, model: "tiny-qwen2", output: path };
+    const words = { provider: market.provider.address, model: "tiny-qwen2", output: path };
     await market.run("model-usage", words);
     const again = await market.run("model-usage", words);
     expect(again.stdout).to.equal(`${path} holds this archive already.\n`);

@@ -4,18 +4,19 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { acceptTask } from "../../../sdk/task/calls.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel } from "./deliverModel.ts";
-import { type Market, openMarket } from "./market.ts";
 
 const HOUR = 3_600;
 const FEE = 1_000;
 const BOND = 2_000;
 
 describe("tasks: a provider that misses a deadline", () => {
-  let market: Market;
+  let market: CommandFixture;
   let order: Record<string, unknown>;
   beforeEach(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     const configPath = join(market.folder, "config.json");
     await writeFile(configPath, "{}");
     await market.json("register-provider", {
@@ -29,7 +30,7 @@ describe("tasks: a provider that misses a deadline", () => {
     });
     await market.json("add-account", { amount: "1" });
     order = {
-      provider: market.provider,
+      provider: market.provider.address,
       model: "tiny-qwen2",
       dataset: `0x${"aa".repeat(32)}`,
       configPath,
@@ -43,7 +44,7 @@ describe("tasks: a provider that misses a deadline", () => {
     orders++;
     const dataset = `0x${orders.toString(16).padStart(64, "0")}`;
     const { id } = await market.json("create-task", { ...order, dataset });
-    await market.act((client) => acceptTask(client, { id: parseTaskId(id) }));
+    await send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
     return id;
   };
   const notDelivered = async () => {
@@ -64,7 +65,9 @@ describe("tasks: a provider that misses a deadline", () => {
     const shown = await market.run("get-task", { task: id });
     expect(shown.stdout).to.match(/^Progress +Failed$/m);
     expect(shown.stdout).to.contain("The provider did not deliver the model by");
-    expect(shown.stderr).to.contain(`cancel-task --provider ${market.provider} --task ${id}`);
+    expect(shown.stderr).to.contain(
+      `cancel-task --provider ${market.provider.address} --task ${id}`,
+    );
     const status = await market.run("fine-tuning status", { id });
     expect(status).to.include({ stdout: "Failed\n", exitCode: 5 });
     expect(status.stderr).to.contain(`fine-tuning cancel ${id}`);
@@ -72,7 +75,7 @@ describe("tasks: a provider that misses a deadline", () => {
     expect(retrieved.stderr).to.contain(`fine-tuning cancel ${id}`);
     for (const [list, flags] of [
       ["fine-tuning list", {}],
-      ["list-tasks", { provider: market.provider }],
+      ["list-tasks", { provider: market.provider.address }],
     ] as const) {
       const { stdout, stderr } = await market.run(list, flags);
       expect(stdout).to.match(/Failed$/m);

@@ -4,16 +4,17 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { openDataset } from "../../../sdk/exchange/openDataset.ts";
 import { rootOfFile } from "../../../sdk/storage/root.ts";
-import { type Market, openMarket } from "./market.ts";
+import { ENCRYPTION_SECRET } from "../../helpers/MarketFixture.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 
 const TEXT = '{"text":"what nobody else may read"}\n'.repeat(20_000);
 
 describe("tasks: uploading for one provider", () => {
-  let market: Market;
+  let market: CommandFixture;
   let path: string;
   let root: string;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
     await market.json("register-provider", { ...offer, amount: "1" });
     path = join(market.folder, "private.jsonl");
@@ -22,29 +23,31 @@ describe("tasks: uploading for one provider", () => {
   after(() => market.close());
 
   it("gives storage nothing but the ciphertext, which the provider's key opens", async () => {
-    const result = await market.json("upload", { dataPath: path, provider: market.provider });
+    const result = await market.json("upload", {
+      dataPath: path,
+      provider: market.provider.address,
+    });
     root = result.root;
-    expect(result.provider).to.equal(market.provider);
+    expect(result.provider).to.equal(market.provider.address);
     expect(result.sent).to.equal(result.size);
     expect(root).to.not.equal((await rootOfFile(path)).root);
 
     const stored = join(market.folder, "stored");
     await market.json("download", { dataRoot: root, dataPath: stored });
     expect((await readFile(stored)).includes("nobody else")).to.equal(false);
-    const secret = Buffer.from("1".padStart(64, "0"), "hex"); // of the fake provider
     const opened = join(market.folder, "opened");
-    await openDataset(stored, opened, { secret });
+    await openDataset(stored, opened, { secret: ENCRYPTION_SECRET });
     expect(await readFile(opened, "utf8")).to.equal(TEXT);
   });
 
   it("sends nothing the second time, and says what comes next with the root to order with", async () => {
     const { stdout, stderr, exitCode } = await market.run("upload", {
       dataPath: path,
-      provider: market.provider,
+      provider: market.provider.address,
     });
     expect(exitCode).to.equal(0);
     expect(stdout).to.contain(`Root hash: ${root}`);
-    expect(stdout).to.contain(`only ${market.provider} can read it`);
+    expect(stdout).to.contain(`only ${market.provider.address} can read it`);
     expect(stderr).to.contain("nothing was sent");
     expect(stderr).to.contain("calculate-token").and.contain(`--dataset ${root}`);
   });
@@ -52,7 +55,7 @@ describe("tasks: uploading for one provider", () => {
   it("is not forgotten by calculate-token, which does not suggest the root of the plain file", async () => {
     const { stderr } = await market.run("calculate-token", {
       datasetPath: path,
-      provider: market.provider,
+      provider: market.provider.address,
       model: "tiny-qwen2",
     });
     expect(stderr).to.match(/--dataset <ROOT_HASH_THAT_UPLOAD_PRINTED> /);
@@ -61,9 +64,9 @@ describe("tasks: uploading for one provider", () => {
   it("sends nothing for an address that offers nothing", async () => {
     const { exitCode, stderr } = await market.run("upload", {
       dataPath: path,
-      provider: market.user,
+      provider: market.user.address,
     });
     expect(exitCode).to.not.equal(0);
-    expect(stderr).to.contain(market.user);
+    expect(stderr).to.contain(market.user.address);
   });
 });

@@ -6,12 +6,12 @@ import { createClient } from "../../../sdk/client.ts";
 import { GAS_PER_TASK } from "../../../sdk/service/taskGas.ts";
 import { fetchTerms } from "../../../tasks/flows/fetchTerms.ts";
 import { rejection } from "../../helpers/rejection.ts";
-import { type Market, openMarket } from "./market.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 
 describe("tasks: providers and models", () => {
-  let market: Market;
+  let market: CommandFixture;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
   });
   after(() => market.close());
 
@@ -33,7 +33,7 @@ describe("tasks: providers and models", () => {
     const env = { ZG_PRIVATE_KEY: market.chain.accounts[4]!.privateKey };
     const { stderr, exitCode } = await market.run("register-provider", offer(), { env });
     expect(exitCode).to.equal(2);
-    expect(stderr).to.contain(market.provider);
+    expect(stderr).to.contain(market.provider.address);
   });
 
   it("gives a provider's advice for a --url at which its daemon does not answer", async () => {
@@ -52,7 +52,7 @@ describe("tasks: providers and models", () => {
   it("refuses to register a loopback address on a public network", async () => {
     const { rpcUrl, deployment } = market.chain;
     const client = createClient({ rpcUrl, deployment, storageUrl: "" });
-    const testnet = { ...client, chainId: 16602, address: market.provider };
+    const testnet = { ...client, chainId: 16602, address: market.provider.address };
     const error = await rejection(fetchTerms(testnet, market.daemon.url));
     client.provider.destroy();
     expect(error.code).to.equal("usage");
@@ -73,11 +73,11 @@ describe("tasks: providers and models", () => {
 
   it("registers with the daemon's key and catalogue, and puts the stake down", async () => {
     const registered = await market.json("register-provider", { ...offer(), amount: "1" });
-    expect(registered.provider).to.equal(market.provider);
+    expect(registered.provider).to.equal(market.provider.address);
     expect(registered.terms).to.include({ unit: "byte", pricePerUnit: "1", accepting: true });
     const status = await market.json("provider-status");
     expect(status).to.include({
-      provider: market.provider,
+      provider: market.provider.address,
       verified: true,
       url: market.daemon.url,
     });
@@ -95,7 +95,7 @@ describe("tasks: providers and models", () => {
     const { stdout } = await market.run("list-providers", {}, { terminal: 200 });
     expect(stdout.split("\n").slice(0, 6)).to.deep.equal([
       `┌${"─".repeat(50)}┬${"─".repeat(50)}┐`,
-      `│ Provider 1                                       │ ${market.provider}       │`,
+      `│ Provider 1                                       │ ${market.provider.address}       │`,
       `├${"─".repeat(50)}┼${"─".repeat(50)}┤`,
       `│ Available                                        │ ✓${" ".repeat(47)} │`,
       `├${"─".repeat(50)}┼${"─".repeat(50)}┤`,
@@ -115,8 +115,8 @@ describe("tasks: providers and models", () => {
     const [predefined, special] = stdout.split("\n\n");
     expect(predefined).to.match(/^Predefined Models\n.*\ntiny-qwen2 +Language Generation/);
     expect(special).to.match(/^Provider's Model\n.*\ntiny-distilbert +Text Classification/);
-    expect(special).to.contain(market.provider);
-    const { models } = await market.json("list-models", { provider: market.provider });
+    expect(special).to.contain(market.provider.address);
+    const { models } = await market.json("list-models", { provider: market.provider.address });
     expect(models.map(({ name }: { name: string }) => name)).to.deep.equal([
       "tiny-qwen2",
       "tiny-distilbert",
@@ -124,14 +124,14 @@ describe("tasks: providers and models", () => {
   });
 
   it("saves a model's usage into a folder under the model's name", async () => {
-    const flags = { provider: market.provider, model: "tiny-qwen2", output: market.folder };
+    const flags = { provider: market.provider.address, model: "tiny-qwen2", output: market.folder };
     const { path } = await market.json("model-usage", flags);
     expect(path).to.equal(join(market.folder, "tiny-qwen2.zip"));
     expect((await readFile(path)).subarray(0, 2).toString()).to.equal("PK");
   });
 
   it("asks whether a misspelled model was meant", async () => {
-    const flags = { provider: market.provider, model: "tiny-qwen", output: market.folder };
+    const flags = { provider: market.provider.address, model: "tiny-qwen", output: market.folder };
     const { stderr, exitCode } = await market.run("model-usage", flags);
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain('Did you mean "tiny-qwen2"?');
@@ -140,14 +140,14 @@ describe("tasks: providers and models", () => {
   it("finds out a daemon whose catalogue is not the registered one", async () => {
     const { catalogue } = market.daemon;
     market.daemon.catalogue = catalogue.replace("A tiny classifier", "A better classifier");
-    const status = await market.json("provider-status", { provider: market.provider });
+    const status = await market.json("provider-status", { provider: market.provider.address });
     expect(status.verified).to.equal(false);
     expect(status.problem).to.contain("catalogue");
     const own = await market.run("provider-status");
     expect(own.stderr).to.contain("update-provider").and.not.contain("Choose another");
     const { stdout, stderr } = await market.run("list-models");
     expect(stdout).not.to.contain("better");
-    expect(stderr).to.contain(`Left out ${market.provider}`);
+    expect(stderr).to.contain(`Left out ${market.provider.address}`);
     await market.run("update-provider");
     expect(await market.json("provider-status")).to.include({ verified: true });
     market.daemon.catalogue = catalogue;
@@ -174,11 +174,15 @@ describe("tasks: providers and models", () => {
     const requested = await market.run("retrieve-fund", { json: true }, asProvider);
     const [change] = JSON.parse(requested.stdout).providers;
     const stake = market.chain.parameters.minimumStake.toString();
-    expect(change).to.include({ provider: market.provider, returned: "0", requested: stake });
+    expect(change).to.include({
+      provider: market.provider.address,
+      returned: "0",
+      requested: stake,
+    });
 
     const { stdout } = await market.run(
       "get-sub-account",
-      { provider: market.provider },
+      { provider: market.provider.address },
       asProvider,
     );
     expect(stdout).to.match(/^0\.100000000000000000 +(59s|1min 0s)$/m);

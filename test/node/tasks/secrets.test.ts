@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { getBytes, toBeHex, Wallet } from "ethers";
+import { toBeHex, Wallet } from "ethers";
 import { after, before, describe, it } from "mocha";
 import { openAccount } from "../../../sdk/account/calls.ts";
 import { createClient } from "../../../sdk/client.ts";
@@ -12,7 +12,8 @@ import { openSecrets } from "../../../sdk/exchange/openSecrets.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { parseOg } from "../../../sdk/units.ts";
-import { type Market, openMarket } from "./market.ts";
+import { ENCRYPTION_SECRET } from "../../helpers/MarketFixture.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
@@ -20,10 +21,10 @@ const WANDB = "wandb0123456789abcdef0123456789abcdef0123";
 const HUB = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345678";
 
 describe("tasks: secrets", () => {
-  let market: Market;
+  let market: CommandFixture;
   let dataset: string;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     dataset = join(market.folder, "train.jsonl");
     await writeFile(dataset, '{"prompt":"1+1=","completion":"2"}\n');
     const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
@@ -104,9 +105,8 @@ describe("tasks: secrets", () => {
     expect(exitCode, stderr).to.equal(0);
 
     const id = parseTaskId(JSON.parse(stdout).id);
-    const secret = getBytes(toBeHex(1, 32));
     const sealed = market.daemon.sealed.at(-1)!;
-    expect(openSecrets({ secret, id, sealed })).to.deep.equal({
+    expect(openSecrets({ secret: ENCRYPTION_SECRET, id, sealed })).to.deep.equal({
       wandbApiKey: WANDB,
       hfApiToken: HUB,
     });
@@ -128,7 +128,7 @@ describe("tasks: secrets", () => {
 });
 
 /** A user with an account, whose key stands in no source code: those of local chains are in Hardhat's own. */
-async function newUser({ chain }: Market): Promise<{ readonly privateKey: string }> {
+async function newUser({ chain }: CommandFixture): Promise<{ readonly privateKey: string }> {
   const wallet = Wallet.createRandom();
   const client = createClient({ ...chain, storageUrl: "", privateKey: wallet.privateKey });
   try {
@@ -160,7 +160,7 @@ async function readAll(folder: string): Promise<string> {
 }
 
 /** Every transaction there is, as text and as the bytes that its data is. */
-async function readChain({ chain }: Market): Promise<string> {
+async function readChain({ chain }: CommandFixture): Promise<string> {
   const client = createClient({ ...chain, storageUrl: "" });
   try {
     const last = await client.provider.getBlockNumber();

@@ -4,14 +4,15 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { failTask } from "../../../sdk/task/calls.ts";
+import { send } from "../../../sdk/transaction/send.ts";
+import type { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel } from "./deliverModel.ts";
-import type { Market } from "./market.ts";
 import { FEE, type Orders, openOrders } from "./orders.ts";
 import { makeArchive } from "./providerSide.ts";
 
 describe("tasks: the same order typed again", () => {
   let orders: Orders;
-  let market: Market;
+  let market: CommandFixture;
   let dataset: string;
   beforeEach(async () => {
     orders = await openOrders();
@@ -112,8 +113,9 @@ describe("tasks: the same order typed again", () => {
 
   it("orders anew when the task ended without a model", async () => {
     const { id } = await create();
-    await market.act((client) =>
-      failTask(client, { id: parseTaskId(id), reason: "TrainingError" }),
+    await send(
+      market.provider,
+      failTask(market.provider, { id: parseTaskId(id), reason: "TrainingError" }),
     );
     const second = await create();
     expect(second).to.include({ continued: false });

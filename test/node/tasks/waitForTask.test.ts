@@ -9,7 +9,7 @@ import { createTerminal } from "../../../tasks/terminal/Terminal.ts";
 import { viewTask } from "../../../tasks/terminal/taskView.ts";
 import { type RpcFault, RpcProxy } from "../../faults/RpcProxy.ts";
 import type { Random } from "../../faults/seededRandom.ts";
-import { type Market, startMarket } from "../../helpers/market.ts";
+import { MarketFixture } from "../../helpers/MarketFixture.ts";
 
 const FAULTS: readonly RpcFault[] = [
   "reset",
@@ -20,9 +20,9 @@ const FAULTS: readonly RpcFault[] = [
 ];
 
 describe("tasks: waiting for a task", () => {
-  let market: Market;
+  let market: MarketFixture;
   before(async () => {
-    market = await startMarket({ openTasksPerUser: FAULTS.length });
+    market = await MarketFixture.open({ openTasksPerUser: FAULTS.length });
   });
   after(() => market.close());
 

@@ -7,15 +7,15 @@ import { after, before, describe, it } from "mocha";
 import { inParallel } from "../../../sdk/storage/files/inParallel.ts";
 import { commands } from "../../../tasks/index.ts";
 import { HANGS_AFTER } from "../../helpers/patience.ts";
-import { type Market, openMarket } from "./market.ts";
+import { CommandFixture } from "./CommandFixture.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
 describe("tasks: without a terminal", () => {
-  let market: Market;
+  let market: CommandFixture;
   before(async () => {
-    market = await openMarket();
+    market = await CommandFixture.open();
     const offer = { url: market.daemon.url, price: "0.000000000000000001", unit: "byte" };
     await market.json("register-provider", { ...offer, amount: "1" });
     await market.json("add-account", { amount: "1" });
@@ -45,7 +45,7 @@ describe("tasks: without a terminal", () => {
     await writeFile(dataset, '{"prompt":"1+1=","completion":"2"}\n');
     await writeFile(config, "{}");
     market.daemon.queue = { slots: 1, running: 1, waiting: 2 };
-    const order = ["--provider", market.provider, "--model", "tiny-qwen2"];
+    const order = ["--provider", market.provider.address, "--model", "tiny-qwen2"];
     const root = `0x${"aa".repeat(32)}`;
     for (const words of [
       ["fine-tuning", "create", ...order, "--training-file", dataset],

@@ -16,12 +16,12 @@ import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { Client } from "../../../../sdk/client.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { GAS_PER_TASK, TASK_GAS } from "../../../../sdk/service/taskGas.ts";
-import { Marketplace } from "../marketplace.ts";
+import { DaemonFixture } from "../DaemonFixture.ts";
 
 const GWEI = 10n ** 9n;
 
 describe("gas money, on a real chain", () => {
-  let market: Marketplace;
+  let market: DaemonFixture;
   let client: Client;
   let snapshot: string;
   let directory: string;
@@ -31,7 +31,7 @@ describe("gas money, on a real chain", () => {
   let errors: Record<string, unknown>[];
 
   before(async () => {
-    market = await Marketplace.open();
+    market = await DaemonFixture.open();
     client = market.client(1);
   });
   after(() => market.close());
@@ -57,14 +57,17 @@ describe("gas money, on a real chain", () => {
   });
 
   const setBalance = (balance: bigint) =>
-    client.provider.send("hardhat_setBalance", [market.provider, `0x${balance.toString(16)}`]);
+    client.provider.send("hardhat_setBalance", [
+      market.provider.address,
+      `0x${balance.toString(16)}`,
+    ]);
   const putJob = (number: number, job: Partial<Job>): TaskId => {
     const id = `0x${number.toString(16).padStart(32, "0")}` as TaskId;
     const order = { nonce: 1n, units: 1n, maxFee: 1n } as JobRecord["order"];
     const blockNumber = number;
     store.putJob({
       id,
-      user: market.user,
+      user: market.user.address,
       fee: 1n,
       order,
       blockNumber,
@@ -117,7 +120,10 @@ describe("gas money, on a real chain", () => {
     await gasMoney.look();
     const { reserved } = await gasMoney.look();
     expect(errors).to.have.length(1);
-    expect(errors[0]).to.include({ address: market.provider, balance: "0.000001000000000000" });
+    expect(errors[0]).to.include({
+      address: market.provider.address,
+      balance: "0.000001000000000000",
+    });
     expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
     const metrics = await registry.metrics();
     expect(metrics).to.include("anneal_wallet_og 0.000001\n");

@@ -22,13 +22,13 @@ import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { readGasPrice, totalPrice } from "../../../../sdk/transaction/gasPrice.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
-import { Marketplace } from "../marketplace.ts";
+import { DaemonFixture } from "../DaemonFixture.ts";
 
 const GWEI = 10n ** 9n;
 const MAX_GAS_PRICE = 100n * GWEI;
 
 describe("submitter, on a real chain", () => {
-  let market: Marketplace;
+  let market: DaemonFixture;
   let client: Client;
   let user: Client;
   let directory: string;
@@ -43,7 +43,7 @@ describe("submitter, on a real chain", () => {
   let log: Logger;
 
   before(async () => {
-    market = await Marketplace.open();
+    market = await DaemonFixture.open();
     await market.register();
     client = market.client(1);
     user = market.client(2);
@@ -59,7 +59,7 @@ describe("submitter, on a real chain", () => {
     readiness = new Readiness();
     lines = [];
     log = pino({ level: "debug" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
-    id = await market.placeAny(user);
+    id = await market.order({}, user);
   });
   afterEach(async () => {
     await automine(true);
@@ -70,7 +70,8 @@ describe("submitter, on a real chain", () => {
 
   const openStore = () => SqliteStore.open(directory);
   const automine = (on: boolean) => client.provider.send("evm_setAutomine", [on]);
-  const nonce = (block = "latest") => client.provider.getTransactionCount(market.provider, block);
+  const nonce = (block = "latest") =>
+    client.provider.getTransactionCount(market.provider.address, block);
   const state = async () => (await getTask(client, { id })).state;
 
   const submitter = (options: { client?: Client; clock?: Clock; confirmations?: number } = {}) =>
@@ -167,7 +168,7 @@ describe("submitter, on a real chain", () => {
   });
 
   it("gives effects that come together nonces in a row", async () => {
-    const other = await market.placeAny(user);
+    const other = await market.order({}, user);
     const before = await nonce();
     const lane = submitter();
     await Promise.all([lane.submit(accept(), live), lane.submit(accept(other), live)]);
@@ -214,7 +215,7 @@ describe("submitter, on a real chain", () => {
     const dying = dyingAtBroadcast();
     await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
     await requireSigner(client)
-      .sendTransaction({ to: market.user, value: 1n })
+      .sendTransaction({ to: market.user.address, value: 1n })
       .then((sent) => sent.wait());
 
     const error = await failureOf(submitter().submit(accept(), live));
@@ -239,7 +240,10 @@ describe("submitter, on a real chain", () => {
   const setBaseFee = (fee: bigint) =>
     client.provider.send("hardhat_setNextBlockBaseFeePerGas", [`0x${fee.toString(16)}`]);
   const setBalance = (balance: bigint) =>
-    client.provider.send("hardhat_setBalance", [market.provider, `0x${balance.toString(16)}`]);
+    client.provider.send("hardhat_setBalance", [
+      market.provider.address,
+      `0x${balance.toString(16)}`,
+    ]);
   const chainPrice = async () => totalPrice(await readGasPrice(client));
   const paidPrice = async () => {
     const block = await client.provider.getBlock("latest", true);
@@ -338,12 +342,12 @@ describe("submitter, on a real chain", () => {
     expect(said).to.have.length(1);
     expect(said[0]).to.include({
       level: 50,
-      address: market.provider,
+      address: market.provider.address,
       balance: `0.${"0".repeat(18)}`,
     });
     expect(Number(said[0]!.needed)).to.be.greaterThan(0);
     expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
-    expect(readiness.reasons()[0]!.message).to.include(market.provider);
+    expect(readiness.reasons()[0]!.message).to.include(market.provider.address);
 
     await setBalance(10n ** 18n);
     await lane.submit(accept(), live);
@@ -354,7 +358,7 @@ describe("submitter, on a real chain", () => {
 
   it("says that the wallet cannot pay what a storage asks for, as it says it of gas", async () => {
     await setBalance(10n ** 17n);
-    const call = { to: market.user, data: "0x", value: 10n ** 18n } as Submission["call"];
+    const call = { to: market.user.address, data: "0x", value: 10n ** 18n } as Submission["call"];
     const upload = { id, step: "upload" as const, call, isDone: async () => false };
     const error = (await failureOf(submitter().submit(upload, live))) as ProviderError;
     expect(error).to.include({ retryable: true, isSaid: true });
@@ -512,10 +516,18 @@ describe("submitter, on a real chain", () => {
     const gap = (await nonce()) - 1;
     await market.chain.revert(fork);
     await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is wanted no longer
-    const other = await market.placeAny(user);
+    const other = await market.order({}, user);
     const job = { ...newJob(), chain: "Created" as const, pending: "accept" as const };
     const order = await getTaskOrder(user, { id: other });
-    store.putJob({ id: other, user: market.user, fee: 1n, order, blockNumber: 1, job, facts: {} });
+    store.putJob({
+      id: other,
+      user: market.user.address,
+      fee: 1n,
+      order,
+      blockNumber: 1,
+      job,
+      facts: {},
+    });
     const waiting = submitter().submit(accept(other), live);
     const tending = submitter();
     while (store.highestNonce() !== gap + 1) await systemClock.sleep(10, live);

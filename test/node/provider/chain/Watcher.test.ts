@@ -15,10 +15,10 @@ import { openAccount } from "../../../../sdk/account/calls.ts";
 import type { Client } from "../../../../sdk/client.ts";
 import { cancelTask } from "../../../../sdk/task/calls.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
-import { Marketplace } from "../marketplace.ts";
+import { DaemonFixture } from "../DaemonFixture.ts";
 
 describe("watcher, on a real chain", () => {
-  let market: Marketplace;
+  let market: DaemonFixture;
   let user: Client;
   let directory: string;
   let store: SqliteStore;
@@ -27,7 +27,7 @@ describe("watcher, on a real chain", () => {
   let readiness: Readiness;
 
   before(async () => {
-    market = await Marketplace.open();
+    market = await DaemonFixture.open();
     await market.register();
     user = market.client(2);
     genesis = (await user.provider.getBlock(0))!.hash!;
@@ -58,7 +58,7 @@ describe("watcher, on a real chain", () => {
   ) =>
     new Watcher({
       client,
-      provider: options.provider ?? market.provider,
+      provider: options.provider ?? market.provider.address,
       store,
       identity: new ChainIdentity({ client, genesis, readiness, log }),
       clock: options.clock ?? systemClock,
@@ -70,17 +70,17 @@ describe("watcher, on a real chain", () => {
   const openIds = () => store.openJobs().map(({ id }) => id);
 
   it("sees every order, however many blocks it has missed", async () => {
-    const first = await market.placeAny(user);
+    const first = await market.order({}, user);
     await watcher().look();
     for (let i = 0; i < 5; i++) await market.chain.mine();
-    const second = await market.placeAny(user);
+    const second = await market.order({}, user);
     await watcher().look(); // another one: the cursor is in the store
     expect(openIds()).to.have.members([first, second]);
     expect(store.job(first)?.order.units).to.equal(5n);
   });
 
   it("does nothing twice when it looks twice", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     const same = watcher();
     await same.look();
     store.clearStale(id, store.staleness(id));
@@ -91,13 +91,13 @@ describe("watcher, on a real chain", () => {
   });
 
   it("passes over the tasks of other providers", async () => {
-    await market.placeAny(user);
-    await watcher({ provider: market.user }).look();
+    await market.order({}, user);
+    await watcher({ provider: market.user.address }).look();
     expect(store.openJobs()).to.deep.equal([]);
   });
 
   it("makes a job stale with every event of its task", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     await watcher().look();
     store.clearStale(id, store.staleness(id));
     await send(user, cancelTask(user, { id }));
@@ -107,7 +107,7 @@ describe("watcher, on a real chain", () => {
   });
 
   it("waits for as many confirmations as it is told to", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     const careful = watcher({ confirmations: 2 });
     await market.chain.mine();
     await careful.look();
@@ -118,7 +118,7 @@ describe("watcher, on a real chain", () => {
   });
 
   it("loses no event when it dies between reading and committing", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     const dying = watcher();
     store.putScannedBlock = () => {
       throw new Error("crash");
@@ -137,7 +137,7 @@ describe("watcher, on a real chain", () => {
   it("goes back when the chain was reorganized, and follows the new one", async () => {
     await watcher().look();
     const fork = await market.chain.snapshot();
-    const orphan = await market.placeAny(user);
+    const orphan = await market.order({}, user);
     await send(user, cancelTask(user, { id: orphan }));
     await watcher().look();
     store.clearStale(orphan, store.staleness(orphan));
@@ -148,7 +148,7 @@ describe("watcher, on a real chain", () => {
     expect(store.hasEvent(orphan, "TaskCreated")).to.equal(false);
     expect(store.staleJobs(10)).to.deep.equal([orphan]);
 
-    const again = await market.placeAny(user); // the same number, so the same id
+    const again = await market.order({}, user); // the same number, so the same id
     await watcher().look();
     expect(again).to.equal(orphan);
     expect(store.hasEvent(again, "TaskCreated")).to.equal(true);
@@ -158,13 +158,13 @@ describe("watcher, on a real chain", () => {
   it("starts a job anew when a reorganization gave its id to another order", async () => {
     await watcher().look();
     const fork = await market.chain.snapshot();
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     await watcher().look();
     const before = store.job(id)!;
     store.putJob({ ...before, job: { ...before.job, work: "trained" }, facts: { archive: "aa" } });
     await market.chain.revert(fork);
     await market.chain.mine();
-    await market.placeAny(user, 6n);
+    await market.order({ units: 6n }, user);
     await watcher().look();
     expect(store.job(id)?.order.units).to.equal(6n);
     expect(store.job(id)?.job.work).to.equal("none");
@@ -173,7 +173,7 @@ describe("watcher, on a real chain", () => {
 
   it("takes an endpoint that lags behind for no reorganization", async () => {
     const fork = await market.chain.snapshot();
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     await market.chain.mine();
     await watcher().look();
     store.clearStale(id, store.staleness(id));
@@ -190,7 +190,7 @@ describe("watcher, on a real chain", () => {
   });
 
   it("keeps its cursor while the chain does not answer, and goes on afterwards", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     let broken = true;
     const client = market.client(1);
     const provider = new Proxy(client.provider, {
@@ -247,7 +247,7 @@ describe("watcher, on a real chain", () => {
 
   it("hears of an order whose log was kept from it for long, by the chain's own count", async () => {
     const deaf = watcher({ client: lying({ getLogs: async () => [] }) });
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     for (let block = 0; block < 40; block++) await market.chain.mine();
     await deaf.look();
     expect(openIds()).to.deep.equal([]);
@@ -258,7 +258,7 @@ describe("watcher, on a real chain", () => {
   });
 
   it("hears of an order although the endpoint has forgotten its log once", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     await watcher({ client: lying({ getLogs: async () => [] }) }).look();
     expect(openIds()).to.deep.equal([]);
     await market.chain.mine();
@@ -267,7 +267,7 @@ describe("watcher, on a real chain", () => {
   });
 
   it("takes another chain's answers for no reorganization", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     await watcher().look();
     const block = (await user.provider.getBlock("latest"))!;
     const other = {
@@ -285,7 +285,7 @@ describe("watcher, on a real chain", () => {
   });
 
   it("takes no task for vanished because an endpoint does not show it", async () => {
-    const id = await market.placeAny(user);
+    const id = await market.order({}, user);
     await watcher().look();
     const unknown = `0x${"77".repeat(16)}` as typeof id;
     const blank = { taskOf: () => user.serving.taskOf(unknown) } as unknown as Client["serving"];

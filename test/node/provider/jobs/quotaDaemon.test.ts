@@ -9,8 +9,8 @@ import { formatTaskId } from "../../../../sdk/ids.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { standInTrainer } from "../../../helpers/standInTrainer.ts";
+import { DaemonFixture } from "../DaemonFixture.ts";
 import { DaemonProcess, eventually } from "../daemonProcess.ts";
-import { Marketplace } from "../marketplace.ts";
 
 /** A stand-in for the trainer that learns nothing: it writes 1 MiB, and 8 more when it is told to; then it waits. */
 const WRITING_STUB_TRAINER = standInTrainer(`
@@ -26,7 +26,7 @@ setInterval(() => {
 `);
 
 describe("provider daemon, with a training that writes too much", () => {
-  let market: Marketplace;
+  let market: DaemonFixture;
   let user: Client;
   let daemon: DaemonProcess;
 
@@ -46,7 +46,7 @@ describe("provider daemon, with a training that writes too much", () => {
     });
 
   before(async () => {
-    market = await Marketplace.open();
+    market = await DaemonFixture.open();
     market.makeModels();
     writeFileSync(join(market.folder, "writing-stub-trainer"), WRITING_STUB_TRAINER, {
       mode: 0o755,
@@ -54,7 +54,7 @@ describe("provider daemon, with a training that writes too much", () => {
     daemon = startDaemon();
     const { api } = await daemon.ready();
     await daemon.line("This provider is not registered yet.");
-    await market.register(api);
+    await market.registerDaemon(api);
     await daemon.line("registered");
     user = market.client(2);
     await send(user, openAccount(user, { amount: 10n ** 18n }));
@@ -65,7 +65,7 @@ describe("provider daemon, with a training that writes too much", () => {
   });
 
   it("gives the fee back and removes the files, when it finds out after a crash", async () => {
-    const id = await market.order(user, [{ text: "once" }], { n_epochs: 1 });
+    const id = await market.orderTraining(user, [{ text: "once" }], { n_epochs: 1 });
     const directory = join(market.folder, "state/jobs", formatTaskId(id));
     const has = (name: string, size: number) => () => {
       const path = join(directory, "work/checkpoints/step-1", name);
@@ -86,7 +86,7 @@ describe("provider daemon, with a training that writes too much", () => {
     expect(refusal).to.include({ reason: "ConfigInvalid", step: "train" });
     await eventually("an empty directory", () => readdirSync(directory).length === 1);
     expect(readdirSync(directory)).to.deep.equal(["events.jsonl"]);
-    const { total, subAccounts } = await getAccount(user, { account: market.user });
+    const { total, subAccounts } = await getAccount(user, { account: market.user.address });
     expect(total).to.equal(10n ** 18n);
     expect(subAccounts[0]).to.include({ reserved: 0n });
   });

@@ -12,11 +12,11 @@ import { createStorageServer } from "../../../../provider/storage/storageServer.
 import type { Client } from "../../../../sdk/client.ts";
 import { signRequest } from "../../../../sdk/service/signedRequest.ts";
 import { upload } from "../../../../sdk/storage/upload.ts";
-import { type Market, startMarket } from "../../../helpers/market.ts";
+import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 describe("uploads that are signed", () => {
-  let market: Market;
+  let market: MarketFixture;
   let folder: string;
   let storage: FastifyInstance;
   let elsewhere: Server;
@@ -24,7 +24,7 @@ describe("uploads that are signed", () => {
   let announced: { isSigned: boolean; status: number }[];
 
   before(async () => {
-    market = await startMarket();
+    market = await MarketFixture.open();
   });
   after(() => market.close());
 

@@ -15,16 +15,16 @@ import { getAccount } from "../../../../sdk/account/getAccount.ts";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
 import type { Call } from "../../../../sdk/transaction/Call.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
-import { type Market, startMarket } from "../../../helpers/market.ts";
+import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 const OG = 10n ** 18n;
 
 describe("sdk/account", () => {
-  let market: Market;
+  let market: MarketFixture;
   let fresh: string;
   before(async () => {
-    market = await startMarket();
+    market = await MarketFixture.open();
     fresh = await market.chain.snapshot();
   });
   beforeEach(async () => {
@@ -33,7 +33,8 @@ describe("sdk/account", () => {
   });
   after(() => market.close());
 
-  const asUser = (build: (user: Market["user"]) => Call) => send(market.user, build(market.user));
+  const asUser = (build: (user: MarketFixture["user"]) => Call) =>
+    send(market.user, build(market.user));
   const account = (of = market.user) => getAccount(market.reader, { account: of.address });
   const subAccount = () =>
     getSubAccount(market.reader, {

@@ -38,7 +38,7 @@ import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
-import { type Market, startMarket } from "../../../helpers/market.ts";
+import { ENCRYPTION_SECRET, MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 import { spoilPage } from "../../../helpers/spoilPage.ts";
 
@@ -49,7 +49,7 @@ const MIB = 1024 * 1024;
 describe("sdk/deliverable: the life of a task with real bytes", () => {
   const s = new Uint8Array(32).fill(9);
   const archive = randomBytes(MIB + 1);
-  let market: Market;
+  let market: MarketFixture;
   let storage: Awaited<ReturnType<typeof createStorageServer>>;
   let directory: string;
   let fresh: string;
@@ -68,7 +68,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     });
     await storage.listen({ host: "127.0.0.1", port: 0 });
     const { port } = storage.server.address() as AddressInfo;
-    market = await startMarket({ storageUrl: `http://127.0.0.1:${port}` });
+    market = await MarketFixture.open({ storageUrl: `http://127.0.0.1:${port}` });
     await writeFile(path("model.zip"), archive);
     fresh = await market.chain.snapshot();
   });
@@ -89,7 +89,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
   /** As the provider does it: keys from the order alone, seal, upload. */
   async function seal(id: TaskId): Promise<Delivery> {
     const order = await getTaskOrder(market.provider, { id });
-    const u = sharedBlind(market.encryptionSecret, getBytes(order.userKey));
+    const u = sharedBlind(ENCRYPTION_SECRET, getBytes(order.userKey));
     const keys = { taskId: id, u, s };
     const sealed = await sealFile(path("model.zip"), path("sealed"), keys);
     await upload(market.provider.storageUrl, path("sealed"));

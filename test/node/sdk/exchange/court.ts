@@ -14,7 +14,7 @@ import type { Delivery } from "../../../../sdk/task/Delivery.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import type { Call } from "../../../../sdk/transaction/Call.ts";
 import type { Commitment, Verdict } from "../../../helpers/checkMisbehaviour.ts";
-import { DATASET_ROOT, type Market, MODEL, startMarket } from "../../../helpers/market.ts";
+import { DATASET_ROOT, MarketFixture, MODEL } from "../../../helpers/MarketFixture.ts";
 
 /** u of all tasks here: making a tree of blinds for each would take most of the time, and shows nothing. */
 const U = new Uint8Array(32).fill(5);
@@ -22,7 +22,7 @@ const S = new Uint8Array(32).fill(9);
 
 /** A market whose deliverables are only judged. */
 export interface Court {
-  readonly market: Market;
+  readonly market: MarketFixture;
   /** Orders a task and lets the provider take it on. @returns the keys of its exchange. */
   accept(): Promise<ExchangeKeys>;
   /** Plays a task from the delivery to the revealed key. */
@@ -40,7 +40,7 @@ const VERDICTS: Record<string, Verdict> = {
 };
 
 export async function openCourt(): Promise<Court> {
-  const market = await startMarket({
+  const market = await MarketFixture.open({
     openTasksPerUser: 65_535,
     pricePerUnit: 1_001n,
     parameters: { disputePeriod: 86_400n }, // a slow machine must not run into the deadline

@@ -8,16 +8,16 @@ import { getService } from "../../../../sdk/service/getService.ts";
 import { listServices } from "../../../../sdk/service/listServices.ts";
 import type { ServiceTerms } from "../../../../sdk/service/Service.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
-import { type Market, startMarket } from "../../../helpers/market.ts";
+import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 const OG = 10n ** 18n;
 
 describe("sdk/service on chain", () => {
-  let market: Market;
+  let market: MarketFixture;
   let fresh: string;
   before(async () => {
-    market = await startMarket();
+    market = await MarketFixture.open();
     fresh = await market.chain.snapshot();
   });
   beforeEach(async () => {

@@ -9,18 +9,18 @@ import { CHALLENGE, signingDomain } from "../../../../sdk/service/typedData.ts";
 import { verifyProvider } from "../../../../sdk/service/verifyProvider.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { type FakeProviderApi, startFakeProviderApi } from "../../../helpers/fakeProviderApi.ts";
-import { type Market, MODEL, startMarket } from "../../../helpers/market.ts";
+import { MarketFixture, MODEL } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 // Spaces that JSON.stringify would not write: the hash is over the bytes and not over what they mean.
 const CATALOGUE = `{ "models": [ ${JSON.stringify(MODEL)} ] }\n`;
 
 describe("sdk/service verifyProvider", () => {
-  let market: Market;
+  let market: MarketFixture;
   let api: FakeProviderApi;
   before(async () => {
     api = await startFakeProviderApi();
-    market = await startMarket({
+    market = await MarketFixture.open({
       url: `${api.url}/`,
       catalogueHash: keccak256(toUtf8Bytes(CATALOGUE)),
     });

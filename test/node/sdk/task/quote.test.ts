@@ -2,16 +2,16 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { after, before, describe, it } from "mocha";
 import { quote } from "../../../../sdk/task/quote.ts";
-import { type Market, startMarket } from "../../../helpers/market.ts";
+import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 const MAX_UNITS = 2n ** 64n - 1n;
 const MAX_FEE = 2n ** 96n - 1n;
 
 describe("sdk/task quote", () => {
-  let market: Market;
+  let market: MarketFixture;
   before(async () => {
-    market = await startMarket();
+    market = await MarketFixture.open();
   });
   after(() => market.close());
 

@@ -22,17 +22,22 @@ import { listTasks } from "../../../../sdk/task/listTasks.ts";
 import { prepareOrder } from "../../../../sdk/task/prepareOrder.ts";
 import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
-import { DATASET_ROOT, type Market, MODEL, startMarket } from "../../../helpers/market.ts";
+import {
+  DATASET_ROOT,
+  ENCRYPTION_SECRET,
+  MarketFixture,
+  MODEL,
+} from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 const FEE = 10n ** 9n;
 const BOND = (FEE * 3n) / 2n;
 
 describe("sdk/task", () => {
-  let market: Market;
+  let market: MarketFixture;
   let fresh: string;
   before(async () => {
-    market = await startMarket();
+    market = await MarketFixture.open();
     fresh = await market.chain.snapshot();
   });
   beforeEach(async () => {
@@ -83,7 +88,7 @@ describe("sdk/task", () => {
 
   it("binds the order to keys that only user and provider can derive", async () => {
     const { order } = await prepare();
-    const u = sharedBlind(market.encryptionSecret, getBytes(order.userKey));
+    const u = sharedBlind(ENCRYPTION_SECRET, getBytes(order.userKey));
     expect(hexlify(blindRoot(u))).to.equal(order.blindRoot);
   });
 

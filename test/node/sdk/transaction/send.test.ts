@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, it } from "mocha";
 import { deposit } from "../../../../sdk/account/calls.ts";
 import { type Client, createClient } from "../../../../sdk/client.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
-import { type Market, startMarket } from "../../../helpers/market.ts";
+import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 /** What the endpoint does with a request, instead of passing it on: null passes it on. */
@@ -17,7 +17,7 @@ type Spoil = (
 ) => Promise<string | null>;
 
 describe("sending through an endpoint that loses answers", () => {
-  let market: Market;
+  let market: MarketFixture;
   let server: Server;
   let client: Client;
   let spoil: Spoil;
@@ -26,7 +26,7 @@ describe("sending through an endpoint that loses answers", () => {
   let fresh: string;
 
   before(async () => {
-    market = await startMarket();
+    market = await MarketFixture.open();
     fresh = await market.chain.snapshot();
     server = createServer(async (request, response) => {
       const body = Buffer.concat(await request.toArray()).toString();

@@ -12,16 +12,16 @@ import { decodeRevert } from "../../../../sdk/transaction/decodeRevert.ts";
 import { findLogs } from "../../../../sdk/transaction/findLogs.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { startFakeProviderApi } from "../../../helpers/fakeProviderApi.ts";
-import { type Market, startMarket } from "../../../helpers/market.ts";
+import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 const OG = 10n ** 18n;
 
 describe("sdk/transaction", () => {
-  let market: Market;
+  let market: MarketFixture;
   let fresh: string;
   before(async () => {
-    market = await startMarket();
+    market = await MarketFixture.open();
     fresh = await market.chain.snapshot();
   });
   beforeEach(async () => {

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { computeAddress, getBytes, id as hashText } from "ethers";
+import { getBytes, id as hashText } from "ethers";
 import type { FastifyInstance } from "fastify";
 import pino from "pino";
 import { EncryptionKey } from "../../provider/EncryptionKey.ts";
@@ -11,15 +11,15 @@ import { createStorageServer } from "../../provider/storage/storageServer.ts";
 import type { Identity } from "../../provider/store/SqliteStore.ts";
 import { openAccount } from "../../sdk/account/calls.ts";
 import { getAccount } from "../../sdk/account/getAccount.ts";
-import { type Client, createClient } from "../../sdk/client.ts";
+import type { ClientOptions } from "../../sdk/client.ts";
 import type { Root } from "../../sdk/ids.ts";
-import { registerService } from "../../sdk/service/calls.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import { quote } from "../../sdk/task/quote.ts";
 import { send } from "../../sdk/transaction/send.ts";
+import { type Account, MarketFixture, makeFolder } from "../helpers/MarketFixture.ts";
 import { packDirectory } from "../helpers/packDirectory.ts";
 import { Anvil } from "./Anvil.ts";
 import { stubOutput } from "./StubTrainer.ts";
@@ -50,17 +50,15 @@ export interface ChainBlock {
 type PreparedOrder = Awaited<ReturnType<typeof prepareOrder>>;
 
 /**
- * What all runs share: a chain with a registered provider and users with money, a storage, a dataset in it, and the
- * archive that every training gives. Each run starts from the same snapshot of the chain.
+ * What all runs share: a market on a chain that can change its past, with a registered provider and many users with
+ * money, a storage, a dataset in it, and the archive that every training gives. Each run starts from the same snapshot
+ * of the chain.
  */
-export class World {
-  readonly anvil: Anvil;
-  readonly folder: string;
-  readonly storageUrl: string;
+export class FaultFixture extends MarketFixture {
+  declare readonly chain: Anvil;
   readonly catalogue: Catalogue;
   readonly encryptionKey: EncryptionKey;
   readonly #storage: FastifyInstance;
-  readonly #clients: Client[] = [];
   readonly #orders = new Map<string, PreparedOrder>();
   service!: Service;
   genesis!: string;
@@ -86,20 +84,16 @@ export class World {
     storage: FastifyInstance,
     catalogue: Catalogue,
   ) {
-    this.anvil = anvil;
-    this.folder = folder;
-    this.#storage = storage;
     const { port } = storage.server.address() as AddressInfo;
-    this.storageUrl = `http://127.0.0.1:${port}`;
-    this.encryptionKey = EncryptionKey.derive(getBytes(anvil.key(1)));
+    super(anvil, `http://127.0.0.1:${port}`, folder);
+    this.#storage = storage;
+    this.encryptionKey = EncryptionKey.derive(getBytes(anvil.accounts[1]!.privateKey));
     this.catalogue = catalogue;
   }
 
-  static async open(): Promise<World> {
+  static override async open(): Promise<FaultFixture> {
     // In memory where that exists: what a killed process wrote is there as it is on a disk, and a run takes less time.
-    const folder = mkdtempSync(
-      join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "anneal-faults-"),
-    );
+    const folder = makeFolder(existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
     const limits = {
       totalBytes: 2 ** 40,
       uploadBytes: 2 ** 40,
@@ -109,9 +103,9 @@ export class World {
     const storage = await createStorageServer({ directory: join(folder, "blobs"), limits });
     await storage.listen({ host: "127.0.0.1", port: 0 });
     const catalogue = await makeCatalogue(join(folder, "models"));
-    const world = new World(await Anvil.start(), folder, storage, catalogue);
-    await world.#setUp();
-    return world;
+    const market = new FaultFixture(await Anvil.start(), folder, storage, catalogue);
+    await market.#setUp();
+    return market;
   }
 
   /** Root of the dataset that all orders name. */
@@ -119,27 +113,27 @@ export class World {
     return this.#dataset;
   }
 
-  /** Whose state a daemon of this world keeps. */
+  /** Whose state the provider's daemon keeps. */
   get identity(): Identity {
     return {
-      chainId: this.anvil.deployment.chainId,
+      chainId: this.chain.deployment.chainId,
       genesis: this.genesis,
-      serving: this.anvil.deployment.serving.address,
+      serving: this.chain.deployment.serving.address,
       provider: this.service.provider,
     };
   }
 
   /** Back to where all runs begin. @returns an empty folder for the run. */
   async begin(): Promise<string> {
-    await this.anvil.revert(this.#snapshot);
-    this.#snapshot = await this.anvil.snapshot();
+    await this.chain.revert(this.#snapshot);
+    this.#snapshot = await this.chain.snapshot();
     return this.#newRun();
   }
 
   /** Begins a run where the last one ended: this node forgets its snapshots when it reorganizes its chain. */
   async goOn(): Promise<string> {
-    this.#firstBlock = await this.anvil.rpc.getBlockNumber();
-    await this.anvil.mine(BEDROCK);
+    this.#firstBlock = await this.chain.rpc.getBlockNumber();
+    await this.chain.mine(BEDROCK);
     await this.#countMoney();
     return this.#newRun();
   }
@@ -152,9 +146,9 @@ export class World {
   }
 
   async #countMoney(): Promise<void> {
-    const client = this.client(1);
+    const client = this.reader;
     for (let account = 1; account <= USERS; account++) {
-      const address = computeAddress(this.anvil.key(account));
+      const { address } = this.chain.accounts[account]!;
       const { total, subAccounts } = await getAccount(client, { account: address });
       this.totals.set(address, total);
       if (account === 1) this.bonds = subAccounts.reduce((sum, sub) => sum + sub.reserved, 0n);
@@ -163,28 +157,23 @@ export class World {
     this.nobodys = (await client.provider.getBalance(client.ledgerAddress)) - held;
   }
 
-  client(account: number, rpcUrl = this.anvil.url, storageUrl = this.storageUrl): Client {
-    const client = createClient({
-      rpcUrl,
-      // The provider's daemon begins with this run; users look up what is older.
-      deployment: { ...this.anvil.deployment, blockNumber: account === 1 ? this.#firstBlock : 0 },
-      storageUrl,
-      privateKey: this.anvil.key(account),
-      pollingInterval: 5,
-    });
-    this.#clients.push(client);
-    return client;
+  override client(index: number, elsewhere: Partial<ClientOptions> = {}): Account {
+    const { address, privateKey } = this.chain.accounts[index]!;
+    // The provider's daemon begins with this run; users look up what is older.
+    const blockNumber = index === 1 ? this.#firstBlock : 0;
+    const deployment = { ...this.chain.deployment, blockNumber };
+    const client = this.connect({ deployment, privateKey, pollingInterval: 5, ...elsewhere });
+    return { ...client, address };
   }
 
   /**
    * The order of a user's next task. A run begins where all others began, so that it is the same one each time and is
    * computed once.
    */
-  async order(user: Client, account: number, model = "stub"): Promise<PreparedOrder> {
+  async prepare(user: Account, model = "stub"): Promise<PreparedOrder> {
     const { provider } = this.service;
-    const address = await user.signer!.getAddress();
-    const nonce = await user.serving.taskCount(address, provider);
-    const key = `${account}/${nonce}/${model}`;
+    const nonce = await user.serving.taskCount(user.address, provider);
+    const key = `${user.address}/${nonce}/${model}`;
     const known = this.#orders.get(key);
     if (known) return known;
     const units = BigInt(ROWS.length);
@@ -205,7 +194,7 @@ export class World {
    * this node may have a block of its other past under a number, and now and then it has lost one altogether.
    */
   async blocksOfRun(): Promise<readonly ChainBlock[]> {
-    const { rpc } = this.anvil;
+    const { rpc } = this.chain;
     const at = (number: number): Promise<ChainBlock | null> =>
       rpc.send("eth_getBlockByNumber", [`0x${number.toString(16)}`, true]);
     const blocks: ChainBlock[] = [];
@@ -223,39 +212,32 @@ export class World {
     return name === stub.name ? stub : { ...stub, name, hash: hashText(name) };
   }
 
-  async close(): Promise<void> {
-    for (const client of this.#clients) client.provider.destroy();
+  override async close(): Promise<void> {
     await this.#storage.close();
-    await this.anvil.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    await super.close();
   }
 
   async #setUp(): Promise<void> {
-    const provider = this.client(1);
-    this.genesis = (await this.anvil.rpc.getBlock(0))!.hash!;
-    await send(provider, openAccount(provider, { amount: 100n * OG }));
+    this.genesis = (await this.chain.rpc.getBlock(0))!.hash!;
     const terms = {
       catalogueHash: this.catalogue.hash,
       encryptionKey: this.encryptionKey.publicKey,
-      url: "http://127.0.0.1:9",
       pricePerUnit: 10n ** 9n,
-      unit: "byte" as const,
       maxTrainingTime: 3 * 3_600,
       bondBps: 10_000,
       unacknowledgedBps: 1_000,
       openTasksPerUser: 1_000,
-      accepting: true,
     };
-    await send(provider, registerService(provider, { terms }));
+    await this.register(terms, 100n * OG);
     for (let account = 2; account <= USERS; account++) {
       const user = this.client(account);
       await send(user, openAccount(user, { amount: OG }));
     }
-    this.service = await getService(provider, { provider: await provider.signer!.getAddress() });
+    this.service = await getService(this.reader, { provider: this.provider.address });
     await this.#store();
     await this.#countMoney();
-    this.#firstBlock = await this.anvil.rpc.getBlockNumber();
-    this.#snapshot = await this.anvil.snapshot();
+    this.#firstBlock = await this.chain.rpc.getBlockNumber();
+    this.#snapshot = await this.chain.snapshot();
   }
 
   async #store(): Promise<void> {

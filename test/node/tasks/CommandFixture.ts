@@ -1,24 +1,21 @@
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { hexlify, keccak256, toUtf8Bytes } from "ethers";
+import type { FastifyInstance } from "fastify";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import { createStorageServer } from "../../../provider/storage/storageServer.ts";
-import { type Client, createClient } from "../../../sdk/client.ts";
+import type { Client } from "../../../sdk/client.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { signChallenge } from "../../../sdk/service/challenge.ts";
 import { settleCancelled } from "../../../sdk/task/calls.ts";
-import type { Call } from "../../../sdk/transaction/Call.ts";
 import { send } from "../../../sdk/transaction/send.ts";
-import { type LocalChain, startLocalChain } from "../../helpers/localChain.ts";
+import { startLocalChain } from "../../helpers/localChain.ts";
+import { ENCRYPTION_KEY, MarketFixture, makeFolder } from "../../helpers/MarketFixture.ts";
+import type { TestChain } from "../../helpers/TestChain.ts";
 import { writeDeployment } from "../../helpers/writeDeployment.ts";
 import { type CommandRun, runCommand } from "./runCommand.ts";
-
-/** Compressed generator point of secp256k1: the fake provider's encryption key is 1. */
-const ENCRYPTION_KEY = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
 const hashOf = (text: string) => keccak256(toUtf8Bytes(text));
 
@@ -44,8 +41,7 @@ const CATALOGUE = JSON.stringify({
   ],
 });
 
-/** What the fake daemon answers; tests change it. */
-interface Daemon {
+export interface FakeDaemon {
   readonly url: string;
   queue: { slots: number; running: number; waiting: number };
   /** Answers to GET /v1/tasks/:uuid; undefined is 404. */
@@ -57,90 +53,84 @@ interface Daemon {
   catalogue: string;
 }
 
-/** A chain, a storage node and a provider's API, with commands that talk to them. */
-export interface Market {
-  readonly chain: LocalChain;
-  readonly daemon: Daemon;
-  readonly provider: string;
-  readonly user: string;
-  /** An empty folder for files. */
-  readonly folder: string;
-  readonly env: Record<string, string>;
-  /** Runs a command against this market. */
-  run(name: string, flags?: Record<string, unknown>, options?: RunOptions): Promise<CommandRun>;
-  /** The same with --json: what it printed on stdout, which must be one document. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of every shape
-  json(name: string, flags?: Record<string, unknown>): Promise<any>;
-  /** Sends a call as the provider. */
-  act(call: (client: Client) => Call | Promise<Call>): Promise<void>;
-  close(): Promise<void>;
-}
-
 interface RunOptions {
   readonly env?: Record<string, string | undefined>;
   readonly terminal?: number;
 }
 
-export async function openMarket(): Promise<Market> {
-  const hre = (await import("hardhat")).default as HardhatRuntimeEnvironment;
-  const chain = await startLocalChain();
-  const folder = await mkdtemp(join(tmpdir(), "anneal-tasks-"));
-  writeDeployment(folder, chain.deployment);
-  const storage = await createStorageServer({
-    directory: join(folder, "storage"),
-    limits: {
-      totalBytes: 2 ** 30,
-      uploadBytes: 2 ** 30,
-      freeDiskBytes: 0,
-      abandonedAfterMs: 60_000,
-    },
-  });
-  const storageUrl = await storage.listen({ host: "127.0.0.1", port: 0 });
-  const [, provider, user] = chain.accounts;
-  const client = createClient({
-    rpcUrl: chain.rpcUrl,
-    deployment: chain.deployment,
-    storageUrl,
-    privateKey: provider!.privateKey,
-    pollingInterval: 20,
-  });
-  const { daemon, close: closeDaemon } = await startDaemon(client);
-  const env = {
-    RPC_ENDPOINT: chain.rpcUrl,
-    STORAGE_ENDPOINT: storageUrl,
-    ANNEAL_DEPLOYMENTS: folder,
-  };
-  const run: Market["run"] = (name, flags = {}, options = {}) =>
-    runCommand(hre, name, flags, {
-      env: { ...env, ZG_PRIVATE_KEY: undefined, ...options.env },
-      terminal: options.terminal,
+/** A market with a storage node and a provider's API, and commands that talk to them. Nobody is registered. */
+export class CommandFixture extends MarketFixture {
+  /** Where commands find the market. */
+  readonly env: Record<string, string>;
+  readonly #storage: FastifyInstance;
+  #api: FakeApi | null = null;
+
+  private constructor(chain: TestChain, folder: string, storage: FastifyInstance, url: string) {
+    super(chain, url, folder);
+    this.#storage = storage;
+    this.env = {
+      RPC_ENDPOINT: chain.rpcUrl,
+      STORAGE_ENDPOINT: url,
+      ANNEAL_DEPLOYMENTS: folder,
+    };
+    writeDeployment(folder, chain.deployment);
+  }
+
+  static override async open(): Promise<CommandFixture> {
+    const folder = makeFolder();
+    const storage = await createStorageServer({
+      directory: join(folder, "storage"),
+      limits: {
+        totalBytes: 2 ** 30,
+        uploadBytes: 2 ** 30,
+        freeDiskBytes: 0,
+        abandonedAfterMs: 60_000,
+      },
     });
-  return {
-    chain,
-    daemon,
-    provider: provider!.address,
-    user: user!.address,
-    folder,
-    env,
-    run,
-    json: async (name, flags = {}) => {
-      const { stdout } = await run(name, { ...flags, json: true });
-      return JSON.parse(stdout);
-    },
-    act: async (call) => {
-      await send(client, await call(client));
-    },
-    close: async () => {
-      client.provider.destroy();
-      await closeDaemon();
-      await storage.close();
-      await chain.close();
-      await rm(folder, { recursive: true });
-    },
-  };
+    const url = await storage.listen({ host: "127.0.0.1", port: 0 });
+    const market = new CommandFixture(await startLocalChain(), folder, storage, url);
+    market.#api = await startFakeApi(market.provider);
+    return market;
+  }
+
+  /** What the provider's API answers; tests change it. */
+  get daemon(): FakeDaemon {
+    return this.#api!.daemon;
+  }
+
+  /** Runs a command against this market. */
+  async run(
+    name: string,
+    flags: Record<string, unknown> = {},
+    { env, terminal }: RunOptions = {},
+  ): Promise<CommandRun> {
+    const hre = (await import("hardhat")).default as HardhatRuntimeEnvironment;
+    return runCommand(hre, name, flags, {
+      env: { ...this.env, ZG_PRIVATE_KEY: undefined, ...env },
+      terminal,
+    });
+  }
+
+  /** The same with --json: what it printed on stdout, which must be one document. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of every shape
+  async json(name: string, flags: Record<string, unknown> = {}): Promise<any> {
+    const { stdout } = await this.run(name, { ...flags, json: true });
+    return JSON.parse(stdout);
+  }
+
+  override async close(): Promise<void> {
+    await this.#api!.close();
+    await this.#storage.close();
+    await super.close();
+  }
 }
 
-async function startDaemon(client: Client) {
+interface FakeApi {
+  readonly daemon: FakeDaemon;
+  close(): Promise<void>;
+}
+
+async function startFakeApi(client: Client): Promise<FakeApi> {
   const daemon = {
     url: "",
     queue: { slots: 1, running: 0, waiting: 0 },
@@ -165,7 +155,7 @@ async function startDaemon(client: Client) {
 
 async function answer(
   client: Client,
-  daemon: Daemon,
+  daemon: FakeDaemon,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -208,7 +198,7 @@ async function answerCancellation(client: Client, request: IncomingMessage): Pro
   return JSON.stringify({ accepted: true });
 }
 
-async function termsOf(client: Client, { catalogue }: Daemon) {
+async function termsOf(client: Client, { catalogue }: FakeDaemon) {
   return {
     provider: await client.signer!.getAddress(),
     catalogueHash: keccak256(toUtf8Bytes(catalogue)),

@@ -15,12 +15,12 @@ import { streamLog } from "../../../sdk/task/streamTask.ts";
 import type { Task } from "../../../sdk/task/Task.ts";
 import type { TaskState } from "../../../sdk/taskStates.ts";
 import { send } from "../../../sdk/transaction/send.ts";
+import { DaemonFixture } from "./DaemonFixture.ts";
 import { type DaemonProcess, eventually, type LogLine } from "./daemonProcess.ts";
-import { Marketplace } from "./marketplace.ts";
 
 /** One registered provider with a running daemon, and one user with money. */
-export class DaemonTrade {
-  readonly market: Marketplace;
+export class TradeFixture {
+  readonly market: DaemonFixture;
   readonly user: Client;
   readonly service: Service;
   readonly #python: string | undefined;
@@ -29,7 +29,7 @@ export class DaemonTrade {
   readonly history: LogLine[] = [];
 
   private constructor(
-    market: Marketplace,
+    market: DaemonFixture,
     user: Client,
     service: Service,
     daemon: DaemonProcess,
@@ -42,19 +42,19 @@ export class DaemonTrade {
     this.#python = python;
   }
 
-  static async open(options: { fastTrainer: boolean }): Promise<DaemonTrade> {
-    const market = await Marketplace.open();
+  static async open(options: { fastTrainer: boolean }): Promise<TradeFixture> {
+    const market = await DaemonFixture.open();
     market.makeModels();
     const python = options.fastTrainer ? market.makeFastTrainer() : undefined;
     const daemon = market.startDaemon(python);
     const { api } = await daemon.ready();
     await daemon.line("This provider is not registered yet.");
-    await market.register(api);
+    await market.registerDaemon(api);
     await daemon.line("registered");
     const user = market.client(2);
     await send(user, openAccount(user, { amount: 10n ** 18n }));
-    const { service } = await verifyProvider(user, { provider: market.provider });
-    return new DaemonTrade(market, user, service, daemon, python);
+    const { service } = await verifyProvider(user, { provider: market.provider.address });
+    return new TradeFixture(market, user, service, daemon, python);
   }
 
   close(): Promise<void> {
@@ -107,7 +107,7 @@ export class DaemonTrade {
 
   /** Neuron that the provider has in the Ledger, wherever it lies. */
   async providerTotal(): Promise<bigint> {
-    return (await getAccount(this.user, { account: this.market.provider })).total;
+    return (await getAccount(this.user, { account: this.market.provider.address })).total;
   }
 
   async eventNames(id: TaskId): Promise<string[]> {

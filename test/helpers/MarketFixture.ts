@@ -1,0 +1,167 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { hexlify, id as keccakOfText } from "ethers";
+import type { Parameters } from "../../deploy/_parameters.ts";
+import { openAccount } from "../../sdk/account/calls.ts";
+import { type Client, type ClientOptions, createClient } from "../../sdk/client.ts";
+import type { Root, TaskId } from "../../sdk/ids.ts";
+import { registerService } from "../../sdk/service/calls.ts";
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import { getService } from "../../sdk/service/getService.ts";
+import type { ServiceTerms } from "../../sdk/service/Service.ts";
+import { createTask } from "../../sdk/task/calls.ts";
+import { type OrderOptions, prepareOrder } from "../../sdk/task/prepareOrder.ts";
+import { send } from "../../sdk/transaction/send.ts";
+import { startLocalChain } from "./localChain.ts";
+import type { TestChain } from "./TestChain.ts";
+
+const OG = 10n ** 18n;
+/** Nothing listens there. */
+const NOWHERE = "http://127.0.0.1:9";
+
+export const MODEL: CatalogueModel = {
+  name: "tiny-qwen2",
+  kind: "causal-lm",
+  description: "A tiny model with random weights.",
+  hash: keccakOfText("model"),
+  predefined: true,
+  tokenizerHash: keccakOfText("tokenizer"),
+};
+
+export const DATASET_ROOT = keccakOfText("dataset") as Root;
+
+/** The secret encryption key of a provider that has no daemon, 32 bytes. */
+export const ENCRYPTION_SECRET = new Uint8Array(32).fill(7);
+export const ENCRYPTION_KEY = hexlify(secp256k1.getPublicKey(ENCRYPTION_SECRET, true));
+
+/** Terms of a provider that has no daemon. */
+const TERMS: ServiceTerms = {
+  pricePerUnit: 1_000n,
+  unit: "byte",
+  maxTrainingTime: 3_600,
+  bondBps: 15_000,
+  unacknowledgedBps: 3_000,
+  openTasksPerUser: 1,
+  accepting: true,
+  catalogueHash: keccakOfText("catalogue"),
+  encryptionKey: ENCRYPTION_KEY,
+  url: NOWHERE,
+};
+
+/** A client that signs as one of the chain's accounts. */
+export type Account = Client & { readonly address: string };
+
+export interface MarketOptions extends Partial<ServiceTerms> {
+  readonly storageUrl?: string;
+  readonly parameters?: Partial<Parameters>;
+}
+
+/**
+ * A chain with both contracts, a provider, a user, and a folder for their files. What a test needs more (a daemon, the
+ * command line, faults) extends it.
+ */
+export class MarketFixture {
+  readonly chain: TestChain;
+  /** Empty at first; removed with the market. */
+  readonly folder: string;
+  readonly storageUrl: string;
+  readonly #clients: Client[] = [];
+  readonly #accounts = new Map<number, Account>();
+  #reader: Client | null = null;
+  /** The provider's, as it is registered. */
+  terms: ServiceTerms = TERMS;
+
+  protected constructor(chain: TestChain, storageUrl: string, folder = makeFolder()) {
+    this.chain = chain;
+    this.folder = folder;
+    this.storageUrl = storageUrl;
+  }
+
+  /** A market with a registered provider, whose terms may be chosen, and a user whose account holds 1 OG. */
+  static async open(options: MarketOptions = {}): Promise<MarketFixture> {
+    const { storageUrl = NOWHERE, parameters, ...terms } = options;
+    const market = new MarketFixture(await startLocalChain(parameters), storageUrl);
+    await market.register(terms);
+    await send(market.user, openAccount(market.user, { amount: OG }));
+    return market;
+  }
+
+  get provider(): Account {
+    return this.#account(1);
+  }
+
+  get user(): Account {
+    return this.#account(2);
+  }
+
+  /** Has a wallet, and no account in the Ledger. */
+  get stranger(): Account {
+    return this.#account(3);
+  }
+
+  /** Has no key. */
+  get reader(): Client {
+    this.#reader ??= this.connect({});
+    return this.#reader;
+  }
+
+  #account(index: number): Account {
+    const account = this.#accounts.get(index) ?? this.client(index);
+    this.#accounts.set(index, account);
+    return account;
+  }
+
+  /** Another client of an account: 1 is the provider, 2 and above are users. */
+  client(index: number): Account {
+    const { address, privateKey } = this.chain.accounts[index]!;
+    return { ...this.connect({ privateKey }), address };
+  }
+
+  /** A client that is closed with the market. */
+  protected connect(options: Partial<ClientOptions>): Client {
+    const { rpcUrl, deployment } = this.chain;
+    const { storageUrl } = this;
+    const client = createClient({
+      ...{ rpcUrl, deployment, storageUrl, pollingInterval: 10 },
+      ...options,
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Opens the provider's account with `amount`, stake included, and registers it. */
+  async register(chosen: Partial<ServiceTerms> = {}, amount = 2n * OG): Promise<void> {
+    const { provider } = this;
+    await send(provider, openAccount(provider, { amount }));
+    this.terms = { ...TERMS, ...chosen };
+    await send(provider, registerService(provider, { terms: this.terms }));
+  }
+
+  /** Orders a task; what is not chosen names things that nobody has, and 1,000,000 units. */
+  async order(chosen: Partial<OrderOptions> = {}, user: Client = this.user): Promise<TaskId> {
+    const { id, order } = await prepareOrder(user, {
+      service: await getService(user, { provider: this.provider.address }),
+      model: MODEL,
+      datasetRoot: DATASET_ROOT,
+      units: 1_000_000n,
+      maxFee: 10n ** 12n,
+      config: {},
+      ...chosen,
+    });
+    await send(user, createTask(user, { order }));
+    return id;
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients) client.provider.destroy();
+    await this.chain.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** @param parent where it is made */
+export function makeFolder(parent = tmpdir()): string {
+  return mkdtempSync(join(parent, "anneal-market-"));
+}
