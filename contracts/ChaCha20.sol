@@ -5,26 +5,26 @@ import {IStreamCipher} from "./interfaces/IStreamCipher.sol";
 
 /// @title ChaCha20 as in RFC 8439, section 2.4, two blocks at once
 /// @notice Stateless and ownerless. FineTuningServing creates one for itself.
-/// @dev A row of the state is four words of 32 bits. An EVM word holds the same row of two blocks, word by word: the
-/// first of the even block, the first of the odd one, the second of the even one, and so on. One operation then does
-/// four quarter rounds of two blocks, and a row turns by one place when the EVM word rotates by 64 bits.
+/// @dev A row of the state is four words of 32 bits. An EVM word holds the same row of two blocks, interleaved: the
+/// first word of the even block, the first of the odd block, the second of the even block, and so on. One operation
+/// then does four quarter rounds of two blocks, and a row rotates by one word when the EVM word rotates by 64 bits.
 /// @custom:security-contact see SECURITY.md
 contract ChaCha20 is IStreamCipher {
     /// @dev Bytes of two blocks.
     uint256 private constant STEP = 128;
     /// @dev "expand 32-byte k" (RFC 8439, section 2.3), its words little-endian, for two blocks.
     uint256 private constant FIRST_ROW = 0x61707865617078653320646e3320646e79622d3279622d326b2065746b206574;
-    /// @dev 1 in every 32-bit word: times a pattern of 32 bits it is that pattern in every word. Masks are made so and
-    /// kept on the stack, because the compiler fetches a constant of 32 bytes from the code at every use.
+    /// @dev 1 in every 32-bit word: multiplied by a 32-bit pattern, it repeats the pattern in every word. Masks are
+    /// built this way and kept on the stack, because the compiler loads a 32-byte constant from the code at every use.
     uint256 private constant ONES = 0x0000000100000001000000010000000100000001000000010000000100000001;
-    /// @dev What trades places with its left neighbour between rows in turns and rows one after the other: the third
-    /// of four words, then the third of four pairs.
+    /// @dev The parts that swap with their left neighbour to de-interleave two rows: the third of four words, then the
+    /// third of four pairs.
     uint256 private constant THIRD_WORDS = 0x0000000000000000ffffffff000000000000000000000000ffffffff00000000;
     uint256 private constant THIRD_PAIR = 0xffffffffffffffff0000000000000000;
 
     /// @inheritdoc IStreamCipher
-    /// @dev Block numbers are modulo 2^32. Works in steps of two blocks, beyond the end of `data` too: what follows
-    /// there in calldata is encrypted with it, into memory after the end of the result.
+    /// @dev Block numbers are modulo 2^32. Works in steps of two blocks, so it may read calldata beyond the end of
+    /// `data` and write memory beyond the end of the result.
     function xor(
         bytes32 key,
         bytes12 nonce,
@@ -53,7 +53,7 @@ contract ChaCha20 is IStreamCipher {
         }
     }
 
-    /// @notice Two blocks of the key stream, row by row: the even block's in the high half, the odd one's in the low
+    /// @notice Two blocks of the key stream, row by row: the even block's in the high half, the odd block's in the low
     /// half.
     /// @param second row of the state: the key's first half
     /// @param third row: its second half
@@ -77,8 +77,8 @@ contract ChaCha20 is IStreamCipher {
     }
 
     /// @notice Ten rounds of columns, each with a round of diagonals (RFC 8439, section 2.3).
-    /// @dev Sums must not carry into the next word: their top bits are added apart, by XOR. A rotation by n takes the
-    /// low n bits of every word from the right shift, the others from the left shift.
+    /// @dev Sums must not carry into the next word: their top bits are added separately, by XOR. A rotation by n takes
+    /// the low n bits of every word from the right shift, the others from the left shift.
     /// @param second row of the state
     /// @param third row
     /// @param last row
@@ -87,7 +87,7 @@ contract ChaCha20 is IStreamCipher {
     /// @return b second row
     /// @return c third row
     /// @return d last row
-    // All in one piece: a function per round would cost a quarter more.
+    // One long function: a function per round would cost a quarter more gas.
     // solhint-disable-next-line function-max-lines
     function _twentyRounds(
         uint256 second,
@@ -138,7 +138,7 @@ contract ChaCha20 is IStreamCipher {
                 c := xor(add(and(c, rest), and(d, rest)), and(xor(c, d), top))
                 b := xor(b, c)
                 b := or(and(shl(7, b), not(low7)), and(shr(25, b), low7))
-                // And back again.
+                // Columns become diagonals again.
                 b := or(shl(192, b), shr(64, b))
                 c := or(shl(128, c), shr(128, c))
                 d := or(shl(64, d), shr(192, d))
@@ -146,11 +146,11 @@ contract ChaCha20 is IStreamCipher {
         }
     }
 
-    /// @notice The sum of a row after and before the rounds, as bytes, the blocks one after the other.
-    /// @param row after the rounds
-    /// @param before the same row before them
+    /// @notice The sum of a row before and after the rounds, as bytes, de-interleaved into the two blocks.
+    /// @param row the row after the rounds
+    /// @param before the same row before the rounds
     /// @param ones ONES, kept on the stack
-    /// @return x 16 bytes of the even block, then 16 of the odd one
+    /// @return x 16 bytes of the even block, then 16 of the odd block
     function _output(uint256 row, uint256 before, uint256 ones) private pure returns (uint256 x) {
         unchecked {
             uint256 rest = ones * 0x7fffffff;
@@ -172,7 +172,7 @@ contract ChaCha20 is IStreamCipher {
         third = _forTwoBlocks(uint128(words));
     }
 
-    /// @notice The nonce for two blocks, after room for their numbers.
+    /// @notice The nonce for two blocks, with room for their numbers in front.
     /// @param nonce 12 bytes
     /// @return last row of the state, without the numbers
     function _nonceRow(bytes12 nonce) private pure returns (uint256) {
@@ -188,7 +188,7 @@ contract ChaCha20 is IStreamCipher {
         x |= x << 32;
     }
 
-    /// @notice Makes every word little-endian, or big-endian again.
+    /// @notice Converts every word between little-endian and big-endian.
     /// @param x eight words of 32 bits
     /// @param ones ONES, kept on the stack
     /// @return the words, each with its bytes reversed
@@ -201,9 +201,9 @@ contract ChaCha20 is IStreamCipher {
         }
     }
 
-    /// @notice Memory for some bytes, rounded up to whole steps.
-    /// @param length bytes
-    /// @return result of that length
+    /// @notice Allocates memory for a result, rounded up to whole steps of two blocks.
+    /// @param length bytes of the result
+    /// @return result bytes of that length
     function _allocate(uint256 length) private pure returns (bytes memory result) {
         result = new bytes(((length + STEP - 1) / STEP) * STEP);
         // solhint-disable-next-line no-inline-assembly

@@ -13,7 +13,7 @@ import {TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
 
 /// @title Disputes: what happens when a deliverable is not what its provider committed to
-/// @notice The part of FineTuningServing that judges. The rule is in libraries/Misbehaviour.sol.
+/// @notice The part of FineTuningServing that decides disputes. The rule is in libraries/Misbehaviour.sol.
 abstract contract Disputes is TaskRegistry {
     /// @inheritdoc IFineTuningServing
     IStreamCipher public immutable cipher = new ChaCha20();

@@ -19,17 +19,17 @@ import {TaskId} from "./types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
 /// @notice The verbs of a task, except those of Disputes. interfaces/IFineTuningServing.sol is the manual.
-/// @dev Every verb has the same rhythm: the state table, the caller, the deadline, the rest of the checks; then the
-/// task; then the event; then the Ledger, which calls nobody back.
+/// @dev Every verb has the same order: check the state table, the caller, the deadline and the rest; update the task;
+/// emit the event; call the Ledger, which never calls back.
 /// @custom:security-contact see SECURITY.md
 contract FineTuningServing is Disputes, EIP712 {
     using TaskStates for TaskState;
 
-    /// @dev A period of 0 would end in the second it begins.
+    /// @dev A period of 0 would end in the second in which it begins.
     uint256 private constant MIN_PERIOD = 1 seconds;
     /// @dev Bounds how long money can be reserved.
     uint256 private constant MAX_PERIOD = 30 days;
-    /// @dev EIP-712's hash of the type of a consent.
+    /// @dev The EIP-712 type hash of a consent.
     bytes32 private constant CONSENT_TYPEHASH = keccak256(
         "SettleCancelled(bytes16 id,uint256 amount,uint256 deadline)"
     );
@@ -47,10 +47,10 @@ contract FineTuningServing is Disputes, EIP712 {
     /// @inheritdoc IFineTuningServing
     uint256 public immutable disputePeriod;
 
-    /// @notice Sets what is fixed for ever; creates the cipher.
+    /// @notice Sets the immutable parameters; creates the cipher.
     /// @dev Reverts with ServingParameterOutOfBounds.
     /// @param ledger_ the Ledger that holds the money
-    /// @param parameters stake and periods, fixed for ever
+    /// @param parameters stake and periods, immutable
     constructor(
         ILedger ledger_,
         ServingParameters memory parameters
@@ -178,7 +178,7 @@ contract FineTuningServing is Disputes, EIP712 {
         _release(provider, provider, _bondOf(task));
     }
 
-    // -- Anybody -------------------------------------------------------------------------------------------------
+    // -- Anyone --------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IFineTuningServing
     function finalize(TaskId[] calldata ids) external {
@@ -228,7 +228,7 @@ contract FineTuningServing is Disputes, EIP712 {
         view_.deadline = task.deadline;
         view_.trainingTime = offer.maxTrainingTime;
         view_.fee = task.fee;
-        // A delivered task that is settled has paid in full, one that was cancelled by agreement only its part.
+        // A task that was settled after a delivery has paid in full, one cancelled by agreement only the agreed part.
         bool paidInFull = task.state == TaskState.Settled && task.size != 0;
         view_.paid = paidInFull ? task.fee : task.paidEarly;
         view_.bondBps = task.late ? 0 : offer.bondBps;
@@ -260,12 +260,12 @@ contract FineTuningServing is Disputes, EIP712 {
 
     // -- Checks --------------------------------------------------------------------------------------------------
 
-    /// @notice Checks an order of the caller's.
+    /// @notice Checks an order placed by the caller.
     /// @dev Reverts with ServingSelfService, ServingNotAccepting, ServingWrongNonce, ServingOpenTaskLimit,
     /// ServingZeroUnits, ServingInvalidPublicKey, ServingConfigTooLarge, ServingFeeTooHigh.
     /// @param order the order
     /// @param service the service it is for
-    /// @param relation what the caller has at its provider
+    /// @param relation the caller's task counts at its provider
     /// @return fee neuron
     function _checkOrder(
         TaskOrder calldata order,
@@ -288,13 +288,13 @@ contract FineTuningServing is Disputes, EIP712 {
     }
 
     /// @notice Whether a consent is the user's (EIP-712).
-    /// @dev Takes no contract's signature (ERC-1271): that would be a call to an outsider.
+    /// @dev Contract signatures (ERC-1271) are not supported: they would need a call to an untrusted contract.
     /// @param user the task's user
     /// @param id the task
     /// @param amount neuron they agree to pay
     /// @param deadline unix seconds until which the consent may be used
     /// @param consent r ‖ s ‖ v, 65 bytes, low s
-    /// @return whether they signed exactly that
+    /// @return whether the user signed exactly that
     function _consented(
         address user,
         TaskId id,
@@ -307,7 +307,7 @@ contract FineTuningServing is Disputes, EIP712 {
         return failure == ECDSA.RecoverError.NoError && signer == user;
     }
 
-    /// @notice Checks a period's bounds.
+    /// @notice Checks the bounds of a period.
     /// @dev Reverts with ServingParameterOutOfBounds.
     /// @param name name of the parameter
     /// @param period seconds
@@ -319,7 +319,7 @@ contract FineTuningServing is Disputes, EIP712 {
 
     // -- Effects -------------------------------------------------------------------------------------------------
 
-    /// @notice Counts a lapsed task as open again, whatever the limit of open tasks. Its bond is gone.
+    /// @notice Counts a lapsed task as open again, regardless of the limit on open tasks. It no longer has a bond.
     /// @param task its record
     function _reopen(TaskRecord storage task) private {
         address provider = _offers[task.offer].provider;

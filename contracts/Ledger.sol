@@ -8,29 +8,29 @@ import {Account, ReturnRequest, SubAccount} from "./types/Account.sol";
 
 /// @title Ledger: all the money, no owner
 /// @notice interfaces/ILedger.sol is the manual.
-/// @dev Amounts are compared as uint256 and cast after the comparison. No cast can lose anything: every stored amount
-/// is a part of the contract's balance, and a deposit that would lift the balance above 2^120 - 1 is refused.
+/// @dev Amounts are compared as uint256 and cast after the comparison. No cast can truncate: every stored amount is
+/// part of the contract's balance, and a deposit that would raise the balance above 2^120 - 1 is refused.
 /// @custom:security-contact see SECURITY.md
 contract Ledger is ILedger {
     using ReturnQueue for ReturnQueue.Queue;
 
     /// @notice A sub-account in storage. balance = free + reserved + requests.total.
-    /// @dev The first slot is all that a reservation touches while the free balance suffices.
+    /// @dev A reservation touches only the first slot as long as the free balance suffices.
     struct SubAccountRecord {
         uint120 free; // neuron neither reserved nor returning
         uint120 reserved; // neuron held for the serving contract
         bool opened; // listed among the account's providers
-        ReturnQueue.Queue requests; // what is returning
+        ReturnQueue.Queue requests; // return requests
     }
 
     /// @inheritdoc ILedger
     uint256 public constant MAX_RETURN_REQUESTS = ReturnQueue.CAPACITY;
 
-    /// @dev A request never unlocks in the second it is made.
+    /// @dev A request never unlocks in the second in which it is made.
     uint256 private constant MIN_LOCK_PERIOD = 1 seconds;
     /// @dev Bounds how long an owner waits for their money.
     uint256 private constant MAX_LOCK_PERIOD = 30 days;
-    /// @dev Neuron that the contract may hold: two amounts and a flag then fit one slot.
+    /// @dev Maximum neuron that the contract may hold, so that two amounts and a flag fit one slot.
     uint256 private constant MAX_HELD = type(uint120).max;
 
     /// @inheritdoc ILedger
@@ -48,7 +48,7 @@ contract Ledger is ILedger {
     /// @dev Providers that an account has a sub-account for, in the order of first use. Never shrinks.
     mapping(address account => mapping(address serving => address[])) private _providers;
 
-    /// @notice Sets what is fixed for ever.
+    /// @notice Sets the immutable lock period.
     /// @dev Reverts with LedgerLockPeriodOutOfBounds.
     /// @param lockPeriod_ seconds between a return request and its unlock time, 1 second to 30 days
     constructor(uint256 lockPeriod_) {
@@ -206,7 +206,7 @@ contract Ledger is ILedger {
         }
     }
 
-    // -- Inside --------------------------------------------------------------------------------------------------
+    // -- Internals -----------------------------------------------------------------------------------------------
 
     /// @notice Adds msg.value to an account.
     /// @dev Reverts with LedgerZeroAmount, LedgerAmountTooLarge.
@@ -264,7 +264,7 @@ contract Ledger is ILedger {
 
     /// @notice Adds to the free balance of the caller's sub-account: return requests newest first, then the main
     /// account.
-    /// @dev Reverts as _fund.
+    /// @dev Reverts like _fund.
     /// @param account the account's owner
     /// @param provider the sub-account's provider
     /// @param shortfall neuron to add
@@ -281,7 +281,7 @@ contract Ledger is ILedger {
     /// @notice Moves money from the free balance into the return queue.
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
-    /// @param free neuron that are free, as read by the caller
+    /// @param free free balance in neuron, as read by the caller
     /// @param amount neuron to return, 1 to `free`
     function _requestReturn(address serving, address provider, uint256 free, uint256 amount) private {
         SubAccountRecord storage sub = _subAccounts[msg.sender][serving][provider];
@@ -305,7 +305,7 @@ contract Ledger is ILedger {
         emit ReturnClaimed(msg.sender, serving, provider, amount, _balance(sub));
     }
 
-    /// @notice What stays reserved once an amount of it is gone.
+    /// @notice The reserved balance left after an amount is taken from it.
     /// @dev Reverts with LedgerInsufficientReserved.
     /// @param sub the sub-account's record
     /// @param account the account's owner, for the error
@@ -331,7 +331,7 @@ contract Ledger is ILedger {
     }
 
     /// @notice Sends ether.
-    /// @dev Copies no return data: a receiver that returns a huge answer, burns gas or re-enters harms only itself.
+    /// @dev Copies no return data: a receiver that returns huge data, burns gas or re-enters harms only itself.
     /// Reverts with LedgerTransferFailed.
     /// @param to the receiver
     /// @param amount neuron

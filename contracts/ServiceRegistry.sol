@@ -8,11 +8,12 @@ import {TermsRules} from "./libraries/TermsRules.sol";
 import {Service, ServiceCounters, ServiceTerms, Unit} from "./types/Service.sol";
 
 /// @title ServiceRegistry: what providers offer
-/// @notice The part of FineTuningServing that knows services. TaskRegistry, Disputes and FineTuningServing build on it.
+/// @notice The part of FineTuningServing that manages services. TaskRegistry, Disputes and FineTuningServing build on
+/// it.
 abstract contract ServiceRegistry is IFineTuningServing {
-    /// @notice The part of the terms that a task keeps from its creation to its end.
-    /// @dev Never changed once written, so a task names its offer by number and needs no copy. Providers seldom make a
-    /// new one.
+    /// @notice The part of the terms that applies to a task from its creation to its end.
+    /// @dev Never changed once written, so a task refers to its offer by number and needs no copy. Providers seldom
+    /// create a new one.
     struct Offer {
         address provider; // whose offer it is
         uint40 maxTrainingTime; // seconds
@@ -21,16 +22,16 @@ abstract contract ServiceRegistry is IFineTuningServing {
     }
 
     /// @notice A service in storage.
-    /// @dev The first slot is all that an order reads.
+    /// @dev An order reads only the first slot.
     struct ServiceRecord {
         uint96 pricePerUnit; // neuron per unit
-        Unit unit; // what datasets are counted in
-        uint16 openTasksPerUser; // tasks that one user may have open at a time
+        Unit unit; // unit that datasets are counted in
+        uint16 openTasksPerUser; // maximum number of open tasks per user
         bool accepting; // whether new tasks can be ordered
-        uint32 offer; // number of the offer in force, from 1; 0 if there is no service
-        bool listed; // has its place in `_listed`, even if removed since
+        uint32 offer; // number of the current offer, from 1; 0 if there is no service
+        bool listed; // has a place in `_listed`, even if removed since
         bytes1 encryptionKeyPrefix; // 2 or 3: parity of the point's y
-        ServiceCounters counters; // outlive the service: nobody sheds their history by registering again
+        ServiceCounters counters; // outlive the service: no provider loses its history by registering again
         bytes32 encryptionKeyX; // the point's x
         bytes32 catalogueHash; // keccak256 of the catalogue
         string url; // address of the provider's API
@@ -43,14 +44,14 @@ abstract contract ServiceRegistry is IFineTuningServing {
 
     /// @dev Kept when a service is removed, for its counters.
     mapping(address provider => ServiceRecord) internal _services;
-    /// @dev By number, from 1.
+    /// @dev Offers by number, from 1.
     mapping(uint256 number => Offer) internal _offers;
     /// @dev Number of the newest offer.
     uint32 private _offerCount;
-    /// @dev Providers in the order of first registration. Never shrinks, so places stay.
+    /// @dev Providers in the order of first registration. Never shrinks, so places do not change.
     address[] private _listed;
 
-    /// @notice Sets what is fixed for ever.
+    /// @notice Sets the immutable parameters.
     /// @dev Reverts with ServingParameterOutOfBounds.
     /// @param ledger_ the Ledger; an address without code is refused
     /// @param minimumStake_ neuron, at most 2^96 - 1
@@ -157,10 +158,10 @@ abstract contract ServiceRegistry is IFineTuningServing {
         service.url = terms.url;
     }
 
-    /// @notice The offer in force if it says the same, else a new one.
-    /// @param current number of the offer in force; 0 if there is none
+    /// @notice The current offer if it is identical to the terms, else a new one.
+    /// @param current number of the current offer; 0 if there is none
     /// @param terms the caller's new terms
-    /// @return number of the offer that says the same
+    /// @return number of the offer with these terms
     function _offerFor(uint32 current, ServiceTerms calldata terms) private returns (uint32 number) {
         Offer memory offer = _offers[current];
         if (

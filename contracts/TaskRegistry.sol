@@ -8,59 +8,59 @@ import {ServiceCounters} from "./types/Service.sol";
 import {TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
 
-/// @title TaskRegistry: what a task is, and what every step on it has in common
-/// @notice No verb of its own. Disputes and FineTuningServing build theirs from it.
+/// @title TaskRegistry: tasks, and what all their verbs have in common
+/// @notice Has no verbs of its own. Disputes and FineTuningServing build theirs on it.
 abstract contract TaskRegistry is ServiceRegistry {
     using TaskStates for TaskState;
 
     /// @notice A task in storage.
-    /// @dev The first slot is the only one that every step writes.
+    /// @dev Only the first slot is written by every verb.
     struct TaskRecord {
-        TaskState state; // as of the last step
-        bool late; // acknowledged after it had lapsed: it no longer has a bond
+        TaskState state; // as of the last transaction on it
+        bool late; // acknowledged after it had lapsed, so it no longer has a bond
         uint40 deadline; // unix seconds; 0 if nobody has to act
-        uint32 offer; // the provider and the terms it was created under
+        uint32 offer; // number of the offer with its provider and terms
         uint64 size; // bytes of the plaintext archive, 0 before delivery
         uint96 fee; // neuron
         address user; // who ordered it
         uint96 paidEarly; // neuron paid by a lapse or an agreed cancellation; the rest of the fee comes with Settled
         bytes32 root; // storage root of the encrypted model, 0 before delivery
-        bytes32 exchange; // blindRoot until delivery, then the commitment (_commitment); only events have its parts
+        bytes32 exchange; // blindRoot until delivery, then the commitment (_commitment); its parts are only in events
     }
 
-    /// @notice What a user has at a provider.
+    /// @notice A user's task counts at a provider.
     struct Relation {
-        uint64 created; // tasks ever
-        uint64 open; // of them, not ended yet
+        uint64 created; // tasks created in total
+        uint64 open; // tasks that have not ended
     }
 
-    /// @dev Kept for ever: an id is never used again.
+    /// @dev Never deleted: an id is never used twice.
     mapping(TaskId id => TaskRecord) internal _tasks;
     /// @dev `created` is the nonce of the user's next order.
     mapping(address user => mapping(address provider => Relation)) internal _relations;
 
     // -- Checks --------------------------------------------------------------------------------------------------
 
-    /// @notice A task, and the state that a verb leads to from its own.
+    /// @notice A task, and the state that a verb moves it to.
     /// @dev Reverts with ServingWrongState.
     /// @param id the task
     /// @param verb a row of the state table
     /// @return task its record
-    /// @return to that state
+    /// @return to the state the verb leads to
     function _step(TaskId id, TaskVerb verb) internal view returns (TaskRecord storage task, TaskState to) {
         task = _tasks[id];
         to = task.state.next(verb);
         if (to == TaskState.None) revert ServingWrongState(id, task.state);
     }
 
-    /// @notice Reverts with ServingNotUser unless the task's user calls.
+    /// @notice Reverts with ServingNotUser unless the caller is the task's user.
     /// @param id the task
     /// @param task its record
     function _onlyUser(TaskId id, TaskRecord storage task) internal view {
         if (msg.sender != task.user) revert ServingNotUser(id, msg.sender);
     }
 
-    /// @notice Reverts with ServingNotProvider unless the task's provider calls.
+    /// @notice Reverts with ServingNotProvider unless the caller is the task's provider.
     /// @param id the task
     /// @param task its record
     /// @return offer the offer it was created under
@@ -69,44 +69,44 @@ abstract contract TaskRegistry is ServiceRegistry {
         if (msg.sender != offer.provider) revert ServingNotProvider(id, msg.sender);
     }
 
-    /// @notice Reverts with ServingDeadlinePassed after the task's deadline; its last second is in time.
+    /// @notice Reverts with ServingDeadlinePassed after the task's deadline; the last second still counts as in time.
     /// @param id the task
     /// @param task its record
     function _untilDeadline(TaskId id, TaskRecord storage task) internal view {
         if (block.timestamp > task.deadline) revert ServingDeadlinePassed(id, task.deadline);
     }
 
-    /// @notice Reverts with ServingDeadlineNotPassed until the task's deadline, its last second included.
+    /// @notice Reverts with ServingDeadlineNotPassed until the task's deadline has passed, its last second included.
     /// @param id the task
     /// @param task its record
     function _afterDeadline(TaskId id, TaskRecord storage task) internal view {
         if (block.timestamp <= task.deadline) revert ServingDeadlineNotPassed(id, task.deadline);
     }
 
-    /// @notice What user and provider are bound to from delivery on.
+    /// @notice The commitment that binds user and provider from delivery on.
     /// @dev One word instead of three (docs/decisions/0006-one-slot-for-the-exchange.md).
     /// @param blindRoot as ordered
     /// @param contentRoot as delivered
     /// @param keyCommit keccak256 of the key
-    /// @return the word that `exchange` holds
+    /// @return the value of `exchange`
     function _commitment(bytes32 blindRoot, bytes32 contentRoot, bytes32 keyCommit) internal pure returns (bytes32) {
         return keccak256(abi.encode(blindRoot, contentRoot, keyCommit));
     }
 
     // -- Effects -------------------------------------------------------------------------------------------------
 
-    /// @notice Moves the task to a state that somebody has to act in.
+    /// @notice Moves the task to a state in which one side has to act.
     /// @param task its record
     /// @param to that state
-    /// @param period seconds they have
-    /// @return deadline unix seconds until which they may act
+    /// @param period seconds that side has
+    /// @return deadline unix seconds until which that side may act
     function _move(TaskRecord storage task, TaskState to, uint256 period) internal returns (uint256 deadline) {
         deadline = block.timestamp + period;
         task.state = to;
         task.deadline = uint40(deadline);
     }
 
-    /// @notice Ends the task and moves it from the open ones to those it belongs to now.
+    /// @notice Ends the task and updates the counters of user and provider.
     /// @param task its record
     /// @param to the state it ends in
     /// @return user who ordered it
@@ -135,7 +135,7 @@ abstract contract TaskRegistry is ServiceRegistry {
     }
 
     /// @notice Releases money in the Ledger.
-    /// @dev Saves the call if there is nothing to release.
+    /// @dev Skips the call if there is nothing to release.
     /// @param account whose money it is
     /// @param provider the sub-account's provider
     /// @param amount neuron
@@ -144,7 +144,7 @@ abstract contract TaskRegistry is ServiceRegistry {
     }
 
     /// @notice Settles money in the Ledger.
-    /// @dev Saves the call if there is nothing to settle.
+    /// @dev Skips the call if there is nothing to settle.
     /// @param account whose money it is
     /// @param provider the sub-account's provider
     /// @param amount neuron

@@ -4,12 +4,12 @@ import { ProtocolError } from "../sdk/errors.ts";
 import { parametersOf } from "./_parameters.ts";
 import { deployScript } from "./_rocketh.ts";
 
-/** What a contract must be: compiled from here, with these values in its immutables. */
+/** The expected state of a contract: its artifact, and the values of its immutables. */
 interface Expectation {
   readonly artifact: Artifact;
-  /** By the name of the view that tells it. */
+  /** Expected values by the name of the view that returns them. */
   readonly values: Readonly<Record<string, bigint | string>>;
-  /** What its constructor created, by the name of the view that tells where it lies. */
+  /** Contracts that its constructor created, by the name of the view that returns their address. */
   readonly creates?: Readonly<Record<string, Artifact>>;
 }
 
@@ -22,8 +22,8 @@ interface Artifact {
 type Ask = (method: string, ...params: unknown[]) => Promise<string>;
 
 /**
- * Verifies what lies at every address of the deployment, whoever put it there: that its code is the compiled one, and
- * that what is fixed in it for ever is what _parameters.ts and the other contracts' addresses say.
+ * Verifies the contract at every address of the deployment, whoever deployed it: its code is the compiled one, and its
+ * immutables match _parameters.ts and the addresses of the other contracts.
  */
 export default deployScript(
   async (env) => {
@@ -41,7 +41,7 @@ export default deployScript(
     };
     for (const [name, expectation] of Object.entries(expectations)) {
       const address = addressOf(name);
-      if (address !== "") await verify(name, address, expectation, ask); // --tags may have left it out
+      if (address !== "") await verify(name, address, expectation, ask); // --tags may have excluded it
     }
   },
   { tags: ["Ledger", "FineTuningServing"], runAtTheEnd: true },
@@ -65,12 +65,12 @@ async function verify(
   for (const [view, expected] of Object.entries(values)) {
     const actual = await read(view);
     if (actual.toLowerCase() === String(expected).toLowerCase()) continue;
-    throw wrong(name, `${name} at ${address} has ${view} ${actual}, where ${expected} is right.`);
+    throw wrong(name, `${name} at ${address} has ${view} ${actual} instead of ${expected}.`);
   }
   for (const [view, created] of Object.entries(creates)) {
     const part = await read(view);
     if (await isCodeAt(part, created, ask)) continue;
-    throw wrong(name, `${name} at ${address} has ${view} ${part}, whose code is another.`);
+    throw wrong(name, `${name} at ${address} has ${view} ${part}, whose code is different.`);
   }
 }
 
@@ -83,8 +83,8 @@ async function isCodeAt(address: string, artifact: Artifact, ask: Ask): Promise<
 }
 
 /**
- * Runtime code without its immutables, which their views tell, and without the metadata at its end: that changes with
- * every comment, and a contract whose code is the same is not deployed anew.
+ * Runtime code without its immutables, which are verified through their views, and without the metadata at its end,
+ * which changes with every comment: a contract with the same code is not deployed again.
  */
 function comparable(code: string, { immutableReferences = {} }: Artifact): string {
   const bytes = Buffer.from(code.slice(2), "hex");
@@ -99,5 +99,5 @@ const wrong = (name: string, message: string) =>
   new ProtocolError(
     "integrity",
     message,
-    `Put the right address into ${name}.json of the deployment's folder, or remove that file to deploy ${name} anew.`,
+    `Correct the address in ${name}.json in the deployment's folder, or remove that file to deploy ${name} again.`,
   );

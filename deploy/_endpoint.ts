@@ -3,12 +3,12 @@ import type { NetworkConnectionParams } from "hardhat/types/network";
 import { readRpcUrls } from "../sdk/rpc/FailoverProvider.ts";
 import { RpcEndpoint } from "../sdk/rpc/RpcEndpoint.ts";
 
-/** Milliseconds that an endpoint may take while there are others. */
+/** How long to wait for an endpoint's response before the next one is tried. */
 const TIMEOUT_MS = 5_000;
 
 /**
- * Hardhat talks to one endpoint: of several in RPC_ENDPOINT, the first that answers.
- * @throws ProtocolError "usage" if one is no URL
+ * Hardhat uses one endpoint: of several in RPC_ENDPOINT, the first that responds.
+ * @throws ProtocolError "usage" if one is not a URL
  */
 export async function answeringEndpoint(
   hre: HardhatRuntimeEnvironment,

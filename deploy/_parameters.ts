@@ -1,6 +1,6 @@
 import { ProtocolError } from "../sdk/errors.ts";
 
-/** What the constructors get on one network. Times in seconds, money in neuron. */
+/** The constructor arguments on one network. Times in seconds, money in neuron. */
 export interface Parameters {
   readonly lockPeriod: bigint;
   readonly minimumStake: bigint;
@@ -12,7 +12,7 @@ export interface Parameters {
 const HOUR = 3_600n;
 const OG = 10n ** 18n;
 
-/** The protocol's defaults, for every network that carries real money. */
+/** The protocol's defaults, for every network with real money. */
 const DEFAULTS: Parameters = {
   lockPeriod: 24n * HOUR,
   minimumStake: 1n * OG,
@@ -21,7 +21,7 @@ const DEFAULTS: Parameters = {
   disputePeriod: 24n * HOUR,
 };
 
-/** By chain id: short periods where a person waits for them, the defaults on 0G's networks. */
+/** By chain id: short periods on the local network, where developers wait for them, the defaults on 0G's networks. */
 const PARAMETERS: Record<number, Parameters> = {
   31337: {
     lockPeriod: 60n,
@@ -34,13 +34,13 @@ const PARAMETERS: Record<number, Parameters> = {
   16661: DEFAULTS,
 };
 
-/** @throws ProtocolError "usage" for a chain nobody has chosen parameters for. */
+/** @throws ProtocolError "usage" for a chain without parameters. */
 export function parametersOf(chainId: number): Parameters {
   const parameters = PARAMETERS[chainId];
   if (!parameters) {
     throw new ProtocolError(
       "usage",
-      `Nobody has chosen parameters for a deployment on chain ${chainId}.`,
+      `There are no parameters for a deployment on chain ${chainId}.`,
       `Choose a network with --network, or add the chain to deploy/_parameters.ts.`,
     );
   }

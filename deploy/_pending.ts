@@ -8,7 +8,7 @@ import type { Recorded } from "./_recorded.ts";
 
 type Provider = Pick<EthereumProvider, "request">;
 
-/** A transaction that was sent and not seen in a block, as rocketh keeps it beside the deployments. */
+/** A transaction that was sent and is not in a block yet, as rocketh stores it beside the deployments. */
 interface Pending {
   readonly transaction: { readonly hash: string; readonly origin: string };
   readonly partialDeployment?: { readonly deployedBytecode?: string };
@@ -18,9 +18,9 @@ const PENDING_FILE = ".pending_transactions.json";
 
 /**
  * Forgets the transactions of an interrupted run that the chain will never include, so that they are sent again: the
- * node does not know them, and nothing of the deployer is on its way.
+ * node does not know them, and the deployer has no pending transaction.
  * @returns the hashes that were forgotten.
- * @throws ProtocolError "integrity" when such a transaction has deployed a contract all the same.
+ * @throws ProtocolError "integrity" if such a transaction has deployed a contract nevertheless.
  */
 export async function forgetLost(recorded: Recorded | null, provider: Provider): Promise<string[]> {
   if (!recorded) return [];
@@ -51,32 +51,32 @@ async function isLost(
   const count = async (block: string) =>
     Number(await ask("eth_getTransactionCount", origin, block));
   const [mined, sent] = [await count("latest"), await count("pending")];
-  if (sent > mined) return false; // something is on its way, maybe this
+  if (sent > mined) return false; // there is a pending transaction, possibly this one
   if (mined === 0) return true;
   const newest = getCreateAddress({ from: origin, nonce: mined - 1 });
   const isKnown = Object.values(addresses).some(
     (address) => address.toLowerCase() === newest.toLowerCase(),
   );
   const code = (await ask("eth_getCode", newest, "latest")) as string;
-  // immutables make the code differ from the compiled one, but not in length
+  // immutables change the code, but not its length
   if (isKnown || code.length !== partialDeployment?.deployedBytecode?.length) return true;
   throw new ProtocolError(
     "integrity",
-    `The node does not know transaction ${hash} of an interrupted deployment, and there is such a contract at ${newest} that ${folder} does not name.`,
-    "Ask another endpoint, one that knows that transaction: sent again, it would deploy a second contract.",
+    `The node does not know transaction ${hash} of an interrupted deployment, but there is such a contract at ${newest}, which is not in ${folder}.`,
+    "Use another endpoint that knows the transaction: sent again, it would deploy a second contract.",
   );
 }
 
 /**
- * The same provider, and the failure that ends a deployment whose transaction is in no block after `timeoutMs`
- * milliseconds: the deployment library itself asks for its receipt without end.
+ * The same provider, and a promise that rejects if a transaction is not in a block after `timeoutMs` milliseconds: the
+ * deployment library itself polls for the receipt without end.
  */
 export function watchReceipts(
   provider: Provider,
   timeoutMs: number,
 ): { provider: Provider; failure: Promise<never> } {
   const { promise: failure, reject } = Promise.withResolvers<never>();
-  failure.catch(() => undefined); // it is raced with the deployment
+  failure.catch(() => undefined); // the caller races it with the deployment
   const askedSince = new Map<string, number>();
   const request: Provider["request"] = async (call) => {
     if (call.method !== "eth_getTransactionReceipt") return provider.request(call);
@@ -86,12 +86,12 @@ export function watchReceipts(
     const receipt = await provider.request(call).catch(() => null);
     if (receipt || performance.now() - since < timeoutMs) return receipt;
     reject(await missing(hash, timeoutMs, provider));
-    return new Promise(() => undefined); // ends the asking
+    return new Promise(() => undefined); // ends the polling
   };
   return { provider: { request }, failure };
 }
 
-/** Why there is no receipt. */
+/** The reason why there is no receipt. */
 async function missing(hash: string, timeoutMs: number, provider: Provider): Promise<Error> {
   const call = { method: "eth_getTransactionByHash", params: [hash] };
   const found = await provider.request(call).catch(() => undefined);
@@ -99,13 +99,13 @@ async function missing(hash: string, timeoutMs: number, provider: Provider): Pro
   if (found === null) {
     return new ProtocolError(
       "timed-out",
-      `The endpoint accepted transaction ${hash}, and ${waited} does not know it: it was lost.`,
-      "Run the same command again, best with another endpoint in RPC_ENDPOINT: what is lost is sent again.",
+      `The endpoint accepted transaction ${hash}, but ${waited} does not know it: it was lost.`,
+      "Run the same command again, preferably with another endpoint in RPC_ENDPOINT: lost transactions are sent again.",
     );
   }
   return new ProtocolError(
     "timed-out",
-    `Transaction ${hash} is in no block ${waited}.`,
+    `Transaction ${hash} is not in a block ${waited}.`,
     "Run the same command again: it continues to wait for this transaction, and sends it again only if it is lost.",
   );
 }

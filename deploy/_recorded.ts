@@ -5,11 +5,11 @@ import { ProtocolError } from "../sdk/errors.ts";
 
 type Provider = Pick<EthereumProvider, "request">;
 
-/** What the folder of a network says is deployed there. */
+/** The deployment that is recorded in a network's folder. */
 export interface Recorded {
   readonly folder: string;
   readonly chainId: number;
-  /** As it was when the folder was written; undefined if the node did not know its first block. */
+  /** Hash of the first block when the folder was written; undefined if the node did not know it. */
   readonly genesisHash: string | undefined;
   /** Address by contract name. */
   readonly addresses: Readonly<Record<string, string>>;
@@ -18,10 +18,10 @@ export interface Recorded {
 /** Whether a chain has what the folder records. */
 export type Standing = "kept" | "stale";
 
-/** Chains that are restarted empty, so that their deployments are worth nothing. */
+/** The chain that is restarted empty, which makes its recorded deployments worthless. */
 const LOCAL_CHAIN = 31337;
 
-/** @returns null when nothing was deployed there. */
+/** @returns null if nothing was deployed there. */
 export async function readRecorded(folder: string): Promise<Recorded | null> {
   const chain = await readJson(join(folder, ".chain"));
   if (chain === null) return null;
@@ -48,10 +48,10 @@ async function readJson(path: string): Promise<unknown> {
 }
 
 /**
- * The code at the recorded addresses decides whether a deployment is there, and not what an endpoint says about the
- * first block: a node that has dropped old blocks names another one.
- * @returns "stale" only for a local chain, and only when none of the contracts is there.
- * @throws ProtocolError for another chain, and for one with real value that has none of the contracts.
+ * Whether a deployment exists is decided by the code at the recorded addresses, not by the endpoint's first block: a
+ * node that has pruned old blocks returns a different one.
+ * @returns "stale" only for a local chain, and only if none of the contracts exists.
+ * @throws ProtocolError for another chain, and for a chain with real value that has none of the contracts.
  */
 export async function compareWithChain(
   { folder, chainId, addresses }: Recorded,
@@ -61,7 +61,7 @@ export async function compareWithChain(
   if (chainId !== actualChainId) {
     throw new ProtocolError(
       "usage",
-      `${folder} is the deployment on chain ${chainId}, and the endpoint is on chain ${actualChainId}.`,
+      `${folder} is a deployment on chain ${chainId}, but the endpoint is on chain ${actualChainId}.`,
       "Choose the network with --network, or correct RPC_ENDPOINT.",
     );
   }
@@ -75,14 +75,14 @@ export async function compareWithChain(
   if (chainId === LOCAL_CHAIN) return "stale";
   throw new ProtocolError(
     "integrity",
-    `The endpoint has no code at ${places.join(" and ")}, where ${folder} says that the contracts are.`,
-    `Ask another endpoint: this one may be behind or on another chain. Only if the contracts are really gone, move ${folder} away and deploy again.`,
+    `The endpoint has no code at ${places.join(" and ")}, the contracts' addresses in ${folder}.`,
+    `Use another endpoint: this one may be behind or on another chain. Only if the contracts really do not exist, move ${folder} away and deploy again.`,
   );
 }
 
 /**
- * A contract with real users is not replaced by the way: its file would be lost with its address.
- * @throws ProtocolError "usage" when one of the planned contracts is recorded on a chain with real value.
+ * Keeps contracts with real users from being replaced by accident: with its file, a contract's address would be lost.
+ * @throws ProtocolError "usage" if one of the planned contracts is recorded on a chain with real value.
  */
 export function refuseReplacing(recorded: Recorded | null, planned: readonly string[]): void {
   if (!recorded || recorded.chainId === LOCAL_CHAIN) return;
@@ -90,12 +90,12 @@ export function refuseReplacing(recorded: Recorded | null, planned: readonly str
   if (name === undefined) return;
   throw new ProtocolError(
     "usage",
-    `${name} is deployed at ${recorded.addresses[name]}, and its code or its arguments here are others: deploying would replace ${join(recorded.folder, `${name}.json`)}.`,
-    `Go back to the deployed code, or move ${recorded.folder} away to deploy a second pair.`,
+    `${name} is deployed at ${recorded.addresses[name]} with different code or arguments: deploying would replace ${join(recorded.folder, `${name}.json`)}.`,
+    `Check out the deployed code, or move ${recorded.folder} away to deploy a second pair.`,
   );
 }
 
-/** Answers what the first block is as the folder says; the deployment library deletes the folder if they differ. */
+/** Returns the recorded first block: the deployment library deletes the folder if the chain's differs from it. */
 export const withRecordedGenesis = (provider: Provider, recorded: Recorded | null): Provider => ({
   async request(call) {
     const [block] = (call.params as unknown[] | undefined) ?? [];
@@ -103,7 +103,7 @@ export const withRecordedGenesis = (provider: Provider, recorded: Recorded | nul
       call.method === "eth_getBlockByNumber" && (block === "earliest" || block === "0x0");
     if (!asksForFirst) return provider.request(call);
     if (recorded) return { hash: recorded.genesisHash };
-    // "earliest" is the oldest block that a node still has, which need not be the first
+    // "earliest" is the oldest block that a node still has, which may not be the first one
     const params = ["0x0", false];
     return (await provider.request({ method: call.method, params })) ?? { hash: undefined };
   },

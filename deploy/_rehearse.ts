@@ -7,20 +7,20 @@ import type { EthereumProvider } from "hardhat/types/providers";
 import type { Recorded } from "./_recorded.ts";
 import { runScripts, type Stage } from "./_runScripts.ts";
 
-/** What a deployment would send. */
+/** The transactions that a deployment would send. */
 export interface Plan {
   readonly deployer: string;
-  /** Neuron that the deployer has. */
+  /** The deployer's balance in neuron. */
   readonly balance: bigint;
-  /** Neuron per gas, as the network asks at the moment. */
+  /** The network's current gas price in neuron. */
   readonly gasPrice: bigint;
-  /** In the order of sending. Empty where everything is deployed already. */
+  /** In the order of sending. Empty if everything is deployed already. */
   readonly contracts: readonly PlannedContract[];
 }
 
 export interface PlannedContract {
   readonly name: string;
-  /** Where it will lie, if the deployer sends nothing else before. */
+  /** Its future address, if the deployer sends no other transaction before. */
   readonly address: string;
   /** Constructor arguments by name; a struct's fields as `struct.field`. */
   readonly args: readonly (readonly [name: string, value: string])[];
@@ -29,7 +29,7 @@ export interface PlannedContract {
 
 type Provider = Pick<EthereumProvider, "request">;
 
-/** What this page reads of a deployment as rocketh keeps it. */
+/** The part of rocketh's deployment record that is read here. */
 interface Deployed {
   readonly address: string;
   readonly abi: unknown;
@@ -37,14 +37,14 @@ interface Deployed {
   readonly transaction?: { readonly hash: string };
 }
 
-/** More than any deployment costs: what it would cost is compared with the real balance afterwards. */
+/** More than any deployment costs: the cost is compared with the real balance afterwards. */
 const PLENTY = toQuantity(10n ** 27n);
-/** Who deploys, and which chain it is, are asked of the real network; `eth_getBlockByNumber` asks for its first block. */
+/** Requests that go to the real network: the deployer, the chain id, and the first block. */
 const REAL = ["eth_accounts", "eth_chainId", "eth_getBlockByNumber"];
 
 /**
- * Plays the numbered scripts, the verification too, beside what is recorded as deployed, on a chain in memory where the deployer has its real nonce
- * on the real one, and where what is deployed there has its code. Sends nothing and writes nothing.
+ * Runs the numbered scripts, including the verification, with the recorded deployment on an in-memory chain, where the
+ * deployer has its real nonce and the deployed contracts have their real code. Sends nothing and writes nothing.
  * @throws what a script throws: then nothing should be sent to the real chain either.
  */
 export async function rehearse(
@@ -79,7 +79,7 @@ export async function rehearse(
   }
 }
 
-/** rocketh says on the console what it sends, which would sound as if it were sent. */
+/** Mutes rocketh, which logs every transaction as if it were really sent. */
 async function quietly<T>(work: () => Promise<T>): Promise<T> {
   const { log } = console;
   console.log = () => undefined;
@@ -90,7 +90,7 @@ async function quietly<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Brings the chain in memory to where the real one stands, as far as a deployment can see it. */
+/** Copies the state of the real chain to the in-memory chain, as far as a deployment depends on it. */
 async function prepare(
   real: Provider,
   memory: Provider,
@@ -111,7 +111,7 @@ async function bring(real: Provider, memory: Provider, address: string): Promise
   if (code !== "0x") await ask(memory, "hardhat_setCode", address, code);
 }
 
-/** Sends to the chain in memory and keeps the hashes. Code that is looked at comes from the real chain, if it is there. */
+/** Sends to the in-memory chain and records the hashes. Requested code is copied from the real chain, if it exists. */
 const rehearsal = (real: Provider, memory: Provider, sent: string[]): Provider => ({
   async request(call) {
     if (call.method === "eth_getCode") await bring(real, memory, (call.params as string[])[0]!);
@@ -127,7 +127,7 @@ async function describe(
   memory: Provider,
 ): Promise<PlannedContract> {
   const entry = Object.entries(deployments).find(([, it]) => it.transaction?.hash === hash);
-  const [name, { address, abi, argsData }] = entry!; // a script sends nothing but deployments
+  const [name, { address, abi, argsData }] = entry!; // scripts send only deployments
   const receipt = await memory.request({ method: "eth_getTransactionReceipt", params: [hash] });
   const gas = BigInt((receipt as { gasUsed: string }).gasUsed);
   return { name, address, args: constructorArguments(abi, argsData), gas };

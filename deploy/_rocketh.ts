@@ -2,7 +2,7 @@ import * as deployExtension from "@rocketh/deploy";
 import { setupDeployScripts } from "rocketh";
 import type { UserConfig } from "rocketh/types";
 
-/** hardhat-deploy runs on rocketh: who deploys, and what it has to know about chains it does not list. */
+/** Configuration of rocketh, on which hardhat-deploy is built: the deployer, and chains that it does not know. */
 export const config = {
   accounts: { deployer: { default: 0 } },
   scripts: ["deploy"],

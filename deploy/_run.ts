@@ -22,14 +22,14 @@ import { type Plan, rehearse } from "./_rehearse.ts";
 import { config } from "./_rocketh.ts";
 import { runScripts, type Stage } from "./_runScripts.ts";
 
-/** Milliseconds that a transaction may take into a block, unless --timeout says otherwise. */
+/** How long to wait for a transaction to get into a block, unless --timeout is set. */
 const TIMEOUT_MS = 300_000;
 
 /**
- * `npx hardhat deploy`: builds, rehearses the numbered scripts of this folder on a chain in memory, then runs them
- * against the chosen network and writes `deployments/<network>`. Whatever the rehearsal or the verification finds wrong
- * ends it with exit code 1. With --dry-run it ends after the rehearsal and shows what would be sent.
- * hardhat-deploy's own action neither builds nor runs without a prompt.
+ * `npx hardhat deploy`: builds, rehearses the numbered scripts of this folder on an in-memory chain, then runs them
+ * against the chosen network and writes `deployments/<network>`. If the rehearsal or the verification fails, it exits
+ * with code 1. With --dry-run it ends after the rehearsal and shows what would be sent.
+ * hardhat-deploy's own action does not build, and always prompts.
  */
 const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre) => {
   const terminal = createTerminal({ json: false });
@@ -45,7 +45,7 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
       found && (await compareWithChain(found, connection.provider, chainId)) === "stale";
     const recorded = isStale ? null : found;
     if (isStale)
-      terminal.note(`None of the contracts of ${folder} is on this chain: it was restarted.`);
+      terminal.note(`None of the contracts in ${folder} exists on this chain: it was restarted.`);
     const provider = withRecordedGenesis(connection.provider, recorded);
     const stage: Stage = {
       provider,
@@ -62,9 +62,7 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
     checkBalance(plan);
     if (isStale) await rm(folder, { recursive: true });
     for (const hash of await forgetLost(recorded, provider)) {
-      terminal.note(
-        `Transaction ${hash} of an interrupted deployment was lost, and is sent again.`,
-      );
+      terminal.note(`Transaction ${hash} of an interrupted deployment was lost. Sending it again.`);
     }
     const watched = watchReceipts(provider, timeoutMs);
     await Promise.race([runScripts({ ...stage, provider: watched.provider }), watched.failure]);
@@ -74,13 +72,13 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
   }
 };
 
-/** Undefined for a chain in memory: there is nothing to set for it. */
+/** Undefined for an in-memory chain, which has no settings. */
 function environmentOf(hre: HardhatRuntimeEnvironment): Environment | undefined {
   const { network = LOCAL } = hre.globalOptions;
   return hre.config.networks[network]?.type === "http" ? createEnvironment(hre) : undefined;
 }
 
-/** ANNEAL_DEPLOYMENTS names the folder of one network, so that two local networks can live side by side. */
+/** ANNEAL_DEPLOYMENTS sets the folder of one network, so that two local networks can run at the same time. */
 function deploymentsFolder(network: string): string {
   const chosen = process.env.ANNEAL_DEPLOYMENTS;
   if (!chosen) return config.deployments;
@@ -107,11 +105,11 @@ function show({ deployer, balance, gasPrice, contracts }: Plan, terminal: Termin
       ],
     });
   }
-  if (contracts.length === 0) terminal.say("Everything is deployed already, and as it should be.");
+  if (contracts.length === 0) terminal.say("Everything is deployed already and verified.");
   else {
     const cost = formatOg(costOf({ gasPrice, contracts }));
     terminal.say(
-      `Together ${cost} OG at ${gasPrice} neuron per gas; the deployer has ${formatOg(balance)} OG.`,
+      `Total: ${cost} OG at ${gasPrice} neuron per gas; the deployer has ${formatOg(balance)} OG.`,
     );
   }
   terminal.say("Nothing was sent.");
@@ -122,7 +120,7 @@ function checkBalance({ deployer, balance, ...rest }: Plan): void {
   if (balance >= cost) return;
   throw new ProtocolError(
     "insufficient-funds",
-    `The deployment costs about ${formatOg(cost)} OG and the deployer ${deployer} has ${formatOg(balance)} OG.`,
+    `The deployment costs about ${formatOg(cost)} OG, but the deployer ${deployer} has ${formatOg(balance)} OG.`,
     "Send the difference to the deployer, then deploy again.",
   );
 }

@@ -2,15 +2,15 @@ import { executeDeployScriptsFromFiles } from "@rocketh/node";
 import type { EthereumProvider } from "hardhat/types/providers";
 import { config } from "./_rocketh.ts";
 
-/** Where the numbered scripts run. */
+/** The environment in which the numbered scripts run. */
 export interface Stage {
   readonly provider: Pick<EthereumProvider, "request">;
-  /** Name of the network; the deployment is read from, and written to, the folder of this name in `deployments`. */
+  /** Name of the network, and of the folder in `deployments` that the deployment is read from and written to. */
   readonly network: string;
   readonly deployments: string;
   /** Whether the folder is written. */
   readonly save: boolean;
-  /** Run only the scripts with one of these tags, and what they depend on; empty for all. */
+  /** Run only the scripts with one of these tags, and their dependencies; empty for all. */
   readonly tags: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * One command before every commit: format, lint, spelling, types, what is unused, architecture. `--fix` formats instead
- * of complaining.
+ * The checks before every commit: format, lint, spelling, types, unused code, architecture. `--fix` fixes the format
+ * instead of reporting it.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -68,5 +68,5 @@ for (const { name, command, cwd } of [...format, ...verify]) {
     console.log(`${result.stdout ?? ""}${result.stderr ?? ""}`.trimEnd());
   }
 }
-if (!existsSync(python)) console.log("There is no .venv yet: run npm run setup.");
+if (!existsSync(python)) console.log("There is no .venv: run npm run setup.");
 process.exitCode = failed === 0 ? 0 : 1;

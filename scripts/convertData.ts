@@ -1,9 +1,9 @@
 /**
- * Rewrites a dataset of another make with the field names that training reads:
+ * Converts a dataset with other field names to those that training reads:
  *
  *   npm run convert-data -- IN OUT.jsonl prompt=question completion=answer [limit=500] [offset=0] [--force]
  *
- * A number names a column of a file without a header: label=0 text=1. IN stays as it is, and another file at OUT is
+ * A number is a column of a file without a header: label=0 text=1. IN is not changed, and an existing file at OUT is
  * replaced only with --force.
  */
 
@@ -19,7 +19,7 @@ interface Order extends ConvertOptions {
   readonly output: string;
 }
 
-/** @throws Error in one sentence for what is not understood. */
+/** @throws Error with one sentence about an invalid argument. */
 function readArguments(args: readonly string[]): Order {
   const { values, positionals } = parseArgs({
     args: [...args],

@@ -1,6 +1,6 @@
 /**
- * Builds the documentation as a site in output/docs: the pages, the SDK's reference from its sources, and the reference
- * of the contracts from their NatSpec. It fails if a link is dead.
+ * Builds the documentation website in output/docs: the pages, the SDK reference from its sources, and the contract
+ * reference from the NatSpec. It fails if a link is dead.
  */
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
@@ -26,4 +26,4 @@ run(ROOT, "node_modules/hardhat/dist/src/cli.js", "build", "--quiet");
 writeContracts(ROOT, join(SITE, "reference/contracts"));
 run(TOOLS, "node_modules/typedoc/bin/typedoc", "--options", "typedoc.json");
 run(TOOLS, "node_modules/vitepress/bin/vitepress.js", "build", "site");
-console.log("The site is in output/docs.");
+console.log("The website is in output/docs.");

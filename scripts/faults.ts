@@ -1,7 +1,7 @@
 /**
- * The fault programme: `npm run test:faults -- [--short] [--json] [--seed N] [--only PROGRAMME] [--run NAME]`. Ends with
- * exit code 0 only when nothing was lost, doubled or leaked. A run is repeated by its seed and name, which are printed
- * with every failure.
+ * Fault injection: `npm run test:faults -- [--short] [--json] [--seed N] [--only PROGRAMME] [--run NAME]`. Exits with
+ * code 0 only if nothing was lost, doubled or leaked. A run is repeated with its seed and name, which are printed with
+ * every failure.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -27,7 +27,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const names = values.only ? [values.only] : Object.keys(PROGRAMMES);
 
-/** Runs between two lines that say how far it is. */
+/** Runs between two progress lines. */
 const NOTED_RUNS = 100;
 
 interface Tally {
@@ -36,7 +36,7 @@ interface Tally {
   lost: number;
   doubled: number;
   leaked: number;
-  /** The most memory that a daemon held in any of the runs. */
+  /** Peak memory of a daemon over all runs. */
   peakMiB?: number;
 }
 
@@ -61,7 +61,7 @@ async function work(part: string): Promise<void> {
   const takes = (name: string) =>
     values.run ? name === values.run : Number(BigInt(hashText(name)) % BigInt(parts!)) === index;
   for (const name of names) {
-    const market = await FaultFixture.open(); // a new one: what one kind of fault leaves behind is not the next one's
+    const market = await FaultFixture.open(); // a new one per programme: faults must not affect the next programme
     try {
       for await (const result of PROGRAMMES[name]!(market, { seed, short: values.short, takes }))
         process.stdout.write(`${JSON.stringify({ programme: name, ...result })}\n`);
@@ -178,6 +178,6 @@ function print(
     );
   for (const [name, tally] of tallies) row(name, tally);
   row("all", total);
-  if (brokenOff > 0) console.log(`${brokenOff} processes broke off`);
+  if (brokenOff > 0) console.log(`${brokenOff} processes aborted`);
   console.log(`${seconds} s, seed ${seed}`);
 }

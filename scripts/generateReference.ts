@@ -1,6 +1,6 @@
 /**
- * Writes docs/data.md from the rules of datasets and docs/commands.md from the commands' definitions, so that the reference says what `--help`
- * says. A test fails when the file is out of date.
+ * Writes docs/data.md from the dataset rules and docs/commands.md from the commands' definitions, so that they match
+ * the checker and `--help`. A test fails if a file is out of date.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,41 +14,42 @@ const DOCS = join(import.meta.dirname, "../docs");
 
 const INTRODUCTION = `# Commands
 
-Every command is typed as \`npx hardhat <command>\`, with \`--network localhost\` (the default), \`testnet\` or \`mainnet\`.
-The npm package has the same ones without Hardhat, as \`npx anneal <command>\`, with keys from environment variables
-alone; its plugin has them below \`npx hardhat anneal <command>\`, and \`fine-tuning\` by its own name.
+Run every command as \`npx hardhat <command>\`, with \`--network localhost\` (the default), \`testnet\` or \`mainnet\`. The npm
+package has the same commands without Hardhat, as \`npx anneal <command>\`, with keys only from environment variables. Its
+plugin has them as \`npx hardhat anneal <command>\`, and the family \`fine-tuning\` under its own name.
 
-This page is generated from the commands' definitions by \`scripts/generateReference.ts\`; \`--help\` after a command says
-the same.
-[parity.md](parity.md) lists 0G's and Together's commands with the ones that do the same here.
+This page is generated from the commands' definitions by \`scripts/generateReference.ts\`; a command's \`--help\` shows the
+same. [parity.md](parity.md) lists 0G's and Together's commands with their equivalents here.
 
 ## All commands
 
-- \`--json\` prints exactly one JSON document on stdout, or one per line if something is followed. Amounts are whole
+- \`--json\` prints exactly one JSON document to stdout, or one per line if something is followed. Amounts are whole
   neuron as strings. Everything else goes to stderr.
-- \`--dry-run\` shows what would be called, with which arguments, and its gas. Nothing is sent or uploaded.
-- An order may be typed again after Ctrl-C, a closed terminal or a lost answer: \`create-task\` and \`fine-tuning create\`
-  find the task that they ordered, say so, and continue with it. The same model, datasets and parameters are ordered and
-  paid once; again, without a flag, if the task ended without a model, and with \`--again\` if its model is ready.
-- Without a terminal no command waits for an answer: a command that would have to ask exits 2 and names the flag that agrees.
-- Tables have boxes on a terminal and none in a pipe; \`NO_COLOR\` is respected; ids are never cut.
-- A file to write is looked at before anything else happens. It is never a device, a pipe, a directory or what the
-  result is made from; a link is followed. An existing file is replaced only with \`--force\`; one that already
-  holds the result is left as it is. The file appears only when it is complete.
+- \`--dry-run\` shows which calls would be sent, with their arguments and gas. Nothing is sent or uploaded.
+- An order can be repeated after Ctrl-C, a closed terminal or a lost response: \`create-task\` and \`fine-tuning create\`
+  find the task that they ordered, report it, and continue with it. The same model, datasets and parameters are ordered
+  and paid for once. They are ordered again without a flag if the task ended without a model, and with \`--again\` if its
+  model is ready.
+- Without a terminal no command waits for an answer: a command that would have to ask exits 2 and names the flag that
+  answers the question.
+- Tables have boxes in a terminal and none in a pipe; \`NO_COLOR\` is respected; ids are never truncated.
+- An output file is checked before anything else happens. It must not be a device, a pipe, a directory or an input; a
+  link is followed. An existing file is replaced only with \`--force\`, and left alone if it already contains the result.
+  The file appears only when it is complete.
 - Private keys and tokens come from the environment or from \`npx hardhat keystore set <NAME>\`, never from a flag.
 
-| variable | what it is |
+| variable | meaning |
 |---|---|
-| \`ZG_PRIVATE_KEY\` | key of the wallet that signs; on \`localhost\` a well-known test account without it |
-| \`RPC_ENDPOINT\` | the chain's node, if not the network's public one; several with commas, the next if one fails |
+| \`ZG_PRIVATE_KEY\` | key of the wallet that signs; without it, on \`localhost\`, a well-known test account |
+| \`RPC_ENDPOINT\` | the chain's node, if not the network's public one; several separated by commas, the next if one fails |
 | \`STORAGE_ENDPOINT\` | URL of the storage node |
 | \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, if not \`deployments/<network>\` |
 | \`HTTP_PROXY\`, \`HTTPS_PROXY\`, \`NO_PROXY\` | proxies for chain, storage and providers, and the hosts without one; never for loopback addresses |
-| \`WANDB_API_KEY\` | Weights & Biases key, sent to the provider encrypted when a \`wandb\` parameter is set |
-| \`HF_TOKEN\` | hub token, sent to the provider encrypted when a model comes from the hub or goes to it |
+| \`WANDB_API_KEY\` | Weights & Biases key, sent to the provider encrypted if a \`wandb\` parameter is set |
+| \`HF_TOKEN\` | hub token, sent to the provider encrypted if a model is fetched from the hub or uploaded to it |
 `;
 
-/** What each end of a command means, in words; its number follows from the code. */
+/** The outcomes of commands in words; their exit codes follow from the error codes. */
 const ENDS: Record<ErrorCode | "ok", string> = {
   ok: "success",
   unexpected: "unexpected error",
@@ -58,8 +59,8 @@ const ENDS: Record<ErrorCode | "ok", string> = {
   usage: "invalid input: a flag, a value, a file",
   "dataset-invalid": "the dataset is invalid",
   "insufficient-funds": "not enough money",
-  "task-failed-by-provider": "the task failed by the provider's fault",
-  "task-failed-by-input": "the task failed because of what was ordered",
+  "task-failed-by-provider": "the task failed through the provider's fault",
+  "task-failed-by-input": "the task failed because of invalid input",
   declined: "declined, cancelled or interrupted",
   "timed-out": "--timeout has passed",
   network: "a node, storage or provider does not answer",
@@ -115,20 +116,21 @@ ${rows.join("\n")}
 
 const DATA = `# Datasets
 
-\`npx hardhat check-data --data-path <PATH>\` names every problem of a dataset in one pass, each with file, line, rule and
-what to do. The provider refuses what breaks an error rule; a warning only wastes money. The trainer follows the same
-rules, and is tested on the same files. This table is generated from them by \`scripts/generateReference.ts\`.
+\`npx hardhat check-data --data-path <PATH>\` reports every problem of a dataset in one pass, each with file, line, rule
+and fix. The provider refuses a dataset that breaks an error rule; what breaks a warning rule only wastes money. The
+trainer follows the same rules, and is tested on the same files. This table is generated from them by
+\`scripts/generateReference.ts\`.
 
-| rule | | what holds | what to do |
+| rule | | requirement | fix |
 |---|---|---|---|
 `;
 
 const CONVERSION = `
 ## Datasets in other formats
 
-\`npm run convert-data -- IN OUT.jsonl prompt=question completion=answer\` writes the fields that training reads, from a
-.jsonl, .csv or .tsv file with other names; \`limit=\` and \`offset=\` take a part of it. IN stays as it is, and another file
-at OUT.jsonl is replaced only with \`--force\`. A JSON array becomes lines with
+\`npm run convert-data -- IN OUT.jsonl prompt=question completion=answer\` converts a .jsonl, .csv or .tsv file with other
+field names to those that training reads; \`limit=\` and \`offset=\` take a part of it. IN is not changed, and an existing
+file at OUT.jsonl is replaced only with \`--force\`. To convert a JSON array to lines, use
 \`node -p 'JSON.parse(fs.readFileSync(0)).map((row) => JSON.stringify(row)).join("\\n")' < in.json > in.jsonl\`.
 `;
 
@@ -140,7 +142,7 @@ export function renderRules(): string {
   return DATA + rows.join("") + CONVERSION;
 }
 
-/** Text in a table of Markdown. */
+/** Escapes text for a Markdown table. */
 const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 
 if (import.meta.main) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what some checks need from Debian and npm cannot give:
-#   bubblewrap                             the sandbox that trainings run in
-#   munge, slurm-client, slurmctld, slurmd the cluster that trainings can be handed to
-#   z3                                     the prover behind `npm run test:smt`
-#   zsh, fish                              shells whose completion scripts are tried out
+# Installs the Debian packages that some checks need and npm does not have:
+#   bubblewrap                             the sandbox for training runs
+#   munge, slurm-client, slurmctld, slurmd the cluster that training runs can be submitted to
+#   z3                                     the SMT solver of `npm run test:smt`
+#   zsh, fish                              shells whose completion scripts are tested
 set -euo pipefail
 
 PATH="$PATH:/usr/sbin"
@@ -17,13 +17,13 @@ for command in "${!package[@]}"; do
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ]; then
-  echo "Missing: ${missing[*]}, and only root may install packages." >&2
+  echo "Missing: ${missing[*]}. Only root can install packages." >&2
   echo "Run: sudo $0" >&2
   exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update --quiet --quiet
-# The cluster's services stay off: tests start their own, on the loopback interface.
+# The cluster's services stay stopped: tests start their own, on the loopback interface.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT

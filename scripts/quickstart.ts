@@ -1,7 +1,7 @@
 /**
- * `npm start`: a whole market on this machine, and the life of one fine-tuning task in it, told through the commands a
- * user types. Everything is real: chain node, contracts, storage node, provider daemon, training. `--keep` leaves the
- * network running for you to go on by hand; `npm stop` ends it.
+ * `npm start`: a whole market on this machine, and the life of one fine-tuning task in it, shown through the commands
+ * that a user runs. Everything is real: chain node, contracts, storage node, provider daemon, training. `--keep` leaves
+ * the network running, so that you can continue by hand; `npm stop` stops it.
  */
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
@@ -32,7 +32,7 @@ const keep = process.argv.includes("--keep");
 const HARDHAT = "node_modules/.bin/hardhat";
 const NODE = "node_modules/.bin/node";
 const PYTHON = ".venv/bin/python";
-/** The accounts that every local Hardhat node starts with: worth nothing anywhere else. */
+/** The accounts of every local Hardhat node, which are worthless anywhere else. */
 const MNEMONIC = Mnemonic.fromPhrase("test test test test test test test test test test test junk");
 const account = (index: number) => HDNodeWallet.fromMnemonic(MNEMONIC, `m/44'/60'/0'/0/${index}`);
 const PROVIDER = account(1);
@@ -47,21 +47,21 @@ const MODELS = {
 const stack = new Stack();
 const startedAt = new Date().toISOString();
 let step = "starting";
-/** What is being typed. */
+/** The current step, for error messages. */
 let command: ProcessIdentity | null = null;
 let userEnvironment: NodeJS.ProcessEnv = {};
 
-/** Ends what `execute` runs. */
+/** Ends the programs that `execute` runs. */
 const stopped = new AbortController();
 
-/** Runs a program to its end; it ends with this process, however that ends. */
+/** Runs a program to its end; it is ended with this process, however that ends. */
 function execute(file: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv } = {}) {
   const running = promisify(execFile)(file, args, { ...options, signal: stopped.signal });
   stack.watch(running.child.pid);
   return running;
 }
 
-/** Types a command as a user would and shows it with its output. */
+/** Runs a command as a user would, and shows it with its output. */
 async function type(name: string, args: readonly string[], env = userEnvironment): Promise<void> {
   const words = [name, ...args, "--network", "localhost"];
   step = `npx hardhat ${words.join(" ")}`;
@@ -87,10 +87,10 @@ async function ask<T>(command: string, args: readonly string[]): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
-/** Whether `deployments/localhost` is this run's and goes with it. */
+/** Whether `deployments/localhost` belongs to this run and is removed with it. */
 let ownsDeployments = false;
 
-/** The usual ports if all are free; others, with the environment to match, if another network is running. */
+/** The default ports if all are free; if another network is running, other ports and the environment for them. */
 async function choosePlace(): Promise<{ ports: typeof PORTS; env: NodeJS.ProcessEnv }> {
   if ((await takenPorts()).length === 0) {
     ownsDeployments = true;
@@ -102,12 +102,12 @@ async function choosePlace(): Promise<{ ports: typeof PORTS; env: NodeJS.Process
     STORAGE_ENDPOINT: `http://127.0.0.1:${storage}`,
     ANNEAL_DEPLOYMENTS: join(directory, "deployments/localhost"),
   };
-  note("The usual ports are taken, so this run uses others. The commands below need:");
+  note("The default ports are in use, so this run uses others. The commands below need:");
   for (const [name, value] of Object.entries(env)) note(`  export ${name}=${value}`);
   return { ports: { chain, storage, api }, env };
 }
 
-/** Where the network's state lies: gone at the end, unless the network is kept. */
+/** The folder of the network's state: removed at the end, unless the network is kept. */
 let directory = "";
 
 async function main(): Promise<void> {
@@ -115,7 +115,7 @@ async function main(): Promise<void> {
     directory = join(process.cwd(), NETWORK_DIRECTORY);
     if ((await stateOf(directory)) === "stale") {
       note(
-        `The network in ${NETWORK_DIRECTORY} is no longer running, and its chain is gone: its state is replaced.`,
+        `The network in ${NETWORK_DIRECTORY} is no longer running, and its chain is lost: replacing its state.`,
       );
     }
     await makeDirectory(directory);
@@ -128,7 +128,7 @@ async function main(): Promise<void> {
   if (!keep) await cleanUp();
 }
 
-/** Writes down what is kept, for the next `npm start -- --keep` and for `npm stop`. */
+/** Records the kept network, for the next `npm start -- --keep` and for `npm stop`. */
 async function record(isDone = false): Promise<void> {
   const builder = isDone ? null : identify(process.pid);
   const network: KeptNetwork = {
@@ -149,10 +149,10 @@ async function cleanUp(): Promise<void> {
   if (directory !== "") await rm(directory, { recursive: true, force: true });
   if (!ownsDeployments) return;
   await rm("deployments/localhost", { recursive: true, force: true });
-  await rmdir("deployments").catch(() => undefined); // other networks' deployments stay
+  await rmdir("deployments").catch(() => undefined); // fails if there are other networks' deployments
 }
 
-/** Everything has ended: the watchdog may go, too. */
+/** Ends everything, and then the watchdog. */
 async function endAll(): Promise<void> {
   await cleanUp();
   stack.release();
@@ -214,7 +214,7 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
   note(`storage   http://127.0.0.1:${ports.storage}`);
   note(`provider  http://127.0.0.1:${ports.api}, account ${PROVIDER.address}`);
   if (!sandbox)
-    note("sandbox   none: bubblewrap is not installed, so the training runs without one");
+    note("sandbox   none: bubblewrap is not installed, so the trainer runs without one");
   return { url: rpcUrl, api: `http://127.0.0.1:${ports.api}` };
 }
 
@@ -278,7 +278,7 @@ async function play(): Promise<void> {
   await type("get-log", at);
 
   title(
-    "6. You fetch the encrypted model, acknowledge it, and open it with the key that the provider reveals",
+    "6. You download the encrypted model, acknowledge it, and decrypt it with the key that the provider reveals",
   );
   const encrypted = join(output, "model.encrypted");
   const model = join(output, "model.zip");
@@ -286,7 +286,7 @@ async function play(): Promise<void> {
   await type("get-task", [...at, "--wait", "Finished"]);
   await type("decrypt-model", [...at, "--encrypted-model", encrypted, "--output", model]);
 
-  title("7. What is left of the money");
+  title("7. You check the remaining balance");
   await type("get-account", []);
   await type("get-sub-account", at);
   await type("retrieve-fund", []);
@@ -324,7 +324,7 @@ async function summarize(url: string, model: string, started: number): Promise<v
   console.log(`Time       ${Math.round((performance.now() - started) / 1000)} seconds`);
 }
 
-/** What this script reads of `get-task --json`. */
+/** The part of the output of `get-task --json` that is read here. */
 interface TaskDocument {
   readonly fee: string;
   readonly status: { readonly lossBefore: number; readonly lossAfter: number };
@@ -343,15 +343,15 @@ async function fail(error: unknown): Promise<void> {
   await endAll();
   console.error(`\n${styleText("red", "The quick start failed")} at: ${step}`);
   console.error(error instanceof Error ? error.message : String(error));
-  if (log) console.error(`\nThe provider's last words:\n${log}`);
+  if (log) console.error(`\nThe end of the provider's log:\n${log}`);
   process.exit(1);
 }
 
 let interrupted = false;
 
-/** Ctrl-C, a closed terminal and `| head` are no failure: everything is stopped and removed, and little is said. */
+/** Ctrl-C, a closed terminal and `| head` are not failures: everything is stopped and removed, with a short message. */
 async function interrupt(reason: Ending): Promise<void> {
-  interrupted = true; // the command that runs gets the signal, too, and fails
+  interrupted = true; // the running command gets the signal, too, and fails
   await endAll();
   if (reason === "EPIPE") process.exit(process.exitCode);
   console.error(`\nInterrupted at: ${step}`);

@@ -1,6 +1,6 @@
 /**
- * Makes a release of the version in package.json: `npm run release`. Runs every check and test, dates the version in
- * CHANGELOG.md, and tags the commit. Nothing is published: the two commands for that are printed.
+ * Releases the version in package.json: `npm run release`. Runs every check and test, dates the version in
+ * CHANGELOG.md, and tags the commit. Publishes nothing, but prints the two commands for it.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const tag = `v${version}`;
 const heading = `## [${version}] - unreleased`;
 const changelog = readFileSync(CHANGELOG, "utf8");
 
-if (read("git", "status", "--porcelain") !== "") fail("Commit what has changed first.");
+if (read("git", "status", "--porcelain") !== "") fail("Commit your changes first.");
 if (read("git", "tag", "--list", tag) !== "") fail(`${tag} exists: set another version.`);
 if (!changelog.includes(heading)) fail(`CHANGELOG.md has no heading "${heading}".`);
 for (const script of CHECKS) run("npm", "run", script);
@@ -23,7 +23,7 @@ const today = new Date().toISOString().slice(0, 10);
 writeFileSync(CHANGELOG, changelog.replace(heading, `## [${version}] - ${today}`));
 run("git", "commit", "--quiet", "--message", `Release ${version}`, "CHANGELOG.md");
 run("git", "tag", "--annotate", tag, "--message", `Anneal ${version}`);
-console.log(`${tag} is tagged. Publish it:
+console.log(`${tag} is tagged. To publish it:
   git push origin main ${tag}
   npm run build && npm publish
   python3 -m build --wheel provider/trainer && python3 -m twine upload provider/trainer/dist/*`);

@@ -1,4 +1,4 @@
-"""Load a base model and a tuned one with transformers and print what each answers, as JSON.
+"""Load a base model and a tuned one with transformers and print their answers as JSON.
 
 usage: sample.py BASE_DIR TUNED_ZIP EXTRACT_DIR PROMPT [PROMPT ...]
 """

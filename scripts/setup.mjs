@@ -1,5 +1,5 @@
-// Installs what is missing, and nothing else: Node packages (under Node 24) and the trainer's Python environment; with
-// --rivals also 0G's own clients, which tests and benchmarks put beside ours; with --docs what builds the documentation.
+// Installs only what is missing: Node packages (under Node 24) and the trainer's Python environment; with --rivals also
+// 0G's own clients, which tests and benchmarks compare with ours; with --docs the tools that build the documentation.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -11,7 +11,7 @@ import { ensureTrainerEnvironment } from "../provider/trainer/environment.mjs";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules/.bin/node");
 
-/** A stamp inside what was installed says which lock files it came from: changed files or a half-done installation install again. */
+/** An installation has a stamp with the digest of its lock files: after a change or an interruption it is repeated. */
 function upToDate(stamp, sources) {
   return existsSync(stamp) && readFileSync(stamp, "utf8") === digest(sources);
 }
@@ -39,16 +39,14 @@ function installPackages() {
   run("starting Node 24", NODE, ["--version"]);
 }
 
-/** Their install scripts build optional accelerators that nothing here calls, and would need a compiler. */
+/** Without their install scripts, which need a compiler to build optional accelerators that are not used here. */
 function installRivals() {
   installLocked(join(ROOT, "scripts/rivals"), "0G's own clients (200 MB)", ["--ignore-scripts"]);
 }
 
-/** Their install scripts check a program that npm has installed already. */
+/** Without their install scripts, which only check a program that npm has installed already. */
 function installDocs() {
-  installLocked(join(ROOT, "scripts/docs"), "what builds the documentation (150 MB)", [
-    "--ignore-scripts",
-  ]);
+  installLocked(join(ROOT, "scripts/docs"), "documentation tools (150 MB)", ["--ignore-scripts"]);
 }
 
 function installLocked(directory, what, options = []) {
@@ -56,7 +54,7 @@ function installLocked(directory, what, options = []) {
   const stamp = join(directory, "node_modules/.anneal-setup");
   if (upToDate(stamp, sources)) return;
   console.error(`Installing ${what}…`);
-  // npm on Node 20 silently leaves out Hardhat's native parts, whose engines field asks for more: hence npm on Node 24.
+  // npm on Node 20 silently skips Hardhat's native packages, whose engines field requires a newer Node.
   const npm = ["--yes", "--package", "node@24", "npm", "ci", "--loglevel", "error"];
   run(`installing ${what}`, "npx", [...npm, "--prefix", directory, ...options]);
   writeFileSync(stamp, digest(sources));

@@ -1,4 +1,4 @@
-/** `npm stop`: ends the network that `npm start -- --keep` has left running. */
+/** `npm stop`: stops the network that `npm start -- --keep` left running. */
 import { join } from "node:path";
 import { stateOf, stopNetwork } from "./quickstart/KeptNetwork.ts";
 import { NETWORK_DIRECTORY } from "./quickstart/places.ts";
@@ -9,7 +9,7 @@ if (stopped.length === 0) {
   console.log("No network of `npm start -- --keep` is running.");
 } else if ((await stateOf(directory)) === "stale") {
   console.log(`Stopped: ${stopped.join(", ")}.`);
-  console.log(`Logs and state are left in ${NETWORK_DIRECTORY}, until the next one is kept.`);
+  console.log(`Logs and state remain in ${NETWORK_DIRECTORY} until the next npm start -- --keep.`);
 } else {
   console.error(`Some of these are still running: ${stopped.join(", ")}. Run npm stop again.`);
   process.exitCode = 1;

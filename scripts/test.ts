@@ -1,7 +1,7 @@
 /**
- * Every test of the project: Solidity, then TypeScript, in two parts, and Python side by side. Ends with what was skipped and why, and
- * one line `N passed, N failed`; exits 0 only when nothing failed. A suite that breaks off, or runs nothing, counts as
- * one failure.
+ * Every test of the project: Solidity, then TypeScript, in two parts, and Python in parallel. Ends with the skipped
+ * tests and the reasons, and one line `N passed, N failed`; exits 0 only if nothing failed. A suite that aborts, or
+ * runs no tests, counts as one failure.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -11,7 +11,7 @@ interface Suite {
   readonly name: string;
   readonly command: readonly string[];
   readonly cwd?: string;
-  /** How the suite's runner words its summary. */
+  /** Matches the counts in the summary of the suite's runner. */
   readonly summary: Record<keyof Counts, RegExp>;
 }
 
@@ -35,7 +35,7 @@ const PYTEST = {
   failed: /(\d+) (?:failed|errors?)/g,
   skipped: /(\d+) skipped/g,
 };
-/** What a skipped test says: test/helpers/skip.ts, and pytest with -ra. */
+/** The reason of a skipped test, as printed by test/helpers/skip.ts and by pytest with -ra. */
 const REASON = /\bSKIPPED(?: \[\d+\])?:? (.+)/g;
 
 const SOLIDITY: Suite = {
@@ -43,13 +43,13 @@ const SOLIDITY: Suite = {
   command: ["node_modules/.bin/hardhat", "test", "solidity"],
   summary: HARDHAT,
 };
-/** The daemon's tests wait for processes and chains, the others compute: together they use what cores there are. */
+/** The daemon's tests wait for processes and chains, the others compute: in parallel they use all cores. */
 const [DAEMONS, OTHERS] = [true, false].map((isDaemon): Suite => {
   const files = globSync("test/node/**/*.test.ts").toSorted();
   return {
     name: isDaemon ? "TypeScript: provider" : "TypeScript: all else",
     command: [
-      // Built already: two builds at once would take each other's files.
+      // Built already: concurrent builds would delete each other's files.
       ...["node_modules/.bin/hardhat", "test", "mocha", "--no-compile"],
       ...files.filter((file) => file.startsWith("test/node/provider/") === isDaemon),
     ],
@@ -65,7 +65,7 @@ const PYTHON: Suite = {
 
 const PATH = `${join(process.cwd(), "node_modules/.bin")}${delimiter}${process.env.PATH}`;
 
-/** Runs a suite. Its output is printed as it comes, or as a whole at its end, beside another suite's. */
+/** Runs a suite. Its output is printed live, or as a whole at the end if suites run in parallel. */
 async function run(suite: Suite, printing: "live" | "at the end"): Promise<Outcome> {
   const { name, command, cwd } = suite;
   const heading = `\n── ${name} ──\n`;
@@ -98,17 +98,17 @@ function judge({ name, summary }: Suite, code: number | null, output: string): O
     reasons: [...output.matchAll(REASON)].map(([, reason]) => reason!.trim()),
   };
   if (code !== 0 && counts.failed === 0) {
-    console.log(`The ${name} tests broke off with exit code ${code}.`);
+    console.log(`The ${name} tests aborted with exit code ${code}.`);
     return { ...counts, failed: 1 };
   }
   if (counts.passed === 0 && counts.failed === 0) {
-    console.log(`The ${name} tests ran nothing.`);
+    console.log(`No ${name} tests ran.`);
     return { ...counts, failed: 1 };
   }
   return counts;
 }
 
-/** The summary comes last, after whatever the tests printed. */
+/** The summary is the last match, after anything that the tests print. */
 function last(output: string, pattern: RegExp): number {
   return Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0);
 }

@@ -7,32 +7,32 @@ struct SubmissionNode {
     uint256 height; // levels above its chunks
 }
 
-/// @notice A file as its owner announces it. This is what the older clients submit.
+/// @notice A file as its owner announces it, in the format of older clients.
 struct SubmissionData {
     uint256 length; // bytes of the file
-    bytes tags; // what the owner adds; not read here
+    bytes tags; // set by the owner; not read here
     SubmissionNode[] nodes; // largest first; together the padded file
 }
 
-/// @notice What the newer clients submit.
+/// @notice A file in the format of newer clients.
 struct Submission {
     SubmissionData data; // the file
-    address submitter; // in whose name it is announced
+    address submitter; // on whose behalf it is announced
 }
 
 /// @title Flow: 0G Storage's log of files, for a local network
 /// @notice Replaces 0G's Flow and market contracts, so that 0G's own clients can announce files on a local chain and
-/// the embedded storage node learns of them. No part of the protocol, deployed on no other chain. It keeps what it is
-/// paid for good.
+/// the embedded storage node sees them. Not part of the protocol, and not deployed on any other chain. What it is paid
+/// cannot be withdrawn.
 /// @dev Names and rules are those of 0G Storage's Flow contract.
 /// @custom:security-contact see SECURITY.md
 contract Flow {
     /// @notice Emitted when a file is announced.
-    /// @param sender in whose name
+    /// @param sender on whose behalf
     /// @param identity keccak256 of its nodes' roots
     /// @param submissionIndex number of the file, from 0
-    /// @param startPos the first sector of the log that it takes
-    /// @param length sectors that it takes
+    /// @param startPos the first sector of the log that it occupies
+    /// @param length number of sectors
     /// @param submission the file as its owner announced it
     event Submit(
         address indexed sender,
@@ -43,36 +43,36 @@ contract Flow {
         SubmissionData submission
     );
 
-    /// @notice Thrown when the nodes are not the padded tree of a file of that length.
+    /// @notice Thrown when the nodes do not form the padded tree of a file of that length.
     error InvalidSubmission();
     /// @notice Thrown when less is paid than the sectors cost.
-    /// @param price neuron for one sector
-    /// @param amount sectors
+    /// @param price neuron per sector
+    /// @param amount number of sectors
     /// @param paid neuron
     error NotEnoughFee(uint256 price, uint256 amount, uint256 paid);
 
-    /// @notice Neuron for one sector.
+    /// @notice Neuron per sector.
     uint256 public constant pricePerSector = 1 gwei; // solhint-disable-line const-name-snakecase
 
     /// @dev Bytes of a sector.
     uint256 private constant CHUNK_BYTES = 256;
-    /// @dev Sectors of a segment, what clients upload at a time.
+    /// @dev Sectors of a segment, the unit in which clients upload.
     uint256 private constant SEGMENT_SECTORS = 1024;
-    /// @dev Of a node: no sum of sectors overflows.
+    /// @dev Maximum height of a node, so that no sum of sectors overflows.
     uint256 private constant MAX_HEIGHT = 63;
 
     /// @notice Files announced so far; the number of the next one.
     uint256 public numSubmissions;
-    /// @notice Sectors taken so far. The first one belongs to nobody, as in 0G's contract.
+    /// @notice Sectors used so far. The first one belongs to no file, as in 0G's contract.
     uint256 public length = 1;
 
-    /// @notice Announces a file, as newer clients do.
+    /// @notice Announces a file in the format of newer clients.
     /// @dev Reverts with InvalidSubmission, NotEnoughFee.
     /// @param submission the file
     /// @return index its number
     /// @return digest keccak256 of its nodes' roots
-    /// @return startIndex the first sector of the log that it takes
-    /// @return sectors how many it takes
+    /// @return startIndex the first sector of the log that it occupies
+    /// @return sectors number of sectors
     function submit(
         Submission calldata submission
     ) external payable returns (uint256 index, bytes32 digest, uint256 startIndex, uint256 sectors) {
@@ -80,13 +80,13 @@ contract Flow {
         _charge(sectors);
     }
 
-    /// @notice Announces a file, as older clients do.
+    /// @notice Announces a file in the format of older clients.
     /// @dev Reverts with InvalidSubmission, NotEnoughFee.
     /// @param submission the file
     /// @return index its number
     /// @return digest keccak256 of its nodes' roots
-    /// @return startIndex the first sector of the log that it takes
-    /// @return sectors how many it takes
+    /// @return startIndex the first sector of the log that it occupies
+    /// @return sectors number of sectors
     function submit(
         SubmissionData calldata submission
     ) external payable returns (uint256 index, bytes32 digest, uint256 startIndex, uint256 sectors) {
@@ -99,8 +99,8 @@ contract Flow {
     /// @param submissions the files
     /// @return indexes their numbers
     /// @return digests of each, the keccak256 of its nodes' roots
-    /// @return startIndexes of each, the first sector of the log that it takes
-    /// @return lengths of each, how many sectors it takes
+    /// @return startIndexes of each, the first sector of the log that it occupies
+    /// @return lengths of each, its number of sectors
     function batchSubmit(
         Submission[] calldata submissions
     )
@@ -125,20 +125,20 @@ contract Flow {
         _charge(total);
     }
 
-    /// @notice The contract that says what a sector costs.
-    /// @return this one
+    /// @notice The contract that defines the price of a sector.
+    /// @return this contract
     function market() external view returns (address) {
         return address(this);
     }
 
     /// @notice Adds a file to the log.
     /// @dev Reverts with InvalidSubmission.
-    /// @param sender in whose name
+    /// @param sender on whose behalf
     /// @param data the file
     /// @return index its number
     /// @return digest keccak256 of its nodes' roots
-    /// @return startIndex the first sector of the log that it takes
-    /// @return sectors how many it takes
+    /// @return startIndex the first sector of the log that it occupies
+    /// @return sectors number of sectors
     function _append(
         address sender,
         SubmissionData calldata data
@@ -152,16 +152,16 @@ contract Flow {
         emit Submit(sender, digest, index, startIndex, sectors, data);
     }
 
-    /// @notice Reverts with NotEnoughFee unless msg.value is what sectors cost.
+    /// @notice Reverts with NotEnoughFee unless msg.value covers the price of the sectors.
     /// @param sectors how many
     function _charge(uint256 sectors) private {
         if (msg.value < sectors * pricePerSector) revert NotEnoughFee(pricePerSector, sectors, msg.value);
     }
 
-    /// @notice Where a file begins: a multiple of its largest node, and at the start of a segment if it would not end
-    /// in the segment it begins in. Clients number segments from there.
-    /// @param sectors how many it takes
-    /// @param height of its largest node
+    /// @notice The first sector of a file: a multiple of its largest node, and at the start of a segment if the file
+    /// would otherwise cross a segment boundary. Clients number segments from there.
+    /// @param sectors number of sectors of the file
+    /// @param height height of its largest node
     /// @return start its first sector
     function _startOf(uint256 sectors, uint256 height) private view returns (uint256 start) {
         start = _roundUp(length, 1 << height);
@@ -169,11 +169,11 @@ contract Flow {
         if (crosses) start = _roundUp(start, SEGMENT_SECTORS);
     }
 
-    /// @notice The sectors of a file.
-    /// @dev Its nodes must be what the padded size is made of: one power of two per set bit, largest first. Reverts
-    /// with InvalidSubmission.
+    /// @notice The number of sectors of a file.
+    /// @dev Its nodes must add up to the padded size: one power of two per set bit, largest first. Reverts with
+    /// InvalidSubmission.
     /// @param data the file
-    /// @return sectors how many
+    /// @return sectors number of sectors
     function _sectorsOf(SubmissionData calldata data) private pure returns (uint256 sectors) {
         uint256 above = MAX_HEIGHT + 1;
         for (uint256 i = 0; i < data.nodes.length; ++i) {
@@ -185,7 +185,7 @@ contract Flow {
         if (sectors == 0 || sectors != _paddedSectors(data.length)) revert InvalidSubmission();
     }
 
-    /// @notice The sectors of a file of a size, padded to a multiple of a sixteenth of the next power of two.
+    /// @notice The number of sectors of a file, padded to a multiple of a sixteenth of the next power of two.
     /// @dev Reverts with InvalidSubmission.
     /// @param size bytes
     /// @return sectors
@@ -197,15 +197,15 @@ contract Flow {
         return _roundUp(chunks, power < 16 ? 1 : power / 16);
     }
 
-    /// @notice A number, rounded up to a multiple.
+    /// @notice Rounds a number up to a multiple.
     /// @param value the number
-    /// @param unit what it is to be a multiple of, at least 1
+    /// @param unit the result is a multiple of this, at least 1
     /// @return the multiple
     function _roundUp(uint256 value, uint256 unit) private pure returns (uint256) {
         return ((value + unit - 1) / unit) * unit;
     }
 
-    /// @notice What identifies a file.
+    /// @notice The identity of a file.
     /// @param nodes its nodes
     /// @return keccak256 of their roots
     function _digestOf(SubmissionNode[] calldata nodes) private pure returns (bytes32) {

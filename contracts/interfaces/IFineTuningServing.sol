@@ -9,15 +9,16 @@ import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "../types/Ta
 import {TaskId} from "../types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
-/// @notice Providers register what they offer, users order tasks, and the task state table (libraries/TaskStates.sol)
-/// says which step leads where. All money is in the Ledger.
-/// @dev A side that has to act may do so until its deadline's last second; one second later anybody may end the task.
+/// @notice Providers register services, users order tasks, and the state table (libraries/TaskStates.sol) defines which
+/// verb is allowed in which state. All money is in the Ledger.
+/// @dev A side that has to act may do so up to the last second of its deadline; from the next second on anyone may end
+/// the task.
 /// Amounts are in neuron (1e-18 OG), times in unix seconds, shares in basis points (1/10,000). docs/protocol.md gives
 /// the reasons behind the rules.
 interface IFineTuningServing {
     /// @notice Emitted when a provider offers a service.
     /// @param provider the provider
-    /// @param stake neuron reserved of its account
+    /// @param stake neuron reserved in its account
     /// @param terms what it offers
     event ServiceRegistered(address indexed provider, uint256 stake, ServiceTerms terms);
     /// @notice Emitted when a provider changes its terms, for tasks created from now on.
@@ -26,22 +27,22 @@ interface IFineTuningServing {
     event ServiceUpdated(address indexed provider, ServiceTerms terms);
     /// @notice Emitted when a provider ends its service.
     /// @param provider the provider
-    /// @param stake neuron of it that are free again
+    /// @param stake neuron of it that is free again
     event ServiceRemoved(address indexed provider, uint256 stake);
 
-    /// @notice Emitted when a user orders a task. Has everything that a provider needs to run it.
+    /// @notice Emitted when a user orders a task. Contains everything that a provider needs to run it.
     /// @param id the task
     /// @param user who ordered it
     /// @param provider who is to run it
-    /// @param fee neuron reserved of the user's account
-    /// @param order the order as it was given
+    /// @param fee neuron reserved in the user's account
+    /// @param order the order as placed
     event TaskCreated(TaskId indexed id, address indexed user, address indexed provider, uint256 fee, TaskOrder order);
-    /// @notice Emitted when a user takes a task back before it is accepted; the fee is free again.
+    /// @notice Emitted when a user cancels a task before it is accepted; the fee is free again.
     /// @param id the task
     event TaskCancelled(TaskId indexed id);
-    /// @notice Emitted when a provider takes a task on.
+    /// @notice Emitted when a provider accepts a task.
     /// @param id the task
-    /// @param bond neuron reserved of the provider's account
+    /// @param bond neuron reserved in the provider's account
     /// @param deadline unix seconds until which it has to deliver
     event TaskAccepted(TaskId indexed id, uint256 bond, uint256 deadline);
     /// @notice Emitted when a provider gives a task up; fee and bond are free again.
@@ -50,7 +51,7 @@ interface IFineTuningServing {
     event TaskFailed(TaskId indexed id, FailReason reason);
     /// @notice Emitted when a provider delivers: the encrypted model is in storage.
     /// @param id the task
-    /// @param delivery the deliverable as it was posted
+    /// @param delivery the deliverable as posted
     /// @param deadline unix seconds until which the user has to acknowledge it
     event TaskDelivered(TaskId indexed id, DeliveryOrder delivery, uint256 deadline);
     /// @notice Emitted when a user acknowledges a deliverable: they have the encrypted model.
@@ -64,38 +65,38 @@ interface IFineTuningServing {
     /// @param key that share, 32 bytes
     /// @param deadline unix seconds until which the user may dispute
     event KeyRevealed(TaskId indexed id, bytes32 key, uint256 deadline);
-    /// @notice Emitted when a task ends with a payment to its provider, of the fee or of the part agreed on.
+    /// @notice Emitted when a task ends with a payment of the fee, or of the agreed part of it, to its provider.
     /// @param id the task
     /// @param paid neuron that the provider earned with this step
     event TaskSettled(TaskId indexed id, uint256 paid);
     /// @notice Emitted when a task ends because its provider missed a deadline.
     /// @param id the task
-    /// @param compensation neuron of the bond that went to the user
+    /// @param compensation neuron of the bond paid to the user
     event TaskExpired(TaskId indexed id, uint256 compensation);
     /// @notice Emitted when a task ends because its user proved misbehaviour; the fee is free again.
     /// @param id the task
     /// @param page number in the container of the page that does not match its entry
-    /// @param compensation neuron of the bond that went to the user
-    /// @param burned neuron of the bond that went to nobody
+    /// @param compensation neuron of the bond paid to the user
+    /// @param burned neuron of the bond that was burned
     event TaskSlashed(TaskId indexed id, uint256 page, uint256 compensation, uint256 burned);
-    /// @notice Emitted when a task is ended that its user has not acknowledged in time.
+    /// @notice Emitted when a task ends because its user did not acknowledge the delivery in time.
     /// @param id the task
     /// @param paid neuron that the provider earned
     /// @param deadline unix seconds until which the user may still acknowledge, late
     event TaskLapsed(TaskId indexed id, uint256 paid, uint256 deadline);
 
-    /// @notice Thrown when a provider offers no service.
+    /// @notice Thrown when a provider has no registered service.
     /// @param provider the provider
     error ServingUnknownService(address provider);
-    /// @notice Thrown when a provider registers a service that it offers already. Call `updateService`.
+    /// @notice Thrown when a provider that already has a service registers one. Call `updateService`.
     /// @param provider the provider
     error ServingServiceExists(address provider);
-    /// @notice Thrown when a provider takes no new tasks at the moment.
+    /// @notice Thrown when a provider does not accept new tasks at the moment.
     /// @param provider the provider
     error ServingNotAccepting(address provider);
-    /// @notice Thrown when a service cannot be removed because tasks are open that have to end first.
+    /// @notice Thrown when a service cannot be removed because its provider still has open tasks.
     /// @param provider the provider
-    /// @param open how many
+    /// @param open number of open tasks
     error ServingTasksOpen(address provider, uint256 open);
     /// @notice Thrown when a field of the terms is out of its bounds (types/Service.sol).
     /// @param field name of the first such field
@@ -106,7 +107,7 @@ interface IFineTuningServing {
     /// @notice Thrown when a user has as many tasks open at a provider as the provider allows.
     /// @param user the user
     /// @param provider the provider
-    /// @param limit tasks it allows
+    /// @param limit number of open tasks it allows
     error ServingOpenTaskLimit(address user, address provider, uint256 limit);
     /// @notice Thrown when an order's nonce is not the user's task count at the provider.
     /// @param expected that count
@@ -116,19 +117,19 @@ interface IFineTuningServing {
     /// @param fee neuron it costs
     /// @param maxFee neuron allowed
     error ServingFeeTooHigh(uint256 fee, uint256 maxFee);
-    /// @notice Thrown when an order declares a dataset of no units.
+    /// @notice Thrown when an order declares a dataset of 0 units.
     error ServingZeroUnits();
-    /// @notice Thrown when a public key is not 33 bytes that begin with 2 or 3.
+    /// @notice Thrown when a public key is not 33 bytes or does not begin with 2 or 3.
     error ServingInvalidPublicKey();
     /// @notice Thrown when an order's configuration is too long.
-    /// @param length bytes it has
-    /// @param maximum bytes it may have
+    /// @param length its length in bytes
+    /// @param maximum allowed length in bytes
     error ServingConfigTooLarge(uint256 length, uint256 maximum);
-    /// @notice Thrown when a user's verb is called by anybody else.
+    /// @notice Thrown when a verb of the user is called by anyone else.
     /// @param id the task
     /// @param caller who called
     error ServingNotUser(TaskId id, address caller);
-    /// @notice Thrown when a provider's verb is called by anybody else.
+    /// @notice Thrown when a verb of the provider is called by anyone else.
     /// @param id the task
     /// @param caller who called
     error ServingNotProvider(TaskId id, address caller);
@@ -136,18 +137,18 @@ interface IFineTuningServing {
     /// @param id the task
     /// @param state the state it is in; None if there is no such task
     error ServingWrongState(TaskId id, TaskState state);
-    /// @notice Thrown when the caller acts after the deadline they had to act by.
+    /// @notice Thrown when the caller acts after their deadline.
     /// @param id the task
-    /// @param deadline unix seconds of that deadline
+    /// @param deadline that deadline in unix seconds
     error ServingDeadlinePassed(TaskId id, uint256 deadline);
-    /// @notice Thrown when a task is ended for a deadline that has not passed yet.
+    /// @notice Thrown when someone tries to end a task before its deadline has passed.
     /// @param id the task
-    /// @param deadline unix seconds of that deadline
+    /// @param deadline that deadline in unix seconds
     error ServingDeadlineNotPassed(TaskId id, uint256 deadline);
-    /// @notice Thrown when a delivery's size, root, content root or key commitment is 0, or its size more than 512 TiB.
+    /// @notice Thrown when a delivery's size, root, content root or key commitment is 0, or its size exceeds 512 TiB.
     /// @param id the task
     error ServingInvalidDelivery(TaskId id);
-    /// @notice Thrown when a user acknowledges another root than the delivered one.
+    /// @notice Thrown when a user acknowledges a root other than the delivered one.
     /// @param id the task
     /// @param root the delivered root
     /// @param given the acknowledged root
@@ -155,32 +156,32 @@ interface IFineTuningServing {
     /// @notice Thrown when blind root, content root and the key's keccak256 do not hash to the task's commitment.
     /// @param id the task
     error ServingWrongKey(TaskId id);
-    /// @notice Thrown when a proof shows a page that is what its entry says: the provider kept its word there.
+    /// @notice Thrown when the page in a proof matches its entry: the provider did nothing wrong there.
     /// @param id the task
     error ServingNoMisbehaviour(TaskId id);
-    /// @notice Thrown when a proof shows nothing: it does not open the commitment, or a length or a path is wrong.
+    /// @notice Thrown when a proof is invalid: it does not open the commitment, or a length or a path is wrong.
     /// @param id the task
     error ServingInvalidProof(TaskId id);
-    /// @notice Thrown when more than the fee is to be settled.
-    /// @param amount neuron to be settled
-    /// @param maximum neuron of the fee
+    /// @notice Thrown when the amount to settle exceeds the fee.
+    /// @param amount neuron to settle
+    /// @param maximum the fee in neuron
     error ServingAmountTooLarge(uint256 amount, uint256 maximum);
-    /// @notice Thrown when a consent is not the user's signature under exactly this id, amount and deadline.
+    /// @notice Thrown when a consent is not the user's signature over exactly this id, amount and deadline.
     /// @param id the task
     error ServingInvalidConsent(TaskId id);
     /// @notice Thrown when a consent is used after its own deadline.
-    /// @param deadline unix seconds of that deadline
+    /// @param deadline that deadline in unix seconds
     error ServingConsentExpired(uint256 deadline);
     /// @notice Thrown when the contract is deployed with a parameter out of its bounds (types/ServingParameters.sol),
-    /// or with a ledger that is no contract.
+    /// or with a ledger that is not a contract.
     /// @param name name of the parameter
-    /// @param value its value, in its unit; of the ledger, its address as a number
+    /// @param value its value, in its unit; for the ledger, its address as a number
     error ServingParameterOutOfBounds(string name, uint256 value);
 
     // -- Services ------------------------------------------------------------------------------------------------
 
     /// @notice Offers a service; reserves the minimum stake in the caller's sub-account with itself.
-    /// @dev Reverts with ServingServiceExists, ServingInvalidTerms, ServingInvalidPublicKey, and as Ledger.reserve.
+    /// @dev Reverts with ServingServiceExists, ServingInvalidTerms, ServingInvalidPublicKey, and like Ledger.reserve.
     /// A price of 0 is refused: the bond would be 0 too.
     /// @param terms what is offered
     function registerService(ServiceTerms calldata terms) external;
@@ -190,8 +191,8 @@ interface IFineTuningServing {
     /// @param terms all of the terms, changed or not
     function updateService(ServiceTerms calldata terms) external;
 
-    /// @notice Ends the caller's service and releases its stake. Only without open tasks. The counters stay: a provider
-    /// that registers again has its history again.
+    /// @notice Ends the caller's service and releases its stake. Requires that no task is open. The counters remain: a
+    /// provider that registers again keeps its history.
     /// @dev Reverts with ServingUnknownService, ServingTasksOpen.
     function removeService() external;
 
@@ -200,62 +201,62 @@ interface IFineTuningServing {
     /// @notice Orders a task and reserves its fee = units × price.
     /// @dev Reverts with ServingUnknownService, ServingSelfService, ServingNotAccepting, ServingWrongNonce,
     /// ServingOpenTaskLimit, ServingZeroUnits, ServingInvalidPublicKey, ServingConfigTooLarge, ServingFeeTooHigh, and
-    /// as Ledger.reserve.
-    /// @param order what is ordered, from whom, for how much at most
+    /// like Ledger.reserve.
+    /// @param order what is ordered, from whom, and for how much at most
     /// @return id the new task's id: `taskIdOf` of the caller, the provider and the order's nonce
     function createTask(TaskOrder calldata order) external returns (TaskId id);
 
-    /// @notice Takes back a task that nobody has accepted; the fee is free again. No deadline.
+    /// @notice Cancels a task that has not been accepted; the fee is free again. Has no deadline.
     /// @dev Reverts with ServingWrongState, ServingNotUser.
     /// @param id the task
     function cancelTask(TaskId id) external;
 
     /// @notice Confirms that the user has the encrypted model; starts the reveal period. A lapsed task may be
-    /// acknowledged late: that reserves the rest of the fee, and the task counts as open again, whatever the limit; it
-    /// has no bond.
-    /// @dev Names the root, so that nothing else can be slipped under the acknowledgement. Reverts with
-    /// ServingWrongState, ServingNotUser, ServingDeadlinePassed, ServingWrongRoot, and, late, as Ledger.reserve.
+    /// acknowledged late: that reserves the rest of the fee, and the task counts as open again, regardless of the
+    /// limit; it has no bond.
+    /// @dev Takes the root, so that the user cannot acknowledge something else by mistake. Reverts with
+    /// ServingWrongState, ServingNotUser, ServingDeadlinePassed, ServingWrongRoot, and, if late, like Ledger.reserve.
     /// @param id the task
     /// @param root storage root of the encrypted model, as delivered
     function acknowledge(TaskId id, bytes32 root) external;
 
-    /// @notice Confirms that everything decrypts to what was committed to; pays the provider and frees its bond. At
-    /// any time after the reveal.
+    /// @notice Confirms that everything decrypts to what was committed to; pays the provider and releases its bond.
+    /// Allowed at any time after the reveal.
     /// @dev Reverts with ServingWrongState, ServingNotUser.
     /// @param id the task
     function confirm(TaskId id) external;
 
-    /// @notice Shows that one page of the deliverable does not decrypt to what was committed to, until the dispute
-    /// deadline: the fee is released, half of the bond (rounded up) goes to the user, the other half is burned. A claim
-    /// about a page that is as it should be reverts and changes nothing. After a late acknowledgement no bond is left:
-    /// what was still reserved of the fee comes back.
+    /// @notice Proves that one page of the deliverable does not decrypt to what was committed to: the fee is released,
+    /// half of the bond (rounded up) goes to the user, the other half is burned. Allowed until the dispute deadline. A
+    /// proof for a correct page reverts. After a late acknowledgement there is no bond: the part of the fee that is
+    /// still reserved is released.
     /// @dev libraries/Misbehaviour.sol is the rule. Reverts with ServingWrongState, ServingNotUser,
     /// ServingDeadlinePassed, ServingInvalidProof, ServingNoMisbehaviour.
     /// @param id the task
-    /// @param proof the page, its entry, and what leads from both to the task's commitments
+    /// @param proof the page, its entry, and the paths from both to the task's commitments
     function proveMisbehaviour(TaskId id, MisbehaviourProof calldata proof) external;
 
     // -- Tasks: the provider -------------------------------------------------------------------------------------
 
-    /// @notice Takes a task on: reserves the bond, starts the training deadline.
-    /// @dev Reverts with ServingWrongState, ServingNotProvider, and as Ledger.reserve.
+    /// @notice Accepts a task: reserves the bond and starts the training deadline.
+    /// @dev Reverts with ServingWrongState, ServingNotProvider, and like Ledger.reserve.
     /// @param id the task
     function acceptTask(TaskId id) external;
 
-    /// @notice Gives a task up; fee and bond are released. An accepted task only until its training deadline:
-    /// afterwards it expires, and giving up would escape the compensation.
+    /// @notice Gives a task up; fee and bond are released. An accepted task can be given up only until its training
+    /// deadline, so that a provider cannot avoid the compensation that is due after it.
     /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed.
     /// @param id the task
-    /// @param reason why; only the event has it
+    /// @param reason why; only in the event
     function failTask(TaskId id, FailReason reason) external;
 
-    /// @notice Posts the deliverable. Once, until the training deadline; starts the acknowledgement period.
+    /// @notice Posts the deliverable; starts the acknowledgement period. Allowed once, until the training deadline.
     /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed, ServingInvalidDelivery.
-    /// @param delivery the task, and what its user can hold the provider to
+    /// @param delivery the task, and the commitments to what is delivered
     function deliver(DeliveryOrder calldata delivery) external;
 
-    /// @notice Publishes the key whose hash was committed to; starts the dispute period. Only the event has the key.
-    /// @dev Opens the commitment: names the order's blind root and the delivery's content root again. Reverts with
+    /// @notice Publishes the key whose hash was committed to; starts the dispute period. The key is only in the event.
+    /// @dev Opens the commitment: takes the order's blind root and the delivery's content root again. Reverts with
     /// ServingWrongState, ServingNotProvider, ServingDeadlinePassed, ServingWrongKey.
     /// @param id the task
     /// @param key the provider's share of the key, 32 bytes
@@ -263,9 +264,9 @@ interface IFineTuningServing {
     /// @param contentRoot as delivered
     function reveal(TaskId id, bytes32 key, bytes32 blindRoot, bytes32 contentRoot) external;
 
-    /// @notice Ends a running task at the part of the fee (0 to all of it) that the user agreed to. Until the training
-    /// deadline and the consent's own. The rest of the fee and the bond are released. A consent works once: the task
-    /// ends with it.
+    /// @notice Ends a running task for the part of the fee (0 to all of it) that the user agreed to; the rest of the
+    /// fee and the bond are released. Allowed until the training deadline and the consent's own deadline. A consent
+    /// works only once, because it ends the task.
     /// @dev The consent is an EIP-712 signature over SettleCancelled(bytes16 id,uint256 amount,uint256 deadline), in
     /// the domain ("Anneal FineTuningServing", "1", chain, this contract). Reverts with ServingWrongState,
     /// ServingNotProvider, ServingDeadlinePassed, ServingAmountTooLarge, ServingConsentExpired, ServingInvalidConsent.
@@ -278,12 +279,12 @@ interface IFineTuningServing {
     // -- Tasks: anybody ------------------------------------------------------------------------------------------
 
     /// @notice Pays the providers of tasks after their dispute periods.
-    /// @dev An entry that is not due is skipped, so one entry never fails the others.
+    /// @dev An entry that is not due is skipped, so that it does not make the others fail.
     /// @param ids the tasks
     function finalize(TaskId[] calldata ids) external;
 
-    /// @notice Ends a task whose provider missed a deadline; the fee is released. After the training deadline a quarter
-    /// of the bond goes to the user, after the reveal deadline all of it.
+    /// @notice Ends a task whose provider missed a deadline; the fee is released. A quarter of the bond goes to the
+    /// user after the training deadline, all of it after the reveal deadline.
     /// @dev Reverts with ServingWrongState, ServingDeadlineNotPassed.
     /// @param id the task
     function expire(TaskId id) external;
@@ -296,7 +297,7 @@ interface IFineTuningServing {
 
     // -- Views ---------------------------------------------------------------------------------------------------
 
-    /// @notice Where all the money is.
+    /// @notice The contract that holds all money.
     /// @return the Ledger, fixed at deployment
     function ledger() external view returns (ILedger);
     /// @notice ChaCha20, for disputes.
@@ -308,11 +309,11 @@ interface IFineTuningServing {
     /// @return its stake, terms and counters
     function serviceOf(address provider) external view returns (Service memory);
     /// @notice How many places the list of services has. A removed service leaves its place empty; a provider that
-    /// registers again takes its old one.
-    /// @return places, empty ones too
+    /// registers again gets its old place.
+    /// @return places, including empty ones
     function serviceCount() external view returns (uint256);
     /// @notice One page of the services, in the order of first registration. Shorter than `limit` if places are empty:
-    /// walk `offset` to `serviceCount()`, whatever a page's length.
+    /// increase `offset` by `limit` up to `serviceCount()`, whatever a page's length.
     /// @param offset the page's first place in the list, from 0
     /// @param limit places that the page covers
     /// @return the services in the places [offset, offset + limit)
@@ -326,12 +327,12 @@ interface IFineTuningServing {
     /// @param provider the provider
     /// @return tasks; also the next order's nonce
     function taskCount(address user, address provider) external view returns (uint256);
-    /// @notice How many of them are open: Created, Accepted, Delivered, Acknowledged or Revealed.
+    /// @notice How many tasks of a user at a provider are open: Created, Accepted, Delivered, Acknowledged, Revealed.
     /// @param user the user
     /// @param provider the provider
     /// @return tasks
     function openTaskCount(address user, address provider) external view returns (uint256);
-    /// @notice The id of a user's n-th task at a provider, whether it exists yet or not.
+    /// @notice The id of a user's n-th task at a provider, whether or not it exists yet.
     /// @param user the user
     /// @param provider the provider
     /// @param n number of the task, from 0
@@ -358,10 +359,10 @@ interface IFineTuningServing {
     /// @notice The time from the lapse of a task to the end of the period in which it may be acknowledged late.
     /// @return seconds: 30 days
     function LATE_ACKNOWLEDGEMENT_PERIOD() external view returns (uint256);
-    /// @notice How long a task's configuration may be.
+    /// @notice The maximum length of a task's configuration.
     /// @return bytes: 8 KiB
     function MAX_CONFIG_LENGTH() external view returns (uint256);
-    /// @notice How large a delivered archive may be: so large that segment numbers just fit 32 bits.
+    /// @notice The maximum size of a delivered archive, so that segment numbers fit 32 bits.
     /// @return bytes: 512 TiB
     function MAX_SIZE() external view returns (uint256);
 }

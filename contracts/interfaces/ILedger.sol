@@ -4,21 +4,21 @@ pragma solidity 0.8.37;
 import {Account, ReturnRequest, SubAccount} from "../types/Account.sol";
 
 /// @title Ledger: all the money, no owner
-/// @notice Holds every neuron (1e-18 OG) of every user and provider and knows nothing of tasks, models or files.
-/// There is no owner, no proxy, no pause and nothing to upgrade. A serving contract acts on an account only if the
-/// account's owner authorized it.
-/// @dev Every amount is in neuron, every time in unix seconds. Ether sent without a verb is refused; ether forced in
-/// is surplus that belongs to nobody and changes no balance. docs/protocol.md gives the reasons behind the rules.
+/// @notice Holds all money of users and providers, in neuron (1e-18 OG), and knows nothing of tasks, models or files.
+/// There is no owner, no proxy, no pause and no upgrade. A serving contract acts on an account only if the account's
+/// owner authorized it.
+/// @dev All amounts are in neuron, all times in unix seconds. Ether sent without a verb is refused; ether forced in is
+/// surplus that belongs to nobody and changes no balance. docs/protocol.md gives the reasons behind the rules.
 interface ILedger {
-    /// @notice Emitted when money comes in for an account.
+    /// @notice Emitted when money is deposited to an account.
     /// @param account whose available balance grew
-    /// @param from who paid it in
-    /// @param amount neuron that came in
-    /// @param available neuron of the account's new available balance
+    /// @param from who deposited it
+    /// @param amount neuron deposited
+    /// @param available the account's new available balance in neuron
     event Deposited(address indexed account, address indexed from, uint256 amount, uint256 available);
-    /// @notice Emitted when money goes out to the owner of an account.
+    /// @notice Emitted when money is withdrawn by the owner of an account.
     /// @param account whose available balance shrank
-    /// @param amount neuron that went out
+    /// @param amount neuron withdrawn
     /// @param available neuron left in the available balance
     event Withdrawn(address indexed account, uint256 amount, uint256 available);
     /// @notice Emitted when the owner of an account allows or forbids a serving contract to reserve its money.
@@ -29,14 +29,14 @@ interface ILedger {
     /// @notice Emitted when an account uses a provider for the first time at a serving contract.
     /// @param account the account
     /// @param serving the serving contract
-    /// @param provider the provider, now in `providersOf`
+    /// @param provider the provider, from now on in `providersOf`
     event SubAccountOpened(address indexed account, address indexed serving, address indexed provider);
     /// @notice Emitted when money moves from the main account to a sub-account.
     /// @param account the account
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
-    /// @param amount neuron that moved
-    /// @param balance neuron of the sub-account's new balance
+    /// @param amount neuron moved
+    /// @param balance the sub-account's new balance in neuron
     event Funded(
         address indexed account,
         address indexed serving,
@@ -44,13 +44,13 @@ interface ILedger {
         uint256 amount,
         uint256 balance
     );
-    /// @notice Emitted when a serving contract reserves money of a sub-account. What the free balance lacked came first
-    /// out of return requests (`ReturnCancelled`), then out of the main account (`Funded`).
+    /// @notice Emitted when a serving contract reserves money in a sub-account. What the free balance lacked was taken
+    /// first from return requests (`ReturnCancelled`), then from the main account (`Funded`).
     /// @param account the account
     /// @param serving the serving contract that reserved it
     /// @param provider the sub-account's provider
     /// @param amount neuron reserved by this step
-    /// @param reserved neuron reserved in all
+    /// @param reserved neuron reserved in total
     event Reserved(
         address indexed account,
         address indexed serving,
@@ -71,7 +71,7 @@ interface ILedger {
         uint256 amount,
         uint256 reserved
     );
-    /// @notice Emitted when reserved money is paid to somebody, or burned.
+    /// @notice Emitted when reserved money is paid to an account, or burned.
     /// @param account the account that paid
     /// @param serving the serving contract that had reserved it
     /// @param provider the sub-account's provider
@@ -86,13 +86,13 @@ interface ILedger {
         uint256 amount,
         uint256 reserved
     );
-    /// @notice Emitted when the owner of an account asks for free sub-account balance back.
+    /// @notice Emitted when the owner of an account requests the return of free sub-account balance.
     /// @param account the account
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
-    /// @param index place of the request in the queue, counted from the oldest. If a request was there already,
-    /// `amount` joined it, and all of it unlocks at `unlocksAt`
-    /// @param amount neuron asked for by this step
+    /// @param index place of the request in the queue, counted from the oldest. If that place already had a request,
+    /// `amount` was added to it, and all of it unlocks at `unlocksAt`
+    /// @param amount neuron requested by this step
     /// @param unlocksAt unix seconds from which the request can be claimed
     event ReturnRequested(
         address indexed account,
@@ -104,9 +104,9 @@ interface ILedger {
     );
     /// @notice Emitted when return requests, newest first, are cancelled for a reservation.
     /// @param account the account
-    /// @param serving the serving contract that reserves
+    /// @param serving the serving contract that makes the reservation
     /// @param provider the sub-account's provider
-    /// @param amount neuron taken out of the requests, now free
+    /// @param amount neuron taken from the requests, now free
     /// @param returning neuron left in the requests
     event ReturnCancelled(
         address indexed account,
@@ -115,11 +115,11 @@ interface ILedger {
         uint256 amount,
         uint256 returning
     );
-    /// @notice Emitted when matured return requests, oldest first, arrive in the main account.
+    /// @notice Emitted when matured return requests, oldest first, are moved to the main account.
     /// @param account the account
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
-    /// @param amount neuron that arrived
+    /// @param amount neuron moved
     /// @param balance neuron left in the sub-account
     event ReturnClaimed(
         address indexed account,
@@ -134,42 +134,42 @@ interface ILedger {
     /// @param available neuron it has available
     /// @param required neuron needed from it
     error LedgerInsufficientBalance(address account, uint256 available, uint256 required);
-    /// @notice Thrown when less of a sub-account is free, neither reserved nor returning, than is asked back.
+    /// @notice Thrown when a return request exceeds the free balance: what is neither reserved nor returning.
     /// @param account the account
     /// @param provider the sub-account's provider
-    /// @param free neuron that are free
-    /// @param required neuron asked for
+    /// @param free free balance in neuron
+    /// @param required neuron requested
     error LedgerInsufficientFree(address account, address provider, uint256 free, uint256 required);
-    /// @notice Thrown when a serving contract wants to release or settle more than it has reserved.
+    /// @notice Thrown when a serving contract tries to release or settle more than it has reserved.
     /// @param account the account
     /// @param provider the sub-account's provider
     /// @param reserved neuron it has reserved
-    /// @param required neuron it wants to release or settle
+    /// @param required neuron to release or settle
     error LedgerInsufficientReserved(address account, address provider, uint256 reserved, uint256 required);
     /// @notice Thrown when an account's owner has not authorized a serving contract. Call `authorize` or `openAccount`.
     /// @param account the account
-    /// @param serving the serving contract that wants to reserve
+    /// @param serving the serving contract that tried to reserve
     error LedgerNotAuthorized(address account, address serving);
-    /// @notice Thrown when an amount is 0 that has to be more.
+    /// @notice Thrown when an amount is 0 but must not be.
     error LedgerZeroAmount();
-    /// @notice Thrown when an address is 0 that has to be somebody's.
+    /// @notice Thrown when an address is 0 but must not be.
     error LedgerZeroAddress();
     /// @notice Thrown when the contract would hold more than 2^120 - 1 neuron with this deposit.
     /// @param amount neuron of the deposit
     error LedgerAmountTooLarge(uint256 amount);
-    /// @notice Thrown when the receiver refuses the ether. The money stays in their account.
+    /// @notice Thrown when the receiver refuses the ether. The money stays in its account.
     /// @param to the receiver
     /// @param amount neuron it was to receive
     error LedgerTransferFailed(address to, uint256 amount);
     /// @notice Thrown when a Ledger is deployed with a lock period out of its bounds.
-    /// @param lockPeriod seconds given
-    /// @param minimum seconds it has to be at least
-    /// @param maximum seconds it may be at most
+    /// @param lockPeriod the given lock period in seconds
+    /// @param minimum lower bound in seconds
+    /// @param maximum upper bound in seconds
     error LedgerLockPeriodOutOfBounds(uint256 lockPeriod, uint256 minimum, uint256 maximum);
 
     // -- Owner of the account ------------------------------------------------------------------------------------
 
-    /// @notice Deposits msg.value and authorizes `serving`, in one transaction. Also for an account that exists.
+    /// @notice Deposits msg.value and authorizes `serving`, in one transaction. Works for an existing account, too.
     /// @dev Reverts with LedgerZeroAddress (serving), LedgerZeroAmount (msg.value), LedgerAmountTooLarge.
     /// @param serving the serving contract that may reserve the caller's money from now on
     function openAccount(address serving) external payable;
@@ -178,34 +178,34 @@ interface ILedger {
     /// @dev Reverts with LedgerZeroAmount, LedgerAmountTooLarge.
     function deposit() external payable;
 
-    /// @notice Adds msg.value to somebody's account. Anybody may do so.
+    /// @notice Adds msg.value to any account. Anyone may call it.
     /// @dev Reverts with LedgerZeroAddress (account), LedgerZeroAmount, LedgerAmountTooLarge.
     /// @param account whose available balance grows
     function depositFor(address account) external payable;
 
     /// @notice Pays part of the caller's available balance out to the caller.
     /// @dev Reverts with LedgerZeroAmount, LedgerInsufficientBalance, LedgerTransferFailed. A receiver that re-enters,
-    /// burns gas or returns a huge answer harms only itself.
+    /// burns gas or returns huge data harms only itself.
     /// @param amount neuron to pay out
     function withdraw(uint256 amount) external;
 
-    /// @notice Lets a serving contract act on the caller's account, or ends that for new reservations. Money already
-    /// reserved stays under the rules it was reserved under.
+    /// @notice Authorizes a serving contract to act on the caller's account, or withdraws the authorization for new
+    /// reservations. The rules for money that is already reserved do not change.
     /// @dev Reverts with LedgerZeroAddress (serving).
     /// @param serving the serving contract
     /// @param authorized whether it may reserve from now on
     function authorize(address serving, bool authorized) external;
 
     /// @notice Moves money from the caller's main account into a sub-account; opens it at first use. Needs no
-    /// authorization: until the serving contract has one, the money can only come back.
+    /// authorization: until the serving contract is authorized, the money can only be returned.
     /// @dev Reverts with LedgerZeroAmount, LedgerZeroAddress (serving, provider), LedgerInsufficientBalance.
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
     /// @param amount neuron to move
     function fund(address serving, address provider, uint256 amount) external;
 
-    /// @notice Asks for free sub-account balance back; it unlocks after the lock period. A full queue joins the amount
-    /// to its newest request, whose lock period then starts again.
+    /// @notice Requests the return of free sub-account balance; it unlocks after the lock period. If the queue is full,
+    /// the amount is added to the newest request, whose lock period then starts again.
     /// @dev Reverts with LedgerZeroAmount, LedgerInsufficientFree.
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
@@ -215,20 +215,20 @@ interface ILedger {
     /// @notice Moves all matured requests of the caller's sub-account to their main account.
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
-    /// @return amount neuron that arrived; 0 if nothing has matured
+    /// @return amount neuron moved; 0 if nothing has matured
     function claimReturn(address serving, address provider) external returns (uint256 amount);
 
-    /// @notice For each provider: claims what has matured and requests what is free. An entry with nothing to do
-    /// does nothing, so one bad entry never fails the others. Retrieve, retrieve after the lock period, withdraw:
-    /// that empties an account without open tasks.
+    /// @notice For each provider: claims what has matured and requests the return of what is free. Entries with nothing
+    /// to do are skipped, so that they do not make the others fail. Retrieving, retrieving again after the lock period,
+    /// and withdrawing empties an account without open tasks.
     /// @param serving the sub-accounts' serving contract
     /// @param providers the sub-accounts' providers
     function retrieve(address serving, address[] calldata providers) external;
 
     // -- Serving contracts (msg.sender is the serving contract) --------------------------------------------------
 
-    /// @notice Reserves money in the sub-account (account, msg.sender, provider): out of its free balance, then out of
-    /// return requests newest first, then out of the main account.
+    /// @notice Reserves money in the sub-account (account, msg.sender, provider): from its free balance, then from
+    /// return requests, newest first, then from the main account.
     /// @dev Reverts with LedgerNotAuthorized, LedgerInsufficientBalance (what the main account lacks),
     /// LedgerZeroAddress (provider, if the sub-account would have to be opened).
     /// @param account whose money is reserved
@@ -236,16 +236,16 @@ interface ILedger {
     /// @param amount neuron to reserve
     function reserve(address account, address provider, uint256 amount) external;
 
-    /// @notice Frees part of the reserved balance. Only the serving contract that reserved it can.
+    /// @notice Frees part of the reserved balance. Only for the serving contract that reserved it.
     /// @dev Reverts with LedgerInsufficientReserved.
     /// @param account whose money is freed
     /// @param provider the sub-account's provider
     /// @param amount neuron to free
     function release(address account, address provider, uint256 amount) external;
 
-    /// @notice Pays part of the reserved balance to somebody, or burns it. Only the serving contract that reserved it
-    /// can.
-    /// @dev Reverts with LedgerInsufficientReserved. A credit calls nobody, so nobody can block it.
+    /// @notice Pays part of the reserved balance to another account, or burns it. Only for the serving contract that
+    /// reserved it.
+    /// @dev Reverts with LedgerInsufficientReserved. The payee is credited, not called, so it cannot block a payment.
     /// @param account whose money is paid
     /// @param provider the sub-account's provider
     /// @param amount neuron to pay
@@ -256,19 +256,19 @@ interface ILedger {
 
     /// @notice A main account.
     /// @param account its owner
-    /// @return the main account; zeroes if there is none
+    /// @return the main account; all zero if there is none
     function accountOf(address account) external view returns (Account memory);
     /// @notice A sub-account.
     /// @param account its owner
     /// @param serving its serving contract
     /// @param provider its provider
-    /// @return the sub-account; zeroes if there is none
+    /// @return the sub-account; all zero if there is none
     function subAccountOf(address account, address serving, address provider) external view returns (SubAccount memory);
-    /// @notice What is on its way back from a sub-account.
+    /// @notice The live return requests of a sub-account.
     /// @param account its owner
     /// @param serving its serving contract
     /// @param provider its provider
-    /// @return live return requests, oldest first; at most `MAX_RETURN_REQUESTS`
+    /// @return the requests, oldest first; at most `MAX_RETURN_REQUESTS`
     function returnRequestsOf(
         address account,
         address serving,
@@ -284,7 +284,8 @@ interface ILedger {
     /// @param serving the serving contract
     /// @return length of the list that `providersOf` pages through
     function providerCount(address account, address serving) external view returns (uint256);
-    /// @notice One page of those providers, in the order of first use. The list only grows.
+    /// @notice One page of an account's providers at a serving contract, in the order of first use. The list only
+    /// grows.
     /// @param account the account
     /// @param serving the serving contract
     /// @param offset place of the page's first provider in the list, from 0
@@ -299,10 +300,10 @@ interface ILedger {
     /// @notice The time between a return request and its unlock time.
     /// @return seconds, 1 second to 30 days, fixed at deployment
     function lockPeriod() external view returns (uint256);
-    /// @notice What was burned so far. It stays in the contract and belongs to nobody.
+    /// @notice The total amount burned so far. It stays in the contract and belongs to nobody.
     /// @return neuron
     function burned() external view returns (uint256);
-    /// @notice How many live return requests a sub-account can have.
+    /// @notice The maximum number of live return requests of a sub-account.
     /// @return requests: 16
     function MAX_RETURN_REQUESTS() external view returns (uint256);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title Fees: the fee and the bond of a task, and how both are divided
+/// @title Fees: the fee and the bond of a task, and how they are split
 /// @notice All amounts in neuron, all shares in basis points (1/10,000). The shares are those of docs/protocol.md.
 library Fees {
     /// @notice All of an amount, in basis points.
@@ -15,7 +15,7 @@ library Fees {
         return uint256(units) * pricePerUnit;
     }
 
-    /// @notice Bond for a fee, rounded up: never less than the share promised.
+    /// @notice Bond for a fee, rounded up: never less than the promised share.
     /// @param fee neuron
     /// @param bondBps basis points of the fee
     /// @return neuron
@@ -31,7 +31,7 @@ library Fees {
         return (fee * unacknowledgedBps) / WHOLE_BPS;
     }
 
-    /// @notice Part of the bond that a user gets for waiting for a model that never came: a quarter, rounded down.
+    /// @notice Part of the bond that a user gets if no model is delivered in time: a quarter, rounded down.
     /// @param bond neuron
     /// @return neuron
     function missedTrainingShare(uint256 bond) internal pure returns (uint256) {
@@ -39,7 +39,7 @@ library Fees {
     }
 
     /// @notice Part of the bond that a user gets for proved misbehaviour: half, rounded up. The rest is burned, so that
-    /// cheating oneself from a second address costs, too.
+    /// it also costs to cheat a second address of one's own.
     /// @param bond neuron
     /// @return neuron for the user
     function misbehaviourShare(uint256 bond) internal pure returns (uint256) {

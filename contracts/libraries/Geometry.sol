@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 /// @title Geometry: where everything is in the container of an archive
-/// @notice A container is data pages, then pages with the digests of those, then of those, until one page is left: the
-/// top page. All of it follows from the archive's size, so that neither a proof nor a provider can choose it.
+/// @notice A container has data pages, then hash pages with their digests, then hash pages with the digests of those,
+/// until one page is left: the top page. All positions follow from the archive's size, so that neither a proof nor a
+/// provider can choose them.
 /// docs/protocol.md defines it, sdk/exchange builds it.
 library Geometry {
     /// @notice 512 TiB: keeps segment numbers, hash pages included, within 32 bits.
@@ -16,12 +17,12 @@ library Geometry {
     uint256 internal constant PAGE_CHUNKS = PAGE_BYTES / CHUNK_BYTES;
     /// @notice Digests in a hash page, 32 bytes each.
     uint256 internal constant PAGE_ENTRIES = PAGE_BYTES / 32;
-    /// @notice Digests in a chunk of it.
+    /// @notice Digests in a chunk of a hash page.
     uint256 internal constant CHUNK_ENTRIES = CHUNK_BYTES / 32;
     /// @notice Pages of a segment, which share a key.
     uint256 internal constant SEGMENT_PAGES = 64;
 
-    /// @notice Where the digest of a page is.
+    /// @notice The position of a page's digest.
     /// @param size bytes of the archive, 1 to MAX_SIZE
     /// @param page number of the page in the container
     /// @return pages number of pages in the container
@@ -31,7 +32,7 @@ library Geometry {
     function locate(uint256 size, uint256 page) internal pure returns (uint256 pages, uint256 parent, uint256 entry) {
         // Nothing overflows: no container has more than 2^38 pages.
         unchecked {
-            uint256 level = _ceilDiv(size, PAGE_BYTES); // pages of the level at hand; `pages` counts those below it
+            uint256 level = _ceilDiv(size, PAGE_BYTES); // pages of the current level; `pages` counts those below it
             while (true) {
                 uint256 above = pages + level; // first page of the next level
                 if (page >= pages && page < above) {
@@ -59,7 +60,7 @@ library Geometry {
     }
 
     /// @notice A quotient, rounded up.
-    /// @param dividend at most 2^49, as every size here
+    /// @param dividend at most 2^49, like every size here
     /// @param divisor 1 to 4,096
     /// @return the quotient
     function _ceilDiv(uint256 dividend, uint256 divisor) private pure returns (uint256) {

@@ -10,7 +10,7 @@ import {StorageProof} from "./StorageProof.sol";
 
 /// @title Misbehaviour: the one rule of a dispute
 /// @notice A page misbehaves if the SHA-256 of its decryption differs from its entry in the page above it, or, for
-/// the top page, from contentRoot. The provider chose all three, so an honest one never has such a page.
+/// the top page, from contentRoot. The provider chose all three, so an honest provider never has such a page.
 /// @dev The container, the blinds and the keys of its segments are those of docs/protocol.md, "Fair exchange".
 library Misbehaviour {
     /// @notice Number of blinds of a task: the leaves under blindRoot.
@@ -41,13 +41,13 @@ library Misbehaviour {
         if (_digestOf(cipher, id, proof) == expected) revert IFineTuningServing.ServingNoMisbehaviour(id);
     }
 
-    // -- What is where -------------------------------------------------------------------------------------------
+    // -- Positions -----------------------------------------------------------------------------------------------
 
-    /// @notice Whether the page is in the container at its number, and its blind under blindRoot.
+    /// @notice Whether the page is at its number in the container, and its blind under blindRoot.
     /// @param proof the proof
     /// @param root storage root of the encrypted container
     /// @param leaves pages under the storage tree, padding included
-    /// @return whether both paths lead there
+    /// @return whether both paths lead to their roots
     function _holdsPage(MisbehaviourProof calldata proof, bytes32 root, uint256 leaves) private pure returns (bool) {
         return
             proof.pageBytes.length == Geometry.PAGE_BYTES &&
@@ -61,7 +61,7 @@ library Misbehaviour {
     /// @param leaves pages under the storage tree, padding included
     /// @param parent number of the page that holds the entry
     /// @param entry place of the entry in that page
-    /// @return whether both paths lead there; the blind's is left out if it is the page's own
+    /// @return whether both paths lead to their roots; the blind's is left out if it is the page's own
     function _holdsEntry(
         MisbehaviourProof calldata proof,
         bytes32 root,
@@ -79,26 +79,26 @@ library Misbehaviour {
                 : _isBlind(proof.blindRoot, proof.entryBlind, parent, proof.entryBlindPath);
     }
 
-    /// @notice Whether the proof brings nothing of an entry, as for the top page.
+    /// @notice Whether the proof has no entry, as for the top page.
     /// @param proof the proof
     /// @return whether all of it is empty
     function _holdsNoEntry(MisbehaviourProof calldata proof) private pure returns (bool) {
         return proof.entryChunk.length == 0 && proof.entryPath.length == 0 && _holdsNoEntryBlind(proof);
     }
 
-    /// @notice Whether the proof brings no second blind.
+    /// @notice Whether the proof has no second blind.
     /// @param proof the proof
     /// @return whether blind and path are empty
     function _holdsNoEntryBlind(MisbehaviourProof calldata proof) private pure returns (bool) {
         return proof.entryBlind == 0 && proof.entryBlindPath.length == 0;
     }
 
-    /// @notice Whether a blind is that of the segment that a page is in.
+    /// @notice Whether a blind is the one of the segment that a page is in.
     /// @param blindRoot as ordered
     /// @param blind u_j
     /// @param page number of the page
     /// @param path siblings from the blind's hash to blindRoot, bottom first
-    /// @return whether the path leads there
+    /// @return whether the path leads to blindRoot
     function _isBlind(
         bytes32 blindRoot,
         bytes32 blind,
@@ -111,7 +111,7 @@ library Misbehaviour {
     /// @notice Whether two pages are in segments with the same blind.
     /// @param page number of the one
     /// @param otherPage number of the other
-    /// @return whether they are
+    /// @return whether both have the same blind
     function _sharesBlind(uint256 page, uint256 otherPage) private pure returns (bool) {
         return _blindOf(page) == _blindOf(otherPage);
     }
@@ -123,7 +123,7 @@ library Misbehaviour {
         return (page / Geometry.SEGMENT_PAGES) % BLINDS;
     }
 
-    // -- What it decrypts to -------------------------------------------------------------------------------------
+    // -- Decryption ----------------------------------------------------------------------------------------------
 
     /// @notice The SHA-256 of what the page decrypts to.
     /// @param cipher ChaCha20
@@ -138,7 +138,7 @@ library Misbehaviour {
         return sha256(_decrypt(cipher, id, proof, proof.blind, proof.page, 0, proof.pageBytes));
     }
 
-    /// @notice What the page's digest should be, by the page above it.
+    /// @notice The expected digest of the page, from its entry in the page above it.
     /// @param cipher ChaCha20
     /// @param id the task
     /// @param proof the proof
@@ -162,12 +162,12 @@ library Misbehaviour {
     /// @dev The key is K_r, the nonce the segment's number, the counter the block's place in the segment.
     /// @param cipher ChaCha20
     /// @param id the task
-    /// @param proof brings the provider's share of the key
+    /// @param proof the proof, which contains the provider's share of the key
     /// @param blind u_j of the segment that the page is in
     /// @param page number of the page
     /// @param start bytes from the beginning of the page to the encrypted ones, a multiple of 64
     /// @param encrypted the bytes
-    /// @return the bytes in clear
+    /// @return the decrypted bytes
     function _decrypt(
         IStreamCipher cipher,
         TaskId id,

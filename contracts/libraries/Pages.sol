@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title Pages: which part of a list a page covers
-/// @notice So that a view's work is bounded by its caller, however long a list grows.
+/// @title Pages: pagination of lists
+/// @notice Bounds the work of a view, however long a list grows.
 library Pages {
-    /// @notice Cuts [offset, offset + limit) to a list. Never overflows.
+    /// @notice Clamps [offset, offset + limit) to a list. Never overflows.
     /// @param length entries of the list
     /// @param offset index of the first entry asked for
     /// @param limit entries asked for at most

@@ -3,12 +3,12 @@ pragma solidity 0.8.37;
 
 import {ReturnRequest} from "../types/Account.sol";
 
-/// @title ReturnQueue: amounts on their way back, oldest first, at most 16 of them
-/// @notice A ring of 16 slots. Unlock times never fall from front to back, because every request is made at the back
-/// with the latest unlock time so far; so claiming stops at the first request that has not matured.
-/// @dev Slots that were left are not cleared: their next use then costs a change instead of a new slot.
+/// @title ReturnQueue: the return requests of a sub-account, oldest first, at most 16 of them
+/// @notice A ring buffer of 16 slots. Unlock times never decrease from front to back, because every request is added at
+/// the back with the latest unlock time so far. Claiming therefore stops at the first request that has not matured.
+/// @dev Freed slots are not cleared: their next use then updates a slot instead of paying for a new one.
 library ReturnQueue {
-    /// @notice Live requests at most; a further one joins the newest.
+    /// @notice Maximum number of live requests; a further one is added to the newest.
     uint256 internal constant CAPACITY = 16;
 
     /// @notice The live requests of one sub-account.
@@ -19,7 +19,7 @@ library ReturnQueue {
         ReturnRequest[16] ring; // the requests, `length` of them live from `head` on
     }
 
-    /// @notice Adds a request, or joins `amount` to the newest one if the queue is full; that one then unlocks at
+    /// @notice Adds a request. If the queue is full, adds `amount` to the newest request, which then unlocks at
     /// `unlocksAt`.
     /// @param queue the queue
     /// @param amount neuron, more than 0
@@ -50,17 +50,17 @@ library ReturnQueue {
             ++matured;
         }
         if (matured == 0) return 0;
-        // An empty queue starts at ring slot 0 again, which has been used before. It says 16 for it, so that this slot
-        // never turns zero, which would make the next request pay for a new one.
+        // An empty queue starts again at ring slot 0, which has been used before. `head` is then 16 instead of 0, so
+        // that this storage slot never becomes zero, which would make the next request pay for a new one.
         queue.head = uint8(matured == length ? CAPACITY : (queue.head + matured) % CAPACITY);
         queue.length = uint8(length - matured);
         queue.total -= uint128(amount);
     }
 
-    /// @notice Takes neuron back out of the newest requests; the last one touched may remain in part.
+    /// @notice Takes neuron out of the newest requests; the last one touched may remain in part.
     /// @param queue the queue
     /// @param wanted neuron to take
-    /// @return cancelled neuron taken: `wanted`, or all there is
+    /// @return cancelled neuron taken: `wanted`, or everything in the queue if that is less
     function cancelNewest(Queue storage queue, uint256 wanted) internal returns (uint256 cancelled) {
         uint256 total = queue.total;
         if (total == 0) return 0;

@@ -3,16 +3,17 @@ pragma solidity 0.8.37;
 
 import {Geometry} from "./Geometry.sol";
 
-/// @title StorageProof: that bytes are at a place of a file with a given storage root
+/// @title StorageProof: verifies that bytes are at a position of a file with a given storage root
 /// @notice 0G Storage's tree: a leaf is the keccak256 of a chunk, a parent that of its two children, and an odd last
-/// node moves up unchanged. Leaves are hashes of 256 bytes and parents hashes of 64, so neither can pass for the other.
+/// node is promoted unchanged. Leaves are hashes of 256 bytes and parents hashes of 64, so neither can pass for the
+/// other.
 library StorageProof {
     /// @notice Whether a path leads from a node to a root.
     /// @param root the root
     /// @param node the node's hash
     /// @param index place of the node in its row, below `count`
     /// @param count nodes of the row, at least 1
-    /// @param path exactly one sibling for every step on which the node does not move up alone, bottom first
+    /// @param path exactly one sibling for every step on which the node is not promoted, bottom first
     /// @return whether it does
     function leads(
         bytes32 root,
@@ -45,7 +46,7 @@ library StorageProof {
         uint256 count = Geometry.PAGE_CHUNKS;
         // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
-            // After all allocated memory. A row of nodes is written over what it was made from.
+            // After all allocated memory. Each row of nodes overwrites the one it is computed from.
             let row := mload(0x40)
             calldatacopy(row, page.offset, mul(count, chunkBytes))
             for {
@@ -73,7 +74,7 @@ library StorageProof {
     }
 
     /// @notice The parent of two nodes.
-    /// @dev In scratch memory: abi.encode would allocate on every step of a path.
+    /// @dev Uses scratch memory: abi.encode would allocate on every step of a path.
     /// @param left the left node's hash
     /// @param right the right node's hash
     /// @return parent the parent's hash

@@ -8,10 +8,10 @@ import {TaskState} from "../types/Task.sol";
 type TaskVerb is uint256;
 
 /// @title TaskStates: the state table
-/// @notice Every edge a task can take is here and nowhere else. Who may take it, until when, and what it costs is in
-/// Disputes and FineTuningServing. The table is that of docs/protocol.md.
+/// @notice All edges that a task can take. Who may take them, until when, and what they cost is in Disputes and
+/// FineTuningServing. The table is that of docs/protocol.md.
 library TaskStates {
-    // The shift of a state's nibble.
+    // The bit offset of a state's nibble.
     uint256 private constant IN_CREATED = 4 * uint256(TaskState.Created);
     uint256 private constant IN_ACCEPTED = 4 * uint256(TaskState.Accepted);
     uint256 private constant IN_DELIVERED = 4 * uint256(TaskState.Delivered);
@@ -39,7 +39,7 @@ library TaskStates {
         (uint256(TaskState.Expired) << IN_ACCEPTED) | (uint256(TaskState.Expired) << IN_ACKNOWLEDGED)
     );
 
-    /// @notice Where a verb leads.
+    /// @notice The state that a verb leads to.
     /// @param state the state a task is in
     /// @param verb a row of the table
     /// @return the state it is in afterwards; None if the verb is not allowed

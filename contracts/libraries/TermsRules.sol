@@ -18,7 +18,7 @@ library TermsRules {
     uint256 internal constant MAX_URL_LENGTH = 256;
 
     /// @notice Reverts with the name of the first field that breaks its rule.
-    /// @dev A price of 0 is refused because the bond would be 0 too, and every promise free to break. Reverts with
+    /// @dev A price of 0 is refused because the bond would be 0 too, and breaking any promise free. Reverts with
     /// ServingInvalidTerms, ServingInvalidPublicKey.
     /// @param terms what a provider wants to offer
     function check(ServiceTerms calldata terms) internal pure {

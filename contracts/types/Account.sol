@@ -12,10 +12,10 @@ struct Account {
 struct SubAccount {
     uint128 balance; // neuron
     uint128 reserved; // neuron held for open tasks (user) or stake and bonds (provider)
-    uint128 returning; // neuron on the way back to the main account
+    uint128 returning; // neuron in return requests, not yet in the main account
 }
 
-/// @notice One amount on its way back to the main account.
+/// @notice One amount that is returning to the main account.
 struct ReturnRequest {
     uint128 amount; // neuron
     uint40 unlocksAt; // unix seconds

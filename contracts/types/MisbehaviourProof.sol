@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @notice Shows that one page of a deliverable does not decrypt to what the page above it says.
-/// @dev Names the page by its number alone: every other position follows from the delivered size, so that a proof
-/// cannot show anything from another place. The container and the blinds u_j are those of docs/protocol.md, "Fair
+/// @notice Proves that one page of a deliverable does not decrypt to what the page above it says.
+/// @dev Identifies the page only by its number: every other position follows from the delivered size, so that a proof
+/// cannot use bytes from another position. The container and the blinds u_j are those of docs/protocol.md, "Fair
 /// exchange".
 struct MisbehaviourProof {
     bytes32 key; // as revealed

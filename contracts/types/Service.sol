@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @notice What a fee is counted in.
+/// @notice The unit that a fee is calculated in.
 enum Unit {
     Byte, // bytes of the dataset file
     Token // tokens of the dataset, by the model's tokenizer
@@ -11,18 +11,18 @@ enum Unit {
 /// @dev libraries/TermsRules.sol checks the bounds.
 struct ServiceTerms {
     uint96 pricePerUnit; // neuron per unit of the dataset, more than 0
-    Unit unit; // what the dataset is counted in
+    Unit unit; // unit that the dataset is counted in
     uint40 maxTrainingTime; // seconds from acceptance to the training deadline, 1 second to 365 days
     uint16 bondBps; // bond in basis points of the fee, at least 10,000
     uint16 unacknowledgedBps; // basis points of the fee due if a delivery is never acknowledged, at most 3,000
-    uint16 openTasksPerUser; // tasks that one user may have open at a time, at least 1
+    uint16 openTasksPerUser; // maximum number of open tasks per user, at least 1
     bool accepting; // whether new tasks can be ordered
     bytes32 catalogueHash; // keccak256 of the catalogue the provider serves
     bytes encryptionKey; // compressed secp256k1 point, 33 bytes
     string url; // address of the provider's API, 1 to 256 bytes
 }
 
-/// @notice How many of a provider's tasks are open, and how many ended which way. Cancelled ones count nowhere.
+/// @notice How many of a provider's tasks are open, and how many ended in each state. Cancelled tasks are not counted.
 struct ServiceCounters {
     uint32 open; // not ended yet
     uint32 completed; // Settled or Lapsed
@@ -35,6 +35,6 @@ struct ServiceCounters {
 struct Service {
     address provider; // the account that registered it
     uint96 stake; // neuron reserved at registration
-    ServiceTerms terms; // in force for tasks created from now on
+    ServiceTerms terms; // apply to tasks created from now on
     ServiceCounters counters; // since the provider's first registration
 }

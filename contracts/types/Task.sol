@@ -12,14 +12,14 @@ enum TaskState {
     Acknowledged, // the provider has to reveal the key
     Revealed, // the user may dispute until the deadline
     Settled, // final: the provider earned the fee (or the part agreed on)
-    Cancelled, // final: stopped by the user before anybody accepted it
+    Cancelled, // final: cancelled by the user before the provider accepted it
     Failed, // final: given up by the provider, with a reason
     Expired, // final: the provider missed a deadline
     Lapsed, // the user never acknowledged; final unless they do within 30 days
     Slashed // final: misbehaviour was proved
 }
 
-/// @notice Why a provider gave a task up. Part of the event, never stored.
+/// @notice Why a provider gave a task up. Part of the event, not stored.
 enum FailReason {
     Unspecified, // none of the others
     DatasetUnavailable, // the dataset's root could not be fetched
@@ -27,18 +27,18 @@ enum FailReason {
     DatasetInvalid, // the dataset does not follow the format
     ConfigInvalid, // unknown key, value out of range
     ModelUnknown, // no such model in the provider's catalogue
-    KeyMismatch, // blindRoot does not follow from the keys
+    KeyMismatch, // blindRoot does not match the keys
     OutOfMemory, // the model with this configuration does not fit
     TrainingError, // the trainer failed
-    ProviderBusy // the deadline could not be kept
+    ProviderBusy // the deadline could not be met
 }
 
 /// @notice What a user orders.
 struct TaskOrder {
     address provider; // whose service it is
-    uint64 nonce; // the user's task count at this provider; any other value reverts, so an order is never placed twice
+    uint64 nonce; // the user's task count at this provider; other values revert, so an order is never placed twice
     uint64 units; // declared size of the dataset, in the service's unit
-    uint96 maxFee; // neuron; the fee is never more, whatever the provider changes meanwhile
+    uint96 maxFee; // neuron; upper limit of the fee, even if the provider changes its price in the meantime
     bytes32 model; // hash of the base model, from the provider's catalogue
     bytes32 datasetRoot; // storage root of the training dataset
     bytes32 validationRoot; // storage root of the validation dataset, 0 for none
@@ -52,7 +52,7 @@ struct DeliveryOrder {
     TaskId id; // the task it is for
     uint64 size; // bytes of the plaintext archive, at most 512 TiB; the container's geometry follows from it
     bytes32 root; // storage root of the encrypted model
-    bytes32 contentRoot; // SHA-256 of the container's top page, in clear
+    bytes32 contentRoot; // SHA-256 of the container's top page, unencrypted
     bytes32 keyCommit; // keccak256 of the key to be revealed
     bytes32 receiptRoot; // hash of the training receipt, event only
 }
@@ -61,7 +61,7 @@ struct DeliveryOrder {
 struct Task {
     address user; // who ordered it
     address provider; // who it was ordered from
-    TaskState state; // as of the last transaction on it: a missed deadline alone changes nothing
+    TaskState state; // as of the last transaction on it: a missed deadline alone does not change it
     uint40 deadline; // unix seconds until which the state's regular verb is allowed; 0 in Created and final states
     uint40 trainingTime; // seconds from acceptance to the training deadline, fixed at creation
     uint96 fee; // neuron reserved or earned in full

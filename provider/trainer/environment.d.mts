@@ -1,4 +1,4 @@
-/** Makes the trainer's Python environment, if it is not there. @returns the path of its Python. */
+/** Makes the trainer's Python environment, if there is none. @returns the path of its Python. */
 export function ensureTrainerEnvironment(
   directory: string,
   options?: { readonly development?: boolean },

@@ -1,4 +1,4 @@
-// The trainer's Python environment: made once, and again if what it is made from has changed.
+// The trainer's Python environment: created once, and again if its requirements have changed.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -9,16 +9,16 @@ const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
 const DEVELOPMENT = join(import.meta.dirname, "requirements-dev.txt");
 
 /**
- * Makes a virtual environment with all that trainings need.
- * @param {string} directory where it is, or is made
- * @param {{ development?: boolean }} [options] whether tests and checks of the trainer run in it, too
+ * Makes a virtual environment with everything that training needs, if there is none.
+ * @param {string} directory of the environment
+ * @param {{ development?: boolean }} [options] whether to install the tools for the trainer's tests and checks, too
  * @returns {string} path of its Python
- * @throws {Error} that says what is missing or what failed
+ * @throws {Error} if Python is missing or an installation fails
  */
 export function ensureTrainerEnvironment(directory, { development = false } = {}) {
   const lists = development ? [REQUIREMENTS, DEVELOPMENT] : [REQUIREMENTS];
   const python = join(directory, "bin/python");
-  // A stamp inside says which lists it came from: changed lists or a half-done installation install again.
+  // A stamp in the environment has the digest of its lists: after a change or an interruption they are installed again.
   const stamp = join(directory, ".anneal-setup");
   const wanted = digestOf(lists);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return python;
@@ -27,7 +27,7 @@ export function ensureTrainerEnvironment(directory, { development = false } = {}
   if (!existsSync(python)) run(findPython(), ["-m", "venv", directory]);
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
   const torch = readFileSync(REQUIREMENTS, "utf8").match(/^torch==\S+/m)[0];
-  // torch first and alone: with the rest in one resolution pip may take a larger build of it
+  // torch first, on its own: resolved together with the rest, pip may choose a larger build
   run(python, [...pip, torch]);
   run(python, [...pip, ...lists.flatMap((file) => ["--requirement", file])]);
   writeFileSync(stamp, wanted);
@@ -47,7 +47,7 @@ function findPython() {
     if (probe.status === 0 && probe.stdout.trim() === "True") return command;
   }
   throw new Error(
-    "The trainer needs Python 3.11 or 3.12 with venv, and there is none on the PATH.\n" +
+    "The trainer needs Python 3.11 or 3.12 with venv, but there is none on the PATH.\n" +
       "Install it (Debian: apt-get install python3.11 python3.11-venv) and run this again.",
   );
 }

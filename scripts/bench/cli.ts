@@ -1,9 +1,9 @@
 /**
- * How long people wait for a command, beside 0G's official command line (where `npm test` has installed it), in turn:
+ * How long commands take, compared with 0G's official command line (if `npm test` has installed it), measured in turn:
  *
  *   npm run bench:cli               prints the table
  *   npm run bench:cli -- --json     prints one JSON document
- *   npm run bench:cli -- --runs 20  takes the median of more runs
+ *   npm run bench:cli -- --runs 20  takes the median of 20 runs
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -17,7 +17,7 @@ import { build } from "../package/build.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const OURS = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
-/** The program of the package, built as it is published. */
+/** The package's program, built as published. */
 const ANNEAL = join(build(), "bin/anneal.js");
 const THEIRS = join(ROOT, "scripts/rivals/node_modules/.bin/0g-compute-cli");
 
@@ -25,7 +25,7 @@ const { values: options } = parseArgs({
   options: { json: { type: "boolean" }, runs: { type: "string", default: "9" } },
 });
 
-/** Median seconds of each command; null where the official command line is not installed. */
+/** Median seconds of each command; null if the official command line is not installed. */
 interface CliReport {
   readonly runs: number;
   readonly help: number;
@@ -37,15 +37,15 @@ interface CliReport {
   readonly annealRead: number;
   readonly officialHelp: number | null;
   readonly officialOffline: number | null;
-  /** Ours in parts of their --help: below 1 is faster. */
+  /** Ours divided by the official --help: below 1 is faster. */
   readonly helpRatio: number | null;
   readonly offlineRatio: number | null;
-  /** `anneal` in parts of the official --help. */
+  /** `anneal` divided by the official --help. */
   readonly annealHelpRatio: number | null;
   readonly annealOfflineRatio: number | null;
-  /** `anneal get-account` in parts of `npx hardhat get-account`. */
+  /** `anneal get-account` divided by `npx hardhat get-account`. */
   readonly annealReadRatio: number | null;
-  /** Runnable processes per core while measuring: other work makes all of it slower. */
+  /** Load per core during the measurement: other work makes everything slower. */
   readonly loadPerCore: number;
 }
 
@@ -82,7 +82,7 @@ async function measure(): Promise<CliReport> {
   for (let run = -1; run < runs; run++) {
     for (const [name, words] of Object.entries(lines)) {
       const taken = await time(words);
-      if (run >= 0) seconds.get(name)!.push(taken); // the first one fills the caches
+      if (run >= 0) seconds.get(name)!.push(taken); // the first run fills the caches
     }
   }
   const of = (name: string) => median(seconds.get(name));
@@ -149,9 +149,9 @@ function print(report: CliReport): void {
   row("official --help", report.officialHelp);
   row("official show-network, offline", report.officialOffline);
   console.log(
-    `\nOurs in parts of the official --help: help ${report.helpRatio}, offline ${report.offlineRatio};\n` +
+    `\nOurs divided by the official --help: help ${report.helpRatio}, offline ${report.offlineRatio};\n` +
       `anneal: help ${report.annealHelpRatio}, offline ${report.annealOfflineRatio}.\n` +
-      `anneal get-account in parts of Hardhat's: ${report.annealReadRatio}.`,
+      `anneal get-account divided by Hardhat's: ${report.annealReadRatio}.`,
   );
   console.log(`Medians of ${report.runs} runs in turn; load per core ${report.loadPerCore}.`);
 }

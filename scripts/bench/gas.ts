@@ -1,17 +1,17 @@
 /**
- * What the protocol costs, measured with real transactions on a chain of its own, beside what 0G's production
- * contracts take for the same thing:
+ * The gas costs of the protocol, measured with real transactions on a local chain, compared with those of 0G's
+ * production contracts:
  *
  *   npm run bench:gas               prints the table
  *   npm run bench:gas -- --json     prints one JSON document
- *   npm run bench:gas -- --update   writes gas-snapshot.json, which the tests hold every change against
+ *   npm run bench:gas -- --update   writes gas-snapshot.json, which the tests compare every change with
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import hre from "hardhat";
 import { type GasReport, measureGas } from "./measureGas.ts";
 
-/** Gas of 0G's production contracts, measured through their proxies; the verb of theirs that does the same. */
+/** Gas of 0G's production contracts, measured through their proxies, and their corresponding verb. */
 const REFERENCE: Record<string, readonly [gas: number, verb: string]> = {
   openAccount: [171_877, "addLedger"],
   deposit: [53_752, "depositFund"],
@@ -28,7 +28,7 @@ const REFERENCE: Record<string, readonly [gas: number, verb: string]> = {
   confirm: [289_924, "settleFees"],
   finalize: [289_924, "settleFees"],
 };
-/** Theirs has no dispute. */
+/** Their protocol has no disputes. */
 const REFERENCE_SUMS: Record<keyof GasReport["sums"], readonly [gas: number | null, what: string]> =
   {
     deliverToPaid: [648_853, "deliver to paid"],

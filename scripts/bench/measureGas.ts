@@ -56,19 +56,19 @@ import {
 } from "../../test/helpers/MarketFixture.ts";
 import { spoilPage } from "../../test/helpers/spoilPage.ts";
 
-/** Gas that each verb took in a real transaction, and the size of what is deployed. The same on every run. */
+/** Gas that each verb used in a real transaction, and the size of the contracts. The same on every run. */
 export interface GasReport {
-  /** Gas by what was done. */
+  /** Gas by verb and situation. */
   readonly verbs: Record<string, number>;
-  /** Gas of what belongs together. */
+  /** Sums of related gas costs. */
   readonly sums: {
     /** deliver, acknowledge, reveal, confirm. */
     readonly deliverToPaid: number;
     /** The same with createTask and acceptTask before it. */
     readonly createToPaid: number;
-    /** The dearest proveMisbehaviour. */
+    /** The most expensive proveMisbehaviour. */
     readonly dispute: number;
-    /** Everything that a new chain needs. */
+    /** All contracts for a new chain. */
     readonly deployment: number;
   };
   /** Bytes of runtime code, by contract. */
@@ -80,14 +80,14 @@ const FEE = 10n ** 9n; // of the market's order
 const KEY = new Uint8Array(32).fill(9);
 const PROVIDERS = 20;
 
-/** Models that turn out to be spoilt, in bytes. The largest has 16,384 pages and three levels. */
+/** Sizes of models with a wrong page, in bytes. The largest has 16,384 pages and three levels. */
 const DISPUTED: readonly (readonly [verb: string, size: number])[] = [
   ["proveMisbehaviour: 4 KiB", 4_096],
   ["proveMisbehaviour: 1 MiB", 2 ** 20],
   ["proveMisbehaviour: 64 MiB", 2 ** 26],
 ];
 
-/** A configuration of 300 bytes: what somebody sets who knows what they want. */
+/** A configuration of 300 bytes, as an experienced user would set it. */
 const CONFIG: Hyperparameters = {
   n_epochs: 3,
   n_evals: 4,
@@ -107,7 +107,7 @@ const CONFIG: Hyperparameters = {
   seed: 1234,
 };
 
-/** Plays accounts, services and every way a task can end on a chain of its own. The contracts must be built. */
+/** Runs accounts, services and every way a task can end on a local chain. The contracts must be built. */
 export async function measureGas(): Promise<GasReport> {
   const market = await MarketFixture.open();
   try {
@@ -126,7 +126,7 @@ class Session {
   }
 
   async run(): Promise<GasReport> {
-    const deployment = await this.deploymentGas(); // first: it reads what opening the market has left in the chain
+    const deployment = await this.deploymentGas(); // first: it reads the transactions of MarketFixture.open
     await this.playAccounts();
     await this.playService();
     await this.playTask();
@@ -199,7 +199,7 @@ class Session {
     await this.measure("updateService", stranger, updateService(stranger, { terms: dearer }));
   }
 
-  /** A user's second task at a provider: every slot of theirs is in use, and their sub-account is funded. */
+  /** A user's second task at a provider: all storage slots are in use, and the sub-account is funded. */
   private async playTask(): Promise<void> {
     const { user, provider } = this.market;
     const first = await this.order("createTask: first at a provider");
@@ -208,7 +208,7 @@ class Session {
     const dropped = await this.order("createTask: fee from the main account");
     await this.measure("cancelTask", user, cancelTask(user, { id: dropped }));
 
-    const id = await this.order("createTask"); // the fee lies in the sub-account since the cancellation
+    const id = await this.order("createTask"); // the fee is in the sub-account since the cancellation
     await this.measure("acceptTask", provider, acceptTask(provider, { id }));
     const delivery = deliveryOf(id);
     await this.measure("deliver", provider, deliver(provider, { delivery }));
@@ -235,7 +235,7 @@ class Session {
       failTask(provider, { id, reason: "TrainingError" }),
     );
     id = await this.accepted();
-    const deadline = 2 ** 39; // far behind every deadline: the signature is the same on every run
+    const deadline = 2 ** 39; // far beyond every deadline: the signature is the same on every run
     const consent = await consentToSettlement(user, { id, amount: FEE / 3n, deadline });
     await this.measure("settleCancelled", provider, settleCancelled(provider, consent));
 
@@ -259,7 +259,7 @@ class Session {
     await this.measure("acknowledge: late", user, acknowledge(user, { id, root }));
   }
 
-  /** One bit of the model is not what was committed to; its page and the entry lie in different segments if they can. */
+  /** One bit of the model differs from the commitment; its page and the entry are in different segments if possible. */
   private async playDispute(name: string, size: number): Promise<void> {
     const { user, provider } = this.market;
     const id = await this.accepted();
@@ -334,7 +334,7 @@ class Session {
   }
 }
 
-/** What a provider would deliver; no file stands behind it. */
+/** A delivery without a file. */
 function deliveryOf(id: TaskId): Delivery {
   return {
     id,
@@ -346,7 +346,7 @@ function deliveryOf(id: TaskId): Delivery {
   };
 }
 
-/** Runtime code of everything that is deployed by itself. A library whose code is inlined has next to none. */
+/** Size of the runtime code of every deployed contract; inlined libraries have almost none. */
 async function contractSizes(): Promise<Record<string, number>> {
   const sizes: Record<string, number> = {};
   for (const name of await artifacts.getAllFullyQualifiedNames()) {

@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 
-/** What one piece of work took, in a process of its own. */
+/** Measurements of one task, in its own process. */
 export interface Measured {
-  /** The root of the file it was about. */
+  /** The root of the file. */
   readonly root: string;
-  /** From start to end, without loading the code. */
+  /** Wall time, without loading the code. */
   readonly seconds: number;
-  /** On all cores together, in the process itself and in the kernel for it. */
+  /** CPU time on all cores, user and system. */
   readonly cpuSeconds: number;
-  /** The most memory that the process ever had. */
+  /** Peak memory of the process. */
   readonly peakMemoryMiB: number;
 }
 
-/** Does the work, prints what it took as one JSON document, and ends the process. */
+/** Does the work, prints the measurements as one JSON document, and ends the process. */
 export async function measured(work: () => Promise<string>): Promise<never> {
   const [started, cpu] = [performance.now(), process.cpuUsage()];
   const root = await work();
@@ -28,7 +28,7 @@ export async function measured(work: () => Promise<string>): Promise<never> {
   process.exit();
 }
 
-/** Linux counts per program; what `resourceUsage` says includes the parent's memory from before the program began. */
+/** Linux counts per program; `resourceUsage` includes the parent's memory from before exec. */
 function peakMemory(): number {
   try {
     const [, kib] = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))!;

@@ -1,7 +1,7 @@
 /**
  * How fast the provider daemon is: `npm run bench:provider [-- --json] [--minutes N]`.
- * Events committed a second, milliseconds from a block to the first action, restart with 10,000 tasks, tasks a minute
- * through the whole pipeline with a trainer stub, and how memory grows meanwhile. The chain is a local node.
+ * Events committed per second, milliseconds from a block to the first action, restart with 10,000 tasks, tasks per
+ * minute through the whole pipeline with a trainer stub, and the growth of memory. The chain is a local node.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,13 +21,13 @@ import { Trade } from "../../test/faults/Trade.ts";
 const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
-    /** Of the soak. */
+    /** Duration of the soak test. */
     minutes: { type: "string", default: "1" },
   },
 });
 
 const EVENTS = 20_000;
-/** Events in one commit, as a range of blocks gives them. */
+/** Events per commit, as many as a range of blocks has. */
 const BATCH = 500;
 const TASKS = 10_000;
 const LOOKS = 20;
@@ -86,7 +86,7 @@ function measureEvents(market: FaultFixture, directory: string): number {
   return Math.round(EVENTS / ((performance.now() - started) / 1000));
 }
 
-/** From a block that holds an order to the beginning of the first step, with the daemon looking every 20 ms. */
+/** From a block with an order to the start of the first step, with a poll interval of 20 ms. */
 async function measureFirstAction(market: FaultFixture, directory: string) {
   await market.goOn();
   mkdirSync(directory);
@@ -114,7 +114,7 @@ async function measureFirstAction(market: FaultFixture, directory: string) {
   return { median: Math.round(times[LOOKS / 2]!), worst: Math.round(times.at(-1)!) };
 }
 
-/** The real daemon, from its start to being ready, with a state of open tasks. */
+/** The real daemon with many open tasks, from start to ready. */
 async function measureRestart(market: FaultFixture, directory: string): Promise<number> {
   fillStore(market, directory, TASKS).close();
   const started = performance.now();
@@ -125,7 +125,7 @@ async function measureRestart(market: FaultFixture, directory: string): Promise<
   return milliseconds;
 }
 
-/** Users who order again as soon as they have what they ordered, from the real daemon. */
+/** Users who order again from the real daemon as soon as their order is delivered. */
 async function soak(market: FaultFixture, directory: string, minutes: number) {
   await market.goOn();
   mkdirSync(directory);
@@ -199,11 +199,11 @@ function created(number: number): Extract<TaskEvent, { name: "TaskCreated" }> {
 function print({ eventsPerSecond, blockToActionMs, restartMs, tasksPerMinute, soak }: Figures) {
   console.log(`events committed        ${eventsPerSecond}/s`);
   console.log(
-    `block to first action   ${blockToActionMs.median} ms, at worst ${blockToActionMs.worst} ms`,
+    `block to first action   ${blockToActionMs.median} ms, worst ${blockToActionMs.worst} ms`,
   );
   console.log(`restart, ${TASKS} tasks   ${restartMs} ms`);
   console.log(`tasks, whole pipeline   ${tasksPerMinute}/min`);
   console.log(
-    `memory                  ${soak.bytesPerTask} bytes a task, over ${soak.tasks} tasks`,
+    `memory                  ${soak.bytesPerTask} bytes per task, over ${soak.tasks} tasks`,
   );
 }

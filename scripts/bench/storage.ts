@@ -1,14 +1,14 @@
 /**
- * Our storage beside 0G's TypeScript SDK, in one run on the same files:
+ * Our storage compared with 0G's TypeScript SDK, in one run on the same files:
  *
  *   npm run bench:storage                    prints the table
  *   npm run bench:storage -- --json          prints one JSON document
  *   npm run bench:storage -- --sizes 64      only files of 64 MiB (the default is 64,256)
  *
- * Every measurement is a process of its own; a transfer goes to an embedded storage node that is new for every upload.
- * Root is compared by the clock on one core, to which both are held, and on all; transfers by the clock. Ours go over the
- * node's own HTTP, as commands and daemon use it; `0g` is the same node spoken to in 0G's protocol, by our client. Our
- * downloads verify every byte; those of 0G's SDK none, those of its storage client do.
+ * Every measurement is a separate process; transfers use an embedded storage node that is new for every upload.
+ * Everything is compared by wall time; root on one core, to which both are pinned, and on all cores. Ours use the
+ * node's own HTTP API, like commands and daemon; `0g` is our client with the same node through 0G's protocol. Our
+ * downloads verify every byte; those of 0G's storage client do, too, those of 0G's SDK verify none.
  * Needs 0G's SDK: node scripts/setup.mjs --rivals.
  */
 import { execFile } from "node:child_process";
@@ -26,7 +26,7 @@ import type { Measured } from "./measured.ts";
 interface Comparison {
   readonly ours: Measured;
   readonly theirs: Measured;
-  /** How many times as fast ours is. */
+  /** Speed of ours divided by theirs. */
   readonly ratio: number;
 }
 
@@ -37,12 +37,12 @@ interface SizeReport {
   readonly rootOnAllCores: Comparison;
   readonly upload: Comparison;
   readonly download: Comparison;
-  /** Seconds that 0G's storage client takes for a verified download, as a process; null where it does not run. */
+  /** Seconds that 0G's storage client takes for a verified download, as a process; null if it cannot run. */
   readonly binaryDownload: { readonly seconds: number; readonly ratio: number } | null;
-  /** Our own client in 0G's protocol, against the same measurements of theirs. */
+  /** Our client with 0G's protocol, against the same measurements of theirs. */
   readonly upload0g: Comparison;
   readonly download0g: Comparison;
-  /** Encrypting, hashing and writing in one pass, and what it consists of. */
+  /** Encrypting, hashing and writing in one pass, and its parts. */
   readonly seal: {
     readonly pass: Measured;
     readonly parts: Readonly<Record<"cipher" | "pages" | "tree", Measured>>;
@@ -51,11 +51,11 @@ interface SizeReport {
 
 interface StorageReport {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string };
-  /** The smallest of all sizes. */
+  /** The smallest ratios of all sizes. */
   readonly rootRatio: number;
   readonly uploadRatio: number;
   readonly downloadRatio: number;
-  /** Of our root, upload and download, the largest of all sizes. */
+  /** The largest of our root, upload and download, over all sizes. */
   readonly peakMemoryMiB: number;
   readonly sizes: readonly SizeReport[];
 }
@@ -67,10 +67,10 @@ const LIMITS = {
   freeDiskBytes: 0,
   abandonedAfterMs: 3_600_000,
 };
-/** Ours take a fraction of a second, and the clock is as rough as for theirs. */
+/** Repetitions, because ours take only a fraction of a second. */
 const RUNS = 3;
 const execute = promisify(execFile);
-/** Holds a program to one core, as far as the kernel lets itself be told. */
+/** Pins a program to one core, if the system supports it. */
 const ONE_CORE = process.platform === "linux" ? ["taskset", "--cpu-list", "0"] : [];
 
 const { values: options } = parseArgs({
@@ -132,7 +132,7 @@ async function measure(mib: number, { rpcUrl, accounts, flowAddress }: FlowChain
   return report;
 }
 
-/** Uploads to a node that has nothing yet and downloads from it, and keeps the fastest of the runs. */
+/** Uploads to an empty node and downloads from it, and returns the fastest of the runs. */
 async function thereAndBack(
   path: string,
   runs: number,
@@ -156,7 +156,7 @@ async function thereAndBack(
   return { upload: fastest(uploads), download: fastest(downloads) };
 }
 
-/** A download by 0G's storage client with proofs, of what `upload` brings to a node. */
+/** Measures a download with proofs by 0G's storage client, after `upload` has filled a node. */
 async function measureBinary(
   download: Measured,
   upload: (url: string) => Promise<Measured>,
@@ -195,7 +195,7 @@ async function ours(
   return JSON.parse(stdout) as Measured;
 }
 
-/** Runs a storage node that follows the chain and has nothing yet. */
+/** Runs an empty storage node that follows the chain. */
 async function withNode(work: (url: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(join(folder, "node-"));
   const submissions = chain.follow();
@@ -217,7 +217,7 @@ async function makeFile(path: string, mib: number): Promise<void> {
 
 async function mustBeEqual(path: string, other: string): Promise<void> {
   const [sent, fetched] = await Promise.all([readFile(path), readFile(other)]);
-  if (!sent.equals(fetched)) throw new Error("What came back is not what was sent.");
+  if (!sent.equals(fetched)) throw new Error("The downloaded file differs from the uploaded one.");
 }
 
 async function best(work: () => Promise<Measured>): Promise<Measured> {
@@ -283,7 +283,7 @@ function printSeal(mib: number, { pass, parts }: SizeReport["seal"]): void {
     ([name, part]) => `${name} ${part.cpuSeconds.toFixed(2)} s`,
   );
   const name = "encrypt, hash and write".padEnd(28);
-  const time = `${pass.cpuSeconds.toFixed(2)} s of processor time; alone: ${alone.join(", ")}`;
+  const time = `${pass.cpuSeconds.toFixed(2)} s of CPU time; parts alone: ${alone.join(", ")}`;
   console.log(`${name}${cell(mib, pass)}   ${time}\n`);
 }
 

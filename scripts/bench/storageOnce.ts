@@ -1,11 +1,11 @@
 /**
- * One piece of our storage work, in a process of its own, so that its memory is its own:
+ * One of our storage operations, in its own process, so that its memory can be measured:
  *
  *   storageOnce.ts root <file>
  *   storageOnce.ts upload <file> <storage URL> [<chain RPC URL>]    (wallet key in ZG_PRIVATE_KEY)
  *   storageOnce.ts download <file> <storage URL> <root>
  *   storageOnce.ts seal <file> <encrypted file>
- *   storageOnce.ts cipher|pages|tree <file>     what sealing consists of, each alone, on one core, without writing
+ *   storageOnce.ts cipher|pages|tree <file>     a part of sealing alone, on one core, without writing
  *
  * Prints one JSON document, as scripts/rivals/storage.mjs does.
  */
@@ -44,7 +44,7 @@ const VERBS: Record<string, () => Promise<string>> = {
 };
 await measured(VERBS[verb]!);
 
-/** The wallet in the environment, as whoever uploads to 0G's network has one. */
+/** The wallet from the environment, which an upload to 0G's network needs. */
 async function payer(): Promise<Payer> {
   const { JsonRpcProvider, Wallet } = await import("ethers");
   const provider = new JsonRpcProvider(other, undefined, { pollingInterval: 50 });

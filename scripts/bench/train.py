@@ -1,13 +1,13 @@
-"""The trainer's speed beside that of the Trainer of transformers, as it comes and tuned.
+"""The speed of our trainer compared with the Trainer of transformers, with default settings and tuned.
 
   npm run bench:train                            generated rows, the tiny model
   npm run bench:train -- --data gsm8k.jsonl      rows of your own, with prompt and completion
   npm run bench:train -- --size small --json     a larger model, one JSON document
   npm run bench:train -- --size 1.5b --lora      shapes of Qwen2-1.5B, on a GPU only
 
-Each run of an arm is a process of its own, and the arms take turns, so that what else the machine
-does meets all of them. A ratio is only printed where packed and padded training are the same, all
-arms end with the same loss, and the runs of an arm do not differ by more than 20 %.
+Each run of an arm is a separate process, and the arms take turns, so that other load on the machine
+affects all of them. A ratio is only printed if packed and padded training give the same results,
+all arms reach the same loss, and the runs of an arm do not differ by more than 20 %.
 """
 
 import argparse
@@ -55,26 +55,26 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=8, help="rows a step (default 8)")
     options = parser.parse_args()
     if options.rounds < 2:
-        parser.error("The spread of one round is unknown: --rounds must be at least 2.")
+        parser.error("One round has no spread: --rounds must be at least 2.")
     if options.size == "1.5b" and not has_gpu():
-        parser.error("--size 1.5b needs a GPU, and there is none: choose tiny or small.")
+        parser.error("--size 1.5b needs a GPU, but there is none: choose tiny or small.")
     return options
 
 
 def has_gpu() -> bool:
-    """Tell whether torch finds a GPU."""
+    """Return whether torch finds a GPU."""
     import torch
 
     return torch.cuda.is_available()
 
 
 def measure_gates(workspace: Path) -> dict[str, Any]:
-    """Run train_gates.py, in a process of its own so that no arm inherits its memory."""
+    """Run train_gates.py, in its own process so that no arm inherits its memory."""
     return run_script("train_gates.py", workspace)
 
 
 def measure(arm: str, workspace: Path, place: Path) -> dict[str, Any]:
-    """Run an arm once, on a job directory of its own that shares rows and start model."""
+    """Run an arm once, in a separate job directory that shares rows and start model."""
     place.mkdir()
     for name in ("model", "data", "job.json"):
         (place / name).symlink_to(workspace / name)
@@ -82,17 +82,17 @@ def measure(arm: str, workspace: Path, place: Path) -> dict[str, Any]:
 
 
 def run_script(name: str, *arguments: object) -> dict[str, Any]:
-    """Run a script beside this one and read the JSON in the last line it prints."""
+    """Run a script in this folder and read the JSON in the last line that it prints."""
     command = [sys.executable, str(Path(__file__).with_name(name)), *map(str, arguments)]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
-        sys.exit(f"{run.stderr}\n{name} failed; its last words are above.")
+        sys.exit(f"{run.stderr}\n{name} failed; its errors are above.")
     figures: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return figures
 
 
 def note(arm: str, run: dict[str, Any]) -> None:
-    """Tell people who wait how one run went."""
+    """Print the figures of one run to stderr."""
     speed, loss = run["tokensPerSecond"], run["loss"]
     print(f"{arm:6} {speed:10,.0f} tokens/s   loss {loss:.4f}", file=sys.stderr)
 

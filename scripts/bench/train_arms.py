@@ -1,7 +1,7 @@
-"""One arm of the training benchmark, in a process of its own: `python train_arms.py ARM WORKSPACE`.
+"""One arm of the training benchmark, as a separate process: `python train_arms.py ARM WORKSPACE`.
 
-Every arm trains the same start weights on the same rows, as many a step and for as many steps, at
-the same learning rates. It prints one line of JSON; the first step warms up and is not measured.
+Every arm trains the same start weights on the same rows, with the same rows per step, number of
+steps and learning rates. It prints one line of JSON; the first step warms up and is not measured.
 """
 
 import json
@@ -32,17 +32,17 @@ from anneal_trainer.train import TRAINING_SAMPLE, train
 
 
 class Stopwatch:
-    """Notes wall time and processor time from the end of the first step to that of the last."""
+    """Measures wall time and CPU time from the end of the first step to the end of the last."""
 
     def __init__(self) -> None:
         self.marks: list[tuple[float, float]] = []
 
     def mark(self) -> None:
-        """Note that a step has ended."""
+        """Record the end of a step."""
         self.marks.append((time.perf_counter(), time.process_time()))
 
     def figures(self, tokens_per_step: Sequence[int]) -> dict[str, Any]:
-        """Sum up the measured steps: useful tokens, wall seconds and processor seconds."""
+        """Summarize the measured steps: useful tokens, wall seconds and CPU seconds."""
         (began, busy), (ended, idle) = self.marks[0], self.marks[-1]
         return {
             "tokens": sum(tokens_per_step[1:]),
@@ -52,7 +52,7 @@ class Stopwatch:
 
 
 class TimedLog(EventLog):
-    """The trainer's journal, which also marks the steps."""
+    """The trainer's journal, which also records the ends of steps."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -60,7 +60,7 @@ class TimedLog(EventLog):
         self.tokens: list[int] = []
 
     def write(self, type_: str, **fields: Any) -> None:  # noqa: ANN401
-        """Append one event; `tokens` of a progress event are those of all steps so far."""
+        """Append one event; `tokens` of a progress event is the sum over all steps so far."""
         if type_ == "progress":
             self.stopwatch.mark()
             self.tokens.append(fields["tokens"])
@@ -68,7 +68,7 @@ class TimedLog(EventLog):
 
 
 def run_ours(workspace: Path) -> dict[str, Any]:
-    """Train with Anneal's own loop, as a job of a provider."""
+    """Train with Anneal's own loop, like a provider's job."""
     job = load_job(workspace)
     job.work_directory.mkdir(exist_ok=True)
     log = TimedLog(job.work_directory / "events.jsonl")
@@ -78,7 +78,7 @@ def run_ours(workspace: Path) -> dict[str, Any]:
 
 
 def run_trainer(workspace: Path, *, tuned: bool) -> dict[str, Any]:
-    """Train with the Trainer of transformers: as it comes, or as a good engineer would set it."""
+    """Train with the Trainer of transformers: with default settings, or well tuned."""
     from transformers import AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 
     job = load_job(workspace)
@@ -124,7 +124,7 @@ def run_trainer(workspace: Path, *, tuned: bool) -> dict[str, Any]:
 
 
 def load_start(job: Job, data: JobData, *, tuned: bool) -> Any:  # noqa: ANN401
-    """Load the start weights; the Trainer as it comes takes their own number format."""
+    """Load the start weights; the Trainer with default settings uses their own number format."""
     torch.manual_seed(job.hyperparameters.seed)
     model = load_model(job.model_directory, job.kind, data.labels, job.hyperparameters)
     config = json.loads((job.model_directory / "config.json").read_text())
@@ -133,7 +133,7 @@ def load_start(job: Job, data: JobData, *, tuned: bool) -> Any:  # noqa: ANN401
 
 
 def trainer_rows(data: JobData) -> list[dict[str, Any]]:
-    """Turn the trainer's examples into what the Trainer reads."""
+    """Convert the trainer's examples to the format of the Trainer."""
     return [
         {
             "input_ids": example.ids,
@@ -148,7 +148,7 @@ def trainer_rows(data: JobData) -> list[dict[str, Any]]:
 
 
 def padding_collator(tokenizer: Any, tokens: list[int]) -> Callable[[Any], Any]:  # noqa: ANN401
-    """Make the usual collator, which also notes each batch's tokens without padding."""
+    """Make the usual collator, which also records each batch's tokens without padding."""
     from transformers import DataCollatorForSeq2Seq
 
     collate = DataCollatorForSeq2Seq(tokenizer)
@@ -161,7 +161,7 @@ def padding_collator(tokenizer: Any, tokens: list[int]) -> Callable[[Any], Any]:
 
 
 def final_loss(model: torch.nn.Module, data: JobData, device: torch.device) -> Evaluation:
-    """Measure the trained model as the trainer's own loop does, on the first training rows."""
+    """Measure the trained model like the trainer's own loop, on the first training rows."""
     pad_id = data.pad_id
     rows = data.train.examples[:TRAINING_SAMPLE]
     collate = partial(make_batch, pad_id=pad_id, device=device)
@@ -176,7 +176,7 @@ ARMS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def peak_bytes() -> int:
-    """Most memory that this process held: of the card where there is one, else of the machine."""
+    """Peak memory of this process: on the GPU if there is one, otherwise in RAM."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()

@@ -1,4 +1,4 @@
-"""Parity before speed: the packed run must be the padded run, but for the rounding of floats."""
+"""Correctness gates: a packed run must equal the padded run, except for floating-point rounding."""
 
 import json
 import math
@@ -34,10 +34,10 @@ ROWS = 8
 def measure_gates(
     model: nn.Module, rows: Sequence[Example], pad_id: int, device: torch.device
 ) -> list[dict[str, Any]]:
-    """Compare packed with padded training on rows: loss, gradients, and what leaks between rows.
+    """Compare packed with padded training on rows: loss, gradients, and leakage between rows.
 
     On a GPU matrices are multiplied as bfloat16, in two different kernels: limits are wider there.
-    A processor computes both in 32-bit floats here, whatever it trains in.
+    A CPU computes both in 32-bit floats here, whatever format it trains in.
     """
     padded = _loss_and_gradients(model, make_batch(rows, pad_id, device))
     reason = try_packing(model, [row.ids for row in rows], plain_format(device))
@@ -62,7 +62,7 @@ def _loss_and_gradients(model: nn.Module, batch: Batch) -> tuple[float, Tensor]:
 
 @torch.no_grad()
 def _leakage(model: nn.Module, rows: Sequence[Example], device: torch.device) -> float:
-    """Change the middle row and see by how much the states of the others change."""
+    """Change the middle row and measure how much the states of the others change."""
     middle = len(rows) // 2
     row = rows[middle]
     others = [*rows[:middle], replace(row, ids=row.ids[::-1]), *rows[middle + 1 :]]
@@ -90,7 +90,7 @@ def _distance(one: Tensor, other: Tensor) -> float:
 
 
 def main(workspace: Path) -> dict[str, Any]:
-    """Measure the gates of a workspace, and the figures of its rows and of its model."""
+    """Measure the gates of a workspace, and the figures of its rows and model."""
     job = load_job(workspace)
     data = load_data(job)
     cuda = torch.cuda.is_available()

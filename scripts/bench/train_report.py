@@ -1,4 +1,4 @@
-"""What the training benchmark reports, and when it refuses to."""
+"""The report of the training benchmark, and when it refuses to print ratios."""
 
 import argparse
 import math
@@ -13,15 +13,15 @@ from train_workspace import SIZES
 ARMS = ("stock", "tuned", "ours")
 LARGEST_SPREAD = 0.2
 LARGEST_LOSS_DIFFERENCE = 0.02
-"""Between the final losses of two arms, relative: they take the rows in different orders."""
+"""Maximum relative difference between the final losses of two arms, which shuffle differently."""
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
-"""Dense bfloat16 operations a second, by what the card's name contains."""
+"""Dense bfloat16 operations per second, by a part of the GPU's name."""
 
 
 def summarize(
     options: argparse.Namespace, parity: dict[str, Any], runs: dict[str, list[dict[str, Any]]]
 ) -> dict[str, Any]:
-    """Put everything into one document; ratios are null where `refused` says why."""
+    """Combine everything in one document; ratios are null if `refused` has a reason."""
     gates = list(parity["gates"])
     arms = {arm: summarize_arm(runs[arm]) for arm in ARMS if runs[arm]}
     if arms:
@@ -31,11 +31,11 @@ def summarize(
             difference = math.nan
         gates.append(gate("equal final loss", difference, LARGEST_LOSS_DIFFERENCE))
     spread = max((arm["spread"] for arm in arms.values()), default=None)
-    refused = [f"The gate '{one['name']}' is closed." for one in gates if not one["passed"]]
+    refused = [f"The gate '{one['name']}' failed." for one in gates if not one["passed"]]
     if spread is not None and spread > LARGEST_SPREAD:
         refused.append(
             f"The runs of an arm differ by {spread:.0%}, more than {LARGEST_SPREAD:.0%}: "
-            "repeat on a quiet machine."
+            "repeat on an idle machine."
         )
     speeds = {name: arm["tokensPerSecond"] for name, arm in arms.items()}
     share = peak_share(options, parity, speeds["ours"]) if arms else None
@@ -53,7 +53,7 @@ def summarize(
 
 
 def summarize_arm(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Take medians of the runs of an arm, and how far its speeds lie apart."""
+    """Summarize the runs of an arm by their medians, and the spread of their speeds."""
     speeds = [run["tokensPerSecond"] for run in runs]
     median = statistics.median(speeds)
     keys = ("tokensPerProcessorSecond", "peakBytes", "loss")
@@ -66,16 +66,16 @@ def summarize_arm(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def gate(name: str, difference: float, limit: float) -> dict[str, Any]:
-    """Describe a difference that has to be small, as train_gates.py does."""
+    """Describe a difference that has to be small, like train_gates.py."""
     passed = difference <= limit
     return {"name": name, "difference": difference, "limit": limit, "passed": passed}
 
 
 def peak_share(options: argparse.Namespace, parity: dict[str, Any], speed: float) -> float | None:
-    """Operations that the model needs, as a share of what the card could do; None on a CPU.
+    """Operations that the model needs, as a share of the GPU's peak; None on a CPU.
 
-    A weight takes 6 operations a token, 4 where it is frozen; the vocabulary counts at label tokens
-    only. Causal attention takes 6 times layers, width and squared length of a row.
+    A weight takes 6 operations per token, 4 if it is frozen; the vocabulary counts only at label
+    tokens. Causal attention takes 6 times layers, width and squared length of a row.
     """
     peaks: list[float] = [peak for name, peak in PEAK_FLOPS.items() if name in parity["device"]]
     if not peaks:
@@ -91,7 +91,7 @@ def peak_share(options: argparse.Namespace, parity: dict[str, Any], speed: float
 
 
 def environment(options: argparse.Namespace, parity: dict[str, Any]) -> dict[str, Any]:
-    """Say what was measured where."""
+    """Describe the machine and the settings."""
     return {
         "device": parity["device"],
         "cores": os.cpu_count(),
@@ -106,12 +106,12 @@ def environment(options: argparse.Namespace, parity: dict[str, Any]) -> dict[str
 
 
 def as_text(report: dict[str, Any]) -> str:
-    """Lay the report out for people."""
+    """Format the report for people."""
     lines = ["", "gate                   difference      limit"]
     for one in report["gates"]:
-        mark = "" if one["passed"] else "   CLOSED"
+        mark = "" if one["passed"] else "   FAILED"
         lines.append(f"{one['name']:20} {one['difference']:12.2e} {one['limit']:10.0e}{mark}")
-    lines += ["", "arm      tokens/s   spread   tokens/processor second   peak memory   final loss"]
+    lines += ["", "arm      tokens/s   spread         tokens/CPU second   peak memory   final loss"]
     for name, arm in report["arms"].items():
         lines.append(
             f"{name:6} {arm['tokensPerSecond']:10,.0f} {arm['spread']:8.0%} "
@@ -119,7 +119,7 @@ def as_text(report: dict[str, Any]) -> str:
             f"{arm['loss']:12.4f}"
         )
     if report["peakShare"] is not None:
-        lines += ["", f"ours uses {report['peakShare']:.0%} of the card's peak"]
+        lines += ["", f"ours uses {report['peakShare']:.0%} of the GPU's peak"]
     if report["refused"]:
         return "\n".join([*lines, "", "No ratio:", *report["refused"]])
     ratios = f"{report['ratioStock']:.2f} x stock, {report['ratioTuned']:.2f} x tuned"

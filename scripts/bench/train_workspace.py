@@ -1,4 +1,4 @@
-"""What the training benchmark trains: a start model with random weights, and rows."""
+"""The inputs of the training benchmark: a start model with random weights, and rows."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from anneal_trainer import tiny_models
 Row = dict[str, str]
 TASK_ID = "00000000-0000-4000-8000-000000000001"
 MEDIAN_WORDS = {"prompt": 45, "completion": 70}
-"""Of generated rows; the lengths are log-normal with SIGMA, as those of instruction data are."""
+"""Of generated rows; their lengths are log-normal with SIGMA, like those of instruction data."""
 SIGMA = 0.6
 
 
 @dataclass(frozen=True)
 class Size:
-    """The shapes of a Qwen2 model, and how long it is trained."""
+    """The shapes of a Qwen2 model, and the length of its training."""
 
     hidden: int
     layers: int
@@ -40,9 +40,9 @@ class Size:
 SIZES = {
     "tiny": Size(128, 2, 4, 2, 384, 1536, 40, 1e-3, 1024),
     "small": Size(256, 8, 4, 2, 704, 8192, 12, 5e-4, 1024),
-    # Those of SmolLM2-135M, a model that people do train on a processor.
+    # Those of SmolLM2-135M, a model that people really train on a CPU.
     "135m": Size(576, 30, 9, 3, 1536, 49152, 4, 2e-4, 1024),
-    # Those of Qwen2-0.5B, whose vocabulary holds more than a quarter of its weights: half an hour a round.
+    # Those of Qwen2-0.5B, with more than a quarter of its weights in the vocabulary: half an hour per round.
     "0.5b": Size(896, 24, 14, 2, 4864, 151936, 4, 1e-5, 1024),
     # Those of Qwen2-1.5B.
     "1.5b": Size(1536, 28, 12, 2, 8960, 151936, 40, 1e-5, 2048, "bfloat16"),
@@ -73,7 +73,7 @@ def prepare(workspace: Path, name: str, data: Path | None, settings: dict[str, A
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read JSONL rows with prompt and completion, or question and answer as gsm8k names them."""
+    """Read JSONL rows with prompt and completion, or with question and answer, as in gsm8k."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -84,7 +84,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def generate_rows(count: int) -> Iterator[Row]:
-    """Draw rows of common words, whose lengths spread as those of instructions do."""
+    """Draw rows of common words, with lengths distributed like those of instructions."""
     chance = random.Random(2)
     words = Path(tiny_models.__file__).with_name("words.txt").read_text(encoding="utf-8").split()
 
@@ -100,7 +100,7 @@ def generate_rows(count: int) -> Iterator[Row]:
 
 
 def make_model(directory: Path, name: str, rows: Sequence[Row]) -> None:
-    """Write the start model; all but the tiny one learn their tokenizer from the rows."""
+    """Write the start model; for all but the tiny one, the tokenizer is trained on the rows."""
     directory.mkdir()
     tiny_models.make_tiny_qwen2(directory)
     if name == "tiny":

@@ -1,4 +1,4 @@
-/** Which lines of the contracts the Solidity tests run: npm run test:coverage. Fails below 100 %. */
+/** Line coverage of the contracts by the Solidity tests: npm run test:coverage. Fails below 100 %. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
@@ -17,10 +17,10 @@ for (const record of readFileSync("coverage/lcov.info", "utf8").split("\n")) {
   if (hits === "0") missed.push(`${file}:${line}`);
 }
 if (lines === 0) {
-  console.error("The report names no line of a contract.\nLook into coverage/lcov.info.");
+  console.error("The report has no lines of the contracts.\nSee coverage/lcov.info.");
   process.exit(1);
 }
-for (const place of missed) console.log(`not run: ${place}`);
+for (const place of missed) console.log(`not covered: ${place}`);
 const covered = lines - missed.length;
 console.log(`${((100 * covered) / lines).toFixed(2)} % of lines: ${covered} of ${lines}.`);
 process.exitCode = missed.length === 0 ? 0 : 1;

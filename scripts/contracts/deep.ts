@@ -1,5 +1,5 @@
 /**
- * The property tests at a volume that would be too slow before every commit: npm run test:deep.
+ * The property tests with more runs than there is time for before every commit: npm run test:deep.
  * Solidity: 10,000 runs of every fuzz test and 1,200,000 invariant calls, in a copy of the sources.
  * TypeScript: test/deep.
  */
@@ -9,9 +9,9 @@ import { join } from "node:path";
 import { createSolidityCopy } from "./solidityCopy.ts";
 
 const FUZZ_RUNS = 10_000;
-/** Of each invariant; calls in one run are what the test says (`invariant.depth`). */
+/** Runs of each invariant; the calls per run are set by the test (`invariant.depth`). */
 const INVARIANT_RUNS = 1_000;
-/** Histories of a whole market: each is hundreds of calls long. */
+/** Histories of a whole market, each hundreds of calls long. */
 const COURSES = 200;
 /** Milliseconds. */
 const TIMEOUT_MS = 4 * 3_600_000;
@@ -32,7 +32,7 @@ const mocha = ["node_modules/.bin/hardhat", "test", "mocha", ...globSync("test/d
 const { status } = spawnSync(process.execPath, mocha, { stdio: ["ignore", "inherit", "inherit"] });
 if (status !== 0) process.exitCode = 1;
 
-/** A test's own comment decides over the configuration, so that is where the number has to change. */
+/** A comment in the test takes precedence over the configuration, so the number has to be changed there. */
 function raiseVolume(path: string): void {
   const text = readFileSync(path, "utf8")
     .replaceAll(/(forge-config: default\.invariant\.runs = )\d+/g, `$1${INVARIANT_RUNS}`)

@@ -5,9 +5,9 @@ import { type AstNode, compile } from "./solc.ts";
 export interface Mutant {
   readonly file: string;
   readonly line: number;
-  /** What kind of mistake this would be. */
+  /** The kind of mistake. */
   readonly kind: string;
-  /** Bytes of the source that are replaced. */
+  /** Range of the replaced bytes in the source. */
   readonly start: number;
   readonly end: number;
   readonly original: string;
@@ -49,7 +49,7 @@ const YUL_FUNCTIONS: Record<string, string> = {
   gt: "lt",
 };
 
-/** All mutants of these sources (paths from the repository's root), in the order of the text. */
+/** All mutants of these sources (paths relative to the repository's root), in source order. */
 export function createMutants(files: readonly string[]): Mutant[] {
   const { errors = [], sources } = compile(files, { outputSelection: { "*": { "": ["ast"] } } });
   const failure = errors.find(({ severity }) => severity === "error");
@@ -94,7 +94,7 @@ class Source {
 function walk(node: AstNode, source: Source, found: Mutant[]): void {
   found.push(...mutate(node, source));
   for (const [key, child] of Object.entries(node)) {
-    if (key === "typeName" || key === "documentation") continue; // an array's length is no decision of the code
+    if (key === "typeName" || key === "documentation") continue; // an array's length is not part of the logic
     for (const item of Array.isArray(child) ? child : [child]) {
       if (isNode(item)) walk(item, source, found);
     }
@@ -154,7 +154,7 @@ function unary(node: AstNode, source: Source): Mutant[] {
   return [source.mutant("another operator", start, end, replacement)];
 }
 
-/** A condition that always, or never, holds. */
+/** A condition that is always, or never, true. */
 function decided(node: AstNode, source: Source): Mutant[] {
   const [start, end] = source.range(node.condition as AstNode);
   return ["true", "false"].map((constant) =>

@@ -1,16 +1,16 @@
 /**
- * How much of a mistake the Solidity tests would notice: puts one small mistake after the other into the contracts
- * and runs the tests. A mutant that no test fails on survives, and names a line that nothing watches closely.
+ * Mutation testing of the contracts: makes one small mistake at a time in them and runs the Solidity tests. A mutant on
+ * which no test fails survives, and shows a line that is not tested well enough.
  *
  *   npm run test:mutation                      every mutant of every contract (takes an hour or more)
- *   npm run test:mutation -- --limit 60        60 of them, evenly spread over the text
+ *   npm run test:mutation -- --limit 60        60 of them, evenly spread over the sources
  *   npm run test:mutation -- contracts/Ledger.sol contracts/libraries/ReturnQueue.sol
- *   npm run test:mutation -- --jobs 4          so many at once (2)
+ *   npm run test:mutation -- --jobs 4          4 at a time (default 2)
  *   npm run test:mutation -- --list            only prints them
  *
- * Verdicts are kept in cache/: a run that was broken off goes on where it stopped, as long as the contracts are the
- * same. Survivors are judged anew, because a new test may notice them. Exits 1 when the score is below 95 % or a
- * survivor is not explained in survivors.ts.
+ * Verdicts are kept in cache/: an interrupted run continues where it stopped, as long as the contracts do not change.
+ * Survivors are tested again, because a new test may kill them. Exits 1 if the score is below 95 % or a survivor is not
+ * explained in survivors.ts.
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -21,8 +21,8 @@ import { EXPLAINED } from "./survivors.ts";
 import { TestBench } from "./testBench.ts";
 import { openVerdicts, type Verdict } from "./verdicts.ts";
 
-/** Milliseconds for one run; a mutant that takes longer has made something endless, which a test has then noticed. */
-const TIMEOUT = 1_800_000;
+/** A mutant whose tests take longer has caused an endless loop, and counts as killed. */
+const TIMEOUT_MS = 1_800_000;
 const MINIMUM_SCORE = 95;
 
 const { values: options, positionals } = parseArgs({
@@ -38,7 +38,7 @@ const files = positionals.length > 0 ? positionals : contractFiles();
 const missing = files.find((file) => !existsSync(file));
 if (missing) {
   console.error(
-    `There is no ${missing}.\nName contracts by their path from the repository's root.`,
+    `There is no ${missing}.\nName contracts by their path relative to the repository's root.`,
   );
   process.exit(2);
 }
@@ -51,7 +51,7 @@ else await judgeAll();
 async function judgeAll(): Promise<void> {
   const verdicts = openVerdicts(contractFiles());
   const waiting = mutants.filter((mutant) => !verdicts.has(mutant));
-  console.log(`${mutants.length - waiting.length} of them are known from an earlier run.`);
+  console.log(`${mutants.length - waiting.length} of them were tested in an earlier run.`);
   const worker = async () => {
     const copy = await createSolidityCopy({ optimizer: false });
     const bench = new TestBench();
@@ -67,7 +67,7 @@ async function judgeAll(): Promise<void> {
     }
   };
   if (waiting.length === 0) return report((mutant) => verdicts.get(mutant)!);
-  await demandGreen();
+  await requireGreen();
   await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
   report((mutant) => verdicts.get(mutant)!);
 }
@@ -77,7 +77,7 @@ function report(verdictOf: (mutant: Mutant) => Verdict): void {
   const [killed, survivors] = [of("killed").length, of("survived")];
   const judged = killed + survivors.length;
   const score = (100 * killed) / judged;
-  console.log(`\nScore ${score.toFixed(1)} %: ${killed} of ${judged} mutants were noticed.`);
+  console.log(`\nScore ${score.toFixed(1)} %: ${killed} of ${judged} mutants were killed.`);
   console.log(`${of("does not compile").length} more did not compile and do not count.`);
   const unexplained = survivors.filter((mutant) => !explain(mutant));
   for (const mutant of survivors)
@@ -93,17 +93,17 @@ function explain(mutant: Mutant): string | undefined {
   )?.because;
 }
 
-/** Without a mutant everything must pass, or the score would mean nothing. */
-async function demandGreen(): Promise<void> {
+/** Without a mutant all tests must pass, otherwise the score would be meaningless. */
+async function requireGreen(): Promise<void> {
   const copy = await createSolidityCopy({ optimizer: false });
   const bench = new TestBench();
   try {
-    const { outcome, output } = await copy.test([], TIMEOUT);
+    const { outcome, output } = await copy.test([], TIMEOUT_MS);
     const near = await bench.run({ tests: nearTests("contracts/Ledger.sol"), overrides: {} });
     const others = await bench.run({ tests: nearTests("contracts/Other.sol"), overrides: {} });
     if (outcome === "passed" && near === "passed" && others === "passed") return;
     throw new Error(
-      `The tests do not pass as they are: ${outcome}, ${near}, ${others}. Mend them first.\n${output.slice(-2_000)}`,
+      `The tests fail without mutants: ${outcome}, ${near}, ${others}. Fix them first.\n${output.slice(-2_000)}`,
     );
   } finally {
     bench.close();
@@ -111,7 +111,7 @@ async function demandGreen(): Promise<void> {
   }
 }
 
-/** The tests nearest to the file first, which is fast; the whole of the tests only for what those let through. */
+/** The most relevant tests first, which is fast; all tests only for mutants that survive those. */
 async function judge(bench: TestBench, copy: SolidityCopy, mutant: Mutant): Promise<Verdict> {
   const source = readFileSync(mutant.file);
   const mutated = applyMutant(source, mutant);
@@ -124,14 +124,14 @@ async function judge(bench: TestBench, copy: SolidityCopy, mutant: Mutant): Prom
   const path = join(copy.path, mutant.file);
   writeFileSync(path, mutated);
   try {
-    const { outcome } = await copy.test([], TIMEOUT);
+    const { outcome } = await copy.test([], TIMEOUT_MS);
     return outcome === "passed" ? "survived" : "killed";
   } finally {
     writeFileSync(path, source);
   }
 }
 
-/** The one file of tests that says most of what the mutant is in: its contract by the file's name, or its function. */
+/** The test file most relevant to the mutant: by the name of its contract's file, or of its function. */
 function likeliestTests({ file, start }: Mutant): string[] {
   const own = globSync(`test/solidity/**/${basename(file, ".sol")}.t.sol`);
   if (own.length > 0) return own;
@@ -143,7 +143,7 @@ function likeliestTests({ file, start }: Mutant): string[] {
     .slice(0, 1);
 }
 
-/** The Ledger's tests for the Ledger; for everything else all but those and the long random courses. */
+/** The Ledger's tests for the Ledger; for everything else all tests but those and the long random ones. */
 function nearTests(file: string): string[] {
   const ofLedger = /\/(Ledger|ReturnQueue)\.sol$/.test(file);
   return globSync("test/solidity/**/*.t.sol").filter((test) =>

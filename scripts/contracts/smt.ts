@@ -1,14 +1,14 @@
 /**
- * Proves with solc's SMTChecker and z3 that the sub-account's arithmetic keeps every neuron for any history of calls,
- * and what the pure libraries promise: npm run test:smt. Fails on anything that is not proved.
- * The model is test/solidity/properties/SubAccountModel.sol; sums over mappings and queues are left to the fuzz tests.
+ * Proves with solc's SMTChecker and z3 that a sub-account's arithmetic conserves money for any history of calls, and
+ * the properties of the pure libraries: npm run test:smt. Fails if anything is not proved. The model is
+ * test/solidity/properties/SubAccountModel.sol; sums over mappings and queues are left to the fuzz tests.
  */
 import { spawnSync } from "node:child_process";
 import { compile } from "./solc.ts";
 
 const MODEL = "test/solidity/properties/SubAccountModel.sol";
 const CONTRACTS = ["SubAccountModel", "LibraryModel"];
-/** Seconds for one question. */
+/** Seconds per query. */
 const TIMEOUT_SECONDS = 60;
 
 if (spawnSync("z3", ["--version"]).status !== 0) {
@@ -36,7 +36,7 @@ const proved = errors.filter(({ message }) => /^(CHC|BMC): .* safe/.test(message
 const open = errors.filter((entry) => entry.severity !== "info" && !proved.includes(entry));
 for (const { formattedMessage } of open) console.log(formattedMessage);
 console.log(`${proved.length} proved, ${open.length} not.`);
-if (proved.length === 0) console.log("Nothing was asked: the model has no assertion left.");
+if (proved.length === 0) console.log("Nothing to prove: the model has no assertions.");
 process.exitCode = open.length === 0 && proved.length > 0 ? 0 : 1;
 
 function askZ3(query: string): { contents: string } | { error: string } {

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 const require = createRequire(import.meta.url);
 const ROOT = resolve(import.meta.dirname, "../..");
 
-/** solc's standard JSON output, as far as it is read here. */
+/** The part of solc's standard JSON output that is read here. */
 export interface CompilerOutput {
   readonly errors?: readonly {
     readonly severity: "error" | "warning" | "info";
@@ -14,7 +14,7 @@ export interface CompilerOutput {
     readonly formattedMessage: string;
   }[];
   readonly sources: Record<string, { readonly ast: AstNode }>;
-  /** By file and name, where code was asked for. */
+  /** By file and name, if code was requested. */
   readonly contracts?: Record<string, Record<string, CompiledContract>>;
 }
 
@@ -40,8 +40,8 @@ export interface Callbacks {
 
 /**
  * Compiles sources of the project with the project's own compiler.
- * @param names paths from the repository's root
- * @param overrides text instead of a file's own, by path
+ * @param names paths relative to the repository's root
+ * @param overrides replacements for the content of files, by path
  */
 export function compile(
   names: readonly string[],

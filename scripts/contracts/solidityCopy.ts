@@ -6,14 +6,14 @@ import type { SolidityTestUserConfig } from "hardhat/types/test";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
-/** What a test run came to. `broken`: it did not get as far as running tests, mostly because nothing compiled. */
+/** The outcome of a test run. `broken`: no tests ran, usually because the code did not compile. */
 export type Outcome = "passed" | "failed" | "broken" | "timed-out";
 
 /** The contracts and their Solidity tests in a temporary folder, where they may be changed and run. */
 export interface SolidityCopy {
   readonly path: string;
   /**
-   * @param files tests to run, relative to the copy; all where there are none
+   * @param files tests to run, relative to the copy; all if empty
    * @param timeout milliseconds
    */
   test(files: readonly string[], timeout: number): Promise<{ outcome: Outcome; output: string }>;
@@ -43,7 +43,7 @@ export async function createSolidityCopy({
   };
 }
 
-/** As the project's own, without its plugins: they would only cost time. */
+/** The project's configuration without its plugins, which would only cost time. */
 function hardhatConfig(optimizer: boolean, test: SolidityTestUserConfig): string {
   const settings = { optimizer: { enabled: optimizer, runs: 200 }, evmVersion: "cancun" };
   return `import { createRequire } from "node:module";

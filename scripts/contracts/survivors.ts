@@ -1,4 +1,4 @@
-/** Why a mutant that no test notices is no gap: found by file, a part of its line, and what it puts there. */
+/** Why a surviving mutant is not a gap in the tests; identified by file, a part of its line, and its replacement. */
 export interface Explanation {
   readonly file: string;
   readonly line: string;
@@ -24,14 +24,14 @@ export const EXPLAINED: readonly Explanation[] = [
     line: "((length + STEP - 1) / STEP) * STEP",
     replacement: "+",
     because:
-      "Equivalent but for memory: the result's length is set afterwards, and a step more is never read.",
+      "Equivalent except for memory: the result's length is set afterwards, and another step is never read.",
   },
   {
     file: "ServiceRegistry.sol",
     line: "current != 0 &&",
     replacement: "1",
     because:
-      "Costs gas only: terms that are the same get a second number. Valid terms never equal the empty offer 0.",
+      "Costs only gas: identical terms get a second number. Valid terms never equal the empty offer 0.",
   },
   {
     file: "TaskStates.sol",

@@ -2,22 +2,22 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 
-/** Solidity tests to compile with changed sources, and to run. */
+/** Solidity tests to compile with changed sources and run. */
 export interface BenchRequest {
-  /** Test files, by their path from the repository's root. */
+  /** Test files, by their path relative to the repository's root. */
   readonly tests: readonly string[];
-  /** Text instead of a file's own, by path. */
+  /** Replacements for the content of files, by path. */
   readonly overrides: Readonly<Record<string, string>>;
 }
 
 export type BenchVerdict = "passed" | "failed" | "does not compile" | "timed out";
 
-/** Milliseconds; what takes longer has made something endless. */
-const TIMEOUT = 300_000;
+/** Tests that take longer are in an endless loop. */
+const TIMEOUT_MS = 300_000;
 
 /**
- * Compiles and runs Solidity tests without Hardhat, in a process that stays: several times faster than a run of its
- * own for every change, because neither Hardhat nor the compiler start again.
+ * Compiles and runs Solidity tests without Hardhat, in one long-running process: several times faster than a new run
+ * for every change, because neither Hardhat nor the compiler has to start again.
  */
 export class TestBench {
   #child: ChildProcess | undefined;
@@ -26,7 +26,7 @@ export class TestBench {
     this.#child ??= fork(join(import.meta.dirname, "testBenchProcess.ts"));
     const child = this.#child;
     const over = new AbortController();
-    const late = AbortSignal.timeout(TIMEOUT);
+    const late = AbortSignal.timeout(TIMEOUT_MS);
     child.send(request);
     try {
       const [verdict] = await Promise.race([

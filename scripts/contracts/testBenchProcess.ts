@@ -1,4 +1,4 @@
-/** The process behind TestBench: compiles and runs Solidity tests as it is told, one request after the other. */
+/** The process behind TestBench: compiles and runs Solidity tests, one request at a time. */
 import { createRequire } from "node:module";
 import type { Artifact, SuiteResult } from "@nomicfoundation/edr";
 import { compile } from "./solc.ts";
@@ -9,9 +9,9 @@ const edr = ofHardhat("@nomicfoundation/edr") as typeof import("@nomicfoundation
 
 const SOLC_VERSION = "0.8.37";
 const OUTPUTS = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"];
-/** Fewer than in the ordinary run: what they miss goes before the whole of the tests. */
+/** Fewer than in a normal run: mutants that survive these are tested with all tests. */
 const FUZZ_RUNS = 64;
-/** Of one call of a test: many times what any of them needs, and the end of a loop that a mutant made endless. */
+/** For one call of a test: many times what any of them needs, but it ends an endless loop. */
 const GAS_LIMIT = 500_000_000n;
 /** Bytes of EVM memory. */
 const MEMORY_LIMIT = 2n ** 27n;

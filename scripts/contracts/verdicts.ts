@@ -5,7 +5,7 @@ import type { Mutant } from "./mutants.ts";
 
 export type Verdict = "killed" | "survived" | "does not compile";
 
-/** What became of mutants, kept in a file so that hours of judging survive a broken run. */
+/** Verdicts on mutants, kept in a file so that hours of testing survive an interrupted run. */
 export interface Verdicts {
   has(mutant: Mutant): boolean;
   get(mutant: Mutant): Verdict | undefined;
@@ -15,7 +15,7 @@ export interface Verdicts {
 const CACHE = resolve(import.meta.dirname, "../../cache");
 
 /**
- * Verdicts of an earlier run on the same contracts; of survivors none, because a new test may notice them.
+ * Verdicts of an earlier run on the same contracts, without survivors, because a new test may kill them.
  * @param contracts paths of all contracts, in a fixed order
  */
 export function openVerdicts(contracts: readonly string[]): Verdicts {
@@ -23,7 +23,7 @@ export function openVerdicts(contracts: readonly string[]): Verdicts {
   const known = new Map<string, Verdict>();
   mkdirSync(CACHE, { recursive: true });
   for (const line of existsSync(path) ? readFileSync(path, "utf8").split("\n") : []) {
-    if (!line.endsWith("}")) continue; // the last line of a run that was killed
+    if (!line.endsWith("}")) continue; // the incomplete last line of a killed run
     const { key, verdict } = JSON.parse(line) as { key: string; verdict: Verdict };
     known.set(key, verdict);
   }

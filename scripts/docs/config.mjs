@@ -14,7 +14,7 @@ const pagesIn = (folder) =>
 
 const titled = (page) => link(titleOf(page), page);
 
-/** The modules of the SDK, one group for each folder. */
+/** The modules of the SDK, one group per folder. */
 function sdkGroups() {
   const pages = globSync("reference/sdk/**/*.md", { cwd: SITE })
     .filter((page) => !page.endsWith("/index.md"))

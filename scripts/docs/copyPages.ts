@@ -1,7 +1,7 @@
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-/** Copies the repository's pages to the same paths below `site`, so that their links to each other still lead there. */
+/** Copies the repository's pages to the same paths below `site`, so that the links between them still work. */
 export function copyPages(root: string, site: string): void {
   const pages = globSync(["*.md", "docs/**/*.md"], { cwd: root });
   const known = new Set(pages);
@@ -17,7 +17,7 @@ export function copyPages(root: string, site: string): void {
   cpSync(join(import.meta.dirname, "config.mjs"), join(site, ".vitepress/config.mjs"));
 }
 
-/** Replaces links that lead out of the pages, to sources and tests, by their text. */
+/** Replaces links to other files, such as sources and tests, by their text. */
 const withoutLinks = (text: string, leadsOut: (path: string) => boolean) =>
   text.replaceAll(/\[([^\]]+)\]\((?!https?:|#)([^)#]+)[^)]*\)/g, (whole, label, path) =>
     leadsOut(path) ? label : whole,

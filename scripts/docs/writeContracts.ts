@@ -11,7 +11,7 @@ interface Doc {
 
 type Kind = "function" | "event" | "error";
 
-/** What the compiler keeps of the NatSpec of one contract; devdoc and userdoc have the same shape, errors in lists. */
+/** The compiler's output for the NatSpec of one contract; devdoc and userdoc have the same shape, errors in lists. */
 interface Documentation {
   readonly title?: string;
   readonly notice?: string;
@@ -27,7 +27,7 @@ const HEADINGS: readonly (readonly [Kind, string])[] = [
   ["error", "Errors"],
 ];
 
-/** Writes one page for each interface, from the NatSpec that the build has kept. */
+/** Writes one page per interface, from the NatSpec in the build output. */
 export function writeContracts(root: string, folder: string): void {
   mkdirSync(folder, { recursive: true });
   const names = readdirSync(join(root, "contracts/interfaces")).map((file) =>
@@ -97,5 +97,5 @@ function renderNames(heading: string, names: Readonly<Record<string, string>> = 
   return rows.length === 0 ? "" : [`| ${heading} | |`, "|---|---|", ...rows].join("\n");
 }
 
-/** NatSpec is plain text, which Markdown must not take for tags. */
+/** Escapes NatSpec, which is plain text, so that Markdown does not treat it as tags. */
 const plain = (text: string) => text.replaceAll("<", "&lt;").replaceAll("{{", "&#123;&#123;");

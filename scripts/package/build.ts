@@ -16,7 +16,7 @@ import { transformSync } from "esbuild";
 const ROOT = resolve(import.meta.dirname, "../..");
 const DIST = join(ROOT, "dist");
 const ABIS = { ledgerAbi: "ILedger", fineTuningServingAbi: "IFineTuningServing" };
-/** What is loaded as it is written. */
+/** Files that are copied unchanged. */
 const COPIED = [
   "sdk/storage/tree/hashThread.mjs",
   "provider/trainer/environment.mjs",
@@ -27,11 +27,11 @@ const COPIED = [
 
 if (import.meta.main) build();
 
-/** @returns the folder that was built. */
+/** @returns the folder of the package. */
 export function build(): string {
   rmSync(DIST, { recursive: true, force: true });
-  run("node_modules/.bin/hardhat", "build", "--quiet"); // the ABIs, and the types that are made from them
-  run("node_modules/.bin/tsc", "-p", "scripts/package"); // comments are in the declarations alone
+  run("node_modules/.bin/hardhat", "build", "--quiet"); // the ABIs, and the types generated from them
+  run("node_modules/.bin/tsc", "-p", "scripts/package"); // comments are only in the declarations
   run("node_modules/.bin/tsc", "-p", "scripts/package/tsconfig.declarations.json");
   for (const path of COPIED) {
     cpSync(join(ROOT, path), join(DIST, path), {
@@ -47,7 +47,7 @@ export function build(): string {
   return DIST;
 }
 
-/** Leaves what the entry points lead to: modules of types are empty, and nobody can import an internal's declarations. */
+/** Removes modules that no entry point imports: empty ones with only types, and declarations of internal modules. */
 function prune(): void {
   const { bin, exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   const entries = Object.values<{ types?: string; default?: string }>(exports);
@@ -62,7 +62,7 @@ function prune(): void {
   }
 }
 
-/** The modules that some import, with those that these import, and so on. */
+/** The modules that the entries import, directly or indirectly. */
 function reachable(entries: readonly (string | undefined)[], ending = ".js"): Set<string> {
   const found = new Set<string>();
   const visit = (path: string): void => {
@@ -76,7 +76,7 @@ function reachable(entries: readonly (string | undefined)[], ending = ".js"): Se
   return found;
 }
 
-/** Names and structure stay, so that stack traces can be read. */
+/** Names and structure are kept, so that stack traces are readable. */
 function minifyWhitespace(): void {
   for (const name of readdirSync(DIST, { recursive: true, encoding: "utf8" })) {
     if (!name.endsWith(".js")) continue;

@@ -1,7 +1,8 @@
 /**
- * Installs the package as a stranger does, and uses it: `npm run test:package -- [--json]`. In an empty folder every
- * command answers --help, and a whole task runs through `npx anneal`; in a fresh Hardhat project another runs through the
- * plugin, a contract imports an interface, and a program orders with types. Exits 0 only if all of it works.
+ * Installs and uses the package like a user: `npm run test:package -- [--json]`. In an empty folder every command
+ * answers
+ * --help, and a whole task runs through `npx anneal`; in a new Hardhat project another task runs through the plugin, a
+ * contract imports an interface, and a typed program places an order. Exits 0 only if all of it works.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -37,15 +38,15 @@ const ROWS = 24;
 const { values: options } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 
 interface PackageReport {
-  /** Of the tarball. */
+  /** Size of the tarball. */
   packedKiB: number;
-  /** What publint and are-the-types-wrong say. */
+  /** Problems found by publint and are-the-types-wrong. */
   problems: string[];
   /** Commands that answered --help. */
   commands: number;
   /** Whether a whole task ran through `npx anneal`, and another through the plugin. */
   task: boolean;
-  /** Whether a contract that imports an interface, and a program with types, compiled and ran. */
+  /** Whether a contract that imports an interface, and a typed program, compiled and ran. */
   imports: boolean;
 }
 
@@ -98,7 +99,7 @@ async function main(): Promise<void> {
   report.imports = composed.includes('"total"') && typed.includes("Delivered.");
 }
 
-/** @returns the tarball that `npm publish` would send. */
+/** @returns the tarball that `npm publish` would upload. */
 async function pack(): Promise<string> {
   build();
   await must(ROOT, ["npm", "pack", "--silent", "--pack-destination", folder]);
@@ -112,7 +113,7 @@ async function lint(tarball: string): Promise<string[]> {
   return status === 0 ? [] : [stdout.trim()];
 }
 
-/** For ES modules, which is all that the package has. */
+/** Only for ES modules: the package has no others. */
 async function checkTypes(tarball: string): Promise<string[]> {
   const command = [join(BIN, "attw"), tarball, "--profile", "esm-only", "--format", "json"];
   const excluded = ["--exclude-entrypoints", "package.json"];
@@ -125,7 +126,7 @@ async function checkTypes(tarball: string): Promise<string[]> {
     .map((problem: object) => JSON.stringify(problem));
 }
 
-/** An empty folder with the package and nothing for development. */
+/** Installs the package in an empty folder, without development dependencies. */
 async function install(name: string, packages: readonly string[]): Promise<string> {
   const directory = join(folder, name);
   mkdirSync(directory);
@@ -141,7 +142,7 @@ async function answersHelp(directory: string, path: readonly string[]): Promise<
   return status === 0 && stdout.includes(`Usage: anneal ${path.join(" ")}`);
 }
 
-/** `anneal provider`, with tiny models. @returns its URLs when it is ready. */
+/** Starts `anneal provider` with tiny models. @returns its URLs when it is ready. */
 async function startDaemon(
   directory: string,
   { rpcUrl, accounts }: TestChain,
@@ -151,7 +152,7 @@ async function startDaemon(
   await must(directory, [PYTHON, "-m", "anneal_trainer.tiny_models", models], {
     PYTHONPATH: trainer,
   });
-  // What npx would run, but without npx between: the signal that ends it has to reach it.
+  // What npx would run, but without npx in between: the signal that ends it has to reach it.
   daemon = spawn(join(directory, "node_modules/.bin/anneal"), ["provider"], {
     cwd: directory,
     env: environment({
@@ -211,7 +212,7 @@ async function makeProject(tarball: string, chain: TestChain): Promise<string> {
   return project;
 }
 
-/** Node 24 first, as the package asks for. */
+/** Node 24 first, as the package requires. */
 function environment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const SOLJSON = createRequire(import.meta.url).resolve("solc/soljson.js");
   const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
@@ -231,7 +232,7 @@ async function run(cwd: string, [command, ...args]: readonly string[], more = {}
   return { status: status as number | null, stdout, stderr };
 }
 
-/** @returns what it printed. @throws Error with that if it fails. */
+/** @returns the output. @throws Error with the output if it fails. */
 async function must(cwd: string, command: readonly string[], more = {}): Promise<string> {
   if (!options.json) console.error(`$ ${command.join(" ")}`);
   const { status, stdout, stderr } = await run(cwd, command, more);

@@ -5,7 +5,7 @@ import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import { endProcess } from "./endProcess.ts";
 import type { NamedProcess } from "./Stack.ts";
 
-/** Where a network is that outlives its quick start, and the processes that are it, in the order of their start. */
+/** The addresses of a network that outlives its quick start, and its processes, in the order of their start. */
 export interface KeptNetwork {
   /** ISO 8601. */
   readonly started: string;
@@ -16,12 +16,12 @@ export interface KeptNetwork {
   readonly processes: readonly NamedProcess[];
 }
 
-/** The process that builds the network up, as long as it does. */
+/** The process that starts the network, while it does so. */
 export const BUILDER = "npm start";
 
 const recordPath = (directory: string) => join(directory, "network.json");
 
-/** @returns null when there is no network, or none that got as far as its record. */
+/** @returns null if there is no network, or none that was recorded. */
 export async function readNetwork(directory: string): Promise<KeptNetwork | null> {
   const text = await readFile(recordPath(directory), "utf8").catch(() => null);
   return text === null ? null : (JSON.parse(text) as KeptNetwork);
@@ -33,8 +33,8 @@ export async function writeNetwork(directory: string, network: KeptNetwork): Pro
 }
 
 /**
- * "running": all of it. "starting": its quick start is not done. "partly": some of its processes have ended. "stale":
- * none is left, and the state is of no use without its chain. "none": there is not even state.
+ * "running": all of it. "starting": its quick start has not finished. "partly": some of its processes have ended.
+ * "stale": all have ended, and the state is useless without its chain. "none": there is no state either.
  */
 export async function stateOf(
   directory: string,
@@ -47,14 +47,14 @@ export async function stateOf(
   return (await stat(directory).catch(() => null)) ? "stale" : "none";
 }
 
-/** An empty directory for a network, in place of one that is stale. */
+/** Makes an empty directory for a network, in place of a stale one. */
 export async function makeDirectory(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
 }
 
 /**
- * Ends the recorded processes, newest first, and whatever they have started.
+ * Ends the recorded processes, newest first, and everything that they have started.
  * @returns the names of those that were running.
  */
 export async function stopNetwork(directory: string): Promise<string[]> {

@@ -14,7 +14,7 @@ interface Running {
   readonly logFile: string;
 }
 
-/** A process of the stack, to be found again later. */
+/** A process of the stack that can be found again later. */
 export interface NamedProcess extends ProcessIdentity {
   readonly name: string;
 }
@@ -22,8 +22,8 @@ export interface NamedProcess extends ProcessIdentity {
 const WATCHDOG = join(import.meta.dirname, "watchdog.ts");
 
 /**
- * Processes that live as long as the quick start, stopped in the opposite order of their start. Each has its own
- * process group and writes to a log file, so that it can outlive us; a watchdog ends them if this process dies.
+ * Processes that run as long as the quick start, stopped in reverse order of their start. Each has its own process
+ * group and writes to a log file, so that it can outlive this process; a watchdog ends them if this process dies.
  */
 export class Stack {
   readonly #running: Running[] = [];
@@ -32,26 +32,26 @@ export class Stack {
   #stopping = false;
 
   constructor() {
-    this.#death.promise.catch(() => undefined); // nobody has to listen
+    this.#death.promise.catch(() => undefined); // it may have no other handler
     this.#watchdog = spawn(process.execPath, [WATCHDOG], {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
     });
-    this.#watchdog.stdin!.on("error", () => undefined); // its exit tells
+    this.#watchdog.stdin!.on("error", () => undefined); // handled by its exit
     this.#watchdog.once("exit", () => this.#died("The watchdog ended early."));
   }
 
-  /** Rejects as soon as one of the processes ends without having been asked to. */
+  /** Rejects as soon as one of the processes ends unexpectedly. */
   get death(): Promise<never> {
     return this.#death.promise;
   }
 
-  /** The processes that run, in the order of their start. */
+  /** The running processes, in the order of their start. */
   get processes(): NamedProcess[] {
     return this.#running.flatMap(({ name, identity }) => (identity ? [{ name, ...identity }] : []));
   }
 
-  /** Has a process ended with the others if this process dies. @returns null when it has ended already. */
+  /** Has another process ended, too, if this process dies. @returns null if it has ended already. */
   watch(pid: number | undefined): ProcessIdentity | null {
     const identity = pid === undefined ? null : identify(pid);
     if (identity) this.#order({ end: identity });
@@ -65,7 +65,7 @@ export class Stack {
 
   /**
    * Starts a process and waits until `ready` is found in its output.
-   * @throws Error with the end of the output when it ends, or is not ready within `timeoutSeconds`.
+   * @throws Error with the end of the output if it ends, or is not ready within `timeoutSeconds`.
    */
   async start(
     name: string,
@@ -103,14 +103,14 @@ export class Stack {
     return entry ? (await readFile(entry.logFile, "utf8")).slice(-2000) : "";
   }
 
-  /** Ends every process with all that it has started, newest first. */
+  /** Ends every process with everything that it has started, newest first. */
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const { identity } of this.#running.toReversed()) if (identity) await endProcess(identity);
     this.#running.length = 0;
   }
 
-  /** Sends the watchdog away: what still runs outlives this process. */
+  /** Dismisses the watchdog: what is still running outlives this process. */
   release(): void {
     this.#stopping = true;
     this.#order({ release: true });

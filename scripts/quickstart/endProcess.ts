@@ -6,19 +6,19 @@ import {
   type ProcessIdentity,
 } from "../../provider/processes/processTable.ts";
 
-/** Milliseconds for a process to end by itself, and then for what it has left running. */
+/** Milliseconds for a process to end after SIGTERM, and then for its remaining descendants. */
 const GRACE_MS = 10_000;
 const POLL_MS = 50;
 
 /**
- * Ends exactly this process and everything that it has started: asked first, then killed. A process that has ended
- * already, or whose pid somebody else has got since, is left alone.
+ * Ends exactly this process and everything that it has started: first with SIGTERM, then with SIGKILL. Nothing is done
+ * if it has ended already, even if another process has the same pid.
  */
 export async function endProcess(root: ProcessIdentity): Promise<void> {
   const family = [root, ...descendantsOf(root)];
   signal([root], "SIGTERM");
   await untilEnded([root]);
-  family.push(...family.flatMap(descendantsOf)); // what was started meanwhile
+  family.push(...family.flatMap(descendantsOf)); // started in the meantime
   signal(family, "SIGTERM");
   await untilEnded(family);
   signal(family, "SIGKILL");
@@ -35,12 +35,12 @@ function signal(processes: readonly ProcessIdentity[], name: NodeJS.Signals): vo
     try {
       process.kill(one.pid, name);
     } catch {
-      // it has ended meanwhile
+      // it has ended in the meantime
     }
   }
 }
 
-/** Children, their children and so on, in whatever process group or session they are. */
+/** Children, their children and so on, whatever their process group or session. */
 function descendantsOf(root: ProcessIdentity): ProcessIdentity[] {
   if (!isRunning(root)) return [];
   const parents = parentTable();
@@ -61,12 +61,12 @@ function parentTable(): [pid: number, parent: number][] {
     .map((pid) => [Number(pid), parentOf(pid)]);
 }
 
-/** Field 4 of /proc/<pid>/stat, counted after the command name, which may hold spaces and brackets. */
+/** Field 4 of /proc/<pid>/stat, counted after the command name, which may contain spaces and brackets. */
 function parentOf(pid: string): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
   } catch {
-    return 0; // ended meanwhile
+    return 0; // ended in the meantime
   }
 }

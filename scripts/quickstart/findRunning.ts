@@ -4,8 +4,8 @@ import { takenPorts } from "./ports.ts";
 import { note, title } from "./say.ts";
 
 /**
- * Looks before anything is touched: a network that runs is used or stopped, and never replaced.
- * @returns the exit code if there is one, or if its ports are taken; null if a network can be started.
+ * Looks for a running network before anything is changed: it is never replaced.
+ * @returns the exit code if there is one, or if its ports are in use; null if a network can be started.
  */
 export async function findRunning(directory: string): Promise<number | null> {
   const state = await stateOf(directory);
@@ -14,8 +14,8 @@ export async function findRunning(directory: string): Promise<number | null> {
   }
   const taken = await takenPorts();
   if (taken.length === 0) return null;
-  console.error(`Port ${taken.join(" and ")} of this machine is taken by another program.`);
-  console.error("End it, or run npm start without --keep: that takes other ports.");
+  console.error(`Port ${taken.join(" and ")} is in use by another program.`);
+  console.error("End it, or run npm start without --keep, which uses other ports.");
   return 1;
 }
 
@@ -23,15 +23,15 @@ export async function findRunning(directory: string): Promise<number | null> {
 function tell(state: "starting" | "running" | "partly", network: KeptNetwork): number {
   const since = new Date(network.started).toLocaleString();
   if (state === "starting") {
-    console.error("Another npm start is building this network up. Wait for it, or: npm stop");
+    console.error("Another npm start is starting this network. Wait for it, or run npm stop.");
     return 1;
   }
   if (state === "partly") {
-    console.error(`A part of the network that was started ${since} has ended, and the rest runs.`);
-    console.error("End the rest with npm stop, then start again.");
+    console.error(`Part of the network started ${since} has ended, the rest is running.`);
+    console.error("Stop the rest with npm stop, then start again.");
     return 1;
   }
-  title(`The network that was started ${since} is running`);
+  title(`The network started ${since} is running`);
   note(`chain     ${network.rpcUrl}`);
   note(`storage   ${network.storageUrl}`);
   note(`provider  ${network.apiUrl}, account ${network.provider}`);
@@ -41,8 +41,8 @@ function tell(state: "starting" | "running" | "partly", network: KeptNetwork): n
 }
 
 export function sayHowToUse(provider: string): void {
-  console.log("Type any command with --network localhost, for example:");
+  console.log("Run any command with --network localhost, for example:");
   console.log(`  npx hardhat list-tasks --provider ${provider} --network localhost`);
-  console.log(`Its state and its logs are in ${NETWORK_DIRECTORY}. To stop it:`);
+  console.log(`Its state and logs are in ${NETWORK_DIRECTORY}. To stop it:`);
   console.log("  npm stop");
 }

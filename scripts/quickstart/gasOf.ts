@@ -1,6 +1,6 @@
 import type { JsonRpcProvider } from "ethers";
 
-/** A user's wallet, before and after: what the whole task cost. */
+/** The gas cost of the whole task, from the user's wallet before and after. */
 export async function gasOf(
   rpc: JsonRpcProvider,
   address: string,

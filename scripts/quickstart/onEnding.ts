@@ -1,11 +1,11 @@
-/** Why a process is to end before its work is done. */
+/** The reason why a process should end early. */
 export type Ending = NodeJS.Signals | "EPIPE";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Calls `end` once: for Ctrl-C, for a request to end, when the terminal closes, and when nobody reads the output any
- * longer (`… | head`) or it has no room, which sets the exit code 1. A second signal ends the process at once.
+ * Calls `end` once: for Ctrl-C, for SIGTERM, if the terminal closes, if the output is no longer read (`… | head`), or
+ * if its disk is full, which sets the exit code 1. A second signal ends the process immediately.
  */
 export function onEnding(end: (reason: Ending) => void): void {
   let isEnding = false;
@@ -18,7 +18,7 @@ export function onEnding(end: (reason: Ending) => void): void {
   process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
     if (code !== "EPIPE" && !isEnding) {
       console.error(
-        `Error: The output cannot be written (${code}). Make room or write it elsewhere.`,
+        `Error: The output cannot be written (${code}). Free space or write it elsewhere.`,
       );
       process.exitCode = 1;
     }

@@ -1,14 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
-/** State and logs of a network that is kept: nothing else is in there. `.anneal` itself is a provider's, too. */
+/** State and logs of a kept network, and nothing else. `.anneal` itself is also used by providers. */
 export const NETWORK_DIRECTORY = ".anneal/quickstart";
-/** What the quick start, and the README, order a training with. */
+/** The datasets and configuration that the quick start and the README order with. */
 export const EXAMPLES = "examples";
-/** For what commands write: people keep their models there, too, so every run gets a directory of its own in it. */
+/** For the output of commands. Users keep their models there, too, so every run gets its own directory in it. */
 const OUTPUT = "output";
 
-/** Makes a new directory, `output/start-1` or the next number, and never takes one that is there. @returns its path in `root`. */
+/** Makes a new directory, `output/start-1` or the next free number. @returns its path in `root`. */
 export async function makeRunDirectory(root = "."): Promise<string> {
   await mkdir(join(root, OUTPUT), { recursive: true });
   for (let number = 1; ; number++) {

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 
-/** What commands expect on the local network. */
+/** The ports that commands expect on the local network. */
 export const PORTS = { chain: 8545, storage: 5678, api: 3080 };
 
-/** Those of the usual ports that something listens on. */
+/** The default ports that are in use. */
 export async function takenPorts(): Promise<number[]> {
   const ports = Object.values(PORTS);
   const free = await Promise.all(ports.map(isFree));

@@ -1,19 +1,19 @@
 /**
- * Ends the processes of a quick start that has died, however it died: the pipe to this process closes then. Each line
- * on stdin is an order. In a session of its own, so that no signal of a terminal reaches it.
+ * Ends the processes of a quick start that has died for any reason, which closes the pipe to this process. Each line on
+ * stdin is an order. Runs in its own session, so that no signal of a terminal reaches it.
  */
 import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { ProcessIdentity } from "../../provider/processes/processTable.ts";
 import { endProcess } from "./endProcess.ts";
 
-/** What the quick start tells. */
+/** An order of the quick start. */
 export type WatchdogOrder =
-  /** End this process, the newest first. */
+  /** End this process; the newest is ended first. */
   | { readonly end: ProcessIdentity }
   /** Then remove this temporary directory. */
   | { readonly remove: string }
-  /** Everything has ended, or may continue alone: do nothing. */
+  /** Do nothing: everything has ended, or may outlive the quick start. */
   | { readonly release: true };
 
 const processes: ProcessIdentity[] = [];

@@ -1,13 +1,13 @@
-// One piece of work with 0G's TypeScript SDK, in a process of its own (Node 24):
+// One operation of 0G's TypeScript SDK, in its own process (Node 24):
 //   storage.mjs root <file>
 //   storage.mjs upload <file> <storage URL> <chain RPC URL>      (wallet key in ZG_PRIVATE_KEY)
 //   storage.mjs download <file> <storage URL> <root> [--proof]
-// Prints one JSON document: the root, and what the work took.
+// Prints one JSON document: the root and the measurements.
 import { Indexer, ZgFile } from "@0gfoundation/0g-ts-sdk";
 import { JsonRpcProvider, Wallet } from "ethers";
 import { measured } from "../bench/measured.ts";
 
-console.log = console.error; // the SDK narrates on standard output
+console.log = console.error; // the SDK logs to standard output
 
 const [verb, path, storageUrl, target, flag] = process.argv.slice(2);
 await measured({ root, upload, download }[verb]);

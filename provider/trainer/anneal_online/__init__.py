@@ -1,4 +1,4 @@
-"""What the daemon does for a training on the network: hub repositories and trackers.
+"""The parts of a training run that need a network: hub repositories and trackers.
 
-Apart from `anneal_trainer` on purpose: the training itself opens no connection.
+Separate from `anneal_trainer` on purpose: training itself opens no connection.
 """

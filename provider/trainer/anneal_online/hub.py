@@ -1,7 +1,7 @@
 """Fetch a model from a hub repository, and upload one: `python -m anneal_online.hub fetch|upload`.
 
-A token comes as {"hf_api_token": …} on standard input, never in arguments. HF_ENDPOINT names the
-hub. Exit codes: 0 done, 2 it can never succeed, 1 anything that may pass.
+A token is passed as {"hf_api_token": …} on standard input, never as an argument. HF_ENDPOINT is the
+hub. Exit codes: 0 done, 2 permanent failure, 1 failure that may be temporary.
 """
 
 import argparse
@@ -24,19 +24,19 @@ SETTINGS = {
     "HF_HUB_OFFLINE": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    # Plain HTTP through the one endpoint, and never a token that the operator is logged in with.
+    # Plain HTTP through the one endpoint, and never the token that the operator is logged in with.
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
 }
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.jinja")
-"""Files that are fetched, in the repository's own folder only: weights and plain text, no code."""
+"""Files that are fetched, only from the top of the repository: weights and plain text, no code."""
 
 
-MOST_TEXT_BYTES = 64 * 2**20
-"""Of a file that holds no weights."""
-MOST_TIMES_BASE = 4
-"""Bytes of a start's weights for each of the base model's: other numbers, or two formats."""
+MAX_TEXT_BYTES = 64 * 2**20
+"""Maximum size of a file without weights."""
+MAX_TIMES_BASE = 4
+"""Maximum ratio of the weights' size to the base model's: another number format, or two formats."""
 
 
 def fetch(
@@ -47,12 +47,12 @@ def fetch(
     max_bytes: int,
     base: Path | None = None,
 ) -> str:
-    """Put a repository's model files into `target`, whole or not at all; return the commit.
+    """Fetch a repository's model files to `target`, all or none; return the commit.
 
-    Sizes and configuration are checked before any weights are fetched; with `base`, the directory
-    of the model whose weights they shall replace, against that model. What an interrupted fetch
-    has left is gone on with. Raises ConfigError for a repository that cannot be used and
-    UnexpectedError where the hub does not answer.
+    Sizes and configuration are checked before any weights are fetched. With `base`, the directory
+    of the model whose weights they will replace, they are compared with that model. An interrupted
+    fetch is resumed. Raises ConfigError for a repository that cannot be used and UnexpectedError if
+    the hub does not answer.
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
@@ -90,7 +90,7 @@ def fetch(
     try:
         for name, file in files.items():
             if file.lfs is not None and file_sha256(part / name) != file.lfs.sha256:
-                raise UnexpectedError(f"{repository}: {name} was damaged on the way.", "Try again.")
+                raise UnexpectedError(f"{repository}: {name} arrived damaged.", "Try again.")
         read_model_config(part)
     except JobError:
         shutil.rmtree(part)
@@ -102,40 +102,40 @@ def fetch(
 
 
 def _check_sizes(repository: str, sizes: dict[str, int], max_bytes: int, base: Path | None) -> None:
-    """Refuse a repository by what the hub says of its files."""
+    """Refuse a repository by the file sizes that the hub reports."""
     total = sum(sizes.values())
     if total > max_bytes:
         raise ConfigError(
-            f"{repository} has {total} bytes, more than the {max_bytes} that are fetched.",
+            f"{repository} has {total} bytes, more than the limit of {max_bytes}.",
             "Choose a smaller model, or another provider.",
         )
     weights = [size for name, size in sizes.items() if name.endswith(".safetensors")]
     if not weights:
         raise ConfigError(
             f"{repository} has no weights in the safetensors format.",
-            "Choose a repository or revision with safetensors: others can hold code.",
+            "Choose a repository or revision with safetensors: other formats can contain code.",
         )
     large = [
         name
         for name, size in sizes.items()
-        if size > MOST_TEXT_BYTES and not name.endswith(".safetensors")
+        if size > MAX_TEXT_BYTES and not name.endswith(".safetensors")
     ]
     if large:
         raise ConfigError(
-            f"{repository}: {large[0]} has {sizes[large[0]]} bytes, too many for what it is.",
+            f"{repository}: {large[0]} has {sizes[large[0]]} bytes, too many for such a file.",
             "Choose another repository.",
         )
     own = weight_bytes(base) if base else 0
-    if base and sum(weights) > MOST_TIMES_BASE * own:
+    if base and sum(weights) > MAX_TIMES_BASE * own:
         raise ConfigError(
-            f"{repository} has {sum(weights)} bytes of weights, more than {MOST_TIMES_BASE} times "
+            f"{repository} has {sum(weights)} bytes of weights, more than {MAX_TIMES_BASE} times "
             f"the {own} of the base model.",
-            "Order the base model that it was made from.",
+            "Order with the base model that it was made from.",
         )
 
 
 def _check_config(repository: str, directory: Path, base: Path | None) -> None:
-    """Refuse a model by its configuration alone."""
+    """Refuse a model by its configuration."""
     config = read_config(directory)
     differences = list(config_differences(read_config(base), config)) if base else []
     if differences:
@@ -143,7 +143,7 @@ def _check_config(repository: str, directory: Path, base: Path | None) -> None:
 
 
 def upload(directory: Path, repository: str, token: str, message: str) -> str:
-    """Upload a directory to a repository, made private where it does not exist; return its URL."""
+    """Upload a directory to a repository, a new private one if there is none; return its URL."""
     from huggingface_hub import HfApi
 
     api = HfApi(token=token)
@@ -164,7 +164,7 @@ def _is_wanted(name: str) -> bool:
 
 @contextmanager
 def _explained(repository: str, revision: str) -> Iterator[None]:
-    """Turn the hub's answers into sentences, without repeating what they say of the token."""
+    """Turn the hub's errors into sentences, without repeating the token."""
     from httpx import TransportError
     from huggingface_hub import errors
 
@@ -183,7 +183,7 @@ def _explained(repository: str, revision: str) -> Iterator[None]:
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
         raise ConfigError(
             f"The hub has no repository {repository}, or hides it.",
-            "Check its name; for a private one send a token that may read it.",
+            "Check its name; for a private repository send a token that may read it.",
         ) from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
@@ -197,7 +197,8 @@ def _explained(repository: str, revision: str) -> Iterator[None]:
         ) from error
     except (errors.LocalEntryNotFoundError, TransportError, OSError) as error:
         raise UnexpectedError(
-            f"The hub cannot be reached: {type(error).__name__}.", "Check HF_ENDPOINT, try later."
+            f"The hub cannot be reached: {type(error).__name__}.",
+            "Check HF_ENDPOINT and try again later.",
         ) from error
 
 
@@ -210,7 +211,7 @@ def read_secret(name: str) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; print its result as JSON, or what happened and what to do, a line each."""
+    """Run one verb; print its result as JSON, or message and hint, one line each."""
     parser = argparse.ArgumentParser(prog="python -m anneal_online.hub", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     fetching = verbs.add_parser("fetch", help="fetch a model at a revision")
@@ -232,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        # Whatever a library says is not passed on: it may repeat the token.
+        # Error messages of libraries are not printed, because they may contain the token.
         print(f"The hub failed: {type(error).__name__}.\nTry again later.", file=sys.stderr)
         return EXIT_UNEXPECTED
     print(json.dumps(result))
@@ -252,7 +253,7 @@ def _run(options: argparse.Namespace, token: str | None) -> dict[str, str]:
         return {"commit": commit}
     if token is None:
         raise ConfigError(
-            "There is no hf_api_token to upload with.", "Send it, sealed, while the task runs."
+            "There is no hf_api_token for the upload.", "Send it, sealed, while the task runs."
         )
     return {"url": upload(options.directory, options.repository, token, options.message)}
 

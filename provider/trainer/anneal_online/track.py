@@ -1,13 +1,13 @@
-"""Show a training in Weights & Biases: `python -m anneal_online.track --events FILE --run ID …`.
+"""Report a run to Weights & Biases: `python -m anneal_online.track --events FILE --run ID …`.
 
-Reads the journal while it is written and sends its figures to the run of that id. Nothing is sent
-twice: what the server has already is asked when the run is opened, so a restart goes on where it
-broke off, and a server that was away gets everything at the end.
+Reads the journal while it is written and sends its figures to the run with that id. Nothing is sent
+twice: when the run is opened, the server reports what it already has, so a restart continues where
+it stopped. A server that was not reachable gets everything at the end.
 
-Standard input brings {"wandb_api_key": …} as its first line; its end says that the training is
-over. Standard output gets one line when the run is opened and one at the end: {"status", "warning"}
-with status online, offline (the server could not be reached) or refused (the key is wrong). The
-exit code is 0 whatever happens: a tracker never ends a job.
+The first line of standard input is {"wandb_api_key": …}; its end means that training has ended.
+Standard output gets one line when the run is opened and one at the end: {"status", "warning"} with
+status online, offline (the server could not be reached) or refused (the key is wrong). The exit
+code is always 0: a tracker never ends a job.
 """
 
 import argparse
@@ -26,7 +26,7 @@ Status = Literal["online", "offline", "refused"]
 PROJECT = "anneal"
 LOOK_SECONDS = 0.5
 OPEN_SECONDS = 20.0
-"""Longest time to open a run, so that a training does not wait for a server that is away."""
+"""Maximum time to open a run, so that training does not wait for an unreachable server."""
 
 FIGURES = ("loss", "accuracy", "lr", "grad_norm", "epoch", "tokens", "tokens_per_second")
 
@@ -37,7 +37,7 @@ SETTINGS = {
     "WANDB_DISABLE_GIT": "true",
 }
 
-# Nothing about the provider's machine is any of the tracker's business.
+# The tracker gets no information about the provider's machine.
 PRIVATE: dict[str, Any] = {
     "console": "off",
     "silent": True,
@@ -54,7 +54,7 @@ PRIVATE: dict[str, Any] = {
 
 
 class Journal:
-    """The whole lines of events.jsonl, read as they appear."""
+    """The complete lines of events.jsonl, read as they appear."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,7 +74,7 @@ class Journal:
 
 
 class Run:
-    """One run of the tracker, fed with events; steps that it has already are passed over."""
+    """One run of the tracker, fed with events; steps that it already has are skipped."""
 
     def __init__(self, run: Any) -> None:  # noqa: ANN401
         self._run = run
@@ -83,7 +83,7 @@ class Run:
         self._last = 0
 
     def feed(self, event: dict[str, Any]) -> None:
-        """Send what an event says; a restart of the trainer repeats some, which are the same."""
+        """Send the figures of an event; a restart of the trainer repeats some, unchanged."""
         type_ = event["type"]
         if type_ == "started":
             self._run.config.update(
@@ -95,7 +95,7 @@ class Run:
         if (type_, step) in self._seen:
             return
         self._seen.add((type_, step))
-        # The tracker takes steps in rising order only.
+        # The tracker accepts steps only in rising order.
         if step < max(self._first, self._last):
             return
         self._last = step
@@ -104,12 +104,12 @@ class Run:
         self._run.log(figures, step=step)
 
     def finish(self) -> None:
-        """Send what is left."""
+        """Send the remaining figures."""
         self._run.finish()
 
 
 class Tracker:
-    """Opens the run, online or not, and says what came of it."""
+    """Opens the run, online or offline, and keeps the status."""
 
     def __init__(self, options: argparse.Namespace, key: str | None, directory: Path) -> None:
         self._options = options
@@ -119,9 +119,9 @@ class Tracker:
         self.warning: str | None = None
 
     def open(self) -> Run | None:
-        """Open the run at the server; None where that is not possible."""
+        """Open the run at the server; None if that is not possible."""
         if not self._key:
-            self._refuse("There is no wandb_api_key, so nothing is shown in Weights & Biases.")
+            self._refuse("There is no wandb_api_key, so nothing is reported to Weights & Biases.")
             return None
         try:
             run = self._init("online", self._directory)
@@ -132,7 +132,7 @@ class Tracker:
         return run
 
     def write_offline(self, journal: Path, directory: Path) -> None:
-        """Leave the whole run as files that `wandb sync` can send later."""
+        """Write the whole run to files that `wandb sync` can send later."""
         directory.mkdir(exist_ok=True)
         run = self._init("offline", directory)
         for event in Journal(journal).read():
@@ -142,7 +142,7 @@ class Tracker:
     def _init(self, mode: Literal["online", "offline"], directory: Path) -> Run:
         import wandb
 
-        # A run that failed to open would otherwise still be in use.
+        # A run that failed to open would otherwise remain active.
         wandb.teardown()
         options = self._options
         settings: dict[str, Any] = {**PRIVATE, "init_timeout": OPEN_SECONDS, "api_key": self._key}
@@ -160,28 +160,28 @@ class Tracker:
         return Run(run)
 
     def _explain(self, error: Exception) -> None:
-        """Tell a wrong key from a server that is away; the key itself is never repeated."""
+        """Distinguish a wrong key from an unreachable server; the key itself is never repeated."""
         from wandb.errors import AuthenticationError
 
         if isinstance(error, AuthenticationError) or re.search(r"\b40[13]\b", str(error)):
             self._refuse("Weights & Biases refuses the wandb_api_key.")
         else:
             self.status = "offline"
-            self.warning = "Weights & Biases cannot be reached; it is tried again at the end."
+            self.warning = "Weights & Biases cannot be reached; trying again at the end."
 
     def _refuse(self, warning: str) -> None:
         self.status, self.warning = "refused", warning
 
 
 class Ended:
-    """Whether standard input has come to its end."""
+    """Signals the end of standard input."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
         threading.Thread(target=self._drain, daemon=True).start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end, at most some seconds; tell whether it has come."""
+        """Wait for the end, at most `seconds`; return whether it was reached."""
         return self._event.wait(seconds)
 
     def _drain(self) -> None:
@@ -191,7 +191,7 @@ class Ended:
 
 
 def follow(journal: Journal, run: Run, is_over: Callable[[float], bool]) -> None:
-    """Feed the run until the training is over and the journal read to its end."""
+    """Feed the run until training has ended and the journal is read to its end."""
     over = False
     while True:
         for event in journal.read():
@@ -201,16 +201,16 @@ def follow(journal: Journal, run: Run, is_over: Callable[[float], bool]) -> None
         over = is_over(LOOK_SECONDS)
 
 
-def tell(tracker: Tracker) -> None:
-    """Print one line for the daemon."""
+def report(tracker: Tracker) -> None:
+    """Print the status, one line for the daemon."""
     print(json.dumps({"status": tracker.status, "warning": tracker.warning}), flush=True)
 
 
 def track(options: argparse.Namespace, key: str | None, directory: Path, ended: Ended) -> None:
-    """Open the run, follow the journal, and where the server was away send all of it at the end."""
+    """Open the run and follow the journal; if the server was unreachable, send all at the end."""
     tracker = Tracker(options, key, directory)
     run = tracker.open()
-    tell(tracker)
+    report(tracker)
     if run is None:
         ended.wait()
         run = tracker.open() if tracker.status == "offline" else None
@@ -220,21 +220,21 @@ def track(options: argparse.Namespace, key: str | None, directory: Path, ended: 
             run.finish()
         elif tracker.status == "offline":
             tracker.write_offline(options.events, options.offline)
-            tracker.warning = "Weights & Biases could not be reached; the run is kept as a file."
+            tracker.warning = "Weights & Biases could not be reached; the run is kept as files."
     except Exception as error:
         tracker.warning = f"Weights & Biases failed: {type(error).__name__}."
-    tell(tracker)
+    report(tracker)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Track one training to its end."""
+    """Track one training run to its end."""
     parser = argparse.ArgumentParser(prog="python -m anneal_online.track", description=__doc__)
     parser.add_argument("--events", type=Path, required=True, help="the journal, events.jsonl")
-    parser.add_argument("--run", required=True, help="id of the run: the task's")
+    parser.add_argument("--run", required=True, help="id of the run: the task's id")
     parser.add_argument("--project", default=PROJECT)
     parser.add_argument("--name", help="name of the run (default: its id)")
     parser.add_argument("--base-url", help="server of a dedicated instance")
-    parser.add_argument("--offline", type=Path, required=True, help="where an unsent run is kept")
+    parser.add_argument("--offline", type=Path, required=True, help="directory for an unsent run")
     options = parser.parse_args(arguments)
     os.environ.update(SETTINGS)
     line = sys.stdin.readline()

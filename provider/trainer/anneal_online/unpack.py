@@ -1,7 +1,7 @@
 """Unpack a model from a zip archive: `python -m anneal_online.unpack --archive FILE --to DIR`.
 
-Takes the files of a model that lie at the top of the archive, and nothing else: no folders, so no
-path leads anywhere, and no links. Exit codes: 0 done, 2 the archive holds no model that is used.
+Extracts only the files of a model at the top of the archive: no folders, so that no path can lead
+out of it, and no links. Exit codes: 0 done, 2 the archive contains no usable model.
 """
 
 import argparse
@@ -20,7 +20,7 @@ HINT = "Pack config.json, tokenizer and safetensors at the top of a zip without 
 
 
 def unpack(archive: Path, target: Path, max_bytes: int) -> None:
-    """Put the archive's model into `target`, whole or not at all. Raises ConfigError."""
+    """Unpack the archive's model to `target`, all or nothing. Raises ConfigError."""
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -46,10 +46,10 @@ def _extract(file: ZipFile, part: Path, max_bytes: int) -> None:
         and "\\" not in entry.filename
         and any(fnmatch(entry.filename, pattern) for pattern in MODEL_FILES)
     ]
-    # The sizes that the archive states are kept to: reading more of an entry fails its checksum.
+    # The declared sizes are reliable: reading more of an entry fails its checksum.
     size = sum(entry.file_size for entry in wanted)
     if size > max_bytes:
-        raise ConfigError(f"The archive holds {size} bytes, more than {max_bytes}.", HINT)
+        raise ConfigError(f"The archive has {size} bytes, more than {max_bytes}.", HINT)
     for entry in wanted:
         with file.open(entry) as source, (part / entry.filename).open("wb") as copy:
             shutil.copyfileobj(source, copy)

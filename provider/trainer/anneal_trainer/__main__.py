@@ -1,9 +1,9 @@
 """One job from start to end: `anneal-train --job-dir DIR`.
 
-Reads job.json, data/, model/ and start/ there, and writes to work/ alone.
+Reads job.json, data/, model/ and start/ there, and writes only to work/.
 
-Exit codes: 0 done, 2 bad config, 3 bad data, 4 out of memory, 75 stopped and resumable, 1 anything
-unforeseen. Every end but a kill leaves result.json; every failure an `error` event too.
+Exit codes: 0 done, 2 bad config, 3 bad data, 4 out of memory, 75 stopped and resumable, 1 any other
+error. Unless the trainer is killed, it writes result.json; every failure is also an `error` event.
 """
 
 import argparse
@@ -32,14 +32,14 @@ from anneal_trainer.model.start import check_start
 from anneal_trainer.output import write_result
 
 SETTINGS = {
-    # Nothing here ever asks a hub, not even whether a newer version exists.
+    # Never connect to a hub, not even to look for a newer version.
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    # Needed by cuBLAS to be deterministic, read when it is loaded.
+    # Makes cuBLAS deterministic; read when it is loaded.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    # Waiting threads sleep: on a machine with other work, spinning ones made steps 5 times slower.
+    # Waiting threads sleep: spinning ones made steps 5 times slower on a machine with other work.
     "OMP_WAIT_POLICY": "passive",
 }
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--recovery-seconds",
         type=float,
         default=60,
-        help="shortest time between two checkpoints that only serve a restart (default 60)",
+        help="minimum seconds between two recovery checkpoints (default 60)",
     )
     options = parser.parse_args(arguments)
     directory: Path = options.job_dir.resolve()
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(directory: Path, is_stopped: Callable[[], bool], recovery_seconds: float) -> int:
-    """Carry out the job and leave events.jsonl and result.json in work/; return the exit code."""
+    """Run the job and write events.jsonl and result.json to work/; return the exit code."""
     work = directory / WORK
     work.mkdir(exist_ok=True)
     result_path = work / "result.json"
@@ -78,7 +78,7 @@ def run(directory: Path, is_stopped: Callable[[], bool], recovery_seconds: float
         data = load_data(job)
         check_start(job, data.labels)
         _warn(events, job, data)
-        # Imported late: a bad job is refused without waiting for torch.
+        # Imported late, so that an invalid job is refused without loading torch.
         from anneal_trainer.train import train
 
         figures = train(job, data, events, is_stopped, recovery_seconds)
@@ -139,7 +139,7 @@ def _outcome(
 
 
 def _as_job_error(error: Exception) -> JobError:
-    """Give every error a sentence and an exit code; the unforeseen leave a trace on stderr."""
+    """Turn every error into a JobError; print the traceback of an unexpected one to stderr."""
     if isinstance(error, JobError):
         return error
     if is_out_of_memory(error):

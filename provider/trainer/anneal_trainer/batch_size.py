@@ -1,7 +1,7 @@
-"""The batch size: what a training needs beside the weights, and the largest batch that fits.
+"""The batch size: the memory that training needs besides the weights, and the largest batch.
 
-What cannot fit is refused before the first step, by what the loaded model keeps of each token for
-the backward pass.
+A batch that cannot fit is refused before the first step, by an estimate from what the loaded model
+keeps per token for the backward pass.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from anneal_trainer.model.memory import FLOAT, free_bytes, readable
 
 LARGEST_BATCH_CPU = 8
 LARGEST_BATCH_GPU = 64
-PASSING = 1.2
-"""What a forward and backward pass takes at its peak, as a multiple of what it keeps."""
+PEAK_FACTOR = 1.2
+"""Peak memory of a forward and backward pass, as a multiple of what it keeps."""
 HINT = "Lower batch_size or max_seq_length, train with lora, or choose a smaller model."
 
 
@@ -31,10 +31,10 @@ def find_batch_size(
     dtype: torch.dtype,
     device: torch.device,
 ) -> int:
-    """Rows in a forward pass: the number asked for, or for "max" the largest that fits.
+    """Return the rows per forward pass: the requested number, or for "max" the largest that fits.
 
-    "max" trains on the longest rows and forgets it. Raises OutOfMemoryError if one row, or the
-    number asked for, does not fit.
+    "max" tries a training step on the longest rows and discards it. Raises OutOfMemoryError if one
+    row, or the requested number, does not fit.
     """
     wanted = parameters.batch_size
     cap = LARGEST_BATCH_GPU if device.type == "cuda" else LARGEST_BATCH_CPU
@@ -45,17 +45,17 @@ def find_batch_size(
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
     while True:
         batch = collate(longest[:size])
-        passing = int(batch.ids.numel() * per_token * PASSING)
-        needed, free = trained * 3 * FLOAT + passing, free_bytes(device)
+        peak = int(batch.ids.numel() * per_token * PEAK_FACTOR)
+        needed, free = trained * 3 * FLOAT + peak, free_bytes(device)
         fits = needed <= free
-        if fits and (wanted != "max" or _survives(model, batch, dtype, trained)):
+        if fits and (wanted != "max" or _try_step(model, batch, dtype, trained)):
             return size
         if size == 1 or wanted != "max":
             rows = "1 row" if size == 1 else f"{size} rows"
             outcome = "did not fit when tried" if fits else "cannot fit"
             raise OutOfMemoryError(
                 f"The longest {rows} with {batch.tokens} tokens {outcome}: forward and backward "
-                f"pass ({readable(passing)}), gradients and optimizer need about "
+                f"pass ({readable(peak)}), gradients and optimizer need about "
                 f"{readable(needed)}, and {readable(free)} are free.",
                 HINT,
             )
@@ -65,7 +65,7 @@ def find_batch_size(
 def _kept_per_token(
     model: nn.Module, example: Example, collate: Collate, dtype: torch.dtype
 ) -> float:
-    """Bytes that a forward pass keeps for the backward pass, for each token more."""
+    """Bytes that a forward pass keeps for the backward pass, per additional token."""
     one, two = (collate([example] * rows) for rows in (1, 2))
     kept = [_kept(model, batch, dtype) for batch in (one, two)]
     return max(0, kept[1] - kept[0]) / (two.ids.numel() - one.ids.numel())
@@ -85,10 +85,10 @@ def _kept(model: nn.Module, batch: Batch, dtype: torch.dtype) -> int:
     return sum(sizes.values())
 
 
-def _survives(model: nn.Module, batch: Batch, dtype: torch.dtype, trained: int) -> bool:
-    """Train on a batch and forget it; tell whether the memory was enough."""
+def _try_step(model: nn.Module, batch: Batch, dtype: torch.dtype, trained: int) -> bool:
+    """Run a training step and discard it; return whether the memory was enough."""
     try:
-        # The room of the optimizer's moments, which only exist after the first step.
+        # In place of the optimizer's moments, which only exist after the first step.
         moments = torch.empty(2 * trained, device=batch.ids.device)
         score(model, batch, dtype).loss.backward()  # type: ignore[no-untyped-call]
         del moments

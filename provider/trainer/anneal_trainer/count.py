@@ -1,6 +1,6 @@
 """Rows and tokens of a dataset file: `python -m anneal_trainer.count --model DIR --kind K FILE`.
 
-Exit codes: 0 counted, 2 bad model, 3 bad data, 4 more memory than it is given.
+Exit codes: 0 counted, 2 bad model, 3 bad data, 4 out of memory.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from anneal_trainer.job import Kind
 def count(
     model_directory: Path, kind: Kind, path: Path, *, validation: bool = False
 ) -> tuple[int, int]:
-    """Count rows, and tokens before truncation, of one dataset file for one pass.
+    """Count rows, and tokens before truncation, of one dataset file for one epoch.
 
-    An image is one token. Of parquet the padding does not count.
+    An image is one token. Padding in parquet files does not count.
     """
     if kind == "image-classification":
         images = count_images(path, validation=validation)

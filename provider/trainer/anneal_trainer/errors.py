@@ -1,4 +1,4 @@
-"""Why a job ends without a model, each way with its exit code for the daemon."""
+"""The reasons why a job ends without a model, each with its exit code for the daemon."""
 
 import errno
 
@@ -11,7 +11,7 @@ EXIT_STOPPED = 75
 
 
 class JobError(Exception):
-    """A job that cannot go on: `message` says what happened, `hint` what to do next."""
+    """A job that cannot continue: `message` says what happened, `hint` what to do next."""
 
     code = "unexpected"
     exit_code = EXIT_UNEXPECTED
@@ -45,7 +45,7 @@ class OutOfMemoryError(JobError):
 
 
 class UnexpectedError(JobError):
-    """Anything the trainer did not foresee: a fault in the software or the machine."""
+    """Any unexpected error: a fault in the software or the machine."""
 
     retryable = True
 
@@ -62,7 +62,7 @@ class StoppedError(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of torch or Python means that memory ran out, on a GPU or a CPU."""
+    """Return whether an error of torch or Python means that memory ran out, on a GPU or a CPU."""
     texts = ("out of memory", "can't allocate memory")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
@@ -70,8 +70,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error of Python or of a library means that the disk or a quota is full."""
+    """Return whether an error of Python or of a library means that the disk or a quota is full."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    # What safetensors says; it has no error number.
+    # The error of safetensors has no errno, only this text.
     return f"os error {errno.ENOSPC}" in str(error) or f"os error {errno.EDQUOT}" in str(error)

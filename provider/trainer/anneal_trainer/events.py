@@ -1,4 +1,4 @@
-"""The journal of a job: one JSON object a line, written once, with a strictly rising seq."""
+"""The journal of a job: one JSON object per line, never rewritten, with a strictly rising seq."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from typing import Any
 class EventLog:
     """Appends to events.jsonl; every line reaches the operating system before the call returns.
 
-    A line torn by a crash is cut off when the log is opened again, so that readers only ever see
-    whole lines, and numbering goes on after the last whole one.
+    A line cut short by a crash is removed when the log is opened again, so that readers only ever
+    see whole lines. Numbering continues after the last whole one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,7 +21,7 @@ class EventLog:
         self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def write(self, type_: str, **fields: Any) -> None:  # noqa: ANN401
-        """Append one event; field values must be JSON (NaN and infinities are not)."""
+        """Append one event; field values must be valid JSON (NaN and infinities are not)."""
         self._seq += 1
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event = {"seq": self._seq, "time": time, "type": type_, **fields}
@@ -45,7 +45,7 @@ class EventLog:
 
 
 def _repair(path: Path) -> int:
-    """Cut a torn last line off and return the seq of the last whole one, 0 for none."""
+    """Remove an incomplete last line and return the seq of the last whole one, 0 if none."""
     if not path.exists():
         return 0
     with path.open("r+b") as file:

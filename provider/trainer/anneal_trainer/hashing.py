@@ -1,4 +1,4 @@
-"""SHA-256 of files and of directories, as anybody can recompute them with sha256sum."""
+"""SHA-256 of files and directories, in a form that anyone can recompute with sha256sum."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ def file_sha256(path: Path) -> str:
 
 
 def files_sha256(files: Mapping[str, Path]) -> str:
-    """SHA-256 of what `sha256sum` prints for these files, sorted by name, hex.
+    """SHA-256 of the output of `sha256sum` for these files, sorted by name, hex.
 
     One line per file: the file's SHA-256, two spaces, its name, a newline.
     """
@@ -23,7 +23,7 @@ def files_sha256(files: Mapping[str, Path]) -> str:
 def directory_sha256(directory: Path, leave_out: Iterable[str] = ()) -> str:
     """`files_sha256` of all files below `directory`, named by relative path with slashes.
 
-    `leave_out` names relative paths that do not count.
+    `leave_out` has relative paths to leave out.
     """
     paths = {
         path.relative_to(directory).as_posix(): path

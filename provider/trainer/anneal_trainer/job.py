@@ -1,4 +1,4 @@
-"""What is to be trained: job.json read, checked against its schema and frozen."""
+"""The job: job.json, read, checked against its schema and frozen."""
 
 import difflib
 import json
@@ -17,19 +17,19 @@ Kind = Literal["causal-lm", "text-classification", "image-classification"]
 Start = Literal["checkpoint", "hub"]
 
 STARTS: dict[str, Start] = {"from_checkpoint": "checkpoint", "from_hf_model": "hub"}
-"""Hyper-parameters that let weights in start/ take the place of the base model's."""
+"""Hyper-parameters that replace the base model's weights by those in start/."""
 
 WORK = "work"
 """The folder in a job directory that the trainer writes to."""
 
-# The formats of each kind's datasets.
+# The dataset formats of each kind.
 ENDINGS: dict[Kind, tuple[str, ...]] = {
     "causal-lm": (".jsonl", ".parquet"),
     "text-classification": (".jsonl", ".csv", ".tsv"),
     "image-classification": (".zip", ".tar", ".tar.gz"),
 }
 
-# What each of these needs to have any effect.
+# The hyper-parameter, and its value, without which each of these has no effect.
 ONLY_WITH = {
     "lora_r": ("lora", True),
     "lora_alpha": ("lora", True),
@@ -38,13 +38,13 @@ ONLY_WITH = {
     "scheduler_num_cycles": ("lr_scheduler_type", "cosine"),
 }
 
-# What each of these belongs to.
+# The hyper-parameter that must be set for each of these to have an effect.
 ONLY_BESIDE = {"hf_model_revision": "from_hf_model"}
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Every hyper-parameter with its value, the default where the user set none."""
+    """Every hyper-parameter with its value, or its default if the user set none."""
 
     n_epochs: int
     """Passes over the training dataset."""
@@ -53,7 +53,7 @@ class Hyperparameters:
     n_checkpoints: int
     """Checkpoints kept for the user, at most one per epoch."""
     batch_size: int | Literal["max"]
-    """Rows in one forward pass; "max" is found on the longest rows."""
+    """Rows per forward pass; "max" is determined with the longest rows."""
     learning_rate: float
     """Peak learning rate."""
     lr_scheduler_type: Literal["linear", "cosine"]
@@ -65,7 +65,7 @@ class Hyperparameters:
     warmup_ratio: float
     """Share of the steps in which the learning rate rises."""
     max_grad_norm: float
-    """Euclidean norm that gradients are clipped to; 0 switches it off."""
+    """Euclidean norm that gradients are clipped to; 0 disables clipping."""
     weight_decay: float
     """Decoupled weight decay on matrices."""
     train_on_inputs: bool | Literal["auto"]
@@ -75,7 +75,7 @@ class Hyperparameters:
     lora_r: int
     """Rank of the adapter."""
     lora_alpha: int
-    """Scale of the adapter times its rank; already replaced by lora_r where it was below 1."""
+    """Scale of the adapter times its rank; values below 1 are already replaced by lora_r."""
     lora_dropout: float
     """Dropout before the adapter."""
     lora_trainable_modules: str
@@ -85,19 +85,19 @@ class Hyperparameters:
     seed: int
     """Seed of new weights, dropout and row order."""
     packing: bool | None
-    """Rows of a batch in one sequence instead of padded; None packs where the model can."""
+    """Rows of a batch in one sequence instead of padded; None packs if the model allows it."""
     max_seq_length: int | None
     """Tokens kept of a row; None means the model's own maximum."""
     gradient_accumulation_steps: int
     """Batches whose gradients make one step."""
     early_stopping_patience: int | None
-    """Evaluations in a row without improvement that end the training; None means never."""
+    """Consecutive evaluations without improvement that end the training; None means never."""
     deterministic: bool
-    """Only deterministic algorithms on a GPU too."""
+    """Only deterministic algorithms, also on a GPU."""
     from_checkpoint: str | None
-    """Checkpoint to start from, {task or model name}:{step}; it lies in start/."""
+    """Checkpoint to start from, {task or model name}:{step}; its files are in start/."""
     from_hf_model: str | None
-    """Hub repository to start from; it lies in start/."""
+    """Hub repository to start from; its files are in start/."""
     hf_model_revision: str | None
     """Revision of that repository."""
     hf_output_repo_name: str | None
@@ -119,35 +119,35 @@ class Job:
     task_id: str
     """The task on chain, a UUID."""
     kind: Kind
-    """What is trained."""
+    """The kind of model."""
     model_name: str
-    """Name of the base model, for people."""
+    """Name of the base model, for display."""
     train: str
     """Training dataset, relative to the job directory."""
     validation: str | None
     """Validation dataset, relative to the job directory."""
     start: Start | None
-    """Where the weights in start/ come from; None means that training starts from model/."""
+    """Source of the weights in start/; None means that training starts from model/."""
     threads: int
     """CPU threads."""
     hyperparameters: Hyperparameters
     """Every hyper-parameter, defaults filled in."""
     warnings: tuple[str, ...]
-    """What was adjusted or has no effect, a sentence each."""
+    """What was adjusted or has no effect, one sentence each."""
 
     @property
     def work_directory(self) -> Path:
-        """The only directory that the trainer writes to; the others may be read only."""
+        """The only directory that the trainer writes to; the others may be read-only."""
         return self.directory / WORK
 
     @property
     def model_directory(self) -> Path:
-        """The base model in the Hugging Face layout, read only."""
+        """The base model in the Hugging Face layout, read-only."""
         return self.directory / "model"
 
     @property
     def start_directory(self) -> Path | None:
-        """Weights that take the place of the base model's, read only, if the job has them."""
+        """Weights that replace the base model's, read-only, if the job has them."""
         return self.directory / "start" if self.start is not None else None
 
     @property
@@ -162,13 +162,13 @@ class Job:
 
 
 def load_job(directory: Path) -> Job:
-    """Read and check job.json; ConfigError says which key is wrong and what it may be."""
+    """Read and check job.json. Raises ConfigError with the invalid key and its allowed values."""
     path = directory / "job.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise ConfigError(
-            f"{path} does not exist.", "Give a job directory that holds a job.json."
+            f"{path} does not exist.", "Give a job directory that contains a job.json."
         ) from None
     except ValueError as error:
         raise ConfigError(
@@ -229,7 +229,7 @@ def _refuse_unknown_keys(given: Mapping[str, Any], known: Mapping[str, Any], pla
 def _explain(error: ValidationError) -> tuple[str, str]:
     name = error.json_path.removeprefix("$.").removeprefix("hyperparameters.")
     if error.validator == "required":
-        return f"job.json lacks a key: {error.message}.", "Add the key; the schema lists all."
+        return f"job.json lacks a key: {error.message}.", "Add the key; the schema lists all keys."
     if name == "$":
         return f"job.json is not a job: {error.message}.", "Write it as one JSON object."
     value = json.dumps(error.instance)
@@ -239,7 +239,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
 
 
 def _allowed(error: ValidationError) -> str:
-    """Say in words what the schema allows where the error arose."""
+    """Describe in words what the schema allows at the position of the error."""
     rule = error.schema if isinstance(error.schema, dict) else {}
     if "oneOf" in rule or "anyOf" in rule:
         options: list[dict[str, Any]] = rule.get("oneOf") or rule["anyOf"]
@@ -278,7 +278,7 @@ def _words(rule: Mapping[str, Any]) -> str:
 def _resolve(
     given: Mapping[str, Any], rules: Mapping[str, Any]
 ) -> tuple[Hyperparameters, list[str]]:
-    """Fill in defaults, apply the rules that span several keys, and say what they changed."""
+    """Fill in defaults and apply the rules that span several keys; return warnings, too."""
     warnings = []
     values = {field.name: rules[field.name].get("default") for field in fields(Hyperparameters)}
     for key, value in given.items():
@@ -310,11 +310,11 @@ def _number(value: Any, kind: str | None) -> Any:  # noqa: ANN401
 
 
 def _check_start(job: Job) -> None:
-    """Check that what lies in start/ is what the hyper-parameters ask for."""
+    """Check that start/ matches the hyper-parameters."""
     wanted = [key for key in STARTS if getattr(job.hyperparameters, key) is not None]
     if len(wanted) > 1:
         raise ConfigError(
-            f"{' and '.join(wanted)} are both set, but training starts from one place.",
+            f"{' and '.join(wanted)} are both set, but training starts from only one of them.",
             "Leave one of them out.",
         )
     if job.start != (STARTS[wanted[0]] if wanted else None):
@@ -324,12 +324,12 @@ def _check_start(job: Job) -> None:
         )
     if job.start_directory is not None and not job.start_directory.is_dir():
         raise ConfigError(
-            "start/ does not exist in the job directory.", f"Put there what {wanted[0]} names."
+            "start/ does not exist in the job directory.", f"Put the weights of {wanted[0]} there."
         )
 
 
 def _check_files(job: Job) -> None:
-    """Check what concerns the files that the job names, before anything large is read."""
+    """Check the files that the job names, before anything large is read."""
     parameters = job.hyperparameters
     for path in (job.train, job.validation):
         if path is None:

@@ -1,4 +1,4 @@
-"""What a finished job leaves: the model with its card, the metrics and the receipt."""
+"""The output of a finished job: the model card, the metrics and the result."""
 
 import json
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ METRICS = ("step", "epoch", "loss", "accuracy", "lr", "grad_norm", "tokens")
 
 
 def write_metrics(path: Path, events: Iterable[dict[str, Any]]) -> None:
-    """Write one JSON line per step and evaluation, the last journal entry where one was repeated.
+    """Write one JSON line per step and evaluation, from its last journal entry if it was repeated.
 
-    A restart repeats the steps after its checkpoint; they come out equal.
+    A restart repeats the steps after its checkpoint, with equal results.
     """
     rows: dict[tuple[int, str], dict[str, Any]] = {}
     for event in events:
@@ -27,7 +27,7 @@ def write_metrics(path: Path, events: Iterable[dict[str, Any]]) -> None:
 
 
 def write_card(path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, Any]) -> None:
-    """Write the model card: parameters, hashes of what went in, and what came of it."""
+    """Write the model card: parameters, hashes of the inputs, and results."""
     parameters = job.hyperparameters
     name = f"{job.model_name}-{parameters.suffix}" if parameters.suffix else job.model_name
     task = "text-generation" if job.kind == "causal-lm" else job.kind
@@ -55,7 +55,7 @@ def _table(title: str, rows: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Write result.json in one piece: readers see the old one or the new one."""
+    """Write result.json atomically: readers see the old one or the new one."""
     temporary = path.with_name(path.name + ".tmp")
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
     temporary.write_text(text + "\n", encoding="utf-8")
@@ -65,7 +65,7 @@ def write_result(path: Path, result: dict[str, Any]) -> None:
 def merge_samples(
     before: Iterable[dict[str, Any]], after: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Put the answers of the base and of the tuned model side by side."""
+    """Combine the answers of the base model and of the tuned model."""
     merged = []
     for old, new in zip(before, after, strict=True):
         row = {key: value for key, value in new.items() if key != "answer"}

@@ -1,6 +1,6 @@
-"""The receipt: what was trained on what, so that anyone holding the inputs can run it again.
+"""The receipt: what was trained on what, so that anyone who has the inputs can rerun it.
 
-It holds no time and no path: two runs of the same job on the same kind of machine write the same
+It contains no time and no path: two runs of the same job on the same kind of machine write the same
 bytes.
 """
 
@@ -33,7 +33,7 @@ CHAIN_RULE = (
 
 
 def job_inputs(job: Job) -> dict[str, Any]:
-    """Everything that decides the result, by hash where it is large."""
+    """Everything that determines the result; large inputs by their hash."""
     validation = job.validation_path
     return {
         "task_id": job.task_id,
@@ -64,7 +64,7 @@ def next_link(chain: str, step: int, loss: float, grad_norm: float, rate: float)
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """Software and machine that the floating-point results depend on."""
+    """Software and hardware that the floating-point results depend on."""
     packages = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
     cuda = torch.cuda.is_available()
     return {
@@ -79,7 +79,7 @@ def environment(threads: int) -> dict[str, Any]:
 
 
 def _code_sha256() -> str:
-    """SHA-256 of this package's files, by the same rule as a model's."""
+    """SHA-256 of this package's files, computed like that of a model."""
     here = Path(__file__).parent
     return files_sha256(
         {
@@ -91,7 +91,7 @@ def _code_sha256() -> str:
 
 
 CODE_SHA256 = _code_sha256()
-"""Taken when the code is loaded: what trains is what was there then."""
+"""Computed when the code is loaded, because that is the code that trains."""
 
 
 def write_receipt(
@@ -103,7 +103,7 @@ def write_receipt(
     links: Sequence[str],
     checkpoints: list[dict[str, Any]],
 ) -> None:
-    """Write receipt.json beside the files it speaks of; their hash is in it."""
+    """Write receipt.json beside the output files; it contains their hash."""
     receipt = {
         "version": 1,
         "inputs": inputs,

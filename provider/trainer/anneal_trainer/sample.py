@@ -1,4 +1,4 @@
-"""Samples: what the model says to a few rows, so that people see a difference, not only a loss."""
+"""Samples: the model's answers to a few rows, so that people see more than the loss."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def sample_texts(
     """Continue the prompts of the first examples greedily: prompt, expected, answer."""
     samples = []
     for example in examples[:PROMPTS]:
-        # A model cannot start from nothing: a row without a prompt gives its first token.
+        # A model needs at least one token: of a row without a prompt it gets the first one.
         length = max(1, example.prompt_length)
         prompt, expected = example.ids[:length], example.ids[length:]
         answer = _continue(model, prompt, encoder, max_length, device)
@@ -60,7 +60,7 @@ def sample_labels(
 def _continue(
     model: nn.Module, prompt: list[int], encoder: TextEncoder, max_length: int, device: torch.device
 ) -> list[int]:
-    """Take the likeliest token NEW_TOKENS times or until the end of the text."""
+    """Take the most likely token, NEW_TOKENS times or until the end of the text."""
     model.eval()
     ids = prompt[-(max_length - NEW_TOKENS) :] if max_length > NEW_TOKENS else prompt[-1:]
     answer: list[int] = []

@@ -1,6 +1,6 @@
-"""When things happen: learning rate per step, order of rows, steps that evaluate or save.
+"""The schedule: learning rate per step, order of rows, steps that evaluate or save.
 
-Everything here is a pure function of the job, so a restart needs no more than the step number.
+Everything here is a pure function of the job, so a restart needs only the step number.
 """
 
 import math
@@ -34,7 +34,7 @@ def learning_rate(step: int, total_steps: int, parameters: Hyperparameters) -> f
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of a training run. Steps count from 0; "after step n" means n steps are done."""
+    """The steps of a training run, counted from 0; "after step n" means that n steps are done."""
 
     rows: int
     """Rows of the training dataset."""
@@ -60,13 +60,13 @@ class Plan:
 
     @property
     def evaluate_after(self) -> frozenset[int]:
-        """Numbers of done steps after which the validation dataset is evaluated."""
+        """Numbers of completed steps after which the validation dataset is evaluated."""
         count = self.parameters.n_evals
         return frozenset(math.ceil(self.total_steps * i / count) for i in range(1, count + 1))
 
     @property
     def checkpoint_after(self) -> frozenset[int]:
-        """Numbers of done steps after which a checkpoint is kept, always at the end of a pass."""
+        """Numbers of completed steps after which a checkpoint is kept, always the end of a pass."""
         epochs, count = self.parameters.n_epochs, self.parameters.n_checkpoints
         return frozenset(
             self.steps_per_epoch * math.ceil(epochs * i / count) for i in range(1, count + 1)
@@ -88,6 +88,6 @@ class Plan:
 
 @lru_cache(maxsize=1)
 def _row_order(rows: int, seed: int) -> list[int]:
-    """Return the order of one pass; kept, because every step of the pass asks for it."""
+    """Return the order of one pass; cached, because every step of the pass needs it."""
     order: list[int] = torch.randperm(rows, generator=torch.Generator().manual_seed(seed)).tolist()
     return order

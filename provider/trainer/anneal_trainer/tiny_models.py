@@ -1,9 +1,9 @@
 """Tiny models with random weights in the Hugging Face layout.
 
-`python -m anneal_trainer.tiny_models DIR` writes them. They stand in for real models if there is no
-hub to download from: when the daemon tries its trainer, in the quick start and in tests. The same
-version of this file writes the same bytes every time, so their hashes are stable: weights come from
-numpy's PCG64, whose stream is fixed, and tokenizers from the word list beside this file.
+`python -m anneal_trainer.tiny_models DIR` writes them. They replace real models without a download:
+when the daemon probes its trainer, in the quick start and in tests. The same version of this file
+always writes the same bytes, so their hashes are stable: weights come from numpy's PCG64, whose
+stream is fixed, and tokenizers from the word list beside this file.
 """
 
 import argparse
@@ -33,7 +33,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
-# How Qwen2 cuts text before it is encoded; transformers insists on it for this model type.
+# How Qwen2 splits text before it is encoded; transformers requires it for this model type.
 QWEN2_PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
     r"\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -193,13 +193,13 @@ def make_tiny_mobilenet_v2(directory: Path) -> None:
 
 
 def _mobilenet_weights(share: float, classes: int) -> Weights:
-    """Draw convolutions so that signals keep their size (He et al. 2015, arXiv:1502.01852)."""
+    """Draw convolutions that preserve the signals' variance (He et al. 2015, arXiv:1502.01852)."""
     random = np.random.Generator(np.random.PCG64(SEED))
     weights: Weights = {}
 
     def convolve(name: str, wide: int, narrow: int, edge: int) -> None:
         shape = (wide, narrow, edge, edge)
-        # What is reduced is not cut off at 0, so only half the variance is needed.
+        # A reduction is not followed by a ReLU, so it needs only half the variance.
         deviation = np.sqrt((1 if "reduce" in name else 2) / (narrow * edge * edge))
         place = f"mobilenet_v2.{name}"
         drawn = (random.standard_normal(shape) * deviation).astype(np.float32)
@@ -281,7 +281,7 @@ def _write_bpe(directory: Path, vocabulary: int) -> None:
 def _write_wordpiece(directory: Path, positions: int) -> int:
     """Write the tokenizer and return the size of its vocabulary.
 
-    Every printable ASCII character is a piece at the start and inside of a word, so that any
+    Every printable ASCII character is a piece, at the start of a word and inside it, so that any
     English text is covered.
     """
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -318,12 +318,12 @@ def _write_wordpiece(directory: Path, positions: int) -> int:
 
 
 def _words() -> list[str]:
-    """List common English words, those of everyday life first, then those of reviews."""
+    """List common English words: first everyday words, then those of reviews."""
     return Path(__file__).with_name("words.txt").read_text(encoding="utf-8").split()
 
 
 def _corpus() -> Iterator[str]:
-    """Sentences for the BPE trainer: common words more often than rare ones, and sums."""
+    """Yield text for the BPE trainer: sentences, common words more often, and sums."""
     words = list(dict.fromkeys(_words()))
     random = np.random.Generator(np.random.PCG64(SEED))
     weights = 1.0 / (np.arange(len(words)) + 10.0)
@@ -348,11 +348,11 @@ MAKERS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write all tiny models below a directory, each in a folder of its name."""
+    """Write all tiny models below a directory, each in a folder with its name."""
     parser = argparse.ArgumentParser(
         prog="python -m anneal_trainer.tiny_models", description=__doc__
     )
-    parser.add_argument("directory", type=Path, help="where the folders are made")
+    parser.add_argument("directory", type=Path, help="directory for the folders")
     options = parser.parse_args(arguments)
     # One thread trains the tokenizer in one order.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -1,4 +1,4 @@
-"""The training loop. It reads from top to bottom; everything around it is in the other files."""
+"""The training loop, to be read from top to bottom. Everything else is in the other files."""
 
 import math
 import time
@@ -19,7 +19,7 @@ from anneal_trainer.data.loading import JobData
 from anneal_trainer.errors import ConfigError, StoppedError
 from anneal_trainer.events import EventLog
 from anneal_trainer.job import Hyperparameters, Job
-from anneal_trainer.loss.leads import measure_leads
+from anneal_trainer.loss.reference_margins import measure_reference_margins
 from anneal_trainer.loss.score import Score, evaluate, score
 from anneal_trainer.model.checkpoint import (
     CheckpointStore,
@@ -27,7 +27,7 @@ from anneal_trainer.model.checkpoint import (
     newest_checkpoint,
     write_directory,
 )
-from anneal_trainer.model.compiling import compile_where_it_pays
+from anneal_trainer.model.compiling import compile_if_worthwhile
 from anneal_trainer.model.device import choose_device
 from anneal_trainer.model.loading import load_model, save_model, trainable_parameters
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
@@ -43,28 +43,28 @@ TRAINING_SAMPLE = 64
 
 @dataclass
 class Run:
-    """What a training run consists of; its State says how far it is."""
+    """The parts of a training run; its progress is in its State."""
 
     job: Job
-    """What is trained on what."""
+    """The job."""
     data: JobData
     """The rows."""
     events: EventLog
     """The journal."""
     device: torch.device
-    """Where it runs."""
+    """The device it runs on."""
     model: nn.Module
     """The model, on the device, in training mode; its weights are 32-bit floats."""
     dtype: torch.dtype
-    """What matrices are multiplied as: float32, or bfloat16 with sums in float32."""
+    """Format of matrix products: float32, or bfloat16 with sums in float32."""
     collate: Collate
-    """How rows become a batch: packed or padded."""
+    """Makes a batch from rows: packed or padded."""
     weights: list[nn.Parameter]
-    """Those of its weights that are trained."""
+    """The weights that are trained."""
     optimizer: torch.optim.Optimizer
-    """Changes those weights."""
+    """The optimizer of those weights."""
     store: CheckpointStore
-    """Where checkpoints are kept."""
+    """The store for checkpoints."""
 
     @property
     def measured(self) -> Sequence[Example]:
@@ -74,22 +74,22 @@ class Run:
 
     @property
     def measured_on(self) -> str:
-        """What `measured` is, for the journal."""
+        """The name of `measured` in the journal."""
         return "validation" if self.data.validation else "training"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one step."""
+    """The results of one step."""
 
     rate: float
     """Learning rate."""
     loss: float
     """Mean over the targets of all its batches."""
     accuracy: float
-    """Share of those that were the likeliest prediction."""
+    """Share of the targets that were the most likely prediction."""
     norm: float
-    """Norm of the gradients before they were clipped."""
+    """Norm of the gradients before clipping."""
     tokens: int
     """Tokens without padding."""
 
@@ -103,8 +103,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a job to its end, from its newest checkpoint if there is one; return its figures.
 
-    Raises StoppedError after saving if `is_stopped` says so between two steps, and JobError if the
-    job cannot be carried out.
+    Raises StoppedError after saving if `is_stopped` returns True between two steps, and JobError if
+    the job cannot be run.
     """
     began = time.monotonic()
     parameters = job.hyperparameters
@@ -131,7 +131,7 @@ def train(
     plan = Plan(len(data.train.examples), state.batch_size, parameters)
     if job.kind == "causal-lm":
         steps_left = plan.total_steps - state.step
-        compile_where_it_pays(model, steps_left, device, deterministic=parameters.deterministic)
+        compile_if_worthwhile(model, steps_left, device, deterministic=parameters.deterministic)
     _announce(run, plan, state, resumed=found is not None)
 
     first_step, first_tokens, training_began = state.step, state.tokens, time.monotonic()
@@ -188,7 +188,7 @@ def _step(run: Run, plan: Plan, number: int) -> Step:
     results = []
     for batch in batches:
         result = score(run.model, batch, run.dtype)
-        # The mean over all targets of the step, however they are spread over its batches.
+        # The mean over all targets of the step, however they are distributed over its batches.
         (result.loss / targets).backward()  # type: ignore[no-untyped-call]
         results.append(Score(result.loss.detach(), result.correct))
     loss = sum(result.loss.item() for result in results) / targets
@@ -197,7 +197,7 @@ def _step(run: Run, plan: Plan, number: int) -> Step:
     norm = nn.utils.clip_grad_norm_(run.weights, most).item()
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise ConfigError(
-            f"The loss is no longer a number at step {number + 1}.",
+            f"The loss is not finite at step {number + 1}.",
             "Lower learning_rate or set max_grad_norm.",
         )
     run.optimizer.step()
@@ -206,11 +206,11 @@ def _step(run: Run, plan: Plan, number: int) -> Step:
 
 
 def _prepare_machine(job: Job) -> torch.device:
-    """Choose GPU or CPU, and fix everything that could make two runs differ."""
+    """Choose GPU or CPU, and make the run deterministic."""
     device = choose_device()
     torch.set_num_threads(job.threads)
     torch.use_deterministic_algorithms(job.hyperparameters.deterministic or device.type == "cpu")
-    # Only reading memory that was never written could be told apart by it; filling costs time.
+    # Filling only matters if memory is read before it is written, and it costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
@@ -218,7 +218,7 @@ def _prepare_machine(job: Job) -> torch.device:
 def _make_optimizer(
     weights: Sequence[nn.Parameter], parameters: Hyperparameters
 ) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101), decaying matrices only."""
+    """AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101), with weight decay only on matrices."""
     groups = [
         {
             "params": [weight for weight in weights if weight.ndim > 1],
@@ -233,7 +233,7 @@ def _make_optimizer(
 def _is_packed(
     job: Job, data: JobData, model: nn.Module, device: torch.device, events: EventLog
 ) -> bool:
-    """Prepare for packed rows if the model can: the same results in less time."""
+    """Prepare for packed rows if the model supports them: the same results in less time."""
     asked, examples = job.hyperparameters.packing, data.train.examples
     if asked is False:
         return False
@@ -249,12 +249,12 @@ def _is_packed(
 
 
 def _begin(run: Run, identity: str) -> State:
-    """Find the batch size and measure the model as it is, before the first step."""
+    """Find the batch size and measure the model before the first step."""
     parameters, examples = run.job.hyperparameters, run.data.train.examples
     batch_size = find_batch_size(
         run.model, examples, parameters, run.collate, run.dtype, run.device
     )
-    run.data = measure_leads(run.model, run.data, batch_size, run.collate, run.dtype)
+    run.data = measure_reference_margins(run.model, run.data, batch_size, run.collate, run.dtype)
     before = _assess(run, batch_size)
     state = State(identity, batch_size, [receipt.first_link(identity)], before)
     state.best_loss = before["loss"]
@@ -263,9 +263,11 @@ def _begin(run: Run, identity: str) -> State:
 
 
 def _resume(run: Run, path: Path, state: State) -> State:
-    """Put the run into the state of a checkpoint."""
-    # Before the checkpoint is loaded: what counts is the model that training started from.
-    run.data = measure_leads(run.model, run.data, state.batch_size, run.collate, run.dtype)
+    """Restore the state of a checkpoint."""
+    # Before the checkpoint is loaded: the reference is the model that training started from.
+    run.data = measure_reference_margins(
+        run.model, run.data, state.batch_size, run.collate, run.dtype
+    )
     run.store.load(path)
     return state
 
@@ -282,14 +284,14 @@ def _assess(run: Run, batch_size: int) -> dict[str, Any]:
 
 
 def _is_finished(state: State, plan: Plan) -> bool:
-    """Tell whether all steps are done, or enough evaluations brought no gain."""
+    """Return whether all steps are done, or enough evaluations brought no improvement."""
     patience = plan.parameters.early_stopping_patience
     gave_up = patience is not None and state.evaluations_without_gain >= patience
     return gave_up or state.step >= plan.total_steps
 
 
 def _evaluate(run: Run, state: State) -> None:
-    """Measure between two steps, and note whether that is the best so far."""
+    """Measure between two steps, and record whether it is the best result so far."""
     scores = evaluate(run.model, run.measured, state.batch_size, run.collate, run.dtype)
     _write_eval(run, state.step, scores.loss, scores.accuracy)
     if state.best_loss is None or scores.loss < state.best_loss:
@@ -303,7 +305,7 @@ def _write_eval(run: Run, step: int, loss: float, accuracy: float) -> None:
 
 
 def _announce(run: Run, plan: Plan, state: State, *, resumed: bool) -> None:
-    """Say what is about to happen: environment, resolved parameters, sizes."""
+    """Write the first event: environment, resolved parameters, sizes."""
     job = run.job
     run.events.write(
         "started",
@@ -361,7 +363,7 @@ def _finish(run: Run, plan: Plan, state: State, inputs: dict[str, Any]) -> dict[
 def _fill_output(
     place: Path, run: Run, state: State, inputs: dict[str, Any], figures: dict[str, Any]
 ) -> None:
-    """Write all files of out/; the receipt comes last, because it holds the hash of the others."""
+    """Write all files of out/; the receipt last, because it contains the hash of the others."""
     job, kept = run.job, run.store.kept()
     save_model(run.model, job.model_directory, place)
     write_card(place / "README.md", job, inputs, figures)

@@ -1,9 +1,9 @@
-"""Repeat a receipt's training and compare: `anneal-verify --receipt R --job-dir DIR`.
+"""Repeat a receipt's training run and compare: `anneal-verify --receipt R --job-dir DIR`.
 
-The job directory holds job.json, data/, model/ and start/ as they were; the training is repeated in
-a temporary directory. `--from-step A --to-step B` repeats only that interval, from the kept
-checkpoint work/checkpoints/step-A. Exit codes: 0 equal, 1 differs, 2 the receipt cannot be used,
-3 the job directory holds something else than the receipt speaks of.
+The job directory contains job.json, data/, model/ and start/, unchanged; the run is repeated in a
+temporary directory. `--from-step A --to-step B` repeats only that interval, from the checkpoint
+work/checkpoints/step-A. Exit codes: 0 equal, 1 differs, 2 the receipt cannot be used, 3 the job
+directory does not match the receipt.
 """
 
 import argparse
@@ -25,27 +25,27 @@ from anneal_trainer.job import WORK, Job, load_job
 EXIT_EQUAL = 0
 EXIT_DIFFERS = 1
 NO_PAUSE = float("inf")
-"""Seconds between recovery checkpoints: a repeated training needs none."""
+"""Seconds between recovery checkpoints: a repeated run needs none."""
 
 
 class UnusableError(JobError):
-    """The receipt contradicts itself, or nothing could follow from repeating its training."""
+    """The receipt contradicts itself, or repeating its training run would prove nothing."""
 
     exit_code = EXIT_BAD_CONFIG
 
 
 class OtherInputsError(JobError):
-    """The job directory holds something else than the receipt speaks of."""
+    """The job directory does not match the receipt."""
 
     exit_code = EXIT_BAD_DATA
 
 
 class DiffersError(Exception):
-    """The repeated training departs from the receipt; the message says where."""
+    """The repeated run differs from the receipt; the message says where."""
 
 
 class Witness(EventLog):
-    """The journal of a repeated training; raises DiffersError at the first event that departs."""
+    """The journal of a repeated run; raises DiffersError at the first event that differs."""
 
     def __init__(self, path: Path, receipt: Mapping[str, Any]) -> None:
         super().__init__(path)
@@ -55,7 +55,7 @@ class Witness(EventLog):
         self.step = 0
 
     def write(self, type_: str, **fields: Any) -> None:  # noqa: ANN401
-        """Append one event after comparing it with what the receipt says of it."""
+        """Append one event after comparing it with the receipt."""
         if type_ == "started" and fields["batch_size"] != self._receipt["batch_size"]:
             raise DiffersError(
                 f"Before the first step: the batch size is {fields['batch_size']} here, "
@@ -81,10 +81,10 @@ class Witness(EventLog):
 
 
 def read_receipt(path: Path) -> dict[str, Any]:
-    """Read a receipt and check that it agrees with itself. Raises UnusableError."""
+    """Read a receipt and check that it is consistent. Raises UnusableError."""
     from anneal_trainer.receipt import first_link, identity_of
 
-    hint = "Give the receipt.json of a finished training, unchanged."
+    hint = "Give the receipt.json of a finished training run, unchanged."
     try:
         receipt: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         inputs, links = receipt["inputs"], receipt["chain"]["links"]
@@ -107,14 +107,14 @@ def read_receipt(path: Path) -> dict[str, Any]:
             raise UnusableError(f"The receipt contradicts itself: its {name} is wrong.", hint)
     if receipt["environment"]["device"] != "cpu" and not inputs["hyperparameters"]["deterministic"]:
         raise UnusableError(
-            "The training was not deterministic, so repeating it proves nothing.",
-            "Ask for a training with deterministic set to true.",
+            "The training run was not deterministic, so repeating it proves nothing.",
+            "Order a training run with deterministic set to true.",
         )
     return receipt
 
 
 def input_differences(receipt: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator[str]:
-    """Say in a sentence each which inputs are not those of the receipt."""
+    """Yield the inputs that differ from those of the receipt, one sentence each."""
     told, here = dict(receipt["inputs"]), dict(inputs)
     settings_told, settings_here = told.pop("hyperparameters"), here.pop("hyperparameters")
     pairs = {key: (here.get(key), told.get(key)) for key in here.keys() | told.keys()}
@@ -127,11 +127,11 @@ def input_differences(receipt: Mapping[str, Any], inputs: Mapping[str, Any]) -> 
 
 
 def environment_differences(receipt: Mapping[str, Any], threads: int) -> Iterator[str]:
-    """Say what could make an honest training come out differently here."""
+    """Yield the reasons why an honest training run could have different results here."""
     from anneal_trainer.receipt import CODE_SHA256, environment
 
     if receipt["code_sha256"] != CODE_SHA256:
-        yield "The trainer's code is another version than the receipt's."
+        yield "The version of the trainer's code differs from the receipt's."
     here, told = environment(threads), receipt["environment"]
     for key in sorted(here.keys() | told.keys()):
         if here.get(key) != told.get(key):
@@ -139,7 +139,7 @@ def environment_differences(receipt: Mapping[str, Any], threads: int) -> Iterato
 
 
 def check_metrics(path: Path, receipt: Mapping[str, Any]) -> None:
-    """Follow the chain through the figures that were delivered with the receipt, if they were."""
+    """Check the metrics that were delivered with the receipt, if any, against its hash chain."""
     from anneal_trainer.receipt import next_link
 
     if not path.is_file():
@@ -150,13 +150,13 @@ def check_metrics(path: Path, receipt: Mapping[str, Any]) -> None:
         step = row["step"]
         link = next_link(links[step - 1], step, row["loss"], row["grad_norm"], row["lr"])
         if link != links[step]:
-            raise DiffersError(f"{path.name} departs from the receipt's chain at step {step}.")
+            raise DiffersError(f"{path.name} differs from the receipt's chain at step {step}.")
 
 
 def repeat(
     job_directory: Path, receipt: Mapping[str, Any], first: int, last: int, place: Path
 ) -> None:
-    """Train in `place` from step `first` to step `last`. Raises DiffersError where it departs."""
+    """Train in `place` from step `first` to step `last`. Raises DiffersError if it differs."""
     from anneal_trainer.hashing import directory_sha256
     from anneal_trainer.train import train
 
@@ -171,7 +171,7 @@ def repeat(
         witness.close()
     if witness.step != steps:
         raise DiffersError(f"The training ends after step {witness.step}, not after {steps}.")
-    # The metrics of a part lack the steps before it.
+    # The metrics of an interval lack the steps before it.
     output = directory_sha256(place / WORK / "out", ["receipt.json"])
     if first == 0 and output != receipt["output_sha256"]:
         raise DiffersError("All steps are equal, but the files in out/ differ.")
@@ -216,11 +216,11 @@ def _check_checkpoint(path: Path, receipt: Mapping[str, Any], step: int) -> None
         zip(state["links"], receipt["chain"]["links"], strict=False)
     ):
         if ours != theirs:
-            raise DiffersError(f"The checkpoint's own chain departs at step {number}.")
+            raise DiffersError(f"The checkpoint's own chain differs at step {number}.")
 
 
 def verify(receipt_path: Path, job_directory: Path, first: int, last: int | None) -> str:
-    """Compare receipt and job directory, then the training itself; return the verdict."""
+    """Compare receipt and job directory, then the training run itself; return the verdict."""
     receipt = read_receipt(receipt_path)
     steps = receipt["chain"]["steps"]
     last = steps if last is None else last
@@ -230,13 +230,13 @@ def verify(receipt_path: Path, job_directory: Path, first: int, last: int | None
             f"Give 0 <= from-step < to-step <= {steps}.",
         )
     job = load_job(job_directory)
-    # Imported late: a bad receipt is refused without waiting for torch.
+    # Imported late, so that an invalid receipt is refused without loading torch.
     from anneal_trainer.receipt import job_inputs
 
     differences = list(input_differences(receipt, job_inputs(job)))
     if differences:
         raise OtherInputsError(
-            " ".join(differences), "Put the inputs into the job directory that the receipt names."
+            " ".join(differences), "Put the receipt's inputs into the job directory."
         )
     for difference in environment_differences(receipt, job.threads):
         print(f"Note: {difference}")

@@ -40,8 +40,8 @@ JOBS = {
     "adapter": {"hp": ADAPTER},
     "full": {"hp": {**FULL, "batch_size": "max"}},
 }
-MOST_KILLS = 4
-LONGEST = 120
+MAX_KILLS = 4
+TIMEOUT_SECONDS = 120
 """Seconds that one start may take."""
 
 
@@ -56,7 +56,7 @@ def start(job, recovery_seconds):
 
 def finish(child):
     """Wait for a process; return its exit code, or a signal's number made negative."""
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -64,7 +64,7 @@ def finish(child):
         time.sleep(0.001)
     os.kill(child, SIGKILL)
     os.waitpid(child, 0)
-    raise TimeoutError(f"The trainer did not end in {LONGEST} seconds.")
+    raise TimeoutError(f"The trainer did not end in {TIMEOUT_SECONDS} seconds.")
 
 
 def kill_after(child, seconds):
@@ -113,7 +113,7 @@ def disturb(job, chance, seconds, moments):
     kills = 0
     # Recovery checkpoints after every step, or none but the user's own.
     recovery_seconds = chance.choice([0, 0, 60])
-    for _ in range(chance.randint(1, MOST_KILLS)):
+    for _ in range(chance.randint(1, MAX_KILLS)):
         child = start(job, recovery_seconds)
         if not kill_after(child, chance.uniform(0, seconds)):
             break

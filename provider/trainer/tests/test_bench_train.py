@@ -68,8 +68,8 @@ def test_ratios_are_those_of_the_medians(scripts):
     ("speeds", "losses", "sentence"),
     [
         ({**STEADY, "tuned": [100, 150, 131]}, (2, 2, 2), "differ by 38%"),
-        (STEADY, (2, 2, 2.1), "'equal final loss' is closed"),
-        (STEADY, (2, 2, float("nan")), "'equal final loss' is closed"),
+        (STEADY, (2, 2, 2.1), "'equal final loss' failed"),
+        (STEADY, (2, 2, float("nan")), "'equal final loss' failed"),
     ],
 )
 def test_no_ratio_without_quiet_and_equal_loss(scripts, speeds, losses, sentence):
@@ -86,7 +86,7 @@ def test_a_closed_gate_ends_the_measurement(scripts):
     report = scripts["train_report"].summarize(
         OPTIONS, {**PARITY, "gates": [gate]}, {"stock": [], "tuned": [], "ours": []}
     )
-    assert report["refused"] == ["The gate 'leakage' is closed."]
+    assert report["refused"] == ["The gate 'leakage' failed."]
     assert report["ratioStock"] is None
 
 

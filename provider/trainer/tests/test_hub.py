@@ -74,7 +74,7 @@ def test_what_lay_there_before_is_replaced_only_by_something_whole(hub, model, t
     hub.damage = lambda name, data: data[:-1] + b"!" if name.endswith("safetensors") else data
     damaged = fetch(hub, tmp_path / "model")
     assert damaged.returncode == 1
-    assert "was damaged on the way" in damaged.stderr
+    assert "arrived damaged" in damaged.stderr
     assert files_of(tmp_path / "model") == {"old": b""}
     hub.damage = lambda name, data: data
     assert fetch(hub, tmp_path / "model").returncode == 0
@@ -101,7 +101,7 @@ def with_a_wrong_index(model):
     return {**model, "model.safetensors.index.json": b'{"weight_map": [1]}'}
 
 
-def torn(model):
+def cut_off(model):
     return {**model, "model.safetensors": model["model.safetensors"][:-5]}
 
 
@@ -109,12 +109,12 @@ def torn(model):
     ("change", "arguments", "sentence"),
     [
         (only_pickle, (), "has no weights in the safetensors format"),
-        (with_code, (), "needs code of its own, which is never run"),
-        (torn, (), "it is torn"),
-        (with_endless_header, (), "is torn or no safetensors file"),
-        (with_a_wrong_index, (), "is no index"),
+        (with_code, (), "needs custom code, which is never run"),
+        (cut_off, (), "it is cut off"),
+        (with_endless_header, (), "is cut off or not a safetensors file"),
+        (with_a_wrong_index, (), "is not an index"),
         (dict, ("--revision", "v9"), "has no revision v9"),
-        (dict, ("--max-bytes", "1000"), "more than the 1000 that are fetched"),
+        (dict, ("--max-bytes", "1000"), "more than the limit of 1000"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_a_sentence(
@@ -154,7 +154,7 @@ def long_text(model):
         (deeper, "num_hidden_layers is 3 instead of 2"),
         (larger, "more than 4 times"),
         (long_text, "tokenizer.json has 67108865 bytes"),
-        (with_code, "needs code of its own"),
+        (with_code, "needs custom code"),
     ],
 )
 def test_what_does_not_fit_the_base_model_is_refused_before_weights_are_fetched(

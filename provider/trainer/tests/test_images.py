@@ -74,8 +74,8 @@ def test_numbered_classes_are_ordered_by_value_and_need_no_zero(tmp_path, proces
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("top.png", "does not lie in a class folder"),
-        ("train/red/1.png", "does not lie in a class folder"),
+        ("top.png", "is not in a class folder"),
+        ("train/red/1.png", "is not in a class folder"),
         ("../red/1.png", "leads out of the archive"),
         ("red/../../1.png", "leads out of the archive"),
         ("/red/1.png", "leads out of the archive"),
@@ -111,15 +111,15 @@ def test_links_and_devices_are_refused(tmp_path):
 @pytest.mark.parametrize("ending", FORMATS)
 def test_limits_hold_before_anything_is_unpacked(tmp_path, monkeypatch, ending):
     path = write_archive(tmp_path / f"train{ending}", {**GOOD, "red/zeros.png": bytes(2**21)})
-    monkeypatch.setattr(archive_module, "MOST_ENTRIES", 2)
+    monkeypatch.setattr(archive_module, "MAX_ENTRIES", 2)
     assert "more than 2 entries" in refused(path)
-    monkeypatch.setattr(archive_module, "MOST_ENTRIES", 9)
-    monkeypatch.setattr(archive_module, "MOST_FILE_BYTES", 2**20)
+    monkeypatch.setattr(archive_module, "MAX_ENTRIES", 9)
+    monkeypatch.setattr(archive_module, "MAX_FILE_BYTES", 2**20)
     assert "red/zeros.png: the image has more than" in refused(path)
-    monkeypatch.setattr(archive_module, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(archive_module, "MAX_BYTES", 2**20)
     assert "unpacks to more than 64 GiB" in refused(path)
     monkeypatch.setattr(archive_module, "SMALL", 2**20)
-    monkeypatch.setattr(archive_module, "MOST_BYTES", 2**30)
+    monkeypatch.setattr(archive_module, "MAX_BYTES", 2**30)
     if ending != ".tar":
         assert "more than 100 times its size" in refused(path)
 
@@ -493,7 +493,7 @@ def test_pixels_that_are_far_larger_than_their_archive_are_not_kept(
 
 
 def test_a_tar_of_extended_headers_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr(tar, "MOST_META_TOTAL", 10_000)
+    monkeypatch.setattr(tar, "MAX_META_TOTAL", 10_000)
     extended = tarfile.TarInfo.create_pax_global_header({"comment": "x" * 600})
     with pytest.raises(DamagedTarError) as error:
         list(read_tar(io.BytesIO(extended * 20)))

@@ -97,7 +97,7 @@ BROKEN = {
     ),
     "tools": (
         {**CONVERSATION, "input": {**CONVERSATION["input"], "tools": []}},
-        "input is not an object with messages alone",
+        "input is not an object with only messages",
     ),
     "an answer of the user's": (
         {**CONVERSATION, "preferred_output": turns(("user", "4"))},
@@ -138,8 +138,8 @@ def test_answers_that_truncation_makes_equal_are_an_error(tmp_path, qwen2):
 
 def test_the_loss_is_that_of_the_paper():
     chosen, rejected = torch.tensor([-2.0, -7.0, -5.0]), torch.tensor([-3.0, -5.0, -5.0])
-    leads = torch.tensor([0.5, -4.0, 0.0])
-    loss, gained = preference_loss(torch.cat([chosen, rejected]), leads)
+    reference_margins = torch.tensor([0.5, -4.0, 0.0])
+    loss, gained = preference_loss(torch.cat([chosen, rejected]), reference_margins)
     margins = [-2 + 3 - 0.5, -7 + 5 + 4, 0]
     assert loss.item() == pytest.approx(
         sum(math.log(1 + math.exp(-BETA * margin)) for margin in margins)

@@ -113,10 +113,10 @@ def cut_weights(start):
             {**LORA, "lora_trainable_modules": "q_proj,v_proj"},
             LORA,
             None,
-            "is on other layers",
+            "is on different layers",
             "Set lora_trainable_modules to q_proj,v_proj.",
         ),
-        ("causal-lm", FAST, FAST, cut_weights, "is torn", ""),
+        ("causal-lm", FAST, FAST, cut_weights, "is cut off", ""),
         ("text-classification", FAST, FAST, rename_class, "classes are awful, good", "same labels"),
     ],
 )
@@ -207,7 +207,7 @@ NORM = "model.norm.weight"
     ("change", "named"),
     [
         (other_architecture, "model_type is llama instead of qwen2"),
-        (other_vocabulary, "2 tokens have other ids, such as '!'"),
+        (other_vocabulary, "2 tokens have different ids, such as '!'"),
         (
             change_weights(lambda found: {**found, NORM: found[NORM][:64].clone()}),
             "model.norm.weight is [64] instead of [128]",
@@ -222,7 +222,7 @@ NORM = "model.norm.weight"
         ),
         (
             change_weights(lambda found: {f"x.{k}": v for k, v in found.items()}),
-            "it has no weight of the same name",
+            "it has no weights of the same names",
         ),
         (lambda start: (start / "adapter_config.json").write_text("{}"), "an adapter, not a model"),
     ],

@@ -134,7 +134,7 @@ def test_what_is_no_parquet_is_refused(tmp_path, qwen2):
 def test_what_the_client_could_not_read_is_refused(tmp_path, qwen2, monkeypatch):
     path = write(tmp_path / "t.parquet", {"input_ids": [[1, 2, 3]]}, compression="lz4")
     assert "compressed as LZ4" in refused(path, qwen2)
-    monkeypatch.setattr(token_rows, "MOST_GROUP_IDS", 8)
+    monkeypatch.setattr(token_rows, "MAX_GROUP_IDS", 8)
     columns = {"input_ids": [[1, 2, 3]] * 4}
     assert "a row group has more than 8 values" in refused(write(path, columns), qwen2)
     assert read(write(path, columns, row_group_size=2), qwen2).tokens == 12
@@ -197,4 +197,7 @@ def test_ids_that_the_model_has_no_row_for_are_a_bad_config(make_job, tmp_path, 
     config["vocab_size"] = 1500
     (job.path / "model/config.json").write_text(json.dumps(config))
     assert job.run() == 2
-    assert job.result["message"] == "The model knows 1500 tokens, fewer than its tokenizer makes."
+    assert (
+        job.result["message"]
+        == "The model has 1500 token embeddings, fewer than its tokenizer has tokens."
+    )

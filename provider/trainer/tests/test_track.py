@@ -117,7 +117,7 @@ def test_a_server_that_stays_away_leaves_the_run_as_a_file(tmp_path):
     ended = run.end()
     assert ended == {
         "status": "offline",
-        "warning": "Weights & Biases could not be reached; the run is kept as a file.",
+        "warning": "Weights & Biases could not be reached; the run is kept as files.",
     }
     (file,) = run.offline.rglob("*.wandb")
     assert b"train/loss" in file.read_bytes()

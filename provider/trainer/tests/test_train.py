@@ -31,7 +31,7 @@ HELD_OUT = {
 
 @pytest.mark.parametrize("lora", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_job_learns_and_leaves_what_the_treaty_says(make_job, kind, lora):
+def test_a_job_learns_and_leaves_the_documented_files(make_job, kind, lora):
     job = make_job(
         kind=kind,
         validation=HELD_OUT[kind],
@@ -345,9 +345,9 @@ def break_model_config(job):
 @pytest.mark.parametrize(
     ("breakage", "message"),
     [
-        (cut_weights, "instead of .*: it is torn"),
-        (cut_header, "model.safetensors is torn or no safetensors file"),
-        (pickle_weights, "model.safetensors is torn or no safetensors file"),
+        (cut_weights, "instead of .*: it is cut off"),
+        (cut_header, "model.safetensors is cut off or not a safetensors file"),
+        (pickle_weights, "model.safetensors is cut off or not a safetensors file"),
         (lose_a_shard, "model-00002-of-00002.safetensors is missing"),
         (break_model_config, "config.json is not JSON"),
     ],
@@ -431,4 +431,4 @@ def test_a_loss_that_is_no_number_ends_the_job(make_job, monkeypatch):
     monkeypatch.setattr(train_module, "score", diverged)
     job = make_job(hp={**FAST})
     assert job.run() == 2
-    assert "no longer a number at step 1" in job.result["message"]
+    assert "not finite at step 1" in job.result["message"]

@@ -1,4 +1,4 @@
-"""Receipts run again: honest ones are equal, others are told where they depart."""
+"""Receipts run again: honest ones are equal, others are reported with the first difference."""
 
 import json
 import shutil
@@ -85,7 +85,7 @@ def test_an_interval_finds_only_what_lies_in_it(trained, capsys):
     # The checkpoint after the forged step has the true chain in it.
     capsys.readouterr()
     assert run(trained, "--from-step", 8, receipt=forged) == 1
-    assert capsys.readouterr().out == "The checkpoint's own chain departs at step 7.\n"
+    assert capsys.readouterr().out == "The checkpoint's own chain differs at step 7.\n"
 
 
 def test_figures_beside_the_receipt_must_lead_along_its_chain(trained, capsys):
@@ -94,7 +94,7 @@ def test_figures_beside_the_receipt_must_lead_along_its_chain(trained, capsys):
     next(row for row in rows if (row["step"], row["type"]) == (5, "progress"))["loss"] /= 2
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert run(trained) == 1
-    assert capsys.readouterr().out == "metrics.jsonl departs from the receipt's chain at step 5.\n"
+    assert capsys.readouterr().out == "metrics.jsonl differs from the receipt's chain at step 5.\n"
 
 
 def test_changed_outputs_and_checkpoints_are_told(trained, capsys):
@@ -144,7 +144,7 @@ def test_another_machine_is_mentioned_and_tried(trained, capsys):
     other["code_sha256"] = "00" * 32
     assert run(trained, receipt=other) == 0
     told = capsys.readouterr().out
-    assert "Note: The trainer's code is another version" in told
+    assert "Note: The version of the trainer's code differs" in told
     assert "Note: environment.torch is " in told
 
 

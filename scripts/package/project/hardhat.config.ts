@@ -5,7 +5,7 @@ export default defineConfig({
   plugins: [anneal],
   solidity: {
     version: "0.8.37",
-    path: process.env.SOLJSON!, // the compiler of the machine that tests, which may be offline
+    path: process.env.SOLJSON!, // the local compiler, because the machine may be offline
     settings: { evmVersion: "cancun" },
   },
   networks: {

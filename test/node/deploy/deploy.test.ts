@@ -135,9 +135,7 @@ describe("npx hardhat deploy", () => {
     expect((await deploy()).exitCode).to.equal(0);
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
     const { stdout } = await deploy(["--dry-run"]);
-    expect(stdout).to.match(
-      /Everything is deployed already, and as it should be\.\nNothing was sent\.\n$/,
-    );
+    expect(stdout).to.match(/Everything is deployed already and verified\.\nNothing was sent\.\n$/);
   });
 
   it("refuses a contract with other parameters before it sends anything", async () => {
@@ -146,7 +144,7 @@ describe("npx hardhat deploy", () => {
     const before = await sent();
     const { stderr, exitCode } = await withFile("Ledger.json", addressed(other), () => deploy());
     expect(exitCode).to.equal(1);
-    expect(stderr).to.include(`Ledger at ${other} has lockPeriod 61, where 60 is right.`);
+    expect(stderr).to.include(`Ledger at ${other} has lockPeriod 61 instead of 60.`);
     expect(await sent()).to.equal(before);
   });
 
@@ -161,7 +159,7 @@ describe("npx hardhat deploy", () => {
       withFile("FineTuningServing.json", claim, () => deploy()),
     );
     expect(exitCode).to.equal(1);
-    expect(stderr).to.match(/FineTuningServing at 0x\w+ has ledger 0x\w+, where 0x\w+ is right\./);
+    expect(stderr).to.match(/FineTuningServing at 0x\w+ has ledger 0x\w+ instead of 0x\w+\./);
   });
 
   it("refuses other code, and an address without any", async () => {
@@ -171,7 +169,7 @@ describe("npx hardhat deploy", () => {
     const none = await withFile("FineTuningServing.json", addressed(nobody), () => deploy());
     expect([other.exitCode, none.exitCode]).to.deep.equal([1, 1]);
     expect(other.stderr).to.include(`The code at ${serving.address} is not that of Ledger.`);
-    expect(other.stderr).to.include("remove that file to deploy Ledger anew");
+    expect(other.stderr).to.include("remove that file to deploy Ledger again");
     expect(none.stderr).to.include(`The code at ${nobody} is not that of FineTuningServing.`);
   });
 
@@ -184,7 +182,7 @@ describe("npx hardhat deploy", () => {
     await rpc.send("hardhat_setCode", [cipher, code]);
     expect(exitCode).to.equal(1);
     expect(stderr).to.include(
-      `FineTuningServing at ${serving.address} has cipher ${cipher}, whose code is another.`,
+      `FineTuningServing at ${serving.address} has cipher ${cipher}, whose code is different.`,
     );
   });
 
@@ -247,7 +245,9 @@ describe("npx hardhat deploy", () => {
     });
     await rpc.send("hardhat_setBalance", [deployer, `0x${balance.toString(16)}`]);
     expect(exitCode).to.equal(1);
-    expect(stderr).to.match(/The deployment costs about 0\.\d+ OG and the deployer 0x\w+ has 0\.0/);
+    expect(stderr).to.match(
+      /The deployment costs about 0\.\d+ OG, but the deployer 0x\w+ has 0\.0/,
+    );
     expect(await sent()).to.equal(before);
   });
 
@@ -264,7 +264,7 @@ describe("npx hardhat deploy", () => {
     const { stderr, exitCode } = await deploy([], { RPC_ENDPOINT: `http://127.0.0.1:${port}` });
     server.close();
     expect(exitCode).to.equal(1);
-    expect(stderr).to.include("Nobody has chosen parameters for a deployment on chain 4242.");
+    expect(stderr).to.include("There are no parameters for a deployment on chain 4242.");
     expect(new Set(methods)).to.deep.equal(new Set(["eth_chainId"]));
     expect((await rejection(() => parametersOf(4242))).hint).to.include("deploy/_parameters.ts");
   });

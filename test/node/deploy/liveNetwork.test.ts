@@ -108,7 +108,7 @@ describe("npx hardhat deploy on a live network", () => {
     spoil = swallow(1);
     const lost = await deploy(["--timeout", "3"]);
     expect(lost.exitCode).to.equal(1);
-    const said = /accepted transaction (0x\w{64}), and after 3 seconds does not know it/;
+    const said = /accepted transaction (0x\w{64}), but after 3 seconds does not know it/;
     expect(lost.stderr).to.match(said);
     const hash = said.exec(lost.stderr)![1]!;
     expect(await sent()).to.equal(0);
@@ -141,7 +141,7 @@ describe("npx hardhat deploy on a live network", () => {
     spoil = ({ method }) => (method === "eth_getCode" ? { result: "0x" } : undefined);
     const { exitCode, stderr } = await deploy();
     expect(exitCode).to.equal(1);
-    expect(stderr).to.contain("has no code at 0x").and.contain("Ask another endpoint");
+    expect(stderr).to.contain("has no code at 0x").and.contain("Use another endpoint");
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
   });
 
@@ -153,7 +153,7 @@ describe("npx hardhat deploy on a live network", () => {
     const { exitCode, stderr } = await deploy();
     await writeFile(chain, before);
     expect(exitCode).to.equal(1);
-    expect(stderr).to.contain("is the deployment on chain 16661, and the endpoint is on chain");
+    expect(stderr).to.contain("is a deployment on chain 16661, but the endpoint is on chain");
     expect(await sent()).to.equal(count);
   });
 
@@ -193,7 +193,7 @@ describe("npx hardhat deploy on a live network", () => {
       /^eth_getTransaction(Receipt|ByHash)$/.test(method) ? { result: null } : undefined;
     const { exitCode, stderr } = await deploy([], place);
     expect(exitCode).to.equal(1);
-    expect(stderr).to.contain("Ask another endpoint, one that knows that transaction");
+    expect(stderr).to.contain("Use another endpoint that knows the transaction");
     expect(await sent()).to.equal(count);
     spoil = () => undefined;
     expect((await deploy([], place)).exitCode).to.equal(0);
@@ -207,7 +207,7 @@ describe("npx hardhat deploy on a live network", () => {
     await rpc.send("evm_setIntervalMining", [0]);
     const slow = await deploy(["--timeout", "2"], place);
     expect(slow.exitCode).to.equal(1);
-    expect(slow.stderr).to.match(/Transaction 0x\w{64} is in no block after 2 seconds\./);
+    expect(slow.stderr).to.match(/Transaction 0x\w{64} is not in a block after 2 seconds\./);
     const next = begin([], place);
     await rpc.send("evm_setAutomine", [true]);
     await rpc.send("evm_mine", []);

@@ -1,1 +1,1 @@
-"""What a job is trained on: files into rows, rows into tokens or pixels, those into batches."""
+"""Training data: from files to rows, from rows to tokens or pixels, from those to batches."""

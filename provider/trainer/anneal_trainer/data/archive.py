@@ -1,7 +1,7 @@
-"""The files of an image dataset: class folders in a zip or a tar, read one after the other.
+"""The files of an image dataset: class folders in a zip or a tar, read sequentially.
 
 Nothing is unpacked to disk and nothing in an archive is trusted: links, paths that lead out of it,
-unknown kinds of entries and archives that unpack to far more than they weigh are refused. The
+unknown kinds of entries and archives that unpack to far more than their size are refused. The
 client's dataset checker follows the same rules.
 """
 
@@ -19,15 +19,15 @@ from anneal_trainer.data.tar import DamagedTarError, TarEntry, read_tar
 from anneal_trainer.errors import DataError
 
 ENDINGS = (".zip", ".tar", ".tar.gz")
-MOST_ENTRIES = 1_000_000
-MOST_BYTES = 64 * 2**30
-"""Of all entries together."""
-MOST_FILE_BYTES = 64 * 2**20
-MOST_EXPANSION = 100
-"""Times its own size that an archive may unpack to, beyond SMALL bytes."""
+MAX_ENTRIES = 1_000_000
+MAX_BYTES = 64 * 2**30
+"""Maximum size of all entries together."""
+MAX_FILE_BYTES = 64 * 2**20
+MAX_EXPANSION = 100
+"""Maximum ratio of unpacked size to archive size, beyond SMALL bytes."""
 SMALL = 16 * 2**20
 
-# What file managers put beside the user's files.
+# Files that file managers add to the user's files.
 IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 LAYOUT_HINT = "Put every image into a folder of its class at the top of the archive: class/image."
 PACK_HINT = "Pack the class folders again with zip or tar."
@@ -42,13 +42,13 @@ class ImageFile:
     label: str
     """The name of its class folder."""
     content: bytes
-    """Its bytes, at most MOST_FILE_BYTES of them."""
+    """Its bytes, at most MAX_FILE_BYTES of them."""
 
 
 def read_archive(path: Path) -> Iterator[ImageFile]:
-    """Read the files in the class folders of an archive, in its order.
+    """Read the files in the class folders of an archive, in the archive's order.
 
-    Raises DataError, which starts with file:entry, or with file:1 for the archive as a whole.
+    Raises DataError; its message starts with file:entry, or with file:1 for the whole archive.
     """
     if not path.name.endswith(ENDINGS):
         raise _damaged(
@@ -67,7 +67,7 @@ def read_archive(path: Path) -> Iterator[ImageFile]:
 
 
 def entry_error(path: Path, name: str, problem: str, hint: str) -> DataError:
-    """Return the error to raise about one entry; `problem` has no full stop."""
+    """Return the error about one entry; `problem` has no full stop."""
     return DataError(f"{path.name}:{name}: {problem}.", hint)
 
 
@@ -86,19 +86,21 @@ def _zip_files(path: Path) -> Iterator[ImageFile]:
             if file is None:
                 continue
             if info.flag_bits & 1:
-                raise entry_error(path, name, "the file is encrypted", "Pack it without password.")
+                raise entry_error(
+                    path, name, "the file is encrypted", "Pack it without a password."
+                )
             if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
                 raise entry_error(
                     path,
                     name,
-                    "the file is compressed in a rare way",
+                    "the file is compressed with an unsupported method",
                     "Pack it with deflate, the usual method of zip.",
                 )
             yield ImageFile(*file, archive.read(info))
 
 
 def _kind_in_zip(info: ZipInfo) -> str:
-    """Tell "file", "directory" and "other" apart by the Unix mode, if the zip has one."""
+    """Distinguish "file", "directory" and "other" by the Unix mode, if the zip has one."""
     mode = stat.S_IFMT(info.external_attr >> 16)
     if info.orig_filename.endswith("/"):
         return "directory"
@@ -127,7 +129,7 @@ def _kind_in_tar(entry: TarEntry) -> str:
 
 
 class _Guard:
-    """Looks at every entry of an archive before its bytes are read."""
+    """Checks every entry of an archive before its bytes are read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -137,7 +139,7 @@ class _Guard:
         self._names: set[str] = set()
 
     def admit(self, name: str, size: int, kind: str) -> tuple[str, str] | None:
-        """Return path and class of a file to read, None for what is passed over."""
+        """Return path and class of a file to read, None for an entry to skip."""
         self._count(name, size)
         while name.startswith("./"):
             name = name[2:]
@@ -151,8 +153,8 @@ class _Guard:
         if kind == "directory" or hidden or name in ("", "."):
             return None
         if len(parts) != 2:
-            raise self._error(name, "the file does not lie in a class folder", LAYOUT_HINT)
-        if size > MOST_FILE_BYTES:
+            raise self._error(name, "the file is not in a class folder", LAYOUT_HINT)
+        if size > MAX_FILE_BYTES:
             raise self._error(name, "the image has more than 64 MiB", "Make the image smaller.")
         if name in self._names:
             raise self._error(name, "the archive has this file twice", "Remove one of the two.")
@@ -160,19 +162,19 @@ class _Guard:
         return name, parts[0]
 
     def _count(self, name: str, size: int) -> None:
-        """Refuse archives with too much in them, whatever it is."""
+        """Refuse archives that exceed a limit."""
         self._entries += 1
         self._bytes += size
-        if self._entries > MOST_ENTRIES:
+        if self._entries > MAX_ENTRIES:
             raise self._error(
-                name, f"the archive has more than {MOST_ENTRIES:,} entries", "Give fewer images."
+                name, f"the archive has more than {MAX_ENTRIES:,} entries", "Give fewer images."
             )
-        if self._bytes > MOST_BYTES:
+        if self._bytes > MAX_BYTES:
             raise self._error(name, "the archive unpacks to more than 64 GiB", "Give fewer images.")
-        if self._bytes > SMALL and self._bytes > MOST_EXPANSION * self._weight:
+        if self._bytes > SMALL and self._bytes > MAX_EXPANSION * self._weight:
             raise self._error(
                 name,
-                f"the archive unpacks to more than {MOST_EXPANSION} times its size",
+                f"the archive unpacks to more than {MAX_EXPANSION} times its size",
                 "Give images that are compressed as JPEG or PNG.",
             )
 

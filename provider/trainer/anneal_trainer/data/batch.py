@@ -1,4 +1,4 @@
-"""Batches: rows as tensors, padded or packed, and what is to be predicted in them."""
+"""Batches: rows as tensors, padded or packed, with their targets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,20 +32,21 @@ class Batch:
     tokens: int
     """Tokens without padding."""
     documents: Documents | None = None
-    """Where the rows lie in a packed sequence, None if they are padded."""
-    leads: Tensor | None = None
-    """Preference pairs: by how many nats each better answer led before the training, float32,
-    (pairs,); the rows are all better answers, then all worse ones. None for other rows."""
+    """Boundaries of the rows in a packed sequence, None if they are padded."""
+    reference_margins: Tensor | None = None
+    """Preference pairs: log-probability of the better answer minus that of the worse one before the
+    training, in nats, float32, (pairs,); the rows are all better answers, then all worse ones.
+    None for other rows."""
     pixels: Tensor | None = None
     """Images, float32, (rows, 3, height, width); `ids` is then only a placeholder, (rows, 1)."""
 
 
 Collate = Callable[[Sequence[Example]], Batch]
-"""How rows become a batch."""
+"""Makes a batch from rows."""
 
 
 def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -> Batch:
-    """Pad examples at their end; padding is neither attended to nor predicted."""
+    """Pad examples at the end; padding is neither attended to nor predicted."""
     if examples[0].picture is not None:
         return _make_image_batch(examples, device)
     rejected = [example.rejected for example in examples if example.rejected is not None]
@@ -63,7 +64,7 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
         )
     columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
     targets = targets[:, columns]
-    leads = torch.tensor([example.lead for example in examples]).to(device) if rejected else None
+    margins = [example.reference_margin for example in examples] if rejected else None
     count = len(rejected) or int((targets != IGNORED).sum())
     return Batch(
         ids.to(device),
@@ -72,7 +73,7 @@ def make_batch(examples: Sequence[Example], pad_id: int, device: torch.device) -
         columns.to(device),
         count,
         tokens,
-        leads=leads,
+        reference_margins=None if margins is None else torch.tensor(margins).to(device),
     )
 
 
@@ -111,7 +112,7 @@ def _pad(rows: Sequence[Example | Answer], pad_id: int) -> tuple[Tensor, Tensor,
 
 
 def make_packed_batch(examples: Sequence[Example], device: torch.device) -> Batch:
-    """Put the rows of a causal LM one behind the other, for a model that `try_packing` allowed."""
+    """Concatenate the rows of a causal LM, for a model that `try_packing` accepted."""
     ids = torch.cat([torch.tensor(example.ids) for example in examples])
     targets = torch.cat([_targets(example) for example in examples])
     columns = (targets != IGNORED).nonzero().flatten()
@@ -128,6 +129,6 @@ def make_packed_batch(examples: Sequence[Example], device: torch.device) -> Batc
 
 
 def _targets(example: Example | Answer) -> Tensor:
-    """Make the targets of a row: at each place the next token, or IGNORED; int64, (tokens,)."""
+    """Make the targets of a row: at each position the next token, or IGNORED; int64, (tokens,)."""
     counts = torch.tensor([*example.counts[1:], False])
     return torch.tensor([*example.ids[1:], IGNORED]).masked_fill(~counts, IGNORED)

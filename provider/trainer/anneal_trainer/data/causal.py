@@ -1,4 +1,4 @@
-"""The data of a causal language model: rows into token ids, and which of them count in the loss."""
+"""Data of a causal language model: rows to token ids, and which of them count in the loss."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from anneal_trainer.data.token_rows import TokenRow, read_token_rows
 from anneal_trainer.errors import DataError
 
 TEXT_SAMPLE_PROMPT = 16
-"""Tokens of a plain text that are shown to the model when it is sampled."""
+"""Tokens of a plain text that the model is prompted with for samples."""
 
 
 def causal_tokens(encoder: TextEncoder, row: CausalRow) -> list[int]:
@@ -33,7 +33,7 @@ def causal_tokens(encoder: TextEncoder, row: CausalRow) -> list[int]:
 
 
 def template_error(path: Path, row: CausalRow, error: ValueError) -> DataError:
-    """Say which row a chat template refuses."""
+    """Return the error about a row that a chat template refuses."""
     return DataError(
         f"{path.name}:{row.line}: the chat template refuses the messages ({error}).",
         "Order the messages as the model's chat template asks; a conversation whose earlier turns "
@@ -47,7 +47,7 @@ def read_causal_dataset(
     """Build causal-lm examples of at most `max_length` tokens from JSONL or parquet.
 
     With `mask_inputs`, prompts and every turn but the assistant's do not count in the loss; the
-    prompt of a preference pair never does. Raises DataError when a row has nothing left to learn
+    prompt of a preference pair never does. Raises DataError if a row has nothing left to learn
     from, or nothing to mask.
     """
     builder = _CausalBuilder(path, encoder, max_length, mask_inputs=mask_inputs)
@@ -61,7 +61,7 @@ def read_causal_dataset(
 
 
 class _CausalBuilder:
-    """Turns rows into examples and counts what happened to them."""
+    """Turns rows into examples and counts what was changed."""
 
     def __init__(
         self, path: Path, encoder: TextEncoder, max_length: int, *, mask_inputs: bool
@@ -78,7 +78,7 @@ class _CausalBuilder:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What happened to the rows, a sentence each."""
+        """What was changed in the rows, one sentence each."""
         name, rows = self._path.name, self._rows
         found = (
             (
@@ -88,7 +88,7 @@ class _CausalBuilder:
             (
                 self._hidden,
                 f"{name}: in {self._hidden} of {rows} rows the chat template rewrites earlier "
-                "answers, so they are not learned, the last one is.",
+                "answers, so only the last one is learned.",
             ),
             (
                 self._altered,

@@ -1,9 +1,9 @@
-"""Where the assistant speaks in a rendered conversation: what of it counts in the loss.
+"""The assistant's turns in a rendered conversation: the part that counts in the loss.
 
-A chat template may trim, rewrite or drop what it is given, and how it does so differs from model
-to model. So nothing is guessed from the text: a turn is what the template adds when the turn is
-added, checked against the conversation as a whole, and a turn that cannot be told apart in this
-way is not learned. The client's dataset checker follows the same rules.
+A chat template may trim, rewrite or drop its input, and models differ in how it does so. So
+nothing is guessed from the text: a turn is what the template appends when the turn is added,
+checked against the whole conversation. A turn that cannot be located in this way is not learned.
+The client's dataset checker follows the same rules.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from anneal_trainer.data.rows import ChatRow
 Message = dict[str, str]
 
 PROBES = ("A", "B")
-"""Two answers without a common beginning: one of them differs from any other at its start."""
+"""Two answers without a common prefix: any answer differs from one of them at its start."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,19 @@ class Conversation:
     """A rendered conversation and the turns in it that can be learned."""
 
     tokens: Tokens
-    """Its tokens, with their places in the rendered text."""
+    """Its tokens, with their positions in the rendered text."""
     turns: list[tuple[int, int]]
     """Character ranges of the assistant's turns with their end markers, in order; not empty."""
     hidden: int
-    """Turns of the assistant that cannot be told apart, because the template rewrites them."""
+    """Turns of the assistant that cannot be located, because the template rewrites them."""
     altered: bool
     """Whether the template changes or leaves out part of what the assistant says in `turns`."""
 
     @property
     def counts(self) -> list[bool]:
-        """For each token whether it is the assistant's.
+        """Whether each token belongs to the assistant.
 
-        A token that begins before a turn and reaches into it is what the model has to say first.
+        A token that begins before a turn and reaches into it counts: the model has to predict it.
         """
         return [
             any(begin < end and start < until for begin, until in self.turns)
@@ -51,8 +51,8 @@ class Conversation:
 def read_conversation(encoder: TextEncoder, row: ChatRow) -> Conversation:
     """Render a conversation and find the assistant's turns in it.
 
-    Raises ValueError when the template refuses the messages, or rewrites them so that not even
-    the assistant's last turn can be told apart.
+    Raises ValueError if the template refuses the messages, or rewrites them so that not even the
+    assistant's last turn can be located.
     """
     rendered = encoder.render(row.messages)
     speaking = [
@@ -65,7 +65,7 @@ def read_conversation(encoder: TextEncoder, row: ChatRow) -> Conversation:
     if speaking[-1] not in turns:
         raise ValueError(
             f"it rewrites earlier turns, so the assistant's message {speaking[-1] + 1} "
-            "cannot be told apart"
+            "cannot be located"
         )
     altered = any(
         row.messages[number]["content"].strip() not in rendered[begin:until]
@@ -78,11 +78,11 @@ def read_conversation(encoder: TextEncoder, row: ChatRow) -> Conversation:
 def _locate(
     encoder: TextEncoder, messages: Sequence[Message], number: int, rendered: str
 ) -> tuple[int, int] | None:
-    """Find the character range of one turn, None where the text cannot be cut there.
+    """Find the character range of one turn, None if the text cannot be split there.
 
-    The text up to the turn and the text up to its end must both be beginnings of the whole. The
-    turn begins where it departs from a request to speak; where that request holds more than the
-    turn opens with, as with reasoning models, it begins no later than the answer itself.
+    The text before the turn and the text up to its end must both be prefixes of the whole. The
+    turn begins where it differs from a generation prompt. If the generation prompt has more text
+    than the turn opens with, as with reasoning models, the turn begins at the answer at the latest.
     """
     before = encoder.render(messages[:number]) if number else ""
     until = encoder.render(messages[: number + 1])
@@ -102,6 +102,6 @@ def _locate(
 
 
 def _departure(first: str, second: str) -> int:
-    """Return the place of the first character in which two texts differ."""
+    """Return the index of the first character in which two texts differ."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(first), len(second)))

@@ -1,4 +1,4 @@
-"""Text into token ids with the model's own tokenizer, the same for counting and for training.
+"""Text to token ids with the model's own tokenizer, the same for counting and for training.
 
 Only the `tokenizers` library is used, never a framework on top of it: the client counts with a
 port of the same library, and the two counts must be equal.
@@ -21,12 +21,12 @@ CONFIG_HINT = "Ask the provider to repair the model's tokenizer files."
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of one text, and where in the text each came from."""
+    """Token ids of one text, and their positions in the text."""
 
     ids: list[int]
     """Token ids, in order."""
     spans: list[tuple[int, int]]
-    """For each id the offsets of its first character and of the one after its last."""
+    """For each id the offset of its first character, and the offset after its last one."""
 
 
 class TextEncoder:
@@ -52,7 +52,7 @@ class TextEncoder:
 
     @property
     def pad_id(self) -> int:
-        """The id that fills short rows up; it is masked, so any id does."""
+        """The id that pads short rows; it is masked, so any id will do."""
         id_ = self._special_id("pad_token")
         if id_ is None:
             id_ = self._special_id("eos_token")
@@ -60,7 +60,7 @@ class TextEncoder:
 
     @property
     def vocabulary(self) -> int:
-        """Ids are below this number: one more than the highest of the tokenizer."""
+        """Upper bound of the ids: one more than the tokenizer's highest."""
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
     def encode(self, text: str) -> Tokens:
@@ -69,7 +69,7 @@ class TextEncoder:
         return Tokens(encoding.ids, encoding.offsets)
 
     def encode_special(self, text: str) -> tuple[list[int], int]:
-        """Encode with the tokenizer's own special tokens; also say how many of them end it."""
+        """Encode with the tokenizer's own special tokens; also return how many are at the end."""
         encoding = self._tokenizer.encode(text, add_special_tokens=True)
         ending = 0
         for special in reversed(encoding.special_tokens_mask):
@@ -86,8 +86,8 @@ class TextEncoder:
     def render(self, messages: Sequence[dict[str, str]], *, ask: bool = False) -> str:
         """Render a conversation with the tokenizer's chat template.
 
-        `ask` ends the text where the assistant would start to speak. Raises ConfigError when the
-        model has no template, ValueError when the template refuses the messages.
+        `ask` adds the generation prompt. Raises ConfigError if the model has no template, and
+        ValueError if the template refuses the messages.
         """
         if self._template is None:
             raise ConfigError(
@@ -102,7 +102,7 @@ class TextEncoder:
         return text
 
     def _special(self, name: str) -> str | None:
-        """Return a special token's text; the config spells it as a text or as an object."""
+        """Return a special token's text; the config has it as a string or as an object."""
         token = self._config.get(name)
         content = token.get("content") if isinstance(token, dict) else token
         return content if isinstance(content, str) else None
@@ -126,7 +126,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_template(model_directory: Path, config: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Compile the chat template with the settings that chat templates are written for."""
+    """Compile the chat template with the settings that chat templates expect."""
     path = model_directory / "chat_template.jinja"
     source = path.read_text(encoding="utf-8") if path.is_file() else config.get("chat_template")
     if not isinstance(source, str):

@@ -13,7 +13,7 @@ class Answer:
     ids: list[int]
     """Token ids after truncation."""
     counts: list[bool]
-    """Whether each token is the answer's."""
+    """Whether each token belongs to the answer."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,16 @@ class Example:
     text: str
     """Classification: the text, or the path of the image. Causal LM: empty."""
     rejected: Answer | None = None
-    """Preference pairs: the answer that is liked less; `ids` and `counts` are the better one's."""
-    lead: float = 0.0
-    """Preference pairs: by how many nats the model preferred the better answer at the start."""
+    """Preference pairs: the worse answer; `ids` and `counts` are those of the better one."""
+    reference_margin: float = 0.0
+    """Preference pairs: log-probability of the better answer minus that of the worse one before the
+    training, in nats."""
     picture: Picture | None = None
     """Image classification: the image."""
 
     @property
     def size(self) -> int:
-        """What the row takes in a batch: tokens, of both answers of a pair; 1 for an image."""
+        """Size of the row in a batch: tokens, of both answers of a pair; 1 for an image."""
         if self.picture is not None:
             return 1
         return len(self.ids) + (len(self.rejected.ids) if self.rejected else 0)
@@ -49,22 +50,22 @@ class Example:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset file as examples, with the figures that bills and reports need."""
+    """A dataset file as examples, with the figures for billing and reports."""
 
     path: Path
     """The file."""
     examples: list[Example]
     """One per row, in the order of the file."""
     tokens: int
-    """Tokens of all rows before truncation, or images: what a price per token counts."""
+    """Tokens of all rows before truncation, or images: the units of a price per token."""
     truncated: int = 0
     """Rows that were longer than the maximum and lost their end."""
     warnings: tuple[str, ...] = ()
-    """What the user should know about the rows, a sentence each."""
+    """Warnings about the rows for the user, one sentence each."""
 
     @property
     def bytes(self) -> int:
-        """Size of the file: what a price per byte is multiplied with."""
+        """Size of the file: the units of a price per byte."""
         return self.path.stat().st_size
 
     @property

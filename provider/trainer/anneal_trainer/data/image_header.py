@@ -1,17 +1,17 @@
-"""What the headers of a JPEG or PNG file say, before anything decodes it.
+"""Checks of the headers of a JPEG or PNG file, before anything decodes it.
 
-Only these two formats are taken: all others would each add a decoder that strangers' bytes reach.
-The client has no decoder and checks images by these same rules.
+Only these two formats are accepted: every other one would expose one more decoder to untrusted
+bytes. The client has no decoder and checks images by the same rules.
 """
 
 import zlib
 from dataclasses import dataclass
 
-MOST_PIXELS = 64_000_000
-"""Width times height: decoding takes three bytes for each."""
+MAX_PIXELS = 64_000_000
+"""Maximum width times height: decoding takes three bytes per pixel."""
 
-MOST_STRETCH = 100
-"""Long edge over short edge: resizing the short edge stretches the long one with it."""
+MAX_ASPECT_RATIO = 100
+"""Maximum ratio of the long edge to the short one: resizing the short edge scales both."""
 
 CONVERT_HINT = "Convert the image to JPEG or PNG."
 REPAIR_HINT = "Replace the image by an undamaged one or remove it."
@@ -19,7 +19,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class ImageError(Exception):
-    """An image that is not taken: `problem` without a full stop, `hint` as a sentence."""
+    """An image that is refused: `problem` without a full stop, `hint` as a sentence."""
 
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -32,11 +32,11 @@ class _Header:
     width: int
     height: int
     bits: int
-    """Per channel."""
+    """Bits per channel."""
 
 
 def check_image(content: bytes) -> int:
-    """Check an image file as far as its headers go; return its pixels. Raises ImageError."""
+    """Check the headers of an image file; return its number of pixels. Raises ImageError."""
     if content.startswith(PNG_SIGNATURE):
         header = _read_png(content)
     elif content.startswith(b"\xff\xd8"):
@@ -49,21 +49,21 @@ def check_image(content: bytes) -> int:
         )
     if not header.width or not header.height:
         raise ImageError("the image is damaged: it has no size", REPAIR_HINT)
-    if header.width * header.height > MOST_PIXELS:
+    if header.width * header.height > MAX_PIXELS:
         raise ImageError(
             f"the image has {header.width} x {header.height} pixels, more than 64 million",
             "Make the image smaller.",
         )
-    if max(header.width, header.height) > MOST_STRETCH * min(header.width, header.height):
+    if max(header.width, header.height) > MAX_ASPECT_RATIO * min(header.width, header.height):
         raise ImageError(
             f"the image is a strip of {header.width} x {header.height} pixels",
-            f"Cut it: no edge may be more than {MOST_STRETCH} times as long as the other.",
+            f"Cut it: no edge may be more than {MAX_ASPECT_RATIO} times as long as the other.",
         )
     return header.width * header.height
 
 
 def _read_png(content: bytes) -> _Header:
-    """Walk through all chunks: length, type, data and the CRC-32 of the last two."""
+    """Walk through all chunks: length, type, data, and the CRC-32 of type and data."""
     header: _Header | None = None
     has_pixels = False
     place = len(PNG_SIGNATURE)
@@ -101,7 +101,7 @@ def _read_jpeg(content: bytes) -> _Header:
         if content[place] != 0xFF:
             raise ImageError("the image is damaged: a segment is missing", REPAIR_HINT)
         marker = content[place + 1]
-        if marker == 0xFF:  # Fill bytes may stand before a marker.
+        if marker == 0xFF:  # Fill bytes may precede a marker.
             place += 1
             continue
         length = int.from_bytes(content[place + 2 : place + 4], "big")
@@ -118,7 +118,7 @@ def _read_jpeg(content: bytes) -> _Header:
 
 
 def _is_frame(marker: int) -> bool:
-    """Tell the frame headers C0 to CF from the tables DHT (C4), JPG (C8) and DAC (CC)."""
+    """Distinguish frame headers, C0 to CF, from the tables DHT (C4), JPG (C8) and DAC (CC)."""
     return 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
 
 

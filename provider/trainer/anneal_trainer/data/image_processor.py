@@ -1,4 +1,4 @@
-"""Images into the numbers a model takes, as its preprocessor_config.json says.
+"""Images to a model's inputs, as defined by its preprocessor_config.json.
 
 Resizing and cropping happen once, when the dataset is read, and keep 8 bits per channel; scaling
 and normalizing happen when a batch is made. The result equals that of transformers' processors.
@@ -26,24 +26,24 @@ CONVNEXT_WARPS_FROM = 384
 Pixels = NDArray[np.uint8]
 
 _KNOWN_STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
-# Steps of other tasks or other inputs, which change nothing for one RGB image and its class.
+# Steps for other tasks or other inputs, which change nothing for one RGB image and its class.
 _HARMLESS_STEPS = {"do_reduce_labels"}
 
 
 @dataclass(frozen=True)
 class ImageProcessor:
-    """What is done to an image, in this order."""
+    """The steps of preprocessing, in this order."""
 
     shortest_edge: int | None
     """Resize so that the shorter edge has this many pixels."""
     square: tuple[int, int] | None
-    """Or resize to this height and width, whatever the shape was."""
+    """Or resize to this height and width, ignoring the aspect ratio."""
     resample: int
     """Filter for resizing, as Pillow numbers them."""
     crop: tuple[int, int] | None
-    """Cut this height and width from the middle."""
+    """Crop this height and width from the centre."""
     scale: float
-    """Multiply the numbers 0 to 255 by this."""
+    """Multiply the values 0 to 255 by this."""
     mean: tuple[float, ...]
     """Then subtract this, per channel,"""
     deviation: tuple[float, ...]
@@ -56,9 +56,9 @@ class ImageProcessor:
         return 3, height, width
 
     def read(self, content: bytes) -> Pixels:
-        """Decode, turn upright, resize and crop a JPEG or PNG file: uint8, (3, height, width).
+        """Decode, rotate upright, resize and crop a JPEG or PNG file: uint8, (3, height, width).
 
-        Transparency is dropped, as transformers' pipelines do. Raises ImageError.
+        Transparency is dropped, as in transformers' pipelines. Raises ImageError.
         """
         check_image(content)
         try:
@@ -67,12 +67,12 @@ class ImageProcessor:
         except MemoryError:
             raise
         except Exception as error:
-            # A decoder fed with a stranger's bytes may end in any way.
+            # A decoder that is fed untrusted bytes may raise anything.
             raise ImageError("the image does not decode", REPAIR_HINT) from error
         return _center_crop(np.asarray(self._resize(upright)).transpose(2, 0, 1), self.crop)
 
     def normalize(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Turn uint8 pixels (…, 3, height, width) into the numbers the model takes."""
+        """Turn uint8 pixels (…, 3, height, width) into the model's inputs."""
         scaled = (pixels.astype(np.float64) * self.scale).astype(np.float32)
         mean, deviation = (
             np.array(values, np.float32)[:, None, None] for values in (self.mean, self.deviation)
@@ -91,7 +91,7 @@ class ImageProcessor:
 
 
 def load_image_processor(directory: Path, model_config: dict[str, Any]) -> ImageProcessor:
-    """Read a model's preprocessor_config.json. Raises ConfigError where it asks for more."""
+    """Read a model's preprocessor_config.json. Raises ConfigError if a step is not supported."""
     path = directory / "preprocessor_config.json"
     if not path.is_file():
         raise ConfigError("The model has no preprocessor_config.json.", CONFIG_HINT)
@@ -116,7 +116,7 @@ def _read_config(config: dict[str, Any]) -> ImageProcessor:
     _refuse_other_steps(config)
     has_crop = config.get("do_center_crop", "crop_size" in config)
     size = config.get("size") if config.get("do_resize", "size" in config) else None
-    # Old files give one number: an edge where a crop follows, a square where none does.
+    # Old files give one number: an edge if a crop follows, otherwise a square.
     edge = size if isinstance(size, int) and has_crop else None
     if isinstance(size, dict) and size.keys() == {"shortest_edge"}:
         edge = size["shortest_edge"]
@@ -131,7 +131,7 @@ def _is_convnext(config: dict[str, Any]) -> bool:
 
 
 def _convnext(config: dict[str, Any]) -> ImageProcessor:
-    """Read the file of ConvNeXT and ResNet: an edge that is cropped to a share of itself."""
+    """Read the file of ConvNeXT and ResNet: an edge, and the share that the crop keeps."""
     _refuse_other_steps({**config, "crop_pct": None})
     size = config["size"]
     edge = int(size["shortest_edge"] if isinstance(size, dict) else size)
@@ -143,7 +143,7 @@ def _convnext(config: dict[str, Any]) -> ImageProcessor:
 
 
 def _refuse_other_steps(config: dict[str, Any]) -> None:
-    """Refuse what would be left out without a word."""
+    """Refuse steps that would silently be left out."""
     steps = {key for key, value in config.items() if key.startswith("do_") and value}
     steps -= _KNOWN_STEPS | _HARMLESS_STEPS
     steps |= {key for key in ("crop_pct", "rescale_offset") if config.get(key)}
@@ -155,7 +155,7 @@ def _refuse_other_steps(config: dict[str, Any]) -> None:
 
 
 def _numbers(config: dict[str, Any]) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
-    """Scale, mean and deviation; a step that is switched off changes nothing."""
+    """Scale, mean and deviation; neutral values for a step that is switched off."""
     scale = config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0
     if not config.get("do_normalize", "image_mean" in config):
         return scale, (0.0,) * 3, (1.0,) * 3
@@ -183,7 +183,7 @@ def _proportional(size: tuple[int, int], edge: int) -> tuple[int, int]:
 
 
 def _center_crop(pixels: Pixels, crop: tuple[int, int] | None) -> Pixels:
-    """Cut the middle out; where the image is smaller, black fills it up."""
+    """Crop the centre; a smaller image is padded with black."""
     if crop is None:
         return pixels
     for axis, wanted in zip((1, 2), crop, strict=True):

@@ -1,4 +1,4 @@
-"""The images of a dataset, where a training finds them again without having them in memory."""
+"""The images of a dataset, kept on disk instead of in memory."""
 
 import os
 import tempfile
@@ -8,8 +8,8 @@ import numpy as np
 
 from anneal_trainer.data.image_processor import ImageProcessor, Pixels
 
-MOST_EXPANSION = 20
-"""Bytes of pixels that are kept for each byte of the archive, beyond SMALL of them."""
+MAX_EXPANSION = 20
+"""Maximum bytes of pixels kept per byte of the archive, beyond SMALL of them."""
 SMALL = 64 * 2**20
 
 
@@ -17,14 +17,13 @@ class ImageStore:
     """A file without a name, which the system frees when the process ends, however it ends.
 
     Pixels are kept as long as they are not many times as large as the archive. The other images
-    are kept as they came, and decoded each time: small files that become large pixels are quickly
-    decoded.
+    are kept encoded, and decoded each time: small files with many pixels decode quickly.
     """
 
     def __init__(self, processor: ImageProcessor, directory: Path, archive_bytes: int) -> None:
         self._processor = processor
         self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 (open until the end)
-        self._left = max(SMALL, MOST_EXPANSION * archive_bytes)
+        self._left = max(SMALL, MAX_EXPANSION * archive_bytes)
         self._end = 0
         self._places: list[tuple[int, int, bool]] = []
 

@@ -1,4 +1,4 @@
-"""Image classification: archives of class folders into examples, and examples into numbers."""
+"""Image classification: archives of class folders to examples, and examples to model inputs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from anneal_trainer.data.image_store import ImageStore
 from anneal_trainer.data.label_rows import sort_labels
 from anneal_trainer.errors import DataError
 
-MOST_PIXELS_A_BYTE = 500
-"""Pixels of all images for each byte of the archive, beyond SMALL of them: they are decoded."""
+MAX_PIXELS_PER_BYTE = 500
+"""Maximum pixels of all images per byte of the archive, beyond SMALL: all of them are decoded."""
 SMALL = 2**28
 
 
@@ -24,11 +24,11 @@ class Picture:
     """One image of a dataset."""
 
     processor: ImageProcessor
-    """How the image becomes the numbers the model takes."""
+    """Turns the image into the model's input."""
     store: ImageStore
-    """Where it is kept."""
+    """The store that keeps it."""
     number: int
-    """Its number there."""
+    """Its number in the store."""
 
     @property
     def pixels(self) -> Pixels:
@@ -62,7 +62,7 @@ def count_images(path: Path, *, validation: bool = False) -> int:
 
 
 def read_images(path: Path, processor: ImageProcessor, scratch: Path) -> list[LabelledPicture]:
-    """Decode all images of a dataset. Raises DataError at the first that cannot be used.
+    """Decode all images of a dataset. Raises DataError at the first invalid one.
 
     They are kept in a file in the directory `scratch`.
     """
@@ -93,13 +93,13 @@ def image_labels(path: Path, labels: Iterable[str]) -> list[str]:
 
 
 def pixel_values(pictures: Sequence[Picture]) -> NDArray[np.float32]:
-    """Return what a model takes for these images, float32, (images, 3, height, width)."""
+    """Return the model's input for these images, float32, (images, 3, height, width)."""
     return pictures[0].processor.normalize(np.stack([picture.pixels for picture in pictures]))
 
 
 def _checked_files(path: Path) -> Iterator[ImageFile]:
-    """Read the images of an archive that are sound as far as their headers go."""
-    most = max(SMALL, MOST_PIXELS_A_BYTE * path.stat().st_size)
+    """Read the images of an archive and check their headers."""
+    most = max(SMALL, MAX_PIXELS_PER_BYTE * path.stat().st_size)
     pixels = 0
     for file in read_archive(path):
         try:
@@ -110,7 +110,7 @@ def _checked_files(path: Path) -> Iterator[ImageFile]:
             raise entry_error(
                 path,
                 file.name,
-                f"the images have more than {MOST_PIXELS_A_BYTE} pixels for each byte of the "
+                f"the images have more than {MAX_PIXELS_PER_BYTE} pixels for each byte of the "
                 "archive",
                 "Make the images smaller.",
             )

@@ -1,6 +1,6 @@
 """Rows of a text classification dataset: texts with labels, in JSONL, CSV or TSV.
 
-As with `rows.py`, these rules are one specification with the client's dataset checker.
+As in `rows.py`, the rules are the same as those of the client's dataset checker.
 """
 
 import csv
@@ -106,7 +106,7 @@ def _label_rows_jsonl(path: Path) -> Iterator[LabelRow]:
 
 
 def _label_rows_csv(path: Path) -> Iterator[LabelRow]:
-    """Read comma-separated values with quotation marks as in RFC 4180, with a header."""
+    """Read comma-separated values with a header and quotation marks as in RFC 4180."""
     csv.field_size_limit(LONGEST_LINE)
     reader = csv.reader(_csv_lines(path), strict=True)
     start = 1

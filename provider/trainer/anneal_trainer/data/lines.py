@@ -1,6 +1,6 @@
-"""Lines of a dataset file, every problem named as file:line.
+"""Lines of a dataset file; every problem is reported as file:line.
 
-One line is in memory at a time: a file may be larger than the memory that its reader is given.
+One line is in memory at a time, because a file may be larger than the available memory.
 """
 
 import codecs
@@ -19,19 +19,19 @@ SPLIT_HINT = "Split the row, and check that quotation marks and line ends are wh
 
 
 class Place:
-    """Where a problem is: makes errors that start with file:line."""
+    """A line of a file: makes errors that start with file:line."""
 
     def __init__(self, path: Path, line: int) -> None:
         self.line = line
         self._name = f"{path.name}:{line}"
 
     def error(self, problem: str, hint: str) -> DataError:
-        """Return the error to raise; `problem` has no full stop."""
+        """Return the error about this line; `problem` has no full stop."""
         return DataError(f"{self._name}: {problem}.", hint)
 
 
 def not_empty(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
-    """Pass the rows of a file on; refuse a file without any."""
+    """Yield the rows of a file; refuse a file without rows."""
     empty = True
     for row in rows:
         empty = False
@@ -88,7 +88,7 @@ def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
 
 
 def text_field(place: Place, record: dict[str, Any], key: str, *, empty: bool = False) -> str:
-    """Return a record's text under a key; an empty one only where `empty` says so."""
+    """Return a record's text under a key; an empty one only if `empty` is set."""
     value = record[key]
     if not isinstance(value, str):
         raise place.error(f"{key} is not a text", f"Write {key} in quotation marks.")

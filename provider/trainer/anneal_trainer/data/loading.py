@@ -1,4 +1,4 @@
-"""The data of a job: rows into token ids or pixels, and what counts in the loss."""
+"""The data of a job: rows to token ids or pixels, and what counts in the loss."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ class JobData:
     max_length: int
     """Tokens kept of a row; 1 for images."""
     train: Dataset
-    """What is learned."""
+    """The training dataset."""
     validation: Dataset | None
-    """What the result is measured on; None measures on training rows."""
+    """The validation dataset; None measures on training rows."""
     labels: list[str]
     """Classification: the classes in the order of their numbers. Causal LM: empty."""
 
     @property
     def pad_id(self) -> int:
-        """The token id that fills short rows up."""
+        """The token id that pads short rows."""
         return self.encoder.pad_id if self.encoder else 0
 
 
@@ -65,8 +65,8 @@ def read_label_dataset(
 ) -> tuple[Dataset, list[str]]:
     """Build classification examples of at most `max_length` tokens, and return the label set.
 
-    `labels` is the label set to use, None to take the file's own. A truncated row keeps the
-    special tokens at its end.
+    `labels` is the label set to use, None to use the file's own. A truncated row keeps the special
+    tokens at its end.
     """
     rows = list(read_label_rows(path))
     known = list(labels) if labels is not None else label_set(path, rows)
@@ -93,7 +93,7 @@ def read_image_dataset(
 ) -> tuple[Dataset, list[str]]:
     """Build image examples, and return the label set; `labels` is the one to use, if given.
 
-    The decoded pixels lie in a file in the directory `scratch`.
+    The decoded pixels are in a file in the directory `scratch`.
     """
     images = read_images(path, processor, scratch)
     known = list(labels) if labels is not None else image_labels(path, (i.label for i in images))
@@ -136,7 +136,7 @@ def _missing_classes(path: Path, labels: Sequence[str], examples: list[Example])
 def _check_vocabulary(
     config: dict[str, object], encoder: TextEncoder, datasets: Sequence[Dataset | None]
 ) -> None:
-    """Refuse token ids that the tokenizer knows and the model has no row for."""
+    """Refuse a tokenizer with more token ids than the model has embeddings."""
     size = config.get("vocab_size")
     if not isinstance(size, int) or size >= encoder.vocabulary:
         return
@@ -144,13 +144,13 @@ def _check_vocabulary(
         for example in dataset.examples if dataset else []:
             if max(example.ids) >= size:
                 raise ConfigError(
-                    f"The model knows {size} tokens, fewer than its tokenizer makes.",
+                    f"The model has {size} token embeddings, fewer than its tokenizer has tokens.",
                     "Choose another model from the provider's catalogue.",
                 )
 
 
 def _check_alike(train: Dataset, validation: Dataset | None) -> None:
-    """Refuse to measure pairs on plain rows, or the other way round: the losses differ."""
+    """Refuse to measure pairs on plain rows, or vice versa: the losses differ."""
     if validation is None:
         return
     trains, measures = (

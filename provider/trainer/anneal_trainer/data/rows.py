@@ -1,7 +1,7 @@
-"""Rows for a causal language model: JSONL in, checked rows out, every problem named as file:line.
+"""Rows for a causal language model: JSONL in, checked rows out; problems are reported as file:line.
 
-These rules are one specification with the client's dataset checker; both are tested on the same
-files (tests/examples), because what counts as a row decides what a task costs.
+The rules are the same as those of the client's dataset checker, and both are tested on the same
+files (tests/examples), because the number of rows determines the price of a task.
 """
 
 from collections.abc import Iterator
@@ -45,14 +45,14 @@ class TextRow:
 
 @dataclass(frozen=True)
 class PromptRow:
-    """A prompt and what the model should answer."""
+    """A prompt and the expected answer."""
 
     line: int
     """First line of the row in its file, from 1."""
     prompt: str
-    """What is asked, not empty."""
+    """The prompt, not empty."""
     completion: str
-    """What should be answered, not empty."""
+    """The expected answer, not empty."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class ChatRow:
     line: int
     """First line of the row in its file, from 1."""
     messages: tuple[dict[str, str], ...]
-    """Turns as {"role", "content"}; at least one is the assistant's."""
+    """Turns as {"role", "content"}, at least one of them the assistant's."""
     given: int = 0
-    """Turns at the start that are never learned, whoever speaks."""
+    """Number of turns at the start that are never learned, whatever their role."""
 
 
 AnswerRow = PromptRow | ChatRow
@@ -72,7 +72,7 @@ AnswerRow = PromptRow | ChatRow
 
 @dataclass(frozen=True)
 class PairRow:
-    """A prompt with an answer that is liked better than another one."""
+    """A prompt with a better and a worse answer."""
 
     line: int
     """First line of the row in its file, from 1."""
@@ -132,11 +132,11 @@ def _row(place: Place, record: dict[str, Any]) -> CausalRow:
 
 
 def _opened(place: Place, record: dict[str, Any]) -> dict[str, Any]:
-    """Put the messages of `input` where the other format of pairs has them."""
+    """Move the messages of `input` to where the other format of pairs has them."""
     value = record["input"]
     if not isinstance(value, dict) or value.keys() != {"messages"}:
         raise place.error(
-            "input is not an object with messages alone", 'Write input as {"messages": […]}.'
+            "input is not an object with only messages", 'Write input as {"messages": […]}.'
         )
     for key in ("preferred_output", "non_preferred_output"):
         if not isinstance(record[key], list):
@@ -170,7 +170,7 @@ def _pair(place: Place, record: dict[str, Any], prompt: str, better: str, worse:
 def _messages(
     place: Place, record: dict[str, Any], key: str, *, answered: bool
 ) -> tuple[dict[str, str], ...]:
-    """Return checked messages; with `answered` at least one has to be the assistant's."""
+    """Return checked messages; with `answered` at least one must be the assistant's."""
     value = record[key]
     if not isinstance(value, list) or not value:
         raise place.error(f"{key} is not a list with at least one message", MESSAGES_HINT)

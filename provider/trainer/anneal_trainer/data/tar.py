@@ -1,8 +1,8 @@
 """The entries of a tar file (POSIX ustar, with pax and GNU long names), read strictly in order.
 
-The standard library's reader takes a damaged header for the end of the archive, which would drop
-images without a word. This one knows only what an archive of plain files needs and refuses the
-rest; the client reads by the same rules.
+The standard library's reader treats a damaged header as the end of the archive, which would
+silently drop images. This one supports only what an archive of plain files needs and refuses the
+rest; the client follows the same rules.
 """
 
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import IO
 
 BLOCK = 512
-MOST_META_BYTES = 2**20
-"""Of an extended header: it holds names."""
-MOST_META_TOTAL = 2**31
-"""Of all extended headers together: 2 KiB for each of a million entries."""
-MOST_PADDING = 2**20
-"""Zero bytes after the end mark."""
+MAX_META_BYTES = 2**20
+"""Maximum size of an extended header, which contains names."""
+MAX_META_TOTAL = 2**31
+"""Maximum size of all extended headers together: 2 KiB for each of a million entries."""
+MAX_PADDING = 2**20
+"""Maximum number of zero bytes after the end mark."""
 
 KINDS = {b"0": "file", b"\0": "file", b"7": "file", b"5": "directory"}
 
 
 class DamagedTarError(Exception):
-    """What is wrong with the archive, without a full stop."""
+    """A damaged archive; the message has no full stop."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class TarEntry:
     """One entry; its bytes can be read until the next one is asked for."""
 
     name: str
-    """Its path; bytes that are not UTF-8 are lone surrogates."""
+    """Its path; bytes that are not UTF-8 become lone surrogates."""
     size: int
     """Bytes of its content."""
     kind: str
-    """"file", "directory" or "other": links, devices and whatever is no plain file."""
+    """"file", "directory" or "other" (links, devices and so on)."""
     _reader: "_Reader"
 
     def read(self) -> bytes:
@@ -42,14 +42,14 @@ class TarEntry:
 
 
 class _Reader:
-    """Reads blocks and contents, and knows where the next header is."""
+    """Reads blocks and contents, and keeps track of the next header."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._left = 0
 
     def enter(self, size: int) -> None:
-        """Begin an entry's content, which is filled up to whole blocks."""
+        """Begin an entry's content, which is padded to whole blocks."""
         self._left = size + -size % BLOCK
 
     def take(self, size: int) -> bytes:
@@ -65,9 +65,9 @@ class _Reader:
 
     def finish(self) -> None:
         """Check that only zeros come after the end mark."""
-        rest = self._stream.read(MOST_PADDING)
+        rest = self._stream.read(MAX_PADDING)
         if any(rest) or self._stream.read(1):
-            raise DamagedTarError("something follows its end mark")
+            raise DamagedTarError("there is data after its end mark")
 
     def _read(self, size: int) -> bytes:
         data = self._stream.read(size)
@@ -88,10 +88,10 @@ def read_tar(stream: IO[bytes]) -> Iterator[TarEntry]:
             return
         size, type_ = _check_header(header), header[156:157]
         if type_ in b"xgLK":
-            if size > MOST_META_BYTES:
+            if size > MAX_META_BYTES:
                 raise DamagedTarError("an extended header is too long")
             meta += BLOCK + size
-            if meta > MOST_META_TOTAL:
+            if meta > MAX_META_TOTAL:
                 raise DamagedTarError("it has too many extended headers")
             reader.enter(size)
             content = reader.take(size)
@@ -107,7 +107,7 @@ def read_tar(stream: IO[bytes]) -> Iterator[TarEntry]:
 
 
 def _check_header(header: bytes) -> int:
-    """Check the sum over the header and return the size of the content."""
+    """Verify the checksum of the header and return the size of the content."""
     total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
     if _number(header[148:156]) != total:
         raise DamagedTarError("a header's checksum is wrong")
@@ -115,14 +115,14 @@ def _check_header(header: bytes) -> int:
 
 
 def _number(field: bytes) -> int:
-    """Read an octal number, or a binary one where it does not fit."""
+    """Read an octal number, or a binary one for larger values."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
     if not digits:
         return 0
     if digits.strip(b"01234567"):
-        raise DamagedTarError("a header has no number where one belongs")
+        raise DamagedTarError("a header has an invalid number")
     return int(digits, 8)
 
 
@@ -137,7 +137,7 @@ def _text(field: bytes) -> str:
 
 
 def _pax_fields(content: bytes) -> dict[str, str]:
-    """Read records of the form "length key=value"; only path and size matter here."""
+    """Read records of the form "length key=value"; only path and size are used."""
     fields = {}
     while content:
         digits, space, _ = content.partition(b" ")
@@ -147,7 +147,7 @@ def _pax_fields(content: bytes) -> dict[str, str]:
         if not equals or not value.endswith(b"\n"):
             raise DamagedTarError("an extended header cannot be read")
         if key == b"size" and not value[:-1].isdigit():
-            raise DamagedTarError("an extended header has no number where one belongs")
+            raise DamagedTarError("an extended header has an invalid number")
         if key in (b"path", b"size"):
             fields[key.decode()] = value[:-1].decode("utf-8", "surrogateescape")
         content = content[length:]

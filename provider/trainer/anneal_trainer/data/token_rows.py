@@ -1,6 +1,6 @@
-"""Rows of token ids from parquet: text that its owner has cut into tokens already.
+"""Rows of token ids from parquet: text that its owner has tokenized already.
 
-The rules are one specification with the client's dataset checker. A row is a row of the table,
+The rules are the same as those of the client's dataset checker. A row is a row of the table,
 counted from 1.
 """
 
@@ -16,10 +16,10 @@ from anneal_trainer.errors import DataError
 
 IGNORED = -100
 """Label of a token that does not count in the loss."""
-MOST_GROUP_IDS = 2**23
-"""Values of one column in a row group, which the client holds in memory at once."""
-MOST_EXPANSION = 100
-"""Values for each byte of the file, beyond SMALL of them: runs of one value take no bytes."""
+MAX_GROUP_IDS = 2**23
+"""Maximum values of one column in a row group, which the client has in memory at once."""
+MAX_EXPANSION = 100
+"""Maximum values per byte of the file, beyond SMALL of them: runs of one value take no bytes."""
 SMALL = 2**24
 CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "BROTLI"})
 COLUMNS = ("input_ids", "attention_mask", "labels")
@@ -62,7 +62,7 @@ def read_token_rows(path: Path, vocabulary: int) -> Iterator[TokenRow]:
 
 
 def _check_file(path: Path, file: Any) -> list[str]:  # noqa: ANN401
-    """Check columns, their types and how they are stored; return the columns' names."""
+    """Check columns, their types and their storage; return the columns' names."""
     schema, metadata = file.schema_arrow, file.metadata
     names = list(schema.names)
     if "input_ids" not in names or len(set(names)) < len(names) or not set(names) <= {*COLUMNS}:
@@ -82,19 +82,19 @@ def _check_file(path: Path, file: Any) -> list[str]:  # noqa: ANN401
                     f"the file is compressed as {chunk.compression}",
                     "Write it with zstd or snappy.",
                 )
-            if chunk.num_values > MOST_GROUP_IDS:
+            if chunk.num_values > MAX_GROUP_IDS:
                 raise _error(
                     path,
                     1,
-                    f"a row group has more than {MOST_GROUP_IDS:,} values",
+                    f"a row group has more than {MAX_GROUP_IDS:,} values",
                     "Write it with smaller row groups: row_group_size=1000.",
                 )
             values += chunk.num_values
-    if values > max(SMALL, MOST_EXPANSION * path.stat().st_size):
+    if values > max(SMALL, MAX_EXPANSION * path.stat().st_size):
         raise _error(
             path,
             1,
-            f"the file unpacks to more than {MOST_EXPANSION} values for each of its bytes",
+            f"the file unpacks to more than {MAX_EXPANSION} values for each of its bytes",
             "Give less padding, and no rows that repeat one token.",
         )
     return names
@@ -136,7 +136,7 @@ def _token_row(path: Path, line: int, record: dict[str, Any], vocabulary: int) -
 
 
 def _filled(path: Path, line: int, mask: list[int]) -> tuple[int, int]:
-    """Return where the tokens begin and end between the padding."""
+    """Return start and end of the tokens between the padding."""
     begin = mask.index(1) if 1 in mask else len(mask)
     end = begin + sum(mask[begin:]) if set(mask) <= {0, 1} else -1
     if end < 0 or 0 in mask[begin:end]:
@@ -150,7 +150,7 @@ def _filled(path: Path, line: int, mask: list[int]) -> tuple[int, int]:
 
 
 def _counts(path: Path, line: int, ids: list[int], labels: list[int]) -> list[bool]:
-    """Tell which tokens count; a label that is not ignored repeats its token."""
+    """Return which tokens count; a label that is not ignored repeats its token."""
     for id_, label in zip(ids, labels, strict=True):
         if label not in (id_, IGNORED):
             raise _error(

@@ -1,1 +1,1 @@
-"""How wrong a model is on a batch."""
+"""Loss functions: how wrong a model is on a batch."""

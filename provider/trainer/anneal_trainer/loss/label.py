@@ -1,8 +1,8 @@
-"""Cross-entropy over a large vocabulary, a piece of the positions at a time.
+"""Cross-entropy over a large vocabulary, computed in chunks of positions.
 
-The logits of a long batch are its largest tensor by far: 4,096 positions times 151,936 words take
-2.5 GB, and their gradient as much again. Here only a piece of them exists at once, and each piece
-is turned into the gradients of its inputs on the spot.
+The logits of a long batch are by far its largest tensor: 4,096 positions times 151,936 words take
+2.5 GB, and their gradient as much again. Here only one chunk of them exists at a time, and each
+chunk is immediately turned into the gradients of its inputs.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from torch.autograd import Function
 from anneal_trainer.model.matrix_format import product_format
 
 PIECE = 1 << 26
-"""Logits that exist at once: 128 MiB in bfloat16. Fewer would make the products small and the
-gradient of the vocabulary, which each piece adds to, the larger part of the work."""
+"""Logits that exist at a time: 128 MiB in bfloat16. With fewer, adding to the vocabulary's gradient
+once per chunk would be most of the work."""
 BLOCKS = {"cpu": 1 << 19, "cuda": 1 << 24}
-"""Logits that are turned into their gradient at once: 2 MiB of 32-bit floats stay in a processor's
-cache, 64 MiB keep a card busy."""
+"""Logits that are turned into their gradient at a time: 2 MiB of 32-bit floats fit a CPU's cache,
+64 MiB keep a GPU busy."""
 
 
 def label_loss(
@@ -28,7 +28,7 @@ def label_loss(
     """Cross-entropy of `states @ weight.T + bias` against targets: its sum in nats, and the hits.
 
     states (positions, width), targets (positions,) int64, weight (words, width), bias (words,) or
-    None. A hit is a target that was the likeliest word, int64. Under autocast matrices are
+    None. A hit is a target that was the most likely word, int64. Under autocast matrices are
     multiplied in its number format; everything else is computed in 32-bit floats.
     """
     arguments = (states, targets, weight, bias, torch.is_grad_enabled())
@@ -37,7 +37,7 @@ def label_loss(
 
 
 class _LabelLoss(Function):
-    """The gradients are computed with the loss: in the backward pass the logits are gone."""
+    """Computes the gradients with the loss: the logits are freed before the backward pass."""
 
     @staticmethod
     def forward(
@@ -90,7 +90,7 @@ def _into_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Turn logits without bias into the gradient of the loss, in place; return loss and hits.
 
-    d loss / d logits is the probability of each word, less one for the word that was wanted.
+    d loss / d logits is the probability of each word, minus one for the target.
     """
     loss = torch.zeros((), device=logits.device)
     hits = torch.zeros((), dtype=torch.int64, device=logits.device)

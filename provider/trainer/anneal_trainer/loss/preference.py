@@ -1,7 +1,7 @@
 """Direct Preference Optimization (Rafailov et al. 2023, arXiv:2305.18290): learning from pairs.
 
-The loss of a pair is -log sigmoid(BETA · margin), where the margin is by how many nats the model
-prefers the better answer to the worse one, less by how many it did before the training.
+The loss of a pair is -log sigmoid(BETA · margin). The margin is the log-probability of the better
+answer minus that of the worse one, in nats, minus the same difference before the training.
 """
 
 import torch
@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 BETA = 0.1
-"""How dearly the model pays for leaving what it was."""
+"""Strength of the penalty for departing from the model before the training."""
 ROUNDING = 1e-3
-"""Margins up to this many nats, which another order of rows in a batch can make, are no gain."""
+"""Margins up to this many nats do not count as a gain: rounding can cause them."""
 
 
 def answer_log_probabilities(logits: Tensor, targets: Tensor, ignored: int) -> Tensor:
@@ -25,13 +25,13 @@ def answer_log_probabilities(logits: Tensor, targets: Tensor, ignored: int) -> T
     return -losses.sum(1)
 
 
-def preference_loss(log_probabilities: Tensor, leads: Tensor) -> tuple[Tensor, Tensor]:
+def preference_loss(log_probabilities: Tensor, reference_margins: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of the losses of pairs in nats, and how many better answers have gained, int64.
 
     log_probabilities (2 · pairs,): all better answers, then all worse ones in the same order;
-    leads (pairs,): by how many nats each better answer led before the training.
+    reference_margins (pairs,): better minus worse before the training, in nats.
     """
     better, worse = log_probabilities.chunk(2)
-    margins = better - worse - leads
+    margins = better - worse - reference_margins
     loss = -functional.logsigmoid(BETA * margins).sum()
     return loss, (margins.detach() > ROUNDING).sum().to(torch.int64)

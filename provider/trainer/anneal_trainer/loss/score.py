@@ -23,18 +23,19 @@ class Score:
     """Sum of the cross-entropies in nats over the targets that count, scalar; of preference pairs
     the sum of their losses."""
     correct: Tensor
-    """Targets that were the likeliest prediction, int64, scalar; pairs whose better answer has
-    gained."""
+    """Targets that were the most likely prediction, int64, scalar; of preference pairs, those whose
+    better answer has gained."""
 
 
 def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
     """Run the model forward on a batch, multiplying matrices as `dtype`.
 
-    A causal LM computes logits only where there is a target: prompts cost no vocabulary-wide
-    products. In a padded batch that is any position with a target in some row.
+    A causal LM computes logits only at positions with a target, so that prompts need no products
+    over the vocabulary. In a padded batch that is every position with a target in any row.
     """
-    if batch.leads is not None:
-        return Score(*preference_loss(log_probabilities(model, batch, dtype), batch.leads))
+    margins = batch.reference_margins
+    if margins is not None:
+        return Score(*preference_loss(log_probabilities(model, batch, dtype), margins))
     with multiplying(batch.ids.device, dtype):
         if batch.documents is not None:
             states = packed_states(model, batch.ids, batch.documents)[batch.columns]
@@ -47,7 +48,7 @@ def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
 
 
 def log_probabilities(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
-    """How likely the model finds each answer of a batch of pairs, in nats, (rows,)."""
+    """Log-probability of each answer of a batch of pairs, in nats, (rows,)."""
     with multiplying(batch.ids.device, dtype):
         logits = predict(model, batch)
     return answer_log_probabilities(logits, batch.targets, IGNORED)
@@ -72,7 +73,7 @@ class Evaluation:
     loss: float
     """Mean cross-entropy in nats per target that counts."""
     accuracy: float
-    """Share of targets that were the likeliest prediction."""
+    """Share of targets that were the most likely prediction."""
 
 
 @torch.no_grad()

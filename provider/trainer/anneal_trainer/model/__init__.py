@@ -1,1 +1,1 @@
-"""The model: loaded, made ready to be trained, and kept on disk."""
+"""The model: loaded, prepared for training, and saved."""

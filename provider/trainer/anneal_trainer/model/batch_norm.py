@@ -4,11 +4,11 @@ from torch import nn
 
 
 class _KeptStatistics(nn.BatchNorm2d):
-    """Normalizes with the running mean and variance it came with, in training too.
+    """Normalizes with the base model's running mean and variance, also during training.
 
-    The mean over a small batch is a poor one, and it would make a row's result depend on the rows
-    beside it: a step over several small batches would not equal one over a large batch, and
-    measuring would change the model. Its factors are trained as usual.
+    The mean over a small batch is a poor estimate, and it would make a row's result depend on the
+    rows beside it: a step over several small batches would not equal one over a large batch, and
+    measuring would change the model. Scale and shift are trained as usual.
     """
 
     def train(self, mode: bool = True) -> "_KeptStatistics":

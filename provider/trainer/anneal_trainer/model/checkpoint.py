@@ -1,8 +1,8 @@
-"""Checkpoints: the whole state of a run on disk, complete or not there at all.
+"""Checkpoints: the whole state of a run on disk, written atomically.
 
-A directory is written under a temporary name, made durable, marked COMPLETE and renamed, so a crash
-at any moment leaves the newest whole checkpoint to continue from. Nothing is pickled: tensors are
-safetensors, the rest is JSON.
+A directory is written under a temporary name, made durable, marked COMPLETE and renamed, so that
+after a crash at any moment the newest complete checkpoint is there to continue from. Nothing is
+pickled: tensors are safetensors, the rest is JSON.
 """
 
 import json
@@ -23,25 +23,25 @@ from anneal_trainer.hashing import directory_sha256
 
 COMPLETE = "COMPLETE"
 RECOVERY_SHARE = 0.05
-"""Largest share of the time that goes into recovery checkpoints."""
+"""Maximum share of the time that is spent on recovery checkpoints."""
 
 
 @dataclass
 class State:
-    """What a run knows besides tensors; everything else follows from the job and `step`."""
+    """The state of a run besides tensors; everything else follows from the job and `step`."""
 
     identity: str
-    """SHA-256 of job, base model and datasets: a checkpoint of another job is not continued."""
+    """SHA-256 of job, base model and datasets: a checkpoint of another job is refused."""
     batch_size: int
-    """Rows in one forward pass, found once and kept across restarts."""
+    """Rows per forward pass, determined once and kept across restarts."""
     links: list[str]
-    """The hash chain over the steps done, its start first, hex (see receipt.py)."""
+    """The hash chain over the completed steps, starting with its first link, hex (receipt.py)."""
     before: dict[str, Any]
-    """Scores and samples of the base model, taken before the first step."""
+    """Scores and samples of the base model, measured before the first step."""
     step: int = 0
-    """Steps done."""
+    """Completed steps."""
     tokens: int = 0
-    """Tokens trained on, repetitions included, padding not."""
+    """Tokens trained on, including repetitions, without padding."""
     best_loss: float | None = None
     """Lowest validation loss of the evaluations so far."""
     evaluations_without_gain: int = 0
@@ -56,7 +56,7 @@ class State:
 class CheckpointStore:
     """The checkpoints in the directory that a job writes to.
 
-    checkpoints/step-N belong to the user and stay. recovery/step-N only serve a restart; the
+    checkpoints/step-N belong to the user and are kept. recovery/step-N only serve restarts; the
     newest replaces the one before.
     """
 
@@ -90,11 +90,11 @@ class CheckpointStore:
         return hash_
 
     def is_recovery_due(self) -> bool:
-        """Tell whether the last checkpoint is old enough for another one to be worth its time."""
+        """Return whether the last checkpoint is old enough for a new one to be worth its time."""
         return time.monotonic() - self._saved_at > self._pause
 
     def recover(self, state: State) -> Path:
-        """Write a recovery checkpoint and drop the one before."""
+        """Write a recovery checkpoint and delete the one before."""
         began = time.monotonic()
         path = self._recovery / f"step-{state.step}"
         _write(path, lambda place: self._save(state, place))
@@ -104,7 +104,7 @@ class CheckpointStore:
         return path
 
     def load(self, path: Path) -> None:
-        """Put parameters, optimizer and random generators back into the checkpoint's state."""
+        """Restore parameters, optimizer and random generators from a checkpoint."""
         tensors = load_file(path / "training.safetensors")
         with torch.no_grad():
             for name, parameter in self._parameters.items():
@@ -136,7 +136,7 @@ class CheckpointStore:
         ]
 
     def finish(self) -> None:
-        """Drop what only served a restart."""
+        """Delete the recovery checkpoint."""
         self._drop_recovery(but=None)
 
     def _save(self, state: State, path: Path) -> None:
@@ -159,9 +159,9 @@ class CheckpointStore:
 
 
 def newest_checkpoint(directory: Path, identity: str) -> tuple[Path, State] | None:
-    """Find the whole checkpoint with the most steps; ConfigError if it is of another job.
+    """Find the complete checkpoint with the most steps. Raises ConfigError if it is of another job.
 
-    One whose files are not what its mark says was damaged since, and is passed over.
+    A checkpoint whose files do not match its COMPLETE file is damaged, and is skipped.
     """
     complete = [
         path.parent
@@ -176,15 +176,15 @@ def newest_checkpoint(directory: Path, identity: str) -> tuple[Path, State] | No
     if state.identity != identity:
         raise ConfigError(
             f"The checkpoint {path.name} was made with another job, model or dataset.",
-            "Use a fresh job directory.",
+            "Use a new job directory.",
         )
     return path, state
 
 
 def write_directory(path: Path, fill: Callable[[Path], object]) -> None:
-    """Make a directory with what `fill` writes, durable and whole, or leave nothing behind.
+    """Make a directory with what `fill` writes, durably and atomically.
 
-    Raises DiskFullError where there is no space for it; a directory of that name then stays.
+    Raises DiskFullError if there is no space for it; an existing directory of that name is kept.
     """
     temporary = path.with_name(path.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -198,7 +198,7 @@ def write_directory(path: Path, fill: Callable[[Path], object]) -> None:
         if is_disk_full(error):
             raise DiskFullError(
                 f"The disk is full: {path.parent.name}/{path.name} could not be written.",
-                "Free space on the disk; the training then goes on from its newest checkpoint.",
+                "Free space on the disk; training then continues from the newest checkpoint.",
             ) from error
         raise
     shutil.rmtree(path, ignore_errors=True)
@@ -207,7 +207,7 @@ def write_directory(path: Path, fill: Callable[[Path], object]) -> None:
 
 
 def _write(path: Path, fill: Callable[[Path], object]) -> str:
-    """Write a checkpoint; COMPLETE holds the SHA-256 of all its other files."""
+    """Write a checkpoint; COMPLETE contains the SHA-256 of all its other files."""
 
     def fill_and_mark(place: Path) -> None:
         fill(place)

@@ -1,7 +1,7 @@
-"""The device that a training runs on: `python -m anneal_trainer.model.device` tells which one.
+"""The device that training runs on: `python -m anneal_trainer.model.device` prints it.
 
-A machine whose driver torch cannot load would train on its processor a hundred times slower, and
-say nothing. So a card that is there must be used, unless CUDA_VISIBLE_DEVICES names none.
+If torch could not load the driver, it would silently train on the CPU, a hundred times slower. So
+a GPU that exists must be usable, unless CUDA_VISIBLE_DEVICES is empty.
 """
 
 import json
@@ -22,14 +22,14 @@ DEVICES = Path("/dev")
 def choose_device(
     environment: Mapping[str, str] = os.environ, devices: Path = DEVICES
 ) -> torch.device:
-    """Return GPU or CPU. Raises UnexpectedError where there is a card that torch cannot use."""
+    """Return GPU or CPU. Raises UnexpectedError if there is a GPU that torch cannot use."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if _has_card(devices) and environment.get(VISIBLE_DEVICES, "0").strip() not in ("", "-1"):
         raise UnexpectedError(
             "This machine has a graphics card that torch cannot use.",
-            "Check nvidia-smi and torch.cuda.is_available(), or set CUDA_VISIBLE_DEVICES to "
-            "nothing to train on the processor.",
+            "Check nvidia-smi and torch.cuda.is_available(), or set CUDA_VISIBLE_DEVICES to an "
+            "empty value to train on the CPU.",
         )
     return torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""The files of a base model: what is in them, and what is never accepted."""
+"""The files of a base model: reading them, and refusing unsafe ones."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ from anneal_trainer.errors import ConfigError
 MODEL_HINT = "Choose another model from the provider's catalogue."
 
 LENGTH_BYTES = 8
-"""Bytes of the number that a safetensors file begins with."""
+"""Size of the header length that a safetensors file begins with."""
 
-MOST_HEADER_BYTES = 100_000_000
-"""Of a safetensors file, as its own library has it."""
+MAX_HEADER_BYTES = 100_000_000
+"""Maximum header size of a safetensors file, as in the safetensors library."""
 
 MALFORMED = (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError)
-"""How reading JSON fails that is not what it should be."""
+"""Errors when reading JSON of an unexpected structure."""
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -31,7 +31,7 @@ TOKENIZER_FILES = (
 
 
 def read_model_config(directory: Path) -> dict[str, Any]:
-    """Read config.json of a model directory; refuse models that bring code or pickled weights."""
+    """Read config.json of a model directory; refuse models with code or pickled weights."""
     config = read_config(directory)
     if not read_shapes(directory):
         raise ConfigError("The model has no weights in the safetensors format.", MODEL_HINT)
@@ -39,7 +39,7 @@ def read_model_config(directory: Path) -> dict[str, Any]:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """Read config.json, whose weights may not be there yet; refuse models that bring code."""
+    """Read config.json, possibly before the weights exist; refuse models with code."""
     path = directory / "config.json"
     if not path.is_file():
         raise ConfigError("The model has no config.json.", MODEL_HINT)
@@ -48,21 +48,21 @@ def read_config(directory: Path) -> dict[str, Any]:
     except MALFORMED:
         raise ConfigError("The model's config.json is not JSON.", MODEL_HINT) from None
     if not isinstance(config, dict):
-        raise ConfigError("The model's config.json is no JSON object.", MODEL_HINT)
+        raise ConfigError("The model's config.json is not a JSON object.", MODEL_HINT)
     if "auto_map" in config:
-        raise ConfigError("The model needs code of its own, which is never run.", MODEL_HINT)
+        raise ConfigError("The model needs custom code, which is never run.", MODEL_HINT)
     return config
 
 
 def weight_bytes(directory: Path) -> int:
-    """Bytes of a model's weight files."""
+    """Size of a model's weight files."""
     return sum(path.stat().st_size for path in directory.glob("*.safetensors"))
 
 
 def read_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
     """Read names and shapes of a model's weights from the headers of its safetensors files.
 
-    Raises ConfigError for a file that is torn, and for one that the index names and is missing.
+    Raises ConfigError for a file that is cut off, and for a missing file that the index names.
     """
     files = {path.name: path for path in sorted(directory.glob("*.safetensors"))}
     for index in directory.glob("*.safetensors.index.json"):
@@ -79,7 +79,7 @@ def _named_files(index: Path) -> set[str]:
     try:
         return {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
     except MALFORMED:
-        raise ConfigError(f"The model's file {index.name} is no index.", MODEL_HINT) from None
+        raise ConfigError(f"The model's file {index.name} is not an index.", MODEL_HINT) from None
 
 
 def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -88,7 +88,7 @@ def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-            if length > MOST_HEADER_BYTES:
+            if length > MAX_HEADER_BYTES:
                 raise ValueError("the header is too long")
             header: dict[str, Any] = json.loads(file.read(length))
         header.pop("__metadata__", None)
@@ -98,25 +98,25 @@ def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         }
     except MALFORMED:
         raise ConfigError(
-            f"The model's file {path.name} is torn or no safetensors file.", MODEL_HINT
+            f"The model's file {path.name} is cut off or not a safetensors file.", MODEL_HINT
         ) from None
     promised = LENGTH_BYTES + length + max(ends, default=0)
     if size != promised:
         raise ConfigError(
-            f"The model's file {path.name} has {size} bytes instead of {promised}: it is torn.",
+            f"The model's file {path.name} has {size} bytes instead of {promised}: it is cut off.",
             MODEL_HINT,
         )
     return shapes
 
 
 def maximum_length(config: dict[str, Any], wanted: int | None) -> int:
-    """Tokens kept of a row: max_seq_length, which may not exceed what the model can take."""
+    """Tokens kept of a row: max_seq_length, which may not exceed the model's own maximum."""
     limit = int(config.get("max_position_embeddings", 2048))
     if wanted is None:
         return limit
     if wanted > limit:
         raise ConfigError(
-            f"max_seq_length is {wanted}, but the model takes at most {limit} tokens.",
+            f"max_seq_length is {wanted}, but the model supports at most {limit} tokens.",
             f"Set max_seq_length to at most {limit}.",
         )
     return wanted

@@ -1,4 +1,4 @@
-"""The model: loaded from a directory, never from a network, and made ready to be trained."""
+"""The model: loaded from a directory, never from a network, and prepared for training."""
 
 import copy
 import json
@@ -30,11 +30,11 @@ def load_model(
     parameters: Hyperparameters,
     start: Path | None = None,
 ) -> nn.Module:
-    """Load weights as 32-bit floats and, if asked for, put a LoRA adapter around them.
+    """Load weights as 32-bit floats and, if requested, add a LoRA adapter.
 
     Weights that the directory lacks, such as a new classification head, and the adapter are drawn
     from torch's global generator: seed it first. `labels` are the classes, empty for causal-lm.
-    `start` holds weights that take the place of the directory's, or an adapter to go on with.
+    `start` has weights that replace those of the directory, or an adapter to continue.
     """
     from transformers import logging
 
@@ -43,7 +43,7 @@ def load_model(
     adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
     model = _load_base(directory if start is None or adapter else start, kind, labels)
     keep_statistics(model)
-    # What peft writes down as the adapter's base model; never a path of this machine.
+    # What peft records as the adapter's base model; never a local path.
     model.name_or_path = parameters.from_hf_model  # type: ignore[assignment]
     return _with_adapter(model, kind, parameters, adapter) if parameters.lora else model
 
@@ -74,9 +74,9 @@ def _load_base(directory: Path, kind: Kind, labels: Sequence[str]) -> nn.Module:
 def _with_adapter(
     model: nn.Module, kind: Kind, parameters: Hyperparameters, start: Path | None
 ) -> nn.Module:
-    """Freeze the model but for a LoRA adapter (Hu et al. 2021, arXiv:2106.09685) and its head.
+    """Freeze the model except for a LoRA adapter (Hu et al. 2021, arXiv:2106.09685) and its head.
 
-    A classification head is new, so it is trained and saved as a whole with the adapter.
+    A classification head is new, so it is trained as a whole and saved with the adapter.
     """
     from peft import LoraConfig, TaskType, get_peft_model
 
@@ -86,7 +86,7 @@ def _with_adapter(
         for name, module in model.named_children()
         if module is not base and any(True for _ in module.parameters())
     ]
-    # peft has no task type for images: their models are called with the arguments they take.
+    # peft has no task type for images; without one it passes arguments on unchanged.
     task_types = {"causal-lm": TaskType.CAUSAL_LM, "text-classification": TaskType.SEQ_CLS}
     config = LoraConfig(
         task_type=task_types.get(kind),
@@ -99,7 +99,7 @@ def _with_adapter(
     )
     adapted: nn.Module = get_peft_model(model, config)
     for layer in _adapted_convolutions(adapted):
-        # Padding as TensorFlow does it reads these of the layer that it pads for.
+        # TensorFlow-style padding reads these attributes of the layer that it pads for.
         for name in ("kernel_size", "stride", "dilation"):
             setattr(layer, name, getattr(layer.base_layer, name))
     if start is not None:
@@ -108,24 +108,24 @@ def _with_adapter(
 
 
 def _adapted_convolutions(model: nn.Module) -> list[Any]:
-    """Layers of peft around a convolution."""
+    """Return peft's layers around a convolution."""
     layers = [layer for layer in model.modules() if hasattr(layer, "base_layer")]
     return [layer for layer in layers if isinstance(layer.base_layer, nn.Conv2d)]
 
 
 def target_modules(wanted: str, base: nn.Module) -> list[str]:
-    """Names of the layers that get an adapter; the heads are not among them.
+    """Return the names of the layers that get an adapter, without the heads.
 
     Raises ConfigError with the valid names for a name that the model does not have, and for
-    all-linear where no layer is linear.
+    all-linear if no layer is linear.
     """
     linear, convolutions = set(), set()
     for name, module in base.named_modules():
         if isinstance(module, nn.Linear):
             linear.add(name.rsplit(".", 1)[-1])
-        # A depthwise convolution has nothing that a low rank could make smaller.
+        # A low rank cannot make a depthwise convolution smaller.
         if isinstance(module, nn.Conv2d) and module.groups == 1:
-            # Its own name may be the same everywhere; the layer's tells what it does.
+            # The module's own name may be the same everywhere; that of its layer is specific.
             convolutions.add(".".join(name.split(".")[-2:]))
     available = sorted(linear or convolutions)
     if wanted == "all-linear":
@@ -146,7 +146,7 @@ def target_modules(wanted: str, base: nn.Module) -> list[str]:
 
 
 def _continue_adapter(adapted: nn.Module, config: Any, start: Path) -> None:  # noqa: ANN401
-    """Put the weights of an earlier adapter into a new one of the same shape."""
+    """Copy the weights of an earlier adapter to a new one of the same shape."""
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     settings = read_json(start / ADAPTER_CONFIG)
@@ -161,7 +161,7 @@ def _continue_adapter(adapted: nn.Module, config: Any, start: Path) -> None:  # 
     modules = sorted(settings.get("target_modules") or [])
     if modules != sorted(config.target_modules):
         raise ConfigError(
-            "The checkpoint's adapter is on other layers than the job's.",
+            "The checkpoint's adapter is on different layers than the job's.",
             f"Set lora_trainable_modules to {','.join(modules)}.",
         )
     weights = load_file(start / "adapter_model.safetensors")
@@ -169,23 +169,23 @@ def _continue_adapter(adapted: nn.Module, config: Any, start: Path) -> None:  # 
     if {name: value.shape for name, value in weights.items()} != ours:
         raise ConfigError(
             "The checkpoint's adapter was made for another base model.",
-            "Order the base model that it was made for.",
+            "Order with the base model that it was made for.",
         )
     set_peft_model_state_dict(adapted, weights)
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Parameters that training changes, by name, each once."""
+    """Parameters that are trained, by name, each once."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None:
     """Write model or adapter and the tokenizer in the Hugging Face layout.
 
-    An adapter on convolutions is merged into the model: by itself it could not be used where
-    transformers pads as TensorFlow does, which MobileNetV2's own weights ask for. Weights are
-    written in the number format of the base model's files. The tokenizer's files are copied as
-    they are, because training does not change them.
+    An adapter on convolutions is merged into the model: on its own it could not be used with
+    TensorFlow-style padding, which MobileNetV2's weights need. Weights are written in the number
+    format of the base model's files. The tokenizer's files are copied, because training does not
+    change them.
     """
     config = read_model_config(model_directory)
     stored = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
@@ -193,7 +193,7 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
     exported = model if stored is torch.float32 and not merged else copy.deepcopy(model).to(stored)
     if merged:
         exported = exported.merge_and_unload()  # type: ignore[operator]
-    # Embeddings are never adapted; to find that out by itself peft would ask a hub.
+    # Embeddings are never adapted; to find that out, peft would otherwise connect to a hub.
     options = {"save_embedding_layers": False} if hasattr(exported, "peft_config") else {}
     exported.save_pretrained(directory, **options)  # type: ignore[operator]
     adapter = directory / "adapter_config.json"
@@ -206,10 +206,10 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
 
 
 def _finish_adapter(model: nn.Module, adapter: Path) -> None:
-    """Make an adapter's files the same every time, and complete.
+    """Make an adapter's files reproducible and complete.
 
-    peft writes sets in the order of a random hash. The base model's config goes with the adapter,
-    because it holds the names of the classes.
+    peft writes sets in a random hash order. The base model's config is saved with the adapter,
+    because it contains the names of the classes.
     """
     settings = json.loads(adapter.read_text(encoding="utf-8"))
     for key in ("target_modules", "modules_to_save"):

@@ -1,4 +1,4 @@
-"""Memory: what there is of it, and models that can never fit into it."""
+"""Memory: how much is free, and refusing models that cannot fit."""
 
 import math
 import resource
@@ -12,7 +12,7 @@ from anneal_trainer.job import Hyperparameters
 from anneal_trainer.model.files import read_shapes
 
 FLOAT = 4
-"""Bytes of a weight, of its gradient, and of each of AdamW's two moments."""
+"""Size of a weight, of its gradient, and of each of AdamW's two moments."""
 CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 62
 """Bytes, more than any machine has."""
@@ -39,9 +39,9 @@ def refuse_too_large(
 
 
 def free_bytes(device: torch.device) -> int:
-    """Bytes that can still be allocated: on a CPU the least that any limit leaves."""
+    """Bytes that can still be allocated: on a CPU the minimum over all limits."""
     if device.type == "cuda":
-        # What torch keeps of what was freed, it hands out again.
+        # Memory that torch has cached after it was freed is available, too.
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + kept
     return max(0, min(_limits()))
@@ -64,9 +64,9 @@ def _limits() -> Iterator[int]:
 
 
 def _cgroup_limits(root: Path, membership: str) -> Iterator[int]:
-    """Yield what the control groups around this process leave, of versions 1 and 2.
+    """Yield the memory left by the control groups of this process, of versions 1 and 2.
 
-    `membership` is what the kernel says of the process: lines of number:controllers:path.
+    `membership` is the content of /proc/self/cgroup: lines of number:controllers:path.
     """
     for line in membership.splitlines():
         _, controllers, place = line.split(":", 2)
@@ -79,7 +79,7 @@ def _cgroup_limits(root: Path, membership: str) -> Iterator[int]:
             else ("memory.max", "memory.current")
         )
         group = top / place.lstrip("/")
-        # In a container the path of the host is not there, but its own group is the top.
+        # In a container the host's path does not exist; the container's own group is the root.
         for folder in (group, *group.parents):
             if not folder.is_relative_to(top):
                 break
@@ -90,11 +90,11 @@ def _cgroup_limits(root: Path, membership: str) -> Iterator[int]:
 
 
 def _page_cache(folder: Path) -> int:
-    """Bytes of a group's files in memory, which make room when they are in the way."""
+    """Size of a group's page cache, which is freed under memory pressure."""
     lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
     return int(dict(line.split() for line in lines).get("inactive_file", 0))
 
 
 def readable(count: float) -> str:
-    """Bytes for people, as megabytes if they are few."""
+    """Format bytes as gigabytes, or as megabytes if they are few."""
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

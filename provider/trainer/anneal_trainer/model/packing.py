@@ -1,7 +1,7 @@
 """Packing: the rows of a batch in one sequence, each attending to itself only.
 
 Nothing is spent on padding, and the result is that of the padded batch: the same rows make a step,
-positions begin anew in every document, and attention never leaves one.
+positions restart in every document, and attention never leaves one.
 """
 
 from collections.abc import Sequence
@@ -20,26 +20,26 @@ DOCUMENT_ATTENTION = "documents"
 PROBE_ROWS = 3
 PROBE_TOKENS = 24
 TOLERANCE = 1e-3
-"""Largest difference between packed and padded logits, as a share of the largest logit. Rounding
-stays a hundred times below; attention that leaves a document is far above."""
+"""Maximum difference between packed and padded logits, relative to the largest logit. Rounding
+errors are a hundred times smaller; attention that leaves a document causes far larger ones."""
 NARROW_TOLERANCE = 0.1
-"""The same where matrices are multiplied in 16 bits, whose rounding is a few hundredths."""
+"""The same for matrix products in 16 bits, whose rounding errors are a few hundredths."""
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Where each document of a packed sequence begins and ends."""
+    """The boundaries of the documents in a packed sequence."""
 
     lengths: tuple[int, ...]
     """Tokens of each document."""
     positions: Tensor
     """Position of each token in its document, int64, (1, tokens)."""
     starts: Tensor
-    """Place of each document's first token and, last, of the end, int32, (documents + 1,)."""
+    """Index of each document's first token and, last, of the end, int32, (documents + 1,)."""
 
     @classmethod
     def of(cls, lengths: Sequence[int], device: torch.device) -> "Documents":
-        """Lay documents of these lengths one behind the other."""
+        """Concatenate documents of these lengths."""
         positions = torch.cat([torch.arange(length) for length in lengths]).unsqueeze(0)
         starts = torch.tensor((0, *lengths)).cumsum(0, dtype=torch.int32)
         return cls(tuple(lengths), positions.to(device), starts.to(device))
@@ -48,11 +48,11 @@ class Documents:
 def try_packing(
     model: nn.Module, rows: Sequence[Sequence[int]], number: torch.dtype = torch.float32
 ) -> str | None:
-    """Prepare a causal LM for packed sequences, or say why its results would not be the same.
+    """Prepare a causal LM for packed sequences, or return why its results would not be the same.
 
-    `rows` are token ids of the training dataset, `number` is the format in which matrices will be
-    multiplied. The beginnings of a few rows are run padded and packed, and the logits must agree,
-    in that format too: so any architecture is either proven able or left as it was.
+    `rows` are token ids of the training dataset, `number` is the format of matrix products. The
+    beginnings of a few rows are run padded and packed, and the logits must agree, in that format,
+    too. So every architecture is either verified or left unchanged.
     """
     probe = [list(row[:PROBE_TOKENS]) for row in rows[:PROBE_ROWS]]
     causal = causal_model(model)
@@ -95,7 +95,7 @@ def vocabulary_head(model: nn.Module) -> nn.Linear:
     return head
 
 
-# Compiled code would be made anew for every batch's lengths.
+# Would be recompiled for the lengths of every batch.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend(
     module: nn.Module,
@@ -110,11 +110,11 @@ def attend(
     documents: Documents | None = None,
     **_: Any,  # noqa: ANN401
 ) -> tuple[Tensor, None]:
-    """Causal attention inside each document; transformers calls it in every layer.
+    """Causal attention within each document; transformers calls it in every layer.
 
     query is (rows, heads, tokens, width), key and value may have fewer heads; the result is
-    (rows, tokens, heads, width). Without `documents` each row is one, padded at its end if at all:
-    no token looks ahead, so padding needs no mask.
+    (rows, tokens, heads, width). Without `documents` each row is one document, which may be padded
+    at the end: attention is causal, so padding needs no mask.
     """
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
@@ -124,11 +124,11 @@ def attend(
         return result.transpose(1, 2), None
     number = product_format(query)
     if query.is_cuda and number is torch.bfloat16 and dropout == 0:
-        # Rotated positions make 32-bit floats of query and key, whatever the matrices are.
+        # Rotary embeddings make query and key 32-bit floats, whatever the format of products.
         query, key, value = query.to(number), key.to(number), value.to(number)
         return _attend_at_once(query, key, value, scaling, sliding_window, documents), None
     if not query.is_cuda:
-        # A processor attends faster in 32-bit floats, backward more than twice as fast.
+        # On a CPU attention is faster in 32-bit floats, the backward pass more than twice as fast.
         query, key, value = query.float(), key.float(), value.float()
     parts = [torch.split(states, list(documents.lengths), 2) for states in (query, key, value)]
     with torch.autocast("cpu", enabled=False):
@@ -147,7 +147,7 @@ def _attend_causally(
     scaling: float | None,
     sliding_window: int | None,
 ) -> Tensor:
-    """Attend to oneself and to what came before; a window of w tokens reaches w - 1 back."""
+    """Attend to the token itself and those before it; a window of w tokens reaches w - 1 back."""
     length = query.shape[2]
     near = None
     if sliding_window is not None and sliding_window < length:
@@ -166,7 +166,7 @@ def _attend_at_once(
     sliding_window: int | None,
     documents: Documents,
 ) -> Tensor:
-    """All documents in one kernel of a GPU (Dao 2023, arXiv:2307.08691), 16-bit floats only."""
+    """Attend in one GPU kernel for all documents (Dao 2023, arXiv:2307.08691), only in 16 bits."""
     from torch.nn.attention.varlen import varlen_attn
 
     starts, longest = documents.starts, max(documents.lengths)
@@ -193,7 +193,7 @@ def _register() -> None:
 
 
 def causal_model(model: nn.Module) -> Any:  # noqa: ANN401
-    """Return the model that transformers made, without the adapter around it."""
+    """Return the model of transformers, without the adapter around it."""
     unwrap: Any = getattr(model, "get_base_model", lambda: model)
     return unwrap()
 
@@ -205,7 +205,7 @@ def _agree(packed: Tensor, expected: Tensor, tolerance: float) -> bool:
 def _trains_in(
     number: torch.dtype, model: nn.Module, probe: Sequence[Sequence[int]], expected: Tensor
 ) -> bool:
-    """Tell whether the packed model is right in this format too, and its backward pass works."""
+    """Return whether the packed model also agrees in this format, and its backward pass works."""
     if number is torch.float32:
         return True
     causal = causal_model(model)
@@ -217,7 +217,7 @@ def _trains_in(
 
 
 def _padded_logits(causal: Any, rows: Sequence[Sequence[int]]) -> Tensor:  # noqa: ANN401
-    """Logits of all tokens of rows padded at their end, (tokens, words)."""
+    """Logits of all tokens of rows padded at the end, (tokens, words)."""
     width = max(len(row) for row in rows)
     ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=causal.device)
     lengths = torch.tensor([len(row) for row in rows], device=causal.device)

@@ -1,8 +1,7 @@
-"""Whether the weights in start/ can take the place of the base model's.
+"""Checks that the weights in start/ can replace the base model's.
 
-They come from a checkpoint of an earlier task or from a hub repository. Rows are encoded with the
-base model's tokenizer and billed by it, so a start has to be the same architecture with the same
-vocabulary.
+They come from a checkpoint of an earlier task or from a hub repository. Rows are encoded and billed
+with the base model's tokenizer, so the weights must have the same architecture and vocabulary.
 """
 
 import json
@@ -16,13 +15,13 @@ from anneal_trainer.model.files import read_model_config, read_shapes
 
 ADAPTER_CONFIG = "adapter_config.json"
 DIMENSIONS = ("hidden_size", "intermediate_size", "num_hidden_layers", "dim", "n_layers")
-"""Numbers of a configuration that shapes of weights follow from."""
+"""Values of a configuration that determine the shapes of weights."""
 NAMED = 5
-"""Differences that an error names."""
+"""Maximum number of differences that an error lists."""
 
 
 def check_start(job: Job, labels: Sequence[str]) -> None:
-    """Refuse a start that the job cannot go on from; `labels` are the dataset's classes."""
+    """Refuse start weights that do not fit the job; `labels` are the dataset's classes."""
     start = job.start_directory
     if start is None:
         return
@@ -42,12 +41,12 @@ def check_start(job: Job, labels: Sequence[str]) -> None:
 
 
 def other_architecture(name: str, differences: Sequence[str]) -> ConfigError:
-    """Return the error to raise about a start that does not fit the base model."""
+    """Return the error about start weights that do not fit the base model."""
     shown = "; ".join(differences[:NAMED])
     more = f"; and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
     return ConfigError(
-        f"{name} is not of the base model's architecture: {shown}{more}.",
-        "Order the base model that it was made from.",
+        f"{name} does not have the base model's architecture: {shown}{more}.",
+        "Order with the base model that it was made from.",
     )
 
 
@@ -68,17 +67,17 @@ def _check_labels(start: Path, labels: Sequence[str]) -> None:
 def _check_adapter(job: Job) -> None:
     if job.start == "hub":
         raise ConfigError(
-            f"{_name(job)} holds an adapter, not a model.", "Name the model that it belongs to."
+            f"{_name(job)} contains an adapter, not a model.", "Name the model that it belongs to."
         )
     if not job.hyperparameters.lora:
         raise ConfigError(
             "The checkpoint is a LoRA adapter, but lora is not true.",
-            "Set lora to true and leave the adapter's other settings as they were.",
+            "Set lora to true and do not change the adapter's other settings.",
         )
 
 
 def _differences(base: Path, start: Path) -> Iterator[str]:
-    """Name what two models do not have in common, apart from their heads."""
+    """Yield the differences between two models, except for their heads."""
     ours, theirs = read_model_config(base), read_model_config(start)
     yield from config_differences(ours, theirs)
     yield from _vocabulary_differences(base / "tokenizer.json", start / "tokenizer.json")
@@ -86,7 +85,7 @@ def _differences(base: Path, start: Path) -> Iterator[str]:
 
 
 def config_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
-    """Name what tells two architectures apart before there are any weights to compare."""
+    """Yield the differences between two architectures, without their weights."""
     shared = [key for key in DIMENSIONS if key in ours and key in theirs]
     for key in ("model_type", "vocab_size", *shared):
         if ours.get(key) != theirs.get(key):
@@ -96,12 +95,12 @@ def config_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> It
 def _shape_differences(
     ours: Mapping[str, tuple[int, ...]], theirs: Mapping[str, tuple[int, ...]]
 ) -> Iterator[str]:
-    """Compare weights; a whole module that only one of the two has is a head."""
+    """Compare weights; a whole module that only one of the two models has is a head."""
     modules = {name.partition(".")[0] for name in ours} & {
         name.partition(".")[0] for name in theirs
     }
     if not modules:
-        yield "it has no weight of the same name"
+        yield "it has no weights of the same names"
     for name in sorted(ours.keys() | theirs.keys()):
         if name.partition(".")[0] not in modules:
             continue
@@ -114,7 +113,7 @@ def _shape_differences(
 
 
 def _vocabulary_differences(base: Path, start: Path) -> Iterator[str]:
-    """Compare the ids of tokens; a start without a tokenizer is taken at its word."""
+    """Compare the ids of tokens; start weights without a tokenizer are not checked."""
     if not (base.is_file() and start.is_file()):
         return
     ours, theirs = _vocabulary(base), _vocabulary(start)
@@ -123,7 +122,7 @@ def _vocabulary_differences(base: Path, start: Path) -> Iterator[str]:
     tokens = {token for token, _ in ours.items() ^ theirs.items()}
     first = min(tokens)
     yield (
-        f"{len(tokens)} tokens have other ids, such as {first!r} "
+        f"{len(tokens)} tokens have different ids, such as {first!r} "
         f"({theirs.get(first)} instead of {ours.get(first)})"
     )
 
@@ -139,11 +138,11 @@ def _vocabulary(path: Path) -> dict[str, int]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a start; raises ConfigError where there is none."""
+    """Read a JSON object of start weights. Raises ConfigError if there is none."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ConfigError(
-            f"start/{path.name} is missing or no JSON.", "Start from something else."
+            f"start/{path.name} is missing or not JSON.", "Start from other weights."
         ) from None
     return content

@@ -1,4 +1,4 @@
-"""Preference pairs: what the model thinks of them before it is trained."""
+"""Preference pairs: how much the model prefers the better answers before it is trained."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +12,13 @@ from anneal_trainer.data.loading import JobData
 from anneal_trainer.loss.score import log_probabilities
 
 
-def measure_leads(
+def measure_reference_margins(
     model: nn.Module, data: JobData, batch_size: int, collate: Collate, dtype: torch.dtype
 ) -> JobData:
-    """Write into every pair by how much the model prefers the better answer as it is now.
+    """Set the reference margin of every pair: how much the model prefers the better answer now.
 
     It is the reference of the loss, so the model must be the one that training starts from. Data
-    without pairs are returned as they are. Leaves the model in training mode.
+    without pairs is returned unchanged. Leaves the model in training mode.
     """
     if data.train.examples[0].rejected is None:
         return data
@@ -37,6 +37,8 @@ def _measure(
     for start in range(0, len(dataset.examples), batch_size):
         rows: Sequence[Example] = dataset.examples[start : start + batch_size]
         better, worse = log_probabilities(model, collate(rows), dtype).chunk(2)
-        leads = (better - worse).tolist()
-        measured += [replace(row, lead=lead) for row, lead in zip(rows, leads, strict=True)]
+        margins = (better - worse).tolist()
+        measured += [
+            replace(row, reference_margin=margin) for row, margin in zip(rows, margins, strict=True)
+        ]
     return replace(dataset, examples=measured)
