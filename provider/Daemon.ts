@@ -9,10 +9,11 @@ import { sealedDatasetSize } from "../sdk/exchange/DatasetCipher.ts";
 import { useProxies } from "../sdk/rpc/proxy.ts";
 import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
 import { createApi } from "./api/apiServer.ts";
+import { cached } from "./cached.ts";
 import { backoff, type Clock, systemClock, wallTime } from "./clock.ts";
 import type { Config, EmbeddedStorage } from "./config.ts";
 import { ProviderError } from "./errors.ts";
-import { adoptJobs } from "./jobs/adoptJobs.ts";
+import { migrateJobs } from "./jobs/migrateJobs.ts";
 import { referencedRoots } from "./jobs/referencedRoots.ts";
 import { Metrics } from "./Metrics.ts";
 import { Catalogue } from "./models/Catalogue.ts";
@@ -21,7 +22,6 @@ import type { OnlineProcess } from "./online/runOnline.ts";
 import { childMark, stopOrphans } from "./processes/orphans.ts";
 import { Readiness } from "./Readiness.ts";
 import { awaitRegistration, providedTerms } from "./registration.ts";
-import { remembered } from "./remembered.ts";
 import { FetchBudget } from "./steps/parts/FetchBudget.ts";
 import { TaskTimes } from "./steps/parts/TaskTimes.ts";
 import { BlobStore, type StorageLimits } from "./storage/BlobStore.ts";
@@ -36,7 +36,7 @@ import { MachineHealth } from "./training/MachineHealth.ts";
 import { PythonCheck } from "./training/PythonCheck.ts";
 import { probeTrainer } from "./training/probe.ts";
 import { SlurmTrainer } from "./training/SlurmTrainer.ts";
-import { demandSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
+import { requireSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
 import { writeSystemCallFilter } from "./training/systemCalls.ts";
 import type { Trainer } from "./training/Trainer.ts";
 import type { TrainerProgram } from "./training/trainerCommand.ts";
@@ -143,7 +143,7 @@ async function compose(setting: Setting): Promise<{ api: string; loops: Promise<
   const readiness = new Readiness();
   const { trainer, python, machine } = openTraining(setting, mark, readiness);
   const jobsDirectory = join(config.directory, "jobs");
-  await adoptJobs(jobsDirectory);
+  await migrateJobs(jobsDirectory);
   const online = onlineProcess(config, mark);
   const catalogue = await openCatalogue(setting, storageUrl, online);
   const { encryptionKey, maxDatasetBytes, maxModelBytes, maxJobBytes, slots, trackerHosts } =
@@ -201,7 +201,7 @@ async function openStorageAndClient(setting: Setting, deployment: Deployment, st
   const isEmbedded = config.storage.kind === "embedded";
   const submissions =
     flow && isEmbedded ? new SubmissionLog({ chainId, address: flow.address }) : null;
-  const references = remembered(() => referencedRoots(store), REFERENCES_AGE, clock);
+  const references = cached(() => referencedRoots(store), REFERENCES_AGE, clock);
   const storage = await openStorage(config, { references, log }, parts);
   const client = createClient({
     rpcUrl: config.rpcUrl,
@@ -269,7 +269,7 @@ function trainerProgram(
   const filter = join(config.directory, "system-calls.bpf");
   const sandbox = config.sandbox && { ...config.sandbox, filter };
   writeSystemCallFilter(filter);
-  if (sandbox !== null) demandSandbox(sandbox);
+  if (sandbox !== null) requireSandbox(sandbox);
   else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
   const packageDirectory = join(import.meta.dirname, "trainer");
   const environment = { ...trainerEnvironment, ...mark };

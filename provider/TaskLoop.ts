@@ -49,11 +49,11 @@ export class TaskLoop {
     this.runner = new Runner({
       ...{ context: this.context, steps, clock, log, slots, confirmations, metrics, readiness },
     });
-    const onLook = (chainTime: number) => {
+    const onPoll = (chainTime: number) => {
       metrics.chainSeen(clock.now());
       this.runner.notify(chainTime);
     };
-    this.#watcher = new Watcher({ ...chain, provider, onLook });
+    this.#watcher = new Watcher({ ...chain, provider, onPoll });
   }
 
   /** Runs until `signal` aborts. @returns one promise for each of the loops, so that the first failure is seen. */

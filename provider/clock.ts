@@ -21,10 +21,10 @@ export function wallTime(): number {
   return Date.now();
 }
 
-const FIRST_DELAY = 500;
-const LONGEST_DELAY = 60_000;
+const INITIAL_DELAY = 500;
+const MAX_DELAY = 60_000;
 
 /** Milliseconds to wait after the given number of failures in a row (from 1): doubling, bounded. */
 export function backoff(failures: number): number {
-  return Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** Math.min(failures - 1, 16));
+  return Math.min(MAX_DELAY, INITIAL_DELAY * 2 ** Math.min(failures - 1, 16));
 }

@@ -174,7 +174,7 @@ export interface Config {
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const present = Object.entries(environment).filter(([, value]) => value !== "");
   const parsed = Environment.safeParse(Object.fromEntries(present));
-  if (!parsed.success) throw invalid(parsed.error);
+  if (!parsed.success) throw invalidConfigError(parsed.error);
   const values = parsed.data;
   const directory = resolve(values.PROVIDER_DIR);
   const privateKey = readPrivateKey(values);
@@ -293,7 +293,7 @@ function integer(minimum: number, maximum: number) {
     .pipe(z.number().int().min(minimum).max(maximum));
 }
 
-function invalid(error: z.ZodError): ProviderError {
+function invalidConfigError(error: z.ZodError): ProviderError {
   const issue = error.issues[0]!;
   const name = String(issue.path[0]);
   const missing = issue.code === "invalid_type" && issue.message.includes("undefined");

@@ -11,7 +11,7 @@ export class ProviderError extends Error {
   readonly retryable: boolean;
   readonly hint: string;
   /** The operator was told already, and is not told again at every try. */
-  readonly isSaid: boolean;
+  readonly isReported: boolean;
   /** Times in a row, with this one, that a step ended in a way that speaks against its task; null if this does not. */
   readonly strikes: number | null;
 
@@ -20,7 +20,7 @@ export class ProviderError extends Error {
     options: {
       retryable: boolean;
       hint: string;
-      isSaid?: boolean;
+      isReported?: boolean;
       cause?: unknown;
       strikes?: number;
     },
@@ -28,14 +28,14 @@ export class ProviderError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.retryable = options.retryable;
     this.hint = options.hint;
-    this.isSaid = options.isSaid ?? false;
+    this.isReported = options.isReported ?? false;
     this.strikes = options.strikes ?? null;
   }
 }
 
 /** The state database cannot be read or written: the daemon stops before it decides anything on a guess. */
-export class StateUnusable extends ProviderError {
-  override readonly name = "StateUnusable";
+export class StateUnusableError extends ProviderError {
+  override readonly name = "StateUnusableError";
 
   constructor(message: string, hint: string, cause: unknown) {
     super(message, { retryable: false, hint, cause });
@@ -46,8 +46,8 @@ export class StateUnusable extends ProviderError {
  * A task that can never succeed. Once accepted it is given up on chain with `reason`, and the fee goes back; an order
  * that is not accepted yet is refused without a transaction, and its user is told so.
  */
-export class TaskRefused extends ProviderError {
-  override readonly name = "TaskRefused";
+export class TaskRefusedError extends ProviderError {
+  override readonly name = "TaskRefusedError";
   readonly reason: FailReason;
 
   constructor(reason: FailReason, message: string, hint: string, cause?: unknown) {

@@ -32,7 +32,7 @@ export interface RegistrationWatch {
 }
 
 /** Milliseconds between two looks at the registration. */
-const LOOK_INTERVAL = 2_000;
+const POLL_INTERVAL = 2_000;
 
 /**
  * Waits until the provider is registered with the terms that the daemon serves, and says what is missing, each thing
@@ -46,7 +46,7 @@ export async function awaitRegistration(
   const { provider } = terms;
   for (let said = "", failures = 0; !signal.aborted; ) {
     try {
-      const missing = whatIsMissing(terms, await findService(client, provider));
+      const missing = findMismatch(terms, await findService(client, provider));
       failures = 0;
       if (missing === null) return log.info({ provider }, "registered");
       if (missing.message !== said) log.warn({ provider, hint: missing.hint }, missing.message);
@@ -55,7 +55,7 @@ export async function awaitRegistration(
       failures++;
       log.warn({ err: error }, "the registration cannot be read");
     }
-    await clock.sleep(failures > 0 ? backoff(failures) : LOOK_INTERVAL, signal);
+    await clock.sleep(failures > 0 ? backoff(failures) : POLL_INTERVAL, signal);
   }
 }
 
@@ -69,7 +69,7 @@ async function findService(client: Client, provider: string): Promise<Service | 
   }
 }
 
-function whatIsMissing(
+function findMismatch(
   terms: ProvidedTerms,
   service: Service | null,
 ): { message: string; hint: string } | null {

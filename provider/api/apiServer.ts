@@ -7,7 +7,7 @@ import fastify, {
 } from "fastify";
 import { addressGroup } from "../http/addressGroup.ts";
 import { limitConnections } from "../http/limitConnections.ts";
-import { ApiRefusal } from "./ApiRefusal.ts";
+import { ApiError } from "./ApiError.ts";
 import { addCancellationRoutes, type CancellationRoutes } from "./cancellationRoutes.ts";
 import { addPublicRoutes, type PublicRoutes } from "./publicRoutes.ts";
 import { RateLimit } from "./RateLimit.ts";
@@ -17,9 +17,9 @@ import { addTaskRoutes, type TaskRoutes } from "./taskRoutes.ts";
 /** Sealed secrets are the largest body there is. */
 const BODY_LIMIT = 1024;
 /** Milliseconds in which a request must have come in. */
-const REQUEST_TIMEOUT = 10_000;
+const REQUEST_TIMEOUT_MS = 10_000;
 /** Milliseconds without a byte in either direction; a followed log can be silent for a while. */
-const SILENCE_TIMEOUT = 300_000;
+const IDLE_TIMEOUT_MS = 300_000;
 const CONNECTIONS = { total: 512, perAddress: 64, idleMs: 15_000 };
 const MAX_PARAMETER_LENGTH = 128;
 
@@ -35,8 +35,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }), // health checks would drown everything
     bodyLimit: BODY_LIMIT,
     trustProxy: "loopback", // a proxy on this machine says who asks; anybody else's word for it does not count
-    requestTimeout: REQUEST_TIMEOUT,
-    connectionTimeout: SILENCE_TIMEOUT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: IDLE_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     forceCloseConnections: true,
     frameworkErrors: (error, _request, reply) => sendError(error, reply),
@@ -45,7 +45,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const limit = new RateLimit(options.clock);
   app.addHook("onRequest", async (request) => {
     if (!limit.allows(addressGroup(request.ip))) {
-      throw new ApiRefusal(429, "too-early", "Too many requests.", "Wait a moment and try again.");
+      throw new ApiError(429, "too-early", "Too many requests.", "Wait a moment and try again.");
     }
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -54,7 +54,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
     return sendError(error, reply);
   });
   app.setNotFoundHandler(() => {
-    throw new ApiRefusal(
+    throw new ApiError(
       404,
       "not-found",
       "There is nothing here.",
@@ -68,8 +68,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
   return app;
 }
 
-function sendError(error: FastifyError | ApiRefusal, reply: FastifyReply): FastifyReply {
-  if (error instanceof ApiRefusal) {
+function sendError(error: FastifyError | ApiError, reply: FastifyReply): FastifyReply {
+  if (error instanceof ApiError) {
     const { status, code, message, hint } = error;
     return reply.status(status).send({ code, message, hint });
   }
@@ -80,6 +80,6 @@ function sendError(error: FastifyError | ApiRefusal, reply: FastifyReply): Fasti
   return reply.status(status).send({ code, message, hint: "Try again later." });
 }
 
-function statusOf(error: FastifyError | ApiRefusal): number {
-  return error instanceof ApiRefusal ? error.status : (error.statusCode ?? 500);
+function statusOf(error: FastifyError | ApiError): number {
+  return error instanceof ApiError ? error.status : (error.statusCode ?? 500);
 }

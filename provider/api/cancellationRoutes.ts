@@ -9,7 +9,7 @@ import { applyEvent } from "../jobs/applyEvent.ts";
 import { findLast } from "../journal/trainerEvents.ts";
 import { maySettle, type Settlement, WORK } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { ApiRefusal } from "./ApiRefusal.ts";
+import { ApiError } from "./ApiError.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface CancellationRoutes extends Authentication {
@@ -25,7 +25,7 @@ type CancellationRequest = FastifyRequest<{ Params: { id: string } }>;
 /** Seconds for which an amount that a user was shown holds. */
 const OFFER_SECONDS = 120;
 /** Seconds that the consent must hold at least, so that its transaction can get into a block. */
-const SHORTEST_CONSENT = 60;
+const MIN_CONSENT_SECONDS = 60;
 /** Offers remembered; the oldest is forgotten first, and can be asked for again. */
 const MAX_OFFERS = 10_000;
 
@@ -62,10 +62,11 @@ export function addCancellationRoutes(app: FastifyInstance, routes: Cancellation
     requireRunning(record);
     const consent = readConsent(request.body);
     const offer = offers.get(record.id);
-    if (!offer || now() > offer.until || offer.amount !== BigInt(consent.amount)) throw stale();
+    if (!offer || now() > offer.until || offer.amount !== BigInt(consent.amount))
+      throw staleOfferError();
     requireValid(routes, record, consent);
     const after = applyEvent(routes.store, record.id, { type: "cancel", settlement: consent });
-    if (!after?.job.settlement) throw notRunning();
+    if (!after?.job.settlement) throw notRunningError();
     offers.delete(record.id);
     routes.onCancel(record.id);
     return { accepted: true };
@@ -86,7 +87,7 @@ function readConsent(body: unknown): Settlement {
   try {
     return Consent.parse(JSON.parse((body as Buffer).toString("utf8")));
   } catch {
-    throw new ApiRefusal(
+    throw new ApiError(
       400,
       "usage",
       "The body is no consent.",
@@ -100,15 +101,15 @@ function requireValid(
   { id, user }: JobRecord,
   { amount, deadline, signature }: Settlement,
 ): void {
-  if (deadline < chainTime() + SHORTEST_CONSENT)
-    throw new ApiRefusal(
+  if (deadline < chainTime() + MIN_CONSENT_SECONDS)
+    throw new ApiError(
       400,
       "usage",
       "The consent ends too soon for its transaction.",
       "Let it hold for some minutes by the chain's clock.",
     );
   if (signerOf() !== user)
-    throw new ApiRefusal(
+    throw new ApiError(
       400,
       "usage",
       "The consent is not signed by the task's user.",
@@ -126,11 +127,11 @@ function requireValid(
 }
 
 function requireRunning({ job }: JobRecord): void {
-  if (!maySettle(job)) throw notRunning();
+  if (!maySettle(job)) throw notRunningError();
 }
 
-function notRunning(): ApiRefusal {
-  return new ApiRefusal(
+function notRunningError(): ApiError {
+  return new ApiError(
     409,
     "declined",
     "The task is not running.",
@@ -138,8 +139,8 @@ function notRunning(): ApiRefusal {
   );
 }
 
-function stale(): ApiRefusal {
-  return new ApiRefusal(
+function staleOfferError(): ApiError {
+  return new ApiError(
     409,
     "declined",
     "The amount is not the one that was offered, or the offer has ended.",

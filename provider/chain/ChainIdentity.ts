@@ -31,7 +31,7 @@ export class ChainIdentity {
    * its address and often its contracts' addresses, so that only the first block tells.
    * @throws ProviderError when it is another chain, ProtocolError "network" when it cannot be asked.
    */
-  async demand(): Promise<void> {
+  async verify(): Promise<void> {
     const { client, genesis, readiness, log } = this.#options;
     const first = await readChain(client, () => client.provider.getBlock(0));
     if (first?.hash === genesis) {
@@ -39,23 +39,23 @@ export class ChainIdentity {
       return;
     }
     client.provider.switchEndpoint(); // where there is another one
-    if (!first) throw unnamed();
+    if (!first) throw unknownChainError();
     if (readiness.set({ name: REASON, message: MESSAGE, hint: HINT }))
       log.error(
         { expected: genesis, found: first.hash, hint: HINT },
         "another chain, nothing is sent",
       );
-    throw new ProviderError(MESSAGE, { retryable: true, isSaid: true, hint: HINT });
+    throw new ProviderError(MESSAGE, { retryable: true, isReported: true, hint: HINT });
   }
 
   /** As `demand`, and the contracts are there. */
-  async demandContracts(): Promise<void> {
-    await this.demand();
+  async verifyContracts(): Promise<void> {
+    await this.verify();
     await checkNetwork(this.#options.client);
   }
 }
 
-function unnamed(): ProviderError {
+function unknownChainError(): ProviderError {
   return new ProviderError("The RPC endpoint has no block 0, so that its chain is not known.", {
     retryable: true,
     hint: "Name one in RPC_ENDPOINT that has kept the chain's first block.",

@@ -36,7 +36,7 @@ export interface GasBalance {
 }
 
 /** Milliseconds between two looks at the wallet. */
-const LOOK_INTERVAL = 15_000;
+const POLL_INTERVAL = 15_000;
 const REASON = "gas";
 const PRICE_REASON = "gas-price";
 
@@ -47,7 +47,7 @@ export class GasMoney {
   readonly #unpaid = new Map<string, bigint>();
   #last: GasBalance | null = null;
   /** The chain asks for more than MAX_GAS_PRICE. */
-  #isTooDear = false;
+  #isPriceTooHigh = false;
 
   constructor(options: GasMoneyOptions) {
     this.#options = options;
@@ -62,27 +62,27 @@ export class GasMoney {
     const { clock, log, identity } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await identity.demand();
-        await this.look();
+        await identity.verify();
+        await this.refresh();
         failures = 0;
       } catch (error) {
         failures++;
         log.debug({ err: error }, "the wallet's balance cannot be read");
       }
-      await clock.sleep(failures > 0 ? backoff(failures) : LOOK_INTERVAL, signal);
+      await clock.sleep(failures > 0 ? backoff(failures) : POLL_INTERVAL, signal);
     }
   }
 
   /** Reads balance and price, and says once what is wrong with them, or that it no longer is. */
-  async look(): Promise<GasBalance> {
+  async refresh(): Promise<GasBalance> {
     const { client } = this.#options;
     const address = await requireSigner(client).getAddress();
     const [balance, price] = await Promise.all([this.#readBalance(address), readGasPrice(client)]);
-    const perGas = this.#bidNow(price);
+    const perGas = this.#currentBid(price);
     const reserved = perGas * gasOfOpenTasks(this.#jobs());
     this.#last = { address, balance, reserved, perTask: perGas * GAS_PER_TASK };
-    this.#judgePrice(price);
-    this.#judgeBalance(this.#last);
+    this.#checkPrice(price);
+    this.#checkBalance(this.#last);
     return this.#last;
   }
 
@@ -90,26 +90,26 @@ export class GasMoney {
    * Makes sure that a task may be taken on: the wallet pays for it, and for what is left of those before it.
    * @throws ProviderError while it does not.
    */
-  async demandReserve(id: TaskId): Promise<void> {
-    const { balance, reserved, perTask } = await this.look();
+  async requireReserve(id: TaskId): Promise<void> {
+    const { balance, reserved, perTask } = await this.refresh();
     const line = this.#jobs().filter(isBeingAccepted);
     const place = line.findIndex((open) => open.id === id);
     const before = BigInt(place === -1 ? line.length : place);
-    if (balance >= reserved + (before + 1n) * perTask && !this.#isTooDear) return;
+    if (balance >= reserved + (before + 1n) * perTask && !this.#isPriceTooHigh) return;
     throw new ProviderError("The wallet has too little OG to take this task on.", {
       retryable: true,
-      isSaid: true,
-      hint: REFILL,
+      isReported: true,
+      hint: REFILL_HINT,
     });
   }
 
   /** Makes sure that a transaction can be paid, before it is signed. @throws ProviderError where it cannot. */
-  async demand(effect: string, needed: bigint): Promise<void> {
+  async requireFunds(effect: string, needed: bigint): Promise<void> {
     if (await this.canPay(effect, needed)) return;
     throw new ProviderError("The wallet has too little OG for gas.", {
       retryable: true,
-      isSaid: true,
-      hint: REFILL,
+      isReported: true,
+      hint: REFILL_HINT,
     });
   }
 
@@ -117,19 +117,19 @@ export class GasMoney {
   async canPay(effect: string, needed: bigint): Promise<boolean> {
     const address = await requireSigner(this.#options.client).getAddress();
     const balance = await this.#readBalance(address);
-    if (balance >= needed) this.paid(effect);
-    else this.#lacks(effect, { address, balance, needed });
+    if (balance >= needed) this.clearShortage(effect);
+    else this.#noteShortage(effect, { address, balance, needed });
     return balance >= needed;
   }
 
   /** Notes that the node would not take a transaction for lack of OG. */
-  async refused(effect: string, needed: bigint): Promise<void> {
+  async reportShortage(effect: string, needed: bigint): Promise<void> {
     const address = await requireSigner(this.#options.client).getAddress();
-    this.#lacks(effect, { address, balance: await this.#readBalance(address), needed });
+    this.#noteShortage(effect, { address, balance: await this.#readBalance(address), needed });
   }
 
   /** Notes that a transaction waits for OG, and says so once. */
-  #lacks(
+  #noteShortage(
     effect: string,
     { address, balance, needed }: { address: string; balance: bigint; needed: bigint },
   ): void {
@@ -142,14 +142,14 @@ export class GasMoney {
     if (isNew) {
       const amounts = { balance: formatOg(balance), needed: formatOg(needed) };
       log.error(
-        { effect, address, ...amounts, hint: REFILL },
+        { effect, address, ...amounts, hint: REFILL_HINT },
         "the wallet has too little OG for gas",
       );
     }
   }
 
   /** Notes that a transaction is not held up by the wallet. */
-  paid(effect: string): void {
+  clearShortage(effect: string): void {
     this.#unpaid.delete(effect);
   }
 
@@ -181,7 +181,7 @@ export class GasMoney {
     });
   }
 
-  #judgeBalance(state: GasBalance): void {
+  #checkBalance(state: GasBalance): void {
     const { readiness, log } = this.#options;
     const { address, balance, reserved, perTask } = state;
     for (const [effect, needed] of this.#unpaid)
@@ -198,36 +198,36 @@ export class GasMoney {
     if (isNew) {
       const amounts = { balance: formatOg(balance), reserved: formatOg(reserved), needed };
       log.error(
-        { address, ...amounts, hint: REFILL },
+        { address, ...amounts, hint: REFILL_HINT },
         "no task is accepted: the wallet's OG are kept for open ones",
       );
     }
   }
 
   /** A price above the ceiling is the operator's to decide: until then transactions wait. */
-  #judgePrice(price: GasPrice): void {
+  #checkPrice(price: GasPrice): void {
     const { readiness, log, maxGasPrice } = this.#options;
     const asked = totalPrice(price);
-    this.#isTooDear = asked > maxGasPrice;
-    if (!this.#isTooDear) {
+    this.#isPriceTooHigh = asked > maxGasPrice;
+    if (!this.#isPriceTooHigh) {
       if (readiness.clear(PRICE_REASON))
         log.info("the chain's gas price is below MAX_GAS_PRICE again");
       return;
     }
     const message = "The chain asks for more than MAX_GAS_PRICE: transactions wait.";
-    if (readiness.set({ name: PRICE_REASON, message, hint: RAISE }))
+    if (readiness.set({ name: PRICE_REASON, message, hint: RAISE_HINT }))
       log.error(
-        { asked: `${asked}`, maxGasPrice: `${maxGasPrice}`, hint: RAISE },
+        { asked: `${asked}`, maxGasPrice: `${maxGasPrice}`, hint: RAISE_HINT },
         "the chain's gas price is above MAX_GAS_PRICE",
       );
   }
 
   #setReason(message: string): boolean {
-    return this.#options.readiness.set({ name: REASON, message, hint: REFILL });
+    return this.#options.readiness.set({ name: REASON, message, hint: REFILL_HINT });
   }
 
   /** Neuron per gas. */
-  #bidNow(price: GasPrice): bigint {
+  #currentBid(price: GasPrice): bigint {
     return firstBid(price, { maxGasPrice: this.maxGasPrice, gas: 1n, worth: null }).cap;
   }
 
@@ -249,8 +249,8 @@ export class GasMoney {
   }
 }
 
-const REFILL = "Send OG to the wallet: what waits then goes on by itself.";
-const RAISE =
+const REFILL_HINT = "Send OG to the wallet: what waits then goes on by itself.";
+const RAISE_HINT =
   "Raise MAX_GAS_PRICE, or wait; a key that is not revealed in time costs the whole bond.";
 
 interface OpenJob {

@@ -4,18 +4,18 @@ import type { Call } from "../../sdk/transaction/Call.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import type { ChainStep, LocalStep } from "../machine/machine.ts";
 import type { StoredTransaction, TransactionEnd } from "../store/Store.ts";
-import { type Offer, type OfferOptions, Offers, VOID } from "./Offers.ts";
-import { PriorityLane } from "./PriorityLane.ts";
+import { type Broadcast, Broadcaster, type BroadcasterOptions, VOID } from "./Broadcaster.ts";
+import { PriorityQueue } from "./PriorityQueue.ts";
 import {
-  contradictory,
+  contradictionError,
+  type FoundTransaction,
   findTransaction,
   hadEffect,
   hasEnded,
-  type Sighting,
-  unsuccessful,
+  unsuccessfulError,
 } from "./transactionEnd.ts";
 
-export interface SubmitterOptions extends OfferOptions {
+export interface SubmitterOptions extends BroadcasterOptions {
   /** Blocks on top of the one that holds a transaction before it counts. */
   readonly confirmations: number;
   /** Milliseconds between two looks for the receipt. */
@@ -30,25 +30,25 @@ export interface Submission {
   /** Asks the chain whether it has happened already. */
   readonly isDone: () => Promise<boolean>;
   /** Asked for as long as no node has taken the call. @throws when it is too late to show it to anybody. */
-  readonly demandTime?: () => Promise<void>;
+  readonly requireTime?: () => Promise<void>;
 }
 
 /** Blocks that must be made without a transaction before its fees are looked at again. */
-const STUCK_AFTER = 3;
+const STUCK_AFTER_BLOCKS = 3;
 /**
  * Blocks after which a transaction that asks for no more than the chain is replaced all the same: after a reorganization
  * a node can keep one that it never offers to a block, and answers to every other offer that it knows it.
  */
-const FORGOTTEN_AFTER = 20;
+const FORGOTTEN_AFTER_BLOCKS = 20;
 /** Versions that are made for that reason: an endpoint that only holds transactions back does not raise their price. */
-const MOST_VERSIONS = 4;
+const MAX_VERSIONS = 4;
 /** Milliseconds between two broadcasts of the same transaction: nodes forget. */
-const REBROADCAST_EVERY = 15_000;
+const REBROADCAST_INTERVAL = 15_000;
 /**
  * Times in a row that a used nonce must come without a receipt before the transaction counts as lost: of several nodes
  * behind one endpoint, one may know the count and another not yet the receipt.
  */
-const LOOKS_UNTIL_LOST = 3;
+const CHECKS_UNTIL_LOST = 3;
 /** Gas of a transfer without data. */
 const TRANSFER_GAS = 21_000n;
 
@@ -59,14 +59,14 @@ const TRANSFER_GAS = 21_000n;
  */
 export class Submitter {
   readonly #options: SubmitterOptions;
-  readonly #offers: Offers;
-  readonly #lane = new PriorityLane();
+  readonly #broadcaster: Broadcaster;
+  readonly #queue = new PriorityQueue();
   /** The count of used nonces when the lane was last looked after. */
-  #tendedCount: number | null = null;
+  #lastCount: number | null = null;
 
   constructor(options: SubmitterOptions) {
     this.#options = options;
-    this.#offers = new Offers(options);
+    this.#broadcaster = new Broadcaster(options);
   }
 
   /**
@@ -77,8 +77,8 @@ export class Submitter {
   async submit(submission: Submission, signal: AbortSignal): Promise<void> {
     const isUrgent = submission.step === "reveal";
     const sign = () => this.#openOrSign(submission);
-    const offer = await this.#lane.run(sign, { isUrgent });
-    if (offer) await this.#settle(offer, submission, signal);
+    const last = await this.#queue.run(sign, { isUrgent });
+    if (last) await this.#settle(last, submission, signal);
   }
 
   /**
@@ -87,16 +87,16 @@ export class Submitter {
    * their own transactions; of all others, those that are in a block are ended, and the rest are replaced by a transfer
    * of nothing to oneself.
    */
-  tend(signal: AbortSignal): Promise<void> {
-    return this.#lane.run(async () => {
+  unblock(signal: AbortSignal): Promise<void> {
+    return this.#queue.run(async () => {
       const { client, store } = this.#options;
       const address = await requireSigner(client).getAddress();
       const count = await readChain(client, () =>
         client.provider.getTransactionCount(address, "latest"),
       );
       // A nonce that is missing stays missing; one that only a lagging node misses comes by the next look.
-      const isStuck = count === this.#tendedCount;
-      this.#tendedCount = count;
+      const isStuck = count === this.#lastCount;
+      this.#lastCount = count;
       if (isStuck) await this.#fillFrom(count, signal);
       for (const row of store.openTransactions()) {
         if (row.nonce < count && !this.#isWanted(row.effect)) await this.#endUnwanted(row);
@@ -134,7 +134,7 @@ export class Submitter {
     const before = store.transactionsFrom(nonce).find((row) => row.nonce === nonce);
     if (before?.effect !== effect || before.status !== "signed") {
       const to = await requireSigner(client).getAddress();
-      await this.#offers.sign(
+      await this.#broadcaster.sign(
         nonce,
         effect,
         { to, value: 0n, gasLimit: TRANSFER_GAS },
@@ -142,25 +142,31 @@ export class Submitter {
       );
       log.warn({ nonce, instead: before?.effect ?? null }, "nonce filled without effect");
     } else {
-      await this.#offers.raise(before, null);
+      await this.#broadcaster.raiseFees(before, null);
     }
-    await this.#offers.offer(store.openTransaction(effect)!);
+    await this.#broadcaster.broadcast(store.openTransaction(effect)!);
   }
 
-  async #openOrSign({ id, step, call, isDone, demandTime }: Submission): Promise<Offer | null> {
+  async #openOrSign({
+    id,
+    step,
+    call,
+    isDone,
+    requireTime,
+  }: Submission): Promise<Broadcast | null> {
     const { store, log } = this.#options;
     const effect = `${formatTaskId(id)}/${step}`;
     if (!store.openTransaction(effect)) {
       if (await isDone()) return null;
-      await demandTime?.();
+      await requireTime?.();
       if (!(await this.#reopenVanished(effect))) {
         const nonce = await this.#nextNonce();
         const { to, data, value } = call;
-        await this.#offers.sign(nonce, effect, { to, data, value }, null);
+        await this.#broadcaster.sign(nonce, effect, { to, data, value }, null);
         log.info({ task: formatTaskId(id), step, nonce }, "transaction signed");
       }
     }
-    return this.#offers.offer(store.openTransaction(effect)!);
+    return this.#broadcaster.broadcast(store.openTransaction(effect)!);
   }
 
   /**
@@ -175,7 +181,7 @@ export class Submitter {
     if (!mined) return false;
     const { end } = await this.#find(mined);
     const isMined = end === "waiting" || (hasEnded(end) && end.status === "mined");
-    if (isMined && (await hadEffect(client, mined))) throw contradictory(effect);
+    if (isMined && (await hadEffect(client, mined))) throw contradictionError(effect);
     if (isMined) return false;
     if (hasEnded(end)) return false;
     const address = await requireSigner(client).getAddress();
@@ -201,49 +207,49 @@ export class Submitter {
     return Math.max(count, (store.highestNonce() ?? -1) + 1);
   }
 
-  async #settle(first: Offer, { demandTime }: Submission, signal: AbortSignal): Promise<void> {
+  async #settle(first: Broadcast, { requireTime }: Submission, signal: AbortSignal): Promise<void> {
     const { clock, pollInterval } = this.#options;
-    let offer = first;
+    let last = first;
     let isShown = first.refusal === null;
     let looksLost = 0;
-    const isStuckAt = afterBlocks(STUCK_AFTER);
-    const isForgottenAt = afterBlocks(FORGOTTEN_AFTER);
+    const isStuckAt = afterBlocks(STUCK_AFTER_BLOCKS);
+    const isForgottenAt = afterBlocks(FORGOTTEN_AFTER_BLOCKS);
     while (true) {
-      const { end, head } = await this.#find(offer.transaction);
+      const { end, head } = await this.#find(last.transaction);
       looksLost = hasEnded(end) && end.status === "lost" ? looksLost + 1 : 0;
-      if (hasEnded(end) && (looksLost === 0 || looksLost >= LOOKS_UNTIL_LOST))
-        return this.#end(offer.transaction, end);
+      if (hasEnded(end) && (looksLost === 0 || looksLost >= CHECKS_UNTIL_LOST))
+        return this.#end(last.transaction, end);
       await clock.sleep(pollInterval, signal);
       signal.throwIfAborted();
       if (end !== "unknown") continue;
-      const isDue = clock.now() - offer.at > REBROADCAST_EVERY;
+      const isDue = clock.now() - last.at > REBROADCAST_INTERVAL;
       const delay = { isStuck: isStuckAt(head), isForgotten: isForgottenAt(head), isDue };
-      if (!(await this.#isToBeOffered(offer, delay))) continue;
-      if (!isShown) await demandTime?.();
-      offer = await this.#offers.offer(this.#current(offer));
-      isShown ||= offer.refusal === null;
+      if (!(await this.#shouldBroadcast(last, delay))) continue;
+      if (!isShown) await requireTime?.();
+      last = await this.#broadcaster.broadcast(this.#current(last));
+      isShown ||= last.refusal === null;
     }
   }
 
   /** Whether the node is to see the transaction again, which may have another version by then. */
-  async #isToBeOffered(
-    { transaction, refusal }: Offer,
+  async #shouldBroadcast(
+    { transaction, refusal }: Broadcast,
     { isStuck, isForgotten, isDue }: Readonly<Record<"isStuck" | "isForgotten" | "isDue", boolean>>,
   ): Promise<boolean> {
     if (refusal === "insufficient-funds") {
-      if (isDue) await this.#offers.reprice(transaction);
+      if (isDue) await this.#broadcaster.reprice(transaction);
       return isDue;
     }
-    if (isStuck && (await this.#offers.raise(transaction, refusal))) return true;
+    if (isStuck && (await this.#broadcaster.raiseFees(transaction, refusal))) return true;
     const current = this.#current({ transaction });
     const isReplaced =
       isForgotten &&
-      current.versions.length < MOST_VERSIONS &&
-      (await this.#offers.replace(current));
+      current.versions.length < MAX_VERSIONS &&
+      (await this.#broadcaster.replace(current));
     return isReplaced || isDue;
   }
 
-  #current({ transaction }: Pick<Offer, "transaction">): StoredTransaction {
+  #current({ transaction }: Pick<Broadcast, "transaction">): StoredTransaction {
     return this.#options.store.openTransaction(transaction.effect) ?? transaction;
   }
 
@@ -251,14 +257,14 @@ export class Submitter {
   async #end(transaction: StoredTransaction, end: TransactionEnd): Promise<void> {
     const { identity, store, log } = this.#options;
     const { nonce, effect } = transaction;
-    if (end.status === "lost") await identity.demand(); // on another chain, every transaction is
+    if (end.status === "lost") await identity.verify(); // on another chain, every transaction is
     store.endTransaction(nonce, end);
-    this.#offers.forget(transaction);
+    this.#broadcaster.forget(transaction);
     log.info({ effect, nonce, ...end }, "transaction ended");
-    if (end.status !== "mined") throw unsuccessful(effect, end.status);
+    if (end.status !== "mined") throw unsuccessfulError(effect, end.status);
   }
 
-  #find(transaction: StoredTransaction): Promise<Sighting> {
+  #find(transaction: StoredTransaction): Promise<FoundTransaction> {
     const { client, confirmations } = this.#options;
     return findTransaction(client, transaction, confirmations);
   }

@@ -6,7 +6,7 @@ import { getService } from "../../sdk/service/getService.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { backoff, type Clock } from "../clock.ts";
-import { StateUnusable } from "../errors.ts";
+import { StateUnusableError } from "../errors.ts";
 import type { BlockMark, Store } from "../store/Store.ts";
 import { admitTask } from "./admitTask.ts";
 import type { ChainIdentity } from "./ChainIdentity.ts";
@@ -24,7 +24,7 @@ export interface WatcherOptions {
   /** Milliseconds between two looks at the chain. */
   readonly pollInterval: number;
   /** Told after every look, with the chain's clock in unix seconds. */
-  readonly onLook: (now: number) => void;
+  readonly onPoll: (now: number) => void;
 }
 
 /** Blocks asked for at a time. */
@@ -34,10 +34,10 @@ const OVERLAP = 32;
 /** Milliseconds between two comparisons with the chain's own count of open tasks. */
 const RECOUNT_INTERVAL = 600_000;
 /** Milliseconds for which an endpoint behind the cursor counts as late, and not as a chain that became shorter. */
-const LATENESS = 60_000;
+const LAG_TOLERANCE = 60_000;
 
 /** Milliseconds without a new block after which another endpoint is asked: the chain stands still, or the endpoint. */
-const STANDSTILL = 60_000;
+const STALL_TIMEOUT = 60_000;
 
 /**
  * Follows the events of this provider's tasks. They are hints: an event makes its job stale, and the task is then read
@@ -60,10 +60,10 @@ export class Watcher {
     const { client, clock, log, pollInterval } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await this.look(signal);
+        await this.poll(signal);
         failures = 0;
       } catch (error) {
-        if (error instanceof StateUnusable) throw error;
+        if (error instanceof StateUnusableError) throw error;
         failures++;
         log.warn({ err: error, failures }, "the chain cannot be read");
         client.provider.switchEndpoint(); // where there is another one: this may be late, or lie
@@ -73,15 +73,15 @@ export class Watcher {
   }
 
   /** Takes in everything up to the newest confirmed block. */
-  async look(signal?: AbortSignal): Promise<void> {
+  async poll(signal?: AbortSignal): Promise<void> {
     const { client, confirmations } = this.#options;
     const [head, now] = await readChain(client, () => readHead(client));
     await this.#checkHead(head);
-    this.#checkStandstill(head);
+    this.#checkStall(head);
     const target = head - confirmations;
     await this.#scanAll((await this.#verifiedCursor()) + 1, target, signal);
     await this.#recount(target, signal);
-    this.#options.onLook(now);
+    this.#options.onPoll(now);
   }
 
   /** Reads all events again when the chain counts more open tasks than are known: their logs were kept from us. */
@@ -111,17 +111,17 @@ export class Watcher {
       this.#behindSince = null;
       return;
     }
-    await identity.demand(); // one that was started again is no late one
+    await identity.verify(); // one that was started again is no late one
     this.#behindSince ??= clock.now();
-    if (clock.now() - this.#behindSince > LATENESS) return;
+    if (clock.now() - this.#behindSince > LAG_TOLERANCE) return;
     throw new Error(`The RPC endpoint is at block ${head}, behind ${cursor}.`);
   }
 
   /** Asks another endpoint, if there is one, when no new block has come for long. */
-  #checkStandstill(head: number): void {
+  #checkStall(head: number): void {
     const { client, clock } = this.#options;
     const now = clock.now();
-    if (head === this.#newest.number && now - this.#newest.since < STANDSTILL) return;
+    if (head === this.#newest.number && now - this.#newest.since < STALL_TIMEOUT) return;
     if (head === this.#newest.number) client.provider.switchEndpoint();
     this.#newest = { number: head, since: now };
   }
@@ -134,7 +134,7 @@ export class Watcher {
     const cursor = agreed?.number ?? client.deploymentBlock - 1;
     if (agreed === marks[0]) return cursor;
     // What an endpoint of another chain says about this one counts for nothing.
-    await this.#options.identity.demandContracts();
+    await this.#options.identity.verifyContracts();
     log.warn({ from: marks[0]!.number, to: cursor }, "the chain was reorganized");
     store.transaction(() => {
       for (const id of store.rewindTo(cursor)) store.markStale(id);

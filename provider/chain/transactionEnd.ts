@@ -5,16 +5,16 @@ import { ProviderError } from "../errors.ts";
 import type { StoredTransaction, TransactionEnd } from "../store/Store.ts";
 
 /** "waiting": in a block that is not deep enough; "unknown": in no block. */
-export type Whereabouts = TransactionEnd | "waiting" | "unknown";
+export type TransactionOutcome = TransactionEnd | "waiting" | "unknown";
 
-export interface Sighting {
-  readonly end: Whereabouts;
+export interface FoundTransaction {
+  readonly end: TransactionOutcome;
   /** Number of the newest block. */
   readonly head: number;
 }
 
-export function hasEnded(whereabouts: Whereabouts): whereabouts is TransactionEnd {
-  return typeof whereabouts === "object";
+export function hasEnded(outcome: TransactionOutcome): outcome is TransactionEnd {
+  return typeof outcome === "object";
 }
 
 /** Looks for a transaction's receipt, whichever of its versions was mined. */
@@ -22,7 +22,7 @@ export async function findTransaction(
   client: Client,
   { nonce, versions }: StoredTransaction,
   confirmations: number,
-): Promise<Sighting> {
+): Promise<FoundTransaction> {
   const address = await requireSigner(client).getAddress();
   return readChain(client, async () => {
     // The count before the receipts: a nonce that was used by then has a receipt now, if it was ours.
@@ -50,14 +50,14 @@ function readReceipt({ status, blockNumber }: TransactionReceipt): TransactionEn
   return { status: status === 1 ? "mined" : "reverted", blockNumber };
 }
 
-export function contradictory(effect: string): ProviderError {
+export function contradictionError(effect: string): ProviderError {
   return new ProviderError(`The transaction for ${effect} is mined and its effect is not there.`, {
     retryable: true,
     hint: "The RPC endpoint lags behind; it is asked again after a pause.",
   });
 }
 
-export function unsuccessful(effect: string, status: string): ProviderError {
+export function unsuccessfulError(effect: string, status: string): ProviderError {
   return new ProviderError(`The transaction for ${effect} was ${status}.`, {
     retryable: true,
     hint: "The task is read again, and the step is taken again if it is still due.",

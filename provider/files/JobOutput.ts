@@ -2,7 +2,7 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, opendir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { TaskRefused } from "../errors.ts";
+import { TaskRefusedError } from "../errors.ts";
 
 /**
  * The only way in which the daemon reads what a training wrote. A training can be taken over by its data, may write
@@ -83,7 +83,7 @@ export async function readOutput(
  * The files in a folder that a training wrote and in all folders below, sorted by code point. Links, files with several
  * names and whatever is no regular file are left out.
  * @param maxBytes that all of them may have together: a file with holes may claim any size
- * @throws TaskRefused "TrainingError" when there are too many names, too deep folders or too many bytes.
+ * @throws TaskRefusedError "TrainingError" when there are too many names, too deep folders or too many bytes.
  */
 export async function listOutput(
   directory: string,
@@ -125,7 +125,7 @@ export async function openListed(directory: string, file: OutputFile): Promise<F
   const handle = await openOutput(directory, file.path);
   if (handle && (await handle.stat()).size === file.size) return handle;
   await handle?.close();
-  throw changed(file);
+  throw fileChangedError(file);
 }
 
 /** Passes a file's bytes on. @throws when they are not as many as were listed. */
@@ -134,10 +134,10 @@ function exactly(file: OutputFile) {
     let size = 0;
     for await (const chunk of chunks) {
       size += chunk.length;
-      if (size > file.size) throw changed(file);
+      if (size > file.size) throw fileChangedError(file);
       yield chunk;
     }
-    if (size < file.size) throw changed(file);
+    if (size < file.size) throw fileChangedError(file);
   };
 }
 
@@ -152,9 +152,9 @@ interface Walk {
 /** Lists one folder and those below it, and closes it. */
 async function listFolder(walk: Walk, folder: FileHandle, path: string, depth: number) {
   try {
-    if (depth > MAX_DEPTH) throw tooMuch(`folders more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH) throw outputLimitError(`folders more than ${MAX_DEPTH} deep`);
     for await (const { name } of await opendir(handlePath(folder))) {
-      if (++walk.entries > MAX_ENTRIES) throw tooMuch(`more than ${MAX_ENTRIES} names`);
+      if (++walk.entries > MAX_ENTRIES) throw outputLimitError(`more than ${MAX_ENTRIES} names`);
       if (isPlain(name)) await listEntry(walk, below(folder, name), join(path, name), depth);
     }
   } finally {
@@ -170,7 +170,7 @@ async function listEntry(walk: Walk, place: string, path: string, depth: number)
     if (folder) await listFolder(walk, folder, path, depth + 1);
   } else if (stats && isReadable(stats, walk.owner)) {
     walk.bytes += stats.size;
-    if (walk.bytes > walk.maxBytes) throw tooMuch(`more than ${walk.maxBytes} bytes`);
+    if (walk.bytes > walk.maxBytes) throw outputLimitError(`more than ${walk.maxBytes} bytes`);
     walk.files.push({ path, size: stats.size });
   }
 }
@@ -195,12 +195,12 @@ function nullIfUnreadable(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
-function changed({ path }: OutputFile): Error {
+function fileChangedError({ path }: OutputFile): Error {
   return new Error(`${path} was changed while it was read.`);
 }
 
-function tooMuch(what: string): TaskRefused {
-  return new TaskRefused(
+function outputLimitError(what: string): TaskRefusedError {
+  return new TaskRefusedError(
     "TrainingError",
     `The training's output has ${what}.`,
     "Order again, or choose another provider; the fee has gone back.",

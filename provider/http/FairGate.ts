@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 
 interface Waiter {
   readonly weight: number;
-  readonly isKept: boolean;
+  readonly usesReserve: boolean;
   readonly admit: () => void;
 }
 
@@ -12,7 +12,7 @@ export interface GateLimits {
   /** Weight of those with one key. */
   readonly perKey: number;
   /** Part of the total for those who are entitled to it; as much again is for keys that have nothing in yet. */
-  readonly kept?: number;
+  readonly reserved?: number;
 }
 
 /**
@@ -25,8 +25,8 @@ export class FairGate {
   readonly #waiting = new Map<string, Waiter[]>();
   #total = 0;
 
-  constructor({ total, perKey, kept = 0 }: GateLimits) {
-    this.#limits = { total, perKey, kept };
+  constructor({ total, perKey, reserved = 0 }: GateLimits) {
+    this.#limits = { total, perKey, reserved };
   }
 
   /**
@@ -38,10 +38,14 @@ export class FairGate {
   enter(
     response: ServerResponse,
     key: string,
-    { weight = 1, isKept = false }: { weight?: number; isKept?: boolean } = {},
+    { weight = 1, usesReserve = false }: { weight?: number; usesReserve?: boolean } = {},
   ): Promise<void> {
     return new Promise((resolve) => {
-      const waiter = { weight, isKept, admit: () => this.#admit(key, weight, response, resolve) };
+      const waiter = {
+        weight,
+        usesReserve,
+        admit: () => this.#admit(key, weight, response, resolve),
+      };
       if (!this.#waiting.has(key) && this.#fits(key, waiter)) {
         waiter.admit();
         return;
@@ -56,10 +60,10 @@ export class FairGate {
   #admit(name: string, weight: number, response: ServerResponse, proceed: () => void): void {
     this.#total += weight;
     this.#held.set(name, (this.#held.get(name) ?? 0) + weight);
-    let isOver = false;
+    let hasLeft = false;
     const leave = () => {
-      if (isOver) return;
-      isOver = true;
+      if (hasLeft) return;
+      hasLeft = true;
       this.#leave(name, weight);
     };
     if (response.destroyed || response.writableFinished) {
@@ -98,10 +102,10 @@ export class FairGate {
     if (queue.length === 0) this.#waiting.delete(name);
   }
 
-  #fits(name: string, { weight, isKept }: Waiter): boolean {
-    const { total, perKey, kept } = this.#limits;
+  #fits(name: string, { weight, usesReserve }: Waiter): boolean {
+    const { total, perKey, reserved } = this.#limits;
     const held = this.#held.get(name) ?? 0;
-    const room = isKept ? total : held === 0 ? total - kept : total - 2 * kept;
+    const room = usesReserve ? total : held === 0 ? total - reserved : total - 2 * reserved;
     return this.#total + weight <= room && held + weight <= perKey;
   }
 }

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { backoff, type Clock } from "../clock.ts";
-import { asProviderError, StateUnusable, TaskRefused } from "../errors.ts";
+import { asProviderError, StateUnusableError, TaskRefusedError } from "../errors.ts";
 import type { Metrics } from "../Metrics.ts";
 import {
   changesWithTime,
@@ -16,7 +16,7 @@ import type { StepContext, StepFunction } from "../steps/parts/StepContext.ts";
 import type { Effect, Facts, JobRecord } from "../store/Store.ts";
 import { Agenda, type Due } from "./Agenda.ts";
 import { applyEvent } from "./applyEvent.ts";
-import { type Lane, LaneUse, laneOf, MAX_PREPARED } from "./lanes.ts";
+import { type Lane, LaneUsage, laneOf, MAX_PREPARED } from "./lanes.ts";
 import { StallWatch } from "./StallWatch.ts";
 import { grantSlots } from "./scheduler.ts";
 
@@ -34,12 +34,12 @@ export interface RunnerOptions {
 }
 
 /** Milliseconds after which the tasks are looked at even when nothing has happened. */
-const LONGEST_REST = 5_000;
-const SHORTEST_REST = 10;
+const MAX_IDLE = 5_000;
+const MIN_IDLE = 10;
 /** Milliseconds between two readings of all open tasks: an event that no endpoint ever told is made up for. */
-const RECONCILE_EVERY = 300_000;
+const RECONCILE_INTERVAL = 300_000;
 /** Milliseconds between two looks at transactions that no step looks after. */
-const TEND_EVERY = 5_000;
+const UNBLOCK_INTERVAL = 5_000;
 /** Tasks that are read from the chain at the same time. */
 const READERS = 8;
 
@@ -58,7 +58,7 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #agenda: Agenda;
   readonly #stallWatch: StallWatch;
-  readonly #lanes = new LaneUse();
+  readonly #lanes = new LaneUsage();
   readonly #runs = new Map<TaskId, Run>();
   readonly #background = new Set<Promise<void>>();
   readonly #reading = new Set<TaskId>();
@@ -94,7 +94,7 @@ export class Runner {
 
   /**
    * Works until `signal` aborts; then stops every step and waits for its end.
-   * @throws StateUnusable when the state database fails: nothing more is decided then.
+   * @throws StateUnusableError when the state database fails: nothing more is decided then.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
@@ -105,8 +105,8 @@ export class Runner {
           this.#wake = resolve;
         });
         this.#pass(signal);
-        await this.#rest(woken, signal);
-        await clock.sleep(SHORTEST_REST, signal); // what comes together is looked at together
+        await this.#idle(woken, signal);
+        await clock.sleep(MIN_IDLE, signal); // what comes together is looked at together
       }
     } finally {
       const runs = [...this.#runs.values()];
@@ -123,17 +123,17 @@ export class Runner {
     const { store, machine } = context;
     this.#reconcile(signal);
     this.#readStale(signal);
-    for (const record of store.openJobs()) this.#tellTime(record);
+    for (const record of store.openJobs()) this.#applyTime(record);
     for (const [id, { step, stop }] of this.#runs)
       if (store.job(id)?.job.pending !== step) stop.abort(); // wanted no longer, as the API has heard
     const granted = grantSlots(store.openJobs(), slots, !machine.isBroken);
     for (const id of granted) this.#apply(id, { type: "slot" });
     const due = this.#agenda.due(clock.now());
     for (const each of due) this.#start(each);
-    this.#stallWatch.passed(due.filter(({ effect }) => !this.#runs.has(effect.id)));
+    this.#stallWatch.notePass(due.filter(({ effect }) => !this.#runs.has(effect.id)));
   }
 
-  #tellTime(record: JobRecord): void {
+  #applyTime(record: JobRecord): void {
     const margin = this.#options.context.times.margin(record);
     const time = { type: "time", now: this.#chainTime, margin } as const;
     if (changesWithTime(record.job, time)) this.#apply(record.id, time);
@@ -143,13 +143,13 @@ export class Runner {
   #reconcile(signal: AbortSignal): void {
     const { context, clock, log } = this.#options;
     const now = clock.now();
-    if (now - this.#reconciledAt > RECONCILE_EVERY) {
+    if (now - this.#reconciledAt > RECONCILE_INTERVAL) {
       this.#reconciledAt = now;
       context.store.markOpenStale();
     }
-    if (now - this.#tendedAt > TEND_EVERY) {
+    if (now - this.#tendedAt > UNBLOCK_INTERVAL) {
       this.#tendedAt = now;
-      this.#inBackground(context.submitter.tend(signal), (error) =>
+      this.#inBackground(context.submitter.unblock(signal), (error) =>
         log.warn({ err: error }, "the transactions under way cannot be looked after"),
       );
     }
@@ -159,12 +159,12 @@ export class Runner {
   #readStale(signal: AbortSignal): void {
     while (this.#readers < READERS && this.#nextStale() !== null) {
       this.#readers++;
-      const reader = this.#readOn(signal).finally(() => this.#readers--);
+      const reader = this.#readUntilDone(signal).finally(() => this.#readers--);
       this.#inBackground(reader, () => undefined);
     }
   }
 
-  async #readOn(signal: AbortSignal): Promise<void> {
+  async #readUntilDone(signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     for (let id = this.#nextStale(); id !== null && !signal.aborted; id = this.#nextStale()) {
       this.#reading.add(id);
@@ -189,7 +189,7 @@ export class Runner {
   #inBackground(work: Promise<void>, onError: (error: unknown) => void): void {
     const settled = work
       .catch((error) => {
-        if (error instanceof StateUnusable) this.#break(error);
+        if (error instanceof StateUnusableError) this.#break(error);
         else onError(error);
       })
       .finally(() => this.#background.delete(settled));
@@ -201,10 +201,10 @@ export class Runner {
     this.#wake();
   }
 
-  async #rest(woken: Promise<void>, signal: AbortSignal): Promise<void> {
+  async #idle(woken: Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const now = clock.now();
-    const pause = Math.min(LONGEST_REST, this.#agenda.nextAfter(now) - now);
+    const pause = Math.min(MAX_IDLE, this.#agenda.nextAfter(now) - now);
     const rested = new AbortController();
     const either = AbortSignal.any([signal, rested.signal]);
     await Promise.race([woken, clock.sleep(pause, either)]);
@@ -224,7 +224,7 @@ export class Runner {
     const record = applyEvent(this.#options.context.store, id, event, found);
     const run = this.#runs.get(id);
     // A step that is wanted no longer: the task was cancelled, is out of time, or over.
-    if (run && record && record.job.pending !== run.step) run.stop.abort(givenUp(record));
+    if (run && record && record.job.pending !== run.step) run.stop.abort(givenUpError(record));
     return record;
   }
 
@@ -268,10 +268,10 @@ export class Runner {
       const milliseconds = clock.now() - started;
       this.#options.metrics.stepDone(step, milliseconds);
       context.times.note(step, after ?? record, milliseconds);
-      if (step === "train") context.machine.trained();
+      if (step === "train") context.machine.noteTrained();
       taskLog.info({ milliseconds }, "step done");
     } catch (error) {
-      if (error instanceof StateUnusable) throw error;
+      if (error instanceof StateUnusableError) throw error;
       if (signal.aborted) taskLog.info("step stopped");
       else await this.#failed(effect, error, taskLog);
     }
@@ -283,13 +283,13 @@ export class Runner {
     log: Logger,
   ): Promise<void> {
     const { context } = this.#options;
-    if (error instanceof TaskRefused) {
+    if (error instanceof TaskRefusedError) {
       const { reason, message, hint } = error;
       log.warn({ reason, message, hint }, "task refused");
       this.#apply(id, { type: "refused", step, failure: { reason, message, hint } });
       return;
     }
-    const { message, hint, cause, retryable, isSaid, ...failure } = asProviderError(error);
+    const { message, hint, cause, retryable, isReported, ...failure } = asProviderError(error);
     if (isChainStep(step)) {
       // The usual reason of a revert: the task has moved on without us.
       await this.#refresh(id).catch(rethrowUnusable);
@@ -298,7 +298,7 @@ export class Runner {
     }
     this.#options.metrics.stepFailed(step);
     const delay = backoff(failures + 1);
-    log[isSaid ? "debug" : failures < 3 && retryable ? "warn" : "error"](
+    log[isReported ? "debug" : failures < 3 && retryable ? "warn" : "error"](
       { message, hint, err: cause, delay },
       "step failed",
     );
@@ -307,11 +307,11 @@ export class Runner {
 }
 
 /** Why a step is dropped: one of a task that is given up has nothing to save. */
-function givenUp({ job: { failure } }: JobRecord): TaskRefused | undefined {
-  return failure ? new TaskRefused(failure.reason, failure.message, failure.hint) : undefined;
+function givenUpError({ job: { failure } }: JobRecord): TaskRefusedError | undefined {
+  return failure ? new TaskRefusedError(failure.reason, failure.message, failure.hint) : undefined;
 }
 
 /** A chain that cannot be read is asked again; a state that cannot be written ends everything. */
 function rethrowUnusable(error: unknown): void {
-  if (error instanceof StateUnusable) throw error;
+  if (error instanceof StateUnusableError) throw error;
 }

@@ -6,10 +6,10 @@ import type { Due } from "./Agenda.ts";
 import { laneOf } from "./lanes.ts";
 
 /** Milliseconds for which a step that an open task needs may wait for its turn. */
-const LONGEST_WAIT = 5 * 60_000;
+const MAX_WAIT = 5 * 60_000;
 /** Milliseconds in which the runner looks at its jobs at least once; it does so every few seconds. */
-const LONGEST_ROUND = 60_000;
-const LOOK_INTERVAL = 10_000;
+const MAX_PASS_INTERVAL = 60_000;
+const POLL_INTERVAL = 10_000;
 
 const NAME = "runner";
 const HINT =
@@ -31,7 +31,7 @@ export class StallWatch {
   }
 
   /** The runner has looked at its jobs. @param waiting what is due and was not begun */
-  passed(waiting: readonly Due[]): void {
+  notePass(waiting: readonly Due[]): void {
     this.#passedAt = this.#clock.now();
     this.#waiting = waiting.filter(({ effect, record }) => isNeeded(effect.step, record));
   }
@@ -39,15 +39,15 @@ export class StallWatch {
   /** Looks until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      this.look();
-      await this.#clock.sleep(LOOK_INTERVAL, signal);
+      this.check();
+      await this.#clock.sleep(POLL_INTERVAL, signal);
     }
   }
 
-  look(): void {
+  check(): void {
     const now = this.#clock.now();
-    const late = this.#waiting.find(({ since }) => now - since > LONGEST_WAIT);
-    if (now - this.#passedAt > LONGEST_ROUND) {
+    const late = this.#waiting.find(({ since }) => now - since > MAX_WAIT);
+    if (now - this.#passedAt > MAX_PASS_INTERVAL) {
       this.#say("The runner does not look at its jobs.", {});
     } else if (late) {
       const { id, step } = late.effect;

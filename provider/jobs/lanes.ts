@@ -89,7 +89,7 @@ export function laneOf(step: Step, record: JobRecord): Lane {
 }
 
 /** Who is in which lane. */
-export class LaneUse {
+export class LaneUsage {
   readonly #users = new Map<string, number>();
 
   mayEnter(lane: Lane, user: string): boolean {

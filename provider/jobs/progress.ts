@@ -21,7 +21,7 @@ export function jobProgress(job: Job, isTraining: boolean): Progress {
 }
 
 /** Whether the trainer will write nothing more for this job. */
-export function isTrainingOver(job: Job): boolean {
+export function hasTrainingEnded(job: Job): boolean {
   return (
     failureOf(job) !== null ||
     !["Unread", "Created", "Accepted"].includes(job.chain) ||

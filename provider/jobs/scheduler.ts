@@ -1,5 +1,5 @@
 import type { TaskId } from "../../sdk/ids.ts";
-import { holdsSlot, isInLine, waitsForSlot } from "../machine/machine.ts";
+import { holdsSlot, isQueued, waitsForSlot } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 
 /**
@@ -7,7 +7,7 @@ import type { JobRecord } from "../store/Store.ts";
  * then in turn between users, so that nobody's second task goes before somebody else's first.
  * @param records open jobs, oldest first
  */
-export function waitingLine(records: readonly JobRecord[]): readonly JobRecord[] {
+export function slotQueue(records: readonly JobRecord[]): readonly JobRecord[] {
   const turns = new Map<string, number>();
   const takeTurn = (user: string) => {
     const turn = turns.get(user) ?? 0;
@@ -16,7 +16,7 @@ export function waitingLine(records: readonly JobRecord[]): readonly JobRecord[]
   };
   for (const { job, user } of records) if (holdsSlot(job)) takeTurn(user);
   return records
-    .filter(({ job }) => isInLine(job))
+    .filter(({ job }) => isQueued(job))
     .map((record) => ({ record, turn: takeTurn(record.user) }))
     .sort((a, b) => rank(a.record) - rank(b.record) || a.turn - b.turn)
     .map(({ record }) => record);
@@ -32,7 +32,7 @@ export function grantSlots(
   mayAccept = true,
 ): readonly TaskId[] {
   const free = slots - occupiedSlots(records);
-  return waitingLine(records)
+  return slotQueue(records)
     .filter(({ job }) => waitsForSlot(job) && (mayAccept || job.chain === "Accepted"))
     .slice(0, Math.max(0, free))
     .map(({ id }) => id);

@@ -10,7 +10,7 @@ const Event = z.looseObject({ seq: z.number().int(), type: z.string() });
 export type TrainerEvent = z.infer<typeof Event>;
 
 const CHUNK_BYTES = 64 * 1024;
-const LOOK_INTERVAL = 250;
+const POLL_INTERVAL = 250;
 
 /** Reads a line of the journal; null for one that is no event. */
 export function parseEvent(line: string): TrainerEvent | null {
@@ -23,7 +23,7 @@ export function parseEvent(line: string): TrainerEvent | null {
 
 export interface Follow {
   /** Whether the job will write no more. */
-  readonly isOver: () => boolean;
+  readonly hasEnded: () => boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -35,13 +35,13 @@ export interface Follow {
 export async function* readLines(path: string, follow?: Follow): AsyncGenerator<string> {
   let offset = 0;
   for (;;) {
-    const isOver = follow?.isOver() ?? true; // asked before reading, so that the last lines are not missed
+    const hasEnded = follow?.hasEnded() ?? true; // asked before reading, so that the last lines are not missed
     for await (const { line, end } of linesFrom(path, offset)) {
       yield line;
       offset = end;
     }
-    if (isOver || !follow || follow.signal.aborted) return;
-    await follow.clock.sleep(LOOK_INTERVAL, follow.signal);
+    if (hasEnded || !follow || follow.signal.aborted) return;
+    await follow.clock.sleep(POLL_INTERVAL, follow.signal);
   }
 }
 

@@ -23,7 +23,7 @@ const CHUNK_BYTES = 64 * 1024;
 const MAX_RESULT_BYTES = 64 * 1024;
 /** Bytes that are read of a training's events, and that a journal may have. A step takes some 250. */
 const MAX_JOURNAL_BYTES = 192 * 2 ** 20;
-const LOOK_INTERVAL = 250;
+const POLL_INTERVAL = 250;
 
 const TOO_LONG = "The training has written more events than the provider keeps.";
 
@@ -38,8 +38,8 @@ export async function withTranscript<T>(
 ): Promise<T> {
   await rm(transcript.result, { force: true }); // of an earlier attempt
   const ended = new AbortController();
-  const isOver = () => ended.signal.aborted;
-  const transcribing = transcribeEvents(transcript, { isOver, clock, signal: ended.signal });
+  const hasEnded = () => ended.signal.aborted;
+  const transcribing = transcribeEvents(transcript, { hasEnded, clock, signal: ended.signal });
   try {
     return await train();
   } finally {
@@ -56,27 +56,27 @@ export async function withTranscript<T>(
  */
 async function transcribeEvents(
   { work, events }: Pick<Transcript, "work" | "events">,
-  { isOver, clock, signal }: Follow,
+  { hasEnded, clock, signal }: Follow,
 ): Promise<void> {
   let copy: EventCopy | null = null;
   for (;;) {
-    const isLast = isOver(); // asked before reading, so that the last events are not missed
+    const isLast = hasEnded(); // asked before reading, so that the last events are not missed
     try {
       copy ??= new EventCopy(work, await Journal.open(events));
-      await copy.goOn();
+      await copy.copyNew();
     } catch (error) {
       copy = null; // the journal may have a torn line
       if (isLast) throw error;
     }
     if (isLast) return;
-    await clock.sleep(LOOK_INTERVAL, signal);
+    await clock.sleep(POLL_INTERVAL, signal);
   }
 }
 
 /** Keeps what a training has told that has ended without the daemon. */
 export async function transcribeEnded(transcript: Transcript): Promise<void> {
   const over = AbortSignal.abort();
-  await transcribeEvents(transcript, { isOver: () => true, clock: systemClock, signal: over });
+  await transcribeEvents(transcript, { hasEnded: () => true, clock: systemClock, signal: over });
   await keepResult(transcript);
 }
 
@@ -98,7 +98,7 @@ class EventCopy {
   }
 
   /** Copies what has been added. A last line that is not whole is read again: the trainer may cut it off. */
-  async goOn(): Promise<void> {
+  async copyNew(): Promise<void> {
     if (this.#isFull()) return;
     const file = await openOutput(this.#work, EVENTS);
     if (!file) return;

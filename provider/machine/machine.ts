@@ -156,7 +156,7 @@ function observe(job: Job, event: JobEvent): Job {
 function observeChain(job: Job, chain: ChainState, deadline: number): Job {
   if (chain === job.chain && deadline === job.deadline) return job;
   const moved = { ...job, chain, deadline, due: false };
-  if (!job.cleaned || hasEnded(chain)) return moved;
+  if (!job.cleaned || isEndState(chain)) return moved;
   // The task came back to life: acknowledged late, or its end was reorganized away. The files are gone.
   return { ...moved, cleaned: false, work: redoable(job.work) };
 }
@@ -210,7 +210,7 @@ const OUT_OF_TIME: Failure = {
 function finish(job: Job, step: Step): Job {
   if (step === "clean") {
     // The chain may have taken the end back meanwhile: the files are gone, and the job goes on without them.
-    return hasEnded(job.chain) || isRefused(job)
+    return isEndState(job.chain) || isRefused(job)
       ? { ...job, cleaned: true, pending: null }
       : { ...job, work: redoable(job.work), pending: null };
   }
@@ -304,7 +304,7 @@ export function waitsForSlot(job: Job): boolean {
 }
 
 /** Whether the order was found good so far and waits for its training, though its dataset may still be on its way. */
-export function isInLine(job: Job): boolean {
+export function isQueued(job: Job): boolean {
   return !job.slot && isRunnable(job) && job.work !== "none";
 }
 
@@ -324,11 +324,11 @@ export function isBeforeAcceptance({ chain }: Pick<Job, "chain">): boolean {
 }
 
 /** Whether nothing will happen to the job again. A lapsed task may be acknowledged late, until its deadline. */
-export function isOver(job: Job): boolean {
+export function hasEnded(job: Job): boolean {
   return job.cleaned && (job.chain !== "Lapsed" || job.due);
 }
 
 /** Whether the provider has no next step in this state. */
-function hasEnded(chain: ChainState): boolean {
+function isEndState(chain: ChainState): boolean {
   return !(chain in NEXT_STEPS);
 }

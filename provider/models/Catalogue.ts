@@ -77,7 +77,7 @@ const Manifest = z.strictObject({
   /** Where the model is fetched from, when its files do not lie beside the manifest. */
   source: ModelSource.optional(),
 });
-const SHEET_NAME = "anneal.json";
+const MANIFEST_NAME = "anneal.json";
 
 const ModelConfig = z.object({
   architectures: z.array(z.string()).min(1),
@@ -118,7 +118,7 @@ async function readModel(
 }
 
 async function readManifest(directory: string): Promise<z.infer<typeof Manifest>> {
-  const text = await readFile(join(directory, SHEET_NAME), "utf8").catch(() => "{}");
+  const text = await readFile(join(directory, MANIFEST_NAME), "utf8").catch(() => "{}");
   return Manifest.parse(JSON.parse(text));
 }
 
@@ -148,7 +148,7 @@ export async function hashModel(directory: string, hashes?: FileHashes): Promise
  */
 export async function modelFiles(directory: string): Promise<string[]> {
   const names = await readdir(directory, { recursive: true });
-  const visible = names.filter((name) => name !== SHEET_NAME && !/(^|[\\/])\./.test(name));
+  const visible = names.filter((name) => name !== MANIFEST_NAME && !/(^|[\\/])\./.test(name));
   const files: string[] = [];
   for (const name of visible) {
     if ((await stat(join(directory, name))).isFile()) files.push(name.replaceAll("\\", "/"));

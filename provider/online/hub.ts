@@ -22,7 +22,7 @@ const Uploaded = z.object({ url: z.string() });
 /**
  * Fetches the weights, configuration and tokenizer of a repository into `target`, whole or not at all.
  * @returns the commit.
- * @throws OnlineRefusal for a repository that cannot be used, ProviderError while the hub does not answer.
+ * @throws OnlineRefusedError for a repository that cannot be used, ProviderError while the hub does not answer.
  */
 export async function fetchFromHub(
   online: OnlineProcess,

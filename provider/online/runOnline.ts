@@ -13,8 +13,8 @@ export interface OnlineProcess {
 export type OnlineSecrets = Readonly<Record<string, string | undefined>>;
 
 /** A verb that can never succeed: `message` and `hint` are the package's own sentences. */
-export class OnlineRefusal extends ProviderError {
-  override readonly name = "OnlineRefusal";
+export class OnlineRefusedError extends ProviderError {
+  override readonly name = "OnlineRefusedError";
 }
 
 /** Exit code of a verb that can never succeed. */
@@ -23,7 +23,7 @@ const MAX_OUTPUT = 64 * 1024;
 
 /**
  * Runs `python -m <module> …` to its end. @returns what it printed.
- * @throws OnlineRefusal when it can never succeed, ProviderError when it may later.
+ * @throws OnlineRefusedError when it can never succeed, ProviderError when it may later.
  */
 export async function runOnline(
   { python, environment }: OnlineProcess,
@@ -51,7 +51,7 @@ export async function runOnline(
   if (code === 0) return stdout;
   const [message = "", hint = ""] = stderr.trim().split("\n").slice(-2);
   const known = { hint, retryable: code !== REFUSED };
-  if (code === REFUSED) throw new OnlineRefusal(message, known);
+  if (code === REFUSED) throw new OnlineRefusedError(message, known);
   throw new ProviderError(message || `${module} ended with code ${code}.`, known);
 }
 

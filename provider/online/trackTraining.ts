@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { z } from "zod";
-import { signalGroup } from "../processes/endProcess.ts";
+import { signalGroup } from "../processes/terminateProcess.ts";
 import type { OnlineProcess } from "./runOnline.ts";
 
 export interface TrackedRun {
@@ -28,8 +28,8 @@ export interface Tracking {
 }
 
 /** Milliseconds for which a training waits for its tracker, and a finished one for what is left to send. */
-const OPEN_TIMEOUT = 60_000;
-const END_TIMEOUT = 120_000;
+const OPEN_TIMEOUT_MS = 60_000;
+const END_TIMEOUT_MS = 120_000;
 
 const Line = z.object({ warning: z.string().nullable() });
 const FAILED = "The tracker failed; the training is not affected.";
@@ -56,7 +56,7 @@ export async function trackTraining(
   lines.on("line", (line) => {
     last = readWarning(line);
   });
-  await within(OPEN_TIMEOUT, Promise.race([once(lines, "line"), ended]));
+  await within(OPEN_TIMEOUT_MS, Promise.race([once(lines, "line"), ended]));
   const stop = () => {
     if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
   };
@@ -64,7 +64,7 @@ export async function trackTraining(
     warning: last,
     async end() {
       child.stdin.end();
-      await within(END_TIMEOUT, ended);
+      await within(END_TIMEOUT_MS, ended);
       stop();
       return last;
     },

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
-import { endProcess } from "./endProcess.ts";
 import { findByEnvironment, isRunning } from "./processTable.ts";
+import { terminateProcess } from "./terminateProcess.ts";
 
 /** Name of the variable that marks every process that a daemon starts. */
 export const CHILD_MARK = "ANNEAL_CHILD_OF";
@@ -27,6 +27,6 @@ export async function stopOrphans(
   if (orphans.length === 0) return;
   log.info({ pids: orphans.map(({ pid }) => pid) }, "stopping the processes of an earlier run");
   await Promise.all(
-    orphans.map((orphan) => endProcess(orphan.pid, () => !isRunning(orphan), clock)),
+    orphans.map((orphan) => terminateProcess(orphan.pid, () => !isRunning(orphan), clock)),
   );
 }

@@ -2,7 +2,7 @@ import { isCallException } from "ethers";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { acceptTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { ensureDiskSpace } from "./parts/ensureDiskSpace.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
@@ -14,11 +14,11 @@ import { sendStep } from "./parts/sendStep.ts";
 export const accept: StepFunction = async (context, record, signal) => {
   const { client, gasMoney, trainer, machine, python } = context;
   const { id } = record;
-  if (machine.isBroken) throw machineBroken();
+  if (machine.isBroken) throw machineBrokenError();
   // One that is accepted already goes on, with what disk and what OG there are.
   if ((await getTask(client, { id })).state === "Created") {
-    await python.demand();
-    await gasMoney.demandReserve(id);
+    await python.requireWorking();
+    await gasMoney.requireReserve(id);
     await ensureDiskSpace(context, record);
     await trainer.checkMachine?.(signal);
   }
@@ -26,11 +26,11 @@ export const accept: StepFunction = async (context, record, signal) => {
     const call = acceptTask(client, { id });
     return await sendStep(context, { id, step: "accept", from: "Created", call }, signal);
   } catch (error) {
-    throw isBondMissing(error) ? bondMissing(error) : error;
+    throw isBondMissing(error) ? bondMissingError(error) : error;
   }
 };
 
-function machineBroken(): ProviderError {
+function machineBrokenError(): ProviderError {
   return new ProviderError("Trainers die on this machine, so that nothing new is accepted.", {
     retryable: true,
     hint: "It is accepted when a probe has ended well; see readyz.",
@@ -46,8 +46,8 @@ function isBondMissing(error: unknown): boolean {
   );
 }
 
-function bondMissing(cause: unknown): TaskRefused {
-  return new TaskRefused(
+function bondMissingError(cause: unknown): TaskRefusedError {
+  return new TaskRefusedError(
     "ProviderBusy",
     "The provider has not enough OG left to put up the bond for this task.",
     "Choose another provider, or try again when its other tasks are finished.",

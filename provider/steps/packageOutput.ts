@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { ZeroHash } from "ethers";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { type ArchiveEntry, packOutput } from "../files/archive.ts";
 import { openListed } from "../files/JobOutput.ts";
 import { jobPaths } from "../files/jobPaths.ts";
@@ -11,16 +11,17 @@ import type { StepFunction } from "./parts/StepContext.ts";
 export const packageOutput: StepFunction = async (context, { id }, signal, strikes) => {
   const { work, archive } = jobPaths(context.jobsDirectory, id);
   const model = await listModel(work, context.maxJobBytes);
-  if (model.length === 0) throw strikes + 1 < MOST_LOOKS ? nothing(work, strikes + 1) : gone();
+  if (model.length === 0)
+    throw strikes + 1 < MAX_ATTEMPTS ? outputMissingError(work, strikes + 1) : outputLostError();
   const entries = withCheckpoints(model, await listCheckpoints(work, context.maxJobBytes));
   const { sha256, size } = await packOutput(work, entries, archive, signal);
   return { archive: sha256, size, receiptRoot: await hashReceipt(work, model) };
 };
 
 /** Looks at the output before a task whose model is gone is given up: a file system may come back. */
-const MOST_LOOKS = 10;
+const MAX_ATTEMPTS = 10;
 
-function nothing(directory: string, strikes: number): ProviderError {
+function outputMissingError(directory: string, strikes: number): ProviderError {
   return new ProviderError(`The trainer left no output in ${directory}.`, {
     retryable: true,
     strikes,
@@ -29,8 +30,8 @@ function nothing(directory: string, strikes: number): ProviderError {
 }
 
 /** To fail costs nothing, to be late a part of the bond. */
-function gone(): TaskRefused {
-  return new TaskRefused(
+function outputLostError(): TaskRefusedError {
+  return new TaskRefusedError(
     "TrainingError",
     "The trained model is no longer on the provider's disk.",
     "Order again, or choose another provider; the fee has gone back.",

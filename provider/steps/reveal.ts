@@ -17,25 +17,25 @@ export const reveal: StepFunction = async (context, record, signal) => {
   const { client, store } = context;
   const { id, order } = record;
   const { deadline, exchange } = await getTask(client, { id });
-  if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
-  const demandTime = async () => {
-    if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
+  if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmedError();
+  const requireTime = async () => {
+    if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLateError();
   };
-  await demandTime();
+  await requireTime();
   const { key, contentRoot } = await findReveal(context, record, exchange);
   const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
-  const sent = { id, step: "reveal", from: "Acknowledged", call, demandTime } as const;
+  const sent = { id, step: "reveal", from: "Acknowledged", call, requireTime } as const;
   return sendStep(context, sent, signal);
 };
 
-function notConfirmed(): ProviderError {
+function notConfirmedError(): ProviderError {
   return new ProviderError("The acknowledgement has not enough confirmations yet.", {
     retryable: true,
     hint: "The key is revealed as soon as it has.",
   });
 }
 
-function tooLate(): ProviderError {
+function tooLateError(): ProviderError {
   return new ProviderError("It is too late to reveal the key safely.", {
     retryable: true,
     hint: "The task will expire; see in the log why the key was not revealed earlier.",

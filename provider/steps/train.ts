@@ -5,7 +5,7 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import type { FailReason } from "../../sdk/task/FailReason.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { listOutput } from "../files/JobOutput.ts";
 import { INPUTS, jobPaths } from "../files/jobPaths.ts";
 import { appendWarning } from "../journal/Journal.ts";
@@ -49,17 +49,17 @@ export const train: StepFunction = async (context, record, signal, strikes) => {
   });
   signal.throwIfAborted();
   if (end.kind === "exit" && end.code === EXIT.done) return {};
-  if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
+  if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedError();
   const reason = reasonOf(end);
   const result = await readResult(paths.result);
-  if (result?.retryable) throw passing(result);
-  if (reason !== "TrainingError") throw refusal(reason, result);
+  if (result?.retryable) throw retryableError(result);
+  if (reason !== "TrainingError") throw trainingFailedError(reason, result);
   const hasProgressed = (await newestCheckpoint(paths.work, maxBytes)) > before;
   const deaths = hasProgressed ? 1 : strikes + 1;
-  if (deaths < MAX_DEATHS) throw died(end, deaths);
-  if (!(await context.machine.isSound(signal))) throw died(end, strikes);
+  if (deaths < MAX_DEATHS) throw trainerDiedError(end, deaths);
+  if (!(await context.machine.isHealthy(signal))) throw trainerDiedError(end, strikes);
   signal.throwIfAborted();
-  throw refusal(reason, result);
+  throw trainingFailedError(reason, result);
 };
 
 /** The step of the newest complete checkpoint, 0 if there is none. */
@@ -125,17 +125,17 @@ async function readResult(path: string): Promise<Result | null> {
   return Result.safeParse(await read.catch(() => undefined)).data ?? null;
 }
 
-function refusal(reason: FailReason, result: Result | null): TaskRefused {
+function trainingFailedError(reason: FailReason, result: Result | null): TaskRefusedError {
   return result
-    ? new TaskRefused(reason, result.message, result.hint)
-    : new TaskRefused(
+    ? new TaskRefusedError(reason, result.message, result.hint)
+    : new TaskRefusedError(
         reason,
         "The training failed on the provider's machine.",
         "Order again, or choose another provider; the fee has gone back.",
       );
 }
 
-function stoppedFromOutside(): ProviderError {
+function stoppedError(): ProviderError {
   return new ProviderError("Somebody stopped the trainer.", {
     retryable: true,
     hint: "It goes on from its checkpoint.",
@@ -143,11 +143,11 @@ function stoppedFromOutside(): ProviderError {
 }
 
 /** A full disk, for example: it is tried again until the deadline is near, however often that fails. */
-function passing({ message, hint }: Result): ProviderError {
+function retryableError({ message, hint }: Result): ProviderError {
   return new ProviderError(message, { retryable: true, hint });
 }
 
-function died(end: TrainingEnd, strikes: number): ProviderError {
+function trainerDiedError(end: TrainingEnd, strikes: number): ProviderError {
   const how = end.kind === "killed" ? `was killed (${end.signal})` : `exited with code ${end.code}`;
   return new ProviderError(`The trainer ${how}.`, {
     retryable: true,

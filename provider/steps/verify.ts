@@ -1,5 +1,5 @@
 import { getService } from "../../sdk/service/getService.ts";
-import { TaskRefused } from "../errors.ts";
+import { TaskRefusedError } from "../errors.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { weightBytes } from "./parts/ensureDiskSpace.ts";
@@ -17,7 +17,7 @@ export const verify: StepFunction = async (context, record) => {
   if (from_checkpoint !== undefined) await findCheckpoint(context, record, from_checkpoint);
   verifyKeys(context, record);
   if (order.units > BigInt(context.maxDatasetBytes)) {
-    throw new TaskRefused(
+    throw new TaskRefusedError(
       "DatasetInvalid",
       `The declared size of ${order.units} is more than this provider takes (${context.maxDatasetBytes}).`,
       "Split the dataset, or choose another provider.",
@@ -32,13 +32,13 @@ export const verify: StepFunction = async (context, record) => {
 /** An adapter has at most this part of its model's bytes. */
 const ADAPTER_SHARE = 0.1;
 /** Seconds below which no training is begun. */
-const SHORTEST_TRAINING = 30;
+const MIN_TRAINING_SECONDS = 30;
 
 /** What cannot be delivered in time is not accepted. */
 function verifyTime({ times }: StepContext, { job }: JobRecord, outputBytes: number): void {
   const margin = times.margin({ facts: { outputBytes } });
-  if (!isBeforeAcceptance(job) || job.trainingTime >= margin + SHORTEST_TRAINING) return;
-  throw new TaskRefused(
+  if (!isBeforeAcceptance(job) || job.trainingTime >= margin + MIN_TRAINING_SECONDS) return;
+  throw new TaskRefusedError(
     "ProviderBusy",
     `The task has ${job.trainingTime} s, of which ${margin} s are kept back to package and deliver its model.`,
     "Choose a provider with a longer training time, or a smaller model.",
@@ -48,7 +48,7 @@ function verifyTime({ times }: StepContext, { job }: JobRecord, outputBytes: num
 /** With another blinding than the one agreed on, neither side could prove anything in a dispute. */
 function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void {
   if (verifiedBlind(encryptionKey, order)) return;
-  throw new TaskRefused(
+  throw new TaskRefusedError(
     "KeyMismatch",
     "The order's blindRoot does not follow from the user's key and this provider's.",
     "Order again; if it happens again, the provider has changed its encryption key since the order.",

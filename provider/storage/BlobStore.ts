@@ -14,21 +14,21 @@ import {
   segmentCount,
   segmentLength,
 } from "../../sdk/storage/tree/segment.ts";
-import { type Reservation, Room, type RoomLimits } from "./Room.ts";
+import { keyOf, PendingUploads, type Upload } from "./PendingUploads.ts";
+import { type Reservation, type SpaceLimits, StorageSpace } from "./StorageSpace.ts";
 import { type QuotaLimits, UploadQuota } from "./UploadQuota.ts";
-import { keyOf, type Upload, UploadsUnderWay } from "./UploadsUnderWay.ts";
-import { MACHINE, type Uploader } from "./uploader.ts";
 import {
-  incomplete,
-  noSuchSegment,
-  notBegun,
-  otherSize,
-  tooLarge,
-  wrongBytes,
-  wrongSegmentList,
-} from "./uploadRefusals.ts";
+  incompleteError,
+  noSuchSegmentError,
+  notBegunError,
+  otherSizeError,
+  tooLargeError,
+  wrongBytesError,
+  wrongSegmentListError,
+} from "./uploadErrors.ts";
+import { MACHINE, type Uploader } from "./uploader.ts";
 
-export interface StorageLimits extends RoomLimits, QuotaLimits {
+export interface StorageLimits extends SpaceLimits, QuotaLimits {
   /** Bytes of one blob. */
   readonly uploadBytes: number;
   /** Milliseconds without a new segment after which an upload counts as abandoned. */
@@ -53,7 +53,7 @@ export interface StoreSurroundings {
 const SWEEP_INTERVAL = 3_600_000;
 
 /** Uploads under way, of all accounts together; the one that has been idle for longest makes room for another. */
-const MAX_UNDER_WAY = 16_384;
+const MAX_PENDING = 16_384;
 
 /** What an upload still lacks. */
 export interface UploadStanding {
@@ -87,11 +87,11 @@ interface Blob {
 export class BlobStore {
   readonly #directory: string;
   readonly #limits: StorageLimits;
-  readonly #around: StoreSurroundings;
+  readonly #surroundings: StoreSurroundings;
   readonly #quota: UploadQuota;
-  readonly #room: Room;
+  readonly #space: StorageSpace;
   readonly #blobs = new Map<Root, Blob>();
-  readonly #uploads = new UploadsUnderWay();
+  readonly #uploads = new PendingUploads();
   /** The last step queued per root: begin, finish and expiry of one root never overlap. */
   readonly #queues = new Map<Root, Promise<unknown>>();
   #sweptAt = 0;
@@ -99,9 +99,9 @@ export class BlobStore {
   private constructor(directory: string, limits: StorageLimits, around: StoreSurroundings) {
     this.#directory = directory;
     this.#limits = limits;
-    this.#around = around;
+    this.#surroundings = around;
     this.#quota = new UploadQuota(limits);
-    this.#room = new Room(directory, limits);
+    this.#space = new StorageSpace(directory, limits);
   }
 
   /** Opens or creates the store. */
@@ -125,7 +125,7 @@ export class BlobStore {
 
   /** Whether a task under way refers to it. */
   isReferenced(root: Root): boolean {
-    return this.#around.references()?.has(root) ?? false;
+    return this.#surroundings.references()?.has(root) ?? false;
   }
 
   blobPath(root: Root): string {
@@ -139,11 +139,11 @@ export class BlobStore {
   /**
    * Begins an upload or goes on with one.
    * @param uploader whom it counts for
-   * @throws StorageRefusal 422 when the list does not fold to its root, 401, 413, 429 or 507 without room.
+   * @throws StorageError 422 when the list does not fold to its root, 401, 413, 429 or 507 without room.
    */
   async begin(list: SegmentList, uploader: Uploader = MACHINE): Promise<UploadStanding> {
     this.#checkSize(list.size);
-    if (!foldsToItsRoot(list)) throw wrongSegmentList(list.root);
+    if (!foldsToItsRoot(list)) throw wrongSegmentListError(list.root);
     const standing = await this.#begin(list, uploader);
     // One that was begun without its list has it from now on.
     this.#uploads.find(list.root, list.size)?.file?.list.segmentRoots.set(list.segmentRoots);
@@ -159,7 +159,7 @@ export class BlobStore {
         await this.#touch(list.root, blob);
         return { complete: true, missing: [] };
       }
-      this.#demandReplaceable(list.root, uploader.kind === "own");
+      this.#requireReplaceable(list.root, uploader.kind === "own");
       const upload = await this.#open(list, uploader);
       return { complete: false, missing: upload.missing() };
     });
@@ -167,12 +167,12 @@ export class BlobStore {
 
   /**
    * Stores one segment; the same one again changes nothing.
-   * @throws StorageRefusal 404 when no such upload was begun, 422 for other bytes.
+   * @throws StorageError 404 when no such upload was begun, 422 for other bytes.
    */
   async putSegment(root: Root, index: number, bytes: Uint8Array, size?: number): Promise<void> {
     if (this.#isPublished(root, size)) return;
     const upload = this.#upload(root, index, size);
-    if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
+    if (!(await this.#write(upload, index, bytes))) throw wrongBytesError(root, index);
   }
 
   /**
@@ -180,7 +180,7 @@ export class BlobStore {
    * @param length bytes of the stream, which has to end with a segment
    * @param size of the file, where uploads of several sizes are under way; else the one begun last is meant
    * @param onSlow called when a segment takes too long: ends the stream
-   * @throws StorageRefusal as putSegment.
+   * @throws StorageError as putSegment.
    */
   async putRun(
     root: Root,
@@ -197,9 +197,9 @@ export class BlobStore {
     const { size } = upload;
     const end = first + Math.ceil(length / SEGMENT_BYTES);
     const wanted = (end - first - 1) * SEGMENT_BYTES + segmentLength(end - 1, size);
-    if (end > segmentCount(size) || length !== wanted) throw wrongBytes(root, first);
+    if (end > segmentCount(size) || length !== wanted) throw wrongBytesError(root, first);
     const keep = async (index: number, bytes: Uint8Array) => {
-      if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
+      if (!(await this.#write(upload, index, bytes))) throw wrongBytesError(root, index);
     };
     const patience = this.#limits.segmentTimeoutMs ?? SEGMENT_TIMEOUT_MS;
     await upload.file.whileOpen(() =>
@@ -210,10 +210,10 @@ export class BlobStore {
   /** The upload under way that has segment `index`. */
   #upload(root: Root, index: number, size?: number): Upload & { file: PartialFile } {
     const upload = this.#uploads.find(root, size);
-    if (!upload?.file) throw notBegun(root);
+    if (!upload?.file) throw notBegunError(root);
     const count = segmentCount(upload.size);
     if (index < count) return upload as Upload & { file: PartialFile };
-    throw noSuchSegment(root, index, count);
+    throw noSuchSegmentError(root, index, count);
   }
 
   #isPublished(root: Root, size?: number): boolean {
@@ -227,7 +227,7 @@ export class BlobStore {
    * Stores one segment of a content of which nobody has the list. The first one begins the upload: before it is proven,
    * nothing is held for it. Such an upload does not outlive this process.
    * @returns true when no segment is missing any more.
-   * @throws StorageRefusal 422 when the proof does not lead from these bytes to the root; 401, 413, 429 or 507 without
+   * @throws StorageError 422 when the proof does not lead from these bytes to the root; 401, 413, 429 or 507 without
    * room.
    */
   async putProvenSegment(
@@ -238,7 +238,7 @@ export class BlobStore {
     const { root, size } = content;
     this.#checkSize(size);
     const segmentRoot = provenRoot(content, index, bytes, proof);
-    if (!segmentRoot) throw wrongBytes(root, index);
+    if (!segmentRoot) throw wrongBytesError(root, index);
     if (!this.#uploads.find(root, size)?.file && !this.#isPublished(root, size))
       await this.#begin(unprovenList(root, size), uploader);
     const upload = this.#uploads.find(root, size);
@@ -249,20 +249,20 @@ export class BlobStore {
 
   /**
    * Publishes a complete upload; when it returns, the blob survives a power cut.
-   * @throws StorageRefusal 404 when no such upload was begun, 409 when segments are missing.
+   * @throws StorageError 404 when no such upload was begun, 409 when segments are missing.
    */
   async finish(root: Root, size?: number): Promise<void> {
     await this.#inTurn(root, async () => {
       if (this.#isPublished(root, size)) return;
       const upload = this.#uploads.find(root, size);
-      if (!upload?.file) throw notBegun(root);
+      if (!upload?.file) throw notBegunError(root);
       const { file } = upload;
-      if (file.bytes < upload.size) throw incomplete(root);
+      if (file.bytes < upload.size) throw incompleteError(root);
       if (!foldsToItsRoot(file.list)) {
         await this.#discard(upload);
-        throw wrongSegmentList(root);
+        throw wrongSegmentListError(root);
       }
-      this.#demandReplaceable(root, upload.room.isOwn); // a task may refer to it by now
+      this.#requireReplaceable(root, upload.reservation.isOwn); // a task may refer to it by now
       await this.#writeSegmentList(file.list);
       await file.publish(this.blobPath(root));
       this.#published(upload, file);
@@ -273,22 +273,23 @@ export class BlobStore {
   }
 
   /** What a task was ordered for, and what was delivered, stays as it is. */
-  #demandReplaceable(root: Root, isOwn: boolean): void {
+  #requireReplaceable(root: Root, isOwn: boolean): void {
     const blob = this.#blobs.get(root);
-    if (blob && !isOwn && (blob.isOwn || this.isReferenced(root))) throw otherSize(root, blob.size);
+    if (blob && !isOwn && (blob.isOwn || this.isReferenced(root)))
+      throw otherSizeError(root, blob.size);
   }
 
   #published(upload: Upload, { list: { root, size } }: PartialFile): void {
     const other = this.#blobs.get(root);
     if (other) {
-      this.#room.deleted(other.size);
+      this.#space.deleted(other.size);
       this.#quota.release(keyOf({ root, size: other.size }));
     }
-    const { isOwn } = upload.room;
+    const { isOwn } = upload.reservation;
     this.#forget(upload);
-    this.#room.published(size);
+    this.#space.published(size);
     this.#quota.published(upload.key);
-    this.#blobs.set(root, { size, isOwn, usedAt: this.#around.now() });
+    this.#blobs.set(root, { size, isOwn, usedAt: this.#surroundings.now() });
   }
 
   async #load(): Promise<void> {
@@ -299,7 +300,7 @@ export class BlobStore {
       if (ROOT_NAME.test(name)) {
         const { size, mtimeMs } = await stat(path);
         this.#blobs.set(name as Root, { size, isOwn: false, usedAt: mtimeMs });
-        this.#room.published(size);
+        this.#space.published(size);
       }
       // A list whose blob was not published before the crash is written again when it is.
       else if (!names.has(name.replace(/\.segments$/, ""))) await rm(path);
@@ -325,13 +326,13 @@ export class BlobStore {
     const marks = await stat(`${path}.have`).catch(() => null);
     return {
       ...{ root, size, path, key: keyOf({ root, size }), file: null },
-      room: this.#room.restore(size, Math.min(size, blocks * BLOCK_BYTES)),
+      reservation: this.#space.restore(size, Math.min(size, blocks * BLOCK_BYTES)),
       activeAt: marks?.mtimeMs ?? -Infinity,
     };
   }
 
   #checkSize(size: number): void {
-    if (size > this.#limits.uploadBytes) throw tooLarge(size, this.#limits.uploadBytes);
+    if (size > this.#limits.uploadBytes) throw tooLargeError(size, this.#limits.uploadBytes);
   }
 
   /** The partial file of the upload, opened or begun. */
@@ -341,33 +342,33 @@ export class BlobStore {
     const isOwn = uploader.kind === "own";
     const known = this.#uploads.find(root, size);
     // An own delivery takes over what somebody else has begun.
-    if (known?.file && (known.room.isOwn || !isOwn)) return known.file;
+    if (known?.file && (known.reservation.isOwn || !isOwn)) return known.file;
     if (isOwn) this.#quota.release(key);
-    this.#quota.claim(key, uploader, list, this.#around.references());
-    const received = known?.room.received ?? 0;
-    if (known) this.#room.release(known.room);
+    this.#quota.claim(key, uploader, list, this.#surroundings.references());
+    const received = known?.reservation.received ?? 0;
+    if (known) this.#space.release(known.reservation);
     try {
-      const room = await this.#room.reserve(size, isOwn);
+      const reservation = await this.#space.reserve(size, isOwn);
       const path = known?.path ?? this.#partPath(list);
-      const file = known?.file ?? (await this.#openFile(path, list, room));
-      this.#room.received(room, file.bytes);
-      const activeAt = this.#around.now();
+      const file = known?.file ?? (await this.#openFile(path, list, reservation));
+      this.#space.received(reservation, file.bytes);
+      const activeAt = this.#surroundings.now();
       this.#uploads.add(
-        Object.assign(known ?? { key, root, size, path }, { room, file, activeAt }),
+        Object.assign(known ?? { key, root, size, path }, { reservation, file, activeAt }),
       );
       return file;
     } catch (error) {
-      if (known) known.room = this.#room.restore(size, received);
+      if (known) known.reservation = this.#space.restore(size, received);
       this.#quota.release(key);
       throw error;
     }
   }
 
-  async #openFile(path: string, list: SegmentList, room: Reservation): Promise<PartialFile> {
+  async #openFile(path: string, list: SegmentList, reservation: Reservation): Promise<PartialFile> {
     try {
       return await PartialFile.open(path, list);
     } catch (error) {
-      this.#room.release(room);
+      this.#space.release(reservation);
       throw error;
     }
   }
@@ -379,11 +380,11 @@ export class BlobStore {
   ): Promise<boolean> {
     const { file, root } = upload;
     try {
-      await this.#room.extend(upload.room, bytes.length);
+      await this.#space.extend(upload.reservation, bytes.length);
       if (!(await file.write(index, bytes))) return false;
       if (this.#uploads.has(upload)) {
-        this.#room.received(upload.room, file.bytes - upload.room.received);
-        this.#uploads.keepAlive(upload, this.#around.now());
+        this.#space.received(upload.reservation, file.bytes - upload.reservation.received);
+        this.#uploads.keepAlive(upload, this.#surroundings.now());
       }
       return true;
     } catch (error) {
@@ -400,14 +401,14 @@ export class BlobStore {
   }
 
   #forget(upload: Upload): void {
-    this.#room.release(upload.room);
+    this.#space.release(upload.reservation);
     this.#uploads.remove(upload);
   }
 
   /** Deletes uploads that got no segment for too long. Called when room is needed, so no timer. */
   async #expireAbandoned(): Promise<void> {
     for (const upload of this.#uploads.byActivity()) {
-      if (upload.room.isOwn && !this.#isAbandoned(upload)) continue;
+      if (upload.reservation.isOwn && !this.#isAbandoned(upload)) continue;
       if (!this.#isAbandoned(upload)) return;
       await this.#inTurn(upload.root, async () => {
         // Asked again: it may have gone on, or been finished, while this waited.
@@ -416,16 +417,16 @@ export class BlobStore {
     }
   }
 
-  #isAbandoned({ activeAt, room }: Upload): boolean {
-    const isTooMany = this.#uploads.count >= MAX_UNDER_WAY && !room.isOwn;
-    return isTooMany || activeAt <= this.#around.now() - this.#limits.abandonedAfterMs;
+  #isAbandoned({ activeAt, reservation }: Upload): boolean {
+    const isTooMany = this.#uploads.count >= MAX_PENDING && !reservation.isOwn;
+    return isTooMany || activeAt <= this.#surroundings.now() - this.#limits.abandonedAfterMs;
   }
 
   /** Deletes blobs that no task has referred to for long, now and then. Before an upload, so no timer. */
   async #expireUnreferenced(): Promise<void> {
-    const now = this.#around.now();
+    const now = this.#surroundings.now();
     if (now < this.#sweptAt + SWEEP_INTERVAL) return;
-    const references = this.#around.references();
+    const references = this.#surroundings.references();
     if (references === null) return;
     this.#sweptAt = now;
     for (const [root, blob] of [...this.#blobs]) {
@@ -442,14 +443,14 @@ export class BlobStore {
 
   /** Notes, on disk too, that a blob is in use. */
   async #touch(root: Root, blob: Blob): Promise<void> {
-    blob.usedAt = this.#around.now();
+    blob.usedAt = this.#surroundings.now();
     const seconds = blob.usedAt / 1000;
     await utimes(this.blobPath(root), seconds, seconds);
   }
 
   async #delete(root: Root, blob: Blob): Promise<void> {
     this.#blobs.delete(root);
-    this.#room.deleted(blob.size);
+    this.#space.deleted(blob.size);
     this.#quota.release(keyOf({ root, size: blob.size }));
     await rm(this.blobPath(root), { force: true });
     await rm(this.segmentListPath(root), { force: true });

@@ -29,7 +29,7 @@ export class FlowWatcher {
     const { clock, log, pollInterval } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await this.look(signal);
+        await this.poll(signal);
         failures = 0;
       } catch (error) {
         failures++;
@@ -40,7 +40,7 @@ export class FlowWatcher {
   }
 
   /** Takes in everything up to the newest block, from the start where the chain has changed its past. */
-  async look(signal?: AbortSignal): Promise<void> {
+  async poll(signal?: AbortSignal): Promise<void> {
     const { provider, submissions } = this.#options;
     const head = await provider.getBlockNumber();
     const { synced } = submissions;

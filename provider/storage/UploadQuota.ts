@@ -1,9 +1,9 @@
 import type { Root } from "../../sdk/ids.ts";
+import { claimNeededError, quotaExceededError, tooManyUploadsError } from "./uploadErrors.ts";
 import type { Uploader } from "./uploader.ts";
-import { claimNeeded, quotaExceeded, tooManyUploads } from "./uploadRefusals.ts";
 
 /** Uploads that one account may have under way: each costs the node two files. */
-const MAX_UNDER_WAY = 64;
+const MAX_PENDING = 64;
 
 export interface QuotaLimits {
   /** Bytes that one address may hold without a claim and without a task. Without it, any number. */
@@ -21,12 +21,12 @@ interface Claim {
   readonly isWallet: boolean;
   readonly root: Root;
   readonly size: number;
-  isUnderWay: boolean;
+  isPending: boolean;
 }
 
 interface Held {
   bytes: number;
-  underWay: number;
+  pending: number;
   readonly claims: Map<Root, Claim[]>;
 }
 
@@ -47,7 +47,7 @@ export class UploadQuota {
   /**
    * Counts a content for the account that uploads it first.
    * @param key names content and size
-   * @throws StorageRefusal 401 when a signed claim would do, 429 when it is too much.
+   * @throws StorageError 401 when a signed claim would do, 429 when it is too much.
    */
   claim(
     key: string,
@@ -58,15 +58,15 @@ export class UploadQuota {
     if (uploader.kind === "own" || uploader.kind === "machine" || this.#claims.has(key)) return;
     const { account } = uploader;
     const isWallet = uploader.kind === "wallet";
-    const held = this.#held.get(account) ?? { bytes: 0, underWay: 0, claims: new Map() };
-    if (held.underWay >= MAX_UNDER_WAY) throw tooManyUploads(MAX_UNDER_WAY);
+    const held = this.#held.get(account) ?? { bytes: 0, pending: 0, claims: new Map() };
+    if (held.pending >= MAX_PENDING) throw tooManyUploadsError(MAX_PENDING);
     const isPaid = references?.has(root) && size <= (this.#limits.taskBytes ?? Infinity);
-    if (!isPaid) this.#demand(held, isWallet, size, references);
-    const claim = { account, isWallet, root, size, isUnderWay: true };
+    if (!isPaid) this.#requireQuota(held, isWallet, size, references);
+    const claim = { account, isWallet, root, size, isPending: true };
     this.#claims.set(key, claim);
     this.#held.set(account, held);
     held.bytes += size;
-    held.underWay++;
+    held.pending++;
     held.claims.set(root, [...(held.claims.get(root) ?? []), claim]);
     if (!isWallet) this.#unclaimed += size;
   }
@@ -74,9 +74,9 @@ export class UploadQuota {
   /** The content is published: it still counts, but is no longer under way. */
   published(key: string): void {
     const claim = this.#claims.get(key);
-    if (!claim?.isUnderWay) return;
-    claim.isUnderWay = false;
-    this.#held.get(claim.account)!.underWay--;
+    if (!claim?.isPending) return;
+    claim.isPending = false;
+    this.#held.get(claim.account)!.pending--;
   }
 
   /** Forgets a content that is gone. */
@@ -94,7 +94,7 @@ export class UploadQuota {
     if (held.claims.size === 0) this.#held.delete(claim.account);
   }
 
-  #demand(
+  #requireQuota(
     held: Held,
     isWallet: boolean,
     size: number,
@@ -109,9 +109,9 @@ export class UploadQuota {
     // What tasks refer to is looked for only when it matters.
     const exceeds =
       held.bytes + size > limit && held.bytes - referenced(held, references) + size > limit;
-    if (isWallet && exceeds) throw quotaExceeded(size, limit);
+    if (isWallet && exceeds) throw quotaExceededError(size, limit);
     if (!isWallet && (exceeds || this.#unclaimed + size > unclaimedBytes))
-      throw claimNeeded(size, limit);
+      throw claimNeededError(size, limit);
   }
 }
 

@@ -1,4 +1,4 @@
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 
 /** Codes of the JSON-RPC 2.0 specification. Clients insist on an integer. */
 const PARSE_ERROR = -32700;
@@ -32,7 +32,7 @@ export class ZgsError extends Error {
   /** Says nothing about the inside of the node. */
   static from(error: unknown): ZgsError {
     if (error instanceof ZgsError) return error;
-    if (error instanceof StorageRefusal) {
+    if (error instanceof StorageError) {
       if (error.status >= 500) return new ZgsError(NO_ROOM, error.message, error.hint);
       return ZgsError.invalidParams(error.code, `${error.message} ${error.hint}`);
     }

@@ -1,4 +1,4 @@
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 
 /** Bytes `start` to `end`, both included. */
 export interface ByteRange {
@@ -9,7 +9,7 @@ export interface ByteRange {
 /**
  * The part of `size` bytes that a Range header asks for (RFC 9110, 14.2); null for the whole: no
  * header, another unit, several ranges, or a header that is not well formed.
- * @throws StorageRefusal 416 when it lies outside.
+ * @throws StorageError 416 when it lies outside.
  */
 export function parseByteRange(header: string | undefined, size: number): ByteRange | null {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "");
@@ -19,7 +19,7 @@ export function parseByteRange(header: string | undefined, size: number): ByteRa
   const end = first === "" || last === "" ? size - 1 : Math.min(Number(last), size - 1);
   if (first !== "" && last !== "" && Number(last) < Number(first)) return null;
   if (start >= size) {
-    throw new StorageRefusal(
+    throw new StorageError(
       416,
       "range-outside",
       `The range ${header} lies outside of ${size} bytes.`,

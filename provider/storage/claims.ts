@@ -5,7 +5,7 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { verifyRequest } from "../../sdk/service/signedRequest.ts";
 import type { SigningScope } from "../../sdk/service/typedData.ts";
 import type { Clock } from "../clock.ts";
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 import { type Uploader, uploaderAt } from "./uploader.ts";
 
 export interface ClaimCheck extends SigningScope {
@@ -18,7 +18,7 @@ export interface ClaimCheck extends SigningScope {
  * signature covers root and size; the list of segments follows from the root. It may be used again: the same upload is
  * not counted twice.
  * @param path what was signed: the path below the storage's address, with its query
- * @throws StorageRefusal 401 for a signature that is malformed or has expired.
+ * @throws StorageError 401 for a signature that is malformed or has expired.
  */
 export async function claimant(
   check: ClaimCheck,
@@ -35,7 +35,7 @@ export async function claimant(
     return (await check.hasAccount(user)) ? { kind: "wallet", account: user } : atAddress;
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw new StorageRefusal(401, "bad-claim", error.message, error.hint);
+    throw new StorageError(401, "bad-claim", error.message, error.hint);
   }
 }
 

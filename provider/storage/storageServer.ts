@@ -17,15 +17,15 @@ import { BlobStore, type StorageLimits, type StoreSurroundings } from "./BlobSto
 import { parseByteRange } from "./byteRange.ts";
 import { type ClaimCheck, claimant } from "./claims.ts";
 import { createGates, type Gates } from "./gates.ts";
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 import type { SubmissionLog } from "./SubmissionLog.ts";
 import { streamFile } from "./streamFile.ts";
+import { tooLargeError, wrongListLengthError } from "./uploadErrors.ts";
 import { OWN, type Uploader, uploaderAt } from "./uploader.ts";
-import { tooLarge, wrongListLength } from "./uploadRefusals.ts";
 import { addZgsRoute } from "./zgsRpc.ts";
 
 /** Milliseconds without a byte in either direction; reading back a large upload takes its time. */
-const SILENCE_TIMEOUT = 300_000;
+const IDLE_TIMEOUT_MS = 300_000;
 
 /** The official TypeScript client opens one connection per segment, for a file of any size. */
 const CONNECTIONS: ConnectionLimits = { total: 2048, perAddress: 256, idleMs: 15_000 };
@@ -98,7 +98,7 @@ function createServer(limits: StorageLimits, logger?: FastifyBaseLogger): Fastif
     bodyLimit: SEGMENT_BYTES,
     trustProxy: "loopback", // a proxy on this machine says who uploads; anybody else's word for it does not count
     requestTimeout: 0, // bodies are held to a rate instead: a request may wait for its turn
-    connectionTimeout: SILENCE_TIMEOUT,
+    connectionTimeout: IDLE_TIMEOUT_MS,
     http: {
       headersTimeout: segmentTimeoutMs,
       connectionsCheckingInterval: Math.min(5_000, segmentTimeoutMs),
@@ -117,7 +117,7 @@ function createServer(limits: StorageLimits, logger?: FastifyBaseLogger): Fastif
     return sendError(error, reply);
   });
   app.setNotFoundHandler((request) => {
-    throw new StorageRefusal(
+    throw new StorageError(
       404,
       "no-such-path",
       `There is nothing to ${request.method} here.`,
@@ -185,8 +185,8 @@ function addUploadRoutes(
         readRoot(request.params.root);
         const size = readInteger(request.query.size, "The size");
         // Refused before a byte is read: what comes must be the list of that size.
-        if (size > limits.uploadBytes) throw tooLarge(size, limits.uploadBytes);
-        demandListLength(request, size);
+        if (size > limits.uploadBytes) throw tooLargeError(size, limits.uploadBytes);
+        requireListLength(request, size);
         await gates?.lists(request, reply);
       },
     },
@@ -217,31 +217,31 @@ function addRunRoute(app: FastifyInstance, { store, gates }: Serving): void {
       const size = optionalSize(request.query.size);
       const length = readLength(request);
       const { raw } = request;
-      await gates?.runs(request, reply, { isKept: store.isReferenced(root) });
+      await gates?.runs(request, reply, { usesReserve: store.isReferenced(root) });
       // Not destroyed when it is left early: the client has to get the answer.
       const stream = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
       const run = { first, length, stream, ...(size !== undefined && { size }) };
-      await store.putRun(root, run, () => raw.destroy(tooSlow()));
+      await store.putRun(root, run, () => raw.destroy(tooSlowError()));
       return reply.code(204).send();
     },
   );
 }
 
 /** The length of a segment list follows from the size that is announced. */
-function demandListLength(request: FastifyRequest, size: number): void {
+function requireListLength(request: FastifyRequest, size: number): void {
   const length = request.headers["content-length"];
   if (length === undefined && request.headers["transfer-encoding"] === undefined) return;
   const wanted = paddedSegmentCount(size) * NODE_BYTES;
   if (Number(length) === wanted) return;
-  throw wrongListLength(wanted);
+  throw wrongListLengthError(wanted);
 }
 
 /** Bytes of a run's body. */
 function readLength(request: FastifyRequest): number {
-  if (request.body === undefined || request.body === null) throw noBody();
+  if (request.body === undefined || request.body === null) throw noBodyError();
   const length = Number(request.headers["content-length"]);
   if (length > 0 && length <= MAX_RUN * SEGMENT_BYTES) return length;
-  throw new StorageRefusal(
+  throw new StorageError(
     length > 0 ? 413 : 411,
     "bad-length",
     `A run has 1 to ${MAX_RUN * SEGMENT_BYTES} bytes.`,
@@ -249,8 +249,8 @@ function readLength(request: FastifyRequest): number {
   );
 }
 
-function tooSlow(): StorageRefusal {
-  return new StorageRefusal(
+function tooSlowError(): StorageError {
+  return new StorageError(
     408,
     "too-slow",
     "The next segment did not come in time.",
@@ -273,7 +273,7 @@ async function sendFile(
 ): Promise<FastifyReply> {
   reply.type("application/octet-stream").header("content-length", end - start + 1);
   if (request.method === "HEAD") return reply.send();
-  await gates?.reads(request, reply, { isKept: store.isReferenced(root) });
+  await gates?.reads(request, reply, { usesReserve: store.isReferenced(root) });
   const file = await open(path, "r");
   reply.hijack();
   reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
@@ -291,7 +291,7 @@ async function sendFile(
 function sizeOf(store: BlobStore, root: Root): number {
   const size = store.size(root);
   if (size !== undefined) return size;
-  throw new StorageRefusal(
+  throw new StorageError(
     404,
     "unknown-root",
     `${root} is not here.`,
@@ -302,7 +302,7 @@ function sizeOf(store: BlobStore, root: Root): number {
 /** The only way into a file name: nothing but a root in its one spelling passes. */
 function readRoot(text: string): Root {
   if (/^0x[0-9a-f]{64}$/.test(text)) return text as Root;
-  throw new StorageRefusal(
+  throw new StorageError(
     400,
     "bad-root",
     "The path names no root hash.",
@@ -312,12 +312,7 @@ function readRoot(text: string): Root {
 
 function readInteger(text: unknown, what: string): number {
   if (typeof text === "string" && /^\d{1,15}$/.test(text)) return Number(text);
-  throw new StorageRefusal(
-    400,
-    "bad-number",
-    `${what} is not a whole number.`,
-    "Give digits only.",
-  );
+  throw new StorageError(400, "bad-number", `${what} is not a whole number.`, "Give digits only.");
 }
 
 const optionalSize = (text: unknown) =>
@@ -325,11 +320,11 @@ const optionalSize = (text: unknown) =>
 
 function readBody(request: FastifyRequest): Uint8Array {
   if (request.body instanceof Uint8Array) return request.body;
-  throw noBody();
+  throw noBodyError();
 }
 
-function noBody(): StorageRefusal {
-  return new StorageRefusal(
+function noBodyError(): StorageError {
+  return new StorageError(
     400,
     "no-body",
     "The request has no body.",
@@ -337,17 +332,17 @@ function noBody(): StorageRefusal {
   );
 }
 
-function statusOf(error: FastifyError | StorageRefusal): number {
-  if (error instanceof StorageRefusal) return error.status;
+function statusOf(error: FastifyError | StorageError): number {
+  if (error instanceof StorageError) return error.status;
   if (error.code === "ENOSPC") return 507;
   return error.statusCode ?? 500;
 }
 
 /** Says nothing about the inside of the node: a text of its own for whatever went wrong there. */
-function sendError(error: FastifyError | StorageRefusal, reply: FastifyReply): FastifyReply {
+function sendError(error: FastifyError | StorageError, reply: FastifyReply): FastifyReply {
   const status = statusOf(error);
   reply.code(status).type("application/json");
-  if (error instanceof StorageRefusal) {
+  if (error instanceof StorageError) {
     return reply.send({ code: error.code, message: error.message, hint: error.hint });
   }
   if (status >= 500) {

@@ -15,19 +15,19 @@ const MAX_SPARE = 16;
 
 /**
  * Sends bytes `start` to `end` of a file, both included, as the body of an answer, and ends it. Reads only as fast as
- * the client takes it in. When the client leaves, or takes longer than `patience` milliseconds for a piece, it stops.
+ * the client takes it in. When the client leaves, or takes longer than `timeoutMs` milliseconds for a piece, it stops.
  */
 export async function streamFile(
   file: FileHandle,
   response: ServerResponse,
   start: number,
   end: number,
-  patience = PIECE_TIMEOUT_MS,
+  timeoutMs = PIECE_TIMEOUT_MS,
 ): Promise<void> {
   const left = new AbortController();
   response.once("close", () => left.abort());
   if (response.destroyed) left.abort(); // while the file was opened
-  const timer = setTimeout(() => response.destroy(), patience);
+  const timer = setTimeout(() => response.destroy(), timeoutMs);
   const buffers = [takeBuffer(), takeBuffer()];
   try {
     let drained: Promise<unknown> = Promise.resolve();

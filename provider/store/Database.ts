@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { asUnusable, damaged } from "./failures.ts";
+import { asStateUnusableError, damagedError } from "./failures.ts";
 
 /**
  * One SQLite file, locked for as long as it is open, by the operating system: a second process is turned away, and a
@@ -37,7 +37,7 @@ export class Database {
       return result;
     } catch (error) {
       this.#rollback();
-      throw asUnusable(error);
+      throw asStateUnusableError(error);
     } finally {
       this.#depth = 0;
     }
@@ -76,7 +76,7 @@ export class Database {
   /** A page that was damaged meanwhile is found before anything is decided on what it says. */
   check(): void {
     const row = this.get<{ quick_check: string }>("PRAGMA quick_check(1)");
-    if (row?.quick_check !== "ok") throw damaged(new Error(row?.quick_check));
+    if (row?.quick_check !== "ok") throw damagedError(new Error(row?.quick_check));
   }
 
   #statement(sql: string): StatementSync {
@@ -90,6 +90,6 @@ function guarded<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw asUnusable(error);
+    throw asStateUnusableError(error);
   }
 }

@@ -1,8 +1,14 @@
 import { join } from "node:path";
 import type { TaskId } from "../../sdk/ids.ts";
-import { isOver, type Step } from "../machine/machine.ts";
+import { hasEnded, type Step } from "../machine/machine.ts";
 import { Database } from "./Database.ts";
-import { asUnusable, inUse, isLocked, otherIdentity, otherVersion } from "./failures.ts";
+import {
+  asStateUnusableError,
+  inUseError,
+  isLocked,
+  otherIdentityError,
+  otherVersionError,
+} from "./failures.ts";
 import { type JobRow, readJob, type TransactionRow } from "./rows.ts";
 import type {
   BlockMark,
@@ -50,7 +56,7 @@ export class SqliteStore implements Store {
       return store;
     } catch (error) {
       store?.close();
-      throw isLocked(error) ? inUse(directory) : asUnusable(error);
+      throw isLocked(error) ? inUseError(directory) : asStateUnusableError(error);
     }
   }
 
@@ -67,7 +73,7 @@ export class SqliteStore implements Store {
           "SELECT value FROM identity WHERE name = ?",
           name,
         );
-        if (row?.value !== String(value)) throw otherIdentity(this.#directory, name);
+        if (row?.value !== String(value)) throw otherIdentityError(this.#directory, name);
       }
     });
   }
@@ -181,14 +187,14 @@ export class SqliteStore implements Store {
       blockNumber,
       JSON.stringify(job),
       JSON.stringify(facts),
-      isOver(job) ? 1 : 0,
+      hasEnded(job) ? 1 : 0,
     );
     this.#remember(record);
   }
 
   #remember(record: JobRecord): void {
     const known = this.#open?.get(record.id);
-    if (isOver(record.job)) this.#open?.delete(record.id);
+    if (hasEnded(record.job)) this.#open?.delete(record.id);
     else if (known?.blockNumber === record.blockNumber) this.#open?.set(record.id, record);
     else this.#open = null; // its place in the order is for the database to find
   }
@@ -356,7 +362,7 @@ export class SqliteStore implements Store {
       const { user_version: version } = this.#db.get<{ user_version: number }>(
         "PRAGMA user_version",
       )!;
-      if (version > SCHEMA_VERSION) throw otherVersion(this.#directory, version);
+      if (version > SCHEMA_VERSION) throw otherVersionError(this.#directory, version);
       if (version === 0) this.#db.define(SCHEMA);
       for (const step of MIGRATIONS.slice(Math.max(0, version - 1))) this.#db.define(step);
       this.#db.define(`PRAGMA user_version = ${SCHEMA_VERSION}`);

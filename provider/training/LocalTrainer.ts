@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
-import { TaskRefused } from "../errors.ts";
+import { TaskRefusedError } from "../errors.ts";
 import { TRAINER_LOG } from "../files/jobPaths.ts";
 import type { Model } from "../models/Catalogue.ts";
-import { endProcess, GRACE, signalGroup } from "../processes/endProcess.ts";
 import { findByArguments, isRunning, type ProcessIdentity } from "../processes/processTable.ts";
+import { GRACE_MS, signalGroup, terminateProcess } from "../processes/terminateProcess.ts";
 import { checkDevice } from "./checkDevice.ts";
 import { countTokens } from "./countTokens.ts";
 import { Devices, VISIBLE_DEVICES, visibleDevices } from "./Devices.ts";
@@ -35,7 +35,7 @@ const CHECK_INTERVAL = 10 * 60_000;
  * graphics card of its own, where there are as many of them as slots.
  */
 export class LocalTrainer implements Trainer {
-  readonly grace = GRACE;
+  readonly grace = GRACE_MS;
   readonly #options: LocalTrainerOptions;
   readonly #devices: Devices;
   #checkedAt = Number.NEGATIVE_INFINITY;
@@ -103,16 +103,16 @@ export class LocalTrainer implements Trainer {
   /** Politely first, unless for a refusal: the trainer saves its state on SIGTERM. */
   async #stopChild(child: ChildProcess, ended: Promise<unknown>, reason: unknown): Promise<void> {
     if (child.pid === undefined) return;
-    if (reason instanceof TaskRefused) return signalGroup(child.pid, "SIGKILL");
+    if (reason instanceof TaskRefusedError) return signalGroup(child.pid, "SIGKILL");
     const over = new AbortController();
     ended.finally(() => over.abort()).catch(() => undefined);
     const { clock } = this.#options;
-    await endProcess(child.pid, () => over.signal.aborted, clock, over.signal);
+    await terminateProcess(child.pid, () => over.signal.aborted, clock, over.signal);
   }
 
   async #stopGroups(identities: readonly ProcessIdentity[]): Promise<void> {
     const end = (identity: ProcessIdentity) =>
-      endProcess(identity.pid, () => !isRunning(identity), this.#options.clock);
+      terminateProcess(identity.pid, () => !isRunning(identity), this.#options.clock);
     await Promise.all(identities.map(end));
   }
 }

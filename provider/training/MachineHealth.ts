@@ -11,7 +11,7 @@ export interface MachineHealthOptions {
 }
 
 /** Milliseconds between two probes of a machine that was found broken. */
-const PROBE_EVERY = 60_000;
+const PROBE_INTERVAL = 60_000;
 
 const BROKEN = {
   name: "machine",
@@ -37,12 +37,12 @@ export class MachineHealth {
   }
 
   /** A training has ended well. */
-  trained(): void {
+  noteTrained(): void {
     this.#set(false);
   }
 
   /** Whether a training that died again and again did so for a reason of its own: something tiny is trained to see. */
-  async isSound(signal: AbortSignal): Promise<boolean> {
+  async isHealthy(signal: AbortSignal): Promise<boolean> {
     this.#probing ??= this.#probe(signal).finally(() => {
       this.#probing = null;
     });
@@ -52,19 +52,19 @@ export class MachineHealth {
   /** Looks again and again whether a broken machine works, until `signal` aborts. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#options.clock.sleep(PROBE_EVERY, signal);
-      if (this.#isBroken && !signal.aborted) await this.isSound(signal);
+      await this.#options.clock.sleep(PROBE_INTERVAL, signal);
+      if (this.#isBroken && !signal.aborted) await this.isHealthy(signal);
     }
   }
 
   async #probe(signal: AbortSignal): Promise<boolean> {
     const { probe, log } = this.#options;
-    const isSound = await probe(signal).catch((error) => {
+    const isHealthy = await probe(signal).catch((error) => {
       log.warn({ err: error }, "the trainer cannot be probed");
       return false;
     });
-    if (!signal.aborted) this.#set(!isSound);
-    return isSound;
+    if (!signal.aborted) this.#set(!isHealthy);
+    return isHealthy;
   }
 
   #set(isBroken: boolean): void {

@@ -15,9 +15,9 @@ export interface PythonCheckOptions {
 }
 
 /** Milliseconds; on a busy machine torch takes its time to load. */
-const TIMEOUT = 5 * 60_000;
+const TIMEOUT_MS = 5 * 60_000;
 /** Milliseconds between two looks at an interpreter that does not work. */
-const LOOK_INTERVAL = 60_000;
+const POLL_INTERVAL = 60_000;
 const REASON = "python";
 const HINT =
   "Run node scripts/setup.mjs, or set PYTHON to an interpreter that has the trainer's packages; see nvidia-smi.";
@@ -54,7 +54,7 @@ export class PythonCheck {
           { python: program.python, problem, hint: HINT },
           "no task is accepted: trainings cannot run on this machine",
         );
-      await clock.sleep(LOOK_INTERVAL, signal);
+      await clock.sleep(POLL_INTERVAL, signal);
     }
   }
 
@@ -71,11 +71,11 @@ export class PythonCheck {
   }
 
   /** Waits for the first trial. @throws ProviderError while the interpreter does not work. */
-  async demand(): Promise<void> {
+  async requireWorking(): Promise<void> {
     if ((await this.#problem) === null) return;
     throw new ProviderError("Trainings cannot run on this machine.", {
       retryable: true,
-      isSaid: true,
+      isReported: true,
       hint: HINT,
     });
   }
@@ -85,7 +85,7 @@ export class PythonCheck {
 function importTrainer(program: TrainerProgram, signal: AbortSignal): Promise<string | null> {
   const [command, ...args] = importCommand(program);
   const env = trainerEnvironment(program);
-  const options = { env, signal, timeout: TIMEOUT, killSignal: "SIGKILL" } as const;
+  const options = { env, signal, timeout: TIMEOUT_MS, killSignal: "SIGKILL" } as const;
   return new Promise((resolve) => {
     execFile(command!, args, options, (error, _stdout, stderr) => {
       const said = stderr.trim().split("\n").at(-1);

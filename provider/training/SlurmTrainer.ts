@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import type { Clock } from "../clock.ts";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { TRAINER_LOG } from "../files/jobPaths.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { CHILD_MARK } from "../processes/orphans.ts";
@@ -31,9 +31,9 @@ interface SlurmJob {
   readonly signal: number;
 }
 
-const LOOK_INTERVAL = 1_000;
+const POLL_INTERVAL = 1_000;
 /** Milliseconds a trainer gets to finish its step and save before its job is cancelled. */
-const GRACE = 60_000;
+const GRACE_MS = 60_000;
 const UNFINISHED = ["PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"];
 
 const run = promisify(execFile);
@@ -43,7 +43,7 @@ const run = promisify(execFile);
  * next one finds it by its name and follows it.
  */
 export class SlurmTrainer implements Trainer {
-  readonly grace = GRACE;
+  readonly grace = GRACE_MS;
   readonly #options: SlurmTrainerOptions;
 
   constructor(options: SlurmTrainerOptions) {
@@ -84,22 +84,22 @@ export class SlurmTrainer implements Trainer {
     while (!signal.aborted) {
       const state = await inspect(job);
       if (!UNFINISHED.includes(state.state)) return state;
-      await this.#options.clock.sleep(LOOK_INTERVAL, signal);
+      await this.#options.clock.sleep(POLL_INTERVAL, signal);
     }
     return null;
   }
 
   /** Politely first, unless for a refusal: the trainer saves its state on SIGTERM. */
   async #stop(job: string, reason: unknown): Promise<TrainingEnd> {
-    const sent = reason instanceof TaskRefused ? "KILL" : "TERM";
+    const sent = reason instanceof TaskRefusedError ? "KILL" : "TERM";
     const { clock } = this.#options;
-    const deadline = clock.now() + GRACE;
+    const deadline = clock.now() + GRACE_MS;
     const never = new AbortController().signal;
     let state = await inspect(job);
     if (state.state === "RUNNING") await slurm("scancel", [`--signal=${sent}`, "--full", job]);
     else await slurm("scancel", [job]);
     while (UNFINISHED.includes(state.state) && clock.now() < deadline) {
-      await clock.sleep(LOOK_INTERVAL, never);
+      await clock.sleep(POLL_INTERVAL, never);
       state = await inspect(job);
     }
     if (UNFINISHED.includes(state.state)) await slurm("scancel", [job]);

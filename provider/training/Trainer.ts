@@ -24,12 +24,12 @@ export interface Trainer {
   /**
    * Trains what lies in the job directory, from its newest complete checkpoint, until the end or until `signal` aborts:
    * then the trainer saves its state and exits with code 75. A training that is refused meanwhile has nothing to save:
-   * where the signal's reason is a TaskRefused, the trainer is killed.
+   * where the signal's reason is a TaskRefusedError, the trainer is killed.
    */
   train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd>;
   /**
    * Counts a dataset's tokens as the model's tokenizer and the training see them, with bounded memory and time.
-   * @throws TaskRefused when the dataset or the model cannot be read.
+   * @throws TaskRefusedError when the dataset or the model cannot be read.
    */
   countTokens(model: Model, dataset: CountedFile, signal: AbortSignal): Promise<number>;
   /**

@@ -3,7 +3,7 @@ import { ProviderError } from "../errors.ts";
 import { deviceCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
 /** Milliseconds; on a busy machine torch takes its time to load. */
-const TIMEOUT = 5 * 60_000;
+const TIMEOUT_MS = 5 * 60_000;
 
 /**
  * Asks torch, where trainings run, which device it would use.
@@ -13,7 +13,7 @@ export async function checkDevice(program: TrainerProgram, signal: AbortSignal):
   const [command, ...args] = deviceCommand(program);
   const options = {
     env: trainerEnvironment(program),
-    ...{ signal, timeout: TIMEOUT, killSignal: "SIGKILL" as const },
+    ...{ signal, timeout: TIMEOUT_MS, killSignal: "SIGKILL" as const },
   };
   const { failed, stderr } = await new Promise<{ failed: boolean; stderr: string }>((resolve) => {
     execFile(command!, args, options, (error, _, stderr) => resolve({ failed: !!error, stderr }));

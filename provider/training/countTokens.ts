@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { z } from "zod";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { type CountedFile, EXIT } from "./Trainer.ts";
 import { countCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
@@ -47,9 +47,9 @@ export async function countTokens(
   signal.throwIfAborted();
   if (code === EXIT.done) return Counts.parse(JSON.parse(stdout)).tokens;
   const [message = "", hint = ""] = stderr.trim().split("\n");
-  if (code === EXIT.badData) throw new TaskRefused("DatasetInvalid", message, hint);
-  if (code === EXIT.badConfig) throw new TaskRefused("ConfigInvalid", message, hint);
-  if (code === EXIT.outOfMemory || isDeath(code)) throw tooMuch(program.counting);
+  if (code === EXIT.badData) throw new TaskRefusedError("DatasetInvalid", message, hint);
+  if (code === EXIT.badConfig) throw new TaskRefusedError("ConfigInvalid", message, hint);
+  if (code === EXIT.outOfMemory || isDeath(code)) throw countLimitError(program.counting);
   throw new ProviderError(
     `The dataset could not be counted (${code}): ${stderr.trim().slice(-500)}`,
     {
@@ -65,8 +65,8 @@ function isDeath(code: unknown): boolean {
   return typeof code === "number" && code > SIGNALLED && !STOPPED.includes(code);
 }
 
-function tooMuch({ memoryBytes, seconds }: TrainerProgram["counting"]): TaskRefused {
-  return new TaskRefused(
+function countLimitError({ memoryBytes, seconds }: TrainerProgram["counting"]): TaskRefusedError {
+  return new TaskRefusedError(
     "DatasetInvalid",
     `Counting the dataset takes more than the ${memoryBytes} bytes of memory and ${seconds} seconds that this provider gives it.`,
     "Check the dataset with check-data, split it, and order again; the fee has gone back.",

@@ -42,7 +42,7 @@ const DEVICES = [
 /** Bytes of each of /tmp and /dev/shm, which are in memory. */
 export const SCRATCH_BYTES = 2 ** 30;
 /** Processes and threads of a sandbox. */
-const MOST_PROCESSES = 4_096;
+const MAX_PROCESSES = 4_096;
 /** Where memory runs out, the kernel ends a training before the daemon. */
 const OUT_OF_MEMORY_SCORE = 500;
 /** The user in the sandbox: nobody. */
@@ -60,7 +60,7 @@ export const SANDBOX_HINT =
   "do harm has the daemon's rights.";
 
 /** @throws ProviderError where there is none: other people's data is not touched without one. */
-export function demandSandbox(sandbox: Sandbox): void {
+export function requireSandbox(sandbox: Sandbox): void {
   const confinement = { ...sandbox, readable: [], writable: [], workingDirectory: "/" };
   const [command, ...args] = confine(["true"], confinement);
   if (spawnSync(command!, args, { stdio: "ignore" }).status === 0) return;
@@ -85,7 +85,7 @@ export function confine(command: readonly string[], confinement: Confinement): s
     // Bubblewrap itself must outlive a SIGTERM to its process group: the trainer inside saves its state on it.
     ...["env", "--ignore-signal=TERM", ...WITH_FILTER, filter],
     ...["choom", `--adjust=${OUT_OF_MEMORY_SCORE}`, "--"],
-    ...["prlimit", `--fsize=${maxFileBytes}`, "--core=0", `--nproc=${MOST_PROCESSES}`, ...limits],
+    ...["prlimit", `--fsize=${maxFileBytes}`, "--core=0", `--nproc=${MAX_PROCESSES}`, ...limits],
     ...["bwrap", "--seccomp", "3"],
     ...namespaces(),
     ...(diesWithParent ? ["--die-with-parent"] : []),

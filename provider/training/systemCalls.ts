@@ -88,7 +88,7 @@ const DENIED: Readonly<Record<string, Numbers>> = {
 };
 
 /** Calls that programs do without where the kernel seems not to have them. */
-const UNKNOWN: Readonly<Record<string, Numbers>> = {
+const UNSUPPORTED: Readonly<Record<string, Numbers>> = {
   // Its flags are in memory, which a filter cannot read: libraries fall back on clone.
   clone3: [435, 435],
   io_uring_setup: [425, 425],
@@ -184,7 +184,7 @@ function rules(architecture: Architecture): Instruction[] {
     Object.values(calls).flatMap((numbers) => numbers[index] ?? []);
   return [
     ...numbers(DENIED).flatMap((number) => onCall(number, [end(fail(EPERM))])),
-    ...numbers(UNKNOWN).flatMap((number) => onCall(number, [end(fail(ENOSYS))])),
+    ...numbers(UNSUPPORTED).flatMap((number) => onCall(number, [end(fail(ENOSYS))])),
     ...numbers(PRETENDED).flatMap((number) => onCall(number, [end(PRETEND)])),
     ...onCall(prctl, [load(argument(0)), ...onCall(SET_DEATH_SIGNAL, [end(PRETEND)]), end(ALLOW)]),
     ...onCall(clone, denyBits(0, NEW_NAMESPACE)),

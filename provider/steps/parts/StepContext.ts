@@ -25,10 +25,10 @@ interface KeptCheckpoints {
 export interface StepContext {
   readonly client: Client;
   readonly submitter: Submitter;
-  readonly gasMoney: Pick<GasMoney, "demandReserve">;
+  readonly gasMoney: Pick<GasMoney, "requireReserve">;
   readonly store: Store;
   readonly trainer: Trainer;
-  readonly python: Pick<PythonCheck, "demand">;
+  readonly python: Pick<PythonCheck, "requireWorking">;
   readonly catalogue: Catalogue;
   readonly encryptionKey: EncryptionKey;
   /** Address of this provider. */
@@ -48,7 +48,7 @@ export interface StepContext {
   readonly maxModelBytes: number;
   /** Bytes of disk that a training may write in all. */
   readonly maxJobBytes: number;
-  readonly machine: Pick<MachineHealth, "isBroken" | "isSound" | "trained">;
+  readonly machine: Pick<MachineHealth, "isBroken" | "isHealthy" | "noteTrained">;
   readonly times: TaskTimes;
   readonly fetchBudget: FetchBudget;
   readonly clock: Clock;
@@ -58,7 +58,7 @@ export interface StepContext {
 /**
  * One step of a job. Idempotent: after a crash it is taken again from the start and has the same outcome.
  * @returns what it found out, for the steps after it.
- * @throws TaskRefused when the task can never succeed; anything else is tried again.
+ * @throws TaskRefusedError when the task can never succeed; anything else is tried again.
  */
 export type StepFunction = (
   context: StepContext,

@@ -30,7 +30,7 @@ export function makeDeliverableKey(
 export function readDeliverableKey({ store, encryptionKey }: Keys, id: TaskId): Uint8Array {
   const stored = store.deliverableKey(id);
   if (stored) return encryptionKey.unprotect(stored.key, contextOf(id));
-  throw lost();
+  throw keyLostError();
 }
 
 /**
@@ -50,14 +50,14 @@ export async function findReveal(
     if (commitment(committed) === exchange) return { key: hexlify(key), contentRoot };
   }
   const delivery = await getDelivery(context.client, { id });
-  if (!delivery) throw lost();
-  return { key: await deriveAgain(context, id, delivery), contentRoot: delivery.contentRoot };
+  if (!delivery) throw keyLostError();
+  return { key: await rederive(context, id, delivery), contentRoot: delivery.contentRoot };
 }
 
 /** keccak256(abi.encode(blindRoot, contentRoot, keyCommit)), as the contract computes it. */
 const commitment = (words: readonly string[]) => keccak256(concat(words));
 
-async function deriveAgain(
+async function rederive(
   { encryptionKey, jobsDirectory }: StepContext,
   id: TaskId,
   { contentRoot, keyCommit: committed }: PostedDelivery,
@@ -70,14 +70,14 @@ async function deriveAgain(
   const sha256 = await sha256OfFile(archive).catch(() => null);
   const older = sha256 && encryptionKey.deriveSecret(`anneal/deliverable-key/v1/${id}/${sha256}`);
   if (older && opens(older)) return hexlify(older);
-  throw lost();
+  throw keyLostError();
 }
 
 function derive(encryptionKey: Keys["encryptionKey"], id: TaskId, contentRoot: string): Uint8Array {
   return encryptionKey.deriveSecret(`anneal/deliverable-key/v2/${id}/${contentRoot}`);
 }
 
-function lost(): ProviderError {
+function keyLostError(): ProviderError {
   return new ProviderError("The key of this deliverable does not follow from this wallet.", {
     retryable: true,
     hint: "Start with the key that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",

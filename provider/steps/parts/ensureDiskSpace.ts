@@ -1,6 +1,6 @@
 import { mkdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { TaskRefused } from "../../errors.ts";
+import { TaskRefusedError } from "../../errors.ts";
 import { type Model, modelFiles } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
@@ -13,7 +13,7 @@ const COPIES = 3;
 /**
  * Makes sure that the disk has room for what a task takes at the very least: its dataset, of which a unit is a byte or
  * more, and the trained model, unless that is an adapter.
- * @throws TaskRefused "ProviderBusy" where it has not.
+ * @throws TaskRefusedError "ProviderBusy" where it has not.
  */
 export async function ensureDiskSpace(
   context: Pick<StepContext, "catalogue" | "jobsDirectory">,
@@ -25,7 +25,7 @@ export async function ensureDiskSpace(
   await mkdir(context.jobsDirectory, { recursive: true, mode: 0o700 });
   const { bavail, bsize } = await statfs(context.jobsDirectory);
   if (needed <= bavail * bsize) return;
-  throw new TaskRefused(
+  throw new TaskRefusedError(
     "ProviderBusy",
     `The task needs ${needed} bytes of disk, more than the provider has free.`,
     "Order again with lora or later, or choose another provider.",

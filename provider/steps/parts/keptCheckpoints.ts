@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { pathExists } from "../../../sdk/storage/files/pathExists.ts";
-import { TaskRefused } from "../../errors.ts";
+import { TaskRefusedError } from "../../errors.ts";
 import { copyOutput } from "../../files/JobOutput.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import type { JobRecord } from "../../store/Store.ts";
@@ -26,7 +26,7 @@ const Manifest = z.object({
   keptAt: z.number(),
 });
 type Manifest = z.infer<typeof Manifest>;
-const SHEET_NAME = "kept.json";
+const MANIFEST_NAME = "kept.json";
 
 const DAY = 24 * 60 * 60_000;
 
@@ -57,14 +57,14 @@ export async function keepCheckpoints(
   await mkdir(`${target}.part`, { recursive: true, mode: 0o700 });
   for (const { name, file } of wanted)
     await copyOutput(work, file, join(`${target}.part`, name), signal);
-  await writeFile(join(`${target}.part`, SHEET_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFile(join(`${target}.part`, MANIFEST_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
   await rename(`${target}.part`, target);
   await forgetOld(context);
 }
 
 /**
  * The directory of the checkpoint that `reference` names, {task or model name}:{step}, if it is the user's own.
- * @throws TaskRefused "ConfigInvalid" otherwise, with the same sentence for what is another user's and what is not there.
+ * @throws TaskRefusedError "ConfigInvalid" otherwise, with the same sentence for what is another user's and what is not there.
  */
 export async function findCheckpoint(
   context: Context,
@@ -79,13 +79,13 @@ export async function findCheckpoint(
   );
   const newest = own.at(-1);
   if (!newest) {
-    throw refused(
+    throw checkpointError(
       `This provider keeps no checkpoint of ${name} for the account that ordered.`,
       `Name a settled task of the same account, not older than ${context.checkpoints.days} days.`,
     );
   }
   if (newest.manifest.model !== order.model.toLowerCase()) {
-    throw refused(
+    throw checkpointError(
       `The checkpoint ${reference} was made from another base model than the order's.`,
       `Order the model ${newest.manifest.model}.`,
     );
@@ -96,7 +96,7 @@ export async function findCheckpoint(
     .map(Number);
   const wanted = step === undefined ? Math.max(...steps) : Number(step);
   if (steps.includes(wanted)) return join(newest.path, `step-${wanted}`);
-  throw refused(
+  throw checkpointError(
     `${name} has no checkpoint of step ${step}.`,
     `Use one of ${steps.sort((a, b) => a - b).join(", ")}.`,
   );
@@ -127,13 +127,13 @@ async function readKept({ checkpoints }: Context) {
   const kept: { task: string; path: string; manifest: Manifest }[] = [];
   for (const task of names.filter((name) => !name.endsWith(".part"))) {
     const path = join(checkpoints.directory, task);
-    const text = await readFile(join(path, SHEET_NAME), "utf8").catch(() => null);
+    const text = await readFile(join(path, MANIFEST_NAME), "utf8").catch(() => null);
     const manifest = text === null ? null : Manifest.safeParse(JSON.parse(text));
     if (manifest?.success) kept.push({ task, path, manifest: manifest.data });
   }
   return kept.sort((a, b) => a.manifest.keptAt - b.manifest.keptAt);
 }
 
-function refused(message: string, hint: string): TaskRefused {
-  return new TaskRefused("ConfigInvalid", message, hint);
+function checkpointError(message: string, hint: string): TaskRefusedError {
+  return new TaskRefusedError("ConfigInvalid", message, hint);
 }

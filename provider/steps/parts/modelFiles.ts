@@ -12,7 +12,7 @@ const CHECKPOINTS = "checkpoints";
 /**
  * What a user gets of a training: the model, empty when there is none. The receipt is among it.
  * @param work what the training may write to
- * @throws TaskRefused when it is more than `maxBytes`.
+ * @throws TaskRefusedError when it is more than `maxBytes`.
  */
 export async function listModel(work: string, maxBytes: number): Promise<ArchiveEntry[]> {
   const files = await listOutput(work, OUTPUT, maxBytes);
@@ -21,7 +21,7 @@ export async function listModel(work: string, maxBytes: number): Promise<Archive
 
 /**
  * The weights of a training's checkpoints, under names such as `step-7/model.safetensors`.
- * @throws TaskRefused when they are more than `maxBytes`.
+ * @throws TaskRefusedError when they are more than `maxBytes`.
  */
 export async function listCheckpoints(work: string, maxBytes: number): Promise<ArchiveEntry[]> {
   const files = await listOutput(work, CHECKPOINTS, maxBytes);

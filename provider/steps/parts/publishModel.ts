@@ -12,7 +12,7 @@ import type { StepContext } from "./StepContext.ts";
 import { readSecrets } from "./taskSecrets.ts";
 
 /** Milliseconds; a model of some gigabytes. A hub that hangs must not keep others from theirs for long. */
-const TIMEOUT = 60 * 60_000;
+const TIMEOUT_MS = 60 * 60_000;
 
 /** The hub repository that the user of a settled task named for the model, null where there is nothing to upload. */
 export function outputRepository({ job, order }: Pick<JobRecord, "job" | "order">): string | null {
@@ -37,8 +37,8 @@ export async function publishModel(
     const { hfApiToken } = await readSecrets(context, id);
     await copyModel(paths, context.maxJobBytes, signal);
     const upload = { directory: paths.published, repository, message: `Task ${formatTaskId(id)}` };
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
-    const url = await uploadToHub(context.online, upload, hfApiToken, patience);
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    const url = await uploadToHub(context.online, upload, hfApiToken, deadline);
     context.log.info({ task: formatTaskId(id), url }, "model uploaded");
   } catch (error) {
     signal.throwIfAborted();

@@ -4,7 +4,7 @@ import type { Submission } from "../../chain/Submitter.ts";
 import type { Facts } from "../../store/Store.ts";
 import type { StepContext } from "./StepContext.ts";
 
-type Sent = Pick<Submission, "id" | "step" | "call" | "demandTime"> & {
+type Sent = Pick<Submission, "id" | "step" | "call" | "requireTime"> & {
   /** The state that the call ends: in any other one it has had its effect. */
   readonly from: TaskState;
 };

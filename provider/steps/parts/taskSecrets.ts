@@ -9,7 +9,7 @@ import type { StepContext } from "./StepContext.ts";
 
 /** Milliseconds for which a training waits for secrets that its configuration speaks of. */
 const TIMEOUT_MS = 20_000;
-const LOOK_INTERVAL = 250;
+const POLL_INTERVAL = 250;
 
 /** Keeps the secrets of a task as they came, sealed; `clean` removes them with the job's other files. */
 export async function putSecrets(
@@ -36,12 +36,12 @@ export async function awaitSecrets(
   context: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
   id: TaskId,
   signal: AbortSignal,
-  patience = TIMEOUT_MS,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<Secrets> {
-  const deadline = performance.now() + patience;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     const secrets = await readSecrets(context, id);
     if (Object.keys(secrets).length > 0 || performance.now() >= deadline) return secrets;
-    await sleep(LOOK_INTERVAL, undefined, { signal });
+    await sleep(POLL_INTERVAL, undefined, { signal });
   }
 }

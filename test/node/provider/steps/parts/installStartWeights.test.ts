@@ -57,7 +57,7 @@ process.stdin.on("end", () => {
 `;
 
 /** A machine on which trainings end well. */
-const SOUND = { isBroken: false, isSound: async () => true, trained: () => undefined };
+const SOUND = { isBroken: false, isHealthy: async () => true, noteTrained: () => undefined };
 
 describe("a training that begins or ends elsewhere", () => {
   let root: string;

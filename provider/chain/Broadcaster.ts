@@ -20,7 +20,7 @@ import {
 } from "./fees.ts";
 import type { GasMoney } from "./GasMoney.ts";
 
-export interface OfferOptions {
+export interface BroadcasterOptions {
   readonly client: Client;
   readonly identity: ChainIdentity;
   readonly gasMoney: GasMoney;
@@ -30,7 +30,7 @@ export interface OfferOptions {
 }
 
 /** A transaction as it was offered to the node last. */
-export interface Offer {
+export interface Broadcast {
   readonly transaction: StoredTransaction;
   /** Why the node refused it, null where it took it. */
   readonly refusal: Refusal | null;
@@ -46,12 +46,12 @@ const GAS_PERCENT = 120n;
 export const VOID = "void";
 
 /** Signs transactions at the chain's price, stores each before anybody sees it, and offers them to the node. */
-export class Offers {
-  readonly #options: OfferOptions;
+export class Broadcaster {
+  readonly #options: BroadcasterOptions;
   /** Refusals that the log has, by nonce and kind. */
-  readonly #saidRefusals = new Set<string>();
+  readonly #reportedRefusals = new Set<string>();
 
-  constructor(options: OfferOptions) {
+  constructor(options: BroadcasterOptions) {
     this.#options = options;
   }
 
@@ -69,8 +69,8 @@ export class Offers {
     const { client, identity, gasMoney } = this.#options;
     const { chainId } = client;
     const value = BigInt(request.value ?? 0n);
-    await identity.demand();
-    if (value > 0n) await gasMoney.demand(effect, value); // a node estimates nothing that cannot be paid
+    await identity.verify();
+    if (value > 0n) await gasMoney.requireFunds(effect, value); // a node estimates nothing that cannot be paid
     // The state may move between the estimate and the block; what is not used is not paid.
     const gas = gasLimit
       ? BigInt(gasLimit)
@@ -80,7 +80,7 @@ export class Offers {
     const raised = before && raisedBid(bidOf(newest(before)), price, limits);
     const bid = raised ?? firstBid(price, limits);
     const unsigned = { ...request, ...feeFields(bid, price), chainId, nonce, gasLimit: gas };
-    await gasMoney.demand(effect, gas * bid.cap + value);
+    await gasMoney.requireFunds(effect, gas * bid.cap + value);
     await this.#put(nonce, effect, unsigned);
   }
 
@@ -107,37 +107,37 @@ export class Offers {
     return { maxGasPrice, gas, worth: step === "accept" ? fee : fee + bond };
   }
 
-  async offer(transaction: StoredTransaction): Promise<Offer> {
-    const refusal = await this.#broadcast(transaction);
+  async broadcast(transaction: StoredTransaction): Promise<Broadcast> {
+    const refusal = await this.#send(transaction);
     return { transaction, refusal, at: this.#options.clock.now() };
   }
 
   /**
-   * Offers the newest version to the node. Whether it is mined is for the receipt to say.
+   * Broadcaster the newest version to the node. Whether it is mined is for the receipt to say.
    * @returns why the node refused it, null where it has it
    */
-  async #broadcast(transaction: StoredTransaction): Promise<Refusal | null> {
+  async #send(transaction: StoredTransaction): Promise<Refusal | null> {
     const { client, identity, gasMoney } = this.#options;
     const { effect, versions } = transaction;
-    await identity.demand();
+    await identity.verify();
     try {
       await client.provider.broadcastTransaction(versions.at(-1)!.raw);
     } catch (error) {
       const refusal = readNodeError(error)?.kind ?? "unknown";
       if (refusal === "insufficient-funds")
-        await gasMoney.refused(effect, costOf(newest(transaction)));
-      else if (refusal !== "already-known") this.#sayRefused(transaction, refusal, error);
+        await gasMoney.reportShortage(effect, costOf(newest(transaction)));
+      else if (refusal !== "already-known") this.#reportRefusal(transaction, refusal, error);
       if (refusal !== "already-known") return refusal;
     }
-    gasMoney.paid(effect);
+    gasMoney.clearShortage(effect);
     return null;
   }
 
   /** In the node's words, once per transaction and kind. */
-  #sayRefused({ nonce, effect }: StoredTransaction, refusal: Refusal, error: unknown): void {
+  #reportRefusal({ nonce, effect }: StoredTransaction, refusal: Refusal, error: unknown): void {
     const key = `${nonce}/${refusal}`;
-    if (this.#saidRefusals.has(key)) return;
-    this.#saidRefusals.add(key);
+    if (this.#reportedRefusals.has(key)) return;
+    this.#reportedRefusals.add(key);
     const read = readNodeError(error);
     const words = read?.words ?? (error instanceof Error ? error.message : String(error));
     this.#options.log.warn(
@@ -148,16 +148,16 @@ export class Offers {
 
   /** The transaction has ended. */
   forget({ nonce, effect }: StoredTransaction): void {
-    this.#options.gasMoney.paid(effect);
-    for (const key of this.#saidRefusals)
-      if (key.startsWith(`${nonce}/`)) this.#saidRefusals.delete(key);
+    this.#options.gasMoney.clearShortage(effect);
+    for (const key of this.#reportedRefusals)
+      if (key.startsWith(`${nonce}/`)) this.#reportedRefusals.delete(key);
   }
 
   /**
    * Replaces a transaction that no block took by one with higher fees, where the chain asks for more, or the node does.
    * @returns whether there is another version now
    */
-  async raise(stored: StoredTransaction, refusal: Refusal | null): Promise<boolean> {
+  async raiseFees(stored: StoredTransaction, refusal: Refusal | null): Promise<boolean> {
     const { client, log } = this.#options;
     if (refusal === "insufficient-funds") return false;
     const { nonce, effect } = stored;

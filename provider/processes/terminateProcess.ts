@@ -1,19 +1,19 @@
 import type { Clock } from "../clock.ts";
 
 /** Milliseconds a process gets to finish its step and save before it is killed. */
-export const GRACE = 30_000;
+export const GRACE_MS = 30_000;
 /** Milliseconds after which it is asked again: a process that has only just started does not listen yet. */
 const ASK_INTERVAL = 1_000;
-const LOOK_INTERVAL = 50;
+const POLL_INTERVAL = 50;
 
 /** Ends a process, politely first: a trainer saves its state on SIGTERM. `wake` may abort when it has ended. */
-export async function endProcess(
+export async function terminateProcess(
   pid: number,
   hasEnded: () => boolean,
   clock: Clock,
   wake: AbortSignal = new AbortController().signal,
 ): Promise<void> {
-  const deadline = clock.now() + GRACE;
+  const deadline = clock.now() + GRACE_MS;
   let askAt = clock.now();
   while (!hasEnded()) {
     if (clock.now() >= deadline) return signalTree(pid, "SIGKILL");
@@ -21,7 +21,7 @@ export async function endProcess(
       signalTree(pid, "SIGTERM");
       askAt += ASK_INTERVAL;
     }
-    await clock.sleep(LOOK_INTERVAL, wake);
+    await clock.sleep(POLL_INTERVAL, wake);
   }
 }
 

@@ -1,10 +1,10 @@
 import type { Root } from "../../sdk/ids.ts";
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 
 /** Why the store takes a file, or a part of it, not in. */
 
-export function wrongSegmentList(root: Root): StorageRefusal {
-  return new StorageRefusal(
+export function wrongSegmentListError(root: Root): StorageError {
+  return new StorageError(
     422,
     "wrong-segment-list",
     `The segment list does not fold to ${root}.`,
@@ -12,8 +12,8 @@ export function wrongSegmentList(root: Root): StorageRefusal {
   );
 }
 
-export function wrongBytes(root: Root, index: number): StorageRefusal {
-  return new StorageRefusal(
+export function wrongBytesError(root: Root, index: number): StorageError {
+  return new StorageError(
     422,
     "wrong-bytes",
     `The bytes are not segment ${index} of ${root}.`,
@@ -21,8 +21,8 @@ export function wrongBytes(root: Root, index: number): StorageRefusal {
   );
 }
 
-export function notBegun(root: Root): StorageRefusal {
-  return new StorageRefusal(
+export function notBegunError(root: Root): StorageError {
+  return new StorageError(
     404,
     "not-begun",
     `No upload of ${root} is under way.`,
@@ -30,8 +30,8 @@ export function notBegun(root: Root): StorageRefusal {
   );
 }
 
-export function otherSize(root: Root, size: number): StorageRefusal {
-  return new StorageRefusal(
+export function otherSizeError(root: Root, size: number): StorageError {
+  return new StorageError(
     409,
     "other-size",
     `${root} is here as a file of ${size} bytes.`,
@@ -39,8 +39,8 @@ export function otherSize(root: Root, size: number): StorageRefusal {
   );
 }
 
-export function noSuchSegment(root: Root, index: number, count: number): StorageRefusal {
-  return new StorageRefusal(
+export function noSuchSegmentError(root: Root, index: number, count: number): StorageError {
+  return new StorageError(
     404,
     "no-such-segment",
     `${root} has no segment ${index}.`,
@@ -48,8 +48,8 @@ export function noSuchSegment(root: Root, index: number, count: number): Storage
   );
 }
 
-export function incomplete(root: Root): StorageRefusal {
-  return new StorageRefusal(
+export function incompleteError(root: Root): StorageError {
+  return new StorageError(
     409,
     "incomplete",
     `Segments of ${root} are missing.`,
@@ -57,8 +57,8 @@ export function incomplete(root: Root): StorageRefusal {
   );
 }
 
-export function tooLarge(size: number, limit: number): StorageRefusal {
-  return new StorageRefusal(
+export function tooLargeError(size: number, limit: number): StorageError {
+  return new StorageError(
     413,
     "too-large",
     `${size} bytes are more than the ${limit} that one file may have.`,
@@ -66,8 +66,8 @@ export function tooLarge(size: number, limit: number): StorageRefusal {
   );
 }
 
-export function storageFull(size: number): StorageRefusal {
-  return new StorageRefusal(
+export function storageFullError(size: number): StorageError {
+  return new StorageError(
     507,
     "storage-full",
     `The storage has no room for ${size} bytes.`,
@@ -75,8 +75,8 @@ export function storageFull(size: number): StorageRefusal {
   );
 }
 
-export function diskFull(size: number): StorageRefusal {
-  return new StorageRefusal(
+export function diskFullError(size: number): StorageError {
+  return new StorageError(
     507,
     "disk-full",
     `The disk has no room for ${size} bytes.`,
@@ -84,8 +84,8 @@ export function diskFull(size: number): StorageRefusal {
   );
 }
 
-export function quotaExceeded(size: number, limit: number): StorageRefusal {
-  return new StorageRefusal(
+export function quotaExceededError(size: number, limit: number): StorageError {
+  return new StorageError(
     429,
     "quota-exceeded",
     `With these ${size} bytes, your uploads that no task refers to would exceed the ${limit} allowed.`,
@@ -93,8 +93,8 @@ export function quotaExceeded(size: number, limit: number): StorageRefusal {
   );
 }
 
-export function claimNeeded(size: number, limit: number): StorageRefusal {
-  return new StorageRefusal(
+export function claimNeededError(size: number, limit: number): StorageError {
+  return new StorageError(
     401,
     "claim-needed",
     `${size} bytes need a signed claim: without one, an address may hold ${limit} bytes that no task refers to.`,
@@ -102,8 +102,8 @@ export function claimNeeded(size: number, limit: number): StorageRefusal {
   );
 }
 
-export function tooManyUploads(limit: number): StorageRefusal {
-  return new StorageRefusal(
+export function tooManyUploadsError(limit: number): StorageError {
+  return new StorageError(
     429,
     "too-many-uploads",
     `${limit} uploads of yours are under way.`,
@@ -111,8 +111,8 @@ export function tooManyUploads(limit: number): StorageRefusal {
   );
 }
 
-export function wrongListLength(length: number): StorageRefusal {
-  return new StorageRefusal(
+export function wrongListLengthError(length: number): StorageError {
+  return new StorageError(
     422,
     "wrong-segment-list",
     `The segment list of that size has ${length} bytes.`,

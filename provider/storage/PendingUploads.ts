@@ -1,6 +1,6 @@
 import type { Root } from "../../sdk/ids.ts";
 import type { PartialFile } from "../../sdk/storage/files/PartialFile.ts";
-import type { Reservation } from "./Room.ts";
+import type { Reservation } from "./StorageSpace.ts";
 
 /** An upload that is not published yet. */
 export interface Upload {
@@ -9,7 +9,7 @@ export interface Upload {
   readonly root: Root;
   readonly size: number;
   readonly path: string;
-  room: Reservation;
+  reservation: Reservation;
   /** Null after a restart, until it is begun again. */
   file: PartialFile | null;
   /** Milliseconds of the clock when it was begun, or got its last segment. */
@@ -20,7 +20,7 @@ export interface Upload {
 export const keyOf = ({ root, size }: { root: Root; size: number }) => `${root}.${size}`;
 
 /** All uploads that are not published, found by content and in the order of their last activity, at constant cost. */
-export class UploadsUnderWay {
+export class PendingUploads {
   /** By key, the one that has been idle for longest first. */
   readonly #byKey = new Map<string, Upload>();
   /** Of each root, the one begun last at the end. */

@@ -7,7 +7,7 @@ const MIN_RATE = 4096;
 const RATE_WINDOW = 10_000;
 
 /** Calls `onSlow` when the body of a request comes in slower than MIN_RATE, while this side is ready to take it. */
-export function demandRate(
+export function enforceMinRate(
   request: IncomingMessage,
   response: ServerResponse,
   onSlow: () => void,

@@ -1,10 +1,10 @@
 import { statfs } from "node:fs/promises";
-import { diskFull, storageFull } from "./uploadRefusals.ts";
+import { diskFullError, storageFullError } from "./uploadErrors.ts";
 
 /** Bytes beyond those received for which an upload holds room: what its client sends at once, and more. */
 const WINDOW = 32 * 2 ** 20;
 
-export interface RoomLimits {
+export interface SpaceLimits {
   /** Bytes of all blobs and of all uploads under way. */
   readonly totalBytes: number;
   /** Bytes of the disk that stay free for everything else. */
@@ -27,14 +27,14 @@ export interface Reservation {
  * arrived and a window beyond it, because whoever only claims a size must not keep others out; the provider's own
  * deliveries hold their full size.
  */
-export class Room {
+export class StorageSpace {
   readonly #directory: string;
-  readonly #limits: RoomLimits;
+  readonly #limits: SpaceLimits;
   #published = 0;
   #reserved = 0;
   #received = 0;
 
-  constructor(directory: string, limits: RoomLimits) {
+  constructor(directory: string, limits: SpaceLimits) {
     this.#directory = directory;
     this.#limits = limits;
   }
@@ -49,12 +49,12 @@ export class Room {
 
   /**
    * Holds room for an upload that begins.
-   * @throws StorageRefusal 507 when the whole of it would not fit now.
+   * @throws StorageError 507 when the whole of it would not fit now.
    */
   async reserve(size: number, isOwn: boolean): Promise<Reservation> {
     const reserved = isOwn ? size : Math.min(size, WINDOW);
     // Held before the disk is asked: others begin meanwhile.
-    this.#demandRoom(size, isOwn);
+    this.#requireSpace(size, isOwn);
     this.#reserved += reserved;
     try {
       await this.#ensureDiskSpace(size, size - reserved, isOwn);
@@ -65,13 +65,13 @@ export class Room {
     return { size, isOwn, reserved, received: 0 };
   }
 
-  /** Makes sure that the next `length` bytes of an upload have room. @throws StorageRefusal 507 when they have none. */
+  /** Makes sure that the next `length` bytes of an upload have room. @throws StorageError 507 when they have none. */
   async extend(upload: Reservation, length: number): Promise<void> {
     const { size, isOwn, received, reserved } = upload;
     const wanted = Math.min(size, received + length);
     if (wanted <= reserved) return;
     const step = Math.min(size, wanted + WINDOW) - reserved;
-    this.#demandRoom(step, isOwn);
+    this.#requireSpace(step, isOwn);
     this.#reserved += step;
     upload.reserved += step;
     try {
@@ -106,10 +106,10 @@ export class Room {
     this.#published -= size;
   }
 
-  #demandRoom(size: number, isOwn: boolean): void {
+  #requireSpace(size: number, isOwn: boolean): void {
     const { totalBytes, ownShare = 0 } = this.#limits;
     const usable = isOwn ? totalBytes : totalBytes * (1 - ownShare);
-    if (this.#published + this.#reserved + size > usable) throw storageFull(size);
+    if (this.#published + this.#reserved + size > usable) throw storageFullError(size);
   }
 
   /** @param more bytes beyond those that are reserved */
@@ -118,6 +118,6 @@ export class Room {
     const disk = await statfs(this.#directory);
     const free = disk.bavail * disk.bsize - freeDiskBytes;
     const usable = isOwn ? free : free * (1 - ownShare);
-    if (this.#reserved - this.#received + more > usable) throw diskFull(size);
+    if (this.#reserved - this.#received + more > usable) throw diskFullError(size);
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
 
 /** A function that makes its value anew only when the last one is older than `maxAge` milliseconds. */
-export function remembered<T>(make: () => T, maxAge: number, clock: Pick<Clock, "now">): () => T {
+export function cached<T>(make: () => T, maxAge: number, clock: Pick<Clock, "now">): () => T {
   let last: { value: T; at: number } | null = null;
   return () => {
     const now = clock.now();

@@ -3,12 +3,12 @@ import type { TaskId } from "../../sdk/ids.ts";
 /** Streams that may be open at the same time. */
 const MAX_STREAMS = 100;
 /** Of them, for users who have none yet. */
-const KEPT = 20;
+const RESERVED = 20;
 const PER_USER = 16;
 const PER_TASK = 4;
 
 /** Who follows logs and events: bounded for each task, for each user and in all. */
-export class StreamPlaces {
+export class StreamLimit {
   readonly #byUser = new Map<string, number>();
   readonly #byTask = new Map<TaskId, number>();
   #total = 0;
@@ -17,7 +17,7 @@ export class StreamPlaces {
   take(user: string, task: TaskId): (() => void) | null {
     const theirs = this.#byUser.get(user) ?? 0;
     const ofTask = this.#byTask.get(task) ?? 0;
-    const most = theirs === 0 ? MAX_STREAMS : MAX_STREAMS - KEPT;
+    const most = theirs === 0 ? MAX_STREAMS : MAX_STREAMS - RESERVED;
     if (theirs >= PER_USER || ofTask >= PER_TASK || this.#total >= most) return null;
     this.#total++;
     this.#byUser.set(user, theirs + 1);

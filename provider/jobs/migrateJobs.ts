@@ -20,7 +20,7 @@ const TASK_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * the trainer wrote goes to work/, by its name and without being opened; of the daemon's own names those stay that are
  * plain files and folders; anything else is removed. If it is interrupted, it is repeated.
  */
-export async function adoptJobs(jobsDirectory: string): Promise<void> {
+export async function migrateJobs(jobsDirectory: string): Promise<void> {
   await mkdir(jobsDirectory, { recursive: true, mode: 0o700 });
   const names = await readdir(jobsDirectory);
   const jobs = names.filter((name) => TASK_UUID.test(name));

@@ -4,7 +4,7 @@ interface Waiting {
 }
 
 /** Runs work one at a time, in the order of the calls, the urgent before the rest; whatever becomes of the others. */
-export class PriorityLane {
+export class PriorityQueue {
   readonly #waiting: Waiting[] = [];
   #isBusy = false;
 
