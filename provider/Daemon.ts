@@ -46,15 +46,15 @@ const FREE_DISK_BYTES = 2 ** 30;
 const STOP_GRACE_MS = 5_000;
 const DAY = 24 * 60 * 60_000;
 const UPLOAD_ABANDONED_AFTER = DAY;
-/** Datasets of the largest size that are fetched for a user within an hour before anything of theirs is accepted. */
+/** Per user and hour, in datasets of the largest size: what may be fetched for orders that are not accepted yet. */
 const FETCH_BUDGET = 4;
-/** From an upload, or from the end of the task that refers to it. */
+/** Counted from the upload, or from the end of the task that refers to the blob. */
 const BLOB_EXPIRES_AFTER = 7 * DAY;
-/** Part of the storage that is kept for the provider's own deliveries. */
+/** Share of the storage that is reserved for the provider's own deliveries. */
 const OWN_SHARE = 0.25;
-/** Part of the storage that unsigned uploads may take together. */
+/** Share of the storage that all unsigned uploads together may take. */
 const UNCLAIMED_SHARE = 0.25;
-/** Milliseconds for which it is remembered what tasks refer to. */
+/** Milliseconds for which the set of referenced roots is cached. */
 const REFERENCES_AGE = 1_000;
 
 export interface StartOptions {
@@ -64,13 +64,13 @@ export interface StartOptions {
   readonly clock?: Clock;
 }
 
-/** What every part is composed with. */
+/** What every part is built from. */
 interface Setting {
   readonly config: Config;
   readonly log: Logger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** What is open, closed in reverse order at the end. */
+  /** Open resources, closed in reverse order at the end. */
   readonly parts: AsyncDisposableStack;
 }
 
@@ -78,7 +78,7 @@ interface Setting {
 export class Daemon {
   /** URL of the API on this machine. */
   readonly api: string;
-  /** Settles when everything has stopped and is closed; rejects with what went wrong. */
+  /** Settles when everything has stopped and is closed; rejects with the first error. */
   readonly ended: Promise<void>;
 
   private constructor(api: string, ended: Promise<void>) {
@@ -87,8 +87,8 @@ export class Daemon {
   }
 
   /**
-   * Starts a daemon, which answers when this resolves.
-   * @throws ProviderError or ProtocolError when it cannot; the signal's reason when it aborts before.
+   * Starts a daemon. Its API answers requests when this resolves.
+   * @throws ProviderError or ProtocolError if it cannot start; the signal's reason if `signal` aborts first.
    */
   static async start(
     config: Config,
@@ -108,7 +108,7 @@ export class Daemon {
   }
 }
 
-/** Waits for the end of all loops: if one fails, the others end before what they work with is taken down. */
+/** Waits for all loops to end. If one fails, the others are stopped before their resources are closed. */
 async function settle(
   loops: readonly Promise<void>[],
   stop: AbortController,
@@ -194,7 +194,7 @@ async function compose(setting: Setting): Promise<{ api: string; loops: Promise<
   return { api: urlOf(api), loops };
 }
 
-/** The storage that starts here or somebody else's, and the client that uses it. */
+/** The embedded or remote storage, and the client that uses it. */
 async function openStorageAndClient(setting: Setting, deployment: Deployment, store: SqliteStore) {
   const { config, log, clock, signal, parts } = setting;
   const { chainId, flow } = deployment;
@@ -218,7 +218,7 @@ async function openStorageAndClient(setting: Setting, deployment: Deployment, st
   return { client, storageUrl: storage.url, publicStorageUrl, submissions };
 }
 
-/** The trainer, and the watch over what it needs. */
+/** The trainer, and the checks of what it needs. */
 function openTraining(
   { config, clock, log }: Setting,
   mark: Readonly<Record<string, string>>,
@@ -234,7 +234,7 @@ function openTraining(
   return { trainer, python, machine };
 }
 
-/** What goes online for trainings: a process of its own. */
+/** The separate process that goes online on behalf of training runs. */
 function onlineProcess(config: Config, mark: Readonly<Record<string, string>>): OnlineProcess {
   const PYTHONPATH = join(import.meta.dirname, "trainer");
   const environment = { ...config.onlineEnvironment, ...mark, PYTHONPATH };
@@ -259,7 +259,7 @@ async function openCatalogue(
   return catalogue;
 }
 
-/** @throws ProviderError where trainings shall run in a sandbox and there is none. */
+/** @throws ProviderError if the sandbox is on and not available. */
 function trainerProgram(
   config: Config,
   mark: Readonly<Record<string, string>>,
@@ -270,7 +270,7 @@ function trainerProgram(
   const sandbox = config.sandbox && { ...config.sandbox, filter };
   writeSystemCallFilter(filter);
   if (sandbox !== null) requireSandbox(sandbox);
-  else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
+  else log.warn({ hint: SANDBOX_HINT }, "training runs without a sandbox");
   const packageDirectory = join(import.meta.dirname, "trainer");
   const environment = { ...trainerEnvironment, ...mark };
   return { python, packageDirectory, environment, sandbox, counting };
@@ -288,13 +288,13 @@ function createTrainer(
 }
 
 interface StartedStorage {
-  /** Where the daemon itself reaches it: past whatever strangers do at the public port. */
+  /** The daemon's own URL for it, which load on the public port does not affect. */
   readonly url: string;
   /** Opens it to the public. @returns the URL. */
   serve(options: Pick<StorageServerOptions, "submissions" | "claims">): Promise<string>;
 }
 
-/** Somebody else's storage, or the node that starts here. */
+/** Remote storage, or the embedded node. */
 async function openStorage(
   { storage, maxDatasetBytes }: Config,
   { references, log }: { references: () => ReadonlySet<string>; log: Logger },
@@ -338,7 +338,7 @@ function storageLimits(
 
 /**
  * Waits for the chain to answer. @returns the hash of its first block.
- * @throws ProtocolError when it is another chain than the deployment's; the signal's reason when it aborts.
+ * @throws ProtocolError if it is not the deployment's chain; the signal's reason if `signal` aborts.
  */
 async function awaitChain(client: Client, { clock, log, signal }: Setting): Promise<string> {
   for (let failures = 0; ; ) {
@@ -364,9 +364,9 @@ async function listen(
   try {
     await server.listen({ host, port });
   } catch (cause) {
-    throw new ProviderError(`${host}:${port} cannot be listened on: ${(cause as Error).message}.`, {
+    throw new ProviderError(`Cannot listen on ${host}:${port}: ${(cause as Error).message}.`, {
       retryable: false,
-      hint: "Stop what is using the port, or choose another one.",
+      hint: "Stop the program that is using the port, or choose another one.",
       cause,
     });
   }

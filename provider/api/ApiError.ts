@@ -1,4 +1,4 @@
-/** A request that is refused: an HTTP status, and {code, message, hint} as the SDK reads them. */
+/** A refused request: the HTTP status, and {code, message, hint} as the SDK reads them. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;

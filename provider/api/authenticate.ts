@@ -9,13 +9,13 @@ import { ApiError } from "./ApiError.ts";
 export interface Authentication {
   readonly client: Client;
   readonly store: Store;
-  /** Unix time in milliseconds: users date their requests by their own clocks. */
+  /** Unix time in milliseconds: users timestamp requests by their own clocks. */
   readonly wallTime: () => number;
 }
 
 /**
- * The job that a request is about, if its sender is the task's user.
- * @throws ApiError 401 without a valid signature, 403 for anybody else, 404 for an unknown task, 409 for a replay.
+ * The job that a request refers to, if the task's user has signed it.
+ * @throws ApiError 401 without a valid signature, 403 for anyone else, 404 for an unknown task, 409 for a replay.
  */
 export function authenticate(
   { client, store, wallTime }: Authentication,
@@ -32,13 +32,13 @@ export function authenticate(
       "Sign with the key of the account that created the task.",
     );
   }
-  // Only the task's own user gets this far: strangers cannot fill the table of nonces.
+  // Only the task's own user gets this far, so nobody else can fill the table of nonces.
   if (!store.useNonce(user, nonce, deadline, Math.floor(now / 1000))) {
     throw new ApiError(
       409,
       "declined",
       "This signed request was used before.",
-      "Sign every request anew.",
+      "Sign every request separately.",
     );
   }
   return record;

@@ -14,19 +14,19 @@ import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface CancellationRoutes extends Authentication {
   readonly jobsDirectory: string;
-  /** What the chain's clock shows, in unix seconds. */
+  /** The chain's time, in unix seconds. */
   readonly chainTime: () => number;
-  /** Told when a user's consent has come. */
+  /** Called when a user's consent has been received. */
   readonly onCancel: (id: TaskId) => void;
 }
 
 type CancellationRequest = FastifyRequest<{ Params: { id: string } }>;
 
-/** Seconds for which an amount that a user was shown holds. */
+/** Seconds for which an offered amount is valid. */
 const OFFER_SECONDS = 120;
-/** Seconds that the consent must hold at least, so that its transaction can get into a block. */
+/** Seconds for which a consent must at least be valid, so that its transaction can be mined. */
 const MIN_CONSENT_SECONDS = 60;
-/** Offers remembered; the oldest is forgotten first, and can be asked for again. */
+/** Most offers remembered. The oldest is forgotten first, and can be requested again. */
 const MAX_OFFERS = 10_000;
 
 const Consent = z.strictObject({
@@ -34,13 +34,13 @@ const Consent = z.strictObject({
   deadline: z.number().int().positive(),
   signature: z.string().regex(/^0x[0-9a-f]{130}$/i),
 });
-/** What a training says of itself: nothing that makes the amount less than nothing or more than the fee. */
+/** Progress that a training run reports, validated so that the amount is between zero and the fee. */
 const Steps = z.object({
   step: z.number().min(0),
   total: z.number().positive().max(Number.MAX_SAFE_INTEGER),
 });
 
-/** How the user of a running task ends it: they ask what is due by now, and consent to that amount. */
+/** Lets the user of a running task end it: they request the amount due now, and consent to it. */
 export function addCancellationRoutes(app: FastifyInstance, routes: CancellationRoutes): void {
   const offers = new Map<TaskId, { readonly amount: bigint; readonly until: number }>();
   const now = routes.chainTime;
@@ -73,7 +73,7 @@ export function addCancellationRoutes(app: FastifyInstance, routes: Cancellation
   });
 }
 
-/** The part of the fee that the steps done so far make up; all of it once the model is trained. Rounded down. */
+/** The share of the fee for the training steps done so far, rounded down; the whole fee once the model is trained. */
 async function amountDue(jobsDirectory: string, { id, fee, job }: JobRecord): Promise<bigint> {
   if (WORK.indexOf(job.work) >= WORK.indexOf("trained")) return fee;
   const { events } = jobPaths(jobsDirectory, id);
@@ -90,7 +90,7 @@ function readConsent(body: unknown): Settlement {
     throw new ApiError(
       400,
       "usage",
-      "The body is no consent.",
+      "The body is not a valid consent.",
       "Send the JSON {amount, deadline, signature} as application/octet-stream.",
     );
   }
@@ -105,8 +105,8 @@ function requireValid(
     throw new ApiError(
       400,
       "usage",
-      "The consent ends too soon for its transaction.",
-      "Let it hold for some minutes by the chain's clock.",
+      "The consent expires too soon for its transaction.",
+      "Choose a deadline some minutes ahead by the chain's clock.",
     );
   if (signerOf() !== user)
     throw new ApiError(
@@ -135,7 +135,7 @@ function notRunningError(): ApiError {
     409,
     "declined",
     "The task is not running.",
-    "A task that nobody has accepted is cancelled without the provider; a delivered one is paid for.",
+    "A task that is not accepted yet can be cancelled without the provider; a delivered one is paid for.",
   );
 }
 
@@ -143,7 +143,7 @@ function staleOfferError(): ApiError {
   return new ApiError(
     409,
     "declined",
-    "The amount is not the one that was offered, or the offer has ended.",
-    "Ask for the amount again and consent to that.",
+    "The amount is not the offered one, or the offer has expired.",
+    "Request the amount again and consent to the new one.",
   );
 }

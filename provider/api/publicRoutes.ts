@@ -23,19 +23,19 @@ export interface PublicRoutes {
   readonly readiness: Readiness;
   readonly slots: number;
   readonly jobsDirectory: string;
-  /** Known when the API listens. */
+  /** Known once the API is listening. */
   readonly terms: () => ProvidedTerms;
 }
 
-/** Milliseconds for which an answer that anybody may ask for is remembered. */
+/** Milliseconds for which public responses are cached. */
 const ANSWER_AGE = 1_000;
 
 type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
 
-/** What anybody may see of this provider. */
+/** The routes that need no authentication. */
 export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
   const { client, catalogue, clock, metrics, slots, terms } = routes;
-  // What takes long is made once for all who ask meanwhile.
+  // Expensive responses are computed once for all concurrent requests.
   const measure = cached(() => metrics.registry.metrics(), ANSWER_AGE, clock);
   const queue = cached(() => readQueue(routes), ANSWER_AGE, clock);
   const archives = new UsageArchives();
@@ -69,7 +69,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
     const { nonce } = request.query;
     if (typeof nonce === "string" && /^0x[0-9a-fA-F]{64}$/.test(nonce))
       return signChallenge(client, { nonce });
-    throw new ApiError(400, "usage", "nonce is not 32 bytes.", "Give 0x and 64 hex digits.");
+    throw new ApiError(400, "usage", "nonce is not 32 bytes.", "Use 0x and 64 hex digits.");
   });
 
   app.get("/v1/queue", async () => ({
@@ -88,8 +88,8 @@ async function readQueue(routes: PublicRoutes) {
 
 const UNFOLLOWED: Reason = {
   name: "chain",
-  message: "The chain is not being followed.",
-  hint: "See the provider's log, and RPC_ENDPOINT.",
+  message: "The chain has not been read recently.",
+  hint: "Check the provider's log, and RPC_ENDPOINT.",
 };
 
 function notReadyReasons({ metrics, readiness, clock }: PublicRoutes): readonly Reason[] {
@@ -104,6 +104,6 @@ function findModel(catalogue: Catalogue, request: ModelRequest): Model {
     404,
     "not-found",
     `This provider has no model ${request.params.name}.`,
-    "See what it offers with list-models.",
+    "List its models with list-models.",
   );
 }

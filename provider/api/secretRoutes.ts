@@ -15,10 +15,10 @@ export interface SecretRoutes extends Authentication {
 
 type SecretRequest = FastifyRequest<{ Params: { id: string } }>;
 
-/** Two keys of 256 characters, as JSON and sealed, are shorter. */
+/** Enough for two API tokens of 256 characters, as sealed JSON. */
 const MAX_SEALED_BYTES = 1_024;
 
-/** Where the user of a task leaves what the provider needs to act for them elsewhere, sealed. */
+/** Lets the user of a task store, sealed, the API tokens that the provider needs for hubs and trackers. */
 export function addSecretRoutes(app: FastifyInstance, routes: SecretRoutes): void {
   const options = { parseAs: "buffer", bodyLimit: MAX_SEALED_BYTES } as const;
   app.addContentTypeParser("application/octet-stream", options, (_request, body, done) =>
@@ -48,7 +48,7 @@ function tooLateError(): ApiError {
   return new ApiError(
     409,
     "declined",
-    "The task's training is over, so its secrets have no use any more.",
+    "The task's training has ended, so its secrets are no longer needed.",
     "Send them right after create-task.",
   );
 }

@@ -20,7 +20,7 @@ export interface TaskRoutes extends Authentication {
   readonly clock: Clock;
   readonly jobsDirectory: string;
   readonly slots: number;
-  /** Ends all streams when the daemon stops. */
+  /** Aborts when the daemon stops, and ends all streams. */
   readonly signal: AbortSignal;
 }
 
@@ -29,7 +29,7 @@ type TaskRequest = FastifyRequest<{
   Querystring: Record<string, string | undefined>;
 }>;
 
-/** What the user of a task may see of it: status, log, events. Every request is signed by that user. */
+/** The routes for the user of a task: status, log, events. Every request is signed by that user. */
 export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
   const places = new StreamLimit();
 
@@ -104,7 +104,7 @@ async function readQueue(
   return { queuePosition: index, waitSeconds: await estimateWait(routes, open, index) };
 }
 
-/** The log in the seed's style. Its lines never change, so that a reader can take it up where it broke. */
+/** The log in the style of 0G's provider. Its lines never change, so that a reader can resume after a disconnect. */
 async function* logLines(
   { jobsDirectory, store }: TaskRoutes,
   { id }: JobRecord,
@@ -123,7 +123,7 @@ async function* logLines(
   if (isStopped(store, id)) yield `Task ${uuid} was stopped by its user\n`;
 }
 
-/** Whether a task ended with its user's consent before anything was delivered. */
+/** Whether a task was settled by its user's consent before anything was delivered. */
 function isStopped(store: TaskRoutes["store"], id: TaskId): boolean {
   return store.hasEvent(id, "TaskSettled") && !store.hasEvent(id, "TaskDelivered");
 }
@@ -160,7 +160,7 @@ function afterOf(request: TaskRequest): number {
     .nonnegative()
     .safeParse(request.query.after ?? "0");
   if (parsed.success) return parsed.data;
-  throw new ApiError(400, "usage", "after is not a sequence number.", "Give the seq of an event.");
+  throw new ApiError(400, "usage", "after is not a sequence number.", "Use the seq of an event.");
 }
 
 function stream(

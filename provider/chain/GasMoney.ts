@@ -25,28 +25,28 @@ export interface GasMoneyOptions {
   readonly maxGasPrice: bigint;
 }
 
-/** Neuron in the wallet, and what they are for. */
+/** The wallet's balance and what it is needed for, in neuron. */
 export interface GasBalance {
   readonly address: string;
   readonly balance: bigint;
-  /** What the steps that are left of the tasks taken on may cost at the present price. */
+  /** Cost of the remaining steps of all accepted tasks at the current price. */
   readonly reserved: bigint;
-  /** What one more task may cost. */
+  /** Cost of all steps of one more task. */
   readonly perTask: bigint;
 }
 
-/** Milliseconds between two looks at the wallet. */
+/** Milliseconds between checks of the wallet. */
 const POLL_INTERVAL = 15_000;
 const REASON = "gas";
 const PRICE_REASON = "gas-price";
 
-/** The OG in the daemon's wallet that pay for its transactions: whether they are enough, and for what they are kept. */
+/** The OG in the daemon's wallet that pay for its transactions: whether they suffice, and how much is reserved. */
 export class GasMoney {
   readonly #options: GasMoneyOptions;
-  /** Neuron that transactions need which the wallet cannot pay, by effect. */
+  /** Neuron needed by transactions that the wallet cannot pay for, by effect. */
   readonly #unpaid = new Map<string, bigint>();
   #last: GasBalance | null = null;
-  /** The chain asks for more than MAX_GAS_PRICE. */
+  /** The chain's gas price is above MAX_GAS_PRICE. */
   #isPriceTooHigh = false;
 
   constructor(options: GasMoneyOptions) {
@@ -57,7 +57,7 @@ export class GasMoney {
     return this.#options.maxGasPrice;
   }
 
-  /** Looks again and again until `signal` aborts. */
+  /** Refreshes periodically until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, identity } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
@@ -73,7 +73,7 @@ export class GasMoney {
     }
   }
 
-  /** Reads balance and price, and says once what is wrong with them, or that it no longer is. */
+  /** Reads balance and price, and reports each problem with them once, when it appears and when it is resolved. */
   async refresh(): Promise<GasBalance> {
     const { client } = this.#options;
     const address = await requireSigner(client).getAddress();
@@ -87,8 +87,8 @@ export class GasMoney {
   }
 
   /**
-   * Makes sure that a task may be taken on: the wallet pays for it, and for what is left of those before it.
-   * @throws ProviderError while it does not.
+   * Makes sure that a task may be accepted: the wallet can pay for it, and for the rest of the tasks before it.
+   * @throws ProviderError while it cannot.
    */
   async requireReserve(id: TaskId): Promise<void> {
     const { balance, reserved, perTask } = await this.refresh();
@@ -96,14 +96,14 @@ export class GasMoney {
     const place = line.findIndex((open) => open.id === id);
     const before = BigInt(place === -1 ? line.length : place);
     if (balance >= reserved + (before + 1n) * perTask && !this.#isPriceTooHigh) return;
-    throw new ProviderError("The wallet has too little OG to take this task on.", {
+    throw new ProviderError("The wallet has too little OG to accept this task.", {
       retryable: true,
       isReported: true,
       hint: REFILL_HINT,
     });
   }
 
-  /** Makes sure that a transaction can be paid, before it is signed. @throws ProviderError where it cannot. */
+  /** Makes sure, before a transaction is signed, that the wallet can pay for it. @throws ProviderError if it cannot. */
   async requireFunds(effect: string, needed: bigint): Promise<void> {
     if (await this.canPay(effect, needed)) return;
     throw new ProviderError("The wallet has too little OG for gas.", {
@@ -113,7 +113,7 @@ export class GasMoney {
     });
   }
 
-  /** Whether the wallet holds what a transaction needs; where it does not, that is noted. */
+  /** Whether the wallet holds what a transaction needs; a shortage is recorded. */
   async canPay(effect: string, needed: bigint): Promise<boolean> {
     const address = await requireSigner(this.#options.client).getAddress();
     const balance = await this.#readBalance(address);
@@ -122,13 +122,13 @@ export class GasMoney {
     return balance >= needed;
   }
 
-  /** Notes that the node would not take a transaction for lack of OG. */
+  /** Records that the node refused a transaction for insufficient funds. */
   async reportShortage(effect: string, needed: bigint): Promise<void> {
     const address = await requireSigner(this.#options.client).getAddress();
     this.#noteShortage(effect, { address, balance: await this.#readBalance(address), needed });
   }
 
-  /** Notes that a transaction waits for OG, and says so once. */
+  /** Records that a transaction is waiting for OG, and logs it once. */
   #noteShortage(
     effect: string,
     { address, balance, needed }: { address: string; balance: bigint; needed: bigint },
@@ -137,7 +137,7 @@ export class GasMoney {
     const isNew = this.#unpaid.size === 0;
     this.#unpaid.set(effect, needed);
     this.#setReason(
-      `The wallet ${address} holds ${formatOg(balance)} OG, and ${formatOg(needed)} OG are needed for a transaction.`,
+      `The wallet ${address} holds ${formatOg(balance)} OG, but a transaction needs ${formatOg(needed)} OG.`,
     );
     if (isNew) {
       const amounts = { balance: formatOg(balance), needed: formatOg(needed) };
@@ -148,12 +148,12 @@ export class GasMoney {
     }
   }
 
-  /** Notes that a transaction is not held up by the wallet. */
+  /** Records that a transaction is no longer waiting for OG. */
   clearShortage(effect: string): void {
     this.#unpaid.delete(effect);
   }
 
-  /** Adds what an operator watches of the wallet. */
+  /** Adds the wallet's metrics. */
   addGauges(registry: Registry): void {
     const inOg = (about: { name: string; help: string }, read: (seen: GasBalance) => bigint) => {
       const last = () => this.#last;
@@ -173,7 +173,7 @@ export class GasMoney {
     const waiting = () => this.#unpaid.size;
     new Gauge({
       name: "anneal_transactions_unpaid",
-      help: "Transactions that the wallet has too little OG for",
+      help: "Transactions that the wallet cannot pay for",
       registers: [registry],
       collect() {
         this.set(waiting());
@@ -193,18 +193,18 @@ export class GasMoney {
     }
     const needed = formatOg(reserved + perTask);
     const isNew = this.#setReason(
-      `The wallet ${address} holds ${formatOg(balance)} OG, less than the ${needed} OG for its open tasks and one more.`,
+      `The wallet ${address} holds ${formatOg(balance)} OG, less than the ${needed} OG needed for its open tasks and one more.`,
     );
     if (isNew) {
       const amounts = { balance: formatOg(balance), reserved: formatOg(reserved), needed };
       log.error(
         { address, ...amounts, hint: REFILL_HINT },
-        "no task is accepted: the wallet's OG are kept for open ones",
+        "no task is accepted: the wallet's OG are reserved for open ones",
       );
     }
   }
 
-  /** A price above the ceiling is the operator's to decide: until then transactions wait. */
+  /** Only the operator can decide about a price above the maximum: until then transactions wait. */
   #checkPrice(price: GasPrice): void {
     const { readiness, log, maxGasPrice } = this.#options;
     const asked = totalPrice(price);
@@ -214,7 +214,7 @@ export class GasMoney {
         log.info("the chain's gas price is below MAX_GAS_PRICE again");
       return;
     }
-    const message = "The chain asks for more than MAX_GAS_PRICE: transactions wait.";
+    const message = "The chain's gas price is above MAX_GAS_PRICE: transactions wait.";
     if (readiness.set({ name: PRICE_REASON, message, hint: RAISE_HINT }))
       log.error(
         { asked: `${asked}`, maxGasPrice: `${maxGasPrice}`, hint: RAISE_HINT },
@@ -231,7 +231,7 @@ export class GasMoney {
     return firstBid(price, { maxGasPrice: this.maxGasPrice, gas: 1n, worth: null }).cap;
   }
 
-  /** Whether the transaction is under way, or its step is still to be taken. */
+  /** Whether the transaction is open, or its step is still pending. */
   #isWanted(effect: string): boolean {
     const { store } = this.#options;
     if (store.openTransaction(effect)) return true;
@@ -249,9 +249,9 @@ export class GasMoney {
   }
 }
 
-const REFILL_HINT = "Send OG to the wallet: what waits then goes on by itself.";
+const REFILL_HINT = "Send OG to the wallet: waiting transactions then continue automatically.";
 const RAISE_HINT =
-  "Raise MAX_GAS_PRICE, or wait; a key that is not revealed in time costs the whole bond.";
+  "Raise MAX_GAS_PRICE, or wait. A key that is not revealed in time costs the whole bond.";
 
 interface OpenJob {
   readonly id: TaskId;
@@ -260,7 +260,7 @@ interface OpenJob {
 
 const isBeingAccepted = ({ job }: OpenJob) => job.chain === "Created" && job.pending === "accept";
 
-/** Units of gas that the steps take which are left of these tasks. */
+/** Units of gas for the remaining steps of these tasks. */
 function gasOfOpenTasks(jobs: readonly OpenJob[]): bigint {
   return jobs.reduce((sum, { job }) => sum + gasLeft(job), 0n);
 }

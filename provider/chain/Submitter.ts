@@ -16,52 +16,52 @@ import {
 } from "./transactionEnd.ts";
 
 export interface SubmitterOptions extends BroadcasterOptions {
-  /** Blocks on top of the one that holds a transaction before it counts. */
+  /** Blocks on top of a transaction's block before the transaction counts as confirmed. */
   readonly confirmations: number;
-  /** Milliseconds between two looks for the receipt. */
+  /** Milliseconds between checks for the receipt. */
   readonly pollInterval: number;
 }
 
 export interface Submission {
   readonly id: TaskId;
-  /** With the task, names what is to happen: at most one transaction for it is under way. */
+  /** Together with the task, identifies the effect: at most one transaction for it is open. */
   readonly step: ChainStep | Extract<LocalStep, "upload">;
   readonly call: Call;
-  /** Asks the chain whether it has happened already. */
+  /** Checks on chain whether the effect has already happened. */
   readonly isDone: () => Promise<boolean>;
-  /** Asked for as long as no node has taken the call. @throws when it is too late to show it to anybody. */
+  /** Called as long as no node has accepted the call. @throws if it is too late to make the call public. */
   readonly requireTime?: () => Promise<void>;
 }
 
-/** Blocks that must be made without a transaction before its fees are looked at again. */
+/** Blocks without the transaction after which its fees are checked again. */
 const STUCK_AFTER_BLOCKS = 3;
 /**
- * Blocks after which a transaction that asks for no more than the chain is replaced all the same: after a reorganization
- * a node can keep one that it never offers to a block, and answers to every other offer that it knows it.
+ * Blocks after which even a transaction whose price is sufficient is replaced: after a reorganization, a node can keep
+ * one that it never puts into a block, and respond to every rebroadcast that it already knows it.
  */
 const FORGOTTEN_AFTER_BLOCKS = 20;
-/** Versions that are made for that reason: an endpoint that only holds transactions back does not raise their price. */
+/** Most versions made for that reason, so that an endpoint that withholds transactions cannot raise their price. */
 const MAX_VERSIONS = 4;
-/** Milliseconds between two broadcasts of the same transaction: nodes forget. */
+/** Milliseconds between broadcasts of the same transaction: nodes may drop it. */
 const REBROADCAST_INTERVAL = 15_000;
 /**
- * Times in a row that a used nonce must come without a receipt before the transaction counts as lost: of several nodes
- * behind one endpoint, one may know the count and another not yet the receipt.
+ * Consecutive checks that must find the nonce used but no receipt before the transaction counts as lost: of several
+ * nodes behind one endpoint, one may know the count while another does not have the receipt yet.
  */
 const CHECKS_UNTIL_LOST = 3;
 /** Gas of a transfer without data. */
 const TRANSFER_GAS = 21_000n;
 
 /**
- * The one place that sends transactions, in one lane of nonces. A transaction is stored before it is broadcast. After
- * a crash its step is taken again and broadcasts the same one again, which the chain takes at most once; it is the step
- * that does so, since only the step knows whether it is too late (a key must not be shown after its deadline).
+ * The only place that sends transactions, in one sequence of nonces. A transaction is stored before it is broadcast.
+ * After a crash its step runs again and rebroadcasts the same transaction, which can be mined at most once. The step
+ * does so itself, since only it knows whether it is too late (a key must not become public after its deadline).
  */
 export class Submitter {
   readonly #options: SubmitterOptions;
   readonly #broadcaster: Broadcaster;
   readonly #queue = new PriorityQueue();
-  /** The count of used nonces when the lane was last looked after. */
+  /** The account's transaction count at the last `unblock`. */
   #lastCount: number | null = null;
 
   constructor(options: SubmitterOptions) {
@@ -70,9 +70,9 @@ export class Submitter {
   }
 
   /**
-   * Makes an effect happen and waits until it is confirmed.
-   * @throws ProtocolError with the decoded revert when the call would fail: nothing is sent then.
-   * @throws ProviderError (retryable) when it was mined and reverted, or its nonce was used by somebody else.
+   * Sends a transaction for an effect and waits until it is confirmed.
+   * @throws ProtocolError with the decoded revert if the call would fail: nothing is sent then.
+   * @throws ProviderError (retryable) if it was mined and reverted, or its nonce was used elsewhere.
    */
   async submit(submission: Submission, signal: AbortSignal): Promise<void> {
     const isUrgent = submission.step === "reveal";
@@ -82,10 +82,9 @@ export class Submitter {
   }
 
   /**
-   * Keeps the lane moving: a nonce below one that waits, whose transaction vanished in a reorganization or whose step
-   * nobody wants any more, would hold up everything behind it for ever. The steps that are still wanted look after
-   * their own transactions; of all others, those that are in a block are ended, and the rest are replaced by a transfer
-   * of nothing to oneself.
+   * Prevents a nonce gap from blocking later transactions for ever: a transaction may have vanished in a reorganization,
+   * or its step may no longer be needed. Pending steps take care of their own transactions. Of all others, those that
+   * were mined are ended, and the rest are replaced by a transfer of zero to the wallet itself.
    */
   unblock(signal: AbortSignal): Promise<void> {
     return this.#queue.run(async () => {
@@ -94,7 +93,7 @@ export class Submitter {
       const count = await readChain(client, () =>
         client.provider.getTransactionCount(address, "latest"),
       );
-      // A nonce that is missing stays missing; one that only a lagging node misses comes by the next look.
+      // A real gap persists; one that only a lagging node shows is closed at the next call.
       const isStuck = count === this.#lastCount;
       this.#lastCount = count;
       if (isStuck) await this.#fillFrom(count, signal);
@@ -104,7 +103,7 @@ export class Submitter {
     });
   }
 
-  /** Fills each nonce from this one on whose transaction is missing or not wanted. */
+  /** Fills each nonce, from this one on, whose transaction is missing or no longer needed. */
   async #fillFrom(first: number, signal: AbortSignal): Promise<void> {
     const { store } = this.#options;
     const highest = store.highestNonce() ?? -1;
@@ -115,7 +114,7 @@ export class Submitter {
     }
   }
 
-  /** Whether the step that a transaction was made for is still to be taken, and so looks after it. */
+  /** Whether the step of a transaction is still pending, and so takes care of it. */
   #isWanted(effect: string): boolean {
     const [uuid, step] = effect.split("/");
     if (uuid === VOID) return false;
@@ -127,7 +126,7 @@ export class Submitter {
     if (hasEnded(end) && end.status !== "lost") this.#options.store.endTransaction(row.nonce, end);
   }
 
-  /** Makes sure that a transaction without effect can take this nonce, in place of what was meant for it. */
+  /** Makes sure that a transaction without effect can use this nonce, instead of the one signed for it. */
   async #fill(nonce: number): Promise<void> {
     const { client, store, log } = this.#options;
     const effect = `${VOID}/${nonce}`;
@@ -170,10 +169,10 @@ export class Submitter {
   }
 
   /**
-   * The effect is not there, and yet its transaction was mined: the chain was reorganized and nobody has noticed so
-   * far. The same transaction is offered again, so that it cannot happen twice should it come back by itself.
-   * @returns false when there is none to offer again.
-   * @throws ProviderError when its receipt is still there: the endpoint contradicts itself, which passes.
+   * Handles an effect that is missing although its transaction was mined: a reorganization that was not noticed so far.
+   * The same transaction is broadcast again, so that the effect cannot happen twice if the old one reappears.
+   * @returns false if there is none to broadcast again.
+   * @throws ProviderError if its receipt still exists: the endpoint contradicts itself, which is temporary.
    */
   async #reopenVanished(effect: string): Promise<boolean> {
     const { client, store, log } = this.#options;
@@ -190,13 +189,13 @@ export class Submitter {
     );
     if (used > mined.nonce) return false;
     store.reopenTransaction(mined.nonce);
-    log.warn({ effect, nonce: mined.nonce }, "transaction vanished from the chain, offered again");
+    log.warn({ effect, nonce: mined.nonce }, "transaction vanished from the chain, sent again");
     return true;
   }
 
   /**
-   * Counts what waits in the node, too: the operator may use the same key elsewhere. What was used once is not used
-   * again even where a lagging node says so: `tend` fills the gaps.
+   * Includes the node's pending transactions: the operator may use the same key elsewhere. A nonce that was used once is
+   * never used again, even if a lagging node reports it as free: `unblock` fills the gaps.
    */
   async #nextNonce(): Promise<number> {
     const { client, store } = this.#options;
@@ -231,7 +230,7 @@ export class Submitter {
     }
   }
 
-  /** Whether the node is to see the transaction again, which may have another version by then. */
+  /** Whether to broadcast the transaction again. It may have a new version by then. */
   async #shouldBroadcast(
     { transaction, refusal }: Broadcast,
     { isStuck, isForgotten, isDue }: Readonly<Record<"isStuck" | "isForgotten" | "isDue", boolean>>,
@@ -253,11 +252,11 @@ export class Submitter {
     return this.#options.store.openTransaction(transaction.effect) ?? transaction;
   }
 
-  /** @throws ProviderError when it was not mined with success */
+  /** @throws ProviderError if it was not mined successfully */
   async #end(transaction: StoredTransaction, end: TransactionEnd): Promise<void> {
     const { identity, store, log } = this.#options;
     const { nonce, effect } = transaction;
-    if (end.status === "lost") await identity.verify(); // on another chain, every transaction is
+    if (end.status === "lost") await identity.verify(); // on another chain, every transaction seems lost
     store.endTransaction(nonce, end);
     this.#broadcaster.forget(transaction);
     log.info({ effect, nonce, ...end }, "transaction ended");
@@ -270,7 +269,7 @@ export class Submitter {
   }
 }
 
-/** Says of each newest block whether so many have come since the first, or since it last said so. */
+/** Returns true for every `count` blocks, counted from the first call. */
 function afterBlocks(count: number): (head: number) => boolean {
   let judgedAt = Number.POSITIVE_INFINITY;
   return (head) => {

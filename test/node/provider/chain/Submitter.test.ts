@@ -434,7 +434,7 @@ describe("submitter, on a real chain", () => {
     const clock = clockWith(20_000, async () => undefined);
     await submitter({ client: { ...client, provider }, clock }).submit(accept(), live);
     expect(refusals).to.be.greaterThan(5);
-    const said = lines.filter(({ msg }) => msg === "the node did not take the transaction");
+    const said = lines.filter(({ msg }) => msg === "the node refused the transaction");
     expect(said).to.have.length(1);
     expect(said[0]).to.include({ level: 40, refusal: "underpriced" });
     expect(said[0]!.words).to.include(words);

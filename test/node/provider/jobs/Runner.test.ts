@@ -67,7 +67,7 @@ describe("runner", () => {
       );
     const steps = Object.fromEntries(STEPS.map((step) => [step, stubs[step] ?? never]));
     const client = { serving: {}, provider: {} };
-    const submitter = { tend: async () => undefined };
+    const submitter = { unblock: async () => undefined };
     const machine = { isBroken: false };
     const context = { store, client, submitter, machine, times: new TaskTimes(0) };
     const runner = new Runner({
