@@ -7,17 +7,17 @@ interface Waiter {
 }
 
 export interface GateLimits {
-  /** Weight of all that are in at once. */
+  /** Total weight admitted at once. */
   readonly total: number;
-  /** Weight of those with one key. */
+  /** Weight admitted at once for one key. */
   readonly perKey: number;
-  /** Part of the total for those who are entitled to it; as much again is for keys that have nothing in yet. */
+  /** Part of the total for requests with `usesReserve`; the same amount again is for keys that have nothing admitted. */
   readonly reserved?: number;
 }
 
 /**
- * Lets requests in as far as there is room, for all together and for each key. The others wait, and are not read
- * meanwhile; keys take turns, so that somebody with many requests does not keep out somebody with one.
+ * Admits requests up to a total weight and a weight per key. Others wait, and their bodies are not read meanwhile. Keys
+ * take turns, so that a key with many requests does not starve one with few.
  */
 export class FairGate {
   readonly #limits: Required<GateLimits>;
@@ -30,10 +30,10 @@ export class FairGate {
   }
 
   /**
-   * Settles when the request may proceed; never if its client gives up while it waits. What it holds is given back when
-   * the response is over.
-   * @param key whose request it is
-   * @param weight at most the weight that one key may have
+   * Resolves when the request may proceed; never, if its client disconnects while it waits. Its weight is released when
+   * the response ends.
+   * @param key client that the request counts for
+   * @param weight at most `perKey`
    */
   enter(
     response: ServerResponse,

@@ -3,8 +3,8 @@ import { holdsSlot, isQueued, waitsForSlot } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 
 /**
- * Jobs that wait for a training slot, in the order in which they get one: accepted tasks first, whose deadline runs;
- * then in turn between users, so that nobody's second task goes before somebody else's first.
+ * Jobs that wait for a training slot, in the order in which they get one: accepted tasks first, since their deadlines
+ * are running; then round-robin between users, so that no user's second task precedes another user's first.
  * @param records open jobs, oldest first
  */
 export function slotQueue(records: readonly JobRecord[]): readonly JobRecord[] {
@@ -23,8 +23,8 @@ export function slotQueue(records: readonly JobRecord[]): readonly JobRecord[] {
 }
 
 /**
- * The jobs that get a slot now: those whose dataset is there and counted. Others do not hold them up.
- * @param mayAccept false while only tasks that are accepted already may train
+ * The jobs that get a slot now: those whose dataset is fetched and counted. Others do not delay them.
+ * @param mayAccept false if only tasks that are already accepted may train
  */
 export function grantSlots(
   records: readonly JobRecord[],
