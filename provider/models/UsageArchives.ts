@@ -5,7 +5,7 @@ import type { Model } from "./Catalogue.ts";
 
 const FIXED_TIME = new Date(1980, 0, 1);
 
-/** The archives of models, each made once, however many ask for it at the same time. */
+/** The usage archives of models, each built only once, even for concurrent requests. */
 export class UsageArchives {
   readonly #made = new Map<string, Promise<Buffer>>();
 
@@ -19,7 +19,7 @@ export class UsageArchives {
   }
 }
 
-/** A zip that says how to use a model: instructions, configuration template, dataset example, tokenizer. */
+/** A zip that explains how to use a model: instructions, configuration template, dataset example, tokenizer. */
 export async function buildUsageArchive(model: Model): Promise<Buffer> {
   const { tokenizer, tokenizerConfig } = JSON.parse(
     Buffer.from(model.tokenizerDocument).toString(),
@@ -42,7 +42,7 @@ export async function buildUsageArchive(model: Model): Promise<Buffer> {
   return buffer(zip.outputStream as NodeJS.ReadableStream as NodeJS.ReadWriteStream);
 }
 
-/** The hyper-parameters people change most, with their defaults; all others may be added. */
+/** The hyper-parameters that are changed most often, with their defaults; all others may be added. */
 function configTemplate(): Record<string, unknown> {
   const shown = [
     "n_epochs",
@@ -116,9 +116,9 @@ With the program \`anneal\` (or with Hardhat and its plugin):
 3. Count it: \`calculate-token --model ${model.name} --dataset-path <FILE> --provider <ADDRESS>\`
 
 ## Configuration
-Change \`config.json\` and give it to \`create-task --config-path\`. A key that is absent has its default.
+Edit \`config.json\` and pass it to \`create-task --config-path\`. Omitted keys have their defaults.
 
-| Hyper-parameter | Default | May be | Meaning |
+| Hyper-parameter | Default | Values | Meaning |
 |---|---|---|---|
 ${hyperparameterTable()}
 `;

@@ -8,14 +8,14 @@ import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
 
 /**
- * Takes the task on: the bond is reserved and the training deadline starts. Its slot is free by now, so that no other
- * training takes time from it.
+ * Accepts the task: the bond is reserved and the training deadline starts. Its slot is already free, so that no other
+ * training run takes time from it.
  */
 export const accept: StepFunction = async (context, record, signal) => {
   const { client, gasMoney, trainer, machine, python } = context;
   const { id } = record;
   if (machine.isBroken) throw machineBrokenError();
-  // One that is accepted already goes on, with what disk and what OG there are.
+  // A task that is already accepted continues regardless of disk space and OG.
   if ((await getTask(client, { id })).state === "Created") {
     await python.requireWorking();
     await gasMoney.requireReserve(id);
@@ -31,13 +31,13 @@ export const accept: StepFunction = async (context, record, signal) => {
 };
 
 function machineBrokenError(): ProviderError {
-  return new ProviderError("Trainers die on this machine, so that nothing new is accepted.", {
+  return new ProviderError("Trainers fail on this machine, so no new tasks are accepted.", {
     retryable: true,
-    hint: "It is accepted when a probe has ended well; see readyz.",
+    hint: "The task will be accepted once a probe succeeds; see /readyz.",
   });
 }
 
-/** The Ledger's refusal, as opposed to a wallet without gas. */
+/** Whether the Ledger reverted for lack of OG, as opposed to a wallet without gas. */
 function isBondMissing(error: unknown): boolean {
   return (
     error instanceof ProtocolError &&
@@ -49,8 +49,8 @@ function isBondMissing(error: unknown): boolean {
 function bondMissingError(cause: unknown): TaskRefusedError {
   return new TaskRefusedError(
     "ProviderBusy",
-    "The provider has not enough OG left to put up the bond for this task.",
-    "Choose another provider, or try again when its other tasks are finished.",
+    "The provider does not have enough OG for the bond of this task.",
+    "Choose another provider, or try again when its other tasks have ended.",
     cause,
   );
 }

@@ -8,15 +8,15 @@ import { keepCheckpoints } from "./parts/keptCheckpoints.ts";
 import { publishModel } from "./parts/publishModel.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 
-/** A training that wrote more than can be kept has nothing kept. */
+/** Nothing is kept of a training run whose output is over the limits. */
 function ignoreRefusal(error: unknown): void {
   if (!(error instanceof TaskRefusedError)) throw error;
 }
 
-/** Bytes of disk that a log may take for ever; an honest training writes far less. */
+/** Most bytes of a log that is kept permanently; a normal training run writes far less. */
 const MAX_LOG_BYTES = 256 * 2 ** 20;
 
-/** Gives a settled task's model to whom it was promised, and removes what a job leaves on disk but its log. */
+/** Publishes a settled task's model and keeps its checkpoints, then removes all files of the job but its log. */
 export const clean: StepFunction = async (context, record, signal) => {
   const paths = jobPaths(context.jobsDirectory, record.id);
   if (record.job.chain === "Settled" && !record.job.settlement) {

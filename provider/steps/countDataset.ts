@@ -9,9 +9,9 @@ import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 
 /**
- * Compares the dataset with the size that the user declared and paid for, and the work with the time that it has. Both
- * datasets are counted whatever the price is for: that reads them with bounded memory and time, so that no training
- * takes a slot with data made to do harm.
+ * Compares the dataset with the size that the user declared and paid for, and the work with the available time. Both
+ * datasets are counted whatever the unit of the price: this parses them with bounded memory and time, so that malicious
+ * data never takes a training slot.
  */
 export const countDataset: StepFunction = async (context, record, signal) => {
   const { id, order } = record;
@@ -38,7 +38,7 @@ function tooLargeError(counted: number, unit: string, units: bigint): TaskRefuse
   );
 }
 
-/** Measured speeds differ from task to task: only what takes twice the time that there is counts as too much. */
+/** Measured speeds vary between tasks: only a task that needs more than twice the available time is refused. */
 const TOLERANCE = 2;
 
 function verifyTime({ times }: StepContext, record: JobRecord): void {
@@ -48,7 +48,7 @@ function verifyTime({ times }: StepContext, record: JobRecord): void {
   if (!isBeforeAcceptance(job) || needed === null || needed <= TOLERANCE * available) return;
   throw new TaskRefusedError(
     "ProviderBusy",
-    `The training would take about ${Math.ceil(needed)} s, more than the ${available} s that it may take here.`,
+    `The training would take about ${Math.ceil(needed)} s, more than the ${available} s available.`,
     "Order again with fewer epochs or a smaller dataset, or choose another provider.",
   );
 }

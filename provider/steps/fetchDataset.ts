@@ -14,16 +14,16 @@ import type { JobRecord } from "../store/Store.ts";
 import { readModel } from "./parts/readModel.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 
-/** Times that a dataset is looked for, over some ten minutes: its user may be uploading it still. */
+/** Attempts to fetch a dataset, over about ten minutes: its user may still be uploading it. */
 export const MAX_ATTEMPTS = 16;
-/** More bytes than any dataset has for a token of text, with escapes and names of columns. */
+/** Upper bound for the bytes per token of text, including escapes and column names. */
 const BYTES_PER_TOKEN = 4096;
-/** An image is one token. */
+/** Upper bound for the bytes of an image, which counts as one token. */
 const BYTES_PER_IMAGE = 16 * 2 ** 20;
-/** A dataset may always have so many bytes, and a validation dataset with it. */
+/** Size that a dataset, or a validation dataset, may always have. */
 const SMALL_BYTES = 2 ** 20;
 
-/** Downloads the datasets into the job directory, under names that say their format. */
+/** Downloads the datasets into the job directory, named by their format. */
 export const fetchDataset: StepFunction = async (context, record, signal, strikes) => {
   const { id, order } = record;
   const paths = jobPaths(context.jobsDirectory, id);
@@ -49,7 +49,7 @@ export const fetchDataset: StepFunction = async (context, record, signal, strike
   return { train, validation };
 };
 
-/** Bytes that the training dataset may have, by what its user declared. */
+/** Largest size in bytes of the training dataset, by its declared size. */
 function declaredBytes(
   { maxDatasetBytes }: StepContext,
   { order, facts }: JobRecord,
@@ -65,7 +65,7 @@ interface Wanted {
   readonly root: Root;
   readonly target: string;
   readonly maxBytes: number;
-  /** Times that it was looked for, with this one. */
+  /** Number of this attempt, from 1. */
   readonly attempts: number;
 }
 
@@ -76,7 +76,7 @@ async function fetchOne(
   signal: AbortSignal,
 ): Promise<void> {
   let isFirst = true;
-  // Asked for the first time before the first byte is fetched. An encrypted dataset is a little larger.
+  // First called before the first byte is fetched. An encrypted dataset is slightly larger.
   const onProgress = ({ bytes, total }: { bytes: number; total: number }) => {
     if (total > sealedDatasetSize(maxBytes)) throw tooLargeError(total, maxBytes);
     const isCharged = isFirst && isBeforeAcceptance(job);
@@ -95,21 +95,21 @@ async function fetchOne(
 }
 
 function overBudgetError(): ProviderError {
-  return new ProviderError("The user's orders have had enough bytes fetched for this hour.", {
+  return new ProviderError("The user's hourly limit of bytes to fetch is reached.", {
     retryable: true,
-    hint: "The dataset is fetched later.",
+    hint: "The dataset will be fetched later.",
   });
 }
 
 function notYetAvailableError(root: Root, strikes: number): ProviderError {
   return new ProviderError(`The storage does not have the dataset ${root} yet.`, {
     retryable: true,
-    hint: "It is looked for again; its user may still be uploading it.",
+    hint: "This will be retried; its user may still be uploading it.",
     strikes,
   });
 }
 
-/** Opens a dataset that was encrypted for this provider; any other stays as it is. */
+/** Decrypts a dataset that was encrypted for this provider; leaves others unchanged. */
 async function decryptInPlace(
   { encryptionKey }: StepContext,
   path: string,
@@ -137,20 +137,20 @@ function tooLargeError(size: number, maximum: number): TaskRefusedError {
   );
 }
 
-/** A user whose own storage has the dataset would upload it there for ever: the hint names the storage that is read. */
+/** The hint names the provider's storage: the user may have uploaded the dataset to another one. */
 function unavailableError(storageUrl: string, root: Root, cause: unknown): TaskRefusedError {
   const place = nameable(storageUrl);
   return new TaskRefusedError(
     "DatasetUnavailable",
-    `The storage that this provider reads does not have the dataset ${root}: it was looked for over ten minutes.`,
+    `The storage that this provider reads does not have the dataset ${root}, even after ten minutes.`,
     place
       ? `Upload it there and order again: set STORAGE_ENDPOINT=${place} for upload and create-task, or for fine-tuning create.`
-      : "Ask the provider which storage it reads, upload the dataset there, and order again.",
+      : "Ask the provider which storage it uses, upload the dataset there, and order again.",
     cause,
   );
 }
 
-/** The storage as users can name it, too; null if its address may hold a secret. */
+/** The storage's URL for users; null if it may contain a secret. */
 function nameable(storageUrl: string): string | null {
   const urls = storageUrl.split(",").map((url) => url.trim());
   const isPlain = urls.every((url) => {

@@ -7,7 +7,7 @@ import { jobPaths } from "../files/jobPaths.ts";
 import { isWeights, listCheckpoints, listModel, stepOf } from "./parts/modelFiles.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 
-/** Packs the trained model into the archive that the user will get. */
+/** Packs the trained model into the archive for the user. */
 export const packageOutput: StepFunction = async (context, { id }, signal, strikes) => {
   const { work, archive } = jobPaths(context.jobsDirectory, id);
   const model = await listModel(work, context.maxJobBytes);
@@ -18,29 +18,29 @@ export const packageOutput: StepFunction = async (context, { id }, signal, strik
   return { archive: sha256, size, receiptRoot: await hashReceipt(work, model) };
 };
 
-/** Looks at the output before a task whose model is gone is given up: a file system may come back. */
+/** Attempts before a task whose model is missing is given up: a file system may become available again. */
 const MAX_ATTEMPTS = 10;
 
 function outputMissingError(directory: string, strikes: number): ProviderError {
   return new ProviderError(`The trainer left no output in ${directory}.`, {
     retryable: true,
     strikes,
-    hint: "Look into trainer.log beside it, or restore the directory.",
+    hint: "Check trainer.log next to it, or restore the directory.",
   });
 }
 
-/** To fail costs nothing, to be late a part of the bond. */
+/** Failing the task costs nothing; missing its deadline costs a part of the bond. */
 function outputLostError(): TaskRefusedError {
   return new TaskRefusedError(
     "TrainingError",
     "The trained model is no longer on the provider's disk.",
-    "Order again, or choose another provider; the fee has gone back.",
+    "Order again, or choose another provider; the fee was returned.",
   );
 }
 
 /**
- * Puts the weights of the kept checkpoints beside the model, all but those of the last, which the model has. The
- * receipt is written before and speaks of the model alone.
+ * Adds the weights of the kept checkpoints to the model, except those of the last, which equal the model. The receipt
+ * was written earlier and covers only the model.
  */
 function withCheckpoints(
   model: readonly ArchiveEntry[],
@@ -53,7 +53,7 @@ function withCheckpoints(
   return [...own, ...others.map(({ name, file }) => ({ name: `checkpoints/${name}`, file }))];
 }
 
-/** SHA-256 of receipt.json, what `sha256sum` prints for it; zero if the trainer wrote none. */
+/** SHA-256 of receipt.json, as by `sha256sum`; zero if the trainer wrote none. */
 async function hashReceipt(work: string, model: readonly ArchiveEntry[]): Promise<string> {
   const receipt = model.find(({ name }) => name === "receipt.json");
   if (!receipt) return ZeroHash;

@@ -7,12 +7,12 @@ import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
 
 /**
- * Seconds before the reveal deadline in which the key is no longer sent: everybody sees it in the transaction, and if
- * that came too late the user would have the model and the money.
+ * Seconds before the reveal deadline in which the key is no longer sent. The transaction makes it public, and if it were
+ * mined too late, the user would have both the model and the money.
  */
 const MARGIN = 30;
 
-/** Publishes the key, once the acknowledgement can no longer vanish. */
+/** Publishes the key once the acknowledgement is confirmed. */
 export const reveal: StepFunction = async (context, record, signal) => {
   const { client, store } = context;
   const { id, order } = record;
@@ -29,15 +29,15 @@ export const reveal: StepFunction = async (context, record, signal) => {
 };
 
 function notConfirmedError(): ProviderError {
-  return new ProviderError("The acknowledgement has not enough confirmations yet.", {
+  return new ProviderError("The acknowledgement does not have enough confirmations yet.", {
     retryable: true,
-    hint: "The key is revealed as soon as it has.",
+    hint: "The key will be revealed once it does.",
   });
 }
 
 function tooLateError(): ProviderError {
   return new ProviderError("It is too late to reveal the key safely.", {
     retryable: true,
-    hint: "The task will expire; see in the log why the key was not revealed earlier.",
+    hint: "The task will expire; check the log for why the key was not revealed earlier.",
   });
 }

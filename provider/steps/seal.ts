@@ -22,18 +22,18 @@ export const seal: StepFunction = async (context, { id, order, facts }, signal) 
   return { root, contentRoot, size };
 };
 
-/** The key would not follow from what is delivered. */
+/** The key could not be derived from what is delivered. */
 function archiveChangedError(archive: string): ProviderError {
-  return new ProviderError(`${archive} was changed while it was sealed.`, {
+  return new ProviderError(`${archive} changed while it was sealed.`, {
     retryable: true,
-    hint: "Check the disk; it is sealed again.",
+    hint: "Check the disk; the archive will be sealed again.",
   });
 }
 
-/** What is sealed under another key is garbage to the user, who proves it: an expired task costs less. */
+/** A model sealed under another key is useless to the user, who can prove it: an expired task costs less. */
 function keyChangedError(): ProviderError {
-  return new ProviderError("The encryption key is not the one that this task was ordered with.", {
+  return new ProviderError("The encryption key has changed since this task was ordered.", {
     retryable: true,
-    hint: "Start the daemon with the PROVIDER_ENCRYPTION_KEY of then, before the training deadline.",
+    hint: "Start the daemon with the previous PROVIDER_ENCRYPTION_KEY before the training deadline.",
   });
 }

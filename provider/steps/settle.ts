@@ -3,7 +3,7 @@ import { ProviderError } from "../errors.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
 
-/** Ends a running task at the part of the fee that its user consented to. */
+/** Ends a running task for the part of the fee that its user consented to. */
 export const settle: StepFunction = async (context, { id, job }, signal) => {
   if (!job.settlement) throw consentExpiredError();
   const { amount, deadline, signature } = job.settlement;

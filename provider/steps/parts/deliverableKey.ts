@@ -11,22 +11,22 @@ import type { StepContext } from "./StepContext.ts";
 type Keys = Pick<StepContext, "store" | "encryptionKey">;
 
 /**
- * s, 32 bytes: derived from the provider's key, the task and contentRoot, which is on chain from the delivery on, so
- * that wallet and chain are enough to reveal it. Two archives never share one: they would show each other to anybody.
+ * s, 32 bytes, derived from the provider's key, the task and contentRoot. The latter is on chain after the delivery, so
+ * that wallet and chain suffice to reveal the key. Two archives never share a key: that would disclose both.
  */
 export function makeDeliverableKey(
   { store, encryptionKey }: Keys,
   id: TaskId,
   { archive, contentRoot }: { archive: string; contentRoot: string },
 ): Uint8Array {
-  const stored = store.deliverableKey(id); // what is sealed already stays as it is
+  const stored = store.deliverableKey(id); // the key of an archive that is already sealed
   if (stored?.archive === archive) return encryptionKey.unprotect(stored.key, contextOf(id));
   const key = derive(encryptionKey, id, contentRoot);
   store.putDeliverableKey(id, archive, encryptionKey.protect(key, contextOf(id)));
   return key;
 }
 
-/** The key that was made when the deliverable was sealed. */
+/** The key with which the deliverable was sealed. */
 export function readDeliverableKey({ store, encryptionKey }: Keys, id: TaskId): Uint8Array {
   const stored = store.deliverableKey(id);
   if (stored) return encryptionKey.unprotect(stored.key, contextOf(id));
@@ -34,9 +34,9 @@ export function readDeliverableKey({ store, encryptionKey }: Keys, id: TaskId): 
 }
 
 /**
- * What reveals a delivery, whatever the state database still knows of it: after it was lost, or an older backup
- * restored, everything follows from the wallet and the chain.
- * @param exchange what the task committed to, as the chain has it
+ * The key and contentRoot that reveal a delivery. If the state database does not have them, because it was lost or
+ * restored from an older backup, they are derived from the wallet and the chain.
+ * @param exchange the task's commitment, from the chain
  */
 export async function findReveal(
   context: StepContext,
@@ -78,9 +78,9 @@ function derive(encryptionKey: Keys["encryptionKey"], id: TaskId, contentRoot: s
 }
 
 function keyLostError(): ProviderError {
-  return new ProviderError("The key of this deliverable does not follow from this wallet.", {
+  return new ProviderError("The key of this deliverable cannot be derived from this wallet.", {
     retryable: true,
-    hint: "Start with the key that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",
+    hint: "Start the daemon with the wallet that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",
   });
 }
 

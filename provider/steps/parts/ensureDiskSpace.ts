@@ -7,13 +7,13 @@ import { readHyperparameters } from "./readHyperparameters.ts";
 import { readModel } from "./readModel.ts";
 import type { StepContext } from "./StepContext.ts";
 
-/** Times that a fully trained model lies on the disk: as the trainer writes it, as archive, and encrypted. */
+/** Copies of a fully trained model on the disk: the trainer's output, the archive, and the encrypted archive. */
 const COPIES = 3;
 
 /**
- * Makes sure that the disk has room for what a task takes at the very least: its dataset, of which a unit is a byte or
- * more, and the trained model, unless that is an adapter.
- * @throws TaskRefusedError "ProviderBusy" where it has not.
+ * Makes sure that the disk has space for the minimum that a task needs: its dataset, with at least a byte per unit, and
+ * the trained model, unless that is an adapter.
+ * @throws TaskRefusedError "ProviderBusy" if it does not.
  */
 export async function ensureDiskSpace(
   context: Pick<StepContext, "catalogue" | "jobsDirectory">,

@@ -12,10 +12,10 @@ import type { StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 
 /**
- * Puts the weights into start/ that a training is to begin with instead of the base model's. What lies there stays: a
- * branch may have moved since, and a training that is resumed needs the same weights.
- * @returns what the trainer is told of it, null where the base model is the start.
- * @throws TaskRefusedError "ConfigInvalid" for weights that are not there for this user.
+ * Installs the weights that the training starts from, instead of the base model's, into start/. Existing weights are
+ * kept: a branch may have moved since, and a resumed training run needs the same weights.
+ * @returns the kind of start weights for job.json; null for the base model.
+ * @throws TaskRefusedError "ConfigInvalid" for weights that are not available to this user.
  */
 export async function installStartWeights(
   context: StepContext,

@@ -15,7 +15,7 @@ import type { StepContext } from "./StepContext.ts";
 type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
 type KeepContext = Context & Pick<StepContext, "maxJobBytes">;
 
-/** `kept.json` beside the checkpoints of a task: who may use them, and for which model. */
+/** `kept.json` next to the checkpoints of a task: who may use them, and for which model. */
 const Manifest = z.object({
   user: z.string(),
   /** Hash of the base model. */
@@ -30,7 +30,7 @@ const MANIFEST_NAME = "kept.json";
 
 const DAY = 24 * 60 * 60_000;
 
-/** Keeps copies of the weights of a settled task's checkpoints; doing it twice does no harm. */
+/** Keeps copies of the weights of a settled task's checkpoints. Idempotent. */
 export async function keepCheckpoints(
   context: KeepContext,
   { id, user, order }: JobRecord,
@@ -63,8 +63,8 @@ export async function keepCheckpoints(
 }
 
 /**
- * The directory of the checkpoint that `reference` names, {task or model name}:{step}, if it is the user's own.
- * @throws TaskRefusedError "ConfigInvalid" otherwise, with the same sentence for what is another user's and what is not there.
+ * The directory of the checkpoint named by `reference`, {task or model name}:{step}, if it belongs to the user.
+ * @throws TaskRefusedError "ConfigInvalid" otherwise, with the same message for another user's as for a missing one.
  */
 export async function findCheckpoint(
   context: Context,
@@ -102,7 +102,7 @@ export async function findCheckpoint(
   );
 }
 
-/** Copies a kept checkpoint: files with two names could be changed under one of them. */
+/** Copies a kept checkpoint. Not as hard links, which would let either side change the other's files. */
 export async function copyCheckpoint(source: string, target: string): Promise<void> {
   await rm(target, { recursive: true, force: true });
   await cp(source, target, {
@@ -121,7 +121,7 @@ async function forgetOld(context: Context): Promise<void> {
   for (const { path } of [...tooMany, ...tooOld]) await rm(path, { recursive: true, force: true });
 }
 
-/** What is kept, oldest first. */
+/** All kept checkpoints, oldest first. */
 async function readKept({ checkpoints }: Context) {
   const names = await readdir(checkpoints.directory).catch(() => []);
   const kept: { task: string; path: string; manifest: Manifest }[] = [];

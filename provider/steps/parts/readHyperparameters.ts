@@ -4,7 +4,7 @@ import { parseCanonicalConfig } from "../../../sdk/training/parseHyperparameters
 import { TaskRefusedError } from "../../errors.ts";
 
 /**
- * Reads the config of an order, whatever its user wrote there.
+ * Parses the config of an order, which is untrusted input.
  * @throws TaskRefusedError "ConfigInvalid" unless it is canonical JSON of known hyper-parameters.
  */
 export function readHyperparameters(config: string): Hyperparameters {

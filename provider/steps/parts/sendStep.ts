@@ -5,11 +5,11 @@ import type { Facts } from "../../store/Store.ts";
 import type { StepContext } from "./StepContext.ts";
 
 type Sent = Pick<Submission, "id" | "step" | "call" | "requireTime"> & {
-  /** The state that the call ends: in any other one it has had its effect. */
+  /** The state that the call ends: in any other state it has already had its effect. */
   readonly from: TaskState;
 };
 
-/** Sends the transaction that is a step. */
+/** Sends a step's transaction. */
 export async function sendStep(
   { client, submitter }: Pick<StepContext, "client" | "submitter">,
   { from, ...sent }: Sent,

@@ -110,7 +110,7 @@ describe("the quota of a job", () => {
     expect(message).to.equal(
       "The training wrote more than the 4194304 bytes of disk that this provider gives to a task.",
     );
-    expect(hint).to.match(/fewer checkpoints.*the fee has gone back\.$/);
+    expect(hint).to.match(/fewer checkpoints.*the fee was returned\.$/);
   };
 
   it("is free again for what a training hid behind too long a path", async () => {
