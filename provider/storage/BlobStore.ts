@@ -29,40 +29,40 @@ import {
 import { MACHINE, type Uploader } from "./uploader.ts";
 
 export interface StorageLimits extends SpaceLimits, QuotaLimits {
-  /** Bytes of one blob. */
+  /** Largest blob, in bytes. */
   readonly uploadBytes: number;
   /** Milliseconds without a new segment after which an upload counts as abandoned. */
   readonly abandonedAfterMs: number;
-  /** Milliseconds after which a blob that no task refers to is deleted. Without it, never. */
+  /** Milliseconds after which a blob that no task refers to is deleted. Default: never. */
   readonly unreferencedAfterMs?: number;
-  /** Milliseconds in which a segment must have come in. Without it, SEGMENT_TIMEOUT_MS. */
+  /** Milliseconds within which a segment must be received. Default: SEGMENT_TIMEOUT_MS. */
   readonly segmentTimeoutMs?: number;
-  /** Milliseconds over which the rate of a body is averaged. Without it, RATE_WINDOW. */
+  /** Milliseconds over which the rate of a body is averaged. Default: RATE_WINDOW. */
   readonly rateWindowMs?: number;
 }
 
-/** What the store asks the program around it. */
+/** The store's dependencies on the surrounding program. */
 export interface StoreSurroundings {
   /** The clock, in milliseconds. */
   readonly now: () => number;
-  /** What tasks under way refer to: it counts against no quota, and does not expire. Null: not known yet. */
+  /** Roots that open tasks refer to: exempt from quotas and expiry. Null if not known yet. */
   readonly references: () => ReadonlySet<string> | null;
 }
 
-/** Milliseconds between two looks for blobs that have expired. */
+/** Milliseconds between checks for expired blobs. */
 const SWEEP_INTERVAL = 3_600_000;
 
-/** Uploads under way, of all accounts together; the one that has been idle for longest makes room for another. */
+/** Most pending uploads of all accounts together. Beyond it, the one that has been idle for longest is discarded. */
 const MAX_PENDING = 16_384;
 
-/** What an upload still lacks. */
+/** The status of an upload. */
 export interface UploadStanding {
-  /** True when the blob is published and nothing is left to do. */
+  /** True if the blob is published. */
   readonly complete: boolean;
   readonly missing: SegmentRange[];
 }
 
-/** Unit of a file's blocks on disk. */
+/** Unit of `stat().blocks`. */
 const BLOCK_BYTES = 512;
 
 const ROOT_NAME = /^0x[0-9a-f]{64}$/;
@@ -72,17 +72,17 @@ interface Blob {
   readonly size: number;
   /** Delivered by this daemon since it started. */
   readonly isOwn: boolean;
-  /** Milliseconds of the clock. */
+  /** Milliseconds. */
   usedAt: number;
 }
 
 /**
- * Blobs on disk, named by their root. `blobs/<root>` is complete and durable from the moment its
- * name exists, `blobs/<root>.segments` is its segment list; `incoming/<root>.part` fills up.
- * One process at a time owns the directory.
+ * Blobs on disk, named by their root. `blobs/<root>` is complete and durable as soon as its name exists,
+ * `blobs/<root>.segments` is its segment list, and `incoming/<root>.part` is a pending upload. One process at a time owns
+ * the directory.
  *
- * The root does not tell files apart that differ in zeros at their end. Uploads of one root with several sizes go on
- * side by side, so that a wrong claim keeps nobody out; the first that is complete ends the others.
+ * Files that differ only in trailing zeros have the same root. Uploads of one root with several sizes proceed in
+ * parallel, so that a wrong size does not block the right one; the first to complete ends the others.
  */
 export class BlobStore {
   readonly #directory: string;
@@ -92,7 +92,7 @@ export class BlobStore {
   readonly #space: StorageSpace;
   readonly #blobs = new Map<Root, Blob>();
   readonly #uploads = new PendingUploads();
-  /** The last step queued per root: begin, finish and expiry of one root never overlap. */
+  /** The last queued operation per root: begin, finish and expiry of one root never overlap. */
   readonly #queues = new Map<Root, Promise<unknown>>();
   #sweptAt = 0;
 
@@ -118,12 +118,12 @@ export class BlobStore {
     return store;
   }
 
-  /** Bytes of a published blob, undefined when there is none. */
+  /** Bytes of a published blob; undefined if there is none. */
   size(root: Root): number | undefined {
     return this.#blobs.get(root)?.size;
   }
 
-  /** Whether a task under way refers to it. */
+  /** Whether an open task refers to it. */
   isReferenced(root: Root): boolean {
     return this.#surroundings.references()?.has(root) ?? false;
   }
@@ -137,15 +137,15 @@ export class BlobStore {
   }
 
   /**
-   * Begins an upload or goes on with one.
-   * @param uploader whom it counts for
-   * @throws StorageError 422 when the list does not fold to its root, 401, 413, 429 or 507 without room.
+   * Begins or resumes an upload.
+   * @param uploader account that it counts for
+   * @throws StorageError 422 if the list does not hash to its root; 401, 413, 429 or 507 at a limit.
    */
   async begin(list: SegmentList, uploader: Uploader = MACHINE): Promise<UploadStanding> {
     this.#checkSize(list.size);
     if (!foldsToItsRoot(list)) throw wrongSegmentListError(list.root);
     const standing = await this.#begin(list, uploader);
-    // One that was begun without its list has it from now on.
+    // An upload that was begun without its list gets it now.
     this.#uploads.find(list.root, list.size)?.file?.list.segmentRoots.set(list.segmentRoots);
     return standing;
   }
@@ -166,8 +166,8 @@ export class BlobStore {
   }
 
   /**
-   * Stores one segment; the same one again changes nothing.
-   * @throws StorageError 404 when no such upload was begun, 422 for other bytes.
+   * Stores one segment. Idempotent.
+   * @throws StorageError 404 if no such upload is pending, 422 for wrong bytes.
    */
   async putSegment(root: Root, index: number, bytes: Uint8Array, size?: number): Promise<void> {
     if (this.#isPublished(root, size)) return;
@@ -176,11 +176,11 @@ export class BlobStore {
   }
 
   /**
-   * Stores a run of segments as they come in, each on disk before the next but one is taken in.
-   * @param length bytes of the stream, which has to end with a segment
-   * @param size of the file, where uploads of several sizes are under way; else the one begun last is meant
-   * @param onSlow called when a segment takes too long: ends the stream
-   * @throws StorageError as putSegment.
+   * Stores a run of consecutive segments from a stream. At most two segments are held in memory.
+   * @param length bytes of the stream, which must end at the end of a segment
+   * @param size of the file, if uploads of several sizes are pending; default: that of the one begun last
+   * @param onSlow called if a segment takes too long; must end the stream
+   * @throws StorageError like putSegment.
    */
   async putRun(
     root: Root,
@@ -207,7 +207,7 @@ export class BlobStore {
     );
   }
 
-  /** The upload under way that has segment `index`. */
+  /** The pending upload that has segment `index`. */
   #upload(root: Root, index: number, size?: number): Upload & { file: PartialFile } {
     const upload = this.#uploads.find(root, size);
     if (!upload?.file) throw notBegunError(root);
@@ -224,11 +224,10 @@ export class BlobStore {
   }
 
   /**
-   * Stores one segment of a content of which nobody has the list. The first one begins the upload: before it is proven,
-   * nothing is held for it. Such an upload does not outlive this process.
-   * @returns true when no segment is missing any more.
-   * @throws StorageError 422 when the proof does not lead from these bytes to the root; 401, 413, 429 or 507 without
-   * room.
+   * Stores one segment of a file whose segment list is unknown. The first valid one begins the upload; nothing is
+   * reserved before its proof is checked. Such an upload does not survive a restart.
+   * @returns true if no segment is missing.
+   * @throws StorageError 422 if the proof does not lead from the bytes to the root; 401, 413, 429 or 507 at a limit.
    */
   async putProvenSegment(
     content: { root: Root; size: number },
@@ -248,8 +247,8 @@ export class BlobStore {
   }
 
   /**
-   * Publishes a complete upload; when it returns, the blob survives a power cut.
-   * @throws StorageError 404 when no such upload was begun, 409 when segments are missing.
+   * Publishes a complete upload. When it returns, the blob survives a power loss.
+   * @throws StorageError 404 if no such upload is pending, 409 if segments are missing.
    */
   async finish(root: Root, size?: number): Promise<void> {
     await this.#inTurn(root, async () => {
@@ -267,12 +266,12 @@ export class BlobStore {
       await file.publish(this.blobPath(root));
       this.#published(upload, file);
       await this.#touch(root, this.#blobs.get(root)!);
-      // Complete, it shows what the content is: other claims fall.
+      // The complete file proves its size: uploads of other sizes are discarded.
       for (const claim of [...this.#uploads.of(root)]) await this.#discard(claim);
     });
   }
 
-  /** What a task was ordered for, and what was delivered, stays as it is. */
+  /** Blobs that tasks refer to, and the provider's own deliveries, must not be replaced. */
   #requireReplaceable(root: Root, isOwn: boolean): void {
     const blob = this.#blobs.get(root);
     if (blob && !isOwn && (blob.isOwn || this.isReferenced(root)))
@@ -302,7 +301,7 @@ export class BlobStore {
         this.#blobs.set(name as Root, { size, isOwn: false, usedAt: mtimeMs });
         this.#space.published(size);
       }
-      // A list whose blob was not published before the crash is written again when it is.
+      // If a crash prevented a blob from being published, its list will be written again.
       else if (!names.has(name.replace(/\.segments$/, ""))) await rm(path);
     }
     await this.#loadUploads();
@@ -315,7 +314,7 @@ export class BlobStore {
       const path = join(this.#directory, "incoming", name);
       const root = PART_NAME.exec(name)?.[1] as Root | undefined;
       if (root) found.push(await this.#restore(root, path));
-      // What a crash while publishing left beside a file that has its final name already.
+      // Left by a crash during publishing, after the file got its final name.
       else if (!incoming.includes(name.replace(/\.have$/, ""))) await rm(path);
     }
     for (const upload of found.sort((a, b) => a.activeAt - b.activeAt)) this.#uploads.add(upload);
@@ -335,13 +334,13 @@ export class BlobStore {
     if (size > this.#limits.uploadBytes) throw tooLargeError(size, this.#limits.uploadBytes);
   }
 
-  /** The partial file of the upload, opened or begun. */
+  /** Opens or begins the partial file of an upload. */
   async #open(list: SegmentList, uploader: Uploader): Promise<PartialFile> {
     const key = keyOf(list);
     const { root, size } = list;
     const isOwn = uploader.kind === "own";
     const known = this.#uploads.find(root, size);
-    // An own delivery takes over what somebody else has begun.
+    // The provider's own delivery takes over an upload begun by another client.
     if (known?.file && (known.reservation.isOwn || !isOwn)) return known.file;
     if (isOwn) this.#quota.release(key);
     this.#quota.claim(key, uploader, list, this.#surroundings.references());
@@ -388,7 +387,7 @@ export class BlobStore {
       }
       return true;
     } catch (error) {
-      // The same segment came twice, and the upload was published between check and write.
+      // The segment was sent twice, and the upload was published between check and write.
       if (this.#blobs.get(root)?.size === upload.size) return true;
       throw error;
     }
@@ -405,13 +404,13 @@ export class BlobStore {
     this.#uploads.remove(upload);
   }
 
-  /** Deletes uploads that got no segment for too long. Called when room is needed, so no timer. */
+  /** Deletes uploads without a new segment for too long. Called before an upload, so there is no timer. */
   async #expireAbandoned(): Promise<void> {
     for (const upload of this.#uploads.byActivity()) {
       if (upload.reservation.isOwn && !this.#isAbandoned(upload)) continue;
       if (!this.#isAbandoned(upload)) return;
       await this.#inTurn(upload.root, async () => {
-        // Asked again: it may have gone on, or been finished, while this waited.
+        // Checked again: it may have continued or finished while this was waiting.
         if (this.#uploads.has(upload) && this.#isAbandoned(upload)) await this.#discard(upload);
       });
     }
@@ -422,7 +421,7 @@ export class BlobStore {
     return isTooMany || activeAt <= this.#surroundings.now() - this.#limits.abandonedAfterMs;
   }
 
-  /** Deletes blobs that no task has referred to for long, now and then. Before an upload, so no timer. */
+  /** Deletes expired blobs, once per SWEEP_INTERVAL. Called before an upload, so there is no timer. */
   async #expireUnreferenced(): Promise<void> {
     const now = this.#surroundings.now();
     if (now < this.#sweptAt + SWEEP_INTERVAL) return;
@@ -434,14 +433,14 @@ export class BlobStore {
       if (!isOld && !references.has(root)) continue;
       await this.#inTurn(root, async () => {
         if (this.#blobs.get(root) !== blob) return;
-        // From the end of a task on, its blobs have as long as those that never had one.
+        // Restarts the expiry: after its task has ended, a blob is kept as long as one without a task.
         if (references.has(root)) await this.#touch(root, blob);
         else await this.#delete(root, blob);
       });
     }
   }
 
-  /** Notes, on disk too, that a blob is in use. */
+  /** Records, also on disk, that a blob is in use. */
   async #touch(root: Root, blob: Blob): Promise<void> {
     blob.usedAt = this.#surroundings.now();
     const seconds = blob.usedAt / 1000;
@@ -469,7 +468,7 @@ export class BlobStore {
     return isTaken ? join(this.#directory, "incoming", `${root}.${size}.part`) : path;
   }
 
-  /** Runs `step` after the steps of this root that were queued before it. */
+  /** Runs `step` after all operations queued earlier for this root. */
   #inTurn<T>(root: Root, step: () => Promise<T>): Promise<T> {
     const turn = (this.#queues.get(root) ?? Promise.resolve()).then(step, step);
     this.#queues.set(root, turn);

@@ -1,4 +1,4 @@
-/** A request that the storage node refuses; the client gets {code, message, hint} as JSON. */
+/** A request refused by the storage node; the client receives {code, message, hint} as JSON. */
 export class StorageError extends Error {
   override readonly name = "StorageError";
   /** HTTP status. */

@@ -7,9 +7,9 @@ export interface ByteRange {
 }
 
 /**
- * The part of `size` bytes that a Range header asks for (RFC 9110, 14.2); null for the whole: no
- * header, another unit, several ranges, or a header that is not well formed.
- * @throws StorageError 416 when it lies outside.
+ * The part of `size` bytes that a Range header requests (RFC 9110, 14.2); null for the whole file: no header, another
+ * unit, several ranges, or a malformed header.
+ * @throws StorageError 416 if it is out of range.
  */
 export function parseByteRange(header: string | undefined, size: number): ByteRange | null {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "");
@@ -22,8 +22,8 @@ export function parseByteRange(header: string | undefined, size: number): ByteRa
     throw new StorageError(
       416,
       "range-outside",
-      `The range ${header} lies outside of ${size} bytes.`,
-      `Ask for bytes within 0-${size - 1}.`,
+      `The range ${header} is outside of ${size} bytes.`,
+      `Request bytes within 0-${size - 1}.`,
     );
   }
   return { start, end };

@@ -1,13 +1,13 @@
 import type { Root } from "../../sdk/ids.ts";
 import { StorageError } from "./StorageError.ts";
 
-/** Why the store takes a file, or a part of it, not in. */
+/** Why the store refuses a file, or a part of it. */
 
 export function wrongSegmentListError(root: Root): StorageError {
   return new StorageError(
     422,
     "wrong-segment-list",
-    `The segment list does not fold to ${root}.`,
+    `The segment list does not hash to ${root}.`,
     "Compute root and list from the same file.",
   );
 }
@@ -17,7 +17,7 @@ export function wrongBytesError(root: Root, index: number): StorageError {
     422,
     "wrong-bytes",
     `The bytes are not segment ${index} of ${root}.`,
-    "Begin again with the file as it is now: it may have changed since its root was computed.",
+    "Start the upload again: the file may have changed since its root was computed.",
   );
 }
 
@@ -25,8 +25,8 @@ export function notBegunError(root: Root): StorageError {
   return new StorageError(
     404,
     "not-begun",
-    `No upload of ${root} is under way.`,
-    "Begin it with PUT /uploads/<root>; what is already here is not sent again.",
+    `There is no pending upload of ${root}.`,
+    "Begin it with PUT /uploads/<root>; segments that were already uploaded are not needed again.",
   );
 }
 
@@ -34,8 +34,8 @@ export function otherSizeError(root: Root, size: number): StorageError {
   return new StorageError(
     409,
     "other-size",
-    `${root} is here as a file of ${size} bytes.`,
-    "Upload the file with that size: files that differ only in zeros at the end share a root.",
+    `${root} is already stored as a file of ${size} bytes.`,
+    "Upload the file with that size: files that differ only in trailing zeros have the same root.",
   );
 }
 
@@ -53,7 +53,7 @@ export function incompleteError(root: Root): StorageError {
     409,
     "incomplete",
     `Segments of ${root} are missing.`,
-    "Begin the upload again to learn which, send them, then finish.",
+    "Begin the upload again to get the list, send them, then finish.",
   );
 }
 
@@ -61,7 +61,7 @@ export function tooLargeError(size: number, limit: number): StorageError {
   return new StorageError(
     413,
     "too-large",
-    `${size} bytes are more than the ${limit} that one file may have.`,
+    `${size} bytes are more than the ${limit} allowed for one file.`,
     "Use a smaller file or another provider.",
   );
 }
@@ -70,7 +70,7 @@ export function storageFullError(size: number): StorageError {
   return new StorageError(
     507,
     "storage-full",
-    `The storage has no room for ${size} bytes.`,
+    `The storage has no space for ${size} bytes.`,
     "Try again later, when abandoned uploads have expired, or use another provider.",
   );
 }
@@ -79,7 +79,7 @@ export function diskFullError(size: number): StorageError {
   return new StorageError(
     507,
     "disk-full",
-    `The disk has no room for ${size} bytes.`,
+    `The disk has no space for ${size} bytes.`,
     "Try again later or use another provider.",
   );
 }
@@ -88,8 +88,8 @@ export function quotaExceededError(size: number, limit: number): StorageError {
   return new StorageError(
     429,
     "quota-exceeded",
-    `With these ${size} bytes, your uploads that no task refers to would exceed the ${limit} allowed.`,
-    "Create the tasks for what is here, or try again when older uploads have expired.",
+    `With these ${size} bytes, your uploads without a task would exceed the limit of ${limit}.`,
+    "Create tasks for earlier uploads, or try again when they have expired.",
   );
 }
 
@@ -97,7 +97,7 @@ export function claimNeededError(size: number, limit: number): StorageError {
   return new StorageError(
     401,
     "claim-needed",
-    `${size} bytes need a signed claim: without one, an address may hold ${limit} bytes that no task refers to.`,
+    `${size} bytes need a signed claim: without one, an address may store ${limit} bytes without a task.`,
     "Upload with the key of a wallet that has an account in the Ledger, or create the task first.",
   );
 }
@@ -106,8 +106,8 @@ export function tooManyUploadsError(limit: number): StorageError {
   return new StorageError(
     429,
     "too-many-uploads",
-    `${limit} uploads of yours are under way.`,
-    "Finish them before you begin others.",
+    `You have ${limit} pending uploads.`,
+    "Finish them before beginning others.",
   );
 }
 

@@ -22,23 +22,23 @@ import type {
 } from "./Store.ts";
 import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
-/** Whose state it is. A database is never used for another chain, contract or provider. */
+/** The owner of a state database, which is never used for another chain, contract or provider. */
 export interface Identity {
   readonly chainId: number;
-  /** Hash of block 0: a local network that was started anew is another chain. */
+  /** Hash of block 0: a restarted local network is another chain. */
   readonly genesis: string;
   readonly serving: string;
   readonly provider: string;
 }
 
-/** Marks kept of scanned blocks, far more than any reorganization that a proof-of-stake chain allows. */
+/** Number of scanned blocks kept, far more than any reorganization of a proof-of-stake chain. */
 const BLOCK_MARKS = 512;
 
 /** The store in one SQLite file, `state.db`, which belongs to one daemon and one identity. */
 export class SqliteStore implements Store {
   readonly #db: Database;
   readonly #directory: string;
-  /** The open jobs as they are in the database, oldest first; null when they have to be read. */
+  /** Cache of the open jobs, oldest first; null if they have to be read again. */
   #open: Map<TaskId, JobRecord> | null = null;
 
   private constructor(directory: string) {
@@ -46,7 +46,7 @@ export class SqliteStore implements Store {
     this.#db = new Database(join(directory, "state.db"));
   }
 
-  /** @throws ProviderError when another daemon has the directory, or another version has written it. */
+  /** @throws ProviderError if another daemon uses the directory, or another version has written it. */
   static open(directory: string): SqliteStore {
     let store: SqliteStore | null = null;
     try {
@@ -60,7 +60,7 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** Makes it the state of `identity`, for good. @throws ProviderError when it is another one's. */
+  /** Binds the database permanently to `identity`. @throws ProviderError if it belongs to another one. */
   claim(identity: Identity): void {
     this.#db.transaction(() => {
       for (const [name, value] of Object.entries(identity)) {
@@ -135,7 +135,7 @@ export class SqliteStore implements Store {
       );
       this.#db.run("DELETE FROM events WHERE block_number > ?", number);
       this.#db.run("DELETE FROM scanned_blocks WHERE number > ?", number);
-      // A transaction that is mined no longer is broadcast again, with the nonce it has.
+      // A transaction that is no longer mined is broadcast again, with the same nonce.
       this.#db.run(
         `UPDATE OR IGNORE transactions SET status = 'signed', block_number = NULL
          WHERE status IN ('mined', 'reverted') AND block_number > ?`,
@@ -196,7 +196,7 @@ export class SqliteStore implements Store {
     const known = this.#open?.get(record.id);
     if (hasEnded(record.job)) this.#open?.delete(record.id);
     else if (known?.blockNumber === record.blockNumber) this.#open?.set(record.id, record);
-    else this.#open = null; // its place in the order is for the database to find
+    else this.#open = null; // the database determines its position in the order
   }
 
   markStale(id: TaskId): void {

@@ -1,6 +1,6 @@
 import { ProviderError, StateUnusableError } from "../errors.ts";
 
-/** SQLite's result codes (sqlite3.h) that mean that the file, and not the statement, is at fault. */
+/** SQLite's result codes (sqlite3.h) for problems with the file, as opposed to the statement. */
 const SQLITE = {
   ioError: 10,
   corrupt: 11,
@@ -10,7 +10,7 @@ const SQLITE = {
   readOnly: 8,
 };
 
-/** The error in the operator's words, where the file and not the statement is at fault. */
+/** Converts errors of the file into errors for the operator; returns others unchanged. */
 export function asStateUnusableError(error: unknown): unknown {
   const code = (error as { errcode?: unknown } | null)?.errcode;
   if (typeof code !== "number" || error instanceof StateUnusableError) return error;
@@ -18,7 +18,7 @@ export function asStateUnusableError(error: unknown): unknown {
     case SQLITE.full:
       return new StateUnusableError(
         "The disk that holds the state database is full.",
-        "Free some space and start the daemon again; nothing was lost.",
+        "Free space and start the daemon again; nothing was lost.",
         error,
       );
     case SQLITE.ioError:
@@ -26,7 +26,7 @@ export function asStateUnusableError(error: unknown): unknown {
     case SQLITE.readOnly:
       return new StateUnusableError(
         "The state database cannot be written.",
-        "Check the disk and the rights of PROVIDER_DIR, then start the daemon again.",
+        "Check the disk and the permissions of PROVIDER_DIR, then start the daemon again.",
         error,
       );
     case SQLITE.corrupt:
@@ -40,7 +40,7 @@ export function asStateUnusableError(error: unknown): unknown {
 export function damagedError(cause: unknown): StateUnusableError {
   return new StateUnusableError(
     "The state database is damaged.",
-    "Restore state.db from the newest backup and start again: what is newer is read from the chain.",
+    "Restore state.db from the newest backup and start again: later changes are read from the chain.",
     cause,
   );
 }
@@ -52,7 +52,7 @@ export function isLocked(error: unknown): boolean {
 export function inUseError(directory: string): ProviderError {
   return new ProviderError(`Another provider daemon is using ${directory}.`, {
     retryable: false,
-    hint: "Stop it first, or give this one its own PROVIDER_DIR.",
+    hint: "Stop it first, or use another PROVIDER_DIR for this one.",
   });
 }
 
@@ -69,6 +69,6 @@ export function otherVersionError(directory: string, version: number): ProviderE
 export function otherIdentityError(directory: string, what: string): ProviderError {
   return new ProviderError(`The state in ${directory} belongs to another ${what}.`, {
     retryable: false,
-    hint: "Give this daemon its own PROVIDER_DIR; for a local network that was started anew, delete the old one.",
+    hint: "Use another PROVIDER_DIR for this daemon; for a restarted local network, delete the old one.",
   });
 }
