@@ -27,12 +27,12 @@ export interface LocalTrainerOptions {
 }
 
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-/** Milliseconds for which a machine that could use its graphics cards is not asked again. */
+/** Milliseconds after a successful check of the GPUs until the next one. */
 const CHECK_INTERVAL = 10 * 60_000;
 
 /**
- * Runs `python -m anneal_trainer --job-dir DIR` as its own process group, in a sandbox. Each training has a
- * graphics card of its own, where there are as many of them as slots.
+ * Runs `python -m anneal_trainer --job-dir DIR` in its own process group, in a sandbox. Each training run has its own
+ * GPU if there are as many GPUs as slots.
  */
 export class LocalTrainer implements Trainer {
   readonly grace = GRACE_MS;
@@ -46,7 +46,7 @@ export class LocalTrainer implements Trainer {
   }
 
   async train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd> {
-    // Two trainers must never write to one directory, whoever started the other.
+    // Two trainers must never write to the same directory, whoever started the other one.
     await this.#stopGroups(findByArguments(trainerArguments(jobDirectory)));
     signal.throwIfAborted();
     const device = this.#devices.take();
@@ -67,7 +67,7 @@ export class LocalTrainer implements Trainer {
       return await ended;
     } finally {
       signal.removeEventListener("abort", stop);
-      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL"); // what it has left running
+      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL"); // processes that it left running
     }
   }
 
@@ -100,14 +100,14 @@ export class LocalTrainer implements Trainer {
     }
   }
 
-  /** Politely first, unless for a refusal: the trainer saves its state on SIGTERM. */
+  /** Sends SIGTERM first, on which the trainer saves its state; kills it immediately if the task was refused. */
   async #stopChild(child: ChildProcess, ended: Promise<unknown>, reason: unknown): Promise<void> {
     if (child.pid === undefined) return;
     if (reason instanceof TaskRefusedError) return signalGroup(child.pid, "SIGKILL");
-    const over = new AbortController();
-    ended.finally(() => over.abort()).catch(() => undefined);
+    const exited = new AbortController();
+    ended.finally(() => exited.abort()).catch(() => undefined);
     const { clock } = this.#options;
-    await terminateProcess(child.pid, () => over.signal.aborted, clock, over.signal);
+    await terminateProcess(child.pid, () => exited.signal.aborted, clock, exited.signal);
   }
 
   async #stopGroups(identities: readonly ProcessIdentity[]): Promise<void> {

@@ -2,12 +2,12 @@ import { execFile } from "node:child_process";
 import { ProviderError } from "../errors.ts";
 import { deviceCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
-/** Milliseconds; on a busy machine torch takes its time to load. */
+/** Milliseconds: on a busy machine, importing torch takes a while. */
 const TIMEOUT_MS = 5 * 60_000;
 
 /**
- * Asks torch, where trainings run, which device it would use.
- * @throws ProviderError where there is a graphics card that it cannot use.
+ * Determines, in the same sandbox as training, which device torch would use.
+ * @throws ProviderError if there is a GPU that it cannot use.
  */
 export async function checkDevice(program: TrainerProgram, signal: AbortSignal): Promise<void> {
   const [command, ...args] = deviceCommand(program);

@@ -9,14 +9,14 @@ import { type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
 /** No task has this id. */
 const NO_TASK = parseTaskId("00000000-0000-0000-0000-000000000000");
-/** Milliseconds; it takes seconds, unless a cluster lets it wait. */
+/** Milliseconds: a probe takes seconds, but may have to wait in a cluster's queue. */
 const TIMEOUT_MS = 10 * 60_000;
 const MODEL = "tiny-qwen2";
 const ROWS = '{"text":"Once upon a time."}\n{"text":"The end."}\n';
 
 const run = promisify(execFile);
 
-/** Trains a tiny model on two rows, as a task is trained. @returns whether that ended well. */
+/** Trains a tiny model on two rows in the same way as a task. @returns whether that succeeded. */
 export async function probeTrainer(
   trainer: Pick<Trainer, "train">,
   program: TrainerProgram,

@@ -171,7 +171,7 @@ describe("watch over a stalled runner", () => {
     watch.check();
     const [reason] = readiness.reasons();
     expect(reason).to.include({ name: "runner" });
-    expect(reason!.message).to.match(/^The step deliver of task [\w-]+ waits/);
+    expect(reason!.message).to.match(/^The step deliver of task [\w-]+ is waiting/);
     watch.notePass([]);
     watch.check();
     expect(readiness.reasons()).to.deep.equal([]);

@@ -108,7 +108,7 @@ describe("the quota of a job", () => {
     expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ConfigInvalid" });
     const { message, hint } = error as TaskRefusedError;
     expect(message).to.equal(
-      "The training wrote more than the 4194304 bytes of disk that this provider gives to a task.",
+      "The training wrote more than the 4194304 bytes of disk that this provider allows per task.",
     );
     expect(hint).to.match(/fewer checkpoints.*the fee was returned\.$/);
   };
