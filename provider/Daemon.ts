@@ -65,7 +65,7 @@ export interface StartOptions {
 }
 
 /** What every part is built from. */
-interface Setting {
+interface Dependencies {
   readonly config: Config;
   readonly log: Logger;
   readonly clock: Clock;
@@ -123,29 +123,31 @@ async function settle(
   }
 }
 
-async function compose(setting: Setting): Promise<{ api: string; loops: Promise<void>[] }> {
-  const { config, log, clock, signal, parts } = setting;
+async function compose(
+  dependencies: Dependencies,
+): Promise<{ api: string; loops: Promise<void>[] }> {
+  const { config, log, clock, signal, parts } = dependencies;
   const deployment = await readDeployment(config.deploymentDirectory);
   // Before anything else: a second daemon must not touch what the first one works with.
   const store = SqliteStore.open(config.directory);
   parts.defer(() => store.close());
   const { client, storageUrl, publicStorageUrl, submissions } = await openStorageAndClient(
-    setting,
+    dependencies,
     deployment,
     store,
   );
   const provider = await requireSigner(client).getAddress();
-  const genesis = await awaitChain(client, setting);
+  const genesis = await awaitChain(client, dependencies);
   store.claim({ chainId: deployment.chainId, genesis, serving: client.servingAddress, provider });
 
   const mark = childMark(config.directory);
   await stopOrphans(mark, clock, log);
   const readiness = new Readiness();
-  const { trainer, python, machine } = openTraining(setting, mark, readiness);
+  const { trainer, python, machine } = openTraining(dependencies, mark, readiness);
   const jobsDirectory = join(config.directory, "jobs");
   await migrateJobs(jobsDirectory);
   const online = onlineProcess(config, mark);
-  const catalogue = await openCatalogue(setting, storageUrl, online);
+  const catalogue = await openCatalogue(dependencies, storageUrl, online);
   const { encryptionKey, maxDatasetBytes, maxModelBytes, maxJobBytes, slots, trackerHosts } =
     config;
   const metrics = new Metrics(store);
@@ -195,8 +197,12 @@ async function compose(setting: Setting): Promise<{ api: string; loops: Promise<
 }
 
 /** The embedded or remote storage, and the client that uses it. */
-async function openStorageAndClient(setting: Setting, deployment: Deployment, store: SqliteStore) {
-  const { config, log, clock, signal, parts } = setting;
+async function openStorageAndClient(
+  dependencies: Dependencies,
+  deployment: Deployment,
+  store: SqliteStore,
+) {
+  const { config, log, clock, signal, parts } = dependencies;
   const { chainId, flow } = deployment;
   const isEmbedded = config.storage.kind === "embedded";
   const submissions =
@@ -220,7 +226,7 @@ async function openStorageAndClient(setting: Setting, deployment: Deployment, st
 
 /** The trainer, and the checks of what it needs. */
 function openTraining(
-  { config, clock, log }: Setting,
+  { config, clock, log }: Dependencies,
   mark: Readonly<Record<string, string>>,
   readiness: Readiness,
 ) {
@@ -242,7 +248,7 @@ function onlineProcess(config: Config, mark: Readonly<Record<string, string>>): 
 }
 
 async function openCatalogue(
-  { config, log, signal }: Setting,
+  { config, log, signal }: Dependencies,
   storageUrl: string,
   online: OnlineProcess,
 ): Promise<Catalogue> {
@@ -340,7 +346,7 @@ function storageLimits(
  * Waits for the chain to answer. @returns the hash of its first block.
  * @throws ProtocolError if it is not the deployment's chain; the signal's reason if `signal` aborts.
  */
-async function awaitChain(client: Client, { clock, log, signal }: Setting): Promise<string> {
+async function awaitChain(client: Client, { clock, log, signal }: Dependencies): Promise<string> {
   for (let failures = 0; ; ) {
     signal.throwIfAborted();
     try {

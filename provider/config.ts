@@ -13,7 +13,7 @@ import { openKeystore } from "./keystore.ts";
  * |-------------------------|------------------------------------------------------------------|-----------------------|
  * | PROVIDER_KEYSTORE       | encrypted JSON file with the wallet key of the provider          | none                  |
  * | PROVIDER_PASSPHRASE_FILE| file whose first line opens it                                   | none                  |
- * | PROVIDER_PASSPHRASE     | instead of such a file, what opens it                            | none                  |
+ * | PROVIDER_PASSPHRASE     | the passphrase itself, instead of a file                         | none                  |
  * | PROVIDER_PRIVATE_KEY    | instead of a keystore, on local networks: the key as hex         | none                  |
  * | PROVIDER_ENCRYPTION_KEY | secp256k1 key for the fair exchange, 32 bytes as hex             | derived from the above|
  * | RPC_ENDPOINT            | the chain's JSON-RPC URL; more, by commas, to fall back on        | http://127.0.0.1:8545 |

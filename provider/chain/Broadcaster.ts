@@ -70,7 +70,7 @@ export class Broadcaster {
     const { chainId } = client;
     const value = BigInt(request.value ?? 0n);
     await identity.verify();
-    if (value > 0n) await gasMoney.requireFunds(effect, value); // nodes do not estimate a call whose value cannot be paid
+    if (value > 0n) await gasMoney.requireFunds(effect, value); // nodes do not estimate what cannot be paid
     // The state may change between the estimate and the block. Unused gas is not paid for.
     const gas = gasLimit
       ? BigInt(gasLimit)

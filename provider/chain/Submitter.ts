@@ -82,9 +82,9 @@ export class Submitter {
   }
 
   /**
-   * Prevents a nonce gap from blocking later transactions for ever: a transaction may have vanished in a reorganization,
-   * or its step may no longer be needed. Pending steps take care of their own transactions. Of all others, those that
-   * were mined are ended, and the rest are replaced by a transfer of zero to the wallet itself.
+   * Prevents a nonce gap from blocking later transactions for ever: a transaction may have vanished in a
+   * reorganization, or its step may no longer be needed. Pending steps take care of their own transactions. Of all
+   * others, those that were mined are ended, and the rest are replaced by a transfer of zero to the wallet itself.
    */
   unblock(signal: AbortSignal): Promise<void> {
     return this.#queue.run(async () => {
@@ -194,8 +194,8 @@ export class Submitter {
   }
 
   /**
-   * Includes the node's pending transactions: the operator may use the same key elsewhere. A nonce that was used once is
-   * never used again, even if a lagging node reports it as free: `unblock` fills the gaps.
+   * Includes the node's pending transactions: the operator may use the same key elsewhere. A nonce that was used once
+   * is never used again, even if a lagging node reports it as free: `unblock` fills the gaps.
    */
   async #nextNonce(): Promise<number> {
     const { client, store } = this.#options;
@@ -210,13 +210,13 @@ export class Submitter {
     const { clock, pollInterval } = this.#options;
     let last = first;
     let isShown = first.refusal === null;
-    let looksLost = 0;
+    let lostChecks = 0;
     const isStuckAt = afterBlocks(STUCK_AFTER_BLOCKS);
     const isForgottenAt = afterBlocks(FORGOTTEN_AFTER_BLOCKS);
     while (true) {
       const { end, head } = await this.#find(last.transaction);
-      looksLost = hasEnded(end) && end.status === "lost" ? looksLost + 1 : 0;
-      if (hasEnded(end) && (looksLost === 0 || looksLost >= CHECKS_UNTIL_LOST))
+      lostChecks = hasEnded(end) && end.status === "lost" ? lostChecks + 1 : 0;
+      if (hasEnded(end) && (lostChecks === 0 || lostChecks >= CHECKS_UNTIL_LOST))
         return this.#end(last.transaction, end);
       await clock.sleep(pollInterval, signal);
       signal.throwIfAborted();

@@ -6,8 +6,8 @@ import { type GasPrice, totalPrice } from "../../sdk/transaction/gasPrice.ts";
  *
  * The first bid is twice the base fee of the newest block, so that it stays sufficient while base fees rise for six
  * blocks, plus the tip that the node suggests. The chain charges only its base fee and the tip. A bid is raised only if
- * blocks are made without it and the chain's price, or the node's pool, requires more: by an eighth, since nodes require
- * a tenth more for a replacement, or to the current first bid if that is higher.
+ * blocks are made without it and the chain's price, or the node's pool, requires more: by an eighth, since nodes
+ * require a tenth more for a replacement, or to the current first bid if that is higher.
  *
  * A transaction whose price is sufficient, but which is not mined for many blocks, is replaced a few times by the next
  * higher bid.
@@ -53,8 +53,8 @@ export function raisedBid(old: Bid, price: GasPrice, limits: Limits): Bid | null
 }
 
 /**
- * The lowest bid that nodes accept as a replacement, for a transaction whose price is sufficient but which is not mined;
- * null if it would be above MAX_GAS_PRICE.
+ * The lowest bid that nodes accept as a replacement, for a transaction whose price is sufficient but which is not
+ * mined; null if it would be above MAX_GAS_PRICE.
  */
 export function replacingBid(old: Bid, { maxGasPrice }: Pick<Limits, "maxGasPrice">): Bid | null {
   const bid = { cap: raise(old.cap), tip: raise(old.tip) };

@@ -38,7 +38,7 @@ export async function findTransaction(
   });
 }
 
-/** Whether a mined transaction emitted events. A batched call skips what is not due yet, and may then have no effect. */
+/** Whether a mined transaction emitted events. A batched call skips what is not due yet, and may have no effect. */
 export async function hadEffect(client: Client, { versions }: StoredTransaction): Promise<boolean> {
   const receipts = await readChain(client, () =>
     Promise.all(versions.map(({ hash }) => client.provider.getTransactionReceipt(hash))),

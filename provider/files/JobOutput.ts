@@ -5,8 +5,8 @@ import { pipeline } from "node:stream/promises";
 import { TaskRefusedError } from "../errors.ts";
 
 /**
- * The only way in which the daemon reads the output of a training run. A training run can be compromised by its data: it
- * may write anything below its directory, and change it at any time. Therefore every name is opened relative to the
+ * The only way in which the daemon reads the output of a training run. A training run can be compromised by its data:
+ * it may write anything below its directory, and change it at any time. Therefore every name is opened relative to the
  * handle of its directory, and links are never followed; an opened file must be a regular file with a single name and
  * the directory's owner; opening never blocks on a pipe or a device; and published files are copies.
  *

@@ -17,9 +17,9 @@ const FIXED_TIME = new Date(1980, 0, 1);
 const FIXED_MODE = 0o100644;
 
 /**
- * Packs the output of a training run into a zip whose bytes depend only on names and contents: sorted names, fixed times
- * and modes, no compression (weights hardly compress, and another version of the compressor would give other bytes).
- * The file appears at `targetPath` only when it is complete.
+ * Packs the output of a training run into a zip whose bytes depend only on names and contents: sorted names, fixed
+ * times and modes, no compression (weights hardly compress, and another version of the compressor would give other
+ * bytes). The file appears at `targetPath` only when it is complete.
  * @param directory the directory that the training run may write to
  * @returns SHA-256 as hex, and the size in bytes.
  * @throws if a file changes meanwhile.

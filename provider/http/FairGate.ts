@@ -11,7 +11,7 @@ export interface GateLimits {
   readonly total: number;
   /** Weight admitted at once for one key. */
   readonly perKey: number;
-  /** Part of the total for requests with `usesReserve`; the same amount again is for keys that have nothing admitted. */
+  /** Part of the total for requests with `usesReserve`; as much again is for keys that have nothing admitted. */
   readonly reserved?: number;
 }
 

@@ -3,8 +3,8 @@ import { outputRepository } from "../steps/parts/publishModel.ts";
 import type { Effect, JobRecord } from "../store/Store.ts";
 
 /**
- * Steps run in lanes, so that one kind of work does not block another: work that anyone can cause for free, and work for
- * a task that is already paid, never delays a step that an open task needs.
+ * Steps run in lanes, so that one kind of work does not block another: work that anyone can cause for free, and work
+ * for a task that is already paid, never delays a step that an open task needs.
  */
 export type Lane = "reveal" | "chain" | "train" | "work" | "intake" | "clean" | "publish";
 

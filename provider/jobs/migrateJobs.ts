@@ -16,9 +16,9 @@ const MARK = "layout-2";
 const TASK_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Migrates the job directories of version 0.1.0 to the current layout, once, while no training is running. The trainer's
- * output is moved to work/ by name, without being opened; the daemon's own names are kept if they are plain files and
- * folders; anything else is removed. An interrupted migration is repeated.
+ * Migrates the job directories of version 0.1.0 to the current layout, once, while no training is running. The
+ * trainer's output is moved to work/ by name, without being opened; the daemon's own names are kept if they are plain
+ * files and folders; anything else is removed. An interrupted migration is repeated.
  */
 export async function migrateJobs(jobsDirectory: string): Promise<void> {
   await mkdir(jobsDirectory, { recursive: true, mode: 0o700 });

@@ -5,8 +5,8 @@ import { PROVIDER, parseEvent, readLines } from "./trainerEvents.ts";
 export type NewEvent = { readonly type: string; readonly [name: string]: unknown };
 
 /**
- * The journal of a job: the daemon's own file, which log, API and tracker read. transcribeEvents.ts copies the events of
- * the training run into it, and the daemon adds its own warnings.
+ * The journal of a job: the daemon's own file, which log, API and tracker read. transcribeEvents.ts copies the events
+ * of the training run into it, and the daemon adds its own warnings.
  */
 export class Journal {
   readonly #path: string;

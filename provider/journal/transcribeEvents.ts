@@ -28,8 +28,8 @@ const POLL_INTERVAL = 250;
 const TOO_LONG = "The training wrote more events than the provider keeps.";
 
 /**
- * Runs a training and copies its output: the events as they are written, the result at the end. Both are untrusted data,
- * and are limited and sanitized before the daemon keeps them.
+ * Runs a training and copies its output: the events as they are written, the result at the end. Both are untrusted
+ * data, and are limited and sanitized before the daemon keeps them.
  */
 export async function withTranscript<T>(
   transcript: Transcript,
@@ -50,8 +50,8 @@ export async function withTranscript<T>(
 }
 
 /**
- * Copies the events of a training run into the daemon's journal until the run has ended. Events that the journal already
- * has, from before a restart, are skipped.
+ * Copies the events of a training run into the daemon's journal until the run has ended. Events that the journal
+ * already has, from before a restart, are skipped.
  * @throws if the journal cannot be written at the end; until then, writing is retried.
  */
 async function transcribeEvents(

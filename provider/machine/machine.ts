@@ -4,9 +4,10 @@ import type { TaskState } from "../../sdk/taskStates.ts";
 /**
  * The state machine of a job as a pure function: (job, event) → (job, effects).
  *
- * A job has two coordinates: `chain`, the task's state in the contract when it was last read, and `work`, the progress on
- * this machine. The next step depends on these two alone. Therefore a reorganization, which may put the task back into an
- * earlier state, needs no rules of its own: the missing step is simply run again. At most one step is pending at a time.
+ * A job has two coordinates: `chain`, the task's state in the contract when it was last read, and `work`, the progress
+ * on this machine. The next step depends on these two alone. Therefore a reorganization, which may put the task back
+ * into an earlier state, needs no rules of its own: the missing step is simply run again. At most one step is pending
+ * at a time.
  */
 
 /** Progress on this machine, in order. */
@@ -223,7 +224,7 @@ function nextStep(job: Job): Step | null {
   return (NEXT_STEPS[job.chain] ?? stepAtEnd)(job);
 }
 
-/** The next step in each state in which the provider may have one. In all others only the files remain to be removed. */
+/** The next step in each state in which the provider may have one. In all others, only the files are removed. */
 const NEXT_STEPS: Partial<Record<ChainState, (job: Job) => Step | null>> = {
   Unread: () => null,
   Created: stepBeforeAcceptance,
@@ -257,9 +258,9 @@ function nextWork(work: Exclude<Work, "uploaded">): LocalStep {
 }
 
 /**
- * A step on this machine is dropped as soon as another one is due: the task was cancelled, ran out of time or has ended,
- * or it was acknowledged late while its files are being removed. A step on chain is never dropped, since its transaction
- * may already be sent: it ends by itself.
+ * A step on this machine is dropped as soon as another one is due: the task was cancelled, ran out of time or has
+ * ended, or it was acknowledged late while its files are being removed. A step on chain is never dropped, since its
+ * transaction may already be sent: it ends by itself.
  */
 function mayReplace(pending: Step, wanted: Step | null): boolean {
   return !isChainStep(pending) && pending !== wanted;

@@ -131,7 +131,7 @@ function kindOf(architecture: string): Model["kind"] {
   );
 }
 
-/** SHA-256 of the output of `sha256sum` for the model's files, sorted by path: anyone who has the model can compute it. */
+/** SHA-256 of the output of `sha256sum` for the model's files, sorted by path, so that anyone can verify it. */
 export async function hashModel(directory: string, hashes?: FileHashes): Promise<string> {
   const listing = createHash("sha256");
   for (const name of await modelFiles(directory)) {

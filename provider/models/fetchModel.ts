@@ -20,7 +20,7 @@ export const ModelSource = z.union([
 ]);
 export type ModelSource = z.infer<typeof ModelSource>;
 
-/** What fetching models needs, and where they are kept. */
+/** The sources, the limits and the target directory for fetching models. */
 export interface ModelCache {
   readonly directory: string;
   readonly storageUrl: string;

@@ -7,8 +7,8 @@ export const NO_TOKENIZER: Uint8Array = Buffer.from(
 );
 
 /**
- * A model's tokenizer as one JSON document, `{"tokenizer": …, "tokenizerConfig": …}`. A chat template in a separate file
- * is moved into the tokenizer's configuration, where older models have it.
+ * A model's tokenizer as one JSON document, `{"tokenizer": …, "tokenizerConfig": …}`. A chat template in a separate
+ * file is moved into the tokenizer's configuration, where older models have it.
  * @throws Error if a file is missing or is not JSON.
  */
 export async function readTokenizerDocument(directory: string): Promise<Uint8Array> {

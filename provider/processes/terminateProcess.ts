@@ -6,7 +6,7 @@ export const GRACE_MS = 30_000;
 const SIGNAL_INTERVAL = 1_000;
 const POLL_INTERVAL = 50;
 
-/** Ends a process with SIGTERM, on which a trainer saves its state, then SIGKILL. `wake` may abort when it has ended. */
+/** Ends a process: SIGTERM, on which a trainer saves its state, then SIGKILL. `wake` may abort when it has ended. */
 export async function terminateProcess(
   pid: number,
   hasEnded: () => boolean,

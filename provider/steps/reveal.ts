@@ -7,8 +7,8 @@ import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
 
 /**
- * Seconds before the reveal deadline in which the key is no longer sent. The transaction makes it public, and if it were
- * mined too late, the user would have both the model and the money.
+ * Seconds before the reveal deadline in which the key is no longer sent. The transaction makes it public, and if it
+ * were mined too late, the user would have both the model and the money.
  */
 const MARGIN = 30;
 

@@ -78,8 +78,8 @@ interface Blob {
 
 /**
  * Blobs on disk, named by their root. `blobs/<root>` is complete and durable as soon as its name exists,
- * `blobs/<root>.segments` is its segment list, and `incoming/<root>.part` is a pending upload. One process at a time owns
- * the directory.
+ * `blobs/<root>.segments` is its segment list, and `incoming/<root>.part` is a pending upload. One process at a time
+ * owns the directory.
  *
  * Files that differ only in trailing zeros have the same root. Uploads of one root with several sizes proceed in
  * parallel, so that a wrong size does not block the right one; the first to complete ends the others.

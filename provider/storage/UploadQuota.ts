@@ -31,8 +31,8 @@ interface Held {
 }
 
 /**
- * Limits the storage of each account for files that no task refers to. An account is a wallet that signed its claim, else
- * a network address. Files uploaded before the node started count for no account.
+ * Limits the storage of each account for files that no task refers to. An account is a wallet that signed its claim,
+ * else a network address. Files uploaded before the node started count for no account.
  */
 export class UploadQuota {
   readonly #limits: QuotaLimits;

@@ -8,7 +8,7 @@ const INVALID_PARAMS = -32602;
 const INTERNAL_ERROR = -32603;
 const NO_ROOM = -32000;
 
-/** The error of a JSON-RPC call. Clients compare `message` and `data` with the texts of 0G's node: do not reword them. */
+/** The error of a JSON-RPC call. Clients compare `message` and `data` with texts of 0G's node: do not reword them. */
 export class ZgsError extends Error {
   override readonly name = "ZgsError";
   readonly code: number;

@@ -14,9 +14,9 @@ export interface ClaimCheck extends SigningScope {
 }
 
 /**
- * The account that an upload counts for: the wallet that signed it, if it has an account in the Ledger, else the network
- * address. The signature covers root and size, and the root determines the segment list. A signature may be reused: the
- * same upload is not counted twice.
+ * The account that an upload counts for: the wallet that signed it, if it has an account in the Ledger, else the
+ * network address. The signature covers root and size, and the root determines the segment list. A signature may be
+ * reused: the same upload is not counted twice.
  * @param path the signed path below the storage's URL, with its query
  * @throws StorageError 401 for a malformed or expired signature.
  */

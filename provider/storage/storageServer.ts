@@ -45,8 +45,8 @@ export interface StorageServerOptions {
 }
 
 /**
- * The embedded storage node, not listening yet. Blobs are public to anyone who knows their root; secret data is encrypted
- * before it is uploaded.
+ * The embedded storage node, not listening yet. Blobs are public to anyone who knows their root; secret data is
+ * encrypted before it is uploaded.
  * @param references roots that open tasks refer to, which do not expire
  */
 export async function createStorageServer({

@@ -53,7 +53,7 @@ export function incompleteError(root: Root): StorageError {
     409,
     "incomplete",
     `Segments of ${root} are missing.`,
-    "Begin the upload again to get the list, send them, then finish.",
+    "Begin the upload again to learn which ones, send them, then finish.",
   );
 }
 

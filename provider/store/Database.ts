@@ -4,8 +4,8 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import { asStateUnusableError, damagedError } from "./failures.ts";
 
 /**
- * One SQLite file, locked by the operating system while it is open: a second process is refused, and a killed one leaves
- * no stale lock. Commits survive a power loss.
+ * One SQLite file, locked by the operating system while it is open: a second process is refused, and a killed one
+ * leaves no stale lock. Commits survive a power loss.
  */
 export class Database {
   readonly #db: DatabaseSync;

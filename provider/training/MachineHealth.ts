@@ -20,8 +20,9 @@ const BROKEN = {
 };
 
 /**
- * Distinguishes a machine that cannot train from a job that cannot be trained. While the machine is broken, no new tasks
- * are accepted, and accepted ones are not given up while time is left. A successful training run, or probe, ends this.
+ * Distinguishes a machine that cannot train from a job that cannot be trained. While the machine is broken, no new
+ * tasks are accepted, and accepted ones are not given up while time is left. A successful training run, or probe, ends
+ * this.
  */
 export class MachineHealth {
   readonly #options: MachineHealthOptions;

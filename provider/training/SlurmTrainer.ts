@@ -108,8 +108,8 @@ export class SlurmTrainer implements Trainer {
 }
 
 /**
- * The batch script is Python, so that no shell interprets paths or variables; JSON strings are valid Python. The cluster
- * decides which GPU a job may use.
+ * The batch script is Python, so that no shell interprets paths or variables; JSON strings are valid Python. The
+ * cluster decides which GPU a job may use.
  */
 function batchScript(program: TrainerProgram, jobDirectory: string): string {
   const command = trainerCommand(program, jobDirectory);

@@ -22,9 +22,9 @@ export interface Trainer {
   /** Milliseconds that a stopped trainer has to save its state. */
   readonly grace: number;
   /**
-   * Trains the job in the job directory, from its newest complete checkpoint, until it ends or `signal` aborts: then the
-   * trainer saves its state and exits with code 75. If the signal's reason is a TaskRefusedError, the trainer is killed
-   * instead, since there is nothing to save.
+   * Trains the job in the job directory, from its newest complete checkpoint, until it ends or `signal` aborts: then
+   * the trainer saves its state and exits with code 75. If the signal's reason is a TaskRefusedError, the trainer is
+   * killed instead, since there is nothing to save.
    */
   train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd>;
   /**

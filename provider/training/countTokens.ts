@@ -22,8 +22,8 @@ const ONE_THREAD = {
 const Counts = z.object({ rows: z.number().int(), tokens: z.number().int() });
 
 /**
- * Runs `python -m anneal_trainer.count` in a sandbox, since the file is untrusted. A file that needs more memory or time
- * than allowed, or crashes the process, is invalid data: it would do so every time.
+ * Runs `python -m anneal_trainer.count` in a sandbox, since the file is untrusted. A file that needs more memory or
+ * time than allowed, or crashes the process, is invalid data: it would do so every time.
  */
 export async function countTokens(
   program: TrainerProgram,

@@ -8,10 +8,10 @@ const DELETED = " (deleted)";
 const VANISHED: readonly unknown[] = ["ENOENT", "ESRCH"];
 
 /**
- * Bytes of disk used by a training run's deleted files in its job directory: `du` does not see them, and they stay until
- * the last process that has them open ends. A file that is only mapped into memory counts up to the end of the mapping.
- * If a process hides its files, the result is infinite. On a cluster the processes run on other machines and do not
- * count.
+ * Bytes of disk used by a training run's deleted files in its job directory: `du` does not see them, and they stay
+ * until the last process that has them open ends. A file that is only mapped into memory counts up to the end of the
+ * mapping. If a process hides its files, the result is infinite. On a cluster the processes run on other machines and
+ * do not count.
  */
 export function deletedUsage(jobDirectory: string): number {
   const files = new Map<string, number>();

@@ -18,7 +18,7 @@ export interface Confinement extends Sandbox {
   /** Directories that it may write to. */
   readonly writable: readonly string[];
   readonly workingDirectory: string;
-  /** Whether it is killed with the daemon. A trainer is not: the next daemon stops it with SIGTERM, so no step is lost. */
+  /** Whether it is killed with the daemon. A trainer is not: the next daemon stops it with SIGTERM, losing no step. */
   readonly diesWithParent?: boolean;
   /** Further options of prlimit. */
   readonly limits?: readonly string[];
@@ -116,8 +116,8 @@ export function interpreterDirectories(python: string): string[] {
 }
 
 /**
- * A neutral user and host name, and no nested namespaces. Without --new-session, since signals to the process group would
- * no longer arrive; the filter prevents what it protects from, injecting input into the terminal.
+ * A neutral user and host name, and no nested namespaces. Without --new-session, since signals to the process group
+ * would no longer arrive; the filter prevents what it protects from, injecting input into the terminal.
  */
 function namespaces(): string[] {
   const identity = ["--uid", USER, "--gid", USER, "--hostname", "sandbox"];

@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 
 /**
- * The seccomp filter of the sandbox: a classic BPF program that the kernel runs before every system call. It denies what
- * Docker and Flatpak deny to ordinary programs: creating namespaces and mounts, inspecting other processes, and parts of
- * the kernel that are large, rarely needed and often vulnerable. One program covers x86-64 and arm64.
+ * The seccomp filter of the sandbox: a classic BPF program that the kernel runs before every system call. It denies
+ * what Docker and Flatpak deny to ordinary programs: creating namespaces and mounts, inspecting other processes, and
+ * parts of the kernel that are large, rarely needed and often vulnerable. One program covers x86-64 and arm64.
  */
 
 /** Error numbers returned by denied calls. */

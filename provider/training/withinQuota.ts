@@ -31,23 +31,23 @@ export async function withinQuota(
   train: (signal: AbortSignal) => Promise<TrainingEnd>,
   signal: AbortSignal,
 ): Promise<TrainingEnd> {
-  const over = new AbortController();
+  const exceeded = new AbortController();
   const ended = new AbortController();
-  const watching = watch(quota, over, ended.signal);
-  const end = await train(AbortSignal.any([signal, over.signal])).finally(() => {
+  const watching = watch(quota, exceeded, ended.signal);
+  const end = await train(AbortSignal.any([signal, exceeded.signal])).finally(() => {
     ended.abort();
     return watching;
   });
-  over.signal.throwIfAborted();
+  exceeded.signal.throwIfAborted();
   if (!signal.aborted && (await usage(quota)) > quota.maxBytes) throw quotaExceededError(quota);
   return end;
 }
 
-async function watch(quota: OutputQuota, over: AbortController, signal: AbortSignal) {
-  while (!signal.aborted && !over.signal.aborted) {
+async function watch(quota: OutputQuota, exceeded: AbortController, signal: AbortSignal) {
+  while (!signal.aborted && !exceeded.signal.aborted) {
     // A failed check is repeated; only the check after the end must succeed.
     const reason = await findReason(quota).catch(() => null);
-    if (reason) over.abort(reason);
+    if (reason) exceeded.abort(reason);
     else await quota.clock.sleep(POLL_INTERVAL, signal);
   }
 }

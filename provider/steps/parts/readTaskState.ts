@@ -8,8 +8,8 @@ import type { StepContext } from "./StepContext.ts";
 type Reader = Pick<StepContext, "client" | "store">;
 
 /**
- * The state of a task in the newest confirmed block: a state that a reorganization can still undo is no reason to remove
- * a job's files.
+ * The state of a task in the newest confirmed block: a state that a reorganization can still undo is no reason to
+ * remove a job's files.
  * @throws ProviderError (retryable) if the task does not exist although its creation event does. An endpoint that lags,
  * or has lost its contracts, looks like one whose chain was reorganized, but only a reorganization undoes events.
  */
