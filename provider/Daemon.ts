@@ -42,7 +42,7 @@ import type { Trainer } from "./training/Trainer.ts";
 import type { TrainerProgram } from "./training/trainerCommand.ts";
 
 const FREE_DISK_BYTES = 2 ** 30;
-/** Milliseconds that requests to the chain may still take when the daemon stops. */
+/** Milliseconds for which requests to the chain may continue when the daemon stops. */
 const STOP_GRACE_MS = 5_000;
 const DAY = 24 * 60 * 60_000;
 const UPLOAD_ABANDONED_AFTER = DAY;
@@ -128,7 +128,7 @@ async function compose(
 ): Promise<{ api: string; loops: Promise<void>[] }> {
   const { config, log, clock, signal, parts } = dependencies;
   const deployment = await readDeployment(config.deploymentDirectory);
-  // Before anything else: a second daemon must not touch what the first one works with.
+  // Before anything else: a second daemon must not touch the files of the first one.
   const store = SqliteStore.open(config.directory);
   parts.defer(() => store.close());
   const { client, storageUrl, publicStorageUrl, submissions } = await openStorageAndClient(
@@ -343,7 +343,7 @@ function storageLimits(
 }
 
 /**
- * Waits for the chain to answer. @returns the hash of its first block.
+ * Waits for the chain to respond. @returns the hash of its first block.
  * @throws ProtocolError if it is not the deployment's chain; the signal's reason if `signal` aborts.
  */
 async function awaitChain(client: Client, { clock, log, signal }: Dependencies): Promise<string> {

@@ -35,7 +35,7 @@ export class ChainIdentity {
     const { client, genesis, readiness, log } = this.#options;
     const first = await readChain(client, () => client.provider.getBlock(0));
     if (first?.hash === genesis) {
-      if (readiness.clear(REASON)) log.info("the chain is the right one again");
+      if (readiness.clear(REASON)) log.info("the endpoint serves the right chain again");
       return;
     }
     client.provider.switchEndpoint(); // if there is another one
@@ -43,7 +43,7 @@ export class ChainIdentity {
     if (readiness.set({ name: REASON, message: MESSAGE, hint: HINT }))
       log.error(
         { expected: genesis, found: first.hash, hint: HINT },
-        "another chain, nothing is sent",
+        "the endpoint serves another chain: nothing is sent",
       );
     throw new ProviderError(MESSAGE, { retryable: true, isReported: true, hint: HINT });
   }

@@ -168,7 +168,10 @@ export class GasMoney {
     };
     const wallet = { name: "anneal_wallet_og", help: "OG in the wallet, for gas" };
     inOg(wallet, ({ balance }) => balance);
-    const reserve = { name: "anneal_gas_reserved_og", help: "OG kept for the gas of open tasks" };
+    const reserve = {
+      name: "anneal_gas_reserved_og",
+      help: "OG reserved for the gas of open tasks",
+    };
     inOg(reserve, ({ reserved }) => reserved);
     const waiting = () => this.#unpaid.size;
     new Gauge({

@@ -17,7 +17,7 @@ export function hasEnded(outcome: TransactionOutcome): outcome is TransactionEnd
   return typeof outcome === "object";
 }
 
-/** Looks for a transaction's receipt, whichever of its versions was mined. */
+/** Finds a transaction's receipt, whichever of its versions was mined. */
 export async function findTransaction(
   client: Client,
   { nonce, versions }: StoredTransaction,

@@ -59,7 +59,7 @@ export class StallWatch {
         seconds,
       });
     } else if (this.#readiness.clear(NAME)) {
-      this.#log.info("the runner works again");
+      this.#log.info("the runner is no longer stalled");
     }
   }
 

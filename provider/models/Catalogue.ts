@@ -64,7 +64,7 @@ export class Catalogue {
         );
       }
     }
-    await hashes?.save().catch((err) => log.info({ err }, "cannot save the hashes of models"));
+    await hashes?.save().catch((err) => log.info({ err }, "the hashes of models cannot be saved"));
     return new Catalogue(models);
   }
 }

@@ -74,7 +74,7 @@ const EXAMPLES = {
     rows: "one JSON object a line: `prompt` and `completion`, or `messages`, or `text`, or `instruction`, `input` and `output`, or preference pairs as `prompt`, `chosen` and `rejected`, or as `input`, `preferred_output` and `non_preferred_output`; or parquet with the column `input_ids` and optionally `attention_mask` and `labels`",
     files: {
       "dataset/train.example.jsonl": [
-        { prompt: "How many legs has a spider?\n", completion: "Eight." },
+        { prompt: "How many legs does a spider have?\n", completion: "Eight." },
         { prompt: "What is 12 + 30?\n", completion: "42." },
       ]
         .map((row) => `${JSON.stringify(row)}\n`)

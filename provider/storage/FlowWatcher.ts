@@ -33,7 +33,7 @@ export class FlowWatcher {
         failures = 0;
       } catch (error) {
         failures++;
-        log.warn({ err: error, failures }, "cannot read the announcements of files");
+        log.warn({ err: error, failures }, "the announcements of files cannot be read");
       }
       await clock.sleep(failures > 0 ? backoff(failures) : pollInterval, signal);
     }

@@ -1,6 +1,6 @@
 import { StorageError } from "./StorageError.ts";
 
-/** Bytes `start` to `end`, both included. */
+/** Bytes `start` to `end`, both inclusive. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;

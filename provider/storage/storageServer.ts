@@ -280,7 +280,7 @@ async function sendFile(
   try {
     await streamFile(file, reply.raw, start, end);
   } catch (error) {
-    request.log.error({ err: error }, "cannot send a file");
+    request.log.error({ err: error }, "a file could not be sent");
     reply.raw.destroy();
   } finally {
     await file.close();

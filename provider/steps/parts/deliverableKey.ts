@@ -51,13 +51,13 @@ export async function findReveal(
   }
   const delivery = await getDelivery(context.client, { id });
   if (!delivery) throw keyLostError();
-  return { key: await rederive(context, id, delivery), contentRoot: delivery.contentRoot };
+  return { key: await deriveForDelivery(context, id, delivery), contentRoot: delivery.contentRoot };
 }
 
 /** keccak256(abi.encode(blindRoot, contentRoot, keyCommit)), as the contract computes it. */
 const commitment = (words: readonly string[]) => keccak256(concat(words));
 
-async function rederive(
+async function deriveForDelivery(
   { encryptionKey, jobsDirectory }: StepContext,
   id: TaskId,
   { contentRoot, keyCommit: committed }: PostedDelivery,

@@ -117,7 +117,7 @@ parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression
     const hasty = program(python, { memoryBytes: 4 * 2 ** 30, seconds: 1 });
     const error = await countTokens(hasty, model, { file }, never).catch((error) => error);
     expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "DatasetInvalid" });
-    expect(error.message).to.match(/and 1 seconds/);
+    expect(error.message).to.match(/or 1 CPU seconds/);
   });
 
   it("tells a parser that broke from a machine that was told to stop", async () => {
