@@ -9,10 +9,11 @@ import { sealedDatasetSize } from "../sdk/exchange/DatasetCipher.ts";
 import { useProxies } from "../sdk/rpc/proxy.ts";
 import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
 import { createApi } from "./api/apiServer.ts";
+import { cached } from "./cached.ts";
 import { backoff, type Clock, systemClock, wallTime } from "./clock.ts";
 import type { Config, EmbeddedStorage } from "./config.ts";
 import { ProviderError } from "./errors.ts";
-import { adoptJobs } from "./jobs/adoptJobs.ts";
+import { migrateJobs } from "./jobs/migrateJobs.ts";
 import { referencedRoots } from "./jobs/referencedRoots.ts";
 import { Metrics } from "./Metrics.ts";
 import { Catalogue } from "./models/Catalogue.ts";
@@ -21,7 +22,6 @@ import type { OnlineProcess } from "./online/runOnline.ts";
 import { childMark, stopOrphans } from "./processes/orphans.ts";
 import { Readiness } from "./Readiness.ts";
 import { awaitRegistration, providedTerms } from "./registration.ts";
-import { remembered } from "./remembered.ts";
 import { FetchBudget } from "./steps/parts/FetchBudget.ts";
 import { TaskTimes } from "./steps/parts/TaskTimes.ts";
 import { BlobStore, type StorageLimits } from "./storage/BlobStore.ts";
@@ -36,25 +36,25 @@ import { MachineHealth } from "./training/MachineHealth.ts";
 import { PythonCheck } from "./training/PythonCheck.ts";
 import { probeTrainer } from "./training/probe.ts";
 import { SlurmTrainer } from "./training/SlurmTrainer.ts";
-import { demandSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
+import { requireSandbox, SANDBOX_HINT } from "./training/sandbox.ts";
 import { writeSystemCallFilter } from "./training/systemCalls.ts";
 import type { Trainer } from "./training/Trainer.ts";
 import type { TrainerProgram } from "./training/trainerCommand.ts";
 
 const FREE_DISK_BYTES = 2 ** 30;
-/** Milliseconds that requests to the chain may still take when the daemon stops. */
+/** Milliseconds for which requests to the chain may continue when the daemon stops. */
 const STOP_GRACE_MS = 5_000;
 const DAY = 24 * 60 * 60_000;
 const UPLOAD_ABANDONED_AFTER = DAY;
-/** Datasets of the largest size that are fetched for a user within an hour before anything of theirs is accepted. */
+/** Per user and hour, in datasets of the largest size: what may be fetched for orders that are not accepted yet. */
 const FETCH_BUDGET = 4;
-/** From an upload, or from the end of the task that refers to it. */
+/** Counted from the upload, or from the end of the task that refers to the blob. */
 const BLOB_EXPIRES_AFTER = 7 * DAY;
-/** Part of the storage that is kept for the provider's own deliveries. */
+/** Share of the storage that is reserved for the provider's own deliveries. */
 const OWN_SHARE = 0.25;
-/** Part of the storage that unsigned uploads may take together. */
+/** Share of the storage that all unsigned uploads together may take. */
 const UNCLAIMED_SHARE = 0.25;
-/** Milliseconds for which it is remembered what tasks refer to. */
+/** Milliseconds for which the set of referenced roots is cached. */
 const REFERENCES_AGE = 1_000;
 
 export interface StartOptions {
@@ -64,13 +64,13 @@ export interface StartOptions {
   readonly clock?: Clock;
 }
 
-/** What every part is composed with. */
-interface Setting {
+/** What every part is built from. */
+interface Dependencies {
   readonly config: Config;
   readonly log: Logger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** What is open, closed in reverse order at the end. */
+  /** Open resources, closed in reverse order at the end. */
   readonly parts: AsyncDisposableStack;
 }
 
@@ -78,7 +78,7 @@ interface Setting {
 export class Daemon {
   /** URL of the API on this machine. */
   readonly api: string;
-  /** Settles when everything has stopped and is closed; rejects with what went wrong. */
+  /** Settles when everything has stopped and is closed; rejects with the first error. */
   readonly ended: Promise<void>;
 
   private constructor(api: string, ended: Promise<void>) {
@@ -87,8 +87,8 @@ export class Daemon {
   }
 
   /**
-   * Starts a daemon, which answers when this resolves.
-   * @throws ProviderError or ProtocolError when it cannot; the signal's reason when it aborts before.
+   * Starts a daemon. Its API answers requests when this resolves.
+   * @throws ProviderError or ProtocolError if it cannot start; the signal's reason if `signal` aborts first.
    */
   static async start(
     config: Config,
@@ -108,7 +108,7 @@ export class Daemon {
   }
 }
 
-/** Waits for the end of all loops: if one fails, the others end before what they work with is taken down. */
+/** Waits for all loops to end. If one fails, the others are stopped before their resources are closed. */
 async function settle(
   loops: readonly Promise<void>[],
   stop: AbortController,
@@ -123,29 +123,31 @@ async function settle(
   }
 }
 
-async function compose(setting: Setting): Promise<{ api: string; loops: Promise<void>[] }> {
-  const { config, log, clock, signal, parts } = setting;
+async function compose(
+  dependencies: Dependencies,
+): Promise<{ api: string; loops: Promise<void>[] }> {
+  const { config, log, clock, signal, parts } = dependencies;
   const deployment = await readDeployment(config.deploymentDirectory);
-  // Before anything else: a second daemon must not touch what the first one works with.
+  // Before anything else: a second daemon must not touch the files of the first one.
   const store = SqliteStore.open(config.directory);
   parts.defer(() => store.close());
   const { client, storageUrl, publicStorageUrl, submissions } = await openStorageAndClient(
-    setting,
+    dependencies,
     deployment,
     store,
   );
   const provider = await requireSigner(client).getAddress();
-  const genesis = await awaitChain(client, setting);
+  const genesis = await awaitChain(client, dependencies);
   store.claim({ chainId: deployment.chainId, genesis, serving: client.servingAddress, provider });
 
   const mark = childMark(config.directory);
   await stopOrphans(mark, clock, log);
   const readiness = new Readiness();
-  const { trainer, python, machine } = openTraining(setting, mark, readiness);
+  const { trainer, python, machine } = openTraining(dependencies, mark, readiness);
   const jobsDirectory = join(config.directory, "jobs");
-  await adoptJobs(jobsDirectory);
+  await migrateJobs(jobsDirectory);
   const online = onlineProcess(config, mark);
-  const catalogue = await openCatalogue(setting, storageUrl, online);
+  const catalogue = await openCatalogue(dependencies, storageUrl, online);
   const { encryptionKey, maxDatasetBytes, maxModelBytes, maxJobBytes, slots, trackerHosts } =
     config;
   const metrics = new Metrics(store);
@@ -194,14 +196,18 @@ async function compose(setting: Setting): Promise<{ api: string; loops: Promise<
   return { api: urlOf(api), loops };
 }
 
-/** The storage that starts here or somebody else's, and the client that uses it. */
-async function openStorageAndClient(setting: Setting, deployment: Deployment, store: SqliteStore) {
-  const { config, log, clock, signal, parts } = setting;
+/** The embedded or remote storage, and the client that uses it. */
+async function openStorageAndClient(
+  dependencies: Dependencies,
+  deployment: Deployment,
+  store: SqliteStore,
+) {
+  const { config, log, clock, signal, parts } = dependencies;
   const { chainId, flow } = deployment;
   const isEmbedded = config.storage.kind === "embedded";
   const submissions =
     flow && isEmbedded ? new SubmissionLog({ chainId, address: flow.address }) : null;
-  const references = remembered(() => referencedRoots(store), REFERENCES_AGE, clock);
+  const references = cached(() => referencedRoots(store), REFERENCES_AGE, clock);
   const storage = await openStorage(config, { references, log }, parts);
   const client = createClient({
     rpcUrl: config.rpcUrl,
@@ -218,9 +224,9 @@ async function openStorageAndClient(setting: Setting, deployment: Deployment, st
   return { client, storageUrl: storage.url, publicStorageUrl, submissions };
 }
 
-/** The trainer, and the watch over what it needs. */
+/** The trainer, and the checks of what it needs. */
 function openTraining(
-  { config, clock, log }: Setting,
+  { config, clock, log }: Dependencies,
   mark: Readonly<Record<string, string>>,
   readiness: Readiness,
 ) {
@@ -234,7 +240,7 @@ function openTraining(
   return { trainer, python, machine };
 }
 
-/** What goes online for trainings: a process of its own. */
+/** The separate process that goes online on behalf of training runs. */
 function onlineProcess(config: Config, mark: Readonly<Record<string, string>>): OnlineProcess {
   const PYTHONPATH = join(import.meta.dirname, "trainer");
   const environment = { ...config.onlineEnvironment, ...mark, PYTHONPATH };
@@ -242,7 +248,7 @@ function onlineProcess(config: Config, mark: Readonly<Record<string, string>>): 
 }
 
 async function openCatalogue(
-  { config, log, signal }: Setting,
+  { config, log, signal }: Dependencies,
   storageUrl: string,
   online: OnlineProcess,
 ): Promise<Catalogue> {
@@ -259,7 +265,7 @@ async function openCatalogue(
   return catalogue;
 }
 
-/** @throws ProviderError where trainings shall run in a sandbox and there is none. */
+/** @throws ProviderError if the sandbox is on and not available. */
 function trainerProgram(
   config: Config,
   mark: Readonly<Record<string, string>>,
@@ -269,8 +275,8 @@ function trainerProgram(
   const filter = join(config.directory, "system-calls.bpf");
   const sandbox = config.sandbox && { ...config.sandbox, filter };
   writeSystemCallFilter(filter);
-  if (sandbox !== null) demandSandbox(sandbox);
-  else log.warn({ hint: SANDBOX_HINT }, "trainings run without a sandbox");
+  if (sandbox !== null) requireSandbox(sandbox);
+  else log.warn({ hint: SANDBOX_HINT }, "training runs without a sandbox");
   const packageDirectory = join(import.meta.dirname, "trainer");
   const environment = { ...trainerEnvironment, ...mark };
   return { python, packageDirectory, environment, sandbox, counting };
@@ -288,13 +294,13 @@ function createTrainer(
 }
 
 interface StartedStorage {
-  /** Where the daemon itself reaches it: past whatever strangers do at the public port. */
+  /** The daemon's own URL for it, which load on the public port does not affect. */
   readonly url: string;
   /** Opens it to the public. @returns the URL. */
   serve(options: Pick<StorageServerOptions, "submissions" | "claims">): Promise<string>;
 }
 
-/** Somebody else's storage, or the node that starts here. */
+/** Remote storage, or the embedded node. */
 async function openStorage(
   { storage, maxDatasetBytes }: Config,
   { references, log }: { references: () => ReadonlySet<string>; log: Logger },
@@ -337,10 +343,10 @@ function storageLimits(
 }
 
 /**
- * Waits for the chain to answer. @returns the hash of its first block.
- * @throws ProtocolError when it is another chain than the deployment's; the signal's reason when it aborts.
+ * Waits for the chain to respond. @returns the hash of its first block.
+ * @throws ProtocolError if it is not the deployment's chain; the signal's reason if `signal` aborts.
  */
-async function awaitChain(client: Client, { clock, log, signal }: Setting): Promise<string> {
+async function awaitChain(client: Client, { clock, log, signal }: Dependencies): Promise<string> {
   for (let failures = 0; ; ) {
     signal.throwIfAborted();
     try {
@@ -364,9 +370,9 @@ async function listen(
   try {
     await server.listen({ host, port });
   } catch (cause) {
-    throw new ProviderError(`${host}:${port} cannot be listened on: ${(cause as Error).message}.`, {
+    throw new ProviderError(`Cannot listen on ${host}:${port}: ${(cause as Error).message}.`, {
       retryable: false,
-      hint: "Stop what is using the port, or choose another one.",
+      hint: "Stop the program that is using the port, or choose another one.",
       cause,
     });
   }

@@ -9,7 +9,7 @@ import { bytesToHex, concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 const SCALAR_INPUT_BYTES = 48;
 const NONCE_BYTES = 12;
 
-/** The provider's key for the fair exchange and, derived from it, the one that protects secrets at rest. */
+/** The provider's key for the fair exchange, from which the key for secrets at rest is derived. */
 export class EncryptionKey {
   readonly #secret: Uint8Array;
 
@@ -24,7 +24,7 @@ export class EncryptionKey {
     return secp256k1.utils.isValidSecretKey(secret);
   }
 
-  /** The key of a provider that set none: it follows from the wallet's key, so that one backup is enough. */
+  /** The key of a provider that has configured none: derived from the wallet's key, so that one backup is enough. */
   static derive(privateKey: Uint8Array): EncryptionKey {
     const wide = hkdf(
       sha256,
@@ -43,23 +43,23 @@ export class EncryptionKey {
     return this.#secret;
   }
 
-  /** Compressed point, 33 bytes as 0x-hex: what is registered on chain. */
+  /** Compressed point, 33 bytes as 0x-hex, as registered on chain. */
   get publicKey(): string {
     return `0x${bytesToHex(secp256k1.getPublicKey(this.#secret, true))}`;
   }
 
-  /** 32 bytes that follow from this key and `context`, and tell nobody anything about either. */
+  /** 32 bytes derived from this key and `context`, which reveal nothing about either. */
   deriveSecret(context: string): Uint8Array {
     return hkdf(sha256, this.#secret, undefined, utf8ToBytes(context), 32);
   }
 
-  /** Encrypts a secret for the state database; `context` says what it belongs to and must be given to open it. */
+  /** Encrypts a secret for the state database. `context` names what it belongs to; decrypting needs the same one. */
   protect(secret: Uint8Array, context: string): Uint8Array {
     const nonce = new Uint8Array(randomBytes(NONCE_BYTES));
     return concatBytes(nonce, this.#cipher(nonce, context).encrypt(secret));
   }
 
-  /** @throws Error when the bytes were changed, or protected under another key or context. */
+  /** @throws Error if the bytes were changed, or encrypted under another key or context. */
   unprotect(bytes: Uint8Array, context: string): Uint8Array {
     const nonce = bytes.subarray(0, NONCE_BYTES);
     return this.#cipher(nonce, context).decrypt(bytes.subarray(NONCE_BYTES));

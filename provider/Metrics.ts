@@ -2,32 +2,32 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import { holdsSlot, STEPS, type Step, waitsForSlot } from "./machine/machine.ts";
 import type { Store } from "./store/Store.ts";
 
-/** Seconds; from a transaction's moment to a training of days. */
+/** Seconds: from a transaction to a training run of several days. */
 const STEP_BUCKETS = [0.05, 0.25, 1, 5, 15, 60, 300, 1_800, 7_200, 43_200, 259_200];
 
-/** Milliseconds after which a chain that was not seen makes the daemon unready. */
-const CHAIN_SILENCE = 60_000;
+/** Milliseconds without reading the chain after which the daemon is not ready. */
+const CHAIN_TIMEOUT_MS = 60_000;
 
-/** What the operator sees of the daemon: the journey of a task, one histogram of durations per step. */
+/** The metrics for the operator: open jobs and transactions, and the durations and failures of each step. */
 export class Metrics {
   readonly registry = new Registry();
   readonly #steps: Histogram<"step">;
   readonly #failures: Counter<"step">;
-  #lastLook = Number.NEGATIVE_INFINITY;
+  #lastPoll = Number.NEGATIVE_INFINITY;
 
   constructor(store: Store) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#steps = new Histogram({
       name: "anneal_step_seconds",
-      help: "Duration of a job's step that was done",
+      help: "Duration of completed job steps",
       labelNames: ["step"],
       buckets: STEP_BUCKETS,
       registers,
     });
     this.#failures = new Counter({
       name: "anneal_step_failures_total",
-      help: "Tries of a job's step that failed",
+      help: "Failed attempts at job steps",
       labelNames: ["step"],
       registers,
     });
@@ -44,21 +44,21 @@ export class Metrics {
     this.#failures.inc({ step });
   }
 
-  /** Notes that the chain was read, at `now` in milliseconds. */
+  /** Records that the chain was read at `now`, in milliseconds. */
   chainSeen(now: number): void {
-    this.#lastLook = now;
+    this.#lastPoll = now;
   }
 
-  /** Whether the chain was read lately: without it, nothing is accepted and no deadline is kept. */
+  /** Whether the chain was read recently: otherwise nothing is accepted and no deadline can be met. */
   isReady(now: number): boolean {
-    return now - this.#lastLook < CHAIN_SILENCE;
+    return now - this.#lastPoll < CHAIN_TIMEOUT_MS;
   }
 }
 
 function addJobGauge(store: Store, registers: Registry[]): void {
   new Gauge({
     name: "anneal_jobs",
-    help: "Open jobs by what they are about",
+    help: "Open jobs by state",
     labelNames: ["state"],
     registers,
     collect() {
@@ -75,7 +75,7 @@ function addJobGauge(store: Store, registers: Registry[]): void {
 function addTransactionGauge(store: Store, registers: Registry[]): void {
   new Gauge({
     name: "anneal_transactions_under_way",
-    help: "Transactions that are signed and not final",
+    help: "Transactions that are signed but not final",
     registers,
     collect() {
       this.set(store.openTransactions().length);

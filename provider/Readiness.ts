@@ -1,8 +1,8 @@
 import { Gauge, type Registry } from "prom-client";
 
-/** Why the daemon cannot do its work at the moment, and what its operator can do about it. */
+/** Why the daemon is not ready, and what its operator can do about it. */
 export interface Reason {
-  /** One word, the same each time: `chain`, `gas`. */
+  /** Stable identifier, such as `chain` or `gas`. */
   readonly name: string;
   readonly message: string;
   readonly hint: string;
@@ -12,24 +12,24 @@ export interface Reason {
 export class Readiness {
   readonly #reasons = new Map<string, Reason>();
 
-  /** Sets the reason of this name, in place of an earlier one. @returns whether there was none before. */
+  /** Sets the reason, replacing one of the same name. @returns whether there was none before. */
   set(reason: Reason): boolean {
     const isNew = !this.#reasons.has(reason.name);
     this.#reasons.set(reason.name, reason);
     return isNew;
   }
 
-  /** @returns whether there was one. */
+  /** Removes a reason. @returns whether there was one. */
   clear(name: string): boolean {
     return this.#reasons.delete(name);
   }
 
-  /** In the order in which they came up; empty while the daemon is ready. */
+  /** Oldest first; empty while the daemon is ready. */
   reasons(): readonly Reason[] {
     return [...this.#reasons.values()];
   }
 
-  /** Adds a metric with a value of 1 for each reason that there is. */
+  /** Adds a metric whose value is 1 for each current reason. */
   addGauge(registry: Registry): void {
     const readiness = this;
     new Gauge({

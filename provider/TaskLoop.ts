@@ -11,26 +11,26 @@ import type { StepContext } from "./steps/parts/StepContext.ts";
 import { STEPS } from "./steps/registry.ts";
 
 export interface TaskLoopOptions {
-  /** What steps work with, but what is made here. */
+  /** The steps' context, without the parts that are created here. */
   readonly given: Omit<StepContext, "submitter" | "gasMoney">;
   /** Hash of the chain's first block. */
   readonly genesis: string;
   readonly readiness: Readiness;
   readonly metrics: Metrics;
-  /** Trainings at the same time. */
+  /** Number of concurrent training runs. */
   readonly slots: number;
-  /** Blocks on top of a block before it counts. */
+  /** Blocks on top of a block before it counts as confirmed. */
   readonly confirmations: number;
-  /** Milliseconds between two looks at the chain. */
+  /** Milliseconds between polls of the chain. */
   readonly pollInterval: number;
-  /** Neuron per gas that are paid at most. */
+  /** Highest price to pay, in neuron per unit of gas. */
   readonly maxGasPrice: bigint;
   readonly steps?: typeof STEPS;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** What takes tasks from the chain to their end, and the money for it. */
+/** The loops that process tasks from their creation to their end: watcher, runner and gas money. */
 export class TaskLoop {
   readonly context: StepContext;
   readonly runner: Runner;
@@ -49,14 +49,14 @@ export class TaskLoop {
     this.runner = new Runner({
       ...{ context: this.context, steps, clock, log, slots, confirmations, metrics, readiness },
     });
-    const onLook = (chainTime: number) => {
+    const onPoll = (chainTime: number) => {
       metrics.chainSeen(clock.now());
       this.runner.notify(chainTime);
     };
-    this.#watcher = new Watcher({ ...chain, provider, onLook });
+    this.#watcher = new Watcher({ ...chain, provider, onPoll });
   }
 
-  /** Runs until `signal` aborts. @returns one promise for each of the loops, so that the first failure is seen. */
+  /** Runs until `signal` aborts. @returns one promise per loop, so that the first failure is noticed. */
   run(signal: AbortSignal): Promise<void>[] {
     return [this.#watcher.run(signal), this.gasMoney.run(signal), this.runner.run(signal)];
   }

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-/** The daemon's only source of time, so that a test can bring its own. */
+/** The daemon's only source of time, so that a test can provide its own. */
 export interface Clock {
   /**
-   * Milliseconds, which only ever go forward: pauses and durations are measured with it. It is the unix time unless
-   * somebody has set the machine's clock since the start. No deadline is judged by it, which is for the chain's clock.
+   * Monotonic milliseconds, for pauses and durations. Equals the unix time unless the machine's clock was set since the
+   * start. Deadlines use the chain's clock instead.
    */
   now(): number;
   /** Resolves after `milliseconds`, or at once when `signal` aborts. Never rejects. */
@@ -16,15 +16,15 @@ export const systemClock: Clock = {
   sleep: (milliseconds, signal) => wait(milliseconds, undefined, { signal }).catch(() => undefined),
 };
 
-/** Unix time in milliseconds, as the machine's clock shows it: for what people and programs elsewhere date. */
+/** Unix time in milliseconds by the machine's clock: for timestamps that come from or go to other machines. */
 export function wallTime(): number {
   return Date.now();
 }
 
-const FIRST_DELAY = 500;
-const LONGEST_DELAY = 60_000;
+const INITIAL_DELAY = 500;
+const MAX_DELAY = 60_000;
 
-/** Milliseconds to wait after the given number of failures in a row (from 1): doubling, bounded. */
+/** Milliseconds to wait after a number of consecutive failures (from 1): exponential backoff with a maximum. */
 export function backoff(failures: number): number {
-  return Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** Math.min(failures - 1, 16));
+  return Math.min(MAX_DELAY, INITIAL_DELAY * 2 ** Math.min(failures - 1, 16));
 }

@@ -13,20 +13,20 @@ import { openKeystore } from "./keystore.ts";
  * |-------------------------|------------------------------------------------------------------|-----------------------|
  * | PROVIDER_KEYSTORE       | encrypted JSON file with the wallet key of the provider          | none                  |
  * | PROVIDER_PASSPHRASE_FILE| file whose first line opens it                                   | none                  |
- * | PROVIDER_PASSPHRASE     | instead of such a file, what opens it                            | none                  |
+ * | PROVIDER_PASSPHRASE     | the passphrase itself, instead of a file                         | none                  |
  * | PROVIDER_PRIVATE_KEY    | instead of a keystore, on local networks: the key as hex         | none                  |
  * | PROVIDER_ENCRYPTION_KEY | secp256k1 key for the fair exchange, 32 bytes as hex             | derived from the above|
- * | RPC_ENDPOINT            | the chain's JSON-RPC; with commas, others to ask where one fails  | http://127.0.0.1:8545 |
+ * | RPC_ENDPOINT            | the chain's JSON-RPC URL; more, by commas, to fall back on        | http://127.0.0.1:8545 |
  * | DEPLOYMENT_DIR          | addresses and ABIs of the contracts                              | deployments/localhost |
  * | CONFIRMATIONS           | blocks on top of a block before its events count                 | 0                     |
- * | POLL_INTERVAL_MS        | milliseconds between two looks at the chain                      | 1000                  |
+ * | POLL_INTERVAL_MS        | milliseconds between polls of the chain                          | 1000                  |
  * | MAX_GAS_PRICE           | gwei; no transaction bids more for a unit of gas                 | 100                   |
  * | PROVIDER_DIR            | state database, job directories                                  | .anneal/provider      |
  * | PROVIDER_HOST           | address the API listens on                                       | 127.0.0.1             |
  * | PROVIDER_PORT           | port the API listens on, 0 for any free one                      | 3080                  |
  * | PROVIDER_URL            | where users reach the API, as registered on chain                | http://host:port      |
- * | STORAGE_ENDPOINT        | storage servers elsewhere, with commas, or the indexer of 0G      | none                  |
- * |                         | (0g+https://…); where unset, a server runs in the daemon         |                       |
+ * | STORAGE_ENDPOINT        | remote storage servers, by commas, or the indexer of 0G           | none                  |
+ * |                         | (0g+https://…); if unset, a server runs in the daemon            |                       |
  * | STORAGE_DIR             | blobs of the embedded storage server                             | PROVIDER_DIR/blobs    |
  * | STORAGE_HOST            | address the embedded storage server listens on                   | 127.0.0.1             |
  * | STORAGE_PORT            | its port, 0 for any free one                                     | 5678                  |
@@ -36,23 +36,23 @@ import { openKeystore } from "./keystore.ts";
  * | MODELS_DIR              | base models, one directory each                                  | .anneal/models        |
  * | MAX_MODEL_BYTES         | larger models are not fetched from a hub or storage              | 137438953472          |
  * | HF_ENDPOINT             | hub that models are fetched from and uploaded to                 | https://huggingface.co|
- * | TRACKER_HOSTS           | Weights & Biases hosts, by commas; .x allows all below x          | .wandb.ai,.wandb.io   |
+ * | TRACKER_HOSTS           | Weights & Biases hosts, by commas; .x allows all subdomains of x  | .wandb.ai,.wandb.io   |
  * | CHECKPOINT_DAYS         | days for which checkpoints of settled tasks can be continued      | 30                    |
  * | CHECKPOINT_TASKS        | tasks whose checkpoints are kept, the newest                     | 100                   |
  * | PYTHON                  | interpreter with the trainer's requirements                      | .venv/bin/python      |
- * | SANDBOX                 | on: trainings run under bubblewrap; off: with the daemon's rights | on                    |
- * | MAX_FILE_BYTES          | no file that a training writes may be larger                     | 68719476736           |
- * | MAX_JOB_BYTES           | a training that writes more in all is stopped, its task has failed | 274877906944          |
- * | TRAINER                 | local, or slurm: trainings are handed to a cluster               | local                 |
+ * | SANDBOX                 | on: jobs train under bubblewrap; off: with the daemon's rights    | on                    |
+ * | MAX_FILE_BYTES          | largest file that a training run may write                       | 68719476736           |
+ * | MAX_JOB_BYTES           | a training run that writes more in all is stopped; its task fails | 274877906944          |
+ * | TRAINER                 | local, or slurm: jobs are submitted to a cluster                 | local                 |
  * | SLURM_OPTIONS           | further options of sbatch, separated by spaces                   | none                  |
- * | SLOTS                   | trainings at the same time                                       | 1                     |
+ * | SLOTS                   | number of concurrent training runs                               | 1                     |
  * | MAX_DATASET_BYTES       | larger datasets are refused                                      | 1073741824            |
  * | COUNT_MEMORY_BYTES      | a dataset that takes more memory to count is refused             | 4294967296            |
- * | COUNT_SECONDS           | and one that takes more seconds of a processor                   | 1800                  |
+ * | COUNT_SECONDS           | and one that takes more CPU seconds                              | 1800                  |
  * | LOG_LEVEL               | trace, debug, info, warn, error, fatal                           | info                  |
  *
- * HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured as everywhere, loopback excepted.
- * The trainer sees none of these: its environment is made of TRAINER_VARIABLES below, and nothing else.
+ * HTTP_PROXY, HTTPS_PROXY and NO_PROXY have their usual meaning; loopback addresses are never proxied.
+ * The trainer sees none of these: its environment consists of TRAINER_VARIABLES below, and nothing else.
  */
 const Environment = z.object({
   PROVIDER_KEYSTORE: z.string().optional(),
@@ -107,7 +107,7 @@ const Environment = z.object({
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
 });
 
-/** What a training needs from the machine: programs, libraries, devices, and where temporary files go. */
+/** What a training run needs from the machine: programs, libraries, devices, and a place for temporary files. */
 const TRAINER_VARIABLES = [
   "PATH",
   "HOME",
@@ -151,7 +151,7 @@ export interface Config {
   readonly modelsDirectory: string;
   readonly python: string;
   readonly trainerEnvironment: Readonly<Record<string, string>>;
-  /** Of the processes that go online for trainings. */
+  /** For the processes that go online on behalf of training runs. */
   readonly onlineEnvironment: Readonly<Record<string, string>>;
   readonly trackerHosts: readonly string[];
   readonly checkpoints: { readonly days: number; readonly tasks: number };
@@ -168,13 +168,13 @@ export interface Config {
 }
 
 /**
- * Reads the environment; relative paths count from the working directory.
- * @throws ProviderError naming the variable that is wrong. Keys are never repeated in it.
+ * Reads the environment. Relative paths are relative to the working directory.
+ * @throws ProviderError that names the invalid variable. It never contains keys.
  */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const present = Object.entries(environment).filter(([, value]) => value !== "");
   const parsed = Environment.safeParse(Object.fromEntries(present));
-  if (!parsed.success) throw invalid(parsed.error);
+  if (!parsed.success) throw invalidConfigError(parsed.error);
   const values = parsed.data;
   const directory = resolve(values.PROVIDER_DIR);
   const privateKey = readPrivateKey(values);
@@ -225,7 +225,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   };
 }
 
-/** What a connection to a hub or tracker needs: how to get out of this network, and whom to trust there. */
+/** What a connection to a hub or tracker needs: proxies and certificates. */
 const ONLINE_VARIABLES = [
   "PATH",
   "HOME",
@@ -243,7 +243,6 @@ function isHttpUrl(text: string): boolean {
   return URL.canParse(text.trim()) && /^https?:/.test(text.trim());
 }
 
-/** Several may stand there with commas between them. */
 function isStorageUrl(text: string): boolean {
   return URL.canParse(text.trim().replace(/^0g\+/, ""));
 }
@@ -273,7 +272,7 @@ function readPrivateKey(values: z.output<typeof Environment>): string {
   if (privateKey !== undefined) return privateKey;
   throw new ProviderError("PROVIDER_PRIVATE_KEY is not set.", {
     retryable: false,
-    hint: "Set PROVIDER_KEYSTORE and PROVIDER_PASSPHRASE_FILE; on a local network, the key itself.",
+    hint: "Set PROVIDER_KEYSTORE and PROVIDER_PASSPHRASE_FILE, or on a local network PROVIDER_PRIVATE_KEY.",
   });
 }
 
@@ -293,12 +292,12 @@ function integer(minimum: number, maximum: number) {
     .pipe(z.number().int().min(minimum).max(maximum));
 }
 
-function invalid(error: z.ZodError): ProviderError {
+function invalidConfigError(error: z.ZodError): ProviderError {
   const issue = error.issues[0]!;
   const name = String(issue.path[0]);
   const missing = issue.code === "invalid_type" && issue.message.includes("undefined");
   return new ProviderError(missing ? `${name} is not set.` : `${name} ${issue.message}.`, {
     retryable: false,
-    hint: "The table at the top of provider/config.ts says what each variable means.",
+    hint: "The table at the top of provider/config.ts explains each variable.",
   });
 }

@@ -3,16 +3,16 @@ import type { Setting } from "../sdk/NextAction.ts";
 import type { FailReason } from "../sdk/task/FailReason.ts";
 
 /**
- * The daemon's error family: `retryable` is the one distinction it acts on. A retryable error is tried again after a
- * pause; any other needs the operator.
+ * Base class of the daemon's errors. `retryable` is the only distinction that the daemon acts on: a retryable operation
+ * is retried after a pause; any other error needs the operator.
  */
 export class ProviderError extends Error {
   override readonly name: string = "ProviderError";
   readonly retryable: boolean;
   readonly hint: string;
-  /** The operator was told already, and is not told again at every try. */
-  readonly isSaid: boolean;
-  /** Times in a row, with this one, that a step ended in a way that speaks against its task; null if this does not. */
+  /** Already reported to the operator: not logged again at every attempt. */
+  readonly isReported: boolean;
+  /** Consecutive failures, including this one, that count against the step's task; null if this one does not count. */
   readonly strikes: number | null;
 
   constructor(
@@ -20,7 +20,7 @@ export class ProviderError extends Error {
     options: {
       retryable: boolean;
       hint: string;
-      isSaid?: boolean;
+      isReported?: boolean;
       cause?: unknown;
       strikes?: number;
     },
@@ -28,14 +28,14 @@ export class ProviderError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.retryable = options.retryable;
     this.hint = options.hint;
-    this.isSaid = options.isSaid ?? false;
+    this.isReported = options.isReported ?? false;
     this.strikes = options.strikes ?? null;
   }
 }
 
-/** The state database cannot be read or written: the daemon stops before it decides anything on a guess. */
-export class StateUnusable extends ProviderError {
-  override readonly name = "StateUnusable";
+/** The state database cannot be read or written. The daemon stops instead of acting on incomplete state. */
+export class StateUnusableError extends ProviderError {
+  override readonly name = "StateUnusableError";
 
   constructor(message: string, hint: string, cause: unknown) {
     super(message, { retryable: false, hint, cause });
@@ -43,11 +43,11 @@ export class StateUnusable extends ProviderError {
 }
 
 /**
- * A task that can never succeed. Once accepted it is given up on chain with `reason`, and the fee goes back; an order
- * that is not accepted yet is refused without a transaction, and its user is told so.
+ * A task that can never succeed. An accepted task is failed on chain with `reason`, and the fee is returned; an order
+ * that is not accepted yet is refused without a transaction, which the API reports to its user.
  */
-export class TaskRefused extends ProviderError {
-  override readonly name = "TaskRefused";
+export class TaskRefusedError extends ProviderError {
+  override readonly name = "TaskRefusedError";
   readonly reason: FailReason;
 
   constructor(reason: FailReason, message: string, hint: string, cause?: unknown) {
@@ -56,15 +56,16 @@ export class TaskRefused extends ProviderError {
   }
 }
 
-/** Everything else that is thrown counts as a passing fault: a full disk, a chain or a storage that does not answer. */
+/** Treats any other error as temporary: a full disk, or a chain or storage that does not respond. */
 export function asProviderError(error: unknown): ProviderError {
   if (error instanceof ProviderError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof ProtocolError ? hintFor(error) : "It is tried again after a pause.";
+  const hint =
+    error instanceof ProtocolError ? hintFor(error) : "It will be retried after a pause.";
   return new ProviderError(message, { retryable: true, hint, cause: error });
 }
 
-/** The variables of the daemon's environment for each setting of its client. */
+/** The environment variables for each setting of the client. */
 const VARIABLES: Readonly<Record<Setting, string>> = {
   rpcUrl: "RPC_ENDPOINT",
   chain: "RPC_ENDPOINT and DEPLOYMENT_DIR",
@@ -74,7 +75,7 @@ const VARIABLES: Readonly<Record<Setting, string>> = {
   storageUrl: "STORAGE_ENDPOINT",
 };
 
-/** What the operator does about an error of the SDK. */
+/** The operator's hint for an error of the SDK. */
 export function hintFor({ hint, next }: ProtocolError): string {
   if (!next || !("setting" in next)) return hint;
   return `${hint.replace(/\.$/, "")} (${VARIABLES[next.setting]}).`;

@@ -11,9 +11,9 @@ export interface Keystore {
 }
 
 /**
- * Opens an encrypted keystore; that takes about a second, on purpose.
+ * Opens an encrypted keystore. The key derivation takes about a second by design.
  * @returns the private key as 0x-hex.
- * @throws ProviderError that names the file and never what is in it.
+ * @throws ProviderError that names the file and never shows its content.
  */
 export function openKeystore(keystore: Keystore): string {
   const json = readText(keystore.path, "PROVIDER_KEYSTORE");
@@ -21,7 +21,7 @@ export function openKeystore(keystore: Keystore): string {
   try {
     return Wallet.fromEncryptedJsonSync(json, passphrase).privateKey;
   } catch {
-    // The original error can repeat what it was given: it must not travel as a cause.
+    // Not passed on as a cause: the original error can contain its input.
     throw new ProviderError(`${keystore.path} cannot be opened with this passphrase.`, {
       retryable: false,
       hint: "Check the passphrase, and that the file is a keystore of one wallet in JSON.",
@@ -46,7 +46,7 @@ function readText(path: string, variable: string): string {
     const { code } = error as NodeJS.ErrnoException;
     throw new ProviderError(`${path} cannot be read (${code}).`, {
       retryable: false,
-      hint: `Check ${variable} and the rights of the file.`,
+      hint: `Check ${variable} and the permissions of the file.`,
     });
   }
 }

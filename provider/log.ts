@@ -1,7 +1,7 @@
 import pino, { type Logger } from "pino";
 import { readNodeError } from "../sdk/rpc/nodeErrors.ts";
 
-/** JSON lines on stderr. Written at once: the last line before a crash is the one that matters. */
+/** JSON lines on stderr, written synchronously so that the last line before a crash is not lost. */
 export function createLog(level: string): Logger {
   return pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describe } },
@@ -13,15 +13,15 @@ interface Described {
   readonly type: string;
   readonly message: string;
   readonly code?: unknown;
-  /** What the chain's node said. */
+  /** The chain node's own message. */
   readonly node?: string;
   readonly frames?: readonly string[];
   readonly cause?: unknown;
 }
 
 /**
- * An error without what ethers hangs on it and writes into its long message: whole transactions, whose data holds the
- * keys to be revealed.
+ * An error without what ethers attaches to it and includes in its long message: whole transactions, whose data contains
+ * the keys to be revealed.
  */
 export function describe(error: unknown): Described | unknown {
   if (!(error instanceof Error)) return error;

@@ -4,7 +4,7 @@ import { Daemon } from "./Daemon.ts";
 import { hintFor, type ProviderError } from "./errors.ts";
 import { createLog } from "./log.ts";
 
-/** Runs until SIGTERM or SIGINT, then stops the trainings so that they can resume, and ends with exit code 0. */
+/** Runs until SIGTERM or SIGINT, then stops the training runs so that they can resume, and exits with code 0. */
 async function main(): Promise<void> {
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop.abort());

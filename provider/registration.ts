@@ -7,14 +7,14 @@ import { backoff, type Clock } from "./clock.ts";
 import type { EncryptionKey } from "./EncryptionKey.ts";
 import type { Catalogue } from "./models/Catalogue.ts";
 
-/** The part of the terms that only the daemon knows; the others (price, times, bond) are the operator's to choose. */
+/** The part of the terms that only the daemon knows. The operator chooses the rest: price, times, bond. */
 export interface ProvidedTerms
   extends Pick<ServiceTerms, "catalogueHash" | "encryptionKey" | "url"> {
   /** Address of the provider. */
   readonly provider: string;
 }
 
-/** What GET /v1/terms answers, for the commands that register and update a provider. */
+/** The response of GET /v1/terms, for the commands that register and update a provider. */
 export function providedTerms(
   provider: string,
   catalogue: Catalogue,
@@ -31,12 +31,12 @@ export interface RegistrationWatch {
   readonly log: Logger;
 }
 
-/** Milliseconds between two looks at the registration. */
-const LOOK_INTERVAL = 2_000;
+/** Milliseconds between checks of the registration. */
+const POLL_INTERVAL = 2_000;
 
 /**
- * Waits until the provider is registered with the terms that the daemon serves, and says what is missing, each thing
- * once. Nobody can order from it before, so there is nothing to hold back meanwhile.
+ * Waits until the provider is registered with the terms that the daemon serves, and logs each mismatch once. Users
+ * cannot order before the registration, so nothing has to be held back meanwhile.
  */
 export async function awaitRegistration(
   watch: RegistrationWatch,
@@ -44,18 +44,19 @@ export async function awaitRegistration(
 ): Promise<void> {
   const { client, terms, clock, log } = watch;
   const { provider } = terms;
-  for (let said = "", failures = 0; !signal.aborted; ) {
+  for (let logged = "", failures = 0; !signal.aborted; ) {
     try {
-      const missing = whatIsMissing(terms, await findService(client, provider));
+      const mismatch = findMismatch(terms, await findService(client, provider));
       failures = 0;
-      if (missing === null) return log.info({ provider }, "registered");
-      if (missing.message !== said) log.warn({ provider, hint: missing.hint }, missing.message);
-      said = missing.message;
+      if (mismatch === null) return log.info({ provider }, "registered");
+      if (mismatch.message !== logged)
+        log.warn({ provider, hint: mismatch.hint }, mismatch.message);
+      logged = mismatch.message;
     } catch (error) {
       failures++;
       log.warn({ err: error }, "the registration cannot be read");
     }
-    await clock.sleep(failures > 0 ? backoff(failures) : LOOK_INTERVAL, signal);
+    await clock.sleep(failures > 0 ? backoff(failures) : POLL_INTERVAL, signal);
   }
 }
 
@@ -69,7 +70,7 @@ async function findService(client: Client, provider: string): Promise<Service | 
   }
 }
 
-function whatIsMissing(
+function findMismatch(
   terms: ProvidedTerms,
   service: Service | null,
 ): { message: string; hint: string } | null {
@@ -79,13 +80,13 @@ function whatIsMissing(
       hint: "Register it with register-provider.",
     };
   }
-  // The URL is the operator's to choose: they may have put a proxy before the daemon.
+  // The URL is not compared: the operator may have put a proxy in front of the daemon.
   const differing = (["catalogueHash", "encryptionKey"] as const).filter(
     (name) => service[name].toLowerCase() !== terms[name].toLowerCase(),
   );
   if (differing.length === 0) return null;
   return {
     message: `The registered ${differing.join(" and ")} differ from what this daemon serves.`,
-    hint: "Bring them up to date with update-provider.",
+    hint: "Update them with update-provider.",
   };
 }

@@ -1,9 +1,9 @@
 import type { Clock } from "../clock.ts";
 
-/** Requests a second that one address may make for long, and how many at once. */
+/** Sustained requests per second for one address, and the size of a burst. */
 const PER_SECOND = 20;
 const BURST = 100;
-/** Addresses remembered; the oldest is forgotten first, which can only be to its advantage. */
+/** Most addresses remembered. The oldest is forgotten first, which can only be to its advantage. */
 const ADDRESSES = 10_000;
 
 /** A token bucket per address. */

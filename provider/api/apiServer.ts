@@ -7,19 +7,19 @@ import fastify, {
 } from "fastify";
 import { addressGroup } from "../http/addressGroup.ts";
 import { limitConnections } from "../http/limitConnections.ts";
-import { ApiRefusal } from "./ApiRefusal.ts";
+import { ApiError } from "./ApiError.ts";
 import { addCancellationRoutes, type CancellationRoutes } from "./cancellationRoutes.ts";
 import { addPublicRoutes, type PublicRoutes } from "./publicRoutes.ts";
 import { RateLimit } from "./RateLimit.ts";
 import { addSecretRoutes, type SecretRoutes } from "./secretRoutes.ts";
 import { addTaskRoutes, type TaskRoutes } from "./taskRoutes.ts";
 
-/** Sealed secrets are the largest body there is. */
+/** Sealed secrets are the largest body. */
 const BODY_LIMIT = 1024;
-/** Milliseconds in which a request must have come in. */
-const REQUEST_TIMEOUT = 10_000;
-/** Milliseconds without a byte in either direction; a followed log can be silent for a while. */
-const SILENCE_TIMEOUT = 300_000;
+/** Milliseconds within which a request must have been received. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** Milliseconds without traffic in either direction; a followed log can be silent for a while. */
+const IDLE_TIMEOUT_MS = 300_000;
 const CONNECTIONS = { total: 512, perAddress: 64, idleMs: 15_000 };
 const MAX_PARAMETER_LENGTH = 128;
 
@@ -32,11 +32,11 @@ export type ApiOptions = PublicRoutes &
 export function createApi(options: ApiOptions): FastifyInstance {
   const app: FastifyInstance = fastify({
     loggerInstance: options.log,
-    logController: new LogController({ disableRequestLogging: true }), // health checks would drown everything
+    logController: new LogController({ disableRequestLogging: true }), // health checks would flood the log
     bodyLimit: BODY_LIMIT,
-    trustProxy: "loopback", // a proxy on this machine says who asks; anybody else's word for it does not count
-    requestTimeout: REQUEST_TIMEOUT,
-    connectionTimeout: SILENCE_TIMEOUT,
+    trustProxy: "loopback", // X-Forwarded-For counts only if it comes from a proxy on this machine
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: IDLE_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     forceCloseConnections: true,
     frameworkErrors: (error, _request, reply) => sendError(error, reply),
@@ -45,7 +45,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const limit = new RateLimit(options.clock);
   app.addHook("onRequest", async (request) => {
     if (!limit.allows(addressGroup(request.ip))) {
-      throw new ApiRefusal(429, "too-early", "Too many requests.", "Wait a moment and try again.");
+      throw new ApiError(429, "too-early", "Too many requests.", "Wait a moment, then try again.");
     }
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -54,12 +54,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
     return sendError(error, reply);
   });
   app.setNotFoundHandler(() => {
-    throw new ApiRefusal(
-      404,
-      "not-found",
-      "There is nothing here.",
-      "GET /openapi.json lists the API.",
-    );
+    throw new ApiError(404, "not-found", "Path not found.", "GET /openapi.json lists the API.");
   });
   addPublicRoutes(app, options);
   addTaskRoutes(app, options);
@@ -68,18 +63,18 @@ export function createApi(options: ApiOptions): FastifyInstance {
   return app;
 }
 
-function sendError(error: FastifyError | ApiRefusal, reply: FastifyReply): FastifyReply {
-  if (error instanceof ApiRefusal) {
+function sendError(error: FastifyError | ApiError, reply: FastifyReply): FastifyReply {
+  if (error instanceof ApiError) {
     const { status, code, message, hint } = error;
     return reply.status(status).send({ code, message, hint });
   }
   const status = statusOf(error);
-  // What went wrong inside is for the operator's log, not for strangers.
-  const message = status >= 500 ? "The provider could not answer." : error.message;
+  // Internal details belong in the operator's log, not in a public response.
+  const message = status >= 500 ? "The provider could not process the request." : error.message;
   const code = status >= 500 ? "network" : "usage";
   return reply.status(status).send({ code, message, hint: "Try again later." });
 }
 
-function statusOf(error: FastifyError | ApiRefusal): number {
-  return error instanceof ApiRefusal ? error.status : (error.statusCode ?? 500);
+function statusOf(error: FastifyError | ApiError): number {
+  return error instanceof ApiError ? error.status : (error.statusCode ?? 500);
 }

@@ -9,24 +9,24 @@ import { applyEvent } from "../jobs/applyEvent.ts";
 import { findLast } from "../journal/trainerEvents.ts";
 import { maySettle, type Settlement, WORK } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { ApiRefusal } from "./ApiRefusal.ts";
+import { ApiError } from "./ApiError.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface CancellationRoutes extends Authentication {
   readonly jobsDirectory: string;
-  /** What the chain's clock shows, in unix seconds. */
+  /** The chain's time, in unix seconds. */
   readonly chainTime: () => number;
-  /** Told when a user's consent has come. */
+  /** Called when a user's consent has been received. */
   readonly onCancel: (id: TaskId) => void;
 }
 
 type CancellationRequest = FastifyRequest<{ Params: { id: string } }>;
 
-/** Seconds for which an amount that a user was shown holds. */
+/** Seconds for which an offered amount is valid. */
 const OFFER_SECONDS = 120;
-/** Seconds that the consent must hold at least, so that its transaction can get into a block. */
-const SHORTEST_CONSENT = 60;
-/** Offers remembered; the oldest is forgotten first, and can be asked for again. */
+/** Seconds for which a consent must at least be valid, so that its transaction can be mined. */
+const MIN_CONSENT_SECONDS = 60;
+/** Most offers remembered. The oldest is forgotten first, and can be requested again. */
 const MAX_OFFERS = 10_000;
 
 const Consent = z.strictObject({
@@ -34,13 +34,13 @@ const Consent = z.strictObject({
   deadline: z.number().int().positive(),
   signature: z.string().regex(/^0x[0-9a-f]{130}$/i),
 });
-/** What a training says of itself: nothing that makes the amount less than nothing or more than the fee. */
+/** Progress that a training run reports, validated so that the amount is between zero and the fee. */
 const Steps = z.object({
   step: z.number().min(0),
   total: z.number().positive().max(Number.MAX_SAFE_INTEGER),
 });
 
-/** How the user of a running task ends it: they ask what is due by now, and consent to that amount. */
+/** Lets the user of a running task end it: they request the amount due now, and consent to it. */
 export function addCancellationRoutes(app: FastifyInstance, routes: CancellationRoutes): void {
   const offers = new Map<TaskId, { readonly amount: bigint; readonly until: number }>();
   const now = routes.chainTime;
@@ -62,17 +62,18 @@ export function addCancellationRoutes(app: FastifyInstance, routes: Cancellation
     requireRunning(record);
     const consent = readConsent(request.body);
     const offer = offers.get(record.id);
-    if (!offer || now() > offer.until || offer.amount !== BigInt(consent.amount)) throw stale();
+    if (!offer || now() > offer.until || offer.amount !== BigInt(consent.amount))
+      throw staleOfferError();
     requireValid(routes, record, consent);
     const after = applyEvent(routes.store, record.id, { type: "cancel", settlement: consent });
-    if (!after?.job.settlement) throw notRunning();
+    if (!after?.job.settlement) throw notRunningError();
     offers.delete(record.id);
     routes.onCancel(record.id);
     return { accepted: true };
   });
 }
 
-/** The part of the fee that the steps done so far make up; all of it once the model is trained. Rounded down. */
+/** The share of the fee for the training steps done so far, rounded down; the whole fee once the model is trained. */
 async function amountDue(jobsDirectory: string, { id, fee, job }: JobRecord): Promise<bigint> {
   if (WORK.indexOf(job.work) >= WORK.indexOf("trained")) return fee;
   const { events } = jobPaths(jobsDirectory, id);
@@ -86,10 +87,10 @@ function readConsent(body: unknown): Settlement {
   try {
     return Consent.parse(JSON.parse((body as Buffer).toString("utf8")));
   } catch {
-    throw new ApiRefusal(
+    throw new ApiError(
       400,
       "usage",
-      "The body is no consent.",
+      "The body is not a valid consent.",
       "Send the JSON {amount, deadline, signature} as application/octet-stream.",
     );
   }
@@ -100,15 +101,15 @@ function requireValid(
   { id, user }: JobRecord,
   { amount, deadline, signature }: Settlement,
 ): void {
-  if (deadline < chainTime() + SHORTEST_CONSENT)
-    throw new ApiRefusal(
+  if (deadline < chainTime() + MIN_CONSENT_SECONDS)
+    throw new ApiError(
       400,
       "usage",
-      "The consent ends too soon for its transaction.",
-      "Let it hold for some minutes by the chain's clock.",
+      "The consent expires too soon for its transaction.",
+      "Choose a deadline some minutes ahead by the chain's clock.",
     );
   if (signerOf() !== user)
-    throw new ApiRefusal(
+    throw new ApiError(
       400,
       "usage",
       "The consent is not signed by the task's user.",
@@ -126,23 +127,23 @@ function requireValid(
 }
 
 function requireRunning({ job }: JobRecord): void {
-  if (!maySettle(job)) throw notRunning();
+  if (!maySettle(job)) throw notRunningError();
 }
 
-function notRunning(): ApiRefusal {
-  return new ApiRefusal(
+function notRunningError(): ApiError {
+  return new ApiError(
     409,
     "declined",
     "The task is not running.",
-    "A task that nobody has accepted is cancelled without the provider; a delivered one is paid for.",
+    "A task that is not accepted yet can be cancelled without the provider; a delivered one is paid for.",
   );
 }
 
-function stale(): ApiRefusal {
-  return new ApiRefusal(
+function staleOfferError(): ApiError {
+  return new ApiError(
     409,
     "declined",
-    "The amount is not the one that was offered, or the offer has ended.",
-    "Ask for the amount again and consent to that.",
+    "The amount is not the offered one, or the offer has expired.",
+    "Request the amount again and consent to the new one.",
   );
 }

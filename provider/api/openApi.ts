@@ -1,4 +1,4 @@
-/** The description of the API that GET /openapi.json answers. A test holds it against the routes there are. */
+/** The API description that GET /openapi.json returns. A test compares it with the actual routes. */
 
 const ERROR = { $ref: "#/components/schemas/Error" };
 const json = (schema: object) => ({ "application/json": { schema } });
@@ -19,14 +19,14 @@ const path = (name: string) => ({
 });
 const query = (name: string, type: string) => ({ name, in: "query", schema: { type } });
 
-const publicly = (summary: string, responses: object, parameters: object[] = []) => ({
+const unsigned = (summary: string, responses: object, parameters: object[] = []) => ({
   summary,
   parameters,
   responses,
 });
 /** For the task's user alone. */
 const signed = (summary: string, responses: object, parameters: object[] = []) => ({
-  ...publicly(summary, responses, [path("id"), ...parameters]),
+  ...unsigned(summary, responses, [path("id"), ...parameters]),
   security: [{ signedRequest: [] }],
 });
 const withBytes = (operation: object) => ({
@@ -46,25 +46,25 @@ export const OPEN_API = {
   openapi: "3.1.0",
   info: { title: "Anneal provider", version: "1.0.0" },
   paths: {
-    "/healthz": { get: publicly("Whether the process is alive", ok("It is")) },
-    "/readyz": { get: publicly("Whether the provider can do its work", ok("It can")) },
-    "/metrics": { get: publicly("Metrics", bytes("For Prometheus", "text/plain")) },
-    "/openapi.json": { get: publicly("This document", ok("OpenAPI 3.1")) },
-    "/v1/terms": { get: publicly("What the provider registers on chain", ok("Terms")) },
-    "/v1/models": { get: publicly("Catalogue of models, as hashed on chain", ok("Catalogue")) },
+    "/healthz": { get: unsigned("Whether the process is alive", ok("Alive")) },
+    "/readyz": { get: unsigned("Whether the provider is ready", ok("Ready")) },
+    "/metrics": { get: unsigned("Metrics", bytes("For Prometheus", "text/plain")) },
+    "/openapi.json": { get: unsigned("This document", ok("OpenAPI 3.1")) },
+    "/v1/terms": { get: unsigned("What the provider registers on chain", ok("Terms")) },
+    "/v1/models": { get: unsigned("Catalogue of models, as hashed on chain", ok("Catalogue")) },
     "/v1/models/{name}/tokenizer": {
-      get: publicly("Tokenizer of a model", ok("Tokenizer"), [path("name")]),
+      get: unsigned("Tokenizer of a model", ok("Tokenizer"), [path("name")]),
     },
     "/v1/models/{name}/usage": {
-      get: publicly("How to use a model", bytes("Archive", "application/zip"), [path("name")]),
+      get: unsigned("How to use a model", bytes("Archive", "application/zip"), [path("name")]),
     },
     "/v1/challenge": {
-      get: publicly("Proof that the endpoint holds the provider's key", ok("Signature"), [
+      get: unsigned("Proof that the endpoint holds the provider's key", ok("Signature"), [
         query("nonce", "string"),
       ]),
     },
     "/v1/queue": {
-      get: publicly(
+      get: unsigned(
         "How busy the provider is",
         ok(
           "Queue",
@@ -78,7 +78,7 @@ export const OPEN_API = {
         ),
       ),
     },
-    "/v1/tasks/{id}": { get: signed("Where a task stands", ok("Status")) },
+    "/v1/tasks/{id}": { get: signed("Status of a task", ok("Status")) },
     "/v1/tasks/{id}/log": {
       get: signed("Log of the training", bytes("Lines", "text/plain"), [
         query("follow", "boolean"),
@@ -90,13 +90,13 @@ export const OPEN_API = {
         query("after", "integer"),
       ]),
     },
-    "/v1/tasks/{id}/secrets": { put: withBytes(signed("Leave sealed secrets", ok("Stored"))) },
+    "/v1/tasks/{id}/secrets": { put: withBytes(signed("Store sealed secrets", ok("Stored"))) },
     "/v1/tasks/{id}/cancellation": {
       get: signed(
-        "What is due if the running task stops now",
+        "Amount due if the running task stops now",
         ok("Offer", object({ id: text, amount: text, fee: text, until: integer })),
       ),
-      put: withBytes(signed("Consent to stop the running task at that amount", ok("Accepted"))),
+      put: withBytes(signed("Consent to stop the running task for that amount", ok("Accepted"))),
     },
   },
   components: {

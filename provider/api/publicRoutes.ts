@@ -1,17 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Client } from "../../sdk/client.ts";
 import { signChallenge } from "../../sdk/service/challenge.ts";
+import { cached } from "../cached.ts";
 import type { Clock } from "../clock.ts";
-import { occupiedSlots, waitingLine } from "../jobs/scheduler.ts";
+import { occupiedSlots, slotQueue } from "../jobs/scheduler.ts";
 import { estimateWait } from "../jobs/waitingTime.ts";
 import type { Metrics } from "../Metrics.ts";
 import type { Catalogue, Model } from "../models/Catalogue.ts";
 import { UsageArchives } from "../models/UsageArchives.ts";
 import type { Readiness, Reason } from "../Readiness.ts";
 import type { ProvidedTerms } from "../registration.ts";
-import { remembered } from "../remembered.ts";
 import type { Store } from "../store/Store.ts";
-import { ApiRefusal } from "./ApiRefusal.ts";
+import { ApiError } from "./ApiError.ts";
 import { OPEN_API } from "./openApi.ts";
 
 export interface PublicRoutes {
@@ -23,26 +23,26 @@ export interface PublicRoutes {
   readonly readiness: Readiness;
   readonly slots: number;
   readonly jobsDirectory: string;
-  /** Known when the API listens. */
+  /** Known once the API is listening. */
   readonly terms: () => ProvidedTerms;
 }
 
-/** Milliseconds for which an answer that anybody may ask for is remembered. */
+/** Milliseconds for which public responses are cached. */
 const ANSWER_AGE = 1_000;
 
 type ModelRequest = FastifyRequest<{ Params: { name: string } }>;
 
-/** What anybody may see of this provider. */
+/** The routes that need no authentication. */
 export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): void {
   const { client, catalogue, clock, metrics, slots, terms } = routes;
-  // What takes long is made once for all who ask meanwhile.
-  const measure = remembered(() => metrics.registry.metrics(), ANSWER_AGE, clock);
-  const queue = remembered(() => readQueue(routes), ANSWER_AGE, clock);
+  // Expensive responses are computed once for all concurrent requests.
+  const measure = cached(() => metrics.registry.metrics(), ANSWER_AGE, clock);
+  const queue = cached(() => readQueue(routes), ANSWER_AGE, clock);
   const archives = new UsageArchives();
 
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/readyz", async (_request, reply) => {
-    const reasons = whyNotReady(routes);
+    const reasons = notReadyReasons(routes);
     const [first] = reasons;
     if (!first) return { status: "ready" };
     const { message, hint } = first;
@@ -69,7 +69,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
     const { nonce } = request.query;
     if (typeof nonce === "string" && /^0x[0-9a-fA-F]{64}$/.test(nonce))
       return signChallenge(client, { nonce });
-    throw new ApiRefusal(400, "usage", "nonce is not 32 bytes.", "Give 0x and 64 hex digits.");
+    throw new ApiError(400, "usage", "nonce is not 32 bytes.", "Use 0x and 64 hex digits.");
   });
 
   app.get("/v1/queue", async () => ({
@@ -81,18 +81,18 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
 
 async function readQueue(routes: PublicRoutes) {
   const jobs = routes.store.openJobs();
-  const waiting = waitingLine(jobs).length;
+  const waiting = slotQueue(jobs).length;
   const waitSeconds = await estimateWait(routes, jobs, waiting);
   return { running: occupiedSlots(jobs), waiting, waitSeconds };
 }
 
 const UNFOLLOWED: Reason = {
   name: "chain",
-  message: "The chain is not being followed.",
-  hint: "See the provider's log, and RPC_ENDPOINT.",
+  message: "The chain has not been read recently.",
+  hint: "Check the provider's log, and RPC_ENDPOINT.",
 };
 
-function whyNotReady({ metrics, readiness, clock }: PublicRoutes): readonly Reason[] {
+function notReadyReasons({ metrics, readiness, clock }: PublicRoutes): readonly Reason[] {
   const isFollowed = metrics.isReady(clock.now());
   return [...(isFollowed ? [] : [UNFOLLOWED]), ...readiness.reasons()];
 }
@@ -100,10 +100,10 @@ function whyNotReady({ metrics, readiness, clock }: PublicRoutes): readonly Reas
 function findModel(catalogue: Catalogue, request: ModelRequest): Model {
   const model = catalogue.byName(request.params.name);
   if (model) return model;
-  throw new ApiRefusal(
+  throw new ApiError(
     404,
     "not-found",
     `This provider has no model ${request.params.name}.`,
-    "See what it offers with list-models.",
+    "List its models with list-models.",
   );
 }

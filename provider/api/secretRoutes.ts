@@ -3,9 +3,9 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { openSecrets } from "../../sdk/exchange/openSecrets.ts";
 import type { TaskId } from "../../sdk/ids.ts";
 import type { EncryptionKey } from "../EncryptionKey.ts";
-import { isTrainingOver } from "../jobs/progress.ts";
+import { hasTrainingEnded } from "../jobs/progress.ts";
 import { putSecrets } from "../steps/parts/taskSecrets.ts";
-import { ApiRefusal } from "./ApiRefusal.ts";
+import { ApiError } from "./ApiError.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface SecretRoutes extends Authentication {
@@ -15,10 +15,10 @@ export interface SecretRoutes extends Authentication {
 
 type SecretRequest = FastifyRequest<{ Params: { id: string } }>;
 
-/** Two keys of 256 characters, as JSON and sealed, are shorter. */
+/** Enough for two API tokens of 256 characters, as sealed JSON. */
 const MAX_SEALED_BYTES = 1_024;
 
-/** Where the user of a task leaves what the provider needs to act for them elsewhere, sealed. */
+/** Lets the user of a task store, sealed, the API tokens that the provider needs for hubs and trackers. */
 export function addSecretRoutes(app: FastifyInstance, routes: SecretRoutes): void {
   const options = { parseAs: "buffer", bodyLimit: MAX_SEALED_BYTES } as const;
   app.addContentTypeParser("application/octet-stream", options, (_request, body, done) =>
@@ -27,7 +27,7 @@ export function addSecretRoutes(app: FastifyInstance, routes: SecretRoutes): voi
 
   app.put("/v1/tasks/:id/secrets", async (request: SecretRequest) => {
     const { id, job } = authenticate(routes, request);
-    if (isTrainingOver(job)) throw tooLate();
+    if (hasTrainingEnded(job)) throw tooLateError();
     const sealed = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     checkOpens(routes.encryptionKey, id, sealed);
     await putSecrets(routes.jobsDirectory, id, sealed);
@@ -40,15 +40,15 @@ function checkOpens(key: EncryptionKey, id: TaskId, sealed: Uint8Array): void {
     openSecrets({ secret: key.secret, id, sealed });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw new ApiRefusal(400, "usage", error.message, error.hint);
+    throw new ApiError(400, "usage", error.message, error.hint);
   }
 }
 
-function tooLate(): ApiRefusal {
-  return new ApiRefusal(
+function tooLateError(): ApiError {
+  return new ApiError(
     409,
     "declined",
-    "The task's training is over, so its secrets have no use any more.",
+    "The task's training has ended, so its secrets are no longer needed.",
     "Send them right after create-task.",
   );
 }

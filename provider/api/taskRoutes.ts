@@ -6,21 +6,21 @@ import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
 import type { Clock } from "../clock.ts";
 import { jobPaths } from "../files/jobPaths.ts";
-import { failureOf, isTrainingOver, jobProgress } from "../jobs/progress.ts";
-import { waitingLine } from "../jobs/scheduler.ts";
+import { failureOf, hasTrainingEnded, jobProgress } from "../jobs/progress.ts";
+import { slotQueue } from "../jobs/scheduler.ts";
 import { estimateWait } from "../jobs/waitingTime.ts";
 import { FIRST_LINE, renderEvent } from "../journal/renderLog.ts";
 import { type Follow, findLast, parseEvent, readLines } from "../journal/trainerEvents.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { ApiRefusal } from "./ApiRefusal.ts";
+import { ApiError } from "./ApiError.ts";
 import { type Authentication, authenticate } from "./authenticate.ts";
-import { StreamPlaces } from "./StreamPlaces.ts";
+import { StreamLimit } from "./StreamLimit.ts";
 
 export interface TaskRoutes extends Authentication {
   readonly clock: Clock;
   readonly jobsDirectory: string;
   readonly slots: number;
-  /** Ends all streams when the daemon stops. */
+  /** Aborts when the daemon stops, and ends all streams. */
   readonly signal: AbortSignal;
 }
 
@@ -29,9 +29,9 @@ type TaskRequest = FastifyRequest<{
   Querystring: Record<string, string | undefined>;
 }>;
 
-/** What the user of a task may see of it: status, log, events. Every request is signed by that user. */
+/** The routes for the user of a task: status, log, events. Every request is signed by that user. */
 export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
-  const places = new StreamPlaces();
+  const places = new StreamLimit();
 
   app.get("/v1/tasks/:id", async (request: TaskRequest) =>
     readStatus(routes, authenticate(routes, request)),
@@ -99,12 +99,12 @@ async function readQueue(
   id: string,
 ): Promise<Pick<TaskStatus, "queuePosition" | "waitSeconds">> {
   const open = routes.store.openJobs();
-  const index = waitingLine(open).findIndex((record) => record.id === id);
+  const index = slotQueue(open).findIndex((record) => record.id === id);
   if (index < 0) return { queuePosition: null, waitSeconds: null };
   return { queuePosition: index, waitSeconds: await estimateWait(routes, open, index) };
 }
 
-/** The log in the seed's style. Its lines never change, so that a reader can take it up where it broke. */
+/** The log in the style of 0G's provider. Its lines never change, so that a reader can resume after a disconnect. */
 async function* logLines(
   { jobsDirectory, store }: TaskRoutes,
   { id }: JobRecord,
@@ -118,12 +118,12 @@ async function* logLines(
     if (text) yield `${text}\n`;
   }
   const job = store.job(id)?.job;
-  const failure = job && isTrainingOver(job) ? failureOf(job) : null;
+  const failure = job && hasTrainingEnded(job) ? failureOf(job) : null;
   if (failure) yield `Task ${uuid} failed: ${failure.message} ${failure.hint}\n`;
   if (isStopped(store, id)) yield `Task ${uuid} was stopped by its user\n`;
 }
 
-/** Whether a task ended with its user's consent before anything was delivered. */
+/** Whether a task was settled by its user's consent before anything was delivered. */
 function isStopped(store: TaskRoutes["store"], id: TaskId): boolean {
   return store.hasEvent(id, "TaskSettled") && !store.hasEvent(id, "TaskDelivered");
 }
@@ -146,11 +146,11 @@ function followOf(
   { id }: JobRecord,
 ): Follow | undefined {
   if (request.query.follow !== "true") return undefined;
-  const isOver = () => {
+  const hasEnded = () => {
     const record = store.job(id);
-    return !record || isTrainingOver(record.job);
+    return !record || hasTrainingEnded(record.job);
   };
-  return { isOver, clock, signal };
+  return { hasEnded, clock, signal };
 }
 
 function afterOf(request: TaskRequest): number {
@@ -160,24 +160,19 @@ function afterOf(request: TaskRequest): number {
     .nonnegative()
     .safeParse(request.query.after ?? "0");
   if (parsed.success) return parsed.data;
-  throw new ApiRefusal(
-    400,
-    "usage",
-    "after is not a sequence number.",
-    "Give the seq of an event.",
-  );
+  throw new ApiError(400, "usage", "after is not a sequence number.", "Use the seq of an event.");
 }
 
 function stream(
   reply: FastifyReply,
-  places: StreamPlaces,
+  places: StreamLimit,
   { id, user }: JobRecord,
   type: string,
   lines: AsyncGenerator<string>,
 ): FastifyReply {
   const leave = places.take(user, id);
   if (!leave) {
-    throw new ApiRefusal(503, "too-early", "Too many logs are being followed.", "Try again later.");
+    throw new ApiError(503, "too-early", "Too many logs are being followed.", "Try again later.");
   }
   const readable = Readable.from(lines);
   readable.once("close", leave);

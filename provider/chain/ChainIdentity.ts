@@ -16,9 +16,9 @@ export interface ChainIdentityOptions {
 const REASON = "other-chain";
 const MESSAGE = "The RPC endpoint serves another chain: its first block is not the same.";
 const HINT =
-  "Check RPC_ENDPOINT. A local network that was started again is another chain: give the daemon a new PROVIDER_DIR.";
+  "Check RPC_ENDPOINT. A restarted local network is another chain: give the daemon a new PROVIDER_DIR.";
 
-/** Compares the chain behind the endpoint that is asked now with the one that the daemon works on. */
+/** Compares the chain behind the current endpoint with the one that the state database belongs to. */
 export class ChainIdentity {
   readonly #options: ChainIdentityOptions;
 
@@ -27,37 +27,37 @@ export class ChainIdentity {
   }
 
   /**
-   * Nothing is sent, and nothing that is read counts, before this. A network that is started again keeps its number,
-   * its address and often its contracts' addresses, so that only the first block tells.
-   * @throws ProviderError when it is another chain, ProtocolError "network" when it cannot be asked.
+   * Must succeed before anything is sent, and before anything that was read counts. A restarted network keeps its chain
+   * id, its URL and often its contracts' addresses, so only the first block identifies it.
+   * @throws ProviderError if it is another chain, ProtocolError "network" if the endpoint does not respond.
    */
-  async demand(): Promise<void> {
+  async verify(): Promise<void> {
     const { client, genesis, readiness, log } = this.#options;
     const first = await readChain(client, () => client.provider.getBlock(0));
     if (first?.hash === genesis) {
-      if (readiness.clear(REASON)) log.info("the chain is the right one again");
+      if (readiness.clear(REASON)) log.info("the endpoint serves the right chain again");
       return;
     }
-    client.provider.switchEndpoint(); // where there is another one
-    if (!first) throw unnamed();
+    client.provider.switchEndpoint(); // if there is another one
+    if (!first) throw unknownChainError();
     if (readiness.set({ name: REASON, message: MESSAGE, hint: HINT }))
       log.error(
         { expected: genesis, found: first.hash, hint: HINT },
-        "another chain, nothing is sent",
+        "the endpoint serves another chain: nothing is sent",
       );
-    throw new ProviderError(MESSAGE, { retryable: true, isSaid: true, hint: HINT });
+    throw new ProviderError(MESSAGE, { retryable: true, isReported: true, hint: HINT });
   }
 
-  /** As `demand`, and the contracts are there. */
-  async demandContracts(): Promise<void> {
-    await this.demand();
+  /** Like `verify`, and checks that the contracts exist. */
+  async verifyContracts(): Promise<void> {
+    await this.verify();
     await checkNetwork(this.#options.client);
   }
 }
 
-function unnamed(): ProviderError {
-  return new ProviderError("The RPC endpoint has no block 0, so that its chain is not known.", {
+function unknownChainError(): ProviderError {
+  return new ProviderError("The RPC endpoint has no block 0, so its chain is unknown.", {
     retryable: true,
-    hint: "Name one in RPC_ENDPOINT that has kept the chain's first block.",
+    hint: "Set RPC_ENDPOINT to one that still has the chain's first block.",
   });
 }

@@ -25,29 +25,29 @@ export interface GasMoneyOptions {
   readonly maxGasPrice: bigint;
 }
 
-/** Neuron in the wallet, and what they are for. */
+/** The wallet's balance and what it is needed for, in neuron. */
 export interface GasBalance {
   readonly address: string;
   readonly balance: bigint;
-  /** What the steps that are left of the tasks taken on may cost at the present price. */
+  /** Cost of the remaining steps of all accepted tasks at the current price. */
   readonly reserved: bigint;
-  /** What one more task may cost. */
+  /** Cost of all steps of one more task. */
   readonly perTask: bigint;
 }
 
-/** Milliseconds between two looks at the wallet. */
-const LOOK_INTERVAL = 15_000;
+/** Milliseconds between checks of the wallet. */
+const POLL_INTERVAL = 15_000;
 const REASON = "gas";
 const PRICE_REASON = "gas-price";
 
-/** The OG in the daemon's wallet that pay for its transactions: whether they are enough, and for what they are kept. */
+/** The OG in the daemon's wallet that pay for its transactions: whether they suffice, and how much is reserved. */
 export class GasMoney {
   readonly #options: GasMoneyOptions;
-  /** Neuron that transactions need which the wallet cannot pay, by effect. */
+  /** Neuron needed by transactions that the wallet cannot pay for, by effect. */
   readonly #unpaid = new Map<string, bigint>();
   #last: GasBalance | null = null;
-  /** The chain asks for more than MAX_GAS_PRICE. */
-  #isTooDear = false;
+  /** The chain's gas price is above MAX_GAS_PRICE. */
+  #isPriceTooHigh = false;
 
   constructor(options: GasMoneyOptions) {
     this.#options = options;
@@ -57,79 +57,79 @@ export class GasMoney {
     return this.#options.maxGasPrice;
   }
 
-  /** Looks again and again until `signal` aborts. */
+  /** Refreshes periodically until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, identity } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await identity.demand();
-        await this.look();
+        await identity.verify();
+        await this.refresh();
         failures = 0;
       } catch (error) {
         failures++;
         log.debug({ err: error }, "the wallet's balance cannot be read");
       }
-      await clock.sleep(failures > 0 ? backoff(failures) : LOOK_INTERVAL, signal);
+      await clock.sleep(failures > 0 ? backoff(failures) : POLL_INTERVAL, signal);
     }
   }
 
-  /** Reads balance and price, and says once what is wrong with them, or that it no longer is. */
-  async look(): Promise<GasBalance> {
+  /** Reads balance and price, and reports each problem with them once, when it appears and when it is resolved. */
+  async refresh(): Promise<GasBalance> {
     const { client } = this.#options;
     const address = await requireSigner(client).getAddress();
     const [balance, price] = await Promise.all([this.#readBalance(address), readGasPrice(client)]);
-    const perGas = this.#bidNow(price);
+    const perGas = this.#currentBid(price);
     const reserved = perGas * gasOfOpenTasks(this.#jobs());
     this.#last = { address, balance, reserved, perTask: perGas * GAS_PER_TASK };
-    this.#judgePrice(price);
-    this.#judgeBalance(this.#last);
+    this.#checkPrice(price);
+    this.#checkBalance(this.#last);
     return this.#last;
   }
 
   /**
-   * Makes sure that a task may be taken on: the wallet pays for it, and for what is left of those before it.
-   * @throws ProviderError while it does not.
+   * Makes sure that a task may be accepted: the wallet can pay for it, and for the rest of the tasks before it.
+   * @throws ProviderError while it cannot.
    */
-  async demandReserve(id: TaskId): Promise<void> {
-    const { balance, reserved, perTask } = await this.look();
+  async requireReserve(id: TaskId): Promise<void> {
+    const { balance, reserved, perTask } = await this.refresh();
     const line = this.#jobs().filter(isBeingAccepted);
     const place = line.findIndex((open) => open.id === id);
     const before = BigInt(place === -1 ? line.length : place);
-    if (balance >= reserved + (before + 1n) * perTask && !this.#isTooDear) return;
-    throw new ProviderError("The wallet has too little OG to take this task on.", {
+    if (balance >= reserved + (before + 1n) * perTask && !this.#isPriceTooHigh) return;
+    throw new ProviderError("The wallet has too little OG to accept this task.", {
       retryable: true,
-      isSaid: true,
-      hint: REFILL,
+      isReported: true,
+      hint: REFILL_HINT,
     });
   }
 
-  /** Makes sure that a transaction can be paid, before it is signed. @throws ProviderError where it cannot. */
-  async demand(effect: string, needed: bigint): Promise<void> {
+  /** Makes sure, before a transaction is signed, that the wallet can pay for it. @throws ProviderError if it cannot. */
+  async requireFunds(effect: string, needed: bigint): Promise<void> {
     if (await this.canPay(effect, needed)) return;
     throw new ProviderError("The wallet has too little OG for gas.", {
       retryable: true,
-      isSaid: true,
-      hint: REFILL,
+      isReported: true,
+      hint: REFILL_HINT,
     });
   }
 
-  /** Whether the wallet holds what a transaction needs; where it does not, that is noted. */
+  /** Whether the wallet holds what a transaction needs; a shortage is recorded. */
   async canPay(effect: string, needed: bigint): Promise<boolean> {
     const address = await requireSigner(this.#options.client).getAddress();
     const balance = await this.#readBalance(address);
-    if (balance >= needed) this.paid(effect);
-    else this.#lacks(effect, { address, balance, needed });
+    if (balance >= needed) this.clearShortage(effect);
+    else this.#noteShortage(effect, { address, balance, needed });
     return balance >= needed;
   }
 
-  /** Notes that the node would not take a transaction for lack of OG. */
-  async refused(effect: string, needed: bigint): Promise<void> {
+  /** Records that the node refused a transaction for insufficient funds. */
+  async reportShortage(effect: string, needed: bigint): Promise<void> {
     const address = await requireSigner(this.#options.client).getAddress();
-    this.#lacks(effect, { address, balance: await this.#readBalance(address), needed });
+    this.#noteShortage(effect, { address, balance: await this.#readBalance(address), needed });
   }
 
-  /** Notes that a transaction waits for OG, and says so once. */
-  #lacks(
+  /** Records that a transaction is waiting for OG, and logs it once. */
+  #noteShortage(
     effect: string,
     { address, balance, needed }: { address: string; balance: bigint; needed: bigint },
   ): void {
@@ -137,23 +137,23 @@ export class GasMoney {
     const isNew = this.#unpaid.size === 0;
     this.#unpaid.set(effect, needed);
     this.#setReason(
-      `The wallet ${address} holds ${formatOg(balance)} OG, and ${formatOg(needed)} OG are needed for a transaction.`,
+      `The wallet ${address} holds ${formatOg(balance)} OG, but a transaction needs ${formatOg(needed)} OG.`,
     );
     if (isNew) {
       const amounts = { balance: formatOg(balance), needed: formatOg(needed) };
       log.error(
-        { effect, address, ...amounts, hint: REFILL },
+        { effect, address, ...amounts, hint: REFILL_HINT },
         "the wallet has too little OG for gas",
       );
     }
   }
 
-  /** Notes that a transaction is not held up by the wallet. */
-  paid(effect: string): void {
+  /** Records that a transaction is no longer waiting for OG. */
+  clearShortage(effect: string): void {
     this.#unpaid.delete(effect);
   }
 
-  /** Adds what an operator watches of the wallet. */
+  /** Adds the wallet's metrics. */
   addGauges(registry: Registry): void {
     const inOg = (about: { name: string; help: string }, read: (seen: GasBalance) => bigint) => {
       const last = () => this.#last;
@@ -168,12 +168,15 @@ export class GasMoney {
     };
     const wallet = { name: "anneal_wallet_og", help: "OG in the wallet, for gas" };
     inOg(wallet, ({ balance }) => balance);
-    const reserve = { name: "anneal_gas_reserved_og", help: "OG kept for the gas of open tasks" };
+    const reserve = {
+      name: "anneal_gas_reserved_og",
+      help: "OG reserved for the gas of open tasks",
+    };
     inOg(reserve, ({ reserved }) => reserved);
     const waiting = () => this.#unpaid.size;
     new Gauge({
       name: "anneal_transactions_unpaid",
-      help: "Transactions that the wallet has too little OG for",
+      help: "Transactions that the wallet cannot pay for",
       registers: [registry],
       collect() {
         this.set(waiting());
@@ -181,7 +184,7 @@ export class GasMoney {
     });
   }
 
-  #judgeBalance(state: GasBalance): void {
+  #checkBalance(state: GasBalance): void {
     const { readiness, log } = this.#options;
     const { address, balance, reserved, perTask } = state;
     for (const [effect, needed] of this.#unpaid)
@@ -193,45 +196,45 @@ export class GasMoney {
     }
     const needed = formatOg(reserved + perTask);
     const isNew = this.#setReason(
-      `The wallet ${address} holds ${formatOg(balance)} OG, less than the ${needed} OG for its open tasks and one more.`,
+      `The wallet ${address} holds ${formatOg(balance)} OG, less than the ${needed} OG needed for its open tasks and one more.`,
     );
     if (isNew) {
       const amounts = { balance: formatOg(balance), reserved: formatOg(reserved), needed };
       log.error(
-        { address, ...amounts, hint: REFILL },
-        "no task is accepted: the wallet's OG are kept for open ones",
+        { address, ...amounts, hint: REFILL_HINT },
+        "no task is accepted: the wallet's OG are reserved for open ones",
       );
     }
   }
 
-  /** A price above the ceiling is the operator's to decide: until then transactions wait. */
-  #judgePrice(price: GasPrice): void {
+  /** Only the operator can decide about a price above the maximum: until then transactions wait. */
+  #checkPrice(price: GasPrice): void {
     const { readiness, log, maxGasPrice } = this.#options;
     const asked = totalPrice(price);
-    this.#isTooDear = asked > maxGasPrice;
-    if (!this.#isTooDear) {
+    this.#isPriceTooHigh = asked > maxGasPrice;
+    if (!this.#isPriceTooHigh) {
       if (readiness.clear(PRICE_REASON))
         log.info("the chain's gas price is below MAX_GAS_PRICE again");
       return;
     }
-    const message = "The chain asks for more than MAX_GAS_PRICE: transactions wait.";
-    if (readiness.set({ name: PRICE_REASON, message, hint: RAISE }))
+    const message = "The chain's gas price is above MAX_GAS_PRICE: transactions wait.";
+    if (readiness.set({ name: PRICE_REASON, message, hint: RAISE_HINT }))
       log.error(
-        { asked: `${asked}`, maxGasPrice: `${maxGasPrice}`, hint: RAISE },
+        { asked: `${asked}`, maxGasPrice: `${maxGasPrice}`, hint: RAISE_HINT },
         "the chain's gas price is above MAX_GAS_PRICE",
       );
   }
 
   #setReason(message: string): boolean {
-    return this.#options.readiness.set({ name: REASON, message, hint: REFILL });
+    return this.#options.readiness.set({ name: REASON, message, hint: REFILL_HINT });
   }
 
   /** Neuron per gas. */
-  #bidNow(price: GasPrice): bigint {
+  #currentBid(price: GasPrice): bigint {
     return firstBid(price, { maxGasPrice: this.maxGasPrice, gas: 1n, worth: null }).cap;
   }
 
-  /** Whether the transaction is under way, or its step is still to be taken. */
+  /** Whether the transaction is open, or its step is still pending. */
   #isWanted(effect: string): boolean {
     const { store } = this.#options;
     if (store.openTransaction(effect)) return true;
@@ -249,9 +252,9 @@ export class GasMoney {
   }
 }
 
-const REFILL = "Send OG to the wallet: what waits then goes on by itself.";
-const RAISE =
-  "Raise MAX_GAS_PRICE, or wait; a key that is not revealed in time costs the whole bond.";
+const REFILL_HINT = "Send OG to the wallet: waiting transactions then continue automatically.";
+const RAISE_HINT =
+  "Raise MAX_GAS_PRICE, or wait. A key that is not revealed in time costs the whole bond.";
 
 interface OpenJob {
   readonly id: TaskId;
@@ -260,7 +263,7 @@ interface OpenJob {
 
 const isBeingAccepted = ({ job }: OpenJob) => job.chain === "Created" && job.pending === "accept";
 
-/** Units of gas that the steps take which are left of these tasks. */
+/** Units of gas for the remaining steps of these tasks. */
 function gasOfOpenTasks(jobs: readonly OpenJob[]): bigint {
   return jobs.reduce((sum, { job }) => sum + gasLeft(job), 0n);
 }

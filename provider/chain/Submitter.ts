@@ -4,99 +4,98 @@ import type { Call } from "../../sdk/transaction/Call.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import type { ChainStep, LocalStep } from "../machine/machine.ts";
 import type { StoredTransaction, TransactionEnd } from "../store/Store.ts";
-import { type Offer, type OfferOptions, Offers, VOID } from "./Offers.ts";
-import { PriorityLane } from "./PriorityLane.ts";
+import { type Broadcast, Broadcaster, type BroadcasterOptions, VOID } from "./Broadcaster.ts";
+import { PriorityQueue } from "./PriorityQueue.ts";
 import {
-  contradictory,
+  contradictionError,
+  type FoundTransaction,
   findTransaction,
   hadEffect,
   hasEnded,
-  type Sighting,
-  unsuccessful,
+  unsuccessfulError,
 } from "./transactionEnd.ts";
 
-export interface SubmitterOptions extends OfferOptions {
-  /** Blocks on top of the one that holds a transaction before it counts. */
+export interface SubmitterOptions extends BroadcasterOptions {
+  /** Blocks on top of a transaction's block before the transaction counts as confirmed. */
   readonly confirmations: number;
-  /** Milliseconds between two looks for the receipt. */
+  /** Milliseconds between checks for the receipt. */
   readonly pollInterval: number;
 }
 
 export interface Submission {
   readonly id: TaskId;
-  /** With the task, names what is to happen: at most one transaction for it is under way. */
+  /** Together with the task, identifies the effect: at most one transaction for it is open. */
   readonly step: ChainStep | Extract<LocalStep, "upload">;
   readonly call: Call;
-  /** Asks the chain whether it has happened already. */
+  /** Checks on chain whether the effect has already happened. */
   readonly isDone: () => Promise<boolean>;
-  /** Asked for as long as no node has taken the call. @throws when it is too late to show it to anybody. */
-  readonly demandTime?: () => Promise<void>;
+  /** Called as long as no node has accepted the call. @throws if it is too late to make the call public. */
+  readonly requireTime?: () => Promise<void>;
 }
 
-/** Blocks that must be made without a transaction before its fees are looked at again. */
-const STUCK_AFTER = 3;
+/** Blocks without the transaction after which its fees are checked again. */
+const STUCK_AFTER_BLOCKS = 3;
 /**
- * Blocks after which a transaction that asks for no more than the chain is replaced all the same: after a reorganization
- * a node can keep one that it never offers to a block, and answers to every other offer that it knows it.
+ * Blocks after which even a transaction whose price is sufficient is replaced: after a reorganization, a node can keep
+ * one that it never puts into a block, and respond to every rebroadcast that it already knows it.
  */
-const FORGOTTEN_AFTER = 20;
-/** Versions that are made for that reason: an endpoint that only holds transactions back does not raise their price. */
-const MOST_VERSIONS = 4;
-/** Milliseconds between two broadcasts of the same transaction: nodes forget. */
-const REBROADCAST_EVERY = 15_000;
+const FORGOTTEN_AFTER_BLOCKS = 20;
+/** Most versions made for that reason, so that an endpoint that withholds transactions cannot raise their price. */
+const MAX_VERSIONS = 4;
+/** Milliseconds between broadcasts of the same transaction: nodes may drop it. */
+const REBROADCAST_INTERVAL = 15_000;
 /**
- * Times in a row that a used nonce must come without a receipt before the transaction counts as lost: of several nodes
- * behind one endpoint, one may know the count and another not yet the receipt.
+ * Consecutive checks that must find the nonce used but no receipt before the transaction counts as lost: of several
+ * nodes behind one endpoint, one may know the count while another does not have the receipt yet.
  */
-const LOOKS_UNTIL_LOST = 3;
+const CHECKS_UNTIL_LOST = 3;
 /** Gas of a transfer without data. */
 const TRANSFER_GAS = 21_000n;
 
 /**
- * The one place that sends transactions, in one lane of nonces. A transaction is stored before it is broadcast. After
- * a crash its step is taken again and broadcasts the same one again, which the chain takes at most once; it is the step
- * that does so, since only the step knows whether it is too late (a key must not be shown after its deadline).
+ * The only place that sends transactions, in one sequence of nonces. A transaction is stored before it is broadcast.
+ * After a crash its step runs again and rebroadcasts the same transaction, which can be mined at most once. The step
+ * does so itself, since only it knows whether it is too late (a key must not become public after its deadline).
  */
 export class Submitter {
   readonly #options: SubmitterOptions;
-  readonly #offers: Offers;
-  readonly #lane = new PriorityLane();
-  /** The count of used nonces when the lane was last looked after. */
-  #tendedCount: number | null = null;
+  readonly #broadcaster: Broadcaster;
+  readonly #queue = new PriorityQueue();
+  /** The account's transaction count at the last `unblock`. */
+  #lastCount: number | null = null;
 
   constructor(options: SubmitterOptions) {
     this.#options = options;
-    this.#offers = new Offers(options);
+    this.#broadcaster = new Broadcaster(options);
   }
 
   /**
-   * Makes an effect happen and waits until it is confirmed.
-   * @throws ProtocolError with the decoded revert when the call would fail: nothing is sent then.
-   * @throws ProviderError (retryable) when it was mined and reverted, or its nonce was used by somebody else.
+   * Sends a transaction for an effect and waits until it is confirmed.
+   * @throws ProtocolError with the decoded revert if the call would fail: nothing is sent then.
+   * @throws ProviderError (retryable) if it was mined and reverted, or its nonce was used elsewhere.
    */
   async submit(submission: Submission, signal: AbortSignal): Promise<void> {
     const isUrgent = submission.step === "reveal";
     const sign = () => this.#openOrSign(submission);
-    const offer = await this.#lane.run(sign, { isUrgent });
-    if (offer) await this.#settle(offer, submission, signal);
+    const last = await this.#queue.run(sign, { isUrgent });
+    if (last) await this.#settle(last, submission, signal);
   }
 
   /**
-   * Keeps the lane moving: a nonce below one that waits, whose transaction vanished in a reorganization or whose step
-   * nobody wants any more, would hold up everything behind it for ever. The steps that are still wanted look after
-   * their own transactions; of all others, those that are in a block are ended, and the rest are replaced by a transfer
-   * of nothing to oneself.
+   * Prevents a nonce gap from blocking later transactions for ever: a transaction may have vanished in a
+   * reorganization, or its step may no longer be needed. Pending steps take care of their own transactions. Of all
+   * others, those that were mined are ended, and the rest are replaced by a transfer of zero to the wallet itself.
    */
-  tend(signal: AbortSignal): Promise<void> {
-    return this.#lane.run(async () => {
+  unblock(signal: AbortSignal): Promise<void> {
+    return this.#queue.run(async () => {
       const { client, store } = this.#options;
       const address = await requireSigner(client).getAddress();
       const count = await readChain(client, () =>
         client.provider.getTransactionCount(address, "latest"),
       );
-      // A nonce that is missing stays missing; one that only a lagging node misses comes by the next look.
-      const isStuck = count === this.#tendedCount;
-      this.#tendedCount = count;
+      // A real gap persists; one that only a lagging node shows is closed at the next call.
+      const isStuck = count === this.#lastCount;
+      this.#lastCount = count;
       if (isStuck) await this.#fillFrom(count, signal);
       for (const row of store.openTransactions()) {
         if (row.nonce < count && !this.#isWanted(row.effect)) await this.#endUnwanted(row);
@@ -104,7 +103,7 @@ export class Submitter {
     });
   }
 
-  /** Fills each nonce from this one on whose transaction is missing or not wanted. */
+  /** Fills each nonce, from this one on, whose transaction is missing or no longer needed. */
   async #fillFrom(first: number, signal: AbortSignal): Promise<void> {
     const { store } = this.#options;
     const highest = store.highestNonce() ?? -1;
@@ -115,7 +114,7 @@ export class Submitter {
     }
   }
 
-  /** Whether the step that a transaction was made for is still to be taken, and so looks after it. */
+  /** Whether the step of a transaction is still pending, and so takes care of it. */
   #isWanted(effect: string): boolean {
     const [uuid, step] = effect.split("/");
     if (uuid === VOID) return false;
@@ -127,14 +126,14 @@ export class Submitter {
     if (hasEnded(end) && end.status !== "lost") this.#options.store.endTransaction(row.nonce, end);
   }
 
-  /** Makes sure that a transaction without effect can take this nonce, in place of what was meant for it. */
+  /** Makes sure that a transaction without effect can use this nonce, instead of the one signed for it. */
   async #fill(nonce: number): Promise<void> {
     const { client, store, log } = this.#options;
     const effect = `${VOID}/${nonce}`;
     const before = store.transactionsFrom(nonce).find((row) => row.nonce === nonce);
     if (before?.effect !== effect || before.status !== "signed") {
       const to = await requireSigner(client).getAddress();
-      await this.#offers.sign(
+      await this.#broadcaster.sign(
         nonce,
         effect,
         { to, value: 0n, gasLimit: TRANSFER_GAS },
@@ -142,32 +141,38 @@ export class Submitter {
       );
       log.warn({ nonce, instead: before?.effect ?? null }, "nonce filled without effect");
     } else {
-      await this.#offers.raise(before, null);
+      await this.#broadcaster.raiseFees(before, null);
     }
-    await this.#offers.offer(store.openTransaction(effect)!);
+    await this.#broadcaster.broadcast(store.openTransaction(effect)!);
   }
 
-  async #openOrSign({ id, step, call, isDone, demandTime }: Submission): Promise<Offer | null> {
+  async #openOrSign({
+    id,
+    step,
+    call,
+    isDone,
+    requireTime,
+  }: Submission): Promise<Broadcast | null> {
     const { store, log } = this.#options;
     const effect = `${formatTaskId(id)}/${step}`;
     if (!store.openTransaction(effect)) {
       if (await isDone()) return null;
-      await demandTime?.();
+      await requireTime?.();
       if (!(await this.#reopenVanished(effect))) {
         const nonce = await this.#nextNonce();
         const { to, data, value } = call;
-        await this.#offers.sign(nonce, effect, { to, data, value }, null);
+        await this.#broadcaster.sign(nonce, effect, { to, data, value }, null);
         log.info({ task: formatTaskId(id), step, nonce }, "transaction signed");
       }
     }
-    return this.#offers.offer(store.openTransaction(effect)!);
+    return this.#broadcaster.broadcast(store.openTransaction(effect)!);
   }
 
   /**
-   * The effect is not there, and yet its transaction was mined: the chain was reorganized and nobody has noticed so
-   * far. The same transaction is offered again, so that it cannot happen twice should it come back by itself.
-   * @returns false when there is none to offer again.
-   * @throws ProviderError when its receipt is still there: the endpoint contradicts itself, which passes.
+   * Handles an effect that is missing although its transaction was mined: a reorganization that was not noticed so far.
+   * The same transaction is broadcast again, so that the effect cannot happen twice if the old one reappears.
+   * @returns false if there is none to broadcast again.
+   * @throws ProviderError if its receipt still exists: the endpoint contradicts itself, which is temporary.
    */
   async #reopenVanished(effect: string): Promise<boolean> {
     const { client, store, log } = this.#options;
@@ -175,7 +180,7 @@ export class Submitter {
     if (!mined) return false;
     const { end } = await this.#find(mined);
     const isMined = end === "waiting" || (hasEnded(end) && end.status === "mined");
-    if (isMined && (await hadEffect(client, mined))) throw contradictory(effect);
+    if (isMined && (await hadEffect(client, mined))) throw contradictionError(effect);
     if (isMined) return false;
     if (hasEnded(end)) return false;
     const address = await requireSigner(client).getAddress();
@@ -184,13 +189,13 @@ export class Submitter {
     );
     if (used > mined.nonce) return false;
     store.reopenTransaction(mined.nonce);
-    log.warn({ effect, nonce: mined.nonce }, "transaction vanished from the chain, offered again");
+    log.warn({ effect, nonce: mined.nonce }, "transaction vanished from the chain, sent again");
     return true;
   }
 
   /**
-   * Counts what waits in the node, too: the operator may use the same key elsewhere. What was used once is not used
-   * again even where a lagging node says so: `tend` fills the gaps.
+   * Includes the node's pending transactions: the operator may use the same key elsewhere. A nonce that was used once
+   * is never used again, even if a lagging node reports it as free: `unblock` fills the gaps.
    */
   async #nextNonce(): Promise<number> {
     const { client, store } = this.#options;
@@ -201,70 +206,70 @@ export class Submitter {
     return Math.max(count, (store.highestNonce() ?? -1) + 1);
   }
 
-  async #settle(first: Offer, { demandTime }: Submission, signal: AbortSignal): Promise<void> {
+  async #settle(first: Broadcast, { requireTime }: Submission, signal: AbortSignal): Promise<void> {
     const { clock, pollInterval } = this.#options;
-    let offer = first;
+    let last = first;
     let isShown = first.refusal === null;
-    let looksLost = 0;
-    const isStuckAt = afterBlocks(STUCK_AFTER);
-    const isForgottenAt = afterBlocks(FORGOTTEN_AFTER);
+    let lostChecks = 0;
+    const isStuckAt = afterBlocks(STUCK_AFTER_BLOCKS);
+    const isForgottenAt = afterBlocks(FORGOTTEN_AFTER_BLOCKS);
     while (true) {
-      const { end, head } = await this.#find(offer.transaction);
-      looksLost = hasEnded(end) && end.status === "lost" ? looksLost + 1 : 0;
-      if (hasEnded(end) && (looksLost === 0 || looksLost >= LOOKS_UNTIL_LOST))
-        return this.#end(offer.transaction, end);
+      const { end, head } = await this.#find(last.transaction);
+      lostChecks = hasEnded(end) && end.status === "lost" ? lostChecks + 1 : 0;
+      if (hasEnded(end) && (lostChecks === 0 || lostChecks >= CHECKS_UNTIL_LOST))
+        return this.#end(last.transaction, end);
       await clock.sleep(pollInterval, signal);
       signal.throwIfAborted();
       if (end !== "unknown") continue;
-      const isDue = clock.now() - offer.at > REBROADCAST_EVERY;
+      const isDue = clock.now() - last.at > REBROADCAST_INTERVAL;
       const delay = { isStuck: isStuckAt(head), isForgotten: isForgottenAt(head), isDue };
-      if (!(await this.#isToBeOffered(offer, delay))) continue;
-      if (!isShown) await demandTime?.();
-      offer = await this.#offers.offer(this.#current(offer));
-      isShown ||= offer.refusal === null;
+      if (!(await this.#shouldBroadcast(last, delay))) continue;
+      if (!isShown) await requireTime?.();
+      last = await this.#broadcaster.broadcast(this.#current(last));
+      isShown ||= last.refusal === null;
     }
   }
 
-  /** Whether the node is to see the transaction again, which may have another version by then. */
-  async #isToBeOffered(
-    { transaction, refusal }: Offer,
+  /** Whether to broadcast the transaction again. It may have a new version by then. */
+  async #shouldBroadcast(
+    { transaction, refusal }: Broadcast,
     { isStuck, isForgotten, isDue }: Readonly<Record<"isStuck" | "isForgotten" | "isDue", boolean>>,
   ): Promise<boolean> {
     if (refusal === "insufficient-funds") {
-      if (isDue) await this.#offers.reprice(transaction);
+      if (isDue) await this.#broadcaster.reprice(transaction);
       return isDue;
     }
-    if (isStuck && (await this.#offers.raise(transaction, refusal))) return true;
+    if (isStuck && (await this.#broadcaster.raiseFees(transaction, refusal))) return true;
     const current = this.#current({ transaction });
     const isReplaced =
       isForgotten &&
-      current.versions.length < MOST_VERSIONS &&
-      (await this.#offers.replace(current));
+      current.versions.length < MAX_VERSIONS &&
+      (await this.#broadcaster.replace(current));
     return isReplaced || isDue;
   }
 
-  #current({ transaction }: Pick<Offer, "transaction">): StoredTransaction {
+  #current({ transaction }: Pick<Broadcast, "transaction">): StoredTransaction {
     return this.#options.store.openTransaction(transaction.effect) ?? transaction;
   }
 
-  /** @throws ProviderError when it was not mined with success */
+  /** @throws ProviderError if it was not mined successfully */
   async #end(transaction: StoredTransaction, end: TransactionEnd): Promise<void> {
     const { identity, store, log } = this.#options;
     const { nonce, effect } = transaction;
-    if (end.status === "lost") await identity.demand(); // on another chain, every transaction is
+    if (end.status === "lost") await identity.verify(); // on another chain, every transaction seems lost
     store.endTransaction(nonce, end);
-    this.#offers.forget(transaction);
+    this.#broadcaster.forget(transaction);
     log.info({ effect, nonce, ...end }, "transaction ended");
-    if (end.status !== "mined") throw unsuccessful(effect, end.status);
+    if (end.status !== "mined") throw unsuccessfulError(effect, end.status);
   }
 
-  #find(transaction: StoredTransaction): Promise<Sighting> {
+  #find(transaction: StoredTransaction): Promise<FoundTransaction> {
     const { client, confirmations } = this.#options;
     return findTransaction(client, transaction, confirmations);
   }
 }
 
-/** Says of each newest block whether so many have come since the first, or since it last said so. */
+/** Returns true for every `count` blocks, counted from the first call. */
 function afterBlocks(count: number): (head: number) => boolean {
   let judgedAt = Number.POSITIVE_INFINITY;
   return (head) => {

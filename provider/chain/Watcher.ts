@@ -6,7 +6,7 @@ import { getService } from "../../sdk/service/getService.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { backoff, type Clock } from "../clock.ts";
-import { StateUnusable } from "../errors.ts";
+import { StateUnusableError } from "../errors.ts";
 import type { BlockMark, Store } from "../store/Store.ts";
 import { admitTask } from "./admitTask.ts";
 import type { ChainIdentity } from "./ChainIdentity.ts";
@@ -19,29 +19,29 @@ export interface WatcherOptions {
   readonly identity: ChainIdentity;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Blocks on top of a block before its events count. */
+  /** Blocks on top of a block before its events count as confirmed. */
   readonly confirmations: number;
-  /** Milliseconds between two looks at the chain. */
+  /** Milliseconds between polls of the chain. */
   readonly pollInterval: number;
-  /** Told after every look, with the chain's clock in unix seconds. */
-  readonly onLook: (now: number) => void;
+  /** Called after every poll, with the chain's time in unix seconds. */
+  readonly onPoll: (now: number) => void;
 }
 
-/** Blocks asked for at a time. */
+/** Blocks per request. */
 const RANGE = 2_000;
-/** Blocks behind the cursor that are asked for again at every look: an endpoint that forgets a log once is caught. */
+/** Blocks behind the cursor that are read again at every poll, in case the endpoint omitted an event. */
 const OVERLAP = 32;
-/** Milliseconds between two comparisons with the chain's own count of open tasks. */
+/** Milliseconds between comparisons with the contract's count of open tasks. */
 const RECOUNT_INTERVAL = 600_000;
-/** Milliseconds for which an endpoint behind the cursor counts as late, and not as a chain that became shorter. */
-const LATENESS = 60_000;
+/** Milliseconds for which an endpoint behind the cursor counts as lagging, and not as a chain that became shorter. */
+const LAG_TOLERANCE = 60_000;
 
-/** Milliseconds without a new block after which another endpoint is asked: the chain stands still, or the endpoint. */
-const STANDSTILL = 60_000;
+/** Milliseconds without a new block after which to switch the endpoint: either it or the chain has stalled. */
+const STALL_TIMEOUT = 60_000;
 
 /**
- * Follows the events of this provider's tasks. They are hints: an event makes its job stale, and the task is then read
- * from the chain. Events and cursor are one commit, so none is lost and none counts twice.
+ * Follows the events of this provider's tasks. They are only hints: an event marks its job as stale, and the task is
+ * then read from the chain. Events and cursor are committed together, so none is lost and none counts twice.
  */
 export class Watcher {
   readonly #options: WatcherOptions;
@@ -55,36 +55,36 @@ export class Watcher {
     this.#options = options;
   }
 
-  /** Looks again and again until `signal` aborts. */
+  /** Polls until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { client, clock, log, pollInterval } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await this.look(signal);
+        await this.poll(signal);
         failures = 0;
       } catch (error) {
-        if (error instanceof StateUnusable) throw error;
+        if (error instanceof StateUnusableError) throw error;
         failures++;
         log.warn({ err: error, failures }, "the chain cannot be read");
-        client.provider.switchEndpoint(); // where there is another one: this may be late, or lie
+        client.provider.switchEndpoint(); // if there is another one: this one may lag or be inconsistent
       }
       await clock.sleep(failures > 0 ? backoff(failures) : pollInterval, signal);
     }
   }
 
-  /** Takes in everything up to the newest confirmed block. */
-  async look(signal?: AbortSignal): Promise<void> {
+  /** Processes all events up to the newest confirmed block. */
+  async poll(signal?: AbortSignal): Promise<void> {
     const { client, confirmations } = this.#options;
     const [head, now] = await readChain(client, () => readHead(client));
     await this.#checkHead(head);
-    this.#checkStandstill(head);
+    this.#checkStall(head);
     const target = head - confirmations;
     await this.#scanAll((await this.#verifiedCursor()) + 1, target, signal);
     await this.#recount(target, signal);
-    this.#options.onLook(now);
+    this.#options.onPoll(now);
   }
 
-  /** Reads all events again when the chain counts more open tasks than are known: their logs were kept from us. */
+  /** Reads all events again if the contract counts more open tasks than are known: the endpoint has omitted events. */
   async #recount(target: number, signal?: AbortSignal): Promise<void> {
     const { client, provider, store, clock, log } = this.#options;
     if (clock.now() < this.#recountAt) return;
@@ -92,7 +92,7 @@ export class Watcher {
     const open = await countOpen(client, provider);
     const known = store.openJobs().length + store.refusedJobs();
     if (open <= known) return;
-    log.warn({ open, known }, "the chain knows of more open tasks: all its events are read again");
+    log.warn({ open, known }, "the chain has more open tasks than known: reading all events again");
     await this.#scanAll(client.deploymentBlock, target, signal);
   }
 
@@ -103,7 +103,7 @@ export class Watcher {
     }
   }
 
-  /** @throws Error for a head behind the cursor, for as long as that can pass by itself. */
+  /** @throws Error if the head is behind the cursor, for as long as the endpoint may just be lagging. */
   async #checkHead(head: number): Promise<void> {
     const { store, clock, identity } = this.#options;
     const cursor = store.scannedBlocks()[0]?.number ?? 0;
@@ -111,30 +111,30 @@ export class Watcher {
       this.#behindSince = null;
       return;
     }
-    await identity.demand(); // one that was started again is no late one
+    await identity.verify(); // a restarted network is not a lagging one
     this.#behindSince ??= clock.now();
-    if (clock.now() - this.#behindSince > LATENESS) return;
+    if (clock.now() - this.#behindSince > LAG_TOLERANCE) return;
     throw new Error(`The RPC endpoint is at block ${head}, behind ${cursor}.`);
   }
 
-  /** Asks another endpoint, if there is one, when no new block has come for long. */
-  #checkStandstill(head: number): void {
+  /** Switches to another endpoint, if there is one, after a long time without a new block. */
+  #checkStall(head: number): void {
     const { client, clock } = this.#options;
     const now = clock.now();
-    if (head === this.#newest.number && now - this.#newest.since < STANDSTILL) return;
+    if (head === this.#newest.number && now - this.#newest.since < STALL_TIMEOUT) return;
     if (head === this.#newest.number) client.provider.switchEndpoint();
     this.#newest = { number: head, since: now };
   }
 
-  /** The cursor, after going back to where the chain still agrees with what was scanned. */
+  /** The cursor, after rewinding to the newest scanned block that is still in the chain. */
   async #verifiedCursor(): Promise<number> {
     const { store, log, client } = this.#options;
     const marks = store.scannedBlocks();
     const agreed = await this.#findAgreed(marks);
     const cursor = agreed?.number ?? client.deploymentBlock - 1;
     if (agreed === marks[0]) return cursor;
-    // What an endpoint of another chain says about this one counts for nothing.
-    await this.#options.identity.demandContracts();
+    // An endpoint of another chain must not undo events.
+    await this.#options.identity.verifyContracts();
     log.warn({ from: marks[0]!.number, to: cursor }, "the chain was reorganized");
     store.transaction(() => {
       for (const id of store.rewindTo(cursor)) store.markStale(id);
@@ -150,7 +150,7 @@ export class Watcher {
 
   async #scan(fromBlock: number, toBlock: number): Promise<void> {
     const { client, store } = this.#options;
-    // The hash first: should the chain change in between, the next look finds the mark orphaned and reads again.
+    // The hash first: if the chain changes in between, the next poll finds the mark orphaned and reads again.
     const hash = await this.#blockHash(toBlock);
     if (hash === null) throw new Error(`The RPC endpoint has no block ${toBlock} yet.`);
     const events = await fetchTaskEvents(client, { fromBlock, toBlock });
@@ -178,7 +178,7 @@ export class Watcher {
   }
 }
 
-/** Tasks at the provider that are not over, by the contract; 0 if it does not know the provider. */
+/** The contract's count of the provider's open tasks; 0 if it does not know the provider. */
 async function countOpen(client: Client, provider: string): Promise<number> {
   try {
     return (await getService(client, { provider })).counters.open;
@@ -189,15 +189,15 @@ async function countOpen(client: Client, provider: string): Promise<number> {
 }
 
 /**
- * Number of the newest block, and the chain's clock. A local chain makes no block while nothing happens; what the
- * clock shows then is the time that the next block would have.
+ * Number of the newest block, and the chain's time. A local chain makes no blocks while it is idle; its time is then
+ * the one that the next block would have.
  */
 async function readHead({ provider }: Client): Promise<[number: number, now: number]> {
   const [latest, pending] = await Promise.all([
     provider.getBlock("latest"),
     provider.getBlock("pending").catch(() => null),
   ]);
-  if (!latest) throw new Error("The RPC endpoint knows no latest block.");
+  if (!latest) throw new Error("The RPC endpoint has no latest block.");
   return [latest.number, Math.max(latest.timestamp, pending?.timestamp ?? 0)];
 }
 

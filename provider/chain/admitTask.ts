@@ -6,8 +6,8 @@ import type { Store } from "../store/Store.ts";
 type TaskCreated = Extract<TaskEvent, { name: "TaskCreated" }>;
 
 /**
- * Makes the job of a task that was ordered from this provider. Its first step follows when the task is read from the
- * chain. After a reorganization the same id may come with another order: the job then starts anew.
+ * Creates the job for a task that was ordered from this provider. Its first step follows when the task is read from the
+ * chain. After a reorganization, the same id may have another order: the job then starts over.
  */
 export function admitTask(store: Store, event: TaskCreated): void {
   const known = store.job(event.id);

@@ -4,28 +4,28 @@ import { readChain } from "../../sdk/transaction/readChain.ts";
 import { ProviderError } from "../errors.ts";
 import type { StoredTransaction, TransactionEnd } from "../store/Store.ts";
 
-/** "waiting": in a block that is not deep enough; "unknown": in no block. */
-export type Whereabouts = TransactionEnd | "waiting" | "unknown";
+/** "waiting": mined, but without enough confirmations; "unknown": in no block. */
+export type TransactionOutcome = TransactionEnd | "waiting" | "unknown";
 
-export interface Sighting {
-  readonly end: Whereabouts;
+export interface FoundTransaction {
+  readonly end: TransactionOutcome;
   /** Number of the newest block. */
   readonly head: number;
 }
 
-export function hasEnded(whereabouts: Whereabouts): whereabouts is TransactionEnd {
-  return typeof whereabouts === "object";
+export function hasEnded(outcome: TransactionOutcome): outcome is TransactionEnd {
+  return typeof outcome === "object";
 }
 
-/** Looks for a transaction's receipt, whichever of its versions was mined. */
+/** Finds a transaction's receipt, whichever of its versions was mined. */
 export async function findTransaction(
   client: Client,
   { nonce, versions }: StoredTransaction,
   confirmations: number,
-): Promise<Sighting> {
+): Promise<FoundTransaction> {
   const address = await requireSigner(client).getAddress();
   return readChain(client, async () => {
-    // The count before the receipts: a nonce that was used by then has a receipt now, if it was ours.
+    // The count before the receipts: if this transaction has used its nonce by then, its receipt exists now.
     const used = await client.provider.getTransactionCount(address, "latest");
     const head = await client.provider.getBlockNumber();
     for (const { hash } of versions) {
@@ -38,7 +38,7 @@ export async function findTransaction(
   });
 }
 
-/** A batched verb passes over what is not due yet, and so can be mined without doing anything. */
+/** Whether a mined transaction emitted events. A batched call skips what is not due yet, and may have no effect. */
 export async function hadEffect(client: Client, { versions }: StoredTransaction): Promise<boolean> {
   const receipts = await readChain(client, () =>
     Promise.all(versions.map(({ hash }) => client.provider.getTransactionReceipt(hash))),
@@ -50,16 +50,16 @@ function readReceipt({ status, blockNumber }: TransactionReceipt): TransactionEn
   return { status: status === 1 ? "mined" : "reverted", blockNumber };
 }
 
-export function contradictory(effect: string): ProviderError {
-  return new ProviderError(`The transaction for ${effect} is mined and its effect is not there.`, {
+export function contradictionError(effect: string): ProviderError {
+  return new ProviderError(`The transaction for ${effect} is mined but its effect is missing.`, {
     retryable: true,
-    hint: "The RPC endpoint lags behind; it is asked again after a pause.",
+    hint: "The RPC endpoint is lagging; this will be retried after a pause.",
   });
 }
 
-export function unsuccessful(effect: string, status: string): ProviderError {
+export function unsuccessfulError(effect: string, status: string): ProviderError {
   return new ProviderError(`The transaction for ${effect} was ${status}.`, {
     retryable: true,
-    hint: "The task is read again, and the step is taken again if it is still due.",
+    hint: "The task will be read again, and the step retried if it is still due.",
   });
 }

@@ -2,20 +2,20 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, opendir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { TaskRefused } from "../errors.ts";
+import { TaskRefusedError } from "../errors.ts";
 
 /**
- * The only way in which the daemon reads what a training wrote. A training can be taken over by its data, may write
- * whatever it likes below its directory, and may change it at any moment. So every name is opened below the handle of
- * the directory that holds it, and no link is followed at any place; what was opened must be a regular file with one
- * name and of the directory's owner; nothing waits for a pipe or a device; what leaves is copied.
+ * The only way in which the daemon reads the output of a training run. A training run can be compromised by its data:
+ * it may write anything below its directory, and change it at any time. Therefore every name is opened relative to the
+ * handle of its directory, and links are never followed; an opened file must be a regular file with a single name and
+ * the directory's owner; opening never blocks on a pipe or a device; and published files are copies.
  *
- * Node has no openat. `/proc/self/fd/<handle>/<name>` is the same on Linux, which is the only system with a sandbox.
+ * Node has no openat. On Linux, the only system with a sandbox, `/proc/self/fd/<handle>/<name>` is equivalent.
  */
 
-/** A regular file that a training wrote. */
+/** A regular file that a training run wrote. */
 export interface OutputFile {
-  /** Below the training's directory, with slashes. */
+  /** Relative to the training run's directory, with slashes. */
   readonly path: string;
   /** In bytes. */
   readonly size: number;
@@ -24,21 +24,21 @@ export interface OutputFile {
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
-/** What a name that cannot be opened may answer: it is gone, a link, a socket, closed, or too long. */
+/** Errors for names that cannot be opened: missing, a link, a socket, no permission, or too long. */
 const UNREADABLE = ["ENOENT", "ELOOP", "ENOTDIR", "EMLINK", "ENXIO", "EACCES", "ENAMETOOLONG"];
 
-/** Names in all folders of an output; an honest model has dozens. */
+/** Most names in all folders of an output; a normal model has dozens. */
 const MAX_ENTRIES = 10_000;
 const MAX_DEPTH = 8;
 
-/** Names that mean the same on every system: no control characters, no backslash, nothing that is no UTF-8. */
+/** Names that are portable: no control characters, no backslash, valid UTF-8. */
 const NAME = /^[^\p{Cc}\p{Cs}\\/\ufffd]+$/u;
 
 /**
- * Opens a file that a training wrote.
- * @param directory what the training may write to
- * @param path below it, with slashes
- * @returns null when there is no such file, or when it is one that is not to be read.
+ * Opens a file that a training run wrote.
+ * @param directory the directory that the training run may write to
+ * @param path relative to it, with slashes
+ * @returns null if there is no such file, or if it must not be read.
  */
 export async function openOutput(directory: string, path: string): Promise<FileHandle | null> {
   const names = path.split("/");
@@ -62,7 +62,7 @@ export async function openOutput(directory: string, path: string): Promise<FileH
   }
 }
 
-/** The bytes of a small file; null when it cannot be opened or has more than `maxBytes`. */
+/** The bytes of a small file; null if it cannot be opened or is larger than `maxBytes`. */
 export async function readOutput(
   directory: string,
   path: string,
@@ -71,7 +71,7 @@ export async function readOutput(
   const file = await openOutput(directory, path);
   if (!file) return null;
   try {
-    // One byte more than is allowed: the file can grow while it is read.
+    // One byte more than allowed: the file can grow while it is read.
     const { buffer, bytesRead } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0);
     return bytesRead > maxBytes ? null : buffer.subarray(0, bytesRead);
   } finally {
@@ -80,10 +80,10 @@ export async function readOutput(
 }
 
 /**
- * The files in a folder that a training wrote and in all folders below, sorted by code point. Links, files with several
- * names and whatever is no regular file are left out.
- * @param maxBytes that all of them may have together: a file with holes may claim any size
- * @throws TaskRefused "TrainingError" when there are too many names, too deep folders or too many bytes.
+ * The files in a folder that a training run wrote, and in all folders below it, sorted by code point. Links, files with
+ * several names and anything but regular files are omitted.
+ * @param maxBytes limit for their total size: a sparse file may claim any size
+ * @throws TaskRefusedError "TrainingError" if there are too many names, folder levels or bytes.
  */
 export async function listOutput(
   directory: string,
@@ -104,8 +104,8 @@ export async function listOutput(
 }
 
 /**
- * Copies a file that a training wrote to a path of the daemon's own, which must not exist yet.
- * @throws when the file is no longer what `listOutput` saw.
+ * Copies a file that a training run wrote to a path of the daemon's own, which must not exist yet.
+ * @throws if the file has changed since `listOutput`.
  */
 export async function copyOutput(
   directory: string,
@@ -120,24 +120,24 @@ export async function copyOutput(
   await pipeline(reading, exactly(file), copy.createWriteStream({ flush: true }), { signal });
 }
 
-/** Opens a listed file again. @throws when it has been changed. */
+/** Opens a listed file. @throws if it has changed. */
 export async function openListed(directory: string, file: OutputFile): Promise<FileHandle> {
   const handle = await openOutput(directory, file.path);
   if (handle && (await handle.stat()).size === file.size) return handle;
   await handle?.close();
-  throw changed(file);
+  throw fileChangedError(file);
 }
 
-/** Passes a file's bytes on. @throws when they are not as many as were listed. */
+/** Passes a file's bytes through. @throws if their number differs from the listed size. */
 function exactly(file: OutputFile) {
   return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let size = 0;
     for await (const chunk of chunks) {
       size += chunk.length;
-      if (size > file.size) throw changed(file);
+      if (size > file.size) throw fileChangedError(file);
       yield chunk;
     }
-    if (size < file.size) throw changed(file);
+    if (size < file.size) throw fileChangedError(file);
   };
 }
 
@@ -149,12 +149,12 @@ interface Walk {
   bytes: number;
 }
 
-/** Lists one folder and those below it, and closes it. */
+/** Lists one folder recursively, and closes it. */
 async function listFolder(walk: Walk, folder: FileHandle, path: string, depth: number) {
   try {
-    if (depth > MAX_DEPTH) throw tooMuch(`folders more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH) throw outputLimitError(`folders more than ${MAX_DEPTH} deep`);
     for await (const { name } of await opendir(handlePath(folder))) {
-      if (++walk.entries > MAX_ENTRIES) throw tooMuch(`more than ${MAX_ENTRIES} names`);
+      if (++walk.entries > MAX_ENTRIES) throw outputLimitError(`more than ${MAX_ENTRIES} names`);
       if (isPlain(name)) await listEntry(walk, below(folder, name), join(path, name), depth);
     }
   } finally {
@@ -162,7 +162,7 @@ async function listFolder(walk: Walk, folder: FileHandle, path: string, depth: n
   }
 }
 
-/** @param place of the entry, below the handle of its folder */
+/** @param place path of the entry, below the handle of its folder */
 async function listEntry(walk: Walk, place: string, path: string, depth: number) {
   const stats = await lstat(place).catch(nullIfUnreadable);
   if (stats?.isDirectory()) {
@@ -170,7 +170,7 @@ async function listEntry(walk: Walk, place: string, path: string, depth: number)
     if (folder) await listFolder(walk, folder, path, depth + 1);
   } else if (stats && isReadable(stats, walk.owner)) {
     walk.bytes += stats.size;
-    if (walk.bytes > walk.maxBytes) throw tooMuch(`more than ${walk.maxBytes} bytes`);
+    if (walk.bytes > walk.maxBytes) throw outputLimitError(`more than ${walk.maxBytes} bytes`);
     walk.files.push({ path, size: stats.size });
   }
 }
@@ -195,14 +195,14 @@ function nullIfUnreadable(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
-function changed({ path }: OutputFile): Error {
-  return new Error(`${path} was changed while it was read.`);
+function fileChangedError({ path }: OutputFile): Error {
+  return new Error(`${path} changed while it was read.`);
 }
 
-function tooMuch(what: string): TaskRefused {
-  return new TaskRefused(
+function outputLimitError(what: string): TaskRefusedError {
+  return new TaskRefusedError(
     "TrainingError",
     `The training's output has ${what}.`,
-    "Order again, or choose another provider; the fee has gone back.",
+    "Order again, or choose another provider; the fee was returned.",
   );
 }

@@ -6,23 +6,23 @@ import { ZipFile } from "yazl";
 import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import { type OutputFile, openListed } from "./JobOutput.ts";
 
-/** A file that a training wrote, and the name that it gets in the archive. */
+/** A file that a training run wrote, and its name in the archive. */
 export interface ArchiveEntry {
   readonly name: string;
   readonly file: OutputFile;
 }
 
-/** Read as local time by the DOS timestamp, so that it is the same in every time zone. */
+/** In local time, as DOS timestamps are, so that it is the same in every time zone. */
 const FIXED_TIME = new Date(1980, 0, 1);
 const FIXED_MODE = 0o100644;
 
 /**
- * Packs what a training wrote into a zip whose bytes depend on names and contents alone: sorted names, fixed times and
- * modes, nothing compressed (weights do not shrink, and a compressor's next version would give other bytes).
- * The file appears at `targetPath` only when complete.
- * @param directory what the training may write to
+ * Packs the output of a training run into a zip whose bytes depend only on names and contents: sorted names, fixed
+ * times and modes, no compression (weights hardly compress, and another version of the compressor would give other
+ * bytes). The file appears at `targetPath` only when it is complete.
+ * @param directory the directory that the training run may write to
  * @returns SHA-256 as hex, and the size in bytes.
- * @throws when a file is changed meanwhile.
+ * @throws if a file changes meanwhile.
  */
 export async function packOutput(
   directory: string,
@@ -70,7 +70,7 @@ export async function packOutput(
   return { sha256: hash.digest("hex"), size };
 }
 
-/** The order of Python's `sorted` and of `LC_ALL=C sort`; JavaScript's own compares UTF-16 units. */
+/** The order of Python's `sorted` and of `LC_ALL=C sort`; JavaScript's default order compares UTF-16 code units. */
 export function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -2,17 +2,17 @@ import type { Stats } from "node:fs";
 import { lstat, opendir } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Bytes of a block, as lstat counts them whatever the file system's own are. */
+/** Bytes of a block in the units of lstat, independent of the file system's block size. */
 const BLOCK = 512;
 const VANISHED: readonly unknown[] = ["ENOENT", "ENOTDIR", "ESTALE"];
 const HIDDEN: readonly unknown[] = ["EACCES", "ENAMETOOLONG"];
 
 /**
- * Bytes of disk that everything below a directory takes, as `du` counts them: the blocks in use, a link as itself and
- * never as what it leads to, a file with several names once. What vanishes meanwhile does not count; what was hidden
- * from being counted, behind a path too long or a directory that may not be read, is infinite.
- * @param except names in the directory that are passed over
- * @param enough the count ends where it is more than this
+ * Bytes of disk used below a directory, counted like `du`: allocated blocks, links themselves and not their targets,
+ * files with several names once. Files that vanish meanwhile do not count. If anything cannot be counted, because its
+ * path is too long or its directory unreadable, the result is infinite.
+ * @param except names in the directory that are skipped
+ * @param enough counting stops once the total exceeds this
  */
 export async function diskUsage(
   directory: string,

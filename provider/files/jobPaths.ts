@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 
-/** The directory in a job's, by this name, is all that the trainer writes to. */
+/** Name of the only directory, within a job's directory, that the trainer writes to. */
 export const WORK_DIRECTORY = "work";
-/** The daemon's own file in a job's directory that gets what the trainer prints. */
+/** Name of the daemon's file, within a job's directory, for the trainer's output. */
 export const TRAINER_LOG = "trainer.log";
 
-/** What the daemon puts into a job directory, and the trainer must not change. */
+/** The trainer's inputs in a job directory: written by the daemon, read-only for the trainer. */
 export const INPUTS: readonly string[] = ["job.json", "data", "model", "start"];
 
 /**
  * The files of one job. The trainer reads job.json, data/, model/ and start/, and writes to work/, which is read
- * through files/JobOutput.ts alone. All else is the daemon's own, and a training in a sandbox does not see it.
+ * through files/JobOutput.ts only. Everything else belongs to the daemon and is not visible in the sandbox.
  */
 export function jobPaths(jobsDirectory: string, id: TaskId) {
   const directory = join(jobsDirectory, formatTaskId(id));

@@ -4,9 +4,9 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /**
- * Removes a file, or a directory with all below it. Node names every file by its whole path, which a training can make
- * too long, or turn into a link to somewhere else meanwhile: the system's own program goes down step by step, and
- * follows no link. Directories that a training has closed are opened first if need be.
+ * Removes a file, or a directory recursively. Node uses the full path of every file, which a training run can make too
+ * long, or redirect with a link meanwhile; `rm` descends directory by directory and follows no links. Permissions that
+ * a training run has removed from its directories are restored if necessary.
  */
 export async function removeTree(path: string): Promise<void> {
   try {

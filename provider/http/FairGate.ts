@@ -2,22 +2,22 @@ import type { ServerResponse } from "node:http";
 
 interface Waiter {
   readonly weight: number;
-  readonly isKept: boolean;
+  readonly usesReserve: boolean;
   readonly admit: () => void;
 }
 
 export interface GateLimits {
-  /** Weight of all that are in at once. */
+  /** Total weight admitted at once. */
   readonly total: number;
-  /** Weight of those with one key. */
+  /** Weight admitted at once for one key. */
   readonly perKey: number;
-  /** Part of the total for those who are entitled to it; as much again is for keys that have nothing in yet. */
-  readonly kept?: number;
+  /** Part of the total for requests with `usesReserve`; as much again is for keys that have nothing admitted. */
+  readonly reserved?: number;
 }
 
 /**
- * Lets requests in as far as there is room, for all together and for each key. The others wait, and are not read
- * meanwhile; keys take turns, so that somebody with many requests does not keep out somebody with one.
+ * Admits requests up to a total weight and a weight per key. Others wait, and their bodies are not read meanwhile. Keys
+ * take turns, so that a key with many requests does not starve one with few.
  */
 export class FairGate {
   readonly #limits: Required<GateLimits>;
@@ -25,23 +25,27 @@ export class FairGate {
   readonly #waiting = new Map<string, Waiter[]>();
   #total = 0;
 
-  constructor({ total, perKey, kept = 0 }: GateLimits) {
-    this.#limits = { total, perKey, kept };
+  constructor({ total, perKey, reserved = 0 }: GateLimits) {
+    this.#limits = { total, perKey, reserved };
   }
 
   /**
-   * Settles when the request may proceed; never if its client gives up while it waits. What it holds is given back when
-   * the response is over.
-   * @param key whose request it is
-   * @param weight at most the weight that one key may have
+   * Resolves when the request may proceed; never, if its client disconnects while it waits. Its weight is released when
+   * the response ends.
+   * @param key client that the request counts for
+   * @param weight at most `perKey`
    */
   enter(
     response: ServerResponse,
     key: string,
-    { weight = 1, isKept = false }: { weight?: number; isKept?: boolean } = {},
+    { weight = 1, usesReserve = false }: { weight?: number; usesReserve?: boolean } = {},
   ): Promise<void> {
     return new Promise((resolve) => {
-      const waiter = { weight, isKept, admit: () => this.#admit(key, weight, response, resolve) };
+      const waiter = {
+        weight,
+        usesReserve,
+        admit: () => this.#admit(key, weight, response, resolve),
+      };
       if (!this.#waiting.has(key) && this.#fits(key, waiter)) {
         waiter.admit();
         return;
@@ -56,10 +60,10 @@ export class FairGate {
   #admit(name: string, weight: number, response: ServerResponse, proceed: () => void): void {
     this.#total += weight;
     this.#held.set(name, (this.#held.get(name) ?? 0) + weight);
-    let isOver = false;
+    let hasLeft = false;
     const leave = () => {
-      if (isOver) return;
-      isOver = true;
+      if (hasLeft) return;
+      hasLeft = true;
       this.#leave(name, weight);
     };
     if (response.destroyed || response.writableFinished) {
@@ -98,10 +102,10 @@ export class FairGate {
     if (queue.length === 0) this.#waiting.delete(name);
   }
 
-  #fits(name: string, { weight, isKept }: Waiter): boolean {
-    const { total, perKey, kept } = this.#limits;
+  #fits(name: string, { weight, usesReserve }: Waiter): boolean {
+    const { total, perKey, reserved } = this.#limits;
     const held = this.#held.get(name) ?? 0;
-    const room = isKept ? total : held === 0 ? total - kept : total - 2 * kept;
+    const room = usesReserve ? total : held === 0 ? total - reserved : total - 2 * reserved;
     return this.#total + weight <= room && held + weight <= perKey;
   }
 }

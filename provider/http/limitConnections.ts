@@ -4,7 +4,7 @@ import { addressGroup } from "./addressGroup.ts";
 
 export interface ConnectionLimits {
   readonly total: number;
-  /** For one address; a loopback address may have them all, because a proxy there speaks for everybody. */
+  /** For one address. Loopback addresses are exempt, because a local proxy connects for all clients. */
   readonly perAddress: number;
   /** Milliseconds after which a connection without a request is closed. */
   readonly idleMs: number;
@@ -17,14 +17,14 @@ interface Connection {
 }
 
 /**
- * Bounds the connections of a server, for each address and in all. When all are taken, a new one takes the place of the
- * one that has been without a request for longest, of the address that has the most.
+ * Limits the connections of a server, per address and in total. At the total limit, a new connection displaces the one
+ * that has been idle for longest, of the address that has the most.
  */
 export function limitConnections(server: Server, limits: ConnectionLimits): void {
   const { total, perAddress, idleMs } = limits;
   const byAddress = new Map<string, Set<Connection>>();
   const bySocket = new Map<Socket, Connection>();
-  server.maxConnections = total + 1; // one more than are kept, so that it can be chosen who has to go
+  server.maxConnections = total + 1; // one more than allowed, so that a new connection can displace an idle one
   server.keepAliveTimeout = idleMs;
 
   server.on("connection", (socket: Socket) => {
@@ -38,7 +38,7 @@ export function limitConnections(server: Server, limits: ConnectionLimits): void
     const connection = { socket, address, requests: 0 };
     byAddress.set(address, theirs.add(connection));
     bySocket.set(socket, connection);
-    // Until its first request begins; from then on, keepAliveTimeout counts.
+    // Applies until the first request begins; from then on, keepAliveTimeout does.
     const idle = setTimeout(() => {
       if (connection.requests === 0 && socket.bytesRead === 0) socket.destroy();
     }, idleMs).unref();
@@ -55,14 +55,14 @@ export function limitConnections(server: Server, limits: ConnectionLimits): void
     connection.requests++;
     response.once("close", () => {
       connection.requests--;
-      // To the end of the order in which idle ones are displaced.
+      // Moves it to the end of the order in which idle ones are displaced.
       const theirs = byAddress.get(connection.address);
       if (theirs?.delete(connection)) theirs.add(connection);
     });
   });
 }
 
-/** Closes an idle connection. @returns false when there is none. */
+/** Closes an idle connection. @returns false if there is none. */
 function displace(byAddress: ReadonlyMap<string, ReadonlySet<Connection>>): boolean {
   const addresses = [...byAddress.values()].sort((a, b) => b.size - a.size);
   for (const theirs of addresses) {

@@ -11,7 +11,7 @@ interface Entry {
   readonly due: number;
 }
 
-/** An open step, its job, and since when it could have been taken, in milliseconds. */
+/** A step that is due, its job, and since when it has been due, in milliseconds. */
 export interface Due {
   readonly effect: Effect;
   readonly record: JobRecord;
@@ -19,8 +19,8 @@ export interface Due {
 }
 
 /**
- * When each open step may be tried. A pause follows from how often the step has failed and from a clock that nobody
- * sets; none is stored, and after a restart it begins again.
+ * When each open step may be attempted. The pause after a failure depends on the number of failures and a monotonic
+ * clock; it is not stored, and starts over after a restart.
  */
 export class Agenda {
   readonly #store: Pick<Store, "openEffects" | "job">;
@@ -30,7 +30,7 @@ export class Agenda {
     this.#store = store;
   }
 
-  /** The steps that may be tried at `now`, the most urgent first. */
+  /** The steps that may be attempted at `now`, most urgent first. */
   due(now: number): readonly Due[] {
     const entries = new Map<TaskId, Entry>();
     const due: Due[] = [];
@@ -44,7 +44,7 @@ export class Agenda {
     return due.sort((a, b) => byUrgency([a.effect, a.record], [b.effect, b.record]));
   }
 
-  /** When the next of the others may be tried, as of the last look; infinity when none waits. */
+  /** When the next of the others is due, as of the last call of `due`; infinity if none is waiting. */
   nextAfter(now: number): number {
     const waits = [...this.#entries.values()].map(({ due }) => due).filter((due) => due > now);
     return waits.reduce((first, due) => Math.min(first, due), Number.POSITIVE_INFINITY);

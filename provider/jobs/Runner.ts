@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { backoff, type Clock } from "../clock.ts";
-import { asProviderError, StateUnusable, TaskRefused } from "../errors.ts";
+import { asProviderError, StateUnusableError, TaskRefusedError } from "../errors.ts";
 import type { Metrics } from "../Metrics.ts";
 import {
   changesWithTime,
@@ -16,7 +16,7 @@ import type { StepContext, StepFunction } from "../steps/parts/StepContext.ts";
 import type { Effect, Facts, JobRecord } from "../store/Store.ts";
 import { Agenda, type Due } from "./Agenda.ts";
 import { applyEvent } from "./applyEvent.ts";
-import { type Lane, LaneUse, laneOf, MAX_PREPARED } from "./lanes.ts";
+import { type Lane, LaneUsage, laneOf, MAX_PREPARED } from "./lanes.ts";
 import { StallWatch } from "./StallWatch.ts";
 import { grantSlots } from "./scheduler.ts";
 
@@ -25,25 +25,25 @@ export interface RunnerOptions {
   readonly steps: Readonly<Record<Step, StepFunction>>;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Trainings at the same time. */
+  /** Number of concurrent training runs. */
   readonly slots: number;
-  /** Blocks on top of the one whose state counts. */
+  /** Blocks on top of the block whose state counts. */
   readonly confirmations: number;
   readonly metrics: Pick<Metrics, "stepDone" | "stepFailed">;
   readonly readiness: Readiness;
 }
 
-/** Milliseconds after which the tasks are looked at even when nothing has happened. */
-const LONGEST_REST = 5_000;
-const SHORTEST_REST = 10;
-/** Milliseconds between two readings of all open tasks: an event that no endpoint ever told is made up for. */
-const RECONCILE_EVERY = 300_000;
-/** Milliseconds between two looks at transactions that no step looks after. */
-const TEND_EVERY = 5_000;
-/** Tasks that are read from the chain at the same time. */
+/** Milliseconds after which the jobs are checked even if nothing has happened. */
+const MAX_IDLE = 5_000;
+const MIN_IDLE = 10;
+/** Milliseconds between readings of all open tasks, in case an event was never reported. */
+const RECONCILE_INTERVAL = 300_000;
+/** Milliseconds between checks of transactions that no step takes care of. */
+const UNBLOCK_INTERVAL = 5_000;
+/** Tasks read from the chain concurrently. */
 const READERS = 8;
 
-/** A step under way. */
+/** A running step. */
 interface Run {
   readonly step: Step;
   readonly stop: AbortController;
@@ -51,14 +51,14 @@ interface Run {
 }
 
 /**
- * Takes the open steps of all jobs, one per job at a time, and tells the state machine how they ended. Whatever is
- * under way when the daemon dies is still open in the store, and is taken again.
+ * Runs the open steps of all jobs, one per job at a time, and reports their results to the state machine. A step that
+ * is running when the daemon dies is still open in the store, and runs again.
  */
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #agenda: Agenda;
   readonly #stallWatch: StallWatch;
-  readonly #lanes = new LaneUse();
+  readonly #lanes = new LaneUsage();
   readonly #runs = new Map<TaskId, Run>();
   readonly #background = new Set<Promise<void>>();
   readonly #reading = new Set<TaskId>();
@@ -67,7 +67,7 @@ export class Runner {
   #chainTime = 0;
   #reconciledAt = Number.NEGATIVE_INFINITY;
   #tendedAt = Number.NEGATIVE_INFINITY;
-  /** Set when the state can be relied on no longer. */
+  /** The error of the state database, if it has failed. */
   #broken: unknown = null;
 
   constructor(options: RunnerOptions) {
@@ -76,25 +76,25 @@ export class Runner {
     this.#stallWatch = new StallWatch(options);
   }
 
-  /** What the chain's clock showed last, in unix seconds. */
+  /** The chain's time at the last poll, in unix seconds. */
   get chainTime(): number {
     return this.#chainTime;
   }
 
-  /** Tells the chain's clock, in unix seconds, and that events may have come. */
+  /** Sets the chain's time, in unix seconds, and wakes the loop: there may be new events. */
   notify(chainTime: number): void {
     this.#chainTime = chainTime;
     this.#wake();
   }
 
-  /** Looks at the jobs now: something was decided elsewhere. */
+  /** Checks the jobs now, because a job was changed elsewhere. */
   wake(): void {
     this.#wake();
   }
 
   /**
-   * Works until `signal` aborts; then stops every step and waits for its end.
-   * @throws StateUnusable when the state database fails: nothing more is decided then.
+   * Runs until `signal` aborts, then stops every step and waits until it has ended.
+   * @throws StateUnusableError if the state database fails.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
@@ -105,8 +105,8 @@ export class Runner {
           this.#wake = resolve;
         });
         this.#pass(signal);
-        await this.#rest(woken, signal);
-        await clock.sleep(SHORTEST_REST, signal); // what comes together is looked at together
+        await this.#idle(woken, signal);
+        await clock.sleep(MIN_IDLE, signal); // batches events that arrive together
       }
     } finally {
       const runs = [...this.#runs.values()];
@@ -123,48 +123,48 @@ export class Runner {
     const { store, machine } = context;
     this.#reconcile(signal);
     this.#readStale(signal);
-    for (const record of store.openJobs()) this.#tellTime(record);
+    for (const record of store.openJobs()) this.#applyTime(record);
     for (const [id, { step, stop }] of this.#runs)
-      if (store.job(id)?.job.pending !== step) stop.abort(); // wanted no longer, as the API has heard
+      if (store.job(id)?.job.pending !== step) stop.abort(); // no longer pending: changed through the API
     const granted = grantSlots(store.openJobs(), slots, !machine.isBroken);
     for (const id of granted) this.#apply(id, { type: "slot" });
     const due = this.#agenda.due(clock.now());
     for (const each of due) this.#start(each);
-    this.#stallWatch.passed(due.filter(({ effect }) => !this.#runs.has(effect.id)));
+    this.#stallWatch.notePass(due.filter(({ effect }) => !this.#runs.has(effect.id)));
   }
 
-  #tellTime(record: JobRecord): void {
+  #applyTime(record: JobRecord): void {
     const margin = this.#options.context.times.margin(record);
     const time = { type: "time", now: this.#chainTime, margin } as const;
     if (changesWithTime(record.job, time)) this.#apply(record.id, time);
   }
 
-  /** From time to time, what is known is compared with the chain, whatever events have come or not. */
+  /** Periodically compares the jobs with the chain, whether or not there were events. */
   #reconcile(signal: AbortSignal): void {
     const { context, clock, log } = this.#options;
     const now = clock.now();
-    if (now - this.#reconciledAt > RECONCILE_EVERY) {
+    if (now - this.#reconciledAt > RECONCILE_INTERVAL) {
       this.#reconciledAt = now;
       context.store.markOpenStale();
     }
-    if (now - this.#tendedAt > TEND_EVERY) {
+    if (now - this.#tendedAt > UNBLOCK_INTERVAL) {
       this.#tendedAt = now;
-      this.#inBackground(context.submitter.tend(signal), (error) =>
-        log.warn({ err: error }, "the transactions under way cannot be looked after"),
+      this.#inBackground(context.submitter.unblock(signal), (error) =>
+        log.warn({ err: error }, "stuck transactions cannot be checked"),
       );
     }
   }
 
-  /** Reads what has to be read, some at a time; each reader goes on until nothing is left. */
+  /** Reads stale tasks from the chain with a limited number of readers, each of which continues until none is left. */
   #readStale(signal: AbortSignal): void {
     while (this.#readers < READERS && this.#nextStale() !== null) {
       this.#readers++;
-      const reader = this.#readOn(signal).finally(() => this.#readers--);
+      const reader = this.#readUntilDone(signal).finally(() => this.#readers--);
       this.#inBackground(reader, () => undefined);
     }
   }
 
-  async #readOn(signal: AbortSignal): Promise<void> {
+  async #readUntilDone(signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     for (let id = this.#nextStale(); id !== null && !signal.aborted; id = this.#nextStale()) {
       this.#reading.add(id);
@@ -189,7 +189,7 @@ export class Runner {
   #inBackground(work: Promise<void>, onError: (error: unknown) => void): void {
     const settled = work
       .catch((error) => {
-        if (error instanceof StateUnusable) this.#break(error);
+        if (error instanceof StateUnusableError) this.#break(error);
         else onError(error);
       })
       .finally(() => this.#background.delete(settled));
@@ -201,21 +201,21 @@ export class Runner {
     this.#wake();
   }
 
-  async #rest(woken: Promise<void>, signal: AbortSignal): Promise<void> {
+  async #idle(woken: Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const now = clock.now();
-    const pause = Math.min(LONGEST_REST, this.#agenda.nextAfter(now) - now);
+    const pause = Math.min(MAX_IDLE, this.#agenda.nextAfter(now) - now);
     const rested = new AbortController();
     const either = AbortSignal.any([signal, rested.signal]);
     await Promise.race([woken, clock.sleep(pause, either)]);
     rested.abort();
   }
 
-  /** Reads a task from the chain and tells its job. */
+  /** Reads a task from the chain and updates its job. */
   async #refresh(id: TaskId): Promise<void> {
     const { context, confirmations } = this.#options;
     const { store } = context;
-    const staleness = store.staleness(id); // an event that comes while the chain is read counts anew
+    const staleness = store.staleness(id); // an event that arrives during the read makes the task stale again
     this.#apply(id, await readTaskState(context, id, confirmations));
     store.clearStale(id, staleness);
   }
@@ -223,20 +223,20 @@ export class Runner {
   #apply(id: TaskId, event: JobEvent, found?: Facts): JobRecord | null {
     const record = applyEvent(this.#options.context.store, id, event, found);
     const run = this.#runs.get(id);
-    // A step that is wanted no longer: the task was cancelled, is out of time, or over.
-    if (run && record && record.job.pending !== run.step) run.stop.abort(givenUp(record));
+    // The step is no longer pending: the task was cancelled, ran out of time, or has ended.
+    if (run && record && record.job.pending !== run.step) run.stop.abort(givenUpError(record));
     return record;
   }
 
   #start({ effect, record: { user, ...record } }: Due): void {
     const { id, step } = effect;
-    if (this.#runs.has(id)) return; // one at a time; the end of the other wakes the loop
+    if (this.#runs.has(id)) return; // one per job at a time; the end of the other step wakes the loop
     const lane = laneOf(step, { user, ...record });
     if (!this.#mayStart(step, lane, user)) return;
     const stop = new AbortController();
     this.#lanes.enter(lane, user);
     const ended = this.#take(effect, stop.signal)
-      .catch((error) => this.#break(error)) // that a failure cannot even be written down
+      .catch((error) => this.#break(error)) // the failure itself could not be stored
       .finally(() => {
         this.#runs.delete(id);
         this.#lanes.leave(lane, user);
@@ -264,14 +264,14 @@ export class Runner {
       if (isChainStep(step)) await this.#refresh(id);
       const after = this.#apply(id, { type: "done", step }, found);
       if (after?.job.pending === step)
-        throw new Error("the chain does not show the step's effect yet");
+        throw new Error("The chain does not show the step's effect yet.");
       const milliseconds = clock.now() - started;
       this.#options.metrics.stepDone(step, milliseconds);
       context.times.note(step, after ?? record, milliseconds);
-      if (step === "train") context.machine.trained();
+      if (step === "train") context.machine.noteTrained();
       taskLog.info({ milliseconds }, "step done");
     } catch (error) {
-      if (error instanceof StateUnusable) throw error;
+      if (error instanceof StateUnusableError) throw error;
       if (signal.aborted) taskLog.info("step stopped");
       else await this.#failed(effect, error, taskLog);
     }
@@ -283,22 +283,22 @@ export class Runner {
     log: Logger,
   ): Promise<void> {
     const { context } = this.#options;
-    if (error instanceof TaskRefused) {
+    if (error instanceof TaskRefusedError) {
       const { reason, message, hint } = error;
       log.warn({ reason, message, hint }, "task refused");
       this.#apply(id, { type: "refused", step, failure: { reason, message, hint } });
       return;
     }
-    const { message, hint, cause, retryable, isSaid, ...failure } = asProviderError(error);
+    const { message, hint, cause, retryable, isReported, ...failure } = asProviderError(error);
     if (isChainStep(step)) {
-      // The usual reason of a revert: the task has moved on without us.
+      // The usual reason for a revert: the task has changed its state meanwhile.
       await this.#refresh(id).catch(rethrowUnusable);
       const after = this.#apply(id, { type: "done", step });
-      if (after?.job.pending !== step) return log.info({ message }, "step overtaken");
+      if (after?.job.pending !== step) return log.info({ message }, "step superseded");
     }
     this.#options.metrics.stepFailed(step);
     const delay = backoff(failures + 1);
-    log[isSaid ? "debug" : failures < 3 && retryable ? "warn" : "error"](
+    log[isReported ? "debug" : failures < 3 && retryable ? "warn" : "error"](
       { message, hint, err: cause, delay },
       "step failed",
     );
@@ -306,12 +306,12 @@ export class Runner {
   }
 }
 
-/** Why a step is dropped: one of a task that is given up has nothing to save. */
-function givenUp({ job: { failure } }: JobRecord): TaskRefused | undefined {
-  return failure ? new TaskRefused(failure.reason, failure.message, failure.hint) : undefined;
+/** The reason for aborting a step. A task that has failed has no state to save. */
+function givenUpError({ job: { failure } }: JobRecord): TaskRefusedError | undefined {
+  return failure ? new TaskRefusedError(failure.reason, failure.message, failure.hint) : undefined;
 }
 
-/** A chain that cannot be read is asked again; a state that cannot be written ends everything. */
+/** A failed read of the chain is retried; a failed state database ends the daemon. */
 function rethrowUnusable(error: unknown): void {
-  if (error instanceof StateUnusable) throw error;
+  if (error instanceof StateUnusableError) throw error;
 }

@@ -5,17 +5,17 @@ import type { Readiness } from "../Readiness.ts";
 import type { Due } from "./Agenda.ts";
 import { laneOf } from "./lanes.ts";
 
-/** Milliseconds for which a step that an open task needs may wait for its turn. */
-const LONGEST_WAIT = 5 * 60_000;
-/** Milliseconds in which the runner looks at its jobs at least once; it does so every few seconds. */
-const LONGEST_ROUND = 60_000;
-const LOOK_INTERVAL = 10_000;
+/** Longest time, in milliseconds, for which a step that an open task needs may wait for its turn. */
+const MAX_WAIT = 5 * 60_000;
+/** Longest time, in milliseconds, between two passes of the runner; normally a few seconds. */
+const MAX_PASS_INTERVAL = 60_000;
+const POLL_INTERVAL = 10_000;
 
 const NAME = "runner";
 const HINT =
-  "See the log for what is under way, and restart the daemon: it continues where it was.";
+  "Check the log for the running steps, and restart the daemon: it continues where it stopped.";
 
-/** Says that the runner is stalled: it no longer looks at its jobs, or does not come to a step of one of them. */
+/** Detects that the runner is stalled: it no longer checks its jobs, or a step of one of them waits too long. */
 export class StallWatch {
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -30,42 +30,46 @@ export class StallWatch {
     this.#passedAt = clock.now();
   }
 
-  /** The runner has looked at its jobs. @param waiting what is due and was not begun */
-  passed(waiting: readonly Due[]): void {
+  /** Records a pass of the runner. @param waiting the steps that are due and were not started */
+  notePass(waiting: readonly Due[]): void {
     this.#passedAt = this.#clock.now();
     this.#waiting = waiting.filter(({ effect, record }) => isNeeded(effect.step, record));
   }
 
-  /** Looks until `signal` aborts. */
+  /** Checks periodically until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      this.look();
-      await this.#clock.sleep(LOOK_INTERVAL, signal);
+      this.check();
+      await this.#clock.sleep(POLL_INTERVAL, signal);
     }
   }
 
-  look(): void {
+  check(): void {
     const now = this.#clock.now();
-    const late = this.#waiting.find(({ since }) => now - since > LONGEST_WAIT);
-    if (now - this.#passedAt > LONGEST_ROUND) {
-      this.#say("The runner does not look at its jobs.", {});
+    const late = this.#waiting.find(({ since }) => now - since > MAX_WAIT);
+    if (now - this.#passedAt > MAX_PASS_INTERVAL) {
+      this.#report("The runner no longer checks its jobs.", {});
     } else if (late) {
       const { id, step } = late.effect;
       const seconds = Math.round((now - late.since) / 1000);
       const task = formatTaskId(id);
-      this.#say(`The step ${step} of task ${task} waits for its turn.`, { task, step, seconds });
+      this.#report(`The step ${step} of task ${task} is waiting for its turn.`, {
+        task,
+        step,
+        seconds,
+      });
     } else if (this.#readiness.clear(NAME)) {
-      this.#log.info("the runner works again");
+      this.#log.info("the runner is no longer stalled");
     }
   }
 
-  #say(message: string, details: object): void {
+  #report(message: string, details: object): void {
     if (this.#readiness.set({ name: NAME, message, hint: HINT }))
       this.#log.error({ ...details, hint: HINT }, "the runner is stalled");
   }
 }
 
-/** Cleaning up can wait, and so can a dataset while others are prepared. */
+/** Whether a step must not wait. Cleaning up can, and so can fetching a dataset while others are prepared. */
 function isNeeded(step: Due["effect"]["step"], record: Due["record"]): boolean {
   const lane = laneOf(step, record);
   return lane !== "clean" && lane !== "publish" && !(lane === "intake" && step === "fetch");

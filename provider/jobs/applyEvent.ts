@@ -4,8 +4,8 @@ import { advance, type JobEvent } from "../machine/machine.ts";
 import type { Facts, JobRecord, Store } from "../store/Store.ts";
 
 /**
- * Takes an event into a job: the new state, what a step found out and the effects that follow are one commit.
- * @returns the job afterwards; null when there is none with this id.
+ * Applies an event to a job. The new state, the step's facts and the resulting effects are committed together.
+ * @returns the updated job; null if there is none with this id.
  */
 export function applyEvent(
   store: Store,
@@ -17,7 +17,7 @@ export function applyEvent(
     const record = store.job(id);
     if (!record) return null;
     const { job, effects } = advance(record.job, event);
-    // What a step found that has been dropped meanwhile is about an order or a dataset of the past.
+    // Facts of a step that was dropped meanwhile concern an outdated order or dataset.
     const counts = event.type === "done" && event.step === record.job.pending;
     const next = { ...record, job, facts: counts ? { ...record.facts, ...found } : record.facts };
     if (isDeepStrictEqual(next, record)) return record;

@@ -3,39 +3,39 @@ import { outputRepository } from "../steps/parts/publishModel.ts";
 import type { Effect, JobRecord } from "../store/Store.ts";
 
 /**
- * Steps are taken in lanes, so that no kind of work takes the place of another: what a stranger can order for nothing,
- * and what is done for a task after it was paid, never delays a step that an open task needs.
+ * Steps run in lanes, so that one kind of work does not block another: work that anyone can cause for free, and work
+ * for a task that is already paid, never delays a step that an open task needs.
  */
 export type Lane = "reveal" | "chain" | "train" | "work" | "intake" | "clean" | "publish";
 
 interface Bounds {
-  /** Steps at the same time. */
+  /** Concurrent steps. */
   readonly all: number;
-  /** Of them, for the same user. */
+  /** Concurrent steps for the same user. */
   readonly perUser: number;
 }
 
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 
 export const LANES: Readonly<Record<Lane, Bounds>> = {
-  /** The whole bond is at stake: it waits for nothing. */
+  /** Never waits: the whole bond is at stake. */
   reveal: { all: UNBOUNDED, perUser: UNBOUNDED },
   chain: { all: 64, perUser: UNBOUNDED },
-  /** As many as there are slots. */
+  /** Limited by the slots. */
   train: { all: UNBOUNDED, perUser: UNBOUNDED },
-  /** Of accepted tasks, of which there are not many more than slots. */
+  /** For accepted tasks, of which there are not many more than slots. */
   work: { all: 64, perUser: UNBOUNDED },
-  /** Before acceptance. */
+  /** For orders that are not accepted yet. */
   intake: { all: 4, perUser: 1 },
   clean: { all: 8, perUser: 2 },
-  /** Goes online, to wherever a user wants. */
+  /** Connects to hubs chosen by users. */
   publish: { all: 4, perUser: 1 },
 };
 
-/** Orders whose datasets are on this disk before they are accepted. */
+/** Most orders whose datasets are on this disk before they are accepted. */
 export const MAX_PREPARED = 16;
 
-/** What costs most when it comes too late is taken first. */
+/** The steps that are most expensive to miss come first. */
 const BY_URGENCY: readonly Step[] = [
   "reveal",
   "deliver",
@@ -54,7 +54,7 @@ const BY_URGENCY: readonly Step[] = [
   "clean",
 ];
 
-/** Sorts what is due: by what is lost when it comes too late, then by deadline, then by fee. */
+/** Sorts due steps by the cost of missing them, then by deadline, then by fee. */
 export function byUrgency(
   [a, { job, fee }]: readonly [Effect, JobRecord],
   [b, other]: readonly [Effect, JobRecord],
@@ -88,8 +88,8 @@ export function laneOf(step: Step, record: JobRecord): Lane {
   }
 }
 
-/** Who is in which lane. */
-export class LaneUse {
+/** Counts the running steps per lane and user. */
+export class LaneUsage {
   readonly #users = new Map<string, number>();
 
   mayEnter(lane: Lane, user: string): boolean {

@@ -12,7 +12,7 @@ const BY_WORK: Record<Work, Progress> = {
   uploaded: "Delivering",
 };
 
-/** Where a job stands, in the ten words of the protocol. `isTraining`: the trainer has begun its first step. */
+/** The progress of a job, as one of the protocol's ten values. `isTraining`: the trainer has begun its first step. */
 export function jobProgress(job: Job, isTraining: boolean): Progress {
   if (failureOf(job)) return "Failed";
   if (job.chain === "Unread" || job.chain === "None") return "Init";
@@ -20,8 +20,8 @@ export function jobProgress(job: Job, isTraining: boolean): Progress {
   return job.work === "counted" && isTraining ? "Training" : BY_WORK[job.work];
 }
 
-/** Whether the trainer will write nothing more for this job. */
-export function isTrainingOver(job: Job): boolean {
+/** Whether the trainer will write nothing further for this job. */
+export function hasTrainingEnded(job: Job): boolean {
   return (
     failureOf(job) !== null ||
     !["Unread", "Created", "Accepted"].includes(job.chain) ||
@@ -31,7 +31,7 @@ export function isTrainingOver(job: Job): boolean {
 
 const hasTrained = (work: Work) => ["trained", "packaged", "sealed", "uploaded"].includes(work);
 
-/** Why the task has failed, or is about to: `code` is the reason on chain, or the state it ended in. */
+/** Why the task has failed, or is about to: `code` is the reason on chain, or the state in which it ended. */
 export function failureOf(job: Job): { code: string; message: string; hint: string } | null {
   if (job.failure) return describe(job, job.failure);
   const end = ENDS[job.chain];
@@ -42,17 +42,17 @@ function describe(job: Job, { reason, message, hint }: Failure) {
   return { code: reason, message, hint: isRefused(job) ? `${hint} ${CANCEL}` : hint };
 }
 
-/** What to do about an order that the provider will not accept. */
-const CANCEL = "The order was not accepted: its fee is free again after cancel-task.";
+/** The hint for an order that the provider will not accept. */
+const CANCEL = "The order was not accepted: cancel-task releases its fee.";
 
 const ENDS: Partial<Record<Job["chain"], { message: string; hint: string }>> = {
   Cancelled: {
     message: "The task was cancelled.",
-    hint: "The fee has gone back to the sub-account.",
+    hint: "The fee was returned to the sub-account.",
   },
   Failed: {
     message: "The provider gave the task up.",
-    hint: "The fee has gone back to the sub-account: order again, or choose another provider.",
+    hint: "The fee was returned to the sub-account: order again, or choose another provider.",
   },
   Expired: {
     message: "The provider missed a deadline.",
@@ -63,7 +63,7 @@ const ENDS: Partial<Record<Job["chain"], { message: string; hint: string }>> = {
     hint: "It can still be acknowledged late, with acknowledge-model.",
   },
   Slashed: {
-    message: "The delivery was proved not to be what was committed to.",
+    message: "The delivery was proven not to match its commitment.",
     hint: "Fee and compensation are in the account: choose another provider.",
   },
 };

@@ -1,6 +1,6 @@
 import type { Store } from "../store/Store.ts";
 
-/** The roots of what tasks under way still need in storage: datasets, and models that were delivered. */
+/** The storage roots that open tasks still need: datasets, and delivered models. */
 export function referencedRoots(store: Pick<Store, "openJobs">): Set<string> {
   const roots = store
     .openJobs()

@@ -1,13 +1,13 @@
 import type { TaskId } from "../../sdk/ids.ts";
-import { holdsSlot, isInLine, waitsForSlot } from "../machine/machine.ts";
+import { holdsSlot, isQueued, waitsForSlot } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 
 /**
- * Jobs that wait for a training slot, in the order in which they get one: accepted tasks first, whose deadline runs;
- * then in turn between users, so that nobody's second task goes before somebody else's first.
+ * Jobs that wait for a training slot, in the order in which they get one: accepted tasks first, since their deadlines
+ * are running; then round-robin between users, so that no user's second task precedes another user's first.
  * @param records open jobs, oldest first
  */
-export function waitingLine(records: readonly JobRecord[]): readonly JobRecord[] {
+export function slotQueue(records: readonly JobRecord[]): readonly JobRecord[] {
   const turns = new Map<string, number>();
   const takeTurn = (user: string) => {
     const turn = turns.get(user) ?? 0;
@@ -16,15 +16,15 @@ export function waitingLine(records: readonly JobRecord[]): readonly JobRecord[]
   };
   for (const { job, user } of records) if (holdsSlot(job)) takeTurn(user);
   return records
-    .filter(({ job }) => isInLine(job))
+    .filter(({ job }) => isQueued(job))
     .map((record) => ({ record, turn: takeTurn(record.user) }))
     .sort((a, b) => rank(a.record) - rank(b.record) || a.turn - b.turn)
     .map(({ record }) => record);
 }
 
 /**
- * The jobs that get a slot now: those whose dataset is there and counted. Others do not hold them up.
- * @param mayAccept false while only tasks that are accepted already may train
+ * The jobs that get a slot now: those whose dataset is fetched and counted. Others do not delay them.
+ * @param mayAccept false if only tasks that are already accepted may train
  */
 export function grantSlots(
   records: readonly JobRecord[],
@@ -32,7 +32,7 @@ export function grantSlots(
   mayAccept = true,
 ): readonly TaskId[] {
   const free = slots - occupiedSlots(records);
-  return waitingLine(records)
+  return slotQueue(records)
     .filter(({ job }) => waitsForSlot(job) && (mayAccept || job.chain === "Accepted"))
     .slice(0, Math.max(0, free))
     .map(({ id }) => id);

@@ -12,8 +12,8 @@ export interface Slots {
 const Progress = z.object({ seconds_left: z.number().nonnegative() });
 
 /**
- * Seconds until the job at `position` in the waiting line (from 0) gets a slot. A training under way counts with what
- * it says itself; one that says nothing yet, and those that wait before, with the longest that they may take.
+ * Estimated seconds until the job at `position` in the queue (from 0) gets a slot. A training run counts with the time
+ * that it reports; one that reports none yet, and the jobs ahead in the queue, with their maximum time.
  */
 export async function estimateWait(
   { slots, jobsDirectory }: Slots,
@@ -24,7 +24,7 @@ export async function estimateWait(
   const free = await Promise.all(running.map((record) => secondsLeft(jobsDirectory, record)));
   while (free.length < slots) free.push(0);
   const longest = Math.max(0, ...openJobs.map(({ job }) => job.trainingTime));
-  // Whoever waits before takes the slot that is free first.
+  // Each job ahead takes the slot that becomes free first.
   for (let ahead = 0; ahead < Math.min(position, MAX_AHEAD); ahead++) {
     const first = free.indexOf(Math.min(...free));
     free[first] = free[first]! + longest;
@@ -32,7 +32,7 @@ export async function estimateWait(
   return Math.round(Math.min(...free));
 }
 
-/** Beyond so many an estimate would say nothing. */
+/** Beyond this many jobs, an estimate would be meaningless. */
 const MAX_AHEAD = 1_000;
 
 async function secondsLeft(jobsDirectory: string, { id, job }: JobRecord): Promise<number> {

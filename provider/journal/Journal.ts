@@ -5,14 +5,14 @@ import { PROVIDER, parseEvent, readLines } from "./trainerEvents.ts";
 export type NewEvent = { readonly type: string; readonly [name: string]: unknown };
 
 /**
- * The journal of a job: the daemon's own file, which all readers read. The training's events are copied into it by
- * transcribeEvents.ts, and the daemon adds its warnings.
+ * The journal of a job: the daemon's own file, which log, API and tracker read. transcribeEvents.ts copies the events
+ * of the training run into it, and the daemon adds its own warnings.
  */
 export class Journal {
   readonly #path: string;
   #seq: number;
   #size: number;
-  /** Events of the training that it holds. */
+  /** Number of the training run's events in it. */
   readonly transcribed: number;
 
   private constructor(path: string, seq: number, size: number, transcribed: number) {
@@ -22,7 +22,7 @@ export class Journal {
     this.transcribed = transcribed;
   }
 
-  /** Opens a journal that nobody else writes to, and cuts off a line that a crash has torn. */
+  /** Opens a journal for exclusive writing, and truncates an incomplete last line that a crash has left. */
   static async open(path: string): Promise<Journal> {
     let seq = 0;
     let size = 0;
@@ -42,7 +42,7 @@ export class Journal {
     return this.#size;
   }
 
-  /** Adds events, each with the number that is next. After a failure the journal must be opened again. */
+  /** Appends events with consecutive numbers. After a failure the journal must be opened again. */
   async append(events: readonly NewEvent[]): Promise<void> {
     if (events.length === 0) return;
     const lines = events.map((event) => `${JSON.stringify({ seq: ++this.#seq, ...event })}\n`);
@@ -51,14 +51,14 @@ export class Journal {
     this.#size += Buffer.byteLength(text);
   }
 
-  /** Adds a warning of the daemon's own. */
+  /** Appends a warning of the daemon. */
   warn(message: string): Promise<void> {
     const time = new Date().toISOString();
     return this.append([{ time, type: "warning", by: PROVIDER, message }]);
   }
 }
 
-/** Adds a warning to the journal of a job whose training is not running. */
+/** Appends a warning to the journal of a job whose training is not running. */
 export async function appendWarning(path: string, message: string): Promise<void> {
   await (await Journal.open(path)).warn(message);
 }

@@ -1,12 +1,12 @@
 import { printable } from "../../sdk/printable.ts";
 
-/** Bounds of what is kept of a stranger's JSON. */
+/** Limits for untrusted JSON. */
 const MAX_DEPTH = 4;
 const MAX_MEMBERS = 100;
 const MAX_NAME_LENGTH = 100;
 const MAX_TEXT_LENGTH = 2_000;
 
-/** What is kept of an object that a training wrote: finite numbers, short texts in one line, few members, few levels. */
+/** Sanitizes an object that a training run wrote: finite numbers, short single-line texts, few members, few levels. */
 export function cleanRecord(record: Record<string, unknown>): Record<string, unknown> {
   return clean(record, MAX_DEPTH) as Record<string, unknown>;
 }

@@ -3,7 +3,7 @@ import type { TrainerEvent } from "./trainerEvents.ts";
 /** The first line of every log. */
 export const FIRST_LINE = "creating task....";
 
-/** The line that an event makes in the log, in the seed's style; null for events that make none. */
+/** The log line of an event, in the style of 0G's provider; null for events without one. */
 export function renderEvent(event: TrainerEvent, taskUuid: string): string | null {
   switch (event.type) {
     case "started":
@@ -30,8 +30,8 @@ export function renderEvent(event: TrainerEvent, taskUuid: string): string | nul
 }
 
 /**
- * Written as Python prints a dictionary, which is what readers of these logs look for. Four digits: the exact values
- * are in the events.
+ * Formatted like a Python dictionary, as readers of these logs expect. Four significant digits: the exact values are in
+ * the events.
  */
 function figures(values: Record<string, unknown>): string {
   const present = Object.entries(values).filter(([, value]) => typeof value === "number");

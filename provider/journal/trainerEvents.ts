@@ -2,17 +2,17 @@ import { open, stat } from "node:fs/promises";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
 
-/** Value of an event's `by`: it is the daemon's own, and no training can write it. */
+/** Value of `by` for the daemon's own events; a training run cannot write it. */
 export const PROVIDER = "provider";
 
-/** One line of a journal: what all types have in common. */
+/** One line of a journal: the members common to all types. */
 const Event = z.looseObject({ seq: z.number().int(), type: z.string() });
 export type TrainerEvent = z.infer<typeof Event>;
 
 const CHUNK_BYTES = 64 * 1024;
-const LOOK_INTERVAL = 250;
+const POLL_INTERVAL = 250;
 
-/** Reads a line of the journal; null for one that is no event. */
+/** Parses a line of the journal; null if it is not an event. */
 export function parseEvent(line: string): TrainerEvent | null {
   try {
     return Event.parse(JSON.parse(line));
@@ -22,30 +22,30 @@ export function parseEvent(line: string): TrainerEvent | null {
 }
 
 export interface Follow {
-  /** Whether the job will write no more. */
-  readonly isOver: () => boolean;
+  /** Whether nothing further will be written. */
+  readonly hasEnded: () => boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
 /**
- * Yields the whole lines of a journal, and with `follow` those that are still to come until the job is over. A line
- * torn by a crash is not yielded: it is cut off when the journal is opened again.
+ * Yields the complete lines of a journal, and with `follow` also new ones until the training has ended. An incomplete
+ * line left by a crash is not yielded: it is truncated when the journal is opened again.
  */
 export async function* readLines(path: string, follow?: Follow): AsyncGenerator<string> {
   let offset = 0;
   for (;;) {
-    const isOver = follow?.isOver() ?? true; // asked before reading, so that the last lines are not missed
+    const hasEnded = follow?.hasEnded() ?? true; // checked before reading, so that the last lines are not missed
     for await (const { line, end } of linesFrom(path, offset)) {
       yield line;
       offset = end;
     }
-    if (isOver || !follow || follow.signal.aborted) return;
-    await follow.clock.sleep(LOOK_INTERVAL, follow.signal);
+    if (hasEnded || !follow || follow.signal.aborted) return;
+    await follow.clock.sleep(POLL_INTERVAL, follow.signal);
   }
 }
 
-/** The newest event of a type within the last part of a journal, or null. */
+/** The newest event of a type in the last CHUNK_BYTES of a journal, or null. */
 export async function findLast(path: string, type: string): Promise<TrainerEvent | null> {
   const size = await stat(path).then(
     ({ size }) => size,

@@ -6,30 +6,30 @@ import { cleanRecord } from "./cleanRecord.ts";
 import { Journal, type NewEvent } from "./Journal.ts";
 import { type Follow, parseEvent } from "./trainerEvents.ts";
 
-/** Where a training writes its events and its result, and where the daemon keeps them. */
+/** Where a training run writes its events and its result, and where the daemon keeps its copies. */
 export interface Transcript {
-  /** The directory that the training may write to. */
+  /** The directory that the training run may write to. */
   readonly work: string;
   readonly events: string;
   readonly result: string;
 }
 
-/** The trainer's own names. */
+/** The trainer's file names. */
 const EVENTS = "events.jsonl";
 const RESULT = "result.json";
 
-/** Bytes read at once. A line that is as long is passed over: an honest one has some kilobytes at most. */
+/** Bytes read at once. Longer lines are skipped: a normal one has a few kilobytes at most. */
 const CHUNK_BYTES = 64 * 1024;
 const MAX_RESULT_BYTES = 64 * 1024;
-/** Bytes that are read of a training's events, and that a journal may have. A step takes some 250. */
+/** Most bytes read of a training run's events, and most bytes of a journal. One step takes about 250. */
 const MAX_JOURNAL_BYTES = 192 * 2 ** 20;
-const LOOK_INTERVAL = 250;
+const POLL_INTERVAL = 250;
 
-const TOO_LONG = "The training has written more events than the provider keeps.";
+const TOO_LONG = "The training wrote more events than the provider keeps.";
 
 /**
- * Runs a training and keeps what it tells: its events as they come, its result at the end. Both are a stranger's data
- * and are bounded and cleaned before the daemon keeps them.
+ * Runs a training and copies its output: the events as they are written, the result at the end. Both are untrusted
+ * data, and are limited and sanitized before the daemon keeps them.
  */
 export async function withTranscript<T>(
   transcript: Transcript,
@@ -38,8 +38,8 @@ export async function withTranscript<T>(
 ): Promise<T> {
   await rm(transcript.result, { force: true }); // of an earlier attempt
   const ended = new AbortController();
-  const isOver = () => ended.signal.aborted;
-  const transcribing = transcribeEvents(transcript, { isOver, clock, signal: ended.signal });
+  const hasEnded = () => ended.signal.aborted;
+  const transcribing = transcribeEvents(transcript, { hasEnded, clock, signal: ended.signal });
   try {
     return await train();
   } finally {
@@ -50,45 +50,45 @@ export async function withTranscript<T>(
 }
 
 /**
- * Copies a training's events into the daemon's journal until the training is over. What the journal has already, from
- * before a restart, is passed over.
- * @throws when the journal cannot be written at the end; before, it is tried again.
+ * Copies the events of a training run into the daemon's journal until the run has ended. Events that the journal
+ * already has, from before a restart, are skipped.
+ * @throws if the journal cannot be written at the end; until then, writing is retried.
  */
 async function transcribeEvents(
   { work, events }: Pick<Transcript, "work" | "events">,
-  { isOver, clock, signal }: Follow,
+  { hasEnded, clock, signal }: Follow,
 ): Promise<void> {
   let copy: EventCopy | null = null;
   for (;;) {
-    const isLast = isOver(); // asked before reading, so that the last events are not missed
+    const isLast = hasEnded(); // checked before reading, so that the last events are not missed
     try {
       copy ??= new EventCopy(work, await Journal.open(events));
-      await copy.goOn();
+      await copy.copyNew();
     } catch (error) {
-      copy = null; // the journal may have a torn line
+      copy = null; // the journal may have an incomplete line
       if (isLast) throw error;
     }
     if (isLast) return;
-    await clock.sleep(LOOK_INTERVAL, signal);
+    await clock.sleep(POLL_INTERVAL, signal);
   }
 }
 
-/** Keeps what a training has told that has ended without the daemon. */
+/** Copies the output of a training run that ended while the daemon was not running. */
 export async function transcribeEnded(transcript: Transcript): Promise<void> {
-  const over = AbortSignal.abort();
-  await transcribeEvents(transcript, { isOver: () => true, clock: systemClock, signal: over });
+  const ended = AbortSignal.abort();
+  await transcribeEvents(transcript, { hasEnded: () => true, clock: systemClock, signal: ended });
   await keepResult(transcript);
 }
 
-/** How far a training's events have been copied. */
+/** Copies the events of a training run and remembers its position. */
 class EventCopy {
   readonly #work: string;
   readonly #journal: Journal;
-  /** Events at the beginning that the journal has already. */
+  /** Number of events at the beginning that the journal already has. */
   #known: number;
-  /** Where the next line begins, or goes on if it is one that is passed over. */
+  /** Where the next line begins, or continues if it is being skipped. */
   #offset = 0;
-  /** The line that is being read is too long to be kept. */
+  /** The current line is too long, and is being skipped. */
   #isSkipping = false;
 
   constructor(work: string, journal: Journal) {
@@ -97,8 +97,8 @@ class EventCopy {
     this.#known = journal.transcribed;
   }
 
-  /** Copies what has been added. A last line that is not whole is read again: the trainer may cut it off. */
-  async goOn(): Promise<void> {
+  /** Copies new events. An incomplete last line is read again later: the trainer may truncate it. */
+  async copyNew(): Promise<void> {
     if (this.#isFull()) return;
     const file = await openOutput(this.#work, EVENTS);
     if (!file) return;
@@ -131,13 +131,13 @@ class EventCopy {
       start = end + 1;
       if (event && this.#known-- <= 0) events.push(event);
     }
-    // A line that fills the whole chunk is longer than any that is kept.
+    // A line that fills the whole chunk is too long to keep.
     if (start === 0 && chunk.length === CHUNK_BYTES) this.#isSkipping = true;
     return { events, taken: this.#isSkipping ? chunk.length : start };
   }
 }
 
-/** An event as it is kept: with the daemon's number instead of its own. */
+/** A sanitized event, without its own number: the journal assigns another. */
 function readEvent(line: Buffer): NewEvent | null {
   const event = parseEvent(line.toString("utf8"));
   if (!event) return null;
@@ -146,7 +146,7 @@ function readEvent(line: Buffer): NewEvent | null {
   return { ...cleaned, type: String(cleaned.type) };
 }
 
-/** Keeps what a training says of its end; nothing where it says nothing that can be read. */
+/** Copies the result of a training run, if there is a readable one. */
 async function keepResult({ work, result }: Transcript): Promise<void> {
   const bytes = await readOutput(work, RESULT, MAX_RESULT_BYTES);
   const value = bytes && parseRecord(bytes.toString("utf8"));

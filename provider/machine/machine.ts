@@ -2,15 +2,15 @@ import type { FailReason } from "../../sdk/task/FailReason.ts";
 import type { TaskState } from "../../sdk/taskStates.ts";
 
 /**
- * The life of a job as a pure function: (job, event) → (job, effects).
+ * The state machine of a job as a pure function: (job, event) → (job, effects).
  *
- * A job has two coordinates: `chain`, where the task stands in the contract, as last read, and `work`, what has been
- * done on this machine. The step to take follows from the two alone, so that a chain that reorganizes (the task is
- * suddenly back in an earlier state) needs no rules of its own: the step that is missing is simply taken again.
- * At most one step is pending at a time.
+ * A job has two coordinates: `chain`, the task's state in the contract when it was last read, and `work`, the progress
+ * on this machine. The next step depends on these two alone. Therefore a reorganization, which may put the task back
+ * into an earlier state, needs no rules of its own: the missing step is simply run again. At most one step is pending
+ * at a time.
  */
 
-/** What has been done on this machine, in this order. */
+/** Progress on this machine, in order. */
 export const WORK = [
   "none",
   "verified",
@@ -23,19 +23,19 @@ export const WORK = [
 ] as const;
 export type Work = (typeof WORK)[number];
 
-/** Steps on this machine. Each takes the work to the next mark. */
+/** Steps on this machine. Each advances the work by one. */
 const LOCAL_STEPS = ["verify", "fetch", "count", "train", "package", "seal", "upload"] as const;
-/** Steps on chain. The task's state says whether they are done. */
+/** Steps on chain. The task's state shows whether they are done. */
 const CHAIN_STEPS = ["accept", "deliver", "reveal", "finalize", "lapse", "fail", "settle"] as const;
 
 export type LocalStep = (typeof LOCAL_STEPS)[number];
 export type ChainStep = (typeof CHAIN_STEPS)[number];
-/** `clean` removes what a finished job leaves on disk. */
+/** `clean` removes the files of an ended job. */
 export type Step = LocalStep | ChainStep | "clean";
 
 export const STEPS: readonly Step[] = [...LOCAL_STEPS, ...CHAIN_STEPS, "clean"];
 
-/** "Unread" is a task whose state was not read yet; "None" one whose creation was reorganized away. */
+/** "Unread": the task's state has not been read yet. "None": its creation was undone by a reorganization. */
 export type ChainState = TaskState | "Unread" | "None";
 
 export interface Failure {
@@ -55,20 +55,20 @@ export interface Settlement {
 
 export interface Job {
   readonly chain: ChainState;
-  /** Unix seconds of the chain's clock until which the task may leave its state by the regular verb; 0 for none. */
+  /** Deadline of the regular transition out of this state, in unix seconds by the chain's clock; 0 if there is none. */
   readonly deadline: number;
-  /** The chain's clock is past `deadline`. */
+  /** Whether `deadline` has passed by the chain's clock. */
   readonly due: boolean;
   /** Seconds from acceptance to the training deadline. */
   readonly trainingTime: number;
   readonly work: Work;
-  /** A training slot has been granted. It is held from acceptance until the training has ended. */
+  /** Whether a training slot has been granted. It is held from acceptance until the training has ended. */
   readonly slot: boolean;
-  /** Why the task will be given up, null while nothing speaks against it. */
+  /** Why the task will be given up; null if there is no reason. */
   readonly failure: Failure | null;
-  /** What the user agreed to pay for the task to stop now, null while it is to go on. */
+  /** The user's consent to stop the task now; null if it is to continue. */
   readonly settlement: Settlement | null;
-  /** The step that has been emitted and has not ended. */
+  /** The step that has been emitted and has not ended yet. */
   readonly pending: Step | null;
   readonly cleaned: boolean;
 }
@@ -82,17 +82,17 @@ export type JobEvent =
       readonly trainingTime: number;
     }
   /**
-   * The chain's clock shows `now`, in unix seconds; `margin` seconds before the training deadline are kept back to
-   * package, seal, upload and deliver, or to give up.
+   * The chain's time is `now`, in unix seconds; `margin` seconds before the training deadline are reserved to package,
+   * seal, upload and deliver, or to give up.
    */
   | { readonly type: "time"; readonly now: number; readonly margin: number }
-  /** The user wants the running task to end, at a part of the fee. */
+  /** The user ends the running task for a part of the fee. */
   | { readonly type: "cancel"; readonly settlement: Settlement }
   /** The scheduler grants a slot. */
   | { readonly type: "slot" }
-  /** A step did its work; for a step on chain: the task was read again since. */
+  /** A step has succeeded. After a step on chain, the task has been read again. */
   | { readonly type: "done"; readonly step: Step }
-  /** A step found that the task can never succeed. */
+  /** A step has found that the task can never succeed. */
   | { readonly type: "refused"; readonly step: Step; readonly failure: Failure };
 
 export interface Transition {
@@ -100,7 +100,7 @@ export interface Transition {
   readonly effects: readonly Step[];
 }
 
-/** A job before its task was read from the chain for the first time. */
+/** A job whose task has not been read from the chain yet. */
 export function newJob(): Job {
   return {
     chain: "Unread",
@@ -116,7 +116,7 @@ export function newJob(): Job {
   };
 }
 
-/** Takes one event in. Events that come twice, late or in any order do no harm. */
+/** Processes an event. Repeated, late or reordered events do no harm. */
 export function advance(before: Job, event: JobEvent): Transition {
   const observed = observe(before, event);
   const wanted = nextStep(observed);
@@ -124,7 +124,7 @@ export function advance(before: Job, event: JobEvent): Transition {
     return { job: observed, effects: [] };
   }
   const effects = wanted !== null && wanted !== observed.pending ? [wanted] : [];
-  // Files may be gone from the moment in which their removal was decided on.
+  // Files may be missing as soon as their removal was decided.
   const isDropped = observed.pending === "clean" && wanted !== "clean";
   const work = isDropped ? redoable(observed.work) : observed.work;
   return { job: { ...observed, work, pending: wanted }, effects };
@@ -156,17 +156,17 @@ function observe(job: Job, event: JobEvent): Job {
 function observeChain(job: Job, chain: ChainState, deadline: number): Job {
   if (chain === job.chain && deadline === job.deadline) return job;
   const moved = { ...job, chain, deadline, due: false };
-  if (!job.cleaned || hasEnded(chain)) return moved;
-  // The task came back to life: acknowledged late, or its end was reorganized away. The files are gone.
+  if (!job.cleaned || isEndState(chain)) return moved;
+  // The task is open again: acknowledged late, or its end was undone by a reorganization. The files are gone.
   return { ...moved, cleaned: false, work: redoable(job.work) };
 }
 
-/** What is left of the work once the files are gone: the encrypted model lies in the storage, all else is redone. */
+/** The work that is still valid once the files are gone: an uploaded model is in the storage, the rest is redone. */
 function redoable(work: Work): Work {
   return work === "uploaded" || work === "none" ? work : "verified";
 }
 
-/** Whether a running task can be ended by consent: before its delivery, while nothing else has ended it. */
+/** Whether a running task can be ended by consent: before its delivery, if nothing else has ended it. */
 export function maySettle(job: Job): boolean {
   return job.chain === "Accepted" && !job.due && job.failure === null && !job.settlement;
 }
@@ -186,13 +186,13 @@ function observeTime(job: Job, { now, margin }: Moment): Job {
   };
 }
 
-/** A consent that was not used in time is none: the task goes on. */
+/** An expired consent is void: the task continues. */
 const isExpired = (settlement: Settlement | null, now: number) =>
   !!settlement && now > settlement.deadline;
 
 type Moment = Pick<Extract<JobEvent, { type: "time" }>, "now" | "margin">;
 
-/** Whether telling the time would change anything. */
+/** Whether a time event would change the job. */
 export function changesWithTime(job: Job, moment: Moment): boolean {
   const after = observeTime(job, moment);
   return (
@@ -200,31 +200,31 @@ export function changesWithTime(job: Job, moment: Moment): boolean {
   );
 }
 
-/** Giving a task up in time costs nobody anything; missing its deadline costs the provider part of the bond. */
+/** Giving a task up in time is free; missing its deadline costs the provider a part of the bond. */
 const OUT_OF_TIME: Failure = {
   reason: "ProviderBusy",
   message: "The training could not be finished before the task's deadline.",
-  hint: "Order again with fewer epochs or a smaller dataset; the fee has gone back.",
+  hint: "Order again with fewer epochs or a smaller dataset; the fee was returned.",
 };
 
 function finish(job: Job, step: Step): Job {
   if (step === "clean") {
-    // The chain may have taken the end back meanwhile: the files are gone, and the job goes on without them.
-    return hasEnded(job.chain) || isRefused(job)
+    // The task's end may have been undone meanwhile: the files are gone, and the job continues without them.
+    return isEndState(job.chain) || isRefused(job)
       ? { ...job, cleaned: true, pending: null }
       : { ...job, work: redoable(job.work), pending: null };
   }
   if (isLocal(step)) return { ...job, work: WORK[LOCAL_STEPS.indexOf(step) + 1]!, pending: null };
-  // A step on chain is over when the chain says so; until then it stays pending and is tried again.
+  // A step on chain has ended when the chain shows it; until then it stays pending and is retried.
   return nextStep(job) === step ? job : { ...job, pending: null };
 }
 
-/** The step that the two coordinates ask for, or null when the next move is another party's. */
+/** The next step by the two coordinates; null if another party has to act first. */
 function nextStep(job: Job): Step | null {
   return (NEXT_STEPS[job.chain] ?? stepAtEnd)(job);
 }
 
-/** The next step in each state in which the provider may have one; in all others only the files are left. */
+/** The next step in each state in which the provider may have one. In all others, only the files are removed. */
 const NEXT_STEPS: Partial<Record<ChainState, (job: Job) => Step | null>> = {
   Unread: () => null,
   Created: stepBeforeAcceptance,
@@ -235,14 +235,14 @@ const NEXT_STEPS: Partial<Record<ChainState, (job: Job) => Step | null>> = {
 };
 
 function stepBeforeAcceptance(job: Job): Step | null {
-  // Nobody pays gas to turn an order down: its user is told by the API, and cancels it.
+  // Refusing an order costs no gas: its user sees the reason in the API, and cancels it.
   if (job.failure) return stepAtEnd(job);
   if (beforeCounted(job.work)) return nextWork(job.work);
   return job.slot ? "accept" : null;
 }
 
 function stepBeforeDelivery({ due, failure, settlement, work, slot }: Job): Step | null {
-  if (due) return null; // too late for any verb of the provider: the user takes fee and compensation
+  if (due) return null; // too late for the provider: the user collects fee and compensation
   if (failure) return "fail";
   if (settlement) return "settle";
   if (work === "uploaded") return "deliver";
@@ -258,9 +258,9 @@ function nextWork(work: Exclude<Work, "uploaded">): LocalStep {
 }
 
 /**
- * A step on this machine is dropped as soon as another is wanted: the task was cancelled, ran out of time, or is over;
- * or it is acknowledged late while its files are being removed. A step on chain is never dropped, since its transaction
- * may be under way: it ends by itself.
+ * A step on this machine is dropped as soon as another one is due: the task was cancelled, ran out of time or has
+ * ended, or it was acknowledged late while its files are being removed. A step on chain is never dropped, since its
+ * transaction may already be sent: it ends by itself.
  */
 function mayReplace(pending: Step, wanted: Step | null): boolean {
   return !isChainStep(pending) && pending !== wanted;
@@ -270,7 +270,7 @@ function isLocal(step: Step): step is LocalStep {
   return (LOCAL_STEPS as readonly Step[]).includes(step);
 }
 
-/** Whether the step is a transaction: its effect shows in the task's state. */
+/** Whether the step is a transaction, whose effect is visible in the task's state. */
 export function isChainStep(step: Step): step is ChainStep {
   return (CHAIN_STEPS as readonly Step[]).includes(step);
 }
@@ -283,7 +283,7 @@ function beforeTrained(work: Work): boolean {
   return WORK.indexOf(work) < WORK.indexOf("trained");
 }
 
-/** The task is neither given up nor over, and its training still lies ahead. */
+/** Whether the task is open, not given up, and its training has not ended. */
 function isRunnable(job: Job): boolean {
   return (
     (job.chain === "Created" || (job.chain === "Accepted" && !job.due)) &&
@@ -303,32 +303,32 @@ export function waitsForSlot(job: Job): boolean {
   return !job.slot && isRunnable(job) && job.work === "counted";
 }
 
-/** Whether the order was found good so far and waits for its training, though its dataset may still be on its way. */
-export function isInLine(job: Job): boolean {
+/** Whether the order passed the checks and waits for its training; its dataset may still have to be fetched. */
+export function isQueued(job: Job): boolean {
   return !job.slot && isRunnable(job) && job.work !== "none";
 }
 
-/** Whether the order is one that this provider will not accept: its user has been told to cancel it. */
+/** Whether the provider will not accept the order. The API asks its user to cancel it. */
 export function isRefused(job: Pick<Job, "chain" | "failure">): boolean {
   return job.chain === "Created" && job.failure !== null;
 }
 
-/** Whether the order's dataset is on this disk though it is not accepted yet. */
+/** Whether the order's dataset is on this disk although the order is not accepted yet. */
 export function isPrepared(job: Job): boolean {
   return isBeforeAcceptance(job) && !job.slot && (job.work === "fetched" || job.work === "counted");
 }
 
-/** Whether the order is being looked at, and nothing has been promised. */
+/** Whether the order has not been accepted yet. */
 export function isBeforeAcceptance({ chain }: Pick<Job, "chain">): boolean {
   return chain === "Created";
 }
 
-/** Whether nothing will happen to the job again. A lapsed task may be acknowledged late, until its deadline. */
-export function isOver(job: Job): boolean {
+/** Whether nothing further can happen to the job. A lapsed task may be acknowledged late, until its deadline. */
+export function hasEnded(job: Job): boolean {
   return job.cleaned && (job.chain !== "Lapsed" || job.due);
 }
 
 /** Whether the provider has no next step in this state. */
-function hasEnded(chain: ChainState): boolean {
+function isEndState(chain: ChainState): boolean {
   return !(chain in NEXT_STEPS);
 }

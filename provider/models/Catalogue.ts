@@ -14,13 +14,13 @@ import { NO_TOKENIZER, readTokenizerDocument } from "./tokenizerDocument.ts";
 
 /** A model that this provider can train. */
 export interface Model extends CatalogueModel {
-  /** The Hugging Face layout on this machine, never written to. */
+  /** Directory in the Hugging Face layout, never written to. */
   readonly directory: string;
-  /** The exact bytes of GET /v1/models/:name/tokenizer. */
+  /** The exact response of GET /v1/models/:name/tokenizer. */
   readonly tokenizerDocument: Uint8Array;
 }
 
-/** What this provider can train, and the exact bytes whose hash is registered on chain. */
+/** The models that this provider can train, and the exact bytes whose hash is registered on chain. */
 export class Catalogue {
   readonly models: readonly Model[];
   readonly bytes: Uint8Array;
@@ -42,9 +42,9 @@ export class Catalogue {
   }
 
   /**
-   * Reads every directory below `directory` that holds a model, or a manifest that says where to fetch it from into
-   * `cache`. One that cannot be offered is left out and the log says why.
-   * @param hashes what was hashed at an earlier start
+   * Reads every directory below `directory` that holds a model, or a manifest with a source from which the model is
+   * fetched into `cache`. Invalid ones are omitted and logged.
+   * @param hashes hashes kept from an earlier start
    */
   static async read(
     directory: string,
@@ -60,28 +60,28 @@ export class Catalogue {
       } catch (error) {
         log.warn(
           { model: name, reason: (error as Error).message },
-          "model left out of the catalogue",
+          "model omitted from the catalogue",
         );
       }
     }
-    await hashes?.save().catch((err) => log.info({ err }, "hashes of models not kept"));
+    await hashes?.save().catch((err) => log.info({ err }, "the hashes of models cannot be saved"));
     return new Catalogue(models);
   }
 }
 
-/** `anneal.json` in a model's directory: what its other files do not say. Every key may be absent. */
+/** `anneal.json` in a model's directory: what its other files do not contain. All keys are optional. */
 const Manifest = z.strictObject({
   kind: z.enum(DATASET_KINDS).optional(),
   description: z.string().max(2_000).optional(),
   predefined: z.boolean().optional(),
-  /** Where the model is fetched from, when its files do not lie beside the manifest. */
+  /** Where the model is fetched from, if its files are not next to the manifest. */
   source: ModelSource.optional(),
 });
-const SHEET_NAME = "anneal.json";
+const MANIFEST_NAME = "anneal.json";
 
 const ModelConfig = z.object({
   architectures: z.array(z.string()).min(1),
-  /** The trainer's own default where a model does not say. */
+  /** Default: the trainer's. */
   max_position_embeddings: z.number().int().positive().default(2048),
 });
 
@@ -92,7 +92,7 @@ async function readModel(
   hashes?: FileHashes,
 ): Promise<Model> {
   if (!/^[A-Za-z0-9][\w.-]{0,99}$/.test(name))
-    throw new Error("its name has other characters than A-Z a-z 0-9 . _ -");
+    throw new Error("its name has characters other than A-Z a-z 0-9 . _ -");
   const manifest = await readManifest(home);
   const directory =
     manifest.source && cache ? await fetchModel(cache, name, manifest.source) : home;
@@ -118,7 +118,7 @@ async function readModel(
 }
 
 async function readManifest(directory: string): Promise<z.infer<typeof Manifest>> {
-  const text = await readFile(join(directory, SHEET_NAME), "utf8").catch(() => "{}");
+  const text = await readFile(join(directory, MANIFEST_NAME), "utf8").catch(() => "{}");
   return Manifest.parse(JSON.parse(text));
 }
 
@@ -131,7 +131,7 @@ function kindOf(architecture: string): Model["kind"] {
   );
 }
 
-/** SHA-256 of what `sha256sum` prints for the model's files, sorted by path: anybody who has the model can compute it. */
+/** SHA-256 of the output of `sha256sum` for the model's files, sorted by path, so that anyone can verify it. */
 export async function hashModel(directory: string, hashes?: FileHashes): Promise<string> {
   const listing = createHash("sha256");
   for (const name of await modelFiles(directory)) {
@@ -143,12 +143,12 @@ export async function hashModel(directory: string, hashes?: FileHashes): Promise
 }
 
 /**
- * Relative paths of a model's files, sorted. Links are followed, as download caches are made of them; hidden files and
- * the provider's manifest are no part of the model.
+ * Relative paths of a model's files, sorted. Links are followed, since download caches consist of links. Hidden files
+ * and the provider's manifest are not part of the model.
  */
 export async function modelFiles(directory: string): Promise<string[]> {
   const names = await readdir(directory, { recursive: true });
-  const visible = names.filter((name) => name !== SHEET_NAME && !/(^|[\\/])\./.test(name));
+  const visible = names.filter((name) => name !== MANIFEST_NAME && !/(^|[\\/])\./.test(name));
   const files: string[] = [];
   for (const name of visible) {
     if ((await stat(join(directory, name))).isFile()) files.push(name.replaceAll("\\", "/"));

@@ -7,8 +7,8 @@ const Entry = z.object({ version: z.string(), sha256: z.string().regex(/^[0-9a-f
 const Entries = z.record(z.string(), Entry);
 
 /**
- * SHA-256 of files, kept from one start to the next: hashing all models again would take as long as reading them from
- * disk. A file is hashed again as soon as its place on the disk, its size, or the time of its last change is another.
+ * SHA-256 of files, cached across restarts: hashing all models again would take as long as reading them from disk. A
+ * file is hashed again if its inode, size, or change time differs.
  */
 export class FileHashes {
   readonly #path: string;
@@ -20,7 +20,7 @@ export class FileHashes {
     this.#known = known;
   }
 
-  /** Opens what was kept; a file that is missing or damaged is as good as an empty one. */
+  /** Opens the cache; a missing or damaged file counts as empty. */
   static async open(path: string): Promise<FileHashes> {
     const text = await readFile(path, "utf8").catch(() => "{}");
     return new FileHashes(path, parse(text));
@@ -35,7 +35,7 @@ export class FileHashes {
     return sha256;
   }
 
-  /** Keeps the hashes that were asked for, and no others. */
+  /** Saves the hashes that were requested since the start, and no others. */
   async save(): Promise<void> {
     const temporary = `${this.#path}.part`;
     await writeFile(temporary, JSON.stringify(this.#used), { mode: 0o600 });
@@ -51,7 +51,7 @@ function parse(text: string): z.output<typeof Entries> {
   }
 }
 
-/** The time of the last change cannot be set, as that of the last writing can. */
+/** Includes ctime, since mtime can be set by anyone who may write the file. */
 async function versionOf(path: string): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
   return [dev, ino, size, mtimeNs, ctimeNs].join("/");

@@ -5,7 +5,7 @@ import type { Model } from "./Catalogue.ts";
 
 const FIXED_TIME = new Date(1980, 0, 1);
 
-/** The archives of models, each made once, however many ask for it at the same time. */
+/** The usage archives of models, each built only once, even for concurrent requests. */
 export class UsageArchives {
   readonly #made = new Map<string, Promise<Buffer>>();
 
@@ -19,7 +19,7 @@ export class UsageArchives {
   }
 }
 
-/** A zip that says how to use a model: instructions, configuration template, dataset example, tokenizer. */
+/** A zip that explains how to use a model: instructions, configuration template, dataset example, tokenizer. */
 export async function buildUsageArchive(model: Model): Promise<Buffer> {
   const { tokenizer, tokenizerConfig } = JSON.parse(
     Buffer.from(model.tokenizerDocument).toString(),
@@ -42,7 +42,7 @@ export async function buildUsageArchive(model: Model): Promise<Buffer> {
   return buffer(zip.outputStream as NodeJS.ReadableStream as NodeJS.ReadWriteStream);
 }
 
-/** The hyper-parameters people change most, with their defaults; all others may be added. */
+/** The hyper-parameters that are changed most often, with their defaults; all others may be added. */
 function configTemplate(): Record<string, unknown> {
   const shown = [
     "n_epochs",
@@ -74,7 +74,7 @@ const EXAMPLES = {
     rows: "one JSON object a line: `prompt` and `completion`, or `messages`, or `text`, or `instruction`, `input` and `output`, or preference pairs as `prompt`, `chosen` and `rejected`, or as `input`, `preferred_output` and `non_preferred_output`; or parquet with the column `input_ids` and optionally `attention_mask` and `labels`",
     files: {
       "dataset/train.example.jsonl": [
-        { prompt: "How many legs has a spider?\n", completion: "Eight." },
+        { prompt: "How many legs does a spider have?\n", completion: "Eight." },
         { prompt: "What is 12 + 30?\n", completion: "42." },
       ]
         .map((row) => `${JSON.stringify(row)}\n`)
@@ -89,7 +89,7 @@ const EXAMPLES = {
     },
   },
   "image-classification": {
-    rows: "a zip or tar of class folders with JPEG or PNG images, `class/image`; where a provider charges by the token, an image is one token",
+    rows: "a zip or tar of class folders with JPEG or PNG images, `class/image`; if a provider charges by the token, an image is one token",
     files: {
       "dataset/red/1.png": Buffer.from(RED_PNG, "base64"),
       "dataset/blue/1.png": Buffer.from(BLUE_PNG, "base64"),
@@ -116,9 +116,9 @@ With the program \`anneal\` (or with Hardhat and its plugin):
 3. Count it: \`calculate-token --model ${model.name} --dataset-path <FILE> --provider <ADDRESS>\`
 
 ## Configuration
-Change \`config.json\` and give it to \`create-task --config-path\`. A key that is absent has its default.
+Edit \`config.json\` and pass it to \`create-task --config-path\`. Omitted keys have their defaults.
 
-| Hyper-parameter | Default | May be | Meaning |
+| Hyper-parameter | Default | Values | Meaning |
 |---|---|---|---|
 ${hyperparameterTable()}
 `;

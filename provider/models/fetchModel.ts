@@ -8,11 +8,11 @@ import { pathExists } from "../../sdk/storage/files/pathExists.ts";
 import { fetchFromHub } from "../online/hub.ts";
 import { type OnlineProcess, runOnline } from "../online/runOnline.ts";
 
-/** Where a model's files come from that do not lie in its directory. */
+/** The source of a model whose files are not in its directory. */
 export const ModelSource = z.union([
   z.strictObject({
     repository: z.string().regex(/^[A-Za-z0-9][\w.-]{0,95}(\/[A-Za-z0-9][\w.-]{0,95})?$/),
-    /** Best a commit: a branch is what it was when it was fetched. */
+    /** Preferably a commit: a branch is only resolved once, when the model is fetched. */
     revision: z.string().regex(/^[A-Za-z0-9][\w./-]{0,127}$/),
   }),
   /** Storage root of a zip with the model's files at its top. */
@@ -20,7 +20,7 @@ export const ModelSource = z.union([
 ]);
 export type ModelSource = z.infer<typeof ModelSource>;
 
-/** What models are fetched with, and where they are kept. */
+/** The sources, the limits and the target directory for fetching models. */
 export interface ModelCache {
   readonly directory: string;
   readonly storageUrl: string;
@@ -30,8 +30,8 @@ export interface ModelCache {
 }
 
 /**
- * Fetches a model unless it was before. @returns its directory, which is whole.
- * @throws ProviderError when the source does not answer, or holds no model that is used.
+ * Fetches a model unless it was fetched before. @returns its complete directory.
+ * @throws ProviderError if the source does not respond, or does not hold a usable model.
  */
 export async function fetchModel(
   cache: ModelCache,

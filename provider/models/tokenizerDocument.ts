@@ -1,15 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What stands in for the tokenizer of a model that takes images: a document of nothing. */
+/** The empty tokenizer document of image models. */
 export const NO_TOKENIZER: Uint8Array = Buffer.from(
   JSON.stringify({ tokenizer: {}, tokenizerConfig: {} }),
 );
 
 /**
- * A model's tokenizer as one JSON document, `{"tokenizer": …, "tokenizerConfig": …}`. A chat template that lies in a
- * file of its own is put where older models have it, so that users find it in one place.
- * @throws Error when a file is missing or is not JSON.
+ * A model's tokenizer as one JSON document, `{"tokenizer": …, "tokenizerConfig": …}`. A chat template in a separate
+ * file is moved into the tokenizer's configuration, where older models have it.
+ * @throws Error if a file is missing or is not JSON.
  */
 export async function readTokenizerDocument(directory: string): Promise<Uint8Array> {
   const read = (name: string) => readFile(join(directory, name), "utf8");

@@ -4,7 +4,7 @@ import { type OnlineProcess, runOnline } from "./runOnline.ts";
 /** A model in a hub repository. */
 export interface HubModel {
   readonly repository: string;
-  /** A branch, tag or commit; main where absent. */
+  /** A branch, tag or commit; default: main. */
   readonly revision?: string | undefined;
 }
 
@@ -12,7 +12,7 @@ export interface FetchOptions {
   readonly target: string;
   readonly token?: string | undefined;
   readonly maxBytes: number;
-  /** Directory of the model that it must have the architecture of: that is checked before weights are fetched. */
+  /** Directory of a model with the required architecture, which is checked before weights are fetched. */
   readonly base?: string;
 }
 
@@ -20,9 +20,9 @@ const Fetched = z.object({ commit: z.string() });
 const Uploaded = z.object({ url: z.string() });
 
 /**
- * Fetches the weights, configuration and tokenizer of a repository into `target`, whole or not at all.
+ * Fetches the weights, configuration and tokenizer of a repository into `target`, completely or not at all.
  * @returns the commit.
- * @throws OnlineRefusal for a repository that cannot be used, ProviderError while the hub does not answer.
+ * @throws OnlineRefusedError for an unusable repository, ProviderError if the hub does not respond.
  */
 export async function fetchFromHub(
   online: OnlineProcess,
@@ -42,7 +42,11 @@ export async function fetchFromHub(
   return Fetched.parse(JSON.parse(printed)).commit;
 }
 
-/** Uploads a directory to a repository, made private where it does not exist. @returns its URL. @throws like fetchFromHub */
+/**
+ * Uploads a directory to a repository, which is created as private if it does not exist.
+ * @returns its URL.
+ * @throws like fetchFromHub.
+ */
 export async function uploadToHub(
   online: OnlineProcess,
   { directory, repository, message }: { directory: string; repository: string; message: string },

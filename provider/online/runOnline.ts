@@ -1,29 +1,29 @@
 import { spawn } from "node:child_process";
 import { ProviderError } from "../errors.ts";
 
-/** The Python package that goes online for trainings, which themselves have no network. */
+/** The Python package that goes online on behalf of training runs, which have no network themselves. */
 export interface OnlineProcess {
   /** The interpreter. */
   readonly python: string;
-  /** The whole environment: nothing else of the daemon's reaches it. */
+  /** The complete environment: no other variables of the daemon are passed on. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Secrets by the names that the package reads. Written to its standard input, never to arguments or environment. */
+/** Secrets by the names that the package expects. Passed on standard input, never as arguments or environment. */
 export type OnlineSecrets = Readonly<Record<string, string | undefined>>;
 
-/** A verb that can never succeed: `message` and `hint` are the package's own sentences. */
-export class OnlineRefusal extends ProviderError {
-  override readonly name = "OnlineRefusal";
+/** A command that can never succeed. `message` and `hint` come from the package. */
+export class OnlineRefusedError extends ProviderError {
+  override readonly name = "OnlineRefusedError";
 }
 
-/** Exit code of a verb that can never succeed. */
+/** Exit code of a command that can never succeed. */
 const REFUSED = 2;
 const MAX_OUTPUT = 64 * 1024;
 
 /**
- * Runs `python -m <module> …` to its end. @returns what it printed.
- * @throws OnlineRefusal when it can never succeed, ProviderError when it may later.
+ * Runs `python -m <module> …`. @returns its standard output.
+ * @throws OnlineRefusedError if it can never succeed, ProviderError if it may succeed later.
  */
 export async function runOnline(
   { python, environment }: OnlineProcess,
@@ -37,7 +37,7 @@ export async function runOnline(
     signal,
     killSignal: "SIGKILL",
   });
-  child.stdin.on("error", () => undefined); // it may end before it has read anything
+  child.stdin.on("error", () => undefined); // the process may end before reading its input
   child.stdin.end(`${JSON.stringify(secrets)}\n`);
   const [stdout, stderr, code] = await Promise.all([
     collect(child.stdout),
@@ -51,7 +51,7 @@ export async function runOnline(
   if (code === 0) return stdout;
   const [message = "", hint = ""] = stderr.trim().split("\n").slice(-2);
   const known = { hint, retryable: code !== REFUSED };
-  if (code === REFUSED) throw new OnlineRefusal(message, known);
+  if (code === REFUSED) throw new OnlineRefusedError(message, known);
   throw new ProviderError(message || `${module} ended with code ${code}.`, known);
 }
 

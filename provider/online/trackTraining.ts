@@ -2,39 +2,39 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { z } from "zod";
-import { signalGroup } from "../processes/endProcess.ts";
+import { signalGroup } from "../processes/terminateProcess.ts";
 import type { OnlineProcess } from "./runOnline.ts";
 
 export interface TrackedRun {
-  /** The journal of the training. */
+  /** Path of the training run's journal. */
   readonly events: string;
-  /** Id of the run, always the same for a task: a restart goes on with it. */
+  /** Id of the run, fixed per task, so that a restart continues the same run. */
   readonly id: string;
   readonly project: string | undefined;
   readonly name: string | undefined;
   readonly baseUrl: string | undefined;
-  /** Where a run is kept that could not be sent. */
+  /** Directory for a run that could not be sent. */
   readonly offline: string;
 }
 
-/** A tracker that follows a training. */
+/** A tracker that follows a training run. */
 export interface Tracking {
-  /** What the user should know before the training starts, null when the run is open. */
+  /** A warning for the user before the training starts; null if the run is open. */
   readonly warning: string | null;
-  /** Says that the training is over. @returns what the user should know of the end. */
+  /** Ends the run after the training. @returns a warning for the user, or null. */
   end(): Promise<string | null>;
-  /** Stops at once, for a training that will be taken up again. */
+  /** Stops immediately, for a training run that will be resumed. */
   stop(): void;
 }
 
-/** Milliseconds for which a training waits for its tracker, and a finished one for what is left to send. */
-const OPEN_TIMEOUT = 60_000;
-const END_TIMEOUT = 120_000;
+/** Milliseconds to wait for the tracker before a training run, and for its remaining data after it. */
+const OPEN_TIMEOUT_MS = 60_000;
+const END_TIMEOUT_MS = 120_000;
 
 const Line = z.object({ warning: z.string().nullable() });
 const FAILED = "The tracker failed; the training is not affected.";
 
-/** Starts `python -m anneal_online.track` beside a training. Never fails: whatever happens is a warning. */
+/** Starts `python -m anneal_online.track` alongside a training run. Never fails: problems become warnings. */
 export async function trackTraining(
   { python, environment }: OnlineProcess,
   run: TrackedRun,
@@ -43,7 +43,7 @@ export async function trackTraining(
   const child = spawn(python, ["-m", "anneal_online.track", ...argumentsOf(run)], {
     env: environment,
     stdio: ["pipe", "pipe", "ignore"],
-    detached: true, // its own process group, so that what it starts ends with it
+    detached: true, // its own process group, so that its children end with it
   });
   const ended = new Promise<void>((resolve) => {
     child.once("error", () => resolve());
@@ -56,7 +56,7 @@ export async function trackTraining(
   lines.on("line", (line) => {
     last = readWarning(line);
   });
-  await within(OPEN_TIMEOUT, Promise.race([once(lines, "line"), ended]));
+  await within(OPEN_TIMEOUT_MS, Promise.race([once(lines, "line"), ended]));
   const stop = () => {
     if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
   };
@@ -64,7 +64,7 @@ export async function trackTraining(
     warning: last,
     async end() {
       child.stdin.end();
-      await within(END_TIMEOUT, ended);
+      await within(END_TIMEOUT_MS, ended);
       stop();
       return last;
     },
@@ -88,7 +88,7 @@ function readWarning(line: string): string | null {
   }
 }
 
-/** Waits for a promise, but not for ever. */
+/** Waits for a promise, but no longer than `milliseconds`. */
 async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise((resolve) => {

@@ -1,21 +1,21 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** A process as the kernel knows it: a pid alone may have been given to somebody else since. */
+/** The identity of a process: a pid alone may have been reused. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** Start time in clock ticks since boot; with the boot's id, a pid and its start time never repeat. */
+  /** The boot id, and the start time in clock ticks since boot: together with the pid, unique. */
   readonly startTime: string;
 }
 
-/** Field 22 of /proc/<pid>/stat, counted after the command name, which may itself hold spaces and brackets. */
+/** Field 22 of /proc/<pid>/stat, counted after the command name, which may itself contain spaces and brackets. */
 const START_TIME_AFTER_NAME = 19;
 
-/** The identity of a running process, or null when there is none with this pid (or no /proc on this system). */
+/** The identity of a running process; null if there is none with this pid (or no /proc on this system). */
 export function identify(pid: number): ProcessIdentity | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (fields[0] === "Z") return null; // ended, waiting for its parent to notice
+    if (fields[0] === "Z") return null; // a zombie: ended, not yet reaped by its parent
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     return { pid, startTime: `${boot}/${fields[START_TIME_AFTER_NAME]}` };
   } catch {
@@ -28,7 +28,7 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.startTime === identity.startTime;
 }
 
-/** All processes whose arguments end with exactly `args`. */
+/** All processes whose command lines end with exactly `args`. */
 export function findByArguments(args: readonly string[]): ProcessIdentity[] {
   const wanted = `\0${args.join("\0")}\0`;
   return pids()

@@ -2,23 +2,23 @@ import { isCallException } from "ethers";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { acceptTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { ensureDiskSpace } from "./parts/ensureDiskSpace.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
 
 /**
- * Takes the task on: the bond is reserved and the training deadline starts. Its slot is free by now, so that no other
- * training takes time from it.
+ * Accepts the task: the bond is reserved and the training deadline starts. Its slot is already free, so that no other
+ * training run takes time from it.
  */
 export const accept: StepFunction = async (context, record, signal) => {
   const { client, gasMoney, trainer, machine, python } = context;
   const { id } = record;
-  if (machine.isBroken) throw machineBroken();
-  // One that is accepted already goes on, with what disk and what OG there are.
+  if (machine.isBroken) throw machineBrokenError();
+  // A task that is already accepted continues regardless of disk space and OG.
   if ((await getTask(client, { id })).state === "Created") {
-    await python.demand();
-    await gasMoney.demandReserve(id);
+    await python.requireWorking();
+    await gasMoney.requireReserve(id);
     await ensureDiskSpace(context, record);
     await trainer.checkMachine?.(signal);
   }
@@ -26,18 +26,18 @@ export const accept: StepFunction = async (context, record, signal) => {
     const call = acceptTask(client, { id });
     return await sendStep(context, { id, step: "accept", from: "Created", call }, signal);
   } catch (error) {
-    throw isBondMissing(error) ? bondMissing(error) : error;
+    throw isBondMissing(error) ? bondMissingError(error) : error;
   }
 };
 
-function machineBroken(): ProviderError {
-  return new ProviderError("Trainers die on this machine, so that nothing new is accepted.", {
+function machineBrokenError(): ProviderError {
+  return new ProviderError("Trainers fail on this machine, so no new tasks are accepted.", {
     retryable: true,
-    hint: "It is accepted when a probe has ended well; see readyz.",
+    hint: "The task will be accepted once a probe succeeds; see /readyz.",
   });
 }
 
-/** The Ledger's refusal, as opposed to a wallet without gas. */
+/** Whether the Ledger reverted for lack of OG, as opposed to a wallet without gas. */
 function isBondMissing(error: unknown): boolean {
   return (
     error instanceof ProtocolError &&
@@ -46,11 +46,11 @@ function isBondMissing(error: unknown): boolean {
   );
 }
 
-function bondMissing(cause: unknown): TaskRefused {
-  return new TaskRefused(
+function bondMissingError(cause: unknown): TaskRefusedError {
+  return new TaskRefusedError(
     "ProviderBusy",
-    "The provider has not enough OG left to put up the bond for this task.",
-    "Choose another provider, or try again when its other tasks are finished.",
+    "The provider does not have enough OG for the bond of this task.",
+    "Choose another provider, or try again when its other tasks have ended.",
     cause,
   );
 }

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { TaskRefused } from "../errors.ts";
+import { TaskRefusedError } from "../errors.ts";
 import { diskUsage } from "../files/diskUsage.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { removeTree } from "../files/removeTree.ts";
@@ -8,15 +8,15 @@ import { keepCheckpoints } from "./parts/keptCheckpoints.ts";
 import { publishModel } from "./parts/publishModel.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 
-/** A training that wrote more than can be kept has nothing kept. */
+/** Nothing is kept of a training run whose output is over the limits. */
 function ignoreRefusal(error: unknown): void {
-  if (!(error instanceof TaskRefused)) throw error;
+  if (!(error instanceof TaskRefusedError)) throw error;
 }
 
-/** Bytes of disk that a log may take for ever; an honest training writes far less. */
-const LONGEST_LOG = 256 * 2 ** 20;
+/** Most bytes of a log that is kept permanently; a normal training run writes far less. */
+const MAX_LOG_BYTES = 256 * 2 ** 20;
 
-/** Gives a settled task's model to whom it was promised, and removes what a job leaves on disk but its log. */
+/** Publishes a settled task's model and keeps its checkpoints, then removes all files of the job but its log. */
 export const clean: StepFunction = async (context, record, signal) => {
   const paths = jobPaths(context.jobsDirectory, record.id);
   if (record.job.chain === "Settled" && !record.job.settlement) {
@@ -26,7 +26,7 @@ export const clean: StepFunction = async (context, record, signal) => {
   const kept = [paths.events, paths.result, paths.offlineRun].map((path) => basename(path));
   const names = await readdir(paths.directory).catch(() => []);
   const others = names.filter((name) => !kept.includes(name));
-  const hasLog = (await diskUsage(paths.directory, others, LONGEST_LOG)) <= LONGEST_LOG;
+  const hasLog = (await diskUsage(paths.directory, others, MAX_LOG_BYTES)) <= MAX_LOG_BYTES;
   for (const name of hasLog ? others : names) {
     await removeTree(join(paths.directory, name));
   }

@@ -6,7 +6,7 @@ import { sealedDatasetSize } from "../../sdk/exchange/DatasetCipher.ts";
 import { openDataset, readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
 import type { Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { Model } from "../models/Catalogue.ts";
@@ -14,29 +14,29 @@ import type { JobRecord } from "../store/Store.ts";
 import { readModel } from "./parts/readModel.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 
-/** Times that a dataset is looked for, over some ten minutes: its user may be uploading it still. */
-export const MAX_LOOKS = 16;
-/** More bytes than any dataset has for a token of text, with escapes and names of columns. */
+/** Attempts to fetch a dataset, over about ten minutes: its user may still be uploading it. */
+export const MAX_ATTEMPTS = 16;
+/** Upper bound for the bytes per token of text, including escapes and column names. */
 const BYTES_PER_TOKEN = 4096;
-/** An image is one token. */
+/** Upper bound for the bytes of an image, which counts as one token. */
 const BYTES_PER_IMAGE = 16 * 2 ** 20;
-/** A dataset may always have so many bytes, and a validation dataset with it. */
+/** Size that a dataset, or a validation dataset, may always have. */
 const SMALL_BYTES = 2 ** 20;
 
-/** Downloads the datasets into the job directory, under names that say their format. */
+/** Downloads the datasets into the job directory, named by their format. */
 export const fetchDataset: StepFunction = async (context, record, signal, strikes) => {
   const { id, order } = record;
   const paths = jobPaths(context.jobsDirectory, id);
   const { kind } = readModel(context, order.model);
   await mkdir(paths.data, { recursive: true, mode: 0o700 });
   const declared = declaredBytes(context, record, kind);
-  const looks = strikes + 1;
+  const attempts = strikes + 1;
   const fetch = async (root: Root, name: string, maxBytes: number) => {
     const target = join(paths.data, `${name}.fetched`);
-    await fetchOne(context, record, { root, target, maxBytes, looks }, signal);
+    await fetchOne(context, record, { root, target, maxBytes, attempts }, signal);
     await decryptInPlace(context, target, signal);
     const { size } = await stat(target);
-    if (size > maxBytes) throw tooLarge(size, maxBytes);
+    if (size > maxBytes) throw tooLargeError(size, maxBytes);
     const format = await detectFormat(target, kind);
     await rename(target, join(paths.data, `${name}.${format}`));
     return `data/${name}.${format}`;
@@ -49,7 +49,7 @@ export const fetchDataset: StepFunction = async (context, record, signal, strike
   return { train, validation };
 };
 
-/** Bytes that the training dataset may have, by what its user declared. */
+/** Largest size in bytes of the training dataset, by its declared size. */
 function declaredBytes(
   { maxDatasetBytes }: StepContext,
   { order, facts }: JobRecord,
@@ -65,51 +65,51 @@ interface Wanted {
   readonly root: Root;
   readonly target: string;
   readonly maxBytes: number;
-  /** Times that it was looked for, with this one. */
-  readonly looks: number;
+  /** Number of this attempt, from 1. */
+  readonly attempts: number;
 }
 
 async function fetchOne(
   { client, publicStorageUrl, fetchBudget }: StepContext,
   { user, job }: JobRecord,
-  { root, target, maxBytes, looks }: Wanted,
+  { root, target, maxBytes, attempts }: Wanted,
   signal: AbortSignal,
 ): Promise<void> {
   let isFirst = true;
-  // Asked for the first time before the first byte is fetched. An encrypted dataset is a little larger.
+  // First called before the first byte is fetched. An encrypted dataset is slightly larger.
   const onProgress = ({ bytes, total }: { bytes: number; total: number }) => {
-    if (total > sealedDatasetSize(maxBytes)) throw tooLarge(total, maxBytes);
+    if (total > sealedDatasetSize(maxBytes)) throw tooLargeError(total, maxBytes);
     const isCharged = isFirst && isBeforeAcceptance(job);
-    if (isCharged && !fetchBudget.take(user, total - bytes)) throw overBudget();
+    if (isCharged && !fetchBudget.take(user, total - bytes)) throw overBudgetError();
     isFirst = false;
   };
   try {
     await download(client.storageUrl, root, target, { signal, onProgress });
   } catch (error) {
     if (error instanceof ProtocolError && error.code === "not-found")
-      throw looks < MAX_LOOKS
-        ? notThereYet(root, looks)
-        : unavailable(publicStorageUrl, root, error);
+      throw attempts < MAX_ATTEMPTS
+        ? notYetAvailableError(root, attempts)
+        : unavailableError(publicStorageUrl, root, error);
     throw error;
   }
 }
 
-function overBudget(): ProviderError {
-  return new ProviderError("The user's orders have had enough bytes fetched for this hour.", {
+function overBudgetError(): ProviderError {
+  return new ProviderError("The user's hourly limit of bytes to fetch is reached.", {
     retryable: true,
-    hint: "The dataset is fetched later.",
+    hint: "The dataset will be fetched later.",
   });
 }
 
-function notThereYet(root: Root, strikes: number): ProviderError {
+function notYetAvailableError(root: Root, strikes: number): ProviderError {
   return new ProviderError(`The storage does not have the dataset ${root} yet.`, {
     retryable: true,
-    hint: "It is looked for again; its user may still be uploading it.",
+    hint: "This will be retried; its user may still be uploading it.",
     strikes,
   });
 }
 
-/** Opens a dataset that was encrypted for this provider; any other stays as it is. */
+/** Decrypts a dataset that was encrypted for this provider; leaves others unchanged. */
 async function decryptInPlace(
   { encryptionKey }: StepContext,
   path: string,
@@ -119,38 +119,38 @@ async function decryptInPlace(
   try {
     await openDataset(path, `${path}.opened`, { secret: encryptionKey.secret, signal });
   } catch (error) {
-    if (error instanceof ProtocolError && error.code === "integrity") throw unreadable(error);
+    if (error instanceof ProtocolError && error.code === "integrity") throw unreadableError(error);
     throw error;
   }
   await rename(`${path}.opened`, path);
 }
 
-function unreadable({ message, hint, cause }: ProtocolError): TaskRefused {
-  return new TaskRefused("DatasetInvalid", message, hint, cause);
+function unreadableError({ message, hint, cause }: ProtocolError): TaskRefusedError {
+  return new TaskRefusedError("DatasetInvalid", message, hint, cause);
 }
 
-function tooLarge(size: number, maximum: number): TaskRefused {
-  return new TaskRefused(
+function tooLargeError(size: number, maximum: number): TaskRefusedError {
+  return new TaskRefusedError(
     "DatasetLargerThanDeclared",
     `The dataset has ${size} bytes, more than the ${maximum} that the order allows.`,
     "Count the dataset with calculate-token and order again with that size.",
   );
 }
 
-/** A user whose own storage has the dataset would upload it there for ever: the hint names the storage that is read. */
-function unavailable(storageUrl: string, root: Root, cause: unknown): TaskRefused {
+/** The hint names the provider's storage: the user may have uploaded the dataset to another one. */
+function unavailableError(storageUrl: string, root: Root, cause: unknown): TaskRefusedError {
   const place = nameable(storageUrl);
-  return new TaskRefused(
+  return new TaskRefusedError(
     "DatasetUnavailable",
-    `The storage that this provider reads does not have the dataset ${root}: it was looked for over ten minutes.`,
+    `The storage that this provider reads does not have the dataset ${root}, even after ten minutes.`,
     place
       ? `Upload it there and order again: set STORAGE_ENDPOINT=${place} for upload and create-task, or for fine-tuning create.`
-      : "Ask the provider which storage it reads, upload the dataset there, and order again.",
+      : "Ask the provider which storage it uses, upload the dataset there, and order again.",
     cause,
   );
 }
 
-/** The storage as users can name it, too; null if its address may hold a secret. */
+/** The storage's URL for users; null if it may contain a secret. */
 function nameable(storageUrl: string): string | null {
   const urls = storageUrl.split(",").map((url) => url.trim());
   const isPlain = urls.every((url) => {

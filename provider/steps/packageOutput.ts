@@ -1,45 +1,46 @@
 import { createHash } from "node:crypto";
 import { ZeroHash } from "ethers";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { type ArchiveEntry, packOutput } from "../files/archive.ts";
 import { openListed } from "../files/JobOutput.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { isWeights, listCheckpoints, listModel, stepOf } from "./parts/modelFiles.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 
-/** Packs the trained model into the archive that the user will get. */
+/** Packs the trained model into the archive for the user. */
 export const packageOutput: StepFunction = async (context, { id }, signal, strikes) => {
   const { work, archive } = jobPaths(context.jobsDirectory, id);
   const model = await listModel(work, context.maxJobBytes);
-  if (model.length === 0) throw strikes + 1 < MOST_LOOKS ? nothing(work, strikes + 1) : gone();
+  if (model.length === 0)
+    throw strikes + 1 < MAX_ATTEMPTS ? outputMissingError(work, strikes + 1) : outputLostError();
   const entries = withCheckpoints(model, await listCheckpoints(work, context.maxJobBytes));
   const { sha256, size } = await packOutput(work, entries, archive, signal);
   return { archive: sha256, size, receiptRoot: await hashReceipt(work, model) };
 };
 
-/** Looks at the output before a task whose model is gone is given up: a file system may come back. */
-const MOST_LOOKS = 10;
+/** Attempts before a task whose model is missing is given up: a file system may become available again. */
+const MAX_ATTEMPTS = 10;
 
-function nothing(directory: string, strikes: number): ProviderError {
+function outputMissingError(directory: string, strikes: number): ProviderError {
   return new ProviderError(`The trainer left no output in ${directory}.`, {
     retryable: true,
     strikes,
-    hint: "Look into trainer.log beside it, or restore the directory.",
+    hint: "Check trainer.log next to it, or restore the directory.",
   });
 }
 
-/** To fail costs nothing, to be late a part of the bond. */
-function gone(): TaskRefused {
-  return new TaskRefused(
+/** Failing the task costs nothing; missing its deadline costs a part of the bond. */
+function outputLostError(): TaskRefusedError {
+  return new TaskRefusedError(
     "TrainingError",
     "The trained model is no longer on the provider's disk.",
-    "Order again, or choose another provider; the fee has gone back.",
+    "Order again, or choose another provider; the fee was returned.",
   );
 }
 
 /**
- * Puts the weights of the kept checkpoints beside the model, all but those of the last, which the model has. The
- * receipt is written before and speaks of the model alone.
+ * Adds the weights of the kept checkpoints to the model, except those of the last, which equal the model. The receipt
+ * was written earlier and covers only the model.
  */
 function withCheckpoints(
   model: readonly ArchiveEntry[],
@@ -52,7 +53,7 @@ function withCheckpoints(
   return [...own, ...others.map(({ name, file }) => ({ name: `checkpoints/${name}`, file }))];
 }
 
-/** SHA-256 of receipt.json, what `sha256sum` prints for it; zero if the trainer wrote none. */
+/** SHA-256 of receipt.json, as by `sha256sum`; zero if the trainer wrote none. */
 async function hashReceipt(work: string, model: readonly ArchiveEntry[]): Promise<string> {
   const receipt = model.find(({ name }) => name === "receipt.json");
   if (!receipt) return ZeroHash;

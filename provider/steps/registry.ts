@@ -16,7 +16,7 @@ import { train } from "./train.ts";
 import { uploadDeliverable } from "./uploadDeliverable.ts";
 import { verify } from "./verify.ts";
 
-/** The function of every step that the state machine can ask for. */
+/** The function of every step of the state machine. */
 export const STEPS: Readonly<Record<Step, StepFunction>> = {
   verify,
   accept,

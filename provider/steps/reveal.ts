@@ -7,37 +7,37 @@ import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
 
 /**
- * Seconds before the reveal deadline in which the key is no longer sent: everybody sees it in the transaction, and if
- * that came too late the user would have the model and the money.
+ * Seconds before the reveal deadline in which the key is no longer sent. The transaction makes it public, and if it
+ * were mined too late, the user would have both the model and the money.
  */
 const MARGIN = 30;
 
-/** Publishes the key, once the acknowledgement can no longer vanish. */
+/** Publishes the key once the acknowledgement is confirmed. */
 export const reveal: StepFunction = async (context, record, signal) => {
   const { client, store } = context;
   const { id, order } = record;
   const { deadline, exchange } = await getTask(client, { id });
-  if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmed();
-  const demandTime = async () => {
-    if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLate();
+  if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmedError();
+  const requireTime = async () => {
+    if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLateError();
   };
-  await demandTime();
+  await requireTime();
   const { key, contentRoot } = await findReveal(context, record, exchange);
   const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
-  const sent = { id, step: "reveal", from: "Acknowledged", call, demandTime } as const;
+  const sent = { id, step: "reveal", from: "Acknowledged", call, requireTime } as const;
   return sendStep(context, sent, signal);
 };
 
-function notConfirmed(): ProviderError {
-  return new ProviderError("The acknowledgement has not enough confirmations yet.", {
+function notConfirmedError(): ProviderError {
+  return new ProviderError("The acknowledgement does not have enough confirmations yet.", {
     retryable: true,
-    hint: "The key is revealed as soon as it has.",
+    hint: "The key will be revealed once it does.",
   });
 }
 
-function tooLate(): ProviderError {
+function tooLateError(): ProviderError {
   return new ProviderError("It is too late to reveal the key safely.", {
     retryable: true,
-    hint: "The task will expire; see in the log why the key was not revealed earlier.",
+    hint: "The task will expire; check the log for why the key was not revealed earlier.",
   });
 }

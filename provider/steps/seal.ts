@@ -11,29 +11,29 @@ import { verifiedBlind } from "./parts/verifiedBlind.ts";
 export const seal: StepFunction = async (context, { id, order, facts }, signal) => {
   const paths = jobPaths(context.jobsDirectory, id);
   const u = verifiedBlind(context.encryptionKey, order);
-  if (!u) throw keyChanged();
+  if (!u) throw keyChangedError();
   const { archive } = requireFacts(facts, "archive");
   const contentRoot = await contentRootOf(paths.archive, signal);
   const s = makeDeliverableKey(context, id, { archive, contentRoot });
   const keys = { taskId: id, u, s };
   const sealed = await sealFile(paths.archive, paths.encrypted, { ...keys, signal });
-  if (sealed.contentRoot !== contentRoot) throw changed(paths.archive);
+  if (sealed.contentRoot !== contentRoot) throw archiveChangedError(paths.archive);
   const { root, size } = sealed;
   return { root, contentRoot, size };
 };
 
-/** The key would not follow from what is delivered. */
-function changed(archive: string): ProviderError {
-  return new ProviderError(`${archive} was changed while it was sealed.`, {
+/** The key could not be derived from what is delivered. */
+function archiveChangedError(archive: string): ProviderError {
+  return new ProviderError(`${archive} changed while it was sealed.`, {
     retryable: true,
-    hint: "Check the disk; it is sealed again.",
+    hint: "Check the disk; the archive will be sealed again.",
   });
 }
 
-/** What is sealed under another key is garbage to the user, who proves it: an expired task costs less. */
-function keyChanged(): ProviderError {
-  return new ProviderError("The encryption key is not the one that this task was ordered with.", {
+/** A model sealed under another key is useless to the user, who can prove it: an expired task costs less. */
+function keyChangedError(): ProviderError {
+  return new ProviderError("The encryption key has changed since this task was ordered.", {
     retryable: true,
-    hint: "Start the daemon with the PROVIDER_ENCRYPTION_KEY of then, before the training deadline.",
+    hint: "Start the daemon with the previous PROVIDER_ENCRYPTION_KEY before the training deadline.",
   });
 }

@@ -5,7 +5,7 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import type { FailReason } from "../../sdk/task/FailReason.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { listOutput } from "../files/JobOutput.ts";
 import { INPUTS, jobPaths } from "../files/jobPaths.ts";
 import { appendWarning } from "../journal/Journal.ts";
@@ -21,12 +21,12 @@ import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 import { trackTask } from "./parts/trackTask.ts";
 
-/** Times in a row that a training may end without a reason of its own, and without getting any further. */
+/** Consecutive crashes without a new checkpoint after which a training run counts as failed. */
 const MAX_DEATHS = 3;
-/** Where a trainer keeps what it can resume from. */
+/** The trainer's folders with checkpoints to resume from. */
 const CHECKPOINTS = ["checkpoints", "recovery"];
 
-/** Runs the trainer on the job directory; it resumes from its newest checkpoint where there is one. */
+/** Runs the trainer on the job directory; it resumes from the newest checkpoint if there is one. */
 export const train: StepFunction = async (context, record, signal, strikes) => {
   const { id, order } = record;
   const paths = jobPaths(context.jobsDirectory, id);
@@ -49,20 +49,20 @@ export const train: StepFunction = async (context, record, signal, strikes) => {
   });
   signal.throwIfAborted();
   if (end.kind === "exit" && end.code === EXIT.done) return {};
-  if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedFromOutside();
+  if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedError();
   const reason = reasonOf(end);
   const result = await readResult(paths.result);
-  if (result?.retryable) throw passing(result);
-  if (reason !== "TrainingError") throw refusal(reason, result);
+  if (result?.retryable) throw retryableError(result);
+  if (reason !== "TrainingError") throw trainingFailedError(reason, result);
   const hasProgressed = (await newestCheckpoint(paths.work, maxBytes)) > before;
   const deaths = hasProgressed ? 1 : strikes + 1;
-  if (deaths < MAX_DEATHS) throw died(end, deaths);
-  if (!(await context.machine.isSound(signal))) throw died(end, strikes);
+  if (deaths < MAX_DEATHS) throw trainerDiedError(end, deaths);
+  if (!(await context.machine.isHealthy(signal))) throw trainerDiedError(end, strikes);
   signal.throwIfAborted();
-  throw refusal(reason, result);
+  throw trainingFailedError(reason, result);
 };
 
-/** The step of the newest complete checkpoint, 0 if there is none. */
+/** The step of the newest complete checkpoint; 0 if there is none. */
 async function newestCheckpoint(work: string, maxBytes: number): Promise<number> {
   const listed = CHECKPOINTS.map((folder) => listOutput(work, folder, maxBytes).catch(() => []));
   const steps = (await Promise.all(listed))
@@ -71,7 +71,7 @@ async function newestCheckpoint(work: string, maxBytes: number): Promise<number>
   return Math.max(0, ...steps);
 }
 
-/** A directory of links: the trainer reads the model itself, without the provider's sheet. */
+/** Creates a directory of links to the model's files, without the provider's manifest. */
 async function linkModel(model: Model, target: string): Promise<void> {
   await rm(target, { recursive: true, force: true });
   for (const name of await modelFiles(model.directory)) {
@@ -119,39 +119,39 @@ const Result = z.object({
 });
 type Result = z.output<typeof Result>;
 
-/** The trainer's own sentences about its failure, as the transcript has them; null if it left none. */
+/** The trainer's own message about its failure, from the transcript; null if it left none. */
 async function readResult(path: string): Promise<Result | null> {
   const read = readFile(path, "utf8").then(JSON.parse);
   return Result.safeParse(await read.catch(() => undefined)).data ?? null;
 }
 
-function refusal(reason: FailReason, result: Result | null): TaskRefused {
+function trainingFailedError(reason: FailReason, result: Result | null): TaskRefusedError {
   return result
-    ? new TaskRefused(reason, result.message, result.hint)
-    : new TaskRefused(
+    ? new TaskRefusedError(reason, result.message, result.hint)
+    : new TaskRefusedError(
         reason,
         "The training failed on the provider's machine.",
-        "Order again, or choose another provider; the fee has gone back.",
+        "Order again, or choose another provider; the fee was returned.",
       );
 }
 
-function stoppedFromOutside(): ProviderError {
-  return new ProviderError("Somebody stopped the trainer.", {
+function stoppedError(): ProviderError {
+  return new ProviderError("The trainer was stopped from outside.", {
     retryable: true,
-    hint: "It goes on from its checkpoint.",
+    hint: "It will continue from its checkpoint.",
   });
 }
 
-/** A full disk, for example: it is tried again until the deadline is near, however often that fails. */
-function passing({ message, hint }: Result): ProviderError {
+/** A full disk, for example: retried without a limit until the deadline is near. */
+function retryableError({ message, hint }: Result): ProviderError {
   return new ProviderError(message, { retryable: true, hint });
 }
 
-function died(end: TrainingEnd, strikes: number): ProviderError {
+function trainerDiedError(end: TrainingEnd, strikes: number): ProviderError {
   const how = end.kind === "killed" ? `was killed (${end.signal})` : `exited with code ${end.code}`;
   return new ProviderError(`The trainer ${how}.`, {
     retryable: true,
     strikes,
-    hint: "It goes on from its checkpoint.",
+    hint: "It will continue from its checkpoint.",
   });
 }

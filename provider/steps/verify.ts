@@ -1,5 +1,5 @@
 import { getService } from "../../sdk/service/getService.ts";
-import { TaskRefused } from "../errors.ts";
+import { TaskRefusedError } from "../errors.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { weightBytes } from "./parts/ensureDiskSpace.ts";
@@ -9,7 +9,7 @@ import { readModel } from "./parts/readModel.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 import { verifiedBlind } from "./parts/verifiedBlind.ts";
 
-/** Checks everything about an order that can be checked before it is accepted. */
+/** Checks everything about an order that can be checked before fetching its dataset. */
 export const verify: StepFunction = async (context, record) => {
   const { order } = record;
   const model = readModel(context, order.model);
@@ -17,9 +17,9 @@ export const verify: StepFunction = async (context, record) => {
   if (from_checkpoint !== undefined) await findCheckpoint(context, record, from_checkpoint);
   verifyKeys(context, record);
   if (order.units > BigInt(context.maxDatasetBytes)) {
-    throw new TaskRefused(
+    throw new TaskRefusedError(
       "DatasetInvalid",
-      `The declared size of ${order.units} is more than this provider takes (${context.maxDatasetBytes}).`,
+      `The declared size ${order.units} is larger than this provider's maximum, ${context.maxDatasetBytes}.`,
       "Split the dataset, or choose another provider.",
     );
   }
@@ -29,28 +29,28 @@ export const verify: StepFunction = async (context, record) => {
   return { unit, model: model.name, outputBytes };
 };
 
-/** An adapter has at most this part of its model's bytes. */
+/** Upper bound for an adapter's share of its model's bytes. */
 const ADAPTER_SHARE = 0.1;
-/** Seconds below which no training is begun. */
-const SHORTEST_TRAINING = 30;
+/** Least time for training, in seconds. */
+const MIN_TRAINING_SECONDS = 30;
 
-/** What cannot be delivered in time is not accepted. */
+/** Refuses an order that could not be delivered in time. */
 function verifyTime({ times }: StepContext, { job }: JobRecord, outputBytes: number): void {
   const margin = times.margin({ facts: { outputBytes } });
-  if (!isBeforeAcceptance(job) || job.trainingTime >= margin + SHORTEST_TRAINING) return;
-  throw new TaskRefused(
+  if (!isBeforeAcceptance(job) || job.trainingTime >= margin + MIN_TRAINING_SECONDS) return;
+  throw new TaskRefusedError(
     "ProviderBusy",
-    `The task has ${job.trainingTime} s, of which ${margin} s are kept back to package and deliver its model.`,
+    `The task has ${job.trainingTime} s, of which ${margin} s are needed to package and deliver its model.`,
     "Choose a provider with a longer training time, or a smaller model.",
   );
 }
 
-/** With another blinding than the one agreed on, neither side could prove anything in a dispute. */
+/** Without the agreed blinding, neither side could prove anything in a dispute. */
 function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void {
   if (verifiedBlind(encryptionKey, order)) return;
-  throw new TaskRefused(
+  throw new TaskRefusedError(
     "KeyMismatch",
-    "The order's blindRoot does not follow from the user's key and this provider's.",
+    "The order's blindRoot does not match the keys of the user and this provider.",
     "Order again; if it happens again, the provider has changed its encryption key since the order.",
   );
 }

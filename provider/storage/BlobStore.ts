@@ -14,55 +14,55 @@ import {
   segmentCount,
   segmentLength,
 } from "../../sdk/storage/tree/segment.ts";
-import { type Reservation, Room, type RoomLimits } from "./Room.ts";
+import { keyOf, PendingUploads, type Upload } from "./PendingUploads.ts";
+import { type Reservation, type SpaceLimits, StorageSpace } from "./StorageSpace.ts";
 import { type QuotaLimits, UploadQuota } from "./UploadQuota.ts";
-import { keyOf, type Upload, UploadsUnderWay } from "./UploadsUnderWay.ts";
-import { MACHINE, type Uploader } from "./uploader.ts";
 import {
-  incomplete,
-  noSuchSegment,
-  notBegun,
-  otherSize,
-  tooLarge,
-  wrongBytes,
-  wrongSegmentList,
-} from "./uploadRefusals.ts";
+  incompleteError,
+  noSuchSegmentError,
+  notBegunError,
+  otherSizeError,
+  tooLargeError,
+  wrongBytesError,
+  wrongSegmentListError,
+} from "./uploadErrors.ts";
+import { MACHINE, type Uploader } from "./uploader.ts";
 
-export interface StorageLimits extends RoomLimits, QuotaLimits {
-  /** Bytes of one blob. */
+export interface StorageLimits extends SpaceLimits, QuotaLimits {
+  /** Largest blob, in bytes. */
   readonly uploadBytes: number;
   /** Milliseconds without a new segment after which an upload counts as abandoned. */
   readonly abandonedAfterMs: number;
-  /** Milliseconds after which a blob that no task refers to is deleted. Without it, never. */
+  /** Milliseconds after which a blob that no task refers to is deleted. Default: never. */
   readonly unreferencedAfterMs?: number;
-  /** Milliseconds in which a segment must have come in. Without it, SEGMENT_TIMEOUT_MS. */
+  /** Milliseconds within which a segment must be received. Default: SEGMENT_TIMEOUT_MS. */
   readonly segmentTimeoutMs?: number;
-  /** Milliseconds over which the rate of a body is averaged. Without it, RATE_WINDOW. */
+  /** Milliseconds over which the rate of a body is averaged. Default: RATE_WINDOW. */
   readonly rateWindowMs?: number;
 }
 
-/** What the store asks the program around it. */
+/** The store's dependencies on the surrounding program. */
 export interface StoreSurroundings {
   /** The clock, in milliseconds. */
   readonly now: () => number;
-  /** What tasks under way refer to: it counts against no quota, and does not expire. Null: not known yet. */
+  /** Roots that open tasks refer to: exempt from quotas and expiry. Null if not known yet. */
   readonly references: () => ReadonlySet<string> | null;
 }
 
-/** Milliseconds between two looks for blobs that have expired. */
+/** Milliseconds between checks for expired blobs. */
 const SWEEP_INTERVAL = 3_600_000;
 
-/** Uploads under way, of all accounts together; the one that has been idle for longest makes room for another. */
-const MAX_UNDER_WAY = 16_384;
+/** Most pending uploads of all accounts together. Beyond it, the one that has been idle for longest is discarded. */
+const MAX_PENDING = 16_384;
 
-/** What an upload still lacks. */
+/** The status of an upload. */
 export interface UploadStanding {
-  /** True when the blob is published and nothing is left to do. */
+  /** True if the blob is published. */
   readonly complete: boolean;
   readonly missing: SegmentRange[];
 }
 
-/** Unit of a file's blocks on disk. */
+/** Unit of `stat().blocks`. */
 const BLOCK_BYTES = 512;
 
 const ROOT_NAME = /^0x[0-9a-f]{64}$/;
@@ -72,36 +72,36 @@ interface Blob {
   readonly size: number;
   /** Delivered by this daemon since it started. */
   readonly isOwn: boolean;
-  /** Milliseconds of the clock. */
+  /** Milliseconds. */
   usedAt: number;
 }
 
 /**
- * Blobs on disk, named by their root. `blobs/<root>` is complete and durable from the moment its
- * name exists, `blobs/<root>.segments` is its segment list; `incoming/<root>.part` fills up.
- * One process at a time owns the directory.
+ * Blobs on disk, named by their root. `blobs/<root>` is complete and durable as soon as its name exists,
+ * `blobs/<root>.segments` is its segment list, and `incoming/<root>.part` is a pending upload. One process at a time
+ * owns the directory.
  *
- * The root does not tell files apart that differ in zeros at their end. Uploads of one root with several sizes go on
- * side by side, so that a wrong claim keeps nobody out; the first that is complete ends the others.
+ * Files that differ only in trailing zeros have the same root. Uploads of one root with several sizes proceed in
+ * parallel, so that a wrong size does not block the right one; the first to complete ends the others.
  */
 export class BlobStore {
   readonly #directory: string;
   readonly #limits: StorageLimits;
-  readonly #around: StoreSurroundings;
+  readonly #surroundings: StoreSurroundings;
   readonly #quota: UploadQuota;
-  readonly #room: Room;
+  readonly #space: StorageSpace;
   readonly #blobs = new Map<Root, Blob>();
-  readonly #uploads = new UploadsUnderWay();
-  /** The last step queued per root: begin, finish and expiry of one root never overlap. */
+  readonly #uploads = new PendingUploads();
+  /** The last queued operation per root: begin, finish and expiry of one root never overlap. */
   readonly #queues = new Map<Root, Promise<unknown>>();
   #sweptAt = 0;
 
   private constructor(directory: string, limits: StorageLimits, around: StoreSurroundings) {
     this.#directory = directory;
     this.#limits = limits;
-    this.#around = around;
+    this.#surroundings = around;
     this.#quota = new UploadQuota(limits);
-    this.#room = new Room(directory, limits);
+    this.#space = new StorageSpace(directory, limits);
   }
 
   /** Opens or creates the store. */
@@ -118,14 +118,14 @@ export class BlobStore {
     return store;
   }
 
-  /** Bytes of a published blob, undefined when there is none. */
+  /** Bytes of a published blob; undefined if there is none. */
   size(root: Root): number | undefined {
     return this.#blobs.get(root)?.size;
   }
 
-  /** Whether a task under way refers to it. */
+  /** Whether an open task refers to it. */
   isReferenced(root: Root): boolean {
-    return this.#around.references()?.has(root) ?? false;
+    return this.#surroundings.references()?.has(root) ?? false;
   }
 
   blobPath(root: Root): string {
@@ -137,15 +137,15 @@ export class BlobStore {
   }
 
   /**
-   * Begins an upload or goes on with one.
-   * @param uploader whom it counts for
-   * @throws StorageRefusal 422 when the list does not fold to its root, 401, 413, 429 or 507 without room.
+   * Begins or resumes an upload.
+   * @param uploader account that it counts for
+   * @throws StorageError 422 if the list does not hash to its root; 401, 413, 429 or 507 at a limit.
    */
   async begin(list: SegmentList, uploader: Uploader = MACHINE): Promise<UploadStanding> {
     this.#checkSize(list.size);
-    if (!foldsToItsRoot(list)) throw wrongSegmentList(list.root);
+    if (!foldsToItsRoot(list)) throw wrongSegmentListError(list.root);
     const standing = await this.#begin(list, uploader);
-    // One that was begun without its list has it from now on.
+    // An upload that was begun without its list gets it now.
     this.#uploads.find(list.root, list.size)?.file?.list.segmentRoots.set(list.segmentRoots);
     return standing;
   }
@@ -159,28 +159,28 @@ export class BlobStore {
         await this.#touch(list.root, blob);
         return { complete: true, missing: [] };
       }
-      this.#demandReplaceable(list.root, uploader.kind === "own");
+      this.#requireReplaceable(list.root, uploader.kind === "own");
       const upload = await this.#open(list, uploader);
       return { complete: false, missing: upload.missing() };
     });
   }
 
   /**
-   * Stores one segment; the same one again changes nothing.
-   * @throws StorageRefusal 404 when no such upload was begun, 422 for other bytes.
+   * Stores one segment. Idempotent.
+   * @throws StorageError 404 if no such upload is pending, 422 for wrong bytes.
    */
   async putSegment(root: Root, index: number, bytes: Uint8Array, size?: number): Promise<void> {
     if (this.#isPublished(root, size)) return;
     const upload = this.#upload(root, index, size);
-    if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
+    if (!(await this.#write(upload, index, bytes))) throw wrongBytesError(root, index);
   }
 
   /**
-   * Stores a run of segments as they come in, each on disk before the next but one is taken in.
-   * @param length bytes of the stream, which has to end with a segment
-   * @param size of the file, where uploads of several sizes are under way; else the one begun last is meant
-   * @param onSlow called when a segment takes too long: ends the stream
-   * @throws StorageRefusal as putSegment.
+   * Stores a run of consecutive segments from a stream. At most two segments are held in memory.
+   * @param length bytes of the stream, which must end at the end of a segment
+   * @param size of the file, if uploads of several sizes are pending; default: that of the one begun last
+   * @param onSlow called if a segment takes too long; must end the stream
+   * @throws StorageError like putSegment.
    */
   async putRun(
     root: Root,
@@ -197,9 +197,9 @@ export class BlobStore {
     const { size } = upload;
     const end = first + Math.ceil(length / SEGMENT_BYTES);
     const wanted = (end - first - 1) * SEGMENT_BYTES + segmentLength(end - 1, size);
-    if (end > segmentCount(size) || length !== wanted) throw wrongBytes(root, first);
+    if (end > segmentCount(size) || length !== wanted) throw wrongBytesError(root, first);
     const keep = async (index: number, bytes: Uint8Array) => {
-      if (!(await this.#write(upload, index, bytes))) throw wrongBytes(root, index);
+      if (!(await this.#write(upload, index, bytes))) throw wrongBytesError(root, index);
     };
     const patience = this.#limits.segmentTimeoutMs ?? SEGMENT_TIMEOUT_MS;
     await upload.file.whileOpen(() =>
@@ -207,13 +207,13 @@ export class BlobStore {
     );
   }
 
-  /** The upload under way that has segment `index`. */
+  /** The pending upload that has segment `index`. */
   #upload(root: Root, index: number, size?: number): Upload & { file: PartialFile } {
     const upload = this.#uploads.find(root, size);
-    if (!upload?.file) throw notBegun(root);
+    if (!upload?.file) throw notBegunError(root);
     const count = segmentCount(upload.size);
     if (index < count) return upload as Upload & { file: PartialFile };
-    throw noSuchSegment(root, index, count);
+    throw noSuchSegmentError(root, index, count);
   }
 
   #isPublished(root: Root, size?: number): boolean {
@@ -224,11 +224,10 @@ export class BlobStore {
   }
 
   /**
-   * Stores one segment of a content of which nobody has the list. The first one begins the upload: before it is proven,
-   * nothing is held for it. Such an upload does not outlive this process.
-   * @returns true when no segment is missing any more.
-   * @throws StorageRefusal 422 when the proof does not lead from these bytes to the root; 401, 413, 429 or 507 without
-   * room.
+   * Stores one segment of a file whose segment list is unknown. The first valid one begins the upload; nothing is
+   * reserved before its proof is checked. Such an upload does not survive a restart.
+   * @returns true if no segment is missing.
+   * @throws StorageError 422 if the proof does not lead from the bytes to the root; 401, 413, 429 or 507 at a limit.
    */
   async putProvenSegment(
     content: { root: Root; size: number },
@@ -238,7 +237,7 @@ export class BlobStore {
     const { root, size } = content;
     this.#checkSize(size);
     const segmentRoot = provenRoot(content, index, bytes, proof);
-    if (!segmentRoot) throw wrongBytes(root, index);
+    if (!segmentRoot) throw wrongBytesError(root, index);
     if (!this.#uploads.find(root, size)?.file && !this.#isPublished(root, size))
       await this.#begin(unprovenList(root, size), uploader);
     const upload = this.#uploads.find(root, size);
@@ -248,47 +247,48 @@ export class BlobStore {
   }
 
   /**
-   * Publishes a complete upload; when it returns, the blob survives a power cut.
-   * @throws StorageRefusal 404 when no such upload was begun, 409 when segments are missing.
+   * Publishes a complete upload. When it returns, the blob survives a power loss.
+   * @throws StorageError 404 if no such upload is pending, 409 if segments are missing.
    */
   async finish(root: Root, size?: number): Promise<void> {
     await this.#inTurn(root, async () => {
       if (this.#isPublished(root, size)) return;
       const upload = this.#uploads.find(root, size);
-      if (!upload?.file) throw notBegun(root);
+      if (!upload?.file) throw notBegunError(root);
       const { file } = upload;
-      if (file.bytes < upload.size) throw incomplete(root);
+      if (file.bytes < upload.size) throw incompleteError(root);
       if (!foldsToItsRoot(file.list)) {
         await this.#discard(upload);
-        throw wrongSegmentList(root);
+        throw wrongSegmentListError(root);
       }
-      this.#demandReplaceable(root, upload.room.isOwn); // a task may refer to it by now
+      this.#requireReplaceable(root, upload.reservation.isOwn); // a task may refer to it by now
       await this.#writeSegmentList(file.list);
       await file.publish(this.blobPath(root));
       this.#published(upload, file);
       await this.#touch(root, this.#blobs.get(root)!);
-      // Complete, it shows what the content is: other claims fall.
+      // The complete file proves its size: uploads of other sizes are discarded.
       for (const claim of [...this.#uploads.of(root)]) await this.#discard(claim);
     });
   }
 
-  /** What a task was ordered for, and what was delivered, stays as it is. */
-  #demandReplaceable(root: Root, isOwn: boolean): void {
+  /** Blobs that tasks refer to, and the provider's own deliveries, must not be replaced. */
+  #requireReplaceable(root: Root, isOwn: boolean): void {
     const blob = this.#blobs.get(root);
-    if (blob && !isOwn && (blob.isOwn || this.isReferenced(root))) throw otherSize(root, blob.size);
+    if (blob && !isOwn && (blob.isOwn || this.isReferenced(root)))
+      throw otherSizeError(root, blob.size);
   }
 
   #published(upload: Upload, { list: { root, size } }: PartialFile): void {
     const other = this.#blobs.get(root);
     if (other) {
-      this.#room.deleted(other.size);
+      this.#space.deleted(other.size);
       this.#quota.release(keyOf({ root, size: other.size }));
     }
-    const { isOwn } = upload.room;
+    const { isOwn } = upload.reservation;
     this.#forget(upload);
-    this.#room.published(size);
+    this.#space.published(size);
     this.#quota.published(upload.key);
-    this.#blobs.set(root, { size, isOwn, usedAt: this.#around.now() });
+    this.#blobs.set(root, { size, isOwn, usedAt: this.#surroundings.now() });
   }
 
   async #load(): Promise<void> {
@@ -299,9 +299,9 @@ export class BlobStore {
       if (ROOT_NAME.test(name)) {
         const { size, mtimeMs } = await stat(path);
         this.#blobs.set(name as Root, { size, isOwn: false, usedAt: mtimeMs });
-        this.#room.published(size);
+        this.#space.published(size);
       }
-      // A list whose blob was not published before the crash is written again when it is.
+      // If a crash prevented a blob from being published, its list will be written again.
       else if (!names.has(name.replace(/\.segments$/, ""))) await rm(path);
     }
     await this.#loadUploads();
@@ -314,7 +314,7 @@ export class BlobStore {
       const path = join(this.#directory, "incoming", name);
       const root = PART_NAME.exec(name)?.[1] as Root | undefined;
       if (root) found.push(await this.#restore(root, path));
-      // What a crash while publishing left beside a file that has its final name already.
+      // Left by a crash during publishing, after the file got its final name.
       else if (!incoming.includes(name.replace(/\.have$/, ""))) await rm(path);
     }
     for (const upload of found.sort((a, b) => a.activeAt - b.activeAt)) this.#uploads.add(upload);
@@ -325,49 +325,49 @@ export class BlobStore {
     const marks = await stat(`${path}.have`).catch(() => null);
     return {
       ...{ root, size, path, key: keyOf({ root, size }), file: null },
-      room: this.#room.restore(size, Math.min(size, blocks * BLOCK_BYTES)),
+      reservation: this.#space.restore(size, Math.min(size, blocks * BLOCK_BYTES)),
       activeAt: marks?.mtimeMs ?? -Infinity,
     };
   }
 
   #checkSize(size: number): void {
-    if (size > this.#limits.uploadBytes) throw tooLarge(size, this.#limits.uploadBytes);
+    if (size > this.#limits.uploadBytes) throw tooLargeError(size, this.#limits.uploadBytes);
   }
 
-  /** The partial file of the upload, opened or begun. */
+  /** Opens or begins the partial file of an upload. */
   async #open(list: SegmentList, uploader: Uploader): Promise<PartialFile> {
     const key = keyOf(list);
     const { root, size } = list;
     const isOwn = uploader.kind === "own";
     const known = this.#uploads.find(root, size);
-    // An own delivery takes over what somebody else has begun.
-    if (known?.file && (known.room.isOwn || !isOwn)) return known.file;
+    // The provider's own delivery takes over an upload begun by another client.
+    if (known?.file && (known.reservation.isOwn || !isOwn)) return known.file;
     if (isOwn) this.#quota.release(key);
-    this.#quota.claim(key, uploader, list, this.#around.references());
-    const received = known?.room.received ?? 0;
-    if (known) this.#room.release(known.room);
+    this.#quota.claim(key, uploader, list, this.#surroundings.references());
+    const received = known?.reservation.received ?? 0;
+    if (known) this.#space.release(known.reservation);
     try {
-      const room = await this.#room.reserve(size, isOwn);
+      const reservation = await this.#space.reserve(size, isOwn);
       const path = known?.path ?? this.#partPath(list);
-      const file = known?.file ?? (await this.#openFile(path, list, room));
-      this.#room.received(room, file.bytes);
-      const activeAt = this.#around.now();
+      const file = known?.file ?? (await this.#openFile(path, list, reservation));
+      this.#space.received(reservation, file.bytes);
+      const activeAt = this.#surroundings.now();
       this.#uploads.add(
-        Object.assign(known ?? { key, root, size, path }, { room, file, activeAt }),
+        Object.assign(known ?? { key, root, size, path }, { reservation, file, activeAt }),
       );
       return file;
     } catch (error) {
-      if (known) known.room = this.#room.restore(size, received);
+      if (known) known.reservation = this.#space.restore(size, received);
       this.#quota.release(key);
       throw error;
     }
   }
 
-  async #openFile(path: string, list: SegmentList, room: Reservation): Promise<PartialFile> {
+  async #openFile(path: string, list: SegmentList, reservation: Reservation): Promise<PartialFile> {
     try {
       return await PartialFile.open(path, list);
     } catch (error) {
-      this.#room.release(room);
+      this.#space.release(reservation);
       throw error;
     }
   }
@@ -379,15 +379,15 @@ export class BlobStore {
   ): Promise<boolean> {
     const { file, root } = upload;
     try {
-      await this.#room.extend(upload.room, bytes.length);
+      await this.#space.extend(upload.reservation, bytes.length);
       if (!(await file.write(index, bytes))) return false;
       if (this.#uploads.has(upload)) {
-        this.#room.received(upload.room, file.bytes - upload.room.received);
-        this.#uploads.keepAlive(upload, this.#around.now());
+        this.#space.received(upload.reservation, file.bytes - upload.reservation.received);
+        this.#uploads.keepAlive(upload, this.#surroundings.now());
       }
       return true;
     } catch (error) {
-      // The same segment came twice, and the upload was published between check and write.
+      // The segment was sent twice, and the upload was published between check and write.
       if (this.#blobs.get(root)?.size === upload.size) return true;
       throw error;
     }
@@ -400,32 +400,32 @@ export class BlobStore {
   }
 
   #forget(upload: Upload): void {
-    this.#room.release(upload.room);
+    this.#space.release(upload.reservation);
     this.#uploads.remove(upload);
   }
 
-  /** Deletes uploads that got no segment for too long. Called when room is needed, so no timer. */
+  /** Deletes uploads without a new segment for too long. Called before an upload, so there is no timer. */
   async #expireAbandoned(): Promise<void> {
     for (const upload of this.#uploads.byActivity()) {
-      if (upload.room.isOwn && !this.#isAbandoned(upload)) continue;
+      if (upload.reservation.isOwn && !this.#isAbandoned(upload)) continue;
       if (!this.#isAbandoned(upload)) return;
       await this.#inTurn(upload.root, async () => {
-        // Asked again: it may have gone on, or been finished, while this waited.
+        // Checked again: it may have continued or finished while this was waiting.
         if (this.#uploads.has(upload) && this.#isAbandoned(upload)) await this.#discard(upload);
       });
     }
   }
 
-  #isAbandoned({ activeAt, room }: Upload): boolean {
-    const isTooMany = this.#uploads.count >= MAX_UNDER_WAY && !room.isOwn;
-    return isTooMany || activeAt <= this.#around.now() - this.#limits.abandonedAfterMs;
+  #isAbandoned({ activeAt, reservation }: Upload): boolean {
+    const isTooMany = this.#uploads.count >= MAX_PENDING && !reservation.isOwn;
+    return isTooMany || activeAt <= this.#surroundings.now() - this.#limits.abandonedAfterMs;
   }
 
-  /** Deletes blobs that no task has referred to for long, now and then. Before an upload, so no timer. */
+  /** Deletes expired blobs, once per SWEEP_INTERVAL. Called before an upload, so there is no timer. */
   async #expireUnreferenced(): Promise<void> {
-    const now = this.#around.now();
+    const now = this.#surroundings.now();
     if (now < this.#sweptAt + SWEEP_INTERVAL) return;
-    const references = this.#around.references();
+    const references = this.#surroundings.references();
     if (references === null) return;
     this.#sweptAt = now;
     for (const [root, blob] of [...this.#blobs]) {
@@ -433,23 +433,23 @@ export class BlobStore {
       if (!isOld && !references.has(root)) continue;
       await this.#inTurn(root, async () => {
         if (this.#blobs.get(root) !== blob) return;
-        // From the end of a task on, its blobs have as long as those that never had one.
+        // Restarts the expiry: after its task has ended, a blob is kept as long as one without a task.
         if (references.has(root)) await this.#touch(root, blob);
         else await this.#delete(root, blob);
       });
     }
   }
 
-  /** Notes, on disk too, that a blob is in use. */
+  /** Records, also on disk, that a blob is in use. */
   async #touch(root: Root, blob: Blob): Promise<void> {
-    blob.usedAt = this.#around.now();
+    blob.usedAt = this.#surroundings.now();
     const seconds = blob.usedAt / 1000;
     await utimes(this.blobPath(root), seconds, seconds);
   }
 
   async #delete(root: Root, blob: Blob): Promise<void> {
     this.#blobs.delete(root);
-    this.#room.deleted(blob.size);
+    this.#space.deleted(blob.size);
     this.#quota.release(keyOf({ root, size: blob.size }));
     await rm(this.blobPath(root), { force: true });
     await rm(this.segmentListPath(root), { force: true });
@@ -468,7 +468,7 @@ export class BlobStore {
     return isTaken ? join(this.#directory, "incoming", `${root}.${size}.part`) : path;
   }
 
-  /** Runs `step` after the steps of this root that were queued before it. */
+  /** Runs `step` after all operations queued earlier for this root. */
   #inTurn<T>(root: Root, step: () => Promise<T>): Promise<T> {
     const turn = (this.#queues.get(root) ?? Promise.resolve()).then(step, step);
     this.#queues.set(root, turn);

@@ -9,14 +9,14 @@ export interface FlowWatcherOptions {
   readonly submissions: SubmissionLog;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Milliseconds between two looks at the chain. */
+  /** Milliseconds between polls of the chain. */
   readonly pollInterval: number;
 }
 
-/** Blocks asked for at a time. */
+/** Blocks per request. */
 const RANGE = 2_000;
 
-/** Follows what is announced to the Flow contract. Money does not depend on it, so the newest block counts at once. */
+/** Follows the announcements to the Flow contract. No money depends on them, so no confirmations are required. */
 export class FlowWatcher {
   readonly #options: FlowWatcherOptions;
 
@@ -24,12 +24,12 @@ export class FlowWatcher {
     this.#options = options;
   }
 
-  /** Looks again and again until `signal` aborts. */
+  /** Polls until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, pollInterval } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await this.look(signal);
+        await this.poll(signal);
         failures = 0;
       } catch (error) {
         failures++;
@@ -39,15 +39,15 @@ export class FlowWatcher {
     }
   }
 
-  /** Takes in everything up to the newest block, from the start where the chain has changed its past. */
-  async look(signal?: AbortSignal): Promise<void> {
+  /** Reads all announcements up to the newest block; after a reorganization, from the start. */
+  async poll(signal?: AbortSignal): Promise<void> {
     const { provider, submissions } = this.#options;
     const head = await provider.getBlockNumber();
     const { synced } = submissions;
     if (synced && (await this.#hashOf(synced.number)) !== synced.hash) submissions.clear();
     for (let from = (submissions.synced?.number ?? -1) + 1; from <= head && !signal?.aborted; ) {
       const to = Math.min(from + RANGE - 1, head);
-      // The hash first: should the chain change in between, the next look finds it orphaned and reads again.
+      // The hash first: if the chain changes in between, the next poll finds it orphaned and reads again.
       const hash = await this.#hashOf(to);
       if (hash === null) throw new Error(`The RPC endpoint has no block ${to} yet.`);
       const { address } = submissions.flow;

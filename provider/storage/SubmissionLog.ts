@@ -1,7 +1,7 @@
 import type { Root } from "../../sdk/ids.ts";
 import type { Submission } from "../../sdk/storage/zerog/submissions.ts";
 
-/** The contract that announces files, and the chain it lies on. */
+/** The contract to which files are announced, and its chain. */
 export interface Flow {
   readonly chainId: number;
   readonly address: string;
@@ -13,7 +13,7 @@ export interface SyncedBlock {
   readonly hash: string;
 }
 
-/** What has been announced to the Flow contract, in memory: the chain has it all. */
+/** The announcements to the Flow contract, only in memory: they can be read from the chain again. */
 export class SubmissionLog {
   readonly flow: Flow;
   #synced: SyncedBlock | null = null;
@@ -28,7 +28,7 @@ export class SubmissionLog {
     return this.#synced;
   }
 
-  /** Number that the next announcement will have. */
+  /** Number of the next announcement. */
   get nextSeq(): number {
     return this.#bySeq.size;
   }
@@ -38,15 +38,15 @@ export class SubmissionLog {
   }
 
   /**
-   * The announcement of this content: the newest with that size where it is known (files that differ in zeros at the
-   * end share a root), else the newest of all.
+   * The newest announcement of this root with the given size, else the newest of this root: files that differ only in
+   * trailing zeros have the same root.
    */
   byRoot(root: Root, size?: number): Submission | undefined {
     const all = this.#byRoot.get(root) ?? [];
     return all.findLast((submission) => submission.size === size) ?? all.at(-1);
   }
 
-  /** Takes in what was announced up to and including a block. */
+  /** Adds the announcements up to and including a block. */
   advance(submissions: readonly Submission[], synced: SyncedBlock): void {
     for (const submission of submissions) {
       this.#bySeq.set(submission.seq, submission);
@@ -55,7 +55,7 @@ export class SubmissionLog {
     this.#synced = synced;
   }
 
-  /** Forgets everything: the chain has changed its past. */
+  /** Removes everything, after a reorganization. */
   clear(): void {
     this.#bySeq.clear();
     this.#byRoot.clear();

@@ -1,18 +1,18 @@
 import type { Root } from "../../sdk/ids.ts";
+import { claimNeededError, quotaExceededError, tooManyUploadsError } from "./uploadErrors.ts";
 import type { Uploader } from "./uploader.ts";
-import { claimNeeded, quotaExceeded, tooManyUploads } from "./uploadRefusals.ts";
 
-/** Uploads that one account may have under way: each costs the node two files. */
-const MAX_UNDER_WAY = 64;
+/** Most pending uploads of one account: each takes two files on the node. */
+const MAX_PENDING = 64;
 
 export interface QuotaLimits {
-  /** Bytes that one address may hold without a claim and without a task. Without it, any number. */
+  /** Bytes that one address may store without a claim and without a task. Default: no limit. */
   readonly addressBytes?: number;
-  /** Bytes that all addresses together may hold in this way. Without it, any number. */
+  /** Bytes that all addresses together may store in this way. Default: no limit. */
   readonly unclaimedBytes?: number;
-  /** Bytes that one wallet may hold without a task. Without it, any number. */
+  /** Bytes that one wallet may store without a task. Default: no limit. */
   readonly walletBytes?: number;
-  /** A larger content counts, although a task refers to it. Without it, none does. */
+  /** Files larger than this count even if a task refers to them. Default: no limit. */
   readonly taskBytes?: number;
 }
 
@@ -21,18 +21,18 @@ interface Claim {
   readonly isWallet: boolean;
   readonly root: Root;
   readonly size: number;
-  isUnderWay: boolean;
+  isPending: boolean;
 }
 
 interface Held {
   bytes: number;
-  underWay: number;
+  pending: number;
   readonly claims: Map<Root, Claim[]>;
 }
 
 /**
- * How much of the store each account has taken for contents that no task refers to: a wallet that signed its claim,
- * else a network address. What was uploaded before the node started counts for nobody.
+ * Limits the storage of each account for files that no task refers to. An account is a wallet that signed its claim,
+ * else a network address. Files uploaded before the node started count for no account.
  */
 export class UploadQuota {
   readonly #limits: QuotaLimits;
@@ -45,9 +45,9 @@ export class UploadQuota {
   }
 
   /**
-   * Counts a content for the account that uploads it first.
-   * @param key names content and size
-   * @throws StorageRefusal 401 when a signed claim would do, 429 when it is too much.
+   * Counts a file for the first account that uploads it.
+   * @param key identifies root and size
+   * @throws StorageError 401 if a signed claim would help, 429 if the limit is exceeded.
    */
   claim(
     key: string,
@@ -58,28 +58,28 @@ export class UploadQuota {
     if (uploader.kind === "own" || uploader.kind === "machine" || this.#claims.has(key)) return;
     const { account } = uploader;
     const isWallet = uploader.kind === "wallet";
-    const held = this.#held.get(account) ?? { bytes: 0, underWay: 0, claims: new Map() };
-    if (held.underWay >= MAX_UNDER_WAY) throw tooManyUploads(MAX_UNDER_WAY);
+    const held = this.#held.get(account) ?? { bytes: 0, pending: 0, claims: new Map() };
+    if (held.pending >= MAX_PENDING) throw tooManyUploadsError(MAX_PENDING);
     const isPaid = references?.has(root) && size <= (this.#limits.taskBytes ?? Infinity);
-    if (!isPaid) this.#demand(held, isWallet, size, references);
-    const claim = { account, isWallet, root, size, isUnderWay: true };
+    if (!isPaid) this.#requireQuota(held, isWallet, size, references);
+    const claim = { account, isWallet, root, size, isPending: true };
     this.#claims.set(key, claim);
     this.#held.set(account, held);
     held.bytes += size;
-    held.underWay++;
+    held.pending++;
     held.claims.set(root, [...(held.claims.get(root) ?? []), claim]);
     if (!isWallet) this.#unclaimed += size;
   }
 
-  /** The content is published: it still counts, but is no longer under way. */
+  /** Marks a file as published: it still counts, but is no longer pending. */
   published(key: string): void {
     const claim = this.#claims.get(key);
-    if (!claim?.isUnderWay) return;
-    claim.isUnderWay = false;
-    this.#held.get(claim.account)!.underWay--;
+    if (!claim?.isPending) return;
+    claim.isPending = false;
+    this.#held.get(claim.account)!.pending--;
   }
 
-  /** Forgets a content that is gone. */
+  /** Stops counting a deleted file. */
   release(key: string): void {
     const claim = this.#claims.get(key);
     if (!claim) return;
@@ -94,7 +94,7 @@ export class UploadQuota {
     if (held.claims.size === 0) this.#held.delete(claim.account);
   }
 
-  #demand(
+  #requireQuota(
     held: Held,
     isWallet: boolean,
     size: number,
@@ -106,12 +106,12 @@ export class UploadQuota {
       unclaimedBytes = Infinity,
     } = this.#limits;
     const limit = isWallet ? walletBytes : addressBytes;
-    // What tasks refer to is looked for only when it matters.
+    // Referenced bytes are only computed if they matter.
     const exceeds =
       held.bytes + size > limit && held.bytes - referenced(held, references) + size > limit;
-    if (isWallet && exceeds) throw quotaExceeded(size, limit);
+    if (isWallet && exceeds) throw quotaExceededError(size, limit);
     if (!isWallet && (exceeds || this.#unclaimed + size > unclaimedBytes))
-      throw claimNeeded(size, limit);
+      throw claimNeededError(size, limit);
   }
 }
 

@@ -1,6 +1,6 @@
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 
-/** Codes of the JSON-RPC 2.0 specification. Clients insist on an integer. */
+/** Error codes of the JSON-RPC 2.0 specification. Clients require integers. */
 const PARSE_ERROR = -32700;
 const INVALID_REQUEST = -32600;
 const METHOD_NOT_FOUND = -32601;
@@ -8,7 +8,7 @@ const INVALID_PARAMS = -32602;
 const INTERNAL_ERROR = -32603;
 const NO_ROOM = -32000;
 
-/** What a JSON-RPC call is refused with. Clients compare `message` and `data` with texts of 0G's node: do not reword. */
+/** The error of a JSON-RPC call. Clients compare `message` and `data` with texts of 0G's node: do not reword them. */
 export class ZgsError extends Error {
   override readonly name = "ZgsError";
   readonly code: number;
@@ -20,7 +20,7 @@ export class ZgsError extends Error {
     this.data = data;
   }
 
-  /** 0G's form: the parameter in the message, what is wrong with it in the data. */
+  /** 0G's format: the parameter in the message, the problem in the data. */
   static invalidParams(parameter: string, what: string): ZgsError {
     return new ZgsError(INVALID_PARAMS, `Invalid params: ${parameter}`, what);
   }
@@ -29,10 +29,10 @@ export class ZgsError extends Error {
   static readonly invalidRequest = new ZgsError(INVALID_REQUEST, "Invalid request");
   static readonly unknownMethod = new ZgsError(METHOD_NOT_FOUND, "Method not found");
 
-  /** Says nothing about the inside of the node. */
+  /** Converts any error, without exposing internal details. */
   static from(error: unknown): ZgsError {
     if (error instanceof ZgsError) return error;
-    if (error instanceof StorageRefusal) {
+    if (error instanceof StorageError) {
       if (error.status >= 500) return new ZgsError(NO_ROOM, error.message, error.hint);
       return ZgsError.invalidParams(error.code, `${error.message} ${error.hint}`);
     }

@@ -13,10 +13,10 @@ import type { BlobStore } from "./BlobStore.ts";
 import type { SubmissionLog } from "./SubmissionLog.ts";
 import { ZgsError } from "./ZgsError.ts";
 
-/** Numbers of contents that nobody announced start here: far beyond any log, and exact in a JavaScript number. */
+/** First sequence number of unannounced files: far above those of any log, and exact in a JavaScript number. */
 const UNANNOUNCED = 2 ** 52;
 
-/** A segment as 0G sends it: whole chunks in base64. */
+/** A segment in 0G's format: whole chunks in base64. */
 export interface ProvenSegment {
   readonly root: Root;
   readonly data: string;
@@ -25,14 +25,14 @@ export interface ProvenSegment {
   readonly fileSize: number;
 }
 
-/** What the node holds, as 0G's clients see it: files with a number, cut into chunks and segments. */
+/** The node's blobs as 0G's clients see them: numbered files, divided into chunks and segments. */
 export class ZgsFiles {
   readonly #store: BlobStore;
   readonly #submissions: SubmissionLog | null;
-  /** Contents that came without an announcement get their place in here when they are asked for. */
+  /** Unannounced files. They are added, and so numbered, when they are first requested. */
   readonly #unannounced: Root[] = [];
   readonly #places = new Map<Root, number>();
-  /** Of the content whose segments were proven last: a download asks for one after the other. */
+  /** The tree of the last file requested with proofs: a download requests one segment after the other. */
   #tree: SegmentTree | null = null;
 
   constructor(store: BlobStore, submissions: SubmissionLog | null) {
@@ -44,7 +44,7 @@ export class ZgsFiles {
     return this.#store.size(root) === size;
   }
 
-  /** @param wanted size that is meant where several are announced */
+  /** @param wanted the requested size, if several are announced */
   byRoot(root: Root, wanted?: number): Submission | undefined {
     const size = this.#store.size(root);
     const announced = this.#submissions?.byRoot(root, wanted ?? size);
@@ -60,7 +60,7 @@ export class ZgsFiles {
       : this.#unannouncedFile(seq - UNANNOUNCED);
   }
 
-  /** Chunks `start` up to, but not including, `end`, the last of the file filled with zeros; null when not complete. */
+  /** Chunks `start` to `end` (exclusive), the last one of the file padded with zeros; null if it is not complete. */
   async readChunks(file: Submission, start: number, end: number): Promise<string | null> {
     if (start >= end) throw ZgsError.invalidParams("end_index", "invalid chunk index");
     if (end - start > SEGMENT_CHUNKS) {
@@ -76,7 +76,7 @@ export class ZgsFiles {
     return bytes.toString("base64");
   }
 
-  /** Segment `index` with its proof; null when the file is not complete. */
+  /** Segment `index` with its proof; null if the file is not complete. */
   async readSegment(file: Submission, index: number): Promise<ProvenSegment | null> {
     if (!this.isComplete(file)) return null;
     if (index >= segmentCount(file.size)) {
@@ -118,7 +118,7 @@ export class ZgsFiles {
   }
 }
 
-/** The bytes that a segment of the file consists of, from what a client sent: whole chunks, or nothing else. */
+/** Removes the padding from a segment that a client sent as whole chunks. */
 export function unpad(data: Buffer, index: number, size: number): Buffer {
   const length = segmentLength(index, size);
   const padded = Math.ceil(length / CHUNK_BYTES) * CHUNK_BYTES;

@@ -1,15 +1,15 @@
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 
-/** Bytes `start` to `end`, both included. */
+/** Bytes `start` to `end`, both inclusive. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * The part of `size` bytes that a Range header asks for (RFC 9110, 14.2); null for the whole: no
- * header, another unit, several ranges, or a header that is not well formed.
- * @throws StorageRefusal 416 when it lies outside.
+ * The part of `size` bytes that a Range header requests (RFC 9110, 14.2); null for the whole file: no header, another
+ * unit, several ranges, or a malformed header.
+ * @throws StorageError 416 if it is out of range.
  */
 export function parseByteRange(header: string | undefined, size: number): ByteRange | null {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "");
@@ -19,11 +19,11 @@ export function parseByteRange(header: string | undefined, size: number): ByteRa
   const end = first === "" || last === "" ? size - 1 : Math.min(Number(last), size - 1);
   if (first !== "" && last !== "" && Number(last) < Number(first)) return null;
   if (start >= size) {
-    throw new StorageRefusal(
+    throw new StorageError(
       416,
       "range-outside",
-      `The range ${header} lies outside of ${size} bytes.`,
-      `Ask for bytes within 0-${size - 1}.`,
+      `The range ${header} is outside of ${size} bytes.`,
+      `Request bytes within 0-${size - 1}.`,
     );
   }
   return { start, end };

@@ -5,20 +5,20 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { verifyRequest } from "../../sdk/service/signedRequest.ts";
 import type { SigningScope } from "../../sdk/service/typedData.ts";
 import type { Clock } from "../clock.ts";
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 import { type Uploader, uploaderAt } from "./uploader.ts";
 
 export interface ClaimCheck extends SigningScope {
-  /** Whether a wallet has money in the Ledger. Whatever keeps it from finding out counts as no. */
+  /** Whether a wallet has money in the Ledger; false if that cannot be determined. */
   hasAccount(wallet: string): Promise<boolean>;
 }
 
 /**
- * Whom an upload counts for: the wallet that signed it, if it has an account in the Ledger, else the address. The
- * signature covers root and size; the list of segments follows from the root. It may be used again: the same upload is
- * not counted twice.
- * @param path what was signed: the path below the storage's address, with its query
- * @throws StorageRefusal 401 for a signature that is malformed or has expired.
+ * The account that an upload counts for: the wallet that signed it, if it has an account in the Ledger, else the
+ * network address. The signature covers root and size, and the root determines the segment list. A signature may be
+ * reused: the same upload is not counted twice.
+ * @param path the signed path below the storage's URL, with its query
+ * @throws StorageError 401 for a malformed or expired signature.
  */
 export async function claimant(
   check: ClaimCheck,
@@ -35,15 +35,15 @@ export async function claimant(
     return (await check.hasAccount(user)) ? { kind: "wallet", account: user } : atAddress;
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw new StorageRefusal(401, "bad-claim", error.message, error.hint);
+    throw new StorageError(401, "bad-claim", error.message, error.hint);
   }
 }
 
-/** Milliseconds for which it is remembered whether a wallet has an account. */
+/** Milliseconds for which it is cached whether a wallet has an account. */
 const ACCOUNT_AGE = 60_000;
 const MAX_ACCOUNTS = 10_000;
 
-/** Asks the Ledger, and remembers the answer for a while. */
+/** Checks wallets in the Ledger, and caches the results. */
 export function claimCheck(client: Client, clock: Pick<Clock, "now">): ClaimCheck {
   const known = new Map<string, { answer: Promise<boolean>; at: number }>();
   const ask = (account: string) =>

@@ -1,32 +1,32 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { addressGroup } from "../http/addressGroup.ts";
 import { FairGate, type GateLimits } from "../http/FairGate.ts";
-import { demandRate } from "./demandRate.ts";
+import { enforceMinRate } from "./enforceMinRate.ts";
 
 const MIB = 2 ** 20;
 
-/** Runs of segments that are taken in at once: each holds two segments in memory. */
-const RUNS = { total: 128, perKey: 32, kept: 32 };
+/** Concurrent runs of segments: each holds two segments in memory. */
+const RUNS = { total: 128, perKey: 32, reserved: 32 };
 
-/** Files that are sent at once: each holds two pieces in memory. */
-const READS = { total: 128, perKey: 24, kept: 32 };
+/** Concurrent downloads: each holds two pieces in memory. */
+const READS = { total: 128, perKey: 24, reserved: 32 };
 
-/** Bytes of segment lists in memory at once. One of the largest file has 13 MB. */
-const LISTS = { total: 64 * MIB, perKey: 16 * MIB, kept: 16 * MIB };
+/** Bytes of segment lists in memory at once. That of the largest file has 13 MB. */
+const LISTS = { total: 64 * MIB, perKey: 16 * MIB, reserved: 16 * MIB };
 
-/** Bytes of JSON-RPC calls in memory at once, several times over while they are parsed. */
-const CALLS = { total: 24 * MIB, perKey: 8 * MIB, kept: 6 * MIB };
+/** Bytes of JSON-RPC calls in memory at once; parsing takes a multiple of that. */
+const CALLS = { total: 24 * MIB, perKey: 8 * MIB, reserved: 6 * MIB };
 
-/** What a call weighs at least: its answer may have a segment in base64. */
+/** Minimum weight of a call: its response may contain a segment in base64. */
 const MIN_CALL = MIB / 2;
 
 type Enter = (
   request: FastifyRequest,
   reply: FastifyReply,
-  options?: { isKept?: boolean },
+  options?: { usesReserve?: boolean },
 ) => Promise<void>;
 
-/** What a public storage node does at once. Who has to wait is not read meanwhile; who is let in must not be slow. */
+/** Bounds the concurrency of a public storage node. Waiting requests are not read; admitted ones must not be slow. */
 export interface Gates {
   readonly runs: Enter;
   readonly reads: Enter;
@@ -34,16 +34,16 @@ export interface Gates {
   readonly calls: Enter;
 }
 
-/** @param rateWindowMs milliseconds over which the rate of a body is averaged, where it shall be others than usual */
+/** @param rateWindowMs milliseconds over which the rate of a body is averaged, if not the default */
 export function createGates(rateWindowMs?: number): Gates {
   const bodyLength = ({ headers }: FastifyRequest) =>
     Number(headers["content-length"] ?? Number.POSITIVE_INFINITY);
   const enter = (limits: GateLimits, weigh = (_: FastifyRequest) => 1): Enter => {
     const gate = new FairGate(limits);
-    return async (request, reply, { isKept = false } = {}) => {
+    return async (request, reply, { usesReserve = false } = {}) => {
       const weight = Math.min(weigh(request), limits.perKey);
-      await gate.enter(reply.raw, addressGroup(request.ip), { weight, isKept });
-      demandRate(request.raw, reply.raw, () => request.raw.destroy(), rateWindowMs);
+      await gate.enter(reply.raw, addressGroup(request.ip), { weight, usesReserve });
+      enforceMinRate(request.raw, reply.raw, () => request.raw.destroy(), rateWindowMs);
     };
   };
   return {

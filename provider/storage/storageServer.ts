@@ -17,15 +17,15 @@ import { BlobStore, type StorageLimits, type StoreSurroundings } from "./BlobSto
 import { parseByteRange } from "./byteRange.ts";
 import { type ClaimCheck, claimant } from "./claims.ts";
 import { createGates, type Gates } from "./gates.ts";
-import { StorageRefusal } from "./StorageRefusal.ts";
+import { StorageError } from "./StorageError.ts";
 import type { SubmissionLog } from "./SubmissionLog.ts";
 import { streamFile } from "./streamFile.ts";
+import { tooLargeError, wrongListLengthError } from "./uploadErrors.ts";
 import { OWN, type Uploader, uploaderAt } from "./uploader.ts";
-import { tooLarge, wrongListLength } from "./uploadRefusals.ts";
 import { addZgsRoute } from "./zgsRpc.ts";
 
-/** Milliseconds without a byte in either direction; reading back a large upload takes its time. */
-const SILENCE_TIMEOUT = 300_000;
+/** Milliseconds without traffic in either direction; reading back a large upload takes a while. */
+const IDLE_TIMEOUT_MS = 300_000;
 
 /** The official TypeScript client opens one connection per segment, for a file of any size. */
 const CONNECTIONS: ConnectionLimits = { total: 2048, perAddress: 256, idleMs: 15_000 };
@@ -35,19 +35,19 @@ interface RootParams {
 }
 
 export interface StorageServerOptions {
-  /** The files announced to 0G's Flow contract, where the chain has one. */
+  /** The files announced to 0G's Flow contract, if the chain has one. */
   readonly submissions?: SubmissionLog | null;
-  /** Whose signed claims count; without it nobody's do. */
+  /** Checks signed claims; without it, none count. */
   readonly claims?: ClaimCheck;
   readonly logger?: FastifyBaseLogger;
-  /** Connections, where it shall be others than usual. */
+  /** Limits for connections, if not the default. */
   readonly connections?: ConnectionLimits;
 }
 
 /**
- * The embedded storage node, not listening yet. Contents are public to whoever knows their root;
- * what must stay secret is encrypted before it comes here.
- * @param references what tasks under way refer to: it does not expire
+ * The embedded storage node, not listening yet. Blobs are public to anyone who knows their root; secret data is
+ * encrypted before it is uploaded.
+ * @param references roots that open tasks refer to, which do not expire
  */
 export async function createStorageServer({
   directory,
@@ -63,7 +63,7 @@ export async function createStorageServer({
   return serveStore(store, limits, options);
 }
 
-/** Serves a store to anybody: each address, and all together, within bounds. */
+/** Serves a store to the public, with limits per address and in total. */
 export function serveStore(
   store: BlobStore,
   limits: StorageLimits,
@@ -80,7 +80,7 @@ export function serveStore(
   return app;
 }
 
-/** Serves a store to the daemon itself, on an address that nobody else is told: no bounds, and the room that is kept. */
+/** Serves a store to the daemon itself, on a private address: without limits, and with the reserved space. */
 export function serveOwn(
   store: BlobStore,
   limits: StorageLimits,
@@ -96,13 +96,13 @@ function createServer(limits: StorageLimits, logger?: FastifyBaseLogger): Fastif
   const app: FastifyInstance = fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
     bodyLimit: SEGMENT_BYTES,
-    trustProxy: "loopback", // a proxy on this machine says who uploads; anybody else's word for it does not count
-    requestTimeout: 0, // bodies are held to a rate instead: a request may wait for its turn
-    connectionTimeout: SILENCE_TIMEOUT,
+    trustProxy: "loopback", // X-Forwarded-For counts only if it comes from a proxy on this machine
+    requestTimeout: 0, // bodies have a minimum rate instead: a request may wait for its turn
+    connectionTimeout: IDLE_TIMEOUT_MS,
     http: {
       headersTimeout: segmentTimeoutMs,
       connectionsCheckingInterval: Math.min(5_000, segmentTimeoutMs),
-      highWaterMark: 16 * 1024, // of a socket that waits, no more is read
+      highWaterMark: 16 * 1024, // most that is read from a waiting socket
     },
     forceCloseConnections: true,
     exposeHeadRoutes: false,
@@ -117,10 +117,10 @@ function createServer(limits: StorageLimits, logger?: FastifyBaseLogger): Fastif
     return sendError(error, reply);
   });
   app.setNotFoundHandler((request) => {
-    throw new StorageRefusal(
+    throw new StorageError(
       404,
       "no-such-path",
-      `There is nothing to ${request.method} here.`,
+      `No such path for ${request.method}.`,
       "Use /blobs/<root>, /blobs/<root>/segments or /uploads/<root>.",
     );
   });
@@ -132,7 +132,7 @@ type UploaderOf = (request: FastifyRequest, path: string) => Promise<Uploader>;
 interface Serving {
   readonly store: BlobStore;
   readonly limits: StorageLimits;
-  /** Null: no bounds. */
+  /** Null: no limits. */
   readonly gates: Gates | null;
   readonly uploaderOf: UploaderOf;
 }
@@ -184,9 +184,9 @@ function addUploadRoutes(
       onRequest: async (request, reply) => {
         readRoot(request.params.root);
         const size = readInteger(request.query.size, "The size");
-        // Refused before a byte is read: what comes must be the list of that size.
-        if (size > limits.uploadBytes) throw tooLarge(size, limits.uploadBytes);
-        demandListLength(request, size);
+        // Refused before a byte is read: the body must be the segment list of that size.
+        if (size > limits.uploadBytes) throw tooLargeError(size, limits.uploadBytes);
+        requireListLength(request, size);
         await gates?.lists(request, reply);
       },
     },
@@ -205,7 +205,7 @@ function addUploadRoutes(
   });
 }
 
-/** In a scope of its own, in which bodies are streams. */
+/** Added in a separate scope, in which bodies are streams. */
 function addRunRoute(app: FastifyInstance, { store, gates }: Serving): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/octet-stream", (_, stream, done) => done(null, stream));
@@ -217,31 +217,31 @@ function addRunRoute(app: FastifyInstance, { store, gates }: Serving): void {
       const size = optionalSize(request.query.size);
       const length = readLength(request);
       const { raw } = request;
-      await gates?.runs(request, reply, { isKept: store.isReferenced(root) });
-      // Not destroyed when it is left early: the client has to get the answer.
+      await gates?.runs(request, reply, { usesReserve: store.isReferenced(root) });
+      // Not destroyed on an early return: the client must receive the response.
       const stream = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
       const run = { first, length, stream, ...(size !== undefined && { size }) };
-      await store.putRun(root, run, () => raw.destroy(tooSlow()));
+      await store.putRun(root, run, () => raw.destroy(tooSlowError()));
       return reply.code(204).send();
     },
   );
 }
 
-/** The length of a segment list follows from the size that is announced. */
-function demandListLength(request: FastifyRequest, size: number): void {
+/** The announced size determines the length of the segment list. */
+function requireListLength(request: FastifyRequest, size: number): void {
   const length = request.headers["content-length"];
   if (length === undefined && request.headers["transfer-encoding"] === undefined) return;
   const wanted = paddedSegmentCount(size) * NODE_BYTES;
   if (Number(length) === wanted) return;
-  throw wrongListLength(wanted);
+  throw wrongListLengthError(wanted);
 }
 
 /** Bytes of a run's body. */
 function readLength(request: FastifyRequest): number {
-  if (request.body === undefined || request.body === null) throw noBody();
+  if (request.body === undefined || request.body === null) throw noBodyError();
   const length = Number(request.headers["content-length"]);
   if (length > 0 && length <= MAX_RUN * SEGMENT_BYTES) return length;
-  throw new StorageRefusal(
+  throw new StorageError(
     length > 0 ? 413 : 411,
     "bad-length",
     `A run has 1 to ${MAX_RUN * SEGMENT_BYTES} bytes.`,
@@ -249,12 +249,12 @@ function readLength(request: FastifyRequest): number {
   );
 }
 
-function tooSlow(): StorageRefusal {
-  return new StorageRefusal(
+function tooSlowError(): StorageError {
+  return new StorageError(
     408,
     "too-slow",
-    "The next segment did not come in time.",
-    "Send what is missing again.",
+    "The next segment did not arrive in time.",
+    "Send the missing segments again.",
   );
 }
 
@@ -273,7 +273,7 @@ async function sendFile(
 ): Promise<FastifyReply> {
   reply.type("application/octet-stream").header("content-length", end - start + 1);
   if (request.method === "HEAD") return reply.send();
-  await gates?.reads(request, reply, { isKept: store.isReferenced(root) });
+  await gates?.reads(request, reply, { usesReserve: store.isReferenced(root) });
   const file = await open(path, "r");
   reply.hijack();
   reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
@@ -291,33 +291,28 @@ async function sendFile(
 function sizeOf(store: BlobStore, root: Root): number {
   const size = store.size(root);
   if (size !== undefined) return size;
-  throw new StorageRefusal(
+  throw new StorageError(
     404,
     "unknown-root",
-    `${root} is not here.`,
+    `There is no blob ${root}.`,
     "Check the root hash, and that its upload was finished.",
   );
 }
 
-/** The only way into a file name: nothing but a root in its one spelling passes. */
+/** Validates a root, which becomes a file name: only its canonical spelling is accepted. */
 function readRoot(text: string): Root {
   if (/^0x[0-9a-f]{64}$/.test(text)) return text as Root;
-  throw new StorageRefusal(
+  throw new StorageError(
     400,
     "bad-root",
-    "The path names no root hash.",
-    "Give 0x and 64 lower-case hex digits.",
+    "The path contains no valid root hash.",
+    "Use 0x and 64 lower-case hex digits.",
   );
 }
 
 function readInteger(text: unknown, what: string): number {
   if (typeof text === "string" && /^\d{1,15}$/.test(text)) return Number(text);
-  throw new StorageRefusal(
-    400,
-    "bad-number",
-    `${what} is not a whole number.`,
-    "Give digits only.",
-  );
+  throw new StorageError(400, "bad-number", `${what} is not a whole number.`, "Use digits only.");
 }
 
 const optionalSize = (text: unknown) =>
@@ -325,11 +320,11 @@ const optionalSize = (text: unknown) =>
 
 function readBody(request: FastifyRequest): Uint8Array {
   if (request.body instanceof Uint8Array) return request.body;
-  throw noBody();
+  throw noBodyError();
 }
 
-function noBody(): StorageRefusal {
-  return new StorageRefusal(
+function noBodyError(): StorageError {
+  return new StorageError(
     400,
     "no-body",
     "The request has no body.",
@@ -337,29 +332,29 @@ function noBody(): StorageRefusal {
   );
 }
 
-function statusOf(error: FastifyError | StorageRefusal): number {
-  if (error instanceof StorageRefusal) return error.status;
+function statusOf(error: FastifyError | StorageError): number {
+  if (error instanceof StorageError) return error.status;
   if (error.code === "ENOSPC") return 507;
   return error.statusCode ?? 500;
 }
 
-/** Says nothing about the inside of the node: a text of its own for whatever went wrong there. */
-function sendError(error: FastifyError | StorageRefusal, reply: FastifyReply): FastifyReply {
+/** Sends an error without exposing internal details. */
+function sendError(error: FastifyError | StorageError, reply: FastifyReply): FastifyReply {
   const status = statusOf(error);
   reply.code(status).type("application/json");
-  if (error instanceof StorageRefusal) {
+  if (error instanceof StorageError) {
     return reply.send({ code: error.code, message: error.message, hint: error.hint });
   }
   if (status >= 500) {
     return reply.send({
       code: status === 507 ? "disk-full" : "unexpected",
-      message: status === 507 ? "The disk is full." : "The storage could not do it.",
+      message: status === 507 ? "The disk is full." : "The storage could not process the request.",
       hint: "Try again later or use another provider.",
     });
   }
   return reply.send({
     code: "bad-request",
     message: `${error.message}.`.replace(/\.\.$/, "."),
-    hint: "Send what the description of this API says.",
+    hint: "See the description of this API.",
   });
 }

@@ -3,31 +3,31 @@ import type { FileHandle } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { readFully } from "../../sdk/storage/files/readFully.ts";
 
-/** Bytes that are read at once: a stream's 64 KiB cost twice as much time per byte. */
+/** Bytes read at once: the 64 KiB of a stream take twice as long per byte. */
 const PIECE_BYTES = 256 * 1024;
 
-/** Milliseconds in which a client must have taken in a piece. */
+/** Milliseconds within which a client must receive a piece. */
 const PIECE_TIMEOUT_MS = 30_000;
 
-/** Buffers of answers that are over, for those to come: a few, for what few clients need at once. */
+/** Buffers of ended responses, for reuse by later ones. */
 const spare: Buffer[] = [];
 const MAX_SPARE = 16;
 
 /**
- * Sends bytes `start` to `end` of a file, both included, as the body of an answer, and ends it. Reads only as fast as
- * the client takes it in. When the client leaves, or takes longer than `patience` milliseconds for a piece, it stops.
+ * Sends bytes `start` to `end` of a file, both inclusive, as the body of a response, and ends it. Reads only as fast as
+ * the client receives. Stops if the client disconnects, or needs longer than `timeoutMs` milliseconds for a piece.
  */
 export async function streamFile(
   file: FileHandle,
   response: ServerResponse,
   start: number,
   end: number,
-  patience = PIECE_TIMEOUT_MS,
+  timeoutMs = PIECE_TIMEOUT_MS,
 ): Promise<void> {
   const left = new AbortController();
   response.once("close", () => left.abort());
   if (response.destroyed) left.abort(); // while the file was opened
-  const timer = setTimeout(() => response.destroy(), patience);
+  const timer = setTimeout(() => response.destroy(), timeoutMs);
   const buffers = [takeBuffer(), takeBuffer()];
   try {
     let drained: Promise<unknown> = Promise.resolve();
@@ -45,7 +45,7 @@ export async function streamFile(
   } catch (error) {
     if (!left.signal.aborted) throw error;
   } finally {
-    // What is left is in the socket's buffer; who never takes it is cut off by the timer.
+    // The rest is in the socket's buffer; the timer disconnects a client that never receives it.
     if (response.writableFinished || response.destroyed) clearTimeout(timer);
     else response.once("close", () => clearTimeout(timer));
     if (response.writableFinished || response.destroyed) giveBack(buffers);

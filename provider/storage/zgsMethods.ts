@@ -8,14 +8,14 @@ import type { Uploader } from "./uploader.ts";
 import { ZgsError } from "./ZgsError.ts";
 import { unpad, ZgsFiles } from "./ZgsFiles.ts";
 
-/** A call: positional parameters, the URL at which the client reached this node, and whom an upload counts for. */
+/** A call: positional parameters, the URL at which the client reached this node, and the account for uploads. */
 type Method = (params: unknown[], url: string, uploader: Uploader) => unknown;
 
-/** Segments in one call: the official client sends ten. */
+/** Most segments in one call: the official client sends ten. */
 const MAX_SEGMENTS = 64;
-/** Depth of the tree of the largest file, and more. */
+/** More than the tree depth of the largest file. */
 const MAX_STEPS = 64;
-/** This node has everything: one shard of one. */
+/** This node is not sharded. */
 const WHOLE = { shardId: 0, numShard: 1 };
 const NOBODY = { chainId: 0, address: `0x${"0".repeat(40)}` };
 
@@ -37,7 +37,7 @@ const SegmentParam = z.object({
 const SegmentsParam = z.array(SegmentParam).max(MAX_SEGMENTS);
 type SentSegment = z.infer<typeof SegmentParam>;
 
-/** The calls of 0G's storage node and indexer that their clients make, by name. */
+/** The methods of 0G's storage node and indexer that their clients call, by name. */
 export function zgsMethods(
   store: BlobStore,
   submissions: SubmissionLog | null,
@@ -74,7 +74,7 @@ export function zgsMethods(
   ]);
 }
 
-/** Takes in segments. The file is complete, and there for good, when the call with its last segment is answered. */
+/** Stores segments. When the call with the last segment returns, the file is complete and durable. */
 class Uploads {
   readonly #store: BlobStore;
   readonly #files: ZgsFiles;
@@ -84,7 +84,7 @@ class Uploads {
     this.#files = files;
   }
 
-  /** @returns 0 and not null, which older clients take for a failure. */
+  /** @returns 0 rather than null, which older clients treat as a failure. */
   async take(segmentsParam: unknown, from: Uploader, seqParam?: unknown): Promise<number> {
     const segments = read(SegmentsParam, segmentsParam, "segments");
     for (const segment of segments) {

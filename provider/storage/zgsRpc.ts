@@ -6,13 +6,13 @@ import { uploaderAt } from "./uploader.ts";
 import { ZgsError } from "./ZgsError.ts";
 import { zgsMethods } from "./zgsMethods.ts";
 
-/** Bytes of one call: the official clients send up to ten segments, in base64. */
+/** Most bytes of one call: the official clients send up to ten segments, in base64. */
 const MAX_CALL_BYTES = 8 * 2 ** 20;
 
-/** What JSON-RPC 2.0 allows as the id of a call. */
+/** The id of a call, by JSON-RPC 2.0. */
 type Id = string | number | null;
 
-/** 0G's JSON-RPC at `/`, of storage node and indexer. Every answer has HTTP status 200: clients want it so. */
+/** 0G's JSON-RPC of storage node and indexer, at `/`. Every response has HTTP status 200, as clients require. */
 export function addZgsRoute(
   app: FastifyInstance,
   {
@@ -22,7 +22,7 @@ export function addZgsRoute(
   }: { store: BlobStore; submissions: SubmissionLog | null; gates: Gates },
 ): void {
   const methods = zgsMethods(store, submissions);
-  // A scope of its own: elsewhere on this port JSON is not read at all.
+  // A separate scope: other routes on this port do not accept JSON.
   app.register(async (scope) => {
     scope.addHook("onRequest", (request, reply) => gates.calls(request, reply));
     scope.addContentTypeParser("application/json", { parseAs: "buffer" }, (_, body, done) => {
@@ -52,7 +52,7 @@ async function answer(methods: ReturnType<typeof zgsMethods>, request: FastifyRe
   }
 }
 
-/** One call; lists of calls, which no official client sends, are refused: their answers would fill the memory. */
+/** Parses one call. Batches, which no official client sends, are refused: their responses could exhaust the memory. */
 function readCall(body: unknown): { id: Id; method: string; params: unknown[] } {
   const call = parse(body);
   const { id = null, method, params = [] } = (call ?? {}) as Record<string, unknown>;

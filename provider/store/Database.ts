@@ -1,18 +1,18 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { asUnusable, damaged } from "./failures.ts";
+import { asStateUnusableError, damagedError } from "./failures.ts";
 
 /**
- * One SQLite file, locked for as long as it is open, by the operating system: a second process is turned away, and a
- * killed one leaves no stale lock. What is committed survives a loss of power.
+ * One SQLite file, locked by the operating system while it is open: a second process is refused, and a killed one
+ * leaves no stale lock. Commits survive a power loss.
  */
 export class Database {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
 
-  /** @throws SQLite's own error when another process has the file; the lock is taken by the first transaction. */
+  /** @throws SQLite's own error if another process has locked the file. The first transaction acquires the lock. */
   constructor(path: string) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     this.#db = new DatabaseSync(path);
@@ -26,7 +26,7 @@ export class Database {
     }
   }
 
-  /** Runs `work` and commits what it wrote, or undoes it all; within another transaction it is a part of that one. */
+  /** Runs `work` in a transaction, or as a part of the current one. Rolls back if it throws. */
   transaction<T>(work: () => T): T {
     if (this.#depth > 0) return work();
     this.#db.exec("BEGIN IMMEDIATE");
@@ -37,7 +37,7 @@ export class Database {
       return result;
     } catch (error) {
       this.#rollback();
-      throw asUnusable(error);
+      throw asStateUnusableError(error);
     } finally {
       this.#depth = 0;
     }
@@ -47,7 +47,7 @@ export class Database {
     try {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
     } catch {
-      // what made it necessary says more; the transaction ends with the connection
+      // the original error is more useful; the transaction ends with the connection
     }
   }
 
@@ -55,12 +55,12 @@ export class Database {
     this.#db.close();
   }
 
-  /** Statements without values and without an answer. */
+  /** Executes statements without parameters and results. */
   define(sql: string): void {
     this.#db.exec(sql);
   }
 
-  /** Whether a row changed. */
+  /** Executes a statement. @returns whether a row changed. */
   run(sql: string, ...values: SQLInputValue[]): boolean {
     return guarded(() => Number(this.#statement(sql).run(...values).changes) > 0);
   }
@@ -73,10 +73,10 @@ export class Database {
     return guarded(() => this.#statement(sql).all(...values) as T[]);
   }
 
-  /** A page that was damaged meanwhile is found before anything is decided on what it says. */
+  /** Checks for damaged pages before the state is used. @throws StateUnusableError */
   check(): void {
     const row = this.get<{ quick_check: string }>("PRAGMA quick_check(1)");
-    if (row?.quick_check !== "ok") throw damaged(new Error(row?.quick_check));
+    if (row?.quick_check !== "ok") throw damagedError(new Error(row?.quick_check));
   }
 
   #statement(sql: string): StatementSync {
@@ -90,6 +90,6 @@ function guarded<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw asUnusable(error);
+    throw asStateUnusableError(error);
   }
 }

@@ -1,8 +1,14 @@
 import { join } from "node:path";
 import type { TaskId } from "../../sdk/ids.ts";
-import { isOver, type Step } from "../machine/machine.ts";
+import { hasEnded, type Step } from "../machine/machine.ts";
 import { Database } from "./Database.ts";
-import { asUnusable, inUse, isLocked, otherIdentity, otherVersion } from "./failures.ts";
+import {
+  asStateUnusableError,
+  inUseError,
+  isLocked,
+  otherIdentityError,
+  otherVersionError,
+} from "./failures.ts";
 import { type JobRow, readJob, type TransactionRow } from "./rows.ts";
 import type {
   BlockMark,
@@ -16,23 +22,23 @@ import type {
 } from "./Store.ts";
 import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
-/** Whose state it is. A database is never used for another chain, contract or provider. */
+/** The owner of a state database, which is never used for another chain, contract or provider. */
 export interface Identity {
   readonly chainId: number;
-  /** Hash of block 0: a local network that was started anew is another chain. */
+  /** Hash of block 0: a restarted local network is another chain. */
   readonly genesis: string;
   readonly serving: string;
   readonly provider: string;
 }
 
-/** Marks kept of scanned blocks, far more than any reorganization that a proof-of-stake chain allows. */
+/** Number of scanned blocks kept, far more than any reorganization of a proof-of-stake chain. */
 const BLOCK_MARKS = 512;
 
 /** The store in one SQLite file, `state.db`, which belongs to one daemon and one identity. */
 export class SqliteStore implements Store {
   readonly #db: Database;
   readonly #directory: string;
-  /** The open jobs as they are in the database, oldest first; null when they have to be read. */
+  /** Cache of the open jobs, oldest first; null if they have to be read again. */
   #open: Map<TaskId, JobRecord> | null = null;
 
   private constructor(directory: string) {
@@ -40,7 +46,7 @@ export class SqliteStore implements Store {
     this.#db = new Database(join(directory, "state.db"));
   }
 
-  /** @throws ProviderError when another daemon has the directory, or another version has written it. */
+  /** @throws ProviderError if another daemon uses the directory, or another version has written it. */
   static open(directory: string): SqliteStore {
     let store: SqliteStore | null = null;
     try {
@@ -50,11 +56,11 @@ export class SqliteStore implements Store {
       return store;
     } catch (error) {
       store?.close();
-      throw isLocked(error) ? inUse(directory) : asUnusable(error);
+      throw isLocked(error) ? inUseError(directory) : asStateUnusableError(error);
     }
   }
 
-  /** Makes it the state of `identity`, for good. @throws ProviderError when it is another one's. */
+  /** Binds the database permanently to `identity`. @throws ProviderError if it belongs to another one. */
   claim(identity: Identity): void {
     this.#db.transaction(() => {
       for (const [name, value] of Object.entries(identity)) {
@@ -67,7 +73,7 @@ export class SqliteStore implements Store {
           "SELECT value FROM identity WHERE name = ?",
           name,
         );
-        if (row?.value !== String(value)) throw otherIdentity(this.#directory, name);
+        if (row?.value !== String(value)) throw otherIdentityError(this.#directory, name);
       }
     });
   }
@@ -129,7 +135,7 @@ export class SqliteStore implements Store {
       );
       this.#db.run("DELETE FROM events WHERE block_number > ?", number);
       this.#db.run("DELETE FROM scanned_blocks WHERE number > ?", number);
-      // A transaction that is mined no longer is broadcast again, with the nonce it has.
+      // A transaction that is no longer mined is broadcast again, with the same nonce.
       this.#db.run(
         `UPDATE OR IGNORE transactions SET status = 'signed', block_number = NULL
          WHERE status IN ('mined', 'reverted') AND block_number > ?`,
@@ -181,16 +187,16 @@ export class SqliteStore implements Store {
       blockNumber,
       JSON.stringify(job),
       JSON.stringify(facts),
-      isOver(job) ? 1 : 0,
+      hasEnded(job) ? 1 : 0,
     );
     this.#remember(record);
   }
 
   #remember(record: JobRecord): void {
     const known = this.#open?.get(record.id);
-    if (isOver(record.job)) this.#open?.delete(record.id);
+    if (hasEnded(record.job)) this.#open?.delete(record.id);
     else if (known?.blockNumber === record.blockNumber) this.#open?.set(record.id, record);
-    else this.#open = null; // its place in the order is for the database to find
+    else this.#open = null; // the database determines its position in the order
   }
 
   markStale(id: TaskId): void {
@@ -356,7 +362,7 @@ export class SqliteStore implements Store {
       const { user_version: version } = this.#db.get<{ user_version: number }>(
         "PRAGMA user_version",
       )!;
-      if (version > SCHEMA_VERSION) throw otherVersion(this.#directory, version);
+      if (version > SCHEMA_VERSION) throw otherVersionError(this.#directory, version);
       if (version === 0) this.#db.define(SCHEMA);
       for (const step of MIGRATIONS.slice(Math.max(0, version - 1))) this.#db.define(step);
       this.#db.define(`PRAGMA user_version = ${SCHEMA_VERSION}`);

@@ -4,83 +4,83 @@ import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import type { Job, Step } from "../machine/machine.ts";
 
 /**
- * What the daemon remembers. All methods are synchronous and durable when they return; those inside `transaction`
- * are written together or not at all.
+ * The daemon's persistent state. All methods are synchronous, and durable when they return; those inside `transaction`
+ * are committed together or not at all.
  */
 export interface Store {
   transaction<T>(work: () => T): T;
   close(): void;
 
-  // -- What has been seen of the chain ---------------------------------------------------------------------------
+  // -- Blocks and events that have been read ---------------------------------------------------------------------
 
-  /** Ends of the ranges that were read, newest first. The first is the cursor. */
+  /** The last blocks of the ranges that were read, newest first. The first is the cursor. */
   scannedBlocks(): readonly BlockMark[];
   putScannedBlock(block: BlockMark): void;
-  /** False when the event was there already. */
+  /** @returns false if the event is already stored. */
   putEvent(event: EventMark): boolean;
   hasEvent(id: TaskId, name: string): boolean;
   /**
-   * Forgets all blocks above `number`: their events, and that transactions were mined in them.
-   * @returns the tasks those events were about.
+   * Removes all blocks above `number` and their events, and marks transactions mined in them as open.
+   * @returns the tasks of those events.
    */
   rewindTo(number: number): readonly TaskId[];
 
   // -- Jobs ------------------------------------------------------------------------------------------------------
 
   job(id: TaskId): JobRecord | null;
-  /** All jobs that are not over, oldest first. */
+  /** All jobs that have not ended, oldest first. */
   openJobs(): readonly JobRecord[];
-  /** How many orders were refused and are still to be cancelled by their users. */
+  /** Number of refused orders that their users have not cancelled yet. */
   refusedJobs(): number;
   putJob(record: JobRecord): void;
-  /** Notes that a task has to be read from the chain again. */
+  /** Records that a task must be read from the chain again. */
   markStale(id: TaskId): void;
-  /** The same for every task that is not over. */
+  /** Records the same for all open jobs. */
   markOpenStale(): void;
-  /** How often that was noted since the task was last read. */
+  /** How often a task was marked as stale since it was last read. */
   staleness(id: TaskId): number;
-  /** Notes that a task was read, unless there was more to read than `staleness` when that began. */
+  /** Records that a task was read, unless it was marked again since the reading began at `staleness`. */
   clearStale(id: TaskId, staleness: number): void;
-  /** The oldest of them. */
+  /** The oldest stale jobs. */
   staleJobs(limit: number): readonly TaskId[];
 
-  // -- Effects: steps to be taken, written in the commit that decided on them ------------------------------------
+  // -- Effects: steps to be run, stored in the commit that decided on them ---------------------------------------
 
-  /** Opens the step of this job; nothing changes when it is open already. */
+  /** Opens a step of this job; no change if it is already open. */
   openEffect(id: TaskId, step: Step): void;
-  /** Ends whatever is open for this job, but for `except`. */
+  /** Ends all open effects of this job except `except`. */
   endEffects(id: TaskId, except: Step | null): void;
   openEffects(): readonly Effect[];
   /** Counts a failure of an open step. */
   failEffect(id: TaskId, step: Step, strikes: number): void;
 
-  // -- The nonce lane --------------------------------------------------------------------------------------------
+  // -- Transactions, in one sequence of nonces -------------------------------------------------------------------
 
-  /** The transaction under way for this effect, if there is one. */
+  /** The open transaction for this effect, if there is one. */
   openTransaction(effect: string): StoredTransaction | null;
   openTransactions(): readonly StoredTransaction[];
-  /** The newest transaction for this effect that was mined with success. */
+  /** The newest transaction for this effect that was mined successfully. */
   minedTransaction(effect: string): StoredTransaction | null;
-  /** Transactions of this nonce and above, by nonce, whatever became of them. */
+  /** Transactions with this nonce or a higher one, by nonce, in any status. */
   transactionsFrom(nonce: number): readonly (StoredTransaction & {
     readonly status: "signed" | TransactionEnd["status"];
   })[];
   highestNonce(): number | null;
-  /** Notes that a transaction that was mined is mined no longer. */
+  /** Records that a mined transaction is no longer mined. */
   reopenTransaction(nonce: number): void;
   /**
-   * Stores a signed transaction before it is broadcast. Another version of the same nonce replaces those before, for
-   * higher fees or, with another effect, by something else.
+   * Stores a signed transaction before it is broadcast. A new version for the same nonce replaces earlier ones: with
+   * higher fees, or with another effect.
    */
   putSigned(nonce: number, effect: string, signed: SignedVersion): void;
   endTransaction(nonce: number, end: TransactionEnd): void;
 
   // -- Secrets, API ----------------------------------------------------------------------------------------------
 
-  /** The protected key of a deliverable, bound to the archive that it encrypts. */
+  /** The encrypted key of a deliverable, bound to the archive that it encrypts. */
   deliverableKey(id: TaskId): { readonly archive: string; readonly key: Uint8Array } | null;
   putDeliverableKey(id: TaskId, archive: string, key: Uint8Array): void;
-  /** False when the user has used this nonce before. `deadline` is in unix seconds, after which it is forgotten. */
+  /** @returns false if the user has used this nonce before. It is forgotten after `deadline`, in unix seconds. */
   useNonce(user: string, nonce: string, deadline: number, now: number): boolean;
 }
 
@@ -98,7 +98,7 @@ export interface EventMark {
   readonly logIndex: number;
 }
 
-/** One task as this provider works on it. */
+/** One task and the provider's work on it. */
 export interface JobRecord {
   readonly id: TaskId;
   readonly user: string;
@@ -111,11 +111,11 @@ export interface JobRecord {
   readonly facts: Facts;
 }
 
-/** What the steps of a job found out, each for the steps after it. */
+/** Results of a job's steps, for later steps. */
 export interface Facts {
   /** The unit in which the order's size is declared. */
   readonly unit?: Unit;
-  /** Bytes that the trained model is expected to have. */
+  /** Expected size of the trained model, in bytes. */
   readonly outputBytes?: number;
   /** Name of the base model in the catalogue. */
   readonly model?: string;
@@ -133,9 +133,9 @@ export interface Facts {
 export interface Effect {
   readonly id: TaskId;
   readonly step: Step;
-  /** Times in a row that it was tried and failed. */
+  /** Consecutive failures. */
   readonly failures: number;
-  /** Of them in a row, those that speak against the task. */
+  /** Consecutive failures that count against the task. */
   readonly strikes: number;
 }
 
@@ -148,11 +148,11 @@ export interface SignedVersion {
 export interface StoredTransaction {
   readonly nonce: number;
   readonly effect: string;
-  /** Oldest first; they differ in their fees only, so at most one of them is mined. */
+  /** Oldest first. All have the same nonce, so at most one of them is mined. */
   readonly versions: readonly SignedVersion[];
 }
 
 export type TransactionEnd =
   | { readonly status: "mined" | "reverted"; readonly blockNumber: number }
-  /** Somebody else used the nonce. */
+  /** The nonce was used by a transaction that this daemon did not sign. */
   | { readonly status: "lost" };

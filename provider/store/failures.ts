@@ -1,6 +1,6 @@
-import { ProviderError, StateUnusable } from "../errors.ts";
+import { ProviderError, StateUnusableError } from "../errors.ts";
 
-/** SQLite's result codes (sqlite3.h) that mean that the file, and not the statement, is at fault. */
+/** SQLite's result codes (sqlite3.h) for problems with the file, as opposed to the statement. */
 const SQLITE = {
   ioError: 10,
   corrupt: 11,
@@ -10,37 +10,37 @@ const SQLITE = {
   readOnly: 8,
 };
 
-/** The error in the operator's words, where the file and not the statement is at fault. */
-export function asUnusable(error: unknown): unknown {
+/** Converts errors of the file into errors for the operator; returns others unchanged. */
+export function asStateUnusableError(error: unknown): unknown {
   const code = (error as { errcode?: unknown } | null)?.errcode;
-  if (typeof code !== "number" || error instanceof StateUnusable) return error;
+  if (typeof code !== "number" || error instanceof StateUnusableError) return error;
   switch (code & 0xff) {
     case SQLITE.full:
-      return new StateUnusable(
+      return new StateUnusableError(
         "The disk that holds the state database is full.",
-        "Free some space and start the daemon again; nothing was lost.",
+        "Free space and start the daemon again; nothing was lost.",
         error,
       );
     case SQLITE.ioError:
     case SQLITE.cannotOpen:
     case SQLITE.readOnly:
-      return new StateUnusable(
+      return new StateUnusableError(
         "The state database cannot be written.",
-        "Check the disk and the rights of PROVIDER_DIR, then start the daemon again.",
+        "Check the disk and the permissions of PROVIDER_DIR, then start the daemon again.",
         error,
       );
     case SQLITE.corrupt:
     case SQLITE.notADatabase:
-      return damaged(error);
+      return damagedError(error);
     default:
       return error;
   }
 }
 
-export function damaged(cause: unknown): StateUnusable {
-  return new StateUnusable(
+export function damagedError(cause: unknown): StateUnusableError {
+  return new StateUnusableError(
     "The state database is damaged.",
-    "Restore state.db from the newest backup and start again: what is newer is read from the chain.",
+    "Restore state.db from the newest backup and start again: later changes are read from the chain.",
     cause,
   );
 }
@@ -49,14 +49,14 @@ export function isLocked(error: unknown): boolean {
   return error instanceof Error && /database is locked/.test(error.message);
 }
 
-export function inUse(directory: string): ProviderError {
+export function inUseError(directory: string): ProviderError {
   return new ProviderError(`Another provider daemon is using ${directory}.`, {
     retryable: false,
-    hint: "Stop it first, or give this one its own PROVIDER_DIR.",
+    hint: "Stop it first, or use another PROVIDER_DIR for this one.",
   });
 }
 
-export function otherVersion(directory: string, version: number): ProviderError {
+export function otherVersionError(directory: string, version: number): ProviderError {
   return new ProviderError(
     `${directory} was written by another version of the daemon (${version}).`,
     {
@@ -66,9 +66,9 @@ export function otherVersion(directory: string, version: number): ProviderError 
   );
 }
 
-export function otherIdentity(directory: string, what: string): ProviderError {
+export function otherIdentityError(directory: string, what: string): ProviderError {
   return new ProviderError(`The state in ${directory} belongs to another ${what}.`, {
     retryable: false,
-    hint: "Give this daemon its own PROVIDER_DIR; for a local network that was started anew, delete the old one.",
+    hint: "Use another PROVIDER_DIR for this daemon; for a restarted local network, delete the old one.",
   });
 }

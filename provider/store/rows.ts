@@ -2,7 +2,7 @@ import type { TaskId } from "../../sdk/ids.ts";
 import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import type { JobRecord } from "./Store.ts";
 
-/** Rows as SQLite gives them: money as decimal text, nested values as JSON. */
+/** Rows in SQLite: money as decimal text, nested values as JSON. */
 
 export interface TransactionRow {
   readonly nonce: number;

@@ -1,4 +1,4 @@
-/** The tables of the state database as version 1 had them. A change of them is a step in MIGRATIONS. */
+/** The tables of the state database in version 1. Any change of them is a step in MIGRATIONS. */
 export const SCHEMA = `
 CREATE TABLE identity (
   name TEXT PRIMARY KEY,
@@ -80,11 +80,11 @@ CREATE TABLE request_nonces (
 `;
 
 /**
- * What each later version changed, in order: the first makes version 2 of version 1. A new database is made by all of
- * them, so that there is one way to every table.
+ * The changes of each later version, in order: the first migrates version 1 to version 2. A new database is created by
+ * running all of them, so that there is only one way to every table.
  */
 export const MIGRATIONS: readonly string[] = [
-  // Waits follow from the failures and the daemon's own clock: a stored time is wrong once the machine's clock is set.
+  // Pauses depend on the failures and a monotonic clock: a stored time is wrong once the machine's clock is set.
   `
 ALTER TABLE effects DROP COLUMN not_before;
 ALTER TABLE effects ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0; -- failures that speak against the task

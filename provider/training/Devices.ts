@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 
-/** The variable by which CUDA is told which graphics cards a program may use: numbers or UUIDs, by commas. */
+/** The environment variable with the GPUs that CUDA may use: numbers or UUIDs, separated by commas. */
 export const VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES";
 
-/** The cards that trainings may use: those that the operator names, else all that the kernel knows. */
+/** The GPUs for training: those named by the operator, else all that the kernel knows. */
 export function visibleDevices(environment: Readonly<Record<string, string>>): string[] {
   const named = environment[VISIBLE_DEVICES];
   if (named !== undefined) return named.split(",").filter((name) => name.trim() !== "");
@@ -11,7 +11,7 @@ export function visibleDevices(environment: Readonly<Record<string, string>>): s
   return cards.map((_, index) => `${index}`);
 }
 
-/** Hands each training one graphics card: a training uses one, and only one, of those that it sees. */
+/** Assigns one GPU to each training run, which would use only one in any case. */
 export class Devices {
   readonly #users: Map<string, number>;
 
@@ -19,12 +19,12 @@ export class Devices {
     this.#users = new Map(names.map((name) => [name, 0]));
   }
 
-  /** Whether there is any card. */
+  /** Whether there is any GPU. */
   get hasAny(): boolean {
     return this.#users.size > 0;
   }
 
-  /** The card that the fewest trainings use; null where there is none. Give it back with `release`. */
+  /** The GPU with the fewest training runs; null if there is none. Return it with `release`. */
   take(): string | null {
     const [least] = [...this.#users].sort(([, a], [, b]) => a - b);
     if (!least) return null;

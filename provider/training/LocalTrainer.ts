@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import type { Clock } from "../clock.ts";
-import { TaskRefused } from "../errors.ts";
+import { TaskRefusedError } from "../errors.ts";
 import { TRAINER_LOG } from "../files/jobPaths.ts";
 import type { Model } from "../models/Catalogue.ts";
-import { endProcess, GRACE, signalGroup } from "../processes/endProcess.ts";
 import { findByArguments, isRunning, type ProcessIdentity } from "../processes/processTable.ts";
+import { GRACE_MS, signalGroup, terminateProcess } from "../processes/terminateProcess.ts";
 import { checkDevice } from "./checkDevice.ts";
 import { countTokens } from "./countTokens.ts";
 import { Devices, VISIBLE_DEVICES, visibleDevices } from "./Devices.ts";
@@ -27,15 +27,15 @@ export interface LocalTrainerOptions {
 }
 
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-/** Milliseconds for which a machine that could use its graphics cards is not asked again. */
+/** Milliseconds after a successful check of the GPUs until the next one. */
 const CHECK_INTERVAL = 10 * 60_000;
 
 /**
- * Runs `python -m anneal_trainer --job-dir DIR` as its own process group, in a sandbox. Each training has a
- * graphics card of its own, where there are as many of them as slots.
+ * Runs `python -m anneal_trainer --job-dir DIR` in its own process group, in a sandbox. Each training run has its own
+ * GPU if there are as many GPUs as slots.
  */
 export class LocalTrainer implements Trainer {
-  readonly grace = GRACE;
+  readonly grace = GRACE_MS;
   readonly #options: LocalTrainerOptions;
   readonly #devices: Devices;
   #checkedAt = Number.NEGATIVE_INFINITY;
@@ -46,7 +46,7 @@ export class LocalTrainer implements Trainer {
   }
 
   async train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd> {
-    // Two trainers must never write to one directory, whoever started the other.
+    // Two trainers must never write to the same directory, whoever started the other one.
     await this.#stopGroups(findByArguments(trainerArguments(jobDirectory)));
     signal.throwIfAborted();
     const device = this.#devices.take();
@@ -67,7 +67,7 @@ export class LocalTrainer implements Trainer {
       return await ended;
     } finally {
       signal.removeEventListener("abort", stop);
-      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL"); // what it has left running
+      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL"); // processes that it left running
     }
   }
 
@@ -100,19 +100,19 @@ export class LocalTrainer implements Trainer {
     }
   }
 
-  /** Politely first, unless for a refusal: the trainer saves its state on SIGTERM. */
+  /** Sends SIGTERM first, on which the trainer saves its state; kills it immediately if the task was refused. */
   async #stopChild(child: ChildProcess, ended: Promise<unknown>, reason: unknown): Promise<void> {
     if (child.pid === undefined) return;
-    if (reason instanceof TaskRefused) return signalGroup(child.pid, "SIGKILL");
-    const over = new AbortController();
-    ended.finally(() => over.abort()).catch(() => undefined);
+    if (reason instanceof TaskRefusedError) return signalGroup(child.pid, "SIGKILL");
+    const exited = new AbortController();
+    ended.finally(() => exited.abort()).catch(() => undefined);
     const { clock } = this.#options;
-    await endProcess(child.pid, () => over.signal.aborted, clock, over.signal);
+    await terminateProcess(child.pid, () => exited.signal.aborted, clock, exited.signal);
   }
 
   async #stopGroups(identities: readonly ProcessIdentity[]): Promise<void> {
     const end = (identity: ProcessIdentity) =>
-      endProcess(identity.pid, () => !isRunning(identity), this.#options.clock);
+      terminateProcess(identity.pid, () => !isRunning(identity), this.#options.clock);
     await Promise.all(identities.map(end));
   }
 }

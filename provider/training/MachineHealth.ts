@@ -3,25 +3,26 @@ import type { Clock } from "../clock.ts";
 import type { Readiness } from "../Readiness.ts";
 
 export interface MachineHealthOptions {
-  /** Trains something tiny. @returns whether that ended well. */
+  /** Trains a tiny model. @returns whether that succeeded. */
   readonly probe: (signal: AbortSignal) => Promise<boolean>;
   readonly readiness: Readiness;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** Milliseconds between two probes of a machine that was found broken. */
-const PROBE_EVERY = 60_000;
+/** Milliseconds between probes of a broken machine. */
+const PROBE_INTERVAL = 60_000;
 
 const BROKEN = {
   name: "machine",
-  message: "Trainers die on this machine, whatever they train: no new tasks are accepted.",
-  hint: "See trainer.log in PROVIDER_DIR/probe; what is accepted is tried until its deadline is near.",
+  message: "Trainers fail on this machine, whatever they train: no new tasks are accepted.",
+  hint: "Check trainer.log in PROVIDER_DIR/probe. Accepted tasks are retried until their deadlines are near.",
 };
 
 /**
- * Tells a machine that cannot train from a job that cannot be trained. While the machine is broken nothing new is
- * accepted, and no task is given up for it while time is left; a training that ends well, or a probe, ends that.
+ * Distinguishes a machine that cannot train from a job that cannot be trained. While the machine is broken, no new
+ * tasks are accepted, and accepted ones are not given up while time is left. A successful training run, or probe, ends
+ * this.
  */
 export class MachineHealth {
   readonly #options: MachineHealthOptions;
@@ -36,35 +37,35 @@ export class MachineHealth {
     return this.#isBroken;
   }
 
-  /** A training has ended well. */
-  trained(): void {
+  /** Records a successful training run. */
+  noteTrained(): void {
     this.#set(false);
   }
 
-  /** Whether a training that died again and again did so for a reason of its own: something tiny is trained to see. */
-  async isSound(signal: AbortSignal): Promise<boolean> {
+  /** Probes the machine, to find out whether repeated crashes of a training run are its own fault. */
+  async isHealthy(signal: AbortSignal): Promise<boolean> {
     this.#probing ??= this.#probe(signal).finally(() => {
       this.#probing = null;
     });
     return this.#probing;
   }
 
-  /** Looks again and again whether a broken machine works, until `signal` aborts. */
+  /** Probes a broken machine periodically until `signal` aborts. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#options.clock.sleep(PROBE_EVERY, signal);
-      if (this.#isBroken && !signal.aborted) await this.isSound(signal);
+      await this.#options.clock.sleep(PROBE_INTERVAL, signal);
+      if (this.#isBroken && !signal.aborted) await this.isHealthy(signal);
     }
   }
 
   async #probe(signal: AbortSignal): Promise<boolean> {
     const { probe, log } = this.#options;
-    const isSound = await probe(signal).catch((error) => {
+    const isHealthy = await probe(signal).catch((error) => {
       log.warn({ err: error }, "the trainer cannot be probed");
       return false;
     });
-    if (!signal.aborted) this.#set(!isSound);
-    return isSound;
+    if (!signal.aborted) this.#set(!isHealthy);
+    return isHealthy;
   }
 
   #set(isBroken: boolean): void {
@@ -73,7 +74,7 @@ export class MachineHealth {
     this.#isBroken = isBroken;
     if (isBroken) {
       readiness.set(BROKEN);
-      log.error({ hint: BROKEN.hint }, "the trainer dies on this machine");
+      log.error({ hint: BROKEN.hint }, "the trainer fails on this machine");
     } else {
       readiness.clear(BROKEN.name);
       log.info("the trainer works again");

@@ -14,28 +14,28 @@ export interface PythonCheckOptions {
   readonly log: Logger;
 }
 
-/** Milliseconds; on a busy machine torch takes its time to load. */
-const TIMEOUT = 5 * 60_000;
-/** Milliseconds between two looks at an interpreter that does not work. */
-const LOOK_INTERVAL = 60_000;
+/** Milliseconds: on a busy machine, importing torch takes a while. */
+const TIMEOUT_MS = 5 * 60_000;
+/** Milliseconds between checks of an interpreter that does not work. */
+const POLL_INTERVAL = 60_000;
 const REASON = "python";
 const HINT =
-  "Run node scripts/setup.mjs, or set PYTHON to an interpreter that has the trainer's packages; see nvidia-smi.";
+  "Run node scripts/setup.mjs, or set PYTHON to an interpreter with the trainer's packages; check nvidia-smi.";
 
 /**
- * Whether the interpreter runs, has what the trainer imports, and can use the graphics cards that there are: found out
- * before anything is accepted.
+ * Checks, before any task is accepted, that the interpreter runs, has the trainer's packages, and can use the machine's
+ * GPUs.
  */
 export class PythonCheck {
   readonly #options: PythonCheckOptions;
-  /** Why it does not work, null where it does; pending until it was tried. */
+  /** Why it does not work; null if it does. Pending until the first check. */
   #problem: Promise<string | null> = new Promise(() => undefined);
 
   constructor(options: PythonCheckOptions) {
     this.#options = options;
   }
 
-  /** Tries again and again until it works, or `signal` aborts. Open tasks go on meanwhile. */
+  /** Checks periodically until it works, or `signal` aborts. Open tasks continue meanwhile. */
   async run(signal: AbortSignal): Promise<void> {
     const { program, readiness, clock, log } = this.#options;
     while (!signal.aborted) {
@@ -45,16 +45,16 @@ export class PythonCheck {
       if (signal.aborted) return;
       this.#problem = trial;
       if (problem === null) {
-        if (readiness.clear(REASON)) log.info("trainings can run again");
+        if (readiness.clear(REASON)) log.info("training works again");
         return;
       }
-      const message = `Trainings cannot run on this machine: ${problem}`;
+      const message = `Training does not work on this machine: ${problem}`;
       if (readiness.set({ name: REASON, message, hint: HINT }))
         log.error(
           { python: program.python, problem, hint: HINT },
-          "no task is accepted: trainings cannot run on this machine",
+          "no task is accepted: training does not work on this machine",
         );
-      await clock.sleep(LOOK_INTERVAL, signal);
+      await clock.sleep(POLL_INTERVAL, signal);
     }
   }
 
@@ -70,26 +70,26 @@ export class PythonCheck {
     }
   }
 
-  /** Waits for the first trial. @throws ProviderError while the interpreter does not work. */
-  async demand(): Promise<void> {
+  /** Waits for the first check. @throws ProviderError while the interpreter does not work. */
+  async requireWorking(): Promise<void> {
     if ((await this.#problem) === null) return;
-    throw new ProviderError("Trainings cannot run on this machine.", {
+    throw new ProviderError("Training does not work on this machine.", {
       retryable: true,
-      isSaid: true,
+      isReported: true,
       hint: HINT,
     });
   }
 }
 
-/** Imports what trains and what counts, where trainings run. @returns what went wrong, null where nothing did. */
+/** Imports the trainer and the counter in the same way as jobs run. @returns the problem; null if there is none. */
 function importTrainer(program: TrainerProgram, signal: AbortSignal): Promise<string | null> {
   const [command, ...args] = importCommand(program);
   const env = trainerEnvironment(program);
-  const options = { env, signal, timeout: TIMEOUT, killSignal: "SIGKILL" } as const;
+  const options = { env, signal, timeout: TIMEOUT_MS, killSignal: "SIGKILL" } as const;
   return new Promise((resolve) => {
     execFile(command!, args, options, (error, _stdout, stderr) => {
-      const said = stderr.trim().split("\n").at(-1);
-      resolve(error ? said || error.message : null);
+      const lastLine = stderr.trim().split("\n").at(-1);
+      resolve(error ? lastLine || error.message : null);
     });
   });
 }

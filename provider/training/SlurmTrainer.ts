@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import type { Clock } from "../clock.ts";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { TRAINER_LOG } from "../files/jobPaths.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { CHILD_MARK } from "../processes/orphans.ts";
@@ -24,26 +24,26 @@ export interface SlurmTrainerOptions {
 }
 
 interface SlurmJob {
-  /** As `scontrol` names it: RUNNING, COMPLETED, … */
+  /** As named by `scontrol`: RUNNING, COMPLETED, … */
   readonly state: string;
   readonly exitCode: number;
-  /** Number of the signal that ended the program, 0 where none did. */
+  /** Number of the signal that ended the program; 0 if none did. */
   readonly signal: number;
 }
 
-const LOOK_INTERVAL = 1_000;
-/** Milliseconds a trainer gets to finish its step and save before its job is cancelled. */
-const GRACE = 60_000;
+const POLL_INTERVAL = 1_000;
+/** Milliseconds that a trainer has to finish its step and save before its job is cancelled. */
+const GRACE_MS = 60_000;
 const UNFINISHED = ["PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"];
 
 const run = promisify(execFile);
 
 /**
- * Hands trainings to a Slurm cluster that shares the job directories with this machine. A job outlives the daemon: the
- * next one finds it by its name and follows it.
+ * Submits training runs to a Slurm cluster that shares the job directories with this machine. A Slurm job outlives the
+ * daemon: after a restart, the daemon finds it by its name and follows it.
  */
 export class SlurmTrainer implements Trainer {
-  readonly grace = GRACE;
+  readonly grace = GRACE_MS;
   readonly #options: SlurmTrainerOptions;
 
   constructor(options: SlurmTrainerOptions) {
@@ -54,7 +54,7 @@ export class SlurmTrainer implements Trainer {
     const { log } = this.#options;
     const name = `anneal-${formatTaskId(id)}`;
     const job = (await findUnfinished(name)) ?? (await this.#submit(name, jobDirectory));
-    log.info({ task: formatTaskId(id), slurmJob: job }, "training handed to Slurm");
+    log.info({ task: formatTaskId(id), slurmJob: job }, "training submitted to Slurm");
     const state = await this.#follow(job, signal);
     if (state !== null) return endOf(state);
     return this.#stop(job, signal.reason);
@@ -79,27 +79,27 @@ export class SlurmTrainer implements Trainer {
     return job.trim().split(";")[0]!;
   }
 
-  /** The job as it ended, or null when `signal` came first. */
+  /** Waits for the end of a job. @returns its final state; null if `signal` aborts first. */
   async #follow(job: string, signal: AbortSignal): Promise<SlurmJob | null> {
     while (!signal.aborted) {
       const state = await inspect(job);
       if (!UNFINISHED.includes(state.state)) return state;
-      await this.#options.clock.sleep(LOOK_INTERVAL, signal);
+      await this.#options.clock.sleep(POLL_INTERVAL, signal);
     }
     return null;
   }
 
-  /** Politely first, unless for a refusal: the trainer saves its state on SIGTERM. */
+  /** Sends SIGTERM first, on which the trainer saves its state; SIGKILL if the task was refused. */
   async #stop(job: string, reason: unknown): Promise<TrainingEnd> {
-    const sent = reason instanceof TaskRefused ? "KILL" : "TERM";
+    const sent = reason instanceof TaskRefusedError ? "KILL" : "TERM";
     const { clock } = this.#options;
-    const deadline = clock.now() + GRACE;
+    const deadline = clock.now() + GRACE_MS;
     const never = new AbortController().signal;
     let state = await inspect(job);
     if (state.state === "RUNNING") await slurm("scancel", [`--signal=${sent}`, "--full", job]);
     else await slurm("scancel", [job]);
     while (UNFINISHED.includes(state.state) && clock.now() < deadline) {
-      await clock.sleep(LOOK_INTERVAL, never);
+      await clock.sleep(POLL_INTERVAL, never);
       state = await inspect(job);
     }
     if (UNFINISHED.includes(state.state)) await slurm("scancel", [job]);
@@ -108,12 +108,12 @@ export class SlurmTrainer implements Trainer {
 }
 
 /**
- * No shell reads what a path or a variable is called: the script is Python, and JSON's texts are Python's. Which
- * graphics card a job may use is the cluster's to say.
+ * The batch script is Python, so that no shell interprets paths or variables; JSON strings are valid Python. The
+ * cluster decides which GPU a job may use.
  */
 function batchScript(program: TrainerProgram, jobDirectory: string): string {
   const command = trainerCommand(program, jobDirectory);
-  // A job outlives the daemon, and so is none of the processes that end with it.
+  // Without the mark of the daemon's child processes: a Slurm job outlives the daemon.
   const environment: Record<string, string> = { ...trainerEnvironment(program) };
   delete environment[CHILD_MARK];
   return [
@@ -145,10 +145,10 @@ async function inspect(job: string): Promise<SlurmJob> {
   return { state: field("JobState"), exitCode: exitCode ?? 0, signal: signal ?? 0 };
 }
 
-/** The cluster needed the machine, or lost it. The training goes on elsewhere, and nobody is to blame. */
+/** The cluster needed the node for another job, or lost it. The training continues on another one. */
 const TAKEN_AWAY = ["TIMEOUT", "PREEMPTED", "NODE_FAIL", "BOOT_FAIL"];
 
-/** How a job that is over has ended, as a trainer's end. */
+/** Converts the final state of a Slurm job into a trainer's end. */
 export function endOf({ state, exitCode, signal }: SlurmJob): TrainingEnd {
   if (state === "OUT_OF_MEMORY") return { kind: "exit", code: EXIT.outOfMemory };
   if (TAKEN_AWAY.includes(state)) return { kind: "exit", code: EXIT.stopped };
@@ -164,7 +164,7 @@ async function slurm(command: string, args: readonly string[]): Promise<string> 
     const { stderr = "", message } = error as Error & { stderr?: string };
     throw new ProviderError(`Slurm's ${command} failed: ${stderr.trim() || message}`, {
       retryable: true,
-      hint: "Look at sinfo and at the cluster's own logs.",
+      hint: "Check sinfo and the cluster's own logs.",
     });
   }
 }

@@ -1,10 +1,10 @@
 import type { TaskId } from "../../sdk/ids.ts";
 import type { Model } from "../models/Catalogue.ts";
 
-/** How a training ended. */
+/** How a training run ended. */
 export type TrainingEnd =
   | { readonly kind: "exit"; readonly code: number }
-  /** Killed from outside: the machine ran out of memory, or somebody stopped it. */
+  /** Killed from outside: by the kernel for lack of memory, or by an operator. */
   | { readonly kind: "killed"; readonly signal: string };
 
 /** The trainer's exit codes (the contract between daemon and trainer). */
@@ -13,29 +13,29 @@ export const EXIT = { done: 0, badConfig: 2, badData: 3, outOfMemory: 4, stopped
 /** A dataset in a file. */
 export interface CountedFile {
   readonly file: string;
-  /** Whether it is only measured on, and not trained on. */
+  /** Whether it is used only for evaluation, and not for training. */
   readonly isValidation?: boolean;
 }
 
-/** Where trainings run: processes on this machine; a cluster's queue would be another implementation. */
+/** Runs training jobs: as processes on this machine, or as jobs of a Slurm cluster. */
 export interface Trainer {
-  /** Milliseconds that a training which is stopped gets to save its state. */
+  /** Milliseconds that a stopped trainer has to save its state. */
   readonly grace: number;
   /**
-   * Trains what lies in the job directory, from its newest complete checkpoint, until the end or until `signal` aborts:
-   * then the trainer saves its state and exits with code 75. A training that is refused meanwhile has nothing to save:
-   * where the signal's reason is a TaskRefused, the trainer is killed.
+   * Trains the job in the job directory, from its newest complete checkpoint, until it ends or `signal` aborts: then
+   * the trainer saves its state and exits with code 75. If the signal's reason is a TaskRefusedError, the trainer is
+   * killed instead, since there is nothing to save.
    */
   train(id: TaskId, jobDirectory: string, signal: AbortSignal): Promise<TrainingEnd>;
   /**
-   * Counts a dataset's tokens as the model's tokenizer and the training see them, with bounded memory and time.
-   * @throws TaskRefused when the dataset or the model cannot be read.
+   * Counts the tokens of a dataset in the same way as the training does, with bounded memory and time.
+   * @throws TaskRefusedError if the dataset or the model cannot be read.
    */
   countTokens(model: Model, dataset: CountedFile, signal: AbortSignal): Promise<number>;
   /**
-   * Makes sure that trainings can use the graphics cards that this machine has. Absent where trainings run on others:
-   * there the trainer itself does.
-   * @throws ProviderError while they cannot.
+   * Makes sure that training can use this machine's GPUs. Absent if training runs on other machines: there the trainer
+   * itself checks.
+   * @throws ProviderError while it cannot.
    */
   checkMachine?(signal: AbortSignal): Promise<void>;
 }

@@ -1,17 +1,17 @@
 import { execFile } from "node:child_process";
 import { z } from "zod";
-import { ProviderError, TaskRefused } from "../errors.ts";
+import { ProviderError, TaskRefusedError } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
 import { type CountedFile, EXIT } from "./Trainer.ts";
 import { countCommand, type TrainerProgram, trainerEnvironment } from "./trainerCommand.ts";
 
-/** Times the seconds of work that counting may take: the machine may have other work. */
+/** Ratio of the wall-clock limit to the CPU limit: the machine may be busy. */
 const TIMEOUT_FACTOR = 4;
-/** Of signals that end a process from outside, and say nothing of the dataset. */
+/** Exit codes for signals from outside, which are not the dataset's fault. */
 const STOPPED = [129, 130, 143];
-/** A shell's way to say that a signal ended its command: 128 and the signal's number. */
+/** Exit codes above this mean that a signal ended the command: 128 plus the signal's number. */
 const SIGNALLED = 128;
-/** One thread, and no memory that is only reserved for others. */
+/** Limits libraries to one thread, so that they reserve no memory for others. */
 const ONE_THREAD = {
   OMP_NUM_THREADS: "1",
   OPENBLAS_NUM_THREADS: "1",
@@ -22,8 +22,8 @@ const ONE_THREAD = {
 const Counts = z.object({ rows: z.number().int(), tokens: z.number().int() });
 
 /**
- * Runs `python -m anneal_trainer.count`, in a sandbox as trainings are: the file is somebody else's. A file that takes more
- * memory or time than counting is given, or that ends the process, is bad data: it would do so each time.
+ * Runs `python -m anneal_trainer.count` in a sandbox, since the file is untrusted. A file that needs more memory or
+ * time than allowed, or crashes the process, is invalid data: it would do so every time.
  */
 export async function countTokens(
   program: TrainerProgram,
@@ -47,9 +47,9 @@ export async function countTokens(
   signal.throwIfAborted();
   if (code === EXIT.done) return Counts.parse(JSON.parse(stdout)).tokens;
   const [message = "", hint = ""] = stderr.trim().split("\n");
-  if (code === EXIT.badData) throw new TaskRefused("DatasetInvalid", message, hint);
-  if (code === EXIT.badConfig) throw new TaskRefused("ConfigInvalid", message, hint);
-  if (code === EXIT.outOfMemory || isDeath(code)) throw tooMuch(program.counting);
+  if (code === EXIT.badData) throw new TaskRefusedError("DatasetInvalid", message, hint);
+  if (code === EXIT.badConfig) throw new TaskRefusedError("ConfigInvalid", message, hint);
+  if (code === EXIT.outOfMemory || isDeath(code)) throw countLimitError(program.counting);
   throw new ProviderError(
     `The dataset could not be counted (${code}): ${stderr.trim().slice(-500)}`,
     {
@@ -59,16 +59,16 @@ export async function countTokens(
   );
 }
 
-/** Whether the process was ended by what it did: a limit of its memory or time, or a parser that broke. */
+/** Whether the dataset ended the process: at a limit of memory or time, or by crashing a parser. */
 function isDeath(code: unknown): boolean {
-  if (code === "SIGKILL") return true; // bubblewrap around it, for the time
+  if (code === "SIGKILL") return true; // bubblewrap, at the wall-clock limit
   return typeof code === "number" && code > SIGNALLED && !STOPPED.includes(code);
 }
 
-function tooMuch({ memoryBytes, seconds }: TrainerProgram["counting"]): TaskRefused {
-  return new TaskRefused(
+function countLimitError({ memoryBytes, seconds }: TrainerProgram["counting"]): TaskRefusedError {
+  return new TaskRefusedError(
     "DatasetInvalid",
-    `Counting the dataset takes more than the ${memoryBytes} bytes of memory and ${seconds} seconds that this provider gives it.`,
-    "Check the dataset with check-data, split it, and order again; the fee has gone back.",
+    `Counting the dataset takes more than the ${memoryBytes} bytes of memory or ${seconds} CPU seconds that this provider allows.`,
+    "Check the dataset with check-data, split it, and order again; the fee was returned.",
   );
 }

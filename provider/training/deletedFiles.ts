@@ -2,16 +2,16 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { findByArguments } from "../processes/processTable.ts";
 import { trainerArguments } from "./trainerCommand.ts";
 
-/** Bytes of a block, as stat counts them whatever the file system's own are. */
+/** Bytes of a block in the units of stat, independent of the file system's block size. */
 const BLOCK = 512;
 const DELETED = " (deleted)";
 const VANISHED: readonly unknown[] = ["ENOENT", "ESRCH"];
 
 /**
- * Bytes of disk that a training holds in files of its job directory that have no name any more: `du` does not see them,
- * and they stay until the last process that has them open ends. One that is only mapped into memory counts as far as it
- * is mapped. A process that hides its files makes it infinite. On a cluster the processes are on other machines, and are
- * not seen.
+ * Bytes of disk used by a training run's deleted files in its job directory: `du` does not see them, and they stay
+ * until the last process that has them open ends. A file that is only mapped into memory counts up to the end of the
+ * mapping. If a process hides its files, the result is infinite. On a cluster the processes run on other machines and
+ * do not count.
  */
 export function deletedUsage(jobDirectory: string): number {
   const files = new Map<string, number>();
@@ -45,7 +45,7 @@ function* openFiles(pid: number, jobDirectory: string) {
   }
 }
 
-/** Deleted files of the directory that a process has in memory: lines of start-end, rights, offset, device, inode, path. */
+/** A process's mappings of deleted files in the directory. A line has range, mode, offset, device, inode and path. */
 function mappedFiles(pid: number, jobDirectory: string): { inode: string; bytes: number }[] {
   const lines = readFileSync(`/proc/${pid}/maps`, "utf8").split("\n");
   return lines.flatMap((line) => {
@@ -56,18 +56,18 @@ function mappedFiles(pid: number, jobDirectory: string): { inode: string; bytes:
   });
 }
 
-/** A sandbox keeps the names of what it shows. */
+/** Paths in the sandbox are the same as outside. */
 function isDeletedIn(path: string, jobDirectory: string): boolean {
   return path.endsWith(DELETED) && path.startsWith(`${jobDirectory}/`);
 }
 
 interface Process {
   readonly pid: number;
-  /** Whether it is in a sandbox. What is around a sandbox, bubblewrap, may not let others look into it. */
+  /** Whether it runs inside a sandbox. Only bubblewrap itself, outside, may legitimately be unreadable. */
   readonly isInside: boolean;
 }
 
-/** The given processes and all that they have started. */
+/** The given processes and all their descendants. */
 function descendantsOf(roots: readonly { pid: number }[]): Process[] {
   const children = Map.groupBy(processes(), ({ parent }) => parent);
   const found = new Set<number>();

@@ -3,24 +3,24 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ProviderError } from "../errors.ts";
 
-/** What every sandbox is made with. */
+/** Settings common to all sandboxes. */
 export interface Sandbox {
-  /** Bytes that no single file may grow beyond. */
+  /** Largest size of a single file. */
   readonly maxFileBytes: number;
-  /** File with the filter of system calls, as `writeSystemCallFilter` makes it. */
+  /** File with the system call filter, as written by `writeSystemCallFilter`. */
   readonly filter: string;
 }
 
-/** What a program may see and use while it works on other people's data. */
+/** What a program that processes untrusted data may see and use. */
 export interface Confinement extends Sandbox {
-  /** Directories and files it may read, besides the system's programs and libraries. */
+  /** Directories and files that it may read, besides the system's programs and libraries. */
   readonly readable: readonly string[];
-  /** Directories it may write to. */
+  /** Directories that it may write to. */
   readonly writable: readonly string[];
   readonly workingDirectory: string;
-  /** Whether it ends with the daemon. A trainer does not: the next daemon stops it politely, and it loses no step. */
+  /** Whether it is killed with the daemon. A trainer is not: the next daemon stops it with SIGTERM, losing no step. */
   readonly diesWithParent?: boolean;
-  /** Further limits, as prlimit takes them. */
+  /** Further options of prlimit. */
   readonly limits?: readonly string[];
 }
 
@@ -28,44 +28,44 @@ const SYSTEM = [
   ...["/usr", "/bin", "/sbin", "/lib", "/lib64"],
   ...["/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"],
 ];
-/** What libraries read of the machine: processors, memory banks, and which AMD cards there are. */
+/** Information about the machine that libraries read: processors, memory nodes, and AMD GPUs. */
 const MACHINE = ["/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/class/kfd"];
 const AMD_TOPOLOGY = "/sys/devices/virtual/kfd";
-/** What tells of the machine's disks and boot, or of the daemon's keys. */
+/** Files in /proc with information about the machine's disks and boot, or the kernel's keys. */
 const HIDDEN = ["cmdline", "diskstats", "interrupts", "keys", "partitions", "timer_list"];
-/** Graphics cards, where there are any: on the machine that the command runs on, which may be a cluster's. */
+/** GPU devices, if they exist on the machine where the command runs, which may be a node of a cluster. */
 const DEVICES = [
   ...["nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps"],
   ...Array.from({ length: 16 }, (_, number) => `nvidia${number}`),
   ...["kfd", "dri"],
 ];
-/** Bytes of each of /tmp and /dev/shm, which are in memory. */
+/** Size of /tmp and of /dev/shm, both in memory. */
 export const SCRATCH_BYTES = 2 ** 30;
-/** Processes and threads of a sandbox. */
-const MOST_PROCESSES = 4_096;
-/** Where memory runs out, the kernel ends a training before the daemon. */
+/** Most processes and threads in a sandbox. */
+const MAX_PROCESSES = 4_096;
+/** OOM score adjustment: if memory runs out, the kernel kills the training run before the daemon. */
 const OUT_OF_MEMORY_SCORE = 500;
-/** The user in the sandbox: nobody. */
+/** The user in the sandbox, nobody. */
 const USER = "65534";
-/** The shell only opens a file, and never reads what a path is called. */
+/** Opens the filter as file descriptor 3. The shell never interprets a path. */
 const WITH_FILTER = ["sh", "-c", 'exec "$@" 3<"$0"'];
 
-/** Whether bubblewrap is there and the kernel lets it do its work. */
+/** Whether bubblewrap is installed and the kernel allows it. */
 export function hasSandbox(): boolean {
   return works(["--unshare-all"]);
 }
 
 export const SANDBOX_HINT =
-  "Install it (Debian: apt-get install bubblewrap). SANDBOX=off trains without one: then a dataset or a model made to " +
-  "do harm has the daemon's rights.";
+  "Install it (Debian: apt-get install bubblewrap). With SANDBOX=off there is no sandbox: then a malicious dataset or " +
+  "model has the daemon's rights.";
 
-/** @throws ProviderError where there is none: other people's data is not touched without one. */
-export function demandSandbox(sandbox: Sandbox): void {
+/** @throws ProviderError if the sandbox does not work: untrusted data is not processed without one. */
+export function requireSandbox(sandbox: Sandbox): void {
   const confinement = { ...sandbox, readable: [], writable: [], workingDirectory: "/" };
   const [command, ...args] = confine(["true"], confinement);
   if (spawnSync(command!, args, { stdio: "ignore" }).status === 0) return;
   throw new ProviderError(
-    "Bubblewrap, the sandbox that trainings run in, is missing or not allowed.",
+    "Bubblewrap, the sandbox for training, is not installed or not allowed.",
     {
       retryable: false,
       hint: SANDBOX_HINT,
@@ -74,18 +74,18 @@ export function demandSandbox(sandbox: Sandbox): void {
 }
 
 /**
- * The command that runs `command` under bubblewrap: no network, no other process, no file but those named, no
- * privileges and no way to get any, few system calls, and nothing to write to but what is named and two folders in
- * memory of SCRATCH_BYTES each. Paths keep their names, so that the command's arguments stay true.
+ * Wraps `command` in bubblewrap: no network, no other processes, only the named files, no privileges and no way to gain
+ * any, a restricted set of system calls, and write access only to the named directories and two folders in memory of
+ * SCRATCH_BYTES each. Paths are unchanged, so that the command's arguments stay valid.
  */
 export function confine(command: readonly string[], confinement: Confinement): string[] {
   const { readable, writable, workingDirectory, maxFileBytes, filter } = confinement;
   const { diesWithParent, limits = [] } = confinement;
   return [
-    // Bubblewrap itself must outlive a SIGTERM to its process group: the trainer inside saves its state on it.
+    // Bubblewrap itself must survive a SIGTERM to its process group, on which the trainer inside saves its state.
     ...["env", "--ignore-signal=TERM", ...WITH_FILTER, filter],
     ...["choom", `--adjust=${OUT_OF_MEMORY_SCORE}`, "--"],
-    ...["prlimit", `--fsize=${maxFileBytes}`, "--core=0", `--nproc=${MOST_PROCESSES}`, ...limits],
+    ...["prlimit", `--fsize=${maxFileBytes}`, "--core=0", `--nproc=${MAX_PROCESSES}`, ...limits],
     ...["bwrap", "--seccomp", "3"],
     ...namespaces(),
     ...(diesWithParent ? ["--die-with-parent"] : []),
@@ -98,26 +98,26 @@ export function confine(command: readonly string[], confinement: Confinement): s
     ...writable.flatMap((path) => ["--bind", path, path]),
     ...readable.flatMap((path) => ["--ro-bind", path, path]),
     ...["--remount-ro", "/dev", "--remount-ro", "/"],
-    // The kernel ends all other processes of the sandbox with the first: nothing goes on writing after the command.
+    // As PID 1: when the command ends, the kernel kills all other processes in the sandbox, so nothing keeps writing.
     ...["--as-pid-1", "--chdir", workingDirectory, "--"],
     ...command,
   ];
 }
 
 /**
- * The directories an interpreter is made of: its virtual environment, and the installation that was made from.
+ * The directories of an interpreter: its virtual environment, and the installation that the environment is based on.
  * @param python path of bin/python in either
  */
 export function interpreterDirectories(python: string): string[] {
-  if (!python.includes("/")) return []; // found on the PATH: a part of the system
+  if (!python.includes("/")) return []; // found on PATH: part of the system
   const environment = dirname(dirname(python));
   const home = /^home\s*=\s*(.+)$/m.exec(readIfThere(join(environment, "pyvenv.cfg")))?.[1];
   return home === undefined ? [environment] : [environment, dirname(home.trim())];
 }
 
 /**
- * A user and a name of the machine that say nothing, and no namespaces within. Not --new-session: signals to the process
- * group would no longer arrive. What it is for, typing into a terminal, the filter denies.
+ * A neutral user and host name, and no nested namespaces. Without --new-session, since signals to the process group
+ * would no longer arrive; the filter prevents what it protects from, injecting input into the terminal.
  */
 function namespaces(): string[] {
   const identity = ["--uid", USER, "--gid", USER, "--hostname", "sandbox"];
@@ -127,7 +127,7 @@ function namespaces(): string[] {
 
 let disablesNamespaces: boolean | undefined;
 
-/** Older versions of bubblewrap cannot, nor can one that is installed setuid: then the filter alone denies it. */
+/** Older versions of bubblewrap, and setuid installations, cannot: then only the filter denies nested namespaces. */
 function canDisableNamespaces(): boolean {
   disablesNamespaces ??= works(["--unshare-all", "--unshare-user", "--disable-userns"]);
   return disablesNamespaces;
@@ -138,7 +138,7 @@ function works(namespaces: readonly string[]): boolean {
   return spawnSync("bwrap", [...args, "true"], { stdio: "ignore" }).status === 0;
 }
 
-/** The places in /sys of this machine's graphics cards, as drivers look for them: by their addresses on the bus. */
+/** The directories in /sys of this machine's GPUs, by bus address, as drivers look them up. */
 function graphicsCards(): string[] {
   const bus = "/sys/bus/pci/devices";
   const isDisplay = (address: string) =>
@@ -151,7 +151,7 @@ function graphicsCards(): string[] {
     });
 }
 
-/** The limits of memory that the daemon itself is under, where the trainer looks for its own. */
+/** Shows the daemon's own memory limits at the path where the trainer looks for its limits. */
 function memoryLimits(): string[] {
   const own = /^0::(.*)$/m.exec(readIfThere("/proc/self/cgroup"))?.[1] ?? "/";
   const files = ["memory.max", "memory.current", "memory.stat"];

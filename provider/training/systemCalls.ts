@@ -1,12 +1,12 @@
 import { writeFileSync } from "node:fs";
 
 /**
- * The seccomp filter of the sandbox: a program of classic BPF that the kernel runs before every system call. It denies
- * what Docker and Flatpak deny to an ordinary program: making namespaces and mounts, looking into other processes, and
- * the parts of the kernel that are large, rarely needed and often broken. One program serves x86-64 and arm64.
+ * The seccomp filter of the sandbox: a classic BPF program that the kernel runs before every system call. It denies
+ * what Docker and Flatpak deny to ordinary programs: creating namespaces and mounts, inspecting other processes, and
+ * parts of the kernel that are large, rarely needed and often vulnerable. One program covers x86-64 and arm64.
  */
 
-/** What a denied call is told. */
+/** Error numbers returned by denied calls. */
 const EPERM = 1;
 const ENOSYS = 38;
 const EAFNOSUPPORT = 97;
@@ -14,7 +14,7 @@ const EAFNOSUPPORT = 97;
 const ALLOW = 0x7fff_0000;
 const KILL = 0x8000_0000;
 const fail = (errno: number) => 0x0005_0000 | errno;
-/** No error, and nothing done. */
+/** Returns success without doing anything. */
 const PRETEND = fail(0);
 
 /** Opcodes. */
@@ -25,19 +25,19 @@ const IF_AT_LEAST = 0x35;
 const IF_ANY_BIT = 0x45;
 const RETURN = 0x06;
 
-/** Offsets in what the kernel tells of a call: its number, the architecture, and the lower halves of its arguments. */
+/** Offsets in the kernel's seccomp_data: call number, architecture, and the lower halves of the arguments. */
 const NUMBER = 0;
 const ARCHITECTURE = 4;
 const argument = (index: number) => 16 + 8 * index;
 
-/** One instruction: opcode, instructions to skip where its question is true and where it is not, constant. */
+/** One instruction: opcode, instructions to skip if the condition is true and if it is false, constant. */
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, constant: number];
 
-/** Numbers of a system call on x86-64 and on arm64; null where the architecture has none. */
+/** Numbers of a system call on x86-64 and on arm64; null if the architecture does not have it. */
 type Numbers = readonly [x64: number, arm64: number | null];
 
 const DENIED: Readonly<Record<string, Numbers>> = {
-  // Mounts, and what else changes what a path leads to.
+  // Mounts, and other calls that change the resolution of paths.
   mount: [165, 40],
   umount2: [166, 39],
   pivot_root: [155, 41],
@@ -51,7 +51,7 @@ const DENIED: Readonly<Record<string, Numbers>> = {
   process_madvise: [440, 440],
   pidfd_getfd: [438, 438],
   kcmp: [312, 272],
-  // Interfaces that are large and that no training needs.
+  // Large interfaces that training does not need.
   bpf: [321, 280],
   perf_event_open: [298, 241],
   userfaultfd: [323, 282],
@@ -87,9 +87,9 @@ const DENIED: Readonly<Record<string, Numbers>> = {
   vhangup: [153, 58],
 };
 
-/** Calls that programs do without where the kernel seems not to have them. */
-const UNKNOWN: Readonly<Record<string, Numbers>> = {
-  // Its flags are in memory, which a filter cannot read: libraries fall back on clone.
+/** Calls that appear to be unsupported by the kernel: programs have fallbacks. */
+const UNSUPPORTED: Readonly<Record<string, Numbers>> = {
+  // Its flags are in memory, which a filter cannot read: libraries fall back to clone.
   clone3: [435, 435],
   io_uring_setup: [425, 425],
   io_uring_enter: [426, 426],
@@ -104,28 +104,28 @@ const UNKNOWN: Readonly<Record<string, Numbers>> = {
 };
 
 /**
- * Calls that are told that they worked, since libraries make them and take a denial for an error: who leaves its process
- * group would outlive the signals that the daemon ends it with.
+ * Calls that return success without an effect, since libraries use them and treat a denial as an error. A process that
+ * left its process group would not receive the daemon's signals.
  */
 const PRETENDED: Readonly<Record<string, Numbers>> = {
   setpgid: [109, 154],
   setsid: [112, 157],
 };
-/** PR_SET_PDEATHSIG, likewise: what bubblewrap has asked for stays, so that its end is the end of all within. */
+/** PR_SET_PDEATHSIG, likewise: keeps bubblewrap's setting, so that all processes inside end with it. */
 const SET_DEATH_SIGNAL = 1;
 
-/** CLONE_NEW* of all namespaces; that of time is among the bits of a signal where a process is cloned. */
+/** CLONE_NEW* of all namespaces. CLONE_NEWTIME is separate: in clone, its bit belongs to the exit signal. */
 const NEW_NAMESPACE = 0x7e02_0000;
 const NEW_TIME_NAMESPACE = 0x80;
-/** Requests of ioctl that type into the terminal a program was started from. */
-const TYPING = [0x5412, 0x541c];
-/** AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. Others, such as the way to a hypervisor, know no network namespaces. */
+/** TIOCSTI and TIOCLINUX: ioctl requests that can inject input into the terminal. */
+const TERMINAL_INPUT = [0x5412, 0x541c];
+/** AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. Others, such as AF_VSOCK, ignore network namespaces. */
 const SOCKET_FAMILIES = [1, 2, 10, 16];
 
 interface Architecture {
   /** AUDIT_ARCH_* */
   readonly id: number;
-  /** Its place among the numbers of a call. */
+  /** Index into `Numbers`. */
   readonly index: 0 | 1;
   readonly clone: number;
   readonly unshare: number;
@@ -152,17 +152,17 @@ const ARM64: Architecture = {
   prctl: 167,
   socket: 198,
 };
-/** On x86-64, numbers from here on are those of a second set of the same calls, which is not used. */
-const SECOND_SET = 0x4000_0000;
+/** On x86-64, numbers from here on belong to the x32 ABI, which is not used. */
+const X32_CALLS = 0x4000_0000;
 
-/** The filter as the kernel takes it, 8 bytes an instruction. */
+/** The filter in the kernel's format, 8 bytes per instruction. */
 export function systemCallFilter(): Buffer {
   return Buffer.concat(
     [
       load(ARCHITECTURE),
       ...onlyFor(X64, [
         load(NUMBER),
-        [IF_AT_LEAST, 0, 1, SECOND_SET],
+        [IF_AT_LEAST, 0, 1, X32_CALLS],
         end(fail(ENOSYS)),
         ...rules(X64),
       ]),
@@ -172,26 +172,26 @@ export function systemCallFilter(): Buffer {
   );
 }
 
-/** Writes the filter into a file that bubblewrap is given. */
+/** Writes the filter into a file for bubblewrap. */
 export function writeSystemCallFilter(path: string): void {
   writeFileSync(path, systemCallFilter(), { mode: 0o600 });
 }
 
-/** What is asked of a call whose number is loaded, until one rule ends it. */
+/** The rules for a call whose number is loaded. The first match ends the program. */
 function rules(architecture: Architecture): Instruction[] {
   const { index, clone, unshare, ioctl, prctl, socket } = architecture;
   const numbers = (calls: Readonly<Record<string, Numbers>>) =>
     Object.values(calls).flatMap((numbers) => numbers[index] ?? []);
   return [
     ...numbers(DENIED).flatMap((number) => onCall(number, [end(fail(EPERM))])),
-    ...numbers(UNKNOWN).flatMap((number) => onCall(number, [end(fail(ENOSYS))])),
+    ...numbers(UNSUPPORTED).flatMap((number) => onCall(number, [end(fail(ENOSYS))])),
     ...numbers(PRETENDED).flatMap((number) => onCall(number, [end(PRETEND)])),
     ...onCall(prctl, [load(argument(0)), ...onCall(SET_DEATH_SIGNAL, [end(PRETEND)]), end(ALLOW)]),
     ...onCall(clone, denyBits(0, NEW_NAMESPACE)),
     ...onCall(unshare, denyBits(0, NEW_NAMESPACE | NEW_TIME_NAMESPACE)),
     ...onCall(ioctl, [
       load(argument(1)),
-      ...TYPING.flatMap((request) => onCall(request, [end(fail(EPERM))])),
+      ...TERMINAL_INPUT.flatMap((request) => onCall(request, [end(fail(EPERM))])),
       end(ALLOW),
     ]),
     ...onCall(socket, [
@@ -203,17 +203,17 @@ function rules(architecture: Architecture): Instruction[] {
   ];
 }
 
-/** Ends a call: denied where an argument has any of the bits, else allowed. */
+/** Denies the call if an argument has any of the bits, else allows it. */
 function denyBits(index: number, bits: number): Instruction[] {
   return [load(argument(index)), [IF_ANY_BIT, 0, 1, bits], end(fail(EPERM)), end(ALLOW)];
 }
 
-/** Instructions for the case that what is loaded equals a number. */
+/** Instructions to run if the loaded value equals `number`. */
 function onCall(number: number, body: readonly Instruction[]): Instruction[] {
   return [[IF_EQUAL, 0, body.length, number], ...body];
 }
 
-/** The same for a body that is too long for a conditional jump. */
+/** Instructions for one architecture, whose body is too long for a conditional jump. */
 function onlyFor({ id }: Architecture, body: readonly Instruction[]): Instruction[] {
   return [[IF_EQUAL, 1, 0, id], [JUMP, 0, 0, body.length], ...body];
 }

@@ -5,17 +5,17 @@ import type { Model } from "../models/Catalogue.ts";
 import { confine, interpreterDirectories, type Sandbox } from "./sandbox.ts";
 import type { CountedFile } from "./Trainer.ts";
 
-/** The Python package `anneal_trainer` on this machine, and how far it is trusted. */
+/** The Python package `anneal_trainer` on this machine, and its confinement. */
 export interface TrainerProgram {
   /** The Python interpreter. */
   readonly python: string;
   /** The directory that holds the package `anneal_trainer`. */
   readonly packageDirectory: string;
-  /** The whole environment of the trainer: nothing else of the daemon's reaches it. */
+  /** The trainer's complete environment: no other variables of the daemon are passed on. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The sandbox it runs in; null lets it run without one. */
+  /** The sandbox; null to run without one. */
   readonly sandbox: Sandbox | null;
-  /** Memory and processor time for counting one dataset. */
+  /** Limits of memory and CPU time for counting one dataset. */
   readonly counting: { readonly memoryBytes: number; readonly seconds: number };
 }
 
@@ -23,14 +23,14 @@ export function trainerEnvironment({ environment, packageDirectory }: TrainerPro
   return { ...environment, PYTHONPATH: packageDirectory };
 }
 
-/** `python -m anneal_trainer --job-dir DIR`: what ends every trainer's command line, with or without a sandbox around it. */
+/** The arguments that end every trainer's command line, with or without a sandbox. */
 export function trainerArguments(jobDirectory: string): string[] {
   return ["-m", "anneal_trainer", "--job-dir", jobDirectory];
 }
 
 /**
- * The command that trains what is in a job directory. A sandbox shows it the inputs, which it cannot change, and the one
- * directory that it writes to; what else is in the job directory is the daemon's and is not there for it.
+ * The command that trains the job in a job directory. In the sandbox, the inputs are read-only, and only the work
+ * directory is writable; the daemon's other files in the job directory are not visible.
  */
 export function trainerCommand(program: TrainerProgram, jobDirectory: string): string[] {
   const command = [program.python, ...trainerArguments(jobDirectory)];
@@ -41,7 +41,7 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
     readable: [
       ...interpreterDirectories(program.python),
       program.packageDirectory,
-      // Of the inputs only the model is made of links, by the daemon; data/ and start/ hold what others made.
+      // Only the links in model/ are followed, which the daemon made; data/ and start/ are untrusted.
       ...[program.packageDirectory, join(jobDirectory, "model")].flatMap(linkedDirectories),
       ...inputs,
     ],
@@ -51,7 +51,7 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
   });
 }
 
-/** The command that counts what a dataset has for a model. In a sandbox it can write nothing at all. */
+/** The command that counts a dataset's tokens for a model. In the sandbox, nothing is writable. */
 export function countCommand(
   { python, packageDirectory, sandbox, counting }: TrainerProgram,
   { directory, kind }: Pick<Model, "directory" | "kind">,
@@ -77,17 +77,17 @@ export function countCommand(
   });
 }
 
-/** The command that tells which device trainings run on. */
+/** The command that prints which device training uses. */
 export function deviceCommand(program: TrainerProgram): string[] {
   return inspection(program, ["-m", "anneal_trainer.model.device"]);
 }
 
-/** The command that imports what trains and what counts, and does nothing else. */
+/** The command that imports the trainer and the counter, and does nothing else. */
 export function importCommand(program: TrainerProgram): string[] {
   return inspection(program, ["-c", "import anneal_trainer.train, anneal_trainer.count"]);
 }
 
-/** Looks at the machine with Python. In a sandbox it sees what a training sees of it. */
+/** A Python command that inspects the machine. In the sandbox, it sees what a training run sees. */
 function inspection(
   { python, packageDirectory, sandbox }: TrainerProgram,
   args: readonly string[],
@@ -104,7 +104,7 @@ function inspection(
   });
 }
 
-/** The directories that links in a directory lead to: a model's files are linked, and may be links themselves. */
+/** The target directories of the links in a directory: a model's files are linked, and may be links themselves. */
 function linkedDirectories(path: string): string[] {
   if (!existsSync(path)) return [];
   const entries = readdirSync(path, { recursive: true, withFileTypes: true });
@@ -112,7 +112,7 @@ function linkedDirectories(path: string): string[] {
   return [...new Set(links.flatMap(({ parentPath, name }) => hops(join(parentPath, name))))];
 }
 
-/** The directory of every place that a link leads through. */
+/** The directories of all links in a chain, and of its final target. */
 function hops(link: string): string[] {
   if (!lstatSync(link).isSymbolicLink()) return [];
   const target = resolve(dirname(link), readlinkSync(link));

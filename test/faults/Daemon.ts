@@ -99,7 +99,7 @@ export class Daemon {
         client,
         store,
         trainer: new StubTrainer(fuse),
-        python: { demand: async () => undefined }, // the stub needs none
+        python: { requireWorking: async () => undefined }, // the stub needs none
         catalogue: market.catalogue,
         encryptionKey: market.encryptionKey,
         provider: market.service.provider,

@@ -1,6 +1,6 @@
 import { closeSync, copyFileSync, openSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { StateUnusable } from "../../provider/errors.ts";
+import { StateUnusableError } from "../../provider/errors.ts";
 import { attempt } from "./attempt.ts";
 import { Daemon } from "./Daemon.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
@@ -40,7 +40,7 @@ function failWrites(
     const trade = new Trade(market, directory, 2, "finalize");
     let strikes = 0;
     const aroundStore = failingStore(fault, random, () => strikes++);
-    const survives = (failure: unknown) => failure instanceof StateUnusable;
+    const survives = (failure: unknown) => failure instanceof StateUnusableError;
     await runTrades({
       market,
       options: { directory: state, aroundStore },
@@ -105,7 +105,7 @@ function opens(market: FaultFixture, state: string): boolean {
     void new Daemon(market, { directory: state }).stop();
     return true;
   } catch (error) {
-    if (error instanceof StateUnusable) return false;
+    if (error instanceof StateUnusableError) return false;
     throw error;
   }
 }

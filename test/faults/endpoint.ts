@@ -54,7 +54,7 @@ async function tradeBeside(
   try {
     const options = { directory: state, rpcUrl: `${sick.url},${market.chain.rpcUrl}` };
     await runTrades({ market, options, trades: [trade] });
-    await demandTidy(sick);
+    await ensureTidy(sick);
   } finally {
     await sick.close();
   }
@@ -74,7 +74,7 @@ async function tradeAlone(
   try {
     const options = { directory: state, rpcUrl: sick.url };
     await runTrades({ market, options, trades: [trade] });
-    await demandTidy(sick);
+    await ensureTidy(sick);
   } finally {
     clearTimeout(healing);
     await sick.close();
@@ -82,7 +82,7 @@ async function tradeAlone(
   return { trades: [trade], strikes: sick.strikes };
 }
 
-async function demandTidy(sick: SickEndpoint): Promise<void> {
+async function ensureTidy(sick: SickEndpoint): Promise<void> {
   await sick.ensureNoConnections();
   if (sick.mostConnections > MOST_CONNECTIONS)
     throw new Error(`${sick.mostConnections} connections were open at the same time`);

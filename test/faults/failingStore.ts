@@ -1,4 +1,4 @@
-import { StateUnusable } from "../../provider/errors.ts";
+import { StateUnusableError } from "../../provider/errors.ts";
 import type { Store } from "../../provider/store/Store.ts";
 import type { Random } from "./seededRandom.ts";
 
@@ -43,4 +43,4 @@ export function failingStore(
 }
 
 const unusable = (fault: string) =>
-  new StateUnusable(`The state database cannot be written: ${fault}.`, "Try again.", null);
+  new StateUnusableError(`The state database cannot be written: ${fault}.`, "Try again.", null);

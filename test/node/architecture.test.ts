@@ -97,7 +97,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["provider/online", "provider/journal"],
   ["provider/files", "provider/http", "provider/processes", "provider/Metrics.ts"],
   ["provider/store"],
-  ["provider/machine", "provider/config.ts", "provider/remembered.ts", "provider/log.ts"],
+  ["provider/machine", "provider/config.ts", "provider/cached.ts", "provider/log.ts"],
   ["provider/keystore.ts", "provider/EncryptionKey.ts"],
   ["provider/clock.ts", "provider/errors.ts", "provider/Readiness.ts"],
 
@@ -223,7 +223,7 @@ describe("architecture", () => {
 
   it("provider: only the submitter sends transactions", () => {
     const word = /broadcastTransaction|sendTransaction|signTransaction|eth_sendRawTransaction/;
-    const allowed = ["provider/chain/Submitter.ts", "provider/chain/Offers.ts"];
+    const allowed = ["provider/chain/Submitter.ts", "provider/chain/Broadcaster.ts"];
     expect(users(under("provider"), word, allowed)).to.deep.equal([]);
   });
 
@@ -249,7 +249,7 @@ describe("architecture", () => {
   it("provider: only files/JobOutput.ts opens what a training wrote", () => {
     // The directory itself is named where it is made, shown to the sandbox, and adopted from version 0.1.0.
     const word = /join\((paths\.)?work,|`\$\{(paths\.)?work\}/;
-    expect(users(under("provider"), word, ["provider/jobs/adoptJobs.ts"])).to.deep.equal([]);
+    expect(users(under("provider"), word, ["provider/jobs/migrateJobs.ts"])).to.deep.equal([]);
   });
 
   it("contracts: the Ledger knows no tasks, the Serving holds no money", () => {

@@ -2,7 +2,7 @@ import type { Clock } from "../../clock.ts";
 
 const HOUR = 3_600_000;
 
-/** Bytes that are fetched for each user within an hour before anything of theirs is accepted. */
+/** Limits the bytes fetched per user and hour for orders that are not accepted yet. */
 export class FetchBudget {
   readonly #clock: Clock;
   readonly #bytes: number;
@@ -13,7 +13,7 @@ export class FetchBudget {
     this.#bytes = bytes;
   }
 
-  /** Takes `bytes` of what a user has left. @returns false when that is not enough: nothing is taken then. */
+  /** Spends `bytes` of a user's budget. @returns false, and spends nothing, if it does not suffice. */
   take(user: string, bytes: number): boolean {
     this.#forgetOld();
     const spent = this.#spent.get(user) ?? [];

@@ -17,38 +17,38 @@ import type { TaskTimes } from "./TaskTimes.ts";
 interface KeptCheckpoints {
   readonly directory: string;
   readonly days: number;
-  /** Tasks of all users whose checkpoints are kept; the oldest go first. */
+  /** Most tasks, of all users, whose checkpoints are kept; the oldest are removed first. */
   readonly tasks: number;
 }
 
-/** What steps work with. */
+/** The dependencies of steps. */
 export interface StepContext {
   readonly client: Client;
   readonly submitter: Submitter;
-  readonly gasMoney: Pick<GasMoney, "demandReserve">;
+  readonly gasMoney: Pick<GasMoney, "requireReserve">;
   readonly store: Store;
   readonly trainer: Trainer;
-  readonly python: Pick<PythonCheck, "demand">;
+  readonly python: Pick<PythonCheck, "requireWorking">;
   readonly catalogue: Catalogue;
   readonly encryptionKey: EncryptionKey;
   /** Address of this provider. */
   readonly provider: string;
-  /** Where users reach the storage that datasets are read from; the daemon itself may have another way to it. */
+  /** Public URL of the storage that datasets are read from; the daemon itself may use another one. */
   readonly publicStorageUrl: string;
   /** Holds one directory per job. */
   readonly jobsDirectory: string;
   readonly checkpoints: KeptCheckpoints;
-  /** What goes online for trainings. */
+  /** The process that goes online on behalf of training runs. */
   readonly online: OnlineProcess;
-  /** Hosts of trackers that it may connect to. */
+  /** Tracker hosts that it may connect to. */
   readonly trackerHosts: readonly string[];
   /** Larger datasets are refused. */
   readonly maxDatasetBytes: number;
   /** Larger models are not fetched from a hub. */
   readonly maxModelBytes: number;
-  /** Bytes of disk that a training may write in all. */
+  /** Most bytes of disk that a training run may use in total. */
   readonly maxJobBytes: number;
-  readonly machine: Pick<MachineHealth, "isBroken" | "isSound" | "trained">;
+  readonly machine: Pick<MachineHealth, "isBroken" | "isHealthy" | "noteTrained">;
   readonly times: TaskTimes;
   readonly fetchBudget: FetchBudget;
   readonly clock: Clock;
@@ -56,14 +56,14 @@ export interface StepContext {
 }
 
 /**
- * One step of a job. Idempotent: after a crash it is taken again from the start and has the same outcome.
- * @returns what it found out, for the steps after it.
- * @throws TaskRefused when the task can never succeed; anything else is tried again.
+ * One step of a job. Idempotent: after a crash it runs again from the start, with the same outcome.
+ * @returns facts for later steps.
+ * @throws TaskRefusedError if the task can never succeed; any other error is retried.
  */
 export type StepFunction = (
   context: StepContext,
   record: JobRecord,
   signal: AbortSignal,
-  /** Times in a row that this step failed in a way that speaks against the task. */
+  /** Consecutive failures of this step that count against the task. */
   strikes: number,
 ) => Promise<Facts>;

@@ -2,19 +2,19 @@ import type { Step } from "../../machine/machine.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
 
-/** Seconds for the transaction of a delivery, or of giving up, before anything was measured. */
+/** Seconds for the transaction that delivers or gives up, until measured. */
 const TRANSACTION_SECONDS = 20;
-/** Seconds for each byte to package, encrypt and upload a model: 10 MB/s, before anything was measured. */
+/** Seconds per byte to package, encrypt and upload a model, until measured: 10 MB/s. */
 const SECONDS_PER_BYTE = 1e-7;
-/** Of smaller models it is not the bytes that take the time. */
+/** The time for smaller models does not depend on their size. */
 const MEASURABLE_BYTES = 50e6;
-/** Of shorter trainings it is not the work that takes the time. */
+/** Seconds. The time of shorter training runs is mostly overhead. */
 const MEASURABLE_TRAINING = 60;
 const REMEMBERED = 10;
 
 const AFTER_TRAINING: readonly Step[] = ["package", "seal", "upload"];
 
-/** What steps have taken on this machine since the daemon started, and what they will take. Seconds. */
+/** Measures the steps on this machine since the daemon started, and predicts their durations, in seconds. */
 export class TaskTimes {
   readonly #grace: number;
   readonly #transactions: number[] = [];
@@ -22,12 +22,12 @@ export class TaskTimes {
   readonly #perUnit = new Map<string, number[]>();
   readonly #spent = new Map<string, number>();
 
-  /** @param grace milliseconds that a trainer gets to stop */
+  /** @param grace milliseconds that a trainer has to stop */
   constructor(grace: number) {
     this.#grace = grace / 1000;
   }
 
-  /** Takes in how long a step took, in milliseconds. */
+  /** Records the duration of a step, in milliseconds. */
   note(step: Step, { id, order, facts }: JobRecord, milliseconds: number): void {
     const seconds = milliseconds / 1000;
     if (step === "deliver") {
@@ -43,14 +43,14 @@ export class TaskTimes {
     }
   }
 
-  /** Seconds before the training deadline that are kept back to stop, package, seal, upload and deliver. */
+  /** Seconds before the training deadline that are reserved to stop, package, seal, upload and deliver. */
   margin({ facts }: Pick<JobRecord, "facts">): number {
     const transaction = Math.max(TRANSACTION_SECONDS, 2 * Math.max(0, ...this.#transactions));
     const perByte = Math.max(SECONDS_PER_BYTE, 1.5 * Math.max(0, ...this.#perByte));
     return Math.ceil(this.#grace + transaction + perByte * (facts.outputBytes ?? 0));
   }
 
-  /** Seconds that a training takes at the greatest speed that was measured; null when none of its kind was. */
+  /** Seconds that a training run takes at the highest speed measured for its kind; null if none was measured. */
   training(record: Pick<JobRecord, "order">): number | null {
     const known = this.#perUnit.get(kindOf(record));
     return known ? Math.min(...known) * workOf(record) : null;
@@ -73,7 +73,7 @@ function kindOf({ order }: Pick<JobRecord, "order">): string {
   return `${order.model}/${lora ?? false}/${batch_size ?? "default"}`;
 }
 
-/** Units that are trained in all. */
+/** Units trained over all epochs. */
 function workOf({ order }: Pick<JobRecord, "order">): number {
   return Number(order.units) * (readHyperparameters(order.config).n_epochs ?? 1);
 }

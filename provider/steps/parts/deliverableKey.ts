@@ -11,32 +11,32 @@ import type { StepContext } from "./StepContext.ts";
 type Keys = Pick<StepContext, "store" | "encryptionKey">;
 
 /**
- * s, 32 bytes: derived from the provider's key, the task and contentRoot, which is on chain from the delivery on, so
- * that wallet and chain are enough to reveal it. Two archives never share one: they would show each other to anybody.
+ * s, 32 bytes, derived from the provider's key, the task and contentRoot. The latter is on chain after the delivery, so
+ * that wallet and chain suffice to reveal the key. Two archives never share a key: that would disclose both.
  */
 export function makeDeliverableKey(
   { store, encryptionKey }: Keys,
   id: TaskId,
   { archive, contentRoot }: { archive: string; contentRoot: string },
 ): Uint8Array {
-  const stored = store.deliverableKey(id); // what is sealed already stays as it is
+  const stored = store.deliverableKey(id); // the key of an archive that is already sealed
   if (stored?.archive === archive) return encryptionKey.unprotect(stored.key, contextOf(id));
   const key = derive(encryptionKey, id, contentRoot);
   store.putDeliverableKey(id, archive, encryptionKey.protect(key, contextOf(id)));
   return key;
 }
 
-/** The key that was made when the deliverable was sealed. */
+/** The key with which the deliverable was sealed. */
 export function readDeliverableKey({ store, encryptionKey }: Keys, id: TaskId): Uint8Array {
   const stored = store.deliverableKey(id);
   if (stored) return encryptionKey.unprotect(stored.key, contextOf(id));
-  throw lost();
+  throw keyLostError();
 }
 
 /**
- * What reveals a delivery, whatever the state database still knows of it: after it was lost, or an older backup
- * restored, everything follows from the wallet and the chain.
- * @param exchange what the task committed to, as the chain has it
+ * The key and contentRoot that reveal a delivery. If the state database does not have them, because it was lost or
+ * restored from an older backup, they are derived from the wallet and the chain.
+ * @param exchange the task's commitment, from the chain
  */
 export async function findReveal(
   context: StepContext,
@@ -50,14 +50,14 @@ export async function findReveal(
     if (commitment(committed) === exchange) return { key: hexlify(key), contentRoot };
   }
   const delivery = await getDelivery(context.client, { id });
-  if (!delivery) throw lost();
-  return { key: await deriveAgain(context, id, delivery), contentRoot: delivery.contentRoot };
+  if (!delivery) throw keyLostError();
+  return { key: await deriveForDelivery(context, id, delivery), contentRoot: delivery.contentRoot };
 }
 
 /** keccak256(abi.encode(blindRoot, contentRoot, keyCommit)), as the contract computes it. */
 const commitment = (words: readonly string[]) => keccak256(concat(words));
 
-async function deriveAgain(
+async function deriveForDelivery(
   { encryptionKey, jobsDirectory }: StepContext,
   id: TaskId,
   { contentRoot, keyCommit: committed }: PostedDelivery,
@@ -70,17 +70,17 @@ async function deriveAgain(
   const sha256 = await sha256OfFile(archive).catch(() => null);
   const older = sha256 && encryptionKey.deriveSecret(`anneal/deliverable-key/v1/${id}/${sha256}`);
   if (older && opens(older)) return hexlify(older);
-  throw lost();
+  throw keyLostError();
 }
 
 function derive(encryptionKey: Keys["encryptionKey"], id: TaskId, contentRoot: string): Uint8Array {
   return encryptionKey.deriveSecret(`anneal/deliverable-key/v2/${id}/${contentRoot}`);
 }
 
-function lost(): ProviderError {
-  return new ProviderError("The key of this deliverable does not follow from this wallet.", {
+function keyLostError(): ProviderError {
+  return new ProviderError("The key of this deliverable cannot be derived from this wallet.", {
     retryable: true,
-    hint: "Start with the key that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",
+    hint: "Start the daemon with the wallet that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",
   });
 }
 

@@ -1,19 +1,19 @@
 import { mkdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { TaskRefused } from "../../errors.ts";
+import { TaskRefusedError } from "../../errors.ts";
 import { type Model, modelFiles } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { readHyperparameters } from "./readHyperparameters.ts";
 import { readModel } from "./readModel.ts";
 import type { StepContext } from "./StepContext.ts";
 
-/** Times that a fully trained model lies on the disk: as the trainer writes it, as archive, and encrypted. */
+/** Copies of a fully trained model on the disk: the trainer's output, the archive, and the encrypted archive. */
 const COPIES = 3;
 
 /**
- * Makes sure that the disk has room for what a task takes at the very least: its dataset, of which a unit is a byte or
- * more, and the trained model, unless that is an adapter.
- * @throws TaskRefused "ProviderBusy" where it has not.
+ * Makes sure that the disk has space for the minimum that a task needs: its dataset, with at least a byte per unit, and
+ * the trained model, unless that is an adapter.
+ * @throws TaskRefusedError "ProviderBusy" if it does not.
  */
 export async function ensureDiskSpace(
   context: Pick<StepContext, "catalogue" | "jobsDirectory">,
@@ -25,7 +25,7 @@ export async function ensureDiskSpace(
   await mkdir(context.jobsDirectory, { recursive: true, mode: 0o700 });
   const { bavail, bsize } = await statfs(context.jobsDirectory);
   if (needed <= bavail * bsize) return;
-  throw new TaskRefused(
+  throw new TaskRefusedError(
     "ProviderBusy",
     `The task needs ${needed} bytes of disk, more than the provider has free.`,
     "Order again with lora or later, or choose another provider.",

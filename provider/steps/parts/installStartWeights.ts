@@ -1,10 +1,10 @@
 import { rename, rm } from "node:fs/promises";
 import { pathExists } from "../../../sdk/storage/files/pathExists.ts";
 import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
-import { TaskRefused } from "../../errors.ts";
+import { TaskRefusedError } from "../../errors.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import { fetchFromHub } from "../../online/hub.ts";
-import { OnlineRefusal } from "../../online/runOnline.ts";
+import { OnlineRefusedError } from "../../online/runOnline.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { copyCheckpoint, findCheckpoint } from "./keptCheckpoints.ts";
 import { readModel } from "./readModel.ts";
@@ -12,10 +12,10 @@ import type { StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 
 /**
- * Puts the weights into start/ that a training is to begin with instead of the base model's. What lies there stays: a
- * branch may have moved since, and a training that is resumed needs the same weights.
- * @returns what the trainer is told of it, null where the base model is the start.
- * @throws TaskRefused "ConfigInvalid" for weights that are not there for this user.
+ * Installs the weights that the training starts from, instead of the base model's, into start/. Existing weights are
+ * kept: a branch may have moved since, and a resumed training run needs the same weights.
+ * @returns the kind of start weights for job.json; null for the base model.
+ * @throws TaskRefusedError "ConfigInvalid" for weights that are not available to this user.
  */
 export async function installStartWeights(
   context: StepContext,
@@ -54,7 +54,7 @@ async function fetchStart(
   try {
     await fetchFromHub(online, model, { target, token, maxBytes, base }, signal);
   } catch (error) {
-    if (!(error instanceof OnlineRefusal)) throw error;
-    throw new TaskRefused("ConfigInvalid", error.message, error.hint, error);
+    if (!(error instanceof OnlineRefusedError)) throw error;
+    throw new TaskRefusedError("ConfigInvalid", error.message, error.hint, error);
   }
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { pathExists } from "../../../sdk/storage/files/pathExists.ts";
-import { TaskRefused } from "../../errors.ts";
+import { TaskRefusedError } from "../../errors.ts";
 import { copyOutput } from "../../files/JobOutput.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import type { JobRecord } from "../../store/Store.ts";
@@ -15,7 +15,7 @@ import type { StepContext } from "./StepContext.ts";
 type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
 type KeepContext = Context & Pick<StepContext, "maxJobBytes">;
 
-/** `kept.json` beside the checkpoints of a task: who may use them, and for which model. */
+/** `kept.json` next to the checkpoints of a task: who may use them, and for which model. */
 const Manifest = z.object({
   user: z.string(),
   /** Hash of the base model. */
@@ -26,11 +26,11 @@ const Manifest = z.object({
   keptAt: z.number(),
 });
 type Manifest = z.infer<typeof Manifest>;
-const SHEET_NAME = "kept.json";
+const MANIFEST_NAME = "kept.json";
 
 const DAY = 24 * 60 * 60_000;
 
-/** Keeps copies of the weights of a settled task's checkpoints; doing it twice does no harm. */
+/** Keeps copies of the weights of a settled task's checkpoints. Idempotent. */
 export async function keepCheckpoints(
   context: KeepContext,
   { id, user, order }: JobRecord,
@@ -57,14 +57,14 @@ export async function keepCheckpoints(
   await mkdir(`${target}.part`, { recursive: true, mode: 0o700 });
   for (const { name, file } of wanted)
     await copyOutput(work, file, join(`${target}.part`, name), signal);
-  await writeFile(join(`${target}.part`, SHEET_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFile(join(`${target}.part`, MANIFEST_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
   await rename(`${target}.part`, target);
   await forgetOld(context);
 }
 
 /**
- * The directory of the checkpoint that `reference` names, {task or model name}:{step}, if it is the user's own.
- * @throws TaskRefused "ConfigInvalid" otherwise, with the same sentence for what is another user's and what is not there.
+ * The directory of the checkpoint named by `reference`, {task or model name}:{step}, if it belongs to the user.
+ * @throws TaskRefusedError "ConfigInvalid" otherwise, with the same message for another user's as for a missing one.
  */
 export async function findCheckpoint(
   context: Context,
@@ -79,13 +79,13 @@ export async function findCheckpoint(
   );
   const newest = own.at(-1);
   if (!newest) {
-    throw refused(
+    throw checkpointError(
       `This provider keeps no checkpoint of ${name} for the account that ordered.`,
       `Name a settled task of the same account, not older than ${context.checkpoints.days} days.`,
     );
   }
   if (newest.manifest.model !== order.model.toLowerCase()) {
-    throw refused(
+    throw checkpointError(
       `The checkpoint ${reference} was made from another base model than the order's.`,
       `Order the model ${newest.manifest.model}.`,
     );
@@ -96,13 +96,13 @@ export async function findCheckpoint(
     .map(Number);
   const wanted = step === undefined ? Math.max(...steps) : Number(step);
   if (steps.includes(wanted)) return join(newest.path, `step-${wanted}`);
-  throw refused(
+  throw checkpointError(
     `${name} has no checkpoint of step ${step}.`,
     `Use one of ${steps.sort((a, b) => a - b).join(", ")}.`,
   );
 }
 
-/** Copies a kept checkpoint: files with two names could be changed under one of them. */
+/** Copies a kept checkpoint. Not as hard links, which would let either side change the other's files. */
 export async function copyCheckpoint(source: string, target: string): Promise<void> {
   await rm(target, { recursive: true, force: true });
   await cp(source, target, {
@@ -121,19 +121,19 @@ async function forgetOld(context: Context): Promise<void> {
   for (const { path } of [...tooMany, ...tooOld]) await rm(path, { recursive: true, force: true });
 }
 
-/** What is kept, oldest first. */
+/** All kept checkpoints, oldest first. */
 async function readKept({ checkpoints }: Context) {
   const names = await readdir(checkpoints.directory).catch(() => []);
   const kept: { task: string; path: string; manifest: Manifest }[] = [];
   for (const task of names.filter((name) => !name.endsWith(".part"))) {
     const path = join(checkpoints.directory, task);
-    const text = await readFile(join(path, SHEET_NAME), "utf8").catch(() => null);
+    const text = await readFile(join(path, MANIFEST_NAME), "utf8").catch(() => null);
     const manifest = text === null ? null : Manifest.safeParse(JSON.parse(text));
     if (manifest?.success) kept.push({ task, path, manifest: manifest.data });
   }
   return kept.sort((a, b) => a.manifest.keptAt - b.manifest.keptAt);
 }
 
-function refused(message: string, hint: string): TaskRefused {
-  return new TaskRefused("ConfigInvalid", message, hint);
+function checkpointError(message: string, hint: string): TaskRefusedError {
+  return new TaskRefusedError("ConfigInvalid", message, hint);
 }

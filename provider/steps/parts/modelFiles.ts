@@ -2,17 +2,17 @@ import { basename } from "node:path";
 import type { ArchiveEntry } from "../../files/archive.ts";
 import { listOutput } from "../../files/JobOutput.ts";
 
-/** Files of a checkpoint that only a restart of the same training needs: twice as large as the weights. */
+/** Files of a checkpoint that are needed only to resume the same training run: twice as large as the weights. */
 const ONLY_FOR_RESUMING: readonly string[] = ["training.safetensors", "state.json", "COMPLETE"];
 
-/** Folders that the trainer writes, in its directory. */
+/** The trainer's folders in its directory. */
 const OUTPUT = "out";
 const CHECKPOINTS = "checkpoints";
 
 /**
- * What a user gets of a training: the model, empty when there is none. The receipt is among it.
- * @param work what the training may write to
- * @throws TaskRefused when it is more than `maxBytes`.
+ * The files of the trained model, including the receipt; empty if there are none.
+ * @param work the directory that the training run may write to
+ * @throws TaskRefusedError if they have more than `maxBytes`.
  */
 export async function listModel(work: string, maxBytes: number): Promise<ArchiveEntry[]> {
   const files = await listOutput(work, OUTPUT, maxBytes);
@@ -20,15 +20,15 @@ export async function listModel(work: string, maxBytes: number): Promise<Archive
 }
 
 /**
- * The weights of a training's checkpoints, under names such as `step-7/model.safetensors`.
- * @throws TaskRefused when they are more than `maxBytes`.
+ * The files of a training run's checkpoints, with names such as `step-7/model.safetensors`.
+ * @throws TaskRefusedError if they have more than `maxBytes`.
  */
 export async function listCheckpoints(work: string, maxBytes: number): Promise<ArchiveEntry[]> {
   const files = await listOutput(work, CHECKPOINTS, maxBytes);
   return files.map((file) => ({ name: file.path.slice(CHECKPOINTS.length + 1), file }));
 }
 
-/** Whether a file of a checkpoint is part of its weights. */
+/** Whether a file of a checkpoint belongs to its weights. */
 export function isWeights(name: string): boolean {
   return STEP.test(name) && !ONLY_FOR_RESUMING.includes(basename(name));
 }

@@ -11,18 +11,18 @@ import { readHyperparameters } from "./readHyperparameters.ts";
 import type { StepContext } from "./StepContext.ts";
 import { readSecrets } from "./taskSecrets.ts";
 
-/** Milliseconds; a model of some gigabytes. A hub that hangs must not keep others from theirs for long. */
-const TIMEOUT = 60 * 60_000;
+/** Milliseconds: enough for some gigabytes. A hub that hangs must not delay other uploads for long. */
+const TIMEOUT_MS = 60 * 60_000;
 
-/** The hub repository that the user of a settled task named for the model, null where there is nothing to upload. */
+/** The hub repository for the model of a settled task; null if there is nothing to upload. */
 export function outputRepository({ job, order }: Pick<JobRecord, "job" | "order">): string | null {
   if (job.chain !== "Settled" || job.settlement) return null;
   return readHyperparameters(order.config).hf_output_repo_name ?? null;
 }
 
 /**
- * Uploads a settled task's model to the hub repository that its user named. Only then: whoever has the model already
- * has no reason to acknowledge its delivery. Whatever fails is a warning in the task's log.
+ * Uploads a settled task's model to the hub repository that its user named. Not earlier: a user who already has the
+ * model has no reason to acknowledge its delivery. A failure becomes a warning in the task's log.
  */
 export async function publishModel(
   context: StepContext,
@@ -37,18 +37,18 @@ export async function publishModel(
     const { hfApiToken } = await readSecrets(context, id);
     await copyModel(paths, context.maxJobBytes, signal);
     const upload = { directory: paths.published, repository, message: `Task ${formatTaskId(id)}` };
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
-    const url = await uploadToHub(context.online, upload, hfApiToken, patience);
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    const url = await uploadToHub(context.online, upload, hfApiToken, deadline);
     context.log.info({ task: formatTaskId(id), url }, "model uploaded");
   } catch (error) {
     signal.throwIfAborted();
     const { message } = error as Error;
     const warning = `The model was not uploaded to ${repository}: ${message}`;
-    await appendWarning(events, warning).catch(() => undefined); // the directory of the job may be gone
+    await appendWarning(events, warning).catch(() => undefined); // the job's directory may be gone
   }
 }
 
-/** The process that uploads opens files by name: it gets copies, in a directory that no training can write to. */
+/** The uploading process opens files by name, so it gets copies in a directory that no training run can write to. */
 async function copyModel(
   { work, published }: Pick<ReturnType<typeof jobPaths>, "work" | "published">,
   maxBytes: number,

@@ -1,14 +1,14 @@
-import { TaskRefused } from "../../errors.ts";
+import { TaskRefusedError } from "../../errors.ts";
 import type { Model } from "../../models/Catalogue.ts";
 import type { StepContext } from "./StepContext.ts";
 
-/** The model that an order names. @throws TaskRefused "ModelUnknown" when the catalogue does not have it. */
+/** The model of an order. @throws TaskRefusedError "ModelUnknown" if the catalogue does not have it. */
 export function readModel({ catalogue }: Pick<StepContext, "catalogue">, hash: string): Model {
   const model = catalogue.byHash(hash);
   if (model) return model;
-  throw new TaskRefused(
+  throw new TaskRefusedError(
     "ModelUnknown",
     `This provider has no model with the hash ${hash}.`,
-    "See what it offers with list-models.",
+    "List its models with list-models.",
   );
 }

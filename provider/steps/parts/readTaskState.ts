@@ -8,10 +8,10 @@ import type { StepContext } from "./StepContext.ts";
 type Reader = Pick<StepContext, "client" | "store">;
 
 /**
- * Where a task stands in the newest block that counts: a state that a reorganization can still take back is no reason
- * to remove a job's files.
- * @throws ProviderError (retryable) when the chain does not show a task whose creation it has shown: an endpoint that
- * lags, or has lost its contracts, says the same as one whose chain was reorganized, and only the latter undoes events.
+ * The state of a task in the newest confirmed block: a state that a reorganization can still undo is no reason to
+ * remove a job's files.
+ * @throws ProviderError (retryable) if the task does not exist although its creation event does. An endpoint that lags,
+ * or has lost its contracts, looks like one whose chain was reorganized, but only a reorganization undoes events.
  */
 export async function readTaskState(
   { client, store }: Reader,
@@ -27,7 +27,7 @@ export async function readTaskState(
     return { type: "chain", state: "None", deadline: 0, trainingTime: 0 };
   throw new ProviderError(`The RPC endpoint does not show task ${formatTaskId(id)}.`, {
     retryable: true,
-    hint: "It lags behind; it is asked again after a pause.",
+    hint: "It is lagging; this will be retried after a pause.",
   });
 }
 

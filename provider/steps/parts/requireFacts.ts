@@ -2,8 +2,8 @@ import { ProviderError } from "../../errors.ts";
 import type { Facts } from "../../store/Store.ts";
 
 /**
- * What earlier steps must have found out.
- * @throws ProviderError that names what is missing.
+ * The facts, of which the named ones must be set by earlier steps.
+ * @throws ProviderError that names the missing ones.
  */
 export function requireFacts<Name extends keyof Facts>(
   facts: Facts,
@@ -14,6 +14,6 @@ export function requireFacts<Name extends keyof Facts>(
     return facts as Facts & { readonly [Key in Name]-?: NonNullable<Facts[Key]> };
   throw new ProviderError(`The job's record lacks ${missing.join(", ")}.`, {
     retryable: true,
-    hint: "Its state is incomplete; restore PROVIDER_DIR from a backup.",
+    hint: "Restore PROVIDER_DIR from a backup.",
   });
 }

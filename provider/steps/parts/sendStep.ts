@@ -4,12 +4,12 @@ import type { Submission } from "../../chain/Submitter.ts";
 import type { Facts } from "../../store/Store.ts";
 import type { StepContext } from "./StepContext.ts";
 
-type Sent = Pick<Submission, "id" | "step" | "call" | "demandTime"> & {
-  /** The state that the call ends: in any other one it has had its effect. */
+type Sent = Pick<Submission, "id" | "step" | "call" | "requireTime"> & {
+  /** The state that the call ends: in any other state it has already had its effect. */
   readonly from: TaskState;
 };
 
-/** Sends the transaction that is a step. */
+/** Sends a step's transaction. */
 export async function sendStep(
   { client, submitter }: Pick<StepContext, "client" | "submitter">,
   { from, ...sent }: Sent,

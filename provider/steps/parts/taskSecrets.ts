@@ -7,11 +7,11 @@ import { writeAtomically } from "../../../sdk/storage/files/publishFile.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import type { StepContext } from "./StepContext.ts";
 
-/** Milliseconds for which a training waits for secrets that its configuration speaks of. */
+/** Milliseconds for which a training run waits for secrets that its configuration refers to. */
 const TIMEOUT_MS = 20_000;
-const LOOK_INTERVAL = 250;
+const POLL_INTERVAL = 250;
 
-/** Keeps the secrets of a task as they came, sealed; `clean` removes them with the job's other files. */
+/** Stores the sealed secrets of a task; `clean` removes them with the job's other files. */
 export async function putSecrets(
   jobsDirectory: string,
   id: TaskId,
@@ -22,7 +22,7 @@ export async function putSecrets(
   await writeAtomically(secrets, (temporary) => writeFile(temporary, sealed, { mode: 0o600 }));
 }
 
-/** The secrets of a task; none where its user has sent none. */
+/** The secrets of a task; empty if its user has sent none. */
 export async function readSecrets(
   { jobsDirectory, encryptionKey }: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
   id: TaskId,
@@ -31,17 +31,17 @@ export async function readSecrets(
   return sealed ? openSecrets({ secret: encryptionKey.secret, id, sealed }) : {};
 }
 
-/** The same for a task whose secrets may be on their way: it was created a moment ago. */
+/** Like `readSecrets`, but waits for secrets that may still arrive, since the task was just created. */
 export async function awaitSecrets(
   context: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
   id: TaskId,
   signal: AbortSignal,
-  patience = TIMEOUT_MS,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<Secrets> {
-  const deadline = performance.now() + patience;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     const secrets = await readSecrets(context, id);
     if (Object.keys(secrets).length > 0 || performance.now() >= deadline) return secrets;
-    await sleep(LOOK_INTERVAL, undefined, { signal });
+    await sleep(POLL_INTERVAL, undefined, { signal });
   }
 }

@@ -6,12 +6,12 @@ import type { JobRecord } from "../../store/Store.ts";
 import type { StepContext } from "./StepContext.ts";
 import { awaitSecrets } from "./taskSecrets.ts";
 
-/** A training that is not tracked, and why its user might wonder. */
+/** A training run without tracking, with an optional warning for its user. */
 function untracked(warning: string | null): Tracking {
   return { warning, end: async () => null, stop: () => undefined };
 }
 
-/** Shows a training in Weights & Biases where its user has asked for it and sent a key. */
+/** Tracks a training run in Weights & Biases if its user has requested it and sent an API token. */
 export async function trackTask(
   context: StepContext,
   { id }: JobRecord,
@@ -20,7 +20,9 @@ export async function trackTask(
 ): Promise<Tracking> {
   if ((wandb_project_name ?? wandb_name ?? wandb_base_url) === undefined) return untracked(null);
   if (!isAllowed(context.trackerHosts, wandb_base_url)) {
-    return untracked(`This provider connects to no Weights & Biases server at ${wandb_base_url}.`);
+    return untracked(
+      `This provider does not connect to the Weights & Biases server ${wandb_base_url}.`,
+    );
   }
   const { wandbApiKey } = await awaitSecrets(context, id, signal);
   const { events, offlineRun } = jobPaths(context.jobsDirectory, id);
@@ -36,8 +38,8 @@ export async function trackTask(
 }
 
 /**
- * Whether the daemon may connect there for a user, who could otherwise make it speak to machines that only the
- * provider reaches. ".example.org" allows all hosts below that domain.
+ * Whether the daemon may connect to a host chosen by a user, who could otherwise make it connect to machines in the
+ * provider's own network. ".example.org" allows all subdomains.
  */
 export function isAllowed(hosts: readonly string[], baseUrl: string | undefined): boolean {
   if (baseUrl === undefined) return true;

@@ -5,8 +5,8 @@ import type { TaskOrder } from "../../../sdk/task/TaskOrder.ts";
 import type { EncryptionKey } from "../../EncryptionKey.ts";
 
 /**
- * u, the user's and the provider's share of an order, 32 bytes; null where the order's blindRoot does not follow from
- * it: the user made it up, or the provider has changed its key since. Nothing sealed under another u can be opened.
+ * u, the shared secret of user and provider for an order, 32 bytes; null if the order's blindRoot does not match it:
+ * the user made it up, or the provider's key has changed since. A model sealed under another u cannot be opened.
  */
 export function verifiedBlind(
   encryptionKey: EncryptionKey,

@@ -105,7 +105,7 @@ const warnings = () =>
 
 const STORAGE = sourceOf("provider/storage");
 const storageCodes = () => [
-  ...matches(STORAGE, /new StorageRefusal\([^"]*"([a-z-]+)"/g),
+  ...matches(STORAGE, /new StorageError\([^"]*"([a-z-]+)"/g),
   ...matches(
     read("provider/storage/storageServer.ts")
       .split("\n")
@@ -115,7 +115,7 @@ const storageCodes = () => [
   ),
 ];
 const apiCodes = () => {
-  const declared = /readonly code: ([^;]+);/.exec(read("provider/api/ApiRefusal.ts"))![1]!;
+  const declared = /readonly code: ([^;]+);/.exec(read("provider/api/ApiError.ts"))![1]!;
   const others = /const code = ([^;]+);/.exec(read("provider/api/apiServer.ts"))![1]!;
   return matches(`${declared} ${others}`, /"([a-z-]+)"/g);
 };
@@ -187,9 +187,9 @@ describe("docs/operating.md", () => {
 
   it("gives the daemon more time to stop than it takes", () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(blocks("ini")[0]!)![1]);
-    const homes = ["provider/processes/endProcess.ts", "provider/training/SlurmTrainer.ts"];
+    const homes = ["provider/processes/terminateProcess.ts", "provider/training/SlurmTrainer.ts"];
     const graces = homes.map((home) =>
-      Number(/const GRACE = ([\d_]+);/.exec(read(home))![1]!.replaceAll("_", "")),
+      Number(/const GRACE_MS = ([\d_]+);/.exec(read(home))![1]!.replaceAll("_", "")),
     );
     expect(graces.every((grace) => seconds * 1_000 >= grace + 30_000)).to.equal(true);
     const [local, slurm] = graces.map((grace) => grace / 1_000);
@@ -226,7 +226,7 @@ describe("docs/operating.md", () => {
   });
 
   it("has a cure for every error of the daemon", () => {
-    const messages = messagesOf("ProviderError|StateUnusable");
+    const messages = messagesOf("ProviderError|StateUnusableError");
     expect(messages.length).to.be.greaterThan(20);
     expect(missingFrom(GUIDE, messages)).to.deep.equal([]);
   });
@@ -270,9 +270,9 @@ describe("docs/operating.md", () => {
       rowsOf(heading)
         .map((cells) => cells[1]!)
         .join(" ");
-    for (const status of statusesOf(sourceOf("provider/api"), "ApiRefusal"))
+    for (const status of statusesOf(sourceOf("provider/api"), "ApiError"))
       expect(statuses("### What the API refuses")).to.include(status);
-    for (const status of statusesOf(STORAGE, "StorageRefusal"))
+    for (const status of statusesOf(STORAGE, "StorageError"))
       expect(statuses("### What the storage refuses")).to.include(status);
   });
 

@@ -16,7 +16,7 @@ import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { createApi } from "../../../../provider/api/apiServer.ts";
-import { StreamPlaces } from "../../../../provider/api/StreamPlaces.ts";
+import { StreamLimit } from "../../../../provider/api/StreamLimit.ts";
 import type { Clock } from "../../../../provider/clock.ts";
 import { EncryptionKey } from "../../../../provider/EncryptionKey.ts";
 import { Metrics } from "../../../../provider/Metrics.ts";
@@ -363,11 +363,11 @@ describe("provider API", () => {
   });
 
   describe("places for those who follow logs", () => {
-    const take = (places: StreamPlaces, who: string, task: string) =>
+    const take = (places: StreamLimit, who: string, task: string) =>
       places.take(who, task as TaskId) !== null;
 
     it("are bounded for each task and each user, so that one user does not take them all", () => {
-      const places = new StreamPlaces();
+      const places = new StreamLimit();
       const taken = Array.from({ length: 100 }, () => take(places, "a", "1")).filter(Boolean);
       expect(taken).to.have.length(4);
       for (let task = 2; task < 50; task++)
@@ -377,7 +377,7 @@ describe("provider API", () => {
     });
 
     it("are kept for users who have none, and given back", () => {
-      const places = new StreamPlaces();
+      const places = new StreamLimit();
       const others = Array.from({ length: 20 }, (_, user) => `${user}`);
       for (const user of others)
         for (let n = 0; n < 16; n++) take(places, user, `${user}-${n % 4}`);

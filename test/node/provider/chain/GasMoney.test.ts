@@ -78,7 +78,7 @@ describe("gas money, on a real chain", () => {
   };
   const accepting = { chain: "Created", pending: "accept", slot: true } as const;
   const isRefused = (id: TaskId) =>
-    gasMoney.demandReserve(id).then(
+    gasMoney.requireReserve(id).then(
       () => false,
       (error: ProviderError) => {
         expect(error).to.be.instanceOf(ProviderError).and.to.include({ retryable: true });
@@ -88,7 +88,7 @@ describe("gas money, on a real chain", () => {
 
   it("takes a task on only where the OG last for it and for those that are open", async () => {
     const id = putJob(2, accepting);
-    const { perTask } = await gasMoney.look();
+    const { perTask } = await gasMoney.refresh();
     await setBalance(perTask);
     expect(await isRefused(id)).to.equal(false);
     await setBalance(perTask - 1n);
@@ -97,7 +97,7 @@ describe("gas money, on a real chain", () => {
     putJob(1, { chain: "Acknowledged" });
     await setBalance(perTask);
     expect(await isRefused(id)).to.equal(true);
-    const { reserved } = await gasMoney.look();
+    const { reserved } = await gasMoney.refresh();
     const { reveal, finalize } = TASK_GAS;
     expect(reserved).to.equal((perTask / GAS_PER_TASK) * (reveal + finalize));
     await setBalance(perTask + reserved);
@@ -106,7 +106,7 @@ describe("gas money, on a real chain", () => {
 
   it("gives what is left to the oldest of the tasks that wait to be taken on", async () => {
     const [first, second] = [putJob(1, accepting), putJob(2, accepting)];
-    const { perTask } = await gasMoney.look();
+    const { perTask } = await gasMoney.refresh();
     await setBalance(perTask);
     expect(await isRefused(first)).to.equal(false);
     expect(await isRefused(second)).to.equal(true);
@@ -117,8 +117,8 @@ describe("gas money, on a real chain", () => {
     const registry = new Registry();
     gasMoney.addGauges(registry);
     await setBalance(10n ** 12n);
-    await gasMoney.look();
-    const { reserved } = await gasMoney.look();
+    await gasMoney.refresh();
+    const { reserved } = await gasMoney.refresh();
     expect(errors).to.have.length(1);
     expect(errors[0]).to.include({
       address: market.provider.address,
@@ -131,7 +131,7 @@ describe("gas money, on a real chain", () => {
     expect(metrics).to.include("anneal_transactions_unpaid 0\n");
 
     await setBalance(10n ** 18n);
-    await gasMoney.look();
+    await gasMoney.refresh();
     expect(readiness.reasons()).to.deep.equal([]);
   });
 

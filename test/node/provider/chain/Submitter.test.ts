@@ -317,7 +317,7 @@ describe("submitter, on a real chain", () => {
       if (maxFeePerGas! > highest) highest = maxFeePerGas!;
       await setBaseFee(pauses < 20 ? 3n * MAX_GAS_PRICE : GWEI);
       await market.chain.mine();
-      if (pauses < 20) await gasMoney.look();
+      if (pauses < 20) await gasMoney.refresh();
       if (pauses === 19)
         expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas-price"]);
     });
@@ -325,7 +325,7 @@ describe("submitter, on a real chain", () => {
     expect(await state()).to.equal("Accepted");
     expect(highest).to.equal(MAX_GAS_PRICE);
     expect(lines.filter(({ msg }) => /above MAX_GAS_PRICE/.test(String(msg)))).to.have.length(1);
-    await gasMoney.look();
+    await gasMoney.refresh();
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
@@ -335,7 +335,7 @@ describe("submitter, on a real chain", () => {
     const lane = submitter();
     for (let tries = 0; tries < 3; tries++) {
       const error = (await failureOf(lane.submit(accept(), live))) as ProviderError;
-      expect(error).to.include({ retryable: true, isSaid: true });
+      expect(error).to.include({ retryable: true, isReported: true });
     }
     expect(store.openTransactions()).to.deep.equal([]);
     const said = lines.filter(({ level }) => Number(level) >= 40);
@@ -352,7 +352,7 @@ describe("submitter, on a real chain", () => {
     await setBalance(10n ** 18n);
     await lane.submit(accept(), live);
     expect(await nonce()).to.equal(before + 1);
-    await gasMoney.look();
+    await gasMoney.refresh();
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
@@ -361,7 +361,7 @@ describe("submitter, on a real chain", () => {
     const call = { to: market.user.address, data: "0x", value: 10n ** 18n } as Submission["call"];
     const upload = { id, step: "upload" as const, call, isDone: async () => false };
     const error = (await failureOf(submitter().submit(upload, live))) as ProviderError;
-    expect(error).to.include({ retryable: true, isSaid: true });
+    expect(error).to.include({ retryable: true, isReported: true });
     expect(lines.filter(({ level }) => level === 50)[0]).to.include({
       needed: `1.${"0".repeat(18)}`,
     });
@@ -405,7 +405,7 @@ describe("submitter, on a real chain", () => {
   it("shows no key after its deadline which no node has taken in time", async () => {
     await setBalance(0n);
     let isLate = false;
-    const demandTime = async () => {
+    const requireTime = async () => {
       if (isLate) throw new ProviderError("too late", { retryable: true, hint: "" });
     };
     const dying = dyingAtBroadcast();
@@ -417,7 +417,7 @@ describe("submitter, on a real chain", () => {
       isLate = true;
       await setBalance(10n ** 18n);
     });
-    const error = await failureOf(submitter({ clock }).submit({ ...accept(), demandTime }, live));
+    const error = await failureOf(submitter({ clock }).submit({ ...accept(), requireTime }, live));
     expect(error.message).to.equal("too late");
     expect(await state()).to.equal("Created");
   });
@@ -438,7 +438,7 @@ describe("submitter, on a real chain", () => {
     const clock = clockWith(20_000, async () => undefined);
     await submitter({ client: { ...client, provider }, clock }).submit(accept(), live);
     expect(refusals).to.be.greaterThan(5);
-    const said = lines.filter(({ msg }) => msg === "the node did not take the transaction");
+    const said = lines.filter(({ msg }) => msg === "the node refused the transaction");
     expect(said).to.have.length(1);
     expect(said[0]).to.include({ level: 40, refusal: "underpriced" });
     expect(said[0]!.words).to.include(words);
@@ -531,9 +531,9 @@ describe("submitter, on a real chain", () => {
     const waiting = submitter().submit(accept(other), live);
     const tending = submitter();
     while (store.highestNonce() !== gap + 1) await systemClock.sleep(10, live);
-    await tending.tend(live);
+    await tending.unblock(live);
     expect(await nonce()).to.equal(gap); // a lagging node would say the same: it is asked twice
-    await tending.tend(live);
+    await tending.unblock(live);
     await waiting;
     expect((await getTask(client, { id: other })).state).to.equal("Accepted");
     expect(await state()).to.equal("Cancelled");

@@ -65,16 +65,16 @@ describe("watcher, on a real chain", () => {
       log,
       confirmations: options.confirmations ?? 0,
       pollInterval: 10,
-      onLook: () => undefined,
+      onPoll: () => undefined,
     });
   const openIds = () => store.openJobs().map(({ id }) => id);
 
   it("sees every order, however many blocks it has missed", async () => {
     const first = await market.order({}, user);
-    await watcher().look();
+    await watcher().poll();
     for (let i = 0; i < 5; i++) await market.chain.mine();
     const second = await market.order({}, user);
-    await watcher().look(); // another one: the cursor is in the store
+    await watcher().poll(); // another one: the cursor is in the store
     expect(openIds()).to.have.members([first, second]);
     expect(store.job(first)?.order.units).to.equal(5n);
   });
@@ -82,26 +82,26 @@ describe("watcher, on a real chain", () => {
   it("does nothing twice when it looks twice", async () => {
     const id = await market.order({}, user);
     const same = watcher();
-    await same.look();
+    await same.poll();
     store.clearStale(id, store.staleness(id));
-    await same.look();
-    await watcher().look();
+    await same.poll();
+    await watcher().poll();
     expect(store.staleJobs(10)).to.deep.equal([]);
     expect(openIds()).to.deep.equal([id]);
   });
 
   it("passes over the tasks of other providers", async () => {
     await market.order({}, user);
-    await watcher({ provider: market.user.address }).look();
+    await watcher({ provider: market.user.address }).poll();
     expect(store.openJobs()).to.deep.equal([]);
   });
 
   it("makes a job stale with every event of its task", async () => {
     const id = await market.order({}, user);
-    await watcher().look();
+    await watcher().poll();
     store.clearStale(id, store.staleness(id));
     await send(user, cancelTask(user, { id }));
-    await watcher().look();
+    await watcher().poll();
     expect(store.staleJobs(10)).to.deep.equal([id]);
     expect(store.hasEvent(id, "TaskCancelled")).to.equal(true);
   });
@@ -110,10 +110,10 @@ describe("watcher, on a real chain", () => {
     const id = await market.order({}, user);
     const careful = watcher({ confirmations: 2 });
     await market.chain.mine();
-    await careful.look();
+    await careful.poll();
     expect(openIds()).to.deep.equal([]);
     await market.chain.mine();
-    await careful.look();
+    await careful.poll();
     expect(openIds()).to.deep.equal([id]);
   });
 
@@ -123,49 +123,49 @@ describe("watcher, on a real chain", () => {
     store.putScannedBlock = () => {
       throw new Error("crash");
     };
-    await dying.look().then(
+    await dying.poll().then(
       () => expect.fail("did not die"),
       (error: Error) => expect(error.message).to.equal("crash"),
     );
     store.close();
     store = openStore();
     expect(openIds()).to.deep.equal([]); // neither the event nor the cursor
-    await watcher().look();
+    await watcher().poll();
     expect(openIds()).to.deep.equal([id]);
   });
 
   it("goes back when the chain was reorganized, and follows the new one", async () => {
-    await watcher().look();
+    await watcher().poll();
     const fork = await market.chain.snapshot();
     const orphan = await market.order({}, user);
     await send(user, cancelTask(user, { id: orphan }));
-    await watcher().look();
+    await watcher().poll();
     store.clearStale(orphan, store.staleness(orphan));
 
     await market.chain.revert(fork);
     for (let i = 0; i < 4; i++) await market.chain.mine(); // longer than the old one
-    await watcher().look();
+    await watcher().poll();
     expect(store.hasEvent(orphan, "TaskCreated")).to.equal(false);
     expect(store.staleJobs(10)).to.deep.equal([orphan]);
 
     const again = await market.order({}, user); // the same number, so the same id
-    await watcher().look();
+    await watcher().poll();
     expect(again).to.equal(orphan);
     expect(store.hasEvent(again, "TaskCreated")).to.equal(true);
     expect(store.hasEvent(again, "TaskCancelled")).to.equal(false);
   });
 
   it("starts a job anew when a reorganization gave its id to another order", async () => {
-    await watcher().look();
+    await watcher().poll();
     const fork = await market.chain.snapshot();
     const id = await market.order({}, user);
-    await watcher().look();
+    await watcher().poll();
     const before = store.job(id)!;
     store.putJob({ ...before, job: { ...before.job, work: "trained" }, facts: { archive: "aa" } });
     await market.chain.revert(fork);
     await market.chain.mine();
-    await market.order({ units: 6n }, user);
-    await watcher().look();
+    await market.placeAny(user, 6n);
+    await watcher().poll();
     expect(store.job(id)?.order.units).to.equal(6n);
     expect(store.job(id)?.job.work).to.equal("none");
     expect(store.job(id)?.facts).to.deep.equal({});
@@ -175,11 +175,11 @@ describe("watcher, on a real chain", () => {
     const fork = await market.chain.snapshot();
     const id = await market.order({}, user);
     await market.chain.mine();
-    await watcher().look();
+    await watcher().poll();
     store.clearStale(id, store.staleness(id));
     await market.chain.revert(fork);
     const error = await watcher()
-      .look()
+      .poll()
       .then(
         () => expect.fail("did not notice"),
         (error: Error) => error,
@@ -201,12 +201,12 @@ describe("watcher, on a real chain", () => {
       },
     });
     const flaky = watcher({ client: { ...client, provider } });
-    await flaky.look().then(
+    await flaky.poll().then(
       () => expect.fail("did not fail"),
       () => undefined,
     );
     broken = false;
-    await flaky.look();
+    await flaky.poll();
     expect(openIds()).to.deep.equal([id]);
   });
 
@@ -233,7 +233,7 @@ describe("watcher, on a real chain", () => {
     const patient = watcher({ client, clock: { ...systemClock, now: () => now } });
     const lookAt = async (seconds: number) => {
       now = seconds * 1_000;
-      await patient.look();
+      await patient.poll();
       return switched;
     };
     expect(await lookAt(0)).to.equal(0);
@@ -249,26 +249,26 @@ describe("watcher, on a real chain", () => {
     const deaf = watcher({ client: lying({ getLogs: async () => [] }) });
     const id = await market.order({}, user);
     for (let block = 0; block < 40; block++) await market.chain.mine();
-    await deaf.look();
+    await deaf.poll();
     expect(openIds()).to.deep.equal([]);
     const same = watcher();
-    await same.look();
+    await same.poll();
     expect(openIds()).to.deep.equal([id]);
     expect(store.scannedBlocks()[0]!.number).to.equal(await user.provider.getBlockNumber());
   });
 
   it("hears of an order although the endpoint has forgotten its log once", async () => {
     const id = await market.order({}, user);
-    await watcher({ client: lying({ getLogs: async () => [] }) }).look();
+    await watcher({ client: lying({ getLogs: async () => [] }) }).poll();
     expect(openIds()).to.deep.equal([]);
     await market.chain.mine();
-    await watcher().look();
+    await watcher().poll();
     expect(openIds()).to.deep.equal([id]);
   });
 
   it("takes another chain's answers for no reorganization", async () => {
     const id = await market.order({}, user);
-    await watcher().look();
+    await watcher().poll();
     const block = (await user.provider.getBlock("latest"))!;
     const other = {
       number: block.number,
@@ -276,7 +276,7 @@ describe("watcher, on a real chain", () => {
       hash: `0x${"ab".repeat(32)}`,
     };
     const elsewhere = watcher({ client: lying({ getBlock: async () => other }) });
-    const error = await elsewhere.look().then(
+    const error = await elsewhere.poll().then(
       () => expect.fail("did not notice"),
       (error: Error) => error,
     );
@@ -286,7 +286,7 @@ describe("watcher, on a real chain", () => {
 
   it("takes no task for vanished because an endpoint does not show it", async () => {
     const id = await market.order({}, user);
-    await watcher().look();
+    await watcher().poll();
     const unknown = `0x${"77".repeat(16)}` as typeof id;
     const blank = { taskOf: () => user.serving.taskOf(unknown) } as unknown as Client["serving"];
     const client = { ...market.client(1), serving: blank };

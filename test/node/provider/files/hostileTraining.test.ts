@@ -13,7 +13,7 @@ import { expect } from "chai";
 import { afterEach, before, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
-import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
+import { ProviderError, TaskRefusedError } from "../../../../provider/errors.ts";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
 import { clean } from "../../../../provider/steps/clean.ts";
@@ -45,7 +45,7 @@ def tell(event): open("events.jsonl", "a").write(json.dumps(event) + "\\n")
 `;
 
 /** A machine on which trainings end well. */
-const SOUND = { isBroken: false, isSound: async () => true, trained: () => undefined };
+const SOUND = { isBroken: false, isHealthy: async () => true, noteTrained: () => undefined };
 
 describe("a training that was taken over, in a real sandbox", () => {
   let root: string;
@@ -188,7 +188,9 @@ os.mkfifo("out/pipe"); os.mkfifo("checkpoints")
     ]) {
       await attack(lines);
       const refusal = await pack().catch((error) => error);
-      expect(refusal).to.be.instanceOf(TaskRefused).and.to.include({ reason: "TrainingError" });
+      expect(refusal)
+        .to.be.instanceOf(TaskRefusedError)
+        .and.to.include({ reason: "TrainingError" });
       await clean(context(), record, never, 0);
       expect(existsSync(paths.work)).to.equal(false);
       expect(existsSync(join(root, "state/checkpoints"))).to.equal(false);

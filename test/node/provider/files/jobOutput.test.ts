@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import { TaskRefused } from "../../../../provider/errors.ts";
+import { TaskRefusedError } from "../../../../provider/errors.ts";
 import {
   copyOutput,
   listOutput,
@@ -114,7 +114,7 @@ describe("files that a training wrote", () => {
     closeSync(openSync(huge, "w"));
     truncateSync(huge, 2 ** 40);
     expect(await refusal())
-      .to.be.instanceOf(TaskRefused)
+      .to.be.instanceOf(TaskRefusedError)
       .and.to.include({ reason: "TrainingError" });
     expect(await read("out/huge")).to.equal(null);
   });
@@ -135,7 +135,7 @@ describe("files that a training wrote", () => {
     expect(readFileSync(join(root, "copies/model"), "utf8")).to.equal("weights");
     writeFileSync(join(work, "out/model"), "longer than before");
     const error = await copyOutput(work, file!, join(root, "copies/other")).catch((e) => e);
-    expect(error.message).to.match(/was changed/);
+    expect(error.message).to.match(/changed while/);
   });
 
   it("never show what a link leads to, though names are swapped while they are read", async () => {

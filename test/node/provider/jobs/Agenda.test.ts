@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, describe, it } from "mocha";
 import { backoff, systemClock } from "../../../../provider/clock.ts";
 import { Agenda } from "../../../../provider/jobs/Agenda.ts";
-import { LANES, type Lane, LaneUse, laneOf } from "../../../../provider/jobs/lanes.ts";
+import { LANES, type Lane, LaneUsage, laneOf } from "../../../../provider/jobs/lanes.ts";
 import { type Job, newJob, STEPS, type Step } from "../../../../provider/machine/machine.ts";
 import type { Effect, JobRecord } from "../../../../provider/store/Store.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
@@ -100,7 +100,7 @@ describe("lanes", () => {
     const lane = laneOf("clean", settled('{"hf_output_repo_name":"a/b"}'));
     expect(lane).to.equal("publish");
     expect(laneOf("clean", settled("{}"))).to.equal("clean");
-    const use = new LaneUse();
+    const use = new LaneUsage();
     use.enter(lane, "ann");
     expect(use.mayEnter(lane, "ann")).to.equal(false);
     for (let user = 1; user < LANES[lane].all; user++) use.enter(lane, `user ${user}`);
@@ -110,7 +110,7 @@ describe("lanes", () => {
   });
 
   it("never let a reveal wait", () => {
-    const use = new LaneUse();
+    const use = new LaneUsage();
     for (let count = 0; count < 1_000; count++) use.enter("reveal", "ann");
     expect(
       use.mayEnter(laneOf("reveal", record("0x01", { chain: "Acknowledged" })), "ann"),

@@ -67,7 +67,7 @@ describe("runner", () => {
       );
     const steps = Object.fromEntries(STEPS.map((step) => [step, stubs[step] ?? never]));
     const client = { serving: {}, provider: {} };
-    const submitter = { tend: async () => undefined };
+    const submitter = { unblock: async () => undefined };
     const machine = { isBroken: false };
     const context = { store, client, submitter, machine, times: new TaskTimes(0) };
     const runner = new Runner({
@@ -167,24 +167,24 @@ describe("watch over a stalled runner", () => {
   it("says which step of which task waits too long, until it does no longer", () => {
     const { readiness, watch } = watchOver();
     now = 301_000;
-    watch.passed([due("deliver", 0)]);
-    watch.look();
+    watch.notePass([due("deliver", 0)]);
+    watch.check();
     const [reason] = readiness.reasons();
     expect(reason).to.include({ name: "runner" });
-    expect(reason!.message).to.match(/^The step deliver of task [\w-]+ waits/);
-    watch.passed([]);
-    watch.look();
+    expect(reason!.message).to.match(/^The step deliver of task [\w-]+ is waiting/);
+    watch.notePass([]);
+    watch.check();
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
   it("lets cleaning up wait, and says when no job is looked at any more", () => {
     const { readiness, watch } = watchOver();
     now = 301_000;
-    watch.passed([due("clean", 0, "Settled")]);
-    watch.look();
+    watch.notePass([due("clean", 0, "Settled")]);
+    watch.check();
     expect(readiness.reasons()).to.deep.equal([]);
     now += 61_000;
-    watch.look();
+    watch.check();
     expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["runner"]);
   });
 });

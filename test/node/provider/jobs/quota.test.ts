@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { type Clock, systemClock } from "../../../../provider/clock.ts";
-import { TaskRefused } from "../../../../provider/errors.ts";
+import { TaskRefusedError } from "../../../../provider/errors.ts";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
 import { clean } from "../../../../provider/steps/clean.ts";
@@ -105,12 +105,12 @@ describe("the quota of a job", () => {
       (error: unknown) => error,
     );
   const expectRefused = (error: unknown) => {
-    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ConfigInvalid" });
-    const { message, hint } = error as TaskRefused;
+    expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ConfigInvalid" });
+    const { message, hint } = error as TaskRefusedError;
     expect(message).to.equal(
-      "The training wrote more than the 4194304 bytes of disk that this provider gives to a task.",
+      "The training wrote more than the 4194304 bytes of disk that this provider allows per task.",
     );
-    expect(hint).to.match(/fewer checkpoints.*the fee has gone back\.$/);
+    expect(hint).to.match(/fewer checkpoints.*the fee was returned\.$/);
   };
 
   it("is free again for what a training hid behind too long a path", async () => {
@@ -125,7 +125,7 @@ describe("the quota of a job", () => {
     const checkpoints = [1, 2, 3, 4, 5].map((step) => [`checkpoints/step-${step}/model`, MIB]);
     const stub = new WritingStubTrainer(Object.fromEntries(checkpoints), { waits: true });
     expectRefused(await run(stub));
-    expect(stub.stopped).to.be.instanceOf(TaskRefused);
+    expect(stub.stopped).to.be.instanceOf(TaskRefusedError);
     await clean(contextOf(null, impatient), record, never, 0);
     expect(readdirSync(paths.directory)).to.deep.equal(["events.jsonl"]);
   });
@@ -165,7 +165,7 @@ describe("the quota of a job", () => {
 
     const second = new WritingStubTrainer({}, { waits: true });
     expectRefused(await run(second, systemClock));
-    expect(second.stopped).to.be.instanceOf(TaskRefused);
+    expect(second.stopped).to.be.instanceOf(TaskRefusedError);
   });
 
   it("is not exceeded by a training that is stopped for another reason", async () => {
@@ -175,7 +175,7 @@ describe("the quota of a job", () => {
     await sleep(50);
     stop.abort();
     await stopped;
-    expect(stub.stopped).not.to.be.instanceOf(TaskRefused);
+    expect(stub.stopped).not.to.be.instanceOf(TaskRefusedError);
     expect(existsSync(join(paths.work, "out", "model"))).to.equal(true);
   });
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { describe, it } from "mocha";
-import { grantSlots, occupiedSlots, waitingLine } from "../../../../provider/jobs/scheduler.ts";
+import { grantSlots, occupiedSlots, slotQueue } from "../../../../provider/jobs/scheduler.ts";
 import { advance, type Job, type JobEvent, newJob } from "../../../../provider/machine/machine.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 
@@ -34,7 +34,7 @@ describe("scheduler", () => {
       record("a3", "ann", waiting),
       record("b1", "bob", waiting),
     ];
-    expect(idsOf(waitingLine(jobs))).to.deep.equal(["a1", "b1", "a2", "a3"]);
+    expect(idsOf(slotQueue(jobs))).to.deep.equal(["a1", "b1", "a2", "a3"]);
   });
 
   it("counts a training under way as a turn", () => {
@@ -43,7 +43,7 @@ describe("scheduler", () => {
       record("a2", "ann", waiting),
       record("b1", "bob", waiting),
     ];
-    expect(idsOf(waitingLine(jobs))).to.deep.equal(["b1", "a2"]);
+    expect(idsOf(slotQueue(jobs))).to.deep.equal(["b1", "a2"]);
   });
 
   it("puts accepted tasks first, whose deadline runs", () => {
@@ -51,7 +51,7 @@ describe("scheduler", () => {
       record("a", "ann", waiting),
       record("b", "bob", { chain: "Accepted", work: "verified" }),
     ];
-    expect(idsOf(waitingLine(jobs))).to.deep.equal(["b", "a"]);
+    expect(idsOf(slotQueue(jobs))).to.deep.equal(["b", "a"]);
   });
 
   it("does not hold a slot for an order whose dataset is on its way, and keeps its place", () => {
@@ -59,7 +59,7 @@ describe("scheduler", () => {
       record("a", "ann", { ...waiting, work: "verified" }),
       record("b", "bob", waiting),
     ];
-    expect(idsOf(waitingLine(jobs))).to.deep.equal(["a", "b"]);
+    expect(idsOf(slotQueue(jobs))).to.deep.equal(["a", "b"]);
     expect(grantSlots(jobs, 1)).to.deep.equal(["b"]);
   });
 
@@ -79,7 +79,7 @@ describe("scheduler", () => {
       record("c", "cid", { chain: "Accepted", work: "trained" }),
       record("d", "dan", { chain: "Cancelled", work: "verified" }),
     ];
-    expect(waitingLine(jobs)).to.deep.equal([]);
+    expect(slotQueue(jobs)).to.deep.equal([]);
   });
 });
 

@@ -34,7 +34,11 @@ describe("journal of a training", () => {
     writeFileSync(path, `${line(1)}{"seq":2,"ty`);
     let over = false;
     const found: string[] = [];
-    const follow = { isOver: () => over, clock: systemClock, signal: new AbortController().signal };
+    const follow = {
+      hasEnded: () => over,
+      clock: systemClock,
+      signal: new AbortController().signal,
+    };
     for await (const text of readLines(path, follow)) {
       found.push(JSON.parse(text).seq);
       if (found.length === 1) {
@@ -55,7 +59,7 @@ describe("journal of a training", () => {
   it("ends when the reader goes away", async () => {
     writeFileSync(path, line(1));
     const stop = new AbortController();
-    const follow = { isOver: () => false, clock: systemClock, signal: stop.signal };
+    const follow = { hasEnded: () => false, clock: systemClock, signal: stop.signal };
     const reading = all(readLines(path, follow));
     stop.abort();
     expect(await reading).to.have.length(1);

@@ -4,9 +4,9 @@ import { describe, it } from "mocha";
 import {
   advance,
   type ChainState,
+  hasEnded,
   holdsSlot,
   isChainStep,
-  isOver,
   isRefused,
   type Job,
   type JobEvent,
@@ -87,7 +87,7 @@ describe("job machine", () => {
       "reveal",
       "clean",
     ]);
-    expect(isOver(job)).to.equal(true);
+    expect(hasEnded(job)).to.equal(true);
   });
 
   it("does nothing before the task was read from the chain", () => {
@@ -116,9 +116,9 @@ describe("job machine", () => {
       expect(effects.filter(isChainStep)).to.deep.equal([]);
       expect(isRefused(job)).to.equal(true);
       const cleaned = advance(job, done("clean")).job;
-      expect(isOver(cleaned)).to.equal(true);
+      expect(hasEnded(cleaned)).to.equal(true);
       expect(play([chain("Created"), slot, time(5)], cleaned).effects).to.deep.equal([]);
-      expect(isOver(advance(cleaned, chain("Cancelled")).job)).to.equal(true);
+      expect(hasEnded(advance(cleaned, chain("Cancelled")).job)).to.equal(true);
     });
 
   it("refuses at acceptance what has no room, without ever accepting it", () => {
@@ -198,9 +198,9 @@ describe("job machine", () => {
       done("lapse"),
       done("clean"),
     ]).job;
-    expect(isOver(lapsed)).to.equal(false);
+    expect(hasEnded(lapsed)).to.equal(false);
     expect(advance(lapsed, chain("Acknowledged", 9_500)).effects).to.deep.equal(["reveal"]);
-    expect(isOver(advance(lapsed, time(9_001)).job)).to.equal(true);
+    expect(hasEnded(advance(lapsed, time(9_001)).job)).to.equal(true);
   });
 
   it("finalizes after the dispute period when the user does not confirm", () => {
@@ -235,7 +235,7 @@ describe("job machine", () => {
       done("fail"),
       done("clean"),
     ]).job;
-    expect(isOver(failed)).to.equal(true);
+    expect(hasEnded(failed)).to.equal(true);
     expect(advance(failed, chain("Accepted", 2_000)).effects).to.deep.equal(["fail"]);
   });
 

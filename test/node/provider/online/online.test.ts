@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import type { ProviderError } from "../../../../provider/errors.ts";
 import { appendWarning } from "../../../../provider/journal/Journal.ts";
 import { fetchFromHub, uploadToHub } from "../../../../provider/online/hub.ts";
-import { OnlineRefusal } from "../../../../provider/online/runOnline.ts";
+import { OnlineRefusedError } from "../../../../provider/online/runOnline.ts";
 import { trackTraining } from "../../../../provider/online/trackTraining.ts";
 
 const SECRET = "hf_secret";
@@ -74,7 +74,7 @@ describe("what goes online for a training", () => {
   it("tells what can never succeed from what may succeed later, in its own sentences", async () => {
     behave(`console.error("noise\\nIt is gone.\\nName another."); process.exitCode = 2`);
     const never = await failure();
-    expect(never).to.be.instanceOf(OnlineRefusal);
+    expect(never).to.be.instanceOf(OnlineRefusedError);
     expect(never).to.include({ message: "It is gone.", hint: "Name another.", retryable: false });
     behave(`console.error("No answer.\\nTry later."); process.exitCode = 1`);
     expect(await failure()).to.include({ message: "No answer.", retryable: true });

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { ZeroHash } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import type { Submission } from "../../../../provider/chain/Submitter.ts";
-import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
+import { ProviderError, TaskRefusedError } from "../../../../provider/errors.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
 import { accept } from "../../../../provider/steps/accept.ts";
 import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
@@ -63,9 +63,9 @@ describe("accept", () => {
           interface: { encodeFunctionData: (_: string, args: unknown[]) => args },
         },
       },
-      python: { demand: async () => undefined },
+      python: { requireWorking: async () => undefined },
       gasMoney: {
-        demandReserve: async (id: TaskId) => {
+        requireReserve: async (id: TaskId) => {
           if (isWalletPoor) throw new ProviderError(`no gas for ${id}`, REFILL);
         },
       },
@@ -74,7 +74,7 @@ describe("accept", () => {
     const record = { id: ID, order: { model: HASH, units, config } } as unknown as JobRecord;
     return accept(context, record, new AbortController().signal, 0).then(
       () => null,
-      (error: TaskRefused) => error,
+      (error: TaskRefusedError) => error,
     );
   };
 
@@ -86,7 +86,7 @@ describe("accept", () => {
   it("sends nothing for a model whose copies the disk cannot hold, and says so", async () => {
     makeModelHuge();
     const error = await run();
-    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ProviderBusy" });
+    expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ProviderBusy" });
     expect(error!.message).to.equal(
       `The task needs ${3 * HUGE + 1_000} bytes of disk, more than the provider has free.`,
     );
@@ -115,7 +115,7 @@ describe("accept", () => {
     isWalletPoor = true;
     expect(await run())
       .to.be.instanceOf(ProviderError)
-      .and.not.instanceOf(TaskRefused);
+      .and.not.instanceOf(TaskRefusedError);
     expect(submitted).to.deep.equal([]);
     state = ACCEPTED; // what is taken on goes on
     expect(await run()).to.equal(null);
@@ -125,7 +125,7 @@ describe("accept", () => {
   it("accepts nothing while the machine cannot train, and refuses nothing for it", async () => {
     isBroken = true;
     const error = await run();
-    expect(error).not.to.be.instanceOf(TaskRefused);
+    expect(error).not.to.be.instanceOf(TaskRefusedError);
     expect(error).to.include({ retryable: true, strikes: null });
     expect(submitted).to.deep.equal([]);
   });

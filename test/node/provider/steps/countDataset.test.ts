@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import { TaskRefused } from "../../../../provider/errors.ts";
+import { TaskRefusedError } from "../../../../provider/errors.ts";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
 import { countDataset } from "../../../../provider/steps/countDataset.ts";
@@ -32,7 +32,7 @@ describe("countDataset", () => {
     const countTokens = async (_: Model, dataset: CountedFile) => {
       counted.push(dataset);
       if (refuses && dataset.file.endsWith(refuses))
-        throw new TaskRefused("DatasetInvalid", "Too much.", "Split it.");
+        throw new TaskRefusedError("DatasetInvalid", "Too much.", "Split it.");
       return 7;
     };
     const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: root } as Model;

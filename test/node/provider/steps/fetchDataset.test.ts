@@ -6,9 +6,9 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { systemClock } from "../../../../provider/clock.ts";
 import { EncryptionKey } from "../../../../provider/EncryptionKey.ts";
-import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
+import { ProviderError, TaskRefusedError } from "../../../../provider/errors.ts";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
-import { fetchDataset, MAX_LOOKS } from "../../../../provider/steps/fetchDataset.ts";
+import { fetchDataset, MAX_ATTEMPTS } from "../../../../provider/steps/fetchDataset.ts";
 import { FetchBudget } from "../../../../provider/steps/parts/FetchBudget.ts";
 import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
@@ -76,9 +76,9 @@ describe("fetching a dataset", () => {
     return readFile(join(paths.directory, train!), "utf8");
   }
 
-  async function expectRefused(work: Promise<unknown>, reason: string): Promise<TaskRefused> {
-    const error = (await work.catch((e) => e)) as TaskRefused;
-    expect(error).to.be.instanceOf(TaskRefused);
+  async function expectRefused(work: Promise<unknown>, reason: string): Promise<TaskRefusedError> {
+    const error = (await work.catch((e) => e)) as TaskRefusedError;
+    expect(error).to.be.instanceOf(TaskRefusedError);
     expect(error.reason).to.equal(reason);
     return error;
   }
@@ -114,9 +114,12 @@ describe("fetching a dataset", () => {
   it("waits for one that storage does not have yet, and refuses it after the last look", async () => {
     const nowhere = parseRoot(`0x${"ab".repeat(32)}`);
     const early = (await fetchIt(nowhere).catch((error) => error)) as ProviderError;
-    expect(early).to.be.instanceOf(ProviderError).and.not.instanceOf(TaskRefused);
+    expect(early).to.be.instanceOf(ProviderError).and.not.instanceOf(TaskRefusedError);
     expect(early).to.include({ retryable: true, strikes: 1 });
-    await expectRefused(fetchIt(nowhere, TEXT.length, { looks: MAX_LOOKS }), "DatasetUnavailable");
+    await expectRefused(
+      fetchIt(nowhere, TEXT.length, { looks: MAX_ATTEMPTS }),
+      "DatasetUnavailable",
+    );
   });
 
   it("fetches no byte of one that is larger than its tokens can be", async () => {
@@ -152,7 +155,7 @@ describe("fetching a dataset", () => {
 
   it("names the storage that it reads, so that the user does not upload to another one again", async () => {
     const { hint } = await expectRefused(
-      fetchIt(missing, TEXT.length, { looks: MAX_LOOKS }),
+      fetchIt(missing, TEXT.length, { looks: MAX_ATTEMPTS }),
       "DatasetUnavailable",
     );
     expect(hint).to.contain(`STORAGE_ENDPOINT=${node.url} for upload`);
@@ -162,7 +165,7 @@ describe("fetching a dataset", () => {
     const urls = [node.url.replace("//", "//me:secret@"), `${node.url}/secret`];
     for (const storageUrl of urls) {
       const { hint } = await expectRefused(
-        fetchIt(missing, TEXT.length, { looks: MAX_LOOKS, storageUrl }),
+        fetchIt(missing, TEXT.length, { looks: MAX_ATTEMPTS, storageUrl }),
         "DatasetUnavailable",
       );
       expect(hint).not.to.contain("secret");

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { after, describe, it } from "mocha";
-import { ProviderError, TaskRefused } from "../../../../provider/errors.ts";
+import { ProviderError, TaskRefusedError } from "../../../../provider/errors.ts";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
 import { packageOutput } from "../../../../provider/steps/packageOutput.ts";
 import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
@@ -57,7 +57,7 @@ describe("provider/jobs/steps/packageOutput", () => {
       .and.to.include({ retryable: true });
     expect(await failure(8)).to.include({ retryable: true });
     expect(await failure(9))
-      .to.be.instanceOf(TaskRefused)
+      .to.be.instanceOf(TaskRefusedError)
       .and.to.include({ reason: "TrainingError" });
   });
 });

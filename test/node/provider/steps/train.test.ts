@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { systemClock } from "../../../../provider/clock.ts";
-import { type ProviderError, TaskRefused } from "../../../../provider/errors.ts";
+import { type ProviderError, TaskRefusedError } from "../../../../provider/errors.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
 import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
 import { train } from "../../../../provider/steps/train.ts";
@@ -18,12 +18,12 @@ const HASH = `0x${"ab".repeat(32)}`;
 describe("train", () => {
   let root: string;
   let end: TrainingEnd;
-  let isSound: boolean;
+  let isHealthy: boolean;
   /** Called when the trainer runs. */
   let trains: () => undefined;
 
   beforeEach(() => {
-    isSound = true;
+    isHealthy = true;
     trains = () => undefined;
     root = mkdtempSync(join(tmpdir(), "anneal-train-"));
     mkdirSync(join(root, "model"));
@@ -45,7 +45,7 @@ describe("train", () => {
       catalogue: new Catalogue([model]),
       jobsDirectory: join(root, "jobs"),
       trainer: { train: async () => trains() ?? end },
-      machine: { isSound: async () => isSound },
+      machine: { isHealthy: async () => isHealthy },
       maxJobBytes: 2 ** 20,
       clock: systemClock,
     } as unknown as StepContext;
@@ -90,7 +90,7 @@ describe("train", () => {
         JSON.stringify({ message: "What.", hint: "How." }),
       );
       const error = await failure();
-      expect(error).to.be.instanceOf(TaskRefused);
+      expect(error).to.be.instanceOf(TaskRefusedError);
       expect(error).to.include({ reason, message: "What.", hint: "How." });
     });
   }
@@ -120,11 +120,11 @@ describe("train", () => {
 
   it("gives no task up while trainers die whatever they train", async () => {
     end = { kind: "exit", code: 1 };
-    isSound = false;
+    isHealthy = false;
     const error = await failure(2);
-    expect(error).not.to.be.instanceOf(TaskRefused);
+    expect(error).not.to.be.instanceOf(TaskRefusedError);
     expect(error).to.include({ retryable: true, strikes: 2 });
-    isSound = true;
+    isHealthy = true;
     expect(await failure(2)).to.include({ reason: "TrainingError" });
   });
 

@@ -72,7 +72,7 @@ describe("uploads that are signed", () => {
       { isSigned: true, status: 200 },
     ]);
     const error = await rejection(upload(url, await file(4_500), signedBy(market.user)));
-    expect(error.message).to.include("would exceed the 5000 allowed");
+    expect(error.message).to.include("would exceed the limit of 5000");
   });
 
   it("count for nobody without an account in the Ledger, and not for who signed nothing", async () => {

@@ -218,7 +218,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
       await ask("zgs_uploadSegments", short.slice(first, first + 8));
     }
     const { error } = await call("zgs_uploadSegments", short.slice(32));
-    expect(error?.data).to.match(/does not fold to/);
+    expect(error?.data).to.match(/does not hash to/);
     expect((await fetch(`${url}/blobs/${list.root}`, { method: "HEAD" })).status).to.equal(404);
   });
 

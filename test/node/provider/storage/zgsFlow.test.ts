@@ -60,7 +60,7 @@ describe("announcements of files", () => {
   it("are read with root, size and place, and the contract takes our trees of any size", async () => {
     const sizes = [1, 256, 257, 5_000, SEGMENT_BYTES, SEGMENT_BYTES + 1, 33 * SEGMENT_BYTES];
     await announceAll(...sizes);
-    await watcher.look();
+    await watcher.poll();
     expect(submissions.nextSeq).to.equal(sizes.length);
     let end = 1;
     for (const [seq, size] of sizes.entries()) {
@@ -81,7 +81,7 @@ describe("announcements of files", () => {
     const flow = new Contract(chain.flowAddress, OLDER, await chain.provider.getSigner(5));
     const tree = nodes.map((node) => [node.root, node.height]);
     await (await flow.getFunction("submit")([size, "0x", tree], { value: 3n * PRICE })).wait();
-    await watcher.look();
+    await watcher.poll();
     expect(submissions.bySeq(0)).to.deep.include({ root, size });
   });
 
@@ -98,7 +98,7 @@ describe("announcements of files", () => {
       const call = announce(chain.flowAddress, { size, nodes, submitter, price: PRICE });
       await (await signer.sendTransaction({ ...call })).wait();
     }
-    await watcher.look();
+    await watcher.poll();
     expect(submissions.byRoot(root, 1)?.seq).to.equal(0);
     expect(submissions.byRoot(root, 2)?.seq).to.equal(1);
     expect(submissions.byRoot(root)?.seq).to.equal(1);
@@ -107,15 +107,15 @@ describe("announcements of files", () => {
   it("are forgotten when the chain changes its past, and those of the new past are read", async () => {
     const before = await chain.snapshot();
     await announceAll(100, 200);
-    await watcher.look();
+    await watcher.poll();
     expect(submissions.byRoot(treeOf(100).root)?.seq).to.equal(0);
     await chain.revert(before);
     await announceAll(300, 400);
-    await watcher.look();
+    await watcher.poll();
     expect(submissions.byRoot(treeOf(100).root)).to.equal(undefined);
     expect(submissions.byRoot(treeOf(300).root)?.seq).to.equal(0);
     expect(submissions.nextSeq).to.equal(2);
-    await watcher.look();
+    await watcher.poll();
     expect(submissions.nextSeq).to.equal(2);
   });
 

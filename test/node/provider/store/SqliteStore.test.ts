@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import { StateUnusable } from "../../../../provider/errors.ts";
+import { StateUnusableError } from "../../../../provider/errors.ts";
 import { applyEvent } from "../../../../provider/jobs/applyEvent.ts";
 import { newJob } from "../../../../provider/machine/machine.ts";
 import { type Identity, SqliteStore } from "../../../../provider/store/SqliteStore.ts";
@@ -242,8 +242,8 @@ describe("SqliteStore", () => {
       SqliteStore.open(directory);
       expect.fail("was opened");
     } catch (error) {
-      expect(error).to.be.instanceOf(StateUnusable);
-      expect((error as StateUnusable).hint).to.match(/backup/);
+      expect(error).to.be.instanceOf(StateUnusableError);
+      expect((error as StateUnusableError).hint).to.match(/backup/);
     } finally {
       rmSync(path);
       store = SqliteStore.open(directory);

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { type Clock, systemClock } from "../../../../provider/clock.ts";
-import { TaskRefused } from "../../../../provider/errors.ts";
+import { TaskRefusedError } from "../../../../provider/errors.ts";
 import { LocalTrainer } from "../../../../provider/training/LocalTrainer.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { eventually } from "../daemonProcess.ts";
@@ -132,7 +132,7 @@ describe("LocalTrainer", () => {
     const stop = new AbortController();
     const ended = trainer().train(ID, job, stop.signal);
     await told(job);
-    stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
+    stop.abort(new TaskRefusedError("ConfigInvalid", "Too much.", "Write less."));
     expect(await ended).to.deep.equal({ kind: "killed", signal: "SIGKILL" });
   });
 

@@ -54,7 +54,7 @@ describe("the check of PYTHON", () => {
     };
     const checking = check(PYTHON, fail, { isConfined: hasSandbox() });
     await checking.run(LIVE);
-    await checking.demand();
+    await checking.requireWorking();
     expect(readiness.reasons()).to.deep.equal([]);
     expect(errors).to.deep.equal([]);
   });
@@ -64,7 +64,7 @@ describe("the check of PYTHON", () => {
       throw stopped;
     });
     const running = checking.run(LIVE).catch((error) => error);
-    const error = await checking.demand().catch((error) => error);
+    const error = await checking.requireWorking().catch((error) => error);
     expect(error).to.be.instanceOf(ProviderError);
     expect(error.hint).to.include("setup.mjs");
     expect(await running).to.equal(stopped);
@@ -99,7 +99,7 @@ describe("the check of PYTHON", () => {
       if (++pauses === 2) write("#!/bin/sh\nexit 0\n");
     });
     await checking.run(LIVE);
-    await checking.demand();
+    await checking.requireWorking();
     expect(pauses).to.equal(2);
     expect(errors).to.have.length(1);
     expect(errors[0]!.problem).to.equal("ModuleNotFoundError: No module named 'torch'");

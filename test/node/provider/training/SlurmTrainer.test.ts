@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import pino from "pino";
 import { systemClock } from "../../../../provider/clock.ts";
-import { TaskRefused } from "../../../../provider/errors.ts";
+import { TaskRefusedError } from "../../../../provider/errors.ts";
 import {
   findByArguments,
   type ProcessIdentity,
@@ -117,7 +117,7 @@ describe("SlurmTrainer", () => {
     void trainer().train(ID, job, never);
     await reached(job, 1);
     const stop = new AbortController();
-    stop.abort(new TaskRefused("ConfigInvalid", "Too much.", "Write less."));
+    stop.abort(new TaskRefusedError("ConfigInvalid", "Too much.", "Write less."));
     expect(await trainer().train(ID, job, stop.signal)).to.include({ kind: "killed" });
     expect(jobs()).to.equal("");
     expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(1);

@@ -61,7 +61,7 @@ describe("probe of the machine", () => {
       },
       ...{ readiness, clock: systemClock, log },
     });
-    expect(await Promise.all([health.isSound(never), health.isSound(never)])).to.deep.equal([
+    expect(await Promise.all([health.isHealthy(never), health.isHealthy(never)])).to.deep.equal([
       false,
       false,
     ]);
@@ -69,7 +69,7 @@ describe("probe of the machine", () => {
     expect(health.isBroken).to.equal(true);
     expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["machine"]);
     says(0);
-    expect(await health.isSound(never)).to.equal(true);
+    expect(await health.isHealthy(never)).to.equal(true);
     expect(health.isBroken).to.equal(false);
     expect(readiness.reasons()).to.deep.equal([]);
   });
@@ -80,8 +80,8 @@ describe("probe of the machine", () => {
       probe: async () => false,
       ...{ readiness, clock: systemClock, log },
     });
-    await health.isSound(never);
-    health.trained();
+    await health.isHealthy(never);
+    health.noteTrained();
     expect(health.isBroken).to.equal(false);
     expect(readiness.reasons()).to.deep.equal([]);
   });

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { getBytes, hexlify } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { EncryptionKey } from "../../../../../provider/EncryptionKey.ts";
-import { TaskRefused } from "../../../../../provider/errors.ts";
+import { TaskRefusedError } from "../../../../../provider/errors.ts";
 import { newJob } from "../../../../../provider/machine/machine.ts";
 import { Catalogue, type Model } from "../../../../../provider/models/Catalogue.ts";
 import { countDataset } from "../../../../../provider/steps/countDataset.ts";
@@ -94,7 +94,7 @@ describe("an order with little time", () => {
     const margin = times.margin({ facts: { outputBytes: 1e9 } });
     expect(margin).to.be.at.least(150);
     const error = await runVerify(150);
-    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ProviderBusy" });
+    expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ProviderBusy" });
     expect(error!.message).to.include("150 s").and.to.include(`${margin} s`);
   });
 
@@ -102,7 +102,7 @@ describe("an order with little time", () => {
     const times = new TaskTimes(LOCAL_GRACE);
     times.note("train", record('{"n_epochs":2}'), 100_000);
     const error = await run(countDataset, 400, times);
-    expect(error).to.be.instanceOf(TaskRefused).and.to.include({ reason: "ProviderBusy" });
+    expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ProviderBusy" });
     expect(error!.message).to.include("about 1000 s");
     expect(await run(countDataset, 1_000, times)).to.equal(null);
   });

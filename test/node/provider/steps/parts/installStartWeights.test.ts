@@ -57,7 +57,7 @@ process.stdin.on("end", () => {
 `;
 
 /** A machine on which trainings end well. */
-const SOUND = { isBroken: false, isSound: async () => true, trained: () => undefined };
+const SOUND = { isBroken: false, isHealthy: async () => true, noteTrained: () => undefined };
 
 describe("a training that begins or ends elsewhere", () => {
   let root: string;
@@ -162,7 +162,7 @@ describe("a training that begins or ends elsewhere", () => {
 
   it("connects to no tracker that the operator has not allowed", async () => {
     await run({ wandb_base_url: "http://127.0.0.1:8545" });
-    expect(readJob().notices[0]).to.match(/connects to no Weights & Biases server/);
+    expect(readJob().notices[0]).to.match(/does not connect to the Weights & Biases server/);
     expect(existsSync(join(root, "told.jsonl"))).to.equal(false);
     const hosts = ["own.example", ".wandb.ai"];
     expect(isAllowed(hosts, undefined)).to.equal(true);

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
-import type { TaskRefused } from "../../../../../provider/errors.ts";
+import type { TaskRefusedError } from "../../../../../provider/errors.ts";
 import { Catalogue, type Model } from "../../../../../provider/models/Catalogue.ts";
 import { clean } from "../../../../../provider/steps/clean.ts";
 import {
@@ -72,7 +72,7 @@ describe("kept checkpoints", () => {
   const refusal = (reference: string, order?: JobRecord) =>
     find(reference, order).then(
       () => expect.fail("was found"),
-      (error: TaskRefused) => error,
+      (error: TaskRefusedError) => error,
     );
 
   it("are the weights of a settled task, without what only its own restart needs", async () => {

@@ -1,45 +1,45 @@
 import { statfs } from "node:fs/promises";
-import { diskFull, storageFull } from "./uploadRefusals.ts";
+import { diskFullError, storageFullError } from "./uploadErrors.ts";
 
-/** Bytes beyond those received for which an upload holds room: what its client sends at once, and more. */
+/** Bytes reserved for an upload beyond those received: more than its client sends at once. */
 const WINDOW = 32 * 2 ** 20;
 
-export interface RoomLimits {
-  /** Bytes of all blobs and of all uploads under way. */
+export interface SpaceLimits {
+  /** Limit for all blobs and pending uploads together. */
   readonly totalBytes: number;
-  /** Bytes of the disk that stay free for everything else. */
+  /** Bytes of the disk that are left free for other uses. */
   readonly freeDiskBytes: number;
-  /** Part of the room, and of the free disk, that only the provider's own deliveries may take. Without it, none. */
+  /** Share of the storage, and of the free disk, reserved for the provider's own deliveries. Default: 0. */
   readonly ownShare?: number;
 }
 
-/** An upload under way. */
+/** The space of a pending upload. */
 export interface Reservation {
   readonly size: number;
   readonly isOwn: boolean;
-  /** Bytes that it holds room for, those received included. */
+  /** Reserved bytes, including those received. */
   reserved: number;
   received: number;
 }
 
 /**
- * The room of the store, by counters: what is published, and what uploads under way hold. An upload holds what has
- * arrived and a window beyond it, because whoever only claims a size must not keep others out; the provider's own
- * deliveries hold their full size.
+ * Counts the space of the store: published blobs, and reservations of pending uploads. An upload reserves the bytes
+ * received and a window beyond them, so that merely announcing a large size does not block others; the provider's own
+ * deliveries reserve their full size.
  */
-export class Room {
+export class StorageSpace {
   readonly #directory: string;
-  readonly #limits: RoomLimits;
+  readonly #limits: SpaceLimits;
   #published = 0;
   #reserved = 0;
   #received = 0;
 
-  constructor(directory: string, limits: RoomLimits) {
+  constructor(directory: string, limits: SpaceLimits) {
     this.#directory = directory;
     this.#limits = limits;
   }
 
-  /** Counts what was there when the store was opened. */
+  /** Counts an upload that was pending when the store was opened. */
   restore(size: number, received: number): Reservation {
     const reserved = Math.min(size, received + WINDOW);
     this.#reserved += reserved;
@@ -48,13 +48,13 @@ export class Room {
   }
 
   /**
-   * Holds room for an upload that begins.
-   * @throws StorageRefusal 507 when the whole of it would not fit now.
+   * Reserves space for a new upload.
+   * @throws StorageError 507 if its full size does not fit.
    */
   async reserve(size: number, isOwn: boolean): Promise<Reservation> {
     const reserved = isOwn ? size : Math.min(size, WINDOW);
-    // Held before the disk is asked: others begin meanwhile.
-    this.#demandRoom(size, isOwn);
+    // Reserved before the asynchronous check of the disk: others may begin meanwhile.
+    this.#requireSpace(size, isOwn);
     this.#reserved += reserved;
     try {
       await this.#ensureDiskSpace(size, size - reserved, isOwn);
@@ -65,32 +65,32 @@ export class Room {
     return { size, isOwn, reserved, received: 0 };
   }
 
-  /** Makes sure that the next `length` bytes of an upload have room. @throws StorageRefusal 507 when they have none. */
+  /** Makes sure that the next `length` bytes of an upload fit. @throws StorageError 507 if they do not. */
   async extend(upload: Reservation, length: number): Promise<void> {
     const { size, isOwn, received, reserved } = upload;
     const wanted = Math.min(size, received + length);
     if (wanted <= reserved) return;
     const step = Math.min(size, wanted + WINDOW) - reserved;
-    this.#demandRoom(step, isOwn);
+    this.#requireSpace(step, isOwn);
     this.#reserved += step;
     upload.reserved += step;
     try {
       await this.#ensureDiskSpace(size, 0, isOwn);
     } catch (error) {
-      const left = Math.min(step, upload.reserved); // it may be over meanwhile
+      const left = Math.min(step, upload.reserved); // it may have ended meanwhile
       this.#reserved -= left;
       upload.reserved -= left;
       throw error;
     }
   }
 
-  /** Counts bytes that have arrived. */
+  /** Counts received bytes. */
   received(upload: Reservation, length: number): void {
     upload.received += length;
     this.#received += length;
   }
 
-  /** Gives back what an upload holds. */
+  /** Releases the reservation of an upload. */
   release(upload: Reservation): void {
     this.#reserved -= upload.reserved;
     this.#received -= upload.received;
@@ -106,18 +106,18 @@ export class Room {
     this.#published -= size;
   }
 
-  #demandRoom(size: number, isOwn: boolean): void {
+  #requireSpace(size: number, isOwn: boolean): void {
     const { totalBytes, ownShare = 0 } = this.#limits;
     const usable = isOwn ? totalBytes : totalBytes * (1 - ownShare);
-    if (this.#published + this.#reserved + size > usable) throw storageFull(size);
+    if (this.#published + this.#reserved + size > usable) throw storageFullError(size);
   }
 
-  /** @param more bytes beyond those that are reserved */
+  /** @param more bytes in addition to the reserved ones */
   async #ensureDiskSpace(size: number, more: number, isOwn: boolean): Promise<void> {
     const { freeDiskBytes, ownShare = 0 } = this.#limits;
     const disk = await statfs(this.#directory);
     const free = disk.bavail * disk.bsize - freeDiskBytes;
     const usable = isOwn ? free : free * (1 - ownShare);
-    if (this.#reserved - this.#received + more > usable) throw diskFull(size);
+    if (this.#reserved - this.#received + more > usable) throw diskFullError(size);
   }
 }

@@ -1,41 +1,41 @@
 import type { Root } from "../../sdk/ids.ts";
 import type { PartialFile } from "../../sdk/storage/files/PartialFile.ts";
-import type { Reservation } from "./Room.ts";
+import type { Reservation } from "./StorageSpace.ts";
 
-/** An upload that is not published yet. */
+/** An upload whose blob is not published yet. */
 export interface Upload {
-  /** Names root and size. */
+  /** Identifies root and size. */
   readonly key: string;
   readonly root: Root;
   readonly size: number;
   readonly path: string;
-  room: Reservation;
-  /** Null after a restart, until it is begun again. */
+  reservation: Reservation;
+  /** Null after a restart, until the upload is resumed. */
   file: PartialFile | null;
-  /** Milliseconds of the clock when it was begun, or got its last segment. */
+  /** When it was begun, or received its last segment, in milliseconds. */
   activeAt: number;
 }
 
-/** A content of one size: files that differ in zeros at their end share a root. */
+/** The key of root and size together: files that differ only in trailing zeros have the same root. */
 export const keyOf = ({ root, size }: { root: Root; size: number }) => `${root}.${size}`;
 
-/** All uploads that are not published, found by content and in the order of their last activity, at constant cost. */
-export class UploadsUnderWay {
-  /** By key, the one that has been idle for longest first. */
+/** All pending uploads, indexed by file and ordered by their last activity, with operations in constant time. */
+export class PendingUploads {
+  /** By key, longest idle first. */
   readonly #byKey = new Map<string, Upload>();
-  /** Of each root, the one begun last at the end. */
+  /** By root, in the order in which they were begun. */
   readonly #byRoot = new Map<Root, Upload[]>();
 
   get count(): number {
     return this.#byKey.size;
   }
 
-  /** The upload of that content; without a size, the one of that root that was begun last. */
+  /** The upload of that root and size; without a size, the last one begun for that root. */
   find(root: Root, size?: number): Upload | undefined {
     return size === undefined ? this.of(root).at(-1) : this.#byKey.get(keyOf({ root, size }));
   }
 
-  /** All of one root. */
+  /** All uploads of one root. */
   of(root: Root): readonly Upload[] {
     return this.#byRoot.get(root) ?? [];
   }
@@ -44,7 +44,7 @@ export class UploadsUnderWay {
     return this.#byKey.get(upload.key) === upload;
   }
 
-  /** From the one that has been idle for longest. */
+  /** Longest idle first. */
   byActivity(): Iterable<Upload> {
     return this.#byKey.values();
   }
@@ -62,7 +62,7 @@ export class UploadsUnderWay {
     else this.#byRoot.delete(upload.root);
   }
 
-  /** Notes that it got a segment. */
+  /** Records that an upload received a segment. */
   keepAlive(upload: Upload, now: number): void {
     upload.activeAt = now;
     this.#byKey.delete(upload.key);

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { PriorityLane } from "../../../../provider/chain/PriorityLane.ts";
+import { PriorityQueue } from "../../../../provider/chain/PriorityQueue.ts";
 
 describe("the lane of transactions", () => {
   it("lets a reveal go before everything that waits, one at a time", async () => {
-    const lane = new PriorityLane();
+    const lane = new PriorityQueue();
     const order: string[] = [];
     let running = 0;
     const work = (name: string) => async () => {
@@ -23,7 +23,7 @@ describe("the lane of transactions", () => {
   });
 
   it("continues after what fails", async () => {
-    const lane = new PriorityLane();
+    const lane = new PriorityQueue();
     const failed = lane.run(() => Promise.reject(new Error("no"))).catch((error) => error.message);
     expect(await lane.run(async () => "yes")).to.equal("yes");
     expect(await failed).to.equal("no");

@@ -1,6 +1,6 @@
-/** A request that the storage node refuses; the client gets {code, message, hint} as JSON. */
-export class StorageRefusal extends Error {
-  override readonly name = "StorageRefusal";
+/** A request refused by the storage node; the client receives {code, message, hint} as JSON. */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
   /** HTTP status. */
   readonly status: number;
   readonly code: string;

@@ -14,7 +14,7 @@ import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
-import { adoptJobs } from "../../../../provider/jobs/adoptJobs.ts";
+import { migrateJobs } from "../../../../provider/jobs/migrateJobs.ts";
 import { packageOutput } from "../../../../provider/steps/packageOutput.ts";
 import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
@@ -50,8 +50,8 @@ describe("job directories that version 0.1.0 left", () => {
     write("events.jsonl", event);
     write("result.json", '{"loss_after":1}');
     write("trainer.log");
-    await adoptJobs(jobs);
-    await adoptJobs(jobs);
+    await migrateJobs(jobs);
+    await migrateJobs(jobs);
     expect(readdirSync(paths.work).sort()).to.deep.equal([
       ...["checkpoints", "events.jsonl", "recovery", "result.json"],
     ]);
@@ -69,7 +69,7 @@ describe("job directories that version 0.1.0 left", () => {
       join(paths.directory, "checkpoints/step-1/model.safetensors"),
       join(paths.directory, "out/checkpoints/step-1/model.safetensors"),
     );
-    await adoptJobs(jobs);
+    await migrateJobs(jobs);
     const context = { jobsDirectory: jobs, maxJobBytes: 2 ** 20 } as StepContext;
     const record = { id: ID } as JobRecord;
     await packageOutput(context, record, new AbortController().signal, 0);
@@ -92,7 +92,7 @@ describe("job directories that version 0.1.0 left", () => {
       symlinkSync(join(root, "folder"), join(paths.directory, name));
     write("own");
     linkSync(join(paths.directory, "own"), paths.encrypted);
-    await adoptJobs(jobs);
+    await migrateJobs(jobs);
     expect(readdirSync(paths.directory)).to.deep.equal(["work"]);
     expect(readFileSync(secret, "utf8")).to.equal("secret");
     expect(readdirSync(join(root, "folder"))).to.deep.equal(["file"]);
@@ -103,16 +103,16 @@ describe("job directories that version 0.1.0 left", () => {
     write("events.jsonl", '{"seq":1,"type":"done"}\n');
     mkdirSync(paths.work);
     write("work/out/model.safetensors");
-    await adoptJobs(jobs);
+    await migrateJobs(jobs);
     expect(read("work/out/model.safetensors")).to.equal("work/out/model.safetensors");
     expect(read("events.jsonl")).to.match(/"done"/);
   });
 
   it("are nothing on a new machine", async () => {
     rmSync(jobs, { recursive: true });
-    await adoptJobs(jobs);
+    await migrateJobs(jobs);
     write("events.jsonl", "the daemon's own");
-    await adoptJobs(jobs);
+    await migrateJobs(jobs);
     expect(read("events.jsonl")).to.equal("the daemon's own");
   });
 });

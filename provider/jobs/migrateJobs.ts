@@ -6,21 +6,21 @@ import { jobPaths, WORK_DIRECTORY } from "../files/jobPaths.ts";
 import { removeTree } from "../files/removeTree.ts";
 import { transcribeEnded } from "../journal/transcribeEvents.ts";
 
-/** What the trainer of version 0.1.0 wrote, at the top of a job directory: it could write everywhere in there. */
+/** Output of the trainer of version 0.1.0, at the top of the job directory, where it could write everywhere. */
 const WRITTEN = ["events.jsonl", "result.json", "out", "checkpoints", "recovery"];
-/** What the daemon itself put there. */
+/** The daemon's own files. */
 const OWN_FILES = ["job.json", "secrets.sealed", "model.zip", "model.enc"];
 const OWN_FOLDERS = ["data", "model", "start", "wandb", WORK_DIRECTORY];
-/** Beside the job directories, so that no job can write it. */
+/** Marks a completed migration. Next to the job directories, where no job can write it. */
 const MARK = "layout-2";
 const TASK_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Brings the job directories that version 0.1.0 left into the layout of today, once, while no training is running: what
- * the trainer wrote goes to work/, by its name and without being opened; of the daemon's own names those stay that are
- * plain files and folders; anything else is removed. If it is interrupted, it is repeated.
+ * Migrates the job directories of version 0.1.0 to the current layout, once, while no training is running. The
+ * trainer's output is moved to work/ by name, without being opened; the daemon's own names are kept if they are plain
+ * files and folders; anything else is removed. An interrupted migration is repeated.
  */
-export async function adoptJobs(jobsDirectory: string): Promise<void> {
+export async function migrateJobs(jobsDirectory: string): Promise<void> {
   await mkdir(jobsDirectory, { recursive: true, mode: 0o700 });
   const names = await readdir(jobsDirectory);
   const jobs = names.filter((name) => TASK_UUID.test(name));
@@ -44,7 +44,7 @@ async function adopt(directory: string): Promise<void> {
     await removeTree(join(work, name));
     await rename(path, join(work, name));
   }
-  // The daemon of then put hard links to the checkpoints there: a file with two names is not read.
+  // Version 0.1.0 put hard links to the checkpoints there, and files with two names are not read.
   const output = join(work, "out");
   if ((await statsOf(output))?.isDirectory()) await removeTree(join(output, "checkpoints"));
 }
@@ -57,7 +57,7 @@ async function isOwn(path: string, name: string): Promise<boolean> {
 
 const statsOf = (path: string) => lstat(path).catch(() => null);
 
-/** The journal of a training that nothing will be added to by its own step. */
+/** Creates the journal of a training run that ended before there were journals. */
 async function addJournal(paths: ReturnType<typeof jobPaths>): Promise<void> {
   if (!(await pathExists(paths.events))) await transcribeEnded(paths);
 }

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** Bytes a second that a body must bring, and an answer must take: less is not a slow line but somebody who waits. */
+/** Least bytes per second of a request body. Anything slower is not a slow connection but a client that stalls. */
 const MIN_RATE = 4096;
 
 /** Milliseconds over which a rate is averaged. */
 const RATE_WINDOW = 10_000;
 
-/** Calls `onSlow` when the body of a request comes in slower than MIN_RATE, while this side is ready to take it. */
-export function demandRate(
+/** Calls `onSlow` if the body of a request arrives slower than MIN_RATE while this side is ready to read. */
+export function enforceMinRate(
   request: IncomingMessage,
   response: ServerResponse,
   onSlow: () => void,
@@ -16,19 +16,19 @@ export function demandRate(
   const { socket } = request;
   let before = socket.bytesRead;
   const timer = setInterval(() => {
-    const come = socket.bytesRead - before;
+    const received = socket.bytesRead - before;
     before = socket.bytesRead;
     if (request.complete || socket.destroyed) {
       clearInterval(timer);
       return;
     }
-    // What has come and is not read yet says that this side is the slow one.
+    // If received data has not been read yet, this side is the slow one.
     const isReading = request.readableLength === 0;
-    if (isReading && come < (MIN_RATE * windowMs) / 1000) {
+    if (isReading && received < (MIN_RATE * windowMs) / 1000) {
       clearInterval(timer);
       onSlow();
     }
   }, windowMs);
-  // It may be answered before its body is read.
+  // The response may end before the body is read.
   response.once("close", () => clearInterval(timer));
 }

@@ -3,8 +3,8 @@ interface Waiting {
   readonly run: () => Promise<void>;
 }
 
-/** Runs work one at a time, in the order of the calls, the urgent before the rest; whatever becomes of the others. */
-export class PriorityLane {
+/** Runs tasks one at a time in the order of the calls, urgent ones first. A failed task does not affect the others. */
+export class PriorityQueue {
   readonly #waiting: Waiting[] = [];
   #isBusy = false;
 

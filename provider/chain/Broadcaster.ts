@@ -20,7 +20,7 @@ import {
 } from "./fees.ts";
 import type { GasMoney } from "./GasMoney.ts";
 
-export interface OfferOptions {
+export interface BroadcasterOptions {
   readonly client: Client;
   readonly identity: ChainIdentity;
   readonly gasMoney: GasMoney;
@@ -29,36 +29,36 @@ export interface OfferOptions {
   readonly log: Logger;
 }
 
-/** A transaction as it was offered to the node last. */
-export interface Offer {
+/** The last broadcast of a transaction. */
+export interface Broadcast {
   readonly transaction: StoredTransaction;
-  /** Why the node refused it, null where it took it. */
+  /** Why the node refused it; null if it accepted it. */
   readonly refusal: Refusal | null;
   /** When, in milliseconds. */
   readonly at: number;
 }
 
-/** Why a node did not take a transaction; "unknown" where its words are in no table. */
+/** Why a node refused a transaction; "unknown" if its message is not recognized. */
 export type Refusal = NodeError["kind"] | "unknown";
 
 const GAS_PERCENT = 120n;
-/** In place of a task's id: transactions that only use up a nonce. */
+/** Takes the place of a task's id for transactions that only use up a nonce. */
 export const VOID = "void";
 
-/** Signs transactions at the chain's price, stores each before anybody sees it, and offers them to the node. */
-export class Offers {
-  readonly #options: OfferOptions;
-  /** Refusals that the log has, by nonce and kind. */
-  readonly #saidRefusals = new Set<string>();
+/** Signs transactions at the chain's price, stores each before it is sent anywhere, and broadcasts them. */
+export class Broadcaster {
+  readonly #options: BroadcasterOptions;
+  /** Refusals already logged, by nonce and kind. */
+  readonly #reportedRefusals = new Set<string>();
 
-  constructor(options: OfferOptions) {
+  constructor(options: BroadcasterOptions) {
     this.#options = options;
   }
 
   /**
-   * Stores a transaction that is signed at the chain's present price.
-   * @param before what has this nonce and is replaced, null where nothing does
-   * @throws ProviderError where the wallet cannot pay for it, or the endpoint serves another chain
+   * Signs a transaction at the chain's current price and stores it.
+   * @param before the transaction that has this nonce and is replaced; null if there is none
+   * @throws ProviderError if the wallet cannot pay for it, or the endpoint serves another chain
    */
   async sign(
     nonce: number,
@@ -69,9 +69,9 @@ export class Offers {
     const { client, identity, gasMoney } = this.#options;
     const { chainId } = client;
     const value = BigInt(request.value ?? 0n);
-    await identity.demand();
-    if (value > 0n) await gasMoney.demand(effect, value); // a node estimates nothing that cannot be paid
-    // The state may move between the estimate and the block; what is not used is not paid.
+    await identity.verify();
+    if (value > 0n) await gasMoney.requireFunds(effect, value); // nodes do not estimate what cannot be paid
+    // The state may change between the estimate and the block. Unused gas is not paid for.
     const gas = gasLimit
       ? BigInt(gasLimit)
       : ((await this.#estimate(request)) * GAS_PERCENT) / 100n;
@@ -80,7 +80,7 @@ export class Offers {
     const raised = before && raisedBid(bidOf(newest(before)), price, limits);
     const bid = raised ?? firstBid(price, limits);
     const unsigned = { ...request, ...feeFields(bid, price), chainId, nonce, gasLimit: gas };
-    await gasMoney.demand(effect, gas * bid.cap + value);
+    await gasMoney.requireFunds(effect, gas * bid.cap + value);
     await this.#put(nonce, effect, unsigned);
   }
 
@@ -96,7 +96,7 @@ export class Offers {
     return hash;
   }
 
-  /** How far the fees of a transaction may go: see fees.ts. */
+  /** The limits for the fees of a transaction: see fees.ts. */
   async #limits(effect: string, gas: bigint): Promise<Limits> {
     const { client, gasMoney } = this.#options;
     const { maxGasPrice } = gasMoney;
@@ -107,57 +107,55 @@ export class Offers {
     return { maxGasPrice, gas, worth: step === "accept" ? fee : fee + bond };
   }
 
-  async offer(transaction: StoredTransaction): Promise<Offer> {
-    const refusal = await this.#broadcast(transaction);
+  async broadcast(transaction: StoredTransaction): Promise<Broadcast> {
+    const refusal = await this.#send(transaction);
     return { transaction, refusal, at: this.#options.clock.now() };
   }
 
   /**
-   * Offers the newest version to the node. Whether it is mined is for the receipt to say.
-   * @returns why the node refused it, null where it has it
+   * Sends the newest version to the node. Only a receipt shows whether it was mined.
+   * @returns why the node refused it; null if the node has it
    */
-  async #broadcast(transaction: StoredTransaction): Promise<Refusal | null> {
+  async #send(transaction: StoredTransaction): Promise<Refusal | null> {
     const { client, identity, gasMoney } = this.#options;
     const { effect, versions } = transaction;
-    await identity.demand();
+    await identity.verify();
     try {
       await client.provider.broadcastTransaction(versions.at(-1)!.raw);
     } catch (error) {
       const refusal = readNodeError(error)?.kind ?? "unknown";
       if (refusal === "insufficient-funds")
-        await gasMoney.refused(effect, costOf(newest(transaction)));
-      else if (refusal !== "already-known") this.#sayRefused(transaction, refusal, error);
+        await gasMoney.reportShortage(effect, costOf(newest(transaction)));
+      else if (refusal !== "already-known") this.#reportRefusal(transaction, refusal, error);
       if (refusal !== "already-known") return refusal;
     }
-    gasMoney.paid(effect);
+    gasMoney.clearShortage(effect);
     return null;
   }
 
-  /** In the node's words, once per transaction and kind. */
-  #sayRefused({ nonce, effect }: StoredTransaction, refusal: Refusal, error: unknown): void {
+  /** Logs the node's message, once per transaction and kind. */
+  #reportRefusal({ nonce, effect }: StoredTransaction, refusal: Refusal, error: unknown): void {
     const key = `${nonce}/${refusal}`;
-    if (this.#saidRefusals.has(key)) return;
-    this.#saidRefusals.add(key);
+    if (this.#reportedRefusals.has(key)) return;
+    this.#reportedRefusals.add(key);
     const read = readNodeError(error);
     const words = read?.words ?? (error instanceof Error ? error.message : String(error));
-    this.#options.log.warn(
-      { effect, nonce, refusal, words },
-      "the node did not take the transaction",
-    );
+    this.#options.log.warn({ effect, nonce, refusal, words }, "the node refused the transaction");
   }
 
-  /** The transaction has ended. */
+  /** Forgets a transaction that has ended. */
   forget({ nonce, effect }: StoredTransaction): void {
-    this.#options.gasMoney.paid(effect);
-    for (const key of this.#saidRefusals)
-      if (key.startsWith(`${nonce}/`)) this.#saidRefusals.delete(key);
+    this.#options.gasMoney.clearShortage(effect);
+    for (const key of this.#reportedRefusals)
+      if (key.startsWith(`${nonce}/`)) this.#reportedRefusals.delete(key);
   }
 
   /**
-   * Replaces a transaction that no block took by one with higher fees, where the chain asks for more, or the node does.
-   * @returns whether there is another version now
+   * Replaces a transaction that was not mined by one with higher fees, if the chain's price is higher now, or the node
+   * requires it.
+   * @returns whether there is a new version
    */
-  async raise(stored: StoredTransaction, refusal: Refusal | null): Promise<boolean> {
+  async raiseFees(stored: StoredTransaction, refusal: Refusal | null): Promise<boolean> {
     const { client, log } = this.#options;
     if (refusal === "insufficient-funds") return false;
     const { nonce, effect } = stored;
@@ -170,14 +168,14 @@ export class Offers {
     const hash = await this.#put(nonce, effect, withFees(transaction, feeFields(bid, price)));
     log.warn(
       { effect, nonce, hash, cap: `${bid.cap}` },
-      "transaction offered again with higher fees",
+      "transaction replaced by one with higher fees",
     );
     return true;
   }
 
   /**
-   * Replaces a transaction that a node keeps and offers to no block, by one that is the same but for a little more.
-   * @returns whether there is another version now
+   * Replaces a transaction that a node keeps but does not put into a block by the same one with slightly higher fees.
+   * @returns whether there is a new version
    */
   async replace(stored: StoredTransaction): Promise<boolean> {
     const { client, log, gasMoney } = this.#options;
@@ -187,14 +185,14 @@ export class Offers {
     if (!bid) return false;
     const price = await readGasPrice(client);
     const hash = await this.#put(nonce, effect, withFees(transaction, feeFields(bid, price)));
-    log.warn({ effect, nonce, hash }, "transaction replaced, because no block takes it");
+    log.warn({ effect, nonce, hash }, "transaction replaced because it is not mined");
     return true;
   }
 
   /**
-   * A transaction that the wallet could not pay is in no node's pool: it is signed again at the chain's present price,
-   * as soon as the wallet can pay that, unless its own is as good.
-   * @returns whether there is another version now
+   * Signs a transaction that the wallet could not pay for again, at the chain's current price, once the wallet can pay
+   * for that and unless its own price is as good. Such a transaction is in no node's pool.
+   * @returns whether there is a new version
    */
   async reprice(stored: StoredTransaction): Promise<boolean> {
     const { client, log, gasMoney } = this.#options;
@@ -215,10 +213,10 @@ export class Offers {
   }
 }
 
-/** The version that is offered. */
+/** The version that is broadcast. */
 const newest = ({ versions }: StoredTransaction) => Transaction.from(versions.at(-1)!.raw);
 
-/** Neuron that the wallet must hold for it. */
+/** Neuron that the wallet must hold for a transaction. */
 const costOf = (transaction: Transaction) =>
   transaction.gasLimit * bidOf(transaction).cap + transaction.value;
 
