@@ -164,7 +164,7 @@ describe("watcher, on a real chain", () => {
     store.putJob({ ...before, job: { ...before.job, work: "trained" }, facts: { archive: "aa" } });
     await market.chain.revert(fork);
     await market.chain.mine();
-    await market.placeAny(user, 6n);
+    await market.order({ units: 6n }, user);
     await watcher().poll();
     expect(store.job(id)?.order.units).to.equal(6n);
     expect(store.job(id)?.job.work).to.equal("none");
