@@ -4,7 +4,7 @@ import type { Client } from "../client.ts";
 export interface SubAccountSummary {
   readonly provider: string;
   readonly balance: bigint;
-  /** Held for open tasks (user), or as stake and bonds (provider). */
+  /** Reserved for open tasks (user), or as stake and bonds (provider). */
   readonly reserved: bigint;
   /** On the way back to the main account. */
   readonly returning: bigint;

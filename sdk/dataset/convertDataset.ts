@@ -61,7 +61,7 @@ export async function convertDataset(
   }
   await writeAtomically(path, async (temporary) => {
     await pipeline(Readable.from(convert()), createWriteStream(temporary));
-    if (rows === 0) throw noRows(inputPath);
+    if (rows === 0) throw noRowsError(inputPath);
   });
   return { rows };
 }
@@ -71,7 +71,7 @@ const READABLE = [".jsonl", ".csv", ".tsv"];
 function requireReadable(path: string): void {
   const ending = extname(path);
   if (READABLE.includes(ending)) return;
-  if (ending === ".json") throw jsonArray(path);
+  if (ending === ".json") throw jsonDocumentError(path);
   throw new ProtocolError(
     "usage",
     `${path} is not a .jsonl, .csv or .tsv file.`,
@@ -89,7 +89,7 @@ function requireJsonl(path: string): void {
 }
 
 /** What is not one object on each line, with a command that makes it so and needs nothing but Node. */
-function jsonArray(path: string): ProtocolError {
+function jsonDocumentError(path: string): ProtocolError {
   const name = basename(path).replace(/\.jsonl?$/, "");
   const script = `JSON.parse(fs.readFileSync(0)).map((row) => JSON.stringify(row)).join("\\n")`;
   return new ProtocolError(
@@ -99,7 +99,7 @@ function jsonArray(path: string): ProtocolError {
   );
 }
 
-function noRows(path: string): ProtocolError {
+function noRowsError(path: string): ProtocolError {
   return new ProtocolError(
     "dataset-invalid",
     `There is no row to write: ${path} has none, or offset and limit leave none.`,
@@ -111,7 +111,7 @@ function pick(row: SourceRow, fields: FieldSources, path: string): Record<string
   return Object.fromEntries(
     Object.entries(fields).map(([field, source]) => {
       const value = row.get(source);
-      if (value === undefined) throw invalid(path, row.line, `The row has no ${source}.`);
+      if (value === undefined) throw invalidRowError(path, row.line, `The row has no ${source}.`);
       return [field, value];
     }),
   );
@@ -132,12 +132,12 @@ async function* readSource(path: string, headerless: boolean): AsyncGenerator<So
 async function* jsonRecords(path: string, lines: AsyncIterable<Line>): AsyncGenerator<SourceRow> {
   for await (const { line, text } of lines) {
     if (text.trim() === "") continue;
-    if (text.trimStart().startsWith("[")) throw jsonArray(path);
+    if (text.trimStart().startsWith("[")) throw jsonDocumentError(path);
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
-      throw invalid(path, line, "The line is not JSON.");
+      throw invalidRowError(path, line, "The line is not JSON.");
     }
     const record = Object(value) as Record<string, unknown>;
     yield { line, get: (source) => (Object.hasOwn(record, source) ? record[source] : undefined) };
@@ -163,7 +163,7 @@ async function* columnRecords(
 ): AsyncGenerator<SourceRow> {
   let header: readonly string[] | undefined;
   for await (const { line, fields, problem } of records) {
-    if (problem) throw invalid(path, line, `The row cannot be read (${problem}).`);
+    if (problem) throw invalidRowError(path, line, `The row cannot be read (${problem}).`);
     if (fields.length < 2 && fields.join("").trim() === "") continue;
     if (!headerless && !header) {
       header = fields;
@@ -175,7 +175,7 @@ async function* columnRecords(
   }
 }
 
-function invalid(path: string, line: number, message: string): ProtocolError {
+function invalidRowError(path: string, line: number, message: string): ProtocolError {
   return new ProtocolError(
     "dataset-invalid",
     `${path}:${line}: ${message}`,

@@ -31,7 +31,7 @@ export interface ProveMisbehaviourParameters {
 }
 
 /** What `reveal` publishes, and what opens the commitment that is on chain; each 32 bytes as 0x-hex. */
-export interface Revelation {
+export interface RevealParameters {
   readonly id: TaskId;
   /** s, whose hash was committed to. */
   readonly key: string;
@@ -61,7 +61,10 @@ export function acknowledge(client: Client, { id, root }: AcknowledgeParameters)
  * Publishes the key as the provider.
  * @example await send(client, reveal(client, { id, key, blindRoot, contentRoot }));
  */
-export function reveal(client: Client, { id, key, blindRoot, contentRoot }: Revelation): Call {
+export function reveal(
+  client: Client,
+  { id, key, blindRoot, contentRoot }: RevealParameters,
+): Call {
   return servingCall(client, "reveal", [id, key, blindRoot, contentRoot]);
 }
 

@@ -30,7 +30,7 @@ export async function chooseFiles(archive: Archive, step: number | null): Promis
   }
   const last = await lastStep(archive);
   if (step === last) return asLatest;
-  throw unknownStep(step, [...keptSteps(entries), ...(last === undefined ? [] : [last])]);
+  throw unknownStepError(step, [...keptSteps(entries), ...(last === undefined ? [] : [last])]);
 }
 
 /** What the latest weights are the checkpoint of, as the receipt says; undefined where it does not. */
@@ -54,7 +54,7 @@ function keptSteps(entries: readonly ArchiveEntry[]): number[] {
   return [...new Set(steps)].filter((step) => step !== undefined).map(Number);
 }
 
-function unknownStep(step: number, steps: readonly number[]): ProtocolError {
+function unknownStepError(step: number, steps: readonly number[]): ProtocolError {
   const known = steps.toSorted((a, b) => a - b).join(", ");
   return new ProtocolError(
     "usage",

@@ -30,7 +30,7 @@ export interface Opening extends ExchangeKeys {
 export async function deriveOpening(client: Client, { task }: { task: Task }): Promise<Opening> {
   const delivery = await getDelivery(client, task);
   if (delivery === null || delivery.key === null || task.state === "Slashed") {
-    throw nothingToOpen(task);
+    throw nothingToOpenError(task);
   }
   await requireUser(client, task);
   const u = await deriveBlind(client, task);
@@ -93,7 +93,7 @@ const ADVICE: Partial<Record<TaskState, (task: Task) => Advice>> = {
   ],
 };
 
-function nothingToOpen(task: Task): ProtocolError {
+function nothingToOpenError(task: Task): ProtocolError {
   const advice = ADVICE[task.state];
   if (advice) {
     const message = "The provider has not revealed the key yet.";

@@ -32,10 +32,10 @@ export async function downloadDeliverable(
   client: Client,
   { task, targetPath, ...transfer }: DownloadDeliverableParameters,
 ): Promise<DownloadedDeliverable> {
-  if (task.root === null) throw notDelivered(task);
+  if (task.root === null) throw notDeliveredError(task);
   const expected = geometryOf(task.size).encryptedSize;
   const { size } = await download(client.storageUrl, task.root, targetPath, transfer);
-  if (size !== expected) throw unopenable(size, expected);
+  if (size !== expected) throw wrongSizeError(size, expected);
   return { size };
 }
 
@@ -49,7 +49,7 @@ export async function holdsDeliverable(path: string, { root, size }: Task): Prom
   return there?.root === root && there.size === geometryOf(size).encryptedSize;
 }
 
-function notDelivered({ id }: Task): ProtocolError {
+function notDeliveredError({ id }: Task): ProtocolError {
   return new ProtocolError(
     "too-early",
     `The provider has not delivered the model of task ${formatTaskId(id)}.`,
@@ -59,7 +59,7 @@ function notDelivered({ id }: Task): ProtocolError {
 }
 
 /** Such a deliverable could never be opened, and an acknowledgement could not be taken back. */
-function unopenable(stored: number, delivered: number): ProtocolError {
+function wrongSizeError(stored: number, delivered: number): ProtocolError {
   return new ProtocolError(
     "integrity",
     `The stored model has ${stored} bytes, and ${delivered} were delivered.`,

@@ -32,7 +32,7 @@ export async function findMisbehaviour(
 ): Promise<MisbehaviourProof> {
   const opening = await deriveOpening(client, { task });
   const { root, segmentRoots, size } = await rootOfFile(encryptedPath, signal);
-  if (root !== task.root) throw notTheDeliverable(task, encryptedPath);
+  if (root !== task.root) throw notTheDeliverableError(task, encryptedPath);
   const { handle } = await openInput(encryptedPath);
   try {
     const readSegment = async (index: number) => {
@@ -46,7 +46,7 @@ export async function findMisbehaviour(
   }
 }
 
-function notTheDeliverable({ id }: Task, path: string): ProtocolError {
+function notTheDeliverableError({ id }: Task, path: string): ProtocolError {
   return new ProtocolError(
     "integrity",
     `${path} is not the model that was delivered: it was changed or damaged on this machine.`,

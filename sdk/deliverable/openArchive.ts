@@ -30,7 +30,7 @@ export interface Archive {
 export async function openArchive(path: string): Promise<Archive> {
   const options = { lazyEntries: true, autoClose: false, strictFileNames: true };
   const zip = await openPromise(path, options).catch((cause) => {
-    throw unreadable(cause);
+    throw unreadableArchiveError(cause);
   });
   try {
     const found = await listFiles(zip);
@@ -39,14 +39,15 @@ export async function openArchive(path: string): Promise<Archive> {
       entries: [...found.keys()],
       read,
       readText: async (entry) => {
-        if (entry.size > MAX_TEXT) throw unreadable(new Error(`${entry.name} is too long`));
+        if (entry.size > MAX_TEXT)
+          throw unreadableArchiveError(new Error(`${entry.name} is too long`));
         return text(await read(entry));
       },
       close: () => zip.close(),
     };
   } catch (error) {
     zip.close();
-    throw error instanceof ProtocolError ? error : unreadable(error);
+    throw error instanceof ProtocolError ? error : unreadableArchiveError(error);
   }
 }
 
@@ -63,7 +64,7 @@ async function listFiles(zip: ZipFile): Promise<Map<ArchiveEntry, Entry>> {
   return found;
 }
 
-function unreadable(cause: unknown): ProtocolError {
+function unreadableArchiveError(cause: unknown): ProtocolError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new ProtocolError(
     "task-failed-by-provider",

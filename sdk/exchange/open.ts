@@ -45,7 +45,7 @@ export async function openFile(
   const encrypted = await openInput(encryptedPath);
   try {
     if (encrypted.size !== geometry.encryptedSize) {
-      throw wrongLength(encryptedPath, encrypted.size, geometry.encryptedSize);
+      throw wrongLengthError(encryptedPath, encrypted.size, geometry.encryptedSize);
     }
     const pages = new PageReader(encrypted.handle, encryptedPath, geometry, options);
     await writeAtomically(outputPath, (temporary) => writeClear(pages, temporary, options));
@@ -137,7 +137,7 @@ class PageReader {
   }
 }
 
-function wrongLength(path: string, actual: number, expected: number): ProtocolError {
+function wrongLengthError(path: string, actual: number, expected: number): ProtocolError {
   return new ProtocolError(
     "integrity",
     `${path} has ${actual} bytes and not the ${expected} that were delivered.`,

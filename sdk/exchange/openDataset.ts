@@ -59,7 +59,7 @@ export async function openDataset(
   const header = await readDatasetHeader(sealedPath);
   const { handle: sealed, size: sealedSize } = await openInput(sealedPath);
   try {
-    if (!header || sealedDatasetSize(header.size) !== sealedSize) throw notAuthentic();
+    if (!header || sealedDatasetSize(header.size) !== sealedSize) throw notAuthenticError();
     const cipher = cipherFor(secret, header);
     const read = (index: number) => readSegment(sealed, index, sealedSize, sealedPath);
     await writeAtomically(outputPath, async (temporary) => {
@@ -102,11 +102,11 @@ function openChunk(cipher: DatasetCipher, index: number, sealed: Uint8Array): Bu
   try {
     return cipher.open(index, sealed);
   } catch (cause) {
-    throw notAuthentic(cause);
+    throw notAuthenticError(cause);
   }
 }
 
-function notAuthentic(cause?: unknown): ProtocolError {
+function notAuthenticError(cause?: unknown): ProtocolError {
   return new ProtocolError(
     "integrity",
     "The dataset was encrypted for another provider, or was changed.",

@@ -55,7 +55,8 @@ export async function sealDataset(
       async read(index, buffer) {
         const chunk = await readChunk(index, buffer);
         // One key for two contents would show both: nothing is encrypted but what the key was made for.
-        if (!hash("sha256", chunk, "buffer").equals(digests[index]!)) throw changed(path);
+        if (!hash("sha256", chunk, "buffer").equals(digests[index]!))
+          throw datasetChangedError(path);
         const head = index === 0 ? [header.bytes] : [];
         const segment = Buffer.concat([...head, cipher.seal(index, chunk)]);
         buffer.set(segment);
@@ -84,7 +85,7 @@ async function digestsOf(
   return digests;
 }
 
-function changed(path: string): ProtocolError {
+function datasetChangedError(path: string): ProtocolError {
   return new ProtocolError(
     "integrity",
     `${path} was changed while it was encrypted.`,

@@ -22,7 +22,7 @@ export interface SealSecretsParameters {
  */
 export function sealSecrets({ encryptionKey, id, secrets }: SealSecretsParameters): Uint8Array {
   const { success, data } = SecretsSchema.safeParse(secrets);
-  if (!success) throw notASecret();
+  if (!success) throw invalidSecretError();
   const { secretKey, publicKey } = secp256k1.keygen();
   const parties = { sender: publicKey, receiver: encryptionKey };
   const plaintext = Buffer.from(JSON.stringify(data));
@@ -40,7 +40,7 @@ export function sealSecrets({ encryptionKey, id, secrets }: SealSecretsParameter
 }
 
 /** Says nothing of the value, not even its length. */
-function notASecret(): ProtocolError {
+function invalidSecretError(): ProtocolError {
   return new ProtocolError(
     "usage",
     "A secret is empty, longer than 256 characters, or has spaces or other characters that keys do not have.",

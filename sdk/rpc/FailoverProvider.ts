@@ -7,8 +7,8 @@ import {
   type JsonRpcResult,
 } from "ethers";
 import { ProtocolError } from "../errors.ts";
+import type { NodeErrorKind } from "./nodeErrorKinds.ts";
 import { type NodeError, readNodeError } from "./nodeErrors.ts";
-import type { NodeErrorKind } from "./nodeWords.ts";
 import { EndpointError, type Payload, RpcEndpoint } from "./RpcEndpoint.ts";
 
 /** Milliseconds that an endpoint may take for one answer while there are others to ask. */
@@ -90,8 +90,8 @@ export class FailoverProvider extends JsonRpcProvider {
       const attempt = await this.#askAll(payload);
       const { refusal } = attempt;
       const pause = refusal?.retryAfterMs ?? wait;
-      const patience = (refusal && RETRIED_FOR_MS[refusal.kind]) ?? 0;
-      if (waited + pause > patience || mayHaveArrived(payload, attempt)) {
+      const longest = (refusal && RETRIED_FOR_MS[refusal.kind]) ?? 0;
+      if (waited + pause > longest || mayHaveArrived(payload, attempt)) {
         if ("error" in attempt) throw attempt.error;
         return attempt.results;
       }

@@ -7,8 +7,8 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Milliseconds until a connection must be there. */
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Milliseconds for which an endpoint is not asked first after a failure: doubled with each one in a row. */
-const FIRST_REST_MS = 5_000;
-const LONGEST_REST_MS = 60_000;
+const FIRST_BACKOFF_MS = 5_000;
+const MAX_BACKOFF_MS = 60_000;
 
 export type Payload = JsonRpcPayload | JsonRpcPayload[];
 
@@ -65,7 +65,7 @@ export class RpcEndpoint {
 
   /** Asks others first for a while. @param atLeast milliseconds that the endpoint itself asks for */
   rest(atLeast = 0): void {
-    const usual = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** this.#failures);
+    const usual = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
     this.#failures++;
     this.#restsUntil = performance.now() + Math.max(usual, atLeast);
   }

@@ -2,12 +2,12 @@ import { isHexString } from "ethers";
 import { ProtocolError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import {
+  classifyMessage,
   classifyStatus,
   classifySystemCode,
-  classifyWords,
   MEANINGS,
   type NodeErrorKind,
-} from "./nodeWords.ts";
+} from "./nodeErrorKinds.ts";
 
 /** Why a node, or the way to it, refused a request. */
 export interface NodeError {
@@ -17,7 +17,7 @@ export interface NodeError {
   /** What to do next, in one sentence. */
   readonly hint: string;
   /** Whether the same request may succeed later, with nobody doing anything. */
-  readonly passes: boolean;
+  readonly isTransient: boolean;
   /** Milliseconds to wait before the next request, if the node says so. */
   readonly retryAfterMs?: number;
   /** Blocks that one search may span, if the node says so. */
@@ -50,7 +50,7 @@ export function readNodeError(error: unknown, origin?: string): NodeError | null
   collect(error, facts, 0);
   const kind = classify(facts);
   if (kind === null) return null;
-  const { message, hint, passes } = MEANINGS[kind];
+  const { message, hint, isTransient } = MEANINGS[kind];
   const words = wordsOf(facts);
   const where = facts.origin ?? origin;
   const [retryAfterMs] = facts.waits;
@@ -59,7 +59,7 @@ export function readNodeError(error: unknown, origin?: string): NodeError | null
     kind,
     message: message(where ? ` at ${where}` : ""),
     hint,
-    passes,
+    isTransient,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(maxBlocks !== undefined && { maxBlocks }),
     words,
@@ -73,14 +73,14 @@ export function nodeErrorFor({ kind, message, hint }: NodeError, cause: unknown)
 }
 
 /** Whether what was thrown may pass by itself, so that whoever waits goes on waiting. */
-export function mayPass(error: unknown): boolean {
-  return readNodeError(error)?.passes ?? false;
+export function isTransientError(error: unknown): boolean {
+  return readNodeError(error)?.isTransient ?? false;
 }
 
 /** An answer is read before the transport's words about it: HTTP 400 with a JSON-RPC error is that error. */
 function classify(facts: Facts): NodeErrorKind | null {
   const { answers, systemCodes, method, status, body } = facts;
-  const byAnswer = firstKind(answers, ({ words, code }) => classifyWords(words, code, method));
+  const byAnswer = firstKind(answers, ({ words, code }) => classifyMessage(words, code, method));
   if (byAnswer !== null) return byAnswer;
   const byStatus = status === undefined ? null : classifyStatus(status, method);
   if (byStatus !== null || answers.length > 0) return byStatus;

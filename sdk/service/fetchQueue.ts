@@ -3,12 +3,12 @@ import { type Endpoint, fetchJson } from "./providerApi.ts";
 
 const Count = z.number().int().nonnegative();
 const Queue = z.object({
-  /** Whether it takes new tasks on at the moment, whatever its offer on chain says. */
+  /** Whether it accepts new tasks at the moment, whatever its offer on chain says. */
   accepting: z.boolean().default(true),
   slots: Count,
   running: Count,
   waiting: Count,
-  /** Seconds until a task that is ordered now would begin, as the provider estimates; null if it says nothing. */
+  /** The provider's estimate of the seconds until a task ordered now would start; null if it gives none. */
   waitSeconds: z.number().nonnegative().nullable().default(null),
 });
 

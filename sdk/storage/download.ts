@@ -55,7 +55,7 @@ export async function download(
   const sources = storageUrls(storageUrl).map((url) => new Source(url, stop, onFailed));
   const part = partPathOf(targetPath);
   const failHere = (error: Error) => {
-    broken.abort(cannotWrite(part, error));
+    broken.abort(writeError(part, error));
     throw broken.signal.reason;
   };
   try {
@@ -102,10 +102,10 @@ async function fetchMissing(
   while (!queue.isEmpty) {
     const left = sources.filter((source) => !source.signal.aborted);
     if (left.length === 0) throw sources.at(-1)!.signal.reason;
-    const lanes = Math.max(TRANSFERS_AT_ONCE, left.length);
-    const drain = (_: unknown, lane: number) =>
-      drainQueue(queue, left[lane % left.length]!, partial, keep);
-    await Promise.all(Array.from({ length: lanes }, drain));
+    const workers = Math.max(TRANSFERS_AT_ONCE, left.length);
+    const drain = (_: unknown, worker: number) =>
+      drainQueue(queue, left[worker % left.length]!, partial, keep);
+    await Promise.all(Array.from({ length: workers }, drain));
   }
 }
 
@@ -117,14 +117,14 @@ async function drainQueue(
   keep: Keep,
 ): Promise<void> {
   const ranges = source.connection.ranges(list.root);
-  const lane = { source, ranges, buffers: segmentBuffers(), list, keep };
+  const worker = { source, ranges, buffers: segmentBuffers(), list, keep };
   const batch = new AdaptiveBatch();
   while (!source.signal.aborted) {
     const run = queue.take(batch.segments);
     if (!run) break;
     const start = performance.now();
     try {
-      await fetchRun(lane, run);
+      await fetchRun(worker, run);
       batch.took(performance.now() - start);
     } catch (error) {
       if (!source.signal.aborted) source.fail(error);
@@ -136,7 +136,7 @@ async function drainQueue(
 }
 
 /** What went wrong on this machine, and not with a source. */
-function cannotWrite(path: string, cause: NodeJS.ErrnoException): ProtocolError {
+function writeError(path: string, cause: NodeJS.ErrnoException): ProtocolError {
   if (cause instanceof ProtocolError) return cause;
   const isFull = cause.code === "ENOSPC" || cause.code === "EDQUOT";
   return new ProtocolError(

@@ -19,7 +19,7 @@ import { segmentCount, segmentLength } from "./tree/segment.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
 /** Milliseconds in which the server may read back a large file that an earlier upload left. */
-const SERVER_WORK_LIMIT = 15 * 60_000;
+const SERVER_TIMEOUT_MS = 15 * 60_000;
 
 const BINARY = { "content-type": "application/octet-stream" };
 
@@ -71,7 +71,7 @@ export async function uploadContent(
         method: "POST",
         path: `uploads/${root}/finish?size=${size}`,
         maxBytes: SMALL_ANSWER_BYTES,
-        patience: SERVER_WORK_LIMIT,
+        timeout: SERVER_TIMEOUT_MS,
       },
       signal,
     );
@@ -161,7 +161,7 @@ class Announcement {
         body: segmentRoots,
         // Every other segment missing makes the longest answer: some 20 bytes for two segments.
         maxBytes: SMALL_ANSWER_BYTES + 16 * segmentCount(size),
-        patience: SERVER_WORK_LIMIT,
+        timeout: SERVER_TIMEOUT_MS,
       },
       signal,
     );

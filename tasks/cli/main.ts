@@ -81,7 +81,8 @@ function readValues(
   const parsed = parseArgs({ ...config, strict: false });
   const places = Object.keys(parameters).filter((name) => parameters[name]!.kind === "argument");
   const typed = definition ? parsed.positionals : [];
-  if (typed.length > places.length) throw unexpectedArgument(definition!, typed[places.length]!);
+  if (typed.length > places.length)
+    throw unexpectedArgumentError(definition!, typed[places.length]!);
   return {
     ...Object.fromEntries(
       Object.entries(parameters)
@@ -101,7 +102,7 @@ function readAs(name: string, { kind, ...rest }: Parameters[string]) {
   return { type: kind === "flag" ? "boolean" : "string", ...(short && { short }) } as const;
 }
 
-const unexpectedArgument = ({ path }: CommandDefinition, word: string) =>
+const unexpectedArgumentError = ({ path }: CommandDefinition, word: string) =>
   new ProtocolError(
     "usage",
     `Unexpected argument "${word}" for ${path.join(" ")}.`,

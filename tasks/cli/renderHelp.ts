@@ -14,7 +14,7 @@ export const GLOBALS = {
   showStackTraces: { kind: "flag", description: "Show where an unexpected error came from" },
 } as const satisfies Record<string, Parameter>;
 
-const MOST_COLUMNS = 100;
+const MAX_COLUMNS = 100;
 
 /** What the program can do. */
 export function renderOverview(
@@ -76,7 +76,7 @@ function section(
   columns: number,
 ): string {
   const left = Math.max(...rows.map(([name]) => name.length)) + 4;
-  const right = Math.max(20, Math.min(columns, MOST_COLUMNS) - left);
+  const right = Math.max(20, Math.min(columns, MAX_COLUMNS) - left);
   const lines = rows.flatMap(([name, text]) =>
     wrap(text, right).map((line, index) => `${index === 0 ? `  ${name}` : ""}`.padEnd(left) + line),
   );

@@ -50,7 +50,7 @@ function findUnknownCommand(
 ): ProtocolError | undefined {
   const word = words.find((each, i) => !each.startsWith("-") && !words[i - 1]?.startsWith("-"));
   if (word === undefined) return undefined;
-  return misspelt(`There is no command "${word}".`, word, names, `${program} --help`);
+  return misspellingError(`There is no command "${word}".`, word, names, `${program} --help`);
 }
 
 /** Words that begin like a family's commands and name none of them; a family alone, or with flags, is no mistake. */
@@ -69,7 +69,7 @@ function findUnknownVerb(
     .filter(({ path }) => path.length > depth && family.every((word, i) => path[i] === word))
     .map(({ path }) => path[depth]!);
   const help = `${program} ${family.join(" ")} --help`;
-  return misspelt(`${family.join(" ")} has no command "${verb}".`, verb, verbs, help);
+  return misspellingError(`${family.join(" ")} has no command "${verb}".`, verb, verbs, help);
 }
 
 function checkFlags(
@@ -113,13 +113,13 @@ function checkFlag(
   vocabulary: Vocabulary,
 ): ProtocolError | undefined {
   if (!parameter) {
-    return isGlobal(typed, vocabulary) ? undefined : unknownFlag(typed, command, vocabulary);
+    return isGlobal(typed, vocabulary) ? undefined : unknownFlagError(typed, command, vocabulary);
   }
   if (parameter.kind === "flag") {
     const hasValue = value !== undefined || /^(true|false)$/.test(next ?? "");
-    return hasValue ? takesNoValue(typed) : undefined;
+    return hasValue ? unexpectedValueError(typed) : undefined;
   }
-  return (value ?? next) === undefined ? lacksValue(typed, command, vocabulary) : undefined;
+  return (value ?? next) === undefined ? missingValueError(typed, command, vocabulary) : undefined;
 }
 
 function findParameter(typed: string, { parameters }: CommandDefinition): Parameter | undefined {
@@ -135,7 +135,7 @@ function findParameter(typed: string, { parameters }: CommandDefinition): Parame
 const isGlobal = (typed: string, { globals }: Vocabulary) =>
   typed.startsWith("--") ? globals.includes(toCamelCase(typed.slice(2))) : /^-[hv]$/.test(typed);
 
-function unknownFlag(
+function unknownFlagError(
   typed: string,
   { path, parameters }: CommandDefinition,
   { program, globals }: Vocabulary,
@@ -143,22 +143,27 @@ function unknownFlag(
   const name = path.join(" ");
   const known = [...Object.keys(parameters), ...globals].map((each) => `--${toKebabCase(each)}`);
   const help = `${program} ${name} --help`;
-  return misspelt(`${name} has no flag ${typed}.`, typed, typed.length > 2 ? known : [], help);
+  return misspellingError(
+    `${name} has no flag ${typed}.`,
+    typed,
+    typed.length > 2 ? known : [],
+    help,
+  );
 }
 
-function lacksValue(typed: string, { path }: CommandDefinition, { program }: Vocabulary) {
+function missingValueError(typed: string, { path }: CommandDefinition, { program }: Vocabulary) {
   const hint = `See what it takes: ${program} ${path.join(" ")} --help`;
   return new ProtocolError("usage", `Missing value for ${typed}.`, hint);
 }
 
-const takesNoValue = (typed: string) =>
+const unexpectedValueError = (typed: string) =>
   new ProtocolError(
     "usage",
     `${typed} takes no value.`,
     `Write ${typed} for yes; leave it out for no.`,
   );
 
-function misspelt(message: string, word: string, names: readonly string[], help: string) {
+function misspellingError(message: string, word: string, names: readonly string[], help: string) {
   const closest = didYouMean(word, names);
   const hint = closest ? `Did you mean "${closest}"?` : `See them all: ${help}`;
   return new ProtocolError("usage", message, hint);

@@ -19,25 +19,25 @@ export async function readSecrets(
   const tracks = wandb_project_name ?? wandb_name ?? wandb_base_url;
   const wandbApiKey = tracks && (await environment.secret("WANDB_API_KEY"));
   if (tracks && !wandbApiKey)
-    throw missing("WANDB_API_KEY", "Tracking with Weights & Biases", environment);
+    throw missingSecretError("WANDB_API_KEY", "Tracking with Weights & Biases", environment);
   const usesHub = hf_output_repo_name ?? from_hf_model;
   const hfApiToken = usesHub && (await environment.secret("HF_TOKEN"));
   if (hf_output_repo_name && !hfApiToken)
-    throw missing("HF_TOKEN", "Uploading to the hub", environment);
+    throw missingSecretError("HF_TOKEN", "Uploading to the hub", environment);
   const secrets = { ...(wandbApiKey && { wandbApiKey }), ...(hfApiToken && { hfApiToken }) };
-  if (!SecretsSchema.safeParse(secrets).success) throw damaged();
+  if (!SecretsSchema.safeParse(secrets).success) throw invalidTokenError();
   return secrets;
 }
 
 /** The value is not repeated: what is printed may be kept somewhere. */
-const damaged = () =>
+const invalidTokenError = () =>
   new ProtocolError(
     "usage",
     "WANDB_API_KEY or HF_TOKEN holds something that is no key: blanks, or more than 256 characters.",
     "Set it again; it is not shown here on purpose.",
   );
 
-function missing(
+function missingSecretError(
   name: keyof typeof SOURCES,
   what: string,
   { keepSecret }: Environment,
@@ -55,11 +55,14 @@ export function refuseSecretFlags(
   flags: { readonly wandbApiKey: string | undefined; readonly hfApiToken: string | undefined },
   environment: Environment,
 ): void {
-  if (flags.wandbApiKey !== undefined) throw inArguments("WANDB_API_KEY", environment);
-  if (flags.hfApiToken !== undefined) throw inArguments("HF_TOKEN", environment);
+  if (flags.wandbApiKey !== undefined) throw secretInArgumentsError("WANDB_API_KEY", environment);
+  if (flags.hfApiToken !== undefined) throw secretInArgumentsError("HF_TOKEN", environment);
 }
 
-function inArguments(name: keyof typeof SOURCES, { keepSecret }: Environment): ProtocolError {
+function secretInArgumentsError(
+  name: keyof typeof SOURCES,
+  { keepSecret }: Environment,
+): ProtocolError {
   const keep = keepSecret(name);
   return new ProtocolError(
     "usage",

@@ -28,7 +28,7 @@ export async function agreeToOrder(
   environment: Environment,
 ): Promise<void> {
   showQuote(terminal, service, offer);
-  if (!service.accepting) throw notAccepting(service.provider);
+  if (!service.accepting) throw notAcceptingError(service.provider);
   await checkFunds(client, service.provider, offer.fee, environment);
   if (!yes && !dryRun) await agreeToWait(terminal, queue);
 }
@@ -69,7 +69,7 @@ async function agreeToWait(terminal: Terminal, { slots, running, waiting }: Queu
   );
 }
 
-function notAccepting(provider: string): ProtocolError {
+function notAcceptingError(provider: string): ProtocolError {
   return new ProtocolError(
     "declined",
     `${provider} does not accept tasks at the moment.`,

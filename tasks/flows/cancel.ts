@@ -23,7 +23,7 @@ export async function cancel(
 ) {
   const id = formatTaskId(task.id);
   if (task.state !== "Created" && standing.next !== "claim") {
-    throw notCancellable(task, standing, environment);
+    throw notCancellableError(task, standing, environment);
   }
   const result =
     standing.next === "claim"
@@ -37,7 +37,7 @@ export async function cancel(
   return { ...result, id };
 }
 
-function notCancellable(
+function notCancellableError(
   { id, state }: Task,
   { progress, meaning }: Standing,
   environment: Environment,

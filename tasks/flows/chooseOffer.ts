@@ -93,8 +93,8 @@ async function findCandidates(
     const model = answer.catalogue.models.find((each) => each.name === name);
     return model ? [{ ...answer, model }] : [];
   });
-  if (verified.length === 0) throw nobodyThere();
-  if (candidates.length === 0) throw nobodyHas(name, verified);
+  if (verified.length === 0) throw noProviderError();
+  if (candidates.length === 0) throw unknownModelError(name, verified);
   return candidates;
 }
 
@@ -151,7 +151,7 @@ function sayWho({ service, offer, model }: Offer, count: number, terminal: Termi
   );
 }
 
-const nobodyThere = () =>
+const noProviderError = () =>
   new ProtocolError(
     "not-found",
     "No provider accepts tasks on this network at the moment.",
@@ -159,7 +159,7 @@ const nobodyThere = () =>
     { next: { verb: "listServices" } },
   );
 
-function nobodyHas(name: string, verified: readonly VerifiedProvider[]): ProtocolError {
+function unknownModelError(name: string, verified: readonly VerifiedProvider[]): ProtocolError {
   const names = verified.flatMap(({ catalogue }) => catalogue.models.map((model) => model.name));
   const closest = didYouMean(name, names);
   return new ProtocolError(

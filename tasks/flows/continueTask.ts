@@ -8,7 +8,7 @@ import type { Environment } from "../Environment.ts";
 import { formatDuration } from "../terminal/formatDuration.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import type { OwnOrder } from "./findOwnOrder.ts";
-import { sendKeys } from "./sendKeys.ts";
+import { sendApiTokens } from "./sendApiTokens.ts";
 
 /** What a command needs to continue with a task instead of ordering it. */
 interface Setting {
@@ -30,14 +30,16 @@ export async function continueTask(
 ) {
   const id = formatTaskId(task.id);
   const found = `You ordered exactly this ${await ageOf(client, blockNumber)} (task ${id})`;
-  if (standing.next === "claim") throw toClaim(`${found}. ${standing.meaning}`, id, environment);
+  if (standing.next === "claim")
+    throw unclaimedMoneyError(`${found}. ${standing.meaning}`, id, environment);
   terminal.say(
     standing.progress === "Finished"
       ? `${found}, and its model is ready: nothing is ordered. To order it once more, add --again.`
       : `${found}: continuing with it. Nothing is ordered or paid again.`,
   );
   const isRunning = task.state === "Created" || task.state === "Accepted";
-  if (isRunning && !dryRun) await sendKeys(client, { service, id: task.id, secrets }, terminal);
+  if (isRunning && !dryRun)
+    await sendApiTokens(client, { service, id: task.id, secrets }, terminal);
   const { provider, fee } = task;
   return { dryRun, continued: true as const, transaction: null, id, provider, fee };
 }
@@ -54,7 +56,7 @@ async function ageOf(client: Client, blockNumber: number): Promise<string> {
   return `${formatDuration(seconds).replace(/(?<=min) \d+s$/, "")} ago`;
 }
 
-function toClaim(found: string, id: string, environment: Environment): ProtocolError {
+function unclaimedMoneyError(found: string, id: string, environment: Environment): ProtocolError {
   return new ProtocolError(
     "task-failed-by-provider",
     found,

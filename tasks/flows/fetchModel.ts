@@ -81,7 +81,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   terminal.say("Decrypted: every page is what the provider committed to.");
   const { transaction } = await confirmModel(client, task, flags, terminal);
   await check(); // the key may have taken days
-  await untilInterrupted(interrupted("The writing"), (signal) =>
+  await untilInterrupted(interruptedError("The writing"), (signal) =>
     writeModel(archivePath, path, { name, step: wanted.step, stamp, signal }),
   );
   for (const temporary of [archivePath, encryptedPath]) await rm(temporary, { force: true });
@@ -148,7 +148,7 @@ async function waitForKey(
   timeout: number | undefined,
 ): Promise<Task> {
   const first = await viewTask(client, await getTask(client, { id }));
-  const stopped = interrupted("Waiting for the key");
+  const stopped = interruptedError("Waiting for the key");
   const view = await untilInterrupted(stopped, (signal) =>
     waitForTask(client, first, { until: "Finished", timeout, signal }, terminal),
   );
@@ -164,7 +164,7 @@ async function planNext({ client, flags, terminal }: Setting, task: Task) {
   return { dryRun: true, transaction: null };
 }
 
-const interrupted = (what: string) =>
+const interruptedError = (what: string) =>
   new ProtocolError(
     "declined",
     `${what} was interrupted.`,

@@ -30,7 +30,7 @@ export async function fetchTerms(client: Wallet, url: string): Promise<DaemonTer
   checkUrl(client, url);
   const request = { path: "/v1/terms" };
   const terms = await fetchJson({ provider, url }, request, DaemonTerms).catch((cause) => {
-    throw noDaemon(url, cause);
+    throw daemonError(url, cause);
   });
   if (terms.provider.toLowerCase() === provider.toLowerCase()) {
     return { catalogueHash: terms.catalogueHash, encryptionKey: terms.encryptionKey };
@@ -58,7 +58,7 @@ function checkUrl(client: Client, url: string): void {
   );
 }
 
-function noDaemon(url: string, cause: unknown): unknown {
+function daemonError(url: string, cause: unknown): unknown {
   if (!(cause instanceof ProtocolError)) return cause;
   return new ProtocolError(
     "network",

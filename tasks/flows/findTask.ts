@@ -29,7 +29,7 @@ export async function findTask(
   const address = readAddress(provider);
   const tasks = await listTasks(client, { user: client.address, provider: address });
   const found = task === undefined ? tasks.at(-1) : chooseTask(tasks, task);
-  if (!found) throw noTask(address, task);
+  if (!found) throw taskNotFoundError(address, task);
   return found;
 }
 
@@ -44,7 +44,7 @@ export async function findWholeTask(client: Client, id: string): Promise<Task | 
  */
 export function chooseTask(tasks: readonly Task[], prefix: string): Task | null {
   const matching = tasks.filter(({ id }) => startsWith(formatTaskId(id), prefix));
-  if (matching.length > 1) throw ambiguous(prefix, matching);
+  if (matching.length > 1) throw ambiguousIdError(prefix, matching);
   return matching[0] ?? null;
 }
 
@@ -62,7 +62,7 @@ function checkProvider(task: Task, provider: string): void {
   );
 }
 
-function noTask(provider: string, prefix: string | undefined): ProtocolError {
+function taskNotFoundError(provider: string, prefix: string | undefined): ProtocolError {
   const which = prefix === undefined ? "no task" : `no task whose id begins with "${prefix}"`;
   return new ProtocolError(
     "not-found",
@@ -72,7 +72,7 @@ function noTask(provider: string, prefix: string | undefined): ProtocolError {
   );
 }
 
-function ambiguous(prefix: string, tasks: readonly Task[]): ProtocolError {
+function ambiguousIdError(prefix: string, tasks: readonly Task[]): ProtocolError {
   const ids = tasks.map(({ id }) => formatTaskId(id)).join(", ");
   return new ProtocolError(
     "usage",

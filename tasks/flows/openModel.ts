@@ -63,7 +63,7 @@ async function dispute(
   const proof = await untilInterrupted(stopped, (signal) =>
     findMisbehaviour(client, { task, encryptedPath, page, signal }),
   );
-  if (task.state === "Settled") throw tooLate(task);
+  if (task.state === "Settled") throw disputeTooLateError(task);
   terminal.say("The file is the one that was delivered. Proving on chain what the provider did...");
   const id = formatTaskId(task.id);
   const call = proveMisbehaviour(client, { id: task.id, proof });
@@ -90,7 +90,7 @@ async function findSlashing(client: Client, { id }: Task) {
 }
 
 /** The user confirmed, or let the dispute period pass and somebody finalized. */
-function tooLate({ id, provider }: Task): ProtocolError {
+function disputeTooLateError({ id, provider }: Task): ProtocolError {
   return new ProtocolError(
     "integrity",
     `The model of task ${formatTaskId(id)} cannot be opened, and the provider was paid before this was found out.`,

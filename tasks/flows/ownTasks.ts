@@ -20,7 +20,7 @@ export async function listOwnTasks(client: Wallet): Promise<Task[]> {
 export async function findOwnTask(client: Wallet, id: string): Promise<Task> {
   const whole = await findWholeTask(client, id);
   if (whole) return whole;
-  return chooseTask(await listOwnTasks(client), id) ?? noTask(id);
+  return chooseTask(await listOwnTasks(client), id) ?? throwNotFound(id);
 }
 
 /** The positional argument <id>, read before anything is asked of the network. */
@@ -34,7 +34,7 @@ export function readTaskId(id: string): string {
   );
 }
 
-function noTask(id: string): never {
+function throwNotFound(id: string): never {
   throw new ProtocolError(
     "not-found",
     `You have no task whose id begins with "${id}".`,

@@ -7,7 +7,7 @@ import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import { sendKeys } from "./sendKeys.ts";
+import { sendApiTokens } from "./sendApiTokens.ts";
 import { sendOrder } from "./sendOrder.ts";
 import type { SendingFlags } from "./submit.ts";
 
@@ -36,7 +36,7 @@ export async function placeOrder(
   if (result.dryRun) return result;
   const uuid = formatTaskId(id);
   terminal.say(`Created Task ID: ${uuid}`);
-  await sendKeys(client, { service, id, secrets }, terminal);
+  await sendApiTokens(client, { service, id, secrets }, terminal);
   return {
     ...result,
     continued: false as const,

@@ -17,7 +17,7 @@ interface PreparedOrder {
 
 /** Milliseconds in which a transaction whose answer was lost should get into a block, and between two looks. */
 const TIMEOUT_MS = 30_000;
-const PAUSE = 500;
+const POLL_INTERVAL_MS = 500;
 
 /**
  * Sends an order. If its answer is lost, or another run of the same command was faster, the task is looked for by its
@@ -29,11 +29,11 @@ export async function sendOrder(
   prepared: PreparedOrder,
   flags: SendingFlags,
   terminal: Terminal,
-  { patience = TIMEOUT_MS }: { patience?: number } = {},
+  { timeout = TIMEOUT_MS }: { timeout?: number } = {},
 ) {
   const { id, order } = prepared;
   const uuid = formatTaskId(id);
-  const interrupted = unknown("declined", uuid, "the command was interrupted.");
+  const interrupted = unknownOutcomeError("declined", uuid, "the command was interrupted.");
   return untilInterrupted(interrupted, (signal) => {
     if (!flags.dryRun) terminal.say("Creating task...");
     const sending = submit(client, createTask(client, { order }), { order }, flags, terminal).catch(
@@ -41,9 +41,9 @@ export async function sendOrder(
         const isUnknown = error instanceof ProtocolError && isLost(error);
         const mayCome = isUnknown || (await hasPending(client));
         if (mayCome) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
-        const placed = await look(client, prepared, mayCome ? patience : 0, signal);
+        const placed = await findPlaced(client, prepared, mayCome ? timeout : 0, signal);
         if (placed) return placed;
-        throw isUnknown ? unknown(error.code, uuid, error.message, error) : error;
+        throw isUnknown ? unknownOutcomeError(error.code, uuid, error.message, error) : error;
       },
     );
     return Promise.race([sending, aborted(signal)]);
@@ -61,21 +61,21 @@ async function hasPending(client: Client): Promise<boolean> {
   return sent > mined;
 }
 
-/** Looks for the task until it is there or the patience is at its end; null when it is not, or nobody can tell. */
-async function look(
+/** Looks for the task until it is there or the timeout is at its end; null when it is not, or nobody can tell. */
+async function findPlaced(
   client: Client,
   { id, order }: PreparedOrder,
-  patience: number,
+  timeout: number,
   signal: AbortSignal,
 ) {
-  const end = performance.now() + patience;
+  const end = performance.now() + timeout;
   for (;;) {
     const events = await fetchTaskEvents(client, { id }).catch(() => []);
     for (const event of events) {
       if (event.name === "TaskCreated") return isSame(event.order, order) ? sentBy(event) : null;
     }
     if (performance.now() >= end) return null;
-    await sleep(Math.min(PAUSE, patience), undefined, { signal });
+    await sleep(Math.min(POLL_INTERVAL_MS, timeout), undefined, { signal });
   }
 }
 
@@ -96,7 +96,12 @@ const aborted = (signal: AbortSignal) =>
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 
-function unknown(code: ProtocolError["code"], uuid: string, why: string, cause?: unknown) {
+function unknownOutcomeError(
+  code: ProtocolError["code"],
+  uuid: string,
+  why: string,
+  cause?: unknown,
+) {
   return new ProtocolError(
     code,
     `It is not known whether task ${uuid} was created: ${why}`,

@@ -33,7 +33,7 @@ export async function transfer<T>(
       signal,
       onHashed: (progress) => hashing.show(progress),
       onProgress: (progress) => {
-        moving.sayWhatIsThere(progress);
+        moving.sayResuming(progress);
         moving.show(progress);
       },
     }),
@@ -43,9 +43,9 @@ export async function transfer<T>(
 const BAR = 24;
 const MIB = 1024 * 1024;
 /** Milliseconds between two drawings: more often nobody can read. */
-const REDRAW = 100;
+const REDRAW_INTERVAL_MS = 100;
 /** Milliseconds whose speed counts: the line changes its rate, and the time left should follow. */
-const WINDOW = 5_000;
+const SPEED_WINDOW_MS = 5_000;
 
 /** A bar, what is done, the speed of late and the time left at that speed, in one line. */
 class ProgressLine {
@@ -60,7 +60,7 @@ class ProgressLine {
   }
 
   /** Once, before anything moves: what an earlier attempt has left. */
-  sayWhatIsThere({ bytes, total }: Progress): void {
+  sayResuming({ bytes, total }: Progress): void {
     if (this.#seen.length > 0 || bytes === 0 || bytes === total) return;
     this.#terminal.note(
       `${inMib(bytes)} of ${inMib(total)} MiB are there already: ${this.#label.toLowerCase()} goes on from there.`,
@@ -69,10 +69,10 @@ class ProgressLine {
 
   show({ bytes, total }: Progress): void {
     const now = performance.now();
-    if (now < this.#drawnAt + REDRAW && bytes < total) return;
+    if (now < this.#drawnAt + REDRAW_INTERVAL_MS && bytes < total) return;
     this.#drawnAt = now;
     this.#seen.push({ at: now, bytes });
-    while (this.#seen.length > 2 && this.#seen[0]!.at < now - WINDOW) this.#seen.shift();
+    while (this.#seen.length > 2 && this.#seen[0]!.at < now - SPEED_WINDOW_MS) this.#seen.shift();
     this.#terminal.live(`${this.#label} ${this.#line(bytes, total)}`);
   }
 

@@ -8,7 +8,7 @@ import type { Terminal } from "../terminal/Terminal.ts";
 import { refreshView, type TaskView } from "../terminal/taskView.ts";
 
 /** Milliseconds between two looks at the task. */
-const INTERVAL = 1_000;
+const POLL_INTERVAL_MS = 1_000;
 
 export interface WaitOptions {
   /** Undefined: until it is the user's turn, or the end. */
@@ -31,7 +31,7 @@ export async function waitForTask(
   const goal = PROGRESS.indexOf(until ?? usersTurn(first.progress));
   const start = performance.now();
   const losses: number[] = [];
-  const look = patientLook(client, terminal);
+  const read = createTolerantReader(client, terminal);
   let view = first;
   let shown = "";
   while (PROGRESS.indexOf(view.progress) < goal) {
@@ -41,10 +41,10 @@ export async function waitForTask(
     terminal.live(line);
     if (process.stderr.isTTY !== true && view.progress !== shown) terminal.note(line);
     shown = view.progress;
-    if (timeout !== undefined && performance.now() - start > timeout) throw timedOut(view);
+    if (timeout !== undefined && performance.now() - start > timeout) throw timedOutError(view);
     signal.throwIfAborted();
-    await sleep(INTERVAL, undefined, { signal }).catch(() => signal.throwIfAborted());
-    view = await look(view);
+    await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    view = await read(view);
   }
   terminal.endLive();
   return view;
@@ -59,7 +59,7 @@ function usersTurn(progress: Progress): Progress {
 const MAX_FAILURES = 10;
 
 /** A network that is away is no reason to stop waiting, and neither are a few answers that make no sense. */
-function patientLook(client: Client, terminal: Terminal) {
+function createTolerantReader(client: Client, terminal: Terminal) {
   let failures = 0;
   return async (view: TaskView): Promise<TaskView> => {
     try {
@@ -87,7 +87,7 @@ export function readProgress(text: string): Progress {
   );
 }
 
-function timedOut({ progress }: TaskView): ProtocolError {
+function timedOutError({ progress }: TaskView): ProtocolError {
   return new ProtocolError(
     "timed-out",
     `The task is still ${progress}.`,

@@ -12,7 +12,7 @@ import { openEnvironment } from "../openEnvironment.ts";
 export function createEnvironment(hre: HardhatRuntimeEnvironment): Environment {
   const network = hre.globalOptions.network ?? LOCAL;
   const config = hre.config.networks[network];
-  if (config?.type !== "http") throw unknownNetwork(network, Object.keys(hre.config.networks));
+  if (config?.type !== "http") throw unknownNetworkError(network, Object.keys(hre.config.networks));
   return openEnvironment({
     network,
     rpcUrl: () => config.url.getUrl(),
@@ -30,7 +30,7 @@ function pathOf(line: string, { tasks }: HardhatRuntimeEnvironment): string {
   return tasks.rootTasks.has(first) ? line : `anneal ${line}`;
 }
 
-function unknownNetwork(network: string, names: readonly string[]): ProtocolError {
+function unknownNetworkError(network: string, names: readonly string[]): ProtocolError {
   const closest = didYouMean(network, names);
   return new ProtocolError(
     "usage",

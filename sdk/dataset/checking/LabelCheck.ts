@@ -5,7 +5,7 @@ import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { INTEGER_LABEL } from "./scanRows.ts";
 
 /** Labels of one dataset at most: more are not a classification, and each needs an output of the model. */
-const MOST_LABELS = 100_000;
+const MAX_LABELS = 100_000;
 
 /** Checks what only shows over all labels of a dataset together. */
 export class LabelCheck {
@@ -29,7 +29,7 @@ export class LabelCheck {
     const { label } = row;
     this.#format = row.format;
     this.#last = placeOf(scanned);
-    if (!this.#first.has(label) && this.#first.size < MOST_LABELS) {
+    if (!this.#first.has(label) && this.#first.size < MAX_LABELS) {
       this.#first.set(label, this.#last);
     }
     if (!this.#trained || this.#trained.has(label)) return [];

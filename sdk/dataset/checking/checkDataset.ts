@@ -17,7 +17,7 @@ export interface DatasetReport {
   readonly format: DatasetRow["format"] | undefined;
   /** Labels in the order in which the trainer numbers them; empty unless the rows have labels. */
   readonly labels: readonly string[];
-  /** The first problems, at most MOST_PROBLEMS of them. */
+  /** The first problems, at most MAX_PROBLEMS of them. */
   readonly problems: readonly Problem[];
   /** All problems that make a task fail, the ones not listed included. A dataset is valid when there is none. */
   readonly errors: number;
@@ -48,7 +48,7 @@ export interface CheckOptions extends RowTreatment {
 }
 
 /** Problems that are kept; more are only counted. */
-export const MOST_PROBLEMS = 1000;
+export const MAX_PROBLEMS = 1000;
 
 /** After these the rest of a file is not read, so nothing is said about all of it. */
 const BREAKING_OFF: readonly RuleId[] = ["damaged-archive", "archive-too-large"];
@@ -70,7 +70,7 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
   const counts = { error: 0, warning: 0 };
   const report = (found: Problem) => {
     counts[found.severity] += 1;
-    if (problems.length < MOST_PROBLEMS) problems.push(found);
+    if (problems.length < MAX_PROBLEMS) problems.push(found);
   };
   const seen = new Map<string, string>();
   const labels = new LabelCheck(options.labels);

@@ -1,4 +1,4 @@
-import { type Line, LONGEST_LINE } from "./readLines.ts";
+import { type Line, MAX_LINE_BYTES } from "./readLines.ts";
 
 /** A record of a CSV file, or what is wrong with it. A blank line is a record of no fields. */
 export interface CsvRecord {
@@ -52,7 +52,7 @@ class RecordParser {
         return;
       }
     }
-    if (this.#field.length > LONGEST_LINE) yield { ...this.#fail(), problem: "line-too-long" };
+    if (this.#field.length > MAX_LINE_BYTES) yield { ...this.#fail(), problem: "line-too-long" };
   }
 
   *end(): Generator<CsvRecord> {

@@ -13,7 +13,7 @@ export interface Line {
 }
 
 /** Bytes of one line that are held in memory at most. */
-export const LONGEST_LINE = 16 * 1024 * 1024;
+export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 /**
  * Streams the lines of a file in constant memory. Only "\n" ends a line: U+2028 and a lone "\r" are
@@ -26,12 +26,12 @@ export async function* readLines(path: string): AsyncGenerator<Line> {
   let length = 0;
   const take = (part: Buffer) => {
     length += part.length;
-    if (length <= LONGEST_LINE) parts.push(part);
+    if (length <= MAX_LINE_BYTES) parts.push(part);
   };
   const finish = (ended: boolean): Line => {
     number += 1;
     const line =
-      length > LONGEST_LINE
+      length > MAX_LINE_BYTES
         ? { text: "", problem: "line-too-long" as const }
         : decode(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
     parts = [];

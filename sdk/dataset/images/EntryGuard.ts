@@ -13,16 +13,16 @@ export type Verdict =
   | "passed over"
   | { readonly finding: Finding };
 
-const MOST_ENTRIES = 1_000_000;
+const MAX_ENTRIES = 1_000_000;
 /** Of all entries together. */
-const MOST_BYTES = 64 * 2 ** 30;
-const MOST_FILE_BYTES = 64 * 2 ** 20;
+const MAX_BYTES = 64 * 2 ** 30;
+const MAX_FILE_BYTES = 64 * 2 ** 20;
 /** Times its own size that an archive may unpack to, beyond SMALL bytes. */
-const MOST_EXPANSION = 100;
+const MAX_EXPANSION = 100;
 const SMALL = 16 * 2 ** 20;
 
 /** Pixels of all images for each byte of the archive, beyond FEW_PIXELS of them: they are decoded. */
-const MOST_PIXELS_A_BYTE = 500;
+const MAX_PIXELS_PER_BYTE = 500;
 const FEW_PIXELS = 2 ** 28;
 
 /** What file managers put beside the user's files. */
@@ -58,8 +58,8 @@ export class EntryGuard {
   /** Says what is wrong where an image more is too much to decode. */
   admitPixels(pixels: number): Finding | undefined {
     this.#pixels += pixels;
-    if (this.#pixels <= Math.max(FEW_PIXELS, MOST_PIXELS_A_BYTE * this.#weight)) return undefined;
-    const message = `The images have more than ${MOST_PIXELS_A_BYTE} pixels for each byte of the archive.`;
+    if (this.#pixels <= Math.max(FEW_PIXELS, MAX_PIXELS_PER_BYTE * this.#weight)) return undefined;
+    const message = `The images have more than ${MAX_PIXELS_PER_BYTE} pixels for each byte of the archive.`;
     return { rule: "archive-too-large", message };
   }
 
@@ -67,7 +67,7 @@ export class EntryGuard {
     if (parts.length !== 2) {
       return broken("no-class-folder", "The file does not lie in a class folder.");
     }
-    if (size > MOST_FILE_BYTES) {
+    if (size > MAX_FILE_BYTES) {
       return broken("image-too-large", "The image has more than 64 MiB.");
     }
     if (this.#names.has(path)) {
@@ -81,12 +81,12 @@ export class EntryGuard {
   #count(size: number): string | undefined {
     this.#entries += 1;
     this.#bytes += size;
-    if (this.#entries > MOST_ENTRIES) {
-      return `The archive has more than ${MOST_ENTRIES.toLocaleString("en")} entries.`;
+    if (this.#entries > MAX_ENTRIES) {
+      return `The archive has more than ${MAX_ENTRIES.toLocaleString("en")} entries.`;
     }
-    if (this.#bytes > MOST_BYTES) return "The archive unpacks to more than 64 GiB.";
-    if (this.#bytes > SMALL && this.#bytes > MOST_EXPANSION * this.#weight) {
-      return `The archive unpacks to more than ${MOST_EXPANSION} times its size.`;
+    if (this.#bytes > MAX_BYTES) return "The archive unpacks to more than 64 GiB.";
+    if (this.#bytes > SMALL && this.#bytes > MAX_EXPANSION * this.#weight) {
+      return `The archive unpacks to more than ${MAX_EXPANSION} times its size.`;
     }
     return undefined;
   }

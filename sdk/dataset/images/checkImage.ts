@@ -2,9 +2,9 @@ import { crc32 } from "node:zlib";
 import type { Finding } from "../formats/Finding.ts";
 
 /** Width times height: decoding takes three bytes for each. */
-const MOST_PIXELS = 64_000_000;
+const MAX_PIXELS = 64_000_000;
 /** Long edge over short edge. */
-const MOST_STRETCH = 100;
+const MAX_ASPECT_RATIO = 100;
 const PNG_SIGNATURE = Buffer.from("89504e470d0a1a0a", "hex");
 const IMAGE_START = Buffer.from([0xff, 0xd8]);
 const IMAGE_END = Buffer.from([0xff, 0xd9]);
@@ -37,11 +37,11 @@ function checkHeader({ width, height, bits }: Header): Finding | undefined {
     return { rule: "image-deep", message: `The image has ${bits} bits per channel.` };
   }
   if (width === 0 || height === 0) return damage("The image is damaged: it has no size.");
-  if (width * height > MOST_PIXELS) {
+  if (width * height > MAX_PIXELS) {
     const message = `The image has ${width} x ${height} pixels, more than 64 million.`;
     return { rule: "image-too-large", message };
   }
-  if (Math.max(width, height) > MOST_STRETCH * Math.min(width, height)) {
+  if (Math.max(width, height) > MAX_ASPECT_RATIO * Math.min(width, height)) {
     const message = `The image is a strip of ${width} x ${height} pixels.`;
     return { rule: "image-too-large", message };
   }

@@ -12,11 +12,11 @@ export interface TarEntry {
 
 const BLOCK = 512;
 /** Of an extended header: it holds names. */
-const MOST_META_BYTES = 2 ** 20;
+const MAX_META_BYTES = 2 ** 20;
 /** Of all extended headers together: 2 KiB for each of a million entries. */
-const MOST_META_TOTAL = 2 ** 31;
+const MAX_META_TOTAL = 2 ** 31;
 /** Zero bytes after the end mark. */
-const MOST_PADDING = 2 ** 20;
+const MAX_PADDING = 2 ** 20;
 const KINDS: Record<string, TarEntry["kind"]> = {
   "0": "file",
   "\0": "file",
@@ -65,9 +65,9 @@ class ExtendedHeaders {
   }
 
   async read(type: string, size: number): Promise<void> {
-    if (size > MOST_META_BYTES) throw damaged("an extended header is too long");
+    if (size > MAX_META_BYTES) throw damagedTarError("an extended header is too long");
     this.#bytes += BLOCK + size;
-    if (this.#bytes > MOST_META_TOTAL) throw damaged("it has too many extended headers");
+    if (this.#bytes > MAX_META_TOTAL) throw damagedTarError("it has too many extended headers");
     this.#reader.enter(size);
     const content = await this.#reader.take(size);
     if (type === "x") this.#fields = { ...this.#fields, ...paxFields(content) };
@@ -114,8 +114,8 @@ class BlockReader {
     let padding = 0;
     do {
       padding += this.#rest.length;
-      if (padding > MOST_PADDING || !isZero(this.#rest)) {
-        throw damaged("something follows its end mark");
+      if (padding > MAX_PADDING || !isZero(this.#rest)) {
+        throw damagedTarError("something follows its end mark");
       }
     } while (await this.#fill());
   }
@@ -124,7 +124,8 @@ class BlockReader {
     const parts: Buffer[] = [];
     let missing = size;
     while (missing > 0) {
-      if (this.#rest.length === 0 && !(await this.#fill())) throw damaged("it ends too early");
+      if (this.#rest.length === 0 && !(await this.#fill()))
+        throw damagedTarError("it ends too early");
       const part = this.#rest.subarray(0, missing);
       this.#rest = this.#rest.subarray(part.length);
       missing -= part.length;
@@ -146,7 +147,7 @@ function checkHeader(header: Buffer): number {
   const sum = (bytes: Buffer) => bytes.reduce((total, byte) => total + byte, 0);
   const checksum = header.subarray(148, 156);
   if (numberIn(checksum) !== sum(header) - sum(checksum) + 8 * 0x20) {
-    throw damaged("a header's checksum is wrong");
+    throw damagedTarError("a header's checksum is wrong");
   }
   return numberIn(header.subarray(124, 136));
 }
@@ -157,7 +158,7 @@ function numberIn(field: Buffer): number {
     return field.subarray(1).reduce((value, byte) => value * 256 + byte, 0);
   }
   const digits = field.toString("latin1").replace(/^[ \0]+|[ \0]+$/g, "");
-  if (!/^[0-7]*$/.test(digits)) throw damaged("a header has no number where one belongs");
+  if (!/^[0-7]*$/.test(digits)) throw damagedTarError("a header has no number where one belongs");
   return digits === "" ? 0 : Number.parseInt(digits, 8);
 }
 
@@ -176,7 +177,8 @@ function paxFields(content: Buffer): PaxFields {
     const digits = /^\d{1,7}(?= )/.exec(rest.toString("latin1", 0, 8))?.[0] ?? "0";
     const record = rest.subarray(digits.length + 1, Number(digits));
     const equals = record.indexOf("=");
-    if (equals < 0 || record.at(-1) !== 10) throw damaged("an extended header cannot be read");
+    if (equals < 0 || record.at(-1) !== 10)
+      throw damagedTarError("an extended header cannot be read");
     const key = record.toString("latin1", 0, equals);
     const value = record.subarray(equals + 1, -1);
     if (key === "path") fields.path = cutAtZero(value);
@@ -188,7 +190,7 @@ function paxFields(content: Buffer): PaxFields {
 
 function decimal(text: string): number {
   if (!/^\d{1,15}$/.test(text)) {
-    throw damaged("an extended header has no number where one belongs");
+    throw damagedTarError("an extended header has no number where one belongs");
   }
   return Number(text);
 }
@@ -202,6 +204,6 @@ function isZero(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
-function damaged(reason: string): DamagedArchiveError {
+function damagedTarError(reason: string): DamagedArchiveError {
   return new DamagedArchiveError(`The tar cannot be read (${reason}).`);
 }

@@ -31,7 +31,7 @@ export async function* readZip(path: string): AsyncGenerator<ZipEntry> {
     zip = await openPromise(path, { decodeStrings: false, autoClose: false });
     for await (const entry of zip.eachEntry()) yield describe(zip, entry);
   } catch (error) {
-    throw asDamage(error);
+    throw damagedZipError(error);
   } finally {
     zip?.close();
   }
@@ -71,11 +71,11 @@ async function readContent(zip: ZipFile, entry: Entry): Promise<Buffer> {
     if (crc32(content) !== entry.crc32) throw new Error("a checksum is wrong");
     return content;
   } catch (error) {
-    throw asDamage(error);
+    throw damagedZipError(error);
   }
 }
 
-function asDamage(error: unknown): DamagedArchiveError {
+function damagedZipError(error: unknown): DamagedArchiveError {
   if (error instanceof DamagedArchiveError) return error;
   return new DamagedArchiveError(`The zip cannot be read (${(error as Error).message}).`, {
     cause: error,

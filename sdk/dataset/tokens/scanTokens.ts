@@ -15,13 +15,13 @@ import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { parseTokenRow, type TokenColumns } from "./parseTokenRow.ts";
 
 /** Values of one column in a row group, which are held in memory at once. */
-const MOST_GROUP_VALUES = 2n ** 23n;
+const MAX_GROUP_VALUES = 2n ** 23n;
 const COLUMNS = ["input_ids", "attention_mask", "labels"];
 /** Values for each byte of the file, beyond SMALL of them: runs of one value take no bytes. */
-const MOST_EXPANSION = 100n;
+const MAX_EXPANSION = 100n;
 const SMALL = 2n ** 24n;
 /** Bytes of a page, which is in memory as a whole: all values of a row group, and what says how long the lists are. */
-const MOST_PAGE_BYTES = 2 ** 27;
+const MAX_PAGE_BYTES = 2 ** 27;
 const COMPRESSORS = {
   SNAPPY: (input: Uint8Array, size: number) => {
     const output = new Uint8Array(pageSize(size));
@@ -65,7 +65,7 @@ export async function* scanTokens(
 }
 
 /** What is wrong with a file as a whole. */
-class FileFinding extends Error {
+class FileFindingError extends Error {
   readonly finding: Finding;
 
   constructor(rule: Finding["rule"], message: string) {
@@ -81,7 +81,7 @@ function failure(path: string, error: unknown): ScannedRow {
     throw new ProtocolError("usage", `${path} cannot be read (${code}).`, hint, { cause: error });
   }
   const finding: Finding =
-    error instanceof FileFinding
+    error instanceof FileFindingError
       ? error.finding
       : { rule: "damaged-parquet", message: `The file cannot be read as parquet (${message}).` };
   return { line: 1, problems: [problem(path, { line: 1 }, finding)] };
@@ -119,11 +119,11 @@ function checkColumns({ children }: SchemaTree): string[] {
   const isFit = names.includes("input_ids") && names.every((name) => COLUMNS.includes(name));
   if (!isFit || new Set(names).size < names.length) {
     const found = names.toSorted().join(", ") || "none";
-    throw new FileFinding("bad-columns", `The columns fit no format (found: ${found}).`);
+    throw new FileFindingError("bad-columns", `The columns fit no format (found: ${found}).`);
   }
   const wrong = children.find((child) => !isIntegerList(child));
   if (wrong) {
-    throw new FileFinding("bad-columns", `${wrong.element.name} is not a list of integers.`);
+    throw new FileFindingError("bad-columns", `${wrong.element.name} is not a list of integers.`);
   }
   return names;
 }
@@ -143,22 +143,25 @@ function checkGroups({ row_groups: groups }: FileMetaData, size: number): void {
   let values = 0n;
   for (const { meta_data: column } of groups.flatMap(({ columns }) => columns)) {
     if (!column || !CODECS.includes(column.codec)) {
-      throw new FileFinding("parquet-codec", `The file is compressed as ${column?.codec}.`);
+      throw new FileFindingError("parquet-codec", `The file is compressed as ${column?.codec}.`);
     }
-    if (column.num_values > MOST_GROUP_VALUES) {
-      const most = MOST_GROUP_VALUES.toLocaleString("en");
-      throw new FileFinding("row-group-too-large", `A row group has more than ${most} values.`);
+    if (column.num_values > MAX_GROUP_VALUES) {
+      const most = MAX_GROUP_VALUES.toLocaleString("en");
+      throw new FileFindingError(
+        "row-group-too-large",
+        `A row group has more than ${most} values.`,
+      );
     }
     values += column.num_values;
   }
-  const most = MOST_EXPANSION * BigInt(size);
+  const most = MAX_EXPANSION * BigInt(size);
   if (values > (most > SMALL ? most : SMALL)) {
-    const message = `The file unpacks to more than ${MOST_EXPANSION} values for each of its bytes.`;
-    throw new FileFinding("parquet-too-large", message);
+    const message = `The file unpacks to more than ${MAX_EXPANSION} values for each of its bytes.`;
+    throw new FileFindingError("parquet-too-large", message);
   }
 }
 
 function pageSize(stated: number): number {
-  if (stated >= 0 && stated <= MOST_PAGE_BYTES) return stated;
+  if (stated >= 0 && stated <= MAX_PAGE_BYTES) return stated;
   throw new Error(`a page has ${stated} bytes`);
 }

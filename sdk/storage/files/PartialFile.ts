@@ -63,7 +63,7 @@ export class PartialFile {
       size === list.size;
     const have = isOurs
       ? await recheck(path, list, left.subarray(HEADER_BYTES))
-      : await startAnew(path, list.size);
+      : await createEmpty(path, list.size);
     await writeHave(path, list, have);
     return new PartialFile(path, list, have);
   }
@@ -160,7 +160,7 @@ export class PartialFile {
   async #forget(): Promise<void> {
     this.#flush = null;
     this.#bytes = 0;
-    this.#have.set(await startAnew(this.path, this.list.size));
+    this.#have.set(await createEmpty(this.path, this.list.size));
     await writeHave(this.path, this.list, this.#have);
   }
 
@@ -197,7 +197,7 @@ async function fileSize(path: string): Promise<number> {
 }
 
 /** An all-missing file of `size` bytes; holes take no room on disk until they are written. */
-async function startAnew(path: string, size: number): Promise<Uint8Array> {
+async function createEmpty(path: string, size: number): Promise<Uint8Array> {
   await PartialFile.discard(path);
   const handle = await openOutput(path);
   try {
@@ -216,9 +216,9 @@ async function recheck(path: string, list: SegmentList, marks: Uint8Array): Prom
   const buffers: Buffer[] = [];
   const file = await open(path, "r");
   try {
-    const check = async (index: number, _: AbortSignal, lane: number) => {
-      buffers[lane] ??= Buffer.alloc(SEGMENT_BYTES);
-      const piece = buffers[lane].subarray(0, segmentLength(index, list.size));
+    const check = async (index: number, _: AbortSignal, worker: number) => {
+      buffers[worker] ??= Buffer.alloc(SEGMENT_BYTES);
+      const piece = buffers[worker].subarray(0, segmentLength(index, list.size));
       await readFully(file, piece, index * SEGMENT_BYTES, path);
       have[index] = Number(await isSegment(piece, index, list, hash));
     };

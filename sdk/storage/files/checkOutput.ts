@@ -47,7 +47,7 @@ export async function checkOutput(
   await requireWritable(dirname(path));
   const found = await find(path);
   if (found && (await isResult?.(path))) return { path, isDone: true };
-  if (found && !force) throw exists(given, isResult !== undefined);
+  if (found && !force) throw outputExistsError(given, isResult !== undefined);
   if (size !== undefined) await ensureDiskSpace(dirname(path), size, [part]);
   return { path, isDone: false };
 }
@@ -118,7 +118,7 @@ async function requireWritable(directory: string): Promise<void> {
   });
 }
 
-function exists(path: string, wasCompared: boolean): ProtocolError {
+function outputExistsError(path: string, wasCompared: boolean): ProtocolError {
   return new ProtocolError(
     "usage",
     `${path} already exists${wasCompared ? " and holds something else" : ""}.`,

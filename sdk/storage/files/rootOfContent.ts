@@ -25,16 +25,16 @@ export async function rootOfContent(
   const segmentRoots = new Uint8Array(paddedSegmentCount(size) * NODE_BYTES);
   const buffers: Buffer[] = [];
   let bytes = 0;
-  const addSegment = async (index: number, lane: number) => {
-    buffers[lane] ??= Buffer.alloc(SEGMENT_BYTES);
-    const segment = await content.read(index, buffers[lane]);
+  const addSegment = async (index: number, worker: number) => {
+    buffers[worker] ??= Buffer.alloc(SEGMENT_BYTES);
+    const segment = await content.read(index, buffers[worker]);
     segmentRoots.set(await hash(segment, index), index * NODE_BYTES);
     bytes += segment.length;
     onProgress?.({ bytes, total: size });
   };
-  const lanes = Math.min(count, HASHED_AT_ONCE + 2);
+  const workers = Math.min(count, HASHED_AT_ONCE + 2);
   const indices = Array(count).keys();
-  await inParallel(indices, (index, _stop, lane) => addSegment(index, lane), signal, lanes);
+  await inParallel(indices, (index, _stop, worker) => addSegment(index, worker), signal, workers);
   fillPadding(segmentRoots, count);
   return { root: rootFromSegments(segmentRoots, size), segmentRoots, size };
 }

@@ -5,7 +5,7 @@ import { proxyAuthorization, proxyFor } from "../../rpc/proxy.ts";
 import { openTunnel } from "./tunnel.ts";
 
 /** Milliseconds without a byte after which a connection counts as lost. */
-const SILENCE_LIMIT = 30_000;
+const IDLE_TIMEOUT_MS = 30_000;
 
 /** Bytes that the head of an answer may have. */
 const MAX_HEAD = 16 * 1024;
@@ -114,7 +114,7 @@ export class RangeConnection {
     const failIfOurs = (error: Error) => {
       if (this.#socket === socket) this.#fail(error);
     };
-    socket.setTimeout(SILENCE_LIMIT, () => failIfOurs(new Error("no answer")));
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => failIfOurs(new Error("no answer")));
     socket.on("error", failIfOurs);
     socket.on("close", () => failIfOurs(new Error("the connection was closed")));
     return socket;
@@ -135,7 +135,7 @@ export class RangeConnection {
   async #connectThrough(proxy: URL, signal: AbortSignal): Promise<Socket> {
     const host = this.#url.hostname.replace(/^\[|\]$/g, "");
     const target = `${this.#url.hostname}:${this.#url.port || 443}`;
-    const tunnel = await openTunnel(proxy, target, { timeout: SILENCE_LIMIT, signal });
+    const tunnel = await openTunnel(proxy, target, { timeout: IDLE_TIMEOUT_MS, signal });
     const socket = connectTls({ socket: tunnel, ...serverName(host) });
     socket.on("data", (chunk: Buffer) => this.#feed(chunk));
     return socket;

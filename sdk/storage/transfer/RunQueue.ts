@@ -35,7 +35,7 @@ export class RunQueue {
 }
 
 /** Milliseconds that a run should take: progress is seen that often, and that much can be lost with a connection. */
-const GOOD_TIME = 500;
+const TARGET_TIME_MS = 500;
 
 /** Finds the length of run that suits a connection. */
 export class AdaptiveBatch {
@@ -47,7 +47,7 @@ export class AdaptiveBatch {
 
   /** Learns that a run took so long. */
   took(milliseconds: number): void {
-    const next = milliseconds < GOOD_TIME ? this.#segments * 2 : this.#segments / 2;
+    const next = milliseconds < TARGET_TIME_MS ? this.#segments * 2 : this.#segments / 2;
     this.#segments = Math.min(MAX_RUN, Math.max(1, Math.floor(next)));
   }
 }

@@ -19,7 +19,7 @@ import { RangeConnection } from "./RangeConnection.ts";
 export const RETRY_WAITS = [200, 1000];
 
 /** Milliseconds without a byte after which an answer counts as lost. */
-const SILENCE_LIMIT = 30_000;
+const IDLE_TIMEOUT_MS = 30_000;
 
 /** Bytes of an answer that carries no content: an error, or what an upload still lacks. */
 export const SMALL_ANSWER_BYTES = 1024 * 1024;
@@ -33,7 +33,7 @@ export interface StorageRequest {
   /** A longer answer is refused, so that a server cannot fill the memory. */
   readonly maxBytes: number;
   /** Milliseconds to wait for the answer to begin, where the server has more to do than answer. */
-  readonly patience?: number;
+  readonly timeout?: number;
 }
 
 export interface StorageAnswer {
@@ -105,14 +105,14 @@ export class StorageConnection {
 
   /** Sends a request once. @throws what the connection throws, or ProtocolError "integrity" as `request` does. */
   async attempt(request: StorageRequest, signal?: AbortSignal): Promise<StorageAnswer> {
-    const { method, path, headers, body, maxBytes, patience = SILENCE_LIMIT } = request;
+    const { method, path, headers, body, maxBytes, timeout = IDLE_TIMEOUT_MS } = request;
     const outgoing = this.#send({
       ...urlToHttpOptions(this.#base),
       path: this.#base.pathname + path,
       method,
       headers: body instanceof Uint8Array ? { ...headers, "content-length": body.length } : headers,
       agent: this.#agent,
-      timeout: patience,
+      timeout,
       signal,
     });
     outgoing.on("timeout", () => outgoing.destroy(new Error("no answer")));
@@ -167,20 +167,20 @@ async function sendBody(
     outgoing.end(body);
     return;
   }
-  let isOver = false;
-  const over = answered.then(
+  let hasAnswer = false;
+  const answeredOrFailed = answered.then(
     () => {
-      isOver = true;
+      hasAnswer = true;
     },
     () => {
-      isOver = true;
+      hasAnswer = true;
     },
   );
   try {
     for await (const chunk of body) {
-      if (isOver) return;
+      if (hasAnswer) return;
       // The chunk has left the process when it has drained: its memory may be used again.
-      if (!outgoing.write(chunk)) await Promise.race([once(outgoing, "drain"), over]);
+      if (!outgoing.write(chunk)) await Promise.race([once(outgoing, "drain"), answeredOrFailed]);
     }
     outgoing.end();
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Root } from "../../ids.ts";
 import { NODE_BYTES } from "../tree/merkle.ts";
 import { rootFromSegments, type SegmentList } from "../tree/RootHasher.ts";
 import { paddedSegmentCount } from "../tree/segment.ts";
-import { rootMismatch } from "./rootMismatch.ts";
+import { rootMismatchError } from "./rootMismatchError.ts";
 import type { Source } from "./Source.ts";
 import { SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
 import { storageError } from "./storageError.ts";
@@ -35,11 +35,11 @@ async function fetchFrom({ connection, signal }: Source, root: Root): Promise<Se
   const path = `blobs/${root}`;
   const question = { method: "HEAD", path, maxBytes: SMALL_ANSWER_BYTES } as const;
   const head = await connection.request(question, signal);
-  if (head.status === 404) throw unknownRoot(root);
+  if (head.status === 404) throw unknownRootError(root);
   if (head.status !== 200) throw storageError(head, `to send ${root}`);
   const size = Number(head.headers["content-length"]);
   if (!Number.isSafeInteger(size) || size < 1 || size > MAX_FILE_BYTES) {
-    throw rootMismatch(`a size for ${root}`);
+    throw rootMismatchError(`a size for ${root}`);
   }
   const maxBytes = Math.max(SMALL_ANSWER_BYTES, paddedSegmentCount(size) * NODE_BYTES);
   const answer = await connection.request(
@@ -48,11 +48,11 @@ async function fetchFrom({ connection, signal }: Source, root: Root): Promise<Se
   );
   if (answer.status !== 200) throw storageError(answer, `the segment list of ${root}`);
   if (rootFromSegments(answer.body, size) !== root)
-    throw rootMismatch(`a segment list for ${root}`);
+    throw rootMismatchError(`a segment list for ${root}`);
   return { root, segmentRoots: answer.body, size };
 }
 
-function unknownRoot(root: Root): ProtocolError {
+function unknownRootError(root: Root): ProtocolError {
   return new ProtocolError(
     "not-found",
     `The storage does not have ${root}.`,

@@ -9,9 +9,9 @@ export interface Receiver {
   readonly size: number;
   /** Takes one segment. The bytes are valid until it is done; the next segment comes in meanwhile. */
   keep(index: number, bytes: Uint8Array): Promise<void>;
-  /** Called when a segment takes longer than `patience` milliseconds: ends the stream. */
+  /** Called when a segment takes longer than `timeout` milliseconds: ends the stream. */
   onSlow(): void;
-  readonly patience?: number;
+  readonly timeout?: number;
 }
 
 /**
@@ -23,13 +23,13 @@ export interface Receiver {
 export async function receiveSegments(
   stream: AsyncIterable<Uint8Array>,
   [first, end]: SegmentRange,
-  { size, keep, onSlow, patience = SEGMENT_TIMEOUT_MS }: Receiver,
+  { size, keep, onSlow, timeout = SEGMENT_TIMEOUT_MS }: Receiver,
 ): Promise<boolean> {
   const buffers = [Buffer.alloc(SEGMENT_BYTES), Buffer.alloc(end - first > 1 ? SEGMENT_BYTES : 0)];
   let index = first;
   let filled = 0;
   let keeping = Promise.resolve();
-  const timer = setTimeout(onSlow, patience);
+  const timer = setTimeout(onSlow, timeout);
   try {
     for await (const chunk of stream) {
       for (let at = 0; at < chunk.length; ) {

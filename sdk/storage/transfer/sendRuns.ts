@@ -82,7 +82,7 @@ async function sendRun(
         headers: { "content-type": "application/octet-stream", "content-length": `${length}` },
         body: segments(),
         maxBytes: SMALL_ANSWER_BYTES,
-        patience: SEGMENT_TIMEOUT_MS,
+        timeout: SEGMENT_TIMEOUT_MS,
       },
       AbortSignal.any([signal, slow.signal]),
     );

@@ -11,13 +11,13 @@ export type RootSegment = (bytes: Uint8Array, index: number) => Promise<Uint8Arr
 const WORTHWHILE_BYTES = 128 * 1024 * 1024;
 
 /** Threads besides this one. Each takes some 8 MB of memory, and no disk keeps up with more of them. */
-const MOST_THREADS = 7;
+const MAX_THREADS = 7;
 
 /** Segments under way per thread: one that is hashed, and the next one already there. */
 const SLOTS = 2;
 const SLOT_BYTES = SEGMENT_BYTES + NODE_BYTES;
 
-const threadCount = () => Math.min(MOST_THREADS, availableParallelism() - 1);
+const threadCount = () => Math.min(MAX_THREADS, availableParallelism() - 1);
 
 /** Segments that can be hashed at once, each held in memory: those in the threads, and one here. */
 export const HASHED_AT_ONCE = SLOTS * threadCount() + 1;

@@ -14,10 +14,10 @@ export interface Timing {
   /** Between two looks at something that takes its time. */
   readonly poll: number;
   /** For nodes to learn of a transaction, or to finish a file. */
-  readonly patience: number;
+  readonly timeout: number;
 }
 
-export const USUAL_TIMING: Timing = { call: 30_000, poll: 1_000, patience: 300_000 };
+export const DEFAULT_TIMING: Timing = { call: 30_000, poll: 1_000, timeout: 300_000 };
 
 /** A storage node and the part of the segments it keeps. */
 export interface ShardNode {

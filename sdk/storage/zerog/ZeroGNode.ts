@@ -108,7 +108,7 @@ export class ZeroGNode {
   }
 
   async #post(call: object, maxBytes: number, signal?: AbortSignal): Promise<string> {
-    const patience = AbortSignal.timeout(this.#timeout);
+    const deadline = AbortSignal.timeout(this.#timeout);
     const { origin, pathname } = new URL(this.url);
     const { statusCode, body } = await this.#dispatcher.request({
       origin,
@@ -116,7 +116,7 @@ export class ZeroGNode {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...call }),
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
     if (statusCode !== 200) throw new Error(`status ${statusCode}`);
     const chunks: Buffer[] = [];

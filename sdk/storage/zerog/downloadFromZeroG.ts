@@ -10,7 +10,7 @@ import { SMALL_ANSWER_BYTES } from "../transfer/StorageConnection.ts";
 import type { TransferOptions } from "../transfer/TransferOptions.ts";
 import { CHUNK_BYTES, SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";
-import { type Holder, keeps, Network, type Timing, USUAL_TIMING } from "./Network.ts";
+import { DEFAULT_TIMING, type Holder, keeps, Network, type Timing } from "./Network.ts";
 import { ProvenFile } from "./ProvenFile.ts";
 
 /** Milliseconds before all nodes are asked for a segment again. */
@@ -37,12 +37,12 @@ export async function downloadFromZeroG(
   root: Root,
   targetPath: string,
   { signal, onProgress }: TransferOptions = {},
-  timing: Timing = USUAL_TIMING,
+  timing: Timing = DEFAULT_TIMING,
 ): Promise<{ size: number }> {
   const network = new Network(endpoint, timing);
   try {
     const holders = await network.holders(root, signal);
-    if (holders.length === 0) throw unknownRoot(root);
+    if (holders.length === 0) throw unknownRootError(root);
     let failure: unknown;
     // A node may lie about the size. What most say comes first.
     for (const group of bySize(holders)) {
@@ -185,7 +185,7 @@ function* indices(ranges: readonly (readonly [number, number])[]): Generator<num
   }
 }
 
-function unknownRoot(root: Root): ProtocolError {
+function unknownRootError(root: Root): ProtocolError {
   return new ProtocolError(
     "not-found",
     `No node of 0G's network has ${root}.`,

@@ -10,13 +10,13 @@ import { SEGMENT_BYTES, segmentCount, segmentLength } from "../tree/segment.ts";
 import { flowAddress, type ZeroGEndpoint } from "./endpoint.ts";
 import { announce, pricePerSector } from "./flow.ts";
 import {
+  DEFAULT_TIMING,
   findCover,
   type Holder,
   infoOf,
   Network,
   type ShardNode,
   type Timing,
-  USUAL_TIMING,
 } from "./Network.ts";
 import { SegmentSender } from "./SegmentSender.ts";
 import { NodeError } from "./ZeroGNode.ts";
@@ -32,7 +32,7 @@ export async function uploadToZeroG(
   endpoint: ZeroGEndpoint,
   filePath: string,
   options: UploadOptions = {},
-  timing: Timing = USUAL_TIMING,
+  timing: Timing = DEFAULT_TIMING,
 ): Promise<Uploaded> {
   const content = await openContent(filePath);
   try {
@@ -47,7 +47,7 @@ export async function uploadContentToZeroG(
   endpoint: ZeroGEndpoint,
   content: Content,
   { signal, onHashed, onProgress, payer }: UploadOptions = {},
-  timing: Timing = USUAL_TIMING,
+  timing: Timing = DEFAULT_TIMING,
 ): Promise<Uploaded> {
   const list = await rootOfContent(content, signal, onHashed);
   const { root, size } = list;
@@ -93,7 +93,7 @@ async function pay(
   list: SegmentList,
   payer: Payer | undefined,
 ): Promise<void> {
-  if (!payer) throw nobodyPays();
+  if (!payer) throw noPayerError();
   const flow = flowAddress(endpoint, payer.chainId);
   const last = segmentCount(list.size) - 1;
   const lastSegment = await content.read(last, Buffer.alloc(SEGMENT_BYTES));
@@ -115,7 +115,7 @@ async function spread(
   let cause: unknown;
   for (let left = nodes; ; ) {
     const cover = findCover(left);
-    if (!cover) throw tooFewNodes(list.root, cause);
+    if (!cover) throw tooFewNodesError(list.root, cause);
     const failed = new Set<ShardNode>();
     for (const node of cover.filter((one) => !done.has(one))) {
       try {
@@ -142,7 +142,7 @@ async function serve(
   signal?: AbortSignal,
 ): Promise<void> {
   const look = async (isEnough: (holder: Holder) => boolean): Promise<Holder> => {
-    const end = performance.now() + timing.patience;
+    const end = performance.now() + timing.timeout;
     for (;;) {
       const info = await infoOf(node, root, signal);
       if (info?.tx.size === size && isEnough({ node, shard, info })) return { node, shard, info };
@@ -156,7 +156,7 @@ async function serve(
   await look(({ info }) => info.finalized);
 }
 
-function nobodyPays(): ProtocolError {
+function noPayerError(): ProtocolError {
   return new ProtocolError(
     "usage",
     "0G's network takes a file only with a transaction that pays for it.",
@@ -165,7 +165,7 @@ function nobodyPays(): ProtocolError {
   );
 }
 
-function tooFewNodes(root: Root, cause: unknown): ProtocolError {
+function tooFewNodesError(root: Root, cause: unknown): ProtocolError {
   return new ProtocolError(
     "network",
     `The nodes of 0G's network that are left do not keep all of ${root}${cause instanceof Error ? ` (${cause.message})` : ""}.`,

@@ -48,9 +48,9 @@ async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal
     return { dryRun, id, amount, fee };
   }
   if (yes) terminal.say(price);
-  else if (!(await terminal.confirm(`${price} Stop it?`))) throw goesOn(id);
+  else if (!(await terminal.confirm(`${price} Stop it?`))) throw notConfirmedError(id);
   await requestCancellation(client, { service, id: task.id, amount });
-  const isSettled = await isOver(client, task);
+  const isSettled = await waitUntilSettled(client, task);
   terminal.say(
     isSettled
       ? `Stopped task ${id}. The rest of its fee is free in the sub-account again.`
@@ -59,7 +59,7 @@ async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal
   return { dryRun, id, amount, fee, settled: isSettled };
 }
 
-async function isOver(client: Client, { id }: Task): Promise<boolean> {
+async function waitUntilSettled(client: Client, { id }: Task): Promise<boolean> {
   for (let second = 0; second < TIMEOUT_SECONDS; second++) {
     if ((await getTask(client, { id })).state !== "Accepted") return true;
     await sleep(1_000);
@@ -67,7 +67,7 @@ async function isOver(client: Client, { id }: Task): Promise<boolean> {
   return false;
 }
 
-const goesOn = (id: string) =>
+const notConfirmedError = (id: string) =>
   new ProtocolError(
     "declined",
     `Task ${id} continues.`,

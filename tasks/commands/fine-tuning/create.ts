@@ -128,7 +128,7 @@ function rememberRoots(client: Client, { trainingFile, validationFile }: Wanted)
 /** Reads every flag before anything is asked of the network. */
 function readWanted(flags: Flags, terminal: Terminal) {
   const config = readHyperparameters(flags, terminal);
-  if (config.n_evals && flags.validationFile === undefined) throw nothingToEvaluateOn();
+  if (config.n_evals && flags.validationFile === undefined) throw noValidationDatasetError();
   return {
     model: required(flags.model, "--model", "the name of a base model; list-models shows them"),
     trainingFile: required(flags.trainingFile, "--training-file", "a path or a root hash"),
@@ -139,7 +139,7 @@ function readWanted(flags: Flags, terminal: Terminal) {
   };
 }
 
-function nothingToEvaluateOn(): ProtocolError {
+function noValidationDatasetError(): ProtocolError {
   return new ProtocolError(
     "usage",
     "--n-evals is set, and there is no validation dataset to evaluate on.",

@@ -24,16 +24,16 @@ export default (async (flags, terminal, environment) => {
   const { id, provider } = await findOwnTask(client, wanted);
   const service = await getService(client, { provider });
   const saved = new Map<number, Checkpoint>();
-  let isOver = false;
+  let isEnded = false;
   for await (const { type, time = "", step, hash } of streamEvents(client, { service, id })) {
-    if (type === "done") isOver = true;
+    if (type === "done") isEnded = true;
     if (type !== "checkpoint" || typeof step !== "number") continue;
     saved.set(step, { step, time, hash: typeof hash === "string" ? hash : null });
   }
   const last = [...saved.keys()].at(-1);
   const checkpoints = [...saved.values()].map((checkpoint) => ({
     ...checkpoint,
-    type: isOver && checkpoint.step === last ? "Final" : "Intermediate",
+    type: isEnded && checkpoint.step === last ? "Final" : "Intermediate",
   }));
   terminal.table({
     widths: [14, 20, 30],

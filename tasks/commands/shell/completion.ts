@@ -21,7 +21,7 @@ export function completionOf(
   }));
   return async ({ shell }, terminal) => {
     const write = completionScripts.get(shell);
-    if (!write) throw unknownShell(shell);
+    if (!write) throw unknownShellError(shell);
     const script = write([...parents, ...commands.map(describeCommand)]);
     if (!terminal.json) terminal.say(script);
     return { shell, script };
@@ -50,7 +50,7 @@ const describeCommand = ({
   ),
 });
 
-function unknownShell(shell: string): ProtocolError {
+function unknownShellError(shell: string): ProtocolError {
   const names = [...completionScripts.keys()];
   const closest = didYouMean(shell, names);
   return new ProtocolError(

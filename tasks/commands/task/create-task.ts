@@ -64,7 +64,7 @@ async function readOrder(flags: Flags) {
   const size = required(flags.dataSize, "--data-size", "the size that calculate-token printed");
   const path = required(flags.configPath, "--config-path", "the path of a parameter file");
   const config = await readConfig(path);
-  if (config.n_evals && flags.validationDataset === undefined) throw nothingToEvaluateOn(path);
+  if (config.n_evals && flags.validationDataset === undefined) throw noValidationDatasetError(path);
   return {
     provider: readAddress(flags.provider),
     model: required(flags.model, "--model", "the name of a model; list-models shows them"),
@@ -79,7 +79,7 @@ async function readOrder(flags: Flags) {
 }
 
 /** The provider would give such a task up; it is not worth two transactions to find out. */
-function nothingToEvaluateOn(path: string): ProtocolError {
+function noValidationDatasetError(path: string): ProtocolError {
   return new ProtocolError(
     "usage",
     `${path} sets n_evals, and there is no validation dataset to evaluate on.`,

@@ -18,7 +18,7 @@ interface Flags extends TaskFlags {
 }
 
 /** Milliseconds before a broken stream is opened again. */
-const PAUSE = 1_000;
+const RECONNECT_DELAY_MS = 1_000;
 
 /** Prints a task's log as its provider writes it. */
 export default (async (flags, terminal, environment) => {
@@ -60,7 +60,7 @@ async function follow(
   const { id, provider } = task;
   const service = await getService(client, { provider });
   for (let printed = 0; ; ) {
-    const over = await isTrainingOver(client, task, signal);
+    const over = await hasTrainingEnded(client, task, signal);
     try {
       let seen = 0;
       for await (const line of streamLog(client, { service, id, follow: true, signal })) {
@@ -72,24 +72,24 @@ async function follow(
       if (over) return;
     } catch (error) {
       signal.throwIfAborted();
-      if (over || !isPassing(error)) throw error;
+      if (over || !isTransient(error)) throw error;
       terminal.live(`${error.message} Trying again…`);
     }
-    await sleep(PAUSE, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 
-async function isTrainingOver(client: Client, task: Task, signal: AbortSignal): Promise<boolean> {
+async function hasTrainingEnded(client: Client, task: Task, signal: AbortSignal): Promise<boolean> {
   try {
     const { progress } = await viewTask(client, task);
     return PROGRESS.indexOf(progress) >= PROGRESS.indexOf("Trained");
   } catch (error) {
     signal.throwIfAborted();
-    if (isPassing(error)) return false;
+    if (isTransient(error)) return false;
     throw error;
   }
 }
 
 /** Away for a moment, or not yet told of the task. */
-const isPassing = (error: unknown): error is ProtocolError =>
+const isTransient = (error: unknown): error is ProtocolError =>
   error instanceof ProtocolError && ["network", "too-early", "not-found"].includes(error.code);

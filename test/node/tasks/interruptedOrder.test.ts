@@ -113,7 +113,7 @@ describe("tasks: an order that is interrupted", () => {
 
   const flags = { gasPrice: undefined, dryRun: false, json: true };
   const terminal = { ...createTerminal(flags), say: () => {}, note: () => {} };
-  const NO_PATIENCE = { patience: 20 };
+  const SHORT_TIMEOUT = { timeout: 20 };
   const prepare = async (client: Client, config = {}) => {
     const service = await getService(client, { provider: market.provider });
     const { models } = await fetchCatalogue(service);
@@ -151,7 +151,7 @@ describe("tasks: an order that is interrupted", () => {
       try {
         const prepared = await prepare(client);
         await proxy.close();
-        const error = await rejection(sendOrder(client, prepared, flags, terminal, NO_PATIENCE));
+        const error = await rejection(sendOrder(client, prepared, flags, terminal, SHORT_TIMEOUT));
         expect(error.code).to.equal("network");
         expect(error.message).to.contain("It is not known whether task");
         expect(error.hint).to.contain("Type the same command again").and.contain("never paid");
@@ -165,9 +165,9 @@ describe("tasks: an order that is interrupted", () => {
       try {
         const [mine, other] = [await prepare(client), await prepare(client, { n_epochs: 9 })];
         await send(client, createTask(client, mine));
-        const placed = await sendOrder(client, mine, flags, terminal, NO_PATIENCE);
+        const placed = await sendOrder(client, mine, flags, terminal, SHORT_TIMEOUT);
         expect(placed).to.have.property("transaction");
-        const error = await rejection(sendOrder(client, other, flags, terminal, NO_PATIENCE));
+        const error = await rejection(sendOrder(client, other, flags, terminal, SHORT_TIMEOUT));
         expect(error.message).to.contain("Another task of yours got in between");
         expect(await ordered()).to.deep.equal([1, FEE]);
       } finally {

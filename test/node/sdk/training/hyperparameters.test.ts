@@ -6,7 +6,7 @@ import { HYPERPARAMETERS } from "../../../../sdk/training/describeHyperparameter
 import type { Hyperparameters } from "../../../../sdk/training/Hyperparameters.ts";
 import {
   canonicalConfig,
-  LONGEST_CONFIG,
+  MAX_CONFIG_BYTES,
   parseCanonicalConfig,
   parseHyperparameters,
 } from "../../../../sdk/training/parseHyperparameters.ts";
@@ -228,7 +228,7 @@ describe("canonicalConfig", () => {
       wandb_project_name: long,
     };
     const error = refusal(() => canonicalConfig(config));
-    expect(error.message).to.contain(`more than the ${LONGEST_CONFIG}`);
+    expect(error.message).to.contain(`more than the ${MAX_CONFIG_BYTES}`);
   });
 });
 

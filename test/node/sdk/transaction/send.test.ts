@@ -121,7 +121,7 @@ describe("sending through an endpoint that loses answers", () => {
     const onSigned = (hash: string) => {
       told = hash;
     };
-    const error = await rejection(send(client, one(), { onSigned, patience: 3_000 }));
+    const error = await rejection(send(client, one(), { onSigned, timeout: 3_000 }));
     expect(error.code).to.equal("timed-out");
     expect(error.message).to.include(told);
     expect(error.hint).to.include("may still get in");

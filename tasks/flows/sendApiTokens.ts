@@ -6,23 +6,27 @@ import type { Service } from "../../sdk/service/Service.ts";
 import { sendSecrets } from "../../sdk/task/sendSecrets.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
-interface Keys {
+interface TokensToSend {
   readonly service: Service;
   readonly id: TaskId;
   readonly secrets: Secrets;
 }
 
 /** Sends the provider the keys that a task needs and the chain must not know; nothing if it needs none. */
-export async function sendKeys(client: Client, keys: Keys, terminal: Terminal): Promise<void> {
-  if (Object.keys(keys.secrets).length === 0) return;
-  await sendSecrets(client, keys).catch((error) => {
-    throw notSent(error, keys.id);
+export async function sendApiTokens(
+  client: Client,
+  tokens: TokensToSend,
+  terminal: Terminal,
+): Promise<void> {
+  if (Object.keys(tokens.secrets).length === 0) return;
+  await sendSecrets(client, tokens).catch((error) => {
+    throw tokensNotSentError(error, tokens.id);
   });
   terminal.say("Sent your keys to the provider, encrypted for it alone.");
 }
 
 /** The task is there: its user must know how to continue with it. */
-function notSent(error: unknown, id: TaskId): unknown {
+function tokensNotSentError(error: unknown, id: TaskId): unknown {
   if (!(error instanceof ProtocolError)) return error;
   return new ProtocolError(
     error.code,
