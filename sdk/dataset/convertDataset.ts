@@ -8,17 +8,19 @@ import { writeAtomically } from "../storage/files/publishFile.ts";
 import { readCsv } from "./formats/readCsv.ts";
 import { type Line, readLines } from "./formats/readLines.ts";
 
-/** Field of the new dataset → name of the column or key it comes from, or its number, from 0, where there is no header. */
+/**
+ * Field of the new dataset → name of its source column or key, or the column's number, from 0, if there is no header.
+ */
 export type FieldSources = Readonly<Record<string, string | number>>;
 
-/** What is written of a file. */
+/** Which rows and fields to write. */
 export interface ConvertOptions {
   readonly fields: FieldSources;
-  /** Rows that are left out at the start. */
+  /** Rows to skip at the start. */
   readonly offset?: number;
-  /** Rows that are written at most. */
+  /** Maximum number of rows to write. */
   readonly limit?: number;
-  /** Replace another file at the output path. */
+  /** Replace an existing file at the output path. */
   readonly force?: boolean;
 }
 
@@ -30,11 +32,11 @@ export interface ConvertedDataset {
 type SourceRow = { readonly line: number; readonly get: (source: string | number) => unknown };
 
 /**
- * Rewrites a .jsonl, .csv or .tsv file as a .jsonl dataset with the named fields, for example
- * `{prompt: "question", completion: "answer"}`, or `{label: 0, text: 1}` for a file without a header.
- * The output appears only when complete; the input is never written to.
- * @throws ProtocolError "dataset-invalid" if a row lacks a field or cannot be read, or if there is no row; "usage" for
- * another kind of file, and for an output that checkOutput refuses.
+ * Rewrites a .jsonl, .csv or .tsv file as a .jsonl dataset with the named fields, for example `{prompt: "question",
+ * completion: "answer"}`, or `{label: 0, text: 1}` for a file without a header. The output appears only when complete;
+ * the input is never modified.
+ * @throws ProtocolError "dataset-invalid" if a row lacks a field or cannot be read, or if there are no rows; "usage"
+ * for other file types, and for an output that checkOutput refuses.
  * @example
  * const fields = { prompt: "question", completion: "answer" };
  * const { rows } = await convertDataset("questions.csv", "questions.jsonl", { fields });
@@ -75,7 +77,7 @@ function requireReadable(path: string): void {
   throw new ProtocolError(
     "usage",
     `${path} is not a .jsonl, .csv or .tsv file.`,
-    "Rename it to what it holds: .jsonl for a JSON object on each line, .csv for fields with commas, .tsv for fields with tabs.",
+    "Rename it by its content: .jsonl for a JSON object on each line, .csv for fields with commas, .tsv for fields with tabs.",
   );
 }
 
@@ -83,27 +85,27 @@ function requireJsonl(path: string): void {
   if (extname(path) === ".jsonl") return;
   throw new ProtocolError(
     "usage",
-    `${path} does not end in .jsonl, and JSON lines are what is written.`,
-    "Give the output a name that ends in .jsonl.",
+    `${path} does not end in .jsonl, but the output is JSON lines.`,
+    "Give an output path that ends in .jsonl.",
   );
 }
 
-/** What is not one object on each line, with a command that makes it so and needs nothing but Node. */
+/** The error for a file that is one JSON document, with a command that needs only Node to convert it to lines. */
 function jsonDocumentError(path: string): ProtocolError {
   const name = basename(path).replace(/\.jsonl?$/, "");
   const script = `JSON.parse(fs.readFileSync(0)).map((row) => JSON.stringify(row)).join("\\n")`;
   return new ProtocolError(
     "usage",
-    `${path} is one JSON document, and a JSON object on each line is needed.`,
-    `Make it so, then convert that file: node -p '${script}' < ${path} > ${name}-lines.jsonl`,
+    `${path} is one JSON document, but one JSON object per line is needed.`,
+    `Split it into lines, then convert that file: node -p '${script}' < ${path} > ${name}-lines.jsonl`,
   );
 }
 
 function noRowsError(path: string): ProtocolError {
   return new ProtocolError(
     "dataset-invalid",
-    `There is no row to write: ${path} has none, or offset and limit leave none.`,
-    "Nothing was written: give a file with rows, or another offset and limit.",
+    `There are no rows to write: ${path} has none, or offset and limit leave none.`,
+    "Nothing was written. Give a file with rows, or another offset and limit.",
   );
 }
 
@@ -179,6 +181,6 @@ function invalidRowError(path: string, line: number, message: string): ProtocolE
   return new ProtocolError(
     "dataset-invalid",
     `${path}:${line}: ${message}`,
-    "Correct the row, or name the fields as the file does.",
+    "Correct the row, or use the file's names of the fields.",
   );
 }

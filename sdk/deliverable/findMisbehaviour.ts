@@ -12,16 +12,16 @@ export interface FindMisbehaviourParameters {
   readonly task: Task;
   /** The encrypted model, as it was downloaded. */
   readonly encryptedPath: string;
-  /** As PageMismatchError names it. */
+  /** From PageMismatchError. */
   readonly page: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Tells whose fault it is that a page did not match, and proves it where it is the provider's. A file that has changed
- * since it was acknowledged has another root: nobody but its owner did that.
- * @throws ProtocolError "integrity" when the file is not the deliverable, otherwise as openDeliverable does; the
- * signal's reason when aborted.
+ * Determines who is responsible for a mismatched page, and builds the proof if it is the provider. A file with another
+ * root than the acknowledged one was changed on this machine.
+ * @throws ProtocolError "integrity" if the file is not the deliverable, otherwise like openDeliverable; the signal's
+ * reason if aborted.
  * @example
  * const proof = await findMisbehaviour(client, { task, encryptedPath: "model.encrypted", page });
  * await send(client, proveMisbehaviour(client, { id: task.id, proof }));

@@ -18,8 +18,8 @@ import {
 } from "./DatasetCipher.ts";
 
 /**
- * What the header of a file says that is an encrypted dataset; null for any other file.
- * @throws ProtocolError "usage" when the file is missing or empty.
+ * Reads the header of an encrypted dataset; null for any other file.
+ * @throws ProtocolError "usage" if the file is missing or empty.
  * @example const isSealed = (await readDatasetHeader("dataset.sealed")) !== null;
  */
 export async function readDatasetHeader(path: string): Promise<DatasetHeader | null> {
@@ -46,9 +46,9 @@ export interface OpenedDataset {
 }
 
 /**
- * Decrypts a dataset that was encrypted for this provider. `outputPath` appears only when every chunk is authentic and
- * the size is the header's. Memory does not grow with the file.
- * @throws ProtocolError "integrity" when it was encrypted for another key, or changed; the signal's reason when aborted.
+ * Decrypts a dataset that was encrypted for this provider. `outputPath` appears only if every chunk is authentic and
+ * the size matches the header. Memory use does not depend on the size of the file.
+ * @throws ProtocolError "integrity" if it was encrypted for another key or changed; the signal's reason if aborted.
  * @example const { size } = await openDataset("dataset.sealed", "capitals.jsonl", { secret });
  */
 export async function openDataset(

@@ -14,26 +14,25 @@ import { storageUrls } from "./transfer/StorageConnection.ts";
 import type { TransferOptions } from "./transfer/TransferOptions.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
-/** How a download is followed. */
+/** Options of download. */
 export interface DownloadOptions extends TransferOptions {
-  /** Told why a source is asked no more, while others go on. */
+  /** Called with the reason when a source is dropped and others continue. */
   readonly onDropped?: (reason: ProtocolError) => void;
 }
 
-/** The content that was downloaded. */
+/** The downloaded content. */
 export interface Downloaded {
-  /** Bytes. The root fixes them only up to zeros at the end: compare them if it matters. */
+  /** Size in bytes. The root determines it only up to trailing zeros: compare it if it matters. */
   readonly size: number;
 }
 
 /**
- * Downloads the content with this root to `targetPath`, which appears only when complete and
- * verified; until then `<targetPath>.part` keeps the verified segments, and a later call fetches
- * only the others.
- * @param storageUrl one address, or several with commas between them: all of them send parts of
- * the content, and who sends anything else is asked no more
- * @throws ProtocolError "not-found" for an unknown root, "integrity" when the servers send
- * anything else than the content, "network" otherwise; the signal's reason when aborted.
+ * Downloads the content with this root to `targetPath`, which appears only when complete and verified; until then,
+ * `<targetPath>.part` contains the verified segments, and a later call fetches only the others.
+ * @param storageUrl one URL, or several, comma-separated: all of them send parts of the content, and one that sends
+ * wrong bytes is dropped
+ * @throws ProtocolError "not-found" for an unknown root, "integrity" if the servers send anything other than the
+ * content, "network" otherwise; the signal's reason if aborted.
  * @example const { size } = await download(client.storageUrl, root, "capitals.jsonl");
  */
 export async function download(
@@ -74,7 +73,7 @@ export async function download(
 
 type Keep = (index: number, bytes: Uint8Array) => Promise<boolean>;
 
-/** Writes segments and tells how many bytes are there, beginning with those of earlier attempts. */
+/** Writes segments and reports the number of bytes so far, including those of earlier attempts. */
 function keepWithProgress(
   partial: PartialFile,
   onProgress: TransferOptions["onProgress"],
@@ -92,7 +91,7 @@ function keepWithProgress(
   };
 }
 
-/** Shares the missing segments among the sources; what one of them could not bring, the others are asked for. */
+/** Distributes the missing segments over the sources; what one of them fails to send is requested from the others. */
 async function fetchMissing(
   sources: readonly Source[],
   partial: PartialFile,
@@ -109,7 +108,7 @@ async function fetchMissing(
   }
 }
 
-/** Fetches run after run from one source, until nothing is left to fetch or it fails. Throws nothing. */
+/** Fetches runs from one source until none is left or the source fails. Does not throw. */
 async function drainQueue(
   queue: RunQueue,
   source: Source,
@@ -135,7 +134,7 @@ async function drainQueue(
   ranges.close();
 }
 
-/** What went wrong on this machine, and not with a source. */
+/** The error if this machine, and not a source, is the cause. */
 function writeError(path: string, cause: NodeJS.ErrnoException): ProtocolError {
   if (cause instanceof ProtocolError) return cause;
   const isFull = cause.code === "ENOSPC" || cause.code === "EDQUOT";
@@ -145,8 +144,8 @@ function writeError(path: string, cause: NodeJS.ErrnoException): ProtocolError {
       ? `The disk is full: ${path} is not complete.`
       : `${path} cannot be written (${cause.code}).`,
     isFull
-      ? "Make room there, then try again: it goes on where it stopped."
-      : "Check the disk and who may write there, then try again.",
+      ? "Free some space, then try again: the download resumes."
+      : "Check the disk and the permissions, then try again.",
     { cause },
   );
 }

@@ -6,8 +6,8 @@ import { NETWORKS } from "../networks.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 
 /**
- * A network by its name; secrets come from environment variables alone.
- * @throws ProtocolError "usage" for a network that nobody knows.
+ * The environment for a built-in network; secrets come only from environment variables.
+ * @throws ProtocolError "usage" for an unknown network.
  */
 export function createEnvironment(network: string): Environment {
   if (!isNetwork(network)) throw unknownNetworkError(network);

@@ -6,7 +6,7 @@ import {
 } from "../definition.ts";
 import { toKebabCase } from "../flags/letterCase.ts";
 
-/** Flags that go with every command. */
+/** Flags of every command. */
 export const GLOBALS = {
   network: { kind: "option", description: "localhost (the default), testnet or mainnet" },
   help: { kind: "flag", description: "Explain the command" },
@@ -16,7 +16,7 @@ export const GLOBALS = {
 
 const MAX_COLUMNS = 100;
 
-/** What the program can do. */
+/** The help of the program. */
 export function renderOverview(
   families: readonly CommandFamily[],
   others: Readonly<Record<string, string>>,
@@ -36,11 +36,11 @@ export function renderOverview(
     ...sections,
     ...(daemon.length > 0 ? [section("The daemon", daemon, columns)] : []),
     section("With every command", flagRows(GLOBALS), columns),
-    "What a command takes: anneal <command> --help",
+    "Flags of a command: anneal <command> --help",
   ].join("\n\n");
 }
 
-/** What one command takes. */
+/** The help of one command. */
 export function renderCommandHelp(command: CommandDefinition, columns: number): string {
   const words = parametersOf(command, "argument");
   const usage = [...command.path, "[flags]", ...words.map(([name]) => `[${name}]`)].join(" ");

@@ -3,14 +3,14 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import type { CommandDefinition, Parameter } from "../definition.ts";
 import { toCamelCase, toKebabCase } from "./letterCase.ts";
 
-/** All that a program answers to. */
+/** All commands and flags of a program. */
 export interface Vocabulary {
   /** "npx hardhat". */
   readonly program: string;
   readonly commands: readonly CommandDefinition[];
-  /** First words of commands that are not ours: their flags are not looked at. */
+  /** First words of other commands, whose flags are not checked. */
   readonly others: readonly string[];
-  /** Flags that go with every command, in camel case. */
+  /** Flags of every command, in camel case. */
   readonly globals: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export function findMisspelling(
   return findUnknownVerb(words.slice(start), vocabulary);
 }
 
-/** The command that words begin with: the longest path that fits. */
+/** The command at the start of the words: the longest path that matches. */
 export function commandAt(
   words: readonly string[],
   commands: readonly CommandDefinition[],
@@ -42,7 +42,7 @@ export function commandAt(
     .toSorted((a, b) => b.path.length - a.path.length)[0];
 }
 
-/** A word that follows an option may be its value, so that only others are taken for a command. */
+/** A word after an option may be its value, so only other words count as commands. */
 function findUnknownCommand(
   words: readonly string[],
   names: readonly string[],
@@ -53,7 +53,7 @@ function findUnknownCommand(
   return misspellingError(`There is no command "${word}".`, word, names, `${program} --help`);
 }
 
-/** Words that begin like a family's commands and name none of them; a family alone, or with flags, is no mistake. */
+/** An unknown command of a family. A family alone, or with flags, is valid. */
 function findUnknownVerb(
   words: readonly string[],
   { program, commands }: Vocabulary,
@@ -86,7 +86,7 @@ function checkFlags(
 
 interface TypedFlag {
   readonly typed: string;
-  /** What follows its equals sign. */
+  /** The text after its equals sign. */
   readonly value: string | undefined;
   /** The word after it. */
   readonly next: string | undefined;
@@ -94,7 +94,7 @@ interface TypedFlag {
   readonly parameter: Parameter | undefined;
 }
 
-/** The words that are flags, and not the value of the one before. */
+/** The words that are flags and not the value of the previous flag. */
 function* typedFlags(words: readonly string[], command: CommandDefinition): Generator<TypedFlag> {
   for (let index = 0; index < words.length; index++) {
     const word = words[index]!;
@@ -102,7 +102,7 @@ function* typedFlags(words: readonly string[], command: CommandDefinition): Gene
     const [typed = "", value] = word.split("=", 2);
     const parameter = findParameter(typed, command);
     yield { typed, value, next: words[index + 1], parameter };
-    // Its value may begin with a hyphen.
+    // Its value may start with a hyphen.
     if (parameter?.kind === "option" && value === undefined) index += 1;
   }
 }

@@ -12,7 +12,7 @@ interface TokensToSend {
   readonly secrets: Secrets;
 }
 
-/** Sends the provider the keys that a task needs and the chain must not know; nothing if it needs none. */
+/** Sends the provider the API tokens of a task, if there are any. They must not be on chain. */
 export async function sendApiTokens(
   client: Client,
   tokens: TokensToSend,
@@ -22,16 +22,16 @@ export async function sendApiTokens(
   await sendSecrets(client, tokens).catch((error) => {
     throw tokensNotSentError(error, tokens.id);
   });
-  terminal.say("Sent your keys to the provider, encrypted for it alone.");
+  terminal.say("Sent your API tokens to the provider, encrypted so that only it can read them.");
 }
 
-/** The task is there: its user must know how to continue with it. */
+/** The task exists, so the hint says how to continue with it. */
 function tokensNotSentError(error: unknown, id: TaskId): unknown {
   if (!(error instanceof ProtocolError)) return error;
   return new ProtocolError(
     error.code,
-    `Task ${formatTaskId(id)} was created, but its keys did not reach the provider: ${error.message}`,
-    "Type the same command again to send them, or cancel the task before it starts.",
+    `Task ${formatTaskId(id)} was created, but its API tokens did not reach the provider: ${error.message}`,
+    "Run the same command again to send them, or cancel the task before it starts.",
     { cause: error, next: { verb: "cancelTask", parameters: { id } } },
   );
 }

@@ -7,20 +7,20 @@ import { progressLine } from "../terminal/progressLine.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { refreshView, type TaskView } from "../terminal/taskView.ts";
 
-/** Milliseconds between two looks at the task. */
+/** Milliseconds between two polls. */
 const POLL_INTERVAL_MS = 1_000;
 
 export interface WaitOptions {
-  /** Undefined: until it is the user's turn, or the end. */
+  /** Default: until the user has something to do, or the task has ended. */
   readonly until: Progress | undefined;
-  /** Milliseconds; undefined waits as long as it takes. */
+  /** Milliseconds; undefined for no limit. */
   readonly timeout: number | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
- * Follows a task with one live line until it has reached a state, or has failed.
- * @throws ProtocolError "timed-out" when that took too long.
+ * Follows a task with a live line until it has reached a state or failed.
+ * @throws ProtocolError "timed-out" if that takes too long.
  */
 export async function waitForTask(
   client: Client,
@@ -50,15 +50,15 @@ export async function waitForTask(
   return view;
 }
 
-/** Whoever waits waits for something to do: first for the model, then for its key. */
+/** The next state in which the user has something to do: first the model, then its key. */
 function usersTurn(progress: Progress): Progress {
   return PROGRESS.indexOf(progress) > PROGRESS.indexOf("Delivered") ? "Finished" : "Delivered";
 }
 
-/** Answers in a row that are no answers and may be passing, whatever the node calls them. */
+/** Maximum number of failed reads in a row, whatever the error. */
 const MAX_FAILURES = 10;
 
-/** A network that is away is no reason to stop waiting, and neither are a few answers that make no sense. */
+/** Refreshes the view, but tolerates network errors and a few other failures. */
 function createTolerantReader(client: Client, terminal: Terminal) {
   let failures = 0;
   return async (view: TaskView): Promise<TaskView> => {
@@ -75,7 +75,7 @@ function createTolerantReader(client: Client, terminal: Terminal) {
   };
 }
 
-/** Reads the state to wait for, as the user names it. */
+/** Parses the state to wait for, in any letter case. */
 export function readProgress(text: string): Progress {
   const found = PROGRESS.find((progress) => progress.toLowerCase() === text.toLowerCase());
   if (found) return found;
@@ -91,6 +91,6 @@ function timedOutError({ progress }: TaskView): ProtocolError {
   return new ProtocolError(
     "timed-out",
     `The task is still ${progress}.`,
-    "It continues. Type the same command again to continue waiting.",
+    "It continues. Run the same command again to continue waiting.",
   );
 }

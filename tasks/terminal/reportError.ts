@@ -7,7 +7,7 @@ import type { Terminal } from "./Terminal.ts";
 
 /**
  * Prints an error and sets the exit code.
- * @param environment undefined if it could not be opened, or if nothing that was called needs one
+ * @param environment undefined if it could not be opened or is not needed
  */
 export function reportError(
   terminal: Terminal,

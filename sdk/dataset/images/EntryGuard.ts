@@ -1,34 +1,34 @@
 import type { Finding } from "../formats/Finding.ts";
 
 export interface EntryFacts {
-  /** The path as the archive has it, undefined where it is not UTF-8. */
+  /** The path in the archive, undefined if it is not UTF-8. */
   readonly name: string | undefined;
   readonly size: number;
   readonly kind: "file" | "directory" | "other";
 }
 
-/** A file to read, a place to pass over, or what is wrong. */
+/** A file to read, an entry to skip, or a problem. */
 export type Verdict =
   | { readonly name: string; readonly label: string }
   | "passed over"
   | { readonly finding: Finding };
 
 const MAX_ENTRIES = 1_000_000;
-/** Of all entries together. */
+/** Total of all entries. */
 const MAX_BYTES = 64 * 2 ** 30;
 const MAX_FILE_BYTES = 64 * 2 ** 20;
-/** Times its own size that an archive may unpack to, beyond SMALL bytes. */
+/** Maximum ratio of unpacked to packed size, beyond SMALL bytes. */
 const MAX_EXPANSION = 100;
 const SMALL = 16 * 2 ** 20;
 
-/** Pixels of all images for each byte of the archive, beyond FEW_PIXELS of them: they are decoded. */
+/** Maximum number of pixels of all images per byte of the archive, beyond FEW_PIXELS: pixels have to be decoded. */
 const MAX_PIXELS_PER_BYTE = 500;
 const FEW_PIXELS = 2 ** 28;
 
-/** What file managers put beside the user's files. */
+/** Files that file managers add. */
 const IGNORED = ["__MACOSX", "Thumbs.db", "desktop.ini"];
 
-/** Looks at every entry of an archive before its bytes are read, by the trainer's rules. */
+/** Checks every entry of an archive by the trainer's rules before its content is read. */
 export class EntryGuard {
   readonly #weight: number;
   readonly #names = new Set<string>();
@@ -36,7 +36,7 @@ export class EntryGuard {
   #bytes = 0;
   #pixels = 0;
 
-  /** @param weight Bytes of the archive. */
+  /** @param weight Size of the archive in bytes. */
   constructor(weight: number) {
     this.#weight = weight;
   }
@@ -55,7 +55,7 @@ export class EntryGuard {
     return this.#admitFile(path, parts, size);
   }
 
-  /** Says what is wrong where an image more is too much to decode. */
+  /** Counts an image's pixels; returns a finding if all images are too much to decode. */
   admitPixels(pixels: number): Finding | undefined {
     this.#pixels += pixels;
     if (this.#pixels <= Math.max(FEW_PIXELS, MAX_PIXELS_PER_BYTE * this.#weight)) return undefined;
@@ -65,7 +65,7 @@ export class EntryGuard {
 
   #admitFile(path: string, parts: readonly string[], size: number): Verdict {
     if (parts.length !== 2) {
-      return broken("no-class-folder", "The file does not lie in a class folder.");
+      return broken("no-class-folder", "The file is not in a class folder.");
     }
     if (size > MAX_FILE_BYTES) {
       return broken("image-too-large", "The image has more than 64 MiB.");
@@ -77,7 +77,7 @@ export class EntryGuard {
     return { name: path, label: parts[0]! };
   }
 
-  /** What is too much in the archive as a whole. */
+  /** The limit that the archive as a whole exceeds. */
   #count(size: number): string | undefined {
     this.#entries += 1;
     this.#bytes += size;

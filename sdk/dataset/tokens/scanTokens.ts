@@ -14,13 +14,13 @@ import { problem } from "../formats/problem.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { parseTokenRow, type TokenColumns } from "./parseTokenRow.ts";
 
-/** Values of one column in a row group, which are held in memory at once. */
+/** Maximum number of values of one column in a row group, which is held in memory as a whole. */
 const MAX_GROUP_VALUES = 2n ** 23n;
 const COLUMNS = ["input_ids", "attention_mask", "labels"];
-/** Values for each byte of the file, beyond SMALL of them: runs of one value take no bytes. */
+/** Maximum number of values per byte of the file, beyond SMALL values: runs of one value take no bytes. */
 const MAX_EXPANSION = 100n;
 const SMALL = 2n ** 24n;
-/** Bytes of a page, which is in memory as a whole: all values of a row group, and what says how long the lists are. */
+/** Maximum size of a page, which is in memory as a whole: all values of a row group, and the lengths of the lists. */
 const MAX_PAGE_BYTES = 2 ** 27;
 const COMPRESSORS = {
   SNAPPY: (input: Uint8Array, size: number) => {
@@ -38,9 +38,9 @@ const CODECS = ["UNCOMPRESSED", ...Object.keys(COMPRESSORS)];
 const INTEGERS = /^U?INT_(8|16|32|64)$/;
 
 /**
- * Streams the rows of a .parquet file of token ids, each with its problems; one row group is in memory at a time.
- * @param vocabulary Ids are below this number; without it any is taken.
- * @throws ProtocolError "usage" when the file cannot be read.
+ * Streams the rows of a .parquet file of token ids, each with its problems; only one row group is in memory at a time.
+ * @param vocabulary Ids must be below this number; default: any.
+ * @throws ProtocolError "usage" if the file cannot be read.
  */
 export async function* scanTokens(
   path: string,
@@ -64,7 +64,7 @@ export async function* scanTokens(
   }
 }
 
-/** What is wrong with a file as a whole. */
+/** A problem of the whole file. */
 class FileFindingError extends Error {
   readonly finding: Finding;
 
@@ -113,7 +113,7 @@ async function* readRows(path: string): AsyncGenerator<TokenColumns> {
   }
 }
 
-/** The columns' names, if they are the ones that a dataset of tokens has. */
+/** The names of the columns, if they are valid for a dataset of tokens. */
 function checkColumns({ children }: SchemaTree): string[] {
   const names = children.map(({ element }) => element.name);
   const isFit = names.includes("input_ids") && names.every((name) => COLUMNS.includes(name));
@@ -138,7 +138,10 @@ function isIntegerList({ element, children }: SchemaTree): boolean {
   return logical ? logical.type === "INTEGER" : !converted || INTEGERS.test(converted);
 }
 
-/** Before a row is read: what the file says of itself must fit into memory, and to its size. */
+/**
+ * Checks the metadata before a row is read: the declared sizes must fit into memory and be plausible for the file's
+ * size.
+ */
 function checkGroups({ row_groups: groups }: FileMetaData, size: number): void {
   let values = 0n;
   for (const { meta_data: column } of groups.flatMap(({ columns }) => columns)) {

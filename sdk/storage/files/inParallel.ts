@@ -1,9 +1,9 @@
-/** Transfers of one file under way at once; each holds one or two segments in memory. */
+/** Concurrent transfers of one file; each holds one or two segments in memory. */
 export const TRANSFERS_AT_ONCE = 4;
 
 /**
- * Calls `work` for every item, in as many `workers` at a time, and returns when none is running any
- * more. The first failure stops the others and is thrown; so is the reason of an aborted signal.
+ * Calls `work` for every item, in at most `workers` at a time, and returns when all have finished. The first failure
+ * stops the others and is thrown; so is the reason of an aborted signal.
  */
 export async function inParallel<T>(
   items: Iterable<T>,

@@ -5,7 +5,7 @@ import { paddedSegmentCount, SEGMENT_BYTES, segmentCount } from "../tree/segment
 import type { Content } from "./content.ts";
 import { inParallel } from "./inParallel.ts";
 
-/** Bytes of a file that are done with, those of earlier attempts included. */
+/** Bytes of a file that are processed, including those of earlier attempts. */
 export interface FileProgress {
   readonly bytes: number;
   readonly total: number;
@@ -13,7 +13,7 @@ export interface FileProgress {
 
 export type OnProgress = (progress: FileProgress) => void;
 
-/** Root and segment roots of any content. Some segments are read while others are hashed. */
+/** Root and segment roots of any content. Reading and hashing of segments overlap. */
 export async function rootOfContent(
   content: Content,
   signal?: AbortSignal,

@@ -11,21 +11,21 @@ import type { Source } from "./Source.ts";
 import { RETRY_WAITS, SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
 import { storageError } from "./storageError.ts";
 
-/** What one of several fetchers of a content works with. */
+/** The state of one of a download's concurrent workers. */
 export interface Worker {
   readonly source: Source;
   readonly ranges: RangeConnection;
   readonly buffers: SegmentBuffers;
   readonly list: SegmentList;
-  /** False when the bytes are not that segment. */
+  /** False if the bytes are not that segment. */
   readonly keep: (index: number, bytes: Uint8Array) => Promise<boolean>;
 }
 
 /**
- * Fetches the segments of a run, and moves its beginning behind each that was kept. When the connection fails it goes
- * on from there, after RETRY_WAITS.
- * @throws ProtocolError "integrity" when the server sends anything else, "network" when it does not answer any more;
- * the signal's reason when aborted.
+ * Fetches the segments of a run, and advances its beginning past each stored segment. If the connection fails, it
+ * continues from there after RETRY_WAITS.
+ * @throws ProtocolError "integrity" if the server sends anything else, "network" if it no longer answers; the signal's
+ * reason if aborted.
  */
 export async function fetchRun(worker: Worker, run: SegmentRange): Promise<void> {
   const { connection, signal } = worker.source;
@@ -52,7 +52,7 @@ async function attempt(worker: Worker, run: SegmentRange): Promise<void> {
   const slow = () => broken.abort(new Error(`no segment in ${SEGMENT_TIMEOUT_MS / 1000} s`));
   const timer = setTimeout(slow, SEGMENT_TIMEOUT_MS);
   const keep = async (index: number, bytes: Uint8Array) => {
-    if (broken.signal.aborted) return; // what comes behind a wrong segment is not wanted
+    if (broken.signal.aborted) return; // segments after a wrong one are discarded
     await keepNext(worker, run, index, bytes).catch((error) => broken.abort(error));
     timer.refresh();
   };
@@ -77,7 +77,7 @@ async function attempt(worker: Worker, run: SegmentRange): Promise<void> {
   broken.signal.throwIfAborted();
 }
 
-/** A server may answer the range of a whole file with the file. */
+/** A server may answer a range that covers the whole file with status 200. */
 function isContent(status: number): boolean {
   return status === 206 || status === 200;
 }
@@ -92,7 +92,7 @@ async function keepNext(
   run[0] = index + 1;
 }
 
-/** Takes in why there is no content. */
+/** Receives the body of an error answer. */
 class ReasonSink implements Sink {
   bytes = Buffer.alloc(0);
   #filled = 0;

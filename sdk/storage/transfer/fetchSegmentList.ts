@@ -8,12 +8,12 @@ import type { Source } from "./Source.ts";
 import { SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
 import { storageError } from "./storageError.ts";
 
-/** Largest file that is accepted, 256 GiB: its segment list, held in memory, takes 32 MiB. */
+/** Maximum file size, 256 GiB: its segment list takes 32 MiB of memory. */
 const MAX_FILE_BYTES = 2 ** 38;
 
 /**
- * Asks one source after another for what is needed to check every segment; those that cannot say have failed.
- * @throws what the first of them failed with that is not "not-found", when none can.
+ * Fetches the segment list, which verifies every segment, from the first source that has it; sources without it fail.
+ * @throws if none has it, the first failure that is not "not-found".
  */
 export async function fetchSegmentList(
   sources: readonly Source[],
@@ -56,6 +56,6 @@ function unknownRootError(root: Root): ProtocolError {
   return new ProtocolError(
     "not-found",
     `The storage does not have ${root}.`,
-    "Check the root hash, and that the upload to this storage was finished.",
+    "Check the root hash, and that the upload to this storage is complete.",
   );
 }

@@ -2,7 +2,7 @@ import type { Root } from "../../ids.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";
 import { DEFAULT_TIMING, findCover, Network, type Timing } from "./Network.ts";
 
-/** Whether nodes of 0G's network say that they have all of `root` together. Only a download proves it. */
+/** Whether nodes of 0G's network report that together they have all of `root`. Only a download proves it. */
 export async function existsOnZeroG(
   endpoint: ZeroGEndpoint,
   root: Root,

@@ -22,11 +22,11 @@ import { SegmentSender } from "./SegmentSender.ts";
 import { NodeError } from "./ZeroGNode.ts";
 
 /**
- * Uploads a file to 0G's network: announces and pays for it, unless somebody has, and gives every segment to a node
- * that keeps it. A node that fails is replaced by others.
- * @returns the root, the size and the bytes that nodes took in from this call.
- * @throws ProtocolError "usage" for a bad path or without a payer where the file has to be paid for, "network"
- * otherwise; the signal's reason when aborted.
+ * Uploads a file to 0G's network: announces and pays for it, unless that was already done, and sends every segment to a
+ * node that stores it. A node that fails is replaced by others.
+ * @returns the root, the size and the bytes that nodes accepted in this call.
+ * @throws ProtocolError "usage" for a bad path or without a payer if the file has to be paid for, "network" otherwise;
+ * the signal's reason if aborted.
  */
 export async function uploadToZeroG(
   endpoint: ZeroGEndpoint,
@@ -42,7 +42,7 @@ export async function uploadToZeroG(
   }
 }
 
-/** The same with any content; the caller closes it. */
+/** Uploads any content like uploadToZeroG; the caller closes it. */
 export async function uploadContentToZeroG(
   endpoint: ZeroGEndpoint,
   content: Content,
@@ -70,7 +70,7 @@ export async function uploadContentToZeroG(
   }
 }
 
-/** Counts every segment once, however many nodes take it in. */
+/** Counts every segment once, however many nodes accept it. */
 function trackBytes(size: number, onProgress: UploadOptions["onProgress"]) {
   const sent = new Set<number>();
   const progress = {
@@ -103,7 +103,7 @@ async function pay(
   await payer.submit(announce(flow, { size, nodes, submitter: payer.address, price }));
 }
 
-/** Brings the file to nodes that keep all of it together, and to others in the place of those that fail. */
+/** Sends the file to nodes that together store all of it, and replaces nodes that fail. */
 async function spread(
   sender: SegmentSender,
   list: SegmentList,
@@ -133,7 +133,7 @@ async function spread(
   }
 }
 
-/** Brings one node everything it keeps of the file, and waits until it says that it has it all. */
+/** Sends a node all segments in its shard, and waits until it reports that it has them. */
 async function serve(
   sender: SegmentSender,
   { root, size }: SegmentList,
@@ -141,7 +141,7 @@ async function serve(
   timing: Timing,
   signal?: AbortSignal,
 ): Promise<void> {
-  const look = async (isEnough: (holder: Holder) => boolean): Promise<Holder> => {
+  const poll = async (isEnough: (holder: Holder) => boolean): Promise<Holder> => {
     const end = performance.now() + timing.timeout;
     for (;;) {
       const info = await infoOf(node, root, signal);
@@ -150,16 +150,16 @@ async function serve(
       await wait(timing.poll, undefined, { signal });
     }
   };
-  const holder = await look(() => true);
+  const holder = await poll(() => true);
   if (holder.info.finalized) return;
   await sender.sendTo(holder, signal);
-  await look(({ info }) => info.finalized);
+  await poll(({ info }) => info.finalized);
 }
 
 function noPayerError(): ProtocolError {
   return new ProtocolError(
     "usage",
-    "0G's network takes a file only with a transaction that pays for it.",
+    "0G's network accepts a file only with a transaction that pays for it.",
     "Use the key of a wallet that holds OG.",
     { next: { setting: "privateKey" } },
   );
@@ -168,7 +168,7 @@ function noPayerError(): ProtocolError {
 function tooFewNodesError(root: Root, cause: unknown): ProtocolError {
   return new ProtocolError(
     "network",
-    `The nodes of 0G's network that are left do not keep all of ${root}${cause instanceof Error ? ` (${cause.message})` : ""}.`,
+    `The remaining nodes of 0G's network do not store all of ${root}${cause instanceof Error ? ` (${cause.message})` : ""}.`,
     "Try again: the file is not paid for twice.",
     { cause },
   );

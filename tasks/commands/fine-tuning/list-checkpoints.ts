@@ -17,7 +17,7 @@ interface Checkpoint {
   readonly hash: string | null;
 }
 
-/** Shows the checkpoints that a training has saved so far. */
+/** Shows the checkpoints that a job has saved so far. */
 export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
@@ -43,7 +43,7 @@ export default (async (flags, terminal, environment) => {
     ],
   });
   const uuid = formatTaskId(id);
-  if (checkpoints.length === 0) terminal.say("No checkpoint was saved yet.");
+  if (checkpoints.length === 0) terminal.say("No checkpoints have been saved yet.");
   else terminal.next(environment.command(`fine-tuning download ${uuid} --step <STEP>`));
   return { id: uuid, checkpoints };
 }) satisfies Command<Flags>;

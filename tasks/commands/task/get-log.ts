@@ -17,10 +17,10 @@ interface Flags extends TaskFlags {
   readonly json: boolean;
 }
 
-/** Milliseconds before a broken stream is opened again. */
+/** Milliseconds before reconnecting. */
 const RECONNECT_DELAY_MS = 1_000;
 
-/** Prints a task's log as its provider writes it. */
+/** Prints the log of a task from its provider. */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const task = await findTask(client, flags);
@@ -48,8 +48,8 @@ async function readWhole(client: Client, { id, provider }: Task): Promise<string
 }
 
 /**
- * Follows until the training is over. A stream that merely ends says nothing about that: the task's state does.
- * Every stream begins with the first line again, and those printed already are passed over.
+ * Follows until the training has ended. The end of a stream does not mean that; the task's state does. Every stream
+ * starts again with the first line, and lines that were already printed are skipped.
  */
 async function follow(
   client: Client,
@@ -90,6 +90,6 @@ async function hasTrainingEnded(client: Client, task: Task, signal: AbortSignal)
   }
 }
 
-/** Away for a moment, or not yet told of the task. */
+/** The provider is temporarily unreachable, or does not know the task yet. */
 const isTransient = (error: unknown): error is ProtocolError =>
   error instanceof ProtocolError && ["network", "too-early", "not-found"].includes(error.code);

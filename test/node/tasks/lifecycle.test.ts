@@ -320,7 +320,7 @@ describe("tasks: a fine-tuning from order to model", () => {
 
     const again = await market.run("decrypt-model", { ...proving, json: false });
     expect(again.exitCode).to.equal(5);
-    expect(again.stderr).to.contain("was proved not to be what the provider had committed to");
+    expect(again.stderr).to.contain("is not what the provider committed to");
   });
 
   it("can prove nothing after the dispute period, and does not confirm either", async () => {
@@ -334,7 +334,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     await market.act((client) => finalize(client, { ids: [parseTaskId(id)] }));
     const paid = await decrypt();
     expect(paid.exitCode).to.equal(10);
-    expect(paid.stderr).to.contain("the provider was paid before this was found out");
+    expect(paid.stderr).to.contain("the provider was already paid");
     expect(await exists(output)).to.equal(false);
   });
 

@@ -188,7 +188,7 @@ describe("storage in 0G's network", () => {
     const half = await network.list(parts[1]!);
     expect(await existsOnZeroG(parseZeroG(half)!, root)).to.equal(false);
     expect((await rejection(download(half, root, IMPATIENT))).code).to.equal("network");
-    expect((await rejection(upload(half, path))).message).to.match(/do not keep all of/);
+    expect((await rejection(upload(half, path))).message).to.match(/do not store all of/);
   });
 
   const LIARS: Record<string, Behaviour> = {

@@ -151,7 +151,7 @@ describe("sdk/task", () => {
     await cancel(id);
     const stale = await rejection(send(market.user, call));
     expect(stale.code).to.equal("reverted");
-    expect(stale.message).to.contain("this order is number 0, and 1 is next");
+    expect(stale.message).to.contain("this order has number 0, but 1 is next");
     expect(stale.next).to.deep.equal({ verb: "listTasks", parameters: {} });
   });
 

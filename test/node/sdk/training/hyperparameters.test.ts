@@ -127,7 +127,7 @@ describe("parseHyperparameters", () => {
     expect(refused({ save_steps: 10 })).to.include({
       code: "usage",
       message: "save_steps has no counterpart here.",
-      hint: "Remove it; n_checkpoints says how many checkpoints are kept.",
+      hint: "Remove it; n_checkpoints sets how many checkpoints are kept.",
     });
     expect(refused({ neftune_noise_alpha: 5 }).hint).to.match(/^Remove it/);
     expect(refused({ wandb_api_key: "secret" }).hint).to.match(/public/);
