@@ -31,7 +31,7 @@ const ContractFile = z.object({
 
 /**
  * Reads `deployments/<network>`.
- * @throws ProtocolError "not-found" when nothing is deployed there.
+ * @throws ProtocolError "not-found" if nothing is deployed there.
  * @example const { chainId, serving } = await readDeployment("deployments/localhost");
  */
 export async function readDeployment(directory: string): Promise<Deployment> {

@@ -6,7 +6,7 @@ import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
 
-/** An amount on its way back to the main account. */
+/** An amount that is being returned to the main account. */
 export interface PendingReturn {
   /** Neuron. */
   readonly amount: bigint;

@@ -45,8 +45,8 @@ export async function downloadDeliverable(
  */
 export async function holdsDeliverable(path: string, { root, size }: Task): Promise<boolean> {
   if (root === null) return false;
-  const there = await rootOfFile(path).catch(() => undefined);
-  return there?.root === root && there.size === geometryOf(size).encryptedSize;
+  const stored = await rootOfFile(path).catch(() => undefined);
+  return stored?.root === root && stored.size === geometryOf(size).encryptedSize;
 }
 
 function notDeliveredError({ id }: Task): ProtocolError {

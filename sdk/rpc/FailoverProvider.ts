@@ -28,7 +28,7 @@ const RETRIED_FOR_MS: Partial<Record<NodeErrorKind, number>> = {
 const FIRST_WAIT_MS = 500;
 
 /** Errors of one node after which another may answer. */
-const ASKS_OTHERS: ReadonlySet<NodeErrorKind> = new Set([
+const TRIES_OTHERS: ReadonlySet<NodeErrorKind> = new Set([
   "rate-limited",
   "unauthorized",
   "unavailable",
@@ -38,7 +38,7 @@ const ASKS_OTHERS: ReadonlySet<NodeErrorKind> = new Set([
   "method-unsupported",
 ]);
 /** Of these, errors that do not make the endpoint unhealthy: it is still tried first the next time. */
-const LEAVES_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
+const KEEPS_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
   "header-not-found",
   "pruned",
   "method-unsupported",
@@ -73,7 +73,7 @@ export class FailoverProvider extends JsonRpcProvider {
 
   /** Uses another endpoint from now on: the current one lags behind or gives implausible answers. */
   switchEndpoint(): void {
-    this.#endpoints[this.#current]!.rest();
+    this.#endpoints[this.#current]!.backOff();
     this.#current = this.#order()[0]!;
   }
 
@@ -113,7 +113,7 @@ export class FailoverProvider extends JsonRpcProvider {
         if (haveFailed) this.#prefer(index);
         return attempt;
       }
-      if (!leavesHealthy(attempt)) {
+      if (!keepsHealthy(attempt)) {
         haveFailed = true;
         this.#leave(index, attempt.refusal?.retryAfterMs);
       }
@@ -136,24 +136,24 @@ export class FailoverProvider extends JsonRpcProvider {
   }
 
   #prefer(index: number): void {
-    this.#endpoints[index]!.wake();
+    this.#endpoints[index]!.endBackoff();
     this.#current = index;
   }
 
   /** If several requests fail together, only one switches. */
   #leave(index: number, atLeast: number | undefined): void {
     const endpoint = this.#endpoints[index]!;
-    if (endpoint.restsUntil < performance.now()) endpoint.rest(atLeast);
+    if (endpoint.backoffUntil < performance.now()) endpoint.backOff(atLeast);
     if (index === this.#current) this.#current = this.#order()[0]!;
   }
 
   /** The current endpoint, then the others in order, and last those that are backing off, the longest backoff last. */
   #order(): number[] {
     const now = performance.now();
-    const rest = (index: number) => Math.max(0, this.#endpoints[index]!.restsUntil - now);
+    const backoff = (index: number) => Math.max(0, this.#endpoints[index]!.backoffUntil - now);
     const count = this.#endpoints.length;
     const indices = Array.from({ length: count }, (_, step) => (this.#current + step) % count);
-    return indices.sort((a, b) => rest(a) - rest(b));
+    return indices.sort((a, b) => backoff(a) - backoff(b));
   }
 }
 
@@ -183,11 +183,11 @@ export function readRpcUrls(text: string): string[] {
 
 /** Whether the result is final, so that no other endpoint is tried. */
 function isAnswer({ refusal, ...outcome }: Attempt): boolean {
-  return "results" in outcome && !(refusal && ASKS_OTHERS.has(refusal.kind));
+  return "results" in outcome && !(refusal && TRIES_OTHERS.has(refusal.kind));
 }
 
-function leavesHealthy({ refusal }: Attempt): boolean {
-  return refusal !== null && LEAVES_HEALTHY.has(refusal.kind);
+function keepsHealthy({ refusal }: Attempt): boolean {
+  return refusal !== null && KEEPS_HEALTHY.has(refusal.kind);
 }
 
 /** Whether a transaction may have been sent although its answer was lost. */

@@ -50,7 +50,7 @@ export class RpcEndpoint {
   readonly #url: URL;
   readonly #dispatcher: Dispatcher;
   #failures = 0;
-  #restsUntil = 0;
+  #backoffUntil = 0;
 
   constructor(url: string) {
     this.#url = new URL(url);
@@ -59,20 +59,20 @@ export class RpcEndpoint {
   }
 
   /** When it may be tried first again, on the clock of `performance.now`. */
-  get restsUntil(): number {
-    return this.#restsUntil;
+  get backoffUntil(): number {
+    return this.#backoffUntil;
   }
 
   /** Starts or extends the backoff. @param atLeast milliseconds that the endpoint itself asks for */
-  rest(atLeast = 0): void {
-    const usual = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
+  backOff(atLeast = 0): void {
+    const delay = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
     this.#failures++;
-    this.#restsUntil = performance.now() + Math.max(usual, atLeast);
+    this.#backoffUntil = performance.now() + Math.max(delay, atLeast);
   }
 
   /** Ends the backoff: the endpoint answered when others did not. */
-  wake(): void {
-    this.#restsUntil = 0;
+  endBackoff(): void {
+    this.#backoffUntil = 0;
   }
 
   /**

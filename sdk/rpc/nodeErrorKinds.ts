@@ -135,7 +135,7 @@ export const MEANINGS: Readonly<Record<NodeErrorKind, Meaning>> = {
   "wrong-protocol": {
     code: "usage",
     isTransient: false,
-    message: (where) => `The endpoint${where} does not speak the protocol that its URL names.`,
+    message: (where) => `The endpoint${where} does not use the protocol in its URL.`,
     hint: "Use https:// in the endpoint's URL, or http:// if the endpoint has no encryption.",
     next: { setting: "rpcUrl" },
   },
@@ -257,7 +257,7 @@ const CODES: Readonly<Record<number, NodeErrorKind>> = {
   [-32614]: "range-too-large",
 };
 
-/** Messages that mean a too large range in a search for events, and something else in any other request. */
+/** Messages that mean that the range is too large in a search for events, but not in other requests. */
 const RANGE_PATTERN = /limit|exceed|timed? ?out|timeout|too (large|many)/i;
 
 /** Sequence numbers of Cosmos chains: "expected 22, got 21" and "got 5, expected 6". */

@@ -45,12 +45,12 @@ export interface Service extends ServiceTerms {
   readonly counters: ServiceCounters;
 }
 
-/** The terms as the contract's `ServiceTerms` struct takes them. */
+/** Encodes the terms as the contract's `ServiceTerms` struct. */
 export function encodeTerms(terms: ServiceTerms) {
   return { ...terms, unit: UNITS.indexOf(terms.unit) };
 }
 
-/** Reads the contract's `Service` struct. */
+/** Decodes the contract's `Service` struct. */
 export function decodeService({ provider, stake, terms, counters }: ServiceStructOutput): Service {
   return {
     provider,

@@ -12,11 +12,11 @@ const Queue = z.object({
   waitSeconds: z.number().nonnegative().nullable().default(null),
 });
 
-/** How busy a provider is: jobs at a time, jobs running, jobs waiting. */
+/** The load of a provider: concurrent jobs, running jobs, waiting jobs. */
 export type Queue = z.infer<typeof Queue>;
 
 /**
- * Asks a provider how busy it is.
+ * Fetches the load of a provider.
  * @throws ProtocolError "network" if it does not answer; the signal's reason when aborted.
  * @example const { accepting, waitSeconds } = await fetchQueue(service);
  */

@@ -12,7 +12,7 @@ export interface FetchUsageParameters {
 }
 
 /**
- * Fetches the zip archive that explains how to use a model.
+ * Fetches the zip archive with a model's instructions.
  * @returns the bytes of the archive.
  * @throws ProtocolError "integrity" if it is not a zip archive, "network" if the provider does not answer; the signal's
  * reason when aborted.

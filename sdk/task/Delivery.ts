@@ -16,7 +16,7 @@ export interface Delivery {
   readonly receiptRoot: string;
 }
 
-/** Reads the contract's `DeliveryOrder` struct. */
+/** Decodes the contract's `DeliveryOrder` struct. */
 export function decodeDelivery(delivery: DeliveryOrderStructOutput): Delivery {
   return {
     id: delivery.id as TaskId,

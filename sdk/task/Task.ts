@@ -32,7 +32,7 @@ export interface Task {
   readonly exchange: string;
 }
 
-/** Reads the contract's `Task` struct; null for a task that does not exist. */
+/** Decodes the contract's `Task` struct; null for a task that does not exist. */
 export function decodeTask(id: TaskId, task: TaskStructOutput): Task | null {
   const state = TASK_STATES[Number(task.state) - 1];
   if (!state) return null;

@@ -23,7 +23,7 @@ export interface TaskOrder {
   readonly config: string;
 }
 
-/** The order as the contract's `TaskOrder` struct takes it. */
+/** Encodes the order as the contract's `TaskOrder` struct. */
 export function encodeOrder(order: TaskOrder) {
   return {
     ...order,
@@ -32,7 +32,7 @@ export function encodeOrder(order: TaskOrder) {
   };
 }
 
-/** Reads the contract's `TaskOrder` struct. A config that is not valid UTF-8 reads with replacement characters. */
+/** Decodes the contract's `TaskOrder` struct. A config that is not valid UTF-8 reads with replacement characters. */
 export function decodeOrder(order: TaskOrderStructOutput): TaskOrder {
   return {
     provider: order.provider,

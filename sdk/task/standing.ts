@@ -55,7 +55,7 @@ export function standingOf(task: StandingTask, now: number): Standing {
     case "Delivered":
       return alive(task, "acknowledge", isLate ? lapsing(task, shareOf(task)) : due(task, until));
     case "Lapsed":
-      if (isLate) return failed("declined", "Nobody acknowledged the model in time.");
+      if (isLate) return failed("declined", "The model was not acknowledged in time.");
       return {
         ...alive(
           task,

@@ -16,7 +16,7 @@ const validate = new Ajv2020({ allErrors: true }).compile<Hyperparameters>({
 /**
  * Parses hyper-parameters as people write them: with canonical names or those of 0G's templates, and with numbers and
  * switches also as text ("1e-5", "true").
- * @throws ProtocolError "usage" that names every problem.
+ * @throws ProtocolError "usage" with every problem.
  * @example const config = parseHyperparameters({ num_train_epochs: "3", learning_rate: "1e-5" });
  */
 export function parseHyperparameters(value: unknown): Hyperparameters {

@@ -19,10 +19,11 @@ class SearchWidth {
   blocks = Number.POSITIVE_INFINITY;
   #answered = 0;
 
-  /** @param told the limit that the endpoint names */
-  narrow(asked: number, told: number | undefined): void {
+  /** @param suggested the limit that the endpoint names */
+  narrow(asked: number, suggested: number | undefined): void {
     this.#answered = 0;
-    this.blocks = told !== undefined && told < asked ? told : Math.max(1, Math.floor(asked / 2));
+    this.blocks =
+      suggested !== undefined && suggested < asked ? suggested : Math.max(1, Math.floor(asked / 2));
   }
 
   /** The next blocks may have fewer events. */
@@ -42,7 +43,7 @@ function widthOf(provider: Provider): SearchWidth {
 }
 
 /**
- * Finds events, oldest first. A range that the endpoint refuses as too large, or as too full of events, is searched in
+ * Finds events, oldest first. A range that the endpoint refuses because it has too many blocks or events is searched in
  * smaller parts.
  * @throws ProtocolError "network" if a single block has more events than the endpoint returns; otherwise the node's
  * error

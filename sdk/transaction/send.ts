@@ -18,7 +18,7 @@ export interface SendOptions {
   readonly timeout?: number;
 }
 
-/** Milliseconds that a transaction may take to get into a block. */
+/** Default timeout for a transaction to get into a block. */
 const TIMEOUT_MS = 180_000;
 /** Milliseconds between two broadcasts of a transaction: nodes may drop it. */
 const REBROADCAST_INTERVAL_MS = 15_000;
@@ -178,7 +178,7 @@ function unknownOutcomeError(hash: string, { mayBeOut, failure }: Offered): Prot
       );
 }
 
-/** The call passed when it was estimated and failed in its block: makes it fail again to learn why. */
+/** Explains a transaction that passed the estimate but failed in its block, by repeating its call. */
 async function explainFailure(
   client: Client,
   { to, data, value }: Call,

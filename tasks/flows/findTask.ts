@@ -76,7 +76,7 @@ function ambiguousIdError(prefix: string, tasks: readonly Task[]): ProtocolError
   const ids = tasks.map(({ id }) => formatTaskId(id)).join(", ");
   return new ProtocolError(
     "usage",
-    `"${prefix}" is the beginning of ${tasks.length} tasks: ${ids}.`,
+    `${tasks.length} tasks have ids that begin with "${prefix}": ${ids}.`,
     "Give more digits.",
   );
 }

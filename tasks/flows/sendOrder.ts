@@ -39,9 +39,9 @@ export async function sendOrder(
     const sending = submit(client, createTask(client, { order }), { order }, flags, terminal).catch(
       async (error) => {
         const isUnknown = error instanceof ProtocolError && isLost(error);
-        const mayCome = isUnknown || (await hasPending(client));
-        if (mayCome) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
-        const placed = await findPlaced(client, prepared, mayCome ? timeout : 0, signal);
+        const mayExist = isUnknown || (await hasPending(client));
+        if (mayExist) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
+        const placed = await findPlaced(client, prepared, mayExist ? timeout : 0, signal);
         if (placed) return placed;
         throw isUnknown ? unknownOutcomeError(error.code, uuid, error.message, error) : error;
       },

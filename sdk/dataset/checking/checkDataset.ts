@@ -87,7 +87,7 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
     if (!row) continue;
     rows += 1;
     format ??= row.format;
-    const findings = [...findTwin(seen, row, scanned), ...labels.note(row, scanned)];
+    const findings = [...findDuplicate(seen, row, scanned), ...labels.note(row, scanned)];
     for (const finding of [...findings, ...(measure?.add(row) ?? [])]) {
       report(problem(path, placeOf(scanned), finding));
     }
@@ -122,15 +122,15 @@ function createRowSum(tokenizer: TokenizerDocument, treatment: RowTreatment) {
 }
 
 /** Reports an earlier row that is equal, or remembers the row. */
-function findTwin(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
+function findDuplicate(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
   const { label: _, ...image } = row.format === "image" ? row : { label: "" };
   const identity = row.format === "image" ? image : row;
   const digest = createHash("sha256").update(JSON.stringify(identity)).digest();
   const key = digest.toString("latin1", 0, 16);
-  const twin = seen.get(key);
-  if (twin !== undefined) {
+  const duplicate = seen.get(key);
+  if (duplicate !== undefined) {
     const what = scanned.entry === undefined ? "row" : "image";
-    return [{ rule: "duplicate-row", message: `The ${what} repeats ${twin}.` }];
+    return [{ rule: "duplicate-row", message: `The ${what} repeats ${duplicate}.` }];
   }
   if (seen.size < REMEMBERED_ROWS) seen.set(key, scanned.entry ?? `line ${scanned.line}`);
   return [];

@@ -21,7 +21,7 @@ export type DatasetRow =
   | { readonly format: "messages"; readonly messages: readonly Message[] }
   | { readonly format: "text"; readonly text: string }
   | {
-      /** An instruction row's prompt is its instruction, its input if there is one, and a line end. */
+      /** The prompt of an instruction row is its instruction, its input if it has one, and a line end. */
       readonly format: "prompt" | "instruction";
       readonly prompt: string;
       readonly completion: string;

@@ -10,7 +10,7 @@ export interface EntryFacts {
 /** A file to read, an entry to skip, or a problem. */
 export type Verdict =
   | { readonly name: string; readonly label: string }
-  | "passed over"
+  | "skipped"
   | { readonly finding: Finding };
 
 const MAX_ENTRIES = 1_000_000;
@@ -51,7 +51,7 @@ export class EntryGuard {
     if (danger) return broken("unsafe-path", danger);
     if (kind === "other") return broken("not-a-file", "The entry is a link or a device.");
     const hidden = parts.some((part) => part.startsWith(".") || IGNORED.includes(part));
-    if (kind === "directory" || hidden || path === "") return "passed over";
+    if (kind === "directory" || hidden || path === "") return "skipped";
     return this.#admitFile(path, parts, size);
   }
 

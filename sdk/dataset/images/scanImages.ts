@@ -71,7 +71,7 @@ async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry 
   const kind = name?.endsWith("/") ? "directory" : entry.kind;
   const verdict = guard.admit({ name: unmarked ? shown : name, size: entry.size, kind });
   if (unmarked) return { name: shown, finding: OBSTACLES["unmarked name"] };
-  if (verdict === "passed over") return undefined;
+  if (verdict === "skipped") return undefined;
   if ("finding" in verdict) return { name: shown, finding: verdict.finding };
   if ("obstacle" in entry && entry.obstacle) {
     return { name: shown, finding: OBSTACLES[entry.obstacle] };

@@ -145,7 +145,7 @@ ${offers.join("\n")}
 compdef _anneal hardhat npx`;
 }
 
-/** -x: a value that is no file; -r: a value. */
+/** -x: a value that is not a file; -r: any value. */
 function fishValue(flag: string, values: readonly string[]): string {
   if (flag === "--network") return ` -x -a ${quoted(NETWORKS)}`;
   if (PATH_FLAG.test(flag)) return " -r -F";

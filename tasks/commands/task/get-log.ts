@@ -60,7 +60,7 @@ async function follow(
   const { id, provider } = task;
   const service = await getService(client, { provider });
   for (let printed = 0; ; ) {
-    const over = await hasTrainingEnded(client, task, signal);
+    const hasEnded = await hasTrainingEnded(client, task, signal);
     try {
       let seen = 0;
       for await (const line of streamLog(client, { service, id, follow: true, signal })) {
@@ -69,10 +69,10 @@ async function follow(
         if (terminal.json) terminal.document({ line });
         else terminal.say(line);
       }
-      if (over) return;
+      if (hasEnded) return;
     } catch (error) {
       signal.throwIfAborted();
-      if (over || !isTransient(error)) throw error;
+      if (hasEnded || !isTransient(error)) throw error;
       terminal.live(`${error.message} Trying again…`);
     }
     await sleep(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());

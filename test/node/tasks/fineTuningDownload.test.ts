@@ -106,7 +106,9 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       expect(exitCode).to.equal(0);
       expect(stdout).to.contain("settled before");
       expect(await readFile(late)).to.deep.equal(await readFile(output));
-      expect((await download(id, { output: late })).stdout).to.contain("already contains this model");
+      expect((await download(id, { output: late })).stdout).to.contain(
+        "already contains this model",
+      );
     });
 
     it("writes the checkpoint of a step, and names the steps there are for another", async () => {
