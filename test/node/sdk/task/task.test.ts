@@ -105,7 +105,7 @@ describe("sdk/task", () => {
     });
     const error = await rejection(prepare({ ...user, signer }));
     expect(error.code).to.equal("usage");
-    expect(error.message).to.contain("differently each time");
+    expect(error.message).to.contain("not deterministic");
   });
 
   it("reads back from the chain what was ordered, and when", async () => {
