@@ -138,7 +138,7 @@ describe("sending through an endpoint that loses answers", () => {
   it("says why a node does not take the transaction, in a sentence of its own", async () => {
     const refusals = {
       "transaction underpriced: gas tip cap 1, minimum needed 2": "its gas price is too low",
-      "exceeds block gas limit": "for the amount of gas",
+      "exceeds block gas limit": "because of the amount of gas",
       "insufficient funds for gas * price + value": "holds too little OG",
       "tx fee (9.00 ether) exceeds the configured cap (1.00 ether)": "its fee is above",
     };
