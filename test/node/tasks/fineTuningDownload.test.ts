@@ -104,7 +104,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       const late = out("late.zip");
       const { stdout, exitCode } = await download(id, { output: late });
       expect(exitCode).to.equal(0);
-      expect(stdout).to.contain("settled before");
+      expect(stdout).to.contain("already settled");
       expect(await readFile(late)).to.deep.equal(await readFile(output));
       expect((await download(id, { output: late })).stdout).to.contain(
         "already contains this model",

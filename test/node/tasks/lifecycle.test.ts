@@ -281,7 +281,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     });
     const again = await market.run("decrypt-model", { ...flags(), encryptedModel, output });
     expect(again.exitCode).to.equal(0);
-    expect(again.stdout).to.contain("settled before");
+    expect(again.stdout).to.contain("already settled");
   });
 
   /** A task whose key is revealed, with the model at `path`. */
