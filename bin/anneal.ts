@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import module from "node:module";
 
-/** The program `anneal`: the commands without Hardhat, and the daemon. What is not called is not loaded. */
+/** The program `anneal`: the commands without Hardhat, and the daemon. Only what is called is loaded. */
 
 const OLDEST_NODE = 24;
 const DAEMON = "provider";
-/** Where the daemon looks for Python if PYTHON does not say. */
+/** Where the daemon looks for Python if PYTHON is not set. */
 const ENVIRONMENT = ".venv";
 
 const major = Number(process.versions.node.split(".")[0]);
@@ -17,7 +17,7 @@ if (major < OLDEST_NODE) {
   );
   process.exit(2);
 }
-module.enableCompileCache(); // what is loaded from here on was compiled by the run before
+module.enableCompileCache(); // modules loaded from here on are cached by earlier runs
 const words = process.argv.slice(2);
 if (words[0] === DAEMON) await startDaemon();
 else {
@@ -25,7 +25,7 @@ else {
   await main(words, { [DAEMON]: "Start the provider daemon; docs/operating.md has its settings" });
 }
 
-/** Brings the trainer's environment on first use. */
+/** Starts the daemon, after installing the trainer's environment on first use. */
 async function startDaemon(): Promise<void> {
   if (!process.env.PYTHON && !existsSync(`${ENVIRONMENT}/bin/python`)) {
     const { ensureTrainerEnvironment } = await import("../provider/trainer/environment.mjs");

@@ -1,4 +1,4 @@
-/** The verbs that an error suggests, each with those of its parameters that are known. Ids are those of tasks. */
+/** The verbs that an error can suggest, each with the parameters that are known. Ids are task ids. */
 export interface SuggestedVerbs {
   readonly listServices: undefined;
   readonly fetchCatalogue: undefined;
@@ -9,7 +9,7 @@ export interface SuggestedVerbs {
   readonly deposit: { readonly amount: bigint };
   readonly updateService: { readonly accepting?: boolean };
   readonly countDataset: undefined;
-  /** The caller's tasks; at all providers without one. */
+  /** The caller's tasks at this provider, or at all providers if none is given. */
   readonly listTasks: { readonly provider?: string };
   readonly getTask: { readonly id: `0x${string}` };
   /** Either the task, or the provider that it was ordered from. */
@@ -30,8 +30,8 @@ export type NextCall = {
 }[SuggestedVerb];
 
 /**
- * What the client is given when it is created. `chain` is the pair of endpoint and deployment, which do not belong
- * together; `certificate` is an authority that the process trusts.
+ * An option of createClient. `chain` means that the endpoint and the deployment are for different chains; `certificate`
+ * means a certificate authority that the process does not trust.
  */
 export type Setting =
   | "rpcUrl"
@@ -45,8 +45,8 @@ export type Setting =
 export type AdjustedParameter = "force" | "gasPrice";
 
 /**
- * What to do about an error, for a program; the error's hint says it in a sentence: call a verb, create the client with
- * another setting, call the same verb with another value of a parameter, or look at the original error.
+ * What to do about an error, for a program: call a verb, create the client with another setting, call the same verb
+ * with another value for a parameter, or inspect the original error. The error's hint says the same for people.
  */
 export type NextAction =
   | NextCall

@@ -5,7 +5,7 @@ import type { Deployment } from "./deployment.ts";
 import { ProtocolError } from "./errors.ts";
 import { FailoverProvider, readRpcUrls } from "./rpc/FailoverProvider.ts";
 
-/** What every verb needs: a chain, the two contracts, a storage endpoint and, to send or sign, a key. */
+/** What every verb needs: a chain, the two contracts, a storage endpoint and, for sending or signing, a key. */
 export interface Client {
   readonly chainId: number;
   readonly provider: FailoverProvider;
@@ -13,28 +13,28 @@ export interface Client {
   readonly serving: IFineTuningServing;
   readonly ledgerAddress: string;
   readonly servingAddress: string;
-  /** Block in which the contracts were deployed: no event of theirs is older. */
+  /** Block in which the contracts were deployed: they have no older events. */
   readonly deploymentBlock: number;
-  /** Base URL of the storage node, without a slash at the end. */
+  /** Base URL of the storage node, without a trailing slash. */
   readonly storageUrl: string;
   readonly signer: Signer | undefined;
 }
 
-/** What createClient connects. */
+/** Options of createClient. */
 export interface ClientOptions {
-  /** One address of the chain's JSON-RPC, or several with commas between them: the next is asked if one fails. */
+  /** URL of the chain's JSON-RPC endpoint, or several, comma-separated: if one fails, the next is used. */
   readonly rpcUrl: string;
   readonly deployment: Deployment;
-  /** Base URL of the storage node, or several with commas between them. */
+  /** Base URL of the storage node, or several, comma-separated. */
   readonly storageUrl: string;
   /** 32 bytes as hex. Without it the client can only read. */
   readonly privateKey?: string | undefined;
-  /** Milliseconds between two looks for a new block while waiting. */
+  /** Milliseconds between two polls for a new block. */
   readonly pollingInterval?: number;
 }
 
 /**
- * Connects nothing yet: the first verb that needs the chain does.
+ * Creates a client. It opens no connection: the first verb that needs the chain does.
  * @throws ProtocolError "usage" for a bad address or private key.
  * @example
  * const deployment = await readDeployment("deployments/localhost");
@@ -49,7 +49,7 @@ export function createClient(options: ClientOptions): Client {
   const { deployment } = options;
   const urls = readRpcUrls(options.rpcUrl);
   const provider = new FailoverProvider(urls, deployment.chainId, {
-    cacheTimeout: -1, // an answer from before a transaction must not pass for one from after it
+    cacheTimeout: -1, // an answer from before a transaction must not be reused after it
     batchMaxCount: 1, // local nodes answer single requests several times faster than batches
     pollingInterval: options.pollingInterval ?? 250,
   });
@@ -70,7 +70,7 @@ export function createClient(options: ClientOptions): Client {
 }
 
 /**
- * The client's signer, or a clear error if there is none.
+ * The client's signer.
  * @throws ProtocolError "usage" without a private key.
  * @example const user = await requireSigner(client).getAddress();
  */
@@ -78,7 +78,7 @@ export function requireSigner(client: Client): Signer {
   if (client.signer) return client.signer;
   throw new ProtocolError(
     "usage",
-    "This needs a private key and none is set.",
+    "This needs a private key, but none is set.",
     "Create the client with a private key.",
     { next: { setting: "privateKey" } },
   );
@@ -88,10 +88,10 @@ function readWallet(privateKey: string, provider: Provider): Wallet {
   try {
     return new Wallet(privateKey, provider);
   } catch {
-    // The original error repeats the key: it must not travel as a cause.
+    // The original error contains the key, so it must not become the cause.
     throw new ProtocolError(
       "usage",
-      "The private key is not 32 bytes of hexadecimal.",
+      "The private key is not 32 bytes in hexadecimal.",
       "Check the private key, which is not shown here on purpose.",
       { next: { setting: "privateKey" } },
     );

@@ -15,9 +15,9 @@ export interface Deployment {
   readonly chainId: number;
   readonly ledger: DeployedContract;
   readonly serving: DeployedContract;
-  /** 0G Storage's log of files, where it was deployed beside the two: on the local network. */
+  /** 0G Storage's Flow contract, if it was deployed with the two: on the local network. */
   readonly flow?: DeployedContract | undefined;
-  /** Block in which the older of the two was deployed; events are looked for from here on. */
+  /** Block in which the older of the two was deployed; searches for events start here. */
   readonly blockNumber: number;
 }
 
@@ -31,7 +31,7 @@ const ContractFile = z.object({
 
 /**
  * Reads `deployments/<network>`.
- * @throws ProtocolError "not-found" when nothing is deployed there.
+ * @throws ProtocolError "not-found" if nothing is deployed there.
  * @example const { chainId, serving } = await readDeployment("deployments/localhost");
  */
 export async function readDeployment(directory: string): Promise<Deployment> {

@@ -1,6 +1,6 @@
 import leven from "leven";
 
-/** The candidate that a misspelt name most likely means, or undefined when none is near. */
+/** The candidate that a misspelt name most likely means, or undefined if none is close. */
 export function didYouMean(name: string, candidates: Iterable<string>): string | undefined {
   const tolerated = Math.max(2, Math.floor(name.length / 3));
   let best: { readonly candidate: string; readonly distance: number } | undefined;
@@ -13,7 +13,7 @@ export function didYouMean(name: string, candidates: Iterable<string>): string |
   return best?.candidate;
 }
 
-/** Case, hyphens and underscores are not what people mean to tell names apart with. */
+/** Names that differ only in case, hyphens or underscores count as equal. */
 function plain(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, "");
 }

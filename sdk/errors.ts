@@ -1,6 +1,6 @@
 import type { NextAction } from "./NextAction.ts";
 
-/** Why an operation failed, as a program reads it; the exit code of a command follows from it. */
+/** Why an operation failed, for a program; it determines the exit code of a command. */
 export type ErrorCode =
   | "usage"
   | "dataset-invalid"
@@ -35,13 +35,13 @@ const EXIT_CODES: Record<ErrorCode, number> = {
 export interface ProtocolErrorOptions {
   /** The original error. */
   readonly cause?: unknown;
-  /** What the hint asks for, if there is a verb or a setting for it. */
+  /** What the hint suggests, if it is a verb or a setting. */
   readonly next?: NextAction | undefined;
 }
 
 /**
- * The one error family of the SDK: `message` says in one sentence what happened, `hint` in one sentence what to do
- * next, `next` the same for a program, `cause` keeps the original error.
+ * The base class of the SDK's errors: `message` says in one sentence what happened, `hint` in one sentence what to do
+ * next, `next` the same for a program; `cause` is the original error.
  */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";

@@ -1,6 +1,6 @@
 import { ProtocolError } from "./errors.ts";
 
-/** 16 bytes as 0x-hex, the id of a task on chain; people see it as a UUID. */
+/** 16 bytes as 0x-hex, the id of a task on chain; shown to people as a UUID. */
 export type TaskId = `0x${string}` & { readonly __brand: "TaskId" };
 
 /** 32 bytes as 0x-hex: a 0G-compatible content address. */
@@ -9,7 +9,7 @@ export type Root = `0x${string}` & { readonly __brand: "Root" };
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Reads a task id in either spelling: UUID or 0x and 32 hex digits.
+ * Parses a task id in either form: a UUID, or 0x and 32 hex digits.
  * @throws ProtocolError "usage" for anything else.
  * @example const id = parseTaskId("01234567-89ab-cdef-0123-456789abcdef");
  */
@@ -25,7 +25,7 @@ export function parseTaskId(text: string): TaskId {
 }
 
 /**
- * The UUID spelling of a task id, lower case.
+ * Formats a task id as a UUID in lower case.
  * @example console.log(`Task ${formatTaskId(id)}`);
  */
 export function formatTaskId(id: TaskId): string {
@@ -40,7 +40,7 @@ export function formatTaskId(id: TaskId): string {
 }
 
 /**
- * Reads a root hash: 0x and 64 hex digits.
+ * Parses a root hash: 0x and 64 hex digits.
  * @throws ProtocolError "usage" for anything else.
  * @example const root = parseRoot(`0x${"ab".repeat(32)}`);
  */
@@ -49,6 +49,6 @@ export function parseRoot(text: string): Root {
   throw new ProtocolError(
     "usage",
     `"${text}" is not a root hash.`,
-    "Give 0x and 64 hex digits, as the upload of the file returned them.",
+    "Give 0x and 64 hex digits, as returned by the upload of the file.",
   );
 }

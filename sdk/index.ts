@@ -1,6 +1,6 @@
 /**
- * The client: createClient connects a chain, a storage and, to send or sign, a key; every verb takes it first. Verbs that
- * change the chain build a Call, which `send` sends.
+ * The client: createClient combines a chain, a storage endpoint and, for sending or signing, a key. Every verb takes
+ * the client as its first argument. Verbs that change the chain build a Call, which `send` sends.
  */
 
 export type { IFineTuningServing } from "../types/ethers-contracts/interfaces/IFineTuningServing.ts";

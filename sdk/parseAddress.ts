@@ -2,8 +2,8 @@ import { getAddress } from "ethers";
 import { ProtocolError } from "./errors.ts";
 
 /**
- * Reads an address in any case and returns it checksummed.
- * @throws ProtocolError "usage" also for a wrong checksum: it is a typing error that would cost money.
+ * Parses an address in any letter case and returns it with its checksum.
+ * @throws ProtocolError "usage" also for a wrong checksum: a typing error here would cost money.
  * @example const provider = parseAddress("0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
  */
 export function parseAddress(text: string): string {

@@ -1,4 +1,4 @@
-/** Where a task stands, in the order of the Solidity enum `TaskState` after None. */
+/** The states of a task, in the order of the Solidity enum `TaskState` after None. */
 export const TASK_STATES = [
   "Created",
   "Accepted",

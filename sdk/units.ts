@@ -1,6 +1,6 @@
 import { ProtocolError } from "./errors.ts";
 
-/** Neuron in one OG: amounts on chain are in neuron, amounts people type are in OG. */
+/** Neuron in one OG: amounts on chain are in neuron, amounts that people type are in OG. */
 const NEURON_PER_OG = 10n ** 18n;
 
 /**
@@ -22,7 +22,7 @@ export function parseOg(text: string): bigint {
 }
 
 /**
- * Formats neuron as OG with all 18 decimals: nothing is rounded, nothing is cut.
+ * Formats neuron as OG with all 18 decimals: nothing is rounded or truncated.
  * @example console.log(`${formatOg(task.fee)} OG`);
  */
 export function formatOg(neuron: bigint): string {

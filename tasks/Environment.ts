@@ -1,26 +1,26 @@
 import type { Client } from "../sdk/client.ts";
 
-/** The network of somebody's own machine. */
+/** The local network. */
 export const LOCAL = "localhost";
 
-/** Whose key signs if the environment names none: the local network has one account for each role. */
+/** The account that signs on the local network if the environment has no key. */
 export type Role = "user" | "provider";
 
-/** The network a command talks to, and where its secrets come from. */
+/** The network that a command uses, and the source of its secrets. */
 export interface Environment {
-  /** Name of the network, as after --network. */
+  /** Name of the network, as in --network. */
   readonly network: string;
-  /** Can only read. */
+  /** A client that can only read. */
   reader(): Promise<Client>;
-  /** Can also sign and send. */
+  /** A client that can also sign and send. */
   signer(role: Role): Promise<Client & { readonly address: string }>;
-  /** A secret from the environment or a keystore; undefined if it is in neither. */
+  /** A secret from the environment or the keystore; undefined if it is in neither. */
   secret(name: string): Promise<string | undefined>;
-  /** What to type to keep a secret for later commands. */
+  /** The command that stores a secret for later commands. */
   keepSecret(name: string): string;
   /** Base URL of the storage node. */
   storageUrl(): string;
-  /** A whole command line to suggest, for the same network. */
+  /** A complete command line to suggest, for the same network. */
   command(line: string): string;
   close(): void;
 }

@@ -2,9 +2,9 @@ import type { Environment } from "./Environment.ts";
 import type { Terminal } from "./terminal/Terminal.ts";
 
 /**
- * What a command does: reads its flags, talks on the terminal, and returns the document that --json prints.
- * A command that prints its documents itself, line by line, returns nothing.
- * @throws ProtocolError for whatever its user should know.
+ * The body of a command: it reads its flags, writes to the terminal, and returns the document that --json prints. A
+ * command that prints its documents itself, line by line, returns nothing.
+ * @throws ProtocolError for every error that the user should see.
  */
 export type Command<Flags> = (
   flags: Flags,
@@ -12,7 +12,7 @@ export type Command<Flags> = (
   environment: Environment,
 ) => Promise<unknown>;
 
-/** Takes a value. It can be absent, which is not the same as empty. */
+/** A parameter with a value. Absent and empty are distinct. */
 export interface Option {
   readonly kind: "option";
   readonly description: string;
@@ -20,13 +20,13 @@ export interface Option {
   readonly short?: string;
 }
 
-/** Is there or not. */
+/** A parameter without a value. */
 export interface Flag {
   readonly kind: "flag";
   readonly description: string;
 }
 
-/** A word without a flag; empty if it is left out. */
+/** A positional argument; empty if it is omitted. */
 export interface Argument {
   readonly kind: "argument";
   readonly description: string;
@@ -34,10 +34,10 @@ export interface Argument {
 
 export type Parameter = Option | Flag | Argument;
 
-/** By name in camel case; typed in kebab case. */
+/** Parameters by name in camel case; typed in kebab case. */
 export type Parameters = Readonly<Record<string, Parameter>>;
 
-/** What a command's body is given for its parameters. */
+/** The values that a command's body receives for its parameters. */
 export type Values<P extends Parameters> = {
   readonly [Name in keyof P]: P[Name] extends Flag
     ? boolean
@@ -46,7 +46,7 @@ export type Values<P extends Parameters> = {
       : string | undefined;
 };
 
-/** A command, without its body: that is loaded if it is called. */
+/** A command. Its body is loaded only when it is called. */
 export interface CommandDefinition {
   /** ["fine-tuning", "create"]. */
   readonly path: readonly string[];
@@ -55,7 +55,7 @@ export interface CommandDefinition {
   readonly load: () => Promise<{ readonly default: Command<never> }>;
 }
 
-/** Commands that belong together, as the reference shows them. */
+/** A group of commands, as shown in the reference. */
 export interface CommandFamily {
   readonly title: string;
   readonly commands: readonly CommandDefinition[];
@@ -69,7 +69,7 @@ export const option = (description: string, short?: string): Option => ({
 export const flag = (description: string): Flag => ({ kind: "flag", description });
 export const argument = (description: string): Argument => ({ kind: "argument", description });
 
-/** Defines a command whose body takes what the parameters say. */
+/** Defines a command; its body's flags are typed by the parameters. */
 export const command = <P extends Parameters>(
   path: string,
   description: string,

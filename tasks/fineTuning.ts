@@ -13,7 +13,7 @@ import {
 import { toCamelCase } from "./flags/letterCase.ts";
 import { again, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
 
-/** `npx hardhat fine-tuning <verb>`: the same market in the words of Together's command line. */
+/** `npx hardhat fine-tuning <verb>`: the same market with the commands of Together's command line. */
 
 const SHORT_NAMES: Readonly<Record<string, string>> = {
   suffix: "s",
@@ -23,30 +23,30 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
 
 const id = argument("ID of the task, or its beginning; fine-tuning list shows them");
 const output = option(
-  "Path of the model to write, ending in .tar.zst or .zip. Default: <MODEL-NAME>.tar.zst, with the task's ID if that is taken.",
+  "Path of the model to write, ending in .tar.zst or .zip. Default: <MODEL-NAME>.tar.zst, with the task's ID if that exists.",
   "o",
 );
-const timeout = option("Seconds to wait at most");
+const timeout = option("Maximum seconds to wait");
 
 const ordering = {
   model: option("Name of the base model; list-models shows them", "m"),
   trainingFile: option("Training dataset: a path, or the root hash of stored data", "t"),
   validationFile: option("Dataset to evaluate on: a path, or a root hash"),
-  provider: option("Address of the provider; the cheapest available one without it"),
-  wandbApiKey: option("Refused, as others could read it: set WANDB_API_KEY instead"),
-  hfApiToken: option("Refused, as others could read it: set HF_TOKEN instead"),
+  provider: option("Address of the provider; default: the cheapest available one"),
+  wandbApiKey: option("Refused, as other users could read it: set WANDB_API_KEY instead"),
+  hfApiToken: option("Refused, as other users could read it: set HF_TOKEN instead"),
   gasPrice,
-  wait: flag("Follow the task to the decrypted model"),
+  wait: flag("Wait for the model, and download and decrypt it"),
   output,
   force,
   timeout,
-  yes: flag("Join the queue of a busy provider without being asked"),
+  yes: flag("Join the queue of a busy provider without confirmation"),
   again,
   dryRun,
   json,
 };
 
-/** Every hyper-parameter is an option, unset if it is not given; a switch that is off by default is a flag. */
+/** Every hyper-parameter is an option; a switch that is off by default is a flag. */
 const hyperparameters: Record<string, Parameter> = Object.fromEntries(
   HYPERPARAMETERS.map((parameter) => [
     toCamelCase(parameter.name),
@@ -60,7 +60,7 @@ function isSwitch({ default: value }: HyperparameterDescription): boolean {
   return value === false;
 }
 
-/** Patterns are for programs: what people may write is in the description then. */
+/** Patterns are not shown to people; the description says what is allowed. */
 function describe(parameter: HyperparameterDescription): string {
   const { range, description, default: value } = parameter;
   if (isSwitch(parameter)) return description;
@@ -75,7 +75,7 @@ function capitalized(text: string): string {
 export const fineTuningFamily: CommandDefinition[] = [
   command(
     "fine-tuning create",
-    "Check, upload and order a fine-tuning in one go",
+    "Check, upload and order a fine-tuning job in one go",
     { ...ordering, ...hyperparameters } as typeof ordering,
     () => import("./commands/fine-tuning/create.ts"),
   ),
@@ -99,8 +99,8 @@ export const fineTuningFamily: CommandDefinition[] = [
   ),
   command(
     "fine-tuning cancel",
-    "Cancel or stop a task, or claim what a missed deadline brings",
-    { yes: flag("Pay for what was done of a running task without being asked"), ...sending, id },
+    "Cancel or stop a task, or claim the money after a missed deadline",
+    { yes: flag("Pay for a running task's work so far without confirmation"), ...sending, id },
     () => import("./commands/fine-tuning/cancel.ts"),
   ),
   command(
@@ -111,13 +111,13 @@ export const fineTuningFamily: CommandDefinition[] = [
   ),
   command(
     "fine-tuning list-checkpoints",
-    "Show the checkpoints that a task has saved",
+    "Show the saved checkpoints of a task",
     { json, id },
     () => import("./commands/fine-tuning/list-checkpoints.ts"),
   ),
   command(
     "fine-tuning download",
-    "Fetch, decrypt and confirm a model",
+    "Download, decrypt and confirm a model",
     {
       output,
       force,

@@ -9,18 +9,18 @@ import {
 import { fineTuningFamily } from "./fineTuning.ts";
 import { again, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
 
-/** The definitions of all commands. What a command does is in the file of its name, loaded when it is called. */
+/** The definitions of all commands. The body of a command is in the file of its name, loaded when it is called. */
 
 const amount = option("Amount in OG, for example 0.1");
 const provider = option("Address of the provider");
 const model = option("Name of the model");
-const taskId = option("ID of the task, or its beginning; the newest one without it");
+const taskId = option("ID of the task, or its beginning; default: the newest task");
 const datasetPath = option("Path of the dataset");
 
 const account: CommandDefinition[] = [
   command(
     "add-account",
-    "Open an account and deposit into it",
+    "Open an account with a deposit",
     { amount, ...sending },
     () => import("./commands/account/add-account.ts"),
   ),
@@ -59,13 +59,13 @@ const account: CommandDefinition[] = [
 const market: CommandDefinition[] = [
   command(
     "list-providers",
-    "Show who offers fine-tuning, and at what price",
+    "Show the providers and their prices",
     { json },
     () => import("./commands/market/list-providers.ts"),
   ),
   command(
     "list-models",
-    "Show which models can be fine-tuned",
+    "Show the models that can be fine-tuned",
     { provider: option("Show only the models of this provider"), json },
     () => import("./commands/market/list-models.ts"),
   ),
@@ -80,7 +80,7 @@ const market: CommandDefinition[] = [
 const data: CommandDefinition[] = [
   command(
     "check-data",
-    "Check a dataset and name every problem in it",
+    "Check a dataset and show every problem in it",
     {
       dataPath: option("Path of the dataset"),
       model: option("Name of the model to check it for"),
@@ -118,13 +118,13 @@ const data: CommandDefinition[] = [
   ),
   command(
     "calculate-token",
-    "Calculate the size of a dataset, and the fee for it",
+    "Calculate the size of a dataset and the fee for it",
     { model, datasetPath, provider, json },
     () => import("./commands/data/calculate-token.ts"),
   ),
   command(
     "quote",
-    "Show what a fine-tuning would cost and do, before anything is sent",
+    "Show the price and the size of a fine-tuning job before anything is sent",
     { provider, model, datasetPath, configPath: option("Path of the parameter file"), json },
     () => import("./commands/data/quote.ts"),
   ),
@@ -142,7 +142,7 @@ const fineTuning: CommandDefinition[] = [
       configPath: option("Path of the parameter file"),
       dataSize: option("Size of the dataset, as calculate-token prints it"),
       gasPrice,
-      yes: flag("Join the queue of a busy provider without being asked"),
+      yes: flag("Join the queue of a busy provider without confirmation"),
       again,
       dryRun,
       json,
@@ -155,8 +155,8 @@ const fineTuning: CommandDefinition[] = [
     {
       provider,
       task: taskId,
-      wait: flag("Follow the task until it is your turn"),
-      timeout: option("Seconds to wait at most"),
+      wait: flag("Follow the task until its next step is yours"),
+      timeout: option("Maximum seconds to wait"),
       json,
       state: argument("With --wait: the state to wait for, for example Finished"),
     },
@@ -176,7 +176,7 @@ const fineTuning: CommandDefinition[] = [
   ),
   command(
     "cancel-task",
-    "Cancel a task that has not started, or claim what a missed deadline brings",
+    "Cancel a task that has not started, or claim the money after a missed deadline",
     { provider, task: taskId, ...sending },
     () => import("./commands/task/cancel-task.ts"),
   ),
@@ -207,13 +207,13 @@ const fineTuning: CommandDefinition[] = [
   ),
 ];
 
-const url = option("Where users reach your daemon");
+const url = option("URL at which users reach your daemon");
 const price = option("Price in OG per unit of the dataset");
-const unit = option("What the price is for: byte or token");
-const maxTrainingTime = option("Seconds that a training may take");
+const unit = option("Unit of the price: byte or token");
+const maxTrainingTime = option("Maximum training time in seconds");
 const bondBps = option("Your bond in basis points of the fee, at least 10000");
 const unacknowledgedBps = option(
-  "Basis points of the fee due when nobody acknowledges, at most 3000",
+  "Basis points of the fee due if a delivery is not acknowledged, at most 3000",
 );
 const openTasks = option("Open tasks allowed per user");
 
@@ -229,14 +229,14 @@ const providing: CommandDefinition[] = [
       bondBps,
       unacknowledgedBps,
       openTasks,
-      amount: option("OG to deposit first, for the stake and the bonds"),
+      amount: option("OG to deposit first, for the stake and bonds"),
       ...sending,
     },
     () => import("./commands/providing/register-provider.ts"),
   ),
   command(
     "update-provider",
-    "Change your offer; what no flag names stays as it is",
+    "Change your offer; terms without a flag stay unchanged",
     {
       url,
       price,
@@ -252,13 +252,13 @@ const providing: CommandDefinition[] = [
   ),
   command(
     "remove-provider",
-    "End your offer and free your stake",
+    "End your offer and release your stake",
     sending,
     () => import("./commands/providing/remove-provider.ts"),
   ),
   command(
     "provider-status",
-    "Show an offer, its tasks and its money; yours without --provider",
+    "Show an offer, its tasks and its balances; default: yours",
     { provider, json },
     () => import("./commands/providing/provider-status.ts"),
   ),
@@ -287,7 +287,7 @@ export const families: readonly CommandFamily[] = [
 
 export const commands: readonly CommandDefinition[] = families.flatMap((family) => family.commands);
 
-/** What the first word of several commands stands for. */
+/** Descriptions of the commands' common first words. */
 export const FAMILIES: Readonly<Record<string, string>> = {
   "fine-tuning": "Order, follow and fetch fine-tunings",
 };

@@ -1,4 +1,4 @@
-/** The networks that every program of ours knows by name. */
+/** The built-in networks. */
 export const NETWORKS = {
   localhost: { chainId: 31337, rpcUrl: "http://127.0.0.1:8545" },
   testnet: { chainId: 16602, rpcUrl: "https://evmrpc-testnet.0g.ai" },

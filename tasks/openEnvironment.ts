@@ -4,24 +4,24 @@ import { readProxies, useProxies } from "../sdk/rpc/proxy.ts";
 import { type Environment, LOCAL, type Role } from "./Environment.ts";
 
 const LOCAL_STORAGE = "http://127.0.0.1:5678";
-/** Accounts of the public test mnemonic that `hardhat node` funds. 0 deploys. */
+/** Accounts of the public test mnemonic, funded by `hardhat node`. Account 0 deploys. */
 const LOCAL_ACCOUNTS: Record<Role, number> = { provider: 1, user: 2 };
 const LOCAL_MNEMONIC = "test test test test test test test test test test test junk";
 
-/** What differs between a command of Hardhat and one of our own program. */
+/** What differs between commands in Hardhat and in our own program. */
 export interface Setting {
   readonly network: string;
-  /** Of the network, if RPC_ENDPOINT names no other. */
+  /** RPC URL of the network, unless RPC_ENDPOINT overrides it. */
   readonly rpcUrl: () => Promise<string> | string;
-  /** Folder with the contracts' addresses, if ANNEAL_DEPLOYMENTS names no other. */
+  /** Folder with the contracts' addresses, unless ANNEAL_DEPLOYMENTS overrides it. */
   readonly deploymentDirectory: string;
-  /** Reads a secret that is in no variable of the environment. */
+  /** Reads a secret that is not in the environment. */
   readonly readSecret: (name: string) => Promise<string | undefined>;
   readonly keepSecret: (name: string) => string;
   readonly command: (line: string) => string;
 }
 
-/** The only reader of environment variables among the commands. */
+/** The only place where commands read environment variables. */
 export function openEnvironment(setting: Setting): Environment {
   useProxies(readProxies(process.env));
   const { network } = setting;
@@ -52,7 +52,7 @@ export function openEnvironment(setting: Setting): Environment {
     if (stored) return stored;
     throw new ProtocolError(
       "usage",
-      "This needs a private key and none is set.",
+      "This needs a private key, but none is set.",
       `Set ZG_PRIVATE_KEY${orKeep(setting.keepSecret("ZG_PRIVATE_KEY"))}.`,
     );
   };

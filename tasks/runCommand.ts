@@ -3,7 +3,7 @@ import type { Environment } from "./Environment.ts";
 import { reportError } from "./terminal/reportError.ts";
 import { createTerminal } from "./terminal/Terminal.ts";
 
-/** What was typed after a command, by the names of its parameters. */
+/** The typed values of a command's parameters, by name. */
 export type TypedValues = Readonly<Record<string, string | boolean | undefined>>;
 
 export interface RunOptions {
@@ -12,7 +12,7 @@ export interface RunOptions {
   readonly withStack: boolean;
 }
 
-/** Runs a command for somebody at a terminal: prints what it returns or what went wrong, and sets the exit code. */
+/** Runs a command at a terminal: prints its result or its error, and sets the exit code. */
 export async function runCommand(
   { load }: CommandDefinition,
   values: TypedValues,

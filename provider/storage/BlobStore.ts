@@ -201,9 +201,9 @@ export class BlobStore {
     const keep = async (index: number, bytes: Uint8Array) => {
       if (!(await this.#write(upload, index, bytes))) throw wrongBytesError(root, index);
     };
-    const patience = this.#limits.segmentTimeoutMs ?? SEGMENT_TIMEOUT_MS;
+    const timeout = this.#limits.segmentTimeoutMs ?? SEGMENT_TIMEOUT_MS;
     await upload.file.whileOpen(() =>
-      receiveSegments(stream, [first, end], { size, keep, onSlow, patience }),
+      receiveSegments(stream, [first, end], { size, keep, onSlow, timeout }),
     );
   }
 

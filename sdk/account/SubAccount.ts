@@ -4,15 +4,15 @@ import type { Client } from "../client.ts";
 export interface SubAccountSummary {
   readonly provider: string;
   readonly balance: bigint;
-  /** Held for open tasks (user), or as stake and bonds (provider). */
+  /** Reserved for open tasks (user), or as stake and bonds (provider). */
   readonly reserved: bigint;
-  /** On the way back to the main account. */
+  /** Being returned to the main account. */
   readonly returning: bigint;
   /** balance - reserved - returning. */
   readonly free: bigint;
 }
 
-/** Reads the balances of one sub-account as of block `blockTag`. Errors are the chain's, undecoded. */
+/** Reads the balances of one sub-account as of block `blockTag`. Errors are not decoded. */
 export async function readSubAccount(
   client: Client,
   { account, provider, blockTag }: { account: string; provider: string; blockTag: number },

@@ -2,7 +2,7 @@ import type { Client } from "../client.ts";
 import { ledgerCall } from "../transaction/buildCall.ts";
 import type { Call } from "../transaction/Call.ts";
 
-/** Verbs that are one call of the contract. */
+/** Verbs that are a single contract call. */
 
 export interface AmountParameters {
   /** Neuron. */
@@ -40,7 +40,7 @@ export function deposit(client: Client, { amount }: AmountParameters): Call {
 }
 
 /**
- * Pays out of the signer's available balance to their wallet.
+ * Pays from the signer's available balance to their wallet.
  * @example await send(client, withdraw(client, { amount: parseOg("0.1") }));
  */
 export function withdraw(client: Client, { amount }: AmountParameters): Call {
@@ -48,7 +48,7 @@ export function withdraw(client: Client, { amount }: AmountParameters): Call {
 }
 
 /**
- * Lets the serving contract act on the signer's account, or ends that for new reservations.
+ * Lets the serving contract act on the signer's account, or withdraws that permission for new reservations.
  * @example await send(client, authorize(client, { authorized: false }));
  */
 export function authorize(client: Client, { authorized }: AuthorizeParameters): Call {
@@ -67,7 +67,7 @@ export function fund(
 }
 
 /**
- * Asks for an amount of a sub-account's free balance back; it unlocks after the lock period.
+ * Requests the return of an amount from a sub-account's free balance; it unlocks after the lock period.
  * @example await send(client, requestReturn(client, { provider, amount: parseOg("0.1") }));
  */
 export function requestReturn(
@@ -86,7 +86,7 @@ export function claimReturn(client: Client, { provider }: SubAccountParameters):
 }
 
 /**
- * For each provider: claims what has matured and asks for what is free.
+ * For each provider: claims what has matured and requests the return of what is free.
  * @example await send(client, retrieve(client, { providers: [provider] }));
  */
 export function retrieve(client: Client, { providers }: RetrieveParameters): Call {

@@ -16,12 +16,12 @@ export interface AccountSummary {
 }
 
 export interface GetAccountParameters {
-  /** Address of the user or provider whose account it is. */
+  /** Address of the user or provider who owns the account. */
   readonly account: string;
 }
 
 /**
- * Reads an account as of one block. An account never opened reads as zeros.
+ * Reads an account as of one block. An account that was never opened reads as zeros.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const { available, subAccounts } = await getAccount(client, { account: user });
  */

@@ -6,13 +6,13 @@ import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
 
-/** An amount on its way back to the main account. */
+/** An amount that is being returned to the main account. */
 export interface PendingReturn {
   /** Neuron. */
   readonly amount: bigint;
   /** Unix seconds. */
   readonly unlocksAt: number;
-  /** Seconds until then by the chain's clock; 0 when it can be claimed. */
+  /** Seconds until then by the chain's clock; 0 if it can be claimed. */
   readonly secondsLeft: number;
 }
 
@@ -20,7 +20,7 @@ export interface PendingReturn {
 export interface Deliverable {
   readonly taskId: TaskId;
   readonly root: Root;
-  /** Whether the user has acknowledged that they can download it. */
+  /** Whether the user has acknowledged the download. */
   readonly confirmed: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface GetSubAccountParameters {
 }
 
 /**
- * Reads a sub-account with its return requests and deliverables. One never used reads as zeros.
+ * Reads a sub-account with its return requests and deliverables. A sub-account that was never used reads as zeros.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const { free, requests } = await getSubAccount(client, { account: user, provider });
  */
@@ -69,7 +69,7 @@ export async function getSubAccount(
   });
 }
 
-/** Only a delivery sets the root, and from there every state but these two follows an acknowledgement. */
+/** Only a delivery sets the root, and every later state except these two follows an acknowledgement. */
 function asDeliverable({ id, root, state }: Task): Deliverable[] {
   if (root === null) return [];
   return [{ taskId: id, root, confirmed: state !== "Delivered" && state !== "Lapsed" }];

@@ -1,4 +1,4 @@
-/** The money of a user or a provider: account, sub-accounts, lock period. */
+/** Accounts of users and providers: balances, sub-accounts, lock period. */
 
 export * from "./calls.ts";
 export * from "./getAccount.ts";

@@ -8,17 +8,19 @@ import { writeAtomically } from "../storage/files/publishFile.ts";
 import { readCsv } from "./formats/readCsv.ts";
 import { type Line, readLines } from "./formats/readLines.ts";
 
-/** Field of the new dataset → name of the column or key it comes from, or its number, from 0, where there is no header. */
+/**
+ * Field of the new dataset → name of its source column or key, or the column's number, from 0, if there is no header.
+ */
 export type FieldSources = Readonly<Record<string, string | number>>;
 
-/** What is written of a file. */
+/** Which rows and fields to write. */
 export interface ConvertOptions {
   readonly fields: FieldSources;
-  /** Rows that are left out at the start. */
+  /** Rows to skip at the start. */
   readonly offset?: number;
-  /** Rows that are written at most. */
+  /** Maximum number of rows to write. */
   readonly limit?: number;
-  /** Replace another file at the output path. */
+  /** Replace an existing file at the output path. */
   readonly force?: boolean;
 }
 
@@ -30,11 +32,11 @@ export interface ConvertedDataset {
 type SourceRow = { readonly line: number; readonly get: (source: string | number) => unknown };
 
 /**
- * Rewrites a .jsonl, .csv or .tsv file as a .jsonl dataset with the named fields, for example
- * `{prompt: "question", completion: "answer"}`, or `{label: 0, text: 1}` for a file without a header.
- * The output appears only when complete; the input is never written to.
- * @throws ProtocolError "dataset-invalid" if a row lacks a field or cannot be read, or if there is no row; "usage" for
- * another kind of file, and for an output that checkOutput refuses.
+ * Rewrites a .jsonl, .csv or .tsv file as a .jsonl dataset with the named fields, for example `{prompt: "question",
+ * completion: "answer"}`, or `{label: 0, text: 1}` for a file without a header. The output appears only when complete;
+ * the input is never modified.
+ * @throws ProtocolError "dataset-invalid" if a row lacks a field or cannot be read, or if there are no rows; "usage"
+ * for other file types, and for an output that checkOutput refuses.
  * @example
  * const fields = { prompt: "question", completion: "answer" };
  * const { rows } = await convertDataset("questions.csv", "questions.jsonl", { fields });
@@ -61,7 +63,7 @@ export async function convertDataset(
   }
   await writeAtomically(path, async (temporary) => {
     await pipeline(Readable.from(convert()), createWriteStream(temporary));
-    if (rows === 0) throw noRows(inputPath);
+    if (rows === 0) throw noRowsError(inputPath);
   });
   return { rows };
 }
@@ -71,11 +73,11 @@ const READABLE = [".jsonl", ".csv", ".tsv"];
 function requireReadable(path: string): void {
   const ending = extname(path);
   if (READABLE.includes(ending)) return;
-  if (ending === ".json") throw jsonArray(path);
+  if (ending === ".json") throw jsonDocumentError(path);
   throw new ProtocolError(
     "usage",
     `${path} is not a .jsonl, .csv or .tsv file.`,
-    "Rename it to what it holds: .jsonl for a JSON object on each line, .csv for fields with commas, .tsv for fields with tabs.",
+    "Rename it by its content: .jsonl for a JSON object on each line, .csv for fields with commas, .tsv for fields with tabs.",
   );
 }
 
@@ -83,27 +85,27 @@ function requireJsonl(path: string): void {
   if (extname(path) === ".jsonl") return;
   throw new ProtocolError(
     "usage",
-    `${path} does not end in .jsonl, and JSON lines are what is written.`,
-    "Give the output a name that ends in .jsonl.",
+    `${path} does not end in .jsonl, but the output is JSON lines.`,
+    "Give an output path that ends in .jsonl.",
   );
 }
 
-/** What is not one object on each line, with a command that makes it so and needs nothing but Node. */
-function jsonArray(path: string): ProtocolError {
+/** The error for a file that is one JSON document, with a command that needs only Node to convert it to lines. */
+function jsonDocumentError(path: string): ProtocolError {
   const name = basename(path).replace(/\.jsonl?$/, "");
   const script = `JSON.parse(fs.readFileSync(0)).map((row) => JSON.stringify(row)).join("\\n")`;
   return new ProtocolError(
     "usage",
-    `${path} is one JSON document, and a JSON object on each line is needed.`,
-    `Make it so, then convert that file: node -p '${script}' < ${path} > ${name}-lines.jsonl`,
+    `${path} is one JSON document, but one JSON object per line is needed.`,
+    `Split it into lines, then convert that file: node -p '${script}' < ${path} > ${name}-lines.jsonl`,
   );
 }
 
-function noRows(path: string): ProtocolError {
+function noRowsError(path: string): ProtocolError {
   return new ProtocolError(
     "dataset-invalid",
-    `There is no row to write: ${path} has none, or offset and limit leave none.`,
-    "Nothing was written: give a file with rows, or another offset and limit.",
+    `There are no rows to write: ${path} has none, or offset and limit leave none.`,
+    "Nothing was written. Give a file with rows, or another offset and limit.",
   );
 }
 
@@ -111,7 +113,7 @@ function pick(row: SourceRow, fields: FieldSources, path: string): Record<string
   return Object.fromEntries(
     Object.entries(fields).map(([field, source]) => {
       const value = row.get(source);
-      if (value === undefined) throw invalid(path, row.line, `The row has no ${source}.`);
+      if (value === undefined) throw invalidRowError(path, row.line, `The row has no ${source}.`);
       return [field, value];
     }),
   );
@@ -132,12 +134,12 @@ async function* readSource(path: string, headerless: boolean): AsyncGenerator<So
 async function* jsonRecords(path: string, lines: AsyncIterable<Line>): AsyncGenerator<SourceRow> {
   for await (const { line, text } of lines) {
     if (text.trim() === "") continue;
-    if (text.trimStart().startsWith("[")) throw jsonArray(path);
+    if (text.trimStart().startsWith("[")) throw jsonDocumentError(path);
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
-      throw invalid(path, line, "The line is not JSON.");
+      throw invalidRowError(path, line, "The line is not JSON.");
     }
     const record = Object(value) as Record<string, unknown>;
     yield { line, get: (source) => (Object.hasOwn(record, source) ? record[source] : undefined) };
@@ -163,7 +165,7 @@ async function* columnRecords(
 ): AsyncGenerator<SourceRow> {
   let header: readonly string[] | undefined;
   for await (const { line, fields, problem } of records) {
-    if (problem) throw invalid(path, line, `The row cannot be read (${problem}).`);
+    if (problem) throw invalidRowError(path, line, `The row cannot be read (${problem}).`);
     if (fields.length < 2 && fields.join("").trim() === "") continue;
     if (!headerless && !header) {
       header = fields;
@@ -175,10 +177,10 @@ async function* columnRecords(
   }
 }
 
-function invalid(path: string, line: number, message: string): ProtocolError {
+function invalidRowError(path: string, line: number, message: string): ProtocolError {
   return new ProtocolError(
     "dataset-invalid",
     `${path}:${line}: ${message}`,
-    "Correct the row, or name the fields as the file does.",
+    "Correct the row, or use the file's names of the fields.",
   );
 }

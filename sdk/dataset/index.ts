@@ -1,4 +1,4 @@
-/** Datasets: checked, counted, converted. */
+/** Datasets: checking, counting and conversion. */
 
 export * from "./checking/checkDataset.ts";
 export * from "./checking/readRows.ts";

@@ -5,7 +5,7 @@ import type { Delivery } from "../task/Delivery.ts";
 import { servingCall } from "../transaction/buildCall.ts";
 import type { Call } from "../transaction/Call.ts";
 
-/** Verbs that are one call of the contract. */
+/** Verbs that are a single contract call. */
 
 export interface DeliverParameters {
   readonly delivery: Delivery;
@@ -30,19 +30,19 @@ export interface ProveMisbehaviourParameters {
   readonly proof: MisbehaviourProof;
 }
 
-/** What `reveal` publishes, and what opens the commitment that is on chain; each 32 bytes as 0x-hex. */
-export interface Revelation {
+/** The key that `reveal` publishes, and the openings of the commitment on chain; each 32 bytes as 0x-hex. */
+export interface RevealParameters {
   readonly id: TaskId;
-  /** s, whose hash was committed to. */
+  /** s, whose hash was committed to in the delivery. */
   readonly key: string;
-  /** Of the order. */
+  /** From the order. */
   readonly blindRoot: string;
-  /** Of the delivery. */
+  /** From the delivery. */
   readonly contentRoot: string;
 }
 
 /**
- * Posts the deliverable as the task's provider. Once, before the training deadline.
+ * Posts the deliverable as the task's provider: once, before the training deadline.
  * @example await send(client, deliver(client, { delivery }));
  */
 export function deliver(client: Client, { delivery }: DeliverParameters): Call {
@@ -50,7 +50,7 @@ export function deliver(client: Client, { delivery }: DeliverParameters): Call {
 }
 
 /**
- * Confirms as the user that the encrypted model at `root`, and no other, has arrived.
+ * Confirms as the user that exactly the encrypted model at `root` has arrived.
  * @example await send(client, acknowledge(client, { id, root }));
  */
 export function acknowledge(client: Client, { id, root }: AcknowledgeParameters): Call {
@@ -61,12 +61,15 @@ export function acknowledge(client: Client, { id, root }: AcknowledgeParameters)
  * Publishes the key as the provider.
  * @example await send(client, reveal(client, { id, key, blindRoot, contentRoot }));
  */
-export function reveal(client: Client, { id, key, blindRoot, contentRoot }: Revelation): Call {
+export function reveal(
+  client: Client,
+  { id, key, blindRoot, contentRoot }: RevealParameters,
+): Call {
   return servingCall(client, "reveal", [id, key, blindRoot, contentRoot]);
 }
 
 /**
- * Confirms as the user that everything decrypts to what was committed to; pays the provider.
+ * Confirms as the user that the model decrypts to what was committed to; pays the provider.
  * @example await send(client, confirm(client, { id }));
  */
 export function confirm(client: Client, { id }: DeliverableParameters): Call {
@@ -74,8 +77,8 @@ export function confirm(client: Client, { id }: DeliverableParameters): Call {
 }
 
 /**
- * Proves as the user, until the dispute deadline, that a page is not what the provider committed to: the fee comes
- * back, and half of the bond with it.
+ * Proves as the user, until the dispute deadline, that a page is not what the provider committed to: the user gets the
+ * fee and half of the bond.
  * @example await send(client, proveMisbehaviour(client, { id, proof }));
  */
 export function proveMisbehaviour(
@@ -86,7 +89,7 @@ export function proveMisbehaviour(
 }
 
 /**
- * Ends a task whose provider missed the training or the reveal deadline. Anybody may.
+ * Ends a task whose provider missed the training or the reveal deadline. Anyone may call it.
  * @example await send(client, expire(client, { id }));
  */
 export function expire(client: Client, { id }: DeliverableParameters): Call {
@@ -94,7 +97,7 @@ export function expire(client: Client, { id }: DeliverableParameters): Call {
 }
 
 /**
- * Ends a delivered task that its user never acknowledged in time. Anybody may.
+ * Ends a delivered task that its user did not acknowledge in time. Anyone may call it.
  * @example await send(client, lapse(client, { id }));
  */
 export function lapse(client: Client, { id }: DeliverableParameters): Call {
@@ -102,7 +105,7 @@ export function lapse(client: Client, { id }: DeliverableParameters): Call {
 }
 
 /**
- * Pays the providers of tasks whose dispute period is over. A task that is not due is skipped. Anybody may.
+ * Pays the providers of tasks whose dispute period has ended. Tasks that are not due are skipped. Anyone may call it.
  * @example await send(client, finalize(client, { ids: [id] }));
  */
 export function finalize(client: Client, { ids }: FinalizeParameters): Call {

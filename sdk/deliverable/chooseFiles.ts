@@ -2,11 +2,13 @@ import { z } from "zod";
 import { ProtocolError } from "../errors.ts";
 import type { Archive, ArchiveEntry } from "./openArchive.ts";
 
-/** Where a provider's archive keeps checkpoints; the last one is the model itself and is not kept twice. */
+/**
+ * Folder of the checkpoints in a provider's archive; the last checkpoint is the model itself and is not stored twice.
+ */
 const CHECKPOINTS = "checkpoints/";
 const RECEIPT = "receipt.json";
 
-/** A file of a model, and where it lies in what is written. */
+/** A file of a model, and its path in the output. */
 export interface ModelFile {
   readonly entry: ArchiveEntry;
   readonly target: string;
@@ -16,7 +18,7 @@ const Receipt = z.object({ checkpoints: z.array(z.object({ step: z.number().int(
 
 /**
  * The files of the latest weights, or of the checkpoint of one step.
- * @throws ProtocolError "usage" that names the steps there are.
+ * @throws ProtocolError "usage" with the existing steps.
  */
 export async function chooseFiles(archive: Archive, step: number | null): Promise<ModelFile[]> {
   const { entries } = archive;
@@ -30,10 +32,10 @@ export async function chooseFiles(archive: Archive, step: number | null): Promis
   }
   const last = await lastStep(archive);
   if (step === last) return asLatest;
-  throw unknownStep(step, [...keptSteps(entries), ...(last === undefined ? [] : [last])]);
+  throw unknownStepError(step, [...keptSteps(entries), ...(last === undefined ? [] : [last])]);
 }
 
-/** What the latest weights are the checkpoint of, as the receipt says; undefined where it does not. */
+/** The step of the latest weights according to the receipt; undefined if it does not say. */
 async function lastStep(archive: Archive): Promise<number | undefined> {
   const receipt = archive.entries.find(({ name }) => name === RECEIPT);
   if (!receipt) return undefined;
@@ -54,13 +56,13 @@ function keptSteps(entries: readonly ArchiveEntry[]): number[] {
   return [...new Set(steps)].filter((step) => step !== undefined).map(Number);
 }
 
-function unknownStep(step: number, steps: readonly number[]): ProtocolError {
+function unknownStepError(step: number, steps: readonly number[]): ProtocolError {
   const known = steps.toSorted((a, b) => a - b).join(", ");
   return new ProtocolError(
     "usage",
     `The model has no checkpoint of step ${step}.`,
     known === ""
-      ? "It has only its latest weights: leave the step out."
+      ? "It has only its latest weights: omit the step."
       : `Choose one of these steps: ${known}.`,
   );
 }

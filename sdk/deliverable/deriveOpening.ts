@@ -13,7 +13,7 @@ import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { getDelivery } from "./getDelivery.ts";
 
-/** What opens a deliverable, and what it is checked against. */
+/** The keys of a deliverable, and the commitment that it is verified against. */
 export interface Opening extends ExchangeKeys {
   /** Bytes of the plaintext archive. */
   readonly size: number;
@@ -22,15 +22,15 @@ export interface Opening extends ExchangeKeys {
 }
 
 /**
- * Puts together what the chain says about a deliverable and what only the wallet that ordered it can derive.
- * @throws ProtocolError "too-early" before the key is revealed, "not-found" when the task ended without one,
- * "task-failed-by-provider" when misbehaviour was proved, "usage" for another wallet, "integrity" when this software
- * does not derive the key of the order.
+ * Combines the on-chain data of a deliverable with the secret that only the wallet that ordered it can derive.
+ * @throws ProtocolError "too-early" before the key is revealed, "not-found" if the task ended without one,
+ * "task-failed-by-provider" if misbehaviour was proved, "usage" for another wallet, "integrity" if this software does
+ * not derive the key of the order.
  */
 export async function deriveOpening(client: Client, { task }: { task: Task }): Promise<Opening> {
   const delivery = await getDelivery(client, task);
   if (delivery === null || delivery.key === null || task.state === "Slashed") {
-    throw nothingToOpen(task);
+    throw nothingToOpenError(task);
   }
   await requireUser(client, task);
   const u = await deriveBlind(client, task);
@@ -43,13 +43,13 @@ async function requireUser(client: Client, task: Task): Promise<void> {
   if (address === task.user) return;
   throw new ProtocolError(
     "usage",
-    `Task ${formatTaskId(task.id)} was ordered by ${task.user}, and this wallet is ${address}.`,
+    `Task ${formatTaskId(task.id)} was ordered by ${task.user}, but this wallet is ${address}.`,
     "Use the key of the wallet that ordered it.",
     { next: { setting: "privateKey" } },
   );
 }
 
-/** Derives u again, and knows by blindRoot that it is the one of this task. */
+/** Derives u again, and checks with blindRoot that it belongs to this task. */
 async function deriveBlind(client: Client, task: Task): Promise<Uint8Array> {
   const order = await getTaskOrder(client, { id: task.id });
   const { secret, publicKey } = await deriveTaskKey(client, order);
@@ -61,12 +61,12 @@ async function deriveBlind(client: Client, task: Task): Promise<Uint8Array> {
   }
   throw new ProtocolError(
     "integrity",
-    `This wallet does not derive the key that task ${formatTaskId(task.id)} was ordered with.`,
-    "Use the software and the network with which the task was created.",
+    `The key that this wallet derives is not the one that task ${formatTaskId(task.id)} was ordered with.`,
+    "Use the software version and the network with which the task was created.",
   );
 }
 
-/** The provider's encryption keys up to the order, newest first: it may have changed its key since. */
+/** The provider's encryption keys up to the order, newest first: the provider may have changed its key since. */
 async function encryptionKeys(client: Client, order: PlacedOrder): Promise<string[]> {
   const { filters, interface: abi } = client.serving;
   const events = [filters.ServiceRegistered, filters.ServiceUpdated];
@@ -89,11 +89,11 @@ const ADVICE: Partial<Record<TaskState, (task: Task) => Advice>> = {
   Delivered: acknowledgeFirst,
   Lapsed: acknowledgeFirst,
   Acknowledged: ({ deadline }) => [
-    `Try again later: the provider has until ${new Date(deadline * 1_000).toISOString()}.`,
+    `Try again later: the provider has time until ${new Date(deadline * 1_000).toISOString()}.`,
   ],
 };
 
-function nothingToOpen(task: Task): ProtocolError {
+function nothingToOpenError(task: Task): ProtocolError {
   const advice = ADVICE[task.state];
   if (advice) {
     const message = "The provider has not revealed the key yet.";
@@ -104,8 +104,8 @@ function nothingToOpen(task: Task): ProtocolError {
   if (task.state === "Slashed") {
     return new ProtocolError(
       "task-failed-by-provider",
-      `The model of task ${id} was proved not to be what the provider had committed to.`,
-      "The fee and a compensation are back in your account.",
+      `It was proved that the model of task ${id} is not what the provider committed to.`,
+      "The fee and a compensation were returned to your account.",
       { next: { verb: "getAccount" } },
     );
   }

@@ -9,7 +9,7 @@ import type { Task } from "../task/Task.ts";
 
 export interface DownloadDeliverableParameters extends TransferOptions {
   readonly task: Task;
-  /** Where the encrypted model goes. */
+  /** Path for the encrypted model. */
   readonly targetPath: string;
 }
 
@@ -20,10 +20,10 @@ export interface DownloadedDeliverable {
 }
 
 /**
- * Downloads the encrypted model of a task and checks that it is the deliverable: what arrives is worth an
- * acknowledgement. A download that was interrupted goes on where it stopped.
- * @throws ProtocolError "too-early" before delivery, "integrity" when the bytes are not what the chain says,
- * otherwise as download.
+ * Downloads the encrypted model of a task and verifies that it is the deliverable, so that it can be acknowledged. An
+ * interrupted download resumes.
+ * @throws ProtocolError "too-early" before delivery, "integrity" if the bytes do not match the chain, otherwise like
+ * download.
  * @example
  * await downloadDeliverable(client, { task, targetPath: "model.encrypted" });
  * await send(client, acknowledge(client, { id: task.id, root: task.root! }));
@@ -32,24 +32,24 @@ export async function downloadDeliverable(
   client: Client,
   { task, targetPath, ...transfer }: DownloadDeliverableParameters,
 ): Promise<DownloadedDeliverable> {
-  if (task.root === null) throw notDelivered(task);
+  if (task.root === null) throw notDeliveredError(task);
   const expected = geometryOf(task.size).encryptedSize;
   const { size } = await download(client.storageUrl, task.root, targetPath, transfer);
-  if (size !== expected) throw unopenable(size, expected);
+  if (size !== expected) throw wrongSizeError(size, expected);
   return { size };
 }
 
 /**
- * Whether the file is the encrypted model of a task, to the last byte.
+ * Whether the file is exactly the encrypted model of a task.
  * @example const isThere = await holdsDeliverable("model.encrypted", task);
  */
 export async function holdsDeliverable(path: string, { root, size }: Task): Promise<boolean> {
   if (root === null) return false;
-  const there = await rootOfFile(path).catch(() => undefined);
-  return there?.root === root && there.size === geometryOf(size).encryptedSize;
+  const stored = await rootOfFile(path).catch(() => undefined);
+  return stored?.root === root && stored.size === geometryOf(size).encryptedSize;
 }
 
-function notDelivered({ id }: Task): ProtocolError {
+function notDeliveredError({ id }: Task): ProtocolError {
   return new ProtocolError(
     "too-early",
     `The provider has not delivered the model of task ${formatTaskId(id)}.`,
@@ -58,11 +58,11 @@ function notDelivered({ id }: Task): ProtocolError {
   );
 }
 
-/** Such a deliverable could never be opened, and an acknowledgement could not be taken back. */
-function unopenable(stored: number, delivered: number): ProtocolError {
+/** Such a deliverable can never be decrypted, and an acknowledgement cannot be revoked. */
+function wrongSizeError(stored: number, delivered: number): ProtocolError {
   return new ProtocolError(
     "integrity",
-    `The stored model has ${stored} bytes, and ${delivered} were delivered.`,
-    "Do not acknowledge it: most of the fee comes back when the task lapses.",
+    `The stored model has ${stored} bytes, but ${delivered} were delivered.`,
+    "Do not acknowledge it: most of the fee is returned when the task lapses.",
   );
 }

@@ -12,16 +12,16 @@ export interface FindMisbehaviourParameters {
   readonly task: Task;
   /** The encrypted model, as it was downloaded. */
   readonly encryptedPath: string;
-  /** As PageMismatchError names it. */
+  /** From PageMismatchError. */
   readonly page: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Tells whose fault it is that a page did not match, and proves it where it is the provider's. A file that has changed
- * since it was acknowledged has another root: nobody but its owner did that.
- * @throws ProtocolError "integrity" when the file is not the deliverable, otherwise as openDeliverable does; the
- * signal's reason when aborted.
+ * Determines who is responsible for a mismatched page, and builds the proof if it is the provider. A file with another
+ * root than the acknowledged one was changed on this machine.
+ * @throws ProtocolError "integrity" if the file is not the deliverable, otherwise like openDeliverable; the signal's
+ * reason if aborted.
  * @example
  * const proof = await findMisbehaviour(client, { task, encryptedPath: "model.encrypted", page });
  * await send(client, proveMisbehaviour(client, { id: task.id, proof }));
@@ -32,7 +32,7 @@ export async function findMisbehaviour(
 ): Promise<MisbehaviourProof> {
   const opening = await deriveOpening(client, { task });
   const { root, segmentRoots, size } = await rootOfFile(encryptedPath, signal);
-  if (root !== task.root) throw notTheDeliverable(task, encryptedPath);
+  if (root !== task.root) throw notTheDeliverableError(task, encryptedPath);
   const { handle } = await openInput(encryptedPath);
   try {
     const readSegment = async (index: number) => {
@@ -46,7 +46,7 @@ export async function findMisbehaviour(
   }
 }
 
-function notTheDeliverable({ id }: Task, path: string): ProtocolError {
+function notTheDeliverableError({ id }: Task, path: string): ProtocolError {
   return new ProtocolError(
     "integrity",
     `${path} is not the model that was delivered: it was changed or damaged on this machine.`,

@@ -3,16 +3,16 @@ import type { Delivery } from "../task/Delivery.ts";
 import { fetchTaskEvents } from "../task/taskEvents.ts";
 import type { DeliverableParameters } from "./calls.ts";
 
-/** A delivery as it was posted, with what else the exchange needs. */
+/** A delivery as it was posted, with the other values that the exchange needs. */
 export interface PostedDelivery extends Delivery {
-  /** Of the order: Merkle root over the hashes of the user's blinding values. */
+  /** From the order: Merkle root over the hashes of the user's blinding values. */
   readonly blindRoot: string;
-  /** What the provider has revealed, null before. */
+  /** The revealed key; null before `reveal`. */
   readonly key: string | null;
 }
 
 /**
- * Reads a delivery from the task's events: the contract stores no more of it than its root, size and one hash.
+ * Reads a delivery from the task's events: the contract stores only its root, its size and one hash.
  * @returns null before the delivery.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const delivery = await getDelivery(client, { id });

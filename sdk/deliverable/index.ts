@@ -1,4 +1,4 @@
-/** Models: fetched, acknowledged, opened, confirmed or disputed. */
+/** Models: download, acknowledgement, decryption, confirmation and dispute. */
 
 export type { MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
 export { PageMismatchError } from "../exchange/PageMismatchError.ts";

@@ -1,13 +1,13 @@
 import { ProtocolError } from "../errors.ts";
 
-/** What a model is written as. */
+/** Output formats of a model. */
 export type ModelFormat = ".tar.zst" | ".zip";
 
 const FORMATS: readonly ModelFormat[] = [".tar.zst", ".zip"];
 
 /**
- * The format that the ending of a path asks for.
- * @throws ProtocolError "usage" for another ending.
+ * The format for the extension of a path.
+ * @throws ProtocolError "usage" for any other extension.
  * @example modelFormat("capitals.zip"); // ".zip"
  */
 export function modelFormat(path: string): ModelFormat {
@@ -15,7 +15,7 @@ export function modelFormat(path: string): ModelFormat {
   if (found) return found;
   throw new ProtocolError(
     "usage",
-    `${path} ends neither in .tar.zst nor in .zip.`,
-    "Choose one of the two by the ending of the path.",
+    `${path} does not end in .tar.zst or .zip.`,
+    "Give a path with one of these extensions.",
   );
 }

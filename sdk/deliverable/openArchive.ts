@@ -3,9 +3,9 @@ import { text } from "node:stream/consumers";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { ProtocolError } from "../errors.ts";
 
-/** Unpacked bytes per archive byte, beyond which an archive is taken for a trap: weights hardly shrink. */
+/** Unpacked bytes per archive byte above which an archive counts as a decompression bomb: weights hardly compress. */
 const MAX_RATIO = 20;
-/** Characters of a text entry that are read. */
+/** Maximum size of a text entry that is read. */
 const MAX_TEXT = 64 * 1024 * 1024;
 
 export interface ArchiveEntry {
@@ -15,7 +15,7 @@ export interface ArchiveEntry {
   readonly size: number;
 }
 
-/** A decrypted archive, read entry by entry. Whoever opened it closes it. */
+/** A decrypted archive, read entry by entry. The caller closes it. */
 export interface Archive {
   readonly entries: readonly ArchiveEntry[];
   read(entry: ArchiveEntry): Promise<Readable>;
@@ -24,13 +24,13 @@ export interface Archive {
 }
 
 /**
- * Opens what a provider has packed.
- * @throws ProtocolError "task-failed-by-provider" when it is no zip archive, or one that tricks its reader.
+ * Opens an archive that a provider has packed.
+ * @throws ProtocolError "task-failed-by-provider" if it is not a zip archive, or a malicious one.
  */
 export async function openArchive(path: string): Promise<Archive> {
   const options = { lazyEntries: true, autoClose: false, strictFileNames: true };
   const zip = await openPromise(path, options).catch((cause) => {
-    throw unreadable(cause);
+    throw unreadableArchiveError(cause);
   });
   try {
     const found = await listFiles(zip);
@@ -39,18 +39,19 @@ export async function openArchive(path: string): Promise<Archive> {
       entries: [...found.keys()],
       read,
       readText: async (entry) => {
-        if (entry.size > MAX_TEXT) throw unreadable(new Error(`${entry.name} is too long`));
+        if (entry.size > MAX_TEXT)
+          throw unreadableArchiveError(new Error(`${entry.name} is too long`));
         return text(await read(entry));
       },
       close: () => zip.close(),
     };
   } catch (error) {
     zip.close();
-    throw error instanceof ProtocolError ? error : unreadable(error);
+    throw error instanceof ProtocolError ? error : unreadableArchiveError(error);
   }
 }
 
-/** yauzl itself refuses absolute names and "..", and streams that are longer than they say. */
+/** yauzl refuses absolute names, "..", and streams that are longer than declared. */
 async function listFiles(zip: ZipFile): Promise<Map<ArchiveEntry, Entry>> {
   const found = new Map<ArchiveEntry, Entry>();
   let total = 0;
@@ -63,7 +64,7 @@ async function listFiles(zip: ZipFile): Promise<Map<ArchiveEntry, Entry>> {
   return found;
 }
 
-function unreadable(cause: unknown): ProtocolError {
+function unreadableArchiveError(cause: unknown): ProtocolError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new ProtocolError(
     "task-failed-by-provider",

@@ -10,7 +10,7 @@ export interface OpenDeliverableParameters {
   readonly task: Task;
   /** The encrypted model, as it was downloaded. */
   readonly encryptedPath: string;
-  /** Where the decrypted archive goes. */
+  /** Path for the decrypted archive. */
   readonly outputPath: string;
   readonly signal?: AbortSignal;
 }
@@ -22,12 +22,12 @@ export interface OpenedDeliverable {
 }
 
 /**
- * Decrypts a downloaded deliverable with the wallet that ordered it. `outputPath` appears only when every page is what
+ * Decrypts a downloaded deliverable with the wallet that ordered it. `outputPath` appears only if every page is what
  * the provider committed to.
- * @throws ProtocolError "too-early" before the key is revealed, "not-found" when the task ended without one,
- * "task-failed-by-provider" when misbehaviour was proved, "usage" for another wallet, "integrity" when this software
- * does not derive the key of the order. PageMismatchError ("integrity") when the bytes are not what was committed to:
- * findMisbehaviour tells whose fault that is.
+ * @throws ProtocolError "too-early" before the key is revealed, "not-found" if the task ended without one,
+ * "task-failed-by-provider" if misbehaviour was proved, "usage" for another wallet, "integrity" if this software does
+ * not derive the key of the order. PageMismatchError ("integrity") if the bytes are not what was committed to:
+ * findMisbehaviour determines who is responsible.
  * @example
  * const paths = { encryptedPath: "model.encrypted", outputPath: "archive.zip" };
  * await openDeliverable(client, { task, ...paths });
@@ -43,7 +43,7 @@ export async function openDeliverable(
 }
 
 /**
- * Whether the file is the decrypted archive of a task: what the provider committed to, to the last byte.
+ * Whether the file is exactly the decrypted archive that the provider of a task committed to.
  * @example const isThere = await holdsModel(client, task, "archive.zip");
  */
 export async function holdsModel(client: Client, task: Task, path: string): Promise<boolean> {

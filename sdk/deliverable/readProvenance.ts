@@ -3,28 +3,28 @@ import { constants, zstdDecompressSync } from "node:zlib";
 import { openPromise } from "yauzl";
 import { modelFormat } from "./modelFormat.ts";
 
-/** Holds the first block of a Zstandard file, which unpacks to 128 KiB at most. */
+/** Enough for the first block of a Zstandard file, which unpacks to at most 128 KiB. */
 const HEAD_BYTES = 256 * 1024;
-/** A tar file begins with the header of the attributes, and then the attributes. */
+/** A tar file starts with the header of the attributes, followed by the attributes. */
 const TAR_BLOCK = 512;
 
-/** The stamp that writeModel left in a file; null for a file that is not there, or was not written by it. */
+/** The stamp that writeModel wrote into a file; null if the file does not exist or was not written by it. */
 export async function readProvenance(path: string): Promise<string | null> {
   try {
-    return await (modelFormat(path) === ".zip" ? readZipMark(path) : readTarMark(path));
+    return await (modelFormat(path) === ".zip" ? readZipStamp(path) : readTarStamp(path));
   } catch {
     return null;
   }
 }
 
-async function readZipMark(path: string): Promise<string> {
+async function readZipStamp(path: string): Promise<string> {
   const zip = await openPromise(path, { autoClose: false });
   zip.close();
   return zip.comment;
 }
 
 /** The stamp is a pax attribute of the first file: only the first block has to be decompressed. */
-async function readTarMark(path: string): Promise<string | null> {
+async function readTarStamp(path: string): Promise<string | null> {
   const file = await open(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);

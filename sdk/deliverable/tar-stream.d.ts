@@ -1,4 +1,4 @@
-/** What is used of tar-stream, which brings no types. */
+/** The parts of tar-stream that are used; the package has no types. */
 declare module "tar-stream" {
   import type { Readable, Writable } from "node:stream";
 
@@ -7,7 +7,7 @@ declare module "tar-stream" {
     size?: number;
     mode?: number;
     mtime?: Date;
-    /** Extended attributes; readers ignore those that they do not know. */
+    /** Extended attributes; readers ignore unknown ones. */
     pax?: Record<string, string>;
   }
 

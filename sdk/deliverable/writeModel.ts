@@ -9,26 +9,26 @@ import { chooseFiles, type ModelFile } from "./chooseFiles.ts";
 import { modelFormat } from "./modelFormat.ts";
 import { type Archive, openArchive } from "./openArchive.ts";
 
-/** The same in every time zone and every run: equal models make equal files. */
+/** The same in every time zone and every run, so that equal models give equal files. */
 const TIME = new Date(Date.UTC(1980, 0, 1));
 const MODE = 0o644;
 
-/** What is written of an archive. */
+/** Which files to write, and how. */
 export interface ModelOptions {
-  /** The folder that the files are in. */
+  /** The folder of the files in the output. */
   readonly name: string;
-  /** Of the checkpoint to write; null for the latest weights. */
+  /** Step of the checkpoint to write; null for the latest weights. */
   readonly step: number | null;
-  /** ASCII text that the file carries, for readProvenance to find. */
+  /** ASCII text stored in the file, for readProvenance. */
   readonly stamp: string;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Writes a decrypted archive as what people keep: a tar file compressed with Zstandard or a zip file, as the ending
- * says. Holds one piece of a file in memory, whatever the size; `outputPath` appears only when complete.
- * @throws ProtocolError "usage" for an unknown step or ending, "task-failed-by-provider" for an archive that cannot be
- * unpacked; the signal's reason when aborted.
+ * Writes a decrypted archive in its final format, by the extension of the path: a tar file compressed with Zstandard,
+ * or a zip file. Memory use does not depend on the size; `outputPath` appears only when complete.
+ * @throws ProtocolError "usage" for an unknown step or extension, "task-failed-by-provider" for an archive that cannot
+ * be unpacked; the signal's reason if aborted.
  * @example
  * const stamp = `task ${formatTaskId(id)}`;
  * await writeModel("archive.zip", "capitals.tar.zst", { name: "capitals", step: null, stamp });

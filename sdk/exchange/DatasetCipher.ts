@@ -4,11 +4,11 @@ import { sharedX } from "./sharedX.ts";
 
 /**
  * The format of a dataset that only one provider can read (docs/storage.md): segment i of the file is chunk i of the
- * plaintext under ChaCha20-Poly1305, and the first segment starts with the header. So every segment can be made, and
- * sent, without the others.
+ * plaintext under ChaCha20-Poly1305, and the first segment starts with the header. Every segment can therefore be
+ * encrypted and sent independently.
  */
 
-/** No text starts with a zero byte. The last byte is the version. */
+/** Starts with a zero byte, as no text does. The last byte is the version. */
 const MAGIC = Buffer.from("\0ANNEAL\u0001", "latin1");
 const POINT_BYTES = 33;
 const TAG_BYTES = 16;
@@ -25,7 +25,7 @@ export interface DatasetHeader {
   readonly senderKey: Uint8Array;
   /** Bytes of the plaintext. */
   readonly size: number;
-  /** The whole of it, as in the file. */
+  /** The whole header, as in the file. */
   readonly bytes: Uint8Array;
 }
 
@@ -53,7 +53,7 @@ export function makeHeader(senderKey: Uint8Array, size: number): DatasetHeader {
   return { senderKey, size, bytes };
 }
 
-/** What the first HEADER_BYTES of a file say; null when it is no encrypted dataset. */
+/** Parses the first HEADER_BYTES of a file; null if it is not an encrypted dataset. */
 export function readHeader(bytes: Buffer): DatasetHeader | null {
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return null;
   const size = Number(bytes.readBigUInt64BE(SIZE_AT));
@@ -62,9 +62,9 @@ export function readHeader(bytes: Buffer): DatasetHeader | null {
 }
 
 /**
- * The cipher of one dataset, from one's own secret key and the other's public key. Its key is bound to the receiver and,
- * as the salt, to the whole header: nothing in it can be changed.
- * @throws ProtocolError "integrity" when the public key is not a point of the curve.
+ * The cipher of one dataset, from one party's secret key and the other's public key. Its key is bound to the receiver
+ * and, through the salt, to the whole header, which therefore cannot be changed.
+ * @throws ProtocolError "integrity" if the public key is not a point of the curve.
  */
 export class DatasetCipher {
   readonly #key: Uint8Array;
@@ -82,7 +82,7 @@ export class DatasetCipher {
     this.#size = header.size;
   }
 
-  /** Chunk `index` encrypted, and its tag. One key must never encrypt two different chunks of the same index. */
+  /** Encrypts chunk `index` and appends its tag. A key must never encrypt two different chunks with the same index. */
   seal(index: number, chunk: Uint8Array): Buffer {
     const cipher = createCipheriv("chacha20-poly1305", this.#key, this.#nonce(index), {
       authTagLength: TAG_BYTES,
@@ -90,7 +90,7 @@ export class DatasetCipher {
     return Buffer.concat([cipher.update(chunk), cipher.final(), cipher.getAuthTag()]);
   }
 
-  /** @throws Error when the bytes are not chunk `index` as it was sealed for this receiver. */
+  /** @throws Error if the bytes are not chunk `index` as sealed for this receiver. */
   open(index: number, sealed: Uint8Array): Buffer {
     const cipher = createDecipheriv("chacha20-poly1305", this.#key, this.#nonce(index), {
       authTagLength: TAG_BYTES,
@@ -101,7 +101,7 @@ export class DatasetCipher {
     return chunk;
   }
 
-  /** The chunk's number, then whether it is the last: neither order nor end can be changed (STREAM). */
+  /** The chunk's number, then whether it is the last, so that neither order nor end can be changed (STREAM). */
   #nonce(index: number): Buffer {
     const nonce = Buffer.alloc(12);
     nonce.writeUInt32BE(index, 7);

@@ -1,8 +1,8 @@
 import { ProtocolError } from "../errors.ts";
 
 /**
- * A page is not what the provider committed to: its digest differs from its entry in the page
- * above, which itself was checked. Where it is, is what a proof of misbehaviour starts from.
+ * A page is not what the provider committed to: its digest differs from its entry in the page above, which was already
+ * verified. A proof of misbehaviour starts from the page's number.
  */
 export class PageMismatchError extends ProtocolError {
   /** Number of the page in the encrypted file. */

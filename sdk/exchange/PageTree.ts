@@ -12,30 +12,32 @@ import {
 } from "./geometry.ts";
 
 /**
- * The hash pages over a plaintext, made as its data pages come in. The digest of each page goes into the hash page
- * above, which is handed over as soon as it is full: one page per level is all there is in memory.
+ * Builds the hash pages over a plaintext as its data pages arrive. The digest of each page goes into the hash page
+ * above, which is emitted as soon as it is full, so only one page per level is in memory.
  */
 export class PageTree {
   readonly #geometry: Geometry;
   readonly #onHashPage: (number: number, page: Buffer) => Promise<void>;
-  /** Per level, the page that fills up, and the digests that went into this level so far. */
+  /** Per level, the page being filled, and the number of digests added to the level so far. */
   readonly #open: { page: Buffer; digests: number }[];
   #contentRoot: `0x${string}` = "0x";
 
-  /** @param onHashPage takes a hash page in clear, with its number in the file; the page is used again afterwards */
+  /**
+   * @param onHashPage receives a hash page in plaintext, with its number in the file; the buffer is reused afterwards
+   */
   constructor(geometry: Geometry, onHashPage: (number: number, page: Buffer) => Promise<void>) {
     this.#geometry = geometry;
     this.#onHashPage = onHashPage;
     this.#open = geometry.levels.map(() => ({ page: Buffer.alloc(PAGE_BYTES), digests: 0 }));
   }
 
-  /** Takes in the next data pages, in clear. */
+  /** Adds the next data pages, in plaintext. */
   async add(clear: Buffer): Promise<void> {
     for (let at = 0; at < clear.length; at += PAGE_BYTES)
       await this.#addDigest(1, clear.subarray(at, at + PAGE_BYTES));
   }
 
-  /** Hands over the hash pages that are not full. @returns contentRoot. */
+  /** Emits the hash pages that are not full. @returns contentRoot. */
   async finish(): Promise<`0x${string}`> {
     for (let level = 1; level < this.#open.length; level++) {
       if (this.#open[level]!.digests % PAGE_ENTRIES !== 0) await this.#flush(level);
@@ -43,7 +45,7 @@ export class PageTree {
     return this.#contentRoot;
   }
 
-  /** Puts the digest of a page of the level below into `level`; above the top it is contentRoot. */
+  /** Adds the digest of a page of the level below to `level`; above the top it is contentRoot. */
   async #addDigest(level: number, page: Buffer): Promise<void> {
     const digest = hash("sha256", page, "buffer");
     const open = this.#open[level];
@@ -65,7 +67,7 @@ export class PageTree {
   }
 }
 
-/** The data pages of a plaintext in clear, a segment's worth at a time, with the number of the first. */
+/** Reads the data pages of a plaintext, one segment at a time, each with the number of its first page. */
 export async function* readDataPages(
   plain: FileHandle,
   path: string,
@@ -83,9 +85,9 @@ export async function* readDataPages(
 }
 
 /**
- * The contentRoot that a file is sealed with: it follows from the plaintext alone, and not from the key.
- * @throws ProtocolError "usage" when the path is not usable, "integrity" when the file shrinks meanwhile; the signal's
- * reason when aborted.
+ * The contentRoot of a file. It depends on the plaintext alone, not on the key.
+ * @throws ProtocolError "usage" if the path is not usable, "integrity" if the file shrinks meanwhile; the signal's
+ * reason if aborted.
  */
 export async function contentRootOf(path: string, signal?: AbortSignal): Promise<`0x${string}`> {
   const { handle: plain, size } = await openInput(path);

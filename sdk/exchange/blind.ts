@@ -7,9 +7,9 @@ import { sharedX } from "./sharedX.ts";
 export const BLINDS = 4096;
 
 /**
- * u, 32 bytes, which user and provider share and nobody else knows: from one's own secret key (32
- * bytes) and the other's compressed public key (33 bytes).
- * @throws ProtocolError "integrity" when the public key is not a point of the curve.
+ * u, 32 bytes, the shared secret of user and provider: from one party's secret key (32 bytes) and the other's
+ * compressed public key (33 bytes).
+ * @throws ProtocolError "integrity" if the public key is not a point of the curve.
  * @example const u = sharedBlind(secret, getBytes(service.encryptionKey));
  */
 export function sharedBlind(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
@@ -28,7 +28,7 @@ export function blindAt(u: Uint8Array, j: number): Uint8Array {
 }
 
 /**
- * keccak256(u_j) for all j, 32 bytes each: the leaves of the tree that binds u on chain without showing it.
+ * keccak256(u_j) for all j, 32 bytes each: the leaves of the tree that commits to u on chain without revealing it.
  * @example const path = blindProof(blindLeaves(u), 0);
  */
 export function blindLeaves(u: Uint8Array): Uint8Array {

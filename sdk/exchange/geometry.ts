@@ -23,7 +23,7 @@ export interface Level {
   readonly pages: number;
 }
 
-/** Where everything lies in the container of a plaintext of `size` bytes. */
+/** Layout of the container for a plaintext of `size` bytes. */
 export interface Geometry {
   readonly size: number;
   readonly levels: readonly Level[];
@@ -33,15 +33,15 @@ export interface Geometry {
   readonly encryptedSize: number;
 }
 
-/** A digest's place: entry `entry` of page `page`. */
+/** The position of a digest: entry `entry` of page `page`. */
 export interface ParentEntry {
   readonly page: number;
   readonly entry: number;
 }
 
 /**
- * Follows from the size alone, so that neither a proof nor a provider can choose it.
- * @throws ProtocolError "usage" for a size that no container has.
+ * Computes the layout from the size alone, so that neither a proof nor a provider can choose it.
+ * @throws ProtocolError "usage" for an impossible size.
  * @example const { encryptedSize, totalPages } = geometryOf(task.size);
  */
 export function geometryOf(size: number): Geometry {
@@ -74,7 +74,7 @@ export function levelOf({ levels }: Geometry, page: number): number {
 }
 
 /**
- * The place of a page's digest; null for the top page, whose digest is contentRoot.
+ * The position of a page's digest; null for the top page, whose digest is contentRoot.
  * @example const isTop = parentOf(geometryOf(task.size), page) === null;
  */
 export function parentOf(geometry: Geometry, page: number): ParentEntry | null {

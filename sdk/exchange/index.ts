@@ -1,4 +1,4 @@
-/** Keys, the encrypted container, and the proof that it is not what was promised. */
+/** Keys, the encrypted container, and the proof of misbehaviour. */
 
 export type { Content } from "../storage/files/content.ts";
 export * from "./blind.ts";

@@ -14,9 +14,9 @@ import {
 import type { ExchangeKeys } from "./segmentKey.ts";
 
 /**
- * Shows the contract one page of a deliverable and the entry that it should match. Names and order are those of the
- * Solidity struct; a path is the siblings (32 bytes each) from the bottom to the root, and a node that moves up
- * unchanged adds none.
+ * Proves to the contract that a page of a deliverable does not match its entry. Names and order are those of the
+ * Solidity struct; a path consists of the siblings (32 bytes each) from the bottom to the root, and a node that moves
+ * up unchanged adds none.
  */
 export interface MisbehaviourProof {
   /** s, as revealed. */
@@ -38,20 +38,20 @@ export interface MisbehaviourProof {
   readonly entryChunk: Uint8Array;
   /** From that chunk to the storage root. */
   readonly entryPath: readonly Uint8Array[];
-  /** u_j of the parent page's segment; zero, with an empty path, where it is the page's own. */
+  /** u_j of the parent page's segment; zero, with an empty path, if both pages share it. */
   readonly entryBlind: Uint8Array;
   readonly entryBlindPath: readonly Uint8Array[];
 }
 
-/** An encrypted file that the proof is about. */
+/** The encrypted file that the proof is about. */
 export interface SealedFile {
   /** 32 bytes per segment of the storage tree. */
   readonly segmentRoots: Uint8Array;
-  /** The bytes of one segment. */
+  /** Reads the bytes of one segment. */
   readSegment(index: number): Promise<Uint8Array>;
 }
 
-/** What opens the container, and the page in doubt. */
+/** The keys of the container, and the disputed page. */
 export interface BuildMisbehaviourProofParameters extends Omit<ExchangeKeys, "taskId"> {
   /** Bytes of the plaintext, as delivered on chain. */
   readonly size: number;
@@ -66,9 +66,9 @@ const PAGE_CHUNKS = PAGE_BYTES / CHUNK_BYTES;
 const PAGE_HEIGHT = Math.log2(PAGE_CHUNKS);
 
 /**
- * Collects what proves that `page` does not match its entry; whether it does is not looked at. Reads one or two
- * segments of the file.
- * @throws ProtocolError "usage" for a size that no container has.
+ * Builds the proof that `page` does not match its entry, without checking whether that is so. Reads one or two segments
+ * of the file.
+ * @throws ProtocolError "usage" for an impossible size.
  * @example
  * const { size, contentRoot } = delivery;
  * const proof = await buildMisbehaviourProof(file, { u, s, size, contentRoot, page });
@@ -89,7 +89,7 @@ export async function buildMisbehaviourProof(
     contentRoot,
     page,
     pageBytes: segment.slice(start, start + PAGE_BYTES),
-    // The 16 chunks of a page always make a full subtree: its path is a chunk's without the lowest steps.
+    // The 16 chunks of a page always form a full subtree, whose path is a chunk's path without the lowest steps.
     pagePath: chunkPath(file, encryptedSize, segment, page * PAGE_CHUNKS).slice(PAGE_HEIGHT),
     ...openBlind(u, leaves, page),
     ...(await openEntry(file, encryptedSize, parent)),
@@ -108,7 +108,7 @@ async function openEntry(file: SealedFile, encryptedSize: number, parent: Parent
   };
 }
 
-/** Siblings from a chunk to the storage root; `segment` are the bytes of the segment that it lies in. */
+/** Siblings from a chunk to the storage root; `segment` contains the bytes of the chunk's segment. */
 function chunkPath(
   { segmentRoots }: SealedFile,
   encryptedSize: number,
@@ -140,7 +140,7 @@ function openBlind(u: Uint8Array, leaves: Uint8Array, page: number) {
   return { blind: blindAt(u, j), blindPath: blindProof(leaves, j) };
 }
 
-/** Number of the blind that opens the segment of a page. */
+/** Index of the blind for the segment of a page. */
 function blindOf(page: number): number {
   return segmentOf(page) % BLINDS;
 }

@@ -27,11 +27,10 @@ export interface OpenFileParameters extends ExchangeKeys {
 }
 
 /**
- * Decrypts a downloaded deliverable. Every page is checked against its entry one level up, from
- * contentRoot down; `outputPath` appears only when all of them matched.
- * @throws PageMismatchError at the first page that differs from what was committed to, ProtocolError
- * "integrity" when the file has another length, "usage" when a path is not usable; the signal's
- * reason when aborted.
+ * Decrypts a downloaded deliverable. Every page is checked against its entry one level up, from contentRoot down;
+ * `outputPath` appears only if all of them match.
+ * @throws PageMismatchError for the first page that differs from what was committed to, ProtocolError "integrity" if
+ * the file has a different length, "usage" if a path is not usable; the signal's reason if aborted.
  * @example
  * const { size, contentRoot } = delivery;
  * await openFile("model.encrypted", "archive.zip", { taskId: id, u, s, size, contentRoot });
@@ -45,7 +44,7 @@ export async function openFile(
   const encrypted = await openInput(encryptedPath);
   try {
     if (encrypted.size !== geometry.encryptedSize) {
-      throw wrongLength(encryptedPath, encrypted.size, geometry.encryptedSize);
+      throw wrongLengthError(encryptedPath, encrypted.size, geometry.encryptedSize);
     }
     const pages = new PageReader(encrypted.handle, encryptedPath, geometry, options);
     await writeAtomically(outputPath, (temporary) => writeClear(pages, temporary, options));
@@ -54,7 +53,7 @@ export async function openFile(
   }
 }
 
-/** Writes the data pages, in clear and checked, without what fills the last one. */
+/** Writes the verified plaintext of the data pages, without the padding of the last one. */
 async function writeClear(
   pages: PageReader,
   path: string,
@@ -73,14 +72,14 @@ async function writeClear(
   }
 }
 
-/** Reads pages that are proven to be what contentRoot stands for; keeps one page per level. */
+/** Reads pages and verifies them against contentRoot; keeps one page per level. */
 class PageReader {
   readonly #file: FileHandle;
   readonly #path: string;
   readonly #geometry: Geometry;
   readonly #contentRoot: Buffer;
   readonly #cipher: PageCipher;
-  /** Per level, the hash page that was checked last, and its position in the level. */
+  /** Per level, the hash page that was verified last, and its position in the level. */
   readonly #checked: { position: number; page: Buffer }[] = [];
 
   constructor(
@@ -96,7 +95,7 @@ class PageReader {
     this.#cipher = new PageCipher(keys);
   }
 
-  /** The data pages of one segment from `firstPage` on, in clear and checked. */
+  /** The data pages of one segment from `firstPage` on, in plaintext and verified. */
   async readData(firstPage: number): Promise<Buffer> {
     const count = Math.min(SEGMENT_PAGES, this.#geometry.levels[0]!.pages - firstPage);
     const clear = await this.#decrypt(firstPage, count);
@@ -106,7 +105,7 @@ class PageReader {
     return clear;
   }
 
-  /** Hash page `position` of `level`, in clear and checked. */
+  /** Hash page `position` of `level`, in plaintext and verified. */
   async #hashPage(level: number, position: number): Promise<Buffer> {
     const last = this.#checked[level];
     if (last?.position === position) return last.page;
@@ -116,7 +115,7 @@ class PageReader {
     return page;
   }
 
-  /** Compares a page with its entry above, which is checked first: the order is top down. */
+  /** Compares a page with its entry in the page above, which is verified first: the order is top down. */
   async #check(level: number, position: number, page: Buffer): Promise<void> {
     const expected = await this.#expectedDigest(level, position);
     if (hash("sha256", page, "buffer").equals(expected)) return;
@@ -137,10 +136,10 @@ class PageReader {
   }
 }
 
-function wrongLength(path: string, actual: number, expected: number): ProtocolError {
+function wrongLengthError(path: string, actual: number, expected: number): ProtocolError {
   return new ProtocolError(
     "integrity",
-    `${path} has ${actual} bytes and not the ${expected} that were delivered.`,
+    `${path} has ${actual} bytes, but ${expected} were delivered.`,
     "Download the deliverable again.",
   );
 }

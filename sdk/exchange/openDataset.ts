@@ -18,8 +18,8 @@ import {
 } from "./DatasetCipher.ts";
 
 /**
- * What the header of a file says that is an encrypted dataset; null for any other file.
- * @throws ProtocolError "usage" when the file is missing or empty.
+ * Reads the header of an encrypted dataset; null for any other file.
+ * @throws ProtocolError "usage" if the file is missing or empty.
  * @example const isSealed = (await readDatasetHeader("dataset.sealed")) !== null;
  */
 export async function readDatasetHeader(path: string): Promise<DatasetHeader | null> {
@@ -46,9 +46,9 @@ export interface OpenedDataset {
 }
 
 /**
- * Decrypts a dataset that was encrypted for this provider. `outputPath` appears only when every chunk is authentic and
- * the size is the header's. Memory does not grow with the file.
- * @throws ProtocolError "integrity" when it was encrypted for another key, or changed; the signal's reason when aborted.
+ * Decrypts a dataset that was encrypted for this provider. `outputPath` appears only if every chunk is authentic and
+ * the size matches the header. Memory use does not depend on the size of the file.
+ * @throws ProtocolError "integrity" if it was encrypted for another key or changed; the signal's reason if aborted.
  * @example const { size } = await openDataset("dataset.sealed", "capitals.jsonl", { secret });
  */
 export async function openDataset(
@@ -59,7 +59,7 @@ export async function openDataset(
   const header = await readDatasetHeader(sealedPath);
   const { handle: sealed, size: sealedSize } = await openInput(sealedPath);
   try {
-    if (!header || sealedDatasetSize(header.size) !== sealedSize) throw notAuthentic();
+    if (!header || sealedDatasetSize(header.size) !== sealedSize) throw notAuthenticError();
     const cipher = cipherFor(secret, header);
     const read = (index: number) => readSegment(sealed, index, sealedSize, sealedPath);
     await writeAtomically(outputPath, async (temporary) => {
@@ -102,11 +102,11 @@ function openChunk(cipher: DatasetCipher, index: number, sealed: Uint8Array): Bu
   try {
     return cipher.open(index, sealed);
   } catch (cause) {
-    throw notAuthentic(cause);
+    throw notAuthenticError(cause);
   }
 }
 
-function notAuthentic(cause?: unknown): ProtocolError {
+function notAuthenticError(cause?: unknown): ProtocolError {
   return new ProtocolError(
     "integrity",
     "The dataset was encrypted for another provider, or was changed.",

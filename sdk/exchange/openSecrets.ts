@@ -9,13 +9,13 @@ export interface OpenSecretsParameters {
   /** The provider's encryption key, 32 bytes. */
   readonly secret: Uint8Array;
   readonly id: TaskId;
-  /** What sealSecrets made. */
+  /** The result of sealSecrets. */
   readonly sealed: Uint8Array;
 }
 
 /**
- * Decrypts what sealSecrets made for this task and this provider's key.
- * @throws ProtocolError "integrity" when it was sealed for another key or task, or changed.
+ * Decrypts the result of sealSecrets for this task and this provider's key.
+ * @throws ProtocolError "integrity" if it was sealed for another key or task, or changed.
  * @example const { hfApiToken } = openSecrets({ secret, id, sealed });
  */
 export function openSecrets({ secret, id, sealed }: OpenSecretsParameters): Secrets {
@@ -29,11 +29,11 @@ export function openSecrets({ secret, id, sealed }: OpenSecretsParameters): Secr
     );
     return { ...(wandbApiKey && { wandbApiKey }), ...(hfApiToken && { hfApiToken }) };
   } catch {
-    // Without a cause: what JSON or the schema say of the content could repeat it.
+    // Without a cause: an error of JSON or the schema could contain the secrets.
     throw new ProtocolError(
       "integrity",
-      "The secrets were sealed for another provider or task, or were changed on the way.",
-      "Send them again with the encryption key that the provider has on chain now.",
+      "The secrets were sealed for another provider or task, or were changed in transit.",
+      "Send them again with the provider's current encryption key on chain.",
     );
   }
 }

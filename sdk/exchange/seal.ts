@@ -12,11 +12,11 @@ import { PageCipher } from "./PageCipher.ts";
 import { PageTree, readDataPages } from "./PageTree.ts";
 import type { ExchangeKeys } from "./segmentKey.ts";
 
-/** What `deliver` posts about a sealed file, and the bytes it takes in storage. */
+/** The parts of a delivery that describe a sealed file, and its size in storage. */
 export interface Sealed {
   /** Bytes of the plaintext. */
   readonly size: number;
-  /** SHA-256 of the top page in clear, 0x-hex. */
+  /** SHA-256 of the top page in plaintext, 0x-hex. */
   readonly contentRoot: `0x${string}`;
   /** Storage root of the encrypted file. */
   readonly root: Root;
@@ -29,10 +29,10 @@ export interface SealFileParameters extends ExchangeKeys {
 }
 
 /**
- * Encrypts a file into the container of the exchange. The same input gives the same bytes, so a
- * provider that crashed can do it again. Memory does not grow with the file.
- * @throws ProtocolError "usage" when a path is not usable, "integrity" when the file shrinks
- * meanwhile; the signal's reason when aborted.
+ * Encrypts a file into the container of the exchange. The same input gives the same bytes, so a provider can repeat it
+ * after a crash. Memory use does not depend on the size of the file.
+ * @throws ProtocolError "usage" if a path is not usable, "integrity" if the file shrinks meanwhile; the signal's reason
+ * if aborted.
  * @example
  * const keys = { taskId: id, u, s: randomBytes(32) };
  * const { root, contentRoot } = await sealFile("archive.zip", "model.encrypted", keys);
@@ -73,7 +73,7 @@ export async function sealFile(
   }
 }
 
-/** Feeds what lies behind the data pages, which is written out of order, to the storage root. */
+/** Adds the hash pages after the data pages, which are written out of order, to the storage root. */
 async function hashRest(
   encrypted: FileHandle,
   path: string,

@@ -13,19 +13,20 @@ import {
 } from "./DatasetCipher.ts";
 import type { UserKey } from "./userKey.ts";
 
-/** Whom a dataset is encrypted for, and by what key. */
+/** The keys that a dataset is encrypted with. */
 export interface DatasetSealing {
   /** The provider's encryption key, 33 bytes, as registered on chain. */
   readonly receiverKey: Uint8Array;
-  /** The sender's key for this content; `contentHash` has 32 bytes. Another content must get another key. */
+  /** The sender's key for this content; `contentHash` has 32 bytes. Different content must get a different key. */
   readonly deriveKey: (contentHash: Uint8Array) => Promise<UserKey>;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A dataset as it goes to storage when only one provider may read it. Segments are encrypted when they are read, so
- * there is no second file; the caller closes it.
- * @throws ProtocolError "usage" when the file is missing or empty, "integrity" when the provider's key is no point.
+ * Encrypts a dataset for upload so that only one provider can read it. Segments are encrypted while they are read, so
+ * there is no second file; the caller closes the content.
+ * @throws ProtocolError "usage" if the file is missing or empty, "integrity" if the provider's key is not a point of
+ * the curve.
  * @example
  * const content = await sealDataset("capitals.jsonl", {
  *   receiverKey: getBytes(service.encryptionKey),
@@ -54,8 +55,10 @@ export async function sealDataset(
       size: sealedDatasetSize(size),
       async read(index, buffer) {
         const chunk = await readChunk(index, buffer);
-        // One key for two contents would show both: nothing is encrypted but what the key was made for.
-        if (!hash("sha256", chunk, "buffer").equals(digests[index]!)) throw changed(path);
+        // One key for two contents would reveal both, so a chunk is encrypted only if it is still what the key was
+        // derived from.
+        if (!hash("sha256", chunk, "buffer").equals(digests[index]!))
+          throw datasetChangedError(path);
         const head = index === 0 ? [header.bytes] : [];
         const segment = Buffer.concat([...head, cipher.seal(index, chunk)]);
         buffer.set(segment);
@@ -84,10 +87,10 @@ async function digestsOf(
   return digests;
 }
 
-function changed(path: string): ProtocolError {
+function datasetChangedError(path: string): ProtocolError {
   return new ProtocolError(
     "integrity",
-    `${path} was changed while it was encrypted.`,
-    "Let no other program write to the file, then try again.",
+    `${path} changed during encryption.`,
+    "Make sure that no other program writes to the file, then try again.",
   );
 }

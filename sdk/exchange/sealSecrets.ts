@@ -13,16 +13,16 @@ export interface SealSecretsParameters {
 }
 
 /**
- * Encrypts secrets of one task to the provider's encryption key: the sender's public key of 33 bytes, made for this
- * message alone, then the ciphertext and its tag.
- * @throws ProtocolError "usage" for a secret that no service gives out, "integrity" for a key that is no point.
+ * Encrypts the secrets of one task to the provider's encryption key. The result is an ephemeral public key of 33 bytes,
+ * then the ciphertext and its tag.
+ * @throws ProtocolError "usage" if a secret cannot be an API token, "integrity" if the key is not a point of the curve.
  * @example
  * const encryptionKey = getBytes(service.encryptionKey);
  * const sealed = sealSecrets({ encryptionKey, id, secrets: { hfApiToken } });
  */
 export function sealSecrets({ encryptionKey, id, secrets }: SealSecretsParameters): Uint8Array {
   const { success, data } = SecretsSchema.safeParse(secrets);
-  if (!success) throw notASecret();
+  if (!success) throw invalidSecretError();
   const { secretKey, publicKey } = secp256k1.keygen();
   const parties = { sender: publicKey, receiver: encryptionKey };
   const plaintext = Buffer.from(JSON.stringify(data));
@@ -33,17 +33,17 @@ export function sealSecrets({ encryptionKey, id, secrets }: SealSecretsParameter
     throw new ProtocolError(
       "integrity",
       "The provider's encryption key is not a point of secp256k1.",
-      "Nothing can be sent with that key: choose another provider.",
+      "No secrets can be sent with this key: choose another provider.",
       { cause },
     );
   }
 }
 
-/** Says nothing of the value, not even its length. */
-function notASecret(): ProtocolError {
+/** Reveals nothing about the value, not even its length. */
+function invalidSecretError(): ProtocolError {
   return new ProtocolError(
     "usage",
-    "A secret is empty, longer than 256 characters, or has spaces or other characters that keys do not have.",
-    "Copy the key again, without spaces or quotation marks.",
+    "A secret is not a valid API token: it is empty, longer than 256 characters, or has spaces or other invalid characters.",
+    "Copy the token again, without spaces or quotation marks.",
   );
 }

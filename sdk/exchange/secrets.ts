@@ -1,17 +1,20 @@
 import { z } from "zod";
 
-/** What a provider needs to act for the user elsewhere. Travels sealed to the provider, and never on chain. */
+/**
+ * API tokens that a provider needs to act for the user on other services. Sent to the provider encrypted, and never on
+ * chain.
+ */
 export interface Secrets {
-  /** Of Weights & Biases, where the run is tracked. */
+  /** For Weights & Biases, which tracks the run. */
   readonly wandbApiKey?: string;
-  /** Of Hugging Face, where weights come from and go to. */
+  /** For Hugging Face, from and to which weights are transferred. */
   readonly hfApiToken?: string;
 }
 
-/** No key of any service is longer; characters that could end a header or a line are none of theirs. */
+/** No service has longer tokens; characters that could end a header or a line are excluded. */
 const Secret = z.string().regex(/^[\x21-\x7e]{1,256}$/);
 
-/** The content of a sealed message, and nothing beside it. */
+/** The content of a sealed message; other fields are refused. */
 export const SecretsSchema = z.strictObject({
   wandbApiKey: Secret.optional(),
   hfApiToken: Secret.optional(),

@@ -10,7 +10,7 @@ const DOMAIN = "anneal/secrets/v1";
 /**
  * The cipher of one sealed message: ChaCha20-Poly1305 under HKDF-SHA256 of the shared point's x coordinate, bound to
  * both public keys and to the task. The sender's key is used once, so the nonce is derived like the key.
- * @throws Error when `publicKey` is not a point of secp256k1.
+ * @throws Error if `publicKey` is not a point of secp256k1.
  */
 export function secretsCipher(
   secret: Uint8Array,

@@ -2,12 +2,12 @@ import type { TaskId } from "../ids.ts";
 import { keccak256 } from "../storage/tree/keccak.ts";
 import { BLINDS, blindAt } from "./blind.ts";
 
-/** Everything that the keys of one deliverable follow from. */
+/** The inputs that the keys of one deliverable are derived from. */
 export interface ExchangeKeys {
   readonly taskId: TaskId;
-  /** 32 bytes, shared by user and provider only (blind.ts). */
+  /** 32 bytes, the shared secret of user and provider (blind.ts). */
   readonly u: Uint8Array;
-  /** 32 random bytes, the provider's until `reveal` publishes them. */
+  /** 32 random bytes, known only to the provider until `reveal` publishes them. */
   readonly s: Uint8Array;
 }
 
@@ -21,7 +21,7 @@ export function segmentKey({ taskId, u, s }: ExchangeKeys, segment: number): Uin
   );
 }
 
-/** keccak256(s), 32 bytes: what `deliver` commits to and `reveal` is checked against. */
+/** keccak256(s), 32 bytes: the commitment of `deliver` that `reveal` is checked against. */
 export function keyCommit(s: Uint8Array): Uint8Array {
   return keccak256(s);
 }

@@ -2,7 +2,7 @@ import { hkdfSync } from "node:crypto";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { ProtocolError } from "../errors.ts";
 
-/** The user's key of one task, or of one dataset. */
+/** The user's key pair for one task or one dataset. */
 export interface UserKey {
   /** e, 32 bytes. Secret. */
   readonly secret: Uint8Array;
@@ -11,10 +11,8 @@ export interface UserKey {
 }
 
 /**
- * Derives the key of a task from the wallet's signature over it, so that the wallet alone can
- * always derive it again.
- * @param signature 65 bytes, EIP-712 over TaskKey{provider, nonce}; the wallet must sign
- * deterministically (RFC 6979)
+ * Derives the key of a task from the wallet's signature over it, so that only the wallet can derive it, at any time.
+ * @param signature 65 bytes, EIP-712 over TaskKey{provider, nonce}; the wallet must sign deterministically (RFC 6979)
  * @throws ProtocolError "usage" for another length.
  * @example const { secret, publicKey } = userKeyFromSignature(signature);
  */
@@ -24,7 +22,7 @@ export function userKeyFromSignature(signature: Uint8Array): UserKey {
 
 /**
  * Derives the sender's key of an encrypted dataset from the wallet's signature over its content, so that the same
- * content is encrypted to the same bytes: nothing of it is sent twice.
+ * content is encrypted to the same bytes and never sent twice.
  * @param signature 65 bytes, EIP-712 over DatasetKey{provider, contentHash}
  * @throws ProtocolError "usage" for another length.
  * @example const { secret, publicKey } = datasetKeyFromSignature(signature);

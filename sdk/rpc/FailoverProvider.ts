@@ -7,26 +7,28 @@ import {
   type JsonRpcResult,
 } from "ethers";
 import { ProtocolError } from "../errors.ts";
+import type { NodeErrorKind } from "./nodeErrorKinds.ts";
 import { type NodeError, readNodeError } from "./nodeErrors.ts";
-import type { NodeErrorKind } from "./nodeWords.ts";
 import { EndpointError, type Payload, RpcEndpoint } from "./RpcEndpoint.ts";
 
-/** Milliseconds that an endpoint may take for one answer while there are others to ask. */
+/** Timeout for one answer of an endpoint while there are others to try. */
 const TIMEOUT_WITH_OTHERS_MS = 4_000;
-/** Milliseconds that the last one may take. */
+/** Timeout for the last endpoint. */
 const TIMEOUT_MS = 20_000;
 
-/** Milliseconds to wait in all, in one request, for what passes by itself. */
+/** Total milliseconds that one request waits for temporary errors. */
 const RETRIED_FOR_MS: Partial<Record<NodeErrorKind, number>> = {
   "rate-limited": 30_000,
   "header-not-found": 3_000,
   unavailable: 3_000,
 };
-/** Milliseconds before the second attempt, doubled for each further one; what the node says counts more. */
+/**
+ * Milliseconds before the second attempt, doubled for each further one; a wait that the node asks for takes precedence.
+ */
 const FIRST_WAIT_MS = 500;
 
-/** What one node refuses and another may answer. */
-const ASKS_OTHERS: ReadonlySet<NodeErrorKind> = new Set([
+/** Errors of one node after which another may answer. */
+const TRIES_OTHERS: ReadonlySet<NodeErrorKind> = new Set([
   "rate-limited",
   "unauthorized",
   "unavailable",
@@ -35,23 +37,23 @@ const ASKS_OTHERS: ReadonlySet<NodeErrorKind> = new Set([
   "pruned",
   "method-unsupported",
 ]);
-/** Of these, those that are no fault of the endpoint as a whole: it is still asked first the next time. */
-const LEAVES_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
+/** Of these, errors that do not make the endpoint unhealthy: it is still tried first the next time. */
+const KEEPS_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
   "header-not-found",
   "pruned",
   "method-unsupported",
 ]);
 
-/** What became of one attempt. */
+/** Result of one attempt. */
 type Attempt =
   | { readonly results: JsonRpcResult[]; readonly refusal: NodeError | null }
   | { readonly error: unknown; readonly refusal: NodeError | null };
 
 /**
- * One chain through several endpoints. It asks one of them, and the next if that one does not answer in time, or not
- * as a node does. One that failed is not asked first again for a while. What a node answers is taken as it is, errors
- * too: whoever sees that it cannot be right calls `switchEndpoint`. Limits on the rate of requests are waited for. A
- * transaction whose answer is lost is not sent again here: it may have arrived.
+ * One chain through several endpoints. A request goes to one of them, and to the next if the first does not answer in
+ * time or does not answer like a node. After a failure, an endpoint is not tried first for a while. Answers are not
+ * verified, and errors are passed on; a caller that finds an answer implausible calls `switchEndpoint`. Rate limits are
+ * waited for. A transaction whose answer is lost is not sent again here: it may have arrived.
  */
 export class FailoverProvider extends JsonRpcProvider {
   readonly #urls: readonly string[];
@@ -60,8 +62,8 @@ export class FailoverProvider extends JsonRpcProvider {
   #current = 0;
 
   /**
-   * Connects nothing yet.
-   * @param urls at least one; all of them serve the chain `chainId`
+   * Opens no connection.
+   * @param urls at least one; all serve the chain `chainId`
    */
   constructor(urls: readonly string[], chainId: number, options?: JsonRpcApiProviderOptions) {
     super(urls[0]!, chainId, { ...options, staticNetwork: true });
@@ -69,9 +71,9 @@ export class FailoverProvider extends JsonRpcProvider {
     this.#endpoints = urls.map((url) => new RpcEndpoint(url));
   }
 
-  /** Asks another endpoint from now on: the one that is asked now lags behind, or answers what cannot be. */
+  /** Uses another endpoint from now on: the current one lags behind or gives implausible answers. */
   switchEndpoint(): void {
-    this.#endpoints[this.#current]!.rest();
+    this.#endpoints[this.#current]!.backOff();
     this.#current = this.#order()[0]!;
   }
 
@@ -90,8 +92,8 @@ export class FailoverProvider extends JsonRpcProvider {
       const attempt = await this.#askAll(payload);
       const { refusal } = attempt;
       const pause = refusal?.retryAfterMs ?? wait;
-      const patience = (refusal && RETRIED_FOR_MS[refusal.kind]) ?? 0;
-      if (waited + pause > patience || mayHaveArrived(payload, attempt)) {
+      const longest = (refusal && RETRIED_FOR_MS[refusal.kind]) ?? 0;
+      if (waited + pause > longest || mayHaveArrived(payload, attempt)) {
         if ("error" in attempt) throw attempt.error;
         return attempt.results;
       }
@@ -100,7 +102,7 @@ export class FailoverProvider extends JsonRpcProvider {
     }
   }
 
-  /** Asks one endpoint after the other until one has an answer. @returns what the last one gave */
+  /** Tries one endpoint after the other until one answers. @returns the last result */
   async #askAll(payload: Payload): Promise<Attempt> {
     const order = this.#order();
     let haveFailed = false;
@@ -111,7 +113,7 @@ export class FailoverProvider extends JsonRpcProvider {
         if (haveFailed) this.#prefer(index);
         return attempt;
       }
-      if (!leavesHealthy(attempt)) {
+      if (!keepsHealthy(attempt)) {
         haveFailed = true;
         this.#leave(index, attempt.refusal?.retryAfterMs);
       }
@@ -134,30 +136,30 @@ export class FailoverProvider extends JsonRpcProvider {
   }
 
   #prefer(index: number): void {
-    this.#endpoints[index]!.wake();
+    this.#endpoints[index]!.endBackoff();
     this.#current = index;
   }
 
-  /** Of several requests that fail together, one switches. */
+  /** If several requests fail together, only one switches. */
   #leave(index: number, atLeast: number | undefined): void {
     const endpoint = this.#endpoints[index]!;
-    if (endpoint.restsUntil < performance.now()) endpoint.rest(atLeast);
+    if (endpoint.backoffUntil < performance.now()) endpoint.backOff(atLeast);
     if (index === this.#current) this.#current = this.#order()[0]!;
   }
 
-  /** The one that is asked now, the others in their order, and at the end those that rest, the longest rest last. */
+  /** The current endpoint, then the others in order, and last those that are backing off, the longest backoff last. */
   #order(): number[] {
     const now = performance.now();
-    const rest = (index: number) => Math.max(0, this.#endpoints[index]!.restsUntil - now);
+    const backoff = (index: number) => Math.max(0, this.#endpoints[index]!.backoffUntil - now);
     const count = this.#endpoints.length;
     const indices = Array.from({ length: count }, (_, step) => (this.#current + step) % count);
-    return indices.sort((a, b) => rest(a) - rest(b));
+    return indices.sort((a, b) => backoff(a) - backoff(b));
   }
 }
 
 /**
- * The addresses in a text that names one endpoint, or several with commas between them.
- * @throws ProtocolError "usage" for what is no http URL
+ * Parses one RPC URL, or several, comma-separated.
+ * @throws ProtocolError "usage" for anything but http URLs
  */
 export function readRpcUrls(text: string): string[] {
   const urls = text.split(",").map((url) => url.trim());
@@ -168,10 +170,10 @@ export function readRpcUrls(text: string): string[] {
     throw new ProtocolError(
       "usage",
       isSocket
-        ? "The RPC endpoint is the URL of a websocket, and requests are sent over HTTP."
-        : "The RPC endpoint is not a URL that starts with http:// or https://, or several with commas between them.",
+        ? "The RPC endpoint is a websocket URL, but requests are sent over HTTP."
+        : "The RPC endpoint is not a URL that starts with http:// or https://, or several, comma-separated.",
       isSocket
-        ? "Use the endpoint's https:// URL, which most hosts give, too."
+        ? "Use the endpoint's https:// URL, which most hosts also offer."
         : "Give a URL, for example http://127.0.0.1:8545.",
       { next: { setting: "rpcUrl" } },
     );
@@ -179,16 +181,16 @@ export function readRpcUrls(text: string): string[] {
   return urls;
 }
 
-/** Whether what came is the answer, so that no other endpoint is asked. */
+/** Whether the result is final, so that no other endpoint is tried. */
 function isAnswer({ refusal, ...outcome }: Attempt): boolean {
-  return "results" in outcome && !(refusal && ASKS_OTHERS.has(refusal.kind));
+  return "results" in outcome && !(refusal && TRIES_OTHERS.has(refusal.kind));
 }
 
-function leavesHealthy({ refusal }: Attempt): boolean {
-  return refusal !== null && LEAVES_HEALTHY.has(refusal.kind);
+function keepsHealthy({ refusal }: Attempt): boolean {
+  return refusal !== null && KEEPS_HEALTHY.has(refusal.kind);
 }
 
-/** Whether a transaction may be out although its answer was lost. */
+/** Whether a transaction may have been sent although its answer was lost. */
 function mayHaveArrived(payload: Payload, attempt: Attempt): boolean {
   return "error" in attempt && isTransaction(payload);
 }

@@ -2,17 +2,17 @@ import type { JsonRpcPayload, JsonRpcResult } from "ethers";
 import type { Dispatcher } from "undici";
 import { openDispatcher } from "./dispatcher.ts";
 
-/** A longer answer counts as none, so that a node cannot fill the memory. */
+/** A longer answer is rejected, so that a node cannot exhaust memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-/** Milliseconds until a connection must be there. */
+/** Milliseconds within which a connection must be established. */
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Milliseconds for which an endpoint is not asked first after a failure: doubled with each one in a row. */
-const FIRST_REST_MS = 5_000;
-const LONGEST_REST_MS = 60_000;
+/** Milliseconds for which an endpoint is not tried first after a failure, doubled with each failure in a row. */
+const FIRST_BACKOFF_MS = 5_000;
+const MAX_BACKOFF_MS = 60_000;
 
 export type Payload = JsonRpcPayload | JsonRpcPayload[];
 
-/** An exchange that brought no JSON-RPC answer; `readNodeError` reads its fields. */
+/** A request without a JSON-RPC answer; `readNodeError` reads its fields. */
 export class EndpointError extends Error {
   override readonly name = "EndpointError";
   /** Scheme and host only: paths and user names of RPC endpoints often hold keys. */
@@ -44,13 +44,13 @@ interface HttpAnswer {
   readonly body: string;
 }
 
-/** One address of a chain's JSON-RPC, with connections of its own. */
+/** One JSON-RPC endpoint of a chain, with its own connections. */
 export class RpcEndpoint {
   readonly origin: string;
   readonly #url: URL;
   readonly #dispatcher: Dispatcher;
   #failures = 0;
-  #restsUntil = 0;
+  #backoffUntil = 0;
 
   constructor(url: string) {
     this.#url = new URL(url);
@@ -58,27 +58,27 @@ export class RpcEndpoint {
     this.#dispatcher = openDispatcher({ connect: { timeout: CONNECT_TIMEOUT_MS } });
   }
 
-  /** When it may be asked first again, on the clock of `performance.now`. */
-  get restsUntil(): number {
-    return this.#restsUntil;
+  /** When it may be tried first again, on the clock of `performance.now`. */
+  get backoffUntil(): number {
+    return this.#backoffUntil;
   }
 
-  /** Asks others first for a while. @param atLeast milliseconds that the endpoint itself asks for */
-  rest(atLeast = 0): void {
-    const usual = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** this.#failures);
+  /** Starts or extends the backoff. @param atLeast milliseconds that the endpoint itself asks for */
+  backOff(atLeast = 0): void {
+    const delay = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
     this.#failures++;
-    this.#restsUntil = performance.now() + Math.max(usual, atLeast);
+    this.#backoffUntil = performance.now() + Math.max(delay, atLeast);
   }
 
-  /** Ends its rest: it answered when others did not. */
-  wake(): void {
-    this.#restsUntil = 0;
+  /** Ends the backoff: the endpoint answered when others did not. */
+  endBackoff(): void {
+    this.#backoffUntil = 0;
   }
 
   /**
-   * Sends a request, once.
-   * @param timeout milliseconds for the whole exchange, however slowly the answer comes
-   * @returns the node's answers, errors among them, whatever the HTTP status
+   * Sends a request once.
+   * @param timeout milliseconds for the whole request, including reading the answer
+   * @returns the node's answers, including errors, whatever the HTTP status
    * @throws EndpointError if there is none
    */
   async send(payload: Payload, timeout: number, signal: AbortSignal): Promise<JsonRpcResult[]> {
@@ -90,7 +90,7 @@ export class RpcEndpoint {
     return results;
   }
 
-  /** Ends all connections, and what is under way on them. */
+  /** Closes all connections and aborts their requests. */
   close(): void {
     void this.#dispatcher.destroy();
   }
@@ -112,7 +112,7 @@ export class RpcEndpoint {
         },
         body: JSON.stringify(payload),
         signal: AbortSignal.any([deadline, signal]),
-        headersTimeout: 0, // the deadline is for all
+        headersTimeout: 0, // the timeout covers the whole request
         bodyTimeout: 0,
       });
       const after = headers["retry-after"];
@@ -163,7 +163,8 @@ function readResults(answer: HttpAnswer, payload: Payload): JsonRpcResult[] | nu
   if (!isResult(result)) return null;
   const { error } = result as { error?: unknown };
   if (error === undefined || error === null) return [result];
-  // Who refuses before reading the request does not know its number. How it came belongs to what it says.
+  // A server that refuses before reading the request does not know its id. Its status and headers are part of the
+  // error.
   const { status, headers } = answer;
   const how = { headers, ...(status >= 300 && { status }) };
   const words = typeof error === "string" ? { message: error } : (error as object);

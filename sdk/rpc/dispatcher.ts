@@ -1,14 +1,14 @@
 import { Agent, Dispatcher, ProxyAgent } from "undici";
 import { proxyFor } from "./proxy.ts";
 
-/** Connections to servers, each directly or through the proxy that its URL needs. Close it when it is done with. */
+/** Connections to servers, direct or through the proxy configured for their URL. The caller closes it. */
 export function openDispatcher(options: Agent.Options = {}): Dispatcher {
   return new ProxiedAgent(options);
 }
 
 class ProxiedAgent extends Dispatcher {
   readonly #options: Agent.Options;
-  /** By the address of the proxy; "" for none. */
+  /** By the proxy's address; "" for direct connections. */
   readonly #agents = new Map<string, Dispatcher>();
 
   constructor(options: Agent.Options) {

@@ -2,31 +2,31 @@ import { isHexString } from "ethers";
 import { ProtocolError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import {
+  classifyMessage,
   classifyStatus,
   classifySystemCode,
-  classifyWords,
   MEANINGS,
   type NodeErrorKind,
-} from "./nodeWords.ts";
+} from "./nodeErrorKinds.ts";
 
-/** Why a node, or the way to it, refused a request. */
+/** Why a node refused a request or could not be reached. */
 export interface NodeError {
   readonly kind: NodeErrorKind;
   /** One sentence for a person. */
   readonly message: string;
   /** What to do next, in one sentence. */
   readonly hint: string;
-  /** Whether the same request may succeed later, with nobody doing anything. */
-  readonly passes: boolean;
+  /** Whether the same request may succeed later without any change. */
+  readonly isTransient: boolean;
   /** Milliseconds to wait before the next request, if the node says so. */
   readonly retryAfterMs?: number;
   /** Blocks that one search may span, if the node says so. */
   readonly maxBlocks?: number;
-  /** The node's own words, for logs: one line, at most 300 characters, without raw transactions and URLs. */
+  /** The node's message, for logs: one line, at most 300 characters, without raw transactions and URLs. */
   readonly words: string;
 }
 
-/** What an error carries of a node's answer, wherever ethers, undici or the host put it. */
+/** The parts of a node's answer that an error carries, wherever ethers, undici or the host put them. */
 interface Facts {
   readonly answers: { readonly words: string; readonly code: number | undefined }[];
   readonly systemCodes: string[];
@@ -41,16 +41,16 @@ const MAX_DEPTH = 8;
 const MAX_WORDS = 300;
 
 /**
- * Reads what a node said, from whatever ethers, the HTTP client or the node threw.
- * @param origin scheme and host of the endpoint, for the sentence, if the error does not name it
- * @returns null for what is no refusal by a node: a contract's revert, or anything unknown
+ * Extracts a node's refusal from an error of ethers, the HTTP client or the node.
+ * @param origin scheme and host of the endpoint, for the message if the error does not contain it
+ * @returns null if it is not a node's refusal but a contract's revert or anything unknown
  */
 export function readNodeError(error: unknown, origin?: string): NodeError | null {
   const facts: Facts = { answers: [], systemCodes: [], waits: [] };
   collect(error, facts, 0);
   const kind = classify(facts);
   if (kind === null) return null;
-  const { message, hint, passes } = MEANINGS[kind];
+  const { message, hint, isTransient } = MEANINGS[kind];
   const words = wordsOf(facts);
   const where = facts.origin ?? origin;
   const [retryAfterMs] = facts.waits;
@@ -59,28 +59,28 @@ export function readNodeError(error: unknown, origin?: string): NodeError | null
     kind,
     message: message(where ? ` at ${where}` : ""),
     hint,
-    passes,
+    isTransient,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(maxBlocks !== undefined && { maxBlocks }),
     words,
   };
 }
 
-/** The error that a user meets; its cause keeps the original. */
+/** The error for users; its cause is the original. */
 export function nodeErrorFor({ kind, message, hint }: NodeError, cause: unknown): ProtocolError {
   const { code, next } = MEANINGS[kind];
   return new ProtocolError(code, message, hint, { cause, next });
 }
 
-/** Whether what was thrown may pass by itself, so that whoever waits goes on waiting. */
-export function mayPass(error: unknown): boolean {
-  return readNodeError(error)?.passes ?? false;
+/** Whether an error is temporary, so that a caller that waits should continue to wait. */
+export function isTransientError(error: unknown): boolean {
+  return readNodeError(error)?.isTransient ?? false;
 }
 
-/** An answer is read before the transport's words about it: HTTP 400 with a JSON-RPC error is that error. */
+/** The answer takes precedence over the HTTP status: HTTP 400 with a JSON-RPC error is that error. */
 function classify(facts: Facts): NodeErrorKind | null {
   const { answers, systemCodes, method, status, body } = facts;
-  const byAnswer = firstKind(answers, ({ words, code }) => classifyWords(words, code, method));
+  const byAnswer = firstKind(answers, ({ words, code }) => classifyMessage(words, code, method));
   if (byAnswer !== null) return byAnswer;
   const byStatus = status === undefined ? null : classifyStatus(status, method);
   if (byStatus !== null || answers.length > 0) return byStatus;
@@ -120,7 +120,7 @@ function collectWords(value: object, fields: Record<string, unknown>, facts: Fac
   if (typeof fields.message === "string") collectMessage(value, fields, facts);
 }
 
-/** A message is a node's if it comes with a number, or as plain JSON. Those of other errors may quote the request. */
+/** A message comes from a node if it has a code or is plain JSON. Messages of other errors may quote the request. */
 function collectMessage(value: object, fields: Record<string, unknown>, facts: Facts): void {
   const { code, message, data } = fields;
   if (/unsupported protocol/i.test(message as string)) facts.systemCodes.push("EPROTO");
@@ -135,7 +135,7 @@ function addAnswer(facts: Facts, words: string, code?: number): void {
   if (wait) facts.waits.push(Number(wait[1]) * ({ ms: 1, m: 60_000 }[wait[2] ?? "s"] ?? 1_000));
 }
 
-/** What was asked, where, and how the answer came. */
+/** Collects the method, the origin, the status and the headers. */
 function collectRequest(fields: Record<string, unknown>, facts: Facts): void {
   const { payload, origin, status, responseStatus, headers, response, backoff_seconds } = fields;
   const { method } = (Array.isArray(payload) ? payload[0] : payload) ?? {};
@@ -154,7 +154,7 @@ function collectRequest(fields: Record<string, unknown>, facts: Facts): void {
   if (seconds > 0) facts.waits.push(seconds * 1_000);
 }
 
-/** @returns milliseconds; undefined for what is neither seconds nor a date */
+/** @returns milliseconds; undefined if it is neither seconds nor a date */
 function readRetryAfter(text: string): number | undefined {
   if (/^\d+(\.\d+)?$/.test(text.trim())) return Number(text) * 1_000;
   const date = Date.parse(text);
@@ -172,7 +172,7 @@ function collectBody(body: string, facts: Facts, depth: number): void {
   collect(Array.isArray(parsed) ? parsed[0] : parsed, facts, depth + 1);
 }
 
-/** The node's own words, or the code that the system gave. */
+/** The node's message, or the system's error code. */
 function wordsOf({ answers, systemCodes, status, body }: Facts): string {
   const [first] = answers;
   const code = first?.code === undefined ? "" : ` (${first.code})`;
@@ -196,7 +196,7 @@ const LIMITS = [
   /(?:limit(?:ed)?(?: is| of| to)?|max(?:imum)?(?: allowed)?(?: block)?(?: range)?(?: is(?: set to)?)?|up to|at most|over|exceeds|blocks is|filter)[:= ]+(?:a |0 - )?([\d,]+)(k?)\b(?! (?:results|logs))/i,
 ];
 
-/** How many blocks the node would search: from the range that it names, or its limit. */
+/** The number of blocks that the node would search, from the range or the limit in its message. */
 function readMaxBlocks(words: string): number | undefined {
   for (const pattern of SUGGESTED) {
     const [, from, to] = pattern.exec(words) ?? [];

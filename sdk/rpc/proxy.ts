@@ -1,21 +1,21 @@
 import { BlockList, isIP } from "node:net";
 import { ProtocolError } from "../errors.ts";
 
-/** The proxies through which requests leave this machine. */
+/** The proxies for outgoing requests. */
 export interface ProxySettings {
   /** For http URLs. */
   readonly http?: string | undefined;
   /** For https URLs. */
   readonly https?: string | undefined;
-  /** Hosts that are reached without one, with commas between them: `host`, `.domain`, `host:port`, or `*` for all. */
+  /** Hosts that are reached directly, comma-separated: `host`, `.domain`, `host:port`, or `*` for all. */
   readonly except?: string | undefined;
 }
 
 let settings: ProxySettings = {};
 
 /**
- * Sets the proxies for everything that this process asks from now on: chain, storage, providers.
- * @throws ProtocolError "usage" for an address that is no http URL
+ * Sets the proxies for all later requests of this process: to chain, storage and providers.
+ * @throws ProtocolError "usage" for an address that is not an http URL
  */
 export function useProxies(proxies: ProxySettings): void {
   for (const address of [proxies.http, proxies.https]) {
@@ -30,7 +30,7 @@ export function useProxies(proxies: ProxySettings): void {
   settings = proxies;
 }
 
-/** Reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in small letters too, from what holds a process's environment. */
+/** Reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY, also in lower case, from an environment. */
 export function readProxies(
   environment: Readonly<Record<string, string | undefined>>,
 ): ProxySettings {
@@ -38,7 +38,7 @@ export function readProxies(
   return { http: read("HTTP_PROXY"), https: read("HTTPS_PROXY"), except: read("NO_PROXY") };
 }
 
-/** The proxy through which a URL is asked; null for directly, as always on this machine. */
+/** The proxy for a URL; null for a direct connection, which is always used for loopback. */
 export function proxyFor(url: URL, { http, https, except }: ProxySettings = settings): URL | null {
   const proxy = url.protocol === "https:" ? https : http;
   if (!proxy || isLoopback(url.hostname)) return null;
@@ -47,7 +47,7 @@ export function proxyFor(url: URL, { http, https, except }: ProxySettings = sett
     : new URL(proxy);
 }
 
-/** The header by which a proxy knows who asks; nothing if its URL has no user. */
+/** The authorization header for a proxy; empty if its URL has no user. */
 export function proxyAuthorization({ username, password }: URL): Record<string, string> {
   if (!username) return {};
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;

@@ -1,6 +1,6 @@
 import type { ServiceStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
 
-/** What a fee is counted in: bytes of the dataset file, or tokens by the model's tokenizer. */
+/** What the price is per: bytes of the dataset file, or tokens by the model's tokenizer. */
 export type Unit = "byte" | "token";
 
 /** In the order of the Solidity enum `Unit`. */
@@ -15,20 +15,20 @@ export interface ServiceTerms {
   readonly maxTrainingTime: number;
   /** Bond in basis points of the fee, at least 10,000. */
   readonly bondBps: number;
-  /** Share of the fee, in basis points, due when a delivery is never acknowledged; at most 3,000. */
+  /** Share of the fee, in basis points, due if a delivery is never acknowledged; at most 3,000. */
   readonly unacknowledgedBps: number;
   /** Open tasks allowed per user, at least 1. */
   readonly openTasksPerUser: number;
   readonly accepting: boolean;
-  /** keccak256 of the catalogue's exact bytes. */
+  /** keccak256 of the exact bytes of the catalogue. */
   readonly catalogueHash: string;
   /** Compressed secp256k1 point, 33 bytes as 0x-hex. */
   readonly encryptionKey: string;
-  /** Where the provider's API answers. */
+  /** Base URL of the provider's API. */
   readonly url: string;
 }
 
-/** What became of a provider's tasks. */
+/** How a provider's tasks have ended. */
 export interface ServiceCounters {
   readonly open: number;
   readonly completed: number;
@@ -45,12 +45,12 @@ export interface Service extends ServiceTerms {
   readonly counters: ServiceCounters;
 }
 
-/** The terms as the contract's `ServiceTerms` struct takes them. */
+/** Encodes the terms as the contract's `ServiceTerms` struct. */
 export function encodeTerms(terms: ServiceTerms) {
   return { ...terms, unit: UNITS.indexOf(terms.unit) };
 }
 
-/** Reads the contract's `Service` struct. */
+/** Decodes the contract's `Service` struct. */
 export function decodeService({ provider, stake, terms, counters }: ServiceStructOutput): Service {
   return {
     provider,
@@ -75,7 +75,7 @@ export function decodeService({ provider, stake, terms, counters }: ServiceStruc
   };
 }
 
-/** A url that is no UTF-8 reads as none: one provider's nonsense must not hide the others. */
+/** A URL that is not valid UTF-8 reads as empty: one malformed service must not hide the others. */
 function readUrl(terms: ServiceStructOutput["terms"]): string {
   try {
     return terms.url;

@@ -3,14 +3,14 @@ import { servingCall } from "../transaction/buildCall.ts";
 import type { Call } from "../transaction/Call.ts";
 import { encodeTerms, type ServiceTerms } from "./Service.ts";
 
-/** Verbs that are one call of the contract. */
+/** Verbs that are a single contract call. */
 
 export interface ServiceParameters {
   readonly terms: ServiceTerms;
 }
 
 /**
- * Offers a service; the minimum stake is reserved in the signer's sub-account with themselves.
+ * Registers a service; the minimum stake is reserved in the signer's sub-account for their own address.
  * @example await send(client, registerService(client, { terms }));
  */
 export function registerService(client: Client, { terms }: ServiceParameters): Call {
@@ -18,7 +18,7 @@ export function registerService(client: Client, { terms }: ServiceParameters): C
 }
 
 /**
- * Changes the signer's terms. Tasks already created keep the terms they were created under.
+ * Changes the signer's terms. Existing tasks keep the terms they were created under.
  * @example await send(client, updateService(client, { terms }));
  */
 export function updateService(client: Client, { terms }: ServiceParameters): Call {
@@ -26,7 +26,7 @@ export function updateService(client: Client, { terms }: ServiceParameters): Cal
 }
 
 /**
- * Ends the signer's service and releases its stake. Only without open tasks.
+ * Removes the signer's service and releases its stake. Only possible without open tasks.
  * @example await send(client, removeService(client));
  */
 export function removeService(client: Client): Call {

@@ -15,7 +15,7 @@ export async function signChallenge(
   return { provider, signature };
 }
 
-/** The address that signed the challenge, or null when the signature is malformed. */
+/** The address that signed the challenge, or null if the signature is malformed. */
 export function recoverChallenge(
   scope: SigningScope,
   { nonce, signature }: { nonce: string; signature: string },

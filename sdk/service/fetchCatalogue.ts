@@ -15,13 +15,13 @@ const CatalogueModel = z.object({
     .string()
     .max(2_000)
     .transform((text) => printable(text)),
-  /** Hash of the model's files, what an order names as `model`. */
+  /** Hash of the model's files; `model` in an order. */
   hash: Hash,
-  /** Offered by every provider, or only by this one. */
+  /** True if every provider offers it, false if only this one does. */
   predefined: z.boolean(),
   /** keccak256 of the exact bytes of the model's tokenizer document; an image model's is empty. */
   tokenizerHash: Hash,
-  /** Tokens of a row that the model takes; absent for images. */
+  /** Maximum number of tokens in a row; absent for images. */
   maxLength: z.number().int().positive().optional(),
 });
 
@@ -34,9 +34,9 @@ const PATH = "/v1/models";
 const LIMITS = { maxBytes: 1024 * 1024, timeout: 15_000 };
 
 /**
- * Fetches what the provider can train.
- * @throws ProtocolError "integrity" unless it is the catalogue whose hash the provider registered on chain.
- * "network" if the provider does not answer; the signal's reason when aborted.
+ * Fetches the catalogue of models that the provider can train.
+ * @throws ProtocolError "integrity" unless its hash is the one that the provider registered on chain. "network" if the
+ * provider does not answer; the signal's reason when aborted.
  * @example const { models } = await fetchCatalogue(service);
  */
 export async function fetchCatalogue(service: Service, signal?: AbortSignal): Promise<Catalogue> {
@@ -44,7 +44,7 @@ export async function fetchCatalogue(service: Service, signal?: AbortSignal): Pr
   if (keccak256(bytes) !== service.catalogueHash) {
     throw new ProtocolError(
       "integrity",
-      `Provider ${service.provider} serves another catalogue of models than the one registered on chain.`,
+      `Provider ${service.provider} serves a different catalogue of models than the one registered on chain.`,
       "Choose another provider, or ask this one to update its registration.",
       { next: { verb: "listServices" } },
     );

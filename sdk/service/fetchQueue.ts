@@ -3,20 +3,20 @@ import { type Endpoint, fetchJson } from "./providerApi.ts";
 
 const Count = z.number().int().nonnegative();
 const Queue = z.object({
-  /** Whether it takes new tasks on at the moment, whatever its offer on chain says. */
+  /** Whether it accepts new tasks at the moment, whatever its offer on chain says. */
   accepting: z.boolean().default(true),
   slots: Count,
   running: Count,
   waiting: Count,
-  /** Seconds until a task that is ordered now would begin, as the provider estimates; null if it says nothing. */
+  /** The provider's estimate of the seconds until a task ordered now would start; null if it gives none. */
   waitSeconds: z.number().nonnegative().nullable().default(null),
 });
 
-/** How busy a provider is: jobs at a time, jobs running, jobs waiting. */
+/** The load of a provider: concurrent jobs, running jobs, waiting jobs. */
 export type Queue = z.infer<typeof Queue>;
 
 /**
- * Asks a provider how busy it is.
+ * Fetches the load of a provider.
  * @throws ProtocolError "network" if it does not answer; the signal's reason when aborted.
  * @example const { accepting, waitSeconds } = await fetchQueue(service);
  */

@@ -16,15 +16,15 @@ export type TokenizerDocument = z.infer<typeof TokenizerDocument>;
 const LIMITS = { maxBytes: 64 * 1024 * 1024, timeout: 300_000 };
 
 export interface FetchTokenizerParameters {
-  /** As the service's catalogue lists it. */
+  /** As listed in the service's catalogue. */
   readonly model: CatalogueModel;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Fetches a model's tokenizer, which decides what a dataset costs if the unit is the token.
- * @throws ProtocolError "integrity" unless it is the one the catalogue names.
- * "network" if the provider does not answer; the signal's reason when aborted.
+ * Fetches a model's tokenizer, which determines the price of a dataset if the unit is the token.
+ * @throws ProtocolError "integrity" unless its hash is the one in the catalogue. "network" if the provider does not
+ * answer; the signal's reason when aborted.
  * @example const tokenizer = await fetchTokenizer(service, { model });
  */
 export async function fetchTokenizer(
@@ -36,7 +36,7 @@ export async function fetchTokenizer(
   if (keccak256(bytes) !== model.tokenizerHash) {
     throw new ProtocolError(
       "integrity",
-      `Provider ${service.provider} serves another tokenizer for ${model.name} than its catalogue names.`,
+      `Provider ${service.provider} serves a different tokenizer for ${model.name} than the one in its catalogue.`,
       "Choose another provider.",
       { next: { verb: "listServices" } },
     );

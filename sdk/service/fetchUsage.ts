@@ -6,15 +6,15 @@ import type { Service } from "./Service.ts";
 const LIMITS = { maxBytes: 128 * 1024 * 1024, timeout: 300_000 };
 
 export interface FetchUsageParameters {
-  /** As the service's catalogue lists it. */
+  /** As listed in the service's catalogue. */
   readonly model: CatalogueModel;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Fetches the zip archive that explains how to use a model.
+ * Fetches the zip archive with a model's instructions.
  * @returns the bytes of the archive.
- * @throws ProtocolError "integrity" if it is no zip archive, "network" if the provider does not answer; the signal's
+ * @throws ProtocolError "integrity" if it is not a zip archive, "network" if the provider does not answer; the signal's
  * reason when aborted.
  * @example
  * const archive = await fetchUsage(service, { model });
@@ -29,7 +29,7 @@ export async function fetchUsage(
   if (!isZip(bytes)) {
     throw new ProtocolError(
       "integrity",
-      `Provider ${service.provider} sent something else than a zip archive for ${model.name}.`,
+      `Provider ${service.provider} sent something other than a zip archive for ${model.name}.`,
       "Choose another provider.",
       { next: { verb: "listServices" } },
     );
@@ -37,7 +37,7 @@ export async function fetchUsage(
   return bytes;
 }
 
-/** Every zip archive begins with a local file header, or, when empty, with its end record. */
+/** Every zip archive starts with a local file header or, if it is empty, with its end record. */
 function isZip(bytes: Uint8Array): boolean {
   const magic = Buffer.from(bytes.subarray(0, 4)).toString("latin1");
   return magic === "PK\x03\x04" || magic === "PK\x05\x06";

@@ -4,7 +4,7 @@ import type { Catalogue, CatalogueModel } from "./fetchCatalogue.ts";
 
 /**
  * Finds a model of the catalogue by its exact name.
- * @throws ProtocolError "usage" with the closest name, or the names there are.
+ * @throws ProtocolError "usage" with the closest name, or all names.
  * @example const model = findModel(await fetchCatalogue(service), "tiny-qwen2");
  */
 export function findModel(catalogue: Catalogue, name: string): CatalogueModel {
@@ -17,7 +17,7 @@ export function findModel(catalogue: Catalogue, name: string): CatalogueModel {
     `The provider does not offer a model named "${name}".`,
     closest
       ? `Did you mean "${closest}"?`
-      : `Choose one that it offers (${names.join(", ") || "none"}).`,
+      : `Choose one of its models (${names.join(", ") || "none"}).`,
     closest ? {} : { next: { verb: "fetchCatalogue" } },
   );
 }

@@ -3,13 +3,13 @@ import { readGasPrice, totalPrice } from "../transaction/gasPrice.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { GAS_PER_TASK } from "./taskGas.ts";
 
-/** What a provider's wallet holds for the gas of its transactions. */
+/** The gas budget of a provider's wallet. */
 export interface GasMoney {
   /** Neuron in the wallet, outside the Ledger. */
   readonly balance: bigint;
-  /** Neuron per unit of gas, at the moment. */
+  /** Neuron per unit of gas at the moment. */
   readonly gasPrice: bigint;
-  /** Tasks from acceptance to payment that it lasts for at this price, at least; null where gas is free. */
+  /** Lower bound on the tasks, from acceptance to payment, that it pays for at this price; null if gas is free. */
   readonly tasks: bigint | null;
 }
 
@@ -19,7 +19,7 @@ export interface GetGasMoneyParameters {
 }
 
 /**
- * Reads what a provider can pay for gas, and how far that goes.
+ * Reads how much a provider can pay for gas, and for how many tasks that is enough.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const { balance, tasks } = await getGasMoney(client, { provider });
  */

@@ -9,7 +9,7 @@ export interface GetServiceParameters {
 
 /**
  * Reads a provider's service.
- * @throws ProtocolError "not-found" if the provider offers none.
+ * @throws ProtocolError "not-found" if the provider has none.
  * @example const service = await getService(client, { provider });
  */
 export async function getService(

@@ -1,4 +1,4 @@
-/** What providers offer, and what their daemons say. */
+/** What providers offer on chain, and what their daemons report. */
 
 export * from "./calls.ts";
 export * from "./fetchCatalogue.ts";

@@ -4,46 +4,46 @@ import { type ErrorCode, ProtocolError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { openDispatcher } from "../rpc/dispatcher.ts";
 
-/** Where a provider's API is found; a Service fits. */
+/** A provider and the URL of its API; a Service is one. */
 export interface Endpoint {
   readonly provider: string;
-  /** As registered on chain: anything a provider cared to write. */
+  /** As registered on chain: arbitrary text chosen by the provider. */
   readonly url: string;
 }
 
 export interface ApiRequest {
-  /** GET where absent. */
+  /** Default: GET. */
   readonly method?: "PUT";
-  /** Path and query below the provider's URL, with a slash at the front. */
+  /** Path and query below the provider's URL, with a leading slash. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** For all providers: connections that nobody uses end by themselves. */
+/** Shared by all providers: idle connections close by themselves. */
 const dispatcher = openDispatcher();
 
-/** How much of an answer is taken, and for how long. */
+/** Limits on the size and the duration of an answer. */
 export interface Limits {
   readonly maxBytes: number;
-  /** Milliseconds until the answer must be complete. */
+  /** Milliseconds within which the answer must be complete. */
   readonly timeout: number;
 }
 
-/** Milliseconds until an answer has to begin. */
-const TIMEOUT = 15_000;
-const JSON_LIMITS: Limits = { maxBytes: 64 * 1024, timeout: TIMEOUT };
+/** Milliseconds within which an answer must start. */
+const TIMEOUT_MS = 15_000;
+const JSON_LIMITS: Limits = { maxBytes: 64 * 1024, timeout: TIMEOUT_MS };
 const MAX_ERROR_BYTES = 16 * 1024;
 
-/** What a provider's API says when it refuses. */
+/** Body of an error answer of a provider's API. */
 const ErrorBody = z.object({
   code: z.string().max(100),
   message: z.string().min(1).max(1_000),
   hint: z.string().max(1_000).default(""),
 });
 
-/** Codes a provider may speak with; it cannot claim that the caller's own checks failed. */
+/** Codes that a provider may return; the others are for the caller's own checks. */
 const PROVIDER_CODES: readonly string[] = [
   "usage",
   "declined",
@@ -53,12 +53,12 @@ const PROVIDER_CODES: readonly string[] = [
 
 /**
  * Opens a request.
- * @throws ProtocolError "network" when the provider does not answer, else what it answered.
+ * @throws ProtocolError "network" if the provider does not answer, otherwise the error that it returned.
  */
 export async function openResponse(endpoint: Endpoint, request: ApiRequest): Promise<Response> {
   const url = apiUrl(endpoint, request.path);
   const waiting = new AbortController();
-  const timer = setTimeout(() => waiting.abort(), TIMEOUT);
+  const timer = setTimeout(() => waiting.abort(), TIMEOUT_MS);
   let response: Response;
   try {
     response = (await fetch(url, {
@@ -71,17 +71,17 @@ export async function openResponse(endpoint: Endpoint, request: ApiRequest): Pro
     })) as unknown as Response;
   } catch (cause) {
     request.signal?.throwIfAborted();
-    throw unreachable(endpoint, cause);
+    throw unreachableError(endpoint, cause);
   } finally {
     clearTimeout(timer);
   }
-  if (!response.ok) throw await refusal(endpoint, response, request.signal);
+  if (!response.ok) throw await providerError(endpoint, response, request.signal);
   return response;
 }
 
 /**
- * Fetches a whole answer.
- * @throws ProtocolError "network" also when the answer breaks a limit.
+ * Fetches a complete answer.
+ * @throws ProtocolError "network" also if the answer exceeds a limit.
  */
 export async function fetchBytes(
   endpoint: Endpoint,
@@ -94,14 +94,18 @@ export async function fetchBytes(
   } catch (cause) {
     request.signal?.throwIfAborted();
     if (cause instanceof ProtocolError) throw cause;
-    if (cause instanceof BodyTooLarge) {
-      throw malformed(endpoint, `its answer to ${request.path} exceeds ${maxBytes} bytes`, cause);
+    if (cause instanceof BodyTooLargeError) {
+      throw malformedAnswerError(
+        endpoint,
+        `its answer to ${request.path} exceeds ${maxBytes} bytes`,
+        cause,
+      );
     }
-    throw unreachable(endpoint, cause);
+    throw unreachableError(endpoint, cause);
   }
 }
 
-/** Fetches a JSON document that follows `schema`. */
+/** Fetches a JSON document and validates it against `schema`. */
 export async function fetchJson<T>(
   endpoint: Endpoint,
   request: ApiRequest,
@@ -111,7 +115,7 @@ export async function fetchJson<T>(
   return parseJson(endpoint, bytes, schema, request.path);
 }
 
-/** Parses bytes that a provider sent as JSON following `schema`. */
+/** Parses bytes that a provider sent as JSON and validates them against `schema`. */
 export function parseJson<T>(
   endpoint: Endpoint,
   bytes: Uint8Array,
@@ -123,12 +127,12 @@ export function parseJson<T>(
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return schema.parse(JSON.parse(text, reviver));
   } catch (cause) {
-    throw malformed(endpoint, `its answer to ${path} is not what the API promises`, cause);
+    throw malformedAnswerError(endpoint, `its answer to ${path} does not follow the API`, cause);
   }
 }
 
-/** The error of a provider who does not answer, or breaks off. */
-function unreachable({ provider, url }: Endpoint, cause: unknown): ProtocolError {
+/** The error for a provider that does not answer, or whose connection breaks. */
+function unreachableError({ provider, url }: Endpoint, cause: unknown): ProtocolError {
   return new ProtocolError(
     "network",
     `Provider ${provider} does not answer at ${printable(url)}.`,
@@ -137,7 +141,7 @@ function unreachable({ provider, url }: Endpoint, cause: unknown): ProtocolError
   );
 }
 
-function malformed(endpoint: Endpoint, what: string, cause: unknown): ProtocolError {
+function malformedAnswerError(endpoint: Endpoint, what: string, cause: unknown): ProtocolError {
   return new ProtocolError(
     "network",
     `Provider ${endpoint.provider} at ${printable(endpoint.url)} answers wrongly: ${what}.`,
@@ -149,12 +153,12 @@ function malformed(endpoint: Endpoint, what: string, cause: unknown): ProtocolEr
 function apiUrl(endpoint: Endpoint, path: string): string {
   const base = URL.canParse(endpoint.url) ? new URL(endpoint.url) : undefined;
   if (!base || (base.protocol !== "http:" && base.protocol !== "https:")) {
-    throw malformed(endpoint, "the registered address is not an http URL", undefined);
+    throw malformedAnswerError(endpoint, "the registered address is not an http URL", undefined);
   }
   return base.href.replace(/\/+$/, "") + path;
 }
 
-async function refusal(
+async function providerError(
   endpoint: Endpoint,
   response: Response,
   signal: AbortSignal | undefined,
@@ -187,14 +191,14 @@ function tryJson(bytes: Uint8Array): unknown {
   }
 }
 
-class BodyTooLarge extends Error {}
+class BodyTooLargeError extends Error {}
 
 async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const part of response.body ?? []) {
     length += part.length;
-    if (length > maxBytes) throw new BodyTooLarge();
+    if (length > maxBytes) throw new BodyTooLargeError();
     parts.push(part);
   }
   return Buffer.concat(parts);

@@ -1,10 +1,10 @@
 import { BlockList, isIP } from "node:net";
 import type { Client } from "../client.ts";
 
-/** The chain of a network on one machine, where everything is reached over loopback. */
+/** The chain of the local network, on which everything is reached over loopback. */
 const LOCAL_CHAIN_ID = 31337;
 
-/** Ranges that mean another machine, or none, to everyone who reads them. */
+/** Address ranges that are not reachable from the public internet. */
 const PRIVATE = new BlockList();
 for (const [network, prefix] of [
   ["0.0.0.0", 8],
@@ -28,8 +28,8 @@ for (const [network, prefix] of [
 const PRIVATE_NAME = /(^|\.)(localhost|local|internal|lan|home\.arpa)\.?$/i;
 
 /**
- * Whether users on the client's chain can reach a URL at all: on a public chain loopback and private addresses lead
- * each of them to a machine of their own. A name that resolves to such an address is not noticed.
+ * Whether users on the client's chain can reach a URL: on a public chain, loopback and private addresses point into
+ * each user's own network. Host names are not resolved, so a name with such an address passes.
  */
 export function isPublicUrl({ chainId }: Pick<Client, "chainId">, url: string): boolean {
   if (chainId === LOCAL_CHAIN_ID || !URL.canParse(url)) return true;

@@ -4,11 +4,11 @@ import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { REQUEST, type SigningScope, signingDomain } from "./typedData.ts";
 
-/** Seconds for which a signed request is valid: enough for a slow network and a clock that is a little off. */
-const VALIDITY = 120;
+/** Seconds for which a signed request is valid: enough for a slow network and some clock skew. */
+const VALIDITY_SECONDS = 120;
 
-/** Seconds ahead that a deadline may lie, so that a server remembers nonces for a bounded time. */
-const MAX_VALIDITY = 300;
+/** Maximum seconds between now and a deadline, so that a server has to remember nonces for a bounded time only. */
+const MAX_VALIDITY_SECONDS = 300;
 
 const SCHEME = "Anneal ";
 const MAX_HEADER_LENGTH = 1_024;
@@ -19,7 +19,7 @@ const Credentials = z.strictObject({
   signature: z.string().regex(/^0x[0-9a-f]{130}$/),
 });
 
-/** What a signature covers. */
+/** The request that a signature covers. */
 export interface RequestToSign {
   /** Upper case. */
   readonly method: string;
@@ -29,9 +29,9 @@ export interface RequestToSign {
 }
 
 export interface VerifiedRequest {
-  /** Who signed, as a checksummed address. */
+  /** The signer, as a checksummed address. */
   readonly user: string;
-  /** 32 bytes as 0x-hex; the server accepts each only once per user until `deadline`. */
+  /** 32 bytes as 0x-hex; the server accepts each nonce only once per user until `deadline`. */
   readonly nonce: string;
   /** Unix seconds. */
   readonly deadline: number;
@@ -42,7 +42,7 @@ export async function signRequest(
   client: Client,
   { method, path, body, now = new Date() }: RequestToSign & { now?: Date },
 ): Promise<{ Authorization: string }> {
-  const deadline = toSeconds(now) + VALIDITY;
+  const deadline = toSeconds(now) + VALIDITY_SECONDS;
   const nonce = hexlify(randomBytes(32));
   const signature = await requireSigner(client).signTypedData(signingDomain(client), REQUEST, {
     method,
@@ -56,8 +56,8 @@ export async function signRequest(
 }
 
 /**
- * Reads who signed a request. That a nonce is used only once is the caller's to check.
- * @throws ProtocolError "usage" for a header that is missing or malformed, "declined" for one that is not valid now.
+ * Recovers the signer of a request. The caller has to check that a nonce is used only once.
+ * @throws ProtocolError "usage" if the header is missing or malformed, "declined" if it is not valid now.
  */
 export function verifyRequest({
   chainId,
@@ -77,12 +77,12 @@ export function verifyRequest({
 }): VerifiedRequest {
   const { deadline, nonce, signature } = readHeader(header);
   const seconds = toSeconds(now);
-  if (deadline < seconds || deadline > seconds + MAX_VALIDITY) {
+  if (deadline < seconds || deadline > seconds + MAX_VALIDITY_SECONDS) {
     throw new ProtocolError(
       "declined",
       deadline < seconds
         ? "The signed request has expired."
-        : "The request is signed too far ahead.",
+        : "The deadline of the signed request is too far in the future.",
       "Check the clock of this machine and try again.",
     );
   }
@@ -97,7 +97,7 @@ function readHeader(header: string | undefined): z.infer<typeof Credentials> {
     const json = Buffer.from(header.slice(SCHEME.length), "base64url").toString("utf8");
     return Credentials.parse(JSON.parse(json));
   } catch (cause) {
-    throw unsigned(cause);
+    throw invalidSignatureError(cause);
   }
 }
 
@@ -105,11 +105,11 @@ function recover(scope: SigningScope, message: Record<string, unknown>, signatur
   try {
     return verifyTypedData(signingDomain(scope), REQUEST, message, signature);
   } catch (cause) {
-    throw unsigned(cause);
+    throw invalidSignatureError(cause);
   }
 }
 
-function unsigned(cause: unknown): ProtocolError {
+function invalidSignatureError(cause: unknown): ProtocolError {
   return new ProtocolError(
     "usage",
     "The request carries no valid signature.",

@@ -1,6 +1,6 @@
 /**
- * Units of gas that a provider's steps take at most, with what a transaction may use more than its estimate. The last
- * step is `finalize`, or `lapse` in its place.
+ * Upper bounds on the gas of a provider's steps, including a margin over the estimate. The last step is `finalize`, or
+ * `lapse` instead.
  */
 export const TASK_GAS = {
   accept: 90_000n,
@@ -9,5 +9,5 @@ export const TASK_GAS = {
   finalize: 130_000n,
 } as const;
 
-/** Of a task from acceptance to payment. */
+/** Gas for a task from acceptance to payment. */
 export const GAS_PER_TASK: bigint = Object.values(TASK_GAS).reduce((sum, gas) => sum + gas, 0n);

@@ -1,13 +1,13 @@
 import type { TypedDataDomain, TypedDataField } from "ethers";
 
-/** Where signatures are valid: one chain, one serving contract. */
+/** The scope of a signature: one chain and one serving contract. */
 export interface SigningScope {
   readonly chainId: number;
   /** Address of FineTuningServing. */
   readonly servingAddress: string;
 }
 
-/** The EIP-712 domain of everything that is signed in Anneal, on chain and off chain. */
+/** The EIP-712 domain of all of Anneal's signatures, on chain and off chain. */
 export function signingDomain({ chainId, servingAddress }: SigningScope): TypedDataDomain {
   return {
     name: "Anneal FineTuningServing",
@@ -19,7 +19,7 @@ export function signingDomain({ chainId, servingAddress }: SigningScope): TypedD
 
 type Types = Record<string, TypedDataField[]>;
 
-/** Signed by the user to derive the key of one task; never shown to anybody. */
+/** Signed by the user to derive the key of one task; never sent to anyone. */
 export const TASK_KEY: Types = {
   TaskKey: [
     { name: "provider", type: "address" },
@@ -27,7 +27,7 @@ export const TASK_KEY: Types = {
   ],
 };
 
-/** Signed by the user to derive the key of one encrypted dataset; never shown to anybody. */
+/** Signed by the user to derive the key of one encrypted dataset; never sent to anyone. */
 export const DATASET_KEY: Types = {
   DatasetKey: [
     { name: "provider", type: "address" },
@@ -35,7 +35,7 @@ export const DATASET_KEY: Types = {
   ],
 };
 
-/** Signed by the provider's endpoint to show that it holds the provider's key. */
+/** Signed by the provider's endpoint to prove that it holds the provider's key. */
 export const CHALLENGE: Types = { Challenge: [{ name: "nonce", type: "bytes32" }] };
 
 /** Signed by the user for each request to a provider's API. */
@@ -49,7 +49,7 @@ export const REQUEST: Types = {
   ],
 };
 
-/** Signed by the user to end a running task at a part of its fee; checked by the contract. */
+/** Signed by the user to end a running task for a part of its fee; verified by the contract. */
 export const SETTLE_CANCELLED: Types = {
   SettleCancelled: [
     { name: "id", type: "bytes16" },

@@ -24,7 +24,7 @@ export interface VerifyProviderParameters {
   readonly signal?: AbortSignal;
 }
 
-/** A provider that has passed every check. */
+/** A provider that passed every check. */
 export interface VerifiedProvider {
   readonly service: Service;
   readonly catalogue: Catalogue;
@@ -32,10 +32,10 @@ export interface VerifiedProvider {
 }
 
 /**
- * Checks that a provider is what the chain says: registered at an address that others can reach, its stake in place, its
- * endpoint holding its key, and its catalogue the registered one.
- * @throws ProtocolError that names the first check that failed: "not-found" without a service, "declined" if it takes no
- * orders, "integrity" if key or catalogue are others, "network" if it does not answer.
+ * Verifies a provider against the chain: its URL is publicly reachable, its stake is in place, its endpoint holds its
+ * key, and its catalogue is the registered one.
+ * @throws ProtocolError for the first check that fails: "not-found" if there is no service, "declined" if it accepts no
+ * orders, "integrity" if the key or the catalogue differs, "network" if it does not answer.
  * @example const { service, catalogue } = await verifyProvider(client, { provider });
  */
 export async function verifyProvider(
@@ -50,32 +50,32 @@ export async function verifyProvider(
     fetchCatalogue(service, signal),
     fetchQueue(service, signal),
   ]);
-  if (!queue.accepting) throw notAccepting(service);
+  if (!queue.accepting) throw notAcceptingError(service);
   return { service, catalogue, queue };
 }
 
-/** An order now would wait, or be turned down. */
-function notAccepting({ provider }: Service): ProtocolError {
+/** An order placed now would wait or be refused. */
+function notAcceptingError({ provider }: Service): ProtocolError {
   return new ProtocolError(
     "declined",
-    `Provider ${provider} says that it takes no new task on at the moment.`,
+    `Provider ${provider} reports that it accepts no new tasks at the moment.`,
     "Try again later, or choose another provider.",
     { next: { verb: "listServices" } },
   );
 }
 
-/** Nobody's client is sent to its own machine or network by what a stranger registered. */
+/** A registered URL must not direct a client to its own machine or network. */
 function verifyUrl(client: Client, { provider, url }: Service): void {
   if (isPublicUrl(client, url)) return;
   throw new ProtocolError(
     "declined",
-    `Provider ${provider} is registered at ${printable(url)}, which nobody outside its own network can reach.`,
+    `Provider ${provider} is registered at ${printable(url)}, which cannot be reached from outside its own network.`,
     "Choose another provider.",
     { next: { verb: "listServices" } },
   );
 }
 
-/** The stake is what the provider's sub-account with itself holds in reserve. */
+/** The stake is the reserved amount in the provider's sub-account for its own address. */
 async function verifyStake(client: Client, { provider }: Service): Promise<void> {
   const [minimum, { reserved }] = await readChain(client, () =>
     Promise.all([

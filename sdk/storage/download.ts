@@ -14,26 +14,25 @@ import { storageUrls } from "./transfer/StorageConnection.ts";
 import type { TransferOptions } from "./transfer/TransferOptions.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
-/** How a download is followed. */
+/** Options of download. */
 export interface DownloadOptions extends TransferOptions {
-  /** Told why a source is asked no more, while others go on. */
+  /** Called with the reason when a source is dropped and others continue. */
   readonly onDropped?: (reason: ProtocolError) => void;
 }
 
-/** The content that was downloaded. */
+/** The downloaded content. */
 export interface Downloaded {
-  /** Bytes. The root fixes them only up to zeros at the end: compare them if it matters. */
+  /** Size in bytes. The root determines it only up to trailing zeros: compare it if it matters. */
   readonly size: number;
 }
 
 /**
- * Downloads the content with this root to `targetPath`, which appears only when complete and
- * verified; until then `<targetPath>.part` keeps the verified segments, and a later call fetches
- * only the others.
- * @param storageUrl one address, or several with commas between them: all of them send parts of
- * the content, and who sends anything else is asked no more
- * @throws ProtocolError "not-found" for an unknown root, "integrity" when the servers send
- * anything else than the content, "network" otherwise; the signal's reason when aborted.
+ * Downloads the content with this root to `targetPath`, which appears only when complete and verified; until then,
+ * `<targetPath>.part` contains the verified segments, and a later call fetches only the others.
+ * @param storageUrl one URL, or several, comma-separated: all of them send parts of the content, and one that sends
+ * wrong bytes is dropped
+ * @throws ProtocolError "not-found" for an unknown root, "integrity" if the servers send anything other than the
+ * content, "network" otherwise; the signal's reason if aborted.
  * @example const { size } = await download(client.storageUrl, root, "capitals.jsonl");
  */
 export async function download(
@@ -55,7 +54,7 @@ export async function download(
   const sources = storageUrls(storageUrl).map((url) => new Source(url, stop, onFailed));
   const part = partPathOf(targetPath);
   const failHere = (error: Error) => {
-    broken.abort(cannotWrite(part, error));
+    broken.abort(writeError(part, error));
     throw broken.signal.reason;
   };
   try {
@@ -74,7 +73,7 @@ export async function download(
 
 type Keep = (index: number, bytes: Uint8Array) => Promise<boolean>;
 
-/** Writes segments and tells how many bytes are there, beginning with those of earlier attempts. */
+/** Writes segments and reports the number of bytes so far, including those of earlier attempts. */
 function keepWithProgress(
   partial: PartialFile,
   onProgress: TransferOptions["onProgress"],
@@ -92,7 +91,7 @@ function keepWithProgress(
   };
 }
 
-/** Shares the missing segments among the sources; what one of them could not bring, the others are asked for. */
+/** Distributes the missing segments over the sources; what one of them fails to send is requested from the others. */
 async function fetchMissing(
   sources: readonly Source[],
   partial: PartialFile,
@@ -102,14 +101,14 @@ async function fetchMissing(
   while (!queue.isEmpty) {
     const left = sources.filter((source) => !source.signal.aborted);
     if (left.length === 0) throw sources.at(-1)!.signal.reason;
-    const lanes = Math.max(TRANSFERS_AT_ONCE, left.length);
-    const drain = (_: unknown, lane: number) =>
-      drainQueue(queue, left[lane % left.length]!, partial, keep);
-    await Promise.all(Array.from({ length: lanes }, drain));
+    const workers = Math.max(TRANSFERS_AT_ONCE, left.length);
+    const drain = (_: unknown, worker: number) =>
+      drainQueue(queue, left[worker % left.length]!, partial, keep);
+    await Promise.all(Array.from({ length: workers }, drain));
   }
 }
 
-/** Fetches run after run from one source, until nothing is left to fetch or it fails. Throws nothing. */
+/** Fetches runs from one source until none is left or the source fails. Does not throw. */
 async function drainQueue(
   queue: RunQueue,
   source: Source,
@@ -117,14 +116,14 @@ async function drainQueue(
   keep: Keep,
 ): Promise<void> {
   const ranges = source.connection.ranges(list.root);
-  const lane = { source, ranges, buffers: segmentBuffers(), list, keep };
+  const worker = { source, ranges, buffers: segmentBuffers(), list, keep };
   const batch = new AdaptiveBatch();
   while (!source.signal.aborted) {
     const run = queue.take(batch.segments);
     if (!run) break;
     const start = performance.now();
     try {
-      await fetchRun(lane, run);
+      await fetchRun(worker, run);
       batch.took(performance.now() - start);
     } catch (error) {
       if (!source.signal.aborted) source.fail(error);
@@ -135,8 +134,8 @@ async function drainQueue(
   ranges.close();
 }
 
-/** What went wrong on this machine, and not with a source. */
-function cannotWrite(path: string, cause: NodeJS.ErrnoException): ProtocolError {
+/** The error if this machine, and not a source, is the cause. */
+function writeError(path: string, cause: NodeJS.ErrnoException): ProtocolError {
   if (cause instanceof ProtocolError) return cause;
   const isFull = cause.code === "ENOSPC" || cause.code === "EDQUOT";
   return new ProtocolError(
@@ -145,8 +144,8 @@ function cannotWrite(path: string, cause: NodeJS.ErrnoException): ProtocolError 
       ? `The disk is full: ${path} is not complete.`
       : `${path} cannot be written (${cause.code}).`,
     isFull
-      ? "Make room there, then try again: it goes on where it stopped."
-      : "Check the disk and who may write there, then try again.",
+      ? "Free some space, then try again: the download resumes."
+      : "Check the disk and the permissions, then try again.",
     { cause },
   );
 }

@@ -12,9 +12,9 @@ export interface ExistsParameters {
 }
 
 /**
- * Whether the storage, or one of several with commas between them, says that it has all of `root`.
- * Only a download proves it.
- * @throws ProtocolError "network" when it cannot be asked.
+ * Whether the storage, or one of several, comma-separated, reports that it has all of `root`. Only a download proves
+ * it.
+ * @throws ProtocolError "network" if it cannot be reached.
  * @example const isStored = await exists(client.storageUrl, root);
  */
 export async function exists(

@@ -1,4 +1,4 @@
-/** Content by its root hash. */
+/** Content-addressed storage: upload, download and lookup by root hash. */
 
 export * from "./download.ts";
 export * from "./exists.ts";

@@ -18,17 +18,17 @@ import type { SegmentList } from "./tree/RootHasher.ts";
 import { segmentCount, segmentLength } from "./tree/segment.ts";
 import { parseZeroG } from "./zerog/endpoint.ts";
 
-/** Milliseconds in which the server may read back a large file that an earlier upload left. */
-const SERVER_WORK_LIMIT = 15 * 60_000;
+/** Timeout in which the server may read back a large file of an earlier upload. */
+const SERVER_TIMEOUT_MS = 15 * 60_000;
 
 const BINARY = { "content-type": "application/octet-stream" };
 
 /**
- * Uploads a file, sending only the segments that the storage lacks; run again after any
- * interruption, it sends the rest. `0g+https://…` is 0G's network.
- * @param storageUrl one address, or several with commas between them: the first is used
- * @throws ProtocolError "usage" for a bad path or a file over the storage's limits, "integrity"
- * when the file changes meanwhile, "network" otherwise; the signal's reason when aborted.
+ * Uploads a file, sending only the segments that the storage lacks, so that a call after an interruption sends the
+ * rest. `0g+https://…` is 0G's network.
+ * @param storageUrl one URL, or several, comma-separated: the first is used
+ * @throws ProtocolError "usage" for a bad path or a file over the storage's limits, "integrity" if the file changes
+ * meanwhile, "network" otherwise; the signal's reason if aborted.
  * @example const { root, sent } = await upload(client.storageUrl, "capitals.jsonl");
  */
 export async function upload(
@@ -45,8 +45,8 @@ export async function upload(
 }
 
 /**
- * The same with any content; the caller closes it.
- * @throws ProtocolError as upload.
+ * Uploads any content like upload; the caller closes it.
+ * @throws ProtocolError like upload.
  * @example const { root } = await uploadContent(client.storageUrl, content);
  */
 export async function uploadContent(
@@ -56,7 +56,7 @@ export async function uploadContent(
 ): Promise<Uploaded> {
   const zeroG = parseZeroG(storageUrl);
   if (zeroG) {
-    // Needs the chain's library, which takes longer to load than everything else here.
+    // Needs the chain library, which takes longer to load than everything else here.
     const { uploadContentToZeroG } = await import("./zerog/uploadToZeroG.ts");
     return uploadContentToZeroG(zeroG, content, options);
   }
@@ -71,7 +71,7 @@ export async function uploadContent(
         method: "POST",
         path: `uploads/${root}/finish?size=${size}`,
         maxBytes: SMALL_ANSWER_BYTES,
-        patience: SERVER_WORK_LIMIT,
+        timeout: SERVER_TIMEOUT_MS,
       },
       signal,
     );
@@ -84,8 +84,8 @@ export async function uploadContent(
 }
 
 /**
- * Sends what the storage lacks. When a connection fails it asks again what is missing, so that nothing which has
- * arrived is sent twice. @returns the bytes that were missing at first.
+ * Sends what the storage lacks. If a connection fails, it asks again what is missing, so that nothing is sent twice.
+ * @returns the number of bytes that were missing at first.
  */
 async function sendMissing(
   storage: StorageConnection,
@@ -116,7 +116,7 @@ async function sendMissing(
   }
 }
 
-/** Announces the file, signed once the storage has asked for that. */
+/** Announces the file, with a signature once the storage requires one. */
 class Announcement {
   readonly #storage: StorageConnection;
   readonly #list: SegmentList;
@@ -140,7 +140,7 @@ class Announcement {
     if (answer.status !== 200) throw storageError(answer, `the upload of ${root}`);
     const missing: SegmentRange[] = [];
     for (const [first, end] of readMissing(answer)) {
-      // Only ascending: a strange list cannot name a segment twice.
+      // Must be ascending, so that a segment cannot be listed twice.
       const start = Math.max(first, missing.at(-1)?.[1] ?? 0);
       const stop = Math.min(end, segmentCount(size));
       if (start < stop) missing.push([start, stop]);
@@ -151,7 +151,7 @@ class Announcement {
   async #request(signal?: AbortSignal): Promise<StorageAnswer> {
     const { root, size, segmentRoots } = this.#list;
     const path = `uploads/${root}?size=${size}`;
-    // Signed as the storage sees it, whatever stands before the path in its address.
+    // Signed as the storage sees it, without a path prefix of its URL.
     const claim = this.#isSigned ? await this.#sign?.({ method: "PUT", path: `/${path}` }) : {};
     return this.#storage.request(
       {
@@ -159,16 +159,16 @@ class Announcement {
         path,
         headers: { ...BINARY, ...claim },
         body: segmentRoots,
-        // Every other segment missing makes the longest answer: some 20 bytes for two segments.
+        // The answer is longest if every other segment is missing: some 20 bytes per two segments.
         maxBytes: SMALL_ANSWER_BYTES + 16 * segmentCount(size),
-        patience: SERVER_WORK_LIMIT,
+        timeout: SERVER_TIMEOUT_MS,
       },
       signal,
     );
   }
 }
 
-/** By hand: a schema library takes longer to load than a small file to upload. */
+/** Validates by hand: loading a schema library takes longer than uploading a small file. */
 function readMissing(answer: StorageAnswer): SegmentRange[] {
   try {
     const { complete, missing } = JSON.parse(answer.body.toString());
@@ -180,8 +180,8 @@ function readMissing(answer: StorageAnswer): SegmentRange[] {
   }
   throw new ProtocolError(
     "network",
-    "The answer is not that of a storage server.",
-    "Check the address of the storage.",
+    "The answer is not from a storage server.",
+    "Check the URL of the storage.",
     { next: { setting: "storageUrl" } },
   );
 }

@@ -8,7 +8,7 @@ export interface Delivery {
   readonly size: number;
   /** Storage root of the encrypted model. */
   readonly root: Root;
-  /** SHA-256 of the container's top page, in clear. */
+  /** SHA-256 of the container's top page in plaintext. */
   readonly contentRoot: string;
   /** keccak256 of the key to be revealed. */
   readonly keyCommit: string;
@@ -16,7 +16,7 @@ export interface Delivery {
   readonly receiptRoot: string;
 }
 
-/** Reads the contract's `DeliveryOrder` struct. */
+/** Decodes the contract's `DeliveryOrder` struct. */
 export function decodeDelivery(delivery: DeliveryOrderStructOutput): Delivery {
   return {
     id: delivery.id as TaskId,

@@ -1,4 +1,4 @@
-/** Why a provider gave a task up, in the order of the Solidity enum `FailReason`. */
+/** Why a provider failed a task, in the order of the Solidity enum `FailReason`. */
 export const FAIL_REASONS = [
   "Unspecified",
   "DatasetUnavailable",

@@ -2,14 +2,14 @@ import { toUtf8Bytes, toUtf8String, Utf8ErrorFuncs, ZeroHash } from "ethers";
 import type { TaskOrderStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
 import type { Root } from "../ids.ts";
 
-/** What a user orders, as createTask sends it. */
+/** An order, as createTask sends it. */
 export interface TaskOrder {
   readonly provider: string;
-  /** The user's task count at this provider: an order is never placed twice. */
+  /** The user's task count at this provider: it prevents placing an order twice. */
   readonly nonce: bigint;
   /** Declared size of the dataset, in the service's unit. */
   readonly units: bigint;
-  /** Neuron; the fee is never more, whatever the provider changes meanwhile. */
+  /** Neuron; upper bound on the fee, even if the provider changes its price meanwhile. */
   readonly maxFee: bigint;
   /** Hash of the base model, from the provider's catalogue. */
   readonly model: string;
@@ -19,11 +19,11 @@ export interface TaskOrder {
   readonly blindRoot: string;
   /** Compressed secp256k1 point, 33 bytes as 0x-hex. */
   readonly userKey: string;
-  /** Canonical JSON of the hyper-parameters; in an order read from the chain, whatever its user wrote there. */
+  /** Canonical JSON of the hyper-parameters; arbitrary text in an order read from the chain. */
   readonly config: string;
 }
 
-/** The order as the contract's `TaskOrder` struct takes it. */
+/** Encodes the order as the contract's `TaskOrder` struct. */
 export function encodeOrder(order: TaskOrder) {
   return {
     ...order,
@@ -32,7 +32,7 @@ export function encodeOrder(order: TaskOrder) {
   };
 }
 
-/** Reads the contract's `TaskOrder` struct. A config that is no UTF-8 reads with replacement characters. */
+/** Decodes the contract's `TaskOrder` struct. A config that is not valid UTF-8 reads with replacement characters. */
 export function decodeOrder(order: TaskOrderStructOutput): TaskOrder {
   return {
     provider: order.provider,

@@ -6,7 +6,7 @@ import type { SettlementConsent } from "./consentToSettlement.ts";
 import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
 import { encodeOrder, type TaskOrder } from "./TaskOrder.ts";
 
-/** Verbs that are one call of the contract. */
+/** Verbs that are a single contract call. */
 
 export interface CreateTaskParameters {
   readonly order: TaskOrder;
@@ -22,7 +22,7 @@ export interface FailTaskParameters {
 }
 
 /**
- * Orders a task and reserves its fee. prepareOrder makes the order and tells the task's id.
+ * Creates a task and reserves its fee. prepareOrder builds the order and returns the task's id.
  * @example await send(client, createTask(client, { order }));
  */
 export function createTask(client: Client, { order }: CreateTaskParameters): Call {
@@ -30,7 +30,7 @@ export function createTask(client: Client, { order }: CreateTaskParameters): Cal
 }
 
 /**
- * Takes back a task that nobody has accepted; the fee is released.
+ * Cancels a task that the provider has not accepted; the fee is released.
  * @example await send(client, cancelTask(client, { id }));
  */
 export function cancelTask(client: Client, { id }: TaskParameters): Call {
@@ -38,7 +38,7 @@ export function cancelTask(client: Client, { id }: TaskParameters): Call {
 }
 
 /**
- * Takes a task on as its provider: reserves the bond and starts the training deadline.
+ * Accepts a task as its provider: reserves the bond and starts the training deadline.
  * @example await send(client, acceptTask(client, { id }));
  */
 export function acceptTask(client: Client, { id }: TaskParameters): Call {
@@ -46,7 +46,7 @@ export function acceptTask(client: Client, { id }: TaskParameters): Call {
 }
 
 /**
- * Gives a task up as its provider; fee and bond are released.
+ * Fails a task as its provider; fee and bond are released.
  * @example await send(client, failTask(client, { id, reason }));
  */
 export function failTask(client: Client, { id, reason }: FailTaskParameters): Call {
@@ -54,7 +54,7 @@ export function failTask(client: Client, { id, reason }: FailTaskParameters): Ca
 }
 
 /**
- * Ends a running task as its provider, at the part of the fee that the user consented to.
+ * Settles a running task as its provider, for the part of the fee that the user consented to.
  * @example await send(client, settleCancelled(client, consent));
  */
 export function settleCancelled(

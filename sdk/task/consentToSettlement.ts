@@ -5,20 +5,20 @@ import { SETTLE_CANCELLED, signingDomain } from "../service/typedData.ts";
 /** The terms on which a running task ends. */
 export interface ConsentToSettlementParameters {
   readonly id: TaskId;
-  /** Neuron of the fee that go to the provider; the rest is released. */
+  /** Part of the fee that goes to the provider, in neuron; the rest is released. */
   readonly amount: bigint;
-  /** Unix seconds by the chain's clock until which the consent holds. */
+  /** Unix seconds by the chain's clock until which the consent is valid. */
   readonly deadline: number;
 }
 
-/** A user's consent to end a running task at a part of its fee. */
+/** A user's consent to end a running task for a part of its fee. */
 export interface SettlementConsent extends ConsentToSettlementParameters {
   /** The user's EIP-712 signature, 65 bytes as 0x-hex. */
   readonly signature: string;
 }
 
 /**
- * Signs the consent with the user's key. It goes to the provider, who sends it with settleCancelled.
+ * Signs the consent with the user's key, for the provider to send with settleCancelled.
  * @throws ProtocolError "usage" without a private key.
  * @example
  * const deadline = Math.floor(Date.now() / 1_000) + 600;

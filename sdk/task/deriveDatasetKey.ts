@@ -4,8 +4,8 @@ import { datasetKeyFromSignature, type UserKey } from "../exchange/userKey.ts";
 import { DATASET_KEY, signingDomain } from "../service/typedData.ts";
 
 /**
- * Derives the sender's key for a dataset that is encrypted for a provider from the user's wallet: the same for the same
- * content, and another for any other.
+ * Derives the sender's key for a dataset that is encrypted for a provider from the user's wallet. Equal content gets
+ * the same key, different content a different one.
  * @param contentHash 32 bytes
  */
 export async function deriveDatasetKey(

@@ -3,7 +3,7 @@ import { type Client, requireSigner } from "../client.ts";
 import { type UserKey, userKeyFromSignature } from "../exchange/userKey.ts";
 import { signingDomain, TASK_KEY } from "../service/typedData.ts";
 
-/** Derives the user's key of task number `nonce` at a provider from their wallet; nothing has to be kept. */
+/** Derives the user's key for task number `nonce` at a provider from their wallet, so that it need not be stored. */
 export async function deriveTaskKey(
   client: Client,
   { provider, nonce }: { provider: string; nonce: bigint },

@@ -12,15 +12,15 @@ const Neuron = z
 export const Cancellation = z.object({
   /** UUID. */
   id: z.string().max(100),
-  /** Neuron that the provider asks for what it has done so far. */
+  /** Neuron that the provider asks for its work so far. */
   amount: Neuron,
-  /** Neuron of the whole fee. */
+  /** The whole fee in neuron. */
   fee: Neuron,
-  /** Unix seconds by the provider's clock until which it keeps to the amount. */
+  /** Unix seconds by the provider's clock until which the amount is valid. */
   until: z.number().int(),
 });
 
-/** What it costs to stop a running task now. */
+/** The cost of stopping a running task now. */
 export type Cancellation = z.output<typeof Cancellation>;
 
 export interface FetchCancellationParameters {
@@ -31,8 +31,8 @@ export interface FetchCancellationParameters {
 }
 
 /**
- * Asks the provider of a running task what is due if it stops now.
- * @throws ProtocolError "declined" when the task is not running, "network" if the provider does not answer.
+ * Asks the provider how much is due if a running task stops now.
+ * @throws ProtocolError "declined" if the task is not running, "network" if the provider does not answer.
  * @example const { amount, fee } = await fetchCancellation(client, { service, id });
  */
 export async function fetchCancellation(

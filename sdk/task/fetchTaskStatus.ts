@@ -16,12 +16,12 @@ const Measure = z.number().nullable();
 const TaskStatus = z.object({
   /** UUID. */
   id: z.string().max(100),
-  /** The daemon's own name for where the job stands. */
+  /** The daemon's internal state of the job. */
   state: Text,
   progress: z.enum(PROGRESS),
-  /** Jobs before this one; null when it does not wait. */
+  /** Jobs ahead of this one; null if it is not waiting. */
   queuePosition: Count,
-  /** Seconds until it gets its turn, as the provider estimates; null when it does not wait. */
+  /** The provider's estimate of the seconds until it starts; null if it is not waiting. */
   waitSeconds: Measure.optional(),
   step: Count,
   totalSteps: Count,
@@ -36,7 +36,7 @@ const TaskStatus = z.object({
   accuracyAfter: Measure,
 });
 
-/** How a job is doing, as its provider tells the task's user. Null for what is not known. */
+/** The status of a job, as its provider reports it to the task's user. Null means not known. */
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
 export interface FetchTaskStatusParameters {
@@ -47,7 +47,7 @@ export interface FetchTaskStatusParameters {
 }
 
 /**
- * Asks the provider how a task of the client's user is doing.
+ * Asks the provider for the status of one of the user's tasks.
  * @throws ProtocolError "not-found" if the provider does not know the task, "network" if it does not answer.
  * @example const { progress, step, totalSteps } = await fetchTaskStatus(client, { service, id });
  */

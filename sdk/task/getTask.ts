@@ -7,7 +7,7 @@ import { decodeTask, type Task } from "./Task.ts";
 
 /**
  * Reads the state of a task.
- * @throws ProtocolError "not-found" when there is none with this id.
+ * @throws ProtocolError "not-found" if there is no task with this id.
  * @example const { state, deadline } = await getTask(client, { id });
  */
 export async function getTask(client: Client, { id }: TaskParameters): Promise<Task> {

@@ -6,25 +6,25 @@ import { readChain } from "../transaction/readChain.ts";
 import type { TaskParameters } from "./calls.ts";
 import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
 
-/** An order with the moment at which it was placed. */
+/** An order with the block and the time at which it was placed. */
 export interface PlacedOrder extends TaskOrder {
   readonly createdAt: Date;
   readonly blockNumber: number;
 }
 
 /**
- * Reads what was ordered, from the event: the contract stores no more of it than it needs.
- * @throws ProtocolError "not-found" when the chain has no such task.
+ * Reads an order from its event: the contract stores only the parts that it needs.
+ * @throws ProtocolError "not-found" if there is no such task.
  * @example const { createdAt, config } = await getTaskOrder(client, { id });
  */
 export async function getTaskOrder(client: Client, { id }: TaskParameters): Promise<PlacedOrder> {
   return readChain(client, async () => {
     const created = client.serving.filters.TaskCreated(id);
     const [log] = await findLogs(client, { topics: await created.getTopicFilter() });
-    if (!log) throw notFound(id);
+    if (!log) throw orderNotFoundError(id);
     const parsed = client.serving.interface.parseLog(log);
     const block = await client.provider.getBlock(log.blockNumber);
-    if (parsed?.name !== "TaskCreated" || !block) throw notFound(id);
+    if (parsed?.name !== "TaskCreated" || !block) throw orderNotFoundError(id);
     return {
       ...decodeOrder(parsed.args.order),
       createdAt: new Date(block.timestamp * 1_000),
@@ -33,10 +33,10 @@ export async function getTaskOrder(client: Client, { id }: TaskParameters): Prom
   });
 }
 
-function notFound(id: TaskId): ProtocolError {
+function orderNotFoundError(id: TaskId): ProtocolError {
   return new ProtocolError(
     "not-found",
-    `The order of task ${formatTaskId(id)} is not on this network.`,
+    `There is no order of task ${formatTaskId(id)} on this network.`,
     "See your tasks.",
     { next: { verb: "listTasks", parameters: {} } },
   );

@@ -1,4 +1,4 @@
-/** Tasks: from the order to the end. */
+/** Tasks, from the order to settlement. */
 
 export type { Secrets } from "../exchange/secrets.ts";
 export type { FileProgress, OnProgress } from "../storage/files/rootOfContent.ts";

@@ -4,7 +4,7 @@ import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
 
-/** An order as the chain's event keeps it. */
+/** An order as recorded in its event. */
 export interface ListedOrder extends TaskOrder {
   readonly id: TaskId;
   readonly blockNumber: number;
@@ -13,12 +13,12 @@ export interface ListedOrder extends TaskOrder {
 export interface ListOrdersParameters {
   /** Address of the user. */
   readonly user: string;
-  /** Address of the provider; without it, the orders at all providers. */
+  /** Address of the provider; default: all providers. */
   readonly provider?: string | undefined;
 }
 
 /**
- * Reads what a user has ordered, newest first: from one provider, or without `provider` from all.
+ * Reads a user's orders, newest first, at one provider or, without `provider`, at all.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const [newest] = await listOrders(client, { user });
  */

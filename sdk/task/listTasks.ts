@@ -13,7 +13,7 @@ export interface ListTasksParameters {
 }
 
 /**
- * Reads all tasks that the user has ever created at the provider, oldest first.
+ * Reads all tasks that the user ever created at the provider, oldest first.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const tasks = await listTasks(client, { user, provider });
  */

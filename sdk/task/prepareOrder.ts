@@ -12,7 +12,7 @@ import { readChain } from "../transaction/readChain.ts";
 import { deriveTaskKey } from "./deriveTaskKey.ts";
 import type { TaskOrder } from "./TaskOrder.ts";
 
-/** What a task is ordered with. */
+/** The inputs of an order. */
 export interface OrderOptions {
   readonly service: Service;
   readonly model: CatalogueModel;
@@ -22,23 +22,23 @@ export interface OrderOptions {
   readonly validationRoot?: Root | null;
   /** Size of the dataset, in the service's unit. */
   readonly units: bigint;
-  /** Neuron; the quote's fee, so that the task never costs more. */
+  /** Neuron; pass the quote's fee, so that the task never costs more. */
   readonly maxFee: bigint;
   /** The hyper-parameters that the user has set. */
   readonly config: Hyperparameters;
 }
 
-/** What createTask takes, and the id that the task will have. */
+/** The order for createTask, and the id that the task will have. */
 export interface PreparedOrder {
   readonly id: TaskId;
   readonly order: TaskOrder;
 }
 
 /**
- * Makes an order ready to be sent: the task's number and id, its keys, and the configuration in canonical form.
- * Nothing is sent. The id holds as long as the user creates no other task at this provider.
- * @throws ProtocolError "usage" without a private key, for a wallet that signs differently each time, and for values that
- * no hyper-parameter has; "integrity" if the provider's key is no point of the curve.
+ * Prepares an order for sending: determines the task's number and id, derives its keys, and writes the configuration in
+ * canonical form. Nothing is sent. The id is valid as long as the user creates no other task at this provider.
+ * @throws ProtocolError "usage" without a private key, for a wallet whose signatures are not deterministic, and for
+ * invalid hyper-parameters; "integrity" if the provider's key is not a point of the curve.
  * @example
  * const { fee: maxFee } = quote({ service, units });
  * const config = { n_epochs: 3, learning_rate: 1e-4 };
@@ -70,7 +70,7 @@ export async function prepareOrder(
   return { id: id as TaskId, order };
 }
 
-/** A wallet that signs differently each time could never open the model it paid for. */
+/** A wallet whose signatures are not deterministic could never decrypt the model. */
 async function deriveTaskKeyTwice(
   client: Client,
   task: { provider: string; nonce: bigint },
@@ -80,7 +80,7 @@ async function deriveTaskKeyTwice(
   if (hexlify(first.publicKey) === hexlify(second.publicKey)) return first;
   throw new ProtocolError(
     "usage",
-    "This wallet signs the same message differently each time, so that it could not decrypt the model.",
+    "This wallet's signatures are not deterministic, so it could not decrypt the model.",
     "Use a wallet with a plain private key.",
     { next: { setting: "privateKey" } },
   );

@@ -1,6 +1,6 @@
 import type { TaskState } from "../taskStates.ts";
 
-/** The ten words in which users are told where a task stands. */
+/** The ten states of a task that users see. */
 export const PROGRESS = [
   "Init",
   "SettingUp",
@@ -18,7 +18,7 @@ export type Progress = (typeof PROGRESS)[number];
 
 const BY_STATE: Record<TaskState, Progress> = {
   Created: "Init",
-  Accepted: "SettingUp", // the chain says no more; the provider's API tells SettingUp to Delivering apart
+  Accepted: "SettingUp", // the chain has no finer states; the provider's API distinguishes SettingUp to Delivering
   Delivered: "Delivered",
   Acknowledged: "UserAcknowledged",
   Revealed: "Finished",
@@ -31,7 +31,7 @@ const BY_STATE: Record<TaskState, Progress> = {
 };
 
 /**
- * The word for a state on chain.
+ * Maps a state on chain to the state that users see.
  * @example progressOf("Revealed"); // "Finished"
  */
 export function progressOf(state: TaskState): Progress {

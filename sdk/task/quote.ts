@@ -1,13 +1,13 @@
 import { ProtocolError } from "../errors.ts";
 import type { ServiceTerms } from "../service/Service.ts";
 
-/** What a task would cost. */
+/** The price of a task. */
 export interface Quote {
   /** Size of the dataset, in the service's unit. */
   readonly units: bigint;
-  /** Neuron the user pays. */
+  /** Neuron that the user pays. */
   readonly fee: bigint;
-  /** Neuron the provider puts up. */
+  /** The provider's bond in neuron. */
   readonly bond: bigint;
   /** Seconds from acceptance to the training deadline. */
   readonly trainingTime: number;
@@ -24,8 +24,8 @@ const MAX_FEE = 2n ** 96n - 1n;
 const BPS = 10_000n;
 
 /**
- * Computes what the contract will charge: price × units, and a bond rounded up.
- * @throws ProtocolError "usage" for no units, or more than an order can carry.
+ * Computes the fee that the contract will charge, price × units, and the bond, rounded up.
+ * @throws ProtocolError "usage" if there are no units, or more than an order can have.
  * @example console.log(`${formatOg(quote({ service, units }).fee)} OG`);
  */
 export function quote({ service, units }: QuoteParameters): Quote {

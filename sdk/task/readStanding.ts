@@ -3,7 +3,7 @@ import { latestBlock } from "../transaction/latestBlock.ts";
 import { type Standing, type StandingTask, standingOf } from "./standing.ts";
 
 /**
- * What a task means to its user as of the newest block.
+ * What the state of a task means to its user, as of the newest block.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const { meaning, next } = await readStanding(client, await getTask(client, { id }));
  */

@@ -6,7 +6,7 @@ import { signRequest } from "../service/signedRequest.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { consentToSettlement } from "./consentToSettlement.ts";
 
-/** Seconds by the chain's clock for which the consent holds. */
+/** Seconds by the chain's clock for which the consent is valid. */
 const CONSENT_SECONDS = 600;
 
 const Accepted = z.object({ accepted: z.literal(true) });
@@ -15,15 +15,15 @@ export interface RequestCancellationParameters {
   /** The task's provider. */
   readonly service: Endpoint;
   readonly id: TaskId;
-  /** Neuron, as fetchCancellation gave it. */
+  /** Neuron, as returned by fetchCancellation. */
   readonly amount: bigint;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Consents to end a running task at the amount that fetchCancellation gave, and hands the consent to the provider, who
- * stops the training and settles on chain; the task is then Settled. A consent that it does not use ends by itself.
- * @throws ProtocolError "declined" when the task is not running, or the amount is not the one it offered.
+ * Consents to end a running task for the amount that fetchCancellation returned, and sends the consent to the provider,
+ * which stops the training and settles on chain; the task is then Settled. An unused consent expires.
+ * @throws ProtocolError "declined" if the task is not running, or if the provider did not offer this amount.
  * @example
  * const { amount } = await fetchCancellation(client, { service, id });
  * await requestCancellation(client, { service, id, amount });

@@ -10,9 +10,9 @@ import { type ApiRequest, fetchJson } from "../service/providerApi.ts";
 import type { Service } from "../service/Service.ts";
 import { signRequest } from "../service/signedRequest.ts";
 
-/** Milliseconds in which a provider should have seen a task that was just created, and between two tries. */
+/** Milliseconds within which a provider should see a new task, and milliseconds between two attempts. */
 const TIMEOUT_MS = 30_000;
-const PAUSE = 1_000;
+const RETRY_INTERVAL_MS = 1_000;
 
 const Stored = z.object({ stored: z.literal(true) });
 
@@ -22,23 +22,23 @@ export interface SendSecretsParameters {
   readonly id: TaskId;
   readonly secrets: Secrets;
   readonly signal?: AbortSignal;
-  /** Milliseconds to wait for the provider to see the task. */
-  readonly patience?: number;
+  /** Milliseconds to wait until the provider has seen the task. */
+  readonly timeout?: number;
 }
 
 /**
- * Sends secrets of a task of the client's user to its provider, encrypted for it alone; they take the place of those
- * sent before. The provider forgets them when the task ends.
- * @throws ProtocolError "not-found" when the provider does not know the task, even after a while.
+ * Sends the secrets of a task to its provider, encrypted for that provider; they replace any sent before. The provider
+ * deletes them when the task ends.
+ * @throws ProtocolError "not-found" if the provider still does not know the task after the timeout.
  * @example await sendSecrets(client, { service, id, secrets: { hfApiToken } });
  */
 export async function sendSecrets(
   client: Client,
-  { service, id, secrets, signal, patience = TIMEOUT_MS }: SendSecretsParameters,
+  { service, id, secrets, signal, timeout = TIMEOUT_MS }: SendSecretsParameters,
 ): Promise<void> {
   const body = sealSecrets({ encryptionKey: getBytes(service.encryptionKey), id, secrets });
   const path = `/v1/tasks/${formatTaskId(id)}/secrets`;
-  const end = performance.now() + patience;
+  const end = performance.now() + timeout;
   for (;;) {
     const headers = {
       ...(await signRequest(client, { method: "PUT", path, body })),
@@ -52,8 +52,10 @@ export async function sendSecrets(
       const isNew = error instanceof ProtocolError && error.code === "not-found";
       if (!isNew || performance.now() > end) throw error;
     }
-    await sleep(Math.min(PAUSE, patience / 10), undefined, signal ? { signal } : {}).catch(() =>
-      signal?.throwIfAborted(),
-    );
+    await sleep(
+      Math.min(RETRY_INTERVAL_MS, timeout / 10),
+      undefined,
+      signal ? { signal } : {},
+    ).catch(() => signal?.throwIfAborted());
   }
 }

@@ -4,7 +4,7 @@ import { formatOg } from "../units.ts";
 import { type Progress, progressOf } from "./progressOf.ts";
 import type { Task } from "./Task.ts";
 
-/** What a task asks of its user; null when there is nothing to do. "claim" is the verb `expire`. */
+/** The user's next step; null if there is nothing to do. "claim" is the verb `expire`. */
 export type NextStep =
   | "wait"
   | "acknowledge"
@@ -14,7 +14,7 @@ export type NextStep =
   | "read-log"
   | null;
 
-/** Whose fault it is that no model comes, as the code of an error. */
+/** Who is responsible if there will be no model, as the code of an error. */
 export type FailureCode = Extract<
   ErrorCode,
   "task-failed-by-provider" | "task-failed-by-input" | "declined"
@@ -22,23 +22,23 @@ export type FailureCode = Extract<
 
 /** What the state of a task means to its user. */
 export interface Standing {
-  /** One word. "Failed" also when no model can come any more and the chain does not say so yet. */
+  /** "Failed" also if no model can come and the chain does not say so yet. */
   readonly progress: Progress;
-  /** In sentences, with the times and the money that matter now. */
+  /** The state in sentences, with the relevant deadlines and amounts. */
   readonly meaning: string;
   readonly next: NextStep;
-  /** Why no model comes; null if one can still come. The reason of state Failed may say more. */
+  /** Why there will be no model; null if there still can be one. In state Failed, the reason on chain may say more. */
   readonly failure: FailureCode | null;
 }
 
-/** What the standing of a task depends on. */
+/** The part of a task that its standing depends on. */
 export type StandingTask = Pick<
   Task,
   "state" | "deadline" | "fee" | "paid" | "bondBps" | "unacknowledgedBps" | "size"
 >;
 
 /**
- * Says what a task means to its user.
+ * Computes what the state of a task means to its user.
  * @param now unix seconds by the chain's clock
  * @example const { progress, next } = standingOf(task, Date.now() / 1_000);
  */
@@ -55,7 +55,7 @@ export function standingOf(task: StandingTask, now: number): Standing {
     case "Delivered":
       return alive(task, "acknowledge", isLate ? lapsing(task, shareOf(task)) : due(task, until));
     case "Lapsed":
-      if (isLate) return failed("declined", "Nobody acknowledged the model in time.");
+      if (isLate) return failed("declined", "The model was not acknowledged in time.");
       return {
         ...alive(
           task,
@@ -84,21 +84,21 @@ export function standingOf(task: StandingTask, now: number): Standing {
 
 type End = Extract<TaskState, "Cancelled" | "Failed" | "Expired" | "Slashed">;
 
-/** The ends that mean the same whenever they are looked at. */
+/** Final states, whose meaning does not depend on the time. */
 const ENDS: Record<End, readonly [FailureCode, string]> = {
   Cancelled: ["declined", "Cancelled before a provider accepted it. Its fee was released."],
-  Failed: ["task-failed-by-provider", "The provider gave it up. Its fee was released."],
+  Failed: ["task-failed-by-provider", "The provider failed the task. Its fee was released."],
   Expired: [
     "task-failed-by-provider",
     "The provider missed a deadline. The fee was released, and its user got a part of the bond.",
   ],
   Slashed: [
     "task-failed-by-provider",
-    "The provider delivered something else than it committed to. The fee was released, and its user got half of the bond.",
+    "The provider delivered something other than it committed to. The fee was released, and its user got half of the bond.",
   ],
 };
 
-/** What comes back from a task that its provider has failed. Both in neuron. */
+/** What the user gets from a task whose provider missed a deadline, in neuron. */
 export interface Claim {
   readonly fee: bigint;
   /** The user's part of the provider's bond. */
@@ -106,7 +106,7 @@ export interface Claim {
 }
 
 /**
- * What the user of an overdue task gets when it expires.
+ * Computes what the user gets when an overdue task expires.
  * @example
  * const { fee, bond } = claimOf(task);
  * console.log(`${formatOg(fee)} OG of the fee and ${formatOg(bond)} OG of the bond`);
@@ -116,7 +116,7 @@ export function claimOf(task: StandingTask): Claim {
   return { fee: task.fee - task.paid, bond: task.state === "Accepted" ? bond / 4n : bond };
 }
 
-/** The provider may no longer do what it should have done: all that is left is `expire`. */
+/** After the deadline, the provider's step is no longer possible; only `expire` is. */
 function overdue(task: StandingTask, what: string): Standing {
   const { fee, bond } = claimOf(task);
   const meaning = `The provider did not ${what}. You can claim ${og(fee)} of the fee and ${og(bond)} of the provider's bond.`;
@@ -144,7 +144,7 @@ const lapsing = ({ fee }: StandingTask, paid: bigint) =>
 
 const BPS = 10_000n;
 
-/** What the provider gets if nobody acknowledges. */
+/** What the provider gets if the delivery is not acknowledged. */
 const shareOf = ({ fee, unacknowledgedBps }: StandingTask) =>
   (fee * BigInt(unacknowledgedBps)) / BPS;
 

@@ -7,15 +7,15 @@ import { printable } from "../printable.ts";
 import { type Endpoint, openResponse, parseJson } from "../service/providerApi.ts";
 import { signRequest } from "../service/signedRequest.ts";
 
-/** Which job is followed, and for how long. */
+/** Which job to stream, and for how long. */
 export interface StreamOptions {
   /** The task's provider. */
   readonly service: Endpoint;
   readonly id: TaskId;
-  /** Go on until the job has ended; otherwise end with what there is. A stream that breaks is taken up. */
+  /** Continue until the job has ended, and reconnect if the stream breaks; otherwise stop after what exists now. */
   readonly follow?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds before a broken stream is opened again. */
+  /** Milliseconds before reconnecting. */
   readonly retryDelay?: number;
 }
 
@@ -25,20 +25,20 @@ export interface StreamEventsParameters extends StreamOptions {
 }
 
 const TrainerEvent = z.looseObject({
-  /** Strictly rising. */
+  /** Strictly increasing. */
   seq: z.number().int().nonnegative(),
   /** ISO 8601. */
   time: z.string().max(40).optional(),
   type: z.string().max(40),
 });
 
-/** One event of a job; the fields beside these three depend on its type. */
+/** One event of a job; the fields other than these three depend on its type. */
 export type TrainerEvent = z.infer<typeof TrainerEvent>;
 
-/** Times in a row that a provider may fail to answer before a followed stream ends in an error. */
+/** Failed attempts in a row to reach the provider before a followed stream ends with an error. */
 const MAX_FAILURES = 5;
 
-/** Characters after which a line is cut in two: what a provider sends must not fill the memory. */
+/** Characters after which a line is split, so that a provider cannot exhaust memory. */
 const MAX_LINE_LENGTH = 65_536;
 
 /**
@@ -52,7 +52,7 @@ const MAX_LINE_LENGTH = 65_536;
 export async function* streamLog(client: Client, options: StreamOptions): AsyncGenerator<string> {
   const resource = options.follow ? "log?follow=true" : "log";
   let seen = 0;
-  const lines = takeUp(options, async function* () {
+  const lines = withReconnects(options, async function* () {
     let position = 0;
     for await (const line of readLines(client, options, resource)) {
       if (position++ < seen) continue;
@@ -64,7 +64,7 @@ export async function* streamLog(client: Client, options: StreamOptions): AsyncG
 }
 
 /**
- * Reads a job's events after the one numbered `after`, in their order.
+ * Reads a job's events with a number above `after`, in order.
  * @throws ProtocolError "not-found" if the provider does not know the task, "network" if it does not answer.
  * @example
  * for await (const { type, seq } of streamEvents(client, { service, id, follow: true })) {
@@ -77,7 +77,9 @@ export async function* streamEvents(
 ): AsyncGenerator<TrainerEvent> {
   const follow = options.follow ? "follow=true&" : "";
   let last = after;
-  const lines = takeUp(options, () => readLines(client, options, `events?${follow}after=${last}`));
+  const lines = withReconnects(options, () =>
+    readLines(client, options, `events?${follow}after=${last}`),
+  );
   for await (const line of lines) {
     const event = parseEvent(options.service, line);
     if (event.seq <= last) continue;
@@ -92,20 +94,20 @@ function parseEvent(service: Endpoint, line: string): TrainerEvent {
   return parseJson(service, Buffer.from(line), TrainerEvent, "a request for events", clean);
 }
 
-/** The provider answered and then broke off. */
-class BrokenOff extends ProtocolError {
+/** The connection broke after the provider had answered. */
+class ConnectionLostError extends ProtocolError {
   constructor({ provider }: Endpoint, cause: unknown) {
     super(
       "network",
-      `The connection to provider ${provider} broke off.`,
-      "Try again: the task goes on.",
+      `The connection to provider ${provider} was lost.`,
+      "Try again: the task continues.",
       { cause },
     );
   }
 }
 
-/** Yields what `open()` yields; where it is followed and breaks, opens it again while the provider answers. */
-async function* takeUp(
+/** Yields what `open()` yields. If a followed stream breaks, opens it again as long as the provider answers. */
+async function* withReconnects(
   { follow, signal, retryDelay = 1_000 }: StreamOptions,
   open: () => AsyncIterable<string>,
 ): AsyncGenerator<string> {
@@ -113,9 +115,9 @@ async function* takeUp(
     try {
       return yield* open();
     } catch (error) {
-      failures = error instanceof BrokenOff ? 0 : failures + 1;
-      const isPassing = error instanceof ProtocolError && error.code === "network";
-      if (!follow || !isPassing || failures > MAX_FAILURES) throw error;
+      failures = error instanceof ConnectionLostError ? 0 : failures + 1;
+      const isTransient = error instanceof ProtocolError && error.code === "network";
+      if (!follow || !isTransient || failures > MAX_FAILURES) throw error;
     }
     await sleep(retryDelay, undefined, signal ? { signal } : {}).catch(() =>
       signal?.throwIfAborted(),
@@ -123,7 +125,7 @@ async function* takeUp(
   }
 }
 
-/** Opens a stream of the task with a signature of its own, and yields it line by line. */
+/** Opens a stream of the task with a new signature, and yields its lines. */
 async function* readLines(
   client: Client,
   { service, id, signal }: StreamOptions,
@@ -146,7 +148,7 @@ async function* readLines(
     }
   } catch (cause) {
     signal?.throwIfAborted();
-    throw new BrokenOff(service, cause);
+    throw new ConnectionLostError(service, cause);
   }
   if (rest !== "") yield rest;
 }

@@ -7,7 +7,7 @@ import { type Delivery, decodeDelivery } from "./Delivery.ts";
 import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
 import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
 
-/** Where an event is on chain. */
+/** The position of an event on chain. */
 export interface EventPosition {
   readonly id: TaskId;
   readonly blockNumber: number;
@@ -17,7 +17,7 @@ export interface EventPosition {
   readonly logIndex: number;
 }
 
-/** What happened to a task. Money in neuron, deadlines in unix seconds. */
+/** What happened to a task. Amounts are in neuron, deadlines in unix seconds. */
 export type TaskEventBody =
   | {
       readonly name: "TaskCreated";
@@ -42,25 +42,25 @@ export type TaskEventBody =
   | { readonly name: "TaskLapsed"; readonly paid: bigint; readonly deadline: number }
   | {
       readonly name: "TaskSlashed";
-      /** Number of the page in the container that did not match. */
+      /** Number of the mismatched page in the container. */
       readonly page: bigint;
       readonly compensation: bigint;
       readonly burned: bigint;
     };
 
-/** An event of a task. `name` tells which. */
+/** An event of a task, discriminated by `name`. */
 export type TaskEvent = EventPosition & TaskEventBody;
 
-/** Which events to read; without a range, all since the contracts were deployed. */
+/** Which events to read; default: all since the contracts were deployed. */
 export interface TaskEventQuery {
-  /** Of this task only. */
+  /** Only events of this task. */
   readonly id?: TaskId;
   readonly fromBlock?: number;
   readonly toBlock?: number;
 }
 
 /**
- * Reads events of tasks, in the order of the chain. Both ends of the range are included.
+ * Reads events of tasks in chain order. Both ends of the range are included.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example
  * const events = await fetchTaskEvents(client, { id });

@@ -10,15 +10,15 @@ import type { Uploaded, UploadOptions } from "../storage/transfer/TransferOption
 import { uploadContent } from "../storage/upload.ts";
 import { deriveDatasetKey } from "./deriveDatasetKey.ts";
 
-/** A dataset on this machine, and the service whose provider alone shall read it. */
+/** A dataset on this machine, and the service of the only provider that may read it. */
 export interface PrivateDataset {
   readonly service: Service;
   readonly path: string;
 }
 
 /**
- * Uploads a dataset that only the service's provider can read: it is encrypted on its way out, and storage sees no byte
- * of it. The same file for the same provider has the same root, so that what storage has is not sent again.
+ * Uploads a dataset that only the service's provider can read: it is encrypted during the upload, and storage never
+ * sees the plaintext. The same file for the same provider has the same root, so stored segments are not sent again.
  * @throws ProtocolError as upload.
  * @example const { root } = await uploadDataset(client, { service, path: "capitals.jsonl" });
  */
@@ -35,7 +35,7 @@ export async function uploadDataset(
 }
 
 /**
- * The root that uploadDataset gives, without sending anything.
+ * The root that uploadDataset returns, without sending anything.
  * @throws ProtocolError "usage" for a bad path.
  * @example const root = await rootOfDataset(client, { service, path: "capitals.jsonl" });
  */

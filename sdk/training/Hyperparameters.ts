@@ -1,4 +1,4 @@
-/** The hyper-parameters that the user set, by their canonical names; an absent one has its default. */
+/** The hyper-parameters that the user set, by their canonical names; absent ones have their defaults. */
 export interface Hyperparameters {
   n_epochs?: number;
   n_evals?: number;

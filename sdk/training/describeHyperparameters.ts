@@ -4,14 +4,14 @@ import schema from "./job.schema.json" with { type: "json" };
 /** One hyper-parameter as help and error messages show it. */
 export interface HyperparameterDescription {
   readonly name: keyof Hyperparameters;
-  /** Undefined where an absent value means something else than any value; the description says what. */
+  /** Undefined if an absent value means something that no value means; the description says what. */
   readonly default: string | number | boolean | undefined;
-  /** What it may be, in words: "an integer from 1 to 20". */
+  /** The allowed values in words: "an integer from 1 to 20". */
   readonly range: string;
   readonly description: string;
 }
 
-/** The part of JSON schema in which hyper-parameters are described. */
+/** The subset of JSON schema that describes hyper-parameters. */
 export interface Rule {
   readonly type?: string;
   readonly const?: unknown;
@@ -31,7 +31,7 @@ export const RULES: ReadonlyMap<string, Rule> = new Map(
   Object.entries<Rule>(schema.$defs.hyperparameters.properties),
 );
 
-/** Every hyper-parameter, derived from the schema that the trainer reads, too. */
+/** Every hyper-parameter, derived from the schema that the trainer also reads. */
 export const HYPERPARAMETERS: readonly HyperparameterDescription[] = [...RULES].map(
   ([name, rule]) => ({
     name: name as keyof Hyperparameters,

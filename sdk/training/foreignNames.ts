@@ -1,18 +1,18 @@
-/** Names of 0G's configuration templates (those of Hugging Face's Trainer) for the same thing. */
+/** Names in 0G's configuration templates (those of Hugging Face's Trainer) and their counterparts here. */
 export const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
   ["num_train_epochs", "n_epochs"],
   ["per_device_train_batch_size", "batch_size"],
 ]);
 
-const CHECKPOINTS = "Remove it; n_checkpoints says how many checkpoints are kept.";
-const EVALUATIONS = "Remove it; n_evals says how many evaluations there are.";
-const LENGTH = "Remove it; n_epochs says how long to train.";
+const CHECKPOINTS = "Remove it; n_checkpoints sets how many checkpoints are kept.";
+const EVALUATIONS = "Remove it; n_evals sets the number of evaluations.";
+const LENGTH = "Remove it; n_epochs sets how long to train.";
 const MACHINE = "Remove it; the provider chooses what suits the machine.";
 const OPTIMIZER = "Remove it; the optimizer is AdamW with its usual settings.";
 const OUTPUT = "Remove it; you choose a path when you download and decrypt the model.";
 const SECRET = "Remove it at once: the configuration is public on chain.";
 
-/** Names of those templates for what cannot be set here, and what to do instead. */
+/** Names in those templates without a counterpart, and what to do instead. */
 export const WITHOUT_COUNTERPART: ReadonlyMap<string, string> = new Map([
   ["save_steps", CHECKPOINTS],
   ["save_strategy", CHECKPOINTS],

@@ -1,4 +1,4 @@
-/** Hyper-parameters: read, described, written as the chain keeps them. */
+/** Hyper-parameters: parsing, descriptions, and the canonical form on chain. */
 
 export { HYPERPARAMETERS, type HyperparameterDescription } from "./describeHyperparameters.ts";
 export * from "./Hyperparameters.ts";

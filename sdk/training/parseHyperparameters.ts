@@ -6,17 +6,17 @@ import { FOREIGN_NAMES, WITHOUT_COUNTERPART } from "./foreignNames.ts";
 import type { Hyperparameters } from "./Hyperparameters.ts";
 import schema from "./job.schema.json" with { type: "json" };
 
-/** Bytes that the config of a task may have on chain. */
-export const LONGEST_CONFIG = 8192;
+/** Maximum size of a task's config on chain. */
+export const MAX_CONFIG_BYTES = 8192;
 
 const validate = new Ajv2020({ allErrors: true }).compile<Hyperparameters>({
   ...schema.$defs.hyperparameters,
 });
 
 /**
- * Reads hyper-parameters as people write them: canonical names or those of 0G's templates, numbers
- * and switches also as text ("1e-5", "true").
- * @throws ProtocolError "usage" that names every problem.
+ * Parses hyper-parameters as people write them: with canonical names or those of 0G's templates, and with numbers and
+ * switches also as text ("1e-5", "true").
+ * @throws ProtocolError "usage" with every problem.
  * @example const config = parseHyperparameters({ num_train_epochs: "3", learning_rate: "1e-5" });
  */
 export function parseHyperparameters(value: unknown): Hyperparameters {
@@ -38,25 +38,25 @@ export function parseHyperparameters(value: unknown): Hyperparameters {
   }
   const hyperparameters = Object.fromEntries(parsed);
   if (!validate(hyperparameters)) problems.push(...explain(validate.errors!, parsed));
-  if (problems.length > 0) throw invalid(problems);
+  if (problems.length > 0) throw invalidConfigError(problems);
   return hyperparameters as Hyperparameters;
 }
 
 /**
- * The bytes that go on chain: RFC 8785 canonical JSON of what the user set.
- * @throws ProtocolError "usage" when a value is not allowed or the result is longer than LONGEST_CONFIG.
+ * The bytes that go on chain: the user's hyper-parameters as RFC 8785 canonical JSON.
+ * @throws ProtocolError "usage" if a value is not allowed or the result is longer than MAX_CONFIG_BYTES.
  * @example const bytes = canonicalConfig({ n_epochs: 3, learning_rate: 1e-5 });
  */
 export function canonicalConfig(hyperparameters: Hyperparameters): Uint8Array {
   const set = Object.entries(hyperparameters).filter(([, value]) => value !== undefined);
-  // Names are ASCII and values no objects: sorting by UTF-16 unit and JSON.stringify are all of RFC 8785.
+  // Names are ASCII and values are not objects, so sorting by UTF-16 unit and JSON.stringify implement RFC 8785.
   const sorted = Object.fromEntries(set.sort(([a], [b]) => (a < b ? -1 : 1)));
-  if (!validate(sorted)) throw invalid(explain(validate.errors!, new Map(set)));
+  if (!validate(sorted)) throw invalidConfigError(explain(validate.errors!, new Map(set)));
   const bytes = new TextEncoder().encode(JSON.stringify(sorted));
-  if (bytes.length > LONGEST_CONFIG) {
+  if (bytes.length > MAX_CONFIG_BYTES) {
     throw new ProtocolError(
       "usage",
-      `The training configuration has ${bytes.length} bytes, more than the ${LONGEST_CONFIG} that fit on chain.`,
+      `The training configuration has ${bytes.length} bytes, more than the ${MAX_CONFIG_BYTES} that fit on chain.`,
       "Shorten its texts.",
     );
   }
@@ -64,15 +64,15 @@ export function canonicalConfig(hyperparameters: Hyperparameters): Uint8Array {
 }
 
 /**
- * Reads a config from the chain and accepts only what canonicalConfig writes.
- * @throws ProtocolError "usage" when it is anything else.
+ * Parses a config from the chain and accepts only what canonicalConfig writes.
+ * @throws ProtocolError "usage" for anything else.
  * @example const { n_epochs } = parseCanonicalConfig(Buffer.from(order.config));
  */
 export function parseCanonicalConfig(bytes: Uint8Array): Hyperparameters {
   const hyperparameters = readJson(bytes);
-  if (hyperparameters === undefined || !validate(hyperparameters)) throw notCanonical();
+  if (hyperparameters === undefined || !validate(hyperparameters)) throw notCanonicalError();
   const canonical = canonicalConfig(hyperparameters);
-  if (Buffer.compare(canonical, bytes) !== 0) throw notCanonical();
+  if (Buffer.compare(canonical, bytes) !== 0) throw notCanonicalError();
   return hyperparameters;
 }
 
@@ -84,18 +84,18 @@ function readJson(bytes: Uint8Array): unknown {
   }
 }
 
-function notCanonical(): ProtocolError {
+function notCanonicalError(): ProtocolError {
   return new ProtocolError(
     "usage",
     "The task's configuration is not canonical JSON of known hyper-parameters.",
-    "Create the task with canonicalConfig.",
+    "Create the configuration with canonicalConfig.",
   );
 }
 
-/** What is wrong, and what to do about it. */
+/** What is wrong, and how to correct it. */
 type Problem = readonly [message: string, hint: string];
 
-function invalid(problems: readonly Problem[]): ProtocolError {
+function invalidConfigError(problems: readonly Problem[]): ProtocolError {
   const [first] = problems;
   if (problems.length === 1) return new ProtocolError("usage", first![0], first![1]);
   return new ProtocolError(
@@ -118,7 +118,7 @@ function givenTwice(name: string): Problem {
   return [`${name} is given twice, under two names.`, `Give ${name} once.`];
 }
 
-/** Turns "1e-5" into a number and "true" into a switch where the rule wants one. */
+/** Converts "1e-5" to a number and "true" to a switch if the rule requires one. */
 function readText(value: unknown, rule: Rule): unknown {
   if (typeof value !== "string" || rule.type === "string") return value;
   const text = value.trim();
@@ -127,7 +127,7 @@ function readText(value: unknown, rule: Rule): unknown {
   return /^false$/i.test(text) ? false : text;
 }
 
-/** One problem for each name, although a rule with alternatives breaks several times. */
+/** One problem per name, although a rule with alternatives causes several errors. */
 function explain(errors: ErrorObject[], given: ReadonlyMap<string, unknown>): Problem[] {
   const names = new Set(
     errors.map(({ instancePath, params }) => instancePath.slice(1) || params.additionalProperty),

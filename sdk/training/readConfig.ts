@@ -5,7 +5,7 @@ import { parseHyperparameters } from "./parseHyperparameters.ts";
 
 /**
  * Reads a training configuration from a JSON file.
- * @throws ProtocolError "usage" that names the file and every problem in it.
+ * @throws ProtocolError "usage" with the file's name and every problem in it.
  * @example const config = await readConfig("config.json");
  */
 export async function readConfig(path: string): Promise<Hyperparameters> {

@@ -1,12 +1,12 @@
 /**
- * A contract call that has been built and not sent. Verbs that change the chain return one, so that a command can
- * send it, show it (`--dry-run`) or hand it to the provider's single nonce lane.
+ * A contract call that is built but not sent. Verbs that change the chain return one, so that a command can send or
+ * show it (`--dry-run`), and the provider can queue it under its single nonce.
  */
 export interface Call {
   /** Name of the Solidity function. */
   readonly verb: string;
   readonly to: string;
   readonly data: string;
-  /** Neuron sent along. */
+  /** Neuron sent with the call. */
   readonly value: bigint;
 }

@@ -1,7 +1,7 @@
 import type { Client } from "../client.ts";
 import { readChain } from "./readChain.ts";
 
-/** Reads when blocks were made, by their numbers. For a few blocks: each one is asked for. */
+/** Reads the times of blocks, by number, with one request per block. */
 export async function blockTimes(
   client: Client,
   blockNumbers: Iterable<number>,

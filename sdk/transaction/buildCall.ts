@@ -5,12 +5,12 @@ import type { ILedger } from "../../types/ethers-contracts/interfaces/ILedger.ts
 import type { Client } from "../client.ts";
 import type { Call } from "./Call.ts";
 
-/** The same, as somebody who changes none of it takes it: lists and structs are read-only throughout. */
+/** A deeply read-only version of a type, for arguments that are not modified. */
 type Unchanged<T> = T extends string | number | bigint | boolean | Uint8Array | Promise<unknown>
   ? T
   : { readonly [Key in keyof T]: Unchanged<T[Key]> };
 
-/** What each verb of a contract takes, as its ABI says. */
+/** The parameters of each verb of a contract, from its ABI. */
 type Verbs<Contract> = {
   readonly [Verb in keyof Contract as Contract[Verb] extends TypedContractMethod<
     infer _Arguments,
@@ -29,7 +29,7 @@ type Verbs<Contract> = {
 type LedgerVerbs = Verbs<ILedger>;
 type ServingVerbs = Verbs<IFineTuningServing>;
 
-/** Encodes a call of the Ledger; `value` is in neuron. */
+/** Encodes a call to the Ledger; `value` is in neuron. */
 export function ledgerCall<Verb extends keyof LedgerVerbs & string>(
   client: Client,
   verb: Verb,
@@ -40,7 +40,7 @@ export function ledgerCall<Verb extends keyof LedgerVerbs & string>(
   return { verb, to: client.ledgerAddress, data: abi.encodeFunctionData(verb, args), value };
 }
 
-/** Encodes a call of FineTuningServing. */
+/** Encodes a call to FineTuningServing. */
 export function servingCall<Verb extends keyof ServingVerbs & string>(
   client: Client,
   verb: Verb,

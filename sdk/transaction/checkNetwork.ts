@@ -3,15 +3,15 @@ import { ProtocolError } from "../errors.ts";
 import { readChain } from "./readChain.ts";
 
 /**
- * Checks that the RPC endpoint serves the chain on which the contracts are deployed, and has them.
- * @throws ProtocolError "network" when it serves another one, "not-found" when it lacks the contracts.
+ * Checks that the RPC endpoint serves the chain of the deployment and that the contracts exist there.
+ * @throws ProtocolError "network" if it serves another chain, "not-found" if the contracts are missing.
  */
 export async function checkNetwork(client: Client): Promise<void> {
   const chainId = Number(await readChain(client, () => client.provider.send("eth_chainId", [])));
   if (chainId !== client.chainId) {
     throw new ProtocolError(
       "network",
-      `The RPC endpoint serves chain ${chainId}, and the contracts are on chain ${client.chainId}.`,
+      `The RPC endpoint serves chain ${chainId}, but the contracts are on chain ${client.chainId}.`,
       "Use an endpoint of the chain that the contracts are on.",
       { next: { setting: "chain" } },
     );

@@ -12,8 +12,8 @@ import { nodeErrorFor, readNodeError } from "../rpc/nodeErrors.ts";
 import { explainRevert } from "./explainRevert.ts";
 
 /**
- * Turns whatever ethers threw into a ProtocolError: reverts carry the Solidity error's name and numbers, what a node
- * refuses has a sentence for its kind.
+ * Converts an error thrown by ethers to a ProtocolError: a revert is explained by its Solidity error and arguments, a
+ * request that the node refused by the kind of refusal.
  */
 export function decodeRevert(client: Client, error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error;
@@ -36,7 +36,7 @@ function describe(client: Client, error: unknown): Description {
   if (isError(error, "BAD_DATA") && error.value === "0x") {
     return [
       "not-found",
-      `The contracts are not deployed on chain ${client.chainId} as this RPC endpoint serves it.`,
+      `The contracts are not deployed on chain ${client.chainId} at this RPC endpoint.`,
       "Use another endpoint or another deployment, or deploy the contracts first.",
       { setting: "deployment" },
     ];
@@ -51,7 +51,7 @@ function describe(client: Client, error: unknown): Description {
   return ["unexpected", shortMessage(error), "Look at the original error.", { inspect: "cause" }];
 }
 
-/** Nodes put the revert's data in different places: it is looked for in everything the error carries. */
+/** Nodes put the revert's data in different places, so all fields of the error are searched. */
 function findRevert(client: Client, error: unknown): ErrorDescription | undefined {
   for (const data of hexStrings(error)) {
     for (const contract of [client.serving, client.ledger]) {
@@ -62,7 +62,7 @@ function findRevert(client: Client, error: unknown): ErrorDescription | undefine
   return undefined;
 }
 
-/** Fields in which ethers and nodes keep what a call returned; the call's own data is in `transaction`. */
+/** Fields in which ethers and nodes put what a call returned; the call's own data is in `transaction`. */
 const CARRIERS = ["data", "info", "error", "cause"] as const;
 const MAX_DEPTH = 6;
 
@@ -74,7 +74,7 @@ function* hexStrings(value: unknown, depth = 0): Generator<string> {
   }
 }
 
-/** Ethers' long message quotes the request, with the raw transaction. */
+/** Ethers' long message quotes the request, including the raw transaction. */
 function shortMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { shortMessage: short } = error as { shortMessage?: unknown };

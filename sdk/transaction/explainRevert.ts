@@ -13,10 +13,13 @@ type Explanation = readonly [
   next?: NextAction,
 ];
 
-/** What a new account is opened with, if nothing else is known: 0.1 OG. */
+/** Suggested first deposit of a new account if nothing else is known: 0.1 OG. */
 const FIRST_DEPOSIT = parseOg("0.1");
 
-/** The contracts' errors that users and providers meet, in words. Others keep their Solidity name and numbers. */
+/**
+ * Explanations of the contracts' errors that users and providers can cause. Others keep their Solidity name and
+ * arguments.
+ */
 const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   LedgerInsufficientBalance: (a) => [
     "insufficient-funds",
@@ -49,7 +52,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   LedgerTransferFailed: (a) => [
     "reverted",
-    `The wallet ${a.to} did not take the ${og(a.amount)} OG.`,
+    `The wallet ${a.to} did not accept the ${og(a.amount)} OG.`,
     "A contract wallet must be able to receive OG; the money is still in the account.",
   ],
   ServingUnknownService: (a) => [
@@ -60,7 +63,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingServiceExists: (a) => [
     "usage",
-    `${a.provider} offers a service already.`,
+    `${a.provider} already offers a service.`,
     "Update it.",
     { verb: "updateService", parameters: {} },
   ],
@@ -94,8 +97,8 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingWrongNonce: (a) => [
     "reverted",
-    `Another task of yours got in between: this order is number ${a.given}, and ${a.expected} is next.`,
-    "Try again, unless the order is among your tasks.",
+    `You created another task meanwhile: this order has number ${a.given}, but ${a.expected} is next.`,
+    "Try again if the order is not among your tasks.",
     { verb: "listTasks", parameters: {} },
   ],
   ServingFeeTooHigh: (a) => [
@@ -117,7 +120,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ServingConfigTooLarge: (a) => [
     "usage",
     `The configuration has ${a.length} bytes, and ${a.maximum} are allowed.`,
-    "Take out what is not needed.",
+    "Remove what is not needed.",
   ],
   ServingNotUser: (a) => [
     "reverted",
@@ -144,7 +147,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingInvalidDelivery: (a) => [
     "usage",
-    `The delivery of task ${uuid(a.id)} has no possible size, or an empty root or commitment.`,
+    `The delivery of task ${uuid(a.id)} has an impossible size, or an empty root or commitment.`,
     "Seal the model first.",
   ],
   ServingWrongRoot: (a) => [
@@ -160,7 +163,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingNoMisbehaviour: (a) => [
     "declined",
-    `The page that was shown is what the provider of task ${uuid(a.id)} committed to.`,
+    `The page in the proof is what the provider of task ${uuid(a.id)} committed to.`,
     "Decrypt the model again.",
     { verb: "openDeliverable", parameters: { id: a.id as TaskId } },
   ],
@@ -182,12 +185,12 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingConsentExpired: (a) => [
     "reverted",
-    `The user's consent was good until ${time(a.deadline)}.`,
+    `The user's consent was valid until ${time(a.deadline)}.`,
     "Ask the user for a new one.",
   ],
 };
 
-/** The error of a revert that one of the contracts declares. */
+/** The error for a revert that one of the contracts declares. */
 export function explainRevert(revert: ErrorDescription, cause: unknown): ProtocolError {
   const args = revert.args.toObject();
   const known = EXPLANATIONS[revert.name];

@@ -6,9 +6,9 @@ import { searchLogs } from "./searchLogs.ts";
 
 export interface LogQuery {
   readonly topics?: TopicFilter;
-  /** First block looked at; the contracts' deployment where it is not given. */
+  /** First block to search; default: the block of the contracts' deployment. */
   readonly fromBlock?: number;
-  /** Last block looked at, the newest where it is not given. */
+  /** Last block to search; default: the newest. */
   readonly toBlock?: number;
 }
 

@@ -1,11 +1,11 @@
 import type { Client } from "../client.ts";
 import { readChain } from "./readChain.ts";
 
-/** What the chain asks for one unit of gas at the moment, in neuron. */
+/** The chain's current price of one unit of gas, in neuron. */
 export interface GasPrice {
-  /** Of the newest block, burned; null on a chain that has none, where `tip` is the whole price. */
+  /** Base fee of the newest block, which is burned; null on a chain without one, and `tip` is then the whole price. */
   readonly baseFee: bigint | null;
-  /** What the node suggests to pay whoever makes the block. */
+  /** The node's suggestion for the block producer's tip. */
   readonly tip: bigint;
 }
 
@@ -20,10 +20,10 @@ export function readGasPrice(client: Client): Promise<GasPrice> {
       provider.getBlock("latest"),
       provider.send("eth_maxPriorityFeePerGas", []).then(BigInt, () => null),
     ]);
-    if (!block) throw new Error("The RPC endpoint knows no latest block.");
+    if (!block) throw new Error("The RPC endpoint has no latest block.");
     const baseFee = block.baseFeePerGas;
     if (baseFee !== null && tip !== null) return { baseFee, tip };
-    // A node without suggestions for tips has one for the whole price.
+    // A node that suggests no tip suggests the whole price.
     const whole = BigInt(await provider.send("eth_gasPrice", []));
     const rest = whole - (baseFee ?? 0n);
     return { baseFee, tip: rest > 0n ? rest : 0n };

@@ -1,7 +1,7 @@
 import type { Client } from "../client.ts";
 import { decodeRevert } from "./decodeRevert.ts";
 
-/** Runs something that reads the chain and turns what goes wrong into a ProtocolError. */
+/** Runs a function that reads the chain, and converts its errors to ProtocolErrors. */
 export async function readChain<T>(client: Client, reading: () => Promise<T>): Promise<T> {
   try {
     return await reading();

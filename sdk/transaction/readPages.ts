@@ -1,4 +1,4 @@
-/** Entries asked for at a time, well below what a node lets one call compute. */
+/** Entries per call, well below what a node allows one call to compute. */
 export const PAGE_SIZE = 50n;
 
 /** Reads a list of `count` entries page by page, in order. */

@@ -1,7 +1,7 @@
 import type { Log, Provider, TopicFilter } from "ethers";
 import { ProtocolError } from "../errors.ts";
+import { MEANINGS } from "../rpc/nodeErrorKinds.ts";
 import { readNodeError } from "../rpc/nodeErrors.ts";
-import { MEANINGS } from "../rpc/nodeWords.ts";
 
 /** Which events to search for. Both ends of the range are included. */
 export interface LogSearch {
@@ -11,21 +11,22 @@ export interface LogSearch {
   readonly toBlock: number;
 }
 
-/** Searches in a row that an endpoint must answer before more blocks are asked for at a time. */
+/** Successful searches in a row before the number of blocks per search grows. */
 const ANSWERS_UNTIL_WIDER = 8;
 
-/** How many blocks an endpoint searches at a time, as its answers show. */
+/** The number of blocks per search that an endpoint allows, learned from its answers. */
 class SearchWidth {
   blocks = Number.POSITIVE_INFINITY;
   #answered = 0;
 
-  /** @param told what the endpoint says it would search */
-  narrow(asked: number, told: number | undefined): void {
+  /** @param suggested the limit that the endpoint names */
+  narrow(asked: number, suggested: number | undefined): void {
     this.#answered = 0;
-    this.blocks = told !== undefined && told < asked ? told : Math.max(1, Math.floor(asked / 2));
+    this.blocks =
+      suggested !== undefined && suggested < asked ? suggested : Math.max(1, Math.floor(asked / 2));
   }
 
-  /** Where many events were, few may follow. */
+  /** The next blocks may have fewer events. */
   answered(asked: number): void {
     if (asked < this.blocks || ++this.#answered < ANSWERS_UNTIL_WIDER) return;
     this.#answered = 0;
@@ -42,9 +43,10 @@ function widthOf(provider: Provider): SearchWidth {
 }
 
 /**
- * Finds events, oldest first. A range that the endpoint refuses as too large, or as too full of events, is searched in
+ * Finds events, oldest first. A range that the endpoint refuses because it has too many blocks or events is searched in
  * smaller parts.
- * @throws ProtocolError "network" if a single block has more events than the endpoint gives; what the node throws else
+ * @throws ProtocolError "network" if a single block has more events than the endpoint returns; otherwise the node's
+ * error
  */
 export async function searchLogs(provider: Provider, search: LogSearch): Promise<Log[]> {
   const width = widthOf(provider);
@@ -57,7 +59,7 @@ export async function searchLogs(provider: Provider, search: LogSearch): Promise
     } catch (error) {
       const refusal = readNodeError(error);
       if (refusal?.kind !== "range-too-large") throw error;
-      if (asked === 1) throw tooFull(from, error);
+      if (asked === 1) throw blockTooFullError(from, error);
       width.narrow(asked, refusal.maxBlocks);
       continue;
     }
@@ -69,11 +71,11 @@ export async function searchLogs(provider: Provider, search: LogSearch): Promise
 
 const filterOf = ({ address, topics }: LogSearch) => ({ address, ...(topics && { topics }) });
 
-function tooFull(block: number, cause: unknown): ProtocolError {
+function blockTooFullError(block: number, cause: unknown): ProtocolError {
   const { code, hint, next } = MEANINGS["range-too-large"];
   return new ProtocolError(
     code,
-    `Block ${block} alone has more events than the chain's node gives in one answer.`,
+    `Block ${block} alone has more events than the chain's node returns in one answer.`,
     hint,
     { cause, next },
   );

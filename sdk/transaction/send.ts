@@ -2,36 +2,37 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { keccak256, type TransactionReceipt } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
+import type { NodeErrorKind } from "../rpc/nodeErrorKinds.ts";
 import { readNodeError } from "../rpc/nodeErrors.ts";
-import type { NodeErrorKind } from "../rpc/nodeWords.ts";
 import type { Call } from "./Call.ts";
 import { decodeRevert } from "./decodeRevert.ts";
 import { readChain } from "./readChain.ts";
 
-/** How a transaction is sent. */
+/** Options for sending a transaction. */
 export interface SendOptions {
-  /** Neuron per unit of gas; the node's own suggestion where it is not given. */
+  /** Neuron per unit of gas; default: the node's suggestion. */
   readonly gasPrice?: bigint | undefined;
-  /** Told the transaction's hash before it is sent: whatever happens then, it can be looked up. */
+  /** Called with the transaction's hash before it is sent, so that it can be looked up whatever happens then. */
   readonly onSigned?: ((hash: string) => void) | undefined;
-  /** Milliseconds in which the transaction must get into a block. */
-  readonly patience?: number;
+  /** Milliseconds within which the transaction must get into a block. */
+  readonly timeout?: number;
 }
 
-/** Milliseconds that a transaction may take to get into a block. */
+/** Default timeout for a transaction to get into a block. */
 const TIMEOUT_MS = 180_000;
-/** Milliseconds between two offers of a transaction: nodes forget. */
-const REBROADCAST_EVERY = 15_000;
-/** The same if the answer to the last offer was lost. */
-const REBROADCAST_LOST = 2_000;
-/** Milliseconds between two looks while the endpoint does not answer. */
-const FAILURE_PAUSE = 1_000;
+/** Milliseconds between two broadcasts of a transaction: nodes may drop it. */
+const REBROADCAST_INTERVAL_MS = 15_000;
+/** The same if the answer to the last broadcast was lost. */
+const REBROADCAST_INTERVAL_AFTER_LOSS_MS = 2_000;
+/** Milliseconds between two attempts while the endpoint does not answer. */
+const RETRY_INTERVAL_MS = 1_000;
 
 /**
- * Signs a call with the client's own key, sends it, and looks for it until it is in a block. When an answer is lost
- * the same signed transaction is offered again: the chain takes it once at most.
- * @throws ProtocolError with the decoded revert when the call would fail, or with the node's reason when it refuses the
- * transaction: nothing is sent then. "timed-out" when its outcome is not known in time: it may still get in.
+ * Signs a call with the client's key, sends it, and waits until it is in a block. If an answer is lost, the same signed
+ * transaction is broadcast again: the chain includes it at most once.
+ * @throws ProtocolError with the decoded revert if the call would fail, or with the node's reason if it refuses the
+ * transaction: nothing is sent then. "timed-out" if the outcome is not known in time: the transaction may still get
+ * into a block.
  * @example
  * const call = deposit(client, { amount: parseOg("0.1") });
  * const { hash, blockNumber } = await send(client, call);
@@ -43,7 +44,7 @@ export async function send(
 ): Promise<TransactionReceipt> {
   const signed = await sign(client, call, options);
   options.onSigned?.(signed.hash);
-  const receipt = await settle(client, signed, options.patience ?? TIMEOUT_MS);
+  const receipt = await settle(client, signed, options.timeout ?? TIMEOUT_MS);
   if (receipt.status !== 1) throw await explainFailure(client, call, receipt);
   return receipt;
 }
@@ -67,13 +68,13 @@ async function sign(client: Client, call: Call, { gasPrice }: SendOptions): Prom
   });
 }
 
-/** Offers the transaction and looks for its receipt, by turns, until there is one or the time is out. */
+/** Broadcasts the transaction and polls for its receipt until there is one or the timeout passes. */
 async function settle(
   client: Client,
   signed: Signed,
-  patience: number,
+  timeout: number,
 ): Promise<TransactionReceipt> {
-  const end = performance.now() + patience;
+  const end = performance.now() + timeout;
   const offered: Offered = { mayBeOut: false, nextOffer: 0, failure: undefined };
   while (performance.now() < end) {
     const isDue = performance.now() >= offered.nextOffer;
@@ -82,24 +83,24 @@ async function settle(
     if (look.receipt) return look.receipt;
     if (look.failure) offered.failure = look.failure;
     const { pollingInterval } = client.provider;
-    await sleep(isHeldBack || look.failure ? FAILURE_PAUSE : pollingInterval);
+    await sleep(isHeldBack || look.failure ? RETRY_INTERVAL_MS : pollingInterval);
   }
-  throw unknownOutcome(signed.hash, offered);
+  throw unknownOutcomeError(signed.hash, offered);
 }
 
-/** What became of a transaction's offers so far. */
+/** State of a transaction's broadcasts so far. */
 interface Offered {
   mayBeOut: boolean;
   /** By `performance.now()`. */
   nextOffer: number;
-  /** What went wrong last. */
+  /** The last error. */
   failure: unknown;
 }
 
 /**
- * Offers the transaction once.
- * @returns whether the node holds it back for now
- * @throws ProtocolError if the node refuses it, and no earlier offer may have got through
+ * Broadcasts the transaction once.
+ * @returns whether the node does not accept it for now
+ * @throws ProtocolError if the node refuses it and no earlier broadcast may have succeeded
  */
 async function offer(client: Client, signed: Signed, offered: Offered): Promise<boolean> {
   const { refusal, failure, isHeldBack = false } = await broadcast(client, signed);
@@ -107,25 +108,26 @@ async function offer(client: Client, signed: Signed, offered: Offered): Promise<
   offered.failure = failure;
   if (isHeldBack) return true;
   offered.mayBeOut = true;
-  offered.nextOffer = performance.now() + (failure ? REBROADCAST_LOST : REBROADCAST_EVERY);
+  offered.nextOffer =
+    performance.now() + (failure ? REBROADCAST_INTERVAL_AFTER_LOSS_MS : REBROADCAST_INTERVAL_MS);
   return false;
 }
 
 interface Offer {
-  /** Why the node does not take it, and will not. */
+  /** Why the node refuses it for good. */
   readonly refusal?: ProtocolError;
-  /** Certain not to be out, and worth another attempt: the pool is full. */
+  /** Certainly not sent, but worth another attempt: the pool is full. */
   readonly isHeldBack?: boolean;
   readonly failure?: unknown;
 }
 
-/** Refusals of nodes after which the transaction is certainly not out, and which pass. */
+/** Temporary refusals after which the transaction is certainly not sent. */
 const HOLDS_BACK: ReadonlySet<NodeErrorKind> = new Set([
   "pool-full",
   "rate-limited",
   "nonce-too-high",
 ]);
-/** What says nothing about whether the transaction is out. */
+/** Errors that leave unknown whether the transaction was sent. */
 const LOSES_ANSWER: ReadonlySet<NodeErrorKind> = new Set([
   "unreachable",
   "silent",
@@ -158,25 +160,25 @@ async function findReceipt(
   }
 }
 
-function unknownOutcome(hash: string, { mayBeOut, failure }: Offered): ProtocolError {
+function unknownOutcomeError(hash: string, { mayBeOut, failure }: Offered): ProtocolError {
   const words = readNodeError(failure)?.words;
   const reason = words ? ` The node says: ${words}` : "";
   return mayBeOut
     ? new ProtocolError(
         "timed-out",
-        `Transaction ${hash} is sent and in no block that the endpoint shows.${reason}`,
-        "Look at the account before sending it again: it may still get in.",
+        `Transaction ${hash} was sent, but the endpoint shows it in no block yet.${reason}`,
+        "Check the account before sending it again: it may still get into a block.",
         { cause: failure },
       )
     : new ProtocolError(
         "timed-out",
-        `The node did not take transaction ${hash}.${reason}`,
+        `The node did not accept transaction ${hash}.${reason}`,
         "Nothing was sent. Try again later.",
         { cause: failure },
       );
 }
 
-/** The call passed when it was estimated and failed in its block: makes it fail again to learn why. */
+/** Explains a transaction that passed the estimate but failed in its block, by repeating its call. */
 async function explainFailure(
   client: Client,
   { to, data, value }: Call,

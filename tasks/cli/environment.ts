@@ -6,11 +6,11 @@ import { NETWORKS } from "../networks.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 
 /**
- * A network by its name; secrets come from environment variables alone.
- * @throws ProtocolError "usage" for a network that nobody knows.
+ * The environment for a built-in network; secrets come only from environment variables.
+ * @throws ProtocolError "usage" for an unknown network.
  */
 export function createEnvironment(network: string): Environment {
-  if (!isNetwork(network)) throw unknownNetwork(network);
+  if (!isNetwork(network)) throw unknownNetworkError(network);
   return openEnvironment({
     network,
     rpcUrl: () => NETWORKS[network].rpcUrl,
@@ -23,7 +23,7 @@ export function createEnvironment(network: string): Environment {
 
 const isNetwork = (name: string): name is keyof typeof NETWORKS => Object.hasOwn(NETWORKS, name);
 
-function unknownNetwork(network: string): ProtocolError {
+function unknownNetworkError(network: string): ProtocolError {
   const names = Object.keys(NETWORKS);
   const closest = didYouMean(network, names);
   return new ProtocolError(

@@ -18,8 +18,8 @@ const COLUMNS = 80;
 
 /**
  * The commands without Hardhat.
- * @param words what was typed after the program's name
- * @param others commands that somebody else answers to, with what they do
+ * @param words the arguments of the program
+ * @param others commands that are handled elsewhere, with their descriptions
  */
 export async function main(
   words: readonly string[],
@@ -58,13 +58,16 @@ const vocabulary = (others: Readonly<Record<string, string>>) => {
   return { program: "npx anneal", commands, others: Object.keys(others), globals };
 };
 
-/** Those of a family's own commands, if its name alone was typed. */
+/** The commands of a family, if only its name was typed. */
 const familiesOf = (typed: string | undefined) =>
   typed !== undefined && typed in FAMILIES
     ? families.filter(({ commands }) => commands.some(({ path }) => path[0] === typed))
     : families;
 
-/** Reads what findMisspelling let pass. Every parameter has a value: false, "" or undefined if it was not typed. */
+/**
+ * Parses arguments that findMisspelling accepted. Every parameter has a value: false, "" or undefined if it was not
+ * typed.
+ */
 function readValues(
   words: readonly string[],
   start: number,
@@ -76,12 +79,13 @@ function readValues(
   );
   const path = definition?.path.length ?? 0;
   const args = words.toSpliced(Math.max(start, 0), path);
-  // Not strict: a value may begin with a hyphen, as the -1 of --step does.
+  // Not strict: a value may start with a hyphen, as in --step -1.
   const config = { args, options: Object.fromEntries(options), allowPositionals: true };
   const parsed = parseArgs({ ...config, strict: false });
   const places = Object.keys(parameters).filter((name) => parameters[name]!.kind === "argument");
   const typed = definition ? parsed.positionals : [];
-  if (typed.length > places.length) throw unexpectedArgument(definition!, typed[places.length]!);
+  if (typed.length > places.length)
+    throw unexpectedArgumentError(definition!, typed[places.length]!);
   return {
     ...Object.fromEntries(
       Object.entries(parameters)
@@ -101,7 +105,7 @@ function readAs(name: string, { kind, ...rest }: Parameters[string]) {
   return { type: kind === "flag" ? "boolean" : "string", ...(short && { short }) } as const;
 }
 
-const unexpectedArgument = ({ path }: CommandDefinition, word: string) =>
+const unexpectedArgumentError = ({ path }: CommandDefinition, word: string) =>
   new ProtocolError(
     "usage",
     `Unexpected argument "${word}" for ${path.join(" ")}.`,

@@ -6,7 +6,7 @@ import {
 } from "../definition.ts";
 import { toKebabCase } from "../flags/letterCase.ts";
 
-/** Flags that go with every command. */
+/** Flags of every command. */
 export const GLOBALS = {
   network: { kind: "option", description: "localhost (the default), testnet or mainnet" },
   help: { kind: "flag", description: "Explain the command" },
@@ -14,9 +14,9 @@ export const GLOBALS = {
   showStackTraces: { kind: "flag", description: "Show where an unexpected error came from" },
 } as const satisfies Record<string, Parameter>;
 
-const MOST_COLUMNS = 100;
+const MAX_COLUMNS = 100;
 
-/** What the program can do. */
+/** The help of the program. */
 export function renderOverview(
   families: readonly CommandFamily[],
   others: Readonly<Record<string, string>>,
@@ -36,11 +36,11 @@ export function renderOverview(
     ...sections,
     ...(daemon.length > 0 ? [section("The daemon", daemon, columns)] : []),
     section("With every command", flagRows(GLOBALS), columns),
-    "What a command takes: anneal <command> --help",
+    "Flags of a command: anneal <command> --help",
   ].join("\n\n");
 }
 
-/** What one command takes. */
+/** The help of one command. */
 export function renderCommandHelp(command: CommandDefinition, columns: number): string {
   const words = parametersOf(command, "argument");
   const usage = [...command.path, "[flags]", ...words.map(([name]) => `[${name}]`)].join(" ");
@@ -76,7 +76,7 @@ function section(
   columns: number,
 ): string {
   const left = Math.max(...rows.map(([name]) => name.length)) + 4;
-  const right = Math.max(20, Math.min(columns, MOST_COLUMNS) - left);
+  const right = Math.max(20, Math.min(columns, MAX_COLUMNS) - left);
   const lines = rows.flatMap(([name, text]) =>
     wrap(text, right).map((line, index) => `${index === 0 ? `  ${name}` : ""}`.padEnd(left) + line),
   );

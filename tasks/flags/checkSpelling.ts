@@ -3,14 +3,14 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import type { CommandDefinition, Parameter } from "../definition.ts";
 import { toCamelCase, toKebabCase } from "./letterCase.ts";
 
-/** All that a program answers to. */
+/** All commands and flags of a program. */
 export interface Vocabulary {
   /** "npx hardhat". */
   readonly program: string;
   readonly commands: readonly CommandDefinition[];
-  /** First words of commands that are not ours: their flags are not looked at. */
+  /** First words of other commands, whose flags are not checked. */
   readonly others: readonly string[];
-  /** Flags that go with every command, in camel case. */
+  /** Flags of every command, in camel case. */
   readonly globals: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export function findMisspelling(
   return findUnknownVerb(words.slice(start), vocabulary);
 }
 
-/** The command that words begin with: the longest path that fits. */
+/** The command at the start of the words: the longest path that matches. */
 export function commandAt(
   words: readonly string[],
   commands: readonly CommandDefinition[],
@@ -42,7 +42,7 @@ export function commandAt(
     .toSorted((a, b) => b.path.length - a.path.length)[0];
 }
 
-/** A word that follows an option may be its value, so that only others are taken for a command. */
+/** A word after an option may be its value, so only other words count as commands. */
 function findUnknownCommand(
   words: readonly string[],
   names: readonly string[],
@@ -50,10 +50,10 @@ function findUnknownCommand(
 ): ProtocolError | undefined {
   const word = words.find((each, i) => !each.startsWith("-") && !words[i - 1]?.startsWith("-"));
   if (word === undefined) return undefined;
-  return misspelt(`There is no command "${word}".`, word, names, `${program} --help`);
+  return misspellingError(`There is no command "${word}".`, word, names, `${program} --help`);
 }
 
-/** Words that begin like a family's commands and name none of them; a family alone, or with flags, is no mistake. */
+/** An unknown command of a family. A family alone, or with flags, is valid. */
 function findUnknownVerb(
   words: readonly string[],
   { program, commands }: Vocabulary,
@@ -69,7 +69,7 @@ function findUnknownVerb(
     .filter(({ path }) => path.length > depth && family.every((word, i) => path[i] === word))
     .map(({ path }) => path[depth]!);
   const help = `${program} ${family.join(" ")} --help`;
-  return misspelt(`${family.join(" ")} has no command "${verb}".`, verb, verbs, help);
+  return misspellingError(`${family.join(" ")} has no command "${verb}".`, verb, verbs, help);
 }
 
 function checkFlags(
@@ -86,7 +86,7 @@ function checkFlags(
 
 interface TypedFlag {
   readonly typed: string;
-  /** What follows its equals sign. */
+  /** The text after its equals sign. */
   readonly value: string | undefined;
   /** The word after it. */
   readonly next: string | undefined;
@@ -94,7 +94,7 @@ interface TypedFlag {
   readonly parameter: Parameter | undefined;
 }
 
-/** The words that are flags, and not the value of the one before. */
+/** The words that are flags and not the value of the previous flag. */
 function* typedFlags(words: readonly string[], command: CommandDefinition): Generator<TypedFlag> {
   for (let index = 0; index < words.length; index++) {
     const word = words[index]!;
@@ -102,7 +102,7 @@ function* typedFlags(words: readonly string[], command: CommandDefinition): Gene
     const [typed = "", value] = word.split("=", 2);
     const parameter = findParameter(typed, command);
     yield { typed, value, next: words[index + 1], parameter };
-    // Its value may begin with a hyphen.
+    // Its value may start with a hyphen.
     if (parameter?.kind === "option" && value === undefined) index += 1;
   }
 }
@@ -113,13 +113,13 @@ function checkFlag(
   vocabulary: Vocabulary,
 ): ProtocolError | undefined {
   if (!parameter) {
-    return isGlobal(typed, vocabulary) ? undefined : unknownFlag(typed, command, vocabulary);
+    return isGlobal(typed, vocabulary) ? undefined : unknownFlagError(typed, command, vocabulary);
   }
   if (parameter.kind === "flag") {
     const hasValue = value !== undefined || /^(true|false)$/.test(next ?? "");
-    return hasValue ? takesNoValue(typed) : undefined;
+    return hasValue ? unexpectedValueError(typed) : undefined;
   }
-  return (value ?? next) === undefined ? lacksValue(typed, command, vocabulary) : undefined;
+  return (value ?? next) === undefined ? missingValueError(typed, command, vocabulary) : undefined;
 }
 
 function findParameter(typed: string, { parameters }: CommandDefinition): Parameter | undefined {
@@ -135,7 +135,7 @@ function findParameter(typed: string, { parameters }: CommandDefinition): Parame
 const isGlobal = (typed: string, { globals }: Vocabulary) =>
   typed.startsWith("--") ? globals.includes(toCamelCase(typed.slice(2))) : /^-[hv]$/.test(typed);
 
-function unknownFlag(
+function unknownFlagError(
   typed: string,
   { path, parameters }: CommandDefinition,
   { program, globals }: Vocabulary,
@@ -143,22 +143,27 @@ function unknownFlag(
   const name = path.join(" ");
   const known = [...Object.keys(parameters), ...globals].map((each) => `--${toKebabCase(each)}`);
   const help = `${program} ${name} --help`;
-  return misspelt(`${name} has no flag ${typed}.`, typed, typed.length > 2 ? known : [], help);
+  return misspellingError(
+    `${name} has no flag ${typed}.`,
+    typed,
+    typed.length > 2 ? known : [],
+    help,
+  );
 }
 
-function lacksValue(typed: string, { path }: CommandDefinition, { program }: Vocabulary) {
+function missingValueError(typed: string, { path }: CommandDefinition, { program }: Vocabulary) {
   const hint = `See what it takes: ${program} ${path.join(" ")} --help`;
   return new ProtocolError("usage", `Missing value for ${typed}.`, hint);
 }
 
-const takesNoValue = (typed: string) =>
+const unexpectedValueError = (typed: string) =>
   new ProtocolError(
     "usage",
     `${typed} takes no value.`,
     `Write ${typed} for yes; leave it out for no.`,
   );
 
-function misspelt(message: string, word: string, names: readonly string[], help: string) {
+function misspellingError(message: string, word: string, names: readonly string[], help: string) {
   const closest = didYouMean(word, names);
   const hint = closest ? `Did you mean "${closest}"?` : `See them all: ${help}`;
   return new ProtocolError("usage", message, hint);

@@ -2,7 +2,7 @@ import { DATASET_KINDS, type DatasetKind } from "../../sdk/dataset/formats/Datas
 import { FORMATS, namedFormat } from "../../sdk/dataset/formats/detectFormat.ts";
 import { readLines } from "../../sdk/dataset/formats/readLines.ts";
 
-/** What a dataset looks like when no model says what it is for: by its format, or by whether its first row has a label. */
+/** Guesses the kind of a dataset if no model is given: by its format, or by whether its first row has a label. */
 export async function guessKind(path: string): Promise<DatasetKind> {
   const format = namedFormat(path);
   const kinds = DATASET_KINDS.filter((kind) => format && FORMATS[kind].includes(format));

@@ -7,8 +7,8 @@ import { getTaskOrder, type PlacedOrder } from "../../sdk/task/getTaskOrder.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 
 /**
- * What the model of a task is called: its base model with the suffix that was ordered, as in its card. A provider who
- * no longer tells the base model's name leaves the task's id.
+ * The name of a task's model: its base model with the ordered suffix, as in its model card. If the provider no longer
+ * lists the base model, the task's id is used instead.
  */
 export async function modelName(client: Client, task: Task): Promise<string> {
   const order = await getTaskOrder(client, task);
@@ -32,7 +32,7 @@ async function baseName(
   return formatTaskId(id);
 }
 
-/** Only what is safe in a file's name: an order on chain may say anything. */
+/** Only characters that are safe in a file name: an order on chain may contain anything. */
 function readSuffix({ config }: PlacedOrder): string | undefined {
   return /"suffix":"([A-Za-z0-9._-]{1,40})"/.exec(config)?.[1];
 }

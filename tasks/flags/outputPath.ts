@@ -3,20 +3,20 @@ import { readProvenance } from "../../sdk/deliverable/readProvenance.ts";
 import { pathExists } from "../../sdk/storage/files/pathExists.ts";
 import { fileIn } from "./fileIn.ts";
 
-/** A model that is to be written. */
+/** A model to write. */
 interface NamedModel {
   readonly name: string;
   /** UUID of its task. */
   readonly id: string;
-  /** Of a checkpoint; null for the latest weights. */
+  /** Step of a checkpoint; null for the latest weights. */
   readonly step: number | null;
-  /** What its file says of itself. */
+  /** The stamp in its file. */
   readonly stamp: string;
 }
 
 /**
- * The path to write a model to: the file that is named, or a file in the directory that is named, or in the current
- * one. The name that is chosen then is free, or that of this very model.
+ * The path for a model: the given file, or a file in the given or the current directory. A chosen name is unused, or
+ * already is this model.
  */
 export async function outputPath(output: string | undefined, model: NamedModel): Promise<string> {
   const name = `${model.name}.tar.zst`;

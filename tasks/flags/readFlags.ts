@@ -1,7 +1,7 @@
 import { ProtocolError } from "../../sdk/errors.ts";
 import { parseOg } from "../../sdk/units.ts";
 
-/** The value of a flag that a command cannot do without. */
+/** The value of a required flag. */
 export function required(value: string | undefined, flag: string, what: string): string {
   if (value !== undefined && value !== "") return value;
   throw new ProtocolError("usage", `${flag} is missing.`, `Add ${flag} with ${what}.`);
@@ -28,12 +28,12 @@ export function readInteger(value: string, flag: string, minimum = 0n): bigint {
   );
 }
 
-/** --timeout: seconds as milliseconds; undefined waits as long as it takes. */
+/** --timeout: seconds as milliseconds; undefined for no limit. */
 export function readTimeout(value: string | undefined): number | undefined {
   return value === undefined ? undefined : Number(readInteger(value, "--timeout", 1n)) * 1_000;
 }
 
-/** Fails unless a path ends in .zip, as the result of a decryption must. */
+/** Requires a path that ends in .zip. */
 export function requireZip(path: string, flag: string): string {
   if (path.toLowerCase().endsWith(".zip")) return path;
   throw new ProtocolError(

@@ -10,8 +10,8 @@ export type HyperparameterFlags = Readonly<Record<string, unknown>>;
 const DEFAULT_EPOCHS = HYPERPARAMETERS.find(({ name }) => name === "n_epochs")!.default as number;
 
 /**
- * Reads the hyper-parameters that the user has typed; the others stay unset.
- * @throws ProtocolError "usage" that names every problem.
+ * Reads the hyper-parameters that were given; the others stay unset.
+ * @throws ProtocolError "usage" with every problem.
  */
 export function readHyperparameters(
   flags: HyperparameterFlags,
@@ -24,7 +24,7 @@ export function readHyperparameters(
   return parseHyperparameters(clampCheckpoints(Object.fromEntries(typed), terminal));
 }
 
-/** More checkpoints than epochs are as many as epochs, whatever the number. */
+/** Limits the number of checkpoints to the number of epochs. */
 function clampCheckpoints(
   typed: Record<string, unknown>,
   terminal: Pick<Terminal, "note">,

@@ -3,12 +3,12 @@ import { type Secrets, SecretsSchema } from "../../sdk/exchange/secrets.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Environment } from "../Environment.ts";
 
-/** Where secrets come from, and the option of elsewhere that would carry them in the clear. */
+/** The environment variables of API tokens, and the flags of other command lines that would expose them. */
 const SOURCES = { WANDB_API_KEY: "--wandb-api-key", HF_TOKEN: "--hf-api-token" } as const;
 
 /**
- * Reads the secrets that a training needs, and no others: a key that is set for something else stays here.
- * @throws ProtocolError "usage" when one is missing without which the training could not do what was ordered.
+ * Reads only the API tokens that a job needs: others that are set stay on this machine.
+ * @throws ProtocolError "usage" if a required token is missing.
  */
 export async function readSecrets(
   config: Hyperparameters,
@@ -19,25 +19,25 @@ export async function readSecrets(
   const tracks = wandb_project_name ?? wandb_name ?? wandb_base_url;
   const wandbApiKey = tracks && (await environment.secret("WANDB_API_KEY"));
   if (tracks && !wandbApiKey)
-    throw missing("WANDB_API_KEY", "Tracking with Weights & Biases", environment);
+    throw missingSecretError("WANDB_API_KEY", "Tracking with Weights & Biases", environment);
   const usesHub = hf_output_repo_name ?? from_hf_model;
   const hfApiToken = usesHub && (await environment.secret("HF_TOKEN"));
   if (hf_output_repo_name && !hfApiToken)
-    throw missing("HF_TOKEN", "Uploading to the hub", environment);
+    throw missingSecretError("HF_TOKEN", "Uploading to the hub", environment);
   const secrets = { ...(wandbApiKey && { wandbApiKey }), ...(hfApiToken && { hfApiToken }) };
-  if (!SecretsSchema.safeParse(secrets).success) throw damaged();
+  if (!SecretsSchema.safeParse(secrets).success) throw invalidTokenError();
   return secrets;
 }
 
-/** The value is not repeated: what is printed may be kept somewhere. */
-const damaged = () =>
+/** The value is not shown, as output may be recorded. */
+const invalidTokenError = () =>
   new ProtocolError(
     "usage",
-    "WANDB_API_KEY or HF_TOKEN holds something that is no key: blanks, or more than 256 characters.",
+    "WANDB_API_KEY or HF_TOKEN is not a valid API token: it has blanks or more than 256 characters.",
     "Set it again; it is not shown here on purpose.",
   );
 
-function missing(
+function missingSecretError(
   name: keyof typeof SOURCES,
   what: string,
   { keepSecret }: Environment,
@@ -45,25 +45,28 @@ function missing(
   const keep = keepSecret(name);
   return new ProtocolError(
     "usage",
-    `${what} needs a key, and ${name} is not set.`,
+    `${what} needs an API token, but ${name} is not set.`,
     `Set ${name} in the environment${keep && `, or store it with: ${keep}`}`,
   );
 }
 
-/** @throws ProtocolError "usage" when a secret is in the arguments, where every process on the machine can read it. */
+/** @throws ProtocolError "usage" if a secret is in the arguments, where every process on the machine can read it. */
 export function refuseSecretFlags(
   flags: { readonly wandbApiKey: string | undefined; readonly hfApiToken: string | undefined },
   environment: Environment,
 ): void {
-  if (flags.wandbApiKey !== undefined) throw inArguments("WANDB_API_KEY", environment);
-  if (flags.hfApiToken !== undefined) throw inArguments("HF_TOKEN", environment);
+  if (flags.wandbApiKey !== undefined) throw secretInArgumentsError("WANDB_API_KEY", environment);
+  if (flags.hfApiToken !== undefined) throw secretInArgumentsError("HF_TOKEN", environment);
 }
 
-function inArguments(name: keyof typeof SOURCES, { keepSecret }: Environment): ProtocolError {
+function secretInArgumentsError(
+  name: keyof typeof SOURCES,
+  { keepSecret }: Environment,
+): ProtocolError {
   const keep = keepSecret(name);
   return new ProtocolError(
     "usage",
-    `${SOURCES[name]} is refused: what is typed as a flag can be read by every process here, and stays in the shell's history.`,
-    `Make a new key, and set ${name} in the environment${keep && ` or with: ${keep}`}`,
+    `${SOURCES[name]} is refused: flags can be read by every process on this machine, and stay in the shell's history.`,
+    `Create a new token, and set ${name} in the environment${keep && ` or with: ${keep}`}`,
   );
 }

@@ -16,7 +16,7 @@ export interface TermsFlags {
 
 type OfferedTerms = Omit<ServiceTerms, "catalogueHash" | "encryptionKey">;
 
-/** Reads the flags; what is not given stays as in `base`. */
+/** Reads the flags; missing ones keep their values in `base`. */
 export function readTerms(flags: TermsFlags, base: OfferedTerms): OfferedTerms {
   const number = (value: string | undefined, flag: string, fallback: number) =>
     value === undefined ? fallback : Number(readInteger(value, flag));

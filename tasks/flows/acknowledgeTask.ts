@@ -6,13 +6,13 @@ import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { type SendingFlags, submit } from "./submit.ts";
 
-/** A delivered model that its user has not acknowledged yet, in time or late. */
+/** A task whose delivery is not acknowledged yet, in time or late. */
 export type Unacknowledged = Task & { readonly root: Root };
 
 export const awaitsAcknowledgement = (task: Task): task is Unacknowledged =>
   task.root !== null && (task.state === "Delivered" || task.state === "Lapsed");
 
-/** Acknowledges a model. After the deadline the task has to lapse first, which anyone may bring about. */
+/** Acknowledges a model. After the deadline, the task has to lapse first, which anyone may call. */
 export async function acknowledgeTask(
   client: Client,
   task: Unacknowledged,
@@ -23,7 +23,7 @@ export async function acknowledgeTask(
   const { timestamp } = await latestBlock(client);
   if (task.state === "Delivered" && timestamp > task.deadline) {
     const lapsed = await submit(client, lapse(client, task), args, flags, terminal);
-    // Before the task has lapsed, a late acknowledgement could not even be tried.
+    // A late acknowledgement reverts until the task has lapsed.
     if (lapsed.dryRun) return { ...lapsed, followedBy: { verb: "acknowledge", root: task.root } };
   }
   const call = acknowledge(client, task);

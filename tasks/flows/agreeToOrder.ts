@@ -17,8 +17,8 @@ interface Offered {
 }
 
 /**
- * Shows the quote and stops what could not work, before anything is uploaded or paid: a provider who accepts nothing,
- * too little money, a queue that the user does not want to join.
+ * Shows the quote, and stops before anything is uploaded or paid if the order cannot succeed: the provider accepts no
+ * tasks, there is too little money, or the user does not want to queue.
  */
 export async function agreeToOrder(
   client: Client & { readonly address: string },
@@ -28,12 +28,12 @@ export async function agreeToOrder(
   environment: Environment,
 ): Promise<void> {
   showQuote(terminal, service, offer);
-  if (!service.accepting) throw notAccepting(service.provider);
+  if (!service.accepting) throw notAcceptingError(service.provider);
   await checkFunds(client, service.provider, offer.fee, environment);
   if (!yes && !dryRun) await agreeToWait(terminal, queue);
 }
 
-/** The Ledger takes the fee from the sub-account first, amounts on their way back included, then from the account. */
+/** The Ledger takes the fee from the sub-account first, including amounts being returned, then from the account. */
 async function checkFunds(
   client: Client & { readonly address: string },
   provider: string,
@@ -48,7 +48,7 @@ async function checkFunds(
   const missing = shortOg(fee - available);
   const [problem, command] =
     account.total === 0n
-      ? ["This wallet has no account with money in it", "add-account"]
+      ? ["This wallet has no account with money", "add-account"]
       : ["Insufficient balance", "deposit"];
   throw new ProtocolError(
     "insufficient-funds",
@@ -69,7 +69,7 @@ async function agreeToWait(terminal: Terminal, { slots, running, waiting }: Queu
   );
 }
 
-function notAccepting(provider: string): ProtocolError {
+function notAcceptingError(provider: string): ProtocolError {
   return new ProtocolError(
     "declined",
     `${provider} does not accept tasks at the moment.`,

@@ -10,8 +10,8 @@ import { claim } from "./claim.ts";
 import { type SendingFlags, submit } from "./submit.ts";
 
 /**
- * Takes back a task that no provider has accepted yet, or claims what a missed deadline brings.
- * @throws ProtocolError "declined" when there is nothing to take back.
+ * Cancels a task that its provider has not accepted yet, or claims the money after a missed deadline.
+ * @throws ProtocolError "declined" if the task can no longer be cancelled and there is nothing to claim.
  */
 export async function cancel(
   client: Client,
@@ -23,7 +23,7 @@ export async function cancel(
 ) {
   const id = formatTaskId(task.id);
   if (task.state !== "Created" && standing.next !== "claim") {
-    throw notCancellable(task, standing, environment);
+    throw notCancellableError(task, standing, environment);
   }
   const result =
     standing.next === "claim"
@@ -37,7 +37,7 @@ export async function cancel(
   return { ...result, id };
 }
 
-function notCancellable(
+function notCancellableError(
   { id, state }: Task,
   { progress, meaning }: Standing,
   environment: Environment,
@@ -47,7 +47,7 @@ function notCancellable(
     "declined",
     `Task ${uuid} is ${progress}: it can no longer be cancelled. ${meaning}`,
     state === "Accepted"
-      ? `Stop it for what it has cost so far: ${environment.command(`fine-tuning cancel ${uuid}`)}`
+      ? `Stop it for its cost so far: ${environment.command(`fine-tuning cancel ${uuid}`)}`
       : `See what can be done: ${environment.command(`fine-tuning retrieve ${uuid}`)}`,
   );
 }

@@ -9,8 +9,8 @@ import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
 /**
- * Checks a dataset as a provider's model will see it: with its tokenizer and chat template, cut to the length it takes.
- * Where its tokenizer cannot be counted with exactly, the rows alone are checked and the terminal hears so.
+ * Checks a dataset as a provider's model will see it: with its tokenizer and chat template, and truncated to its
+ * maximum length. If its tokenizer does not allow exact counts, only the rows are checked, with a note.
  */
 export async function checkAsModel(
   path: string,

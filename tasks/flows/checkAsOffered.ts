@@ -10,11 +10,11 @@ import { fetchOffers } from "./fetchOffers.ts";
 interface Wanted {
   /** Name of the model. */
   readonly model: string;
-  /** Address of the provider that offers it; any without it. */
+  /** Address of the provider that offers it; default: any. */
   readonly provider: string | undefined;
 }
 
-/** Checks a dataset as a model that is on offer sees it. */
+/** Checks a dataset as an offered model sees it. */
 export async function checkAsOffered(
   path: string,
   { model, provider }: Wanted,

@@ -9,9 +9,8 @@ interface OutputFlags {
 }
 
 /**
- * Looks, before anything is ordered, at the place where the model will be written. In a directory its name will be one
- * that is free.
- * @throws ProtocolError "usage" when a model could not be written there.
+ * Checks, before anything is ordered, the path for the model. In a directory, an unused name will be chosen.
+ * @throws ProtocolError "usage" if a model could not be written there.
  */
 export async function checkModelOutput({ output, force }: OutputFlags): Promise<void> {
   const path = await fileIn(output ?? ".", "model.tar.zst");

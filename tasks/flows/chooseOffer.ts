@@ -14,34 +14,34 @@ import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
 
-/** A verified provider with the model that is wanted. */
+/** A verified provider that has the wanted model. */
 interface Candidate extends VerifiedProvider {
   readonly model: CatalogueModel;
 }
 
-/** What one of them asks for a dataset. */
+/** A candidate's price for a dataset. */
 export interface Offer extends Candidate {
   readonly rows: number;
   readonly offer: Quote;
 }
 
-/** What is to be trained, and on what. */
+/** The model to train and its dataset. */
 interface Wanted {
-  /** Of the model. */
+  /** Name of the model. */
   readonly name: string;
   readonly path: string;
   readonly config: Hyperparameters;
-  /** Undefined lets the price choose. */
+  /** Undefined to choose by price. */
   readonly provider: string | undefined;
 }
 
-/** Milliseconds that a provider has to prove itself, before the choice is made without it. */
+/** Milliseconds within which a provider must pass verification; the choice is made without it after that. */
 const TIMEOUT_MS = 10_000;
 
 /**
- * Chooses who trains: the provider that is named, or else the cheapest one that is free, or else the cheapest. Checks
- * and counts the dataset for that, as each of them will.
- * @throws ProtocolError "dataset-invalid" after all problems were shown, "usage" when nobody has the model.
+ * Chooses the provider: the given one, or else the cheapest free one, or else the cheapest. For that, checks and counts
+ * the dataset as each provider will.
+ * @throws ProtocolError "dataset-invalid" after showing all problems, "usage" if no provider has the model.
  */
 export async function chooseOffer(
   client: Client,
@@ -71,7 +71,7 @@ async function verifyOne(
   return { ...verified, model: findModel(verified.catalogue, name) };
 }
 
-/** Everybody who accepts tasks, proves to be what the chain says, and has the model. */
+/** All providers that accept tasks, pass verification and have the model. */
 async function findCandidates(
   client: Client,
   name: string,
@@ -93,14 +93,14 @@ async function findCandidates(
     const model = answer.catalogue.models.find((each) => each.name === name);
     return model ? [{ ...answer, model }] : [];
   });
-  if (verified.length === 0) throw nobodyThere();
-  if (candidates.length === 0) throw nobodyHas(name, verified);
+  if (verified.length === 0) throw noProviderError();
+  if (candidates.length === 0) throw unknownModelError(name, verified);
   return candidates;
 }
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** Providers differ in price and unit; what they count alike is counted once. */
+/** Prices a dataset for each provider; equal counts are computed once. */
 async function priceAll(
   candidates: readonly Candidate[],
   wanted: Wanted,
@@ -151,15 +151,15 @@ function sayWho({ service, offer, model }: Offer, count: number, terminal: Termi
   );
 }
 
-const nobodyThere = () =>
+const noProviderError = () =>
   new ProtocolError(
     "not-found",
     "No provider accepts tasks on this network at the moment.",
-    "Look again later.",
+    "Try again later.",
     { next: { verb: "listServices" } },
   );
 
-function nobodyHas(name: string, verified: readonly VerifiedProvider[]): ProtocolError {
+function unknownModelError(name: string, verified: readonly VerifiedProvider[]): ProtocolError {
   const names = verified.flatMap(({ catalogue }) => catalogue.models.map((model) => model.name));
   const closest = didYouMean(name, names);
   return new ProtocolError(

@@ -10,7 +10,7 @@ import { type SendingFlags, submit } from "./submit.ts";
 
 /**
  * Ends a task whose provider missed a deadline: the fee is released, and the user gets a part of the bond. Anyone may
- * send it, so it may have happened meanwhile.
+ * do so, so the task may already have ended.
  */
 export async function claim(client: Client, task: Task, flags: SendingFlags, terminal: Terminal) {
   const id = formatTaskId(task.id);

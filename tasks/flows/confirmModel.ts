@@ -6,7 +6,7 @@ import type { Task } from "../../sdk/task/Task.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { type SendingFlags, submit } from "./submit.ts";
 
-/** Pays the provider at once instead of after the dispute period. */
+/** Pays the provider immediately instead of after the dispute period. */
 export async function confirmModel(
   client: Client,
   task: Task,
@@ -17,13 +17,13 @@ export async function confirmModel(
   if (result.dryRun) return result;
   terminal.say(
     result.transaction === null
-      ? "The task was settled before; nothing more to confirm."
-      : "Confirmed on chain: the provider is paid and the task is over.",
+      ? "The task was already settled; there is nothing to confirm."
+      : "Confirmed on chain: the provider is paid and the task is finished.",
   );
   return result;
 }
 
-/** Somebody else may have settled the task meanwhile. */
+/** The task may have been settled by someone else meanwhile. */
 async function confirmOnce(client: Client, task: Task, flags: SendingFlags, terminal: Terminal) {
   if (task.state === "Settled") return { dryRun: flags.dryRun, transaction: null };
   const args = { id: formatTaskId(task.id) };

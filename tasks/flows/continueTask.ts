@@ -8,9 +8,9 @@ import type { Environment } from "../Environment.ts";
 import { formatDuration } from "../terminal/formatDuration.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import type { OwnOrder } from "./findOwnOrder.ts";
-import { sendKeys } from "./sendKeys.ts";
+import { sendApiTokens } from "./sendApiTokens.ts";
 
-/** What a command needs to continue with a task instead of ordering it. */
+/** The context of a command that continues with a task instead of ordering it. */
 interface Setting {
   readonly client: Client;
   readonly terminal: Terminal;
@@ -18,9 +18,9 @@ interface Setting {
 }
 
 /**
- * Continues with a task that was ordered before, and says so. Keys that may not have reached the provider are sent to it
- * again.
- * @throws ProtocolError "task-failed-by-provider" when all that is left of it is money to claim.
+ * Continues with a task that was ordered before, and reports that. API tokens that may not have reached the provider
+ * are sent again.
+ * @throws ProtocolError "task-failed-by-provider" if only its money is left to claim.
  */
 export async function continueTask(
   { client, terminal, environment }: Setting,
@@ -30,19 +30,21 @@ export async function continueTask(
 ) {
   const id = formatTaskId(task.id);
   const found = `You ordered exactly this ${await ageOf(client, blockNumber)} (task ${id})`;
-  if (standing.next === "claim") throw toClaim(`${found}. ${standing.meaning}`, id, environment);
+  if (standing.next === "claim")
+    throw unclaimedMoneyError(`${found}. ${standing.meaning}`, id, environment);
   terminal.say(
     standing.progress === "Finished"
-      ? `${found}, and its model is ready: nothing is ordered. To order it once more, add --again.`
+      ? `${found}, and its model is ready: nothing is ordered. To order it again, add --again.`
       : `${found}: continuing with it. Nothing is ordered or paid again.`,
   );
   const isRunning = task.state === "Created" || task.state === "Accepted";
-  if (isRunning && !dryRun) await sendKeys(client, { service, id: task.id, secrets }, terminal);
+  if (isRunning && !dryRun)
+    await sendApiTokens(client, { service, id: task.id, secrets }, terminal);
   const { provider, fee } = task;
   return { dryRun, continued: true as const, transaction: null, id, provider, fee };
 }
 
-/** By the chain's clock, to the minute when it is longer. */
+/** The age of an order by the chain's clock, rounded to minutes if it is at least one. */
 async function ageOf(client: Client, blockNumber: number): Promise<string> {
   const [times, { timestamp }] = await Promise.all([
     blockTimes(client, [blockNumber]),
@@ -54,10 +56,10 @@ async function ageOf(client: Client, blockNumber: number): Promise<string> {
   return `${formatDuration(seconds).replace(/(?<=min) \d+s$/, "")} ago`;
 }
 
-function toClaim(found: string, id: string, environment: Environment): ProtocolError {
+function unclaimedMoneyError(found: string, id: string, environment: Environment): ProtocolError {
   return new ProtocolError(
     "task-failed-by-provider",
     found,
-    `Claim it: ${environment.command(`fine-tuning cancel ${id}`)}; then type this command again to order it once more.`,
+    `Claim it: ${environment.command(`fine-tuning cancel ${id}`)}; then run this command again to order it again.`,
   );
 }

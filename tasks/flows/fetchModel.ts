@@ -33,19 +33,22 @@ import { waitForTask } from "./waitForTask.ts";
 
 type Wallet = Client & { readonly address: string };
 
-/** What is to be written, and how long to wait for the key. */
+/** The model to write, and how long to wait for the key. */
 export interface WantedModel {
-  /** A file, or a directory to put it in; undefined is `<MODEL-NAME>.tar.zst` here, or a name with the task's id if that one is taken. */
+  /**
+   * A file or a directory; default: `<MODEL-NAME>.tar.zst` in the current directory, or a name with the task's id if
+   * that exists.
+   */
   readonly output: string | undefined;
-  /** Of a checkpoint; null for the latest weights. */
+  /** Step of a checkpoint; null for the latest weights. */
   readonly step: number | null;
-  /** Milliseconds; undefined waits as long as it takes. */
+  /** Milliseconds; undefined for no limit. */
   readonly timeout: number | undefined;
-  /** Replace another file that is there. */
+  /** Replace an existing file. */
   readonly force: boolean;
 }
 
-/** What a command works with besides its flags. */
+/** The context of a command. */
 export interface Setting {
   readonly client: Wallet;
   readonly flags: SendingFlags;
@@ -54,9 +57,9 @@ export interface Setting {
 }
 
 /**
- * Everything between a delivery and a model on disk, in one flow: download, acknowledge, wait for the key, decrypt and
- * check, confirm, write. Run again after any interruption, it goes on where the last run stopped; what is on chain and
- * on disk says where that was. Misbehaviour is proved on the way.
+ * All steps from a delivery to a model on disk: download, acknowledge, wait for the key, decrypt and verify, confirm,
+ * write. After an interruption, another run resumes from the state on chain and on disk. Misbehaviour is proved if it
+ * is found.
  */
 export async function fetchModel(setting: Setting, found: Task, wanted: WantedModel) {
   const { client, flags, terminal } = setting;
@@ -64,7 +67,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   const { name, path, stamp, isDone, check } = await findOutput(client, found, wanted);
   const document = { id, path, step: wanted.step };
   if (isDone) {
-    terminal.say(`${path} holds this model already.`);
+    terminal.say(`${path} already contains this model.`);
     sayHowToUnpack(terminal, path);
     return { ...document, acknowledged: null, confirmed: null };
   }
@@ -80,8 +83,8 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   await openModel(client, task, places, flags, terminal);
   terminal.say("Decrypted: every page is what the provider committed to.");
   const { transaction } = await confirmModel(client, task, flags, terminal);
-  await check(); // the key may have taken days
-  await untilInterrupted(interrupted("The writing"), (signal) =>
+  await check(); // waiting for the key may have taken days
+  await untilInterrupted(interruptedError("The writing"), (signal) =>
     writeModel(archivePath, path, { name, step: wanted.step, stamp, signal }),
   );
   for (const temporary of [archivePath, encryptedPath]) await rm(temporary, { force: true });
@@ -91,8 +94,8 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
 }
 
 /**
- * Finds the file that a task's model will be written to.
- * @throws ProtocolError "usage" when something else is there, or its ending is not one of a model.
+ * Determines the output file for a task's model.
+ * @throws ProtocolError "usage" if another file exists there, or the extension is not a model format.
  */
 export async function findOutput(client: Client, task: Task, wanted: WantedModel) {
   const { output, step, force } = wanted;
@@ -106,23 +109,26 @@ export async function findOutput(client: Client, task: Task, wanted: WantedModel
   return { name, stamp, check, ...(await check()) };
 }
 
-/** A task from which no key can come has no model to fetch. */
+/** Refuses a task that will never have a key. */
 async function refuseEnded({ client, environment }: Setting, task: Task): Promise<void> {
   if ((await readStanding(client, task)).failure === null) return;
   throw failureError(await viewTask(client, task), environment);
 }
 
-/** The files of the way may be left from an earlier run; the model takes about as much room as the decrypted archive. */
+/**
+ * Checks the temporary files, which may exist from an earlier run, and the disk space; the model takes about as much as
+ * the decrypted archive.
+ */
 async function prepareTemporaries({ size }: Task, ...paths: [string, string]): Promise<void> {
   for (const path of paths) await checkOutput(path, { force: true });
-  if (size < 1) return; // nothing is delivered
+  if (size < 1) return; // not delivered
   const [encryptedPath, archivePath] = paths;
   const total = geometryOf(size).encryptedSize + 2 * size;
   const begun = [encryptedPath, partPathOf(encryptedPath), archivePath];
   await ensureDiskSpace(dirname(encryptedPath), total, begun);
 }
 
-/** Downloads the encrypted model and acknowledges it, where that was not done before. @returns the transaction. */
+/** Downloads the encrypted model and acknowledges it, unless already done. @returns the transaction. */
 async function receive(
   { client, flags, terminal, environment }: Setting,
   task: Task,
@@ -148,7 +154,7 @@ async function waitForKey(
   timeout: number | undefined,
 ): Promise<Task> {
   const first = await viewTask(client, await getTask(client, { id }));
-  const stopped = interrupted("Waiting for the key");
+  const stopped = interruptedError("Waiting for the key");
   const view = await untilInterrupted(stopped, (signal) =>
     waitForTask(client, first, { until: "Finished", timeout, signal }, terminal),
   );
@@ -156,7 +162,7 @@ async function waitForKey(
   throw failureError(view, environment);
 }
 
-/** The transaction that would come next. */
+/** Shows the next transaction. */
 async function planNext({ client, flags, terminal }: Setting, task: Task) {
   if (awaitsAcknowledgement(task)) return acknowledgeTask(client, task, flags, terminal);
   if (task.state === "Revealed") return confirmModel(client, task, flags, terminal);
@@ -164,11 +170,11 @@ async function planNext({ client, flags, terminal }: Setting, task: Task) {
   return { dryRun: true, transaction: null };
 }
 
-const interrupted = (what: string) =>
+const interruptedError = (what: string) =>
   new ProtocolError(
     "declined",
     `${what} was interrupted.`,
-    "Run the same command again: it goes on where it stopped.",
+    "Run the same command again to resume.",
   );
 
 function sayHowToUnpack(terminal: Terminal, path: string): void {

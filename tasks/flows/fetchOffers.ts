@@ -12,10 +12,10 @@ export interface Offer {
   readonly model: CatalogueModel;
 }
 
-/** Milliseconds that a provider has to send its catalogue, before the list continues without it. */
+/** Milliseconds within which a provider must send its catalogue; the list continues without it after that. */
 const TIMEOUT_MS = 10_000;
 
-/** The models of one provider, or of all who answer; the terminal hears who was left out, and why. */
+/** The models of one provider, or of all that answer; a note names those left out, and why. */
 export async function fetchOffers(
   client: Client,
   provider: string | undefined,

@@ -14,28 +14,28 @@ import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 
 type Wallet = Client & { readonly address: string };
 
-/** The storage roots that an order names. */
+/** The storage roots in an order. */
 export interface Roots {
   readonly datasetRoot: Root;
   readonly validationRoot: Root | null;
 }
 
-/** What is about to be ordered. */
+/** The order that is about to be placed. */
 export interface WantedOrder {
-  /** Undefined lets the price choose: an earlier order may be with any provider. */
+  /** Undefined to choose by price: an earlier order may be with any provider. */
   readonly provider: string | undefined;
   /** Name of the model. */
   readonly model: string;
   readonly config: Hyperparameters;
   /** The declared size; undefined if it follows from the dataset. */
   readonly units?: bigint;
-  /** Order once more what is Finished. What is not, is never ordered twice. */
+  /** Order again what is Finished. A task in progress is never ordered twice. */
   readonly again: boolean;
-  /** The roots that the order would have at this service; a sealed dataset has another one for each provider. */
+  /** The order's roots at this service; an encrypted dataset has a different root for each provider. */
   readonly rootsFor: (service: Service) => Promise<Roots>;
 }
 
-/** A task that was ordered before, exactly like this. */
+/** An earlier task with exactly the same order. */
 export interface OwnOrder {
   readonly task: Task;
   readonly service: Service;
@@ -44,9 +44,9 @@ export interface OwnOrder {
 }
 
 /**
- * Finds the newest task of exactly this order that has, or may still get, a model, or that still holds money. The chain
- * knows it also when the answer to the order was lost, or the terminal was closed. A task that ended without a model is
- * no obstacle to a new one.
+ * Finds the newest task with exactly this order that has, or may still get, a model, or that still holds money. It is
+ * on chain even if the answer to the order was lost or the terminal was closed. A task that ended without a model does
+ * not prevent a new order.
  */
 export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise<OwnOrder | null> {
   const { provider, units } = wanted;
@@ -70,7 +70,7 @@ export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise
 
 const isAlive = ({ failure, next }: Standing) => failure === null || next === "claim";
 
-/** Null for a provider that has gone, which it can only when none of its tasks is open. */
+/** Null for a provider that is no longer registered, which requires that none of its tasks is open. */
 async function findService(client: Client, { provider }: Task): Promise<Service | null> {
   try {
     return await getService(client, { provider });
@@ -80,7 +80,7 @@ async function findService(client: Client, { provider }: Task): Promise<Service 
   }
 }
 
-/** A provider that does not answer stops a second order while the first one may still be under way. */
+/** Fails if the provider does not answer while the first order may still be in progress, to prevent a second one. */
 async function hasModel(
   service: Service,
   order: ListedOrder,

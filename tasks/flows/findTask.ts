@@ -6,16 +6,16 @@ import { listTasks } from "../../sdk/task/listTasks.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { readAddress } from "../flags/readAddress.ts";
 
-/** The flags that name a task. */
+/** The flags that select a task. */
 export interface TaskFlags {
   readonly provider: string | undefined;
-  /** The whole id, or the beginning of it. */
+  /** The full id, or its beginning. */
   readonly task: string | undefined;
 }
 
 /**
- * Finds the task that the flags mean: by its whole id, by the beginning of it among the caller's tasks at the
- * provider, or else the newest of those.
+ * Finds the selected task: by its full id, by its beginning among the caller's tasks at the provider, or else the
+ * newest of those.
  */
 export async function findTask(
   client: Client & { readonly address: string },
@@ -29,22 +29,22 @@ export async function findTask(
   const address = readAddress(provider);
   const tasks = await listTasks(client, { user: client.address, provider: address });
   const found = task === undefined ? tasks.at(-1) : chooseTask(tasks, task);
-  if (!found) throw noTask(address, task);
+  if (!found) throw taskNotFoundError(address, task);
   return found;
 }
 
-/** The task with this id, whoever ordered it; null when `id` is too short to be a whole one. */
+/** The task with this id, whoever ordered it; null if `id` is too short for a full id. */
 export async function findWholeTask(client: Client, id: string): Promise<Task | null> {
   return isWhole(id) ? getTask(client, { id: parseTaskId(id) }) : null;
 }
 
 /**
  * The only one of `tasks` whose id begins with `prefix`, or null.
- * @throws ProtocolError "usage" that names them all when there are several.
+ * @throws ProtocolError "usage" with all of them if there are several.
  */
 export function chooseTask(tasks: readonly Task[], prefix: string): Task | null {
   const matching = tasks.filter(({ id }) => startsWith(formatTaskId(id), prefix));
-  if (matching.length > 1) throw ambiguous(prefix, matching);
+  if (matching.length > 1) throw ambiguousIdError(prefix, matching);
   return matching[0] ?? null;
 }
 
@@ -58,11 +58,11 @@ function checkProvider(task: Task, provider: string): void {
   throw new ProtocolError(
     "usage",
     `Task ${formatTaskId(task.id)} belongs to provider ${task.provider}, not to ${provider}.`,
-    `Use --provider ${task.provider}, or leave --provider out.`,
+    `Use --provider ${task.provider}, or omit --provider.`,
   );
 }
 
-function noTask(provider: string, prefix: string | undefined): ProtocolError {
+function taskNotFoundError(provider: string, prefix: string | undefined): ProtocolError {
   const which = prefix === undefined ? "no task" : `no task whose id begins with "${prefix}"`;
   return new ProtocolError(
     "not-found",
@@ -72,11 +72,11 @@ function noTask(provider: string, prefix: string | undefined): ProtocolError {
   );
 }
 
-function ambiguous(prefix: string, tasks: readonly Task[]): ProtocolError {
+function ambiguousIdError(prefix: string, tasks: readonly Task[]): ProtocolError {
   const ids = tasks.map(({ id }) => formatTaskId(id)).join(", ");
   return new ProtocolError(
     "usage",
-    `"${prefix}" is the beginning of ${tasks.length} tasks: ${ids}.`,
-    "Give more digits of the one you mean.",
+    `${tasks.length} tasks have ids that begin with "${prefix}": ${ids}.`,
+    "Give more digits.",
   );
 }

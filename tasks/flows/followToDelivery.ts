@@ -7,8 +7,8 @@ import type { Setting } from "./fetchModel.ts";
 import { waitForTask } from "./waitForTask.ts";
 
 /**
- * Follows a task with one live line until its model is delivered.
- * @param timeout milliseconds; undefined waits as long as it takes
+ * Follows a task with a live line until its model is delivered.
+ * @param timeout milliseconds; undefined for no limit
  */
 export async function followToDelivery(
   { client, terminal, environment }: Setting,
@@ -19,7 +19,7 @@ export async function followToDelivery(
   const stopped = new ProtocolError(
     "declined",
     `Stopped waiting. Task ${id} continues without you.`,
-    `Type the same command again to continue, or fetch the model later: ${environment.command(`fine-tuning download ${id}`)}`,
+    `Run the same command again to continue, or download the model later: ${environment.command(`fine-tuning download ${id}`)}`,
   );
   const first = await viewTask(client, task);
   const last = await untilInterrupted(stopped, (signal) =>

@@ -14,27 +14,27 @@ import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
 
-/** The flags that name a dataset and what it is for. */
+/** The flags that select a dataset and its model. */
 export interface DatasetFlags {
   readonly provider: string | undefined;
   readonly model: string | undefined;
   readonly datasetPath: string | undefined;
 }
 
-/** A dataset as one provider charges for it. */
+/** The size and the price of a dataset at one provider. */
 export interface Measurement {
   readonly service: Service;
   readonly model: CatalogueModel;
   readonly path: string;
   readonly rows: number;
-  /** Of the file. */
+  /** Size of the file. */
   readonly bytes: number;
-  /** What the model makes of the rows, where a configuration was given and its tokenizer can be counted with. */
+  /** The rows as the model sees them, if a configuration was given and its tokenizer allows exact counts. */
   readonly size: DatasetSize | undefined;
   readonly offer: Quote;
 }
 
-/** Reads the flags before anything is asked of the network. */
+/** Reads the flags before any network request. */
 export function readDatasetFlags(flags: DatasetFlags) {
   return {
     provider: readAddress(flags.provider),
@@ -44,9 +44,9 @@ export function readDatasetFlags(flags: DatasetFlags) {
 }
 
 /**
- * Checks a dataset, counts it as the provider will, and prices it. With a configuration it is checked as the model
- * will see it, which takes the model's tokenizer whatever the provider charges for.
- * @throws ProtocolError "dataset-invalid" after all problems were shown.
+ * Checks a dataset, counts it as the provider will, and prices it. With a configuration, it is checked as the model
+ * will see it, which needs the model's tokenizer whatever the unit.
+ * @throws ProtocolError "dataset-invalid" after showing all problems.
  */
 export async function measureDataset(
   client: Client,

@@ -13,15 +13,15 @@ import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { type SendingFlags, submit } from "./submit.ts";
 
-/** Where the encrypted model lies, and where the decrypted archive goes. */
+/** Paths of the encrypted model and of the decrypted archive. */
 interface Places {
   readonly encryptedPath: string;
   readonly outputPath: string;
 }
 
 /**
- * Decrypts a model and checks every page of it; where one does not match, proves the provider's misbehaviour.
- * @throws OutcomeError "task-failed-by-provider" when that was proved.
+ * Decrypts a model and verifies every page; if one does not match, proves the provider's misbehaviour.
+ * @throws OutcomeError "task-failed-by-provider" if that was proved.
  */
 export async function openModel(
   client: Client & { readonly address: string },
@@ -44,8 +44,8 @@ export async function openModel(
 }
 
 /**
- * A page does not match: where that is the provider's doing, proves it on chain, which brings the money back.
- * @throws OutcomeError "task-failed-by-provider" when that is done; ProtocolError "integrity" when it cannot be.
+ * Handles a page that does not match: if the provider is responsible, proves it on chain, which returns the money.
+ * @throws OutcomeError "task-failed-by-provider" if that succeeded; ProtocolError "integrity" if it is not possible.
  */
 async function dispute(
   client: Client & { readonly address: string },
@@ -63,8 +63,8 @@ async function dispute(
   const proof = await untilInterrupted(stopped, (signal) =>
     findMisbehaviour(client, { task, encryptedPath, page, signal }),
   );
-  if (task.state === "Settled") throw tooLate(task);
-  terminal.say("The file is the one that was delivered. Proving on chain what the provider did...");
+  if (task.state === "Settled") throw disputeTooLateError(task);
+  terminal.say("The file is the delivered one. Proving the provider's misbehaviour on chain...");
   const id = formatTaskId(task.id);
   const call = proveMisbehaviour(client, { id: task.id, proof });
   const sent = await submit(client, call, { id, page }, flags, terminal);
@@ -82,18 +82,18 @@ async function dispute(
   );
 }
 
-/** What the proof brought, from its event. */
+/** The result of the proof, from its event. */
 async function findSlashing(client: Client, { id }: Task) {
   const events = await fetchTaskEvents(client, { id });
   const slashing = events.find((event) => event.name === "TaskSlashed");
   return { compensation: slashing?.compensation ?? 0n, burned: slashing?.burned ?? 0n };
 }
 
-/** The user confirmed, or let the dispute period pass and somebody finalized. */
-function tooLate({ id, provider }: Task): ProtocolError {
+/** The error if the user has confirmed, or the dispute period has passed and the task was finalized. */
+function disputeTooLateError({ id, provider }: Task): ProtocolError {
   return new ProtocolError(
     "integrity",
-    `The model of task ${formatTaskId(id)} cannot be opened, and the provider was paid before this was found out.`,
+    `The model of task ${formatTaskId(id)} cannot be decrypted, and the provider was already paid.`,
     `Do not use provider ${provider} again, and decrypt within the dispute period.`,
   );
 }

@@ -7,7 +7,7 @@ import { chooseTask, findWholeTask } from "./findTask.ts";
 
 type Wallet = Client & { readonly address: string };
 
-/** The caller's tasks at every provider that they ever had money with; in the order of their providers. */
+/** The caller's tasks at every provider with which they have a sub-account, in the order of the providers. */
 export async function listOwnTasks(client: Wallet): Promise<Task[]> {
   const { subAccounts } = await getAccount(client, { account: client.address });
   const tasks = await Promise.all(
@@ -16,25 +16,25 @@ export async function listOwnTasks(client: Wallet): Promise<Task[]> {
   return tasks.flat();
 }
 
-/** Finds the task that a whole id means, or the beginning of one among the caller's tasks at all providers. */
+/** Finds the task with a full id, or with its beginning among the caller's tasks at all providers. */
 export async function findOwnTask(client: Wallet, id: string): Promise<Task> {
   const whole = await findWholeTask(client, id);
   if (whole) return whole;
-  return chooseTask(await listOwnTasks(client), id) ?? noTask(id);
+  return chooseTask(await listOwnTasks(client), id) ?? throwNotFound(id);
 }
 
-/** The positional argument <id>, read before anything is asked of the network. */
+/** The positional argument <id>, read before any network request. */
 export function readTaskId(id: string): string {
   if (id !== "") return id;
   throw new ProtocolError(
     "usage",
     "The task's ID is missing.",
-    "Write it behind the command; see your tasks.",
+    "Write it after the command; see your tasks.",
     { next: { verb: "listTasks", parameters: {} } },
   );
 }
 
-function noTask(id: string): never {
+function throwNotFound(id: string): never {
   throw new ProtocolError(
     "not-found",
     `You have no task whose id begins with "${id}".`,

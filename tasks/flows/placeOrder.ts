@@ -7,11 +7,11 @@ import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import { sendKeys } from "./sendKeys.ts";
+import { sendApiTokens } from "./sendApiTokens.ts";
 import { sendOrder } from "./sendOrder.ts";
 import type { SendingFlags } from "./submit.ts";
 
-/** An order that everything is known of. */
+/** An order with all its details. */
 interface AgreedOrder {
   readonly service: Service;
   readonly model: CatalogueModel;
@@ -22,7 +22,7 @@ interface AgreedOrder {
   readonly secrets: Secrets;
 }
 
-/** Creates the task, and then sends the provider what it needs and the chain must not know. */
+/** Creates the task, and then sends the provider the API tokens, which must not be on chain. */
 export async function placeOrder(
   client: Client,
   { offer, secrets, ...wanted }: AgreedOrder,
@@ -36,7 +36,7 @@ export async function placeOrder(
   if (result.dryRun) return result;
   const uuid = formatTaskId(id);
   terminal.say(`Created Task ID: ${uuid}`);
-  await sendKeys(client, { service, id, secrets }, terminal);
+  await sendApiTokens(client, { service, id, secrets }, terminal);
   return {
     ...result,
     continued: false as const,

@@ -9,51 +9,51 @@ import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { type SendingFlags, submit } from "./submit.ts";
 
-/** An order with the id that its task will have: an order names its number, so the id is known before it is sent. */
+/** An order with the id of its task, which is known in advance because the order contains the task's number. */
 interface PreparedOrder {
   readonly id: TaskId;
   readonly order: TaskOrder;
 }
 
-/** Milliseconds in which a transaction whose answer was lost should get into a block, and between two looks. */
+/** Milliseconds within which a transaction whose answer was lost should get into a block, and between two polls. */
 const TIMEOUT_MS = 30_000;
-const PAUSE = 500;
+const POLL_INTERVAL_MS = 500;
 
 /**
- * Sends an order. If its answer is lost, or another run of the same command was faster, the task is looked for by its
- * id: whatever is said about it then is what the chain says.
- * @throws ProtocolError "network" or "timed-out" when it stays unknown whether there is a task; "declined" on Ctrl-C.
+ * Sends an order. If its answer is lost, or another run of the same command was faster, looks up the task on chain by
+ * its id.
+ * @throws ProtocolError "network" or "timed-out" if it remains unknown whether there is a task; "declined" on Ctrl-C.
  */
 export async function sendOrder(
   client: Client,
   prepared: PreparedOrder,
   flags: SendingFlags,
   terminal: Terminal,
-  { patience = TIMEOUT_MS }: { patience?: number } = {},
+  { timeout = TIMEOUT_MS }: { timeout?: number } = {},
 ) {
   const { id, order } = prepared;
   const uuid = formatTaskId(id);
-  const interrupted = unknown("declined", uuid, "the command was interrupted.");
+  const interrupted = unknownOutcomeError("declined", uuid, "the command was interrupted.");
   return untilInterrupted(interrupted, (signal) => {
     if (!flags.dryRun) terminal.say("Creating task...");
     const sending = submit(client, createTask(client, { order }), { order }, flags, terminal).catch(
       async (error) => {
         const isUnknown = error instanceof ProtocolError && isLost(error);
-        const mayCome = isUnknown || (await hasPending(client));
-        if (mayCome) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
-        const placed = await look(client, prepared, mayCome ? patience : 0, signal);
+        const mayExist = isUnknown || (await hasPending(client));
+        if (mayExist) terminal.note(`${error.message} Looking for task ${uuid} on chain…`);
+        const placed = await findPlaced(client, prepared, mayExist ? timeout : 0, signal);
         if (placed) return placed;
-        throw isUnknown ? unknown(error.code, uuid, error.message, error) : error;
+        throw isUnknown ? unknownOutcomeError(error.code, uuid, error.message, error) : error;
       },
     );
     return Promise.race([sending, aborted(signal)]);
   });
 }
 
-/** Nobody said no: the transaction may be in a block, or still get into one. */
+/** Not a refusal: the transaction may be in a block, or still get into one. */
 const isLost = ({ code }: ProtocolError) => code === "network" || code === "timed-out";
 
-/** A refusal may come from the very task that an earlier run has sent and that is not in a block yet. */
+/** A refusal may be caused by the same task, sent by an earlier run and not in a block yet. */
 async function hasPending(client: Client): Promise<boolean> {
   const address = await requireSigner(client).getAddress();
   const count = (blockTag: string) => client.provider.getTransactionCount(address, blockTag);
@@ -61,21 +61,21 @@ async function hasPending(client: Client): Promise<boolean> {
   return sent > mined;
 }
 
-/** Looks for the task until it is there or the patience is at its end; null when it is not, or nobody can tell. */
-async function look(
+/** Polls for the task until it exists or the timeout passes; null if it was not found. */
+async function findPlaced(
   client: Client,
   { id, order }: PreparedOrder,
-  patience: number,
+  timeout: number,
   signal: AbortSignal,
 ) {
-  const end = performance.now() + patience;
+  const end = performance.now() + timeout;
   for (;;) {
     const events = await fetchTaskEvents(client, { id }).catch(() => []);
     for (const event of events) {
       if (event.name === "TaskCreated") return isSame(event.order, order) ? sentBy(event) : null;
     }
     if (performance.now() >= end) return null;
-    await sleep(Math.min(PAUSE, patience), undefined, { signal });
+    await sleep(Math.min(POLL_INTERVAL_MS, timeout), undefined, { signal });
   }
 }
 
@@ -85,7 +85,7 @@ const sentBy = (event: { transactionHash: string; blockNumber: number }) => ({
   blockNumber: event.blockNumber,
 });
 
-/** The number may have gone to another order of the same user. */
+/** The number may have been used by another order of the same user. */
 const isSame = (a: TaskOrder, b: TaskOrder) =>
   (["model", "datasetRoot", "validationRoot", "config", "units"] as const).every(
     (field) => a[field] === b[field],
@@ -96,11 +96,16 @@ const aborted = (signal: AbortSignal) =>
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 
-function unknown(code: ProtocolError["code"], uuid: string, why: string, cause?: unknown) {
+function unknownOutcomeError(
+  code: ProtocolError["code"],
+  uuid: string,
+  why: string,
+  cause?: unknown,
+) {
   return new ProtocolError(
     code,
     `It is not known whether task ${uuid} was created: ${why}`,
-    "It may still get into a block. Type the same command again: it continues with the task if there is one, and orders it otherwise. It is never paid twice.",
+    "It may still get into a block. Run the same command again: it continues with the task if there is one, and orders it otherwise. It is never paid twice.",
     { cause },
   );
 }

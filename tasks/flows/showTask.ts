@@ -3,8 +3,8 @@ import type { Terminal } from "../terminal/Terminal.ts";
 import type { TaskView } from "../terminal/taskView.ts";
 
 /**
- * Shows a task as the documentation's table does, and what it means on stderr.
- * @param details rows after those of the documentation
+ * Shows a task in the table of 0G's documentation, and its meaning on stderr.
+ * @param details additional rows
  * @returns the document that --json prints.
  */
 export function showTask(

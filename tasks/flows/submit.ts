@@ -13,10 +13,10 @@ export interface SendingFlags {
   readonly json: boolean;
 }
 
-/** What a call says, by name, in the words of its command. */
+/** The arguments of a call, by name, as its command calls them. */
 type CallArguments = Readonly<Record<string, unknown>>;
 
-/** A transaction that is in a block. */
+/** A transaction in a block. */
 export interface Sent {
   readonly dryRun: false;
   readonly transaction: string;
@@ -24,22 +24,22 @@ export interface Sent {
   readonly gasUsed: bigint;
 }
 
-/** A transaction that would have been sent. */
+/** A transaction that --dry-run shows. */
 export interface Planned {
   readonly dryRun: true;
   readonly contract: "Ledger" | "FineTuningServing";
   readonly to: string;
   readonly verb: string;
   readonly arguments: CallArguments;
-  /** Neuron sent along. */
+  /** Neuron sent with the call. */
   readonly value: bigint;
   /** Estimated by the node, which ran the call against the newest block. */
   readonly gas: bigint;
 }
 
 /**
- * Sends a call, or with --dry-run shows it.
- * @throws ProtocolError when the call would revert, in both cases.
+ * Sends a call or, with --dry-run, shows it.
+ * @throws ProtocolError if the call would revert, in both cases.
  */
 export async function submit(
   client: Client,
@@ -83,7 +83,7 @@ async function plan(
   return { dryRun: true, contract, to, verb, arguments: args, value, gas };
 }
 
-/** A row per argument; a struct is a row per field. */
+/** One row per argument; a struct has one row per field. */
 function showArgument(name: string, arg: unknown): string[][] {
   if (Array.isArray(arg)) return [[name, arg.join(" ")]];
   if (typeof arg === "object" && arg !== null) {

@@ -3,7 +3,7 @@ import { formatDuration } from "../terminal/formatDuration.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 
-/** Bytes done of all bytes. */
+/** Processed and total bytes. */
 interface Progress {
   readonly bytes: number;
   readonly total: number;
@@ -15,7 +15,7 @@ interface Transfer {
   readonly onProgress: (progress: Progress) => void;
 }
 
-/** Runs an upload or download with a live progress line; Ctrl-C stops it, and the same command goes on. */
+/** Runs an upload or download with a live progress line; Ctrl-C stops it, and the same command resumes it. */
 export async function transfer<T>(
   terminal: Terminal,
   label: string,
@@ -24,7 +24,7 @@ export async function transfer<T>(
   const stopped = new ProtocolError(
     "declined",
     `${label} was interrupted.`,
-    "Run the same command again: it goes on where it stopped.",
+    "Run the same command again to resume.",
   );
   const hashing = new ProgressLine(terminal, "Hash");
   const moving = new ProgressLine(terminal, label);
@@ -33,7 +33,7 @@ export async function transfer<T>(
       signal,
       onHashed: (progress) => hashing.show(progress),
       onProgress: (progress) => {
-        moving.sayWhatIsThere(progress);
+        moving.sayResuming(progress);
         moving.show(progress);
       },
     }),
@@ -42,12 +42,12 @@ export async function transfer<T>(
 
 const BAR = 24;
 const MIB = 1024 * 1024;
-/** Milliseconds between two drawings: more often nobody can read. */
-const REDRAW = 100;
-/** Milliseconds whose speed counts: the line changes its rate, and the time left should follow. */
-const WINDOW = 5_000;
+/** Milliseconds between two redraws: faster changes are unreadable. */
+const REDRAW_INTERVAL_MS = 100;
+/** Milliseconds over which the speed is measured, so that the remaining time follows changes of the rate. */
+const SPEED_WINDOW_MS = 5_000;
 
-/** A bar, what is done, the speed of late and the time left at that speed, in one line. */
+/** One line with a bar, the progress, the recent speed and the time left at that speed. */
 class ProgressLine {
   readonly #terminal: Terminal;
   readonly #label: string;
@@ -59,20 +59,20 @@ class ProgressLine {
     this.#label = label;
   }
 
-  /** Once, before anything moves: what an earlier attempt has left. */
-  sayWhatIsThere({ bytes, total }: Progress): void {
+  /** Reports, once and before the first transfer, what an earlier attempt has transferred. */
+  sayResuming({ bytes, total }: Progress): void {
     if (this.#seen.length > 0 || bytes === 0 || bytes === total) return;
     this.#terminal.note(
-      `${inMib(bytes)} of ${inMib(total)} MiB are there already: ${this.#label.toLowerCase()} goes on from there.`,
+      `Resuming ${this.#label.toLowerCase()}: ${inMib(bytes)} of ${inMib(total)} MiB already transferred.`,
     );
   }
 
   show({ bytes, total }: Progress): void {
     const now = performance.now();
-    if (now < this.#drawnAt + REDRAW && bytes < total) return;
+    if (now < this.#drawnAt + REDRAW_INTERVAL_MS && bytes < total) return;
     this.#drawnAt = now;
     this.#seen.push({ at: now, bytes });
-    while (this.#seen.length > 2 && this.#seen[0]!.at < now - WINDOW) this.#seen.shift();
+    while (this.#seen.length > 2 && this.#seen[0]!.at < now - SPEED_WINDOW_MS) this.#seen.shift();
     this.#terminal.live(`${this.#label} ${this.#line(bytes, total)}`);
   }
 

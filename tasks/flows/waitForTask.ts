@@ -7,20 +7,20 @@ import { progressLine } from "../terminal/progressLine.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { refreshView, type TaskView } from "../terminal/taskView.ts";
 
-/** Milliseconds between two looks at the task. */
-const INTERVAL = 1_000;
+/** Milliseconds between two polls. */
+const POLL_INTERVAL_MS = 1_000;
 
 export interface WaitOptions {
-  /** Undefined: until it is the user's turn, or the end. */
+  /** Default: until the user has something to do, or the task has ended. */
   readonly until: Progress | undefined;
-  /** Milliseconds; undefined waits as long as it takes. */
+  /** Milliseconds; undefined for no limit. */
   readonly timeout: number | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
- * Follows a task with one live line until it has reached a state, or has failed.
- * @throws ProtocolError "timed-out" when that took too long.
+ * Follows a task with a live line until it has reached a state or failed.
+ * @throws ProtocolError "timed-out" if that takes too long.
  */
 export async function waitForTask(
   client: Client,
@@ -31,7 +31,7 @@ export async function waitForTask(
   const goal = PROGRESS.indexOf(until ?? usersTurn(first.progress));
   const start = performance.now();
   const losses: number[] = [];
-  const look = patientLook(client, terminal);
+  const read = createTolerantReader(client, terminal);
   let view = first;
   let shown = "";
   while (PROGRESS.indexOf(view.progress) < goal) {
@@ -41,25 +41,25 @@ export async function waitForTask(
     terminal.live(line);
     if (process.stderr.isTTY !== true && view.progress !== shown) terminal.note(line);
     shown = view.progress;
-    if (timeout !== undefined && performance.now() - start > timeout) throw timedOut(view);
+    if (timeout !== undefined && performance.now() - start > timeout) throw timedOutError(view);
     signal.throwIfAborted();
-    await sleep(INTERVAL, undefined, { signal }).catch(() => signal.throwIfAborted());
-    view = await look(view);
+    await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    view = await read(view);
   }
   terminal.endLive();
   return view;
 }
 
-/** Whoever waits waits for something to do: first for the model, then for its key. */
+/** The next state in which the user has something to do: first the model, then its key. */
 function usersTurn(progress: Progress): Progress {
   return PROGRESS.indexOf(progress) > PROGRESS.indexOf("Delivered") ? "Finished" : "Delivered";
 }
 
-/** Answers in a row that are no answers and may be passing, whatever the node calls them. */
+/** Maximum number of failed reads in a row, whatever the error. */
 const MAX_FAILURES = 10;
 
-/** A network that is away is no reason to stop waiting, and neither are a few answers that make no sense. */
-function patientLook(client: Client, terminal: Terminal) {
+/** Refreshes the view, but tolerates network errors and a few other failures. */
+function createTolerantReader(client: Client, terminal: Terminal) {
   let failures = 0;
   return async (view: TaskView): Promise<TaskView> => {
     try {
@@ -75,7 +75,7 @@ function patientLook(client: Client, terminal: Terminal) {
   };
 }
 
-/** Reads the state to wait for, as the user names it. */
+/** Parses the state to wait for, in any letter case. */
 export function readProgress(text: string): Progress {
   const found = PROGRESS.find((progress) => progress.toLowerCase() === text.toLowerCase());
   if (found) return found;
@@ -87,10 +87,10 @@ export function readProgress(text: string): Progress {
   );
 }
 
-function timedOut({ progress }: TaskView): ProtocolError {
+function timedOutError({ progress }: TaskView): ProtocolError {
   return new ProtocolError(
     "timed-out",
     `The task is still ${progress}.`,
-    "It continues. Type the same command again to continue waiting.",
+    "It continues. Run the same command again to continue waiting.",
   );
 }

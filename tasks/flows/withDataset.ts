@@ -10,13 +10,13 @@ import { transfer } from "./transfer.ts";
 /** A dataset on this machine. */
 export interface LocalDataset {
   readonly path: string;
-  /** Of data that storage has already, null for a file that it has yet to get. */
+  /** Root of stored data; null for a file that is not uploaded yet. */
   readonly root: Root | null;
 }
 
 /**
- * Calls `work` with the dataset that a flag names: a path, or the root hash of stored data. Stored data is fetched to a
- * temporary folder for as long as that takes, because it has to be checked and counted.
+ * Calls `work` with the dataset of a flag: a path, or the root hash of stored data. Stored data is downloaded to a
+ * temporary folder for the duration of `work`, because it has to be checked and counted.
  */
 export async function withDataset<T>(
   value: string,
@@ -35,7 +35,7 @@ export async function withDataset<T>(
   }
 }
 
-/** The root hash of stored data that a flag names, or null for a path. */
+/** The root hash of stored data in a flag, or null for a path. */
 export const storedRoot = (value: string): Root | null =>
   /^0x[0-9a-f]{64}$/i.test(value) ? parseRoot(value) : null;
 

@@ -6,9 +6,9 @@ import { reportError } from "../terminal/reportError.ts";
 import { createTerminal } from "../terminal/Terminal.ts";
 import { typedWords } from "./typedWords.ts";
 
-/** Global options that are no part of the runtime environment. */
+/** Global options that are not part of the runtime environment. */
 const BUILT_IN = ["help", "version", "init", "config", "showStackTraces"];
-/** Below which the commands are where they have no flat names. */
+/** First word of the commands if they have no flat names. */
 const PREFIX = "anneal";
 
 export default async (): Promise<Partial<HardhatRuntimeEnvironmentHooks>> => ({
@@ -21,7 +21,7 @@ export default async (): Promise<Partial<HardhatRuntimeEnvironmentHooks>> => ({
   },
 });
 
-/** Of a project: its own tasks, and our commands where they are. */
+/** The vocabulary of a project: its own tasks, and our commands at their paths. */
 export function vocabularyOf(
   hre: Pick<HardhatRuntimeEnvironment, "tasks" | "globalOptions">,
 ): Vocabulary {

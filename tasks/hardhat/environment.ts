@@ -6,13 +6,13 @@ import { type Environment, LOCAL } from "../Environment.ts";
 import { openEnvironment } from "../openEnvironment.ts";
 
 /**
- * The network that Hardhat was told of, and its keystore.
- * @throws ProtocolError "usage" for a network that the configuration does not name.
+ * The environment for Hardhat's network option and its keystore.
+ * @throws ProtocolError "usage" for a network that is not in the configuration.
  */
 export function createEnvironment(hre: HardhatRuntimeEnvironment): Environment {
   const network = hre.globalOptions.network ?? LOCAL;
   const config = hre.config.networks[network];
-  if (config?.type !== "http") throw unknownNetwork(network, Object.keys(hre.config.networks));
+  if (config?.type !== "http") throw unknownNetworkError(network, Object.keys(hre.config.networks));
   return openEnvironment({
     network,
     rpcUrl: () => config.url.getUrl(),
@@ -24,13 +24,13 @@ export function createEnvironment(hre: HardhatRuntimeEnvironment): Environment {
   });
 }
 
-/** Where the flat names are not defined, all but the family fine-tuning is below `anneal`. */
+/** Without flat names, all commands except the family fine-tuning are below `anneal`. */
 function pathOf(line: string, { tasks }: HardhatRuntimeEnvironment): string {
   const [first = ""] = line.split(" ");
   return tasks.rootTasks.has(first) ? line : `anneal ${line}`;
 }
 
-function unknownNetwork(network: string, names: readonly string[]): ProtocolError {
+function unknownNetworkError(network: string, names: readonly string[]): ProtocolError {
   const closest = didYouMean(network, names);
   return new ProtocolError(
     "usage",
@@ -39,7 +39,7 @@ function unknownNetwork(network: string, names: readonly string[]): ProtocolErro
   );
 }
 
-/** Asks for the keystore's password only when the secret is in it, and only where somebody can answer. */
+/** Asks for the keystore's password only if the secret is in it and there is a terminal. */
 async function readKeystore(
   hre: HardhatRuntimeEnvironment,
   name: string,

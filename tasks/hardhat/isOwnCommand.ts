@@ -1,9 +1,9 @@
 import { commands } from "../index.ts";
 
 /**
- * Whether a command line is one of ours. Building, testing and deploying need many plugins, and loading them takes
- * longer than most commands do; ours need none of them.
- * @param argv as process.argv
+ * Whether a command line is one of ours. Building, testing and deploying need many plugins, which take longer to load
+ * than most commands run; our commands need none of them.
+ * @param argv like process.argv
  */
 export function isOwnCommand([, , ...words]: readonly string[]): boolean {
   const typed = words.find(

@@ -7,7 +7,7 @@ import { toTasks } from "./toTask.ts";
 
 const isFamily = ({ path }: { readonly path: readonly string[] }) => path[0]! in FAMILIES;
 
-/** Every command below `npx hardhat anneal`, but the family `fine-tuning`, which has its own name. */
+/** All commands below `npx hardhat anneal`, except the family `fine-tuning`, which has its own name. */
 const tasks = [
   ...toTasks(
     commands.filter((each) => !isFamily(each)),

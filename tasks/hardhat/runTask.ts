@@ -8,8 +8,8 @@ import { typedWords } from "./typedWords.ts";
 type Action = (values: TypedValues, hre: HardhatRuntimeEnvironment) => Promise<unknown>;
 
 /**
- * What Hardhat runs. Typed by somebody, a command prints its result or its error itself, because Hardhat would print
- * the error in its own way and always exit 1. Run by a program, it returns its document and throws.
+ * The action that Hardhat runs. At a terminal, a command prints its result or error itself, as Hardhat would format the
+ * error differently and always exit with 1. In a program, it returns its document or throws.
  */
 export function actionOf(definition: CommandDefinition): Action {
   return (values, hre) =>
@@ -34,7 +34,7 @@ export function runTyped(
   });
 }
 
-/** What is said beside the result goes to stderr. */
+/** Output other than the result goes to stderr. */
 async function compose(
   { load }: CommandDefinition,
   values: TypedValues,

@@ -4,15 +4,15 @@ import { twoLetterFlag } from "../flags/twoLetterFlag.ts";
 import { typedWords } from "./typedWords.ts";
 
 /**
- * Answers misspelled commands and flags with the one that was meant and exit code 2. Hardhat itself stops at them too,
- * but names no alternative and exits 1, as it does for everything.
+ * Suggests the intended command or flag for a misspelling, and exits with 2. Hardhat itself suggests nothing and exits
+ * with 1, as for every error.
  */
 export const spelling: HardhatPlugin = {
   id: "anneal:spelling",
   npmPackage: null,
   hookHandlers: { hre: () => import("./checkSpelling.ts") },
   dependencies: () => {
-    refuseTwoLetters(); // Hardhat stops at these before it calls any hook
+    refuseTwoLetters(); // Hardhat fails on these before it calls any hook
     return [];
   },
 };

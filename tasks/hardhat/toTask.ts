@@ -3,7 +3,7 @@ import { ArgumentType } from "hardhat/types/arguments";
 import type { NewTaskDefinitionBuilder, TaskDefinition } from "hardhat/types/tasks";
 import type { CommandDefinition } from "../definition.ts";
 
-/** A command as a task of Hardhat. */
+/** Defines a command as a Hardhat task. */
 function toTask(definition: CommandDefinition): TaskDefinition {
   const { path, description, parameters } = definition;
   let builder = task([...path], description) as NewTaskDefinitionBuilder;
@@ -25,7 +25,7 @@ function toTask(definition: CommandDefinition): TaskDefinition {
     .build() as TaskDefinition;
 }
 
-/** Commands as tasks, with the families that their names begin with; `prefix` is one more. */
+/** Commands as tasks, with the families at the start of their names; `prefix` is one more. */
 export function toTasks(
   definitions: readonly CommandDefinition[],
   families: Readonly<Record<string, string>>,

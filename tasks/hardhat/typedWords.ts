@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 
-/** What was typed after `hardhat`; undefined in a program that merely uses Hardhat. */
+/** The arguments of `hardhat`; undefined in a program that uses Hardhat as a library. */
 export function typedWords([, program = "", ...words]: readonly string[]): string[] | undefined {
   return ["hardhat", "cli.js"].includes(basename(program)) ? words : undefined;
 }

@@ -1,9 +1,9 @@
 import { type ErrorCode, ProtocolError } from "../../sdk/errors.ts";
 import type { NextAction } from "../../sdk/NextAction.ts";
 
-/** A command did something on chain and still ends badly: its document says both. */
+/** A command succeeded on chain but still ends with an error; its document contains both. */
 export class OutcomeError extends ProtocolError {
-  /** What --json prints beside the error. */
+  /** What --json prints in addition to the error. */
   readonly outcome: object;
 
   constructor(code: ErrorCode, message: string, hint: string, outcome: object, next?: NextAction) {

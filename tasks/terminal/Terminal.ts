@@ -2,35 +2,35 @@ import { createInterface } from "node:readline/promises";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { renderTable, type Table } from "./renderTable.ts";
 
-/** Where a command's words go: to people on stdout, or beside the one JSON document on stderr. */
+/** The output of a command: text for people on stdout, or on stderr if stdout is a JSON document. */
 export interface Terminal {
   readonly json: boolean;
   /** A sentence for people. */
   say(line: string): void;
-  /** A table for people; with --json the document says the same. */
+  /** A table for people; with --json, the document contains the same. */
   table(table: Table): void;
-  /** A sentence that is not the result: stderr, always. */
+  /** A sentence that is not part of the result: always on stderr. */
   note(line: string): void;
-  /** The command that likely comes next, on stderr: what is on stdout is the result. Programs do not need it. */
+  /** The likely next command, on stderr; not for programs. */
   next(command: string, when?: string): void;
   /** A line that replaces the live line before it. Shown on a terminal only. */
   live(line: string): void;
-  /** Ends the live line, so that the next output starts on its own line. */
+  /** Ends the live line, so that the next output starts on a new line. */
   endLive(): void;
   /** One JSON document on stdout, on a line of its own. */
   document(value: unknown): void;
   /**
-   * Asks yes or no; anything but yes is No.
-   * @throws ProtocolError "usage" without a terminal: a command never waits for an answer that cannot come.
+   * Asks a yes-no question; anything but yes means no.
+   * @throws ProtocolError "usage" without a terminal: a command does not wait for an answer that cannot come.
    */
   confirm(question: string): Promise<boolean>;
 }
 
-/** `… | head` stops reading, which is no error: nobody is left to tell. A full disk is one. */
+/** A closed pipe, as with `… | head`, is not an error; a full disk is. */
 process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
   if (code === "EPIPE") process.exit(process.exitCode);
   process.stderr.write(
-    `Error: The output cannot be written (${code}): it is not complete.\nMake room there or write it elsewhere, then run the command again.\n`,
+    `Error: The output cannot be written (${code}): it is not complete.\nFree some space or write it elsewhere, then run the command again.\n`,
   );
   process.exit(Number(process.exitCode) || 1);
 });
@@ -84,7 +84,7 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
   };
 }
 
-/** JSON with bigints as decimal strings: no reader loses a neuron. */
+/** JSON with bigints as decimal strings, so that no reader loses precision. */
 function toJson(value: unknown): string {
   return JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item));
 }

@@ -1,4 +1,4 @@
-/** Seconds as `23h 58min 34s`, without leading parts that are zero. */
+/** Formats seconds as `23h 58min 34s`, without leading zero parts. */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const hours = Math.floor(whole / 3600);

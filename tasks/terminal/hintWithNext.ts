@@ -11,7 +11,7 @@ import type {
 import { type Environment, LOCAL } from "../Environment.ts";
 import { shortOg } from "./shortOg.ts";
 
-/** The hint of an error, with what to type for it: a whole command line, or the name of a variable or a flag. */
+/** The hint of an error, with what to type: a complete command line, or the name of a variable or a flag. */
 export function hintWithNext({ hint, next }: ProtocolError, environment: Environment): string {
   if (!next) return hint;
   const sentence = hint.replace(/\.$/, "");
@@ -20,7 +20,7 @@ export function hintWithNext({ hint, next }: ProtocolError, environment: Environ
     : `${sentence} (${nameFor(next, environment)}).`;
 }
 
-/** The command for each verb, without the program's name. What only its user knows is a placeholder. */
+/** The command for each verb, without the program's name. Unknown values are placeholders. */
 const LINES: { readonly [Verb in SuggestedVerb]: (parameters: SuggestedVerbs[Verb]) => string } = {
   listServices: () => "list-providers",
   fetchCatalogue: () => "list-models",
@@ -55,10 +55,10 @@ const SETTINGS: Readonly<Record<Setting, (environment: Environment) => string>> 
   rpcUrl: ({ network }) =>
     network === LOCAL
       ? "RPC_ENDPOINT; the local one starts with npm start -- --keep"
-      : "RPC_ENDPOINT; several with commas between them",
+      : "RPC_ENDPOINT; several, comma-separated",
   chain: () => "--network and RPC_ENDPOINT",
   certificate: () => "RPC_ENDPOINT and NODE_EXTRA_CA_CERTS",
-  // Contracts are deployed from this project's repository, with Hardhat alone.
+  // Contracts are deployed from this project's repository, only with Hardhat.
   deployment: ({ network }) =>
     `--network, RPC_ENDPOINT or ANNEAL_DEPLOYMENTS; in the repository: npx hardhat deploy --network ${network}`,
   privateKey: ({ keepSecret }) =>

@@ -5,7 +5,7 @@ import type { TaskView } from "./taskView.ts";
 /** The part of a view that the next step depends on. */
 type Standing = Pick<TaskView, "task" | "standing">;
 
-/** The commands for each step, as the two families of commands name them. */
+/** The commands for each step, in the two families of commands. */
 const STEP_BY_STEP: Record<NonNullable<NextStep>, (flags: string) => string> = {
   wait: (flags) => `get-task ${flags} --wait`,
   acknowledge: (flags) => `acknowledge-model ${flags} --data-path <PATH_TO_SAVE_MODEL>`,

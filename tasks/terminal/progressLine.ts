@@ -2,10 +2,10 @@ import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
 import { formatDuration } from "./formatDuration.ts";
 
 const BARS = "▁▂▃▄▅▆▇█";
-/** Losses drawn; older ones leave the line. */
+/** Number of losses in the line; older ones are dropped. */
 const WIDTH = 20;
 
-/** The losses of a run as a line of bars, the lowest of them as the lowest bar. */
+/** The losses of a run as a line of bars; the lowest loss is the lowest bar. */
 export function sparkline(losses: readonly number[]): string {
   const shown = losses.filter(Number.isFinite).slice(-WIDTH);
   const lowest = Math.min(...shown);
@@ -17,7 +17,7 @@ export function sparkline(losses: readonly number[]): string {
     .join("");
 }
 
-/** One line about a task under way: only what is known is said. */
+/** One line about a task in progress, with the known values. */
 export function progressLine(
   progress: string,
   status: TaskStatus | null,
@@ -37,7 +37,7 @@ export function progressLine(
   const parts = [
     progress,
     queuePosition === null ? null : `place ${queuePosition} in the queue`,
-    waitSeconds ? `its turn in about ${formatDuration(waitSeconds)}` : null,
+    waitSeconds ? `starts in about ${formatDuration(waitSeconds)}` : null,
     epoch === null ? null : `epoch ${epoch.toFixed(2)}`,
     step === null ? null : `step ${step}${totalSteps === null ? "" : `/${totalSteps}`}`,
     loss === null ? null : `loss ${loss.toFixed(4)} ${sparkline(losses)}`,

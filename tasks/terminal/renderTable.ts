@@ -1,9 +1,9 @@
 import { printable } from "../../sdk/printable.ts";
 
-/** Rows of text. The first row is the heading where a table has one; the seed's tables draw it like any other row. */
+/** Rows of text. If a table has a heading, it is the first row; 0G's tables draw it like any other row. */
 export interface Table {
   readonly title?: string;
-  /** Width of each column in characters, its two blanks of padding included; a longer word widens the column. */
+  /** Width of each column in characters, including two blanks of padding; a longer word widens the column. */
   readonly widths: readonly number[];
   readonly rows: readonly (readonly string[])[];
 }
@@ -11,11 +11,11 @@ export interface Table {
 export interface TableStyle {
   /** Boxes for people at a terminal, aligned columns for pipes. */
   readonly boxes: boolean;
-  /** Characters in a line of the terminal; narrower than the table, its columns shrink to their content. */
+  /** Width of the terminal; if it is narrower than the table, columns shrink to their content. */
   readonly columns?: number | undefined;
 }
 
-/** Draws a table, without a newline at the end. No word is ever cut: ids and hashes are words. */
+/** Draws a table, without a trailing newline. Words are never split, so ids and hashes stay whole. */
 export function renderTable(table: Table, style: TableStyle): string {
   const rows = table.rows.map((row) => row.map((cell) => printable(cell)));
   const body = style.boxes ? boxes({ ...table, rows }, style.columns) : plain({ ...table, rows });
@@ -56,7 +56,7 @@ function drawRow(row: readonly string[], widths: readonly number[]): string {
   }).join("\n");
 }
 
-/** Breaks between words only. */
+/** Breaks lines only between words. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let current = "";

@@ -7,7 +7,7 @@ import type { Terminal } from "./Terminal.ts";
 
 /**
  * Prints an error and sets the exit code.
- * @param environment undefined if it could not be opened, or if nothing that was called needs one
+ * @param environment undefined if it could not be opened or is not needed
  */
 export function reportError(
   terminal: Terminal,
@@ -15,7 +15,7 @@ export function reportError(
   withStack: boolean,
   environment?: Environment,
 ): void {
-  const known = error instanceof ProtocolError ? error : unexpected(error);
+  const known = error instanceof ProtocolError ? error : unexpectedError(error);
   const hint = environment ? hintWithNext(known, environment) : known.hint;
   process.exitCode = known.exitCode;
   if (terminal.json) {
@@ -29,7 +29,7 @@ export function reportError(
   if (withStack && known.code === "unexpected") console.error(error);
 }
 
-function unexpected(error: unknown): ProtocolError {
+function unexpectedError(error: unknown): ProtocolError {
   const message = error instanceof Error ? error.message : String(error);
   return new ProtocolError("unexpected", message, "Run again with --show-stack-traces.", {
     cause: error,

@@ -4,7 +4,7 @@ import { formatOg } from "../../sdk/units.ts";
 import { formatDuration } from "./formatDuration.ts";
 import type { Terminal } from "./Terminal.ts";
 
-/** Shows what a task will cost, before it does; `details` are rows for what else is known. */
+/** Shows the price of a task; `details` are additional rows. */
 export function showQuote(
   terminal: Terminal,
   service: Service,

@@ -14,16 +14,16 @@ import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import type { Environment } from "../Environment.ts";
 
-/** A task as its user sees it: the chain's truth, refined by what the provider says while it runs. */
+/** A task as its user sees it: the state on chain, refined by the provider's reports while it runs. */
 export interface TaskView {
   readonly task: Task;
   readonly order: PlacedOrder;
   readonly progress: Progress;
-  /** What the chain's state means, and the next step. */
+  /** The meaning of the state on chain, and the next step. */
   readonly standing: Standing;
-  /** Null when the provider was not asked, or did not answer. */
+  /** Null if the provider was not asked or did not answer. */
   readonly status: TaskStatus | null;
-  /** Why no model comes, in words; null if one can still come. */
+  /** Why there will be no model; null if there still can be one. */
   readonly failure: TaskFailure | null;
 }
 
@@ -32,13 +32,15 @@ export interface TaskFailure {
   readonly message: string;
 }
 
-/** Reads a task with its order; its provider is asked for more, unless it was cancelled before it began. */
+/**
+ * Reads a task with its order, and asks its provider for the status unless the task was cancelled before it started.
+ */
 export async function viewTask(client: Client, known: Task): Promise<TaskView> {
   const order = await getTaskOrder(client, known);
   return refreshView(client, known, order);
 }
 
-/** The same view, as of now. */
+/** Refreshes a view. */
 export async function refreshView(
   client: Client,
   { id }: Pick<Task, "id">,
@@ -55,20 +57,20 @@ export async function refreshView(
   return { task, order, progress, standing, status, failure };
 }
 
-/** An order that the provider will not accept: cancelling it brings its fee back. */
+/** An order that the provider will not accept: cancelling it releases its fee. */
 const REFUSED: Standing = {
   progress: "Failed",
-  meaning: "The provider refuses the order. Cancel it: its fee is free again then.",
+  meaning: "The provider refuses the order. Cancel it to release its fee.",
   next: "claim",
   failure: "declined",
 };
 
-/** Whether the provider says that it will not accept the order; the chain knows nothing of it. */
+/** Whether the provider reports that it will not accept the order, which is not on chain. */
 function isRefused({ state }: Task, failure: TaskFailure | null): boolean {
   return state === "Created" && failure !== null;
 }
 
-/** Between acceptance and delivery the provider says how far it is, and can claim no more than that. */
+/** Between acceptance and delivery, the provider reports the progress, which is limited to the states in between. */
 function refine(task: Task, standing: Standing, status: TaskStatus | null): Progress {
   if (!isRunning(task, standing)) return standing.progress;
   const known = PROGRESS.slice(PROGRESS.indexOf("SettingUp"), PROGRESS.indexOf("Delivered"));
@@ -78,7 +80,7 @@ function refine(task: Task, standing: Standing, status: TaskStatus | null): Prog
 const isRunning = ({ state }: Task, { failure }: Standing) =>
   state === "Accepted" && failure === null;
 
-/** Where tasks stand, each in one word and with its next step, as viewTask says it. */
+/** The progress and the next step of several tasks, as in viewTask. */
 export async function viewProgress(client: Client, tasks: readonly Task[]) {
   const { timestamp } = await latestBlock(client);
   return Promise.all(
@@ -99,7 +101,7 @@ async function askProvider(client: Client, { id, provider }: Task): Promise<Task
   }
 }
 
-/** Reasons of a provider that lie with what the user sent. */
+/** Failure reasons caused by the user's input. */
 const BY_INPUT: readonly FailReason[] = [
   "DatasetUnavailable",
   "DatasetLargerThanDeclared",
@@ -129,7 +131,7 @@ function wordsOf(status: TaskStatus | null): string {
   return status?.failure ? `${status.failure.message} ${status.failure.hint}`.trim() : "";
 }
 
-/** The reason is in the event only: the contract does not keep it. */
+/** The reason is only in the event: the contract does not store it. */
 async function findReason(client: Client, { id }: Task, order: PlacedOrder): Promise<FailReason> {
   const { number: toBlock } = await latestBlock(client);
   const events = await fetchTaskEvents(client, { fromBlock: order.blockNumber, toBlock });
@@ -139,7 +141,7 @@ async function findReason(client: Client, { id }: Task, order: PlacedOrder): Pro
   return "Unspecified";
 }
 
-/** The error that ends a command whose task has no model. */
+/** The error for a task without a model. */
 export function failureError(
   { task, failure, standing }: TaskView,
   environment: Environment,

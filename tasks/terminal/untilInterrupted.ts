@@ -1,6 +1,6 @@
 /**
- * A signal that Ctrl-C aborts, for as long as `work` runs. Elsewhere Ctrl-C ends the process, as usual.
- * @param reason what the work then fails with.
+ * Runs `work` with a signal that Ctrl-C aborts. At other times, Ctrl-C ends the process, as usual.
+ * @param reason the reason of the aborted signal.
  */
 export async function untilInterrupted<T>(
   reason: Error,

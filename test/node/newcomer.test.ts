@@ -84,7 +84,7 @@ describe("a newcomer who types what the README says", () => {
     const before = await type("npx hardhat fine-tuning list --json");
     expect(await type(order))
       .to.match(/^You ordered exactly this .* ago \(task [0-9a-f-]{36}\), and its model is ready/)
-      .and.contain("holds this model already");
+      .and.contain("already contains this model");
     expect(await type("npx hardhat fine-tuning list --json")).to.equal(before);
   });
 

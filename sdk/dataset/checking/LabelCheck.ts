@@ -4,10 +4,12 @@ import { type Place, placeOf } from "../formats/problem.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { INTEGER_LABEL } from "./scanRows.ts";
 
-/** Labels of one dataset at most: more are not a classification, and each needs an output of the model. */
-const MOST_LABELS = 100_000;
+/**
+ * Maximum number of labels in a dataset: each needs an output of the model, and more are no longer a classification.
+ */
+const MAX_LABELS = 100_000;
 
-/** Checks what only shows over all labels of a dataset together. */
+/** Checks the rules about all labels of a dataset together. */
 export class LabelCheck {
   readonly #trained: ReadonlySet<string> | undefined;
   readonly #first = new Map<string, Place>();
@@ -29,7 +31,7 @@ export class LabelCheck {
     const { label } = row;
     this.#format = row.format;
     this.#last = placeOf(scanned);
-    if (!this.#first.has(label) && this.#first.size < MOST_LABELS) {
+    if (!this.#first.has(label) && this.#first.size < MAX_LABELS) {
       this.#first.set(label, this.#last);
     }
     if (!this.#trained || this.#trained.has(label)) return [];
@@ -57,14 +59,14 @@ export class LabelCheck {
     const isImages = this.#format === "image";
     if (labels.length < 2) {
       const message = `All rows have the label ${JSON.stringify(labels[0])}.`;
-      // An archive is judged as a whole.
+      // For an archive, the problem concerns the whole file.
       const place = isImages ? { line: 1 } : this.#last;
       return { place, finding: { rule: "one-label", message } as const };
     }
     if (isImages || !labels.every((label) => INTEGER_LABEL.test(label))) return undefined;
     const gap = labels.findIndex((label, index) => Number(label) !== index);
     if (gap < 0) return undefined;
-    const message = `The label ${labels[gap]} leaves a gap: there is no label ${gap}.`;
+    const message = `The label ${labels[gap]} leaves a gap: label ${gap} is missing.`;
     return {
       place: this.#first.get(labels[gap]!)!,
       finding: { rule: "label-gap", message } as const,

@@ -10,55 +10,55 @@ import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 import { LabelCheck } from "./LabelCheck.ts";
 import { scanRows } from "./scanRows.ts";
 
-/** What is wrong with a dataset, in the order of the file; label-set problems come last. */
+/** The problems of a dataset, in file order; problems of the label set come last. */
 export interface DatasetReport {
-  /** Sound rows. */
+  /** Valid rows. */
   readonly rows: number;
   readonly format: DatasetRow["format"] | undefined;
   /** Labels in the order in which the trainer numbers them; empty unless the rows have labels. */
   readonly labels: readonly string[];
-  /** The first problems, at most MOST_PROBLEMS of them. */
+  /** The first problems, at most MAX_PROBLEMS of them. */
   readonly problems: readonly Problem[];
-  /** All problems that make a task fail, the ones not listed included. A dataset is valid when there is none. */
+  /** Number of problems that make a task fail, including those not listed. A dataset is valid if there are none. */
   readonly errors: number;
   readonly warnings: number;
-  /** Sums over the sound rows; only with a tokenizer. */
+  /** Sums over the valid rows; only with a tokenizer. */
   readonly size?: DatasetSize;
 }
 
-/** What a job does with the tokens of a dataset. An image is one token. */
+/** How a job uses the tokens of a dataset. An image is one token. */
 export interface DatasetSize {
   /** Before truncation. */
   readonly tokens: number;
-  /** After it. */
+  /** After truncation. */
   readonly kept: number;
-  /** That count in the loss; of conversations to within a token a turn. For classification, rows. */
+  /** Tokens that count in the loss, for conversations to within one token per turn. For classification, rows. */
   readonly learned: number;
-  /** Rows that lose their end. */
+  /** Rows that are truncated. */
   readonly truncated: number;
 }
 
-/** What a dataset is checked for. */
+/** Options of checkDataset. */
 export interface CheckOptions extends RowTreatment {
   readonly kind: DatasetKind;
   /** For a validation dataset: the labels of the training dataset's report. */
   readonly labels?: readonly string[];
-  /** The model's tokenizer: rows are then also checked and measured as the model sees them. */
+  /** The model's tokenizer: if given, rows are also checked and measured as the model sees them. */
   readonly tokenizer?: TokenizerDocument;
 }
 
-/** Problems that are kept; more are only counted. */
-export const MOST_PROBLEMS = 1000;
+/** Maximum number of problems that are listed; more are only counted. */
+export const MAX_PROBLEMS = 1000;
 
-/** After these the rest of a file is not read, so nothing is said about all of it. */
+/** After these, the rest of a file is not read, so rules about the whole file are not checked. */
 const BREAKING_OFF: readonly RuleId[] = ["damaged-archive", "archive-too-large"];
 
-/** Rows that are remembered to find duplicates, so that memory stays bounded. */
+/** Rows that are remembered to find duplicates; the limit bounds memory. */
 const REMEMBERED_ROWS = 500_000;
 
 /**
- * Checks a whole dataset against every rule and never stops at the first problem.
- * @throws ProtocolError "usage" when the file cannot be read, or the tokenizer cannot be counted with exactly.
+ * Checks a whole dataset against every rule, without stopping at the first problem.
+ * @throws ProtocolError "usage" if the file cannot be read, or the tokenizer does not allow exact counts.
  * @example
  * const { errors, problems } = await checkDataset("capitals.jsonl", { kind: "causal-lm" });
  * if (errors > 0) console.error(problems[0]?.message);
@@ -70,7 +70,7 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
   const counts = { error: 0, warning: 0 };
   const report = (found: Problem) => {
     counts[found.severity] += 1;
-    if (problems.length < MOST_PROBLEMS) problems.push(found);
+    if (problems.length < MAX_PROBLEMS) problems.push(found);
   };
   const seen = new Map<string, string>();
   const labels = new LabelCheck(options.labels);
@@ -87,7 +87,7 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
     if (!row) continue;
     rows += 1;
     format ??= row.format;
-    const findings = [...findTwin(seen, row, scanned), ...labels.note(row, scanned)];
+    const findings = [...findDuplicate(seen, row, scanned), ...labels.note(row, scanned)];
     for (const finding of [...findings, ...(measure?.add(row) ?? [])]) {
       report(problem(path, placeOf(scanned), finding));
     }
@@ -106,7 +106,7 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
   };
 }
 
-/** Adds up what the rows of a dataset are to the model. */
+/** Adds up the measures of a dataset's rows. */
 function createRowSum(tokenizer: TokenizerDocument, treatment: RowTreatment) {
   const measure = createRowMeasurer(tokenizer, treatment);
   const size = { tokens: 0, kept: 0, learned: 0, truncated: 0 };
@@ -121,16 +121,16 @@ function createRowSum(tokenizer: TokenizerDocument, treatment: RowTreatment) {
   return { size, add };
 }
 
-/** An equal row before, if there is one; else the row is remembered. */
-function findTwin(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
+/** Reports an earlier row that is equal, or remembers the row. */
+function findDuplicate(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
   const { label: _, ...image } = row.format === "image" ? row : { label: "" };
   const identity = row.format === "image" ? image : row;
   const digest = createHash("sha256").update(JSON.stringify(identity)).digest();
   const key = digest.toString("latin1", 0, 16);
-  const twin = seen.get(key);
-  if (twin !== undefined) {
+  const duplicate = seen.get(key);
+  if (duplicate !== undefined) {
     const what = scanned.entry === undefined ? "row" : "image";
-    return [{ rule: "duplicate-row", message: `The ${what} repeats ${twin}.` }];
+    return [{ rule: "duplicate-row", message: `The ${what} repeats ${duplicate}.` }];
   }
   if (seen.size < REMEMBERED_ROWS) seen.set(key, scanned.entry ?? `line ${scanned.line}`);
   return [];

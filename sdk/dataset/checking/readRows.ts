@@ -2,7 +2,7 @@ import { ProtocolError } from "../../errors.ts";
 import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
 import { scanRows } from "./scanRows.ts";
 
-/** A sound row and the line on which it starts, from 1. */
+/** A valid row and the line on which it starts, from 1. */
 export interface PlacedDatasetRow {
   readonly line: number;
   readonly row: DatasetRow;
@@ -15,8 +15,8 @@ export interface ReadRowsParameters {
 }
 
 /**
- * Streams the rows of a dataset in constant memory.
- * @throws ProtocolError "dataset-invalid" at the first error, named as file:line; checkDataset finds all of them.
+ * Streams the rows of a dataset with constant memory use.
+ * @throws ProtocolError "dataset-invalid" for the first error, as file:line; checkDataset finds all errors.
  * @example
  * for await (const { line, row } of readRows("capitals.jsonl", { kind: "causal-lm" })) {
  *   console.log(line, row.format);

@@ -12,7 +12,7 @@ import { scanTokens } from "../tokens/scanTokens.ts";
 
 type PlacedRow = ParsedRow & { readonly line: number };
 
-/** Labels that are integers, in the one spelling that files may use. */
+/** Integer labels, in the only spelling that files may use. */
 export const INTEGER_LABEL = /^(0|[1-9][0-9]{0,8})$/;
 
 type TextReader = (lines: AsyncIterable<Line>, kind: TextKind) => AsyncGenerator<PlacedRow>;
@@ -24,15 +24,15 @@ const READERS: Partial<Record<DatasetFormat, TextReader>> = {
 };
 
 const MESSAGES = {
-  "not-utf-8": "The line is not UTF-8.",
+  "not-utf-8": "The line is not valid UTF-8.",
   "line-too-long": "The row is longer than 16 MiB.",
   "bad-quotes": "The quotation marks of the row do not match.",
 } as const;
 
 /**
- * Streams the rows of a dataset, each with the problems that show in it or against what came before it.
- * What is a row and what is an error is exactly what the trainer's reader says; only the rules about
- * all labels together are left to checkDataset, and what needs a decoder of images to the trainer.
+ * Streams the rows of a dataset, each with its problems, alone or compared with earlier rows. Rows and errors are
+ * exactly those of the trainer's reader; only the rules about all labels together are left to checkDataset, and those
+ * that need an image decoder to the trainer.
  * @param options.vocabulary The model's token ids are below this number.
  */
 export async function* scanRows(
@@ -42,7 +42,7 @@ export async function* scanRows(
   const format = namedFormat(path);
   if (!format || !FORMATS[kind].includes(format)) {
     const endings = FORMATS[kind].map((each) => `.${each}`).join(", ");
-    const message = `A ${kind} model is trained on ${endings}, not on ${basename(path)}.`;
+    const message = `A ${kind} model is trained on ${endings} files, not on ${basename(path)}.`;
     yield { line: 1, problems: [problem(path, { line: 1 }, { rule: "file-type", message })] };
   } else if (kind === "image-classification") {
     yield* scanImages(path);
@@ -80,7 +80,7 @@ async function* scanText(
   if (last.length > 0) yield { line: 1, problems: at(1, last) };
 }
 
-/** Compares each row with the first one: all have one format and one type of label. */
+/** Compares each row with the first: all must have the same format and the same type of label. */
 function comparison(): (row: Pick<ParsedRow, "format" | "labelType">) => Finding[] {
   let format: ParsedRow["format"];
   let labelType: ParsedRow["labelType"];
@@ -88,11 +88,11 @@ function comparison(): (row: Pick<ParsedRow, "format" | "labelType">) => Finding
     format ??= row.format;
     labelType ??= row.labelType;
     if (row.format && row.format !== format) {
-      const message = `The row has the format ${row.format}, the first row has ${format}.`;
+      const message = `The row has the format ${row.format}, but the first row has ${format}.`;
       return [{ rule: "mixed-formats", message }];
     }
     if (row.labelType && row.labelType !== labelType) {
-      const message = `The label is a JSON ${row.labelType}, the first one is a JSON ${labelType}.`;
+      const message = `The label is a JSON ${row.labelType}, but the first label is a JSON ${labelType}.`;
       return [{ rule: "mixed-labels", message }];
     }
     return [];
@@ -106,7 +106,7 @@ async function* jsonRows(lines: AsyncIterable<Line>, kind: TextKind): AsyncGener
   }
 }
 
-/** Tab-separated: quotation marks are ordinary, no field has a tab, and the header may be missing. */
+/** Tab-separated: quotation marks have no meaning, no field contains a tab, and the header may be missing. */
 async function* tsvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {
   let parse: ((fields: readonly string[]) => ParsedRow) | undefined;
   for await (const line of filledLines(lines)) {
@@ -122,7 +122,7 @@ async function* tsvRows(lines: AsyncIterable<Line>): AsyncGenerator<PlacedRow> {
   }
 }
 
-/** Whether the first row is no header: it begins with an integer label. */
+/** Whether the first row is not a header: it starts with an integer label. */
 function isHeaderless(fields: readonly string[]): boolean {
   return fields.length === 2 && INTEGER_LABEL.test(fields[0]!);
 }
@@ -167,7 +167,7 @@ function* checkHeader(
   yield { line, findings: [{ rule: "bad-header", message }] };
 }
 
-/** Under a broken header the first column is taken for the text, to find what else is wrong. */
+/** If the header is invalid, the first column counts as the text, to find other problems. */
 function parseFields(columns: readonly string[], fields: readonly string[]): ParsedRow {
   if (fields.length !== 2) {
     const count = `${fields.length} ${fields.length === 1 ? "column" : "columns"}`;
@@ -177,7 +177,9 @@ function parseFields(columns: readonly string[], fields: readonly string[]): Par
   return columns[0] === "label" ? parseColumns(second, first) : parseColumns(first, second);
 }
 
-/** Lines without their "\r"; blank ones at the end vanish, others and unreadable ones become findings. */
+/**
+ * Lines without their "\r"; blank lines at the end are dropped, other blank lines and unreadable lines become findings.
+ */
 async function* filledLines(
   lines: AsyncIterable<Line>,
 ): AsyncGenerator<Pick<Line, "line" | "text"> | PlacedRow> {

@@ -8,16 +8,18 @@ import { endTokens, onFirstUse, type TokenizerDocument } from "../tokenizer/Toke
 import type { TokenizerJson } from "../tokenizer/TokenizerJson.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 
-/** What a dataset costs, and why. */
+/** The size of a dataset, for its price. */
 export interface DatasetCount {
   readonly rows: number;
-  /** Size of the file. */
+  /** Size of the file in bytes. */
   readonly bytes: number;
-  /** What the price is multiplied with: bytes of the file, or tokens of all rows before truncation; an image is one token. */
+  /**
+   * What the price is multiplied by: bytes of the file, or tokens of all rows before truncation; an image is one token.
+   */
   readonly units: bigint;
 }
 
-/** What is counted. */
+/** Options of countDataset. */
 export interface CountOptions {
   readonly kind: DatasetKind;
   /** What the provider charges for. */
@@ -27,9 +29,9 @@ export interface CountOptions {
 }
 
 /**
- * Counts what a dataset costs, equal to the trainer's own count.
- * @throws ProtocolError "dataset-invalid" at the first error of the dataset, "usage" when the tokenizer is missing or
- * cannot be counted with exactly.
+ * Counts the units of a dataset, with the same result as the trainer.
+ * @throws ProtocolError "dataset-invalid" for the first error of the dataset, "usage" if the tokenizer is missing or
+ * does not allow exact counts.
  * @example
  * const { units } = await countDataset("capitals.jsonl", {
  *   kind: "causal-lm",
@@ -53,13 +55,13 @@ export async function countDataset(path: string, options: CountOptions): Promise
 
 type RowCounter = (row: DatasetRow, place: string) => number;
 
-/** Tokens of one row before truncation. */
+/** Tokens of a row before truncation. */
 function createRowCounter(kind: DatasetKind, document: TokenizerDocument | undefined): RowCounter {
   if (kind === "image-classification") return () => 1;
   if (!document) {
     throw new ProtocolError(
       "usage",
-      "The provider charges by the token and the model's tokenizer is not given.",
+      "The provider charges by the token, but the model's tokenizer is not given.",
       "Give the tokenizer that the provider serves for the model.",
     );
   }
@@ -111,7 +113,7 @@ function renderAt(
     throw new ProtocolError(
       "dataset-invalid",
       `${place}: The chat template refuses the messages (${(error as Error).message}).`,
-      "Order the messages as the model's chat template asks.",
+      "Order the messages as the model's chat template requires.",
       { cause: error },
     );
   }

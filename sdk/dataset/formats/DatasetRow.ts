@@ -1,4 +1,4 @@
-/** What a dataset is for; follows from the model's architecture, not from the file. */
+/** The kind of model that a dataset is for; it follows from the model's architecture, not from the file. */
 export type DatasetKind = "causal-lm" | "text-classification" | "image-classification";
 
 export const DATASET_KINDS = [
@@ -13,15 +13,15 @@ export interface Message {
   readonly content: string;
 }
 
-/** What is asked or answered: a text, or messages of which an answer has one of the assistant's. */
+/** A prompt or an answer: a text, or messages; an answer has at least one of the assistant's. */
 export type Content = string | readonly Message[];
 
-/** One row as the trainer sees it. No text in it is empty, except where said so. */
+/** One row as the trainer sees it. Texts are not empty unless noted. */
 export type DatasetRow =
   | { readonly format: "messages"; readonly messages: readonly Message[] }
   | { readonly format: "text"; readonly text: string }
   | {
-      /** An instruction row's prompt is its instruction, its input if there is one, and a line end. */
+      /** The prompt of an instruction row is its instruction, its input if it has one, and a line end. */
       readonly format: "prompt" | "instruction";
       readonly prompt: string;
       readonly completion: string;
@@ -36,7 +36,7 @@ export type DatasetRow =
   | TokenRow
   | ImageRow;
 
-/** A prompt with an answer that is liked better than another one: three texts, or three lists of messages. */
+/** A prompt with a preferred and a rejected answer: three texts, or three lists of messages. */
 export interface PreferenceRow {
   readonly format: "preference" | "preferred_output";
   readonly prompt: Content;

@@ -1,6 +1,6 @@
 import { RULES, type RuleId } from "./rules.ts";
 
-/** A broken rule, before its place is known. */
+/** A broken rule, without its place in the file. */
 export interface Finding {
   readonly rule: RuleId;
   readonly message: string;

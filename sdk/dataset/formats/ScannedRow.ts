@@ -1,7 +1,7 @@
 import type { DatasetRow } from "./DatasetRow.ts";
 import type { Problem } from "./rules.ts";
 
-/** A place in a dataset: its row, if it is sound, and its problems. */
+/** A place in a dataset: its row, if it is valid, and its problems. */
 export interface ScannedRow {
   /** First line of the row, number of the row in a table or of the entry in an archive, from 1. */
   readonly line: number;

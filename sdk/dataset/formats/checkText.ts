@@ -2,7 +2,7 @@ import type { Finding } from "./Finding.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Checks one text; `empty` is the rule that an empty one breaks, undefined where it may be empty. */
+/** Checks one text; `empty` is the rule that an empty text breaks, undefined if it may be empty. */
 export function checkText(
   fields: Fields,
   key: string,
@@ -18,12 +18,12 @@ export function checkText(
   if (!value.isWellFormed()) {
     findings.push({
       rule: "half-character",
-      message: `${place} holds half of a surrogate pair.`,
+      message: `${place} contains half of a surrogate pair.`,
     });
   }
   if (value === "" && empty) findings.push({ rule: empty, message: `${place} is empty.` });
   if (value !== "" && empty && value.trim() === "") {
-    findings.push({ rule: "blank-text", message: `${place} is white space alone.` });
+    findings.push({ rule: "blank-text", message: `${place} contains only white space.` });
   }
   return value;
 }
@@ -36,7 +36,7 @@ export function typeName(value: unknown): string {
   return typeof value === "boolean" ? String(value) : "a text";
 }
 
-/** A value as JSON, cut to what fits into a sentence. */
+/** A value as JSON, shortened to fit into a sentence. */
 export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? "nothing";
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;

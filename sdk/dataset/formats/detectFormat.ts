@@ -3,21 +3,21 @@ import type { DatasetKind } from "./DatasetRow.ts";
 
 export type DatasetFormat = "jsonl" | "csv" | "tsv" | "parquet" | "zip" | "tar" | "tar.gz";
 
-/** What each kind of model is trained on. */
+/** The dataset formats of each kind of model. */
 export const FORMATS: Readonly<Record<DatasetKind, readonly DatasetFormat[]>> = {
   "causal-lm": ["jsonl", "parquet"],
   "text-classification": ["jsonl", "csv", "tsv"],
   "image-classification": ["zip", "tar.gz", "tar"],
 };
 
-/** First bytes of files that are no text. */
+/** First bytes of binary formats. */
 const MAGIC: readonly { format: DatasetFormat; at: number; bytes: string }[] = [
   { format: "parquet", at: 0, bytes: "PAR1" },
   { format: "zip", at: 0, bytes: "PK" },
   { format: "tar.gz", at: 0, bytes: "\x1f\x8b" },
   { format: "tar", at: 257, bytes: "ustar" },
 ];
-/** The format of a kind's files that begin with none of its magic bytes. */
+/** The format of files without any of these magic bytes, by kind. */
 const UNMARKED: Partial<Record<DatasetKind, DatasetFormat>> = {
   "causal-lm": "jsonl",
   "image-classification": "tar",
@@ -25,7 +25,7 @@ const UNMARKED: Partial<Record<DatasetKind, DatasetFormat>> = {
 
 const SAMPLE_BYTES = 64 * 1024;
 
-/** The format that a file's name says, if it is one of a dataset. */
+/** The format that a file's extension names, if it is a dataset format. */
 export function namedFormat(path: string): DatasetFormat | undefined {
   return Object.values(FORMATS)
     .flat()
@@ -33,8 +33,8 @@ export function namedFormat(path: string): DatasetFormat | undefined {
 }
 
 /**
- * The format of a dataset that is stored without a name, by its beginning: among those of `kind`, if the kind of model
- * is known. Whatever is none of them gets the kind's simplest format, whose reader then says what is wrong.
+ * Detects the format of a dataset that is stored without a name from its first bytes: among those of `kind`, if the
+ * kind of model is known. An unknown format counts as the kind's simplest one, whose reader then reports what is wrong.
  */
 export async function detectFormat(path: string, kind?: DatasetKind): Promise<DatasetFormat> {
   const start = await readStart(path);

@@ -4,20 +4,20 @@ import { type Finding, isError } from "./Finding.ts";
 
 const ROLES = ["system", "user", "assistant"];
 
-/** Parses a conversation to learn from. */
+/** Parses a conversation for training. */
 export function parseMessages(value: unknown, findings: Finding[]): Message[] {
   const before = findings.length;
   const messages = parseMessageList(value, "messages", findings);
   if (findings.slice(before).some(isError)) return messages;
   if (messages.every(({ role }) => role !== "assistant")) {
-    findings.push({ rule: "no-assistant", message: "No message is the assistant's." });
+    findings.push({ rule: "no-assistant", message: "There is no message of the assistant." });
   } else {
     checkRoleOrder(messages, findings);
   }
   return messages;
 }
 
-/** Parses a list of messages, whoever speaks in it; `key` is what the row calls it. */
+/** Parses a list of messages of any roles; `key` is its key in the row. */
 export function parseMessageList(value: unknown, key: string, findings: Finding[]): Message[] {
   if (!Array.isArray(value) || value.length === 0) {
     const message = `${key} is not a list with at least one message.`;
@@ -35,7 +35,7 @@ function parseMessage(message: unknown, place: string, findings: Finding[]): voi
   if (Array.isArray(message) || keys.toSorted().join() !== "content,role") {
     findings.push({
       rule: "bad-message",
-      message: `${place} is not an object with role and content alone.`,
+      message: `${place} is not an object with only role and content.`,
     });
     return;
   }
@@ -58,9 +58,9 @@ function checkRoleOrder(messages: readonly Message[], findings: Finding[]): void
     const index = wrong + messages.length - turns.length;
     findings.push({
       rule: "role-order",
-      message: `messages[${index}] is ${turns[wrong]!.role}'s where ${expected(wrong)}'s turn is.`,
+      message: `messages[${index}] has the role ${turns[wrong]!.role}, but it is the ${expected(wrong)}'s turn.`,
     });
   } else if (turns.at(-1)?.role !== "assistant") {
-    findings.push({ rule: "role-order", message: "The last message is not the assistant's." });
+    findings.push({ rule: "role-order", message: "The last message is not from the assistant." });
   }
 }

@@ -12,7 +12,7 @@ const KEYS = {
   },
 } as const;
 
-/** Parses a prompt with a better and a worse answer: three texts, or three lists of messages. */
+/** Parses a prompt with a preferred and a rejected answer: three texts, or three lists of messages. */
 export function parsePreference(
   fields: Fields,
   format: PreferenceRow["format"],
@@ -38,13 +38,13 @@ export function parsePreference(
   return { format, prompt, chosen, rejected };
 }
 
-/** The messages of `input`, which may hold nothing else. */
+/** The messages of `input`, which may contain nothing else. */
 function openInput(input: unknown, findings: Finding[]): unknown {
   const isObject = typeof input === "object" && input !== null && !Array.isArray(input);
   if (isObject && Object.keys(input).join() === "messages") {
     return (input as { messages: unknown }).messages;
   }
-  const message = "input is not an object with messages alone.";
+  const message = "input is not an object with only messages.";
   findings.push({ rule: "bad-messages", message });
   return [{ role: "user", content: "unknown" }];
 }
@@ -54,7 +54,7 @@ function parseAnswer(fields: Fields, key: string, findings: Finding[]): Message[
   const messages = parseMessageList(fields[key], key, findings);
   const isSound = !findings.slice(before).some(isError);
   if (isSound && messages.every(({ role }) => role !== "assistant")) {
-    findings.push({ rule: "no-assistant", message: `No message of ${key} is the assistant's.` });
+    findings.push({ rule: "no-assistant", message: `${key} has no message of the assistant.` });
   }
   return messages;
 }

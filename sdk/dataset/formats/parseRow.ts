@@ -5,11 +5,11 @@ import { parseMessages } from "./parseMessages.ts";
 import { parsePreference } from "./parsePreference.ts";
 import type { RuleId } from "./rules.ts";
 
-/** A row, if all its fields are sound, and what is wrong with it. */
+/** A row, if all its fields are valid, and its problems. */
 export interface ParsedRow {
   readonly format?: DatasetRow["format"];
   readonly row?: DatasetRow;
-  /** The label was a JSON integer, or a JSON string; undefined where that cannot be told. */
+  /** Whether the label was a JSON integer or a JSON string; undefined if that is not known. */
   readonly labelType?: "integer" | "string";
   readonly findings: Finding[];
 }
@@ -67,7 +67,7 @@ function only(rule: RuleId, message: string): ParsedRow {
   return { findings: [{ rule, message }] };
 }
 
-/** The format whose keys a row has; the nearest one where it has some of them. */
+/** The format whose keys a row has, or the closest one if it has only some of them. */
 function findFormat(fields: Fields, kind: TextKind, findings: Finding[]): JsonFormat | undefined {
   const keys = Object.keys(fields);
   const known = Object.entries(FORMATS[kind]) as [
@@ -155,7 +155,7 @@ function parseLabelFields(fields: Fields, findings: Finding[], source: string): 
     : { format: "label", labelType, row, findings };
 }
 
-/** 1.0 and 1e0 are numbers in JSON, but the trainer's language tells them from integers. */
+/** JSON does not distinguish 1.0 and 1e0 from 1, but Python does. */
 function isWholeLabel(label: unknown, source: string): boolean {
   if (typeof label !== "number" || label < 0 || label >= 1e9) return false;
   let written = "";

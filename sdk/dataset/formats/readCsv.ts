@@ -1,6 +1,6 @@
-import { type Line, LONGEST_LINE } from "./readLines.ts";
+import { type Line, MAX_LINE_BYTES } from "./readLines.ts";
 
-/** A record of a CSV file, or what is wrong with it. A blank line is a record of no fields. */
+/** A record of a CSV file, or its problem. A blank line is a record without fields. */
 export interface CsvRecord {
   /** Line on which the record starts, from 1. */
   readonly line: number;
@@ -9,8 +9,8 @@ export interface CsvRecord {
 }
 
 /**
- * Cuts lines into comma-separated records (RFC 4180), as the trainer's reader does: a quotation mark
- * opens a quoted field only at its start, and a lone "\r" ends a record, too. After a problem it goes on with the next line.
+ * Splits lines into comma-separated records (RFC 4180), as the trainer's reader does: a quotation mark opens a quoted
+ * field only at its start, and a lone "\r" also ends a record. After a problem, it continues with the next line.
  */
 export async function* readCsv(lines: AsyncIterable<Line>): AsyncGenerator<CsvRecord> {
   const parser = new RecordParser();
@@ -27,7 +27,7 @@ export async function* readCsv(lines: AsyncIterable<Line>): AsyncGenerator<CsvRe
 
 type State = "record start" | "field start" | "plain" | "quoted" | "quote in quoted";
 
-/** The state between two lines: a quoted field may go on. */
+/** Keeps state between lines, as a quoted field may span several. */
 class RecordParser {
   #state: State = "record start";
   #fields: string[] = [];
@@ -52,7 +52,7 @@ class RecordParser {
         return;
       }
     }
-    if (this.#field.length > LONGEST_LINE) yield { ...this.#fail(), problem: "line-too-long" };
+    if (this.#field.length > MAX_LINE_BYTES) yield { ...this.#fail(), problem: "line-too-long" };
   }
 
   *end(): Generator<CsvRecord> {
@@ -60,7 +60,7 @@ class RecordParser {
     else if (this.#state !== "record start") yield this.#finish();
   }
 
-  /** Takes a character that does not end the record. @returns false if it may not come here */
+  /** Consumes a character that does not end the record. @returns false if it is not allowed here */
   #take(character: string): boolean {
     switch (this.#state) {
       case "quoted":

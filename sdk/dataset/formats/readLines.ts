@@ -6,19 +6,19 @@ export interface Line {
   /** From 1. */
   readonly line: number;
   readonly text: string;
-  /** False for the last line of a file that does not end with a line end. */
+  /** False for a last line without a line end. */
   readonly ended: boolean;
-  /** What was wrong with the bytes; `text` is then not what the file says. */
+  /** The problem with the bytes; `text` is then not the content of the file. */
   readonly problem?: "not-utf-8" | "line-too-long";
 }
 
-/** Bytes of one line that are held in memory at most. */
-export const LONGEST_LINE = 16 * 1024 * 1024;
+/** Maximum number of bytes of a line that are kept in memory. */
+export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 /**
- * Streams the lines of a file in constant memory. Only "\n" ends a line: U+2028 and a lone "\r" are
- * ordinary characters in all dataset formats but CSV.
- * @throws ProtocolError "usage" when the file cannot be read.
+ * Streams the lines of a file with constant memory use. Only "\n" ends a line: U+2028 and a lone "\r" are ordinary
+ * characters in all dataset formats but CSV.
+ * @throws ProtocolError "usage" if the file cannot be read.
  */
 export async function* readLines(path: string): AsyncGenerator<Line> {
   let number = 0;
@@ -26,12 +26,12 @@ export async function* readLines(path: string): AsyncGenerator<Line> {
   let length = 0;
   const take = (part: Buffer) => {
     length += part.length;
-    if (length <= LONGEST_LINE) parts.push(part);
+    if (length <= MAX_LINE_BYTES) parts.push(part);
   };
   const finish = (ended: boolean): Line => {
     number += 1;
     const line =
-      length > LONGEST_LINE
+      length > MAX_LINE_BYTES
         ? { text: "", problem: "line-too-long" as const }
         : decode(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
     parts = [];

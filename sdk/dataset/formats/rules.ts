@@ -1,6 +1,6 @@
-/** What a rule of a dataset is about, how bad breaking it is, and what to do about it. */
+/** A rule for datasets: its meaning, its severity, and how to fix a violation. */
 export interface Rule {
-  /** Errors make a task fail at the provider; warnings only waste money. */
+  /** Errors make a task fail at the provider; warnings only cost money. */
   readonly severity: "error" | "warning";
   readonly meaning: string;
   readonly hint: string;
@@ -10,39 +10,40 @@ const ONE_OBJECT = "Write one JSON object on each line.";
 const ONE_FORMAT =
   "Give every row exactly the keys of one format: messages; prompt and completion; text; instruction, output and optionally input; prompt, chosen and rejected; input, preferred_output and non_preferred_output.";
 const PACK_AGAIN = "Pack the class folders again with zip or tar.";
-const LAYOUT = "Put every image into a folder of its class at the top of the archive: class/image.";
-const REPAIR = "Replace the image by an undamaged one or remove it.";
+const LAYOUT =
+  "Put every image into the folder of its class, at the top level of the archive: class/image.";
+const REPAIR = "Replace the image with an undamaged one or remove it.";
 const COLUMNS =
   "Give the column input_ids, a list of integers, and optionally attention_mask and labels.";
 const MESSAGES = 'Write messages as [{"role": "user", "content": "…"}, …].';
 
-/** Every rule of the dataset formats. The trainer refuses what breaks an error rule. */
+/** All rules of the dataset formats. The trainer refuses a dataset that breaks an error rule. */
 export const RULES = {
   "file-type": error(
     "A causal language model is trained on .jsonl or .parquet, a text classifier on .jsonl, .csv or .tsv, an image classifier on .zip, .tar or .tar.gz.",
-    "Convert the dataset, or give the file the ending that fits its content.",
+    "Convert the dataset, or give the file the extension for its content.",
   ),
   "no-rows": error("A dataset has at least one row.", "Give at least one row."),
-  "not-utf-8": error("A dataset is UTF-8.", "Save the file as UTF-8."),
+  "not-utf-8": error("A dataset is valid UTF-8.", "Save the file as UTF-8."),
   "line-too-long": error(
     "A row has at most 16 MiB.",
-    "Split the row, and check that quotation marks and line ends are where they should be.",
+    "Split the row, and check its quotation marks and line ends.",
   ),
   "blank-line": error("Blank lines are allowed only at the end of the file.", "Remove the line."),
   "invalid-json": error("Each line of a .jsonl file is JSON.", ONE_OBJECT),
   "not-an-object": error("Each line of a .jsonl file is a JSON object.", ONE_OBJECT),
   "unknown-format": error("The keys of a row are those of one format.", ONE_FORMAT),
   "missing-field": error("A row has all keys of its format.", ONE_FORMAT),
-  "unknown-field": error("A row has no keys but those of its format.", ONE_FORMAT),
+  "unknown-field": error("A row has no keys other than those of its format.", ONE_FORMAT),
   "mixed-formats": error("All rows of a file have the same format.", ONE_FORMAT),
   "wrong-type": error("Texts are JSON strings.", "Write the value in quotation marks."),
-  "empty-text": error("A text that is learned from is not empty.", "Fill it in or remove the row."),
+  "empty-text": error("A text to learn from is not empty.", "Fill it in or remove the row."),
   "empty-answer": error(
-    "What the model should answer is not empty.",
+    "An answer to learn is not empty.",
     "Fill the answer in or remove the row.",
   ),
   "half-character": error(
-    "Texts hold whole characters, not halves of a surrogate pair.",
+    "Texts contain whole characters, not halves of a surrogate pair.",
     "Write the character itself, or both halves of its escape.",
   ),
   "bad-messages": error("messages is a list with at least one message.", MESSAGES),
@@ -52,23 +53,23 @@ export const RULES = {
     "Use system, user or assistant.",
   ),
   "no-assistant": error(
-    "A conversation has a message of the assistant to learn from.",
+    "A conversation has a message of the assistant.",
     "Add the assistant's answer or remove the row.",
   ),
   "same-answers": error(
-    "The two answers of a preference pair differ, also in what truncation leaves of them.",
+    "The two answers of a preference pair differ, even after truncation.",
     "Give two different answers or remove the row.",
   ),
   "template-refuses": error(
-    "The model's chat template takes the messages, and the assistant's last turn can be told apart in what it writes.",
-    "Order the messages as the model's chat template asks; a conversation whose earlier turns it rewrites can be cut after each answer, or trained with train_on_inputs true.",
+    "The model's chat template accepts the messages, and the assistant's last turn can be located in its output.",
+    "Order the messages as the model's chat template requires; if it rewrites earlier turns, cut the conversation after each answer, or train with train_on_inputs true.",
   ),
   "no-prompt": error(
-    "If prompts are masked, a row has something to mask.",
-    "Put a user's message before the assistant's or set train_on_inputs to true.",
+    "If prompts are masked, a row has a prompt.",
+    "Put a user message before the assistant's, or set train_on_inputs to true.",
   ),
   "nothing-learned": error(
-    "A row has something to learn from, in the tokens that max_seq_length leaves of it.",
+    "A row has tokens to learn within max_seq_length.",
     "Shorten the prompt or raise max_seq_length.",
   ),
   "bad-header": error(
@@ -93,43 +94,43 @@ export const RULES = {
     "Write all labels alike.",
   ),
   "label-gap": error(
-    "Integer labels are 0, 1, … without a gap.",
-    "Number the labels from 0 without a gap, or use words.",
+    "Integer labels are 0, 1, … without gaps.",
+    "Number the labels from 0 without gaps, or use words.",
   ),
   "one-label": error(
-    "There are at least two different labels to tell apart.",
+    "There are at least two different labels.",
     "Give rows of at least two labels.",
   ),
   "unknown-label": error(
     "A validation dataset has only labels of the training dataset.",
     "Add rows with this label to the training dataset, or remove the row.",
   ),
-  "damaged-archive": error("An archive is a whole and undamaged zip or tar.", PACK_AGAIN),
+  "damaged-archive": error("An archive is a complete and undamaged zip or tar.", PACK_AGAIN),
   "archive-too-large": error(
     "An archive has at most 1,000,000 entries, unpacks to at most 64 GiB, and beyond 16 MiB to at most 100 times its size. Beyond 268 million pixels, its images have at most 500 for each of its bytes.",
     "Give fewer or smaller images, compressed as JPEG or PNG.",
   ),
-  "unsafe-path": error("The paths in an archive are UTF-8 and stay inside of it.", PACK_AGAIN),
+  "unsafe-path": error("The paths in an archive are UTF-8 and stay inside it.", PACK_AGAIN),
   "not-a-file": error(
     "An archive holds files and directories, no links or devices.",
     "Put the file itself into the archive.",
   ),
   "unreadable-entry": error(
     "The files of a zip are stored or deflated, and not encrypted.",
-    "Pack the class folders again with deflate, the usual method of zip, and without password.",
+    "Pack the class folders again with deflate, zip's default, and without a password.",
   ),
   "no-class-folder": error("Every image is in the folder of its class.", LAYOUT),
-  "duplicate-entry": error("An archive has a file once.", "Remove one of the two."),
+  "duplicate-entry": error("An archive has each file only once.", "Remove one of them."),
   "image-type": error("An image is a JPEG or a PNG file.", "Convert the image to JPEG or PNG."),
-  "image-damaged": error("An image is whole, and its checksums are right.", REPAIR),
+  "image-damaged": error("An image is complete, and its checksums are correct.", REPAIR),
   "image-too-large": error(
     "An image has at most 64 million pixels and 64 MiB, and no edge is more than 100 times as long as the other.",
-    "Make the image smaller, or cut it.",
+    "Scale the image down, or crop it.",
   ),
-  "image-animated": error("An image is one picture.", "Give one picture of it."),
+  "image-animated": error("An image has a single frame.", "Give a single frame."),
   "image-deep": error("An image has 8 bits per channel.", "Save it with 8 bits per channel."),
-  "image-cmyk": error("An image is grey or RGB; CMYK is made for print.", "Convert it to RGB."),
-  "damaged-parquet": error("A .parquet file can be read.", "Write it again as parquet."),
+  "image-cmyk": error("An image is greyscale or RGB, not CMYK.", "Convert it to RGB."),
+  "damaged-parquet": error("A .parquet file can be read.", "Write the file again as parquet."),
   "bad-columns": error(
     "The columns of a .parquet file are input_ids and optionally attention_mask and labels, lists of integers.",
     COLUMNS,
@@ -139,12 +140,12 @@ export const RULES = {
     "Write it with zstd or snappy.",
   ),
   "row-group-too-large": error(
-    "A row group has at most 8,388,608 values of a column, as it is held in memory at once.",
+    "A row group has at most 8,388,608 values per column, as it is held in memory as a whole.",
     "Write it with smaller row groups: row_group_size=1000.",
   ),
   "parquet-too-large": error(
     "Beyond 16,777,216 values, a .parquet file unpacks to at most 100 values for each of its bytes.",
-    "Give less padding, and no rows that repeat one token.",
+    "Use less padding, and no rows that repeat one token.",
   ),
   "null-value": error(
     "Token ids, masks and labels are numbers.",
@@ -164,7 +165,7 @@ export const RULES = {
     "Use the tokenizer of the model that is trained.",
   ),
   "shifted-labels": error(
-    "A label is its token, or -100 if it does not count.",
+    "A label is its token's id, or -100 if the token does not count.",
     "Repeat input_ids in labels without a shift, or write -100.",
   ),
   "byte-order-mark": warning(
@@ -172,34 +173,34 @@ export const RULES = {
     "Save the file as UTF-8 without a byte order mark.",
   ),
   "duplicate-row": warning(
-    "A row that is there twice is paid and learned twice.",
+    "A duplicate row is paid for and learned twice.",
     "Remove the row unless it is repeated on purpose.",
   ),
   "blank-text": warning(
-    "A text of white space alone teaches nothing.",
+    "A text of only white space teaches nothing.",
     "Fill it in or remove the row.",
   ),
   "template-rewrites": warning(
-    "The model's chat template leaves earlier turns as they are; what it rewrites is not learned.",
+    "The model's chat template leaves earlier turns unchanged; what it rewrites is not learned.",
     "Cut the conversation after each answer, so that every answer is the last one of a row.",
   ),
   "template-alters": warning(
-    "The model's chat template writes the whole of an answer; what it leaves out is not learned.",
-    "Write answers as the model's chat template leaves them, or use prompt and completion.",
+    "The model's chat template writes whole answers; what it leaves out is not learned.",
+    "Write answers as the model's chat template writes them, or use prompt and completion.",
   ),
   "missing-class": warning(
     "A validation dataset has all classes of the training dataset.",
-    "Add rows of this class to the validation dataset, or its quality stays unknown.",
+    "Add rows of this class to the validation dataset, otherwise the quality of this class is not measured.",
   ),
   "role-order": warning(
-    "A conversation goes: at most one system message first, then user and assistant in turn, the assistant last.",
-    "Order the messages so; many models' chat templates refuse any other order.",
+    "A conversation has at most one system message, at the start, then alternating user and assistant messages, the last from the assistant.",
+    "Order the messages like this; many models' chat templates refuse any other order.",
   ),
 } as const satisfies Record<string, Rule>;
 
 export type RuleId = keyof typeof RULES;
 
-/** One broken rule at one place. `hint` says what to do next. */
+/** A broken rule at a place in the file. `hint` says what to do next. */
 export interface Problem {
   readonly file: string;
   /** First line of the row, number of the row in a table or of the entry in an archive, from 1. */

@@ -1,4 +1,4 @@
-/** An archive that cannot be read on; the message is a sentence. */
+/** An archive that cannot be read any further; the message is a sentence. */
 export class DamagedArchiveError extends Error {
   override readonly name = "DamagedArchiveError";
 }

@@ -1,34 +1,34 @@
 import type { Finding } from "../formats/Finding.ts";
 
 export interface EntryFacts {
-  /** The path as the archive has it, undefined where it is not UTF-8. */
+  /** The path in the archive, undefined if it is not UTF-8. */
   readonly name: string | undefined;
   readonly size: number;
   readonly kind: "file" | "directory" | "other";
 }
 
-/** A file to read, a place to pass over, or what is wrong. */
+/** A file to read, an entry to skip, or a problem. */
 export type Verdict =
   | { readonly name: string; readonly label: string }
-  | "passed over"
+  | "skipped"
   | { readonly finding: Finding };
 
-const MOST_ENTRIES = 1_000_000;
-/** Of all entries together. */
-const MOST_BYTES = 64 * 2 ** 30;
-const MOST_FILE_BYTES = 64 * 2 ** 20;
-/** Times its own size that an archive may unpack to, beyond SMALL bytes. */
-const MOST_EXPANSION = 100;
+const MAX_ENTRIES = 1_000_000;
+/** Total of all entries. */
+const MAX_BYTES = 64 * 2 ** 30;
+const MAX_FILE_BYTES = 64 * 2 ** 20;
+/** Maximum ratio of unpacked to packed size, beyond SMALL bytes. */
+const MAX_EXPANSION = 100;
 const SMALL = 16 * 2 ** 20;
 
-/** Pixels of all images for each byte of the archive, beyond FEW_PIXELS of them: they are decoded. */
-const MOST_PIXELS_A_BYTE = 500;
+/** Maximum number of pixels of all images per byte of the archive, beyond FEW_PIXELS: pixels have to be decoded. */
+const MAX_PIXELS_PER_BYTE = 500;
 const FEW_PIXELS = 2 ** 28;
 
-/** What file managers put beside the user's files. */
+/** Files that file managers add. */
 const IGNORED = ["__MACOSX", "Thumbs.db", "desktop.ini"];
 
-/** Looks at every entry of an archive before its bytes are read, by the trainer's rules. */
+/** Checks every entry of an archive by the trainer's rules before its content is read. */
 export class EntryGuard {
   readonly #weight: number;
   readonly #names = new Set<string>();
@@ -36,7 +36,7 @@ export class EntryGuard {
   #bytes = 0;
   #pixels = 0;
 
-  /** @param weight Bytes of the archive. */
+  /** @param weight Size of the archive in bytes. */
   constructor(weight: number) {
     this.#weight = weight;
   }
@@ -51,23 +51,23 @@ export class EntryGuard {
     if (danger) return broken("unsafe-path", danger);
     if (kind === "other") return broken("not-a-file", "The entry is a link or a device.");
     const hidden = parts.some((part) => part.startsWith(".") || IGNORED.includes(part));
-    if (kind === "directory" || hidden || path === "") return "passed over";
+    if (kind === "directory" || hidden || path === "") return "skipped";
     return this.#admitFile(path, parts, size);
   }
 
-  /** Says what is wrong where an image more is too much to decode. */
+  /** Counts an image's pixels; returns a finding if all images are too much to decode. */
   admitPixels(pixels: number): Finding | undefined {
     this.#pixels += pixels;
-    if (this.#pixels <= Math.max(FEW_PIXELS, MOST_PIXELS_A_BYTE * this.#weight)) return undefined;
-    const message = `The images have more than ${MOST_PIXELS_A_BYTE} pixels for each byte of the archive.`;
+    if (this.#pixels <= Math.max(FEW_PIXELS, MAX_PIXELS_PER_BYTE * this.#weight)) return undefined;
+    const message = `The images have more than ${MAX_PIXELS_PER_BYTE} pixels for each byte of the archive.`;
     return { rule: "archive-too-large", message };
   }
 
   #admitFile(path: string, parts: readonly string[], size: number): Verdict {
     if (parts.length !== 2) {
-      return broken("no-class-folder", "The file does not lie in a class folder.");
+      return broken("no-class-folder", "The file is not in a class folder.");
     }
-    if (size > MOST_FILE_BYTES) {
+    if (size > MAX_FILE_BYTES) {
       return broken("image-too-large", "The image has more than 64 MiB.");
     }
     if (this.#names.has(path)) {
@@ -77,16 +77,16 @@ export class EntryGuard {
     return { name: path, label: parts[0]! };
   }
 
-  /** What is too much in the archive as a whole. */
+  /** The limit that the archive as a whole exceeds. */
   #count(size: number): string | undefined {
     this.#entries += 1;
     this.#bytes += size;
-    if (this.#entries > MOST_ENTRIES) {
-      return `The archive has more than ${MOST_ENTRIES.toLocaleString("en")} entries.`;
+    if (this.#entries > MAX_ENTRIES) {
+      return `The archive has more than ${MAX_ENTRIES.toLocaleString("en")} entries.`;
     }
-    if (this.#bytes > MOST_BYTES) return "The archive unpacks to more than 64 GiB.";
-    if (this.#bytes > SMALL && this.#bytes > MOST_EXPANSION * this.#weight) {
-      return `The archive unpacks to more than ${MOST_EXPANSION} times its size.`;
+    if (this.#bytes > MAX_BYTES) return "The archive unpacks to more than 64 GiB.";
+    if (this.#bytes > SMALL && this.#bytes > MAX_EXPANSION * this.#weight) {
+      return `The archive unpacks to more than ${MAX_EXPANSION} times its size.`;
     }
     return undefined;
   }

@@ -1,10 +1,10 @@
 import { crc32 } from "node:zlib";
 import type { Finding } from "../formats/Finding.ts";
 
-/** Width times height: decoding takes three bytes for each. */
-const MOST_PIXELS = 64_000_000;
-/** Long edge over short edge. */
-const MOST_STRETCH = 100;
+/** Width times height: decoding takes three bytes per pixel. */
+const MAX_PIXELS = 64_000_000;
+/** Ratio of the long edge to the short edge. */
+const MAX_ASPECT_RATIO = 100;
 const PNG_SIGNATURE = Buffer.from("89504e470d0a1a0a", "hex");
 const IMAGE_START = Buffer.from([0xff, 0xd8]);
 const IMAGE_END = Buffer.from([0xff, 0xd9]);
@@ -19,8 +19,8 @@ interface Header {
 }
 
 /**
- * Checks an image file as far as its headers and checksums go, as the trainer does before it decodes it.
- * @returns its pixels, or what is wrong with it.
+ * Checks the headers and checksums of an image file, as the trainer does before decoding it.
+ * @returns its number of pixels, or a finding.
  */
 export function checkImage(content: Buffer): { readonly pixels: number } | Finding {
   const isPng = content.subarray(0, 8).equals(PNG_SIGNATURE);
@@ -36,12 +36,13 @@ function checkHeader({ width, height, bits }: Header): Finding | undefined {
   if (bits > 8) {
     return { rule: "image-deep", message: `The image has ${bits} bits per channel.` };
   }
-  if (width === 0 || height === 0) return damage("The image is damaged: it has no size.");
-  if (width * height > MOST_PIXELS) {
+  if (width === 0 || height === 0)
+    return damage("The image is damaged: its width or height is zero.");
+  if (width * height > MAX_PIXELS) {
     const message = `The image has ${width} x ${height} pixels, more than 64 million.`;
     return { rule: "image-too-large", message };
   }
-  if (Math.max(width, height) > MOST_STRETCH * Math.min(width, height)) {
+  if (Math.max(width, height) > MAX_ASPECT_RATIO * Math.min(width, height)) {
     const message = `The image is a strip of ${width} x ${height} pixels.`;
     return { rule: "image-too-large", message };
   }
@@ -69,7 +70,7 @@ function readPng(content: Buffer): Header | Finding {
   return cutOff();
 }
 
-/** Walks through all whole chunks: length, type, data and the CRC-32 of the last two. */
+/** Iterates over all complete chunks: length, type, data and the CRC-32 of the last two. */
 function* readChunks(content: Buffer): Generator<Chunk | Finding> {
   let place = PNG_SIGNATURE.length;
   while (place + 12 <= content.length) {
@@ -96,7 +97,7 @@ interface Segment {
   readonly data: Buffer;
 }
 
-/** Reads the segments up to the pixels, and looks for the end mark. */
+/** Reads the segments up to the pixels, and checks the end marker. */
 function readJpeg(content: Buffer): Header | Finding {
   let header: Header | undefined;
   for (const segment of readSegments(content)) {
@@ -113,7 +114,7 @@ function readJpeg(content: Buffer): Header | Finding {
   return cutOff();
 }
 
-/** Walks through the segments: marker, length and data. */
+/** Iterates over the segments: marker, length and data. */
 function* readSegments(content: Buffer): Generator<Segment | Finding> {
   let place = 2;
   while (place + 4 <= content.length) {
@@ -133,7 +134,7 @@ function* readSegments(content: Buffer): Generator<Segment | Finding> {
   }
 }
 
-/** The frame headers C0 to CF, without the tables DHT (C4), JPG (C8) and DAC (CC). */
+/** The frame headers C0 to CF, except DHT (C4), JPG (C8) and DAC (CC). */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 }
@@ -143,7 +144,7 @@ function readFrame(data: Buffer): Header | Finding {
   if (data.length < 6) return damage("The image is damaged: its header is too short.");
   const channels = data[5]!;
   if (channels === 4) {
-    return { rule: "image-cmyk", message: "The image is CMYK, made for print." };
+    return { rule: "image-cmyk", message: "The image is CMYK." };
   }
   if (channels !== 1 && channels !== 3) {
     return { rule: "image-cmyk", message: `The image has ${channels} channels.` };
@@ -156,5 +157,5 @@ function damage(message: string): Finding {
 }
 
 function cutOff(): Finding {
-  return damage("The image is cut off.");
+  return damage("The image is truncated.");
 }

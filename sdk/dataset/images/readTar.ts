@@ -1,22 +1,22 @@
 import { DamagedArchiveError } from "./DamagedArchiveError.ts";
 
-/** An entry of a tar; its content can be read until the next one is asked for. */
+/** An entry of a tar; its content can be read until the next entry is requested. */
 export interface TarEntry {
   readonly name: Buffer;
   /** Bytes of its content. */
   readonly size: number;
-  /** "other": links, devices and whatever is no plain file. */
+  /** "other": links, devices and anything else that is not a regular file. */
   readonly kind: "file" | "directory" | "other";
   read(): Promise<Buffer>;
 }
 
 const BLOCK = 512;
-/** Of an extended header: it holds names. */
-const MOST_META_BYTES = 2 ** 20;
-/** Of all extended headers together: 2 KiB for each of a million entries. */
-const MOST_META_TOTAL = 2 ** 31;
+/** Maximum size of an extended header, which contains names. */
+const MAX_META_BYTES = 2 ** 20;
+/** Maximum total of all extended headers: 2 KiB for each of a million entries. */
+const MAX_META_TOTAL = 2 ** 31;
 /** Zero bytes after the end mark. */
-const MOST_PADDING = 2 ** 20;
+const MAX_PADDING = 2 ** 20;
 const KINDS: Record<string, TarEntry["kind"]> = {
   "0": "file",
   "\0": "file",
@@ -25,8 +25,8 @@ const KINDS: Record<string, TarEntry["kind"]> = {
 };
 
 /**
- * Reads the entries of a tar (POSIX ustar, with pax and GNU long names) in constant memory, by the trainer's rules: a
- * damaged header is not the end of the archive, and nothing follows that end.
+ * Reads the entries of a tar (POSIX ustar, with pax and GNU long names) with constant memory use, by the trainer's
+ * rules: a damaged header does not count as the end of the archive, and nothing may follow the end.
  * @throws DamagedArchiveError
  */
 export async function* readTar(chunks: AsyncIterable<Buffer>): AsyncGenerator<TarEntry> {
@@ -54,7 +54,7 @@ interface PaxFields {
   readonly size?: number;
 }
 
-/** What the headers before an entry say about it, in place of its own. */
+/** Extended headers before an entry, which override the entry's own header. */
 class ExtendedHeaders {
   readonly #reader: BlockReader;
   #fields: PaxFields = {};
@@ -65,16 +65,16 @@ class ExtendedHeaders {
   }
 
   async read(type: string, size: number): Promise<void> {
-    if (size > MOST_META_BYTES) throw damaged("an extended header is too long");
+    if (size > MAX_META_BYTES) throw damagedTarError("an extended header is too long");
     this.#bytes += BLOCK + size;
-    if (this.#bytes > MOST_META_TOTAL) throw damaged("it has too many extended headers");
+    if (this.#bytes > MAX_META_TOTAL) throw damagedTarError("it has too many extended headers");
     this.#reader.enter(size);
     const content = await this.#reader.take(size);
     if (type === "x") this.#fields = { ...this.#fields, ...paxFields(content) };
     else if (type === "L") this.#fields = { ...this.#fields, path: cutAtZero(content) };
   }
 
-  /** What was read since the last entry. */
+  /** The fields read since the last entry. */
   take(): PaxFields {
     const fields = this.#fields;
     this.#fields = {};
@@ -82,7 +82,7 @@ class ExtendedHeaders {
   }
 }
 
-/** Reads blocks and contents from chunks of any size, and knows where the next header is. */
+/** Reads blocks and contents from chunks of any size, and keeps track of the next header. */
 class BlockReader {
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
@@ -92,7 +92,7 @@ class BlockReader {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** Begins an entry's content, which is filled up to whole blocks. */
+  /** Starts an entry's content, which is padded to whole blocks. */
   enter(size: number): void {
     this.#left = Math.ceil(size / BLOCK) * BLOCK;
   }
@@ -114,8 +114,8 @@ class BlockReader {
     let padding = 0;
     do {
       padding += this.#rest.length;
-      if (padding > MOST_PADDING || !isZero(this.#rest)) {
-        throw damaged("something follows its end mark");
+      if (padding > MAX_PADDING || !isZero(this.#rest)) {
+        throw damagedTarError("data follows its end mark");
       }
     } while (await this.#fill());
   }
@@ -124,7 +124,8 @@ class BlockReader {
     const parts: Buffer[] = [];
     let missing = size;
     while (missing > 0) {
-      if (this.#rest.length === 0 && !(await this.#fill())) throw damaged("it ends too early");
+      if (this.#rest.length === 0 && !(await this.#fill()))
+        throw damagedTarError("it ends too early");
       const part = this.#rest.subarray(0, missing);
       this.#rest = this.#rest.subarray(part.length);
       missing -= part.length;
@@ -133,7 +134,7 @@ class BlockReader {
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
   }
 
-  /** The next chunk in place of what was left; false at the end. */
+  /** Reads the next chunk; false at the end. */
   async #fill(): Promise<boolean> {
     const { done, value } = await this.#chunks.next();
     this.#rest = done ? Buffer.alloc(0) : value;
@@ -141,23 +142,23 @@ class BlockReader {
   }
 }
 
-/** Checks the sum over the header and returns the size of the content. */
+/** Verifies the header's checksum and returns the size of the content. */
 function checkHeader(header: Buffer): number {
   const sum = (bytes: Buffer) => bytes.reduce((total, byte) => total + byte, 0);
   const checksum = header.subarray(148, 156);
   if (numberIn(checksum) !== sum(header) - sum(checksum) + 8 * 0x20) {
-    throw damaged("a header's checksum is wrong");
+    throw damagedTarError("a header's checksum is wrong");
   }
   return numberIn(header.subarray(124, 136));
 }
 
-/** An octal number, or a binary one where it does not fit. */
+/** An octal number, or a binary one if it does not fit. */
 function numberIn(field: Buffer): number {
   if (field[0] === 0x80) {
     return field.subarray(1).reduce((value, byte) => value * 256 + byte, 0);
   }
   const digits = field.toString("latin1").replace(/^[ \0]+|[ \0]+$/g, "");
-  if (!/^[0-7]*$/.test(digits)) throw damaged("a header has no number where one belongs");
+  if (!/^[0-7]*$/.test(digits)) throw damagedTarError("a header field is not a number");
   return digits === "" ? 0 : Number.parseInt(digits, 8);
 }
 
@@ -168,7 +169,7 @@ function nameOf(header: Buffer): Buffer {
   return isPosix && prefix.length > 0 ? Buffer.concat([prefix, Buffer.from("/"), name]) : name;
 }
 
-/** Reads records of the form "length key=value"; only path and size matter here. */
+/** Reads records of the form "length key=value"; only path and size are used. */
 function paxFields(content: Buffer): PaxFields {
   const fields: { path?: Buffer; size?: number } = {};
   let rest = content;
@@ -176,7 +177,8 @@ function paxFields(content: Buffer): PaxFields {
     const digits = /^\d{1,7}(?= )/.exec(rest.toString("latin1", 0, 8))?.[0] ?? "0";
     const record = rest.subarray(digits.length + 1, Number(digits));
     const equals = record.indexOf("=");
-    if (equals < 0 || record.at(-1) !== 10) throw damaged("an extended header cannot be read");
+    if (equals < 0 || record.at(-1) !== 10)
+      throw damagedTarError("an extended header cannot be read");
     const key = record.toString("latin1", 0, equals);
     const value = record.subarray(equals + 1, -1);
     if (key === "path") fields.path = cutAtZero(value);
@@ -188,7 +190,7 @@ function paxFields(content: Buffer): PaxFields {
 
 function decimal(text: string): number {
   if (!/^\d{1,15}$/.test(text)) {
-    throw damaged("an extended header has no number where one belongs");
+    throw damagedTarError("an extended header field is not a number");
   }
   return Number(text);
 }
@@ -202,6 +204,6 @@ function isZero(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
-function damaged(reason: string): DamagedArchiveError {
+function damagedTarError(reason: string): DamagedArchiveError {
   return new DamagedArchiveError(`The tar cannot be read (${reason}).`);
 }

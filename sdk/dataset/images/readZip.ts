@@ -9,9 +9,9 @@ export interface ZipEntry {
   readonly name: Buffer;
   /** Bytes of its content. */
   readonly size: number;
-  /** "other": links, devices and whatever is no plain file. */
+  /** "other": links, devices and anything else that is not a regular file. */
   readonly kind: "file" | "directory" | "other";
-  /** Why the content cannot be read though the archive is sound. */
+  /** Why the content cannot be read although the archive is valid. */
   readonly obstacle?: "unmarked name" | "encrypted" | "rare compression";
   read(): Promise<Buffer>;
 }
@@ -22,7 +22,7 @@ const ENCRYPTED_FLAG = 1;
 const METHODS = [0, 8];
 
 /**
- * Reads the entries of a zip as its directory lists them.
+ * Reads the entries of a zip in the order of its central directory.
  * @throws DamagedArchiveError
  */
 export async function* readZip(path: string): AsyncGenerator<ZipEntry> {
@@ -31,7 +31,7 @@ export async function* readZip(path: string): AsyncGenerator<ZipEntry> {
     zip = await openPromise(path, { decodeStrings: false, autoClose: false });
     for await (const entry of zip.eachEntry()) yield describe(zip, entry);
   } catch (error) {
-    throw asDamage(error);
+    throw damagedZipError(error);
   } finally {
     zip?.close();
   }
@@ -71,11 +71,11 @@ async function readContent(zip: ZipFile, entry: Entry): Promise<Buffer> {
     if (crc32(content) !== entry.crc32) throw new Error("a checksum is wrong");
     return content;
   } catch (error) {
-    throw asDamage(error);
+    throw damagedZipError(error);
   }
 }
 
-function asDamage(error: unknown): DamagedArchiveError {
+function damagedZipError(error: unknown): DamagedArchiveError {
   if (error instanceof DamagedArchiveError) return error;
   return new DamagedArchiveError(`The zip cannot be read (${(error as Error).message}).`, {
     cause: error,

@@ -19,13 +19,13 @@ const OBSTACLES: Record<NonNullable<ZipEntry["obstacle"]>, Finding> = {
   encrypted: { rule: "unreadable-entry", message: "The file is encrypted." },
   "rare compression": {
     rule: "unreadable-entry",
-    message: "The file is compressed in a rare way.",
+    message: "The file has an unsupported compression method.",
   },
 };
 
 /**
- * Streams the images of an archive of class folders, each with its problems; one image is in memory at a time.
- * @throws ProtocolError "usage" when the file cannot be read.
+ * Streams the images of an archive of class folders, each with its problems; only one image is in memory at a time.
+ * @throws ProtocolError "usage" if the file cannot be read.
  */
 export async function* scanImages(path: string): AsyncGenerator<ScannedRow> {
   const guard = new EntryGuard(await sizeOf(path));
@@ -44,7 +44,7 @@ export async function* scanImages(path: string): AsyncGenerator<ScannedRow> {
         ...(row && { row }),
         problems: finding ? [problem(path, place, finding)] : [],
       };
-      // Nothing of an archive that is too large is looked at.
+      // No entry of an archive that is too large is read.
       if (finding?.rule === "archive-too-large") return;
     }
   } catch (error) {
@@ -63,7 +63,7 @@ function atStart(path: string, finding: Finding): ScannedRow {
 
 type ScannedEntry = Pick<ScannedRow, "row"> & { name: string; finding?: Finding };
 
-/** The image of an entry, what is wrong with it, or nothing where it is passed over. */
+/** The image of an entry or its problem; undefined if the entry is skipped. */
 async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry | undefined> {
   const name = decode(entry.name);
   const shown = printable(name ?? entry.name.toString());
@@ -71,7 +71,7 @@ async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry 
   const kind = name?.endsWith("/") ? "directory" : entry.kind;
   const verdict = guard.admit({ name: unmarked ? shown : name, size: entry.size, kind });
   if (unmarked) return { name: shown, finding: OBSTACLES["unmarked name"] };
-  if (verdict === "passed over") return undefined;
+  if (verdict === "skipped") return undefined;
   if ("finding" in verdict) return { name: shown, finding: verdict.finding };
   if ("obstacle" in entry && entry.obstacle) {
     return { name: shown, finding: OBSTACLES[entry.obstacle] };
@@ -113,7 +113,7 @@ async function* readChunks(path: string): AsyncGenerator<Buffer> {
     yield* file.pipe(unpacked) as AsyncIterable<Buffer>;
   } catch (error) {
     const reason = (error as Error).message;
-    throw new DamagedArchiveError(`The compressed data are damaged (${reason}).`, { cause: error });
+    throw new DamagedArchiveError(`The compressed data is damaged (${reason}).`, { cause: error });
   } finally {
     file.destroy();
   }

@@ -7,18 +7,18 @@ export interface TokenizerDocument {
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
 }
 
-/** The one token that ends a text; a model without it cannot be trained on texts or prompts. */
+/** Requires the token that ends a text: a model without one cannot be trained on texts or prompts. */
 export function endTokens(config: TokenizerConfig, counter: { has(token: string): boolean }): 1 {
   const token = tokenText(config.eos_token);
   if (token !== undefined && counter.has(token)) return 1;
   throw new ProtocolError(
     "usage",
     "The model's tokenizer has no end token, so it cannot be trained on texts or prompts.",
-    "Choose another model, or tell the provider to repair the tokenizer files.",
+    "Choose another model, or ask the provider to repair the tokenizer files.",
   );
 }
 
-/** What only some formats need is made, and may fail, when the first row needs it. */
+/** Creates a value, and may fail, only when the first row needs it. */
 export function onFirstUse<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => {

@@ -1,6 +1,6 @@
 import { ProtocolError } from "../../errors.ts";
 
-/** The parts of a tokenizer.json that decide how many tokens a text has. */
+/** The parts of a tokenizer.json that determine how many tokens a text has. */
 export interface TokenizerJson {
   readonly added_tokens?: readonly AddedToken[];
   readonly normalizer?: NormalizerConfig | null;
@@ -32,7 +32,7 @@ export type NormalizerConfig =
       readonly type: "BertNormalizer";
       readonly clean_text: boolean;
       readonly handle_chinese_chars: boolean;
-      /** Null means: as `lowercase`. */
+      /** Null means the value of `lowercase`. */
       readonly strip_accents: boolean | null;
       readonly lowercase: boolean;
     };
@@ -83,11 +83,14 @@ export interface ModelConfig {
   readonly end_of_word_suffix?: string | null;
 }
 
-/** Something in a tokenizer.json that cannot be counted exactly: money depends on it, so no guess. */
+/**
+ * The error for a feature of a tokenizer.json without exact counts: the price depends on the count, so it is not
+ * estimated.
+ */
 export function unsupported(what: string): ProtocolError {
   return new ProtocolError(
     "usage",
-    `The model's tokenizer uses ${what}, whose tokens cannot be counted exactly here.`,
+    `The model's tokenizer uses ${what}, for which tokens cannot be counted exactly.`,
     "Choose another model, or a provider that charges by the byte.",
   );
 }

@@ -9,21 +9,21 @@ import {
   unsupported,
 } from "./TokenizerJson.ts";
 
-/** Counts with one model's tokenizer. */
+/** Counts tokens with one model's tokenizer. */
 export interface TokenCounter {
   /** Tokens of a text without the tokenizer's special tokens. */
   count(text: string): number;
-  /** Those tokens themselves, as the vocabulary writes them. */
+  /** These tokens, as spelt in the vocabulary. */
   tokens(text: string): string[];
-  /** How many special tokens the tokenizer puts around one text. */
+  /** Number of special tokens that the tokenizer adds to one text. */
   readonly specialTokens: number;
   /** Whether the vocabulary has this token. */
   has(token: string): boolean;
 }
 
 /**
- * Counts tokens exactly as the trainer's library does, for the parts of the tokenizer.json format for which that has
- * been shown.
+ * Counts tokens exactly like the trainer's library, for the parts of the tokenizer.json format that are verified to
+ * match.
  * @throws ProtocolError "usage" for any other part.
  * @example
  * const config = JSON.parse(await readFile("tokenizer.json", "utf8"));
@@ -41,7 +41,7 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
   );
   const normalized = splitAddedTokens(added.filter(isNormalized), normalize);
 
-  /** Hands over the tokens of a text, a piece at a time: a long text's need not exist at once. */
+  /** Emits the tokens of a text piece by piece, so that those of a long text are never all in memory. */
   const encode = (text: string, take: (tokens: readonly string[]) => void): void => {
     for (const section of verbatim(text, true)) {
       if ("token" in section) take([section.token.content]);
@@ -83,7 +83,7 @@ function isNormalized(token: { normalized?: boolean; special?: boolean }): boole
   return token.normalized ?? !token.special;
 }
 
-/** The tokens that the model makes of one piece. */
+/** Encodes one piece with the model. */
 function createModel(config: ModelConfig): (piece: string) => readonly string[] {
   if (config.type === "WordPiece") {
     const model = new WordPiece(config);
@@ -97,7 +97,7 @@ function createModel(config: ModelConfig): (piece: string) => readonly string[] 
   return (piece) => model([known(piece)]);
 }
 
-/** Without an unknown token and byte fallback, characters outside the vocabulary vanish before merging. */
+/** Without an unknown token and byte fallback, characters outside the vocabulary are dropped before merging. */
 function dropsUnknown(config: ModelConfig): boolean {
   return !config.byte_fallback && (config.unk_token ?? null) === null;
 }

@@ -5,12 +5,12 @@ import { NEWER_THAN_REGEX_TABLE } from "./unicode.ts";
 /** Start (inclusive) and end (exclusive) of each match in a text, in UTF-16 units. */
 export type FindMatches = (text: string) => [number, number][];
 
-/** Noncharacters of one and of two UTF-16 units: unassigned for ever, in every Unicode version. */
+/** Noncharacters of one and of two UTF-16 units: unassigned in every Unicode version, permanently. */
 const UNASSIGNED_SHORT = "\ufdd0";
 const UNASSIGNED_LONG = "\u{1fffe}";
 
 /**
- * Compiles a pattern of a tokenizer.json into a search that matches what the trainer's library matches.
+ * Compiles a pattern of a tokenizer.json to a search with the same matches as the trainer's library.
  * @throws ProtocolError "usage" for syntax without an exact counterpart in JavaScript.
  */
 export function findMatches(pattern: PatternConfig): FindMatches {
@@ -25,13 +25,13 @@ export function findMatches(pattern: PatternConfig): FindMatches {
   return usesTable ? findByTable(expression) : findCharacters(expression);
 }
 
-/** A search that does not depend on the age of a Unicode table; `expression` has the flags g and u. */
+/** A search that does not depend on the version of a Unicode table; `expression` has the flags g and u. */
 export function findCharacters(expression: RegExp): FindMatches {
   return (text) =>
     Array.from(text.matchAll(expression), (match) => [match.index, match.index + match[0].length]);
 }
 
-/** A search by properties, in which characters that the trainer does not know yet are unassigned. */
+/** A search by Unicode properties, in which characters that are newer than the trainer's table count as unassigned. */
 export function findByTable(expression: RegExp): FindMatches {
   const find = findCharacters(expression);
   return (text) =>
@@ -47,7 +47,7 @@ function compile(pattern: PatternConfig): RegExp {
   return new SplitPreTokenizer({ pattern, behavior: "Isolated", invert: true }).pattern;
 }
 
-/** Without regard to case, "s" is also U+017F and "k" also U+212A; the translation folds ASCII only. */
+/** Case-insensitively, "s" also matches U+017F and "k" also U+212A; the translation folds only ASCII. */
 function foldBeyondAscii(source: string): string {
   return source.replace(
     /\(\?i:([^()\\]*)\)/g,
@@ -55,7 +55,7 @@ function foldBeyondAscii(source: string): string {
   );
 }
 
-/** `a++` never gives back what it took; the translation would turn it into `a+`, which does. */
+/** `a++` does not backtrack; the translation would turn it into `a+`, which does. */
 function hasPossessiveQuantifier(source: string): boolean {
   const withoutEscapes = source.replace(/\\[pPxu]\{[^}]*\}|\\./gs, "x");
   return /[+*?}]\+|\(\?>/.test(withoutEscapes.replace(/\[[^\]]*\]/g, "x"));

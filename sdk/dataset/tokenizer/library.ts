@@ -1,10 +1,10 @@
 import * as tokenizers from "@huggingface/tokenizers";
 import type { ModelConfig, PatternConfig } from "./TokenizerJson.ts";
 
-/** A model cuts pieces into tokens; called, it also joins neighbouring unknown tokens where the model says so. */
+/** A model splits pieces into tokens and, if configured, joins neighbouring unknown tokens. */
 type Model = (pieces: readonly string[]) => string[];
 
-/** The three classes used of the package, whose own types do not resolve under TypeScript's "NodeNext". */
+/** The three classes that are used; the package's types do not resolve under TypeScript's "NodeNext". */
 export const { BPE, WordPiece, SplitPreTokenizer } = tokenizers as unknown as {
   readonly BPE: new (config: ModelConfig) => Model;
   readonly WordPiece: new (config: ModelConfig) => Model;

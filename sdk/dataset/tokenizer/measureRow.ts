@@ -6,31 +6,31 @@ import { createChatRenderer, type RenderChat } from "./renderChat.ts";
 import { endTokens, onFirstUse, type TokenizerDocument } from "./TokenizerDocument.ts";
 import type { TokenizerJson } from "./TokenizerJson.ts";
 
-/** How a job treats rows, as far as it decides what is learned from them. */
+/** The settings of a job that determine what is learned from rows. */
 export interface RowTreatment {
-  /** Tokens kept of a row; without it all are. */
+  /** Maximum number of tokens of a row; default: no limit. */
   readonly maxLength?: number;
-  /** Whether prompts and the user's turns count in the loss. */
+  /** Whether prompts and user turns count in the loss. */
   readonly trainOnInputs?: boolean;
 }
 
-/** What a row costs and what of it is learned. */
+/** The size of a row, and how much of it is learned. */
 export interface RowMeasure {
-  /** Tokens before truncation: what a price per token is multiplied with. */
+  /** Tokens before truncation, by which a price per token is multiplied. */
   readonly tokens: number;
   /** Tokens after truncation. */
   readonly kept: number;
-  /** Kept tokens that count in the loss; of conversations to within a token a turn. */
+  /** Kept tokens that count in the loss, for conversations to within one token per turn. */
   readonly learned: number;
   readonly findings: readonly Finding[];
 }
 
-/** Where the tokens that count lie in a row: [begin, end) in tokens. */
+/** Ranges of the tokens that count in the loss: [begin, end) in tokens. */
 type Spans = readonly (readonly [number, number])[];
 
 /**
- * Builds a function that measures rows of a causal language model as the trainer will see them.
- * @throws ProtocolError "usage" when the tokenizer cannot be counted with exactly.
+ * Creates a function that measures rows of a causal language model as the trainer will see them.
+ * @throws ProtocolError "usage" if the tokenizer does not allow exact counts.
  */
 export function createRowMeasurer(
   document: TokenizerDocument,
@@ -93,11 +93,11 @@ function cut(tokens: number, spans: Spans, maxLength: number): RowMeasure {
 }
 
 function nothingLearned(maxLength: number): Finding {
-  const kept = Number.isFinite(maxLength) ? ` in the first ${maxLength} tokens of it` : "";
+  const kept = Number.isFinite(maxLength) ? ` in its first ${maxLength} tokens` : "";
   return { rule: "nothing-learned", message: `The row has nothing to learn from${kept}.` };
 }
 
-/** Whether the model sees the same tokens in both answers: truncation or the tokenizer can make them equal. */
+/** Whether both answers have the same tokens: truncation or the tokenizer can make them equal. */
 function isSamePair(
   { prompt, chosen, rejected }: PreferenceRow,
   {
@@ -117,7 +117,7 @@ function isSamePair(
     const [one, other] = [see(chosen), see(rejected)];
     return one.length === other.length && one.every((token, n) => token === other[n]);
   } catch {
-    // A template that refuses the messages was noticed before.
+    // A template that refuses the messages was already reported.
     return false;
   }
 }
@@ -146,7 +146,7 @@ function measureChat(
     const upTo = (place: number) => counter.count(rendered.slice(0, place));
     const spans = turns.map(([begin, end]) => [upTo(begin), Math.min(upTo(end), tokens)] as const);
     const measure = cut(tokens, trainOnInputs ? [[0, tokens]] : spans, maxLength);
-    // Counting by beginnings may be a token off at the edge of a turn.
+    // Counting prefixes may be off by one token at the edge of a turn.
     const isClear = measure.learned > 0 || (spans[0]![0] > maxLength && !trainOnInputs);
     const clear = isClear ? measure : { ...measure, findings: [] };
     const notes = trainOnInputs ? [] : [...noteHidden(hidden), ...noteAltered(altered)];
@@ -168,7 +168,7 @@ function coversAll(turns: Spans, length: number): boolean {
 function noteHidden(hidden: number): Finding[] {
   if (hidden === 0) return [];
   const what = hidden === 1 ? "an earlier answer" : `${hidden} earlier answers`;
-  const message = `The chat template rewrites ${what}, so that only what is left is learned.`;
+  const message = `The chat template rewrites ${what}, so only the rest is learned.`;
   return [{ rule: "template-rewrites", message }];
 }
 

@@ -12,7 +12,7 @@ type Form = "NFC" | "NFD" | "NFKC" | "NFKD";
 
 export type Normalize = (text: string) => string;
 
-/** Builds the normalizer of a tokenizer.json: text in, the text that is cut into tokens out. */
+/** Creates the normalizer of a tokenizer.json, which is applied to a text before it is split into tokens. */
 export function createNormalizer(config: NormalizerConfig | null | undefined): Normalize {
   if (!config) return (text) => text;
   switch (config.type) {
@@ -53,7 +53,7 @@ function bertNormalizer(config: NormalizerConfig & { type: "BertNormalizer" }): 
   };
 }
 
-/** Inert characters are starters that compose with nothing, so the stretches between them are independent. */
+/** Inert characters are starters that compose with nothing, so the parts between them are independent. */
 function unicodeNormalize(text: string, form: Form): string {
   if (text.search(INERT_IN_NORMALIZATION) < 0) return text.normalize(form);
   let result = "";
@@ -65,7 +65,7 @@ function unicodeNormalize(text: string, form: Form): string {
   return result + text.slice(from).normalize(form);
 }
 
-/** The trainer's library lowers each character by itself: it knows no final sigma. */
+/** The trainer's library lowercases each character independently, without a final sigma. */
 function lowercase(text: string): string {
   return text.replaceAll("Σ", "σ").toLowerCase();
 }

@@ -2,7 +2,7 @@ import { type FindMatches, findByTable, findCharacters, findMatches } from "./fi
 import { type PreTokenizerConfig, type SplitBehavior, unsupported } from "./TokenizerJson.ts";
 import { PUNCTUATION, WHITE_SPACE } from "./unicode.ts";
 
-/** Cuts normalized text into pieces that are encoded one by one; `first`: the text opens its row. */
+/** Splits normalized text into pieces that are encoded independently; `first`: the text starts its row. */
 export type PreTokenize = (text: string, first: boolean) => string[];
 
 const GPT2_WORDS = {
@@ -11,7 +11,7 @@ const GPT2_WORDS = {
 const WORDS =
   /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu;
 
-/** Builds the pre-tokenizer of a tokenizer.json. Pieces are never empty. */
+/** Creates the pre-tokenizer of a tokenizer.json. Pieces are never empty. */
 export function createPreTokenizer(config: PreTokenizerConfig | null | undefined): PreTokenize {
   if (!config) return (text) => [text];
   switch (config.type) {

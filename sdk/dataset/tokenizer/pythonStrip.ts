@@ -1,14 +1,14 @@
 import type { Template } from "@huggingface/jinja";
 
 /**
- * Makes a compiled template strip as Python does: the template engine's own `strip`, `lstrip`, `rstrip` and `trim`
- * ignore the characters that a template asks to strip, and have JavaScript's idea of white space.
+ * Makes a compiled template strip like Python: the template engine's own `strip`, `lstrip`, `rstrip` and `trim` ignore
+ * the characters argument, and use JavaScript's definition of white space.
  */
 export function stripAsPython(template: Template): void {
   rewrite(template.parsed as unknown as Node);
 }
 
-/** What the rewritten templates call; they must be rendered with it. */
+/** The functions that rewritten templates call; they must be in the context when rendering. */
 export const STRIP_FUNCTIONS = {
   anneal_strip: (text: string, characters?: string) => rstrip(lstrip(text, characters), characters),
   anneal_lstrip: lstrip,

@@ -1,25 +1,25 @@
 import type { Message } from "../formats/DatasetRow.ts";
 import type { RenderChat } from "./renderChat.ts";
 
-/** A rendered conversation and the turns in it that can be learned. */
+/** A rendered conversation and its turns that can be learned. */
 export interface Conversation {
   readonly rendered: string;
-  /** Begin and end of the assistant's turns with their end markers, in order; not empty. */
+  /** Begin and end of the assistant's turns, including their end markers, in order; not empty. */
   readonly turns: readonly (readonly [begin: number, end: number])[];
-  /** Turns of the assistant that cannot be told apart, because the template rewrites them. */
+  /** Number of the assistant's turns that cannot be located because the template rewrites them. */
   readonly hidden: number;
-  /** Whether the template changes or leaves out part of what the assistant says in `turns`. */
+  /** Whether the template changes or leaves out part of an answer in `turns`. */
   readonly altered: boolean;
 }
 
-/** Two answers without a common beginning: one of them differs from any other at its start. */
+/** Two answers without a common prefix: any other answer differs from one of them at its start. */
 const PROBES = ["A", "B"];
 
 /**
- * Renders a conversation and finds the assistant's turns in it, as the trainer does.
- * @param given Turns at the start that are never learned, whoever speaks.
- * @throws Error when the template refuses the messages, or rewrites them so that not even the assistant's last turn can
- * be told apart.
+ * Renders a conversation and locates the assistant's turns, as the trainer does.
+ * @param given Number of turns at the start that are never learned, whatever their role.
+ * @throws Error if the template refuses the messages, or rewrites them so that not even the assistant's last turn can
+ * be located.
  */
 export function readConversation(
   render: RenderChat,
@@ -36,7 +36,7 @@ export function readConversation(
   }));
   if (!found.at(-1)?.turn) {
     const last = `the assistant's message ${speaking.at(-1)! + 1}`;
-    throw new Error(`it rewrites earlier turns, so ${last} cannot be told apart`);
+    throw new Error(`it rewrites earlier turns, so ${last} cannot be located`);
   }
   const located = found.flatMap(({ number, turn }) => (turn ? [{ number, turn }] : []));
   return {
@@ -50,9 +50,9 @@ export function readConversation(
 }
 
 /**
- * Begin and end of one turn, undefined where the text cannot be cut there: the text up to the turn and the text up to
- * its end must both be beginnings of the whole. The turn begins where it departs from a request to speak; where that
- * request holds more than the turn opens with, as with reasoning models, it begins no later than the answer itself.
+ * Begin and end of one turn, undefined if the text cannot be cut there: the text up to the turn and the text up to its
+ * end must both be prefixes of the whole. The turn begins where it differs from a generation prompt; if that prompt
+ * contains more than the turn's opening, as with reasoning models, the turn begins no later than the answer itself.
  */
 function locate(
   render: RenderChat,
@@ -71,7 +71,7 @@ function locate(
   return [begin, until.length];
 }
 
-/** The place of the first character at or after `from` in which two texts differ. */
+/** The index of the first character at or after `from` at which two texts differ. */
 function departure(first: string, second: string, from: number): number {
   let place = from;
   while (place < first.length && place < second.length && first[place] === second[place]) place++;

@@ -3,17 +3,17 @@ import { ProtocolError } from "../../errors.ts";
 import type { Message } from "../formats/DatasetRow.ts";
 import { STRIP_FUNCTIONS, stripAsPython } from "./pythonStrip.ts";
 
-/** What of a tokenizer_config.json decides how a conversation is written. */
+/** The parts of a tokenizer_config.json that determine how a conversation is rendered. */
 export interface TokenizerConfig {
   readonly chat_template?: unknown;
   readonly bos_token?: unknown;
   readonly eos_token?: unknown;
 }
 
-/** Writes a conversation; `ask` ends it where the assistant would start to speak. */
+/** Renders a conversation; `ask` adds the generation prompt. */
 export type RenderChat = (messages: readonly Message[], options?: { ask?: boolean }) => string;
 
-/** Compiles the chat template; a conversation that it refuses makes the returned function throw an Error. */
+/** Compiles the chat template; the returned function throws an Error if the template refuses a conversation. */
 export function createChatRenderer(config: TokenizerConfig): RenderChat {
   const { chat_template: source } = config;
   if (typeof source !== "string") {
@@ -33,7 +33,7 @@ export function createChatRenderer(config: TokenizerConfig): RenderChat {
     template.render({ messages, add_generation_prompt: ask, ...context });
 }
 
-/** A special token's text; the config spells it as a text or as an object with its content. */
+/** The text of a special token, which the config gives as a text or as an object with a content. */
 export function tokenText(token: unknown): string | undefined {
   if (typeof token === "string") return token;
   const content = (token as { content?: unknown } | null | undefined)?.content;

@@ -1,6 +1,6 @@
 import type { AddedToken } from "./TokenizerJson.ts";
 
-/** A stretch of text, or an added token found in it (its text, white space it takes included, is gone). */
+/** A section of text, or an added token found in it (whose text, including stripped white space, is removed). */
 type Section = { readonly text: string; readonly first: boolean } | { readonly token: AddedToken };
 
 export type SplitAddedTokens = (text: string, first: boolean) => Section[];

@@ -1,10 +1,10 @@
 /**
- * Where the Unicode tables of the trainer's tokenizers (Rust) and of this JavaScript engine part.
+ * Differences between the Unicode tables of the trainer's tokenizers (Rust) and of this JavaScript engine.
  *
- * The trainer's library decides with four tables of different age; this engine has one, the newest.
- * Most of what differs was assigned lately, so a character that no table of the trainer knows is
- * simply "unassigned" there. Token counts are money, so the differences are spelled out. Each set
- * was found by comparing both sides on every code point; test/node/sdk/dataset does so again.
+ * The trainer's library uses four tables of different versions; this engine has one, the newest. Most differences are
+ * recently assigned characters, which are simply "unassigned" for the trainer. Prices depend on token counts, so the
+ * differences are listed explicitly. Each set was found by comparing both sides on every code point;
+ * test/node/sdk/dataset repeats the comparison.
  */
 
 /** Assigned after Unicode 16, the version of the trainer's regular expressions. */
@@ -16,8 +16,8 @@ export const NEWER_THAN_REGEX_TABLE = characters(`
   1facd 1faea 1faef 1fbfa 2b73a-2b73f 2cea2-2cead 323b0-33479`);
 
 /**
- * Characters that take part in normalization here but are inert in the trainer, whose
- * normalization table is of Unicode 12.0: no decomposition, no composition, combining class 0.
+ * Characters that normalization changes here but not in the trainer, whose normalization table is that of Unicode 12.0:
+ * no decomposition, no composition, combining class 0.
  */
 export const INERT_IN_NORMALIZATION = characters(`
   7fd 897-89f 8ca-8d3 9fe c3c d3b-d3c eba 1715 1abf-1add 1ae0-1aeb 1df6-1dfa 32ff a7f1-a7f4 a82c
@@ -28,7 +28,7 @@ export const INERT_IN_NORMALIZATION = characters(`
   16d63 16d67-16d6a 16ff0-16ff1 1ccd6-1ccf9 1e030-1e06d 1e08f 1e130-1e136 1e2ae 1e2ec-1e2ef
   1e4ec-1e4ef 1e5ee-1e5ef 1e6e3 1e6e6 1e6ee-1e6ef 1e6f5 1f16c 1fbf0-1fbf9`);
 
-/** Non-spacing marks as BertNormalizer knows them: the table of Unicode 8. */
+/** Non-spacing marks in BertNormalizer: the table of Unicode 8. */
 export const BERT_ACCENT = difference(
   "\\p{Mn}\\u1734\\u{1171e}",
   `7fd 897-89f 8ca-8e1 9fe afa-aff b55 c04 c3c d00 d3b-d3c d81 eba ece 180f 1885-1886 1abf-1add
@@ -44,7 +44,7 @@ export const BERT_ACCENT = difference(
   1e6ee-1e6ef 1e6f5 1e944-1e94a`,
 );
 
-/** Punctuation as the trainer's pre-tokenizers know it: ASCII symbols, and the table of Unicode 8. */
+/** Punctuation in the trainer's pre-tokenizers: ASCII symbols, and the table of Unicode 8. */
 export const PUNCTUATION = difference(
   "\\p{P}!-\\/:-@\\[-`\\{-~\\u166d\\u{111c9}",
   `61d 9fd a76 c77 c84 1b4e-1b4f 1b7d-1b7f 2e43-2e4f 2e52-2e5d 10d6e 10ead 10ed0 10f55-10f59
@@ -65,7 +65,7 @@ export const BERT_IDEOGRAPH = new RegExp(
   "gu",
 );
 
-/** White space as Rust and Python's `\s` understand it; JavaScript's `\s` adds U+FEFF, lacks U+0085. */
+/** White space as matched by `\s` in Rust and Python; JavaScript's `\s` adds U+FEFF and lacks U+0085. */
 export const WHITE_SPACE = /\p{White_Space}/gu;
 
 /** The body of a character class from code points and ranges in hexadecimal. */

@@ -1,6 +1,6 @@
 import type { TokenizerJson } from "./TokenizerJson.ts";
 
-/** Token ids of a tokenizer.json are below this number; 0 where it has no vocabulary. */
+/** Token ids of a tokenizer.json are below this number; 0 if it has no vocabulary. */
 export function vocabularySize({
   model,
   added_tokens: added = [],

@@ -3,7 +3,7 @@ import type { Finding } from "../formats/Finding.ts";
 
 type Integers = ArrayLike<number | bigint | null> | null | undefined;
 
-/** One row of the table, as its columns hold it. */
+/** One row of the table. */
 export interface TokenColumns {
   readonly input_ids: Integers;
   readonly attention_mask?: Integers;
@@ -13,7 +13,7 @@ export interface TokenColumns {
 /** Label of a token that does not count in the loss. */
 const IGNORED = -100;
 
-/** Drops the padding of a row, or says what is wrong with it. */
+/** Removes the padding of a row, or returns its problem. */
 export function parseTokenRow(columns: TokenColumns, vocabulary: number): TokenRow | Finding {
   const all = columns.input_ids?.length ?? 0;
   for (const [name, values] of Object.entries(columns) as [string, Integers][]) {
@@ -37,7 +37,7 @@ export function parseTokenRow(columns: TokenColumns, vocabulary: number): TokenR
   const wanted = labels ? numbers(labels).slice(begin, end) : ids;
   const shifted = wanted.findIndex((label, n) => label !== ids[n] && label !== IGNORED);
   if (shifted >= 0) {
-    const message = `A label is ${wanted[shifted]} where the token is ${ids[shifted]}.`;
+    const message = `A label is ${wanted[shifted]}, but its token is ${ids[shifted]}.`;
     return { rule: "shifted-labels", message };
   }
   return { format: "tokens", ids, counts: wanted.map((label) => label !== IGNORED) };
@@ -58,7 +58,7 @@ function numbers(values: NonNullable<Integers>): number[] {
   return Array.from(values, Number);
 }
 
-/** Where the tokens begin and end between the padding; undefined when the mask says no such thing. */
+/** Begin and end of the tokens between the padding; undefined if the mask is invalid. */
 function findFilled(mask: readonly number[]): { begin: number; end: number } | undefined {
   if (mask.some((value) => value !== 0 && value !== 1)) return undefined;
   const begin = mask.includes(1) ? mask.indexOf(1) : mask.length;

@@ -14,14 +14,14 @@ import { problem } from "../formats/problem.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { parseTokenRow, type TokenColumns } from "./parseTokenRow.ts";
 
-/** Values of one column in a row group, which are held in memory at once. */
-const MOST_GROUP_VALUES = 2n ** 23n;
+/** Maximum number of values of one column in a row group, which is held in memory as a whole. */
+const MAX_GROUP_VALUES = 2n ** 23n;
 const COLUMNS = ["input_ids", "attention_mask", "labels"];
-/** Values for each byte of the file, beyond SMALL of them: runs of one value take no bytes. */
-const MOST_EXPANSION = 100n;
+/** Maximum number of values per byte of the file, beyond SMALL values: runs of one value take no bytes. */
+const MAX_EXPANSION = 100n;
 const SMALL = 2n ** 24n;
-/** Bytes of a page, which is in memory as a whole: all values of a row group, and what says how long the lists are. */
-const MOST_PAGE_BYTES = 2 ** 27;
+/** Maximum size of a page, which is in memory as a whole: all values of a row group, and the lengths of the lists. */
+const MAX_PAGE_BYTES = 2 ** 27;
 const COMPRESSORS = {
   SNAPPY: (input: Uint8Array, size: number) => {
     const output = new Uint8Array(pageSize(size));
@@ -38,9 +38,9 @@ const CODECS = ["UNCOMPRESSED", ...Object.keys(COMPRESSORS)];
 const INTEGERS = /^U?INT_(8|16|32|64)$/;
 
 /**
- * Streams the rows of a .parquet file of token ids, each with its problems; one row group is in memory at a time.
- * @param vocabulary Ids are below this number; without it any is taken.
- * @throws ProtocolError "usage" when the file cannot be read.
+ * Streams the rows of a .parquet file of token ids, each with its problems; only one row group is in memory at a time.
+ * @param vocabulary Ids must be below this number; default: any.
+ * @throws ProtocolError "usage" if the file cannot be read.
  */
 export async function* scanTokens(
   path: string,
@@ -64,8 +64,8 @@ export async function* scanTokens(
   }
 }
 
-/** What is wrong with a file as a whole. */
-class FileFinding extends Error {
+/** A problem of the whole file. */
+class FileFindingError extends Error {
   readonly finding: Finding;
 
   constructor(rule: Finding["rule"], message: string) {
@@ -81,7 +81,7 @@ function failure(path: string, error: unknown): ScannedRow {
     throw new ProtocolError("usage", `${path} cannot be read (${code}).`, hint, { cause: error });
   }
   const finding: Finding =
-    error instanceof FileFinding
+    error instanceof FileFindingError
       ? error.finding
       : { rule: "damaged-parquet", message: `The file cannot be read as parquet (${message}).` };
   return { line: 1, problems: [problem(path, { line: 1 }, finding)] };
@@ -113,17 +113,17 @@ async function* readRows(path: string): AsyncGenerator<TokenColumns> {
   }
 }
 
-/** The columns' names, if they are the ones that a dataset of tokens has. */
+/** The names of the columns, if they are valid for a dataset of tokens. */
 function checkColumns({ children }: SchemaTree): string[] {
   const names = children.map(({ element }) => element.name);
   const isFit = names.includes("input_ids") && names.every((name) => COLUMNS.includes(name));
   if (!isFit || new Set(names).size < names.length) {
     const found = names.toSorted().join(", ") || "none";
-    throw new FileFinding("bad-columns", `The columns fit no format (found: ${found}).`);
+    throw new FileFindingError("bad-columns", `The columns fit no format (found: ${found}).`);
   }
   const wrong = children.find((child) => !isIntegerList(child));
   if (wrong) {
-    throw new FileFinding("bad-columns", `${wrong.element.name} is not a list of integers.`);
+    throw new FileFindingError("bad-columns", `${wrong.element.name} is not a list of integers.`);
   }
   return names;
 }
@@ -138,27 +138,33 @@ function isIntegerList({ element, children }: SchemaTree): boolean {
   return logical ? logical.type === "INTEGER" : !converted || INTEGERS.test(converted);
 }
 
-/** Before a row is read: what the file says of itself must fit into memory, and to its size. */
+/**
+ * Checks the metadata before a row is read: the declared sizes must fit into memory and be plausible for the file's
+ * size.
+ */
 function checkGroups({ row_groups: groups }: FileMetaData, size: number): void {
   let values = 0n;
   for (const { meta_data: column } of groups.flatMap(({ columns }) => columns)) {
     if (!column || !CODECS.includes(column.codec)) {
-      throw new FileFinding("parquet-codec", `The file is compressed as ${column?.codec}.`);
+      throw new FileFindingError("parquet-codec", `The file is compressed as ${column?.codec}.`);
     }
-    if (column.num_values > MOST_GROUP_VALUES) {
-      const most = MOST_GROUP_VALUES.toLocaleString("en");
-      throw new FileFinding("row-group-too-large", `A row group has more than ${most} values.`);
+    if (column.num_values > MAX_GROUP_VALUES) {
+      const most = MAX_GROUP_VALUES.toLocaleString("en");
+      throw new FileFindingError(
+        "row-group-too-large",
+        `A row group has more than ${most} values.`,
+      );
     }
     values += column.num_values;
   }
-  const most = MOST_EXPANSION * BigInt(size);
+  const most = MAX_EXPANSION * BigInt(size);
   if (values > (most > SMALL ? most : SMALL)) {
-    const message = `The file unpacks to more than ${MOST_EXPANSION} values for each of its bytes.`;
-    throw new FileFinding("parquet-too-large", message);
+    const message = `The file unpacks to more than ${MAX_EXPANSION} values for each of its bytes.`;
+    throw new FileFindingError("parquet-too-large", message);
   }
 }
 
 function pageSize(stated: number): number {
-  if (stated >= 0 && stated <= MOST_PAGE_BYTES) return stated;
+  if (stated >= 0 && stated <= MAX_PAGE_BYTES) return stated;
   throw new Error(`a page has ${stated} bytes`);
 }

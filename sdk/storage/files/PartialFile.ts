@@ -16,24 +16,24 @@ export type SegmentRange = [first: number, end: number];
 
 const HEADER_BYTES = 40;
 
-/** Bytes behind which the file is flushed to disk while more come, so that there is little to wait for in the end. */
+/** Bytes after which the file is flushed to disk in the background, so that little is left to flush at the end. */
 const FLUSH_BYTES = 8 * 1024 * 1024;
 const MARK = Uint8Array.of(1);
 
 /**
- * A file that is filled segment by segment, in any order, with verified bytes only. Beside the
- * bytes lies `<path>.have`: the root, the size (8 bytes, big-endian), then one byte per segment,
- * 1 when it is there. A byte and not a bit, so that segments written at once never share one.
+ * A file that is filled segment by segment, in any order, with verified bytes only. `<path>.have` contains the root,
+ * the size (8 bytes, big-endian), then one byte per segment, 1 if it is present. A byte and not a bit, so that
+ * concurrent writes never share one.
  */
 export class PartialFile {
   readonly path: string;
   readonly list: SegmentList;
   readonly #have: Uint8Array;
   readonly #hash: RootSegment;
-  /** The bytes and the marks, open while somebody writes. */
+  /** The data file and the file of marks, open during writes. */
   #files: Promise<[FileHandle, FileHandle]> | null = null;
   #writers = 0;
-  /** The flush under way, or the one that failed; null when there is none. */
+  /** The flush in progress or the failed one; null if there is none. */
   #flush: Promise<void> | null = null;
   #unflushed = 0;
   #bytes = 0;
@@ -49,9 +49,9 @@ export class PartialFile {
   }
 
   /**
-   * Goes on with what an earlier process left at `path`, or starts anew when that was another
-   * content. Nothing is taken on trust: after a power cut a mark may be on disk without its
-   * segment, so every marked segment is read and hashed again.
+   * Resumes what an earlier process left at `path`, or starts over if that was different content. Marks are not
+   * trusted: after a power failure, a mark may be on disk without its segment, so every marked segment is read and
+   * hashed again.
    */
   static async open(path: string, list: SegmentList): Promise<PartialFile> {
     const header = headerOf(list.root, list.size);
@@ -63,17 +63,17 @@ export class PartialFile {
       size === list.size;
     const have = isOurs
       ? await recheck(path, list, left.subarray(HEADER_BYTES))
-      : await startAnew(path, list.size);
+      : await createEmpty(path, list.size);
     await writeHave(path, list, have);
     return new PartialFile(path, list, have);
   }
 
-  /** Bytes that are there. */
+  /** Number of bytes present. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The segments that are not there yet. */
+  /** The missing segments. */
   missing(): SegmentRange[] {
     const ranges: SegmentRange[] = [];
     this.#have.forEach((mark, index) => {
@@ -86,8 +86,8 @@ export class PartialFile {
   }
 
   /**
-   * Writes segment `index`, or nothing when it is there already.
-   * @returns false, with nothing written, when `bytes` are not that segment.
+   * Writes segment `index` unless it is already present.
+   * @returns false, with nothing written, if `bytes` are not that segment.
    */
   async write(index: number, bytes: Uint8Array): Promise<boolean> {
     if (!(await isSegment(bytes, index, this.list, this.#hash))) return false;
@@ -95,16 +95,16 @@ export class PartialFile {
     return true;
   }
 
-  /** The same with bytes that have just been proven to be that segment. */
+  /** The same with bytes that were already verified. */
   async writeProven(index: number, bytes: Uint8Array): Promise<void> {
     if (this.#have[index] === 1) return;
     await this.whileOpen(async ([data, marks]) => {
       await writeFully(data, bytes, index * SEGMENT_BYTES);
-      // At once: for one byte, waking another thread takes many times the write.
+      // Synchronously: for one byte, waking another thread takes many times longer than the write.
       writeSync(marks.fd, MARK, 0, MARK.length, HEADER_BYTES + index);
       this.#flushBehind(data, bytes.length);
     });
-    // The same segment may have come twice at once.
+    // The same segment may have arrived twice at the same time.
     if (this.#have[index] !== 1) this.#bytes += bytes.length;
     this.#have[index] = 1;
   }
@@ -116,13 +116,13 @@ export class PartialFile {
     const flush = data.datasync().then(() => {
       this.#flush = null;
     });
-    flush.catch(() => {}); // `publish` hears of it
+    flush.catch(() => {}); // `publish` reports it
     this.#flush = flush;
   }
 
   /**
-   * Keeps the file open while `work` runs, for many writes in a row. Else every write opens it:
-   * a server with many uploads under way holds no descriptors.
+   * Keeps the file open while `work` runs, for many writes in a row. Otherwise every write opens it, so that a server
+   * with many uploads in progress holds no descriptors.
    */
   async whileOpen<T>(work: (files: [FileHandle, FileHandle]) => Promise<T>): Promise<T> {
     this.#writers++;
@@ -134,7 +134,7 @@ export class PartialFile {
       if (--this.#writers === 0) {
         this.#files = null;
         const opened = await files.catch(() => []);
-        await this.#flush?.catch(() => {}); // it needs its file
+        await this.#flush?.catch(() => {}); // it needs the open file
         for (const file of opened) await file.close();
       }
     }
@@ -142,8 +142,8 @@ export class PartialFile {
 
   /**
    * Makes the complete file durable under its final name; the caller checked `missing()`.
-   * @throws what the disk says. When it could not keep what was written, all of it is missing again: a second attempt
-   * to flush would succeed without a word (https://wiki.postgresql.org/wiki/Fsync_Errors).
+   * @throws the disk's error. After a failed flush, all segments count as missing again: a second attempt to flush
+   * would succeed silently (https://wiki.postgresql.org/wiki/Fsync_Errors).
    */
   async publish(target: string): Promise<void> {
     try {
@@ -160,11 +160,11 @@ export class PartialFile {
   async #forget(): Promise<void> {
     this.#flush = null;
     this.#bytes = 0;
-    this.#have.set(await startAnew(this.path, this.list.size));
+    this.#have.set(await createEmpty(this.path, this.list.size));
     await writeHave(this.path, this.list, this.#have);
   }
 
-  /** Deletes what is there of a partial file. */
+  /** Deletes a partial file and its marks. */
   static async discard(path: string): Promise<void> {
     await rm(path, { force: true });
     await rm(havePath(path), { force: true });
@@ -196,8 +196,8 @@ async function fileSize(path: string): Promise<number> {
   }
 }
 
-/** An all-missing file of `size` bytes; holes take no room on disk until they are written. */
-async function startAnew(path: string, size: number): Promise<Uint8Array> {
+/** Creates a sparse file of `size` bytes with all segments missing. */
+async function createEmpty(path: string, size: number): Promise<Uint8Array> {
   await PartialFile.discard(path);
   const handle = await openOutput(path);
   try {
@@ -208,7 +208,7 @@ async function startAnew(path: string, size: number): Promise<Uint8Array> {
   return new Uint8Array(segmentCount(size));
 }
 
-/** The marks of which the segments are really there. */
+/** The marks whose segments are really present. */
 async function recheck(path: string, list: SegmentList, marks: Uint8Array): Promise<Uint8Array> {
   const have = new Uint8Array(marks.length);
   const marked = [...marks.keys()].filter((index) => marks[index] === 1);
@@ -216,9 +216,9 @@ async function recheck(path: string, list: SegmentList, marks: Uint8Array): Prom
   const buffers: Buffer[] = [];
   const file = await open(path, "r");
   try {
-    const check = async (index: number, _: AbortSignal, lane: number) => {
-      buffers[lane] ??= Buffer.alloc(SEGMENT_BYTES);
-      const piece = buffers[lane].subarray(0, segmentLength(index, list.size));
+    const check = async (index: number, _: AbortSignal, worker: number) => {
+      buffers[worker] ??= Buffer.alloc(SEGMENT_BYTES);
+      const piece = buffers[worker].subarray(0, segmentLength(index, list.size));
       await readFully(file, piece, index * SEGMENT_BYTES, path);
       have[index] = Number(await isSegment(piece, index, list, hash));
     };

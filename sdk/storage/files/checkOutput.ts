@@ -6,33 +6,33 @@ import { ensureDiskSpace } from "./ensureDiskSpace.ts";
 import { partPathOf } from "./publishFile.ts";
 
 export interface OutputOptions {
-  /** Replace another file that is there. */
+  /** Replace an existing file. */
   readonly force?: boolean;
-  /** Files that the result is made from: never written over, not even with `force`. */
+  /** Files that the result is made from: never overwritten, not even with `force`. */
   readonly inputs?: readonly string[];
-  /** Bytes that will be written, where that is known. */
+  /** Number of bytes to be written, if known. */
   readonly size?: number;
-  /** Whether the regular file at `path` holds exactly the result. Without it no file does. */
+  /** Whether the regular file at `path` is exactly the result. Default: no file is. */
   readonly isResult?: (path: string) => Promise<boolean>;
 }
 
 export interface CheckedOutput {
-  /** Where to write: the file itself where the given path is a link to it. */
+  /** Path to write to: the target if the given path is a link. */
   readonly path: string;
-  /** Whether exactly the result is there already, so that nothing has to be written. */
+  /** Whether the file already is the result, so that nothing has to be written. */
   readonly isDone: boolean;
 }
 
 /**
- * Looks at the path that a result will be written to, before any work for it starts. Changes nothing. Write the result
- * with `writeAtomically(checked.path, …)`, or by a verb that publishes a file with `publishFile`.
+ * Checks the path for a result before any work for it starts. Changes nothing. Write the result with
+ * `writeAtomically(checked.path, …)`, or by a verb that publishes a file with `publishFile`.
  *
  *     const output = await checkOutput("model.zip", { force, inputs: [encryptedPath], size });
  *     if (!output.isDone) await work(output.path);
  *
- * @throws ProtocolError "usage" when the path is a directory, a device, a pipe, a socket, a link to nothing or one of
- * the inputs; when another file is there and `force` is not given; when its folder is missing or cannot be written to.
- * "unexpected" when the disk has no room for `size` bytes.
+ * @throws ProtocolError "usage" if the path is a directory, a device, a pipe, a socket, a dangling link or one of the
+ * inputs; if another file exists and `force` is not given; if its folder is missing or not writable. "unexpected" if
+ * the disk has no room for `size` bytes.
  */
 export async function checkOutput(
   given: string,
@@ -47,14 +47,14 @@ export async function checkOutput(
   await requireWritable(dirname(path));
   const found = await find(path);
   if (found && (await isResult?.(path))) return { path, isDone: true };
-  if (found && !force) throw exists(given, isResult !== undefined);
+  if (found && !force) throw outputExistsError(given, isResult !== undefined);
   if (size !== undefined) await ensureDiskSpace(dirname(path), size, [part]);
   return { path, isDone: false };
 }
 
 const find = (path: string): Promise<Stats | undefined> => lstat(path).catch(() => undefined);
 
-/** A link is kept, and what it points to is written. */
+/** A link is kept, and its target is written. */
 async function followLink(path: string): Promise<string> {
   if (!(await find(path))?.isSymbolicLink()) return path;
   return realpath(path).catch((cause) => {
@@ -93,7 +93,7 @@ async function refuseInputs(path: string, inputs: readonly string[]): Promise<vo
     if (found?.ino !== output.ino || found.dev !== output.dev) continue;
     throw new ProtocolError(
       "usage",
-      `${input} is what the result is made from: writing ${path} would destroy it.`,
+      `${input} is an input of the result: writing ${path} would destroy it.`,
       "Give another path for the result.",
     );
   }
@@ -104,7 +104,7 @@ async function requireWritable(directory: string): Promise<void> {
   if (!found?.isDirectory()) {
     throw new ProtocolError(
       "usage",
-      `There is no directory ${directory} to write to.`,
+      `The directory ${directory} does not exist.`,
       "Create it first, or give a path in a directory that exists.",
     );
   }
@@ -118,7 +118,7 @@ async function requireWritable(directory: string): Promise<void> {
   });
 }
 
-function exists(path: string, wasCompared: boolean): ProtocolError {
+function outputExistsError(path: string, wasCompared: boolean): ProtocolError {
   return new ProtocolError(
     "usage",
     `${path} already exists${wasCompared ? " and holds something else" : ""}.`,

@@ -2,22 +2,22 @@ import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
 import { openInput } from "./openInput.ts";
 import { readFully } from "./readFully.ts";
 
-/** Bytes that go to storage, one segment at a time and in any order. */
+/** Content to upload, read one segment at a time and in any order. */
 export interface Content {
-  /** Where it comes from, for messages. */
+  /** Its source, for messages. */
   readonly path: string;
   readonly size: number;
   /**
-   * Reads segment `index` into `buffer`, which has room for one. @returns the part of it that was filled.
-   * @throws ProtocolError "integrity" when the source has changed.
+   * Reads segment `index` into `buffer`, which has room for one segment. @returns the part of it that was filled.
+   * @throws ProtocolError "integrity" if the source has changed.
    */
   read(index: number, buffer: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
 /**
- * A file as it lies on disk; the caller closes it.
- * @throws ProtocolError "usage" when it is missing or empty.
+ * Opens a file as content; the caller closes it.
+ * @throws ProtocolError "usage" if it is missing or empty.
  */
 export async function openContent(path: string): Promise<Content> {
   const { handle, size } = await openInput(path);

@@ -5,9 +5,9 @@ import { ProtocolError } from "../../errors.ts";
 const BLOCK_BYTES = 512;
 
 /**
- * Fails when `size` bytes have no room in `directory`.
- * @param begun files that are a part of them already, and take no more room.
- * @throws ProtocolError "unexpected", as a disk does that is full later, with what is missing.
+ * Throws if `directory` has no room for `size` bytes.
+ * @param begun files that already contain a part of these bytes.
+ * @throws ProtocolError "unexpected", as for a disk that becomes full later, with the missing amount.
  */
 export async function ensureDiskSpace(
   directory: string,
@@ -15,14 +15,14 @@ export async function ensureDiskSpace(
   begun: readonly string[] = [],
 ): Promise<void> {
   const disk = await statfs(directory).catch(() => undefined);
-  if (!disk) return; // whoever writes there will say why not
+  if (!disk) return; // the later write will report the error
   const taken = await Promise.all(begun.map(takenBytes));
   const missing = size - taken.reduce((sum, bytes) => sum + bytes, 0) - disk.bavail * disk.bsize;
   if (missing <= 0) return;
   throw new ProtocolError(
     "unexpected",
     `The disk of ${directory} has no room for ${inMib(size)} MiB: ${inMib(missing)} MiB are missing.`,
-    "Make room there, or give a path on another disk, then try again.",
+    "Free some space, or give a path on another disk, then try again.",
   );
 }
 

@@ -2,9 +2,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
 
 /**
- * Opens a file to read; the caller closes the handle.
+ * Opens a file for reading; the caller closes the handle.
  * @returns the handle and the size in bytes, at least 1.
- * @throws ProtocolError "usage" when there is no such file, or when it is a directory or empty.
+ * @throws ProtocolError "usage" if there is no such file, or if it is a directory or empty.
  */
 export async function openInput(path: string): Promise<{ handle: FileHandle; size: number }> {
   const handle = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {

@@ -4,8 +4,8 @@ import { ProtocolError } from "../../errors.ts";
 const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
 
 /**
- * Opens an empty file to write and read back, and no link to one; the caller closes the handle.
- * @throws ProtocolError "usage" when it cannot be created there.
+ * Creates an empty file for writing and reading back, without following links; the caller closes the handle.
+ * @throws ProtocolError "usage" if it cannot be created there.
  */
 export async function openOutput(path: string): Promise<FileHandle> {
   return open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW).catch(

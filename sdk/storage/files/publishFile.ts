@@ -1,12 +1,12 @@
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Where a file is while it is not complete: beside its final name, so that a rename publishes it. */
+/** Path of an incomplete file: in the folder of its final path, so that a rename publishes it. */
 export const partPathOf = (path: string): string => `${path}.part`;
 
 /**
- * Writes a whole file: `write` fills a temporary one beside `path`, which then gets that name. Whatever goes wrong
- * before, `path` stays as it was and nothing is left behind.
+ * Writes a file atomically: `write` fills a temporary file, which is then renamed to `path`. If anything fails before,
+ * `path` is unchanged and nothing is left behind.
  * @returns what `write` returns.
  */
 export async function writeAtomically<T>(
@@ -25,8 +25,8 @@ export async function writeAtomically<T>(
 }
 
 /**
- * Gives a finished temporary file its final name, both in the same directory. After this returns
- * the file survives a power cut; before, the name never shows half a file.
+ * Renames a finished temporary file to its final name in the same directory. Once this returns, the file survives a
+ * power failure; the name never refers to a partial file.
  */
 export async function publishFile(temporaryPath: string, path: string): Promise<void> {
   await sync(temporaryPath, "r+");

@@ -3,7 +3,7 @@ import { ProtocolError } from "../../errors.ts";
 
 /**
  * Fills `target` with the bytes at `position`; a plain read may return fewer.
- * @throws ProtocolError "integrity" when the file ends before that; `path` is for its text.
+ * @throws ProtocolError "integrity" if the file is too short; `path` is for the message.
  */
 export async function readFully(
   handle: FileHandle,
@@ -16,8 +16,8 @@ export async function readFully(
     if (bytesRead === 0) {
       throw new ProtocolError(
         "integrity",
-        `${path} became shorter while it was read.`,
-        "Let no other program write to the file, then try again.",
+        `${path} shrank while it was read.`,
+        "Make sure that no other program writes to the file, then try again.",
       );
     }
     done += bytesRead;

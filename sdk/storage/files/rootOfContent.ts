@@ -5,7 +5,7 @@ import { paddedSegmentCount, SEGMENT_BYTES, segmentCount } from "../tree/segment
 import type { Content } from "./content.ts";
 import { inParallel } from "./inParallel.ts";
 
-/** Bytes of a file that are done with, those of earlier attempts included. */
+/** Bytes of a file that are processed, including those of earlier attempts. */
 export interface FileProgress {
   readonly bytes: number;
   readonly total: number;
@@ -13,7 +13,7 @@ export interface FileProgress {
 
 export type OnProgress = (progress: FileProgress) => void;
 
-/** Root and segment roots of any content. Some segments are read while others are hashed. */
+/** Root and segment roots of any content. Reading and hashing of segments overlap. */
 export async function rootOfContent(
   content: Content,
   signal?: AbortSignal,
@@ -25,16 +25,16 @@ export async function rootOfContent(
   const segmentRoots = new Uint8Array(paddedSegmentCount(size) * NODE_BYTES);
   const buffers: Buffer[] = [];
   let bytes = 0;
-  const addSegment = async (index: number, lane: number) => {
-    buffers[lane] ??= Buffer.alloc(SEGMENT_BYTES);
-    const segment = await content.read(index, buffers[lane]);
+  const addSegment = async (index: number, worker: number) => {
+    buffers[worker] ??= Buffer.alloc(SEGMENT_BYTES);
+    const segment = await content.read(index, buffers[worker]);
     segmentRoots.set(await hash(segment, index), index * NODE_BYTES);
     bytes += segment.length;
     onProgress?.({ bytes, total: size });
   };
-  const lanes = Math.min(count, HASHED_AT_ONCE + 2);
+  const workers = Math.min(count, HASHED_AT_ONCE + 2);
   const indices = Array(count).keys();
-  await inParallel(indices, (index, _stop, lane) => addSegment(index, lane), signal, lanes);
+  await inParallel(indices, (index, _stop, worker) => addSegment(index, worker), signal, workers);
   fillPadding(segmentRoots, count);
   return { root: rootFromSegments(segmentRoots, size), segmentRoots, size };
 }

@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 
-/** Writes all of `bytes` at `position`; a plain write may write fewer when the disk is nearly full. */
+/** Writes all of `bytes` at `position`; a plain write may write fewer if the disk is nearly full. */
 export async function writeFully(
   handle: FileHandle,
   bytes: Uint8Array,

@@ -4,26 +4,26 @@ import { ProtocolError } from "../../errors.ts";
 import { proxyAuthorization, proxyFor } from "../../rpc/proxy.ts";
 import { openTunnel } from "./tunnel.ts";
 
-/** Milliseconds without a byte after which a connection counts as lost. */
-const SILENCE_LIMIT = 30_000;
+/** Milliseconds without data after which a connection counts as lost. */
+const IDLE_TIMEOUT_MS = 30_000;
 
-/** Bytes that the head of an answer may have. */
+/** Maximum size of the head of an answer. */
 const MAX_HEAD = 16 * 1024;
 
 const END_OF_HEAD = "\r\n\r\n";
 
-/** Where the bytes of an answer go. */
+/** Receives the bytes of an answer. */
 export interface Sink {
-  /** Where the next bytes are wanted; at least one. */
+  /** Buffer for the next bytes; at least one byte. */
   room(): Uint8Array;
-  /** Told how many came. @returns false when there is no room for more: they wait until `resume`. */
+  /** Called with the number of bytes that arrived. @returns false if there is no room for more until `resume`. */
   took(length: number): boolean;
 }
 
 /** The head of an answer. */
 export interface AnswerHead {
   readonly status: number;
-  /** Bytes that follow. */
+  /** Length of the body in bytes. */
   readonly length: number;
 }
 
@@ -34,34 +34,34 @@ interface Exchange {
 }
 
 /**
- * One connection that fetches ranges of a file over HTTP/1.1, one after the other. Bytes go from the socket to where
- * they are wanted, with no buffer in between: a general client allocates 64 KiB for every read, which costs several
- * times the transfer, and memory that grows until the garbage is collected: see decision 17.
+ * One connection that fetches ranges of a file over HTTP/1.1, one after the other. Bytes go from the socket directly to
+ * their destination: a general client allocates 64 KiB for every read, which costs several times the transfer, and
+ * memory that grows until garbage collection. See decision 17.
  */
 export class RangeConnection {
   readonly #url: URL;
   #socket: Socket | null = null;
   #exchange: Exchange | null = null;
-  /** What has come of a head. */
+  /** The part of a head that has arrived. */
   readonly #head = Buffer.alloc(MAX_HEAD);
   #headLength = 0;
   #answer: AnswerHead | null = null;
   #left = 0;
   #sink: Sink | null = null;
   #closes = false;
-  /** Bytes that came before there was room for them. */
+  /** Bytes that arrived before there was room for them. */
   #kept: Uint8Array | null = null;
 
-  /** @param url address of the file: http or https */
+  /** @param url URL of the file: http or https */
   constructor(url: URL) {
     this.#url = url;
   }
 
   /**
-   * Asks for bytes `start` to `end`, both included.
-   * @param sink told the head of the answer, says where its bytes go
-   * @returns the head, when all bytes have come.
-   * @throws what the connection fails with; the signal's reason when aborted.
+   * Requests bytes `start` to `end`, both included.
+   * @param sink chooses the sink for an answer by its head
+   * @returns the head, when all bytes have arrived.
+   * @throws the connection's error; the signal's reason if aborted.
    */
   async get(
     [start, end]: readonly [start: number, end: number],
@@ -89,7 +89,7 @@ export class RangeConnection {
     }
   }
 
-  /** Goes on after `took` said that there was no room. */
+  /** Continues after `took` reported that there was no room. */
   resume(): void {
     const kept = this.#kept;
     this.#kept = null;
@@ -101,7 +101,7 @@ export class RangeConnection {
     this.#fail(new Error("closed"));
   }
 
-  /** The connection, opened where there is none. */
+  /** The connection, opened if there is none. */
   async #open(signal: AbortSignal): Promise<Socket> {
     if (this.#socket) return this.#socket;
     const proxy = proxyFor(this.#url);
@@ -110,13 +110,13 @@ export class RangeConnection {
         ? await this.#connectThrough(proxy, signal)
         : this.#connect(proxy ?? this.#url);
     this.#socket = socket;
-    // What an earlier connection has to say is nobody's business any more.
-    const failIfOurs = (error: Error) => {
+    // Events of an earlier connection are ignored.
+    const failIfCurrent = (error: Error) => {
       if (this.#socket === socket) this.#fail(error);
     };
-    socket.setTimeout(SILENCE_LIMIT, () => failIfOurs(new Error("no answer")));
-    socket.on("error", failIfOurs);
-    socket.on("close", () => failIfOurs(new Error("the connection was closed")));
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => failIfCurrent(new Error("no answer")));
+    socket.on("error", failIfCurrent);
+    socket.on("close", () => failIfCurrent(new Error("the connection was closed")));
     return socket;
   }
 
@@ -131,11 +131,11 @@ export class RangeConnection {
     return isSecure ? connectTls({ ...options, ...serverName(host) }) : connectTcp(options);
   }
 
-  /** An encrypted connection inside another gives its bytes in buffers of its own: they are copied. */
+  /** TLS inside TLS delivers bytes in its own buffers, which are copied. */
   async #connectThrough(proxy: URL, signal: AbortSignal): Promise<Socket> {
     const host = this.#url.hostname.replace(/^\[|\]$/g, "");
     const target = `${this.#url.hostname}:${this.#url.port || 443}`;
-    const tunnel = await openTunnel(proxy, target, { timeout: SILENCE_LIMIT, signal });
+    const tunnel = await openTunnel(proxy, target, { timeout: IDLE_TIMEOUT_MS, signal });
     const socket = connectTls({ socket: tunnel, ...serverName(host) });
     socket.on("data", (chunk: Buffer) => this.#feed(chunk));
     return socket;
@@ -165,7 +165,7 @@ export class RangeConnection {
     }
   }
 
-  /** Bytes have come: of the head, or where the sink wanted them. */
+  /** Handles bytes that arrived, of the head or in the sink's buffer. */
   #took(length: number): boolean {
     try {
       return this.#sink ? this.#tookBody(length) : this.#tookHead(length);
@@ -183,7 +183,7 @@ export class RangeConnection {
       if (this.#headLength === MAX_HEAD) throw new Error("the head of the answer is too long");
       return true;
     }
-    if (!this.#exchange) throw new Error("an answer to nothing");
+    if (!this.#exchange) throw new Error("an answer without a request");
     this.#answer = this.#readHead(come.toString("latin1", 0, end));
     this.#left = this.#answer.length;
     this.#sink = this.#exchange.sink(this.#answer);
@@ -205,8 +205,8 @@ export class RangeConnection {
     if (!Number.isInteger(status) || !Number.isInteger(length)) {
       throw new ProtocolError(
         "network",
-        `The storage at ${this.#url.origin} does not say how long its answer is.`,
-        "Use another storage server, or reach this one without what lies between.",
+        `The storage at ${this.#url.origin} does not declare the length of its answer.`,
+        "Use another storage server, or connect to this one without a proxy.",
       );
     }
     this.#closes = /^connection: *close/im.test(text);
@@ -252,10 +252,10 @@ export class RangeConnection {
 }
 
 function tooLong(): Error {
-  return new Error("the answer is longer than it said");
+  return new Error("the answer is longer than declared");
 }
 
-/** Certificates name hosts, and addresses are no names. */
+/** SNI takes host names, not IP addresses. */
 function serverName(host: string): { servername?: string } {
   return isIP(host) === 0 ? { servername: host } : {};
 }

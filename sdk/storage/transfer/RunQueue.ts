@@ -1,10 +1,12 @@
 import { TRANSFERS_AT_ONCE } from "../files/inParallel.ts";
 import type { SegmentRange } from "../files/PartialFile.ts";
 
-/** Segments in the longest run: 4 MiB, so that a slow sender has the time of many segments for one request. */
+/**
+ * Maximum number of segments in a run: 4 MiB, so that one request of a slow sender has enough time for many segments.
+ */
 export const MAX_RUN = 16;
 
-/** Segments that have to be transferred, handed out in runs of neighbours: one request each. */
+/** Queue of the segments to transfer, in runs of consecutive segments: one request each. */
 export class RunQueue {
   readonly #ranges: SegmentRange[];
 
@@ -16,7 +18,7 @@ export class RunQueue {
     return this.#ranges.length === 0;
   }
 
-  /** The next run, of at most `most` segments and never more than everybody's fair share of the rest. */
+  /** The next run, of at most `most` segments and at most a worker's fair share of the rest. */
   take(most: number): SegmentRange | null {
     const range = this.#ranges[0];
     if (!range) return null;
@@ -28,16 +30,18 @@ export class RunQueue {
     return run;
   }
 
-  /** Takes back what is left of a run that failed. */
+  /** Returns the rest of a failed run to the queue. */
   putBack([first, end]: SegmentRange): void {
     if (first < end) this.#ranges.unshift([first, end]);
   }
 }
 
-/** Milliseconds that a run should take: progress is seen that often, and that much can be lost with a connection. */
-const GOOD_TIME = 500;
+/**
+ * Milliseconds that a run should take: the interval of progress reports, and the work at risk if a connection fails.
+ */
+const TARGET_TIME_MS = 500;
 
-/** Finds the length of run that suits a connection. */
+/** Adapts the length of runs to the speed of a connection. */
 export class AdaptiveBatch {
   #segments = 1;
 
@@ -45,9 +49,9 @@ export class AdaptiveBatch {
     return this.#segments;
   }
 
-  /** Learns that a run took so long. */
+  /** Records the duration of a run. */
   took(milliseconds: number): void {
-    const next = milliseconds < GOOD_TIME ? this.#segments * 2 : this.#segments / 2;
+    const next = milliseconds < TARGET_TIME_MS ? this.#segments * 2 : this.#segments / 2;
     this.#segments = Math.min(MAX_RUN, Math.max(1, Math.floor(next)));
   }
 }

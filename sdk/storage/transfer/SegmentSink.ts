@@ -2,14 +2,14 @@ import type { SegmentRange } from "../files/PartialFile.ts";
 import { SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
 import type { Sink } from "./RangeConnection.ts";
 
-/** Two segments: one is filled while the other is kept. */
+/** Buffers for two segments: one is filled while the other is stored. */
 export type SegmentBuffers = readonly [Uint8Array, Uint8Array];
 
 export function segmentBuffers(): SegmentBuffers {
   return [Buffer.alloc(SEGMENT_BYTES), Buffer.alloc(SEGMENT_BYTES)];
 }
 
-/** Takes in the segments of a run, and keeps them one after the other. */
+/** Receives the segments of a run, and stores them one after the other. */
 export class SegmentSink implements Sink {
   readonly #size: number;
   readonly #buffers: SegmentBuffers;
@@ -22,7 +22,7 @@ export class SegmentSink implements Sink {
 
   /**
    * @param size of the whole content
-   * @param keep its bytes are valid until it is done
+   * @param keep stores a segment; its bytes are valid until it resolves
    * @param onRoom called when there is room again
    */
   constructor(
@@ -39,7 +39,7 @@ export class SegmentSink implements Sink {
     this.#onRoom = onRoom;
   }
 
-  /** Done when everything that came in whole is kept. @throws what `keep` throws. */
+  /** Resolves when all complete segments are stored. @throws what `keep` throws. */
   get kept(): Promise<void> {
     return this.#kept;
   }
@@ -60,7 +60,7 @@ export class SegmentSink implements Sink {
       this.#full--;
       this.#onRoom();
     });
-    this.#kept.catch(() => {}); // whoever waits for it hears of it
+    this.#kept.catch(() => {}); // reported by `kept`
     return this.#full < this.#buffers.length;
   }
 

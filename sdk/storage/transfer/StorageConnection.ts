@@ -18,22 +18,22 @@ import { RangeConnection } from "./RangeConnection.ts";
 /** Milliseconds before the second and the third attempt. */
 export const RETRY_WAITS = [200, 1000];
 
-/** Milliseconds without a byte after which an answer counts as lost. */
-const SILENCE_LIMIT = 30_000;
+/** Milliseconds without data after which an answer counts as lost. */
+const IDLE_TIMEOUT_MS = 30_000;
 
-/** Bytes of an answer that carries no content: an error, or what an upload still lacks. */
+/** Maximum size of an answer without content: an error, or the missing segments of an upload. */
 export const SMALL_ANSWER_BYTES = 1024 * 1024;
 
 export interface StorageRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "POST";
-  /** Relative to the storage's address, without a leading slash. */
+  /** Relative to the storage's URL, without a leading slash. */
   readonly path: string;
   readonly headers?: Record<string, string>;
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
-  /** A longer answer is refused, so that a server cannot fill the memory. */
+  /** A longer answer is refused, so that a server cannot exhaust memory. */
   readonly maxBytes: number;
-  /** Milliseconds to wait for the answer to begin, where the server has more to do than answer. */
-  readonly patience?: number;
+  /** Milliseconds to wait for the answer to start, if the server has work to do first. */
+  readonly timeout?: number;
 }
 
 export interface StorageAnswer {
@@ -42,7 +42,7 @@ export interface StorageAnswer {
   readonly body: Buffer;
 }
 
-/** The addresses in a text that names one storage server, or several with commas between them. */
+/** Parses one URL of a storage server, or several, comma-separated. */
 export function storageUrls(text: string): string[] {
   return text.split(",").map((url) => url.trim());
 }
@@ -53,13 +53,13 @@ export class StorageConnection {
   readonly #agent: HttpAgent;
   readonly #send: typeof sendHttp;
 
-  /** @throws ProtocolError "usage" when the address is not one. */
+  /** @throws ProtocolError "usage" if the URL is invalid. */
   constructor(storageUrl: string) {
     const url = URL.parse(storageUrl.endsWith("/") ? storageUrl : `${storageUrl}/`);
     if (url?.protocol !== "http:" && url?.protocol !== "https:") {
       throw new ProtocolError(
         "usage",
-        `"${storageUrl}" is not the address of a storage server.`,
+        `"${storageUrl}" is not the URL of a storage server.`,
         "Give a URL that starts with http:// or https://.",
       );
     }
@@ -76,10 +76,10 @@ export class StorageConnection {
   }
 
   /**
-   * Sends a request, again after RETRY_WAITS when the connection fails.
+   * Sends a request, and retries after RETRY_WAITS if the connection fails.
    * @returns the answer, whatever its status.
-   * @throws ProtocolError "network" when no attempt got an answer, "integrity" when it is longer
-   * than asked for; the signal's reason when aborted.
+   * @throws ProtocolError "network" if no attempt got an answer, "integrity" if the answer is too long; the signal's
+   * reason if aborted.
    */
   async request(request: StorageRequest, signal?: AbortSignal): Promise<StorageAnswer> {
     for (let attempt = 0; ; attempt++) {
@@ -103,16 +103,16 @@ export class StorageConnection {
     this.#agent.destroy();
   }
 
-  /** Sends a request once. @throws what the connection throws, or ProtocolError "integrity" as `request` does. */
+  /** Sends a request once. @throws the connection's error, or ProtocolError "integrity" like `request`. */
   async attempt(request: StorageRequest, signal?: AbortSignal): Promise<StorageAnswer> {
-    const { method, path, headers, body, maxBytes, patience = SILENCE_LIMIT } = request;
+    const { method, path, headers, body, maxBytes, timeout = IDLE_TIMEOUT_MS } = request;
     const outgoing = this.#send({
       ...urlToHttpOptions(this.#base),
       path: this.#base.pathname + path,
       method,
       headers: body instanceof Uint8Array ? { ...headers, "content-length": body.length } : headers,
       agent: this.#agent,
-      timeout: patience,
+      timeout,
       signal,
     });
     outgoing.on("timeout", () => outgoing.destroy(new Error("no answer")));
@@ -126,7 +126,7 @@ export class StorageConnection {
       if (length > maxBytes) throw this.#tooLong(request);
       chunks.push(chunk);
     }
-    // One that came before all was sent: what is left to send must not go before the next request.
+    // The answer came before everything was sent: the rest must not be sent before the next request.
     if (!outgoing.writableFinished) outgoing.destroy();
     return { status: answer.statusCode!, headers: answer.headers, body: Buffer.concat(chunks) };
   }
@@ -142,7 +142,7 @@ export class StorageConnection {
     return new ProtocolError(
       "network",
       `The storage at ${this.origin} cannot be reached (${reason}).`,
-      "Try again, which continues a transfer where it stopped, or check the address of the storage.",
+      "Try again, which resumes a transfer, or check the URL of the storage.",
       { cause, next: { setting: "storageUrl" } },
     );
   }
@@ -150,14 +150,14 @@ export class StorageConnection {
   #tooLong({ path, maxBytes }: StorageRequest): ProtocolError {
     return new ProtocolError(
       "integrity",
-      `The storage at ${this.origin} answered ${path} with more than the ${maxBytes} bytes asked for.`,
+      `The storage at ${this.origin} answered ${path} with more than the ${maxBytes} bytes allowed.`,
       "Use another storage server.",
       { next: { setting: "storageUrl" } },
     );
   }
 }
 
-/** Sends a body, as fast as it is taken in, and stops when the answer is there already. */
+/** Sends a body with backpressure, and stops if the answer arrives early. */
 async function sendBody(
   outgoing: ClientRequest,
   body: StorageRequest["body"],
@@ -167,20 +167,20 @@ async function sendBody(
     outgoing.end(body);
     return;
   }
-  let isOver = false;
-  const over = answered.then(
+  let hasAnswer = false;
+  const answeredOrFailed = answered.then(
     () => {
-      isOver = true;
+      hasAnswer = true;
     },
     () => {
-      isOver = true;
+      hasAnswer = true;
     },
   );
   try {
     for await (const chunk of body) {
-      if (isOver) return;
-      // The chunk has left the process when it has drained: its memory may be used again.
-      if (!outgoing.write(chunk)) await Promise.race([once(outgoing, "drain"), over]);
+      if (hasAnswer) return;
+      // Once drained, the chunk has left the process, and its memory can be reused.
+      if (!outgoing.write(chunk)) await Promise.race([once(outgoing, "drain"), answeredOrFailed]);
     }
     outgoing.end();
   } catch (error) {

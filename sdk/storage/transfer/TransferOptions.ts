@@ -3,24 +3,24 @@ import type { Root } from "../../ids.ts";
 import type { Call } from "../../transaction/Call.ts";
 import type { OnProgress } from "../files/rootOfContent.ts";
 
-/** Of every transfer. */
+/** Options of all transfers. */
 export interface TransferOptions {
   readonly signal?: AbortSignal;
-  /** Told how many bytes are across, those of earlier attempts included. */
+  /** Called with the number of transferred bytes, including those of earlier attempts. */
   readonly onProgress?: OnProgress;
 }
 
-/** Of an upload. */
+/** Options of an upload. */
 export interface UploadOptions extends TransferOptions {
-  /** Told how many bytes are hashed: that comes first, because the root decides what is sent at all. */
+  /** Called with the number of hashed bytes: hashing comes first, as the root determines what has to be sent. */
   readonly onHashed?: OnProgress;
-  /** Asked for only where the file has to be paid for: in 0G's network, unless somebody has. */
+  /** Called only if the file has to be paid for: in 0G's network, unless it is already paid. */
   readonly payer?: (() => Promise<Payer>) | undefined;
-  /** Signs a request, as signRequest does. Asked for only where the storage takes no more from strangers. */
+  /** Signs a request, like signRequest. Called only if the storage requires a signature. */
   readonly sign?: Sign | undefined;
 }
 
-/** Signs a request, and returns the headers that say so. */
+/** Signs a request and returns the headers with the signature. */
 export type Sign = (request: { method: string; path: string }) => Promise<Record<string, string>>;
 
 /** The root, the size and the bytes sent by this call. */
@@ -30,7 +30,7 @@ export interface Uploaded {
   readonly sent: number;
 }
 
-/** Who pays for an upload to 0G's network, and sends the transaction that says so. */
+/** The wallet that pays for an upload to 0G's network. */
 export interface Payer {
   readonly chainId: number;
   readonly provider: Provider;

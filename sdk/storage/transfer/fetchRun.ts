@@ -5,34 +5,34 @@ import type { SegmentList } from "../tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../tree/segment.ts";
 import type { AnswerHead, RangeConnection, Sink } from "./RangeConnection.ts";
 import { SEGMENT_TIMEOUT_MS } from "./receiveSegments.ts";
-import { rootMismatch } from "./rootMismatch.ts";
+import { rootMismatchError } from "./rootMismatchError.ts";
 import { type SegmentBuffers, SegmentSink } from "./SegmentSink.ts";
 import type { Source } from "./Source.ts";
 import { RETRY_WAITS, SMALL_ANSWER_BYTES } from "./StorageConnection.ts";
 import { storageError } from "./storageError.ts";
 
-/** What one of several fetchers of a content works with. */
-export interface Lane {
+/** The state of one of a download's concurrent workers. */
+export interface Worker {
   readonly source: Source;
   readonly ranges: RangeConnection;
   readonly buffers: SegmentBuffers;
   readonly list: SegmentList;
-  /** False when the bytes are not that segment. */
+  /** False if the bytes are not that segment. */
   readonly keep: (index: number, bytes: Uint8Array) => Promise<boolean>;
 }
 
 /**
- * Fetches the segments of a run, and moves its beginning behind each that was kept. When the connection fails it goes
- * on from there, after RETRY_WAITS.
- * @throws ProtocolError "integrity" when the server sends anything else, "network" when it does not answer any more;
- * the signal's reason when aborted.
+ * Fetches the segments of a run, and advances its beginning past each stored segment. If the connection fails, it
+ * continues from there after RETRY_WAITS.
+ * @throws ProtocolError "integrity" if the server sends anything else, "network" if it no longer answers; the signal's
+ * reason if aborted.
  */
-export async function fetchRun(lane: Lane, run: SegmentRange): Promise<void> {
-  const { connection, signal } = lane.source;
+export async function fetchRun(worker: Worker, run: SegmentRange): Promise<void> {
+  const { connection, signal } = worker.source;
   for (let failures = 0; run[0] < run[1]; ) {
     const [first] = run;
     try {
-      await attempt(lane, run);
+      await attempt(worker, run);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ProtocolError) throw error;
@@ -44,16 +44,16 @@ export async function fetchRun(lane: Lane, run: SegmentRange): Promise<void> {
   }
 }
 
-async function attempt(lane: Lane, run: SegmentRange): Promise<void> {
-  const { source, ranges, buffers, list } = lane;
+async function attempt(worker: Worker, run: SegmentRange): Promise<void> {
+  const { source, ranges, buffers, list } = worker;
   const [first, end] = run;
   const range = [first * SEGMENT_BYTES, Math.min(end * SEGMENT_BYTES, list.size) - 1] as const;
   const broken = new AbortController();
   const slow = () => broken.abort(new Error(`no segment in ${SEGMENT_TIMEOUT_MS / 1000} s`));
   const timer = setTimeout(slow, SEGMENT_TIMEOUT_MS);
   const keep = async (index: number, bytes: Uint8Array) => {
-    if (broken.signal.aborted) return; // what comes behind a wrong segment is not wanted
-    await keepNext(lane, run, index, bytes).catch((error) => broken.abort(error));
+    if (broken.signal.aborted) return; // segments after a wrong one are discarded
+    await keepNext(worker, run, index, bytes).catch((error) => broken.abort(error));
     timer.refresh();
   };
   const segments = new SegmentSink(run, list.size, buffers, keep, () => ranges.resume());
@@ -61,7 +61,7 @@ async function attempt(lane: Lane, run: SegmentRange): Promise<void> {
   const choose = ({ status, length }: AnswerHead) => {
     if (!isContent(status)) return reason.ofLength(length);
     if (length !== range[1] + 1 - range[0])
-      throw rootMismatch(`${list.root} from segment ${first}`);
+      throw rootMismatchError(`${list.root} from segment ${first}`);
     return segments;
   };
   try {
@@ -77,22 +77,22 @@ async function attempt(lane: Lane, run: SegmentRange): Promise<void> {
   broken.signal.throwIfAborted();
 }
 
-/** A server may answer the range of a whole file with the file. */
+/** A server may answer a range that covers the whole file with status 200. */
 function isContent(status: number): boolean {
   return status === 206 || status === 200;
 }
 
 async function keepNext(
-  { list, keep }: Lane,
+  { list, keep }: Worker,
   run: SegmentRange,
   index: number,
   bytes: Uint8Array,
 ): Promise<void> {
-  if (!(await keep(index, bytes))) throw rootMismatch(`segment ${index} of ${list.root}`);
+  if (!(await keep(index, bytes))) throw rootMismatchError(`segment ${index} of ${list.root}`);
   run[0] = index + 1;
 }
 
-/** Takes in why there is no content. */
+/** Receives the body of an error answer. */
 class ReasonSink implements Sink {
   bytes = Buffer.alloc(0);
   #filled = 0;

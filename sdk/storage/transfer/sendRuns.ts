@@ -11,13 +11,14 @@ import { storageError } from "./storageError.ts";
 
 interface Sending {
   readonly signal: AbortSignal | undefined;
-  /** Told how many bytes the storage has confirmed. */
+  /** Called with the number of bytes that the storage has confirmed. */
   readonly onSent: (bytes: number) => void;
 }
 
 /**
- * Sends all runs of the queue. @returns null, or what broke a connection: the storage then has to be asked what it got.
- * @throws ProtocolError when the storage refuses or the content cannot be read; the signal's reason when aborted.
+ * Sends all runs of the queue. @returns null, or the error of a broken connection: the caller then has to ask the
+ * storage what it received.
+ * @throws ProtocolError if the storage refuses or the content cannot be read; the signal's reason if aborted.
  */
 export async function sendRuns(
   storage: StorageConnection,
@@ -50,7 +51,7 @@ export async function sendRuns(
   return reason ?? null;
 }
 
-/** Sends one run. @returns its bytes. */
+/** Sends one run. @returns its number of bytes. */
 async function sendRun(
   storage: StorageConnection,
   content: Content,
@@ -65,7 +66,7 @@ async function sendRun(
   let failure: unknown = null;
   async function* segments() {
     for (let index = first; index < end; index++) {
-      // One buffer is enough: the next segment is asked for when this one has left the process.
+      // One buffer is enough: the next segment is requested when this one has left the process.
       yield await content.read(index, buffer).catch((error) => {
         failure = error;
         throw error;
@@ -82,7 +83,7 @@ async function sendRun(
         headers: { "content-type": "application/octet-stream", "content-length": `${length}` },
         body: segments(),
         maxBytes: SMALL_ANSWER_BYTES,
-        patience: SEGMENT_TIMEOUT_MS,
+        timeout: SEGMENT_TIMEOUT_MS,
       },
       AbortSignal.any([signal, slow.signal]),
     );

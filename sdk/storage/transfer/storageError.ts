@@ -2,7 +2,7 @@ import { type ErrorCode, ProtocolError } from "../../errors.ts";
 import { printable } from "../../printable.ts";
 import type { StorageAnswer } from "./StorageConnection.ts";
 
-/** Characters of a server's sentence that are shown. */
+/** Maximum number of characters of a server's message that are shown. */
 const MAX_TEXT = 300;
 
 const CODES: Record<number, ErrorCode> = {
@@ -12,7 +12,7 @@ const CODES: Record<number, ErrorCode> = {
   422: "integrity",
 };
 
-/** The error for an answer that is not the one hoped for; `what` names what was asked. */
+/** The error for an unsuccessful answer; `what` names the request. */
 export function storageError(
   answer: Pick<StorageAnswer, "status" | "body">,
   what: string,
@@ -21,12 +21,12 @@ export function storageError(
   return new ProtocolError(
     CODES[answer.status] ?? "network",
     `The storage refused ${what} (status ${answer.status}${message ? `: ${message}` : ""}).`,
-    hint || "Check the address of the storage, or try again later.",
+    hint || "Check the URL of the storage, or try again later.",
     hint ? {} : { next: { setting: "storageUrl" } },
   );
 }
 
-/** What the server says about it, if it says it as {message, hint}. */
+/** The server's reason, if the body is {message, hint}. */
 function readReason(body: Buffer): { message: string; hint: string } {
   try {
     const { message, hint } = JSON.parse(body.toString());

@@ -3,7 +3,7 @@ import { merkleRoot, NODE_BYTES } from "../tree/merkle.ts";
 import type { SegmentList } from "../tree/RootHasher.ts";
 import { paddedChunkCount, SEGMENT_CHUNKS } from "../tree/segment.ts";
 
-/** A perfect subtree of a file, as 0G's Flow contract takes it. */
+/** A perfect subtree of a file, in the form of 0G's Flow contract. */
 export interface SubmissionNode {
   /** The subtree has 2^height chunks. */
   readonly height: number;
@@ -12,9 +12,8 @@ export interface SubmissionNode {
 }
 
 /**
- * The perfect subtrees that make up a file's tree, largest first: one per set bit of its chunk
- * count. `lastSegment` are the bytes of the last segment that holds any: only they tell subtrees
- * smaller than a segment apart.
+ * The perfect subtrees that make up a file's tree, largest first: one per set bit of its chunk count. `lastSegment`
+ * contains the bytes of the last non-padding segment, which are needed for subtrees smaller than a segment.
  */
 export function submissionNodes(list: SegmentList, lastSegment: Uint8Array): SubmissionNode[] {
   const chunks = paddedChunkCount(list.size);

@@ -7,7 +7,7 @@ import { proxyAuthorization } from "../../rpc/proxy.ts";
 /**
  * Opens a connection to `target` through a proxy.
  * @param target host and port
- * @throws Error when the proxy refuses, or cannot be reached
+ * @throws Error if the proxy refuses or cannot be reached
  */
 export async function openTunnel(
   proxy: URL,
@@ -27,7 +27,7 @@ export async function openTunnel(
   });
   request.on("timeout", () => request.destroy(new Error("the proxy does not answer")));
   request.end();
-  // A proxy that answers an error says so by `connect`, too.
+  // Also emitted if the proxy answers with an error.
   const [answer, socket] = (await once(request, "connect")) as [IncomingMessage, Socket];
   if (answer.statusCode === 200) return socket;
   socket.destroy();

@@ -3,18 +3,17 @@ import type { Root } from "../../ids.ts";
 import { merkleRoot, NODE_BYTES } from "./merkle.ts";
 import { paddedSegmentCount, SEGMENT_BYTES, segmentCount, segmentRoot } from "./segment.ts";
 
-/** What a file is called in storage, and what checks every part of it. */
+/** The root of a file, and the segment roots that verify its parts. */
 export interface SegmentList {
   readonly root: Root;
-  /** 32 bytes per segment of the tree, those of padding alone included. */
+  /** 32 bytes per segment of the tree, including segments of only padding. */
   readonly segmentRoots: Uint8Array;
-  /** Bytes of the file. The root fixes them only up to zeros within the padding. */
+  /** Size of the file in bytes. The root determines it only up to zeros within the padding. */
   readonly size: number;
 }
 
 /**
- * Computes the 0G root of bytes that arrive in pieces. Holds one segment and 32 bytes per
- * segment seen, whatever the size.
+ * Computes the 0G root of bytes that arrive in pieces. Holds one segment and 32 bytes per processed segment in memory.
  */
 export class RootHasher {
   readonly #pending = new Uint8Array(SEGMENT_BYTES);
@@ -29,15 +28,15 @@ export class RootHasher {
       this.#pending.set(piece, filled);
       this.#size += piece.length;
       at += piece.length;
-      // A full segment has the same root wherever the file ends, so it need not wait for the end.
+      // The root of a full segment does not depend on where the file ends, so it can be computed now.
       if (filled + piece.length === SEGMENT_BYTES) this.#pushSegment(this.#pending);
     }
     return this;
   }
 
   /**
-   * Ends the file; call it once.
-   * @throws ProtocolError "usage" when no bytes were added: an empty file has no root.
+   * Ends the file. Call it only once.
+   * @throws ProtocolError "usage" if no bytes were added: an empty file has no root.
    */
   digest(): SegmentList {
     const size = this.#size;
@@ -64,12 +63,12 @@ export class RootHasher {
   }
 }
 
-/** Root and segment roots of `bytes`. @throws ProtocolError "usage" when there are none. */
+/** Root and segment roots of `bytes`. @throws ProtocolError "usage" if there are none. */
 export function rootOfBytes(bytes: Uint8Array): SegmentList {
   return new RootHasher().update(bytes).digest();
 }
 
-/** Padding that reaches past the last segment of bytes always comes in full segments. */
+/** Padding past the last data segment always consists of full segments. */
 export function fillPadding(segmentRoots: Uint8Array, count: number): void {
   if (segmentRoots.length === count * NODE_BYTES) return;
   const padding = segmentRoot(new Uint8Array(0), 0, SEGMENT_BYTES);
@@ -79,8 +78,8 @@ export function fillPadding(segmentRoots: Uint8Array, count: number): void {
 }
 
 /**
- * The root that a list of segment roots folds to.
- * @throws ProtocolError "integrity" when the list has not the length that `size` demands.
+ * The root of a list of segment roots.
+ * @throws ProtocolError "integrity" if the length of the list does not match `size`.
  */
 export function rootFromSegments(segmentRoots: Uint8Array, size: number): Root {
   if (size < 1 || segmentRoots.length !== paddedSegmentCount(size) * NODE_BYTES) {

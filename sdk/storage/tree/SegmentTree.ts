@@ -4,18 +4,21 @@ import type { SegmentList } from "./RootHasher.ts";
 
 /** Proof that a segment belongs to a root, in 0G's form. Hashes are 0x-hex. */
 export interface SegmentProof {
-  /** Segment root, then the siblings from bottom to top, then the root; alone when they are one. */
+  /**
+   * Segment root, then the siblings from bottom to top, then the root; a single hash if segment root and root are the
+   * same.
+   */
   readonly lemma: string[];
-  /** Per sibling: true when our node is the left child. */
+  /** Per sibling: true if our node is the left child. */
   readonly path: boolean[];
 }
 
-/** Proves segment `index` of a file. For many segments of one file there is SegmentTree. */
+/** Proves segment `index` of a file. For many segments of one file, use SegmentTree. */
 export function segmentProof(list: SegmentList, index: number): SegmentProof {
   return new SegmentTree(list).prove(index);
 }
 
-/** The tree above a file's segments, made once for all its proofs: twice the memory of the list. */
+/** The tree above a file's segments, built once for all proofs. Takes twice the memory of the list. */
 export class SegmentTree {
   readonly list: SegmentList;
   readonly #levels: readonly Uint8Array[];
@@ -36,7 +39,7 @@ export class SegmentTree {
   }
 }
 
-/** Whether the proof leads from its first hash to `root`. Says nothing about the position. */
+/** Whether the proof leads from its first hash to `root`. Does not verify the position. */
 export function verifySegmentProof(proof: SegmentProof, root: string): boolean {
   const { lemma, path } = proof;
   if (lemma.length !== (path.length === 0 ? 1 : path.length + 2)) return false;

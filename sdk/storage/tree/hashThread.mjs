@@ -1,6 +1,6 @@
 /**
- * A thread that computes roots of segments. Not TypeScript: a thread that strips types first starts three times slower.
- * Of each slot of the shared memory: the bytes of a segment, then 32 bytes for its root.
+ * A thread that computes roots of segments. Not TypeScript: with type stripping, a thread takes three times as long to
+ * start. Each slot of the shared memory contains the bytes of a segment, then 32 bytes for its root.
  */
 import { parentPort, workerData } from "node:worker_threads";
 

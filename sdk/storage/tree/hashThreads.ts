@@ -4,25 +4,25 @@ import { hasherParts, hashTree } from "./keccak.ts";
 import { NODE_BYTES } from "./merkle.ts";
 import { CHUNK_BYTES, SEGMENT_BYTES, segmentLeafCount, segmentRoot } from "./segment.ts";
 
-/** Root of segment `index` of one content, 32 bytes; `bytes` may be used again when the promise is kept. */
+/** Root of segment `index` of a content, 32 bytes; `bytes` may be reused once the promise is resolved. */
 export type RootSegment = (bytes: Uint8Array, index: number) => Promise<Uint8Array>;
 
-/** Contents from this size on are hashed in threads. Starting one takes as long as hashing some 30 MiB here. */
+/** Content of at least this size is hashed in threads. Starting one takes as long as hashing some 30 MiB. */
 const WORTHWHILE_BYTES = 128 * 1024 * 1024;
 
-/** Threads besides this one. Each takes some 8 MB of memory, and no disk keeps up with more of them. */
-const MOST_THREADS = 7;
+/** Threads besides this one. Each takes some 8 MB of memory, and no disk is fast enough for more. */
+const MAX_THREADS = 7;
 
-/** Segments under way per thread: one that is hashed, and the next one already there. */
+/** Segments in progress per thread: one being hashed, and the next one ready. */
 const SLOTS = 2;
 const SLOT_BYTES = SEGMENT_BYTES + NODE_BYTES;
 
-const threadCount = () => Math.min(MOST_THREADS, availableParallelism() - 1);
+const threadCount = () => Math.min(MAX_THREADS, availableParallelism() - 1);
 
 /** Segments that can be hashed at once, each held in memory: those in the threads, and one here. */
 export const HASHED_AT_ONCE = SLOTS * threadCount() + 1;
 
-/** How the segments of a content of `size` bytes are hashed: here where it is small, else in all cores. */
+/** Hashes the segments of a content of `size` bytes: in this thread if it is small, otherwise on all cores. */
 export function segmentHasher(size: number): RootSegment {
   const threads = size < WORTHWHILE_BYTES ? null : startThreads();
   if (!threads) return async (bytes, index) => segmentRoot(bytes, index, size);
@@ -31,7 +31,7 @@ export function segmentHasher(size: number): RootSegment {
 
 let threads: { readonly started: HashThreads | null } | undefined;
 
-/** The threads of this process, started by the first who needs them. They do not keep it from ending. */
+/** The threads of this process, started on first use. They do not keep the process alive. */
 function startThreads(): HashThreads | null {
   threads ??= { started: tryToStart(threadCount()) };
   return threads.started;
@@ -41,14 +41,11 @@ function tryToStart(count: number): HashThreads | null {
   try {
     return count === 0 ? null : new HashThreads(count);
   } catch {
-    return null; // where threads are forbidden
+    return null; // threads are not permitted here
   }
 }
 
-/**
- * Threads that compute roots. Where none is ready, all have enough to do, or one fails, roots come from this thread: it
- * would only wait meanwhile.
- */
+/** Threads that compute roots. If none is free or one fails, this thread, which would only wait, computes the root. */
 class HashThreads {
   readonly #threads: HashThread[];
 
@@ -69,7 +66,7 @@ class HashThread {
     (_, slot) => new Uint8Array(this.#shared, slot * SLOT_BYTES, SLOT_BYTES),
   );
   readonly #free = this.#slots.map((_, slot) => slot);
-  /** What to call when the root of a slot is there. */
+  /** Callbacks for when the root of a slot is ready. */
   readonly #busy = new Map<number, () => void>();
   readonly #worker: Worker;
   #isReady = false;
@@ -78,7 +75,7 @@ class HashThread {
     const layout = { shared: this.#shared, slotBytes: SLOT_BYTES, rootBytes: NODE_BYTES };
     this.#worker = new Worker(new URL("./hashThread.mjs", import.meta.url), {
       workerData: { ...hasherParts(), ...layout },
-      execArgv: [], // no loaders of the program around it
+      execArgv: [], // without the program's loaders
     });
     this.#worker.on("message", (slot: number | null) => {
       if (slot === null) this.#isReady = true;
@@ -86,19 +83,19 @@ class HashThread {
     });
     this.#worker.once("error", () => this.#giveUp());
     this.#worker.once("exit", () => this.#giveUp());
-    this.#worker.unref(); // last: listening for messages takes it back
+    this.#worker.unref(); // last, as adding a message listener undoes it
   }
 
-  /** Slots that can take a segment now. */
+  /** Number of free slots. */
   get free(): number {
     return this.#isReady ? this.#free.length : 0;
   }
 
-  /** Takes a slot that is free. @returns null when the thread has ended meanwhile. */
+  /** Uses a free slot. @returns null if the thread ends meanwhile. */
   async root(bytes: Uint8Array, count: number): Promise<Uint8Array | null> {
     const slot = this.#free.pop()!;
     this.#slots[slot]!.set(bytes);
-    this.#worker.ref(); // an idle thread must not keep the process alive, a busy one has to
+    this.#worker.ref(); // an idle thread must not keep the process alive, but a busy one must
     await new Promise<void>((resolve) => {
       this.#busy.set(slot, resolve);
       this.#worker.postMessage({ slot, length: bytes.length, count, chunkBytes: CHUNK_BYTES });

@@ -1,14 +1,14 @@
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { keccakModule, roundConstants } from "./keccakModule.ts";
 
-/** keccak256 of one input, 32 bytes. For the many inputs of a tree there are hashChunks, hashPairs and hashTree. */
+/** keccak256 of one input, 32 bytes. For the many inputs of a tree, use hashChunks, hashPairs and hashTree. */
 export const keccak256: (bytes: Uint8Array) => Uint8Array = keccak_256;
 
 const CHUNK = 256;
 const PAIR = 64;
 const DIGEST = 32;
 
-/** Where inputs start in the module's memory, and how many bytes of them fit: a segment. */
+/** Offset of inputs in the module's memory, and their maximum size: one segment. */
 const INPUT = 1024;
 const CAPACITY = 256 * 1024;
 const OUTPUT = INPUT + CAPACITY + CHUNK;
@@ -23,7 +23,7 @@ interface Hasher {
 let compiled: WebAssembly.Module | undefined;
 let hasher: Hasher | undefined;
 
-/** The module takes some milliseconds to make: only who hashes pays for it. */
+/** Compiling the module takes some milliseconds, so it happens on first use. */
 function getModule(): WebAssembly.Module {
   compiled ??= new WebAssembly.Module(keccakModule());
   return compiled;
@@ -38,13 +38,13 @@ function getHasher(): Hasher {
   return hasher;
 }
 
-/** What another thread needs to hash trees as `hashTree` does, without making the module again. */
+/** What another thread needs to hash trees like `hashTree` without compiling the module again. */
 export function hasherParts() {
   return { module: getModule(), constants: roundConstants(), input: INPUT, output: OUTPUT };
 }
 
 /**
- * Digests of the first `count` chunks of 256 bytes, 32 bytes each; what lies past the end of `bytes` is zero.
+ * Digests of the first `count` chunks of 256 bytes, 32 bytes each; `bytes` is padded with zeros.
  * @param count at most 1024
  */
 export function hashChunks(bytes: Uint8Array, count: number): Uint8Array {
@@ -54,7 +54,7 @@ export function hashChunks(bytes: Uint8Array, count: number): Uint8Array {
   return memory.slice(OUTPUT, OUTPUT + count * DIGEST);
 }
 
-/** Root, 32 bytes, of the tree over those digests: parent = keccak256(left‖right), an odd last node moves up. */
+/** Root, 32 bytes, of the tree over these digests: parent = keccak256(left‖right), an odd last node moves up. */
 export function hashTree(bytes: Uint8Array, count: number): Uint8Array {
   const { memory, root } = getHasher();
   putChunks(memory, bytes, count);

@@ -1,13 +1,13 @@
 /**
  * Writes the WebAssembly module that hashes two inputs at once with keccak256 (FIPS 202's permutation, the original
- * padding): lane 0 of every 128-bit word belongs to the first, lane 1 to the second. Three functions come out of it:
+ * padding): lane 0 of every 128-bit word belongs to the first, lane 1 to the second. It exports three functions:
  *
  *   leaves(input, count, output)  count chunks of 256 bytes → count digests of 32 bytes
  *   parents(input, count, output) count pairs of 64 bytes → count digests of 32 bytes
  *   root(input, count, output)    count chunks of 256 bytes → the root of their tree, 32 bytes
  *
- * The first two read and write a whole pair of lanes, so that an odd count reads one input and writes one digest too
- * many: the memory has to be there. `output` may equal `input`. `root` needs room for the leaves at `output`.
+ * The first two read and write a whole pair of lanes, so an odd count reads one extra input and writes one extra
+ * digest: that memory must exist. `output` may equal `input`. `root` needs room for the leaves at `output`.
  */
 
 /** Bytes of the memory that the module asks for, in pages of 64 KiB. */
@@ -56,7 +56,7 @@ const V128_LOAD64_ZERO = 0x5d;
 const I64X2_SHL = 0xcb;
 const I64X2_SHR_U = 0xcd;
 
-/** Opcodes and their operands, in order; nested as it is convenient to write. */
+/** Opcodes and their operands, in order, arbitrarily nested. */
 type Code = readonly (number | Code)[];
 
 const flatten = (code: readonly unknown[]) => code.flat(Number.POSITIVE_INFINITY) as number[];
@@ -99,7 +99,7 @@ const COUNT = 1;
 const OUTPUT = 2;
 const LENGTH = 3;
 const ROUND = 4;
-/** Bytes of the input that are not absorbed yet. */
+/** Number of input bytes not absorbed yet. */
 const LEFT = 5;
 const STATE = 6;
 const NEXT = STATE + 25;
@@ -142,14 +142,14 @@ function rotated(local: number, bits: number): Code {
   return [left, right, simd(V128_OR)];
 }
 
-/** The rest of theta, rho, pi and chi for one row: five words at a time stay in registers, twenty-five would not. */
+/** The rest of theta, rho, pi and chi for one row: five words at a time fit in registers, twenty-five do not. */
 function nextRow(row: number, state: number, next: number): Code {
   const moved = COLUMNS.map((x) => {
     const from = PLACE.indexOf(row + x);
     const mixed = [get(state + from), get(DELTA + (from % 5)), xor, set(LANE + x)];
     return [mixed, rotated(LANE + x, ROTATION[from]!), set(LANE + x)];
   });
-  // a ^ (~b & c): andnot takes the one to be inverted second
+  // a ^ (~b & c): andnot inverts its second operand
   const chi = COLUMNS.map((x) => [
     [get(LANE + x), get(LANE + ((x + 2) % 5)), get(LANE + ((x + 1) % 5))],
     [simd(V128_ANDNOT), xor, set(next + row + x)],
@@ -173,14 +173,14 @@ function round(state: number, next: number, constant: number): Code {
   return [parities, deltas, rows, get(next), iota, xor, set(next)];
 }
 
-/** Two rounds at a time, there and back: nothing is copied between them, which is worth some 6 % of the time. */
+/** Two rounds at a time, there and back, so that nothing is copied between them, which saves some 6 % of the time. */
 function permutation(): Code {
   const rounds = [round(STATE, NEXT, 0), round(NEXT, STATE, 8)];
   const next = [get(ROUND), add(16), tee(ROUND), i32(8 * ROUNDS), I32_LT_S];
   return [i32(0), set(ROUND), LOOP, EMPTY, rounds, next, BR_IF, 0, END];
 }
 
-/** Leaves the words at `offset` of both inputs on the stack; the second input lies LENGTH bytes behind the first. */
+/** Leaves the words at `offset` of both inputs on the stack; the second input is LENGTH bytes after the first. */
 function pair(offset: number): Code {
   const first = [get(INPUT), simd(V128_LOAD64_ZERO), at(offset)];
   const second = [get(INPUT), get(LENGTH), I32_ADD];
@@ -198,7 +198,7 @@ function constant(value: bigint): Code {
 /** XORs what `code` leaves on the stack into a word of the state. */
 const mix = (word: number, code: Code): Code => [get(STATE + word), code, xor, set(STATE + word)];
 
-/** Absorbs bytes `start` to `end` of both inputs, with the padding where they are not a whole block. */
+/** Absorbs bytes `start` to `end` of both inputs, with the padding if they are not a whole block. */
 function absorb(start: number, end: number): Code {
   const words = (end - start) / 8;
   const content = WORDS.slice(0, words).map((w) => mix(w, pair(start + 8 * w)));

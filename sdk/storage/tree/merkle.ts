@@ -7,14 +7,13 @@ export const NODE_BYTES = 32;
 export interface PathStep {
   /** 32 bytes. */
   readonly sibling: Uint8Array;
-  /** True when our node is the left child, so that the sibling is hashed after it. */
+  /** True if our node is the left child, so that the sibling is hashed after it. */
   readonly isLeft: boolean;
 }
 
 /**
- * Root of the tree over `nodes` (32 bytes each, at least one): parent = keccak256(left‖right),
- * an odd last node moves up unchanged. Because subtrees of a power of two fold alike, the roots
- * of whole segments fold to the same root as their leaves.
+ * Root of the tree over `nodes` (32 bytes each, at least one): parent = keccak256(left‖right), an odd last node moves
+ * up unchanged. As a segment is a perfect subtree, the roots of whole segments fold to the same root as their leaves.
  */
 export function merkleRoot(nodes: Uint8Array): Uint8Array {
   let level = nodes;
@@ -27,14 +26,14 @@ export function merklePath(nodes: Uint8Array, index: number): PathStep[] {
   return pathThrough(merkleLevels(nodes), index);
 }
 
-/** All rows of the tree, `nodes` first and the root last: what many paths through one tree have in common. */
+/** All levels of the tree, `nodes` first and the root last, to be shared by many paths through it. */
 export function merkleLevels(nodes: Uint8Array): Uint8Array[] {
   const levels = [nodes];
   for (let level = nodes; level.length > NODE_BYTES; levels.push(level)) level = parents(level);
   return levels;
 }
 
-/** The steps from node `index` of the first of the rows to the last. */
+/** The steps from node `index` of the first level to the last. */
 export function pathThrough(levels: readonly Uint8Array[], index: number): PathStep[] {
   const path: PathStep[] = [];
   let at = index;

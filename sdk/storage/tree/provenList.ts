@@ -12,14 +12,15 @@ import {
 } from "./segment.ts";
 
 /**
- * A segment list of which only the padding is known. The others are zero until `proveSegment` puts them in. Complete,
- * it still has to be folded: the proofs say nothing about the padding of a file that is declared too short.
+ * A segment list in which only the padding is known. The other roots are zero until `proveSegment` sets them. A
+ * complete list still has to be verified against the root: the proofs do not cover the padding of a file whose declared
+ * size is too small.
  */
 export function unprovenList(root: Root, size: number): SegmentList {
   const segmentRoots = new Uint8Array(paddedSegmentCount(size) * NODE_BYTES);
   const first = segmentCount(size) * NODE_BYTES;
   if (first < segmentRoots.length) {
-    // Padding that reaches past the last segment of bytes always comes in full segments.
+    // Padding past the last data segment always consists of full segments.
     const padding = segmentRoot(new Uint8Array(0), 0, SEGMENT_BYTES);
     for (let at = first; at < segmentRoots.length; at += NODE_BYTES) segmentRoots.set(padding, at);
   }
@@ -27,9 +28,9 @@ export function unprovenList(root: Root, size: number): SegmentList {
 }
 
 /**
- * Notes the root of segment `index` in the list when the proof leads from these bytes, at this place, to the root.
+ * Sets the root of segment `index` in the list if the proof leads from these bytes, at this position, to the root.
  * @param bytes the unpadded bytes of the segment
- * @returns false, with the list as it was, for other bytes, another place or another root
+ * @returns false, with the list unchanged, for other bytes, another position or another root
  */
 export function proveSegment(
   list: SegmentList,
@@ -43,7 +44,10 @@ export function proveSegment(
   return true;
 }
 
-/** The root of segment `index`, if the proof leads from these bytes, at this place, to the content's root; else null. */
+/**
+ * The root of segment `index`, if the proof leads from these bytes, at this position, to the content's root; otherwise
+ * null.
+ */
 export function provenRoot(
   { root, size }: Pick<SegmentList, "root" | "size">,
   index: number,
@@ -55,7 +59,7 @@ export function provenRoot(
   return leads(root, own, index, paddedSegmentCount(size), proof) ? own : null;
 }
 
-/** Whether the proof leads from node `index` of a row of `count` to the root, and by the way that belongs there. */
+/** Whether the proof leads from node `index` of a level of `count` nodes to the root along the correct path. */
 function leads(
   root: Root,
   own: Uint8Array,
@@ -69,7 +73,7 @@ function leads(
   let used = 0;
   for (let last = count - 1, at = index; last > 0; last >>>= 1, at >>>= 1) {
     const isLeft = at % 2 === 0;
-    if (isLeft && at === last) continue; // an odd last node moves up alone
+    if (isLeft && at === last) continue; // an odd last node moves up unchanged
     const sibling = Buffer.from(siblings[used]?.slice(2) ?? "", "hex");
     if (sibling.length !== NODE_BYTES || path[used] !== isLeft) return false;
     node = keccak256(Buffer.concat(isLeft ? [node, sibling] : [sibling, node]));

@@ -21,12 +21,12 @@ export function paddedChunkCount(size: number): number {
   return chunks === power ? chunks : Math.ceil(chunks / unit) * unit;
 }
 
-/** Segments that hold bytes of the file: those that are sent. */
+/** Segments with bytes of the file, which are sent. */
 export function segmentCount(size: number): number {
   return Math.ceil(size / SEGMENT_BYTES);
 }
 
-/** Segments of the tree: those that are sent and, behind them, those of padding alone. */
+/** Segments of the tree: those that are sent, followed by those of only padding. */
 export function paddedSegmentCount(size: number): number {
   return Math.ceil(paddedChunkCount(size) / SEGMENT_CHUNKS);
 }
@@ -36,12 +36,12 @@ export function segmentLength(index: number, size: number): number {
   return Math.max(0, Math.min(SEGMENT_BYTES, size - index * SEGMENT_BYTES));
 }
 
-/** Leaves under segment `index`, the padding included. */
+/** Leaves under segment `index`, including padding. */
 export function segmentLeafCount(index: number, size: number): number {
   return Math.min(SEGMENT_CHUNKS, paddedChunkCount(size) - index * SEGMENT_CHUNKS);
 }
 
-/** Root of segment `index` of a file of `size` bytes, 32 bytes; `bytes` are its unpadded bytes. */
+/** Root of segment `index` of a file of `size` bytes, 32 bytes; `bytes` are unpadded. */
 export function segmentRoot(bytes: Uint8Array, index: number, size: number): Uint8Array {
   return hashTree(bytes, segmentLeafCount(index, size));
 }

@@ -1,4 +1,4 @@
-/** What is used of WebAssembly. TypeScript has it in its library for browsers only, which would bring a whole browser. */
+/** The parts of WebAssembly that are used. TypeScript declares it only in its DOM library. */
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);

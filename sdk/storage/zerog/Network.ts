@@ -7,19 +7,19 @@ import { SEGMENT_CHUNKS } from "../tree/segment.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";
 import { FileInfo, type NodeError, type Shard, ZeroGNode } from "./ZeroGNode.ts";
 
-/** How long to wait for 0G's network. Milliseconds. */
+/** Timeouts and intervals for 0G's network, in milliseconds. */
 export interface Timing {
-  /** For one call. */
+  /** Timeout of one call. */
   readonly call: number;
-  /** Between two looks at something that takes its time. */
+  /** Interval between two polls. */
   readonly poll: number;
-  /** For nodes to learn of a transaction, or to finish a file. */
-  readonly patience: number;
+  /** Timeout for nodes to see a transaction or to finalize a file. */
+  readonly timeout: number;
 }
 
-export const USUAL_TIMING: Timing = { call: 30_000, poll: 1_000, patience: 300_000 };
+export const DEFAULT_TIMING: Timing = { call: 30_000, poll: 1_000, timeout: 300_000 };
 
-/** A storage node and the part of the segments it keeps. */
+/** A storage node and its shard. */
 export interface ShardNode {
   readonly node: ZeroGNode;
   readonly shard: Shard;
@@ -63,7 +63,7 @@ export class Network {
     this.#indexer = this.#open(indexerUrl);
   }
 
-  /** All nodes, those first that the indexer trusts. @throws ProtocolError "network" when it lists none. */
+  /** All nodes, trusted ones first. @throws ProtocolError "network" if the indexer lists none. */
   async nodes(signal?: AbortSignal): Promise<ShardNode[]> {
     const { trusted, discovered } = await this.#ask(
       "indexer_getShardedNodes",
@@ -80,9 +80,9 @@ export class Network {
     );
   }
 
-  /** The nodes that say they have the whole of their part of the file, those first that the indexer names for it. */
+  /** The nodes that report to have their whole shard of the file; those that the indexer names for it come first. */
   async holders(root: Root, signal?: AbortSignal): Promise<Holder[]> {
-    // An indexer that does not know the file says so by an error, and need not be right.
+    // An indexer that does not know the file returns an error, which need not be correct.
     const named = await this.#indexer
       .call("indexer_getFileLocations", [root], ListedNodes, { signal })
       .catch(() => null);
@@ -95,7 +95,7 @@ export class Network {
     return known.filter(({ info }) => info.finalized);
   }
 
-  /** Those of the nodes that know the file, whether they have it or not. */
+  /** The nodes that know the file, whether they have it or not. */
   async knowing(root: Root, nodes: readonly ShardNode[], signal?: AbortSignal): Promise<Holder[]> {
     const different = new Map(nodes.toReversed().map((node) => [node.node.url, node])).values();
     const asked = [...different].toReversed().map(async ({ node, shard }) => {
@@ -119,7 +119,7 @@ export class Network {
       throw new ProtocolError(
         "network",
         `The 0G indexer at ${(cause as NodeError).message}.`,
-        "Check its address and your connection, then try again.",
+        "Check its URL and your connection, then try again.",
         { cause },
       );
     }
@@ -136,7 +136,7 @@ export class Network {
   }
 }
 
-/** What a node knows of a file, null when it does not know it. */
+/** A node's info about a file, null if it does not know the file. */
 export async function infoOf(
   node: ZeroGNode,
   root: Root,
@@ -145,13 +145,13 @@ export async function infoOf(
   return node.call("zgs_getFileInfo", [root, true], FileInfo.nullable(), { signal });
 }
 
-/** Whether a node keeps segment `index` of a file that begins at this place of the log. */
+/** Whether a node stores segment `index` of a file that starts at this position of the log. */
 export function keeps({ shardId, numShard }: Shard, startEntryIndex: number, index: number) {
   return (Math.floor(startEntryIndex / SEGMENT_CHUNKS) + index) % numShard === shardId;
 }
 
 /**
- * The first nodes that together keep every segment once; undefined when they do not suffice. A part is kept whole, or
+ * The first nodes that together store every segment once; undefined if they do not suffice. A shard is stored whole or
  * as its two halves.
  */
 export function findCover<T extends ShardNode>(

@@ -10,12 +10,12 @@ import type { SegmentProof } from "../tree/SegmentTree.ts";
 import { segmentCount } from "../tree/segment.ts";
 
 /**
- * A partial file whose segment list becomes known with the proofs of its segments. What was proven lies in
- * `<path>.roots`, so that a later process finds the segments again; the list is folded in the end.
+ * A partial file whose segment list becomes known with the proofs of its segments. The proven roots are in
+ * `<path>.roots`, so that a later process can resume; the complete list is verified against the root at the end.
  */
 export class ProvenFile {
   readonly #partial: PartialFile;
-  /** Open while somebody writes. */
+  /** Open during writes. */
   #roots: FileHandle | null = null;
 
   private constructor(partial: PartialFile) {
@@ -31,7 +31,7 @@ export class ProvenFile {
     return new ProvenFile(await PartialFile.open(path, list));
   }
 
-  /** Bytes that are there. */
+  /** Number of bytes present. */
   get bytes(): number {
     return this.#partial.bytes;
   }
@@ -40,7 +40,7 @@ export class ProvenFile {
     return this.#partial.missing();
   }
 
-  /** Keeps the files open while `work` runs, which alone may write. */
+  /** Keeps the files open while `work` runs; writes are allowed only there. */
   async whileOpen(work: () => Promise<void>): Promise<void> {
     const roots = await open(rootsPath(this.#partial.path), "r+");
     this.#roots = roots;
@@ -52,7 +52,7 @@ export class ProvenFile {
     }
   }
 
-  /** @returns false, with nothing written, when the proof does not lead from these bytes to the root. */
+  /** @returns false, with nothing written, if the proof does not lead from these bytes to the root. */
   async write(index: number, bytes: Uint8Array, proof: SegmentProof): Promise<boolean> {
     const { list } = this.#partial;
     if (!proveSegment(list, index, bytes, proof)) return false;
@@ -65,7 +65,8 @@ export class ProvenFile {
 
   /**
    * Gives the complete file its final name.
-   * @throws ProtocolError "integrity" when it is not the content: its size was a lie. Nothing is left of it then.
+   * @throws ProtocolError "integrity" if it is not the content, because the declared size was wrong. The file is then
+   * deleted.
    */
   async publish(target: string): Promise<void> {
     const { list, path } = this.#partial;
@@ -74,7 +75,7 @@ export class ProvenFile {
       throw new ProtocolError(
         "integrity",
         `What the nodes sent as ${list.root} does not match the root hash.`,
-        "Nothing wrong was kept: try again.",
+        "The wrong bytes were discarded: try again.",
       );
     }
     await this.#partial.publish(target);

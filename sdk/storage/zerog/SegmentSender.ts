@@ -10,14 +10,14 @@ import { NodeError } from "./ZeroGNode.ts";
 /** Segments in one call. */
 const BATCH = 4;
 
-/** What a node says that has a segment, or all of the file. */
+/** A node's error if it already has a segment or the whole file. */
 const DUPLICATE = /already uploaded and finalized|already been uploaded or is being uploaded/;
 
-/** Sends segments of one content with their proofs. */
+/** Sends the segments of one content with their proofs. */
 export class SegmentSender {
   readonly #content: Content;
   readonly #tree: SegmentTree;
-  /** Told of every segment when a node has taken it in. */
+  /** Called for every segment that a node has accepted. */
   readonly #onSent: (index: number) => void;
 
   constructor(content: Content, list: SegmentList, onSent: (index: number) => void) {
@@ -26,7 +26,7 @@ export class SegmentSender {
     this.#onSent = onSent;
   }
 
-  /** Sends a node everything that it keeps of the file. @throws NodeError */
+  /** Sends a node all segments of the file in its shard. @throws NodeError */
   async sendTo(holder: Holder, signal?: AbortSignal): Promise<void> {
     const { shard, info } = holder;
     const wanted: number[] = [];
@@ -47,7 +47,7 @@ export class SegmentSender {
       for (const index of batch) this.#onSent(index);
     } catch (error) {
       if (!(error instanceof NodeError && DUPLICATE.test(error.reason ?? ""))) throw error;
-      // Some nodes stop at the first segment they have and do not look at the others.
+      // Some nodes stop at the first segment they already have and ignore the others.
       if (batch.length > 1)
         for (const index of batch) await this.#sendBatch(holder, [index], signal);
     }

@@ -6,16 +6,16 @@ import { SMALL_ANSWER_BYTES } from "../transfer/StorageConnection.ts";
 /** Milliseconds before the second and the third attempt. */
 const RETRY_WAITS = [200, 1000];
 
-/** A node's answer that is worth another attempt: it is busy. */
+/** Error of a busy node, after which a call is retried. */
 const BUSY = "too many data writing";
 
-/** The part of the segments that a node keeps: those whose number in the log leaves `shardId` divided by `numShard`. */
+/** The segments that a node stores: those whose number in the log is `shardId` modulo `numShard`. */
 export interface Shard {
   readonly shardId: number;
   readonly numShard: number;
 }
 
-/** What a node knows of a file. */
+/** A node's info about a file. */
 export const FileInfo = z.object({
   tx: z.object({
     seq: z.int().min(0),
@@ -31,23 +31,20 @@ const Answer = z.object({
   error: z.object({ message: z.string(), data: z.unknown().optional() }).nullish(),
 });
 
-/** A call that did not succeed. `reason` is the node's own words where it refused, null where it did not answer. */
+/** A failed call. `reason` is the node's message if it refused, null if it did not answer. */
 export class NodeError extends Error {
   override readonly name = "NodeError";
   readonly reason: string | null;
 
   constructor(url: string, reason: string | null, options?: { cause?: unknown }) {
-    super(
-      `${url} ${reason === null ? "did not answer as it should" : `refused: ${reason}`}`,
-      options,
-    );
+    super(`${url} ${reason === null ? "did not answer correctly" : `refused: ${reason}`}`, options);
     this.reason = reason;
   }
 }
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** A longer answer counts as none, so that a node cannot fill the memory. */
+  /** A longer answer is rejected, so that a node cannot exhaust memory. */
   readonly maxBytes?: number;
 }
 
@@ -57,7 +54,7 @@ export class ZeroGNode {
   readonly #dispatcher: Dispatcher;
   readonly #timeout: number;
 
-  /** @param timeout milliseconds that one call may take, however slowly the answer trickles in */
+  /** @param timeout milliseconds that one call may take, including reading the answer */
   constructor(url: string, dispatcher: Dispatcher, timeout: number) {
     this.url = url;
     this.#dispatcher = dispatcher;
@@ -65,8 +62,8 @@ export class ZeroGNode {
   }
 
   /**
-   * Calls a method, again after RETRY_WAITS when there is no answer or the node is busy.
-   * @throws NodeError; the signal's reason when aborted
+   * Calls a method, and retries after RETRY_WAITS if there is no answer or the node is busy.
+   * @throws NodeError; the signal's reason if aborted
    */
   async call<T>(
     method: string,
@@ -87,7 +84,7 @@ export class ZeroGNode {
     }
   }
 
-  /** The same, one attempt: where another node can be asked instead. */
+  /** Calls a method once, for callers that can ask another node instead. */
   async callOnce<T>(
     method: string,
     params: readonly unknown[],
@@ -108,7 +105,7 @@ export class ZeroGNode {
   }
 
   async #post(call: object, maxBytes: number, signal?: AbortSignal): Promise<string> {
-    const patience = AbortSignal.timeout(this.#timeout);
+    const deadline = AbortSignal.timeout(this.#timeout);
     const { origin, pathname } = new URL(this.url);
     const { statusCode, body } = await this.#dispatcher.request({
       origin,
@@ -116,7 +113,7 @@ export class ZeroGNode {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...call }),
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
     if (statusCode !== 200) throw new Error(`status ${statusCode}`);
     const chunks: Buffer[] = [];

@@ -10,10 +10,10 @@ import { SMALL_ANSWER_BYTES } from "../transfer/StorageConnection.ts";
 import type { TransferOptions } from "../transfer/TransferOptions.ts";
 import { CHUNK_BYTES, SEGMENT_BYTES, segmentLength } from "../tree/segment.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";
-import { type Holder, keeps, Network, type Timing, USUAL_TIMING } from "./Network.ts";
+import { DEFAULT_TIMING, type Holder, keeps, Network, type Timing } from "./Network.ts";
 import { ProvenFile } from "./ProvenFile.ts";
 
-/** Milliseconds before all nodes are asked for a segment again. */
+/** Milliseconds before a segment is requested from all nodes again. */
 const ROUND_WAITS = [200, 1000];
 const ANSWER_BYTES = Math.ceil(SEGMENT_BYTES / 3) * 4 + SMALL_ANSWER_BYTES;
 
@@ -26,25 +26,25 @@ const Segment = z
   .nullable();
 
 /**
- * Downloads the content with this root from 0G's network. Every segment comes with a proof and is checked before it is
- * written; a node that sends a wrong one is asked no more.
- * @returns the size. The root fixes it only up to zeros at the end: compare it where it matters.
- * @throws ProtocolError "not-found" for a root that no node has, "integrity" when only wrong bytes come, "network"
- * otherwise; the signal's reason when aborted.
+ * Downloads the content with this root from 0G's network. Every segment comes with a proof and is verified before it is
+ * written; a node that sends a wrong segment is no longer used.
+ * @returns the size. The root determines it only up to trailing zeros: compare it if it matters.
+ * @throws ProtocolError "not-found" for a root that no node has, "integrity" if only wrong bytes arrive, "network"
+ * otherwise; the signal's reason if aborted.
  */
 export async function downloadFromZeroG(
   endpoint: ZeroGEndpoint,
   root: Root,
   targetPath: string,
   { signal, onProgress }: TransferOptions = {},
-  timing: Timing = USUAL_TIMING,
+  timing: Timing = DEFAULT_TIMING,
 ): Promise<{ size: number }> {
   const network = new Network(endpoint, timing);
   try {
     const holders = await network.holders(root, signal);
-    if (holders.length === 0) throw unknownRoot(root);
+    if (holders.length === 0) throw unknownRootError(root);
     let failure: unknown;
-    // A node may lie about the size. What most say comes first.
+    // A node may report a wrong size. The size that most nodes report is tried first.
     for (const group of bySize(holders)) {
       try {
         const source = new Source(root, group);
@@ -61,12 +61,14 @@ export async function downloadFromZeroG(
   }
 }
 
-/** Nodes that agree on a file's size. One that lies is left; one that fails is asked after the others. */
+/**
+ * Nodes that agree on a file's size. One that sends wrong bytes is dropped; one that fails is tried after the others.
+ */
 class Source {
   readonly size: number;
   readonly #root: Root;
   readonly #holders: Set<Holder>;
-  /** Calls in a row that a node has left without a right answer. */
+  /** Failed calls in a row, by node. */
   readonly #failures = new Map<Holder, number>();
   #wasLiedTo = false;
 
@@ -102,7 +104,7 @@ class Source {
     }
   }
 
-  /** Those that keep the segment: another one first for every segment, and those last that failed of late. */
+  /** The nodes that store the segment, rotated by segment; nodes that failed recently come last. */
   #keepersOf(index: number): Holder[] {
     const keepers = [...this.#holders].filter(({ shard, info }) =>
       keeps(shard, info.tx.startEntryIndex, index),
@@ -137,7 +139,7 @@ class Source {
       }
     } catch (error) {
       signal.throwIfAborted();
-      if ((error as Error).name !== "NodeError") throw error; // our own disk
+      if ((error as Error).name !== "NodeError") throw error; // an error of the local disk
       return this.#failed(holder);
     }
     this.#wasLiedTo = true;
@@ -155,13 +157,13 @@ class Source {
     return this.#wasLiedTo
       ? new ProtocolError(
           "integrity",
-          `The only nodes left to send ${what} sent wrong bytes.`,
-          "Nothing wrong was kept: try again later, or with another indexer.",
+          `The remaining nodes sent wrong bytes for ${what}.`,
+          "The wrong bytes were discarded: try again later, or with another indexer.",
         )
       : new ProtocolError(
           "network",
           `No node of 0G's network sent ${what}.`,
-          "Try again: a transfer goes on where it stopped.",
+          "Try again, which resumes the transfer.",
         );
   }
 }
@@ -172,7 +174,7 @@ function bySize(holders: readonly Holder[]): Holder[][] {
   return [...groups.values()].sort((a, b) => b.length - a.length);
 }
 
-/** Without the zeros that fill the last chunk. What is too short stays so, and fails its proof. */
+/** Removes the zeros that fill the last chunk. Data that is too short is unchanged, and fails its proof. */
 function unpad(data: Buffer, index: number, size: number): Buffer {
   const length = segmentLength(index, size);
   const padded = Math.ceil(length / CHUNK_BYTES) * CHUNK_BYTES;
@@ -185,10 +187,10 @@ function* indices(ranges: readonly (readonly [number, number])[]): Generator<num
   }
 }
 
-function unknownRoot(root: Root): ProtocolError {
+function unknownRootError(root: Root): ProtocolError {
   return new ProtocolError(
     "not-found",
     `No node of 0G's network has ${root}.`,
-    "Check the root hash, and that the upload was finished.",
+    "Check the root hash, and that the upload is complete.",
   );
 }

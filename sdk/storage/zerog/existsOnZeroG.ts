@@ -1,13 +1,13 @@
 import type { Root } from "../../ids.ts";
 import type { ZeroGEndpoint } from "./endpoint.ts";
-import { findCover, Network, type Timing, USUAL_TIMING } from "./Network.ts";
+import { DEFAULT_TIMING, findCover, Network, type Timing } from "./Network.ts";
 
-/** Whether nodes of 0G's network say that they have all of `root` together. Only a download proves it. */
+/** Whether nodes of 0G's network report that together they have all of `root`. Only a download proves it. */
 export async function existsOnZeroG(
   endpoint: ZeroGEndpoint,
   root: Root,
   { signal }: { signal?: AbortSignal | undefined } = {},
-  timing: Timing = USUAL_TIMING,
+  timing: Timing = DEFAULT_TIMING,
 ): Promise<boolean> {
   const network = new Network(endpoint, timing);
   try {

@@ -9,7 +9,7 @@ const FLOW = new Interface([
 ]);
 const MARKET = new Interface(["function pricePerSector() view returns (uint256)"]);
 
-/** What a chunk of 256 bytes costs, in neuron. */
+/** Price of a chunk of 256 bytes, in neuron. */
 export async function pricePerSector(provider: Provider, flow: string): Promise<bigint> {
   const market = await new Contract(flow, FLOW, provider).getFunction("market")();
   return new Contract(market, MARKET, provider).getFunction("pricePerSector")();

@@ -3,7 +3,7 @@ import { send } from "../../transaction/send.ts";
 import type { Payer } from "../transfer/TransferOptions.ts";
 
 /**
- * The client's own wallet.
+ * The client's wallet as the payer of uploads.
  * @throws ProtocolError "usage" without a private key.
  * @example
  * const { root } = await upload("0g+https://indexer.example", "capitals.jsonl", {

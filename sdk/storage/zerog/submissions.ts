@@ -4,15 +4,15 @@ import { searchLogs } from "../../transaction/searchLogs.ts";
 import type { SubmissionNode } from "../transfer/submissionNodes.ts";
 import { keccak256 } from "../tree/keccak.ts";
 
-/** A file as it was announced to 0G's Flow contract. */
+/** An announcement of a file to 0G's Flow contract. */
 export interface Submission {
   /** Number of the announcement, from 0. */
   readonly seq: number;
-  /** What its nodes fold to. */
+  /** Root of its nodes. */
   readonly root: Root;
   /** Bytes. */
   readonly size: number;
-  /** Place in the log, in chunks of 256 bytes. */
+  /** Position in the log, in chunks of 256 bytes. */
   readonly startEntryIndex: number;
   readonly nodes: readonly SubmissionNode[];
 }
@@ -22,7 +22,7 @@ const FLOW = new Interface([
     uint256 length, tuple(uint256 length, bytes tags, tuple(bytes32 root, uint256 height)[] nodes) submission)`,
 ]);
 
-/** What was announced to the Flow contract in these blocks, oldest first. What no client could read is left out. */
+/** Reads the announcements to the Flow contract in these blocks, oldest first. Malformed ones are left out. */
 export async function fetchSubmissions(
   provider: Provider,
   flowAddress: string,
@@ -47,7 +47,7 @@ export async function fetchSubmissions(
   });
 }
 
-/** The root of a file that is made up of these subtrees: the smaller ones fold first. */
+/** The root of a file that consists of these subtrees, folded from the smallest. */
 function foldNodes(nodes: readonly SubmissionNode[]): Root {
   const roots = nodes.map(({ root }) => Buffer.from(root.slice(2), "hex"));
   const folded = roots.reduceRight((right, left) =>

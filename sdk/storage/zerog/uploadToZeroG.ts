@@ -10,29 +10,29 @@ import { SEGMENT_BYTES, segmentCount, segmentLength } from "../tree/segment.ts";
 import { flowAddress, type ZeroGEndpoint } from "./endpoint.ts";
 import { announce, pricePerSector } from "./flow.ts";
 import {
+  DEFAULT_TIMING,
   findCover,
   type Holder,
   infoOf,
   Network,
   type ShardNode,
   type Timing,
-  USUAL_TIMING,
 } from "./Network.ts";
 import { SegmentSender } from "./SegmentSender.ts";
 import { NodeError } from "./ZeroGNode.ts";
 
 /**
- * Uploads a file to 0G's network: announces and pays for it, unless somebody has, and gives every segment to a node
- * that keeps it. A node that fails is replaced by others.
- * @returns the root, the size and the bytes that nodes took in from this call.
- * @throws ProtocolError "usage" for a bad path or without a payer where the file has to be paid for, "network"
- * otherwise; the signal's reason when aborted.
+ * Uploads a file to 0G's network: announces and pays for it, unless that was already done, and sends every segment to a
+ * node that stores it. A node that fails is replaced by others.
+ * @returns the root, the size and the bytes that nodes accepted in this call.
+ * @throws ProtocolError "usage" for a bad path or without a payer if the file has to be paid for, "network" otherwise;
+ * the signal's reason if aborted.
  */
 export async function uploadToZeroG(
   endpoint: ZeroGEndpoint,
   filePath: string,
   options: UploadOptions = {},
-  timing: Timing = USUAL_TIMING,
+  timing: Timing = DEFAULT_TIMING,
 ): Promise<Uploaded> {
   const content = await openContent(filePath);
   try {
@@ -42,12 +42,12 @@ export async function uploadToZeroG(
   }
 }
 
-/** The same with any content; the caller closes it. */
+/** Uploads any content like uploadToZeroG; the caller closes it. */
 export async function uploadContentToZeroG(
   endpoint: ZeroGEndpoint,
   content: Content,
   { signal, onHashed, onProgress, payer }: UploadOptions = {},
-  timing: Timing = USUAL_TIMING,
+  timing: Timing = DEFAULT_TIMING,
 ): Promise<Uploaded> {
   const list = await rootOfContent(content, signal, onHashed);
   const { root, size } = list;
@@ -70,7 +70,7 @@ export async function uploadContentToZeroG(
   }
 }
 
-/** Counts every segment once, however many nodes take it in. */
+/** Counts every segment once, however many nodes accept it. */
 function trackBytes(size: number, onProgress: UploadOptions["onProgress"]) {
   const sent = new Set<number>();
   const progress = {
@@ -93,7 +93,7 @@ async function pay(
   list: SegmentList,
   payer: Payer | undefined,
 ): Promise<void> {
-  if (!payer) throw nobodyPays();
+  if (!payer) throw noPayerError();
   const flow = flowAddress(endpoint, payer.chainId);
   const last = segmentCount(list.size) - 1;
   const lastSegment = await content.read(last, Buffer.alloc(SEGMENT_BYTES));
@@ -103,7 +103,7 @@ async function pay(
   await payer.submit(announce(flow, { size, nodes, submitter: payer.address, price }));
 }
 
-/** Brings the file to nodes that keep all of it together, and to others in the place of those that fail. */
+/** Sends the file to nodes that together store all of it, and replaces nodes that fail. */
 async function spread(
   sender: SegmentSender,
   list: SegmentList,
@@ -115,7 +115,7 @@ async function spread(
   let cause: unknown;
   for (let left = nodes; ; ) {
     const cover = findCover(left);
-    if (!cover) throw tooFewNodes(list.root, cause);
+    if (!cover) throw tooFewNodesError(list.root, cause);
     const failed = new Set<ShardNode>();
     for (const node of cover.filter((one) => !done.has(one))) {
       try {
@@ -133,7 +133,7 @@ async function spread(
   }
 }
 
-/** Brings one node everything it keeps of the file, and waits until it says that it has it all. */
+/** Sends a node all segments in its shard, and waits until it reports that it has them. */
 async function serve(
   sender: SegmentSender,
   { root, size }: SegmentList,
@@ -141,8 +141,8 @@ async function serve(
   timing: Timing,
   signal?: AbortSignal,
 ): Promise<void> {
-  const look = async (isEnough: (holder: Holder) => boolean): Promise<Holder> => {
-    const end = performance.now() + timing.patience;
+  const poll = async (isEnough: (holder: Holder) => boolean): Promise<Holder> => {
+    const end = performance.now() + timing.timeout;
     for (;;) {
       const info = await infoOf(node, root, signal);
       if (info?.tx.size === size && isEnough({ node, shard, info })) return { node, shard, info };
@@ -150,25 +150,25 @@ async function serve(
       await wait(timing.poll, undefined, { signal });
     }
   };
-  const holder = await look(() => true);
+  const holder = await poll(() => true);
   if (holder.info.finalized) return;
   await sender.sendTo(holder, signal);
-  await look(({ info }) => info.finalized);
+  await poll(({ info }) => info.finalized);
 }
 
-function nobodyPays(): ProtocolError {
+function noPayerError(): ProtocolError {
   return new ProtocolError(
     "usage",
-    "0G's network takes a file only with a transaction that pays for it.",
+    "0G's network accepts a file only with a transaction that pays for it.",
     "Use the key of a wallet that holds OG.",
     { next: { setting: "privateKey" } },
   );
 }
 
-function tooFewNodes(root: Root, cause: unknown): ProtocolError {
+function tooFewNodesError(root: Root, cause: unknown): ProtocolError {
   return new ProtocolError(
     "network",
-    `The nodes of 0G's network that are left do not keep all of ${root}${cause instanceof Error ? ` (${cause.message})` : ""}.`,
+    `The remaining nodes of 0G's network do not store all of ${root}${cause instanceof Error ? ` (${cause.message})` : ""}.`,
     "Try again: the file is not paid for twice.",
     { cause },
   );

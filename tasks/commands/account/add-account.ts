@@ -8,7 +8,7 @@ interface Flags extends SendingFlags {
   readonly amount: string | undefined;
 }
 
-/** Opens the caller's account: deposits, and lets the serving contract reserve fees from it. */
+/** Opens the caller's account: makes a deposit, and lets the serving contract reserve fees from it. */
 export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");

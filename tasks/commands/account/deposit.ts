@@ -8,7 +8,7 @@ interface Flags extends SendingFlags {
   readonly amount: string | undefined;
 }
 
-/** Adds money from the caller's wallet to their account. */
+/** Deposits money from the caller's wallet into their account. */
 export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");

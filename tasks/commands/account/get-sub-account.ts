@@ -10,7 +10,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Shows the caller's sub-account for one provider: balance, amounts on their way back, deliverables. */
+/** Shows the caller's sub-account for one provider: balance, amounts being returned, deliverables. */
 export default (async (flags, terminal, environment) => {
   const provider = readAddress(flags.provider);
   const client = await environment.signer("user");

@@ -13,7 +13,7 @@ interface Flags extends SendingFlags {
   readonly amount: string | undefined;
 }
 
-/** Pays available money of the caller's account out to their wallet. */
+/** Withdraws available money from the caller's account to their wallet. */
 export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");
@@ -25,7 +25,7 @@ export default (async (flags, terminal, environment) => {
   return { ...result, account: client.address, amount };
 }) satisfies Command<Flags>;
 
-/** Too large a refund is no reason to deposit: what is missing may be in sub-accounts. */
+/** For a refund that is too large, suggests sub-accounts instead of a deposit. */
 async function checkAvailable(
   client: Client & { readonly address: string },
   amount: bigint,
@@ -36,15 +36,15 @@ async function checkAvailable(
   const most = shortOg(available);
   const hints = [
     ...(available > 0n
-      ? [`Refund at most that: ${environment.command(`refund --amount ${most}`)}`]
+      ? [`Refund at most that amount: ${environment.command(`refund --amount ${most}`)}`]
       : []),
     ...(locked > 0n
-      ? [`Return what is free in your sub-accounts first: ${environment.command("retrieve-fund")}`]
+      ? [`First return what is free in your sub-accounts: ${environment.command("retrieve-fund")}`]
       : []),
   ];
   throw new ProtocolError(
     "insufficient-funds",
-    `Your account has ${formatOg(available)} OG available, and ${formatOg(amount)} OG are to be refunded.`,
+    `Your account has ${formatOg(available)} OG available, less than the ${formatOg(amount)} OG to refund.`,
     hints.join("\n") || `There is nothing to refund: ${environment.command("get-account")}`,
   );
 }

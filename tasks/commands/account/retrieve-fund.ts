@@ -15,7 +15,8 @@ import type { Terminal } from "../../terminal/Terminal.ts";
 type Wallet = Client & { readonly address: string };
 
 /**
- * Claims what missed deadlines bring and what has matured, and asks for what is free, over all providers of the caller.
+ * For all providers of the caller: claims the money after missed deadlines and matured returns, and requests the return
+ * of what is free.
  */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
@@ -53,7 +54,7 @@ export default (async (flags, terminal, environment) => {
   return { ...result, claimed, providers: changes };
 }) satisfies Command<SendingFlags>;
 
-/** One transaction for each task whose provider missed a deadline; with --dry-run, what it would be. */
+/** Sends one transaction for each task whose provider missed a deadline, or shows it with --dry-run. */
 async function claimAll(client: Wallet, flags: SendingFlags, terminal: Terminal) {
   const tasks = await listOwnTasks(client);
   const { timestamp } = await latestBlock(client);
@@ -75,7 +76,7 @@ async function readSubAccounts(client: Wallet): Promise<SubAccount[]> {
 const canRetrieve = ({ free, requests }: SubAccount) =>
   free > 0n || requests.some(({ secondsLeft }) => secondsLeft === 0);
 
-/** What one retrieval did to one sub-account. Amounts in neuron. */
+/** The effect of the retrieval on one sub-account. Amounts are in neuron. */
 function change(old: SubAccount, now: SubAccount) {
   const returned = old.balance - now.balance;
   return {

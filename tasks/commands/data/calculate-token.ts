@@ -8,7 +8,7 @@ interface Flags extends DatasetFlags {
   readonly json: boolean;
 }
 
-/** Checks a dataset and prints its size in what the provider charges for, and the fee. */
+/** Checks a dataset and prints its size in the provider's unit, and the fee. */
 export default (async (flags, terminal, environment) => {
   const wanted = readDatasetFlags(flags);
   const client = await environment.reader();
@@ -18,7 +18,7 @@ export default (async (flags, terminal, environment) => {
     terminal,
   );
   const { root } = await rootOfFile(path);
-  // What was uploaded for one provider only has another root.
+  // A dataset that was encrypted for one provider has a different root.
   const isStored = await exists(client.storageUrl, root).catch(() => false);
   const dataset = isStored ? root : "<ROOT_HASH_THAT_UPLOAD_PRINTED>";
   terminal.say(`Dataset size: ${offer.units} ${service.unit}s in ${rows} rows`);

@@ -15,7 +15,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Names every problem of a dataset at once, with its line and what to do. Offline, unless a model is named. */
+/** Shows every problem of a dataset with its line and a hint. Works offline, unless a model is named. */
 export default (async (flags, terminal, environment) => {
   const path = required(flags.dataPath, "--data-path", "the path of a dataset");
   const { kind, report } = await check(path, flags, environment, terminal);
@@ -32,7 +32,7 @@ export default (async (flags, terminal, environment) => {
   terminal.next(environment.command(`upload --data-path ${shellWord(path)}`));
 }) satisfies Command<Flags>;
 
-/** A dataset is checked as a model sees it; without one, for what it looks like. */
+/** Checks a dataset as the model sees it or, without a model, by the kind guessed from its content. */
 async function check(
   path: string,
   { model, provider }: Flags,
@@ -43,6 +43,6 @@ async function check(
     const kind = await guessKind(path);
     return { kind, report: await checkDataset(path, { kind }) };
   }
-  const { checkAsOffered } = await import("../../flows/checkAsOffered.ts"); // nothing of chains without a model
+  const { checkAsOffered } = await import("../../flows/checkAsOffered.ts"); // chain code is only needed for a model
   return checkAsOffered(path, { model, provider }, environment, terminal);
 }

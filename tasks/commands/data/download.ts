@@ -15,7 +15,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Downloads data by its root hash and checks every byte of it. */
+/** Downloads data by its root hash and verifies every byte. */
 export default (async (flags, terminal, environment) => {
   const root = parseRoot(required(flags.dataRoot, "--data-root", "the root hash of the data"));
   const wanted = await fileIn(
@@ -28,10 +28,11 @@ export default (async (flags, terminal, environment) => {
     isResult: async (place) => (await rootOfFile(place)).root === root,
   });
   if (isDone) {
-    terminal.say(`${path} holds this data already.`);
+    terminal.say(`${path} already contains this data.`);
     return { root, path, size: (await stat(path)).size };
   }
-  const onDropped = ({ message }: Error) => terminal.note(`${message} It is asked no more.`);
+  const onDropped = ({ message }: Error) =>
+    terminal.note(`${message} This source is no longer used.`);
   const { size } = await transfer(terminal, "Download", (options) =>
     download(url, root, path, { ...options, onDropped }),
   );

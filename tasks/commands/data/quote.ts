@@ -12,7 +12,7 @@ interface Flags extends DatasetFlags {
   readonly json: boolean;
 }
 
-/** Says what a fine-tuning would cost, before anything is uploaded or sent. Needs no wallet. */
+/** Shows the price of a fine-tuning job before anything is uploaded or sent. Needs no wallet. */
 export default (async (flags, terminal, environment) => {
   const wanted = readDatasetFlags(flags);
   const config = flags.configPath === undefined ? {} : await readConfig(flags.configPath);
@@ -25,7 +25,7 @@ export default (async (flags, terminal, environment) => {
   showQuote(terminal, service, offer, [
     ["Rows", String(rows)],
     ["Epochs", String(epochs)],
-    ["Steps", steps === null ? "known when the provider has chosen the batch size" : String(steps)],
+    ["Steps", steps === null ? "depends on the provider's batch size" : String(steps)],
     ...showShares(shares, size),
   ]);
   terminal.next(environment.command(`upload --data-path ${shellWord(path)}`));
@@ -42,11 +42,11 @@ export default (async (flags, terminal, environment) => {
   };
 }) satisfies Command<Flags>;
 
-/** Null where it is not known, or nothing that the model has. */
+/** Null if not known, or not applicable to the model. */
 interface Shares {
-  /** Rows that lose their end, of all rows. */
+  /** Share of truncated rows among all rows. */
   readonly truncatedShare: number | null;
-  /** Tokens that count in the loss, of those that the model reads. */
+  /** Share of tokens that count in the loss, among those that the model reads. */
   readonly trainedTokenShare: number | null;
 }
 
@@ -71,7 +71,7 @@ function showShares(
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
 
-/** Updates of the weights; null when the provider chooses the batch size. */
+/** Number of weight updates; null if the provider chooses the batch size. */
 function countSteps(config: Hyperparameters, rows: number, epochs: number): number | null {
   const { batch_size: batchSize } = config;
   if (typeof batchSize !== "number") return null;

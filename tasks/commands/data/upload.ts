@@ -13,7 +13,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Uploads a dataset to storage, encrypted when it is for one provider; what storage already has is not sent again. */
+/** Uploads a dataset to storage, encrypted if it is for one provider; stored segments are not sent again. */
 export default (async (flags, terminal, environment) => {
   const path = required(flags.dataPath, "--data-path", "the path of the dataset");
   const provider = flags.provider === undefined ? null : readAddress(flags.provider);
@@ -29,14 +29,14 @@ export default (async (flags, terminal, environment) => {
   const send = (options: UploadOptions): Promise<Uploaded> =>
     provider ? uploadFor(provider, path, environment, options) : upload(url, path, options);
   const result = await transfer(terminal, "Upload", (options) => send({ payer, sign, ...options }));
-  if (result.sent === 0) terminal.note("Storage has this file already: nothing was sent.");
+  if (result.sent === 0) terminal.note("Storage already has this file: nothing was sent.");
   terminal.say(`Root hash: ${result.root}`);
   if (provider) terminal.say(`Encrypted: only ${provider} can read it.`);
   const count = `calculate-token --dataset-path ${shellWord(path)} --model <MODEL_NAME> --provider ${provider ?? "<PROVIDER_ADDRESS>"}`;
   terminal.next(environment.command(count));
   if (provider) {
     const order = `create-task --provider ${provider} --model <MODEL_NAME> --dataset ${result.root} --config-path <PATH_TO_CONFIG_FILE> --data-size <DATASET_SIZE>`;
-    terminal.next(environment.command(order), "with the size that it prints, and this root hash");
+    terminal.next(environment.command(order), "with the printed size and this root hash");
   }
   return { ...(provider && { provider }), ...result };
 }) satisfies Command<Flags>;

@@ -20,10 +20,13 @@ interface Flags extends SendingFlags {
   readonly yes: boolean;
 }
 
-/** Seconds in which a provider should have settled what was consented to. */
+/** Seconds within which a provider should settle after the user's consent. */
 const TIMEOUT_SECONDS = 60;
 
-/** Takes back a task that no provider has accepted yet, stops a running one for what it has cost so far, or claims what a missed deadline brings. */
+/**
+ * Cancels a task that its provider has not accepted yet, stops a running one for its cost so far, or claims the money
+ * after a missed deadline.
+ */
 export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
@@ -37,7 +40,10 @@ export default (async (flags, terminal, environment) => {
   return document;
 }) satisfies Command<Flags>;
 
-/** The provider says what is due by now; the user's signature on that amount lets it settle for that and no more. */
+/**
+ * The provider names the amount due so far; the user's signature on it allows the provider to settle for exactly that
+ * amount.
+ */
 async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal: Terminal) {
   const service = await getService(client, task);
   const { amount, fee } = await fetchCancellation(client, { service, id: task.id });
@@ -48,9 +54,9 @@ async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal
     return { dryRun, id, amount, fee };
   }
   if (yes) terminal.say(price);
-  else if (!(await terminal.confirm(`${price} Stop it?`))) throw goesOn(id);
+  else if (!(await terminal.confirm(`${price} Stop it?`))) throw notConfirmedError(id);
   await requestCancellation(client, { service, id: task.id, amount });
-  const isSettled = await isOver(client, task);
+  const isSettled = await waitUntilSettled(client, task);
   terminal.say(
     isSettled
       ? `Stopped task ${id}. The rest of its fee is free in the sub-account again.`
@@ -59,7 +65,7 @@ async function stop(client: Client, task: Task, { yes, dryRun }: Flags, terminal
   return { dryRun, id, amount, fee, settled: isSettled };
 }
 
-async function isOver(client: Client, { id }: Task): Promise<boolean> {
+async function waitUntilSettled(client: Client, { id }: Task): Promise<boolean> {
   for (let second = 0; second < TIMEOUT_SECONDS; second++) {
     if ((await getTask(client, { id })).state !== "Accepted") return true;
     await sleep(1_000);
@@ -67,9 +73,5 @@ async function isOver(client: Client, { id }: Task): Promise<boolean> {
   return false;
 }
 
-const goesOn = (id: string) =>
-  new ProtocolError(
-    "declined",
-    `Task ${id} continues.`,
-    "Nothing was agreed to and nothing is due.",
-  );
+const notConfirmedError = (id: string) =>
+  new ProtocolError("declined", `Task ${id} continues.`, "Nothing was agreed and nothing is due.");

@@ -42,7 +42,7 @@ interface Flags extends SendingFlags, HyperparameterFlags {
 }
 
 /**
- * Checks, counts, quotes, uploads and orders; with --wait, follows the task to the decrypted model. Typed again, it
+ * Checks, counts, quotes, uploads and orders; with --wait, follows the task to the decrypted model. Run again, it
  * continues with the task that it ordered.
  */
 export default (async (flags, terminal, environment) => {
@@ -72,7 +72,7 @@ export default (async (flags, terminal, environment) => {
 type Wanted = ReturnType<typeof readWanted>;
 type CreateSetting = Setting & { readonly flags: Flags };
 
-/** Nothing is uploaded before the quote is agreed to, and nothing is paid before all is uploaded. */
+/** Nothing is uploaded before the quote is accepted, and nothing is paid before everything is uploaded. */
 async function order(
   { client, flags, terminal, environment }: CreateSetting,
   wanted: Wanted,
@@ -97,7 +97,7 @@ async function order(
   });
 }
 
-/** Follows a task to the decrypted model, whose place is looked at before. Both waits share the time. */
+/** Follows a task to the decrypted model, after checking the output path. Both waits share the timeout. */
 async function waitForModel(setting: CreateSetting, id: string, timeout: number | undefined) {
   const { client, flags } = setting;
   const wanted = { output: flags.output, step: null, timeout, force: flags.force };
@@ -109,7 +109,7 @@ async function waitForModel(setting: CreateSetting, id: string, timeout: number 
   return fetchModel(setting, delivered, { ...wanted, timeout: left });
 }
 
-/** The roots that an order of these files has at a service; each is computed once. */
+/** Computes the roots of an order's files for a service, each only once. */
 function rememberRoots(client: Client, { trainingFile, validationFile }: Wanted) {
   const known = new Map<string, Promise<Roots>>();
   const rootOf = async (service: Service, file: string) =>
@@ -125,10 +125,10 @@ function rememberRoots(client: Client, { trainingFile, validationFile }: Wanted)
   };
 }
 
-/** Reads every flag before anything is asked of the network. */
+/** Reads all flags before any network request. */
 function readWanted(flags: Flags, terminal: Terminal) {
   const config = readHyperparameters(flags, terminal);
-  if (config.n_evals && flags.validationFile === undefined) throw nothingToEvaluateOn();
+  if (config.n_evals && flags.validationFile === undefined) throw noValidationDatasetError();
   return {
     model: required(flags.model, "--model", "the name of a base model; list-models shows them"),
     trainingFile: required(flags.trainingFile, "--training-file", "a path or a root hash"),
@@ -139,15 +139,15 @@ function readWanted(flags: Flags, terminal: Terminal) {
   };
 }
 
-function nothingToEvaluateOn(): ProtocolError {
+function noValidationDatasetError(): ProtocolError {
   return new ProtocolError(
     "usage",
-    "--n-evals is set, and there is no validation dataset to evaluate on.",
-    "Name one with --validation-file, or leave --n-evals out.",
+    "--n-evals is set, but there is no validation dataset.",
+    "Give one with --validation-file, or omit --n-evals.",
   );
 }
 
-/** Puts a dataset into storage, encrypted for the provider; what is there already is not sent again. */
+/** Uploads a dataset to storage, encrypted for the provider; stored segments are not sent again. */
 async function store(
   client: Client,
   service: Service,
@@ -163,7 +163,7 @@ async function store(
   );
   const who = `encrypted: only ${service.provider} can read it`;
   terminal.say(
-    stored.sent === 0 ? `${path} is in storage already, ${who}.` : `Uploaded ${path}, ${who}.`,
+    stored.sent === 0 ? `${path} is already in storage, ${who}.` : `Uploaded ${path}, ${who}.`,
   );
   terminal.say(`Root hash: ${stored.root}`);
   return stored.root;
@@ -174,6 +174,6 @@ function sayStep(terminal: Terminal, environment: Environment, step: string | nu
 }
 
 function sayWhatNext(terminal: Terminal, environment: Environment, id: string): void {
-  terminal.next(environment.command(`fine-tuning list-events ${id}`), "to see how it goes");
+  terminal.next(environment.command(`fine-tuning list-events ${id}`), "to see its progress");
   terminal.next(environment.command(`fine-tuning download ${id}`), "when it is delivered");
 }

@@ -12,7 +12,7 @@ interface Flags extends SendingFlags {
   readonly force: boolean;
 }
 
-/** Fetches, decrypts, checks and confirms a model, and writes it as a file to keep. */
+/** Downloads, decrypts, verifies and confirms a model, and writes it in its final format. */
 export default (async (flags, terminal, environment) => {
   const id = readTaskId(flags.id);
   const wanted = {

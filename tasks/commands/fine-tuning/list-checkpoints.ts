@@ -17,23 +17,23 @@ interface Checkpoint {
   readonly hash: string | null;
 }
 
-/** Shows the checkpoints that a training has saved so far. */
+/** Shows the checkpoints that a job has saved so far. */
 export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
   const { id, provider } = await findOwnTask(client, wanted);
   const service = await getService(client, { provider });
   const saved = new Map<number, Checkpoint>();
-  let isOver = false;
+  let isEnded = false;
   for await (const { type, time = "", step, hash } of streamEvents(client, { service, id })) {
-    if (type === "done") isOver = true;
+    if (type === "done") isEnded = true;
     if (type !== "checkpoint" || typeof step !== "number") continue;
     saved.set(step, { step, time, hash: typeof hash === "string" ? hash : null });
   }
   const last = [...saved.keys()].at(-1);
   const checkpoints = [...saved.values()].map((checkpoint) => ({
     ...checkpoint,
-    type: isOver && checkpoint.step === last ? "Final" : "Intermediate",
+    type: isEnded && checkpoint.step === last ? "Final" : "Intermediate",
   }));
   terminal.table({
     widths: [14, 20, 30],
@@ -43,7 +43,7 @@ export default (async (flags, terminal, environment) => {
     ],
   });
   const uuid = formatTaskId(id);
-  if (checkpoints.length === 0) terminal.say("No checkpoint was saved yet.");
+  if (checkpoints.length === 0) terminal.say("No checkpoints have been saved yet.");
   else terminal.next(environment.command(`fine-tuning download ${uuid} --step <STEP>`));
   return { id: uuid, checkpoints };
 }) satisfies Command<Flags>;

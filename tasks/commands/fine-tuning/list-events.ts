@@ -16,7 +16,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Something that happened to a task, wherever it was written down. */
+/** An event of a task, from the chain or from its provider. */
 interface Entry {
   readonly time: Date;
   readonly source: "chain" | "provider";
@@ -25,7 +25,7 @@ interface Entry {
   readonly event: TaskEvent | TrainerEvent;
 }
 
-/** Shows what happened to a task: the chain's events and its provider's, merged in time. */
+/** Shows what happened to a task: events of the chain and of its provider, merged by time. */
 export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
@@ -87,7 +87,7 @@ function describe(event: TaskEvent): string {
     case "TaskExpired":
       return `${formatOg(event.compensation)} OG to you`;
     case "TaskSlashed":
-      return `page ${event.page} was not as promised, ${formatOg(event.compensation)} OG to you`;
+      return `page ${event.page} was not what the provider committed to, ${formatOg(event.compensation)} OG to you`;
     default:
       return "";
   }
@@ -95,7 +95,7 @@ function describe(event: TaskEvent): string {
 
 const moment = (seconds: number) => new Date(seconds * 1_000).toISOString();
 
-/** A provider who does not answer, or no longer knows the task, hides nothing that is on chain. */
+/** If the provider does not answer or no longer knows the task, the events on chain are still shown. */
 async function readProviderEntries(
   client: Client,
   { id, provider }: Task,
@@ -121,7 +121,7 @@ async function readProviderEntries(
   return entries;
 }
 
-/** The plain values of an event; nested ones are in the JSON. */
+/** The scalar values of an event; nested values are only in the JSON. */
 function figures(details: Record<string, unknown>): string {
   return Object.entries(details)
     .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))

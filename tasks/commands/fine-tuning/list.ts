@@ -18,7 +18,7 @@ export default (async (_, terminal, environment) => {
   const entries = placed.sort((a, b) => a.blockNumber - b.blockNumber);
   const newest = entries.at(-1);
   if (!newest) {
-    terminal.say("You have no task yet.");
+    terminal.say("You have no tasks yet.");
     const create = "fine-tuning create --training-file <PATH_TO_DATASET> --model <MODEL>";
     terminal.next(environment.command(create));
     return { tasks: entries };
@@ -37,7 +37,10 @@ export default (async (_, terminal, environment) => {
     ],
   });
   if (entries.some(({ next }) => next === "claim")) {
-    terminal.next(environment.command("retrieve-fund"), "to claim what missed deadlines bring");
+    terminal.next(
+      environment.command("retrieve-fund"),
+      "to claim the money after missed deadlines",
+    );
   }
   terminal.next(environment.command(`fine-tuning retrieve ${newest.id}`));
   return { tasks: entries };

@@ -9,7 +9,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Shows everything that chain and provider tell about a task. */
+/** Shows everything that the chain and the provider report about a task. */
 export default (async (flags, terminal, environment) => {
   const id = readTaskId(flags.id);
   const client = await environment.signer("user");
@@ -20,7 +20,7 @@ export default (async (flags, terminal, environment) => {
   return document;
 }) satisfies Command<Flags>;
 
-/** What the table of get-task leaves out. Only what is known is said. */
+/** Rows in addition to the table of get-task, for known values only. */
 function describe({ task, order, status }: TaskView): [string, string][] {
   const rows: [string, string | number | null | undefined][] = [
     ["Provider", task.provider],

@@ -8,7 +8,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Prints where a task stands in one word; the exit code of a failed task says who failed. */
+/** Prints the status of a task in one word; for a failed task, the exit code says who is responsible. */
 export default (async (flags, terminal, environment) => {
   const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");

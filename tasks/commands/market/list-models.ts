@@ -13,7 +13,7 @@ const TYPES: Record<CatalogueModel["kind"], string> = {
   "image-classification": "Image Classification",
 };
 
-/** Shows what can be fine-tuned: predefined models, and those that only some providers have. */
+/** Shows the models that can be fine-tuned: predefined ones, and those of individual providers. */
 export default (async (flags, terminal, environment) => {
   const client = await environment.reader();
   const offers = await fetchOffers(client, flags.provider, terminal);

@@ -6,12 +6,12 @@ import type { Service, Unit } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 
-/** Milliseconds that a provider has to say how busy it is, before the list continues without it. */
+/** Milliseconds within which a provider must report its load; the list continues without it after that. */
 const TIMEOUT_MS = 5_000;
 
 const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
 
-/** Shows who offers training, whether they are free, and at what price. */
+/** Shows the providers, whether they are free, and their prices. */
 export default (async (_, terminal, environment) => {
   const client = await environment.reader();
   const services = await listServices(client);
@@ -49,7 +49,7 @@ async function askHowBusy(client: Client, service: Service) {
   return { service, queue, obstacle: findObstacle(service, queue) };
 }
 
-/** Why a task would not start at once, or null. */
+/** Why a task would not start immediately, or null. */
 function findObstacle({ accepting }: Service, queue: Queue | null): string | null {
   if (!accepting) return "accepts no tasks";
   if (queue === null) return "does not answer";

@@ -18,7 +18,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Saves a model's instructions: how to build the dataset, and a configuration to start from. */
+/** Saves a model's instructions: how to build the dataset, and a configuration template. */
 export default (async (flags, terminal, environment) => {
   const provider = readAddress(flags.provider);
   const name = required(flags.model, "--model", "the name of a model; list-models shows them");
@@ -36,7 +36,7 @@ export default (async (flags, terminal, environment) => {
   const bytes = await fetch();
   if (!isDone) await writeAtomically(path, (temporary) => writeFile(temporary, bytes));
   terminal.say(
-    isDone ? `${path} holds this archive already.` : `Usage of ${model.name} saved to ${path}.`,
+    isDone ? `${path} already contains this archive.` : `Usage of ${model.name} saved to ${path}.`,
   );
   terminal.next(
     environment.command(

@@ -17,7 +17,7 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** Shows a provider's offer, whether users can verify it, what became of its tasks, and its money. */
+/** Shows a provider's offer, whether users can verify it, how its tasks ended, and its balances. */
 export default (async (flags, terminal, environment) => {
   const { client, provider } = await chooseProvider(flags, environment);
   const service = await getService(client, { provider });
@@ -67,7 +67,7 @@ export default (async (flags, terminal, environment) => {
   };
 }) satisfies Command<Flags>;
 
-/** Without --provider, the caller. */
+/** The provider of --provider; default: the caller. */
 async function chooseProvider(
   flags: Flags,
   environment: Environment,
@@ -80,14 +80,14 @@ async function chooseProvider(
   return { client: await environment.reader(), provider };
 }
 
-/** What a user does about a problem is of no help to the provider itself. */
+/** The hints of the checks are for users; the provider itself needs another one. */
 function hintFor(error: ProtocolError, flags: Flags, environment: Environment): string {
   if (flags.provider !== undefined) return hintWithNext(error, environment);
   const update = environment.command("update-provider --url <URL>");
-  return `Nobody can order from you like this. Check that your daemon runs; a new address, key or catalogue is put on chain by: ${update}`;
+  return `Users cannot order from you in this state. Check that your daemon runs; register a new URL, key or catalogue with: ${update}`;
 }
 
-/** The checks that create-task makes, as a finding instead of an error. */
+/** The checks of create-task, with a finding instead of an error. */
 async function verify(
   client: Client,
   provider: string,

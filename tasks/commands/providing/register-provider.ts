@@ -12,7 +12,7 @@ interface Flags extends SendingFlags, TermsFlags {
   readonly amount: string | undefined;
 }
 
-/** What an offer says where no flag does: a price per byte, one day of training, the smallest bond, a tenth when unacknowledged. */
+/** Default terms: a price per byte, one day of training, the smallest bond, a tenth of the fee if unacknowledged. */
 const DEFAULTS = {
   url: "",
   pricePerUnit: 0n,
@@ -24,7 +24,7 @@ const DEFAULTS = {
   accepting: true,
 } as const;
 
-/** Puts the caller's offer on chain, with the key and catalogue of their running daemon. */
+/** Registers the caller's offer, with the key and the catalogue of their running daemon. */
 export default (async (flags, terminal, environment) => {
   const url = required(flags.url, "--url", "the address at which users reach the daemon");
   required(flags.price, "--price", "the OG per unit of the dataset");
@@ -40,7 +40,7 @@ export default (async (flags, terminal, environment) => {
       flags,
       terminal,
     );
-    // Without the money in the account, the registration could not even be tried.
+    // The registration can be estimated only with the money in the account.
     if (opened.dryRun) return { ...opened, followedBy: { verb: "registerService", terms } };
     terminal.say(`Deposited ${formatOg(amount)} OG for the stake and the bonds.`);
   }

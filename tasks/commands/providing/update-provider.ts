@@ -11,7 +11,7 @@ interface Flags extends SendingFlags, TermsFlags {
   readonly accepting: string | undefined;
 }
 
-/** Changes what the flags name, and brings key and catalogue up to those of the running daemon. */
+/** Changes the terms with a flag, and updates key and catalogue from the running daemon. */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("provider");
   const service = await getService(client, { provider: client.address });

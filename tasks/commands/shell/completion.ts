@@ -9,7 +9,9 @@ interface Flags {
   readonly json: boolean;
 }
 
-/** The command that prints the script; everything it knows is in it, so that completing starts no program. */
+/**
+ * The command that prints the script. The script contains all commands and flags, so that completion starts no program.
+ */
 export function completionOf(
   commands: readonly CommandDefinition[],
   families: Readonly<Record<string, string>>,
@@ -21,7 +23,7 @@ export function completionOf(
   }));
   return async ({ shell }, terminal) => {
     const write = completionScripts.get(shell);
-    if (!write) throw unknownShell(shell);
+    if (!write) throw unknownShellError(shell);
     const script = write([...parents, ...commands.map(describeCommand)]);
     if (!terminal.json) terminal.say(script);
     return { shell, script };
@@ -50,12 +52,14 @@ const describeCommand = ({
   ),
 });
 
-function unknownShell(shell: string): ProtocolError {
+function unknownShellError(shell: string): ProtocolError {
   const names = [...completionScripts.keys()];
   const closest = didYouMean(shell, names);
   return new ProtocolError(
     "usage",
-    shell === "" ? "The shell is missing." : `There is no completion for "${shell}".`,
+    shell === ""
+      ? "The name of the shell is missing."
+      : `There is no completion for the shell "${shell}".`,
     closest ? `Did you mean "${closest}"?` : `Name one of: ${names.join(", ")}.`,
   );
 }

@@ -1,4 +1,4 @@
-/** A command as a shell completes it. */
+/** A command for shell completion. */
 export interface CompletedCommand {
   /** ["fine-tuning", "create"]. */
   readonly path: readonly string[];
@@ -15,11 +15,11 @@ const NETWORKS = "localhost testnet mainnet";
 const PATH_FLAG =
   /^--(data-path|dataset-path|config-path|encrypted-model|output|training-file|validation-file)$/;
 const GLOBALS = [
-  { flag: "--network", description: "The network to talk to" },
+  { flag: "--network", description: "The network to use" },
   { flag: "--help", description: "Explain the command" },
 ];
 
-/** The script of each shell. Completes `hardhat …` and `npx hardhat …`. */
+/** The completion script of each shell, for `hardhat …` and `npx hardhat …`. */
 export const completionScripts: ReadonlyMap<
   string,
   (commands: readonly CompletedCommand[]) => string
@@ -43,7 +43,7 @@ const below = (commands: readonly CompletedCommand[], path: readonly string[]) =
       command.path.length === path.length + 1 && path.every((word, i) => command.path[i] === word),
   );
 
-/** Where completion can stand: before any command, or after each one. */
+/** Positions for completion: before any command, or after each one. */
 const positions = (commands: readonly CompletedCommand[]) => [
   { path: [], words: below(commands, []), flags: GLOBALS },
   ...commands.map((command) => ({
@@ -61,14 +61,14 @@ const flagsWhere = (
   return [...new Set(found.flatMap(({ flag, short }) => (short ? [flag, short] : [flag])))];
 };
 
-/** Short flags mean different things after different commands; a file is never wrong to offer. */
+/** Short flags have different meanings after different commands; offering a file is always acceptable. */
 const pathFlags = (commands: readonly CompletedCommand[]) =>
   flagsWhere(commands, ({ flag }) => PATH_FLAG.test(flag));
 
 const valueFlags = (commands: readonly CompletedCommand[]) =>
   flagsWhere(commands, ({ flag, takesValue }) => takesValue && !PATH_FLAG.test(flag));
 
-/** Shell code that finds out which command the words so far name. bash and zsh read it alike; $path is zsh's own. */
+/** Shell code that determines the command from the words so far, for bash and zsh. In zsh, $path is reserved. */
 const findCommand = (commands: readonly CompletedCommand[]) => `
   local command="" word
   for word in "\${typed[@]}"; do
@@ -145,7 +145,7 @@ ${offers.join("\n")}
 compdef _anneal hardhat npx`;
 }
 
-/** -x: a value that is no file; -r: a value. */
+/** -x: a value that is not a file; -r: any value. */
 function fishValue(flag: string, values: readonly string[]): string {
   if (flag === "--network") return ` -x -a ${quoted(NETWORKS)}`;
   if (PATH_FLAG.test(flag)) return " -r -F";

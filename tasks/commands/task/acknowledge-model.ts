@@ -18,7 +18,7 @@ interface Flags extends TaskFlags, SendingFlags {
   readonly force: boolean;
 }
 
-/** Downloads the encrypted model, checks it against the root on chain, and then confirms that it has arrived. */
+/** Downloads the encrypted model, verifies it against the root on chain, and confirms its receipt. */
 export default (async (flags, terminal, environment) => {
   const target = required(flags.dataPath, "--data-path", "the path to save the encrypted model at");
   environment.storageUrl();
@@ -32,7 +32,7 @@ export default (async (flags, terminal, environment) => {
     isResult: (place) => holdsDeliverable(place, task),
   });
   if (isDone) {
-    terminal.say(`${path} holds the encrypted model already; every byte matches root ${root}.`);
+    terminal.say(`${path} already contains the encrypted model; every byte matches root ${root}.`);
   } else if (!flags.dryRun || root === null) {
     await transfer(terminal, "Download", (options) =>
       downloadDeliverable(client, { task, targetPath: path, ...options }),
@@ -44,7 +44,7 @@ export default (async (flags, terminal, environment) => {
     `decrypt-model --provider ${task.provider} --task ${id} --encrypted-model ${shellWord(path)} --output ${id}.zip`,
   );
   if (!awaitsAcknowledgement(task)) {
-    terminal.say("It was acknowledged before.");
+    terminal.say("It was already acknowledged.");
     terminal.next(decrypt);
     return { id, root, path, transaction: null };
   }

@@ -6,7 +6,7 @@ import type { SendingFlags } from "../../flows/submit.ts";
 
 interface Flags extends TaskFlags, SendingFlags {}
 
-/** Takes back a task that no provider has accepted yet, or claims what a missed deadline brings. */
+/** Cancels a task that its provider has not accepted yet, or claims the money after a missed deadline. */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const task = await findTask(client, flags);

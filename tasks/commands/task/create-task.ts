@@ -27,7 +27,7 @@ interface Flags extends SendingFlags {
 }
 
 /**
- * Orders a fine-tuning. Money is reserved only after the provider is verified and the quote is shown. Typed again, it
+ * Orders a fine-tuning. Money is reserved only after the provider is verified and the quote is shown. Run again, it
  * continues with the task that it ordered.
  */
 export default (async (flags, terminal, environment) => {
@@ -57,14 +57,14 @@ export default (async (flags, terminal, environment) => {
   return placed;
 }) satisfies Command<Flags>;
 
-/** Reads every flag before anything is asked of the network. */
+/** Reads all flags before any network request. */
 async function readOrder(flags: Flags) {
   const root = (value: string | undefined, flag: string) =>
     parseRoot(required(value, flag, "the root hash that upload printed"));
   const size = required(flags.dataSize, "--data-size", "the size that calculate-token printed");
   const path = required(flags.configPath, "--config-path", "the path of a parameter file");
   const config = await readConfig(path);
-  if (config.n_evals && flags.validationDataset === undefined) throw nothingToEvaluateOn(path);
+  if (config.n_evals && flags.validationDataset === undefined) throw noValidationDatasetError(path);
   return {
     provider: readAddress(flags.provider),
     model: required(flags.model, "--model", "the name of a model; list-models shows them"),
@@ -78,11 +78,11 @@ async function readOrder(flags: Flags) {
   };
 }
 
-/** The provider would give such a task up; it is not worth two transactions to find out. */
-function nothingToEvaluateOn(path: string): ProtocolError {
+/** The provider would fail such a task, at the cost of two transactions. */
+function noValidationDatasetError(path: string): ProtocolError {
   return new ProtocolError(
     "usage",
-    `${path} sets n_evals, and there is no validation dataset to evaluate on.`,
-    "Name one with --validation-dataset <ROOT_HASH>, or leave n_evals out.",
+    `${path} sets n_evals, but there is no validation dataset.`,
+    "Give one with --validation-dataset <ROOT_HASH>, or omit n_evals.",
   );
 }

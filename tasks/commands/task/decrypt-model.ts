@@ -16,8 +16,8 @@ interface Flags extends TaskFlags, SendingFlags {
 }
 
 /**
- * Decrypts a model with the key on chain and checks every page of it. Where all match, confirms that it is the promised
- * one; where one does not, proves the provider's misbehaviour.
+ * Decrypts a model with the key on chain and verifies every page. If all pages match, confirms the model; if one does
+ * not, proves the provider's misbehaviour.
  */
 export default (async (flags, terminal, environment) => {
   const encryptedPath = required(
@@ -41,7 +41,7 @@ export default (async (flags, terminal, environment) => {
     isResult: (place) => holdsModel(client, task, place),
   });
   if (isDone) {
-    terminal.say(`${outputPath} holds this model already.`);
+    terminal.say(`${outputPath} already contains this model.`);
   } else {
     const places = { encryptedPath, outputPath };
     const { size } = await openModel(client, task, places, flags, terminal);

@@ -17,10 +17,10 @@ interface Flags extends TaskFlags {
   readonly json: boolean;
 }
 
-/** Milliseconds before a broken stream is opened again. */
-const PAUSE = 1_000;
+/** Milliseconds before reconnecting. */
+const RECONNECT_DELAY_MS = 1_000;
 
-/** Prints a task's log as its provider writes it. */
+/** Prints the log of a task from its provider. */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const task = await findTask(client, flags);
@@ -48,8 +48,8 @@ async function readWhole(client: Client, { id, provider }: Task): Promise<string
 }
 
 /**
- * Follows until the training is over. A stream that merely ends says nothing about that: the task's state does.
- * Every stream begins with the first line again, and those printed already are passed over.
+ * Follows until the training has ended. The end of a stream does not mean that; the task's state does. Every stream
+ * starts again with the first line, and lines that were already printed are skipped.
  */
 async function follow(
   client: Client,
@@ -60,7 +60,7 @@ async function follow(
   const { id, provider } = task;
   const service = await getService(client, { provider });
   for (let printed = 0; ; ) {
-    const over = await isTrainingOver(client, task, signal);
+    const hasEnded = await hasTrainingEnded(client, task, signal);
     try {
       let seen = 0;
       for await (const line of streamLog(client, { service, id, follow: true, signal })) {
@@ -69,27 +69,27 @@ async function follow(
         if (terminal.json) terminal.document({ line });
         else terminal.say(line);
       }
-      if (over) return;
+      if (hasEnded) return;
     } catch (error) {
       signal.throwIfAborted();
-      if (over || !isPassing(error)) throw error;
+      if (hasEnded || !isTransient(error)) throw error;
       terminal.live(`${error.message} Trying again…`);
     }
-    await sleep(PAUSE, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 
-async function isTrainingOver(client: Client, task: Task, signal: AbortSignal): Promise<boolean> {
+async function hasTrainingEnded(client: Client, task: Task, signal: AbortSignal): Promise<boolean> {
   try {
     const { progress } = await viewTask(client, task);
     return PROGRESS.indexOf(progress) >= PROGRESS.indexOf("Trained");
   } catch (error) {
     signal.throwIfAborted();
-    if (isPassing(error)) return false;
+    if (isTransient(error)) return false;
     throw error;
   }
 }
 
-/** Away for a moment, or not yet told of the task. */
-const isPassing = (error: unknown): error is ProtocolError =>
+/** The provider is temporarily unreachable, or does not know the task yet. */
+const isTransient = (error: unknown): error is ProtocolError =>
   error instanceof ProtocolError && ["network", "too-early", "not-found"].includes(error.code);

@@ -18,7 +18,7 @@ interface Flags extends TaskFlags {
   readonly json: boolean;
 }
 
-/** Shows where a task stands; with --wait, follows it until the user has something to do. */
+/** Shows the state of a task; with --wait, follows it until the user has something to do. */
 export default (async (flags, terminal, environment) => {
   const wait = readWait(flags);
   const client = await environment.signer("user");
@@ -29,7 +29,7 @@ export default (async (flags, terminal, environment) => {
   const stopped = new ProtocolError(
     "declined",
     `Stopped waiting. Task ${uuid} continues without you.`,
-    `To continue waiting, type the same command again: ${environment.command(`get-task --task ${uuid} --wait`)}`,
+    `To continue waiting, run the same command again: ${environment.command(`get-task --task ${uuid} --wait`)}`,
   );
   const last = await untilInterrupted(stopped, (signal) =>
     waitForTask(client, first, { ...wait, signal }, terminal),
@@ -44,7 +44,7 @@ function readWait({ wait, state, timeout }: Flags) {
     if (state === "" && timeout === undefined) return null;
     throw new ProtocolError(
       "usage",
-      "A state or a --timeout is given without --wait.",
+      "A state or --timeout is given without --wait.",
       "Add --wait to follow the task.",
     );
   }

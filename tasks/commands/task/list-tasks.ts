@@ -40,9 +40,12 @@ export default (async (flags, terminal, environment) => {
   const newest = entries.at(-1);
   if (newest) {
     if (entries.some(({ next }) => next === "claim")) {
-      terminal.next(environment.command("retrieve-fund"), "to claim what missed deadlines bring");
+      terminal.next(
+        environment.command("retrieve-fund"),
+        "to claim the money after missed deadlines",
+      );
     }
     terminal.next(environment.command(`get-task --provider ${provider} --task ${newest.id}`));
-  } else terminal.say(`You have no task at provider ${provider}.`);
+  } else terminal.say(`You have no tasks at provider ${provider}.`);
   return { tasks: entries };
 }) satisfies Command<Flags>;

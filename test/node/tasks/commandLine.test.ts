@@ -208,7 +208,7 @@ describe("tasks: the command line as a process", () => {
     for (const [address, sentence] of [
       ["127.0.0.1:8545", "is not a URL that starts with http://"],
       ["http://127.0.0.1:1,localhost", "is not a URL that starts with http://"],
-      ["wss://127.0.0.1:1", "is the URL of a websocket"],
+      ["wss://127.0.0.1:1", "is a websocket URL"],
     ] as const) {
       const env = { RPC_ENDPOINT: address, ANNEAL_DEPLOYMENTS: deployments };
       const { stderr, exitCode } = await hardhat(["list-providers"], env);

@@ -76,7 +76,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
 
       const again = await download(id, { output });
       expect(again).to.include({ exitCode: 0 });
-      expect(again.stdout).to.equal(`${output} holds this model already.\n`);
+      expect(again.stdout).to.equal(`${output} already contains this model.\n`);
     });
 
     it("names the file after model and suffix, and writes it into a directory that is named", async () => {
@@ -105,9 +105,11 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       const late = out("late.zip");
       const { stdout, exitCode } = await download(id, { output: late });
       expect(exitCode).to.equal(0);
-      expect(stdout).to.contain("settled before");
+      expect(stdout).to.contain("already settled");
       expect(await readFile(late)).to.deep.equal(await readFile(output));
-      expect((await download(id, { output: late })).stdout).to.contain("holds this model already");
+      expect((await download(id, { output: late })).stdout).to.contain(
+        "already contains this model",
+      );
     });
 
     it("writes the checkpoint of a step, and names the steps there are for another", async () => {

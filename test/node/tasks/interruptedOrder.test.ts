@@ -69,7 +69,7 @@ describe("tasks: an order that is interrupted", () => {
   it("goes on after Ctrl-C while waiting: one task, one fee, one model", async () => {
     const { said, exitCode } = await interrupt(/^Init$/m, ["--wait"]); // the waiting has begun
     expect(exitCode, said).to.equal(7);
-    expect(said).to.contain("Type the same command again to continue");
+    expect(said).to.contain("Run the same command again to continue");
     const id = await nextTask(market, 0);
     await orders.accept(id);
     await deliverModel(market, id, await makeArchive(market.folder));
@@ -113,7 +113,7 @@ describe("tasks: an order that is interrupted", () => {
 
   const flags = { gasPrice: undefined, dryRun: false, json: true };
   const terminal = { ...createTerminal(flags), say: () => {}, note: () => {} };
-  const NO_PATIENCE = { patience: 20 };
+  const SHORT_TIMEOUT = { timeout: 20 };
   const prepare = async (client: Client, config = {}) => {
     const service = await getService(client, { provider: market.provider.address });
     const { models } = await fetchCatalogue(service);
@@ -151,10 +151,10 @@ describe("tasks: an order that is interrupted", () => {
       try {
         const prepared = await prepare(client);
         await proxy.close();
-        const error = await rejection(sendOrder(client, prepared, flags, terminal, NO_PATIENCE));
+        const error = await rejection(sendOrder(client, prepared, flags, terminal, SHORT_TIMEOUT));
         expect(error.code).to.equal("network");
         expect(error.message).to.contain("It is not known whether task");
-        expect(error.hint).to.contain("Type the same command again").and.contain("never paid");
+        expect(error.hint).to.contain("Run the same command again").and.contain("never paid");
       } finally {
         client.provider.destroy();
       }
@@ -165,10 +165,10 @@ describe("tasks: an order that is interrupted", () => {
       try {
         const [mine, other] = [await prepare(client), await prepare(client, { n_epochs: 9 })];
         await send(client, createTask(client, mine));
-        const placed = await sendOrder(client, mine, flags, terminal, NO_PATIENCE);
+        const placed = await sendOrder(client, mine, flags, terminal, SHORT_TIMEOUT);
         expect(placed).to.have.property("transaction");
-        const error = await rejection(sendOrder(client, other, flags, terminal, NO_PATIENCE));
-        expect(error.message).to.contain("Another task of yours got in between");
+        const error = await rejection(sendOrder(client, other, flags, terminal, SHORT_TIMEOUT));
+        expect(error.message).to.contain("You created another task meanwhile");
         expect(await ordered()).to.deep.equal([1, FEE]);
       } finally {
         client.provider.destroy();

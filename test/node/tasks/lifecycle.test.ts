@@ -285,7 +285,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     });
     const again = await market.run("decrypt-model", { ...flags(), encryptedModel, output });
     expect(again.exitCode).to.equal(0);
-    expect(again.stdout).to.contain("settled before");
+    expect(again.stdout).to.contain("already settled");
   });
 
   /** A task whose key is revealed, with the model at `path`. */
@@ -324,7 +324,7 @@ describe("tasks: a fine-tuning from order to model", () => {
 
     const again = await market.run("decrypt-model", { ...proving, json: false });
     expect(again.exitCode).to.equal(5);
-    expect(again.stderr).to.contain("was proved not to be what the provider had committed to");
+    expect(again.stderr).to.contain("is not what the provider committed to");
   });
 
   it("can prove nothing after the dispute period, and does not confirm either", async () => {
@@ -338,7 +338,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     await send(market.provider, finalize(market.provider, { ids: [parseTaskId(id)] }));
     const paid = await decrypt();
     expect(paid.exitCode).to.equal(10);
-    expect(paid.stderr).to.contain("the provider was paid before this was found out");
+    expect(paid.stderr).to.contain("the provider was already paid");
     expect(await exists(output)).to.equal(false);
   });
 

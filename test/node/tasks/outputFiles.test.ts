@@ -82,7 +82,7 @@ describe("tasks: the files that commands write", () => {
 
   it("no command starts to work for a file in a folder that does not exist", async () => {
     for (const said of await refusals(at("none/model.zip"))) {
-      expect(said).to.contain(`There is no directory ${at("none")}`);
+      expect(said).to.contain(`The directory ${at("none")} does not exist`);
     }
   });
 
@@ -93,7 +93,7 @@ describe("tasks: the files that commands write", () => {
     expect((await market.run("download", { ...words, force: true })).exitCode).to.equal(0);
     expect(await readFile(path)).to.deep.equal(await readFile(at("train.jsonl")));
     const again = await market.run("download", words, { env: NO_STORAGE });
-    expect(again).to.include({ exitCode: 0, stdout: `${path} holds this data already.\n` });
+    expect(again).to.include({ exitCode: 0, stdout: `${path} already contains this data.\n` });
   });
 
   it("a usage archive is replaced only with --force, and found if it is the same", async () => {
@@ -101,7 +101,7 @@ describe("tasks: the files that commands write", () => {
     const words = { provider: market.provider.address, model: "tiny-qwen2", output: path };
     await market.run("model-usage", words);
     const again = await market.run("model-usage", words);
-    expect(again.stdout).to.equal(`${path} holds this archive already.\n`);
+    expect(again.stdout).to.equal(`${path} already contains this archive.\n`);
     await writeFile(path, "mine");
     expect((await market.run("model-usage", words)).exitCode).to.equal(2);
     expect(await readFile(path, "utf8")).to.equal("mine");
@@ -117,7 +117,7 @@ describe("tasks: the files that commands write", () => {
     const words = { task, dataPath: encrypted };
     const again = await market.run("acknowledge-model", words, { env: NO_STORAGE });
     expect(again.exitCode, again.stderr).to.equal(0);
-    expect(again.stdout).to.contain("holds the encrypted model already");
+    expect(again.stdout).to.contain("already contains the encrypted model");
 
     await revealKey(market, task);
     const decrypt = { task, encryptedModel: encrypted, output: path };
@@ -125,7 +125,7 @@ describe("tasks: the files that commands write", () => {
     expect(await readFile(path)).to.deep.equal(archive);
     const found = await market.run("decrypt-model", { ...decrypt, encryptedModel: at("gone") });
     expect(found.exitCode, found.stderr).to.equal(0);
-    expect(found.stdout).to.contain(`${path} holds this model already.`);
+    expect(found.stdout).to.contain(`${path} already contains this model.`);
 
     await writeFile(path, Buffer.concat([archive.subarray(1), Buffer.of(0)]));
     expect((await market.run("decrypt-model", decrypt)).exitCode).to.equal(2);

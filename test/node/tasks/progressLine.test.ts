@@ -33,7 +33,7 @@ describe("tasks/progressLine", () => {
   it("says when a waiting task gets its turn", () => {
     const status = { ...unknown, queuePosition: 2, waitSeconds: 300 };
     expect(progressLine("Init", status, [])).to.equal(
-      "Init · place 2 in the queue · its turn in about 5min 0s",
+      "Init · place 2 in the queue · starts in about 5min 0s",
     );
   });
 

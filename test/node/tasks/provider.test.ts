@@ -46,7 +46,7 @@ describe("tasks: providers and models", () => {
     const wrong = { ...offer(), url: "gpu.example.org" };
     const { stderr, exitCode } = await market.run("register-provider", wrong);
     expect(exitCode).to.equal(2);
-    expect(stderr).to.contain("not an http or https address");
+    expect(stderr).to.contain("not an http or https URL");
   });
 
   it("refuses to register a loopback address on a public network", async () => {

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import { type JsonRpcPayload, JsonRpcProvider, makeError } from "ethers";
 import { describe, it } from "mocha";
 import { ProtocolError } from "../../../../sdk/errors.ts";
-import { mayPass, nodeErrorFor, readNodeError } from "../../../../sdk/rpc/nodeErrors.ts";
-import type { NodeErrorKind } from "../../../../sdk/rpc/nodeWords.ts";
+import type { NodeErrorKind } from "../../../../sdk/rpc/nodeErrorKinds.ts";
+import { isTransientError, nodeErrorFor, readNodeError } from "../../../../sdk/rpc/nodeErrors.ts";
 
 type Case = readonly [node: string, code: number, words: string, kind: NodeErrorKind];
 
@@ -441,7 +441,7 @@ describe("what nodes say", () => {
     const error = nodeErrorFor(readNodeError(cause)!, cause);
     expect(error).to.be.instanceOf(ProtocolError);
     expect(error.code).to.equal("network");
-    expect(mayPass(error)).to.equal(true);
-    expect(mayPass(new ProtocolError("network", "rate limit", "x"))).to.equal(false);
+    expect(isTransientError(error)).to.equal(true);
+    expect(isTransientError(new ProtocolError("network", "rate limit", "x"))).to.equal(false);
   });
 });

@@ -90,7 +90,7 @@ describe("sdk/service catalogue and models", () => {
     api.routes[path] = () => TOKENIZER.replace("1.0", "1.1");
     const error = await rejection(fetchTokenizer(service(), { model }));
     expect(error.code).to.equal("integrity");
-    expect(error.message).to.contain("another tokenizer for tiny-qwen2");
+    expect(error.message).to.contain("a different tokenizer for tiny-qwen2");
   });
 
   it("takes nothing for a usage archive that is no zip file", async () => {

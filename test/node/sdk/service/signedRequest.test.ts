@@ -92,7 +92,7 @@ describe("sdk/service signedRequest", () => {
     expect(late.code).to.equal("declined");
     expect(late.message).to.contain("expired");
     const early = await rejection(() => verify(header, at(deadline - 301)));
-    expect(early.message).to.contain("too far ahead");
+    expect(early.message).to.contain("too far in the future");
     expect(early.hint).to.contain("clock");
   });
 

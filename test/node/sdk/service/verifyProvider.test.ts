@@ -57,14 +57,14 @@ describe("sdk/service verifyProvider", () => {
     const { provider } = market;
     const error = await rejection(verifyProvider(reader, { provider: provider.address }));
     expect(error.code).to.equal("declined");
-    expect(error.message).to.contain("nobody outside its own network can reach");
+    expect(error.message).to.contain("cannot be reached from outside its own network");
   });
 
   it("refuses a provider who takes nothing on, before money moves", async () => {
     api.routes["/v1/queue"] = () => ({ accepting: false, slots: 1, running: 0, waiting: 0 });
     const error = await rejection(verify());
     expect(error.code).to.equal("declined");
-    expect(error.message).to.contain("takes no new task on");
+    expect(error.message).to.contain("accepts no new tasks");
   });
 
   it("asks a new challenge each time", async () => {
@@ -124,7 +124,7 @@ describe("sdk/service verifyProvider", () => {
     api.routes["/v1/models"] = () => JSON.stringify({ models: [MODEL] });
     const error = await rejection(verify());
     expect(error.code).to.equal("integrity");
-    expect(error.message).to.contain("another catalogue");
+    expect(error.message).to.contain("a different catalogue");
   });
 
   it("names the address of a provider who does not answer", async () => {

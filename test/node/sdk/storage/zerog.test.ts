@@ -18,7 +18,7 @@ import { type FlowChain, startFlowChain } from "../../../helpers/flowChain.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 import { type Behaviour, honest, ZeroGNetwork } from "./zeroGNetwork.ts";
 
-const TIMING: Timing = { call: 20_000, poll: 20, patience: 20_000 };
+const TIMING: Timing = { call: 20_000, poll: 20, timeout: 20_000 };
 /** For nodes that do not answer: every attempt costs the time of a call. */
 const IMPATIENT: Timing = { ...TIMING, call: 1_000 };
 const DOWNLOAD = /^zgs_downloadSegment/;
@@ -188,7 +188,7 @@ describe("storage in 0G's network", () => {
     const half = await network.list(parts[1]!);
     expect(await existsOnZeroG(parseZeroG(half)!, root)).to.equal(false);
     expect((await rejection(download(half, root, IMPATIENT))).code).to.equal("network");
-    expect((await rejection(upload(half, path))).message).to.match(/do not keep all of/);
+    expect((await rejection(upload(half, path))).message).to.match(/do not store all of/);
   });
 
   const LIARS: Record<string, Behaviour> = {
@@ -280,7 +280,7 @@ describe("storage in 0G's network", () => {
     );
     const good = await network.addFront(await network.addNode(), honest);
     const { path, bytes, root } = await makeFile(6 * SEGMENT_BYTES);
-    await upload(await network.list(swallows, good), path, { ...TIMING, patience: 1_000 });
+    await upload(await network.list(swallows, good), path, { ...TIMING, timeout: 1_000 });
     await download(await network.list(good), root);
     expect((await back()).equals(bytes)).to.equal(true);
   });

@@ -152,7 +152,7 @@ describe("sdk/task status and streams from the provider", () => {
     };
     const error = await rejection(collect(streamLog(client, { service: service(), id: ID })));
     expect(error.code).to.equal("network");
-    expect(error.message).to.contain("broke off");
+    expect(error.message).to.contain("was lost");
   });
 
   it("gives up following a provider who no longer answers", async () => {

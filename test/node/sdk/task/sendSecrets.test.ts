@@ -62,7 +62,7 @@ describe("sendSecrets", () => {
   });
   after(() => api.close());
 
-  const send = (patience?: number) =>
+  const send = (timeout?: number) =>
     sendSecrets(client, {
       service: {
         provider: SERVING,
@@ -71,7 +71,7 @@ describe("sendSecrets", () => {
       },
       id: ID,
       secrets,
-      ...(patience !== undefined && { patience }),
+      ...(timeout !== undefined && { timeout }),
     });
 
   it("puts them, signed, where only the provider can open them", async () => {

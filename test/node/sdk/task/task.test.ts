@@ -110,7 +110,7 @@ describe("sdk/task", () => {
     });
     const error = await rejection(prepare({ ...user, signer }));
     expect(error.code).to.equal("usage");
-    expect(error.message).to.contain("differently each time");
+    expect(error.message).to.contain("not deterministic");
   });
 
   it("reads back from the chain what was ordered, and when", async () => {
@@ -156,7 +156,7 @@ describe("sdk/task", () => {
     await cancel(id);
     const stale = await rejection(send(market.user, call));
     expect(stale.code).to.equal("reverted");
-    expect(stale.message).to.contain("this order is number 0, and 1 is next");
+    expect(stale.message).to.contain("this order has number 0, but 1 is next");
     expect(stale.next).to.deep.equal({ verb: "listTasks", parameters: {} });
   });
 

@@ -6,7 +6,7 @@ import { HYPERPARAMETERS } from "../../../../sdk/training/describeHyperparameter
 import type { Hyperparameters } from "../../../../sdk/training/Hyperparameters.ts";
 import {
   canonicalConfig,
-  LONGEST_CONFIG,
+  MAX_CONFIG_BYTES,
   parseCanonicalConfig,
   parseHyperparameters,
 } from "../../../../sdk/training/parseHyperparameters.ts";
@@ -127,7 +127,7 @@ describe("parseHyperparameters", () => {
     expect(refused({ save_steps: 10 })).to.include({
       code: "usage",
       message: "save_steps has no counterpart here.",
-      hint: "Remove it; n_checkpoints says how many checkpoints are kept.",
+      hint: "Remove it; n_checkpoints sets how many checkpoints are kept.",
     });
     expect(refused({ neftune_noise_alpha: 5 }).hint).to.match(/^Remove it/);
     expect(refused({ wandb_api_key: "secret" }).hint).to.match(/public/);
@@ -228,7 +228,7 @@ describe("canonicalConfig", () => {
       wandb_project_name: long,
     };
     const error = refusal(() => canonicalConfig(config));
-    expect(error.message).to.contain(`more than the ${LONGEST_CONFIG}`);
+    expect(error.message).to.contain(`more than the ${MAX_CONFIG_BYTES}`);
   });
 });
 

@@ -65,7 +65,7 @@ describe("searching events through an endpoint with limits", () => {
     const error = await rejection(search(provider, 3));
     expect(error.code).to.equal("network");
     expect(error.message).to.equal(
-      "Block 2 alone has more events than the chain's node gives in one answer.",
+      "Block 2 alone has more events than the chain's node returns in one answer.",
     );
     expect(error.next).to.deep.equal({ setting: "rpcUrl" });
   });

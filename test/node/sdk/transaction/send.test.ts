@@ -121,7 +121,7 @@ describe("sending through an endpoint that loses answers", () => {
     const onSigned = (hash: string) => {
       told = hash;
     };
-    const error = await rejection(send(client, one(), { onSigned, patience: 3_000 }));
+    const error = await rejection(send(client, one(), { onSigned, timeout: 3_000 }));
     expect(error.code).to.equal("timed-out");
     expect(error.message).to.include(told);
     expect(error.hint).to.include("may still get in");
@@ -137,8 +137,8 @@ describe("sending through an endpoint that loses answers", () => {
 
   it("says why a node does not take the transaction, in a sentence of its own", async () => {
     const refusals = {
-      "transaction underpriced: gas tip cap 1, minimum needed 2": "offers too little for its gas",
-      "exceeds block gas limit": "for the amount of gas",
+      "transaction underpriced: gas tip cap 1, minimum needed 2": "its gas price is too low",
+      "exceeds block gas limit": "because of the amount of gas",
       "insufficient funds for gas * price + value": "holds too little OG",
       "tx fee (9.00 ether) exceeds the configured cap (1.00 ether)": "its fee is above",
     };

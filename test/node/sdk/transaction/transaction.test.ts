@@ -55,7 +55,7 @@ describe("sdk/transaction", () => {
     const error = await rejection(send(reader, deposit(reader, { amount: 1n })));
     expect(error.code).to.equal("usage");
     expect(error.exitCode).to.equal(2);
-    expect(error.message).to.equal("This needs a private key and none is set.");
+    expect(error.message).to.equal("This needs a private key, but none is set.");
     expect(error.next).to.deep.equal({ setting: "privateKey" });
   });
 
@@ -142,7 +142,7 @@ describe("sdk/transaction", () => {
     await checkNetwork(market.reader);
     const wrong = await rejection(checkNetwork(at(rpcUrl, { ...deployment, chainId: 16602 })));
     expect(wrong.code).to.equal("network");
-    expect(wrong.message).to.contain("serves chain 31337, and the contracts are on chain 16602");
+    expect(wrong.message).to.contain("serves chain 31337, but the contracts are on chain 16602");
     const empty = { ...deployment.serving, address: market.stranger.address };
     const client = at(rpcUrl, { ...deployment, serving: empty });
     for (const read of [checkNetwork, listServices]) {

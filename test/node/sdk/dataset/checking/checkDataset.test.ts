@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { checkDataset, MOST_PROBLEMS } from "../../../../../sdk/dataset/checking/checkDataset.ts";
+import { checkDataset, MAX_PROBLEMS } from "../../../../../sdk/dataset/checking/checkDataset.ts";
 import type { DatasetKind } from "../../../../../sdk/dataset/formats/DatasetRow.ts";
 import { RULES, type RuleId } from "../../../../../sdk/dataset/formats/rules.ts";
 import { jsonl, temporaryFolder } from "../temporaryFolder.ts";
@@ -559,10 +559,10 @@ describe("checkDataset", () => {
   });
 
   it("counts all problems of a hopeless file and lists the first ones", async () => {
-    const path = write(".jsonl", "nonsense\n".repeat(MOST_PROBLEMS + 234));
+    const path = write(".jsonl", "nonsense\n".repeat(MAX_PROBLEMS + 234));
     const report = await checkDataset(path, { kind: "causal-lm" });
-    expect(report.errors).to.equal(MOST_PROBLEMS + 234);
-    expect(report.problems).to.have.lengthOf(MOST_PROBLEMS);
+    expect(report.errors).to.equal(MAX_PROBLEMS + 234);
+    expect(report.problems).to.have.lengthOf(MAX_PROBLEMS);
   });
 
   it("refuses a line beyond the bound and still reads the next one", async () => {

@@ -154,9 +154,7 @@ describe("countDataset", () => {
     ]) {
       const error = await refusal([{ text: "a" }], {}, parts);
       expect(error.code, JSON.stringify(parts)).to.equal("usage");
-      expect(error.message).to.match(
-        /^The model's tokenizer uses .* cannot be counted exactly here\.$/,
-      );
+      expect(error.message).to.match(/^The model's tokenizer uses .* cannot be counted exactly\.$/);
     }
   });
 

@@ -86,9 +86,13 @@ describe("a file to write", () => {
   });
 
   it("is in a directory that exists, and that can be written to", async () => {
-    expect(await refusal(at("none/model.zip"))).to.contain(`no directory ${at("none")}`);
+    expect(await refusal(at("none/model.zip"))).to.contain(
+      `The directory ${at("none")} does not exist`,
+    );
     const path = await file("plain");
-    expect(await refusal(join(path, "model.zip"))).to.contain(`no directory ${path}`);
+    expect(await refusal(join(path, "model.zip"))).to.contain(
+      `The directory ${path} does not exist`,
+    );
     if (process.getuid!() === 0) {
       // root may write everywhere, except to what the kernel keeps read-only
       expect(await refusal("/proc/sys/model.zip")).to.contain("/proc/sys cannot be written to");

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../errors.ts";
 import type { NextAction } from "../NextAction.ts";
 
-/** What a node or the way to it refuses. */
+/** Kinds of refusals by a node or on the way to it. */
 export type NodeErrorKind =
   | "insufficient-funds"
   | "underpriced"
@@ -25,12 +25,12 @@ export type NodeErrorKind =
   | "unauthorized"
   | "method-unsupported";
 
-/** What a kind of refusal means to whoever meets it. */
+/** How a kind of refusal is explained to users. */
 export interface Meaning {
   readonly code: ErrorCode;
-  /** Whether the same request may succeed later, with nobody doing anything. */
-  readonly passes: boolean;
-  /** @param where " at <origin>" if the endpoint is known, else nothing */
+  /** Whether the same request may succeed later without any change. */
+  readonly isTransient: boolean;
+  /** @param where " at <origin>" if the endpoint is known, else "" */
   readonly message: (where: string) => string;
   readonly hint: string;
   readonly next?: NextAction;
@@ -41,151 +41,151 @@ const AGAIN = "Try again in a moment.";
 export const MEANINGS: Readonly<Record<NodeErrorKind, Meaning>> = {
   "insufficient-funds": {
     code: "insufficient-funds",
-    passes: false,
+    isTransient: false,
     message: () => "The wallet holds too little OG for the amount and the gas of this transaction.",
     hint: "Send OG to the wallet, or use a smaller amount.",
   },
   underpriced: {
     code: "declined",
-    passes: false,
-    message: () => "The node refuses the transaction: it offers too little for its gas.",
+    isTransient: false,
+    message: () => "The node refuses the transaction: its gas price is too low.",
     hint: "Try again; if it is refused again, offer a higher gas price.",
     next: { parameter: "gasPrice" },
   },
   "already-known": {
     code: "network",
-    passes: true,
-    message: () => "The node has this transaction already.",
-    hint: "Wait until it is in a block; it need not be sent again.",
+    isTransient: true,
+    message: () => "The node already has this transaction.",
+    hint: "Wait until it is in a block; do not send it again.",
   },
   "nonce-too-low": {
     code: "unexpected",
-    passes: false,
+    isTransient: false,
     message: () => "Another transaction of this wallet came first.",
     hint: "Wait until it is in a block and try again.",
   },
   "nonce-too-high": {
     code: "network",
-    passes: true,
+    isTransient: true,
     message: () => "The node has not seen an earlier transaction of this wallet yet.",
     hint: "Wait until the earlier ones are in blocks and try again.",
   },
   "pool-full": {
     code: "network",
-    passes: true,
-    message: () => "The node has no room for more waiting transactions.",
+    isTransient: true,
+    message: () => "The node's transaction pool is full.",
     hint: "Try again in a moment, or offer a higher gas price.",
     next: { parameter: "gasPrice" },
   },
   "exceeds-gas-limit": {
     code: "declined",
-    passes: false,
-    message: () => "The node refuses the transaction for the amount of gas that it needs.",
-    hint: "Check the endpoint: the chain's limit fits every call of these contracts.",
+    isTransient: false,
+    message: () => "The node refuses the transaction because of the amount of gas that it needs.",
+    hint: "Check the endpoint: every call of these contracts is within the chain's gas limit.",
     next: { setting: "chain" },
   },
   "fee-cap-exceeded": {
     code: "declined",
-    passes: false,
+    isTransient: false,
     message: () => "The node refuses the transaction: its fee is above what the node allows.",
     hint: "Offer a lower gas price.",
     next: { parameter: "gasPrice" },
   },
   "rate-limited": {
     code: "network",
-    passes: true,
+    isTransient: true,
     message: (where) => `The chain's node${where} gets too many requests and asks to slow down.`,
     hint: "Wait a minute, or use another endpoint.",
     next: { setting: "rpcUrl" },
   },
   "range-too-large": {
     code: "network",
-    passes: false,
-    message: (where) => `The chain's node${where} refuses to search so many blocks at a time.`,
+    isTransient: false,
+    message: (where) => `The chain's node${where} refuses to search this many blocks at a time.`,
     hint: "Use another endpoint.",
     next: { setting: "rpcUrl" },
   },
   "header-not-found": {
     code: "network",
-    passes: true,
+    isTransient: true,
     message: (where) => `The chain's node${where} does not have this block yet.`,
     hint: `The node lags behind. ${AGAIN}`,
   },
   pruned: {
     code: "network",
-    passes: false,
-    message: (where) => `The chain's node${where} no longer has the state of so old a block.`,
+    isTransient: false,
+    message: (where) => `The chain's node${where} no longer has the state of this old block.`,
     hint: "Use the endpoint of an archive node, which keeps the whole chain.",
     next: { setting: "rpcUrl" },
   },
   "not-json": {
     code: "network",
-    passes: true,
-    message: (where) => `What answers${where} is no chain's node: its answer is not JSON.`,
-    hint: "Check the endpoint, and what is in between: a proxy or a sign-in page.",
+    isTransient: true,
+    message: (where) => `The server${where} is not a chain's node: its answer is not JSON.`,
+    hint: "Check the endpoint, and whether a proxy or a sign-in page is in between.",
     next: { setting: "rpcUrl" },
   },
   "too-long": {
     code: "network",
-    passes: false,
-    message: (where) => `The chain's node${where} sends an answer without end.`,
+    isTransient: false,
+    message: (where) => `The chain's node${where} sends an answer that is too long.`,
     hint: "Use another endpoint.",
     next: { setting: "rpcUrl" },
   },
   "wrong-protocol": {
     code: "usage",
-    passes: false,
-    message: (where) => `The endpoint${where} does not speak the protocol that its URL names.`,
-    hint: "Give the endpoint's URL with https://, or with http:// if there is no encryption.",
+    isTransient: false,
+    message: (where) => `The endpoint${where} does not use the protocol in its URL.`,
+    hint: "Use https:// in the endpoint's URL, or http:// if the endpoint has no encryption.",
     next: { setting: "rpcUrl" },
   },
   certificate: {
     code: "network",
-    passes: false,
+    isTransient: false,
     message: (where) =>
-      `The certificate of the chain's node${where} is not trusted: it is expired, self-signed, or made for another host.`,
+      `The certificate of the chain's node${where} is not trusted: it is expired, self-signed, or issued for another host.`,
     hint: "Check the endpoint's URL; if the node is your own, trust its certificate.",
     next: { setting: "certificate" },
   },
   unreachable: {
     code: "network",
-    passes: true,
+    isTransient: true,
     message: (where) => `The chain's node${where} does not answer.`,
     hint: "Check the endpoint, or start a local network.",
     next: { setting: "rpcUrl" },
   },
   unavailable: {
     code: "network",
-    passes: true,
-    message: (where) => `The chain's node${where} is out of service for the moment.`,
+    isTransient: true,
+    message: (where) => `The chain's node${where} is out of service at the moment.`,
     hint: "Try again later, or use another endpoint.",
     next: { setting: "rpcUrl" },
   },
   silent: {
     code: "network",
-    passes: true,
+    isTransient: true,
     message: (where) => `The chain's node${where} does not answer in time.`,
     hint: "Try again later, or use another endpoint.",
     next: { setting: "rpcUrl" },
   },
   unauthorized: {
     code: "network",
-    passes: false,
+    isTransient: false,
     message: (where) => `The chain's node${where} refuses access.`,
     hint: "Check the API key in the endpoint's URL, and whether the plan includes this network.",
     next: { setting: "rpcUrl" },
   },
   "method-unsupported": {
     code: "network",
-    passes: false,
-    message: (where) => `The chain's node${where} does not offer a method that is needed.`,
+    isTransient: false,
+    message: (where) => `The chain's node${where} does not support a required method.`,
     hint: "Use another endpoint.",
     next: { setting: "rpcUrl" },
   },
 };
 
-/** The words of nodes by kind. The first that fits counts, so the order matters. */
-const WORDS: readonly (readonly [NodeErrorKind, RegExp])[] = [
+/** Patterns of nodes' messages by kind. The first match counts, so the order matters. */
+const PATTERNS: readonly (readonly [NodeErrorKind, RegExp])[] = [
   [
     "already-known",
     /already ?known|known transaction|already ?imported|OwnNonceAlreadyUsed|already (exists )?in (the )?(mempool|cache|pool|system)/i,
@@ -246,7 +246,7 @@ const WORDS: readonly (readonly [NodeErrorKind, RegExp])[] = [
   ["silent", /timed? ?out|deadline exceeded/i],
 ];
 
-/** Codes of JSON-RPC errors that say it if the words do not. */
+/** JSON-RPC error codes, for messages that match no pattern. */
 const CODES: Readonly<Record<number, NodeErrorKind>> = {
   429: "rate-limited",
   [-32005]: "rate-limited",
@@ -257,8 +257,8 @@ const CODES: Readonly<Record<number, NodeErrorKind>> = {
   [-32614]: "range-too-large",
 };
 
-/** What a search for events meets when it asks for too much, and what means something else to any other request. */
-const RANGE_WORDS = /limit|exceed|timed? ?out|timeout|too (large|many)/i;
+/** Messages that mean that the range is too large in a search for events, but not in other requests. */
+const RANGE_PATTERN = /limit|exceed|timed? ?out|timeout|too (large|many)/i;
 
 /** Sequence numbers of Cosmos chains: "expected 22, got 21" and "got 5, expected 6". */
 const EXPECTED = /expected (\d+)/i;
@@ -266,11 +266,11 @@ const GOT = /got (\d+)/i;
 const SEQUENCE = /account sequence|invalid sequence|invalid nonce/i;
 
 /**
- * Reads one answer of a node.
+ * Classifies a node's message.
  * @param method of the request, if it is known
- * @returns null for what is no refusal of these kinds: a revert, whose words are the contract's, or anything unknown
+ * @returns null if it is a revert, whose message is the contract's, or anything unknown
  */
-export function classifyWords(
+export function classifyMessage(
   words: string,
   code: number | undefined,
   method: string | undefined,
@@ -278,10 +278,10 @@ export function classifyWords(
   if (code === 3 || /\brevert/i.test(words)) return null;
   const sequence = classifySequence(words);
   if (sequence) return sequence;
-  const found = WORDS.find(([, pattern]) => pattern.test(words))?.[0];
+  const found = PATTERNS.find(([, pattern]) => pattern.test(words))?.[0];
   if (found === "range-too-large" && method !== undefined && method !== "eth_getLogs") return null;
   const isVague = found === undefined || found === "silent";
-  if (isVague && method === "eth_getLogs" && RANGE_WORDS.test(words)) return "range-too-large";
+  if (isVague && method === "eth_getLogs" && RANGE_PATTERN.test(words)) return "range-too-large";
   return found ?? (code === undefined ? null : (CODES[code] ?? null));
 }
 
@@ -291,7 +291,7 @@ function classifySequence(words: string): NodeErrorKind | null {
   return Number(got) > Number(expected) ? "nonce-too-high" : "nonce-too-low";
 }
 
-/** HTTP statuses of answers that say nothing else. */
+/** Classifies an answer by its HTTP status alone. */
 export function classifyStatus(status: number, method: string | undefined): NodeErrorKind | null {
   if (status === 429) return "rate-limited";
   if (status === 401 || status === 403 || status === 407) return "unauthorized";
@@ -325,7 +325,7 @@ const SYSTEM_CODES: Readonly<Record<string, NodeErrorKind>> = {
   REPLACEMENT_UNDERPRICED: "underpriced",
 };
 
-/** Codes that the system, the HTTP client or ethers gives an error. */
+/** Classifies the error codes of the system, the HTTP client and ethers. */
 export function classifySystemCode(code: string, method: string | undefined): NodeErrorKind | null {
   if (/CERT|UNABLE_TO_(VERIFY|GET_ISSUER)/.test(code)) return "certificate";
   if (/^ERR_SSL_|^EPROTO$|^HPE_/.test(code)) return "wrong-protocol";
