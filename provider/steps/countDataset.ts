@@ -17,7 +17,7 @@ export const countDataset: StepFunction = async (context, record, signal) => {
   const { id, order } = record;
   const { train, unit, validation } = requireFacts(record.facts, "train", "unit");
   const { directory } = jobPaths(context.jobsDirectory, id);
-  const model = readModel(context, order.model);
+  const model = readModel(context, order.modelHash);
   const file = join(directory, train);
   const tokens = await context.trainer.countTokens(model, { file }, signal);
   const counted = unit === "token" ? tokens : (await stat(file)).size;

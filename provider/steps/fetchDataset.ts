@@ -27,7 +27,7 @@ const SMALL_BYTES = 2 ** 20;
 export const fetchDataset: StepFunction = async (context, record, signal, strikes) => {
   const { id, order } = record;
   const paths = jobPaths(context.jobsDirectory, id);
-  const { kind } = readModel(context, order.model);
+  const { kind } = readModel(context, order.modelHash);
   await mkdir(paths.data, { recursive: true, mode: 0o700 });
   const declared = declaredBytes(context, record, kind);
   const attempts = strikes + 1;

@@ -15,9 +15,9 @@ import type { JobRecord } from "../store/Store.ts";
 import { EXIT, type TrainingEnd } from "../training/Trainer.ts";
 import { withinQuota } from "../training/withinQuota.ts";
 import { installStartWeights } from "./parts/installStartWeights.ts";
-import { readHyperparameters } from "./parts/readHyperparameters.ts";
 import { readModel } from "./parts/readModel.ts";
 import { requireFacts } from "./parts/requireFacts.ts";
+import { requireHyperparameters } from "./parts/requireHyperparameters.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 import { trackTask } from "./parts/trackTask.ts";
 
@@ -30,8 +30,8 @@ const CHECKPOINTS = ["checkpoints", "recovery"];
 export const train: StepFunction = async (context, record, signal, strikes) => {
   const { id, order } = record;
   const paths = jobPaths(context.jobsDirectory, id);
-  const model = readModel(context, order.model);
-  const hyperparameters = readHyperparameters(order.config);
+  const model = readModel(context, order.modelHash);
+  const hyperparameters = requireHyperparameters(order);
   await linkModel(model, paths.model);
   const start = await installStartWeights(context, record, hyperparameters, signal);
   const tracking = await trackTask(context, record, hyperparameters, signal);

@@ -4,16 +4,16 @@ import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { weightBytes } from "./parts/ensureDiskSpace.ts";
 import { findCheckpoint } from "./parts/keptCheckpoints.ts";
-import { readHyperparameters } from "./parts/readHyperparameters.ts";
 import { readModel } from "./parts/readModel.ts";
+import { requireHyperparameters } from "./parts/requireHyperparameters.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 import { verifiedBlind } from "./parts/verifiedBlind.ts";
 
 /** Checks everything about an order that can be checked before fetching its dataset. */
 export const verify: StepFunction = async (context, record) => {
   const { order } = record;
-  const model = readModel(context, order.model);
-  const { from_checkpoint, lora } = readHyperparameters(order.config);
+  const model = readModel(context, order.modelHash);
+  const { from_checkpoint, lora } = requireHyperparameters(order);
   if (from_checkpoint !== undefined) await findCheckpoint(context, record, from_checkpoint);
   verifyKeys(context, record);
   if (order.units > BigInt(context.maxDatasetBytes)) {

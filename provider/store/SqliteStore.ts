@@ -9,7 +9,7 @@ import {
   otherIdentityError,
   otherVersionError,
 } from "./failures.ts";
-import { type JobRow, readJob, type TransactionRow } from "./rows.ts";
+import { type JobRow, readJob, type TransactionRow, writeOrder } from "./rows.ts";
 import type {
   BlockMark,
   Effect,
@@ -183,7 +183,7 @@ export class SqliteStore implements Store {
       id,
       user,
       fee.toString(),
-      JSON.stringify(order, (_, value) => (typeof value === "bigint" ? value.toString() : value)),
+      writeOrder(order),
       blockNumber,
       JSON.stringify(job),
       JSON.stringify(facts),

@@ -1,6 +1,6 @@
 import type { TaskId } from "../../sdk/ids.ts";
 import type { Unit } from "../../sdk/service/Service.ts";
-import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
+import type { RecordedOrder } from "../../sdk/task/TaskOrder.ts";
 import type { Job, Step } from "../machine/machine.ts";
 
 /**
@@ -104,7 +104,7 @@ export interface JobRecord {
   readonly user: string;
   /** Neuron. */
   readonly fee: bigint;
-  readonly order: TaskOrder;
+  readonly order: RecordedOrder;
   /** Block of its creation. */
   readonly blockNumber: number;
   readonly job: Job;

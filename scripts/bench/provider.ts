@@ -175,12 +175,12 @@ function created(number: number): Extract<TaskEvent, { name: "TaskCreated" }> {
     nonce: BigInt(number),
     units: 5n,
     maxFee: 10n,
-    model: hex(2, 32),
+    modelHash: hex(2, 32),
     datasetRoot: hex(3, 32) as Root,
     validationRoot: null,
     blindRoot: hex(4, 32),
     userKey: hex(5, 33),
-    config: "{}",
+    config: {},
   };
   return {
     name: "TaskCreated",

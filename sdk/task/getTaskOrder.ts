@@ -4,10 +4,10 @@ import { formatTaskId, type TaskId } from "../ids.ts";
 import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
 import type { TaskParameters } from "./calls.ts";
-import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
+import { decodeOrder, type RecordedOrder } from "./TaskOrder.ts";
 
 /** An order with the block and the time at which it was placed. */
-export interface PlacedOrder extends TaskOrder {
+export interface PlacedOrder extends RecordedOrder {
   readonly createdAt: Date;
   readonly blockNumber: number;
 }

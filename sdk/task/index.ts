@@ -34,6 +34,6 @@ export * from "./sendSecrets.ts";
 export * from "./standing.ts";
 export * from "./streamTask.ts";
 export type { Task } from "./Task.ts";
-export type { TaskOrder } from "./TaskOrder.ts";
+export type { RecordedOrder, TaskOrder } from "./TaskOrder.ts";
 export * from "./taskEvents.ts";
 export * from "./uploadDataset.ts";

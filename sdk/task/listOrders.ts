@@ -2,10 +2,10 @@ import type { Client } from "../client.ts";
 import type { TaskId } from "../ids.ts";
 import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
-import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
+import { decodeOrder, type RecordedOrder } from "./TaskOrder.ts";
 
 /** An order as recorded in its event. */
-export interface ListedOrder extends TaskOrder {
+export interface ListedOrder extends RecordedOrder {
   readonly id: TaskId;
   readonly blockNumber: number;
 }

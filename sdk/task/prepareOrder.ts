@@ -7,7 +7,6 @@ import type { Root, TaskId } from "../ids.ts";
 import type { CatalogueModel } from "../service/fetchCatalogue.ts";
 import type { Service } from "../service/Service.ts";
 import type { Hyperparameters } from "../training/Hyperparameters.ts";
-import { canonicalConfig } from "../training/parseHyperparameters.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { deriveTaskKey } from "./deriveTaskKey.ts";
 import type { TaskOrder } from "./TaskOrder.ts";
@@ -60,12 +59,12 @@ export async function prepareOrder(
     nonce,
     units,
     maxFee,
-    model: model.hash,
+    modelHash: model.hash,
     datasetRoot,
     validationRoot,
     blindRoot: hexlify(blindRoot(sharedBlind(secret, getBytes(service.encryptionKey)))),
     userKey: hexlify(publicKey),
-    config: new TextDecoder().decode(canonicalConfig(config)),
+    config,
   };
   return { id: id as TaskId, order };
 }

@@ -5,7 +5,7 @@ import { findLogs } from "../transaction/findLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { type Delivery, decodeDelivery } from "./Delivery.ts";
 import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
-import { decodeOrder, type TaskOrder } from "./TaskOrder.ts";
+import { decodeOrder, type RecordedOrder } from "./TaskOrder.ts";
 
 /** The position of an event on chain. */
 export interface EventPosition {
@@ -24,7 +24,7 @@ export type TaskEventBody =
       readonly user: string;
       readonly provider: string;
       readonly fee: bigint;
-      readonly order: TaskOrder;
+      readonly order: RecordedOrder;
     }
   | { readonly name: "TaskCancelled" }
   | { readonly name: "TaskAccepted"; readonly bond: bigint; readonly deadline: number }

@@ -49,10 +49,9 @@ export function parseHyperparameters(value: unknown): Hyperparameters {
  */
 export function canonicalConfig(hyperparameters: Hyperparameters): Uint8Array {
   const set = Object.entries(hyperparameters).filter(([, value]) => value !== undefined);
-  // Names are ASCII and values are not objects, so sorting by UTF-16 unit and JSON.stringify implement RFC 8785.
-  const sorted = Object.fromEntries(set.sort(([a], [b]) => (a < b ? -1 : 1)));
-  if (!validate(sorted)) throw invalidConfigError(explain(validate.errors!, new Map(set)));
-  const bytes = new TextEncoder().encode(JSON.stringify(sorted));
+  if (!validate(Object.fromEntries(set)))
+    throw invalidConfigError(explain(validate.errors!, new Map(set)));
+  const bytes = serialize(set);
   if (bytes.length > MAX_CONFIG_BYTES) {
     throw new ProtocolError(
       "usage",
@@ -65,15 +64,31 @@ export function canonicalConfig(hyperparameters: Hyperparameters): Uint8Array {
 
 /**
  * Parses a config from the chain and accepts only what canonicalConfig writes.
- * @throws ProtocolError "usage" for anything else.
- * @example const { n_epochs } = parseCanonicalConfig(Buffer.from(order.config));
+ * @returns null for anything else.
+ * @example const config = parseCanonicalConfig(new TextEncoder().encode('{"n_epochs":3}'));
  */
-export function parseCanonicalConfig(bytes: Uint8Array): Hyperparameters {
+export function parseCanonicalConfig(bytes: Uint8Array): Hyperparameters | null {
+  if (bytes.length > MAX_CONFIG_BYTES) return null;
   const hyperparameters = readJson(bytes);
-  if (hyperparameters === undefined || !validate(hyperparameters)) throw notCanonicalError();
-  const canonical = canonicalConfig(hyperparameters);
-  if (Buffer.compare(canonical, bytes) !== 0) throw notCanonicalError();
-  return hyperparameters;
+  if (hyperparameters === undefined || !validate(hyperparameters)) return null;
+  const isCanonical = Buffer.compare(serialize(Object.entries(hyperparameters)), bytes) === 0;
+  return isCanonical ? hyperparameters : null;
+}
+
+/** RFC 8785: names are ASCII and values are not objects, so sorting by UTF-16 unit and JSON.stringify implement it. */
+function serialize(entries: readonly [string, unknown][]): Uint8Array {
+  const sorted = entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return new TextEncoder().encode(JSON.stringify(Object.fromEntries(sorted)));
+}
+
+/**
+ * Whether an order on chain has exactly these hyper-parameters.
+ * @example const isPlaced = isSameConfig((await getTaskOrder(client, { id })).config, { n_epochs: 3 });
+ */
+export function isSameConfig(recorded: Hyperparameters | null, config: Hyperparameters): boolean {
+  return (
+    recorded !== null && Buffer.compare(canonicalConfig(recorded), canonicalConfig(config)) === 0
+  );
 }
 
 function readJson(bytes: Uint8Array): unknown {
@@ -82,14 +97,6 @@ function readJson(bytes: Uint8Array): unknown {
   } catch {
     return undefined;
   }
-}
-
-function notCanonicalError(): ProtocolError {
-  return new ProtocolError(
-    "usage",
-    "The task's configuration is not canonical JSON of known hyper-parameters.",
-    "Create the configuration with canonicalConfig.",
-  );
 }
 
 /** What is wrong, and how to correct it. */

@@ -13,26 +13,21 @@ import type { Task } from "../../sdk/task/Task.ts";
 export async function modelName(client: Client, task: Task): Promise<string> {
   const order = await getTaskOrder(client, task);
   const base = await baseName(client, task, order);
-  const suffix = readSuffix(order);
+  const suffix = order.config?.suffix;
   return suffix === undefined ? base : `${base}-${suffix}`;
 }
 
 async function baseName(
   client: Client,
   { id, provider }: Task,
-  { model }: PlacedOrder,
+  { modelHash }: PlacedOrder,
 ): Promise<string> {
   try {
     const { models } = await fetchCatalogue(await getService(client, { provider }));
-    const found = models.find(({ hash }) => hash === model);
+    const found = models.find(({ hash }) => hash === modelHash);
     if (found) return found.name;
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
   }
   return formatTaskId(id);
-}
-
-/** Only characters that are safe in a file name: an order on chain may contain anything. */
-function readSuffix({ config }: PlacedOrder): string | undefined {
-  return /"suffix":"([A-Za-z0-9._-]{1,40})"/.exec(config)?.[1];
 }

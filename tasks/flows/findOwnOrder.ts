@@ -9,7 +9,7 @@ import { type ListedOrder, listOrders } from "../../sdk/task/listOrders.ts";
 import { type Standing, standingOf } from "../../sdk/task/standing.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { canonicalConfig } from "../../sdk/training/parseHyperparameters.ts";
+import { isSameConfig } from "../../sdk/training/parseHyperparameters.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 
 type Wallet = Client & { readonly address: string };
@@ -49,13 +49,12 @@ export interface OwnOrder {
  * not prevent a new order.
  */
 export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise<OwnOrder | null> {
-  const { provider, units } = wanted;
-  const config = new TextDecoder().decode(canonicalConfig(wanted.config));
+  const { provider } = wanted;
   const orders = await listOrders(client, { user: client.address, provider });
   const { timestamp } = await latestBlock(client);
   const services = new Map<string, Service | null>();
   for (const order of orders) {
-    if (order.config !== config || (units !== undefined && order.units !== units)) continue;
+    if (!isWanted(order, wanted)) continue;
     const task = await getTask(client, order);
     const standing = standingOf(task, timestamp);
     if (!isAlive(standing) || (wanted.again && standing.progress === "Finished")) continue;
@@ -67,6 +66,10 @@ export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise
   }
   return null;
 }
+
+/** Whether all matches that the order itself says. */
+const isWanted = (order: ListedOrder, { config, units }: WantedOrder) =>
+  isSameConfig(order.config, config) && (units === undefined || order.units === units);
 
 const isAlive = ({ failure, next }: Standing) => failure === null || next === "claim";
 
@@ -89,7 +92,7 @@ async function hasModel(
 ): Promise<boolean> {
   try {
     const { models } = await fetchCatalogue(service);
-    return models.some((model) => model.name === name && model.hash === order.model);
+    return models.some((model) => model.name === name && model.hash === order.modelHash);
   } catch (error) {
     if (error instanceof ProtocolError && progress === "Finished") return false;
     throw error;

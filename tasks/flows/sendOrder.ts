@@ -3,8 +3,9 @@ import { type Client, requireSigner } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { createTask } from "../../sdk/task/calls.ts";
-import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
+import type { RecordedOrder, TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { isSameConfig } from "../../sdk/training/parseHyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { type SendingFlags, submit } from "./submit.ts";
@@ -72,7 +73,7 @@ async function findPlaced(
   for (;;) {
     const events = await fetchTaskEvents(client, { id }).catch(() => []);
     for (const event of events) {
-      if (event.name === "TaskCreated") return isSame(event.order, order) ? sentBy(event) : null;
+      if (event.name === "TaskCreated") return isSame(order, event.order) ? sentBy(event) : null;
     }
     if (performance.now() >= end) return null;
     await sleep(Math.min(POLL_INTERVAL_MS, timeout), undefined, { signal });
@@ -86,8 +87,9 @@ const sentBy = (event: { transactionHash: string; blockNumber: number }) => ({
 });
 
 /** The number may have been used by another order of the same user. */
-const isSame = (a: TaskOrder, b: TaskOrder) =>
-  (["model", "datasetRoot", "validationRoot", "config", "units"] as const).every(
+const isSame = (a: TaskOrder, b: RecordedOrder) =>
+  isSameConfig(b.config, a.config) &&
+  (["modelHash", "datasetRoot", "validationRoot", "units"] as const).every(
     (field) => a[field] === b[field],
   );
 

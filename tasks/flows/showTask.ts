@@ -1,4 +1,5 @@
 import { formatTaskId } from "../../sdk/ids.ts";
+import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import type { TaskView } from "../terminal/taskView.ts";
 
@@ -19,10 +20,10 @@ export function showTask(
       ["Field", "Value"],
       ["ID", id],
       ["Created At", order.createdAt.toISOString()],
-      ["Pre-trained Model Hash", order.model],
+      ["Pre-trained Model Hash", order.modelHash],
       ["Dataset Hash", order.datasetRoot],
       ...(order.validationRoot ? [["Validation Dataset Hash", order.validationRoot]] : []),
-      ["Training Params", order.config.replaceAll(/[,:](?=["\d[{tfn-])/g, "$& ")],
+      ["Training Params", showConfig(order.config)],
       ["Fee (neuron)", task.fee.toString()],
       ["Progress", progress],
       ...(failure ? [["Reason", failure.message]] : []),
@@ -33,4 +34,10 @@ export function showTask(
   const { id: _, ...rest } = task;
   const { meaning, next } = standing;
   return { id, ...rest, progress, meaning, next, failure, order, status };
+}
+
+/** As JSON with spaces, so that a table can break it. */
+function showConfig(config: Hyperparameters | null): string {
+  if (config === null) return "not valid hyper-parameters";
+  return JSON.stringify(config).replaceAll(/[,:](?=["\d[{tfn-])/g, "$& ");
 }

@@ -7,11 +7,12 @@ import { downloadDeliverable } from "../../sdk/deliverable/downloadDeliverable.t
 import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { TaskId } from "../../sdk/ids.ts";
-import { cancelTask, createTask } from "../../sdk/task/calls.ts";
+import { cancelTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
+import { encodeOrder } from "../../sdk/task/TaskOrder.ts";
 import type { TaskState } from "../../sdk/taskStates.ts";
+import { servingCall } from "../../sdk/transaction/buildCall.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import type { Account } from "../helpers/MarketFixture.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
@@ -27,6 +28,9 @@ export const ENDINGS: readonly Ending[] = [
   "cancel",
   "refuse",
 ];
+
+/** Changes an order on its way to the chain. */
+export type Tamper = (order: ReturnType<typeof encodeOrder>) => ReturnType<typeof encodeOrder>;
 
 /** Seconds past a deadline. */
 const PAST = 10n;
@@ -46,7 +50,7 @@ export class Trade {
   /** Nothing but time is missing. */
   isWaiting = false;
   /** Changes the order before it is placed, for users who mean harm. */
-  tamper: (order: TaskOrder) => TaskOrder = (order) => order;
+  tamper: Tamper = (order) => order;
   /** Looks at the archive that the user decrypted. */
   inspect: (path: string) => void = () => undefined;
   readonly #market: FaultFixture;
@@ -76,7 +80,7 @@ export class Trade {
     const model = this.ending === "refuse" && !this.isTampered ? "unknown" : "stub";
     const { id, order } = await this.#market.prepare(this.user, model);
     this.id = id;
-    await send(this.user, createTask(this.user, { order: this.tamper(order) }));
+    await send(this.user, servingCall(this.user, "createTask", [this.tamper(encodeOrder(order))]));
     if (this.ending === "cancel")
       await this.#try(() => send(this.user, cancelTask(this.user, { id })));
   }

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { getBytes, hexlify, ZeroHash } from "ethers";
+import { getBytes, hexlify, toUtf8Bytes, ZeroHash } from "ethers";
 import { getAccount } from "../../sdk/account/getAccount.ts";
 import {
   acknowledge,
@@ -19,7 +19,6 @@ import type { Root } from "../../sdk/ids.ts";
 import { acceptTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
-import type { TaskOrder } from "../../sdk/task/TaskOrder.ts";
 import type { TaskState } from "../../sdk/taskStates.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import { spoilPage } from "../helpers/spoilPage.ts";
@@ -27,18 +26,18 @@ import { attempt } from "./attempt.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme, RunResult } from "./Programme.ts";
 import { runTrades } from "./runTrade.ts";
-import { ENDINGS, Trade } from "./Trade.ts";
+import { ENDINGS, type Tamper, Trade } from "./Trade.ts";
 
 const SOME_HASH = `0x${"5a".repeat(32)}`;
 const ROUNDS = 4;
 
 /** What a user may write into an order, whatever they want by it. Each is refused, and costs nobody anything. */
-export const TAMPERING: Record<string, (order: TaskOrder) => TaskOrder> = {
+export const TAMPERING: Record<string, Tamper> = {
   "another blinding than agreed": (order) => ({ ...order, blindRoot: SOME_HASH }),
   "a key that is no point": (order) => ({ ...order, userKey: `0x02${"ff".repeat(32)}` }),
   "a dataset that is nowhere": (order) => ({ ...order, datasetRoot: SOME_HASH as Root }),
-  "a config that is no JSON": (order) => ({ ...order, config: "{" }),
-  "a config with a path": (order) => ({ ...order, config: '{"output_dir":"/etc"}' }),
+  "a config that is no JSON": (order) => ({ ...order, config: toUtf8Bytes("{") }),
+  "a config with a path": (order) => ({ ...order, config: toUtf8Bytes('{"output_dir":"/etc"}') }),
   "a dataset larger than declared": (order) => ({ ...order, units: 1n }),
   "a model that nobody has": (order) => ({ ...order, model: SOME_HASH }),
 };
@@ -60,7 +59,7 @@ export const malice: Programme = async function* (market, { short, takes }) {
 function cheat(
   market: FaultFixture,
   name: string,
-  tamper: (order: TaskOrder) => TaskOrder,
+  tamper: Tamper,
   number: number,
 ): Promise<RunResult> {
   return attempt(market, name, async ({ directory, state }) => {

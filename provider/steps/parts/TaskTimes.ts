@@ -1,6 +1,6 @@
 import type { Step } from "../../machine/machine.ts";
 import type { JobRecord } from "../../store/Store.ts";
-import { readHyperparameters } from "./readHyperparameters.ts";
+import { requireHyperparameters } from "./requireHyperparameters.ts";
 
 /** Seconds for the transaction that delivers or gives up, until measured. */
 const TRANSACTION_SECONDS = 20;
@@ -69,11 +69,11 @@ function remember(values: number[], value: number): void {
 }
 
 function kindOf({ order }: Pick<JobRecord, "order">): string {
-  const { lora, batch_size } = readHyperparameters(order.config);
-  return `${order.model}/${lora ?? false}/${batch_size ?? "default"}`;
+  const { lora, batch_size } = requireHyperparameters(order);
+  return `${order.modelHash}/${lora ?? false}/${batch_size ?? "default"}`;
 }
 
 /** Units trained over all epochs. */
 function workOf({ order }: Pick<JobRecord, "order">): number {
-  return Number(order.units) * (readHyperparameters(order.config).n_epochs ?? 1);
+  return Number(order.units) * (requireHyperparameters(order).n_epochs ?? 1);
 }

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { TaskRefusedError } from "../../errors.ts";
 import { type Model, modelFiles } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
-import { readHyperparameters } from "./readHyperparameters.ts";
 import { readModel } from "./readModel.ts";
+import { requireHyperparameters } from "./requireHyperparameters.ts";
 import type { StepContext } from "./StepContext.ts";
 
 /** Copies of a fully trained model on the disk: the trainer's output, the archive, and the encrypted archive. */
@@ -19,8 +19,8 @@ export async function ensureDiskSpace(
   context: Pick<StepContext, "catalogue" | "jobsDirectory">,
   { order }: Pick<JobRecord, "order">,
 ): Promise<void> {
-  const { lora } = readHyperparameters(order.config);
-  const copies = lora ? 0 : COPIES * (await weightBytes(readModel(context, order.model)));
+  const { lora } = requireHyperparameters(order);
+  const copies = lora ? 0 : COPIES * (await weightBytes(readModel(context, order.modelHash)));
   const needed = Number(order.units) + copies;
   await mkdir(context.jobsDirectory, { recursive: true, mode: 0o700 });
   const { bavail, bsize } = await statfs(context.jobsDirectory);

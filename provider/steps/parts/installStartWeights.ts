@@ -49,7 +49,7 @@ async function fetchStart(
   signal: AbortSignal,
 ): Promise<void> {
   const { online, maxModelBytes: maxBytes } = context;
-  const { directory: base } = readModel(context, order.model);
+  const { directory: base } = readModel(context, order.modelHash);
   const { hfApiToken: token } = await awaitSecrets(context, id, signal);
   try {
     await fetchFromHub(online, model, { target, token, maxBytes, base }, signal);

@@ -9,7 +9,7 @@ import { copyOutput } from "../../files/JobOutput.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { isWeights, listCheckpoints } from "./modelFiles.ts";
-import { readHyperparameters } from "./readHyperparameters.ts";
+import { requireHyperparameters } from "./requireHyperparameters.ts";
 import type { StepContext } from "./StepContext.ts";
 
 type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
@@ -45,11 +45,11 @@ export async function keepCheckpoints(
   );
   const target = join(directory, formatTaskId(id));
   if (wanted.length === 0 || days === 0 || tasks === 0 || (await pathExists(target))) return;
-  const { suffix } = readHyperparameters(order.config);
-  const model = context.catalogue.byHash(order.model)?.name ?? order.model;
+  const { suffix } = requireHyperparameters(order);
+  const model = context.catalogue.byHash(order.modelHash)?.name ?? order.modelHash;
   const manifest = {
     user: user.toLowerCase(),
-    model: order.model.toLowerCase(),
+    model: order.modelHash.toLowerCase(),
     name: suffix ? `${model}-${suffix}` : model,
     keptAt: Date.now(),
   } satisfies Manifest;
@@ -84,7 +84,7 @@ export async function findCheckpoint(
       `Name a settled task of the same account, not older than ${context.checkpoints.days} days.`,
     );
   }
-  if (newest.manifest.model !== order.model.toLowerCase()) {
+  if (newest.manifest.model !== order.modelHash.toLowerCase()) {
     throw checkpointError(
       `The checkpoint ${reference} was made from another base model than the order's.`,
       `Order the model ${newest.manifest.model}.`,

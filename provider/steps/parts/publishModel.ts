@@ -7,7 +7,7 @@ import { appendWarning } from "../../journal/Journal.ts";
 import { uploadToHub } from "../../online/hub.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { listModel } from "./modelFiles.ts";
-import { readHyperparameters } from "./readHyperparameters.ts";
+import { requireHyperparameters } from "./requireHyperparameters.ts";
 import type { StepContext } from "./StepContext.ts";
 import { readSecrets } from "./taskSecrets.ts";
 
@@ -17,7 +17,7 @@ const TIMEOUT_MS = 60 * 60_000;
 /** The hub repository for the model of a settled task; null if there is nothing to upload. */
 export function outputRepository({ job, order }: Pick<JobRecord, "job" | "order">): string | null {
   if (job.chain !== "Settled" || job.settlement) return null;
-  return readHyperparameters(order.config).hf_output_repo_name ?? null;
+  return requireHyperparameters(order).hf_output_repo_name ?? null;
 }
 
 /**

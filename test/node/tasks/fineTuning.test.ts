@@ -66,9 +66,10 @@ describe("tasks: the fine-tuning family", () => {
         suffix: "mine",
       });
       const { order: placed } = await market.json("fine-tuning retrieve", { id });
-      expect(placed.config).to.equal(
-        '{"learning_rate":0.0001,"lora":true,"n_epochs":3,"suffix":"mine","train_on_inputs":"auto"}',
-      );
+      expect(placed.config).to.deep.equal({
+        ...{ n_epochs: 3, learning_rate: 1e-4, lora: true },
+        ...{ train_on_inputs: "auto", suffix: "mine" },
+      });
     });
 
     it("gives storage nothing but ciphertext, which the provider's key opens to the very file", async () => {
@@ -109,7 +110,7 @@ describe("tasks: the fine-tuning family", () => {
       const { order: placed } = await market.json("fine-tuning retrieve", {
         id: JSON.parse(stdout).id,
       });
-      expect(JSON.parse(placed.config)).to.deep.equal({ n_checkpoints: 2, n_epochs: 2 });
+      expect(placed.config).to.deep.equal({ n_checkpoints: 2, n_epochs: 2 });
     });
 
     it("prefers the free provider, then the cheapest, and asks nobody it cannot verify", async () => {

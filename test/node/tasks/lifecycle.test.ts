@@ -117,8 +117,8 @@ describe("tasks: a fine-tuning from order to model", () => {
       provider: market.provider.address,
       datasetRoot: DATASET,
       units: "179668154",
-      config: '{"learning_rate":0.0001,"n_epochs":2}',
     });
+    expect(plan.arguments.order.config).to.deep.equal({ learning_rate: 0.0001, n_epochs: 2 });
     expect(await market.json("list-tasks", flags())).to.deep.equal({ tasks: [] });
   });
 

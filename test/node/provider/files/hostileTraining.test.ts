@@ -97,7 +97,7 @@ describe("a training that was taken over, in a real sandbox", () => {
   const record = {
     id: ID,
     user: `0x${"aa".repeat(20)}`,
-    order: { model: HASH, config: "{}" },
+    order: { modelHash: HASH, config: {} },
     facts: { train: "data/train.jsonl", validation: null },
     job: { chain: "Settled" },
   } as unknown as JobRecord;

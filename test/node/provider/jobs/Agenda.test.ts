@@ -7,10 +7,11 @@ import { LANES, type Lane, LaneUsage, laneOf } from "../../../../provider/jobs/l
 import { type Job, newJob, STEPS, type Step } from "../../../../provider/machine/machine.ts";
 import type { Effect, JobRecord } from "../../../../provider/store/Store.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
+import type { Hyperparameters } from "../../../../sdk/training/Hyperparameters.ts";
 
 const ID = "0x01" as TaskId;
 
-function record(id: string, job: Partial<Job>, config = "{}"): JobRecord {
+function record(id: string, job: Partial<Job>, config: Hyperparameters = {}): JobRecord {
   const rest = { id, user: "ann", fee: 1n, order: { config } };
   return { ...rest, job: { ...newJob(), ...job } } as unknown as JobRecord;
 }
@@ -80,7 +81,7 @@ describe("agenda", () => {
 });
 
 describe("lanes", () => {
-  const settled = (config: string) => record("0x01", { chain: "Settled" }, config);
+  const settled = (config: Hyperparameters) => record("0x01", { chain: "Settled" }, config);
 
   it("let no work that costs a stranger nothing take a place of what open tasks need", () => {
     const accepted = record("0x01", { chain: "Accepted" });
@@ -90,16 +91,16 @@ describe("lanes", () => {
     );
     const others: Lane[] = [
       ...(["verify", "fetch", "count"] as const).map((step) => laneOf(step, created)),
-      laneOf("clean", settled("{}")),
-      laneOf("clean", settled('{"hf_output_repo_name":"a/b"}')),
+      laneOf("clean", settled({})),
+      laneOf("clean", settled({ hf_output_repo_name: "a/b" })),
     ];
     for (const lane of others) expect([...needed]).not.to.include(lane);
   });
 
   it("let uploads to a hub wait for each other, and nothing for them", () => {
-    const lane = laneOf("clean", settled('{"hf_output_repo_name":"a/b"}'));
+    const lane = laneOf("clean", settled({ hf_output_repo_name: "a/b" }));
     expect(lane).to.equal("publish");
-    expect(laneOf("clean", settled("{}"))).to.equal("clean");
+    expect(laneOf("clean", settled({}))).to.equal("clean");
     const use = new LaneUsage();
     use.enter(lane, "ann");
     expect(use.mayEnter(lane, "ann")).to.equal(false);

@@ -17,6 +17,7 @@ import { TaskTimes } from "../../../../provider/steps/parts/TaskTimes.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { Root, TaskId } from "../../../../sdk/ids.ts";
+import type { Hyperparameters } from "../../../../sdk/training/Hyperparameters.ts";
 import { eventually } from "../daemonProcess.ts";
 
 const log = pino({ level: "silent" });
@@ -26,9 +27,9 @@ const idOf = (number: number) => `0x${number.toString(16).padStart(32, "0")}` as
 function record(
   number: number,
   job: Partial<Job>,
-  { user = `user ${number}`, config = "{}" } = {},
+  { user = `user ${number}`, config = {} }: { user?: string; config?: Hyperparameters } = {},
 ) {
-  const order = { units: 1n, maxFee: 1n, nonce: 0n, model: ROOT, datasetRoot: ROOT, config };
+  const order = { units: 1n, maxFee: 1n, nonce: 0n, modelHash: ROOT, datasetRoot: ROOT, config };
   return {
     ...{ id: idOf(number), user, fee: 1n, order, blockNumber: number, facts: {} },
     job: { ...newJob(), ...job },
@@ -80,7 +81,7 @@ describe("runner", () => {
   };
 
   it("serves another user's order and a reveal while uploads to a hub hang that were paid long ago", async () => {
-    const config = '{"hf_output_repo_name":"a/b"}';
+    const config = { hf_output_repo_name: "a/b" };
     for (let number = 1; number <= 200; number++)
       put(record(number, { chain: "Settled", pending: "clean" }, { config }));
     put(record(500, { chain: "Created", pending: "verify" }));

@@ -94,7 +94,7 @@ describe("the quota of a job", () => {
     }) as unknown as StepContext;
   const record = {
     id: ID,
-    order: { model: HASH, config: "{}" },
+    order: { modelHash: HASH, config: {} },
     facts: { train: "data/train.jsonl", validation: null },
     job: { chain: "Failed" },
   } as unknown as JobRecord;

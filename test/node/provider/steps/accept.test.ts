@@ -41,7 +41,7 @@ describe("accept", () => {
   afterEach(() => rmSync(root, { recursive: true }));
 
   const makeModelHuge = () => truncateSync(join(root, "model/model.safetensors"), HUGE);
-  const run = ({ units = 1_000n, config = "{}", trainer = {} } = {}) => {
+  const run = ({ units = 1_000n, config = {}, trainer = {} } = {}) => {
     const model = { name: "tiny", hash: HASH, directory: join(root, "model") } as Model;
     const task = {
       user: "0x",
@@ -71,7 +71,7 @@ describe("accept", () => {
       },
       submitter: { submit: async (submission: Submission) => void submitted.push(submission) },
     } as unknown as StepContext;
-    const record = { id: ID, order: { model: HASH, units, config } } as unknown as JobRecord;
+    const record = { id: ID, order: { modelHash: HASH, units, config } } as unknown as JobRecord;
     return accept(context, record, new AbortController().signal, 0).then(
       () => null,
       (error: TaskRefusedError) => error,
@@ -107,7 +107,7 @@ describe("accept", () => {
 
   it("asks for no room for the model where an adapter is trained", async () => {
     makeModelHuge();
-    expect(await run({ config: '{"lora":true}' })).to.equal(null);
+    expect(await run({ config: { lora: true } })).to.equal(null);
     expect(submitted).to.have.length(1);
   });
 

@@ -41,7 +41,12 @@ describe("countDataset", () => {
       times: { training: () => null, margin: () => 60 },
     } as unknown as StepContext;
     const job = { trainingTime: 3_600 };
-    const record = { id: ID, order: { model: HASH, units }, facts, job } as unknown as JobRecord;
+    const record = {
+      id: ID,
+      order: { modelHash: HASH, units },
+      facts,
+      job,
+    } as unknown as JobRecord;
     return countDataset(context, record, new AbortController().signal, 0).catch((error) => error);
   };
   const TRAIN = { train: "data/train.jsonl", validation: null };

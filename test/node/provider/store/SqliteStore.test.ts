@@ -27,12 +27,12 @@ function record(id: TaskId = ID, blockNumber = 5): JobRecord {
       nonce: 0n,
       units: 2n ** 64n - 1n,
       maxFee: 2n ** 96n - 1n,
-      model: ROOT,
+      modelHash: ROOT,
       datasetRoot: ROOT,
       validationRoot: null,
       blindRoot: ROOT,
       userKey: "0x02",
-      config: "{}",
+      config: { n_epochs: 2, learning_rate: 1e-4 },
     },
     blockNumber,
     job: newJob(),
@@ -129,11 +129,21 @@ describe("SqliteStore", () => {
     const old = new DatabaseSync(path);
     old.exec(`${SCHEMA}; PRAGMA user_version = 1;`);
     const { job, order, ...rest } = record();
+    const { modelHash: model, ...known } = order;
+    const oldOrder = { ...known, model, config: '{"learning_rate":0.0001,"n_epochs":2}' };
     const text = (value: unknown) =>
       JSON.stringify(value, (_, each) => (typeof each === "bigint" ? `${each}` : each));
     old
       .prepare("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0)")
-      .run(ID, rest.user, `${rest.fee}`, text(order), 5, text({ ...job, pending: "train" }), "{}");
+      .run(
+        ID,
+        rest.user,
+        `${rest.fee}`,
+        text(oldOrder),
+        5,
+        text({ ...job, pending: "train" }),
+        "{}",
+      );
     old.prepare("INSERT INTO effects VALUES (?, 'train', 2, ?, 1)").run(ID, Date.now() + 3_600_000);
     old.prepare("INSERT INTO trainers VALUES (?, 1, 'boot/1')").run(ID);
     old.close();

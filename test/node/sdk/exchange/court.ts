@@ -50,12 +50,12 @@ export async function openCourt(): Promise<Court> {
     provider: provider.address,
     units: 999n, // an odd bond, so that halving it has to round
     maxFee: 10n ** 12n,
-    model: MODEL.hash,
+    modelHash: MODEL.hash,
     datasetRoot: DATASET_ROOT,
     validationRoot: null,
     blindRoot: hexlify(blindRoot(U)),
     userKey: market.terms.encryptionKey,
-    config: "{}",
+    config: {},
   };
   let nonce = 0n;
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { getBytes, hexlify, id as keccakOfText } from "ethers";
+import { getBytes, hexlify, id as keccakOfText, toUtf8Bytes } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
 import { deliver, expire, finalize, lapse } from "../../../../sdk/deliverable/calls.ts";
@@ -20,7 +20,9 @@ import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { listTasks } from "../../../../sdk/task/listTasks.ts";
 import { prepareOrder } from "../../../../sdk/task/prepareOrder.ts";
+import { encodeOrder } from "../../../../sdk/task/TaskOrder.ts";
 import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
+import { servingCall } from "../../../../sdk/transaction/buildCall.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import {
   DATASET_ROOT,
@@ -122,19 +124,17 @@ describe("sdk/task", () => {
       createdAt: new Date(block!.timestamp * 1_000),
       blockNumber: receipt.blockNumber,
     });
-    expect(JSON.parse(order.config)).to.deep.equal({ n_epochs: 2, learning_rate: 1e-4 });
+    expect(order.config).to.deep.equal({ n_epochs: 2, learning_rate: 1e-4 });
   });
 
-  it("reads a missing validation dataset as null, and a config that is no text without failing", async () => {
+  it("reads a missing validation dataset as null, and a config that is not valid as null, too", async () => {
     const { id, order } = await prepare();
-    const call = createTask(market.user, {
-      order: { ...order, validationRoot: null, config: "é" },
-    });
-    const data = call.data.replace("c3a9", "c328"); // no longer UTF-8
-    await send(market.user, { ...call, data });
+    const encoded = encodeOrder({ ...order, validationRoot: null });
+    const config = Uint8Array.of(...toUtf8Bytes('{"suffix":"'), 0xff, ...toUtf8Bytes('"}'));
+    await send(market.user, servingCall(market.user, "createTask", [{ ...encoded, config }]));
     const read = await getTaskOrder(market.reader, { id });
     expect(read.validationRoot).to.equal(null);
-    expect(read.config).to.contain("\ufffd");
+    expect(read.config).to.equal(null);
   });
 
   it("does not find tasks that do not exist", async () => {
@@ -205,8 +205,8 @@ describe("sdk/task", () => {
     expect(poor.next).to.deep.equal({ verb: "openAccount", parameters: { amount: 10n ** 17n } });
     const own = await rejection(send(provider, createTask(provider, { order })));
     expect(own.code).to.equal("usage");
-    const large = { ...order, config: "x".repeat(8_193) };
-    const config = await rejection(send(user, createTask(user, { order: large })));
+    const large = { ...encodeOrder(order), config: new Uint8Array(8_193) };
+    const config = await rejection(send(user, servingCall(user, "createTask", [large])));
     expect(config.message).to.equal("The configuration has 8193 bytes, and 8192 are allowed.");
     await send(provider, updateService(provider, { terms: { ...terms, accepting: false } }));
     const paused = await rejection(send(user, createTask(user, { order })));

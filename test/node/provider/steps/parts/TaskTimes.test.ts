@@ -14,32 +14,33 @@ import { TaskTimes } from "../../../../../provider/steps/parts/TaskTimes.ts";
 import { verify } from "../../../../../provider/steps/verify.ts";
 import type { JobRecord } from "../../../../../provider/store/Store.ts";
 import { blindRoot, sharedBlind } from "../../../../../sdk/exchange/blind.ts";
+import type { Hyperparameters } from "../../../../../sdk/training/Hyperparameters.ts";
 
 const LOCAL_GRACE = 30_000;
 const HASH = `0x${"ab".repeat(32)}`;
 const never = new AbortController().signal;
 
-function record(config = "{}", facts = {}, units = 1_000n): JobRecord {
-  return { id: "0x01", order: { model: HASH, config, units }, facts } as unknown as JobRecord;
+function record(config: Hyperparameters = {}, facts = {}, units = 1_000n): JobRecord {
+  return { id: "0x01", order: { modelHash: HASH, config, units }, facts } as unknown as JobRecord;
 }
 
 describe("times of a task", () => {
   it("keep back more than the trainer gets to stop, and more for a larger model", () => {
     for (const grace of [LOCAL_GRACE, 60_000]) {
       const times = new TaskTimes(grace);
-      const small = times.margin(record("{}", { outputBytes: 1e6 }));
+      const small = times.margin(record({}, { outputBytes: 1e6 }));
       expect(small).to.be.greaterThan(grace / 1000 + 10);
-      expect(times.margin(record("{}", { outputBytes: 16e9 }))).to.be.greaterThan(small + 1_000);
+      expect(times.margin(record({}, { outputBytes: 16e9 }))).to.be.greaterThan(small + 1_000);
     }
   });
 
   it("follow what was measured where that is slower than expected", () => {
     const times = new TaskTimes(LOCAL_GRACE);
-    const expected = times.margin(record("{}", { outputBytes: 1e9 }));
-    const job = record("{}", { size: 1e9 });
+    const expected = times.margin(record({}, { outputBytes: 1e9 }));
+    const job = record({}, { size: 1e9 });
     for (const step of ["package", "seal", "upload"] as const) times.note(step, job, 200_000);
     times.note("deliver", job, 45_000);
-    const measured = times.margin(record("{}", { outputBytes: 1e9 }));
+    const measured = times.margin(record({}, { outputBytes: 1e9 }));
     expect(measured).to.be.at.least(30 + 2 * 45 + 600);
     expect(measured).to.be.greaterThan(expected);
   });
@@ -47,10 +48,10 @@ describe("times of a task", () => {
   it("estimate a training from the fastest of its kind", () => {
     const times = new TaskTimes(LOCAL_GRACE);
     expect(times.training(record())).to.equal(null);
-    times.note("train", record('{"n_epochs":2}'), 100_000);
-    times.note("train", record('{"n_epochs":2}'), 400_000);
-    expect(times.training(record('{"n_epochs":20}'))).to.equal(1_000);
-    expect(times.training(record('{"lora":true,"n_epochs":20}'))).to.equal(null);
+    times.note("train", record({ n_epochs: 2 }), 100_000);
+    times.note("train", record({ n_epochs: 2 }), 400_000);
+    expect(times.training(record({ n_epochs: 20 }))).to.equal(1_000);
+    expect(times.training(record({ lora: true, n_epochs: 20 }))).to.equal(null);
   });
 });
 
@@ -76,7 +77,7 @@ describe("an order with little time", () => {
       times,
       client: { serving: { getService: () => Promise.reject(new Error("asked the chain")) } },
     } as unknown as StepContext;
-    const { id, order } = record('{"n_epochs":20}');
+    const { id, order } = record({ n_epochs: 20 });
     const job = {
       ...{ id, user: "ann", order: { ...order, userKey, blindRoot: agreed } },
       facts: { unit: "token", train: "data/train.jsonl", outputBytes: 0 },
@@ -100,7 +101,7 @@ describe("an order with little time", () => {
 
   it("is not accepted when twice the measured speed would not do", async () => {
     const times = new TaskTimes(LOCAL_GRACE);
-    times.note("train", record('{"n_epochs":2}'), 100_000);
+    times.note("train", record({ n_epochs: 2 }), 100_000);
     const error = await run(countDataset, 400, times);
     expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ProviderBusy" });
     expect(error!.message).to.include("about 1000 s");

@@ -99,7 +99,7 @@ describe("a training that begins or ends elsewhere", () => {
     ({
       id: ID,
       user: USER,
-      order: { model: HASH, config: JSON.stringify(config) },
+      order: { modelHash: HASH, config },
       facts: { train: "data/train.jsonl", validation: null },
       job: { chain },
     }) as unknown as JobRecord;

@@ -49,8 +49,8 @@ describe("kept checkpoints", () => {
       id: idOf(n),
       user: changes.user ?? ANN,
       order: {
-        model: HASH,
-        config: changes.suffix ? JSON.stringify({ suffix: changes.suffix }) : "{}",
+        modelHash: HASH,
+        config: changes.suffix ? { suffix: changes.suffix } : {},
       },
       job: { chain: changes.chain ?? "Settled" },
     }) as unknown as JobRecord;
@@ -129,7 +129,7 @@ describe("kept checkpoints", () => {
 
   it("are refused for another base model, with the name of theirs", async () => {
     await keep(train(recordOf(1), [4]));
-    const order = { ...recordOf(9), order: { model: `0x${"cd".repeat(32)}` } } as JobRecord;
+    const order = { ...recordOf(9), order: { modelHash: `0x${"cd".repeat(32)}` } } as JobRecord;
     const error = await refusal(formatTaskId(idOf(1)), order);
     expect(error.message).to.match(/another base model/);
     expect(error.hint).to.include(HASH);
