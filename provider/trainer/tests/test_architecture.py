@@ -1,4 +1,4 @@
-"""Who may know whom in the trainer: every import leads to a lower floor, or stays in its room."""
+"""Allowed imports in the trainer: every import leads to a lower layer, or stays in its module."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 import pytest
 from conftest import TRAINER
 
-# From the roof to the ground. Rooms on one floor know nothing of each other.
+# From top to bottom. Modules in one layer do not import each other.
 FLOORS = [
     ["anneal_online"],
     ["anneal_trainer.verify"],
@@ -52,7 +52,7 @@ def imports_of(path):
 
 
 def place_of(module):
-    """The innermost room that a module is in, and its floor."""
+    """The innermost listed module that a module is in, and its layer."""
     places = [
         (room, floor)
         for floor, rooms in enumerate(FLOORS)
