@@ -135,7 +135,9 @@ def environment_differences(receipt: Mapping[str, Any], threads: int) -> Iterato
     here, expected = environment(threads), receipt["environment"]
     for key in sorted(here.keys() | expected.keys()):
         if here.get(key) != expected.get(key):
-            yield f"environment.{key} is {here.get(key)!r} here, {expected.get(key)!r} in the receipt."
+            yield (
+                f"environment.{key} is {here.get(key)!r} here, {expected.get(key)!r} in the receipt."
+            )
 
 
 def check_metrics(path: Path, receipt: Mapping[str, Any]) -> None:
