@@ -134,10 +134,9 @@ def environment_differences(receipt: Mapping[str, Any], threads: int) -> Iterato
         yield "The version of the trainer's code differs from the receipt's."
     here, expected = environment(threads), receipt["environment"]
     for key in sorted(here.keys() | expected.keys()):
-        if here.get(key) != expected.get(key):
-            yield (
-                f"environment.{key} is {here.get(key)!r} here, {expected.get(key)!r} in the receipt."
-            )
+        ours, theirs = here.get(key), expected.get(key)
+        if ours != theirs:
+            yield f"environment.{key} is {ours!r} here, {theirs!r} in the receipt."
 
 
 def check_metrics(path: Path, receipt: Mapping[str, Any]) -> None:
