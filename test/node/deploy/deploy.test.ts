@@ -135,9 +135,7 @@ describe("npx hardhat deploy", () => {
     expect((await deploy()).exitCode).to.equal(0);
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
     const { stdout } = await deploy(["--dry-run"]);
-    expect(stdout).to.match(
-      /Everything is deployed already and verified\.\nNothing was sent\.\n$/,
-    );
+    expect(stdout).to.match(/Everything is deployed already and verified\.\nNothing was sent\.\n$/);
   });
 
   it("refuses a contract with other parameters before it sends anything", async () => {
@@ -247,7 +245,9 @@ describe("npx hardhat deploy", () => {
     });
     await rpc.send("hardhat_setBalance", [deployer, `0x${balance.toString(16)}`]);
     expect(exitCode).to.equal(1);
-    expect(stderr).to.match(/The deployment costs about 0\.\d+ OG, but the deployer 0x\w+ has 0\.0/);
+    expect(stderr).to.match(
+      /The deployment costs about 0\.\d+ OG, but the deployer 0x\w+ has 0\.0/,
+    );
     expect(await sent()).to.equal(before);
   });
 
