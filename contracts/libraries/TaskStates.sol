@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {TaskState} from "../types/Task.sol";
 
-/// @notice One verb's row of the state table: nibble s is the state that the verb leads to from state s, and 0
+/// @notice One verb's row of the state table: nibble s holds the state that the verb leads to from state s, and 0
 /// (None) if the verb is not allowed there.
 type TaskVerb is uint256;
 
