@@ -120,7 +120,7 @@ function follow(
   return new Promise((resolve) => child.once("close", resolve));
 }
 
-/** The whole programme takes most of an hour; standard error says how far it is. */
+/** Prints the progress to standard error, because the whole programme takes most of an hour. */
 function noteProgress(tallies: ReadonlyMap<string, Tally>): void {
   const { runs, strikes, lost, doubled, leaked } = sum([...tallies.values()]);
   if (runs % NOTED_RUNS === 0)

@@ -23,10 +23,10 @@ import {
   writeNetwork,
 } from "./quickstart/KeptNetwork.ts";
 import { type Ending, onEnding } from "./quickstart/onEnding.ts";
-import { EXAMPLES, makeRunDirectory, NETWORK_DIRECTORY } from "./quickstart/places.ts";
+import { EXAMPLES, makeRunDirectory, NETWORK_DIRECTORY } from "./quickstart/paths.ts";
 import { freePort, PORTS, takenPorts } from "./quickstart/ports.ts";
+import { note, title } from "./quickstart/print.ts";
 import { Stack } from "./quickstart/Stack.ts";
-import { note, title } from "./quickstart/say.ts";
 
 const keep = process.argv.includes("--keep");
 const HARDHAT = "node_modules/.bin/hardhat";

@@ -1,7 +1,7 @@
 /** `npm stop`: stops the network that `npm start -- --keep` left running. */
 import { join } from "node:path";
 import { stateOf, stopNetwork } from "./quickstart/KeptNetwork.ts";
-import { NETWORK_DIRECTORY } from "./quickstart/places.ts";
+import { NETWORK_DIRECTORY } from "./quickstart/paths.ts";
 
 const directory = join(process.cwd(), NETWORK_DIRECTORY);
 const stopped = await stopNetwork(directory);

@@ -276,7 +276,7 @@ interface IFineTuningServing {
     /// @param consent r ‖ s ‖ v, 65 bytes, low s (EIP-2); only accounts that sign by themselves can consent
     function settleCancelled(TaskId id, uint256 amount, uint256 consentDeadline, bytes calldata consent) external;
 
-    // -- Tasks: anybody ------------------------------------------------------------------------------------------
+    // -- Tasks: anyone -------------------------------------------------------------------------------------------
 
     /// @notice Pays the providers of tasks after their dispute periods.
     /// @dev An entry that is not due is skipped, so that it does not make the others fail.

@@ -1,4 +1,4 @@
-"""The speed of our trainer compared with the Trainer of transformers, with default settings and tuned.
+"""The trainer's speed compared with the Trainer of transformers, with defaults and tuned.
 
   npm run bench:train                            generated rows, the tiny model
   npm run bench:train -- --data gsm8k.jsonl      rows of your own, with prompt and completion

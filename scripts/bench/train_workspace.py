@@ -42,7 +42,7 @@ SIZES = {
     "small": Size(256, 8, 4, 2, 704, 8192, 12, 5e-4, 1024),
     # Those of SmolLM2-135M, a model that people really train on a CPU.
     "135m": Size(576, 30, 9, 3, 1536, 49152, 4, 2e-4, 1024),
-    # Those of Qwen2-0.5B, with more than a quarter of its weights in the vocabulary: half an hour per round.
+    # Those of Qwen2-0.5B, with over a quarter of its weights in the vocabulary: 30 min per round.
     "0.5b": Size(896, 24, 14, 2, 4864, 151936, 4, 1e-5, 1024),
     # Those of Qwen2-1.5B.
     "1.5b": Size(1536, 28, 12, 2, 8960, 151936, 40, 1e-5, 2048, "bfloat16"),

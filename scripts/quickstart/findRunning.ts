@@ -1,7 +1,7 @@
 import { type KeptNetwork, readNetwork, stateOf } from "./KeptNetwork.ts";
-import { NETWORK_DIRECTORY } from "./places.ts";
+import { NETWORK_DIRECTORY } from "./paths.ts";
 import { takenPorts } from "./ports.ts";
-import { note, title } from "./say.ts";
+import { note, title } from "./print.ts";
 
 /**
  * Looks for a running network before anything is changed: it is never replaced.
@@ -10,7 +10,7 @@ import { note, title } from "./say.ts";
 export async function findRunning(directory: string): Promise<number | null> {
   const state = await stateOf(directory);
   if (state === "starting" || state === "running" || state === "partly") {
-    return tell(state, (await readNetwork(directory))!);
+    return report(state, (await readNetwork(directory))!);
   }
   const taken = await takenPorts();
   if (taken.length === 0) return null;
@@ -20,7 +20,7 @@ export async function findRunning(directory: string): Promise<number | null> {
 }
 
 /** @returns the exit code. */
-function tell(state: "starting" | "running" | "partly", network: KeptNetwork): number {
+function report(state: "starting" | "running" | "partly", network: KeptNetwork): number {
   const since = new Date(network.started).toLocaleString();
   if (state === "starting") {
     console.error("Another npm start is starting this network. Wait for it, or run npm stop.");

@@ -115,11 +115,11 @@ def read_receipt(path: Path) -> dict[str, Any]:
 
 def input_differences(receipt: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator[str]:
     """Yield the inputs that differ from those of the receipt, one sentence each."""
-    told, here = dict(receipt["inputs"]), dict(inputs)
-    settings_told, settings_here = told.pop("hyperparameters"), here.pop("hyperparameters")
-    pairs = {key: (here.get(key), told.get(key)) for key in here.keys() | told.keys()}
-    for key in settings_here.keys() | settings_told.keys():
-        pairs[f"hyperparameters.{key}"] = (settings_here.get(key), settings_told.get(key))
+    expected, here = dict(receipt["inputs"]), dict(inputs)
+    settings_expected, settings_here = expected.pop("hyperparameters"), here.pop("hyperparameters")
+    pairs = {key: (here.get(key), expected.get(key)) for key in here.keys() | expected.keys()}
+    for key in settings_here.keys() | settings_expected.keys():
+        pairs[f"hyperparameters.{key}"] = (settings_here.get(key), settings_expected.get(key))
     for key in sorted(pairs):
         ours, theirs = pairs[key]
         if ours != theirs:
@@ -132,10 +132,11 @@ def environment_differences(receipt: Mapping[str, Any], threads: int) -> Iterato
 
     if receipt["code_sha256"] != CODE_SHA256:
         yield "The version of the trainer's code differs from the receipt's."
-    here, told = environment(threads), receipt["environment"]
-    for key in sorted(here.keys() | told.keys()):
-        if here.get(key) != told.get(key):
-            yield f"environment.{key} is {here.get(key)!r} here, {told.get(key)!r} in the receipt."
+    here, expected = environment(threads), receipt["environment"]
+    for key in sorted(here.keys() | expected.keys()):
+        ours, theirs = here.get(key), expected.get(key)
+        if ours != theirs:
+            yield f"environment.{key} is {ours!r} here, {theirs!r} in the receipt."
 
 
 def check_metrics(path: Path, receipt: Mapping[str, Any]) -> None:

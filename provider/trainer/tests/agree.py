@@ -1,6 +1,6 @@
-"""Write dataset files as told and say what the trainer makes of them: `python tests/agree.py`.
+"""Write dataset files and print the trainer's results for them: `python tests/agree.py`.
 
-The client's tests draw the files. On stdin a list of {"path", "kind", "model"} with either
+The files come from the client's tests. On stdin a list of {"path", "kind", "model"} with either
 "columns" of a parquet file, or "entries" of an archive as [path, base64]; on stdout a list of
 {"rows", "tokens", "kept", "learned", "truncated"} or {"error"}. Rows are cut to 64 tokens.
 """

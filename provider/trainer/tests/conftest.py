@@ -10,21 +10,21 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# Before torch is loaded: waiting threads sleep, and nothing asks a hub.
+# Before torch is loaded: waiting threads sleep, and nothing connects to a hub.
 os.environ.update(OMP_WAIT_POLICY="passive", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
 from anneal_trainer import tiny_models
 from anneal_trainer.__main__ import run
 from anneal_trainer.data.encode import TextEncoder
 
-# A shared machine may be slow at any moment; how long an example takes is no property.
+# A shared machine may be slow at any moment, so the duration of an example must not fail a test.
 hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
 
 TRAINER = Path(__file__).parent.parent
 EXAMPLES = Path(__file__).parent / "examples"
 HANGS_AFTER = 300
-"""Seconds after which a process counts as hanging; how fast the machine is decides over no test."""
+"""Seconds after which a process counts as hanging, long enough for a slow machine."""
 TASK_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 TINY_MODELS = {
@@ -63,7 +63,7 @@ def distilbert(models):
 
 
 class JobDirectory:
-    """A job directory as the daemon makes it, and what comes of it."""
+    """A job directory as the daemon makes it, and its results."""
 
     def __init__(self, path):
         self.path = path
@@ -76,7 +76,7 @@ class JobDirectory:
         return run(self.path, is_stopped, recovery_seconds)
 
     def start(self, *arguments):
-        """The trainer as the daemon starts it: a process of its own."""
+        """Start the trainer like the daemon, as a separate process."""
         command = [sys.executable, "-m", "anneal_trainer", "--job-dir", str(self.path), *arguments]
         environment = {**os.environ, "PYTHONPATH": str(TRAINER)}
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
@@ -88,10 +88,10 @@ class JobDirectory:
         return self
 
     def signal_when(self, process, number, condition):
-        """Send a signal as soon as the journal fulfils a condition."""
+        """Send a signal as soon as the journal meets a condition."""
         while not condition(self):
             assert process.poll() is None, process.stderr.read()
-            # Blocks until the process ends, so the wait is short and never in vain.
+            # Waits for the end of the process, so it returns early if the process ends.
             try:
                 process.wait(0.005)
             except subprocess.TimeoutExpired:
@@ -113,7 +113,7 @@ class JobDirectory:
         return [event for event in events if type_ in (None, event["type"])]
 
     def files(self, folder):
-        """Every file below a folder with its bytes."""
+        """Return every file below a folder with its bytes."""
         root = self.work / folder
         return {
             path.relative_to(root).as_posix(): path.read_bytes()
@@ -131,7 +131,7 @@ def make_job(tmp_path, models):
 
 
 def write_job(path, models, kind="causal-lm", rows=None, validation=None, model=None, **settings):
-    """Write a job; rows are objects for a .jsonl file or a path of a dataset."""
+    """Write a job; rows are objects for a .jsonl file or the path of a dataset."""
     (path / "data").mkdir(parents=True)
     (path / "work").mkdir()
     model = model or TINY_MODELS[kind]

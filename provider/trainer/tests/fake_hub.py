@@ -1,4 +1,4 @@
-"""A small hub on 127.0.0.1: the routes that huggingface_hub asks to fetch and to upload a model."""
+"""A small hub on 127.0.0.1: the routes that huggingface_hub uses to fetch and upload a model."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A small Weights & Biases on 127.0.0.1: the routes that its client asks to open and feed a run."""
+"""A small Weights & Biases on 127.0.0.1: the routes that its client uses to open and feed a run."""
 
 import base64
 import gzip
@@ -10,7 +10,7 @@ KEY = "a" * 40
 
 
 class FakeTracker:
-    """Runs as {id: {step: figures}}, and what else was said of them."""
+    """Keeps runs as {id: {step: figures}}, and their other properties."""
 
     def __init__(self):
         self.runs, self.configs, self.names, self.projects = {}, {}, {}, {}

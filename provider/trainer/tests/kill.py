@@ -1,10 +1,10 @@
-"""Kill the trainer at random moments and compare what comes out: `python -m tests.kill --runs 100`.
+"""Kill the trainer at random moments and compare the results: `python -m tests.kill --runs 100`.
 
-Each run starts a job in a process of its own, kills it (SIGKILL) at random moments, starts it again
-until it ends by itself, and compares every byte of out/ and checkpoints/ with those of a training
-that was never killed. Processes are forked from one that has imported everything, so that moments
-fall into the training rather than into imports. The seed is printed first; it repeats the jobs and
-the moments, as far as moments can be repeated.
+Each run starts a job in a separate process, kills it (SIGKILL) at random moments, starts it again
+until it completes, and compares every byte of out/ and checkpoints/ with those of a run that was
+never killed. Processes are forked from one that has imported everything, so that kills happen
+during training and not during imports. The seed is printed first; it reproduces the jobs and, as
+far as timing permits, the moments.
 """
 
 import argparse
@@ -42,11 +42,11 @@ JOBS = {
 }
 MAX_KILLS = 4
 TIMEOUT_SECONDS = 120
-"""Seconds that one start may take."""
+"""Maximum seconds from a start of the trainer to its end."""
 
 
 def start(job, recovery_seconds):
-    """Run the trainer in a process of its own and return its id."""
+    """Run the trainer in a separate process and return its id."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -55,7 +55,7 @@ def start(job, recovery_seconds):
 
 
 def finish(child):
-    """Wait for a process; return its exit code, or a signal's number made negative."""
+    """Wait for a process; return its exit code, or the negative number of a signal."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -68,7 +68,7 @@ def finish(child):
 
 
 def kill_after(child, seconds):
-    """Kill a process after some time; tell whether it was still running."""
+    """Kill a process after some time; return whether it was still running."""
     time.sleep(seconds)
     ended, status = os.waitpid(child, os.WNOHANG)
     if ended:
@@ -80,7 +80,7 @@ def kill_after(child, seconds):
 
 
 def moment_of(job):
-    """Say what a killed trainer was doing."""
+    """Return what a killed trainer was doing."""
     if (job.work / "result.json").exists():
         return "after the end"
     torn = sorted(path.parent.name for path in job.work.rglob("*.tmp") if path.is_dir())
@@ -95,7 +95,7 @@ def results(job):
 
 
 def compare(job, expected):
-    """Say what differs from an undisturbed training, nothing if nothing does."""
+    """Return what differs from an undisturbed run, None if nothing does."""
     numbers = [event["seq"] for event in job.events()]
     if numbers != list(range(1, len(numbers) + 1)):
         return "the journal's numbers have gaps"
@@ -109,7 +109,7 @@ def compare(job, expected):
 
 
 def disturb(job, chance, seconds, moments):
-    """Start a job and kill it, again and again, then let it end; return the number of kills."""
+    """Start a job and kill it repeatedly, then let it complete; return the number of kills."""
     kills = 0
     # Recovery checkpoints after every step, or none but the user's own.
     recovery_seconds = chance.choice([0, 0, 60])
@@ -125,7 +125,7 @@ def disturb(job, chance, seconds, moments):
 
 
 def kill_runs(runs, seed, directory):
-    """Return the number of runs that came out different, after printing what happened."""
+    """Return the number of runs with different results, after printing a report."""
     # Loaded before the first fork. No tensor is touched here: threads do not survive a fork.
     import peft  # noqa: F401
     import transformers  # noqa: F401

@@ -12,7 +12,7 @@ COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 50, 40)}
 
 
 def encode(image, **options):
-    """The bytes of an image file, PNG unless `format` says otherwise."""
+    """The bytes of an image file, PNG unless `format` is given."""
     file = io.BytesIO()
     image.save(file, **{"format": "PNG", **options})
     return file.getvalue()

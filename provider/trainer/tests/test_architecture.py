@@ -1,4 +1,4 @@
-"""Who may know whom in the trainer: every import leads to a lower floor, or stays in its room."""
+"""Allowed imports in the trainer: every import leads to a lower layer, or stays in its module."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -6,8 +6,8 @@ from graphlib import TopologicalSorter
 import pytest
 from conftest import TRAINER
 
-# From the roof to the ground. Rooms on one floor know nothing of each other.
-FLOORS = [
+# From top to bottom. Modules in one layer do not import each other.
+LAYERS = [
     ["anneal_online"],
     ["anneal_trainer.verify"],
     ["anneal_trainer.__main__"],
@@ -52,32 +52,32 @@ def imports_of(path):
 
 
 def place_of(module):
-    """The innermost room that a module is in, and its floor."""
+    """The innermost listed module that a module is in, and its layer."""
     places = [
-        (room, floor)
-        for floor, rooms in enumerate(FLOORS)
-        for room in rooms
-        if module == room or (module.startswith(f"{room}.") and room != "anneal_trainer")
+        (group, layer)
+        for layer, groups in enumerate(LAYERS)
+        for group in groups
+        if module == group or (module.startswith(f"{group}.") and group != "anneal_trainer")
     ]
     return max(places, key=lambda place: len(place[0]), default=None)
 
 
-def test_every_module_has_a_floor_and_every_room_a_module():
+def test_every_module_has_a_layer_and_every_group_a_module():
     assert len(PATHS) > 40
     assert [name for name in PATHS if place_of(name) is None] == []
-    rooms = {room for rooms in FLOORS for room in rooms}
-    assert rooms == {place_of(name)[0] for name in PATHS}
+    groups = {group for groups in LAYERS for group in groups}
+    assert groups == {place_of(name)[0] for name in PATHS}
 
 
 @pytest.mark.parametrize("module", PATHS)
 def test_no_import_goes_up_or_across(module):
-    room, floor = place_of(module)
+    group, layer = place_of(module)
     reached = {name: place_of(name) for name in imports_of(PATHS[module]) if name in PATHS}
-    wrong = [name for name, (to, below) in reached.items() if to != room and below <= floor]
+    wrong = [name for name, (to, below) in reached.items() if to != group and below <= layer]
     assert wrong == []
 
 
-def test_no_imports_form_a_circle():
+def test_no_imports_form_a_cycle():
     graph = {
         name: [other for other in imports_of(path) if other in PATHS]
         for name, path in PATHS.items()

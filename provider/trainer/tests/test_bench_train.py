@@ -21,7 +21,7 @@ BENCH = Path(__file__).parents[3] / "scripts/bench"
 
 @pytest.fixture(scope="module")
 def scripts():
-    """The benchmark's own modules, which lie beside each other and not in a package."""
+    """The benchmark's modules, which are in a folder without a package."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCH))
         names = ("train_report", "train_workspace", "train_gates")
@@ -112,7 +112,7 @@ def test_the_gates_open_for_the_trainer_and_close_for_a_leak(scripts, make_job, 
     assert measure() == {"loss": True, "gradients": True, "leakage": True}
     from anneal_trainer.model import packing
 
-    # As if attention crossed from row to row, unnoticed when the model was prepared.
+    # Attention crosses rows, and the check when the model was prepared did not detect it.
     monkeypatch.setattr(packing, "TOLERANCE", 1e9)
     attend = packing.attend
     monkeypatch.setattr(
@@ -132,7 +132,7 @@ def test_generated_rows_differ_in_length_and_are_the_same_each_time(scripts):
 
 
 def test_all_arms_train_the_same_rows_to_the_same_loss(tmp_path, scripts, monkeypatch):
-    """One short run of each arm, in processes of their own as in the benchmark."""
+    """One short run of each arm, in separate processes as in the benchmark."""
     sizes = scripts["train_workspace"].SIZES
     monkeypatch.setitem(sizes, "tiny", replace(sizes["tiny"], steps=3))
     data = tmp_path / "rows.jsonl"
@@ -147,7 +147,7 @@ def test_all_arms_train_the_same_rows_to_the_same_loss(tmp_path, scripts, monkey
         figures[arm] = json.loads(run.stdout.splitlines()[-1])
         assert figures[arm]["tokensPerSecond"] > 0
         assert figures[arm]["peakBytes"] > 0
-    # Rows of one order: the Trainer as it comes shuffles as our order rule does.
+    # All arms use the same order: the Trainer shuffles by the same rule as ours.
     assert figures["ours"]["tokens"] == figures["stock"]["tokens"]
     assert figures["ours"]["loss"] == pytest.approx(figures["stock"]["loss"], rel=1e-4)
     assert figures["tuned"]["loss"] == pytest.approx(figures["stock"]["loss"], rel=2e-2)

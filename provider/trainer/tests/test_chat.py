@@ -1,4 +1,4 @@
-"""Masks of conversations under the chat templates of real models, and under hostile ones."""
+"""Masks of conversations with chat templates of real models, and with hostile ones."""
 
 import json
 
@@ -11,7 +11,7 @@ from anneal_trainer.data.encode import TextEncoder
 from anneal_trainer.errors import DataError
 
 TEMPLATES = {
-    # Trims what it is given.
+    # Trims the messages.
     "Llama 3": "{% for m in messages %}{% set c = '<|im_start|>' + m['role'] + '\n\n' + "
     "m['content'] | trim + '<|im_end|>' %}{{ c }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n\n' }}{% endif %}",
@@ -32,7 +32,7 @@ TEMPLATES = {
     "{% if m.role == 'user' %}{% set last = messages | selectattr('role', 'equalto', 'user') | list"
     " | last %}{{ '[INST] ' + (s + '\n\n' if s is defined and m == last else '') + m.content + "
     "'[/INST]' }}{% else %}{{ ' ' + m.content | trim + '<|im_end|>' }}{% endif %}{% endfor %}",
-    # Speaks first of itself.
+    # Adds a message of its own at the start.
     "Qwen 2": "{% for m in messages %}{% if loop.first and m.role != 'system' %}"
     "{{ '<|im_start|>system\nYou are helpful.<|im_end|>\n' }}{% endif %}"
     "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
@@ -141,7 +141,7 @@ words = st.text(st.sampled_from("ab<|think/>\n _assistant"), min_size=1, max_siz
 def test_no_word_of_a_user_ever_counts(tmp_path, encoder_of, name, turns):
     encoder = encoder_of(TEMPLATES[name])
     turns = turns[: len(turns) // 2 * 2]
-    # What a user says is marked, so that it is found wherever the template puts it.
+    # The user's messages are marked, so that they are found wherever the template puts them.
     turns[::2] = [f"{SECRET}{turn}{SECRET}" for turn in turns[::2]]
     try:
         (example,) = dataset_of(tmp_path, encoder, *turns).examples

@@ -213,7 +213,7 @@ def test_a_template_that_refuses_or_rewrites_is_a_clear_data_error(
 def test_a_request_to_speak_may_hold_more_than_the_turn_it_opens(tmp_path, models):
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((models / "tiny-qwen2" / name).read_bytes())
-    # Reasoning models open their answer with a mark that finished turns no longer have.
+    # Reasoning models open their answer with a mark that completed turns no longer have.
     (tmp_path / "chat_template.jinja").write_text(
         "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }}{% else %}"
         "A: {{ m.content }}<|im_end|>{% endif %}{% endfor %}"

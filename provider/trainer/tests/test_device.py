@@ -1,4 +1,4 @@
-"""Which device a training runs on, and when it must not run."""
+"""The device that training runs on, and when it must not run."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from anneal_trainer.model.device import choose_device
 
 @pytest.fixture
 def devices(tmp_path, monkeypatch):
-    """A stand-in for /dev of a machine whose torch has no driver."""
+    """A replacement for /dev of a machine whose torch has no driver."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     folder = tmp_path / "dev"
     folder.mkdir()

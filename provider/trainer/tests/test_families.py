@@ -1,4 +1,4 @@
-"""Every family of models, fully trained and with an adapter: it learns, and its output loads."""
+"""Every model family, fully trained and with an adapter: it learns, and its output loads."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_it_learns_and_its_output_loads_and_says_the_same(family_models, tmp_pat
 
 @torch.no_grad()
 def say(model, tokenizer, kind, sample):
-    """What the model says to a sample, asked without our code."""
+    """The model's answer to a sample, without our code."""
     if kind == "text-classification":
         logits = model(**tokenizer(sample["text"], return_tensors="pt")).logits
         return model.config.id2label[int(logits.argmax())]

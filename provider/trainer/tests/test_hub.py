@@ -26,7 +26,7 @@ def model(models):
 
 
 def run(hub, *arguments, token=None, url=None):
-    """The verb as the daemon runs it: a process with the token on its standard input."""
+    """Run the verb like the daemon: a process with the token on its standard input."""
     environment = {"PATH": os.environ["PATH"], "HF_ENDPOINT": url or hub.url,
                    "PYTHONPATH": str(TRAINER), "HF_HUB_OFFLINE": "1", "NO_PROXY": "*"}  # fmt: skip
     return subprocess.run(

@@ -227,7 +227,7 @@ def test_an_image_that_cannot_be_used_is_refused_in_its_own_words(tmp_path, says
 
 
 def test_an_image_whose_pixels_do_not_decode_ends_the_job_before_training(make_job, tmp_path):
-    # Header and checksums are sound, the pixels between them are not.
+    # Header and checksums are valid, the pixels are not.
     broken = wide_png(64, 64).replace(zlib.compress(bytes(100)), b"x" * 12)
     chunks = [png_chunk(b"IHDR", wide_png(64, 64)[16:29]), png_chunk(b"IDAT", b"not pixels"),
               png_chunk(b"IEND", b"")]  # fmt: skip
@@ -300,7 +300,7 @@ PREPROCESSORS = {
 
 
 def transformers_processor(name, config):
-    """The same preprocessing as transformers does it with Pillow."""
+    """The same preprocessing by transformers with Pillow."""
     from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
     from transformers.models.mobilenet_v2.image_processing_pil_mobilenet_v2 import (
         MobileNetV2ImageProcessorPil,

@@ -1,4 +1,4 @@
-"""The number format of matrix products, where a processor has bfloat16 and where not."""
+"""The number format of matrix products, with and without a CPU's support for bfloat16."""
 
 import pytest
 import torch

@@ -20,7 +20,7 @@ LONG = [{"text": "word " * 300} for _ in range(8)]
 
 @pytest.fixture
 def free(monkeypatch):
-    """Sets how much memory there seems to be."""
+    """Sets the apparent amount of free memory."""
 
     def set_(count):
         for module in (batch_size, memory):
@@ -99,7 +99,7 @@ def test_the_estimate_is_near_what_a_pass_really_keeps(make_job, models, qwen2):
 
 
 def test_what_torch_keeps_of_a_gpu_for_reuse_is_free(monkeypatch):
-    """Else an attempt that ran out of memory would leave none for a smaller one."""
+    """Otherwise an attempt that ran out of memory would leave none for a smaller one."""
     figures = {"mem_get_info": (10, 80), "memory_reserved": 65, "memory_allocated": 20}
     for name, figure in figures.items():
         monkeypatch.setattr(torch.cuda, name, lambda _, figure=figure: figure)
@@ -124,7 +124,7 @@ def test_control_groups_of_both_versions_count_with_their_caches(tmp_path, monke
 
 
 def test_a_limit_on_the_address_space_is_respected():
-    """In a process of its own: the limit can be lowered, but not raised again."""
+    """In a separate process, because the limit can be lowered, but not raised again."""
     lines = (
         "import resource, torch; from anneal_trainer.model.memory import free_bytes",
         "cpu = torch.device('cpu')",

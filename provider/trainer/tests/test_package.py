@@ -1,4 +1,4 @@
-"""The package: what it asks for is what the lock file holds."""
+"""The package: its dependencies match the lock file."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Packing: the same loss and gradients as padded, no row sees another, and models that cannot."""
+"""Packing: same loss and gradients as padded, no leaks between rows, unsupported models."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ WORDS = 64
 
 
 def make_model(family, **changes):
-    """A random model of one of the families that causal LMs come from, without dropout."""
+    """A random model of one of the causal LM families, without dropout."""
     import transformers
 
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def make_model(family, **changes):
         ),
     }[family]()  # fmt: skip
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=None)
-    # Random weights are so small that attention hardly matters; a leak must not hide in that.
+    # Random weights are so small that attention hardly matters, which would hide a leak.
     for weight in model.parameters():
         if weight.ndim > 1:
             weight.data.mul_(5)
@@ -83,7 +83,7 @@ def test_packed_loss_and_gradients_are_the_padded_ones(family):
     assert packed.correct == padded.correct
     found = gradients_of(model, packed.loss)
     assert (found - expected).norm() < 1e-5 * expected.norm()
-    # What pads now, as samples do, is attended to the same way.
+    # Padded batches, such as samples, still get the same attention.
     again = score(model, make_batch(rows, 0, CPU), torch.float32)
     torch.testing.assert_close(again.loss, padded.loss, rtol=1e-5, atol=0)
 
@@ -130,7 +130,7 @@ def test_a_model_that_cannot_be_packed_is_left_as_it_was():
 
 
 def test_attention_that_only_fails_in_sixteen_bits_is_noticed(monkeypatch):
-    """As a GPU's kernel may, which never sees 32-bit floats."""
+    """Like a GPU's kernel, which does not support 32-bit floats."""
     model, rows = make_model("qwen2"), make_rows([5, 9, 4])
     ids = [row.ids for row in rows]
     plain = model.config._attn_implementation
@@ -195,7 +195,7 @@ def test_a_gpu_attends_to_all_documents_at_once(family, monkeypatch):
 
 
 def test_a_vocabulary_layer_that_bends_its_logits_is_noticed():
-    """Such as Gemma 2's: the head alone would give another loss."""
+    """Such as Gemma 2's: the head alone would give a different loss."""
     model = make_model("qwen2")
     forward = model.forward
 

@@ -148,7 +148,7 @@ def test_the_loss_is_that_of_the_paper():
 
 
 def margins(job, directory):
-    """By how many nats a model prefers the better answer of every pair."""
+    """The margin of every pair: how many nats the model prefers the better answer by."""
     loaded = entry.load_job(job.path)
     data = entry.load_data(loaded)
     model = load_model(directory, "causal-lm", [], loaded.hyperparameters).eval()

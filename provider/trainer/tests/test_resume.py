@@ -61,7 +61,7 @@ def test_killed_at_any_moment_and_restarted_the_weights_are_the_same(make_job):
     }
     whole = make_job("whole", **settings).finish()
     killed = make_job("killed", **settings)
-    # Recovery checkpoints as often as possible; the kill may well hit one half written.
+    # Recovery checkpoints as often as possible; the kill may hit while one is being written.
     process = killed.start("--recovery-seconds", "0")
     code, _ = killed.signal_when(process, SIGKILL, after_step(8))
     assert code == -SIGKILL

@@ -97,7 +97,7 @@ BROKEN = {
     ),
     "shifted labels": (
         {"input_ids": [[1, 2, 3]], "labels": [[2, 3, -100]]},
-        "1: a label is 2 where the token is 1",
+        "1: a token 1 has the label 2",
     ),
     "nothing to learn": (
         {"input_ids": [[1, 2], [1, 2]], "labels": [[-100, 2], [1, -100]]},
@@ -141,7 +141,7 @@ def test_what_the_client_could_not_read_is_refused(tmp_path, qwen2, monkeypatch)
 
 
 def test_a_file_that_unpacks_to_a_thousand_times_its_size_is_refused_unread(tmp_path, qwen2):
-    """Runs of one id take no bytes: 32 row groups of a million values are a few kilobytes."""
+    """Runs of one id are tiny: 32 row groups of a million values have a few kilobytes."""
     path = tmp_path / "t.parquet"
     column = pyarrow.ListArray.from_arrays([0, 2**20], pyarrow.repeat(pyarrow.scalar(5), 2**20))
     table = pyarrow.table({"input_ids": column})

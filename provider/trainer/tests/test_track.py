@@ -28,7 +28,7 @@ def evaluation(step):
 
 
 class Tracking:
-    """A tracker's process over a journal, as the daemon runs it."""
+    """A tracker's process with a journal, as the daemon runs it."""
 
     def __init__(self, path, url, key):
         self.journal, self.offline, self.home = path / "events.jsonl", path / "wandb", path / "home"

@@ -1,4 +1,4 @@
-"""Whole jobs: what they learn, what they leave, how they end."""
+"""Whole jobs: their learning, their output, and how they end."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Models out of archives: only a model's own files, only at the top, never more than stated."""
+"""Models from archives: only a model's files, only at the top, never more than declared."""
 
 import zipfile
 

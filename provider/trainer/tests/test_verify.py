@@ -21,7 +21,7 @@ def original(models, tmp_path_factory):
 
 @pytest.fixture
 def trained(original, tmp_path):
-    """A finished job of the test's own."""
+    """A finished job for this test."""
     shutil.copytree(original, tmp_path / "job", symlinks=True)
     return JobDirectory(tmp_path / "job")
 
@@ -39,7 +39,7 @@ def run(job, *arguments, receipt=None):
 
 
 def forged_at(job, step):
-    """A receipt that agrees with itself, of a training whose loss at one step was another."""
+    """A consistent receipt of a training run with a different loss at one step."""
     receipt = receipt_of(job)
     links = [first_link(receipt["identity"])]
     for event in job.events("progress"):
@@ -82,7 +82,7 @@ def test_an_interval_finds_only_what_lies_in_it(trained, capsys):
     forged = forged_at(trained, 7)
     assert run(trained, "--to-step", 6, receipt=forged) == 0
     assert run(trained, "--to-step", 7, receipt=forged) == 1
-    # The checkpoint after the forged step has the true chain in it.
+    # The checkpoint after the forged step contains the true chain.
     capsys.readouterr()
     assert run(trained, "--from-step", 8, receipt=forged) == 1
     assert capsys.readouterr().out == "The checkpoint's own chain differs at step 7.\n"

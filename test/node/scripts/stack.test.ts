@@ -21,7 +21,7 @@ import {
   stopNetwork,
   writeNetwork,
 } from "../../../scripts/quickstart/KeptNetwork.ts";
-import { makeRunDirectory } from "../../../scripts/quickstart/places.ts";
+import { makeRunDirectory } from "../../../scripts/quickstart/paths.ts";
 import type { NamedProcess } from "../../../scripts/quickstart/Stack.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");

@@ -29,7 +29,7 @@ class Conversation:
     hidden: int
     """Turns of the assistant that cannot be located, because the template rewrites them."""
     altered: bool
-    """Whether the template changes or leaves out part of what the assistant says in `turns`."""
+    """Whether the template changes or leaves out part of the assistant's messages in `turns`."""
 
     @property
     def counts(self) -> list[bool]:

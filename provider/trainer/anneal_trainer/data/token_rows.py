@@ -156,7 +156,7 @@ def _counts(path: Path, line: int, ids: list[int], labels: list[int]) -> list[bo
             raise _error(
                 path,
                 line,
-                f"a label is {label} where the token is {id_}",
+                f"a token {id_} has the label {label}",
                 "Repeat input_ids in labels without a shift, or write -100.",
             )
     return [label != IGNORED for label in labels]
