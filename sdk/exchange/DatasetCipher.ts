@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { hkdfSha256, openChacha20Poly1305, sealChacha20Poly1305 } from "../platform/index.ts";
 import { SEGMENT_BYTES } from "../storage/tree/segment.ts";
 import { sharedX } from "./sharedX.ts";
 
@@ -78,27 +78,18 @@ export class DatasetCipher {
   ) {
     const x = sharedX(secret, publicKey);
     const info = Buffer.concat([Buffer.from("anneal/dataset/v1"), receiverKey]);
-    this.#key = new Uint8Array(hkdfSync("sha256", x, header.bytes, info, 32));
+    this.#key = hkdfSha256(x, header.bytes, info, 32);
     this.#size = header.size;
   }
 
   /** Encrypts chunk `index` and appends its tag. A key must never encrypt two different chunks with the same index. */
-  seal(index: number, chunk: Uint8Array): Buffer {
-    const cipher = createCipheriv("chacha20-poly1305", this.#key, this.#nonce(index), {
-      authTagLength: TAG_BYTES,
-    });
-    return Buffer.concat([cipher.update(chunk), cipher.final(), cipher.getAuthTag()]);
+  seal(index: number, chunk: Uint8Array): Uint8Array {
+    return sealChacha20Poly1305(this.#key, this.#nonce(index), chunk);
   }
 
   /** @throws Error if the bytes are not chunk `index` as sealed for this receiver. */
-  open(index: number, sealed: Uint8Array): Buffer {
-    const cipher = createDecipheriv("chacha20-poly1305", this.#key, this.#nonce(index), {
-      authTagLength: TAG_BYTES,
-    });
-    cipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
-    const chunk = cipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
-    cipher.final();
-    return chunk;
+  open(index: number, sealed: Uint8Array): Uint8Array {
+    return openChacha20Poly1305(this.#key, this.#nonce(index), sealed);
   }
 
   /** The chunk's number, then whether it is the last, so that neither order nor end can be changed (STREAM). */

@@ -1,4 +1,4 @@
-import { createCipheriv } from "node:crypto";
+import { chacha20 } from "../platform/index.ts";
 import { PAGE_BYTES, SEGMENT_PAGES, segmentOf } from "./geometry.ts";
 import { type ExchangeKeys, segmentKey } from "./segmentKey.ts";
 
@@ -22,10 +22,13 @@ export class PageCipher {
       this.#key = segmentKey(this.#keys, segment);
       this.#segment = segment;
     }
-    // OpenSSL takes the block counter and the nonce of the RFC as one value of 16 bytes.
-    const counterAndNonce = Buffer.alloc(16);
-    counterAndNonce.writeUInt32LE((firstPage % SEGMENT_PAGES) * PAGE_BLOCKS, 0);
-    counterAndNonce.writeUInt32LE(segment, 4);
-    return createCipheriv("chacha20", this.#key, counterAndNonce).update(bytes);
+    const nonce = Buffer.alloc(12);
+    nonce.writeUInt32LE(segment);
+    const block = (firstPage % SEGMENT_PAGES) * PAGE_BLOCKS;
+    return asBuffer(chacha20(this.#key, block, nonce, bytes));
   }
 }
+
+/** The same bytes, not a copy. */
+const asBuffer = ({ buffer, byteOffset, length }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, length);

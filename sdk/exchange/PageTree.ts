@@ -1,5 +1,6 @@
-import { hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
+import { hexlify } from "ethers";
+import { sha256 } from "../platform/index.ts";
 import { openInput } from "../storage/files/openInput.ts";
 import { readFully } from "../storage/files/readFully.ts";
 import {
@@ -47,10 +48,10 @@ export class PageTree {
 
   /** Adds the digest of a page of the level below to `level`; above the top it is contentRoot. */
   async #addDigest(level: number, page: Buffer): Promise<void> {
-    const digest = hash("sha256", page, "buffer");
+    const digest = sha256(page);
     const open = this.#open[level];
     if (!open) {
-      this.#contentRoot = `0x${digest.toString("hex")}`;
+      this.#contentRoot = hexlify(digest) as `0x${string}`;
       return;
     }
     open.page.set(digest, (open.digests * DIGEST_BYTES) % PAGE_BYTES);

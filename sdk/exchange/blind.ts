@@ -1,4 +1,4 @@
-import { hkdfSync } from "node:crypto";
+import { hkdfSha256 } from "../platform/index.ts";
 import { keccak256 } from "../storage/tree/keccak.ts";
 import { merklePath, merkleRoot, NODE_BYTES } from "../storage/tree/merkle.ts";
 import { sharedX } from "./sharedX.ts";
@@ -14,7 +14,7 @@ export const BLINDS = 4096;
  */
 export function sharedBlind(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
   const x = sharedX(secret, publicKey);
-  return new Uint8Array(hkdfSync("sha256", x, new Uint8Array(0), "anneal/blind/v1", 32));
+  return hkdfSha256(x, new Uint8Array(0), "anneal/blind/v1", 32);
 }
 
 /**

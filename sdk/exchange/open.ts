@@ -1,6 +1,6 @@
-import { hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { ProtocolError } from "../errors.ts";
+import { sha256 } from "../platform/index.ts";
 import { openInput } from "../storage/files/openInput.ts";
 import { openOutput } from "../storage/files/openOutput.ts";
 import { writeAtomically } from "../storage/files/publishFile.ts";
@@ -118,7 +118,7 @@ class PageReader {
   /** Compares a page with its entry in the page above, which is verified first: the order is top down. */
   async #check(level: number, position: number, page: Buffer): Promise<void> {
     const expected = await this.#expectedDigest(level, position);
-    if (hash("sha256", page, "buffer").equals(expected)) return;
+    if (Buffer.compare(sha256(page), expected) === 0) return;
     throw new PageMismatchError(this.#geometry.levels[level]!.firstPage + position, level);
   }
 

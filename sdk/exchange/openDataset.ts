@@ -98,7 +98,7 @@ async function readSegment(
   return segment;
 }
 
-function openChunk(cipher: DatasetCipher, index: number, sealed: Uint8Array): Buffer {
+function openChunk(cipher: DatasetCipher, index: number, sealed: Uint8Array): Uint8Array {
   try {
     return cipher.open(index, sealed);
   } catch (cause) {

@@ -1,5 +1,5 @@
-import { hash } from "node:crypto";
 import { ProtocolError } from "../errors.ts";
+import { sha256 } from "../platform/index.ts";
 import type { Content } from "../storage/files/content.ts";
 import { openInput } from "../storage/files/openInput.ts";
 import { readFully } from "../storage/files/readFully.ts";
@@ -46,7 +46,7 @@ export async function sealDataset(
   };
   try {
     const digests = await digestsOf(readChunk, chunkCount(size), signal);
-    const contentHash = hash("sha256", Buffer.concat(digests), "buffer");
+    const contentHash = sha256(Buffer.concat(digests));
     const { secret, publicKey: senderKey } = await deriveKey(contentHash);
     const header = makeHeader(senderKey, size);
     const cipher = new DatasetCipher(secret, receiverKey, receiverKey, header);
@@ -57,8 +57,7 @@ export async function sealDataset(
         const chunk = await readChunk(index, buffer);
         // One key for two contents would reveal both, so a chunk is encrypted only if it is still what the key was
         // derived from.
-        if (!hash("sha256", chunk, "buffer").equals(digests[index]!))
-          throw datasetChangedError(path);
+        if (Buffer.compare(sha256(chunk), digests[index]!) !== 0) throw datasetChangedError(path);
         const head = index === 0 ? [header.bytes] : [];
         const segment = Buffer.concat([...head, cipher.seal(index, chunk)]);
         buffer.set(segment);
@@ -77,12 +76,12 @@ async function digestsOf(
   readChunk: (index: number, buffer: Uint8Array) => Promise<Uint8Array>,
   count: number,
   signal?: AbortSignal,
-): Promise<Buffer[]> {
-  const digests: Buffer[] = [];
+): Promise<Uint8Array[]> {
+  const digests: Uint8Array[] = [];
   const buffer = Buffer.alloc(SEGMENT_BYTES);
   for (let index = 0; index < count; index++) {
     signal?.throwIfAborted();
-    digests.push(hash("sha256", await readChunk(index, buffer), "buffer"));
+    digests.push(sha256(await readChunk(index, buffer)));
   }
   return digests;
 }

@@ -1,6 +1,6 @@
-import { hkdfSync } from "node:crypto";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { hkdfSha256 } from "../platform/index.ts";
 
 export const POINT_BYTES = 33;
 const KEY_BYTES = 32;
@@ -20,7 +20,6 @@ export function secretsCipher(
 ) {
   const x = secp256k1.getSharedSecret(secret, publicKey, true).subarray(1);
   const info = Buffer.concat([Buffer.from(DOMAIN), parties.sender, parties.receiver]);
-  const material = hkdfSync("sha256", x, new Uint8Array(0), info, KEY_BYTES + NONCE_BYTES);
-  const bytes = new Uint8Array(material);
+  const bytes = hkdfSha256(x, new Uint8Array(0), info, KEY_BYTES + NONCE_BYTES);
   return chacha20poly1305(bytes.subarray(0, KEY_BYTES), bytes.subarray(KEY_BYTES), taskId);
 }

@@ -1,6 +1,6 @@
-import { hkdfSync } from "node:crypto";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { ProtocolError } from "../errors.ts";
+import { hkdfSha256 } from "../platform/index.ts";
 
 /** The user's key pair for one task or one dataset. */
 export interface UserKey {
@@ -40,7 +40,7 @@ function keyFromSignature(signature: Uint8Array, info: string): UserKey {
     );
   }
   // 48 bytes, so that the reduction to 1..n-1 has no noticeable bias.
-  const material = hkdfSync("sha256", signature, new Uint8Array(0), info, 48);
+  const material = hkdfSha256(signature, new Uint8Array(0), info, 48);
   const order = secp256k1.Point.Fn.ORDER;
   const scalar = (BigInt(`0x${Buffer.from(material).toString("hex")}`) % (order - 1n)) + 1n;
   const secret = Buffer.from(scalar.toString(16).padStart(64, "0"), "hex");

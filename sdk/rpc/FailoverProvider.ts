@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   FetchRequest,
   type JsonRpcApiProviderOptions,
@@ -7,6 +6,7 @@ import {
   type JsonRpcResult,
 } from "ethers";
 import { ProtocolError } from "../errors.ts";
+import { sleep } from "../platform/index.ts";
 import type { NodeErrorKind } from "./nodeErrorKinds.ts";
 import { type NodeError, readNodeError } from "./nodeErrors.ts";
 import { EndpointError, type Payload, RpcEndpoint } from "./RpcEndpoint.ts";
@@ -97,7 +97,7 @@ export class FailoverProvider extends JsonRpcProvider {
         if ("error" in attempt) throw attempt.error;
         return attempt.results;
       }
-      await sleep(pause, undefined, { signal: this.#closed.signal });
+      await sleep(pause, this.#closed.signal);
       waited += pause;
     }
   }

@@ -1,5 +1,5 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../errors.ts";
+import { sleep } from "../platform/index.ts";
 import { type Content, openContent } from "./files/content.ts";
 import type { SegmentRange } from "./files/PartialFile.ts";
 import { rootOfContent } from "./files/rootOfContent.ts";
@@ -112,7 +112,7 @@ async function sendMissing(
     failures = bytesOf(missing, list.size) < left ? 1 : failures + 1;
     const delay = RETRY_WAITS[failures - 1];
     if (delay === undefined) throw storage.unreachable(failure);
-    await wait(delay, undefined, { signal });
+    await sleep(delay, signal);
   }
 }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { getBytes } from "ethers";
 import { z } from "zod";
 import type { Client } from "../client.ts";
@@ -6,6 +5,7 @@ import { ProtocolError } from "../errors.ts";
 import { sealSecrets } from "../exchange/sealSecrets.ts";
 import type { Secrets } from "../exchange/secrets.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
+import { sleep } from "../platform/index.ts";
 import { type ApiRequest, fetchJson } from "../service/providerApi.ts";
 import type { Service } from "../service/Service.ts";
 import { signRequest } from "../service/signedRequest.ts";
@@ -52,10 +52,6 @@ export async function sendSecrets(
       const isNew = error instanceof ProtocolError && error.code === "not-found";
       if (!isNew || performance.now() > end) throw error;
     }
-    await sleep(
-      Math.min(RETRY_INTERVAL_MS, timeout / 10),
-      undefined,
-      signal ? { signal } : {},
-    ).catch(() => signal?.throwIfAborted());
+    await sleep(Math.min(RETRY_INTERVAL_MS, timeout / 10), signal);
   }
 }

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
+import { sleep } from "../platform/index.ts";
 import { printable } from "../printable.ts";
 import { type Endpoint, openResponse, parseJson } from "../service/providerApi.ts";
 import { signRequest } from "../service/signedRequest.ts";
@@ -119,9 +119,7 @@ async function* withReconnects(
       const isTransient = error instanceof ProtocolError && error.code === "network";
       if (!follow || !isTransient || failures > MAX_FAILURES) throw error;
     }
-    await sleep(retryDelay, undefined, signal ? { signal } : {}).catch(() =>
-      signal?.throwIfAborted(),
-    );
+    await sleep(retryDelay, signal);
   }
 }
 

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { keccak256, type TransactionReceipt } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
+import { sleep } from "../platform/index.ts";
 import type { NodeErrorKind } from "../rpc/nodeErrorKinds.ts";
 import { readNodeError } from "../rpc/nodeErrors.ts";
 import type { Call } from "./Call.ts";

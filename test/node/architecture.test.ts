@@ -119,6 +119,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/client.ts"],
   ["sdk/deployments.ts"],
   ["sdk/rpc", "sdk/deployment.ts"],
+  ["sdk/platform"],
   [
     "sdk/taskStates.ts",
     "sdk/ids.ts",
@@ -171,6 +172,11 @@ describe("architecture", () => {
 
   it("SDK: never imports Hardhat", () => {
     expect(importers(under("sdk"), /^(hardhat|@nomicfoundation\/)/)).to.deep.equal([]);
+  });
+
+  it("SDK: hashes, encrypts and waits through platform/", () => {
+    const others = under("sdk").filter(({ path }) => !path.startsWith("sdk/platform/"));
+    expect(importers(others, /^node:(crypto|timers)/)).to.deep.equal([]);
   });
 
   it("SDK: never reads the environment, never prints", () => {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../../platform/index.ts";
 import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { placeOf, problem } from "../formats/problem.ts";
@@ -125,8 +125,8 @@ function createRowSum(tokenizer: TokenizerDocument, treatment: RowTreatment) {
 function findDuplicate(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
   const { label: _, ...image } = row.format === "image" ? row : { label: "" };
   const identity = row.format === "image" ? image : row;
-  const digest = createHash("sha256").update(JSON.stringify(identity)).digest();
-  const key = digest.toString("latin1", 0, 16);
+  const digest = sha256(Buffer.from(JSON.stringify(identity)));
+  const key = Buffer.from(digest).toString("latin1", 0, 16);
   const duplicate = seen.get(key);
   if (duplicate !== undefined) {
     const what = scanned.entry === undefined ? "row" : "image";

@@ -1,8 +1,9 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createGunzip } from "node:zlib";
+import { hexlify } from "ethers";
 import { ProtocolError } from "../../errors.ts";
+import { sha256 } from "../../platform/index.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { problem } from "../formats/problem.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
@@ -80,7 +81,7 @@ async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry 
   const image = checkImage(content);
   const finding = "rule" in image ? image : guard.admitPixels(image.pixels);
   if (finding) return { name: verdict.name, finding };
-  const digest = createHash("sha256").update(content).digest("hex");
+  const digest = hexlify(sha256(content));
   return { name: verdict.name, row: { format: "image", label: verdict.label, digest } };
 }
 

@@ -7,10 +7,10 @@ import {
   request as sendHttp,
 } from "node:http";
 import { Agent as HttpsAgent, request as sendHttps } from "node:https";
-import { setTimeout as wait } from "node:timers/promises";
 import { urlToHttpOptions } from "node:url";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
+import { sleep } from "../../platform/index.ts";
 import { proxyFor } from "../../rpc/proxy.ts";
 import { TRANSFERS_AT_ONCE } from "../files/inParallel.ts";
 import { RangeConnection } from "./RangeConnection.ts";
@@ -90,7 +90,7 @@ export class StorageConnection {
         if (error instanceof ProtocolError) throw error;
         const delay = RETRY_WAITS[attempt];
         if (delay === undefined) throw this.unreachable(error);
-        await wait(delay, undefined, { signal });
+        await sleep(delay, signal);
       }
     }
   }

@@ -1,5 +1,5 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../../errors.ts";
+import { sleep } from "../../platform/index.ts";
 import type { SegmentRange } from "../files/PartialFile.ts";
 import type { SegmentList } from "../tree/RootHasher.ts";
 import { SEGMENT_BYTES } from "../tree/segment.ts";
@@ -39,7 +39,7 @@ export async function fetchRun(worker: Worker, run: SegmentRange): Promise<void>
       failures = run[0] > first ? 1 : failures + 1;
       const delay = RETRY_WAITS[failures - 1];
       if (delay === undefined) throw connection.unreachable(error);
-      await wait(delay, undefined, { signal });
+      await sleep(delay, signal);
     }
   }
 }

@@ -1,6 +1,6 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { z } from "zod";
+import { sleep } from "../../platform/index.ts";
 import { SMALL_ANSWER_BYTES } from "../transfer/StorageConnection.ts";
 
 /** Milliseconds before the second and the third attempt. */
@@ -79,7 +79,7 @@ export class ZeroGNode {
         const delay = RETRY_WAITS[attempt];
         const { reason } = error as NodeError;
         if (delay === undefined || (reason !== null && !reason?.includes(BUSY))) throw error;
-        await wait(delay, undefined, { signal: options.signal });
+        await sleep(delay, options.signal);
       }
     }
   }

@@ -1,8 +1,8 @@
 import { dirname } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
+import { sleep } from "../../platform/index.ts";
 import { ensureDiskSpace } from "../files/ensureDiskSpace.ts";
 import { inParallel } from "../files/inParallel.ts";
 import { partPathOf } from "../files/publishFile.ts";
@@ -100,7 +100,7 @@ class Source {
       }
       const delay = ROUND_WAITS[round];
       if (delay === undefined || this.#keepersOf(index).length === 0) throw this.#lost(index);
-      await wait(delay, undefined, { signal });
+      await sleep(delay, signal);
     }
   }
 

@@ -1,6 +1,6 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { ProtocolError } from "../../errors.ts";
 import type { Root } from "../../ids.ts";
+import { sleep } from "../../platform/index.ts";
 import { type Content, openContent } from "../files/content.ts";
 import { rootOfContent } from "../files/rootOfContent.ts";
 import { submissionNodes } from "../transfer/submissionNodes.ts";
@@ -147,7 +147,7 @@ async function serve(
       const info = await infoOf(node, root, signal);
       if (info?.tx.size === size && isEnough({ node, shard, info })) return { node, shard, info };
       if (performance.now() > end) throw new NodeError(node.url, null);
-      await wait(timing.poll, undefined, { signal });
+      await sleep(timing.poll, signal);
     }
   };
   const holder = await poll(() => true);
