@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { hasSandbox } from "../../provider/training/sandbox.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { signRequest } from "../../sdk/service/signedRequest.ts";
+import { HANGS_AFTER } from "../helpers/patience.ts";
 import { attempt, type Outcome, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
@@ -15,9 +16,6 @@ import { Trade } from "./Trade.ts";
 
 const ROUNDS = 120;
 const SHORT_ROUNDS = 5;
-/** Milliseconds that both tasks, and a stop of the daemon, may take at most. */
-const LONGEST_RUN = 120_000;
-const LONGEST_STOP = 45_000;
 
 /** Bytes that nobody but the provider may see, and others that nobody but the honest user may. */
 const CREDENTIALS = "passphrase-and-keystore-of-the-provider";
@@ -128,7 +126,7 @@ async function run(market: FaultFixture, folders: RunFolders, what: string): Pro
     },
   });
   await daemon.ready();
-  const end = performance.now() + LONGEST_RUN;
+  const end = performance.now() + HANGS_AFTER;
   const until = async (users: readonly Trade[], isMet: () => boolean) => {
     while (performance.now() < end && !isMet()) {
       for (const user of users) await user.look();
@@ -171,7 +169,7 @@ async function readAll(daemon: DaemonChild, { id, user }: Trade): Promise<string
   const found: string[] = [];
   for (const path of [task, `${task}/log`, `${task}/events`, "/v1/queue", "/metrics"]) {
     const headers = await signRequest(user, { method: "GET", path });
-    const signal = AbortSignal.timeout(LONGEST_STOP);
+    const signal = AbortSignal.timeout(HANGS_AFTER);
     const response = await fetch(`${api}${path}`, { headers, signal });
     if (!response.ok) throw new Error(`${path} answers ${response.status}`);
     found.push(...secretsIn(Buffer.from(await response.arrayBuffer()), path));
@@ -189,7 +187,7 @@ async function stop(daemon: DaemonChild): Promise<void> {
   const ended = daemon.end("SIGTERM");
   const code = await Promise.race([
     ended,
-    wait(LONGEST_STOP, "still running" as const, { ref: false }),
+    wait(HANGS_AFTER, "still running" as const, { ref: false }),
   ]);
   if (code === 0) return;
   await daemon.end("SIGKILL");

@@ -76,7 +76,7 @@ def test_killed_at_any_moment_and_restarted_the_weights_are_the_same(make_job):
 def test_killed_at_random_moments_the_result_is_the_same():
     command = [sys.executable, "-m", "tests.kill", "--runs", "3", "--seed", "2"]
     ended = subprocess.run(
-        command, cwd=TRAINER, capture_output=True, text=True, timeout=HANGS_AFTER
+        command, cwd=TRAINER, capture_output=True, text=True, timeout=3 * HANGS_AFTER
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "3 of 3 runs bit-equal" in ended.stdout

@@ -42,12 +42,14 @@ describe("the journal that the daemon keeps of a training", () => {
       .trimEnd()
       .split("\n")
       .map((text) => JSON.parse(text));
+  const hasLine = () =>
+    existsSync(paths.events) && readFileSync(paths.events, "utf8").endsWith("\n");
   const run = (training: () => Promise<unknown>) => withTranscript(paths, systemClock, training);
 
   it("has the events while the training runs, numbered from 1, and its result at the end", async () => {
     await run(async () => {
       tell(line(7, { step: 1 }));
-      while (!existsSync(paths.events)) await sleep(5);
+      while (!hasLine()) await sleep(5);
       expect(kept()).to.deep.equal([{ seq: 1, type: "progress", step: 1 }]);
       tell(line(8, { step: 2 }));
       writeFileSync(join(paths.work, "result.json"), '{"loss_after":0.5}');
