@@ -1,7 +1,6 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createGunzip } from "node:zlib";
-import { hexlify } from "ethers";
 import { ProtocolError } from "../../errors.ts";
 import { sha256 } from "../../platform/index.ts";
 import type { Finding } from "../formats/Finding.ts";
@@ -81,7 +80,7 @@ async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry 
   const image = checkImage(content);
   const finding = "rule" in image ? image : guard.admitPixels(image.pixels);
   if (finding) return { name: verdict.name, finding };
-  const digest = hexlify(sha256(content));
+  const digest = Buffer.from(sha256(content)).toString("hex");
   return { name: verdict.name, row: { format: "image", label: verdict.label, digest } };
 }
 
