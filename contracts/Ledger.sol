@@ -25,6 +25,8 @@ contract Ledger is ILedger {
 
     /// @inheritdoc ILedger
     uint256 public constant MAX_RETURN_REQUESTS = ReturnQueue.CAPACITY;
+    /// @inheritdoc ILedger
+    uint256 public constant UNLIMITED = type(uint256).max;
 
     /// @dev A request never unlocks in the second in which it is made.
     uint256 private constant MIN_LOCK_PERIOD = 1 seconds;
@@ -38,7 +40,7 @@ contract Ledger is ILedger {
     /// @inheritdoc ILedger
     uint256 public burned;
     /// @inheritdoc ILedger
-    mapping(address account => mapping(address serving => bool)) public isAuthorized;
+    mapping(address account => mapping(address serving => uint256)) public allowanceOf;
 
     /// @dev The main accounts.
     mapping(address account => Account) private _accounts;
@@ -61,8 +63,8 @@ contract Ledger is ILedger {
     // -- Owner of the account ------------------------------------------------------------------------------------
 
     /// @inheritdoc ILedger
-    function openAccount(address serving) external payable {
-        _authorize(serving, true);
+    function openAccount(address serving, uint256 allowance) external payable {
+        _authorize(serving, allowance);
         _deposit(msg.sender);
     }
 
@@ -79,26 +81,38 @@ contract Ledger is ILedger {
 
     /// @inheritdoc ILedger
     function withdraw(uint256 amount) external {
-        if (amount == 0) revert LedgerZeroAmount();
-        Account storage account = _accounts[msg.sender];
-        uint256 available = account.available;
-        if (available < amount) revert LedgerInsufficientBalance(msg.sender, available, amount);
-        available -= amount;
-        account.available = uint128(available);
-        emit Withdrawn(msg.sender, amount, available);
-        _send(msg.sender, amount);
+        _withdraw(msg.sender, amount);
     }
 
     /// @inheritdoc ILedger
-    function authorize(address serving, bool authorized) external {
-        _authorize(serving, authorized);
+    function withdrawTo(address to, uint256 amount) external {
+        if (to == address(0)) revert LedgerZeroAddress();
+        _withdraw(to, amount);
+    }
+
+    /// @inheritdoc ILedger
+    function authorize(address serving, uint256 allowance) external {
+        _authorize(serving, allowance);
     }
 
     /// @inheritdoc ILedger
     function fund(address serving, address provider, uint256 amount) external {
         if (amount == 0) revert LedgerZeroAmount();
-        if (serving == address(0)) revert LedgerZeroAddress();
+        if (serving.code.length == 0) revert LedgerNotContract(serving);
         _fund(msg.sender, serving, provider, amount);
+    }
+
+    /// @inheritdoc ILedger
+    function transfer(address serving, address from, address to, uint256 amount) external {
+        if (amount == 0) revert LedgerZeroAmount();
+        SubAccountRecord storage source = _subAccounts[msg.sender][serving][from];
+        uint256 free = source.free;
+        if (free < amount) revert LedgerInsufficientFree(msg.sender, from, free, amount);
+        source.free = uint120(free - amount);
+        SubAccountRecord storage target = _subAccounts[msg.sender][serving][to];
+        if (!target.opened) _open(target, msg.sender, serving, to);
+        target.free += uint120(amount);
+        emit Transferred(msg.sender, serving, from, to, amount);
     }
 
     /// @inheritdoc ILedger
@@ -127,7 +141,8 @@ contract Ledger is ILedger {
 
     /// @inheritdoc ILedger
     function reserve(address account, address provider, uint256 amount) external {
-        if (!isAuthorized[account][msg.sender]) revert LedgerNotAuthorized(account, msg.sender);
+        if (amount == 0) revert LedgerZeroAmount();
+        _useAllowance(account, amount);
         SubAccountRecord storage sub = _subAccounts[account][msg.sender][provider];
         uint256 free = sub.free;
         if (free < amount) {
@@ -212,22 +227,47 @@ contract Ledger is ILedger {
     /// @dev Reverts with LedgerZeroAmount, LedgerAmountTooLarge.
     /// @param to whose available balance grows
     function _deposit(address to) private {
-        if (msg.value == 0) revert LedgerZeroAmount();
-        if (address(this).balance > MAX_HELD) revert LedgerAmountTooLarge(msg.value);
+        uint256 amount = _pull();
         Account storage account = _accounts[to];
-        uint256 available = account.available + msg.value;
+        uint256 available = account.available + amount;
         account.available = uint128(available);
-        emit Deposited(to, msg.sender, msg.value, available);
+        emit Deposited(to, msg.sender, amount, available);
     }
 
-    /// @notice Sets whether a serving contract may reserve the caller's money.
-    /// @dev Reverts with LedgerZeroAddress.
+    /// @notice Sets how much of the caller's account a serving contract may reserve.
+    /// @dev Reverts with LedgerNotContract, unless the allowance is 0.
     /// @param serving the serving contract
-    /// @param authorized whether it may
-    function _authorize(address serving, bool authorized) private {
-        if (serving == address(0)) revert LedgerZeroAddress();
-        isAuthorized[msg.sender][serving] = authorized;
-        emit AuthorizationSet(msg.sender, serving, authorized);
+    /// @param allowance neuron, or `UNLIMITED`
+    function _authorize(address serving, uint256 allowance) private {
+        if (allowance != 0 && serving.code.length == 0) revert LedgerNotContract(serving);
+        allowanceOf[msg.sender][serving] = allowance;
+        emit Authorized(msg.sender, serving, allowance);
+    }
+
+    /// @notice Uses up the caller's allowance.
+    /// @dev Reverts with LedgerInsufficientAllowance.
+    /// @param account whose money is reserved
+    /// @param amount neuron
+    function _useAllowance(address account, uint256 amount) private {
+        uint256 allowance = allowanceOf[account][msg.sender];
+        if (allowance == UNLIMITED) return;
+        if (allowance < amount) revert LedgerInsufficientAllowance(account, msg.sender, allowance, amount);
+        allowanceOf[account][msg.sender] = allowance - amount;
+    }
+
+    /// @notice Pays out of the caller's available balance.
+    /// @dev Reverts with LedgerZeroAmount, LedgerInsufficientBalance, LedgerTransferFailed.
+    /// @param to the receiver
+    /// @param amount neuron
+    function _withdraw(address to, uint256 amount) private {
+        if (amount == 0) revert LedgerZeroAmount();
+        Account storage account = _accounts[msg.sender];
+        uint256 available = account.available;
+        if (available < amount) revert LedgerInsufficientBalance(msg.sender, available, amount);
+        available -= amount;
+        account.available = uint128(available);
+        emit Withdrawn(msg.sender, to, amount, available);
+        _send(to, amount);
     }
 
     /// @notice Moves money from the main account to the sub-account's free balance; opens the sub-account at first use.
@@ -306,7 +346,7 @@ contract Ledger is ILedger {
     }
 
     /// @notice The reserved balance left after an amount is taken from it.
-    /// @dev Reverts with LedgerInsufficientReserved.
+    /// @dev Reverts with LedgerZeroAmount, LedgerInsufficientReserved.
     /// @param sub the sub-account's record
     /// @param account the account's owner, for the error
     /// @param provider the sub-account's provider, for the error
@@ -318,6 +358,7 @@ contract Ledger is ILedger {
         address provider,
         uint256 amount
     ) private view returns (uint256) {
+        if (amount == 0) revert LedgerZeroAmount();
         uint256 reserved = sub.reserved;
         if (reserved < amount) revert LedgerInsufficientReserved(account, provider, reserved, amount);
         return reserved - amount;
@@ -328,6 +369,15 @@ contract Ledger is ILedger {
     /// @return neuron
     function _balance(SubAccountRecord storage sub) private view returns (uint256) {
         return uint256(sub.free) + sub.reserved + sub.requests.total;
+    }
+
+    /// @notice Takes the ether that came with the call. With `_send`, all that knows what the money is.
+    /// @dev Reverts with LedgerZeroAmount, LedgerAmountTooLarge.
+    /// @return neuron
+    function _pull() private view returns (uint256) {
+        if (msg.value == 0) revert LedgerZeroAmount();
+        if (address(this).balance > MAX_HELD) revert LedgerAmountTooLarge(msg.value);
+        return msg.value;
     }
 
     /// @notice Sends ether.

@@ -59,7 +59,9 @@ abstract contract ServiceRegistry is IFineTuningServing {
         if (address(ledger_).code.length == 0) {
             revert ServingParameterOutOfBounds("ledger", uint160(address(ledger_)));
         }
-        if (minimumStake_ > type(uint96).max) revert ServingParameterOutOfBounds("minimumStake", minimumStake_);
+        if (minimumStake_ == 0 || minimumStake_ > type(uint96).max) {
+            revert ServingParameterOutOfBounds("minimumStake", minimumStake_);
+        }
         ledger = ledger_;
         minimumStake = minimumStake_;
     }

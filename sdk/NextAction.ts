@@ -7,6 +7,8 @@ export interface SuggestedVerbs {
   /** Neuron, as in `deposit`. */
   readonly openAccount: { readonly amount: bigint };
   readonly deposit: { readonly amount: bigint };
+  /** Neuron. */
+  readonly authorize: { readonly allowance: bigint };
   readonly updateService: { readonly accepting?: boolean };
   readonly countDataset: undefined;
   /** The caller's tasks at this provider, or at all providers if none is given. */

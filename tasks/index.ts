@@ -33,7 +33,7 @@ const account: CommandDefinition[] = [
   command(
     "refund",
     "Withdraw OG from your account to your wallet",
-    { amount, ...sending },
+    { amount, to: option("Address of another receiver than your wallet"), ...sending },
     () => import("./commands/account/refund.ts"),
   ),
   command(
@@ -53,6 +53,23 @@ const account: CommandDefinition[] = [
     "Claim and return unspent OG from all sub-accounts to your account",
     sending,
     () => import("./commands/account/retrieve-fund.ts"),
+  ),
+  command(
+    "transfer-fund",
+    "Move unspent OG from one sub-account to another, without waiting",
+    {
+      from: option("Address of the provider whose sub-account gives"),
+      to: option("Address of the provider whose sub-account gets"),
+      amount,
+      ...sending,
+    },
+    () => import("./commands/account/transfer-fund.ts"),
+  ),
+  command(
+    "set-allowance",
+    "Set how much of your account the contract may reserve; orders do it by themselves",
+    { amount: option("Amount in OG, 0 for none, or unlimited"), ...sending },
+    () => import("./commands/account/set-allowance.ts"),
   ),
 ];
 

@@ -5,8 +5,8 @@ import {Account, ReturnRequest, SubAccount} from "../types/Account.sol";
 
 /// @title Ledger: all the money, no owner
 /// @notice Holds all money of users and providers, in neuron (1e-18 OG), and knows nothing of tasks, models or files.
-/// There is no owner, no proxy, no pause and no upgrade. A serving contract acts on an account only if the account's
-/// owner authorized it.
+/// There is no owner, no proxy, no pause and no upgrade. A serving contract reserves of an account at most what the
+/// account's owner allowed it to.
 /// @dev All amounts are in neuron, all times in unix seconds. Ether sent without a verb is refused; ether forced in is
 /// surplus that belongs to nobody and changes no balance. docs/protocol.md gives the reasons behind the rules.
 interface ILedger {
@@ -18,14 +18,15 @@ interface ILedger {
     event Deposited(address indexed account, address indexed from, uint256 amount, uint256 available);
     /// @notice Emitted when money is withdrawn by the owner of an account.
     /// @param account whose available balance shrank
+    /// @param to who received it
     /// @param amount neuron withdrawn
     /// @param available neuron left in the available balance
-    event Withdrawn(address indexed account, uint256 amount, uint256 available);
-    /// @notice Emitted when the owner of an account allows or forbids a serving contract to reserve its money.
+    event Withdrawn(address indexed account, address indexed to, uint256 amount, uint256 available);
+    /// @notice Emitted when the owner of an account sets how much a serving contract may reserve of it.
     /// @param account whose money it is
     /// @param serving the serving contract
-    /// @param authorized whether it may reserve from now on
-    event AuthorizationSet(address indexed account, address indexed serving, bool authorized);
+    /// @param allowance neuron it may reserve from now on; `UNLIMITED` is never used up
+    event Authorized(address indexed account, address indexed serving, uint256 allowance);
     /// @notice Emitted when an account uses a provider for the first time at a serving contract.
     /// @param account the account
     /// @param serving the serving contract
@@ -43,6 +44,19 @@ interface ILedger {
         address indexed provider,
         uint256 amount,
         uint256 balance
+    );
+    /// @notice Emitted when the owner of an account moves free balance from one sub-account to another.
+    /// @param account the account
+    /// @param serving the serving contract of both
+    /// @param from the provider whose sub-account shrank
+    /// @param to the provider whose sub-account grew
+    /// @param amount neuron moved
+    event Transferred(
+        address indexed account,
+        address indexed serving,
+        address indexed from,
+        address to,
+        uint256 amount
     );
     /// @notice Emitted when a serving contract reserves money in a sub-account. What the free balance lacked was taken
     /// first from return requests (`ReturnCancelled`), then from the main account (`Funded`).
@@ -134,11 +148,12 @@ interface ILedger {
     /// @param available neuron it has available
     /// @param required neuron needed from it
     error LedgerInsufficientBalance(address account, uint256 available, uint256 required);
-    /// @notice Thrown when a return request exceeds the free balance: what is neither reserved nor returning.
+    /// @notice Thrown when more is requested or transferred than the free balance: what is neither reserved nor
+    /// returning.
     /// @param account the account
     /// @param provider the sub-account's provider
     /// @param free free balance in neuron
-    /// @param required neuron requested
+    /// @param required neuron requested or to transfer
     error LedgerInsufficientFree(address account, address provider, uint256 free, uint256 required);
     /// @notice Thrown when a serving contract tries to release or settle more than it has reserved.
     /// @param account the account
@@ -146,10 +161,15 @@ interface ILedger {
     /// @param reserved neuron it has reserved
     /// @param required neuron to release or settle
     error LedgerInsufficientReserved(address account, address provider, uint256 reserved, uint256 required);
-    /// @notice Thrown when an account's owner has not authorized a serving contract. Call `authorize` or `openAccount`.
+    /// @notice Thrown when a serving contract tries to reserve more than the account's owner allowed. Call `authorize`.
     /// @param account the account
     /// @param serving the serving contract that tried to reserve
-    error LedgerNotAuthorized(address account, address serving);
+    /// @param allowance neuron it may reserve
+    /// @param required neuron it tried to reserve
+    error LedgerInsufficientAllowance(address account, address serving, uint256 allowance, uint256 required);
+    /// @notice Thrown when an address that has to be a contract has no code.
+    /// @param serving the address
+    error LedgerNotContract(address serving);
     /// @notice Thrown when an amount is 0 but must not be.
     error LedgerZeroAmount();
     /// @notice Thrown when an address is 0 but must not be.
@@ -170,9 +190,10 @@ interface ILedger {
     // -- Owner of the account ------------------------------------------------------------------------------------
 
     /// @notice Deposits msg.value and authorizes `serving`, in one transaction. Works for an existing account, too.
-    /// @dev Reverts with LedgerZeroAddress (serving), LedgerZeroAmount (msg.value), LedgerAmountTooLarge.
-    /// @param serving the serving contract that may reserve the caller's money from now on
-    function openAccount(address serving) external payable;
+    /// @dev Reverts like `authorize`, and with LedgerZeroAmount (msg.value), LedgerAmountTooLarge.
+    /// @param serving the serving contract
+    /// @param allowance neuron of the caller's account that it may reserve from now on
+    function openAccount(address serving, uint256 allowance) external payable;
 
     /// @notice Adds msg.value to the caller's account.
     /// @dev Reverts with LedgerZeroAmount, LedgerAmountTooLarge.
@@ -189,16 +210,24 @@ interface ILedger {
     /// @param amount neuron to pay out
     function withdraw(uint256 amount) external;
 
-    /// @notice Authorizes a serving contract to act on the caller's account, or withdraws the authorization for new
-    /// reservations. The rules for money that is already reserved do not change.
-    /// @dev Reverts with LedgerZeroAddress (serving).
+    /// @notice Pays part of the caller's available balance out to another address.
+    /// @dev Reverts like `withdraw`, and with LedgerZeroAddress (to).
+    /// @param to the receiver
+    /// @param amount neuron to pay out
+    function withdrawTo(address to, uint256 amount) external;
+
+    /// @notice Sets how much of the caller's account a serving contract may reserve from now on. Each reservation uses
+    /// the allowance up, whatever becomes of the money, so that a faulty serving contract never costs more. What is
+    /// already reserved stays so.
+    /// @dev As ERC-20's approve. Reverts with LedgerNotContract (serving), unless the allowance is 0.
     /// @param serving the serving contract
-    /// @param authorized whether it may reserve from now on
-    function authorize(address serving, bool authorized) external;
+    /// @param allowance neuron it may reserve; `UNLIMITED` is never used up, 0 allows nothing
+    function authorize(address serving, uint256 allowance) external;
 
     /// @notice Moves money from the caller's main account into a sub-account; opens it at first use. Needs no
-    /// authorization: until the serving contract is authorized, the money can only be returned.
-    /// @dev Reverts with LedgerZeroAmount, LedgerZeroAddress (serving, provider), LedgerInsufficientBalance.
+    /// allowance: until the serving contract has one, the money can only be returned.
+    /// @dev Reverts with LedgerZeroAmount, LedgerNotContract (serving), LedgerZeroAddress (provider),
+    /// LedgerInsufficientBalance.
     /// @param serving the sub-account's serving contract
     /// @param provider the sub-account's provider
     /// @param amount neuron to move
@@ -211,6 +240,15 @@ interface ILedger {
     /// @param provider the sub-account's provider
     /// @param amount neuron to return
     function requestReturn(address serving, address provider, uint256 amount) external;
+
+    /// @notice Moves free balance between two of the caller's sub-accounts at one serving contract, at once: money that
+    /// a task has freed pays an order elsewhere without waiting for the lock period. Opens the second at first use.
+    /// @dev Reverts with LedgerZeroAmount, LedgerZeroAddress (to), LedgerInsufficientFree.
+    /// @param serving the serving contract of both
+    /// @param from the provider whose sub-account gives
+    /// @param to the provider whose sub-account gets
+    /// @param amount neuron to move
+    function transfer(address serving, address from, address to, uint256 amount) external;
 
     /// @notice Moves all matured requests of the caller's sub-account to their main account.
     /// @param serving the sub-account's serving contract
@@ -228,16 +266,16 @@ interface ILedger {
     // -- Serving contracts (msg.sender is the serving contract) --------------------------------------------------
 
     /// @notice Reserves money in the sub-account (account, msg.sender, provider): from its free balance, then from
-    /// return requests, newest first, then from the main account.
-    /// @dev Reverts with LedgerNotAuthorized, LedgerInsufficientBalance (what the main account lacks),
-    /// LedgerZeroAddress (provider, if the sub-account would have to be opened).
+    /// return requests, newest first, then from the main account. Uses up as much of the allowance.
+    /// @dev Reverts with LedgerZeroAmount, LedgerInsufficientAllowance, LedgerInsufficientBalance (what the main account
+    /// lacks), LedgerZeroAddress (provider, if the sub-account would have to be opened).
     /// @param account whose money is reserved
     /// @param provider the sub-account's provider
     /// @param amount neuron to reserve
     function reserve(address account, address provider, uint256 amount) external;
 
     /// @notice Frees part of the reserved balance. Only for the serving contract that reserved it.
-    /// @dev Reverts with LedgerInsufficientReserved.
+    /// @dev Reverts with LedgerZeroAmount, LedgerInsufficientReserved.
     /// @param account whose money is freed
     /// @param provider the sub-account's provider
     /// @param amount neuron to free
@@ -245,7 +283,7 @@ interface ILedger {
 
     /// @notice Pays part of the reserved balance to another account, or burns it. Only for the serving contract that
     /// reserved it.
-    /// @dev Reverts with LedgerInsufficientReserved. The payee is credited, not called, so it cannot block a payment.
+    /// @dev Reverts with LedgerZeroAmount, LedgerInsufficientReserved. The payee is credited, not called, so it cannot block a payment.
     /// @param account whose money is paid
     /// @param provider the sub-account's provider
     /// @param amount neuron to pay
@@ -274,11 +312,11 @@ interface ILedger {
         address serving,
         address provider
     ) external view returns (ReturnRequest[] memory);
-    /// @notice Whether a serving contract may reserve an account's money.
+    /// @notice How much of an account a serving contract may still reserve.
     /// @param account whose money it is
     /// @param serving the serving contract
-    /// @return whether it may
-    function isAuthorized(address account, address serving) external view returns (bool);
+    /// @return neuron, or `UNLIMITED`
+    function allowanceOf(address account, address serving) external view returns (uint256);
     /// @notice How many providers an account has a sub-account for at a serving contract.
     /// @param account the account
     /// @param serving the serving contract
@@ -306,4 +344,7 @@ interface ILedger {
     /// @notice The maximum number of live return requests of a sub-account.
     /// @return requests: 16
     function MAX_RETURN_REQUESTS() external view returns (uint256);
+    /// @notice The allowance that reservations do not use up.
+    /// @return neuron: 2^256 - 1
+    function UNLIMITED() external view returns (uint256);
 }

@@ -172,7 +172,11 @@ class Session {
       zeroPadValue(toBeHex(0x5eed_0000_0000 + i), 20),
     );
     const [provider] = providers as [string];
-    await this.measure("openAccount", stranger, openAccount(stranger, { amount: OG }));
+    await this.measure(
+      "openAccount",
+      stranger,
+      openAccount(stranger, { amount: OG, allowance: OG }),
+    );
     await this.measure("deposit", stranger, deposit(stranger, { amount: OG }));
     await this.measure("fund: new provider", stranger, fund(stranger, { provider, amount: FEE }));
     await this.measure("fund: top-up", stranger, fund(stranger, { provider, amount: FEE }));

@@ -10,8 +10,24 @@ export interface AmountParameters {
 }
 
 export interface AuthorizeParameters {
-  readonly authorized: boolean;
+  /** Neuron, or UNLIMITED. */
+  readonly allowance: bigint;
 }
+
+export interface WithdrawParameters extends AmountParameters {
+  /** Address of the receiver; default: the signer's wallet. */
+  readonly to?: string | undefined;
+}
+
+export interface TransferParameters extends AmountParameters {
+  /** Address of the provider whose sub-account gives. */
+  readonly from: string;
+  /** Address of the provider whose sub-account gets. */
+  readonly to: string;
+}
+
+/** The allowance that reservations do not use up. */
+export const UNLIMITED = 2n ** 256n - 1n;
 
 export interface SubAccountParameters {
   /** Address of the provider. */
@@ -24,11 +40,14 @@ export interface RetrieveParameters {
 }
 
 /**
- * Deposits into the signer's account and lets the serving contract act on it.
- * @example await send(client, openAccount(client, { amount: parseOg("1") }));
+ * Deposits into the signer's account and sets how much of it the serving contract may reserve.
+ * @example await send(client, openAccount(client, { amount: parseOg("1"), allowance: parseOg("1") }));
  */
-export function openAccount(client: Client, { amount }: AmountParameters): Call {
-  return ledgerCall(client, "openAccount", [client.servingAddress], amount);
+export function openAccount(
+  client: Client,
+  { amount, allowance }: AmountParameters & AuthorizeParameters,
+): Call {
+  return ledgerCall(client, "openAccount", [client.servingAddress, allowance], amount);
 }
 
 /**
@@ -40,19 +59,29 @@ export function deposit(client: Client, { amount }: AmountParameters): Call {
 }
 
 /**
- * Pays from the signer's available balance to their wallet.
+ * Pays out of the signer's available balance, to their wallet or to another address.
  * @example await send(client, withdraw(client, { amount: parseOg("0.1") }));
  */
-export function withdraw(client: Client, { amount }: AmountParameters): Call {
-  return ledgerCall(client, "withdraw", [amount]);
+export function withdraw(client: Client, { amount, to }: WithdrawParameters): Call {
+  return to === undefined
+    ? ledgerCall(client, "withdraw", [amount])
+    : ledgerCall(client, "withdrawTo", [to, amount]);
 }
 
 /**
- * Lets the serving contract act on the signer's account, or withdraws that permission for new reservations.
- * @example await send(client, authorize(client, { authorized: false }));
+ * Sets how much of the signer's account the serving contract may reserve from now on. Each reservation uses it up.
+ * @example await send(client, authorize(client, { allowance: parseOg("1") }));
  */
-export function authorize(client: Client, { authorized }: AuthorizeParameters): Call {
-  return ledgerCall(client, "authorize", [client.servingAddress, authorized]);
+export function authorize(client: Client, { allowance }: AuthorizeParameters): Call {
+  return ledgerCall(client, "authorize", [client.servingAddress, allowance]);
+}
+
+/**
+ * Moves free balance from one of the signer's sub-accounts to another, at once.
+ * @example await send(client, transfer(client, { from: "0x…", to: provider, amount: parseOg("0.1") }));
+ */
+export function transfer(client: Client, { from, to, amount }: TransferParameters): Call {
+  return ledgerCall(client, "transfer", [client.servingAddress, from, to, amount]);
 }
 
 /**

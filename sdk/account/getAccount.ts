@@ -12,6 +12,8 @@ export interface AccountSummary {
   /** In sub-accounts. */
   readonly locked: bigint;
   readonly total: bigint;
+  /** What the serving contract may still reserve; UNLIMITED if reservations do not use it up. */
+  readonly allowance: bigint;
   readonly subAccounts: readonly SubAccountSummary[];
 }
 
@@ -32,8 +34,9 @@ export async function getAccount(
   return readChain(client, async () => {
     const { ledger, servingAddress } = client;
     const { number: blockTag } = await latestBlock(client);
-    const [{ available, locked }, count] = await Promise.all([
+    const [{ available, locked }, allowance, count] = await Promise.all([
       ledger.accountOf(account, { blockTag }),
+      ledger.allowanceOf(account, servingAddress, { blockTag }),
       ledger.providerCount(account, servingAddress, { blockTag }),
     ]);
     const providers = await readPages(count, (offset) =>
@@ -42,6 +45,6 @@ export async function getAccount(
     const subAccounts = await Promise.all(
       providers.map((provider) => readSubAccount(client, { account, provider, blockTag })),
     );
-    return { account, available, locked, total: available + locked, subAccounts };
+    return { account, available, locked, total: available + locked, allowance, subAccounts };
   });
 }

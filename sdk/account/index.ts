@@ -3,4 +3,5 @@
 export * from "./calls.ts";
 export * from "./getAccount.ts";
 export * from "./getSubAccount.ts";
+export * from "./prepareFunds.ts";
 export type { SubAccountSummary } from "./SubAccount.ts";

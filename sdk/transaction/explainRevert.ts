@@ -3,7 +3,8 @@ import { ProtocolError } from "../errors.ts";
 import { formatTaskId, type TaskId } from "../ids.ts";
 import type { NextAction } from "../NextAction.ts";
 import { TASK_STATES } from "../taskStates.ts";
-import { formatOg, parseOg } from "../units.ts";
+import { formatOg } from "../units.ts";
+import { firstDeposit } from "./firstDeposit.ts";
 
 type Arguments = Record<string, unknown>;
 type Explanation = readonly [
@@ -12,9 +13,6 @@ type Explanation = readonly [
   hint: string,
   next?: NextAction,
 ];
-
-/** Suggested first deposit of a new account if nothing else is known: 0.1 OG. */
-const FIRST_DEPOSIT = parseOg("0.1");
 
 /**
  * Explanations of the contracts' errors that users and providers can cause. Others keep their Solidity name and
@@ -33,11 +31,25 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
     "See what is reserved or returning.",
     { verb: "getSubAccount", parameters: { provider: a.provider as string } },
   ],
-  LedgerNotAuthorized: () => [
-    "insufficient-funds",
-    "This wallet has no account for fine-tuning yet.",
-    "Open an account.",
-    { verb: "openAccount", parameters: { amount: FIRST_DEPOSIT } },
+  LedgerInsufficientAllowance: (a) =>
+    a.allowance === 0n
+      ? [
+          "insufficient-funds",
+          `The contract may reserve nothing of this wallet's account and ${og(a.required)} OG are needed.`,
+          "Open an account, or allow that much.",
+          { verb: "openAccount", parameters: { amount: firstDeposit(a.required as bigint) } },
+        ]
+      : [
+          "insufficient-funds",
+          `The contract may reserve ${og(a.allowance)} OG of the account and ${og(a.required)} OG are needed.`,
+          "Allow that much.",
+          { verb: "authorize", parameters: { allowance: a.required as bigint } },
+        ],
+  LedgerNotContract: (a) => [
+    "usage",
+    `There is no contract at ${a.serving}.`,
+    "Check the deployment.",
+    { setting: "deployment" },
   ],
   LedgerZeroAmount: () => [
     "usage",

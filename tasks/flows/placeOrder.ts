@@ -7,6 +7,7 @@ import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { fundReservation } from "./fundReservation.ts";
 import { sendApiTokens } from "./sendApiTokens.ts";
 import { sendOrder } from "./sendOrder.ts";
 import type { SendingFlags } from "./submit.ts";
@@ -32,6 +33,9 @@ export async function placeOrder(
   const { service, model } = wanted;
   const { units, fee: maxFee } = offer;
   const { id, order } = await prepareOrder(client, { ...wanted, units, maxFee });
+  const { provider } = service;
+  const planned = await fundReservation(client, { provider, amount: maxFee }, flags, terminal);
+  if (planned) return { ...planned, followedBy: { verb: "createTask", order } };
   const result = await sendOrder(client, { id, order }, flags, terminal);
   if (result.dryRun) return result;
   const uuid = formatTaskId(id);
@@ -41,7 +45,7 @@ export async function placeOrder(
     ...result,
     continued: false as const,
     id: uuid,
-    provider: service.provider,
+    provider,
     model: { name: model.name, hash: model.hash },
     unit: service.unit,
     ...offer,

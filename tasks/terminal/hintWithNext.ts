@@ -28,6 +28,7 @@ const LINES: { readonly [Verb in SuggestedVerb]: (parameters: SuggestedVerbs[Ver
   getSubAccount: ({ provider }) => `get-sub-account --provider ${provider}`,
   openAccount: ({ amount }) => `add-account --amount ${shortOg(amount)}`,
   deposit: ({ amount }) => `deposit --amount ${shortOg(amount)}`,
+  authorize: ({ allowance }) => `set-allowance --amount ${shortOg(allowance)}`,
   updateService: ({ accepting }) =>
     accepting === undefined ? "update-provider" : `update-provider --accepting ${accepting}`,
   countDataset: () => "calculate-token --model <MODEL> --dataset-path <PATH> --provider <PROVIDER>",

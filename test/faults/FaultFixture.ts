@@ -9,7 +9,6 @@ import { EncryptionKey } from "../../provider/EncryptionKey.ts";
 import { Catalogue, type Model } from "../../provider/models/Catalogue.ts";
 import { createStorageServer } from "../../provider/storage/storageServer.ts";
 import type { Identity } from "../../provider/store/SqliteStore.ts";
-import { openAccount } from "../../sdk/account/calls.ts";
 import { getAccount } from "../../sdk/account/getAccount.ts";
 import type { ClientOptions } from "../../sdk/client.ts";
 import type { Root } from "../../sdk/ids.ts";
@@ -18,7 +17,6 @@ import type { Service } from "../../sdk/service/Service.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import { quote } from "../../sdk/task/quote.ts";
-import { send } from "../../sdk/transaction/send.ts";
 import { type Account, MarketFixture, makeFolder } from "../helpers/MarketFixture.ts";
 import { packDirectory } from "../helpers/packDirectory.ts";
 import { Anvil } from "./Anvil.ts";
@@ -231,7 +229,7 @@ export class FaultFixture extends MarketFixture {
     await this.register(terms, 100n * OG);
     for (let account = 2; account <= USERS; account++) {
       const user = this.client(account);
-      await send(user, openAccount(user, { amount: OG }));
+      await this.openAccount(user, OG);
     }
     this.service = await getService(this.reader, { provider: this.provider.address });
     await this.#store();

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { hexlify, id as keccakOfText } from "ethers";
 import type { Parameters } from "../../deploy/_parameters.ts";
-import { openAccount } from "../../sdk/account/calls.ts";
+import { openAccount, UNLIMITED } from "../../sdk/account/calls.ts";
 import { type Client, type ClientOptions, createClient } from "../../sdk/client.ts";
 import type { Root, TaskId } from "../../sdk/ids.ts";
 import { registerService } from "../../sdk/service/calls.ts";
@@ -84,7 +84,7 @@ export class MarketFixture {
     const { storageUrl = NOWHERE, parameters, ...terms } = options;
     const market = new MarketFixture(await startLocalChain(parameters), storageUrl);
     await market.register(terms);
-    await send(market.user, openAccount(market.user, { amount: OG }));
+    await market.openAccount(market.user, OG);
     return market;
   }
 
@@ -131,10 +131,15 @@ export class MarketFixture {
     return client;
   }
 
+  /** Opens an account with `amount`, all of which may be reserved. */
+  async openAccount(owner: Client, amount: bigint): Promise<void> {
+    await send(owner, openAccount(owner, { amount, allowance: UNLIMITED }));
+  }
+
   /** Opens the provider's account with `amount`, stake included, and registers it. */
   async register(chosen: Partial<ServiceTerms> = {}, amount = 2n * OG): Promise<void> {
     const { provider } = this;
-    await send(provider, openAccount(provider, { amount }));
+    await this.openAccount(provider, amount);
     this.terms = { ...TERMS, ...chosen };
     await send(provider, registerService(provider, { terms: this.terms }));
   }

@@ -1,4 +1,5 @@
-import { openAccount } from "../../../sdk/account/calls.ts";
+import { openAccount, UNLIMITED } from "../../../sdk/account/calls.ts";
+import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { readAmount } from "../../flags/readFlags.ts";
@@ -8,13 +9,15 @@ interface Flags extends SendingFlags {
   readonly amount: string | undefined;
 }
 
-/** Opens the caller's account: makes a deposit, and lets the serving contract reserve fees from it. */
+/** Opens the caller's account: makes a deposit, and lets the serving contract reserve fees of that much. */
 export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");
-  const result = await submit(client, openAccount(client, { amount }), { amount }, flags, terminal);
+  const { allowance: current } = await getAccount(client, { account: client.address });
+  const opened = { amount, allowance: current === UNLIMITED ? UNLIMITED : current + amount };
+  const result = await submit(client, openAccount(client, opened), opened, flags, terminal);
   if (result.dryRun) return result;
   terminal.say(`Account ${client.address} opened with ${formatOg(amount)} OG.`);
   terminal.next(environment.command("list-providers"));
-  return { ...result, account: client.address, amount };
+  return { ...result, account: client.address, ...opened };
 }) satisfies Command<Flags>;

@@ -2,6 +2,7 @@ import { withdraw } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
@@ -11,18 +12,21 @@ import { shortOg } from "../../terminal/shortOg.ts";
 
 interface Flags extends SendingFlags {
   readonly amount: string | undefined;
+  readonly to: string | undefined;
 }
 
-/** Withdraws available money from the caller's account to their wallet. */
+/** Withdraws available money from the caller's account to their wallet, or to another address. */
 export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
+  const to = flags.to === undefined ? undefined : parseAddress(flags.to);
   const client = await environment.signer("user");
   await checkAvailable(client, amount, environment);
-  const result = await submit(client, withdraw(client, { amount }), { amount }, flags, terminal);
+  const paid = { amount, ...(to ? { to } : {}) };
+  const result = await submit(client, withdraw(client, paid), paid, flags, terminal);
   if (result.dryRun) return result;
-  terminal.say(`Refunded ${formatOg(amount)} OG to wallet ${client.address}.`);
+  terminal.say(`Refunded ${formatOg(amount)} OG to ${to ?? `wallet ${client.address}`}.`);
   terminal.next(environment.command("get-account"));
-  return { ...result, account: client.address, amount };
+  return { ...result, account: client.address, ...paid };
 }) satisfies Command<Flags>;
 
 /** For a refund that is too large, suggests sub-accounts instead of a deposit. */

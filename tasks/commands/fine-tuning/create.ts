@@ -85,7 +85,7 @@ async function order(
       { ...wanted, name: wanted.model, path: dataset.path },
       terminal,
     );
-    await agreeToOrder(client, best, flags, terminal, environment);
+    await agreeToOrder(client, best, flags, terminal);
     const send = (one: LocalDataset) => store(client, best.service, one, flags, terminal);
     const datasetRoot = await send(dataset);
     const validationRoot =

@@ -1,4 +1,6 @@
-import { openAccount } from "../../../sdk/account/calls.ts";
+import { authorize, openAccount, UNLIMITED } from "../../../sdk/account/calls.ts";
+import { getAccount } from "../../../sdk/account/getAccount.ts";
+import type { Client } from "../../../sdk/client.ts";
 import { registerService } from "../../../sdk/service/calls.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
@@ -6,7 +8,8 @@ import type { Command } from "../../definition.ts";
 import { readAmount, required } from "../../flags/readFlags.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
 import { fetchTerms } from "../../flows/fetchTerms.ts";
-import { type SendingFlags, submit } from "../../flows/submit.ts";
+import { type Planned, type SendingFlags, type Sent, submit } from "../../flows/submit.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags extends SendingFlags, TermsFlags {
   readonly amount: string | undefined;
@@ -32,18 +35,9 @@ export default (async (flags, terminal, environment) => {
   const amount = flags.amount === undefined ? null : readAmount(flags.amount);
   const client = await environment.signer("provider");
   const terms: ServiceTerms = { ...offered, ...(await fetchTerms(client, url)) };
-  if (amount !== null) {
-    const opened = await submit(
-      client,
-      openAccount(client, { amount }),
-      { amount },
-      flags,
-      terminal,
-    );
-    // The registration can be estimated only with the money in the account.
-    if (opened.dryRun) return { ...opened, followedBy: { verb: "registerService", terms } };
-    terminal.say(`Deposited ${formatOg(amount)} OG for the stake and the bonds.`);
-  }
+  const opened = await openForStake(client, amount, flags, terminal);
+  // The registration can be estimated only with the money in the account.
+  if (opened?.dryRun) return { ...opened, followedBy: { verb: "registerService", terms } };
   const call = registerService(client, { terms });
   const result = await submit(client, call, { terms }, flags, terminal);
   if (result.dryRun) return result;
@@ -51,3 +45,27 @@ export default (async (flags, terminal, environment) => {
   terminal.next(environment.command("provider-status"));
   return { ...result, provider: client.address, terms };
 }) satisfies Command<Flags>;
+
+/**
+ * Deposits, and lets the contract reserve stake and bonds without a limit: the daemon cannot ask the owner for each
+ * bond. A limit that the owner has set stays.
+ */
+async function openForStake(
+  client: Client & { readonly address: string },
+  amount: bigint | null,
+  flags: SendingFlags,
+  terminal: Terminal,
+): Promise<Sent | Planned | null> {
+  const { allowance: current, total } = await getAccount(client, { account: client.address });
+  const allowance = current === 0n ? UNLIMITED : current;
+  if (amount !== null) {
+    const call = openAccount(client, { amount, allowance });
+    const opened = await submit(client, call, { amount, allowance }, flags, terminal);
+    if (!opened.dryRun)
+      terminal.say(`Deposited ${formatOg(amount)} OG for the stake and the bonds.`);
+    return opened;
+  }
+  // Without money, the registration is refused, and says what is needed.
+  if (current === allowance || total === 0n) return null;
+  return submit(client, authorize(client, { allowance }), { allowance }, flags, terminal);
+}

@@ -47,7 +47,7 @@ export default (async (flags, terminal, environment) => {
   terminal.say("Provider verified");
   const model = findModel(catalogue, wanted.model);
   const offer = quote({ service, units: wanted.units });
-  await agreeToOrder(client, { service, queue, offer }, flags, terminal, environment);
+  await agreeToOrder(client, { service, queue, offer }, flags, terminal);
   const order = { ...wanted, service, model, offer, secrets };
   const placed = await placeOrder(client, order, flags, terminal);
   if (!placed.dryRun) {

@@ -1,4 +1,5 @@
 import { AbiCoder, keccak256, type LogDescription, ZeroAddress, ZeroHash } from "ethers";
+import { UNLIMITED } from "../../../sdk/account/calls.ts";
 
 /** The sums of one account, as the Ledger's views return them. */
 export interface AccountSums {
@@ -53,7 +54,7 @@ export class Replay {
   readonly subAccounts = new Map<string, SubAccountSums>();
   /** Providers of an account at a serving contract, in the order of first use. */
   readonly providers = new Map<string, string[]>();
-  readonly authorized = new Map<string, boolean>();
+  readonly allowances = new Map<string, bigint>();
   burned = 0n;
   /** Terms and stake of those who offer a service now. */
   readonly services = new Map<string, { stake: bigint; terms: unknown[] }>();
@@ -96,8 +97,8 @@ export class Replay {
     Withdrawn: ({ account, amount }) => {
       this.account(account).available -= amount;
     },
-    AuthorizationSet: ({ account, serving, authorized }) => {
-      this.authorized.set(`${account} ${serving}`, authorized);
+    Authorized: ({ account, serving, allowance }) => {
+      this.allowances.set(`${account} ${serving}`, allowance);
     },
     SubAccountOpened: ({ account, serving, provider }) => {
       entry(this.providers, `${account} ${serving}`, () => []).push(provider);
@@ -108,7 +109,14 @@ export class Replay {
       account.locked += args.amount;
       this.sub(args).free += args.amount;
     },
+    Transferred: ({ account, serving, from, to, amount }) => {
+      this.subAccount(account, serving, from).free -= amount;
+      this.subAccount(account, serving, to).free += amount;
+    },
     Reserved: (args) => {
+      const key = `${args.account} ${args.serving}`;
+      const allowance = this.allowances.get(key)!;
+      if (allowance !== UNLIMITED) this.allowances.set(key, allowance - args.amount);
       this.sub(args).free -= args.amount;
       this.sub(args).reserved += args.amount;
     },

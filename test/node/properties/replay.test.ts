@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { Contract, hexlify, JsonRpcProvider, Wallet, ZeroHash } from "ethers";
 import fc from "fast-check";
 import { after, before, describe, it } from "mocha";
+import { UNLIMITED } from "../../../sdk/account/calls.ts";
 import { blindRoot } from "../../../sdk/exchange/blind.ts";
 import { buildMisbehaviourProof } from "../../../sdk/exchange/misbehaviourProof.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
@@ -32,7 +33,7 @@ interface Step {
 
 const MONEY = [
   ...["deposit", "depositFor", "openAccount", "withdraw", "authorize", "fund"],
-  ...["requestReturn", "claimReturn", "retrieve"],
+  ...["requestReturn", "claimReturn", "retrieve", "withdrawTo", "transfer"],
 ] as const;
 const OFFERS = ["registerService", "updateService", "removeService"] as const;
 const ENDS = [
@@ -80,7 +81,8 @@ describe("P23: events alone rebuild every balance and every state", () => {
     serving = new Contract(deployment.serving.address, deployment.serving.abi, rpc);
     actors = chain.accounts.slice(1, 6).map(({ address }) => address);
     providers = actors.slice(3);
-    for (const actor of actors) await act(actor, ledger, "openAccount", [serving.target], 10n * OG);
+    for (const actor of actors)
+      await act(actor, ledger, "openAccount", [serving.target, UNLIMITED], 10n * OG);
     for (const provider of providers) await act(provider, serving, "registerService", [terms(1)]);
     const file = { segmentRoots: SEGMENT_ROOTS, readSegment: async () => PAGE };
     const about = { u: U, s: S, size: SIZE, contentRoot: CONTENT_ROOT, page: 0 };
@@ -141,11 +143,20 @@ describe("P23: events alone rebuild every balance and every state", () => {
       case "depositFor":
         return void (await act(who, ledger, verb, [other], amount));
       case "openAccount":
-        return void (await act(who, ledger, verb, [at], amount));
+        return void (await act(who, ledger, verb, [at, UNLIMITED], amount));
       case "withdraw":
         return void (await act(who, ledger, verb, [amount]));
+      case "withdrawTo":
+        return void (await act(who, ledger, verb, [other, amount]));
+      case "transfer":
+        return void (await act(who, ledger, verb, [
+          at,
+          provider,
+          providers[chance % 2],
+          amount / 100n,
+        ]));
       case "authorize":
-        return void (await act(who, ledger, verb, [at, chance % 4 !== 0]));
+        return void (await act(who, ledger, verb, [at, chance % 4 === 0 ? amount : UNLIMITED]));
       case "fund":
         return void (await act(who, ledger, verb, [at, provider, amount]));
       case "requestReturn":
@@ -270,8 +281,8 @@ describe("P23: events alone rebuild every balance and every state", () => {
     for (const actor of actors) {
       const { available, locked } = replayed.account(actor);
       expect([available, locked]).to.deep.equal(plain(await ask(ledger, "accountOf", actor)));
-      const authorized = replayed.authorized.get(`${actor} ${at}`);
-      expect(authorized).to.equal(await ask(ledger, "isAuthorized", actor, at));
+      const allowance = replayed.allowances.get(`${actor} ${at}`);
+      expect(allowance).to.equal(await ask(ledger, "allowanceOf", actor, at));
       const used = plain(await ask(ledger, "providersOf", actor, at, 0, 100));
       expect(replayed.providers.get(`${actor} ${at}`) ?? []).to.deep.equal(used);
       for (const provider of providers) {

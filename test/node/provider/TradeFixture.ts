@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openAccount } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { acknowledge } from "../../../sdk/deliverable/calls.ts";
@@ -52,7 +51,7 @@ export class TradeFixture {
     await market.registerDaemon(api);
     await daemon.line("registered");
     const user = market.client(2);
-    await send(user, openAccount(user, { amount: 10n ** 18n }));
+    await market.openAccount(user, 10n ** 18n);
     const { service } = await verifyProvider(user, { provider: market.provider.address });
     return new TradeFixture(market, user, service, daemon, python);
   }

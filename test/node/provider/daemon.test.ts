@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { identify } from "../../../provider/processes/processTable.ts";
-import { openAccount } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { confirm } from "../../../sdk/deliverable/calls.ts";
@@ -96,7 +95,7 @@ describe("provider daemon, with the real trainer", () => {
     expect(status.lossAfter).to.be.lessThan(learned.lossAfter!);
 
     const stranger = market.client(3);
-    await send(stranger, openAccount(stranger, { amount: 10n ** 18n }));
+    await market.openAccount(stranger, 10n ** 18n);
     const theft = await market.orderTraining(stranger, rows(64), config);
     const isRefusal = ({ msg, task }: LogLine) =>
       msg === "task refused" && task === formatTaskId(theft);

@@ -58,6 +58,7 @@ describe("tasks: account", () => {
       available: "1000000000000000001",
       locked: "0",
       total: "1000000000000000001",
+      allowance: "100000000000000000",
       subAccounts: [],
     });
   });

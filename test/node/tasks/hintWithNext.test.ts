@@ -26,6 +26,7 @@ const CALLS: { readonly [Verb in SuggestedVerb]: readonly Extract<NextCall, { ve
   getSubAccount: [{ verb: "getSubAccount", parameters: { provider } }],
   openAccount: [{ verb: "openAccount", parameters: { amount: 10n ** 17n } }],
   deposit: [{ verb: "deposit", parameters: { amount: 10n ** 19n } }],
+  authorize: [{ verb: "authorize", parameters: { allowance: 10n ** 17n } }],
   updateService: [
     { verb: "updateService", parameters: {} },
     { verb: "updateService", parameters: { accepting: false } },

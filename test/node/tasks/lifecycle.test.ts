@@ -70,8 +70,8 @@ describe("tasks: a fine-tuning from order to model", () => {
     const { stdout, stderr, exitCode } = await market.run("create-task", order);
     expect(exitCode).to.equal(4);
     expect(stdout).to.contain("Verify provider...\nProvider verified\n");
-    expect(stderr).to.contain("0.000000000000000000 OG are available");
-    expect(stderr).to.contain("add-account --amount 0.000000000179668154");
+    expect(stderr).to.contain("0.000000000000000000 OG available");
+    expect(stderr).to.contain("add-account --amount 0.1");
     await market.run("add-account", { amount: "1" });
   });
 

@@ -133,7 +133,7 @@ async function newUser({ chain }: CommandFixture): Promise<{ readonly privateKey
   const client = createClient({ ...chain, storageUrl: "", privateKey: wallet.privateKey });
   try {
     await client.provider.send("hardhat_setBalance", [wallet.address, toBeHex(parseOg("10"))]);
-    await send(client, openAccount(client, { amount: parseOg("1") }));
+    await send(client, openAccount(client, { amount: parseOg("1"), allowance: parseOg("1") }));
   } finally {
     client.provider.destroy();
   }

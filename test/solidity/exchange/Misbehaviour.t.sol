@@ -367,7 +367,7 @@ contract ProveMisbehaviourTest is World {
     function test_GivenRevokedAuthorizations_WhenProved_TheUserIsStillCompensated() public {
         TaskId id = revealed();
         vm.prank(provider);
-        ledger.authorize(address(serving), false);
+        ledger.authorize(address(serving), 0);
         prove(id, user);
         eq(total(user), FUNDS + BOND / 2, "user");
     }

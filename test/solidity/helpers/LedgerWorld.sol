@@ -5,7 +5,7 @@ import {Ledger} from "../../../contracts/Ledger.sol";
 import {ReturnRequest} from "../../../contracts/types/Account.sol";
 import {Assertions} from "./Assertions.sol";
 
-/// @notice A Ledger alone. The serving contract is an address that the tests act as.
+/// @notice A Ledger alone. The serving contract is an address with code that the tests act as.
 abstract contract LedgerWorld is Assertions {
     uint256 internal constant LOCK = 24 hours;
     uint256 internal constant START = 1_800_000_000;
@@ -19,10 +19,11 @@ abstract contract LedgerWorld is Assertions {
     function setUp() public virtual {
         vm.warp(START);
         ledger = new Ledger(LOCK);
+        vm.etch(serving, hex"00");
         vm.deal(user, 1_000 ether);
         vm.deal(other, 1_000 ether);
         vm.prank(user);
-        ledger.openAccount{value: 100 ether}(serving);
+        ledger.openAccount{value: 100 ether}(serving, type(uint256).max);
     }
 
     function fund(uint256 amount) internal {
@@ -60,6 +61,20 @@ abstract contract LedgerWorld is Assertions {
     function settle(uint256 amount, address payee) internal {
         vm.prank(serving);
         ledger.settle(user, provider, amount, payee);
+    }
+
+    function transfer(address from, address to, uint256 amount) internal {
+        vm.prank(user);
+        ledger.transfer(serving, from, to, amount);
+    }
+
+    function authorize(uint256 allowed) internal {
+        vm.prank(user);
+        ledger.authorize(serving, allowed);
+    }
+
+    function allowance() internal view returns (uint256) {
+        return ledger.allowanceOf(user, serving);
     }
 
     function requests() internal view returns (ReturnRequest[] memory) {

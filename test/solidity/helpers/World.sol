@@ -136,7 +136,7 @@ abstract contract World is Assertions {
     function open(address owner, uint256 amount) internal {
         vm.deal(owner, amount);
         vm.prank(owner);
-        ledger.openAccount{value: amount}(address(serving));
+        ledger.openAccount{value: amount}(address(serving), type(uint256).max);
     }
 
     function created() internal returns (TaskId id) {

@@ -22,10 +22,14 @@ contract Market is World {
     uint256 public calls;
     /// @notice Whether somebody lost money by another one's call, other than a task's party its fee or bond.
     bool public unfairLoss;
+    /// @notice Whether an allowance grew by the call of anyone but its owner.
+    bool public unfairAllowance;
     /// @notice How often each state was entered.
     mapping(TaskState state => uint256) public reached;
     /// @dev The state of each task after the last call that named it.
     mapping(TaskId id => TaskState) private _states;
+    /// @dev The allowance of each actor after the last call.
+    uint256[5] private _allowances;
 
     constructor() {
         vm.warp(START);
@@ -36,6 +40,7 @@ contract Market is World {
             open(actors[i], 10 ether);
             deposited += 10 ether;
             vm.deal(actors[i], 10 ether);
+            _allowances[i] = type(uint256).max;
         }
         for (uint256 i = 3; i < 5; ++i) {
             vm.prank(actors[i]);
@@ -84,18 +89,31 @@ contract Market is World {
     }
 
     function withdraw(uint256 seed) external watched(actor(seed), none()) {
-        address owner = actor(seed);
+        (address owner, address to) = (actor(seed), actor(seed >> 16));
         uint256 amount = bound(seed >> 8, 0, available(owner) / 4 + 1);
-        uint256 before = owner.balance;
-        vm.prank(owner);
-        try ledger.withdraw(amount) {} catch {}
-        withdrawn += owner.balance - before;
+        if (owner == to) {
+            vm.prank(owner);
+            try ledger.withdraw(amount) {
+                withdrawn += amount;
+            } catch {}
+        } else {
+            vm.prank(owner);
+            try ledger.withdrawTo(to, amount) {
+                withdrawn += amount;
+            } catch {}
+        }
     }
 
     function fund(uint256 seed) external watched(actor(seed), none()) {
         uint256 amount = bound(seed >> 8, 0, available(actor(seed)) / 4 + 1);
         vm.prank(actor(seed));
         try ledger.fund(address(serving), offerer(seed >> 16), amount) {} catch {}
+    }
+
+    function transfer(uint256 seed) external watched(actor(seed), none()) {
+        uint256 amount = bound(seed >> 8, 0, balance(actor(seed), offerer(seed >> 16)));
+        vm.prank(actor(seed));
+        try ledger.transfer(address(serving), offerer(seed >> 16), offerer(seed >> 24), amount) {} catch {}
     }
 
     function requestReturn(uint256 seed) external watched(actor(seed), none()) {
@@ -117,13 +135,9 @@ contract Market is World {
     }
 
     function authorize(uint256 seed) external watched(actor(seed), none()) {
-        bool allowed = (seed >> 8) % 4 != 0;
+        uint256 allowance = (seed >> 8) % 4 == 0 ? bound(seed >> 16, 0, 1 ether) : type(uint256).max;
         vm.prank(actor(seed));
-        ledger.authorize(address(serving), allowed);
-        if (!allowed && (seed >> 16) % 4 != 0) {
-            vm.prank(actor(seed));
-            ledger.authorize(address(serving), true);
-        }
+        ledger.authorize(address(serving), allowance);
     }
 
     // -- Services ------------------------------------------------------------------------------------------------
@@ -386,6 +400,9 @@ contract Market is World {
             _states[id] = task.state;
         }
         for (uint256 i = 0; i < 5; ++i) {
+            uint256 allowance = ledger.allowanceOf(actors[i], address(serving));
+            if (allowance > _allowances[i] && actors[i] != who) unfairAllowance = true;
+            _allowances[i] = allowance;
             if (actors[i] == who || afterwards[i] >= before[i]) continue;
             uint256 loss = before[i] - afterwards[i];
             uint256 allowed =

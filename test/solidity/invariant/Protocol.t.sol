@@ -84,6 +84,10 @@ abstract contract Properties is Assertions {
         eq(market.deposited(), market.withdrawn() + held() + ledger.burned(), "P6: deposits");
     }
 
+    function checkP25() internal view {
+        check(!market.unfairAllowance(), "P25: only its owner raises an allowance");
+    }
+
     function checkP7() internal view {
         check(!market.unfairLoss(), "P7: nobody loses by another one's call");
     }
@@ -114,6 +118,7 @@ abstract contract Properties is Assertions {
         checkP5();
         checkP6();
         checkP7();
+        checkP25();
         checkCounters();
     }
 
@@ -202,6 +207,10 @@ contract ProtocolInvariantTest is Properties {
         checkP7();
     }
 
+    function invariant_P25_OnlyTheOwnerRaisesAnAllowance() external view {
+        checkP25();
+    }
+
     function invariant_CountersCountOpenTasks() external view {
         checkCounters();
     }
@@ -234,6 +243,7 @@ contract ProtocolCourseTest is Properties {
         else if (verb == 25) market.deposit(seed);
         else if (verb == 26) market.withdraw(seed);
         else if (verb >= 32) market.proveMisbehaviour(seed);
+        else if (verb == 27 && seed & 0x10000 == 0) market.transfer(seed);
         else if (verb == 27) market.fund(seed);
         else if (verb == 28) market.requestReturn(seed);
         else if (verb == 29) market.retrieve(seed);

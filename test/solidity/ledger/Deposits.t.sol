@@ -27,32 +27,32 @@ contract LedgerConstructorTest is LedgerWorld {
 contract LedgerOpenAccountTest is LedgerWorld {
     function test_GivenNewAccount_WhenOpened_DepositsAndAuthorizes() public {
         vm.expectEmit(address(ledger));
-        emit ILedger.AuthorizationSet(other, serving, true);
+        emit ILedger.Authorized(other, serving, 2 ether);
         vm.expectEmit(address(ledger));
         emit ILedger.Deposited(other, other, 3 ether, 3 ether);
         vm.prank(other);
-        ledger.openAccount{value: 3 ether}(serving);
+        ledger.openAccount{value: 3 ether}(serving, 2 ether);
         eq(available(other), 3 ether, "available");
-        check(ledger.isAuthorized(other, serving), "authorized");
+        eq(ledger.allowanceOf(other, serving), 2 ether, "allowance");
     }
 
     function test_GivenAccount_WhenOpenedAgain_Adds() public {
         vm.prank(user);
-        ledger.openAccount{value: 1 ether}(address(0x5F));
+        ledger.openAccount{value: 1 ether}(address(ledger), 5);
         eq(available(user), 101 ether, "available");
-        check(ledger.isAuthorized(user, serving), "first serving still authorized");
+        eq(allowance(), ledger.UNLIMITED(), "the first serving keeps its allowance");
     }
 
-    function test_GivenZeroServing_WhenOpened_Reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAddress.selector));
+    function test_GivenServingWithoutCode_WhenOpened_Reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerNotContract.selector, address(0x5F)));
         vm.prank(other);
-        ledger.openAccount{value: 1 ether}(address(0));
+        ledger.openAccount{value: 1 ether}(address(0x5F), 1);
     }
 
     function test_GivenNoEther_WhenOpened_Reverts() public {
         vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
         vm.prank(other);
-        ledger.openAccount(serving);
+        ledger.openAccount(serving, 1);
     }
 }
 
@@ -130,19 +130,55 @@ contract LedgerDepositTest is LedgerWorld {
 }
 
 contract LedgerAuthorizeTest is LedgerWorld {
-    function test_GivenAccount_WhenAuthorized_MayBeReservedFrom() public {
+    function test_GivenAccount_WhenAuthorized_SetsTheAllowance() public {
         vm.expectEmit(address(ledger));
-        emit ILedger.AuthorizationSet(other, serving, true);
+        emit ILedger.Authorized(other, serving, 7 ether);
         vm.prank(other);
-        ledger.authorize(serving, true);
-        check(ledger.isAuthorized(other, serving), "authorized");
+        ledger.authorize(serving, 7 ether);
+        eq(ledger.allowanceOf(other, serving), 7 ether, "allowance");
     }
 
-    function test_GivenAuthorized_WhenRevoked_EndsNewReservationsButKeepsOldOnes() public {
+    function test_P25_GivenAllowance_WhenReserved_IsUsedUp() public {
+        authorize(10 ether);
+        reserve(4 ether);
+        eq(allowance(), 6 ether, "allowance");
+        vm.expectRevert(
+            abi.encodeWithSelector(ILedger.LedgerInsufficientAllowance.selector, user, serving, 6 ether, 6 ether + 1)
+        );
+        reserve(6 ether + 1);
+        reserve(6 ether);
+        eq(allowance(), 0, "to the last neuron");
+    }
+
+    function test_P25_GivenFaultyServing_WhenItTakesInCircles_TakesNoMoreThanAllowed() public {
+        authorize(10 ether);
+        for (uint256 i = 0; i < 10; ++i) {
+            reserve(1 ether);
+            settle(1 ether, other);
+        }
+        vm.expectRevert(
+            abi.encodeWithSelector(ILedger.LedgerInsufficientAllowance.selector, user, serving, 0, 1 ether)
+        );
+        reserve(1 ether);
+        eq(available(user), 90 ether, "all the rest is safe");
+    }
+
+    function test_P25_GivenReserved_WhenReleased_DoesNotComeBackAsAllowance() public {
+        authorize(10 ether);
+        reserve(10 ether);
+        release(10 ether);
+        eq(allowance(), 0, "only the owner allows");
+    }
+
+    function test_P25_GivenUnlimited_WhenReserved_IsNotUsedUp() public {
+        reserve(4 ether);
+        eq(allowance(), ledger.UNLIMITED(), "allowance");
+    }
+
+    function test_GivenAllowance_WhenRevoked_EndsNewReservationsButKeepsOldOnes() public {
         reserve(3 ether);
-        vm.prank(user);
-        ledger.authorize(serving, false);
-        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerNotAuthorized.selector, user, serving));
+        authorize(0);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerInsufficientAllowance.selector, user, serving, 0, 1));
         reserve(1);
         settle(1 ether, provider);
         release(2 ether);
@@ -150,8 +186,9 @@ contract LedgerAuthorizeTest is LedgerWorld {
         eq(reserved(), 0, "released under the old rules");
     }
 
-    function test_GivenZeroServing_WhenAuthorized_Reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAddress.selector));
-        ledger.authorize(address(0), true);
+    function test_GivenServingWithoutCode_WhenAuthorized_Reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerNotContract.selector, address(0x5F)));
+        ledger.authorize(address(0x5F), 1);
+        ledger.authorize(address(0x5F), 0); // what is nobody's any more can still be revoked
     }
 }

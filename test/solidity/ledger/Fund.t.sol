@@ -34,8 +34,8 @@ contract LedgerFundTest is LedgerWorld {
         vm.startPrank(user);
         vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
         ledger.fund(serving, provider, 0);
-        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAddress.selector));
-        ledger.fund(address(0), provider, 1);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerNotContract.selector, address(0x5F)));
+        ledger.fund(address(0x5F), provider, 1);
         vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAddress.selector));
         ledger.fund(serving, address(0), 1);
     }
@@ -63,5 +63,62 @@ contract LedgerFundTest is LedgerWorld {
         ledger.fund(serving, provider, 1 ether);
         eq(ledger.providerCount(user, serving), 0, "the user's list");
         eq(ledger.providerCount(other, serving), 1, "the stranger's list");
+    }
+}
+
+contract LedgerTransferTest is LedgerWorld {
+    address internal second = address(0xB0C);
+
+    function test_GivenFree_WhenTransferred_MovesItAtOnce() public {
+        fund(10 ether);
+        vm.expectEmit(address(ledger));
+        emit ILedger.SubAccountOpened(user, serving, second);
+        vm.expectEmit(address(ledger));
+        emit ILedger.Transferred(user, serving, provider, second, 4 ether);
+        transfer(provider, second, 4 ether);
+        eq(balance(), 6 ether, "the first has less");
+        eq(ledger.subAccountOf(user, serving, second).balance, 4 ether, "the second has more");
+        eq(locked(user), 10 ether, "locked as before");
+    }
+
+    function test_GivenOpened_WhenTransferredAgain_IsListedOnce() public {
+        fund(10 ether);
+        transfer(provider, second, 4 ether);
+        transfer(provider, second, 1 ether);
+        eq(ledger.providerCount(user, serving), 2, "providers");
+    }
+
+    function test_GivenReservedAndReturning_WhenTransferred_MovesOnlyWhatIsFree() public {
+        fund(10 ether);
+        reserve(3 ether);
+        requestReturn(2 ether);
+        vm.expectRevert(
+            abi.encodeWithSelector(ILedger.LedgerInsufficientFree.selector, user, provider, 5 ether, 5 ether + 1)
+        );
+        transfer(provider, second, 5 ether + 1);
+        transfer(provider, second, 5 ether);
+        eq(reserved(), 3 ether, "reserved stays");
+        eq(returning(), 2 ether, "returning stays");
+    }
+
+    function test_GivenTheSameProvider_WhenTransferred_ChangesNothing() public {
+        fund(10 ether);
+        transfer(provider, provider, 4 ether);
+        eq(balance(), 10 ether, "balance");
+    }
+
+    function test_GivenZeroes_WhenTransferred_Reverts() public {
+        fund(10 ether);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
+        transfer(provider, second, 0);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAddress.selector));
+        transfer(provider, address(0), 1);
+    }
+
+    function test_P7_GivenStranger_WhenTheyTransfer_MoveOnlyTheirOwn() public {
+        fund(10 ether);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerInsufficientFree.selector, other, provider, 0, 1));
+        vm.prank(other);
+        ledger.transfer(serving, provider, second, 1);
     }
 }

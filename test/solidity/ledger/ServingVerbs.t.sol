@@ -89,10 +89,19 @@ contract LedgerReserveTest is LedgerWorld {
         reserve(type(uint256).max);
     }
 
-    function test_GivenNoAuthorization_WhenReserved_Reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerNotAuthorized.selector, user, other));
+    function test_GivenNoAllowance_WhenReserved_Reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerInsufficientAllowance.selector, user, other, 0, 1));
         vm.prank(other);
         ledger.reserve(user, provider, 1);
+    }
+
+    function test_GivenZero_WhenReservedReleasedOrSettled_WritesNoEventAboutOthers() public {
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
+        reserve(0);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
+        release(0);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
+        settle(0, other);
     }
 
     function test_GivenZeroProvider_WhenReserved_Reverts() public {

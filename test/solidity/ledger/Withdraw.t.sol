@@ -15,11 +15,28 @@ import {LedgerWorld} from "../helpers/LedgerWorld.sol";
 contract LedgerWithdrawTest is LedgerWorld {
     function test_GivenAvailable_WhenWithdrawn_PaysTheOwner() public {
         vm.expectEmit(address(ledger));
-        emit ILedger.Withdrawn(user, 40 ether, 60 ether);
+        emit ILedger.Withdrawn(user, user, 40 ether, 60 ether);
         vm.prank(user);
         ledger.withdraw(40 ether);
         eq(user.balance, 940 ether, "wallet");
         eq(available(user), 60 ether, "available");
+    }
+
+    function test_GivenAvailable_WhenWithdrawnToAnother_PaysThem() public {
+        address to = address(0xCA5E);
+        vm.expectEmit(address(ledger));
+        emit ILedger.Withdrawn(user, to, 40 ether, 60 ether);
+        vm.prank(user);
+        ledger.withdrawTo(to, 40 ether);
+        eq(to.balance, 40 ether, "their wallet");
+        eq(available(user), 60 ether, "available");
+        eq(available(to), 0, "their account is not touched");
+    }
+
+    function test_GivenNobody_WhenWithdrawnTo_Reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAddress.selector));
+        vm.prank(user);
+        ledger.withdrawTo(address(0), 1);
     }
 
     function test_GivenAvailable_WhenAllWithdrawn_LeavesNothing() public {
@@ -48,6 +65,9 @@ contract LedgerWithdrawTest is LedgerWorld {
         vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
         vm.prank(user);
         ledger.withdraw(0);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAmount.selector));
+        vm.prank(user);
+        ledger.withdrawTo(other, 0);
     }
 
     function test_GivenRefusingReceiver_WhenWithdrawn_RevertsAndKeepsTheMoney() public {

@@ -192,9 +192,11 @@ contract CreateTaskTest is World {
 
     function test_GivenRevokedAuthorization_WhenCreated_Reverts() public {
         vm.prank(user);
-        ledger.authorize(address(serving), false);
+        ledger.authorize(address(serving), 0);
         TaskOrder memory wanted = order();
-        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerNotAuthorized.selector, user, address(serving)));
+        vm.expectRevert(
+            abi.encodeWithSelector(ILedger.LedgerInsufficientAllowance.selector, user, address(serving), 0, FEE)
+        );
         create(wanted);
     }
 

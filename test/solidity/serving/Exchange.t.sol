@@ -254,7 +254,7 @@ contract ConfirmTest is World {
     function test_GivenRevokedAuthorization_WhenConfirmed_TheProviderIsStillPaid() public {
         TaskId id = revealed();
         vm.prank(user);
-        ledger.authorize(address(serving), false);
+        ledger.authorize(address(serving), 0);
         vm.warp(START + DISPUTE + 1);
         TaskId[] memory ids = new TaskId[](1);
         ids[0] = id;
@@ -362,7 +362,7 @@ contract ExpireTest is World {
     function test_GivenRevokedAuthorizations_WhenExpired_TheUserIsStillCompensated() public {
         TaskId id = accepted();
         vm.prank(provider);
-        ledger.authorize(address(serving), false);
+        ledger.authorize(address(serving), 0);
         afterDeadline(id);
         serving.expire(id);
         eq(total(user), FUNDS + COMPENSATION, "user");

@@ -35,12 +35,14 @@ contract ServingConstructorTest is World {
             refuses("disputePeriod", wrong, p);
         }
         ServingParameters memory q = parameters();
+        q.minimumStake = 0;
+        refuses("minimumStake", 0, q);
         q.minimumStake = uint256(type(uint96).max) + 1;
         refuses("minimumStake", q.minimumStake, q);
     }
 
     function test_GivenShortestAndLongestPeriods_WhenDeployed_Works() public {
-        new FineTuningServing(ledger, ServingParameters(0, 1, 1, 1));
+        new FineTuningServing(ledger, ServingParameters(1, 1, 1, 1));
         new FineTuningServing(ledger, ServingParameters(type(uint96).max, 30 days, 30 days, 30 days));
     }
 
@@ -91,7 +93,9 @@ contract RegisterServiceTest is World {
     }
 
     function test_GivenNoAuthorization_WhenRegistered_Reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerNotAuthorized.selector, stranger, address(serving)));
+        vm.expectRevert(
+            abi.encodeWithSelector(ILedger.LedgerInsufficientAllowance.selector, stranger, address(serving), 0, STAKE)
+        );
         vm.prank(stranger);
         serving.registerService(terms());
     }

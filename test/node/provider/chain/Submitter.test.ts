@@ -13,7 +13,6 @@ import { ProviderError } from "../../../../provider/errors.ts";
 import { newJob } from "../../../../provider/machine/machine.ts";
 import { Readiness } from "../../../../provider/Readiness.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
-import { openAccount } from "../../../../sdk/account/calls.ts";
 import { type Client, requireSigner } from "../../../../sdk/client.ts";
 import { ProtocolError } from "../../../../sdk/errors.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
@@ -48,7 +47,7 @@ describe("submitter, on a real chain", () => {
     client = market.client(1);
     user = market.client(2);
     genesis = (await user.provider.getBlock(0))!.hash!;
-    await send(user, openAccount(user, { amount: 10n ** 18n }));
+    await market.openAccount(user, 10n ** 18n);
   });
   after(() => market.close());
 

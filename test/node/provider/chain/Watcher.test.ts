@@ -11,7 +11,6 @@ import type { ProviderError } from "../../../../provider/errors.ts";
 import { Readiness } from "../../../../provider/Readiness.ts";
 import { readTaskState } from "../../../../provider/steps/parts/readTaskState.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
-import { openAccount } from "../../../../sdk/account/calls.ts";
 import type { Client } from "../../../../sdk/client.ts";
 import { cancelTask } from "../../../../sdk/task/calls.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
@@ -31,7 +30,7 @@ describe("watcher, on a real chain", () => {
     await market.register();
     user = market.client(2);
     genesis = (await user.provider.getBlock(0))!.hash!;
-    await send(user, openAccount(user, { amount: 10n ** 18n }));
+    await market.openAccount(user, 10n ** 18n);
   });
   after(() => market.close());
 

@@ -2,12 +2,10 @@ import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
-import { openAccount } from "../../../../sdk/account/calls.ts";
 import { getAccount } from "../../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../../sdk/client.ts";
 import { formatTaskId } from "../../../../sdk/ids.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
-import { send } from "../../../../sdk/transaction/send.ts";
 import { standInTrainer } from "../../../helpers/standInTrainer.ts";
 import { DaemonFixture } from "../DaemonFixture.ts";
 import { DaemonProcess, eventually } from "../daemonProcess.ts";
@@ -57,7 +55,7 @@ describe("provider daemon, with a training that writes too much", () => {
     await market.registerDaemon(api);
     await daemon.line("registered");
     user = market.client(2);
-    await send(user, openAccount(user, { amount: 10n ** 18n }));
+    await market.openAccount(user, 10n ** 18n);
   });
   after(async () => {
     await daemon.kill("SIGTERM");

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { hexlify, randomBytes } from "ethers";
+import { getAddress, hexlify, randomBytes } from "ethers";
 import { after, before, beforeEach, describe, it } from "mocha";
 import {
   authorize,
@@ -13,6 +13,7 @@ import {
 } from "../../../../sdk/account/calls.ts";
 import { getAccount } from "../../../../sdk/account/getAccount.ts";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
+import { prepareFunds } from "../../../../sdk/account/prepareFunds.ts";
 import type { Call } from "../../../../sdk/transaction/Call.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";
@@ -44,12 +45,13 @@ describe("sdk/account", () => {
 
   it("opens an account with the deposit available", async () => {
     const { stranger } = market;
-    await send(stranger, openAccount(stranger, { amount: 3n }));
-    const { available, locked, total, subAccounts } = await account(stranger);
-    expect({ available, locked, total, subAccounts }).to.deep.equal({
+    await send(stranger, openAccount(stranger, { amount: 3n, allowance: 2n }));
+    const { account: _, ...read } = await account(stranger);
+    expect(read).to.deep.equal({
       available: 3n,
       locked: 0n,
       total: 3n,
+      allowance: 2n,
       subAccounts: [],
     });
   });
@@ -60,6 +62,7 @@ describe("sdk/account", () => {
       available: 0n,
       locked: 0n,
       total: 0n,
+      allowance: 0n,
       subAccounts: [],
     });
   });
@@ -185,14 +188,72 @@ describe("sdk/account", () => {
     expect(error.message).to.equal("The amount is zero.");
   });
 
-  it("sends a user whose account may not be used to openAccount", async () => {
-    await asUser((user) => authorize(user, { authorized: false }));
+  it("lets the contract reserve no more than was allowed, and says how much is needed", async () => {
+    await asUser((user) => authorize(user, { allowance: 10n ** 9n - 1n }));
     const error = await rejection(market.order());
     expect(error.code).to.equal("insufficient-funds");
-    expect(error.next).to.deep.equal({ verb: "openAccount", parameters: { amount: OG / 10n } });
-    await asUser((user) => authorize(user, { authorized: true }));
+    expect(error.message).to.equal(
+      "The contract may reserve 0.000000000999999999 OG of the account and 0.000000001000000000 OG are needed.",
+    );
+    expect(error.next).to.deep.equal({ verb: "authorize", parameters: { allowance: 10n ** 9n } });
+    await asUser((user) => authorize(user, { allowance: 10n ** 9n }));
     await market.order();
     expect((await subAccount()).reserved).to.equal(10n ** 9n);
+    expect((await account()).allowance).to.equal(0n);
+  });
+
+  it("pays withdrawals to another address", async () => {
+    const to = getAddress(`0x${"ca5e".padStart(40, "0")}`);
+    await asUser((user) => withdraw(user, { amount: OG / 2n, to }));
+    expect(await market.reader.provider.getBalance(to)).to.equal(OG / 2n);
+    expect((await account()).available).to.equal(OG / 2n);
+  });
+
+  describe("before an order", () => {
+    const [first, second] = [1, 2].map((n) => getAddress(`0x${`${n}`.repeat(40)}`)) as [
+      string,
+      string,
+    ];
+    const prepare = (amount: bigint) =>
+      prepareFunds(market.user, { provider: market.provider.address, amount });
+    const steps = async (amount: bigint) =>
+      (await prepare(amount)).map(({ call: _, ...step }) => step);
+
+    it("needs nothing but an allowance of what it costs", async () => {
+      expect(await steps(5n)).to.deep.equal([]);
+      await asUser((user) => authorize(user, { allowance: 4n }));
+      expect(await steps(5n)).to.deep.equal([{ name: "authorize", allowance: 5n }]);
+    });
+
+    it("takes what is missing from other sub-accounts, the largest first", async () => {
+      const { user } = market;
+      await asUser(() => fund(user, { provider: first, amount: 3n }));
+      await asUser(() => fund(user, { provider: second, amount: 5n }));
+      await asUser(() => requestReturn(user, { provider: second, amount: 1n }));
+      await asUser(() => withdraw(user, { amount: OG - 8n - 2n }));
+      expect(await steps(2n)).to.deep.equal([]);
+      expect(await steps(8n)).to.deep.equal([
+        { name: "transfer", from: second, amount: 4n },
+        { name: "transfer", from: first, amount: 2n },
+      ]);
+      for (const { call } of await prepare(8n)) await send(user, call);
+      expect(await steps(8n)).to.deep.equal([]);
+      const { provider } = market;
+      expect(
+        (await getSubAccount(user, { account: user.address, provider: provider.address })).free,
+      ).to.equal(6n);
+    });
+
+    it("says what is missing in all of them together, and sends those without an account to open one", async () => {
+      const error = await rejection(prepare(OG + 1n));
+      expect(error.next).to.deep.equal({ verb: "deposit", parameters: { amount: 1n } });
+      const { provider, stranger } = market;
+      const none = await rejection(
+        prepareFunds(stranger, { provider: provider.address, amount: 5n }),
+      );
+      expect(none.hint).to.equal("Open an account.");
+      expect(none.next).to.deep.equal({ verb: "openAccount", parameters: { amount: OG / 10n } });
+    });
   });
 
   it("sends nothing when the call would fail", async () => {

@@ -60,7 +60,7 @@ describe("sdk/service on chain", () => {
 
   it("lists all services, without those that were removed", async () => {
     const { stranger, provider, reader, terms } = market;
-    await send(stranger, openAccount(stranger, { amount: OG }));
+    await send(stranger, openAccount(stranger, { amount: OG, allowance: OG }));
     await send(stranger, registerService(stranger, { terms }));
     const both = await listServices(reader);
     expect(both.map((service) => service.provider)).to.deep.equal([

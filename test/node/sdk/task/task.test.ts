@@ -201,7 +201,7 @@ describe("sdk/task", () => {
     const { order } = await prepare(stranger);
     const poor = await rejection(send(stranger, createTask(stranger, { order })));
     expect(poor.code).to.equal("insufficient-funds");
-    expect(poor.hint).to.equal("Open an account.");
+    expect(poor.hint).to.equal("Open an account, or allow that much.");
     expect(poor.next).to.deep.equal({ verb: "openAccount", parameters: { amount: 10n ** 17n } });
     const own = await rejection(send(provider, createTask(provider, { order })));
     expect(own.code).to.equal("usage");
