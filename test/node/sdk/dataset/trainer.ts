@@ -63,6 +63,11 @@ export function judgeByTrainer(files: readonly File[]): (Judgement | { readonly 
   return JSON.parse(output);
 }
 
+/** A message without the reason that a library gives, in which the two sides differ. */
+export function withoutReason(message: string): string {
+  return message.replace(/\((?!found: ).*\)/s, "(…)");
+}
+
 export function readTokenizer(model: string): TokenizerDocument {
   const read = (name: string) => JSON.parse(readFileSync(join(model, name), "utf8"));
   return { tokenizer: read("tokenizer.json"), tokenizerConfig: read("tokenizer_config.json") };
