@@ -140,13 +140,13 @@ function placeOf(path: string): { readonly room: string; readonly floor: number 
 }
 
 describe("architecture", () => {
-  it("finds the house it is about to check", () => {
+  it("finds the folders that it is about to check", () => {
     expect(under("sdk").length).to.be.greaterThan(30);
     expect(under("provider").length).to.be.greaterThan(15);
     expect(under("tasks").length).to.be.greaterThan(15);
   });
 
-  it("has a floor for every file, and no import that goes up or across", () => {
+  it("has a floor for every file, and no import goes up or across", () => {
     const houses = under("bin", "tasks", "sdk", "provider", "deploy");
     const known = new Set(sources.map(({ path }) => path));
     const wrong = houses.flatMap(({ path, imports }) => {
@@ -163,7 +163,7 @@ describe("architecture", () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("has no room that is empty", () => {
+  it("has no empty folder in the list", () => {
     const rooms = FLOORS.flat();
     const used = new Set(sources.map(({ path }) => placeOf(path)?.room));
     expect(rooms.filter((room) => !used.has(room))).to.deep.equal([]);
@@ -189,7 +189,7 @@ describe("architecture", () => {
     expect(users(under("sdk"), variable)).to.deep.equal([]);
   });
 
-  it("tasks: only hardhat/, cli/ and what tells of Hardhat's own commands name a program", () => {
+  it("tasks: only hardhat/, cli/ and code about Hardhat's own commands name a program", () => {
     const programs = /^tasks\/(hardhat|cli)\//;
     const others = under("tasks").filter(({ path }) => !programs.test(path));
     const allowed = ["tasks/terminal/hintWithNext.ts", "tasks/commands/shell/completionScripts.ts"];
@@ -240,13 +240,13 @@ describe("architecture", () => {
     ).to.deep.equal([]);
   });
 
-  it("provider: only what trains, goes online or removes starts processes", () => {
+  it("provider: only code that trains, goes online or removes files starts processes", () => {
     const starters = /^provider\/(training\/|online\/|files\/removeTree)/;
     const outside = under("provider").filter(({ path }) => !starters.test(path));
     expect(importers(outside, /^node:child_process$/)).to.deep.equal([]);
   });
 
-  it("provider: only files/JobOutput.ts opens what a training wrote", () => {
+  it("provider: only files/JobOutput.ts opens what a training run wrote", () => {
     // The directory itself is named where it is made, shown to the sandbox, and adopted from version 0.1.0.
     const word = /join\((paths\.)?work,|`\$\{(paths\.)?work\}/;
     expect(users(under("provider"), word, ["provider/jobs/migrateJobs.ts"])).to.deep.equal([]);
@@ -270,7 +270,7 @@ describe("architecture", () => {
     expect(offenders.map((file) => relative(ROOT, file))).to.deep.equal([]);
   });
 
-  it("production code has no drawer for everything", () => {
+  it("production code has no catch-all module", () => {
     const names = under("sdk", "tasks", "provider", "deploy").map(({ path }) => path);
     expect(
       names.filter((path) => /\/(utils?|common|helpers?|managers?|misc)(\.|\/)/i.test(path)),

@@ -167,7 +167,7 @@ describe("documentation", () => {
     expect(unknown).to.deep.equal([]);
   });
 
-  it("links only to what is there", () => {
+  it("links only to files that exist", () => {
     const links = (page: string) =>
       [...read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map((match) => match[1]!);
     const broken = everywhere((page) =>
@@ -176,7 +176,7 @@ describe("documentation", () => {
     expect(broken).to.deep.equal([]);
   });
 
-  it("links only to headings that there are", () => {
+  it("links only to headings that exist", () => {
     const links = (page: string) =>
       [...read(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)].map((match) => ({
         target: match[1] === "" ? page : join(dirname(page), match[1]!),
@@ -199,13 +199,13 @@ describe("documentation", () => {
     expect(positions).to.deep.equal(positions.toSorted((a, b) => a - b));
   });
 
-  it("README orders with files that are there", () => {
+  it("README orders with files that exist", () => {
     const named = typed("README.md").flatMap((line) => line.match(/examples\/[\w.-]+/g) ?? []);
     expect(new Set(named).size).to.equal(3);
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).to.deep.equal([]);
   });
 
-  it("commands.md is what the definitions say: node scripts/generateReference.ts", () => {
+  it("commands.md matches the definitions: node scripts/generateReference.ts", () => {
     expect(read("docs/commands.md")).to.equal(renderReference());
   });
 
@@ -240,7 +240,7 @@ describe("documentation", () => {
     expect(missing).to.deep.equal([]);
   });
 
-  it("protocol.md tells the effects and requirements of every verb, and names no other", () => {
+  it("protocol.md gives the effects and requirements of every verb, and names no other", () => {
     const told = rowsOf("docs/protocol.md")
       .filter((cells) => cells.length >= 4)
       .flatMap((cells) => cells.slice(0, 2).flatMap((cell) => cell.match(/`\w+\(/g) ?? []))

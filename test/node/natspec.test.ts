@@ -73,7 +73,7 @@ describe("NatSpec", () => {
 
   const all = (...types: string[]) => own.filter(({ node }) => types.includes(node.nodeType));
 
-  it("has a notice for whatever people read about", () => {
+  it("has a notice for everything that people read about", () => {
     const read = [
       ...all("ContractDefinition", "StructDefinition", "EnumDefinition"),
       ...all("FunctionDefinition", "ModifierDefinition"),
@@ -89,13 +89,13 @@ describe("NatSpec", () => {
     expect(silent).to.deep.equal([]);
   });
 
-  it("says of errors when they are thrown, of events when they are emitted", () => {
+  it("says when errors are thrown and when events are emitted", () => {
     const errors = all("ErrorDefinition").filter(({ doc }) => !/@notice Thrown when \S/.test(doc));
     const events = all("EventDefinition").filter(({ doc }) => !/@notice Emitted when \S/.test(doc));
     expect(names([...errors, ...events])).to.deep.equal([]);
   });
 
-  it("says of each field of a struct and each value of an enum what it is", () => {
+  it("describes each field of a struct and each value of an enum", () => {
     expect(all("StructDefinition", "EnumDefinition").flatMap(uncommented)).to.deep.equal([]);
   });
 

@@ -120,7 +120,7 @@ describe("npx hardhat deploy", () => {
     expect(await view("ackPeriod")).to.equal(ackPeriod);
   });
 
-  it("asks the next endpoint if the first does not answer, and refuses what is none", async () => {
+  it("asks the next endpoint if the first does not answer, and refuses an invalid one", async () => {
     const { exitCode, stderr } = await deploy([], { RPC_ENDPOINT: `http://127.0.0.1:1,${rpcUrl}` });
     expect(exitCode, stderr).to.equal(0);
     const wrong = await deploy([], { RPC_ENDPOINT: `${rpcUrl},localhost` });
@@ -148,7 +148,7 @@ describe("npx hardhat deploy", () => {
     expect(await sent()).to.equal(before);
   });
 
-  it("refuses a pair whose halves do not belong together", async () => {
+  it("refuses two contracts that do not belong together", async () => {
     const pair = await files();
     const ledger = JSON.parse(pair["Ledger.json"]!);
     const other = await place(rpc, ledger.abi, ledger.bytecode, parametersOf(CHAIN_ID).lockPeriod);
@@ -200,7 +200,7 @@ describe("npx hardhat deploy", () => {
     }
   }
 
-  it("takes the files of a local chain that is gone for none, and with --dry-run leaves them alone", async () => {
+  it("ignores the files of a local chain that no longer exists, and leaves them alone with --dry-run", async () => {
     const before = { sent: await sent(), files: await files() };
     const { stdout, stderr } = await withoutCode(() => deploy(["--dry-run"]));
     expect(stderr).to.contain("it was restarted");
@@ -227,7 +227,7 @@ describe("npx hardhat deploy", () => {
     expect(await rpc.getCode(ledger.address)).to.not.equal("0x");
   });
 
-  it("keeps a deployment whose contracts are there, whatever the endpoint says about the first block", async () => {
+  it("keeps a deployment whose contracts exist, whatever the endpoint says about the first block", async () => {
     const before = { sent: await sent(), files: await files() };
     const other = (text: string) => text.replace(/("genesisHash":\s*"0x)../, "$1ff");
     const { exitCode } = await withFile(".chain", other, () => deploy());
@@ -235,7 +235,7 @@ describe("npx hardhat deploy", () => {
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
   });
 
-  it("sends nothing when the deployer cannot pay for all of it", async () => {
+  it("sends nothing if the deployer cannot pay for everything", async () => {
     const deployer = (await rpc.getSigner(0)).address;
     const before = await sent();
     const balance = await rpc.getBalance(deployer);
@@ -251,7 +251,7 @@ describe("npx hardhat deploy", () => {
     expect(await sent()).to.equal(before);
   });
 
-  it("refuses a chain that nobody has chosen parameters for", async () => {
+  it("refuses a chain without parameters", async () => {
     const methods: string[] = [];
     const server = createServer(async (request, response) => {
       const { id, method } = (await json(request)) as { id: number; method: string };

@@ -23,7 +23,7 @@ describe("properties", () => {
   const properties = [...new Set(read("docs/protocol.md").match(/\bP\d+\b/g))];
   const names = testNames();
 
-  it("stand in the protocol page, all 24", () => {
+  it("are listed in protocol.md, all 24", () => {
     expect(properties).to.include.members(Array.from({ length: 24 }, (_, i) => `P${i + 1}`));
   });
 

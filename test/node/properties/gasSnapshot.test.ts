@@ -14,7 +14,7 @@ describe("gas", () => {
     report = await measureGas();
   });
 
-  it("is what the snapshot says, to the last unit; npm run bench:gas -- --update renews it", () => {
+  it("equals the snapshot, to the last unit; npm run bench:gas -- --update renews it", () => {
     expect(report).to.deep.equal(JSON.parse(readFileSync(SNAPSHOT, "utf8")));
   });
 
@@ -24,7 +24,7 @@ describe("gas", () => {
     expect(report.sums.dispute).to.be.at.most(MOST.dispute);
   });
 
-  it("fits every contract into the size that a chain takes", () => {
+  it("keeps every contract within the size limit of a chain", () => {
     for (const [contract, size] of Object.entries(report.sizes)) {
       expect(size, contract).to.be.at.most(MOST.code);
     }

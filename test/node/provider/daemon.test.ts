@@ -48,7 +48,7 @@ describe("provider daemon, with the real trainer", () => {
     return Number(trade.daemon.lines.findLast(({ msg }) => msg === "training started")!.pid);
   };
 
-  it("runs an order from creation to payment, and shows its user how it goes", async () => {
+  it("runs an order from creation to payment, and reports its progress to the user", async () => {
     const { user, market } = trade;
     const before = await trade.providerTotal();
     const id = await market.orderTraining(user, rows(64), SHORT);
@@ -79,7 +79,7 @@ describe("provider daemon, with the real trainer", () => {
     expect(left()).to.have.members(KEPT);
   });
 
-  it("goes on from the checkpoint of an earlier task of the same user", async () => {
+  it("continues from the checkpoint of an earlier task of the same user", async () => {
     const { user, market } = trade;
     const first = await market.orderTraining(user, rows(64), SHORT);
     await trade.takeDelivery(await trade.until(first, "Delivered"));
@@ -106,7 +106,7 @@ describe("provider daemon, with the real trainer", () => {
     expect(await trade.eventNames(theft)).to.deep.equal(["TaskCreated"]);
   });
 
-  it("stops a running training when its user wants it, for the amount that both see", async () => {
+  it("stops a running task at its user's request, for the amount that both see", async () => {
     const { user, market, service } = trade;
     const [before, spent] = [await trade.providerTotal(), await totalOf(user, market.user.address)];
     const id = await market.orderTraining(user, rows(MANY_ROWS), LONG);
@@ -138,7 +138,7 @@ describe("provider daemon, with the real trainer", () => {
     expect(failure.message).to.match(/train\.jsonl:1/);
   });
 
-  it("delivers exactly once and is paid once when it is killed while training", async () => {
+  it("delivers exactly once and is paid once if it is killed while training", async () => {
     const before = await trade.providerTotal();
     const id = await trade.market.orderTraining(trade.user, rows(12), LONG);
     const trainer = await untilTraining(id);

@@ -7,8 +7,8 @@ import { skip } from "../../helpers/skip.ts";
 
 const SCRIPT = join(import.meta.dirname, "../../../scripts/faults.ts");
 
-describe("fault programme, the short version", () => {
-  it("loses, doubles and leaks nothing, whatever fails", function () {
+describe("fault injection, short run", () => {
+  it("loses, duplicates and leaks nothing, whatever fails", function () {
     if (!Anvil.isAvailable()) {
       skip(this, "anvil is published for Linux on x64 only.");
     }

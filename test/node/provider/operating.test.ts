@@ -138,7 +138,7 @@ describe("docs/operating.md", () => {
     ).to.deep.equal(variables());
   });
 
-  it("tells the defaults that config.ts tells", () => {
+  it("gives the defaults of config.ts", () => {
     const known = defaults();
     expect([...known.keys()].sort()).to.deep.equal(variables());
     const wrong = rowsOf("## Settings").filter((cells) => {
@@ -148,7 +148,7 @@ describe("docs/operating.md", () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("has a service that systemd can read, with settings that there are", () => {
+  it("has a service file that systemd can read, with existing settings only", () => {
     const units = blocks("ini");
     expect(units).to.have.length(2);
     const lines = units.flatMap((unit) => unit.split("\n"));
@@ -164,7 +164,7 @@ describe("docs/operating.md", () => {
     expect(units[0]).to.match(/^\[Unit\]\n[\s\S]+\n\[Service\]\n[\s\S]+\n\[Install\]\n/);
   });
 
-  it("has a service that systemd itself takes for well confined", function () {
+  it("has a service file that systemd rates as well confined", function () {
     const folder = mkdtempSync(join(tmpdir(), "anneal-unit-"));
     try {
       const unit = join(folder, "anneal.service");
@@ -185,7 +185,7 @@ describe("docs/operating.md", () => {
     }
   });
 
-  it("gives the daemon more time to stop than it takes", () => {
+  it("gives the daemon more time to stop than it needs", () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(blocks("ini")[0]!)![1]);
     const homes = ["provider/processes/terminateProcess.ts", "provider/training/SlurmTrainer.ts"];
     const graces = homes.map((home) =>
@@ -196,7 +196,7 @@ describe("docs/operating.md", () => {
     expect(section("## Install")).to.include(`${local} s (${slurm} s on Slurm)`);
   });
 
-  it("makes a keystore that the daemon opens, that nobody else reads, and that stays", () => {
+  it("creates a persistent keystore that the daemon opens and that nobody else can read", () => {
     const making = blocks("bash").find((block) => block.includes("encryptSync"))!;
     const showing = blocks("bash").find((block) => block.includes("openKeystore"))!;
     const folder = mkdtempSync(join(tmpdir(), "anneal-keys-"));
@@ -214,7 +214,7 @@ describe("docs/operating.md", () => {
     }
   });
 
-  it("takes the build of torch that the trainer is tested with", () => {
+  it("installs the build of torch that the trainer is tested with", () => {
     const pin = /^torch==\S+$/m.exec(read("provider/trainer/requirements.txt"))![0];
     expect(matches(GUIDE, /(torch==\S+)/g)).to.deep.equal([pin]);
   });
@@ -225,7 +225,7 @@ describe("docs/operating.md", () => {
     expect(matches(GUIDE, /`(anneal_\w+)`/g)).to.deep.equal(own);
   });
 
-  it("has a cure for every error of the daemon", () => {
+  it("has a remedy for every error of the daemon", () => {
     const messages = messagesOf("ProviderError|StateUnusableError");
     expect(messages.length).to.be.greaterThan(20);
     expect(missingFrom(GUIDE, messages)).to.deep.equal([]);
@@ -236,13 +236,13 @@ describe("docs/operating.md", () => {
     expect(missingFrom(GUIDE, warnings())).to.deep.equal([]);
   });
 
-  it("explains every reason for giving a task up, and no other", () => {
+  it("explains every reason for failing a task, and no other", () => {
     expect(namesIn("### Reasons for giving a task up").sort()).to.deep.equal(
       [...FAIL_REASONS].sort(),
     );
   });
 
-  it("explains every exit code of the trainer, and what it calls it", () => {
+  it("explains every exit code of the trainer, under its name", () => {
     const rows = rowsOf("### Exit codes of the trainer");
     const codes = rows.map(([code]) => Number(code)).filter((code) => !Number.isNaN(code));
     expect(codes).to.include.members(Object.values(EXIT));
@@ -265,7 +265,7 @@ describe("docs/operating.md", () => {
     expect(namesIn("### What the storage refuses").sort()).to.deep.equal(known);
   });
 
-  it("tells the HTTP status of each", () => {
+  it("gives the HTTP status of each", () => {
     const statuses = (heading: string) =>
       rowsOf(heading)
         .map((cells) => cells[1]!)
@@ -276,11 +276,11 @@ describe("docs/operating.md", () => {
       expect(statuses("### What the storage refuses")).to.include(status);
   });
 
-  it("knows the version of the database", () => {
+  it("gives the version of the database", () => {
     expect(GUIDE).to.include(`schema version ${SCHEMA_VERSION}.`);
   });
 
-  it("is linked where people look for it", () => {
+  it("is linked from where people look for it", () => {
     expect(read("README.md")).to.include("](docs/operating.md)");
   });
 });

@@ -50,7 +50,7 @@ describe("a provider whose disk is lost after a delivery", () => {
     expect(result).to.deep.include({ strikes: 1, lost: [], doubled: [] });
   });
 
-  it("reveals the key with a backup of the state from before the sealing, without the jobs", async () => {
+  it("reveals the key with a backup of the state from before the sealing step, without the jobs", async () => {
     const result = await trade((state, backup) => {
       cpSync(backup, state, { recursive: true });
       rmSync(join(state, "jobs"), { recursive: true });

@@ -214,7 +214,7 @@ function unnameable(folder: string, barrel: string): string[] {
 }
 
 describe("examples of the SDK", () => {
-  it("are there for every verb", () => {
+  it("exist for every verb", () => {
     const verbs = BARRELS.flatMap(verbsOf);
     expect(verbs.length).to.be.greaterThan(100);
     const bare = verbs.filter(({ comment }) => exampleIn(comment) === undefined);
@@ -234,7 +234,7 @@ describe("examples of the SDK", () => {
     });
   }).timeout(60_000);
 
-  it("do not compile with a field that is not there", async () => {
+  it("do not compile with an unknown field", async () => {
     const code = "await getTask(client, { taskId: id });";
     const broken = [{ name: "getTask", file: MAIN, code }];
     await compile({ "broken.ts": moduleOf(MAIN, broken) }, (errors) => {

@@ -25,7 +25,7 @@ setInterval(() => {
 }, 20);
 `);
 
-describe("provider daemon, with a training that writes too much", () => {
+describe("provider daemon, with a training run that writes too much", () => {
   let market: DaemonFixture;
   let user: Client;
   let daemon: DaemonProcess;
@@ -64,7 +64,7 @@ describe("provider daemon, with a training that writes too much", () => {
     await market.close();
   });
 
-  it("gives the fee back and removes the files, when it finds out after a crash", async () => {
+  it("returns the fee and removes the files if it finds out after a crash", async () => {
     const id = await market.orderTraining(user, [{ text: "once" }], { n_epochs: 1 });
     const directory = join(market.folder, "state/jobs", formatTaskId(id));
     const has = (name: string, size: number) => () => {

@@ -28,7 +28,7 @@ describe("processes of an earlier daemon", () => {
     return { pid: process_.pid!, child };
   };
 
-  it("end at the next start, whatever they are, with all their children", async () => {
+  it("are ended at the next start, whatever they are, with all their children", async () => {
     const { pid, child } = await start("/state/one");
     await stopOrphans(childMark("/state/one"), systemClock, log);
     await eventually("the end of both", () => identify(pid) === null && identify(child) === null);

@@ -78,12 +78,12 @@ describe("accept", () => {
     );
   };
 
-  it("accepts where the disk has room", async () => {
+  it("accepts if the disk has room", async () => {
     expect(await run()).to.equal(null);
     expect(submitted.map(({ step }) => step)).to.deep.equal(["accept"]);
   });
 
-  it("sends nothing for a model whose copies the disk cannot hold, and says so", async () => {
+  it("sends nothing for a model whose copies do not fit on the disk, and says so", async () => {
     makeModelHuge();
     const error = await run();
     expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ProviderBusy" });
@@ -93,25 +93,25 @@ describe("accept", () => {
     expect(submitted).to.deep.equal([]);
   });
 
-  it("sends nothing while the machine cannot use its graphics card, and tries again", async () => {
+  it("sends nothing while the machine cannot use its GPU, and retries", async () => {
     const broken = new ProviderError("No driver.", { retryable: true, hint: "Load it." });
     const trainer = { checkMachine: () => Promise.reject(broken) };
     expect(await run({ trainer })).to.equal(broken);
     expect(submitted).to.deep.equal([]);
   });
 
-  it("sends nothing for a dataset that the disk cannot hold", async () => {
+  it("sends nothing for a dataset that does not fit on the disk", async () => {
     expect(await run({ units: BigInt(HUGE) })).to.include({ reason: "ProviderBusy" });
     expect(submitted).to.deep.equal([]);
   });
 
-  it("asks for no room for the model where an adapter is trained", async () => {
+  it("requires no disk space for the model if an adapter is trained", async () => {
     makeModelHuge();
     expect(await run({ config: { lora: true } })).to.equal(null);
     expect(submitted).to.have.length(1);
   });
 
-  it("takes nothing on that the wallet cannot pay the gas for, and does not give it up either", async () => {
+  it("does not accept a task that the wallet cannot pay the gas for, and does not fail it either", async () => {
     isWalletPoor = true;
     expect(await run())
       .to.be.instanceOf(ProviderError)
@@ -122,7 +122,7 @@ describe("accept", () => {
     expect(submitted).to.have.length(1);
   });
 
-  it("accepts nothing while the machine cannot train, and refuses nothing for it", async () => {
+  it("accepts nothing while the machine cannot train, and refuses nothing because of it", async () => {
     isBroken = true;
     const error = await run();
     expect(error).not.to.be.instanceOf(TaskRefusedError);
@@ -130,7 +130,7 @@ describe("accept", () => {
     expect(submitted).to.deep.equal([]);
   });
 
-  it("does not refuse a task that turns out to be accepted already", async () => {
+  it("does not refuse a task that has been accepted already", async () => {
     makeModelHuge();
     state = ACCEPTED;
     expect(await run()).to.equal(null);

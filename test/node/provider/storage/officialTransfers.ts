@@ -88,7 +88,7 @@ export function officialTransfers(sizes: readonly number[]): void {
         await Promise.all(sizes.map((size, index) => goesThrough(client, size, index + 1)));
       });
 
-      it("sends nothing that the node has already, and pays nothing for it", async () => {
+      it("sends and pays for nothing that the node already has", async () => {
         const { path, bytes, root } = await makeFile(`${client.name}-twice`, MIB);
         expect((await upload(storageUrl, path)).root).to.equal(root);
         const { rpcUrl, accounts, provider } = chain;
