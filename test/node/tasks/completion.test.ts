@@ -66,7 +66,7 @@ describe("tasks: completion", () => {
     });
   }
 
-  it("asks which shell is meant", async () => {
+  it("asks for the shell if none is given", async () => {
     const { stderr, exitCode } = await runCommand(hre, "completion", { shell: "Fish" });
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain('Did you mean "fish"?');

@@ -89,12 +89,12 @@ describe("tasks: the hyper-parameters of fine-tuning create", () => {
     });
   }
 
-  it("leaves unset what is not given", () => {
+  it("leaves hyper-parameters unset that are not given", () => {
     const untouched = Object.fromEntries(options.map(({ name }) => [name, undefined]));
     expect(readHyperparameters({ ...untouched, lora: false }, silent)).to.deep.equal({});
   });
 
-  it("has an option for every hyper-parameter there is", () => {
+  it("has an option for every hyper-parameter", () => {
     const names = options.map(({ name }) => name);
     expect(names).to.include.members(HYPERPARAMETERS.map(({ name }) => toCamelCase(name)));
   });

@@ -51,7 +51,7 @@ describe("tasks: secrets", () => {
     }
   });
 
-  it("asks for a key that the order cannot do without, before any money moves", async () => {
+  it("requires a token that the order needs, before any money moves", async () => {
     const before = await market.json("get-account");
     for (const [flags, name] of [
       [{ wandbProjectName: "sums" }, "WANDB_API_KEY"],

@@ -202,21 +202,21 @@ describe("countDataset and the trainer", () => {
   const writeTexts = (texts: readonly string[], label?: string) =>
     write(".jsonl", jsonl(...texts.map((text) => (label ? { text, label } : { text }))));
 
-  it("count random texts alike", async () => {
+  it("count random texts equally", async () => {
     await expectEqual("tiny-qwen2", "causal-lm", writeTexts([...random(text, 3000), ...longWords]));
   });
 
-  it("count random classified texts alike", async () => {
+  it("count random classified texts equally", async () => {
     const path = writeTexts([...random(text, 3000), ...longWords], "x");
     await expectEqual("tiny-distilbert", "text-classification", path);
   });
 
-  it("count random prompts alike", async () => {
+  it("count random prompts equally", async () => {
     const rows = random(fc.record({ prompt: text, completion: text }), 1000);
     await expectEqual("tiny-qwen2", "causal-lm", write(".jsonl", jsonl(...rows)));
   });
 
-  it("count random CSV alike, quoted and not", async () => {
+  it("count random CSV equally, quoted and not", async () => {
     const field = fc.oneof(
       text.map((value) => `"${value.replaceAll('"', '""')}"`),
       text.map((value) => value.replace(/[,\r\n]/g, " ")),
@@ -247,7 +247,7 @@ describe("countDataset and the trainer", () => {
     );
 
     for (const [name, chat_template] of Object.entries(templates)) {
-      it(`the one ${name}`, async () => {
+      it(`one ${name}`, async () => {
         const model = `chat ${name}`;
         const { tokenizer, tokenizerConfig } = readTokenizer(join(folder, "tiny-qwen2"));
         const config = { ...tokenizerConfig, chat_template, bos_token: { content: "<s>" } };
@@ -258,7 +258,7 @@ describe("countDataset and the trainer", () => {
     }
   });
 
-  describe("cut every character alike", () => {
+  describe("split every character equally", () => {
     const texts = [...everyCharacter, ...random(text, 2000)];
 
     for (const model of ["tiny-qwen2", "tiny-distilbert"] as const) {

@@ -160,7 +160,7 @@ export function disputes(volume: DisputeVolume): void {
       );
     });
 
-    it(`judge ${volume.changedProofs} changed proofs as the rule says, and none of an honest file true`, async () => {
+    it(`judge ${volume.changedProofs} changed proofs by the rule, and accept none about an honest file`, async () => {
       const size = 200 * PAGE; // three segments: page and entry lie in one or in two of them
       const { keys, root, contentRoot } = await sealRandom(size);
       const id = keys.taskId;

@@ -332,7 +332,7 @@ function httpAnswer(status: string, responseBody: string, headers = {}): Error {
   return Object.assign(error, { response: { headers } });
 }
 
-describe("what nodes say", () => {
+describe("messages of nodes", () => {
   const tables = [
     ["eth_sendRawTransaction", SENDING],
     ["eth_getLogs", SEARCHING],
@@ -351,18 +351,18 @@ describe("what nodes say", () => {
     }
   }
 
-  it("knows the words of more than eight kinds of node", () => {
+  it("recognizes the messages of more than eight kinds of node", () => {
     const nodes = new Set([...SENDING, ...SEARCHING, ...READING].map(([node]) => node));
     expect(nodes.size).to.be.greaterThan(8);
   });
 
-  it("leaves a contract's own words to the contract", () => {
+  it("leaves a contract's own messages to the contract", () => {
     const words = "execution reverted: insufficient funds";
     expect(readNodeError(throughEthers("eth_call", { code: 3, message: words }))).to.equal(null);
     expect(readNodeError({ error: { code: -32000, message: words } })).to.equal(null);
   });
 
-  it("does not take the quoted request for the node's words", () => {
+  it("does not mistake the quoted request for the node's message", () => {
     const error = makeError("could not coalesce error", "UNKNOWN_ERROR", {
       error: { code: -32099, message: "odd" },
       payload: { method: "eth_call", params: ["nonce too low"] },
@@ -378,7 +378,7 @@ describe("what nodes say", () => {
     }
   });
 
-  it("reads an HTTP answer that is nothing but a status", () => {
+  it("reads an HTTP answer that has only a status", () => {
     const kinds = {
       "429 Too Many Requests": "rate-limited",
       "413 Payload Too Large": "too-long",
@@ -404,7 +404,7 @@ describe("what nodes say", () => {
     expect(readNodeError({ error: rate })?.retryAfterMs).to.equal(30_000);
   });
 
-  it("knows a connection that fails by its code, wherever that is", () => {
+  it("recognizes a failed connection by its code, wherever that is", () => {
     const kinds = {
       ECONNREFUSED: "unreachable",
       ENOTFOUND: "unreachable",
@@ -423,7 +423,7 @@ describe("what nodes say", () => {
     }
   });
 
-  it("says that the URL of a websocket is none of HTTP", () => {
+  it("reports that the URL of a websocket is not an HTTP URL", () => {
     const error = makeError("unsupported protocol ws", "UNSUPPORTED_OPERATION", {
       operation: "request",
     });
@@ -436,7 +436,7 @@ describe("what nodes say", () => {
     expect(words).to.equal("bad tx 0x… at <url> (-32005)");
   });
 
-  it("is found again in the error that a user meets", () => {
+  it("is included in the error that a user sees", () => {
     const cause = throughEthers("eth_call", { code: -32016, message: "over rate limit" });
     const error = nodeErrorFor(readNodeError(cause)!, cause);
     expect(error).to.be.instanceOf(ProtocolError);

@@ -116,7 +116,7 @@ describe("transfer under faults", () => {
     });
 
     for (const [fault, spoil] of Object.entries(FAULTS)) {
-      it(`drops one that ${fault}, and gets its parts elsewhere`, async () => {
+      it(`drops one that ${fault}, and fetches its parts elsewhere`, async () => {
         await upload(node.url, source);
         let asked = 0;
         const bad = await spoiled((part, response) => {
@@ -133,7 +133,7 @@ describe("transfer under faults", () => {
       });
     }
 
-    it("asks the next one for the list when the first has not the file, lies or is away", async () => {
+    it("asks the next one for the list if the first lacks the file, sends wrong data or is down", async () => {
       await upload(node.url, source);
       const empty = await StorageNode.start(join(directory, "empty"));
       const liar = await serve((request, response) => {
@@ -149,7 +149,7 @@ describe("transfer under faults", () => {
       await expectTarget();
     });
 
-    it("fails when all lie, keeps what was right, and never shows a wrong file", async () => {
+    it("fails if all send wrong data, keeps what was right, and never publishes a wrong file", async () => {
       const [first, second] = [await spoiled(FAULTS["flips a bit"]!), await spoiled(send)];
       const error = await rejection(download(`${first},${first}`, list.root, target));
       expect(error.code).to.equal("integrity");
@@ -160,7 +160,7 @@ describe("transfer under faults", () => {
   });
 
   describe("on a full disk", () => {
-    it("a download says so, leaves no file, and goes on when there is room again", async () => {
+    it("a download says so, leaves no file, and continues when there is space again", async () => {
       await upload(node.url, source);
       {
         using _full = await fullDisk(12 * SEGMENT_BYTES);
@@ -177,7 +177,7 @@ describe("transfer under faults", () => {
       await expectTarget();
     });
 
-    it("an upload says so, and later sends only what found no room", async () => {
+    it("an upload says so, and later sends only what was not stored", async () => {
       {
         using _full = await fullDisk(12 * SEGMENT_BYTES);
         const error = await rejection(upload(node.url, source));
@@ -197,7 +197,7 @@ describe("transfer under faults", () => {
 
   // A flush that failed is not tried again: the second one would say that all is well, and nothing would be on disk.
   for (const name of ["datasync", "sync"] as const) {
-    describe(`on a disk that keeps nothing, as ${name} tells`, () => {
+    describe(`on a disk whose ${name} fails`, () => {
       it("a download leaves no file, and fetches everything again", async () => {
         await upload(node.url, source);
         {

@@ -55,7 +55,7 @@ export function killTransfers({ kills, bytes: size, timeout }: KillOptions): voi
     });
     afterEach(() => node.stop());
 
-    it("upload: storage has the right file or none, and what it kept is not sent again", async () => {
+    it("upload: storage has the right file or none, and stored segments are not sent again", async () => {
       const place = join(directory, "node");
       const part = join(place, "incoming", `${root}.part`);
       const moments = new Moments();
@@ -76,7 +76,7 @@ export function killTransfers({ kills, bytes: size, timeout }: KillOptions): voi
       expect((await upload(node.url, source)).sent).to.be.at.most(size - kept);
     });
 
-    it("download: the file is right or absent, and what was kept is not fetched again", async () => {
+    it("download: the file is right or absent, and kept segments are not fetched again", async () => {
       await upload(node.url, source);
       const moments = new Moments();
       for (let killed = 0; killed < kills; ) {
@@ -96,7 +96,7 @@ export function killTransfers({ kills, bytes: size, timeout }: KillOptions): voi
       await rm(`${target}.part.have`, { force: true });
     });
 
-    it("storage node: it forgets nothing it has confirmed, and never hands out a wrong byte", async () => {
+    it("storage node: it loses nothing it has confirmed, and never serves a wrong byte", async () => {
       const place = join(directory, "killed-node");
       const part = join(place, "incoming", `${root}.part`);
       const moments = new Moments();

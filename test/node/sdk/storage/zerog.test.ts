@@ -134,7 +134,7 @@ describe("storage in 0G's network", () => {
     });
   }
 
-  it("sends and pays for nothing that is there already", async () => {
+  it("sends and pays for nothing that is stored already", async () => {
     const { path, root, front } = await stored(SEGMENT_BYTES);
     const endpoint = await network.list(front);
     const before = await transactions();
@@ -142,7 +142,7 @@ describe("storage in 0G's network", () => {
     expect(await transactions()).to.equal(before);
   });
 
-  it("pays once for a file whose upload was broken off", async () => {
+  it("pays once for a file whose upload was interrupted", async () => {
     const { path, bytes, root } = await makeFile(9 * SEGMENT_BYTES);
     const refuses = when(UPLOAD, () => ({ error: { code: -32603, message: "out of order" } }));
     const front = await network.addFront(await network.addNode(), refuses);
@@ -158,7 +158,7 @@ describe("storage in 0G's network", () => {
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("takes nodes that keep a part each, and finds every segment again", async () => {
+  it("uses nodes that store one part each, and finds every segment again", async () => {
     const target = await network.addNode();
     const parts = await Promise.all(
       [0, 1].map((shardId) => network.addFront(target, honest, { shardId, numShard: 2 })),
@@ -198,7 +198,7 @@ describe("storage in 0G's network", () => {
     "sends a proof that proves nothing": sendsOtherProof,
   };
   for (const [what, lie] of Object.entries(LIARS)) {
-    it(`asks no more a node that ${what}, and gets everything from another`, async () => {
+    it(`no longer asks a node that ${what}, and gets everything from another`, async () => {
       const { bytes, root, target, front } = await stored(12 * SEGMENT_BYTES);
       const liar = await network.addFront(target, lie);
       await download(await network.list(liar, front), root);
@@ -206,7 +206,7 @@ describe("storage in 0G's network", () => {
       expect(liar.count(DOWNLOAD)).to.be.within(1, 4); // as many as are under way at once
     });
 
-    it(`keeps nothing when the only node ${what}`, async () => {
+    it(`keeps nothing if the only node ${what}`, async () => {
       const { root, target } = await stored(5 * SEGMENT_BYTES);
       const liar = await network.addFront(target, lie);
       const error = await rejection(download(await network.list(liar), root));
@@ -230,7 +230,7 @@ describe("storage in 0G's network", () => {
       expect(failing.count(DOWNLOAD)).to.be.below(15);
     });
 
-    it(`says so when the only node ${what}`, async () => {
+    it(`reports it if the only node ${what}`, async () => {
       const { root, target } = await stored(5 * SEGMENT_BYTES);
       const failing = await network.addFront(target, fault);
       const error = await rejection(download(await network.list(failing), root, IMPATIENT));
@@ -238,7 +238,7 @@ describe("storage in 0G's network", () => {
     });
   }
 
-  it("asks a node again that fails now and then", async () => {
+  it("retries a node that fails intermittently", async () => {
     const { bytes, root, target } = await stored(12 * SEGMENT_BYTES);
     let calls = 0;
     const moody = when(DOWNLOAD, (_, ask) => (calls++ % 5 === 4 ? "cut" : ask()));
@@ -246,14 +246,14 @@ describe("storage in 0G's network", () => {
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("believes about the size what proves to be true", async () => {
+  it("accepts only a size that is proven", async () => {
     const { bytes, root, target, front } = await stored(3 * SEGMENT_BYTES);
     const liars = await Promise.all([1, 2].map(() => network.addFront(target, liesAboutTheSize)));
     await download(await network.list(...liars, front), root);
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("goes on where a download was broken off", async () => {
+  it("resumes an interrupted download", async () => {
     const { bytes, root, target } = await stored(20 * SEGMENT_BYTES);
     const stop = new AbortController();
     let calls = 0;
@@ -273,7 +273,7 @@ describe("storage in 0G's network", () => {
     expect(front.count(DOWNLOAD)).to.be.within(1, 13);
   });
 
-  it("brings a file to another node when one takes it and never has it", async () => {
+  it("uploads a file to another node if one accepts it and never has it", async () => {
     const swallows = await network.addFront(
       await network.addNode(),
       when(UPLOAD, () => ({ result: 0 })),
@@ -286,7 +286,7 @@ describe("storage in 0G's network", () => {
   });
 
   for (const [what, fault] of Object.entries({ stall: "stall", "cut off": "cut" } as const)) {
-    it(`brings a file to another node when uploads to one ${what}`, async () => {
+    it(`uploads a file to another node if uploads to one ${what}`, async () => {
       const failing = await network.addFront(
         await network.addNode(),
         when(UPLOAD, () => fault),
@@ -299,7 +299,7 @@ describe("storage in 0G's network", () => {
     });
   }
 
-  it("waits for a node that has too much to do, and takes a duplicate for done", async () => {
+  it("waits for an overloaded node, and treats a duplicate as done", async () => {
     let calls = 0;
     const busy = when(UPLOAD, async ({ method, params }, ask) => {
       calls++;
@@ -316,7 +316,7 @@ describe("storage in 0G's network", () => {
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("says what is wrong before anything is paid", async () => {
+  it("reports problems before anything is paid", async () => {
     const front = await network.addFront(await network.addNode(), honest);
     const endpoint = await network.list(front);
     const { path, root } = await makeFile(10);

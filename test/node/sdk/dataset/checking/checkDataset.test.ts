@@ -401,7 +401,7 @@ describe("checkDataset", () => {
       });
     }
 
-    it("finds a validation label that the training dataset lacks, and lets one class pass", async () => {
+    it("finds a validation label that the training dataset lacks, and accepts a single class", async () => {
       const path = write(".tsv", "0\ta\n0\tb\n2\tc\n");
       const options = { kind: "text-classification", labels: ["0", "1"] } as const;
       const { problems } = await checkDataset(path, options);
@@ -434,7 +434,7 @@ describe("checkDataset", () => {
     });
   });
 
-  describe("of files that are shared with the trainer", () => {
+  describe("of files shared with the trainer", () => {
     for (const [name, rule] of Object.entries(SHARED)) {
       it(`finds ${rule} in ${name}`, async () => {
         const kind = /[.](jsonl|parquet)$/.test(name) ? "causal-lm" : "image-classification";
@@ -462,7 +462,7 @@ describe("checkDataset", () => {
       });
     }
 
-    it("measures what is cut off and what is learned", async () => {
+    it("measures truncation and learned tokens", async () => {
       const rows = [
         { prompt: "a b", completion: "c d e" },
         { prompt: "a", completion: "b" },
@@ -480,12 +480,12 @@ describe("checkDataset", () => {
     const kind = "image-classification";
     const images = readFileSync(join(EXAMPLES, "images.zip"));
 
-    it("goes on after an image that cannot be used", async () => {
+    it("continues after an invalid image", async () => {
       const path = join(EXAMPLES, "invalid/image-cmyk.zip");
       expect(await checkDataset(path, { kind })).to.include({ rows: 2, errors: 1 });
     });
 
-    it("finds a file with a password and names it", async () => {
+    it("finds an encrypted file and names it", async () => {
       const content = Buffer.from(images);
       content[content.indexOf("PK\x01\x02", "latin1") + 8]! |= 1;
       const { problems } = await checkDataset(write(".zip", content), { kind });
@@ -499,7 +499,7 @@ describe("checkDataset", () => {
       ]);
     });
 
-    it("finds a file and an image that are there twice", async () => {
+    it("finds duplicate files and images", async () => {
       const tar = readFileSync(join(EXAMPLES, "images.tar"));
       const entries = tar.subarray(0, tar.indexOf("__MACOSX") - (tar.indexOf("__MACOSX") % 512));
       const twice = Buffer.concat([entries, tar]);
@@ -508,7 +508,7 @@ describe("checkDataset", () => {
       expect(problems).to.have.lengthOf(6);
     });
 
-    it("finds a validation class that the training images lack, and the other way round", async () => {
+    it("finds a validation class that the training images lack, and vice versa", async () => {
       const path = join(EXAMPLES, "images.zip");
       const { problems } = await checkDataset(path, { kind, labels: ["blue", "green", "white"] });
       expect(problems.map(({ entry, line, rule }) => `${entry ?? line} ${rule}`)).to.deep.equal([
@@ -533,7 +533,7 @@ describe("checkDataset", () => {
     expect([...rules].sort()).to.deep.equal(Object.keys(RULES).sort());
   });
 
-  it("finds nothing in sound files of every format", async () => {
+  it("finds nothing in valid files of every format", async () => {
     const sound = [
       jsonl({ text: "a" }, { text: "b" }),
       jsonl({ prompt: "a", completion: "b" }),
@@ -547,7 +547,7 @@ describe("checkDataset", () => {
     }
   });
 
-  it("finds every problem of a file at once, each with its place and what to do", async () => {
+  it("finds all problems of a file at once, each with its place and a hint", async () => {
     const path = write(".jsonl", `{"text":""}\nnonsense\n{"text":5}\n\n{"text":"good"}\n`);
     const report = await checkDataset(path, { kind: "causal-lm" });
     expect(report).to.include({ rows: 1, errors: 4, warnings: 0, format: "text" });
@@ -558,14 +558,14 @@ describe("checkDataset", () => {
     }
   });
 
-  it("counts all problems of a hopeless file and lists the first ones", async () => {
+  it("counts all problems of a file and lists the first ones", async () => {
     const path = write(".jsonl", "nonsense\n".repeat(MAX_PROBLEMS + 234));
     const report = await checkDataset(path, { kind: "causal-lm" });
     expect(report.errors).to.equal(MAX_PROBLEMS + 234);
     expect(report.problems).to.have.lengthOf(MAX_PROBLEMS);
   });
 
-  it("refuses a line beyond the bound and still reads the next one", async () => {
+  it("refuses a line above the limit and still reads the next one", async () => {
     const path = write(".jsonl", `{"text":"${"a".repeat(17 << 20)}"}\n${GOOD}`);
     const report = await checkDataset(path, { kind: "causal-lm" });
     expect(report.problems.map(({ line, rule }) => `${line} ${rule}`)).to.deep.equal([
@@ -574,7 +574,7 @@ describe("checkDataset", () => {
     expect(report.rows).to.equal(1);
   });
 
-  it("says that a file does not exist", async () => {
+  it("reports a missing file", async () => {
     const error = await checkDataset("/nowhere/train.jsonl", { kind: "causal-lm" }).catch((e) => e);
     expect(error).to.include({ code: "usage", message: "/nowhere/train.jsonl does not exist." });
   });
