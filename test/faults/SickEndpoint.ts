@@ -24,23 +24,23 @@ export const ILLNESSES = [
 ] as const;
 export type Illness = (typeof ILLNESSES)[number];
 
-/** Milliseconds between two spaces of a dripping endpoint. */
+/** Milliseconds between two spaces of a slow-dripping endpoint. */
 const DRIP = 500;
 const PIECE = Buffer.alloc(2 ** 20, " ");
-/** Blocks that a late endpoint is behind, and those that a narrow one searches. */
+/** Number of blocks that a late endpoint is behind, and that a narrow one searches. */
 const LATE = 3;
 const NARROW = 10;
 /** Milliseconds that connections may take to end. */
 const CLOSING = 5_000;
 
-/** Stands between a daemon and its node, and is ill all the time until it heals. */
+/** A proxy between a daemon and its node with a permanent fault, until it is healed. */
 export class SickEndpoint extends RpcEndpoint {
   readonly #connections = new Set<Socket>();
   #illness: Illness | null = null;
   /** The newest block of a halted endpoint. */
   #end = 0;
   strikes = 0;
-  /** Connections that were open at the same time. */
+  /** Maximum number of connections open at the same time. */
   mostConnections = 0;
 
   static async start(target: string, illness: Illness | null): Promise<SickEndpoint> {
@@ -50,13 +50,13 @@ export class SickEndpoint extends RpcEndpoint {
     return endpoint.listen();
   }
 
-  /** Falls ill, or heals with null. What hangs by then goes on hanging. */
+  /** Sets the fault, or heals with null. Pending requests keep hanging. */
   async fall(illness: Illness | null): Promise<void> {
     if (illness === "halted") this.#end = await this.#head();
     this.#illness = illness;
   }
 
-  /** @throws Error when whoever used it left connections open. */
+  /** @throws Error if its user left connections open. */
   async ensureNoConnections(): Promise<void> {
     for (const end = performance.now() + CLOSING; this.#connections.size > 0; await wait(20)) {
       if (performance.now() > end)
@@ -105,7 +105,7 @@ export class SickEndpoint extends RpcEndpoint {
     reply(response, rpcError(request, -32614, words), 400);
   }
 
-  /** The chain as it was when this was its newest block. It takes transactions and passes none on. */
+  /** The chain as of this newest block. It accepts transactions and forwards none. */
   async #asOf(request: RpcRequest, block: number): Promise<RpcAnswer> {
     const { method, params } = request;
     const newest = `0x${Math.max(0, block).toString(16)}`;

@@ -6,7 +6,7 @@ import { runTrades } from "./runTrade.ts";
 import { Trade } from "./Trade.ts";
 
 const ROUNDS = 20;
-/** Bogus orders of one run. */
+/** Number of bogus orders in one run. */
 const ORDERS = 35;
 const SHORT_ORDERS = 14;
 /** Transactions of the provider for a task whose user confirms: accept, deliver, reveal. */

@@ -6,9 +6,9 @@ import { runTrades } from "./runTrade.ts";
 import { ENDINGS, type Ending, Trade } from "./Trade.ts";
 
 /**
- * The crash matrix: for every way in which a task may end, the daemon dies once at every point that its work passes
- * (before and after each commit, before, during and after each step and each broadcast), and at every third one again
- * at the same point when it has been started anew.
+ * The crash matrix: for every way in which a task may end, the daemon dies once at every point of its work (before and
+ * after each commit, before, during and after each step and each broadcast), and at every third one again at the same
+ * point after a restart.
  */
 export const crash: Programme = async function* (market, { short, takes }) {
   for (const ending of short ? (["finalize"] as const) : ENDINGS) {
@@ -22,7 +22,7 @@ export const crash: Programme = async function* (market, { short, takes }) {
   }
 };
 
-/** A run without a crash shows which points there are. */
+/** A run without a crash determines the points. */
 async function discover(
   market: FaultFixture,
   ending: Ending,

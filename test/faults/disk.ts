@@ -15,7 +15,7 @@ const STORE_FAULTS: readonly StoreFault[] = ["disk full", "failing fsync"];
 const STEPS = ["fetch", "train", "package", "seal", "upload", "clean"];
 const DAMAGED_IN = ["Accepted", "Delivered", "Acknowledged", "Revealed"] as const;
 
-/** The disk fills up, fails to keep what was written, or gives back other bytes. */
+/** The disk fills up, loses writes, or returns corrupt bytes. */
 export const disk: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     const random = seededRandom(seed + round);

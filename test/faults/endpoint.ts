@@ -9,17 +9,17 @@ import { type Random, seededRandom } from "./seededRandom.ts";
 import { ENDINGS, Trade } from "./Trade.ts";
 
 const ROUNDS = 6;
-/** With a second endpoint that is well: the task is done in time although the first never heals. */
+/** With a second, healthy endpoint: the task finishes in time although the first never heals. */
 const SHORT_FIRST: readonly Illness[] = ["dripping", "endless", "halted"];
-/** Alone, until it heals, or for good where work is possible. */
+/** Alone, until it heals, or permanently if work is possible. */
 const SHORT_ALONE: readonly Illness[] = ["html", "narrow"];
-/** Milliseconds for which one that is alone is ill. */
+/** Milliseconds for which a single endpoint is faulty. */
 const ILL_FOR = 2_000;
-/** Milliseconds in which a daemon must end after SIGTERM while its requests hang: it gives them 5 s. */
+/** Milliseconds in which a daemon must end after SIGTERM while its requests hang; it waits 5 s for them. */
 const END = 15_000;
 const MOST_CONNECTIONS = 100;
 
-/** The daemon's first or only endpoint is ill, not now and then but all the time. */
+/** The daemon's first or only endpoint is faulty all the time, not intermittently. */
 export const endpoint: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, illness] of ILLNESSES.entries()) {
@@ -88,7 +88,7 @@ async function ensureTidy(sick: SickEndpoint): Promise<void> {
     throw new Error(`${sick.mostConnections} connections were open at the same time`);
 }
 
-/** A real daemon whose requests all hang is told to end; the next one finishes what it began. */
+/** A real daemon whose requests all hang is stopped; the next one finishes its work. */
 async function endWhileHanging(
   market: FaultFixture,
   { directory, state }: RunFolders,

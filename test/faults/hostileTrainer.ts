@@ -15,11 +15,11 @@ import { Trade } from "./Trade.ts";
 
 const ROUNDS = 120;
 const SHORT_ROUNDS = 5;
-/** Milliseconds that both tasks, and a stop of the daemon, may take at most. */
+/** Timeout of both tasks, and of a stop of the daemon, in milliseconds. */
 const LONGEST_RUN = 120_000;
 const LONGEST_STOP = 45_000;
 
-/** Bytes that nobody but the provider may see, and others that nobody but the honest user may. */
+/** Bytes that only the provider may see, and others that only the honest user may. */
 const CREDENTIALS = "passphrase-and-keystore-of-the-provider";
 const CONFIDED = "data-of-the-honest-user";
 /** What every SQLite database begins with. */
@@ -28,11 +28,11 @@ const DATABASE = "SQLite format 3";
 interface Attack {
   readonly before?: string;
   readonly after?: string;
-  /** The output is more than anybody is given. */
+  /** The output exceeds everybody's quota. */
   readonly isRefused?: boolean;
 }
 
-/** What a training that was taken over may do, as Python; `keys`, `db`, `other` and `state` are paths of the daemon's. */
+/** What a compromised training run may do, as Python; `keys`, `db`, `other` and `state` are paths of the daemon's. */
 const ATTACKS: Readonly<Record<string, Attack>> = {
   "links in the output": {
     after: 'os.symlink(keys, "out/keystore.json"); os.symlink(other, "out/other.jsonl")',
@@ -93,7 +93,7 @@ if os.fork() == 0:
   },
 };
 
-/** Trainings that were taken over, in the real sandbox of a real daemon, beside an honest task of another user. */
+/** Compromised training runs, in the real sandbox of a real daemon, beside an honest task of another user. */
 export const hostileTrainer: Programme = async function* (market, { seed, short, takes }) {
   if (!hasSandbox()) {
     console.error("SKIPPED: hostileTrainer needs bubblewrap (scripts/install-debian.sh).");
@@ -135,7 +135,7 @@ async function run(market: FaultFixture, folders: RunFolders, what: string): Pro
       await wait(20);
     }
   };
-  // The attack comes when there is something to steal.
+  // The attack starts when there is something to steal.
   await until([honest], () => existsSync(other));
   hostile.tamper = (order) => {
     arm(stub, folders, { hostile, other }, attack);
@@ -148,7 +148,7 @@ async function run(market: FaultFixture, folders: RunFolders, what: string): Pro
   return { trades, strikes: 1, leaked };
 }
 
-/** Puts the secrets where the daemon has its own, and the attack where the stub finds it. */
+/** Puts the secrets where the daemon keeps its own, and the attack where the stub finds it. */
 function arm(
   stub: HostileStub,
   { directory, state }: RunFolders,
@@ -163,7 +163,7 @@ function arm(
   stub.attack(hostile.id, { before: withNames(before), after: withNames(after) });
 }
 
-/** Reads all that the API tells the hostile user, and whoever asks. @returns where it holds a secret. */
+/** Reads everything that the API returns to the hostile user, and to anybody. @returns where it contains a secret. */
 async function readAll(daemon: DaemonChild, { id, user }: Trade): Promise<string[]> {
   const api = daemon.lines.find(({ msg }) => msg === "ready")?.api;
   if (!api) throw new Error("the daemon was not ready");

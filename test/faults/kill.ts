@@ -11,13 +11,13 @@ import { type Random, seededRandom } from "./seededRandom.ts";
 import { type Ending, Trade } from "./Trade.ts";
 
 const ROUNDS = 126;
-/** Kills in one round, while three tasks are under way. */
+/** Number of kills in one round, while three tasks are running. */
 const KILLS = 8;
-/** Milliseconds after the daemon is ready in which the kill comes; now and then it comes before. */
+/** Milliseconds between the daemon's start and the kill; sometimes it comes before the daemon is ready. */
 const LONGEST_LIFE = 500;
 const ENDINGS: readonly Ending[] = ["confirm", "finalize", "refuse", "cancel", "late", "lapse"];
 
-/** A real daemon in a process of its own, `node provider/main.ts`, is killed with SIGKILL at random moments. */
+/** A real daemon in its own process, `node provider/main.ts`, is killed with SIGKILL at random moments. */
 export const kill: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     const name = `kill/${round}`;
@@ -55,7 +55,7 @@ async function dieOnce(daemon: DaemonChild, random: Random): Promise<void> {
   await daemon.end("SIGKILL");
 }
 
-/** The last daemon lives until everything is done. */
+/** The last daemon runs until everything is done. */
 async function finish(
   daemon: DaemonChild,
   { state }: RunFolders,
@@ -67,7 +67,7 @@ async function finish(
   await daemon.end("SIGTERM");
 }
 
-/** The users act all the time, whether there is a daemon or not. */
+/** The users act all the time, whether or not there is a daemon. */
 async function liveOn(
   trades: readonly Trade[],
   refused: ReadonlySet<string>,
@@ -82,10 +82,10 @@ async function liveOn(
   }
 }
 
-/** What of a job stays: its log. */
+/** What remains of a job: its log. */
 const KEPT: ReadonlySet<string> = new Set(["events.jsonl", "result.json"]);
 
-/** Whether a daemon has cleared up after all of its jobs. */
+/** Whether a daemon has cleaned up after all of its jobs. */
 export function hasCleared(state: string): boolean {
   const jobs = `${state}/jobs`;
   if (!existsSync(jobs)) return true;

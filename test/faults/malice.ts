@@ -31,7 +31,7 @@ import { ENDINGS, type Tamper, Trade } from "./Trade.ts";
 const SOME_HASH = `0x${"5a".repeat(32)}`;
 const ROUNDS = 4;
 
-/** What a user may write into an order, whatever they want by it. Each is refused, and costs nobody anything. */
+/** What a user may write into an order, with any intention. Each is refused, and costs nobody anything. */
 export const TAMPERING: Record<string, Tamper> = {
   "another blinding than agreed": (order) => ({ ...order, blindRoot: SOME_HASH }),
   "a key that is no point": (order) => ({ ...order, userKey: `0x02${"ff".repeat(32)}` }),
@@ -42,7 +42,7 @@ export const TAMPERING: Record<string, Tamper> = {
   "a model that nobody has": (order) => ({ ...order, model: SOME_HASH }),
 };
 
-/** Users and providers who do not keep to the rules, one beside an honest trade of somebody else. */
+/** Users and providers that break the rules, each beside an honest task of somebody else. */
 export const malice: Programme = async function* (market, { short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, [what, tamper]] of Object.entries(TAMPERING).entries()) {
@@ -74,7 +74,10 @@ function cheat(
   });
 }
 
-/** Providers that take an order and do not do their part. The user gets the fee back and the promised share of the bond. */
+/**
+ * Providers that accept an order and do not do their part. The user gets the fee back and the promised share of the
+ * bond.
+ */
 const PROVIDERS = {
   "never delivers": async (market: FaultFixture) => {
     const { trade, bond, user, before } = await takeOrder(market);
@@ -113,12 +116,12 @@ const PROVIDERS = {
     if (!(found instanceof PageMismatchError)) throw new Error(`garbage was opened: ${found}`);
     const proof = await findMisbehaviour(user, { task, encryptedPath, page: found.page });
     await send(user, proveMisbehaviour(user, { id, proof }));
-    // The other half is burned: it stays in the Ledger and is nobody's.
+    // The other half is burned: it stays in the Ledger and belongs to nobody.
     return compensated(market, trade, before, (bond + 1n) / 2n, { state: "Slashed", lost: bond });
   },
 };
 
-/** All that a provider does, with one bit of one page changed after it was committed to. */
+/** The provider's whole work, with one bit of one page changed after the commitment. */
 async function deliverGarbage(market: FaultFixture, { id, user }: Trade): Promise<string> {
   const provider = market.client(1);
   const plainPath = join(market.folder, "garbage");
@@ -150,7 +153,7 @@ async function takeOrder(market: FaultFixture) {
   return { trade, user, before, bond: (fee * BigInt(bondBps)) / 10_000n };
 }
 
-/** Checks that the user has the fee and `share` of the bond, and the provider what it lost less. */
+/** Checks that the user has the fee and `share` of the bond, and the provider the rest. */
 async function compensated(
   market: FaultFixture,
   { user, id }: Trade,

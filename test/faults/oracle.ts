@@ -12,11 +12,11 @@ import type { Trade } from "./Trade.ts";
 export interface Verdict {
   readonly lost: readonly string[];
   readonly doubled: readonly string[];
-  /** Where somebody found bytes that are not meant for them. */
+  /** Where confidential bytes were found. */
   readonly leaked: readonly string[];
 }
 
-/** Events that a task's life may hold, each at most once. */
+/** Events of a task, each at most once. */
 const ONCE = [
   "TaskCreated",
   "TaskAccepted",
@@ -29,8 +29,8 @@ const ONCE = [
 ];
 
 /**
- * Looks at the chain and at the disk after a run, when every daemon has ended: one deliverable and one settlement per
- * finished task, the user's bytes, no money made or missing, no file left. What leaked is for the run itself to find.
+ * Checks chain and disk after a run, when every daemon has ended: one deliverable and one settlement per finished task,
+ * the user's bytes, no money created or lost, no file left. The run itself checks for leaks.
  */
 export async function judge(
   market: FaultFixture,
@@ -74,7 +74,7 @@ async function repeatedEvents(
   );
 }
 
-/** Transactions of the provider that cost gas and did nothing: a second delivery that the contract turned away. */
+/** Transactions of the provider that cost gas without effect: a second delivery that the contract refused. */
 async function repeatedTransactions(
   market: FaultFixture,
   blocks: readonly ChainBlock[],
@@ -93,9 +93,9 @@ async function repeatedTransactions(
     const receipt = await rpc.getTransactionReceipt(hash);
     const succeeded = receipt?.status === 1;
     const hasEffect = succeeded && receipt.logs.length > 0;
-    // In the blocks of another past it may come too early, or too late, and does nothing.
+    // In a reorganized chain it may come too early, or too late, and has no effect.
     if (market.isReorganized && !hasEffect) continue;
-    // An acceptance that the user's cancellation overtook is nobody's fault.
+    // An acceptance that was superseded by the user's cancellation is nobody's fault.
     if (seen.has(effect) || (!succeeded && verb !== "acceptTask"))
       repeated.push(`twice: ${effect}`);
     seen.add(effect);
@@ -146,11 +146,11 @@ async function wrongMoney(market: FaultFixture, trades: readonly Trade[]): Promi
   return wrong;
 }
 
-/** What stays when no task is open. */
+/** What remains when no task is open. */
 const KEPT =
   /^(state\.db(-wal|-shm)?|model-hashes\.json|system-calls\.bpf|jobs\/layout-2)$|\/(events\.jsonl|result\.json)$/;
 
-/** What a run left behind: files that should have been cleared, temporary ones. */
+/** Files that a run left behind: those that should have been removed, and temporary ones. */
 function leftFiles(stateDirectory: string): string[] {
   return readdirSync(stateDirectory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

@@ -6,7 +6,7 @@ import { runTrades } from "./runTrade.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
 import { type Ending, Trade } from "./Trade.ts";
 
-/** A state in which the chain changes its past, and a task that comes by there. */
+/** A state in which the chain is reorganized, and a task that passes it. */
 const MOMENTS: readonly (readonly [state: Trade["state"], ending: Ending])[] = [
   ["Created", "confirm"],
   ["Accepted", "confirm"],
@@ -58,7 +58,7 @@ export const reorg: Programme = async function* (market, { seed, short, takes })
 
 const goOn = (market: FaultFixture) => market.goOn();
 
-/** The transactions that are in the new chain, too: the older ones, each in the same block or a later one. */
+/** The transactions that are also in the new chain: the older ones, each in the same block or a later one. */
 function survivors(raws: readonly string[], depth: number, random: Random): ReorgTransaction[] {
   const kept = raws.slice(0, random.integer(0, raws.length));
   let block = 0;

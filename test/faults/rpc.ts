@@ -9,8 +9,8 @@ import { ENDINGS, Trade } from "./Trade.ts";
 const ROUNDS = 42;
 
 /**
- * The daemon sees the chain through an endpoint that fails, lags and lies, half of the time with a second one that does
- * not; the users see it as it is.
+ * The daemon uses an endpoint that fails, lags and returns false answers, half of the time with a second, healthy one;
+ * the users see the chain itself.
  */
 export const rpc: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {

@@ -6,27 +6,27 @@ import type { FaultFixture } from "./FaultFixture.ts";
 import type { Fuse } from "./Fuse.ts";
 import type { Trade } from "./Trade.ts";
 
-/** Milliseconds between two looks of the users; each look mines a block while there is nothing to do. */
+/** Polling interval of the users in milliseconds; each poll mines a block while there is nothing to do. */
 const LOOK_INTERVAL = 4;
 
 export interface TradeRun {
   readonly market: FaultFixture;
   readonly options: DaemonOptions;
   readonly trades: readonly Trade[];
-  /** The fuse of the next daemon after one died; unlimited life where none is given. */
+  /** The fuse of the next daemon after one died; by default it never blows. */
   readonly nextFuse?: () => Fuse | undefined;
-  /** Whether a daemon that ended by itself, with this failure, is started again. */
+  /** Whether a daemon that ended by itself, with this failure, is restarted. */
   readonly survives?: (failure: unknown) => boolean;
   /** The users have ordered already. */
   readonly isPlaced?: boolean;
-  /** Called after every look of the users. @returns whether it has changed what they saw. */
+  /** Called after every poll of the users. @returns whether it has changed what they saw. */
   readonly meddle?: (daemon: Daemon) => Promise<boolean>;
 }
 
 /**
- * Runs a daemon until all trades and all its own work are over; one that dies is started again. The last one is
- * stopped politely.
- * @throws what ended a daemon that was neither stopped nor killed.
+ * Runs a daemon until all tasks and all its own work have ended; one that dies is restarted. The last one is stopped
+ * gracefully.
+ * @throws the error of a daemon that was neither stopped nor killed.
  */
 export async function runTrades(run: TradeRun): Promise<Daemon> {
   const { market, options, trades, isPlaced = false, meddle } = run;
@@ -71,7 +71,7 @@ async function afterFailure(
   return new Daemon(market, options);
 }
 
-/** @returns whether all trades are over for their users */
+/** @returns whether all tasks have ended for their users */
 async function lookAtAll(trades: readonly Trade[], daemon: Daemon): Promise<boolean> {
   const over: boolean[] = [];
   for (const trade of trades) {
@@ -81,14 +81,14 @@ async function lookAtAll(trades: readonly Trade[], daemon: Daemon): Promise<bool
   return over.every(Boolean);
 }
 
-/** What the API would tell the user of an order: that it will not be accepted. */
+/** What the API would report about an order: that it will not be accepted. */
 function isRefusedBy(daemon: Daemon, { id }: Trade): boolean {
   if (daemon.fuse.isDead || daemon.failure !== null) return false;
   const job = daemon.store.job(id)?.job;
   return job !== undefined && isRefused(job);
 }
 
-/** Whether the daemon knows that its tasks are over, and has cleared up after them. */
+/** Whether the daemon knows that its tasks have ended, and has cleaned up after them. */
 function isIdle(daemon: Daemon, trades: readonly Trade[]): boolean {
   if (daemon.fuse.isDead || daemon.failure !== null) return false;
   return trades.every(({ id, state }) => {

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { commands } from "../../tasks/index.ts";
 
-/** Who may know whom: the rules of docs/architecture.md, checked on every import and every telling word. */
+/** The allowed imports of docs/architecture.md, checked on every import and every telltale word. */
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const HOUSES = ["bin", "sdk", "tasks", "provider", "deploy", "scripts", "test"];
@@ -57,8 +57,8 @@ const withoutComments = (text: string) =>
   text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)\/\/.*$/gm, "$1");
 
 /**
- * From the roof to the ground: an import leads to a lower line, or stays within its room. Rooms on one line know nothing
- * of each other.
+ * From top to bottom: an import leads to a lower line or stays within its folder. Folders on one line do not import
+ * each other.
  */
 const FLOORS: readonly (readonly string[])[] = [
   ["bin", "deploy"],
@@ -131,7 +131,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/NextAction.ts"],
 ];
 
-/** The room that a file is in, and its floor; the innermost one, if rooms are within each other. */
+/** The folder of FLOORS that a file is in, and its floor; the innermost one, if they are nested. */
 function placeOf(path: string): { readonly room: string; readonly floor: number } | undefined {
   const rooms = FLOORS.flatMap((line, floor) => line.map((room) => ({ room, floor })));
   return rooms
@@ -206,7 +206,7 @@ describe("architecture", () => {
   });
 
   it("tasks: only openEnvironment.ts reads the environment", () => {
-    // NO_COLOR is a property of the terminal, and is read where colours are
+    // NO_COLOR is a property of the terminal, and is read by the code for colours
     const readers = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, [
       "tasks/openEnvironment.ts",
     ]);
@@ -247,7 +247,8 @@ describe("architecture", () => {
   });
 
   it("provider: only files/JobOutput.ts opens what a training run wrote", () => {
-    // The directory itself is named where it is made, shown to the sandbox, and adopted from version 0.1.0.
+    // The directory itself is named by the code that creates it, mounts it into the sandbox, and adopts it from version
+    // 0.1.0.
     const word = /join\((paths\.)?work,|`\$\{(paths\.)?work\}/;
     expect(users(under("provider"), word, ["provider/jobs/migrateJobs.ts"])).to.deep.equal([]);
   });

@@ -5,8 +5,8 @@ import { before, describe, it } from "mocha";
 import { type AstNode, compile } from "../../scripts/contracts/solc.ts";
 
 /**
- * Every declaration of the contracts says what it is, and in which units. The compiler refuses NatSpec about what is not
- * there; this finds what is there without NatSpec.
+ * Every declaration of the contracts is documented, with units. The compiler refuses NatSpec about missing elements;
+ * this finds elements without NatSpec.
  */
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -38,7 +38,7 @@ function declarationsIn({ nodes = [] }: AstNode, file: string): Declaration[] {
   ]);
 }
 
-/** The parameters and return values that a declaration says nothing about. */
+/** The undocumented parameters and return values of a declaration. */
 function undocumented({ node, doc, name }: Declaration): string[] {
   const parametersOf = (list: unknown) =>
     (list as { parameters: { name: string }[] } | undefined)?.parameters ?? [];

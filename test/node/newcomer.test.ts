@@ -19,7 +19,7 @@ const BLOCKS = [
 describe("a newcomer who follows the README", () => {
   let marketplace: DaemonFixture;
   let output: string;
-  /** What the README leaves to the reader to fill in. */
+  /** The placeholders of the README that the reader fills in. */
   const blanks = new Map<string, string>();
 
   before(async () => {
@@ -34,14 +34,14 @@ describe("a newcomer who follows the README", () => {
   });
   after(() => marketplace.close());
 
-  /** Types a line as it stands, but for the folder, which is the test's own, and the blanks. */
+  /** Runs a line unchanged, except for the folder, which is the test's own, and the placeholders. */
   async function type(line: string): Promise<string> {
     const words = line
       .replace(/#.*$/, "")
       .trim()
       .replace(/^npx hardhat /, "")
       .replaceAll(/<(\w+)>|\$(\w+)/g, (_, a, b) => blanks.get(a ?? b) ?? `NOTHING FOR ${a ?? b}`)
-      .replace("examples/config.json", join(output, "config.json")) // a shorter training
+      .replace("examples/config.json", join(output, "config.json")) // a shorter training run
       .replaceAll(/(?<= )output\//g, `${output}/`)
       .split(/\s+/);
     const child = spawn(process.execPath, [HARDHAT, ...words], {

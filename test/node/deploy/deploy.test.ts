@@ -16,7 +16,9 @@ import { addressIn, ended, start } from "./deployProcess.ts";
 
 const CHAIN_ID = 31337;
 
-/** The real command line, against a real node in a process of its own. The tests are one story and build on each other. */
+/**
+ * The real command line, against a real node in its own process. The tests are one sequence and depend on each other.
+ */
 describe("npx hardhat deploy", () => {
   let node: ChildProcess;
   let rpcUrl: string;
@@ -58,7 +60,7 @@ describe("npx hardhat deploy", () => {
   /** Transactions that the deployer has sent. */
   const sent = async () => rpc.getTransactionCount(await rpc.getSigner(0));
 
-  /** What a deployment's files say, by name. */
+  /** The contents of a deployment's files, by name. */
   const files = async () => {
     const names = (await readdir(deployments)).filter((name) => name.endsWith(".json")).sort();
     const entries = names.map(async (name) => [
@@ -68,7 +70,7 @@ describe("npx hardhat deploy", () => {
     return Object.fromEntries(await Promise.all(entries)) as Record<string, string>;
   };
 
-  /** Runs `work` with another content in a file of the deployment. */
+  /** Runs `work` with a changed deployment file. */
   async function withFile<T>(
     name: string,
     change: (text: string) => string,
@@ -152,7 +154,7 @@ describe("npx hardhat deploy", () => {
     const pair = await files();
     const ledger = JSON.parse(pair["Ledger.json"]!);
     const other = await place(rpc, ledger.abi, ledger.bytecode, parametersOf(CHAIN_ID).lockPeriod);
-    // the Serving's file claims the other Ledger as its argument, so that nothing looks new
+    // the Serving's file records the other Ledger as its argument, so that nothing looks new
     const claimed = (address: string) => address.slice(2).toLowerCase();
     const claim = (text: string) => text.replaceAll(claimed(ledger.address), claimed(other));
     const { stderr, exitCode } = await withFile("Ledger.json", addressed(other), () =>
@@ -186,7 +188,7 @@ describe("npx hardhat deploy", () => {
     );
   });
 
-  /** Runs `work` while the chain has none of the contracts, as after a new start of the node. */
+  /** Runs `work` while the chain has none of the contracts, as after a restart of the node. */
   async function withoutCode<T>(work: () => Promise<T>): Promise<T> {
     const addresses = Object.entries(await files()).map(([, text]) => JSON.parse(text).address);
     const codes = await Promise.all(addresses.map((address) => rpc.getCode(address)));
@@ -278,7 +280,7 @@ describe("npx hardhat deploy", () => {
   });
 });
 
-/** Deploys beside the pipeline, by an account that is not the deployer. */
+/** Deploys without the scripts, from an account that is not the deployer. */
 async function place(
   rpc: JsonRpcProvider,
   abi: InterfaceAbi,

@@ -24,7 +24,7 @@ interface Request {
   readonly params: unknown[];
 }
 
-/** What an endpoint answers instead of its node; undefined asks the node. */
+/** The answer of an endpoint in place of its node; undefined asks the node. */
 type Spoil = (request: Request) => { result: unknown } | undefined;
 
 /** `npx hardhat deploy` on a chain with the id of 0G's testnet, whose endpoint misbehaves. */

@@ -5,7 +5,7 @@ import { type GasReport, measureGas } from "../../../scripts/bench/measureGas.ts
 
 const SNAPSHOT = new URL("../../../gas-snapshot.json", import.meta.url);
 
-/** The protocol page's limits: what a task and a dispute may cost, and what a chain takes as a contract. */
+/** The limits of protocol.md: the gas of a task and of a dispute, and the contract size of a chain. */
 const MOST = { deliverToPaid: 240_000, createToPaid: 420_000, dispute: 700_000, code: 24_576 };
 
 describe("gas", () => {

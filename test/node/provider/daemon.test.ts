@@ -21,9 +21,9 @@ const rows = (count: number) =>
   }));
 
 const SHORT = { n_epochs: 1, batch_size: 8, learning_rate: 1e-3 };
-/** Of a job that is over. */
+/** Of a job that has ended. */
 const KEPT = ["events.jsonl", "result.json"];
-/** With few rows a few seconds of training, with MANY_ROWS minutes: no interruption comes too late. */
+/** A few rows take seconds to train, MANY_ROWS minutes, so that no interruption comes too late. */
 const LONG = { n_epochs: 20, batch_size: 1, learning_rate: 1e-3 };
 const MANY_ROWS = 2_000;
 
@@ -91,7 +91,7 @@ describe("provider daemon, with the real trainer", () => {
     await trade.takeDelivery(await trade.until(second, "Delivered"));
     await send(user, confirm(user, { id: second }));
     const status = (await trade.status(second))!;
-    // What the first task ended with is what the second begins with, on the same rows.
+    // The second task begins with the weights of the first, on the same rows.
     expect(Math.abs(status.lossBefore! - learned.lossAfter!)).to.be.lessThan(1e-3);
     expect(status.lossAfter).to.be.lessThan(learned.lossAfter!);
 
@@ -142,7 +142,7 @@ describe("provider daemon, with the real trainer", () => {
     const before = await trade.providerTotal();
     const id = await trade.market.orderTraining(trade.user, rows(12), LONG);
     const trainer = await untilTraining(id);
-    process.kill(-trainer, "SIGSTOP"); // it must not come to its end before the next daemon finds it
+    process.kill(-trainer, "SIGSTOP"); // it must not finish before the next daemon finds it
     await trade.daemon.kill("SIGKILL");
     expect(identify(trainer), "the trainer is still there").not.to.equal(null);
 

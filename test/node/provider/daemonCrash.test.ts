@@ -120,8 +120,8 @@ describe("provider daemon, with a stub trainer", () => {
   });
 
   /**
-   * Kills the daemon at a moment of the task, and starts it again. A moment that it was past when it was killed for an
-   * earlier one does not come again.
+   * Kills the daemon at a moment of the task, and restarts it. A moment that had passed at an earlier kill does not
+   * come again.
    */
   async function killAt(id: TaskId, moment: (line: LogLine) => boolean): Promise<void> {
     const isPast = trade.history.some(moment);

@@ -9,7 +9,7 @@ import { DaemonFixture } from "./DaemonFixture.ts";
 
 const log = pino({ level: "silent" });
 
-/** What a promise rejects with; undefined if it does not. */
+/** The error of a rejected promise; undefined if it is fulfilled. */
 const failureOf = (work: Promise<unknown>): Promise<Error | undefined> =>
   work.then(
     () => undefined,
@@ -39,7 +39,7 @@ describe("provider/Daemon, inside another program", () => {
     await ended;
     expect(await failureOf(fetch(`${api}/v1/terms`))).to.be.instanceOf(TypeError);
     stop = new AbortController();
-    const again = await start(); // its ports and its state are free
+    const again = await start(); // its ports and its state are released
     stop.abort();
     await again.ended;
   });

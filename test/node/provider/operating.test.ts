@@ -9,9 +9,9 @@ import { SCHEMA_VERSION } from "../../../provider/store/schema.ts";
 import { EXIT } from "../../../provider/training/Trainer.ts";
 import { FAIL_REASONS } from "../../../sdk/task/FailReason.ts";
 
-/** What docs/operating.md tells an operator is what the daemon does: names, codes and messages come from its sources. */
+/** docs/operating.md matches the daemon: names, codes and messages are taken from its sources. */
 
-/** Of 100, as systemd-analyze has it: below 40 it calls a service "OK". */
+/** Of 100, as systemd-analyze rates it: below 40 it calls a service "OK". */
 const MOST_EXPOSURE = 35;
 
 const ROOT = resolve(import.meta.dirname, "../../..");
@@ -44,7 +44,7 @@ const rowsOf = (heading: string) =>
     .filter((line, index, lines) => /^\| /.test(line) && !lines[index + 1]?.startsWith("|---"))
     .map((line) => line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "")));
 
-/** What stands between backticks in the first cells of a section's tables. */
+/** The texts between backticks in the first cells of a section's tables. */
 const namesIn = (heading: string) =>
   rowsOf(heading).flatMap(([cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
 
@@ -75,7 +75,7 @@ function inBytes(text: string): string {
   return size ? String(Number(size[1]) * (size[2] === "G" ? 2 ** 30 : 2 ** 20)) : text;
 }
 
-/** The messages, texts or templates, that are not told. What a template fills in, the guide shows as … */
+/** The messages, texts or templates, that are not documented. The guide shows interpolations as … */
 function missingFrom(text: string, messages: readonly string[]): string[] {
   const told = text.replaceAll(/\s+/g, " ");
   return messages.filter((message) => {
@@ -87,13 +87,13 @@ function missingFrom(text: string, messages: readonly string[]): string[] {
   });
 }
 
-/** The first text that is given to a constructor of errors. */
+/** The first text that is passed to an error constructor. */
 const messagesOf = (constructors: string) => {
   const pattern = new RegExp(`new (?:${constructors})\\(\\s*(?:"([^"]+)"|\`([^\`]+)\`)`, "g");
   return [...DAEMON.matchAll(pattern)].map((match) => match[1] ?? match[2]!);
 };
 
-/** What the daemon says at the levels warn and error: the last text of each call. */
+/** The daemon's log messages at the levels warn and error: the last text of each call. */
 const warnings = () =>
   [...DAEMON.matchAll(/[lL]og(?:\.(?:warn|error)|\[[^\]]+\])\(([\s\S]*?)\)[;,]?\n/g)].flatMap(
     (call) => {
@@ -122,7 +122,7 @@ const apiCodes = () => {
 const statusesOf = (text: string, error: string) =>
   matches(text, new RegExp(`new ${error}\\(\\s*(\\d{3})`, "g"));
 
-/** What a block of commands prints when somebody types it, with his keys in `folder`. */
+/** The output of a block of commands, run with the operator's keys in `folder`. */
 function type(block: string, folder: string): string {
   const script = block.replaceAll("/etc/anneal", folder).replaceAll("/opt/anneal", ROOT);
   return spawnSync("bash", ["-c", script], { cwd: ROOT, encoding: "utf8" }).stdout.trim();

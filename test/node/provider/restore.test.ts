@@ -21,7 +21,7 @@ describe("a provider whose disk is lost after a delivery", () => {
   });
   after(() => market?.close());
 
-  /** A daemon that dies when it has delivered; `restore` is what its operator puts back. */
+  /** A daemon that dies after the delivery; `restore` is what its operator restores. */
   const trade = (
     restore: (state: string, backup: string) => void,
     backUpBefore: string | null = null,

@@ -42,7 +42,7 @@ describe("npm start: its processes", () => {
     return folder;
   };
 
-  /** Starts a small quick start. @returns its process, all processes that it has started, and its folder. */
+  /** Starts a small quick start. @returns its process, all processes that it started, and its folder. */
   async function startStack() {
     const folder = await newFolder();
     const notes = await newFolder();
@@ -63,7 +63,7 @@ describe("npm start: its processes", () => {
   }
 
   const untilEnded = async (processes: readonly ProcessIdentity[]) => {
-    while (processes.some(isRunning)) await sleep(50); // the test's own limit ends it
+    while (processes.some(isRunning)) await sleep(50); // the test's own timeout ends it
   };
 
   for (const [what, end] of [

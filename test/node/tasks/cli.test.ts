@@ -9,7 +9,7 @@ import { temporaryFolder } from "../sdk/dataset/temporaryFolder.ts";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const PROGRAM = join(ROOT, "bin/anneal.ts");
 
-/** `anneal …` as a process of its own, without a terminal. */
+/** `anneal …` in its own process, without a terminal. */
 function anneal(words: readonly string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...words], {
     cwd: ROOT,

@@ -12,7 +12,7 @@ import { startHttpProxy } from "../../helpers/httpProxy.ts";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
-/** Runs the real command line in a process of its own, without a terminal. */
+/** Runs the real command line in its own process, without a terminal. */
 async function hardhat(words: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [HARDHAT, ...words], {
     cwd: ROOT,
@@ -133,7 +133,7 @@ describe("tasks: the command line as a process", () => {
   });
 
   it("reports in one sentence that its output cannot be written", async () => {
-    // a limit on the size of files stands in for a full disk: the kernel refuses the write in the same way
+    // a file size limit simulates a full disk: the kernel refuses the write in the same way
     const script = 'trap "" XFSZ; ulimit -f 0; exec "$@"';
     const path = join(folder, "printed");
     for (const flags of [[], ["--json"]]) {

@@ -29,7 +29,7 @@ describe("tasks: the fine-tuning family", () => {
   after(() => market.close());
 
   const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
-  /** Every order is another one: the same one would be continued with. */
+  /** Every order is different, as an identical one would continue with the same task. */
   let orders = 0;
   const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;

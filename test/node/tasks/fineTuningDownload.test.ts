@@ -29,7 +29,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
   after(() => market.close());
 
   const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
-  /** Every order is another one: the same one would be continued with. */
+  /** Every order is different, as an identical one would continue with the same task. */
   let orders = 0;
   const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
@@ -95,7 +95,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
     it("continues after an interruption at any point", async () => {
       const id = await delivered();
       const output = out("resumed.zip");
-      // as after a crash while decrypting: what was downloaded is there, and so is half of what was decrypted
+      // as after a crash while decrypting: the download is complete, the decrypted file is not
       await download(id, { output, timeout: "1" });
       await revealKey(market, id);
       await writeFile(out(`${id}.decrypted.part`), "half");
@@ -181,7 +181,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
     it("follows to the decrypted model", async () => {
       const { tasks } = await market.json("fine-tuning list");
       const folder = process.cwd();
-      process.chdir(market.folder); // where the model is written by default
+      process.chdir(market.folder); // the model's default path
       const flags = { ...order(), wait: true, timeout: "600", suffix: "waited", json: true };
       const created = market.run("fine-tuning create", flags);
       const id = await nextTask(market, tasks.length);

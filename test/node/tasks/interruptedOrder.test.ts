@@ -21,7 +21,7 @@ import { acknowledged, makeArchive, nextTask } from "./providerSide.ts";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
-/** Strikes at every call that a fault is about, as long as it may. */
+/** Applies the fault to every matching call, up to its limit. */
 const always: Random = {
   next: () => 0,
   integer: (from) => from,
@@ -47,7 +47,7 @@ describe("tasks: an interrupted order", () => {
     return createClient({ rpcUrl, deployment, storageUrl, privateKey, pollingInterval: 20 });
   };
 
-  /** Types the order in a process of its own, and Ctrl-C as soon as it has said `until`. */
+  /** Runs the order in its own process, and sends Ctrl-C as soon as it has printed `until`. */
   const interrupt = async (until: RegExp, more: readonly string[] = []) => {
     const words = ["fine-tuning", "create", "--model", "tiny-qwen2", "--training-file", dataset];
     const child = spawn(process.execPath, [HARDHAT, ...words, ...more], {
@@ -67,7 +67,7 @@ describe("tasks: an interrupted order", () => {
   };
 
   it("continues after Ctrl-C while waiting: one task, one fee, one model", async () => {
-    const { said, exitCode } = await interrupt(/^Init$/m, ["--wait"]); // the waiting has begun
+    const { said, exitCode } = await interrupt(/^Init$/m, ["--wait"]); // waiting has begun
     expect(exitCode, said).to.equal(7);
     expect(said).to.contain("Run the same command again to continue");
     const id = await nextTask(market, 0);

@@ -19,7 +19,7 @@ const exists = (path: string) =>
     () => false,
   );
 
-/** What a provider answers about a task under way. */
+/** A provider's answer about a running task. */
 const statusOf = (id: unknown) => ({
   id,
   state: "training",

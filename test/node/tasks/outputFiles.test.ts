@@ -10,7 +10,7 @@ import { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
 import { makeArchive } from "./providerSide.ts";
 
-/** A storage node that nobody has: whoever asks it has begun to work. */
+/** The URL of a storage node that does not exist: a request to it shows that work has begun. */
 const NO_STORAGE = { STORAGE_ENDPOINT: "http://127.0.0.1:1" };
 
 describe("tasks: the files that commands write", () => {
@@ -38,7 +38,7 @@ describe("tasks: the files that commands write", () => {
   const at = (name: string) => join(market.folder, name);
   const state = async () => (await market.json("get-task", { task })).state;
 
-  /** Every command that writes a file, with the flag that says which. */
+  /** Every command that writes a file, with the flag that names it. */
   const commands = () => {
     const model = { provider: market.provider.address, model: "tiny-qwen2" };
     const encryptedModel = at("train.jsonl");
@@ -51,7 +51,7 @@ describe("tasks: the files that commands write", () => {
     ] as const;
   };
 
-  /** What every command says that is to write to `path`: exit code 2 and a sentence, before it did anything. */
+  /** Every command's error when it is to write to `path`: exit code 2 and a sentence, before any work. */
   async function refusals(path: string, flags: object = {}): Promise<string[]> {
     const said: string[] = [];
     for (const [name, flag, others] of commands()) {

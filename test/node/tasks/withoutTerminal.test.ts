@@ -22,7 +22,7 @@ describe("tasks: without a terminal", () => {
   });
   after(() => market.close());
 
-  /** A process whose stdin is a pipe that nobody ever writes to: whoever reads it would wait for ever. */
+  /** A process whose stdin is a pipe that nobody writes to: a read would block forever. */
   async function type(words: readonly string[], env: Record<string, string> = {}) {
     const child = spawn(process.execPath, [HARDHAT, ...words], {
       cwd: ROOT,

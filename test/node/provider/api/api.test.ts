@@ -595,7 +595,7 @@ describe("provider API", () => {
       expect((await get("/metrics")).body).to.include('anneal_not_ready{reason="gas"} 1');
 
       expect(readiness.clear("gas")).to.equal(true);
-      now += 1_000; // for so long, metrics are remembered
+      now += 1_000; // metrics are cached for this long
       expect((await get("/readyz")).json().reasons).to.deep.equal([chain]);
       expect((await get("/metrics")).body).not.to.include('anneal_not_ready{reason="gas"}');
       readiness.clear("chain");

@@ -38,7 +38,7 @@ describe("submitter, on a real chain", () => {
   let genesis: string;
   let readiness: Readiness;
   let gasMoney: GasMoney;
-  /** What the daemon logged. */
+  /** The daemon's log. */
   let lines: Record<string, unknown>[];
   let log: Logger;
 
@@ -93,7 +93,7 @@ describe("submitter, on a real chain", () => {
   });
   const live = new AbortController().signal;
 
-  /** A client whose node drops what is broadcast, and a signal that ends the daemon at that moment. */
+  /** A client whose node drops transactions, and a signal that stops the daemon at that moment. */
   const dyingAtBroadcast = (): { client: Client; signal: AbortSignal } => {
     const death = new AbortController();
     const provider = new Proxy(client.provider, {
@@ -146,7 +146,7 @@ describe("submitter, on a real chain", () => {
     expect(await state()).to.equal("Accepted");
     expect(await nonce()).to.equal(before + 1);
     const receipt = await client.provider.getTransactionReceipt(signed!.versions[0]!.hash);
-    expect(receipt?.status).to.equal(1); // that very transaction, no other
+    expect(receipt?.status).to.equal(1); // the same transaction, no other
     expect(store.openTransactions()).to.deep.equal([]);
   });
 
@@ -225,7 +225,7 @@ describe("submitter, on a real chain", () => {
     expect(await nonce()).to.equal(before + 2);
   });
 
-  /** A clock that stands still but for the daemon's pauses, and what happens in the n-th of them. */
+  /** A clock that advances only by the daemon's pauses, and what happens in the n-th of them. */
   const clockWith = (pause: number, during: (pauses: number) => Promise<unknown>): Clock => {
     let now = 0;
     let pauses = 0;
@@ -394,7 +394,7 @@ describe("submitter, on a real chain", () => {
     await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
     await setBaseFee(GWEI);
     await market.chain.mine();
-    await setBalance(10n ** 15n); // enough at the present price, and not at the old one
+    await setBalance(10n ** 15n); // enough at the current price, and not at the old one
     const before = await nonce();
     await submitter({ clock: clockWith(20_000, async () => undefined) }).submit(accept(), live);
     expect(await state()).to.equal("Accepted");
@@ -481,7 +481,7 @@ describe("submitter, on a real chain", () => {
     const fork = await market.chain.snapshot();
     await submitter().submit(accept(), live);
     const after = await nonce();
-    await market.chain.revert(fork); // nobody has told the store yet
+    await market.chain.revert(fork); // the store does not know yet
     await market.chain.mine();
     await submitter().submit(accept(), live);
     expect(await state()).to.equal("Accepted");
@@ -515,7 +515,7 @@ describe("submitter, on a real chain", () => {
     await submitter().submit(accept(), live);
     const gap = (await nonce()) - 1;
     await market.chain.revert(fork);
-    await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is wanted no longer
+    await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is no longer wanted
     const other = await market.order({}, user);
     const job = { ...newJob(), chain: "Created" as const, pending: "accept" as const };
     const order = await getTaskOrder(user, { id: other });

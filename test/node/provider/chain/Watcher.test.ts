@@ -210,7 +210,7 @@ describe("watcher, on a real chain", () => {
     expect(openIds()).to.deep.equal([id]);
   });
 
-  /** A client whose endpoint answers some requests as it should not. */
+  /** A client whose endpoint answers some requests incorrectly. */
   const lying = (lies: Record<string, (...args: never[]) => Promise<unknown>>): Client => {
     const client = market.client(1);
     const provider = new Proxy(client.provider, {

@@ -33,7 +33,7 @@ const SECRET = "passphrase of the keystore";
 /** Python of the system: nothing else needs to be seen in the sandbox. */
 const PYTHON = "python3";
 
-/** What every training here does beside its attack, as a stand-in for the trainer that learns nothing. */
+/** What every training run here does besides its attack, as a stub trainer that learns nothing. */
 const HONEST = `
 import json, os, sys, time
 job = sys.argv[-1]
@@ -44,7 +44,7 @@ open("out/model.safetensors", "w").write("weights")
 def tell(event): open("events.jsonl", "a").write(json.dumps(event) + "\\n")
 `;
 
-/** A machine on which trainings end well. */
+/** A machine on which training runs succeed. */
 const SOUND = { isBroken: false, isHealthy: async () => true, noteTrained: () => undefined };
 
 describe("a compromised training run, in a real sandbox", () => {
@@ -103,7 +103,7 @@ describe("a compromised training run, in a real sandbox", () => {
   } as unknown as JobRecord;
   const never = new AbortController().signal;
 
-  /** Trains with some lines of Python. The package is seen in the sandbox, so nothing else may be beside it. */
+  /** Trains with some lines of Python. The sandbox shows the package, so nothing else may be beside it. */
   const attack = (lines: string) => {
     const program = join(root, "program/anneal_trainer");
     mkdirSync(program, { recursive: true });

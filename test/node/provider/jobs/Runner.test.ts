@@ -54,7 +54,7 @@ describe("runner", () => {
     rmSync(directory, { recursive: true });
   });
 
-  /** Jobs whose next step is pending, as a daemon that was started again finds them. */
+  /** Jobs whose next step is pending, as a restarted daemon finds them. */
   const put = (job: JobRecord) => {
     store.putJob(job);
     store.openEffect(job.id, job.job.pending!);

@@ -30,11 +30,11 @@ const HASH = `0x${"ab".repeat(32)}`;
 const MIB = 2 ** 20;
 const QUOTA = 4 * MIB;
 
-/** A stand-in for the trainer that learns nothing: it writes what it is told to, and then waits to be stopped or ends. */
+/** A stub trainer that learns nothing: it writes what it is told to, and then ends, or waits to be stopped. */
 class WritingStubTrainer implements Trainer {
   readonly #files: Readonly<Record<string, number>>;
   readonly #waits: boolean;
-  /** What it was stopped for. */
+  /** The reason why it was stopped. */
   stopped: unknown = null;
 
   constructor(files: Readonly<Record<string, number>>, { waits = false } = {}) {
@@ -62,7 +62,7 @@ class WritingStubTrainer implements Trainer {
   readonly grace = 30_000;
 }
 
-/** Looks every few milliseconds. */
+/** Checks every few milliseconds. */
 const impatient: Clock = {
   now: () => Date.now(),
   sleep: (_, signal) => systemClock.sleep(5, signal),

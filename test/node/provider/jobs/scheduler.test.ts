@@ -83,12 +83,12 @@ describe("scheduler", () => {
   });
 });
 
-/** Seconds from acceptance to the deadline, and of them those that are kept back for the delivery. */
+/** Seconds from acceptance to the deadline, and those of them that are reserved for the delivery. */
 const TRAINING_TIME = 1_000;
 const MARGIN = 100;
 const TICK = 50;
 
-/** A provider with these slots, and orders that all came at once: how each of them ends. */
+/** A provider with these slots, and simultaneous orders: how each of them ends. */
 function runQueue(orders: readonly { user: string; seconds: number }[], slots: number) {
   const records = orders.map(({ user }, index) => record(`${index}`, user, newJob()));
   const acceptedAt = new Map<string, number>();

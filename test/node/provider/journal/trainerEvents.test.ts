@@ -42,7 +42,7 @@ describe("journal of a training run", () => {
     for await (const text of readLines(path, follow)) {
       found.push(JSON.parse(text).seq);
       if (found.length === 1) {
-        truncateSync(path, line(1).length); // what the trainer does when it starts again
+        truncateSync(path, line(1).length); // what the trainer does after a restart
         appendFileSync(path, line(2) + line(3));
         over = true;
       }

@@ -62,7 +62,7 @@ describe("the daemon's journal of a training run", () => {
   it("has every event once after restarts, warnings of the daemon between them", async () => {
     await run(async () => tell(`${line(1)}${line(2)}{"seq":3,"ty`));
     await appendWarning(paths.events, "The tracker is away.");
-    appendFileSync(paths.events, '{"seq":4,"torn'); // what a killed daemon leaves
+    appendFileSync(paths.events, '{"seq":4,"torn'); // what a killed daemon leaves behind
     await run(async () => {
       truncateSync(join(paths.work, "events.jsonl"), (line(1) + line(2)).length);
       tell(line(3, { step: 3 }));
@@ -104,7 +104,7 @@ describe("the daemon's journal of a training run", () => {
       tell(`nonsense\n[]\n{"seq":"1","type":"x"}\n${"[".repeat(60_000)}\n`);
       tell(`{"seq":1,"type":"progress","x":"${"x".repeat(1_000_000)}"}\n`);
       tell(line(2, { step: 5 }));
-      tell("x".repeat(1_000_000)); // and one that has no end
+      tell("x".repeat(1_000_000)); // and an endless one
     });
     expect(kept()).to.deep.equal([{ seq: 1, type: "progress", step: 5 }]);
   });

@@ -35,7 +35,7 @@ const refused = (step: Step): JobEvent => ({
   failure: { reason: "DatasetInvalid", message: "no", hint: "fix it" },
 });
 
-/** Feeds events one by one. @returns the job and every effect that was asked for, in order. */
+/** Applies events one by one. @returns the job and every requested effect, in order. */
 function play(events: readonly JobEvent[], from: Job = newJob()): { job: Job; effects: Step[] } {
   return events.reduce<{ job: Job; effects: Step[] }>(
     ({ job, effects }, event) => {
@@ -362,7 +362,7 @@ describe("job machine, whatever comes in whatever order", () => {
           if (effect === undefined) continue;
           expect(job.pending).to.equal(effect);
           expect(ALLOWED_IN[effect]).to.include(job.chain);
-          // a transaction under way is never abandoned for another step
+          // a pending transaction is never abandoned for another step
           if (before.pending && isChainStep(before.pending)) {
             expect(event).to.deep.include({ step: before.pending });
           }

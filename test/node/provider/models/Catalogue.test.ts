@@ -86,7 +86,7 @@ describe("Catalogue", () => {
       return (await Catalogue.read(models, silent, undefined, hashes)).models[0]!.hash;
     };
     const first = await start();
-    // Shows what is taken from the file: a hash that is none.
+    // Shows what is read from the file: an invalid hash.
     const pretended = readFileSync(kept, "utf8").replaceAll(/"sha256":"[0-9a-f]{64}"/g, FALSE_HASH);
     writeFileSync(kept, pretended);
     expect(await start()).not.to.equal(first);

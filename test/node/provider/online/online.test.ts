@@ -12,7 +12,7 @@ import { trackTraining } from "../../../../provider/online/trackTraining.ts";
 
 const SECRET = "hf_secret";
 
-/** Stands in for Python: writes down what it was told, then does what the file `behaviour.js` says. */
+/** A stub for Python: records its arguments, then does what the file `behaviour.js` says. */
 const STAND_IN = `#!/usr/bin/env node
 const { readFileSync, writeFileSync } = require("node:fs");
 const here = __dirname;
@@ -179,7 +179,7 @@ describe("online access for a training run", () => {
   });
 });
 
-/** A zombie waits for nobody but the process table. */
+/** A zombie waits only for the process table. */
 function isRunning(pid: number): boolean {
   try {
     return !/^Z/.test(execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }));

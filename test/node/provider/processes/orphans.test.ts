@@ -8,7 +8,7 @@ import { identify } from "../../../../provider/processes/processTable.ts";
 import { eventually } from "../daemonProcess.ts";
 
 const log = pino({ level: "silent" });
-/** Starts a process of its own, as trainers and uploads may. */
+/** Starts a separate process, as trainers and uploads may. */
 const WITH_CHILD = `
 const { spawn } = require("node:child_process");
 console.log(spawn("sleep", ["60"]).pid);

@@ -17,7 +17,7 @@ const HASH = `0x${"ab".repeat(32)}`;
 /** TaskState on chain. */
 const CREATED = 1n;
 const ACCEPTED = 2n;
-/** More than any disk has: a file without contents may claim it. */
+/** More than any disk has: a sparse file may claim it. */
 const HUGE = 2 ** 43;
 
 const REFILL = { retryable: true, hint: "Send OG to the wallet." };
@@ -117,7 +117,7 @@ describe("accept", () => {
       .to.be.instanceOf(ProviderError)
       .and.not.instanceOf(TaskRefusedError);
     expect(submitted).to.deep.equal([]);
-    state = ACCEPTED; // what is taken on goes on
+    state = ACCEPTED; // accepted tasks continue
     expect(await run()).to.equal(null);
     expect(submitted).to.have.length(1);
   });

@@ -27,7 +27,7 @@ describe("countDataset", () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  /** A stand-in for the trainer counts 7 tokens, or refuses a file. */
+  /** A stub trainer counts 7 tokens, or refuses a file. */
   const run = (facts: object, { units = 10n, refuses = "" } = {}) => {
     const countTokens = async (_: Model, dataset: CountedFile) => {
       counted.push(dataset);

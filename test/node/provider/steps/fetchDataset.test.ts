@@ -52,7 +52,7 @@ describe("fetching a dataset", () => {
 
   let budget: FetchBudget;
 
-  /** What the step makes of an order for so many units. */
+  /** The result of the step for an order of so many units. */
   async function fetchIt(
     datasetRoot: Root,
     units = TEXT.length,

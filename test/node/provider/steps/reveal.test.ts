@@ -18,7 +18,7 @@ const ACKNOWLEDGED = 4n; // TaskState on chain
 const SEALED = { archive: "archive", contentRoot: "0xc0" };
 const KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
 
-/** What a deliverable with this contentRoot is sealed with. */
+/** The key of a deliverable with this contentRoot. */
 const keyOf = (contentRoot: string) =>
   KEY.deriveSecret(`anneal/deliverable-key/v2/${ID}/${contentRoot}`);
 

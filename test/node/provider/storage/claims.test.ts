@@ -20,7 +20,7 @@ describe("signed uploads", () => {
   let folder: string;
   let storage: FastifyInstance;
   let elsewhere: Server;
-  /** Of each announcement, whether it was signed, and how it was answered. */
+  /** For each announcement, whether it was signed, and how it was answered. */
   let announced: { isSigned: boolean; status: number }[];
 
   before(async () => {
@@ -103,7 +103,7 @@ function addressOf(server: FastifyInstance["server"] | Server): { url: string; p
   return { url: `http://127.0.0.1:${port}`, port };
 }
 
-/** A proxy on the storage's machine, which says that everything comes from an address elsewhere. */
+/** A proxy on the storage's machine that reports another origin for everything. */
 async function proxyOf(storage: FastifyInstance, address: string): Promise<Server> {
   const { port } = addressOf(storage.server);
   const server = createServer((incoming, response) => {

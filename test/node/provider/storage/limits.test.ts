@@ -112,7 +112,7 @@ describe("limits of the storage node", () => {
 
   describe("for all addresses together", () => {
     const MIB = 2 ** 20;
-    /** A list that folds to some root, which costs its maker no bytes. */
+    /** A list that folds to some root, which costs its creator no bytes. */
     const madeUp = (size: number, seed: number): SegmentList => {
       const segmentRoots = Buffer.alloc(paddedSegmentCount(size) * 32, seed);
       return { root: rootFromSegments(segmentRoots, size), segmentRoots, size };
@@ -221,7 +221,7 @@ describe("limits of the storage node", () => {
   describe("of time", () => {
     const AGE = 24 * HOUR;
 
-    /** Lets the store look, which it does before an upload. */
+    /** Makes the store check for expiry, which it does before an upload. */
     async function look(store: BlobStore): Promise<void> {
       await store.begin(rootOfBytes(content(10, 13)));
     }
@@ -306,7 +306,7 @@ describe("limits of the storage node", () => {
       await app.close();
     });
 
-    /** Sends a byte now and then until the node hangs up. @returns milliseconds that took. */
+    /** Sends a byte now and then until the node disconnects. @returns milliseconds until then. */
     async function drip(): Promise<number> {
       const start = performance.now();
       const closed = new Promise((resolve) => socket.once("close", resolve));

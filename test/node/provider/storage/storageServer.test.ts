@@ -21,7 +21,7 @@ const LIMITS: StorageLimits = {
 
 const BINARY = { "content-type": "application/octet-stream" };
 
-/** Content of which no two segments are alike. */
+/** Content in which all segments differ. */
 function content(size: number, seed = 1): Buffer {
   return Buffer.from(
     Uint8Array.from({ length: size }, (_, i) => Math.imul(i + seed, 2654435761) >> 24),
@@ -41,7 +41,7 @@ describe("storage node", () => {
     await rm(directory, { recursive: true });
   });
 
-  /** Starts again on the same directory, as after a crash. */
+  /** Restarts on the same directory, as after a crash. */
   async function restart(limits: Partial<StorageLimits> = {}): Promise<void> {
     await app.close();
     app = await createStorageServer({ directory, limits: { ...LIMITS, ...limits } });
@@ -441,7 +441,7 @@ describe("storage node", () => {
       }
     });
 
-    /** Sends the path as it is: clients, and Fastify's own injection, would tidy it first. */
+    /** Sends the path unchanged: clients, and Fastify's own injection, would normalize it. */
     async function raw(method: string, path: string): Promise<{ status: number; body: string }> {
       if (!app.server.listening) await app.listen({ host: "127.0.0.1", port: 0 });
       const { port } = app.server.address() as AddressInfo;

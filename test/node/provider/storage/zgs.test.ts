@@ -48,7 +48,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** Posts a body as it is. */
+  /** Posts a body unchanged. */
   async function post(body: string): Promise<Answer> {
     const headers = { "content-type": "application/json" };
     const response = await fetch(url, { method: "POST", headers, body });

@@ -17,7 +17,7 @@ const OLDER = [
   "function submit(tuple(uint256 length, bytes tags, tuple(bytes32 root, uint256 height)[] nodes)) payable",
 ];
 
-/** How the storage node learns of files: from the Flow contract's events. */
+/** How the storage node discovers files: from the Flow contract's events. */
 describe("announcements of files", () => {
   let chain: FlowChain;
   let submissions: SubmissionLog;
@@ -44,7 +44,7 @@ describe("announcements of files", () => {
     return { root: list.root, size, nodes: submissionNodes(list, lastSegment) };
   }
 
-  /** Announces files of these sizes, in this order. */
+  /** Announces files of these sizes in this order. */
   async function announceAll(...sizes: number[]) {
     const signer = await chain.provider.getSigner(4);
     for (const size of sizes) {

@@ -46,7 +46,7 @@ describe("SqliteStore", () => {
   let directory: string;
   let store: SqliteStore;
 
-  /** What a new process finds after this one has died. */
+  /** What a new process finds after this one died. */
   const reopen = () => {
     store.close();
     store = SqliteStore.open(directory);
@@ -78,7 +78,7 @@ describe("SqliteStore", () => {
     reopen();
     const effect = { id: ID, step: "verify", failures: 0, strikes: 0 };
     expect(store.openEffects()).to.deep.equal([effect]);
-    applyEvent(store, ID, created); // the same news again
+    applyEvent(store, ID, created); // the same event again
     expect(store.openEffects()).to.have.length(1);
   });
 

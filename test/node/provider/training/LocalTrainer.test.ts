@@ -12,7 +12,7 @@ import { eventually } from "../daemonProcess.ts";
 
 const ID = `0x${"11".repeat(16)}` as TaskId;
 
-/** Stands in for Python: says who it is, then does what the job directory's name asks for. */
+/** A stub for Python: prints its pid, then does what the job directory's name asks for. */
 const STAND_IN = `#!/usr/bin/env node
 const { writeFileSync } = require("node:fs");
 const { spawn } = require("node:child_process");

@@ -25,7 +25,7 @@ describe("the check of PYTHON", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  /** @param pause what happens between two trials */
+  /** @param pause what happens between two attempts */
   const check = (
     python: string,
     pause: () => void,

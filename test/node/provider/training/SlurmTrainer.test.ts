@@ -33,7 +33,7 @@ describe("a Slurm job that has ended", () => {
     ["FAILED", { signal: 9 }, { kind: "killed", signal: "signal 9" }],
     ["OUT_OF_MEMORY", {}, { kind: "exit", code: EXIT.outOfMemory }],
     ["CANCELLED", {}, { kind: "killed", signal: "CANCELLED" }],
-    // What the cluster did is not the training's fault, and counts as no death of it.
+    // A fault of the cluster does not count as a failure of the training run.
     ["TIMEOUT", { exitCode: 75 }, { kind: "exit", code: EXIT.stopped }],
     ["PREEMPTED", { signal: 15 }, { kind: "exit", code: EXIT.stopped }],
     ["NODE_FAIL", {}, { kind: "exit", code: EXIT.stopped }],
@@ -85,7 +85,7 @@ describe("SlurmTrainer", () => {
     eventually(`step ${step}`, () => eventsOf(job).some((event) => event.step === step));
 
   it("trains on the cluster, and an interrupted training run ends with the same weights", async () => {
-    // It takes a while until a job of the cluster is told to stop.
+    // It takes a while until the cluster signals a job.
     const long = { epochs: 20, rows: 32 };
     const whole = folder!.job("whole", long);
     expect(await trainer().train(ID, whole, never)).to.deep.equal({ kind: "exit", code: 0 });

@@ -70,7 +70,7 @@ describe("countTokens, with the real trainer", () => {
 
   it("counts the file in a sandbox that shows nothing else of this machine", async function () {
     if (!hasSandbox()) skip(this, NO_SANDBOX);
-    // Stands for a dataset that took over the interpreter: this "Python" tells what it sees.
+    // Simulates a dataset that took over the interpreter: this "Python" reports what it sees.
     const spy = join(root, "env/bin/python");
     mkdirSync(dirname(spy), { recursive: true });
     writeFileSync(
@@ -96,7 +96,7 @@ exit 1
   });
 
   it("refuses at once a dataset that takes more memory than counting may use", async () => {
-    // Eight million ids in one row: sound by every rule, and half a gigabyte as lists of Python.
+    // Eight million ids in one row: valid by every rule, and half a gigabyte as Python lists.
     const file = join(root, "train.parquet");
     const script = `
 import sys, pyarrow
@@ -127,7 +127,7 @@ parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression
       writeFileSync(broken, script, { mode: 0o755 });
       return count('{"text":"fine"}\n', broken).catch((error) => error);
     };
-    // The first process of a sandbox dies of its own faults, but of no signal that is sent within.
+    // The first process of a sandbox dies of its own faults, but of no signal sent from within.
     const faulting = "#!/usr/bin/env python3\nimport ctypes\nctypes.string_at(0)\n";
     const endedBy = (signal: string) => `#!/bin/sh\nsh -c 'kill -${signal} $$'\nexit $?\n`;
     expect(await ending(faulting)).to.include({ reason: "DatasetInvalid" });

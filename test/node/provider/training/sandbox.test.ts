@@ -39,7 +39,7 @@ import {
   weightsOf,
 } from "./trainingJob.ts";
 
-/** Python that calls the C library: `call` gives the name of the error, or what the call gave. */
+/** Python that calls the C library: `call` returns the error's name, or the call's result. */
 const LIBC = `
 import ctypes, errno, platform
 libc = ctypes.CDLL(None, use_errno=True)
@@ -63,7 +63,7 @@ describe("the sandbox", () => {
   const filter = () => join(folder, "system-calls.bpf");
   after(() => folder && rmSync(folder, { recursive: true }));
 
-  /** Runs Python inside, and tells how it ended. */
+  /** Runs Python inside, and returns how it ended. */
   const attempt = (line: string) => {
     const [command, ...args] = confine([PYTHON, "-c", line], {
       readable: [...interpreterDirectories(PYTHON), join(folder, "job/data")],
@@ -287,7 +287,7 @@ time.sleep(6000)`;
       rmSync(join(folder, "job/left"), { force: true });
       const child = run(diesWithParent);
       await eventually("the program", () => existsSync(join(folder, "job/left")));
-      // Counting is ended by its first process alone, a training with its group.
+      // Counting is ended by its first process alone, a training run by its process group.
       process.kill(diesWithParent ? child.pid! : -child.pid!, "SIGKILL");
       const left = () => findByArguments(["-c", leave]);
       await eventually("the end of all of it", () => left().length === 0);
@@ -346,7 +346,7 @@ function trainer(sandbox: Sandbox | null, python = PYTHON): LocalTrainer {
   });
 }
 
-/** A classic BPF program that decides about system calls, run here: of jumps, loads and returns. */
+/** Interprets a classic BPF program that filters system calls: jumps, loads and returns. */
 function loadFilter(bytes: Buffer): (arch: number, number: number, argument?: number) => string {
   const instructions = Array.from({ length: bytes.length / 8 }, (_, n) => ({
     code: bytes.readUInt16LE(8 * n),

@@ -16,7 +16,7 @@ import {
   withoutReason,
 } from "./trainer.ts";
 
-/** All files are drawn first and judged by one process of the trainer. */
+/** All files are generated first and checked by one process of the trainer. */
 const SEED = 20240229;
 const draw = <T>(arbitrary: fc.Arbitrary<T>, numRuns: number) =>
   fc.sample(arbitrary, { seed: SEED, numRuns });
@@ -50,7 +50,7 @@ describe("checkDataset, countDataset and the trainer", () => {
       const { rows, units } = await countDataset(path, { kind, unit: "token", ...tokenizer });
       expect({ rows, tokens: Number(units), ...report.size }, path).to.deep.equal(verdict);
     }
-    // Neither all sound nor all broken: both halves of the claim were tried.
+    // Neither all valid nor all invalid: both halves of the claim were tested.
     expect(sound).to.be.within(files.length * 0.2, files.length * 0.95);
   }
 
@@ -129,7 +129,7 @@ describe("checkDataset, countDataset and the trainer", () => {
   describe("agree on archives", () => {
     const png = readFileSync(join(EXAMPLES, "parts/square.png"));
     const jpeg = readFileSync(join(EXAMPLES, "parts/square.jpg"));
-    /** An image, now and then with some bytes of it changed or missing. */
+    /** An image, sometimes with some of its bytes changed or missing. */
     const image = fc
       .record({
         whole: fc.constantFrom(png, jpeg),

@@ -9,10 +9,10 @@ import type { TokenizerDocument } from "../../../../sdk/dataset/tokenizer/Tokeni
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";
 import { countByTrainer, makeTinyModels, readTokenizer, skipWithoutTrainer } from "./trainer.ts";
 
-/** Each file is counted whole by both sides, so that Python starts once for thousands of texts. */
+/** Both sides count each file as a whole, so that Python starts once for thousands of texts. */
 const SEED = 20240229;
 
-/** Characters on which tokenizers have been seen to disagree. */
+/** Characters on which tokenizers are known to disagree. */
 const range = (from: number, to: number) =>
   fc.integer({ min: from, max: to }).map((code) => String.fromCodePoint(code));
 const pools = [
@@ -48,7 +48,7 @@ const text = fc
 const random = <T>(arbitrary: fc.Arbitrary<T>, numRuns: number) =>
   fc.sample(arbitrary, { seed: SEED, numRuns });
 
-/** Every character of the planes that are in use, between letters and digits, and very long words. */
+/** Every character of the planes in use, between letters and digits, and very long words. */
 const everyCharacter = [
   [0x1, 0x1ffff],
   [0x2a6c0, 0x2ceff],
@@ -104,7 +104,7 @@ const bert = (settings: object) => ({
   ...settings,
 });
 
-/** Parts of real models' tokenizer.json, put into that of a tiny model. */
+/** Parts of real models' tokenizer.json, inserted into that of a tiny model. */
 const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: object }> = {
   "as Qwen2 has it": {
     base: "tiny-qwen2",
@@ -174,7 +174,7 @@ const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: 
   },
 };
 
-/** Every piece becomes one unknown token: then the count shows how the text was cut. */
+/** Every piece becomes one unknown token, so that the count shows how the text was split. */
 const PIECES = {
   model: {
     type: "WordPiece",

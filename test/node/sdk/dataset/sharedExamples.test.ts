@@ -38,7 +38,7 @@ const expectations = <T>(folder: string): [string, T][] =>
 const VALID = expectations<Valid>(EXAMPLES);
 const INVALID = expectations<Invalid>(join(EXAMPLES, "invalid"));
 
-/** As many token ids as the trainer's tiny-qwen2 has, without its words. */
+/** A vocabulary of the same size as the trainer's tiny-qwen2, without its words. */
 const VOCABULARY = {
   tokenizer: { model: { type: "BPE", vocab: { last: 1535, end: 0 }, merges: [] } },
   tokenizerConfig: { eos_token: "end", chat_template: "{{ messages }}" },

@@ -86,7 +86,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
 
   const task = (id: TaskId) => getTask(market.reader, { id });
 
-  /** As the provider does it: keys from the order alone, seal, upload. */
+  /** As the provider does: keys from the order alone, seal, upload. */
   async function seal(id: TaskId): Promise<Delivery> {
     const order = await getTaskOrder(market.provider, { id });
     const u = sharedBlind(ENCRYPTION_SECRET, getBytes(order.userKey));

@@ -45,7 +45,7 @@ function plaintext(size: number): Buffer {
   return Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * i + Math.floor(i / PAGE)));
 }
 
-/** The container as protocol.md tells it: all in memory, page by page. */
+/** The container as protocol.md describes it: all in memory, page by page. */
 function expectedContainer(plain: Buffer): { clear: Buffer; contentRoot: string } {
   let level = Buffer.concat([plain, Buffer.alloc(-plain.length & (PAGE - 1))]);
   const all = [level];
@@ -90,7 +90,7 @@ describe("deliverable container", () => {
     return sealFile(plainPath, sealedPath, keys);
   }
 
-  /** Opens the sealed file and expects a refusal that leaves no file behind. */
+  /** Opens the sealed file and expects an error that leaves no file behind. */
   async function failToOpen(size: number, contentRoot: string): Promise<unknown> {
     await rm(openedPath, { force: true });
     const error = await openFile(sealedPath, openedPath, { ...keys, size, contentRoot }).catch(

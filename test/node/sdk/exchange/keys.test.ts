@@ -147,7 +147,7 @@ describe("segment key", () => {
   });
 });
 
-/** Folds a leaf preimage up by its position, as the contract does. */
+/** Folds a leaf preimage to the root by its position, as the contract does. */
 function climb(blind: Uint8Array, j: number, proof: Uint8Array[]): string {
   let node = keccak256(blind);
   proof.forEach((sibling, level) => {

@@ -28,7 +28,7 @@ const NEXT = SEGMENT_BYTES - TAG;
 const provider = secp256k1.keygen();
 const stranger = secp256k1.keygen();
 
-/** Stands for the wallet: another signature for every content. */
+/** A stub for the wallet: another signature for every content. */
 const deriveKey = async (contentHash: Uint8Array) =>
   datasetKeyFromSignature(Buffer.concat([contentHash, Buffer.alloc(33, 7)]));
 

@@ -18,10 +18,10 @@ type Answer =
   | "silent"
   | "endless";
 
-/** An endpoint that gives the same answer to everything, and notes what it was asked. */
+/** An endpoint that gives the same answer to everything, and records its requests. */
 class Endpoint {
   readonly asked: string[] = [];
-  /** Connections that are open. */
+  /** Open connections. */
   readonly connections = new Set<Socket>();
   answer: Answer;
   readonly #server: Server;
@@ -63,7 +63,7 @@ class Endpoint {
 
 const MEGABYTE = Buffer.alloc(2 ** 20, " ");
 
-/** What is no answer, and does not end. */
+/** An endless, invalid answer. */
 function misbehave(how: "hang up" | "drip" | "silent" | "endless", response: ServerResponse): void {
   if (how === "hang up") return void response.destroy();
   if (how === "silent") return;

@@ -7,7 +7,7 @@ import { isTransientError, nodeErrorFor, readNodeError } from "../../../../sdk/r
 
 type Case = readonly [node: string, code: number, words: string, kind: NodeErrorKind];
 
-/** What nodes and hosts answer to a transaction. */
+/** Answers of nodes and hosts to a transaction. */
 const SENDING: readonly Case[] = [
   [
     "geth",
@@ -185,7 +185,7 @@ const SENDING: readonly Case[] = [
   ],
 ];
 
-/** What nodes and hosts answer to a search for events, and how many blocks they would search. */
+/** Answers of nodes and hosts to a search for events, and the number of blocks they would search. */
 const SEARCHING: readonly (readonly [...Case, maxBlocks?: number])[] = [
   [
     "alchemy",
@@ -276,7 +276,7 @@ const SEARCHING: readonly (readonly [...Case, maxBlocks?: number])[] = [
   ["reth", -32602, "invalid block range params", "header-not-found"],
 ];
 
-/** What nodes and hosts answer to anything. */
+/** Answers of nodes and hosts to any request. */
 const READING: readonly Case[] = [
   ["geth", -32000, "header not found", "header-not-found"],
   [
@@ -314,7 +314,7 @@ const READING: readonly Case[] = [
   ["alchemy", -32600, "Must be authenticated!", "unauthorized"],
 ];
 
-/** As ethers wraps what a node answers. */
+/** As ethers wraps a node's answer. */
 function throughEthers(method: string, error: object): Error {
   const payload: JsonRpcPayload = { id: 1, jsonrpc: "2.0", method, params: ["0x02f8"] };
   return new JsonRpcProvider("http://127.0.0.1:9", 1).getRpcError(payload, {
@@ -323,7 +323,7 @@ function throughEthers(method: string, error: object): Error {
   });
 }
 
-/** As ethers reports an HTTP answer that it does not like. */
+/** As ethers reports an HTTP error. */
 function httpAnswer(status: string, responseBody: string, headers = {}): Error {
   const error = makeError(`server response ${status}`, "SERVER_ERROR", {
     request: {} as never,

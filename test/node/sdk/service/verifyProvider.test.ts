@@ -12,7 +12,7 @@ import { type FakeProviderApi, startFakeProviderApi } from "../../../helpers/fak
 import { MarketFixture, MODEL } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
-// Spaces that JSON.stringify would not write: the hash is over the bytes and not over what they mean.
+// Spaces that JSON.stringify would not write: the hash is over the bytes, not over the JSON value.
 const CATALOGUE = `{ "models": [ ${JSON.stringify(MODEL)} ] }\n`;
 
 describe("sdk/service verifyProvider", () => {
@@ -192,7 +192,7 @@ describe("sdk/service verifyProvider", () => {
       };
     };
     const error = await rejection(verify());
-    expect(error.code).to.equal("network"); // not the code that the provider wished for
+    expect(error.code).to.equal("network"); // not the code that the provider sent
     expect(error.message).to.equal(`Provider ${market.provider.address} says: busy [2J fine`);
     expect(error.hint).to.equal("Come back  later.");
     expect(error.next).to.equal(undefined);

@@ -51,7 +51,7 @@ describe("transfer under faults", () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** A storage that has the content, and hands out its ranges as `spoil` says. */
+  /** A storage that has the content, and serves its ranges as `spoil` says. */
   function spoiled(spoil: (part: Uint8Array, response: ServerResponse) => void): Promise<string> {
     return serve((request, response) => {
       if (request.method === "HEAD") {
@@ -127,7 +127,7 @@ describe("transfer under faults", () => {
         const onDropped = ({ message }: Error) => dropped.push(message);
         await download(`${bad},${node.url}`, list.root, target, { onDropped });
         expect(dropped).to.have.length(1);
-        // A broken connection is tried again before its source is given up.
+        // A broken connection is retried before its source is given up.
         expect(asked).to.be.within(1, 8);
         await expectTarget();
       });
@@ -182,7 +182,7 @@ describe("transfer under faults", () => {
         using _full = await fullDisk(12 * SEGMENT_BYTES);
         const error = await rejection(upload(node.url, source));
         expect(error.message).to.include("The disk is full");
-        await node.stop(); // what was on its way finds no room either
+        await node.stop(); // segments in flight find no space either
       }
       node = await StorageNode.start(join(directory, "node"));
       const part = join(directory, "node", "incoming", `${list.root}.part.have`);
@@ -195,7 +195,7 @@ describe("transfer under faults", () => {
     });
   });
 
-  // A flush that failed is not tried again: the second one would say that all is well, and nothing would be on disk.
+  // A failed flush is not retried: the second one would report success without the data being on disk.
   for (const name of ["datasync", "sync"] as const) {
     describe(`on a disk whose ${name} fails`, () => {
       it("a download leaves no file, and fetches everything again", async () => {
@@ -215,7 +215,7 @@ describe("transfer under faults", () => {
 
       it("an upload fails, and sends everything again", async () => {
         {
-          const ofSegmentList = name === "sync" ? 2 : 0; // that and its directory come first
+          const ofSegmentList = name === "sync" ? 2 : 0; // that and its directory are flushed first
           using _failing = await failingFlush(name, ofSegmentList);
           await rejection(upload(node.url, source));
         }

@@ -27,7 +27,7 @@ import {
 } from "../../../../sdk/storage/tree/segment.ts";
 import { skip } from "../../../helpers/skip.ts";
 
-/** Content A repeats every 256 bytes; content B differs in every chunk, so it catches wrong order. */
+/** Content A repeats every 256 bytes; content B differs in every chunk, so it detects a wrong order. */
 const CONTENT = {
   A: (i: number) => i * 31 + 7,
   B: (i: number) => i * 31 + (i >> 8) * 17 + (i >> 16) * 29 + 7,
@@ -301,13 +301,13 @@ function checkVector(kind: "A" | "B", vector: Vector): void {
   const { index, ...proof } = (vector.lastSegmentProof ?? vector.proof)!;
   expect(segmentProof(list, index)).to.deep.equal(proof);
   expect(verifySegmentProof(proof, list.root)).to.equal(true);
-  // Content A repeats with every segment, and content B is short enough to have it in one piece.
+  // Content A repeats with every segment, and content B is short enough to be in one piece.
   const start = (segmentCount(size) - 1) * SEGMENT_BYTES;
   const last = kind === "A" ? content("A", size - start) : content("B", size).subarray(start);
   expect(submissionNodes(list, last)).to.deep.equal(vector.submissionNodes);
 }
 
-/** The segment list of a long content A, whose full segments are all alike: seconds saved. */
+/** The segment list of a long content A, whose full segments are all equal, which saves seconds. */
 function longListA(size: number): SegmentList {
   const segmentRoots = new Uint8Array(paddedSegmentCount(size) * 32);
   const last = segmentCount(size) - 1;

@@ -24,7 +24,7 @@ const SERVING_CHILD = join(import.meta.dirname, "../../provider/storage/servingC
 
 const UNKNOWN = parseRoot(`0x${"ab".repeat(32)}`);
 
-/** Content of which no two chunks are alike. */
+/** Content in which all chunks differ. */
 function content(size: number, seed = 1): Uint8Array {
   const words = new Uint32Array(Math.ceil(size / 4));
   for (let i = 0; i < words.length; i++) words[i] = Math.imul(i + seed, 2654435761);
@@ -80,7 +80,7 @@ describe("transfer", () => {
       SEGMENT_BYTES - 1,
       SEGMENT_BYTES,
       SEGMENT_BYTES + 1,
-      // 21 segments with bytes and one of padding alone.
+      // 21 segments with data and one of padding alone.
       20 * SEGMENT_BYTES + 3,
     );
     await fc.assert(
@@ -332,7 +332,7 @@ describe("transfer with a faulty storage", () => {
     lying = undefined;
   }
 
-  /** Starts the storage that lies like this, in place of the one before. */
+  /** Starts a storage with this fault, in place of the previous one. */
   async function serve(listener: RequestListener): Promise<string> {
     stop();
     lying = createServer(listener).listen(0, "127.0.0.1");
@@ -344,7 +344,7 @@ describe("transfer with a faulty storage", () => {
     response.writeHead(206, { "content-length": part.length }).end(part);
   }
 
-  /** An honest storage but for what `lie` answers itself. */
+  /** An honest storage except for what `lie` answers itself. */
   function honestBut(lie: RequestListener): RequestListener {
     return (request, response) => {
       lie(request, response);
@@ -427,7 +427,7 @@ describe("transfer with a faulty storage", () => {
     const heads = [
       [{ "content-length": 2 ** 40 }, "integrity"],
       [{ "content-length": SEGMENT_BYTES }, "integrity"],
-      [{}, "network"], // it does not say how long it is
+      [{}, "network"], // without a content length
     ] as const;
     for (const [head, code] of heads) {
       let written = 0;

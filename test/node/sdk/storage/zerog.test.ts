@@ -19,18 +19,18 @@ import { rejection } from "../../../helpers/rejection.ts";
 import { type Behaviour, honest, ZeroGNetwork } from "./zeroGNetwork.ts";
 
 const TIMING: Timing = { call: 20_000, poll: 20, timeout: 20_000 };
-/** For nodes that do not answer: every attempt costs the time of a call. */
+/** For nodes that do not answer: every attempt takes a full timeout. */
 const IMPATIENT: Timing = { ...TIMING, call: 1_000 };
 const DOWNLOAD = /^zgs_downloadSegment/;
 const UPLOAD = /^zgs_uploadSegment/;
 
-/** The segments, within their file, that a call is about. */
+/** The segments of their file that a call is about. */
 function segmentsIn(method: string, params: Parameters<Behaviour>[0]["params"]): number[] {
   if (UPLOAD.test(method)) return params[0].map((segment: { index: number }) => segment.index);
   return DOWNLOAD.test(method) ? [params[1]] : [];
 }
 
-/** Does as it likes with the calls whose method matches, and is honest otherwise. */
+/** Misbehaves on calls whose method matches, and is honest otherwise. */
 const when =
   (method: RegExp, behaviour: Behaviour): Behaviour =>
   (call, ask) =>
@@ -42,7 +42,7 @@ const flipsAByte = when(DOWNLOAD, async (_, ask) => {
   data[data.length - 1]! ^= 1;
   return { result: { ...result, data: data.toString("base64") } };
 });
-/** Right bytes with a right proof, of another place. */
+/** Valid bytes with a valid proof, of another position. */
 const sendsAnother = when(DOWNLOAD, async ({ method, params: [seq, index] }, ask) =>
   ask({ method, params: [seq, index === 0 ? 1 : 0] }),
 );
@@ -114,7 +114,7 @@ describe("storage in 0G's network", () => {
   const transactions = async () =>
     client.provider.getTransactionCount(await client.signer!.getAddress());
 
-  /** A file that one honest node holds. */
+  /** A file that one honest node stores. */
   async function stored(size: number) {
     const target = await network.addNode();
     const file = await makeFile(size);
@@ -163,7 +163,7 @@ describe("storage in 0G's network", () => {
     const parts = await Promise.all(
       [0, 1].map((shardId) => network.addFront(target, honest, { shardId, numShard: 2 })),
     );
-    // Where the file begins in the log decides which part a segment belongs to.
+    // The file's position in the log decides which part a segment belongs to.
     for (const part of parts) {
       part.behaviour = async ({ method, params }, ask) => {
         const { result } = await ask({ method: "zgs_getFileInfo", params: [root, true] });
@@ -172,7 +172,7 @@ describe("storage in 0G's network", () => {
         const { shardId } = part.shard;
         const isOurs = indices.every((index: number) => (first + index) % 2 === shardId);
         if (!isOurs) return { error: { code: -32603, message: "not my part" } };
-        // Each has its part when the node has: both say they are done as soon as they have got theirs.
+        // Each has its part when the node has: both report completion as soon as they have theirs.
         if (method === "zgs_getFileInfo" && result) {
           const sent = part.count(UPLOAD) > 0;
           return { result: { ...result, finalized: result.finalized || sent } };
@@ -203,7 +203,7 @@ describe("storage in 0G's network", () => {
       const liar = await network.addFront(target, lie);
       await download(await network.list(liar, front), root);
       expect((await back()).equals(bytes)).to.equal(true);
-      expect(liar.count(DOWNLOAD)).to.be.within(1, 4); // as many as are under way at once
+      expect(liar.count(DOWNLOAD)).to.be.within(1, 4); // as many as run concurrently
     });
 
     it(`keeps nothing if the only node ${what}`, async () => {

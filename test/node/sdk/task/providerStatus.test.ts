@@ -62,7 +62,7 @@ describe("sdk/task status and streams from the provider", () => {
   const service = () => ({ provider: PROVIDER, url: api.url });
   const options = { retryDelay: 1 };
 
-  /** Checks the signature as the daemon does and counts it. */
+  /** Checks the signature like the daemon and counts it. */
   const signed =
     (answer: Route): Route =>
     (request, response, url) => {
@@ -187,7 +187,7 @@ describe("sdk/task status and streams from the provider", () => {
         response.destroy();
         return;
       }
-      response.end(event(start + 1)); // repeated: must not arrive twice
+      response.end(event(start + 1)); // repeated: must not be delivered twice
     });
     const stream = streamEvents(client, {
       service: service(),

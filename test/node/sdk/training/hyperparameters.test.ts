@@ -253,7 +253,7 @@ describe("parseCanonicalConfig", () => {
     ]) {
       expect(parseCanonicalConfig(bytes(config)), config).to.equal(null);
     }
-    // Not UTF-8: a lossy reading would be a suffix that is valid.
+    // Not UTF-8: lossy decoding would give a valid suffix.
     const invalid = [...bytes('{"suffix":"'), 0xff, ...bytes('"}')];
     expect(parseCanonicalConfig(Uint8Array.from(invalid))).to.equal(null);
   });

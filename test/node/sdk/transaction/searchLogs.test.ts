@@ -4,15 +4,15 @@ import { describe, it } from "mocha";
 import { searchLogs } from "../../../../sdk/transaction/searchLogs.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
-/** What a stub of an endpoint allows in one answer. */
+/** What a stub endpoint allows in one answer. */
 interface Limits {
   readonly blocks?: number;
   readonly results?: number;
-  /** Its words, when one of these is passed. */
+  /** Its message, if one of these limits is exceeded. */
   readonly words?: string;
 }
 
-/** A stub of an endpoint whose blocks have this many events each, and which notes the ranges that it searched. */
+/** A stub endpoint whose blocks have this many events each, and which records the ranges that it searched. */
 function limited(counts: readonly number[], { blocks, results, words = "limit exceeded" }: Limits) {
   const asked: number[] = [];
   const getLogs = async ({ fromBlock, toBlock }: { fromBlock: number; toBlock: number }) => {

@@ -9,7 +9,7 @@ import { send } from "../../../../sdk/transaction/send.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
-/** What the endpoint does with a request, instead of passing it on: null passes it on. */
+/** The endpoint's answer to a request in place of the node's; null forwards it. */
 type Spoil = (
   method: string,
   pass: () => Promise<string>,
@@ -21,7 +21,7 @@ describe("sending through an endpoint that loses answers", () => {
   let server: Server;
   let client: Client;
   let spoil: Spoil;
-  /** Raw transactions as they came. */
+  /** Raw transactions in order of arrival. */
   const offered: string[] = [];
   let fresh: string;
 

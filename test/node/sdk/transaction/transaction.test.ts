@@ -73,7 +73,7 @@ describe("sdk/transaction", () => {
     try {
       const sent = rejection(send(user, cancelTask(user, { id }), { gasPrice: 2_000_000_000n }));
       await Promise.race([sent, waitForPending(user, 1)]);
-      // paid more for, the acceptance comes first in the block
+      // with a higher fee, the acceptance comes first in the block
       const { to, data } = acceptTask(provider, { id });
       const race = { to, data, gasLimit: 500_000n, gasPrice: 100_000_000_000n };
       await provider.signer!.sendTransaction(race);

@@ -30,7 +30,7 @@ const HASH = `0x${"ab".repeat(32)}`;
 const USER = `0x${"aa".repeat(20)}`;
 const KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
 
-/** Stands in for the online package: writes down what it was told, and does what the job's test asks for. */
+/** A stub for the online package: records its arguments, and does what the job's test asks for. */
 const STAND_IN = `#!/usr/bin/env node
 const { appendFileSync, mkdirSync, writeFileSync } = require("node:fs");
 const args = process.argv.slice(2);
@@ -56,7 +56,7 @@ process.stdin.on("end", () => {
 });
 `;
 
-/** A machine on which trainings end well. */
+/** A machine on which training runs succeed. */
 const SOUND = { isBroken: false, isHealthy: async () => true, noteTrained: () => undefined };
 
 describe("a training run that starts or ends at a hub", () => {
@@ -122,7 +122,7 @@ describe("a training run that starts or ends at a hub", () => {
     await run({ from_checkpoint: "earlier:4" });
     expect(readJob().start).to.equal("checkpoint");
     rmSync(join(root, "kept"), { recursive: true });
-    await run({ from_checkpoint: "earlier:4" }); // taken up again
+    await run({ from_checkpoint: "earlier:4" }); // resumed
     expect(readFileSync(jobFile("start/model.safetensors"), "utf8")).to.equal("weights");
   });
 

@@ -55,7 +55,7 @@ describe("kept checkpoints", () => {
       job: { chain: changes.chain ?? "Settled" },
     }) as unknown as JobRecord;
   const jobOf = (record: JobRecord) => join(root, "jobs", formatTaskId(record.id));
-  /** What a finished training leaves of its checkpoints. */
+  /** The checkpoints that a finished training run leaves. */
   const train = (record: JobRecord, steps: readonly number[]) => {
     for (const step of steps) {
       const folder = join(jobOf(record), "work/checkpoints", `step-${step}`);

@@ -14,7 +14,7 @@ const CHAT = [
 ];
 const GOOD = '{"text":"good"}\n';
 
-/** Content, then the rules it breaks as "line rule". A content's ending is .jsonl unless it says otherwise. */
+/** Content, then the rules it breaks as "line rule". The extension is .jsonl unless specified. */
 interface Case {
   readonly says: string;
   readonly content: string | Uint8Array;
@@ -240,7 +240,7 @@ const LABEL_CASES: Case[] = [
   },
 ];
 
-/** Files that the trainer's tests share, and the rule that each breaks. */
+/** Files shared with the trainer's tests, and the rule that each breaks. */
 const SHARED: Record<string, RuleId> = {
   "bomb.zip": "archive-too-large",
   "damaged.tar": "damaged-archive",
@@ -321,7 +321,7 @@ const tokenizerWith = (chat_template: string) => ({
   tokenizerConfig: { eos_token: "</s>", chat_template },
 });
 
-/** What only shows when the rows are seen as a model sees them. */
+/** Problems that only show if the rows are read as a model reads them. */
 const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
   readonly template?: string;
   readonly maxLength?: number;
@@ -489,7 +489,7 @@ describe("checkDataset", () => {
       const content = Buffer.from(images);
       content[content.indexOf("PK\x01\x02", "latin1") + 8]! |= 1;
       const { problems } = await checkDataset(write(".zip", content), { kind });
-      // The first entry is one that file managers leave behind: passed over, whatever it is.
+      // The first entry is one that file managers leave behind: skipped, whatever it is.
       expect(problems).to.deep.equal([]);
       const second = content.indexOf("PK\x01\x02", content.indexOf("PK\x01\x02") + 4, "latin1");
       content[second + 8]! |= 1;

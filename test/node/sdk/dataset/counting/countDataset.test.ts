@@ -8,7 +8,7 @@ import {
 } from "../../../../../sdk/dataset/counting/countDataset.ts";
 import { jsonl, temporaryFolder } from "../temporaryFolder.ts";
 
-/** One token for each word, three for each conversation's marks: counts that a person can check. */
+/** One token for each word, three for each conversation's markers: counts that a person can check. */
 const WORDS = {
   added_tokens: [
     { id: 1, content: "<end>", special: true, normalized: false },

@@ -94,7 +94,7 @@ describe("a file to write", () => {
       `The directory ${path} does not exist`,
     );
     if (process.getuid!() === 0) {
-      // root may write everywhere, except to what the kernel keeps read-only
+      // root may write everywhere, except to paths that the kernel keeps read-only
       expect(await refusal("/proc/sys/model.zip")).to.contain("/proc/sys cannot be written to");
     } else {
       await mkdir(at("locked"));
