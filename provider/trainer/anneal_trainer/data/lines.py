@@ -75,13 +75,18 @@ def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Read one JSON object from each line."""
     for place, line in text_lines(path):
         try:
-            record = json.loads(line)
+            record = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             reason = str(error).split(":")[0]
             raise place.error("invalid-json", f"The line is not JSON ({reason}).") from None
         if not isinstance(record, dict):
             raise place.error("not-an-object", "The line is JSON, but not an object.")
         yield place, record
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python reads although JSON has no such values."""
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def text_field(
