@@ -11,7 +11,7 @@ import {
   rpcResult,
 } from "./RpcEndpoint.ts";
 
-export const ILLNESSES = [
+export const ENDPOINT_FAULTS = [
   "dripping",
   "silent",
   "endless",
@@ -22,7 +22,7 @@ export const ILLNESSES = [
   "late",
   "narrow",
 ] as const;
-export type Illness = (typeof ILLNESSES)[number];
+export type EndpointFault = (typeof ENDPOINT_FAULTS)[number];
 
 /** Milliseconds between two spaces of a slow-dripping endpoint. */
 const DRIP = 500;
@@ -34,26 +34,26 @@ const NARROW = 10;
 const CLOSING = 5_000;
 
 /** A proxy between a daemon and its node with a permanent fault, until it is healed. */
-export class SickEndpoint extends RpcEndpoint {
+export class FaultyEndpoint extends RpcEndpoint {
   readonly #connections = new Set<Socket>();
-  #illness: Illness | null = null;
+  #fault: EndpointFault | null = null;
   /** The newest block of a halted endpoint. */
   #end = 0;
   strikes = 0;
   /** Maximum number of connections open at the same time. */
   mostConnections = 0;
 
-  static async start(target: string, illness: Illness | null): Promise<SickEndpoint> {
-    const endpoint = new SickEndpoint(target);
-    await endpoint.fall(illness);
+  static async start(target: string, fault: EndpointFault | null): Promise<FaultyEndpoint> {
+    const endpoint = new FaultyEndpoint(target);
+    await endpoint.fall(fault);
     endpoint.server.on("connection", (socket) => endpoint.#count(socket));
     return endpoint.listen();
   }
 
   /** Sets the fault, or heals with null. Pending requests keep hanging. */
-  async fall(illness: Illness | null): Promise<void> {
-    if (illness === "halted") this.#end = await this.#head();
-    this.#illness = illness;
+  async fall(fault: EndpointFault | null): Promise<void> {
+    if (fault === "halted") this.#end = await this.#head();
+    this.#fault = fault;
   }
 
   /** @throws Error if its user left connections open. */
@@ -71,8 +71,8 @@ export class SickEndpoint extends RpcEndpoint {
   }
 
   protected async answer(request: RpcRequest, response: ServerResponse): Promise<void> {
-    if (this.#illness !== null) this.strikes++;
-    switch (this.#illness) {
+    if (this.#fault !== null) this.strikes++;
+    switch (this.#fault) {
       case null:
         return reply(response, await this.forward(request));
       case "silent":
@@ -110,7 +110,7 @@ export class SickEndpoint extends RpcEndpoint {
     const { method, params } = request;
     const newest = `0x${Math.max(0, block).toString(16)}`;
     if (method === "eth_blockNumber") return rpcResult(request, newest);
-    if (method === "eth_sendRawTransaction" && this.#illness === "halted")
+    if (method === "eth_sendRawTransaction" && this.#fault === "halted")
       return rpcResult(request, keccak256(params[0] as string));
     const isBehind = method === "eth_getBlockByNumber" && Number(params[0]) > block;
     if (isBehind) return rpcResult(request, null);

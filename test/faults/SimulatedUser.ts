@@ -36,7 +36,7 @@ export type Tamper = (order: ReturnType<typeof encodeOrder>) => ReturnType<typeo
 const PAST = 10n;
 
 /** One task and its user, who polls the chain and does the user's part. */
-export class Trade {
+export class SimulatedUser {
   readonly ending: Ending;
   readonly user: Account;
   readonly account: number;
@@ -46,7 +46,7 @@ export class Trade {
   /** SHA-256 of the decrypted model. */
   opened: string | null = null;
   /** Others on the same chain: time is advanced only if none of them misses a deadline. */
-  neighbours: readonly Trade[] = [];
+  neighbours: readonly SimulatedUser[] = [];
   /** The task only waits for time to pass. */
   isWaiting = false;
   /** Changes the order before it is placed, for malicious users. */
@@ -86,16 +86,16 @@ export class Trade {
   }
 
   /** Polls once and acts once. @returns whether the task has ended as expected. */
-  async look(): Promise<boolean> {
+  async poll(): Promise<boolean> {
     const task = await this.#read();
     this.state = task?.state ?? "None";
     this.isWaiting = false;
     if (task) await this.#try(() => this.#act(task));
     else await this.#try(() => this.place());
-    return this.isOver();
+    return this.hasEnded();
   }
 
-  isOver(): boolean {
+  hasEnded(): boolean {
     switch (this.ending) {
       case "cancel": // the provider may have been faster
         return this.state === "Cancelled" || this.state === "Settled";
@@ -145,7 +145,7 @@ export class Trade {
     const { chain } = this.#market;
     const { timestamp } = (await chain.rpc.getBlock("latest"))!;
     this.isWaiting = timestamp <= deadline;
-    const isFree = this.neighbours.every((other) => other.isWaiting || other.isOver());
+    const isFree = this.neighbours.every((other) => other.isWaiting || other.hasEnded());
     if (this.isWaiting && isFree) await chain.increaseTime(BigInt(deadline - timestamp) + PAST);
     else await chain.mine();
   }

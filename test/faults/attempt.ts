@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { judge } from "./oracle.ts";
 import type { RunResult } from "./Programme.ts";
-import type { Trade } from "./Trade.ts";
+import type { SimulatedUser } from "./SimulatedUser.ts";
 
 /** Folders of one run: the users', and the daemon's state. */
 export interface RunFolders {
@@ -13,7 +13,7 @@ export interface RunFolders {
 
 /** The result of a run: the users to be judged, how often the fault occurred, and where secrets were found. */
 export interface Outcome {
-  readonly trades: readonly Trade[];
+  readonly users: readonly SimulatedUser[];
   readonly strikes: number;
   readonly leaked?: readonly string[];
   /** Problems that the run itself found. */
@@ -35,8 +35,8 @@ export async function attempt(
   const state = join(directory, "state");
   mkdirSync(state);
   try {
-    const { trades, leaked, lost = [], ...measured } = await work({ directory, state });
-    const verdict = await judge(market, trades, state, leaked);
+    const { users, leaked, lost = [], ...measured } = await work({ directory, state });
+    const verdict = await judge(market, users, state, leaked);
     return { name, ...measured, ...verdict, lost: [...verdict.lost, ...lost] };
   } catch (error) {
     return {

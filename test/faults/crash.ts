@@ -2,8 +2,8 @@ import { attempt } from "./attempt.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { type Blow, Fuse } from "./Fuse.ts";
 import type { Programme, RunResult } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
-import { ENDINGS, type Ending, Trade } from "./Trade.ts";
+import { runUsers } from "./runUsers.ts";
+import { ENDINGS, type Ending, SimulatedUser } from "./SimulatedUser.ts";
 
 /**
  * The crash matrix: for every way in which a task may end, the daemon dies once at every point of its work (before and
@@ -29,9 +29,9 @@ async function discover(
 ): Promise<{ result: RunResult; points: readonly string[] }> {
   const fuse = new Fuse();
   const result = await attempt(market, `crash/${ending}/nowhere`, async ({ directory, state }) => {
-    const trade = new Trade(market, directory, 2, ending);
-    await runTrades({ market, options: { directory: state, fuse }, trades: [trade] });
-    return { trades: [trade], strikes: 0 };
+    const user = new SimulatedUser(market, directory, 2, ending);
+    await runUsers({ market, options: { directory: state, fuse }, users: [user] });
+    return { users: [user], strikes: 0 };
   });
   return { result, points: [...new Set(fuse.passed)] };
 }
@@ -44,17 +44,17 @@ function dieAt(
   again: boolean,
 ): Promise<RunResult> {
   return attempt(market, name, async ({ directory, state }) => {
-    const trade = new Trade(market, directory, 2, ending);
+    const user = new SimulatedUser(market, directory, 2, ending);
     const blow: Blow = { point, pass: 1 };
     const fuses = [new Fuse(blow), ...(again ? [new Fuse(blow)] : [])];
     const [fuse, ...others] = fuses;
     const nextFuse = () => others.shift();
-    await runTrades({
+    await runUsers({
       market,
       options: { directory: state, fuse: fuse! },
-      trades: [trade],
+      users: [user],
       nextFuse,
     });
-    return { trades: [trade], strikes: fuses.filter(({ isDead }) => isDead).length };
+    return { users: [user], strikes: fuses.filter(({ isDead }) => isDead).length };
   });
 }

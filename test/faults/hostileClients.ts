@@ -13,7 +13,7 @@ import { DaemonChild } from "./DaemonChild.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { hasCleared } from "./kill.ts";
 import type { Programme, RunResult } from "./Programme.ts";
-import { type Ending, Trade } from "./Trade.ts";
+import { type Ending, SimulatedUser } from "./SimulatedUser.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -132,15 +132,15 @@ function besiege(market: FaultFixture, name: string, siege: Siege): Promise<RunR
         sockets.push(await strike(storageUrl, number, attacks[number % attacks.length]!));
       const user = market.client(2, { storageUrl });
       await upload(storageUrl, join(market.folder, "dataset.jsonl"));
-      const trade = new Trade(market, directory, 2, siege.ending, user);
-      await trade.place();
+      const simulatedUser = new SimulatedUser(market, directory, 2, siege.ending, user);
+      await simulatedUser.place();
       const end = performance.now() + HANGS_AFTER;
-      const isDone = async () => (await trade.look()) && hasCleared(state);
+      const isDone = async () => (await simulatedUser.poll()) && hasCleared(state);
       while (performance.now() < end && !(await isDone())) await wait(20);
       const peakMiB = Math.round(residentPeak(daemon.pid) / MIB);
       const lost =
         peakMiB * MIB <= MAX_RESIDENT ? [] : [`the daemon held ${peakMiB} MiB of memory`];
-      return { trades: [trade], strikes: sockets.length, lost, peakMiB };
+      return { users: [simulatedUser], strikes: sockets.length, lost, peakMiB };
     } finally {
       for (const socket of sockets) socket.destroy();
       await daemon.end("SIGTERM");

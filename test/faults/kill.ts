@@ -7,8 +7,8 @@ import { attempt, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme, RunResult } from "./Programme.ts";
+import { type Ending, SimulatedUser } from "./SimulatedUser.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
-import { type Ending, Trade } from "./Trade.ts";
 
 const ROUNDS = 126;
 /** Number of kills in one round, while three tasks are running. */
@@ -27,25 +27,25 @@ export const kill: Programme = async function* (market, { seed, short, takes }) 
 
 function killAgainAndAgain(market: FaultFixture, name: string, random: Random): Promise<RunResult> {
   return attempt(market, name, async (folders) => {
-    const trades = [2, 3, 4].map(
-      (account) => new Trade(market, folders.directory, account, random.pick(ENDINGS)),
+    const users = [2, 3, 4].map(
+      (account) => new SimulatedUser(market, folders.directory, account, random.pick(ENDINGS)),
     );
-    for (const trade of trades) trade.neighbours = trades.filter((other) => other !== trade);
-    for (const trade of trades) await trade.place();
-    const over = new AbortController();
+    for (const user of users) user.neighbours = users.filter((other) => other !== user);
+    for (const user of users) await user.place();
+    const ended = new AbortController();
     const refused = new Set<string>();
-    const users = liveOn(trades, refused, over.signal);
+    const acting = liveOn(users, refused, ended.signal);
     const start = () => new DaemonChild(market, folders.state, { refused });
     try {
       for (let strikes = 0; strikes < KILLS; strikes++) await dieOnce(start(), random);
-      await finish(start(), folders, trades);
+      await finish(start(), folders, users);
     } finally {
-      over.abort();
-      await users;
+      ended.abort();
+      await acting;
     }
     const orphans = processesOf(folders.state);
     if (orphans.length > 0) throw new Error(`orphans: ${orphans.join(", ")}`);
-    return { trades, strikes: KILLS };
+    return { users, strikes: KILLS };
   });
 }
 
@@ -59,24 +59,24 @@ async function dieOnce(daemon: DaemonChild, random: Random): Promise<void> {
 async function finish(
   daemon: DaemonChild,
   { state }: RunFolders,
-  trades: readonly Trade[],
+  users: readonly SimulatedUser[],
 ): Promise<void> {
   const end = performance.now() + HANGS_AFTER;
-  while (performance.now() < end && !(trades.every((t) => t.isOver()) && hasCleared(state)))
+  while (performance.now() < end && !(users.every((t) => t.hasEnded()) && hasCleared(state)))
     await wait(50);
   await daemon.end("SIGTERM");
 }
 
 /** The users act all the time, whether or not there is a daemon. */
 async function liveOn(
-  trades: readonly Trade[],
+  users: readonly SimulatedUser[],
   refused: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    for (const trade of trades) {
-      trade.isRefused = refused.has(formatTaskId(trade.id));
-      await trade.look();
+    for (const user of users) {
+      user.isRefused = refused.has(formatTaskId(user.id));
+      await user.poll();
     }
     await wait(20);
   }

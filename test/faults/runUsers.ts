@@ -4,15 +4,15 @@ import { HANGS_AFTER } from "../helpers/patience.ts";
 import { Daemon, type DaemonOptions } from "./Daemon.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import type { Fuse } from "./Fuse.ts";
-import type { Trade } from "./Trade.ts";
+import type { SimulatedUser } from "./SimulatedUser.ts";
 
 /** Polling interval of the users in milliseconds; each poll mines a block while there is nothing to do. */
-const LOOK_INTERVAL = 4;
+const POLL_INTERVAL = 4;
 
-export interface TradeRun {
+export interface UserRun {
   readonly market: FaultFixture;
   readonly options: DaemonOptions;
-  readonly trades: readonly Trade[];
+  readonly users: readonly SimulatedUser[];
   /** The fuse of the next daemon after one died; by default it never blows. */
   readonly nextFuse?: () => Fuse | undefined;
   /** Whether a daemon that ended by itself, with this failure, is restarted. */
@@ -28,19 +28,19 @@ export interface TradeRun {
  * gracefully.
  * @throws the error of a daemon that was neither stopped nor killed.
  */
-export async function runTrades(run: TradeRun): Promise<Daemon> {
-  const { market, options, trades, isPlaced = false, meddle } = run;
+export async function runUsers(run: UserRun): Promise<Daemon> {
+  const { market, options, users, isPlaced = false, meddle } = run;
   let daemon = new Daemon(market, options);
   const end = performance.now() + HANGS_AFTER;
   try {
-    if (!isPlaced) for (const trade of trades) await trade.place();
+    if (!isPlaced) for (const user of users) await user.place();
     while (performance.now() < end) {
       daemon = await afterDeath(daemon, run);
       daemon = await afterFailure(daemon, run);
-      const areOver = await lookAtAll(trades, daemon);
+      const haveEnded = await pollAll(users, daemon);
       if (await meddle?.(daemon)) continue;
-      if (areOver && isIdle(daemon, trades)) break;
-      await Promise.race([wait(LOOK_INTERVAL), daemon.ended]);
+      if (haveEnded && isIdle(daemon, users)) break;
+      await Promise.race([wait(POLL_INTERVAL), daemon.ended]);
     }
   } finally {
     await daemon.stop();
@@ -49,10 +49,7 @@ export async function runTrades(run: TradeRun): Promise<Daemon> {
 }
 
 /** The daemon, or the next one if it was killed. */
-async function afterDeath(
-  daemon: Daemon,
-  { market, options, nextFuse }: TradeRun,
-): Promise<Daemon> {
+async function afterDeath(daemon: Daemon, { market, options, nextFuse }: UserRun): Promise<Daemon> {
   if (!daemon.fuse.isDead) return daemon;
   await daemon.ended;
   const { fuse: _, ...rest } = options;
@@ -63,7 +60,7 @@ async function afterDeath(
 /** The daemon, or the next one if it ended by a failure that it may end by. */
 async function afterFailure(
   daemon: Daemon,
-  { market, options, survives }: TradeRun,
+  { market, options, survives }: UserRun,
 ): Promise<Daemon> {
   if (daemon.failure === null) return daemon;
   await daemon.ended;
@@ -72,26 +69,26 @@ async function afterFailure(
 }
 
 /** @returns whether all tasks have ended for their users */
-async function lookAtAll(trades: readonly Trade[], daemon: Daemon): Promise<boolean> {
-  const over: boolean[] = [];
-  for (const trade of trades) {
-    trade.isRefused = isRefusedBy(daemon, trade);
-    over.push(await trade.look());
+async function pollAll(users: readonly SimulatedUser[], daemon: Daemon): Promise<boolean> {
+  const ended: boolean[] = [];
+  for (const user of users) {
+    user.isRefused = isRefusedBy(daemon, user);
+    ended.push(await user.poll());
   }
-  return over.every(Boolean);
+  return ended.every(Boolean);
 }
 
 /** What the API would report about an order: that it will not be accepted. */
-function isRefusedBy(daemon: Daemon, { id }: Trade): boolean {
+function isRefusedBy(daemon: Daemon, { id }: SimulatedUser): boolean {
   if (daemon.fuse.isDead || daemon.failure !== null) return false;
   const job = daemon.store.job(id)?.job;
   return job !== undefined && isRefused(job);
 }
 
 /** Whether the daemon knows that its tasks have ended, and has cleaned up after them. */
-function isIdle(daemon: Daemon, trades: readonly Trade[]): boolean {
+function isIdle(daemon: Daemon, users: readonly SimulatedUser[]): boolean {
   if (daemon.fuse.isDead || daemon.failure !== null) return false;
-  return trades.every(({ id, state }) => {
+  return users.every(({ id, state }) => {
     const job = daemon.store.job(id)?.job;
     return job?.chain === state && job.cleaned;
   });

@@ -4,9 +4,9 @@ import type { Daemon } from "./Daemon.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { fastClock } from "./fastClock.ts";
 import type { Programme } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
+import { runUsers } from "./runUsers.ts";
+import { SimulatedUser } from "./SimulatedUser.ts";
 import { SwitchProxy } from "./SwitchProxy.ts";
-import { Trade } from "./Trade.ts";
 
 /** The transactions of a task that nobody confirms. */
 const STEPS = ["accept", "deliver", "reveal", "finalize"] as const;
@@ -50,7 +50,7 @@ export const wallet: Programme = async function* (market, { short, takes }) {
         const minutes = (short ? SHORT_MINUTES : MINUTES)[fault];
         yield await attempt(market, name, async ({ directory, state }) => {
           const run = new FaultyRun(market, fault, step, minutes * 60_000);
-          return run.trade(directory, state);
+          return run.start(directory, state);
         });
       }
     }
@@ -80,13 +80,13 @@ class FaultyRun {
     this.#duration = duration;
   }
 
-  async trade(directory: string, state: string): Promise<Outcome> {
+  async start(directory: string, state: string): Promise<Outcome> {
     const { chain } = this.#market;
     if (this.#fault === "restarted") {
       this.#proxy = await SwitchProxy.start(chain.rpcUrl);
       this.#other = await Anvil.start();
     }
-    const trade = new Trade(this.#market, directory, 2, "finalize");
+    const user = new SimulatedUser(this.#market, directory, 2, "finalize");
     try {
       const options = {
         directory: state,
@@ -95,15 +95,15 @@ class FaultyRun {
         beforeBroadcast: () => this.#beforeBroadcast(),
       };
       const meddle = (daemon: Daemon) => this.#meddle(daemon);
-      const trades = [trade];
-      await runTrades({ market: this.#market, options, trades, meddle });
+      const users = [user];
+      await runUsers({ market: this.#market, options, users, meddle });
       this.#judge(await this.#overpaid());
     } finally {
       await this.#heal();
       await this.#proxy?.close();
       await this.#other?.close();
     }
-    return { trades: [trade], strikes: this.#strikes, lost: this.#wrong };
+    return { users: [user], strikes: this.#strikes, lost: this.#wrong };
   }
 
   async #beforeStep(step: string): Promise<void> {

@@ -52,7 +52,7 @@ describe("SlurmTrainer", () => {
   before(async function () {
     const missing = missingForSlurm();
     if (missing) {
-      skip(this, `no Slurm to hand trainings to: ${missing}.`);
+      skip(this, `no Slurm to run jobs on: ${missing}.`);
     }
     folder = new TrainingFolder();
     cluster = await SlurmCluster.start();

@@ -106,12 +106,12 @@ const bert = (settings: object) => ({
 
 /** Parts of real models' tokenizer.json, inserted into that of a tiny model. */
 const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: object }> = {
-  "as Qwen2 has it": {
+  "of Qwen2": {
     base: "tiny-qwen2",
     parts: { normalizer: { type: "NFC" }, pre_tokenizer: sequence(split(QWEN), byteLevel(false)) },
   },
-  "as OPT has it": { base: "tiny-qwen2", parts: { pre_tokenizer: byteLevel(true, true) } },
-  "as DeepSeek has it": {
+  "of OPT": { base: "tiny-qwen2", parts: { pre_tokenizer: byteLevel(true, true) } },
+  "of DeepSeek": {
     base: "tiny-qwen2",
     parts: {
       normalizer: { type: "Sequence", normalizers: [] },
@@ -131,7 +131,7 @@ const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: 
       pre_tokenizer: sequence(split(O200K), byteLevel(false)),
     },
   },
-  "with punctuation and digits apart and NFKD": {
+  "with separate punctuation and digits and NFKD": {
     base: "tiny-qwen2",
     parts: {
       normalizer: { type: "NFKD" },
@@ -141,7 +141,7 @@ const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: 
       }),
     },
   },
-  "with words apart and NFD": {
+  "with separate words and NFD": {
     base: "tiny-qwen2",
     parts: {
       normalizer: { type: "NFD" },
@@ -164,11 +164,11 @@ const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: 
       ],
     },
   },
-  "as BERT has it, cased": {
+  "of BERT, cased": {
     base: "tiny-distilbert",
     parts: { normalizer: bert({ clean_text: true, handle_chinese_chars: true }) },
   },
-  "as BERT has it, with accents stripped alone": {
+  "of BERT, with only accents stripped": {
     base: "tiny-distilbert",
     parts: { normalizer: bert({ strip_accents: true }) },
   },
@@ -262,7 +262,7 @@ describe("countDataset and the trainer", () => {
     const texts = [...everyCharacter, ...random(text, 2000)];
 
     for (const model of ["tiny-qwen2", "tiny-distilbert"] as const) {
-      it(`as ${model} does`, () => expectSamePieces(model, `pieces ${model}`, {}));
+      it(`tokenizer ${model}`, () => expectSamePieces(model, `pieces ${model}`, {}));
     }
     for (const [name, { base, parts }] of Object.entries(VARIANTS)) {
       it(name, () => expectSamePieces(base, name, parts));

@@ -79,11 +79,11 @@ describe("transfer under faults", () => {
       part[part.length - 1]! ^= 1;
       send(part, response);
     },
-    "cuts off its answers": (part, response) => {
+    "truncates its answers": (part, response) => {
       response.writeHead(206, { "content-length": part.length }).write(part.subarray(0, -1));
       response.destroy();
     },
-    "says that its answers are shorter": (part, response) => {
+    "declares its answers shorter": (part, response) => {
       send(part.subarray(0, -1), response);
     },
     "swaps halves of its answers": (part, response) => {

@@ -193,9 +193,9 @@ describe("storage in 0G's network", () => {
 
   const LIARS: Record<string, Behaviour> = {
     "flips a byte": flipsAByte,
-    "sends another segment with its right proof": sendsAnother,
+    "sends another segment with a valid proof": sendsAnother,
     "sends too little": sendsLess,
-    "sends a proof that proves nothing": sendsOtherProof,
+    "sends an invalid proof": sendsOtherProof,
   };
   for (const [what, lie] of Object.entries(LIARS)) {
     it(`no longer asks a node that ${what}, and gets everything from another`, async () => {
@@ -217,9 +217,9 @@ describe("storage in 0G's network", () => {
 
   const FAILING: Record<string, Behaviour> = {
     "does not answer": stalls,
-    "cuts its answers off": cutsOff,
-    "has nothing though it says it has": hasNothing,
-    "answers nonsense": sendsNonsense,
+    "truncates its answers": cutsOff,
+    "claims to have what it lacks": hasNothing,
+    "sends invalid answers": sendsNonsense,
   };
   for (const [what, fault] of Object.entries(FAILING)) {
     it(`leaves a node that ${what}`, async () => {

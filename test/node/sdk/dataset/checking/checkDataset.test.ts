@@ -27,15 +27,15 @@ const messages = (...list: unknown[]) => jsonl({ messages: list });
 
 const CASES: Case[] = [
   { says: "an empty file", content: "", breaks: ["1 no-rows"] },
-  { says: "blank lines alone", content: "\n \n\r\n", breaks: ["1 no-rows"] },
+  { says: "only blank lines", content: "\n \n\r\n", breaks: ["1 no-rows"] },
   {
-    says: "a header alone",
+    says: "only a header",
     content: "text,label\n",
     ending: ".csv",
     kind: "text-classification",
     breaks: ["1 no-rows"],
   },
-  { says: "an unknown ending", content: GOOD, ending: ".txt", breaks: ["1 file-type"] },
+  { says: "an unknown extension", content: GOOD, ending: ".txt", breaks: ["1 file-type"] },
   { says: "CSV for a causal model", content: GOOD, ending: ".csv", breaks: ["1 file-type"] },
   {
     says: "bytes that are not UTF-8",
@@ -53,7 +53,7 @@ const CASES: Case[] = [
     content: `${GOOD}\n{"text":"b"}\n`,
     breaks: ["2 blank-line"],
   },
-  { says: "a line that is no JSON", content: `${GOOD}{text: 1}\n`, breaks: ["2 invalid-json"] },
+  { says: "a line that is not JSON", content: `${GOOD}{text: 1}\n`, breaks: ["2 invalid-json"] },
   {
     says: "two objects on a line",
     content: `{"text":"a"} {"text":"b"}`,
@@ -78,7 +78,7 @@ const CASES: Case[] = [
     breaks: ["1 missing-field"],
   },
   {
-    says: "a key too many",
+    says: "an extra key",
     content: jsonl({ text: "a", source: "b" }),
     breaks: ["1 unknown-field"],
   },
@@ -113,19 +113,19 @@ const CASES: Case[] = [
   { says: "white space as text", content: jsonl({ text: " \n" }), breaks: ["1 blank-text"] },
   { says: "half a character", content: '{"text":"a\\ud83d"}\n', breaks: ["1 half-character"] },
   {
-    says: "messages that are no list",
+    says: "messages that are not a list",
     content: jsonl({ messages: "a" }),
     breaks: ["1 bad-messages"],
   },
   { says: "no messages", content: messages(), breaks: ["1 bad-messages"] },
-  { says: "a message that is no object", content: messages("hi"), breaks: ["1 bad-message"] },
+  { says: "a message that is not an object", content: messages("hi"), breaks: ["1 bad-message"] },
   {
     says: "a message without content",
     content: messages({ role: "user" }, CHAT[1]),
     breaks: ["1 bad-message"],
   },
   {
-    says: "a message with a key too many",
+    says: "a message with an extra key",
     content: messages(CHAT[0], { ...CHAT[1], weight: 0 }),
     breaks: ["1 bad-message"],
   },
@@ -145,15 +145,23 @@ const CASES: Case[] = [
     content: messages({ role: "user", content: "" }, CHAT[1]),
     breaks: ["1 empty-text"],
   },
-  { says: "an assistant who begins", content: messages(CHAT[1]), breaks: ["1 role-order"] },
-  { says: "a user who ends", content: messages(...CHAT, CHAT[0]), breaks: ["1 role-order"] },
+  {
+    says: "a conversation that the assistant begins",
+    content: messages(CHAT[1]),
+    breaks: ["1 role-order"],
+  },
+  {
+    says: "a conversation that the user ends",
+    content: messages(...CHAT, CHAT[0]),
+    breaks: ["1 role-order"],
+  },
   {
     says: "a system message in the middle",
     content: messages(CHAT[0], { role: "system", content: "s" }, CHAT[1]),
     breaks: ["1 role-order"],
   },
   {
-    says: "a row that is there twice",
+    says: "a duplicate row",
     content: jsonl({ text: "a" }, { text: "b" }, { text: "a" }),
     breaks: ["3 duplicate-row"],
   },
@@ -174,7 +182,7 @@ const LABEL_CASES: Case[] = [
     breaks: ["2 bad-label"],
   },
   { says: "a negative label", content: jsonl({ text: "a", label: -1 }), breaks: ["1 bad-label"] },
-  { says: "a truth value", content: jsonl({ text: "a", label: true }), breaks: ["1 bad-label"] },
+  { says: "a boolean", content: jsonl({ text: "a", label: true }), breaks: ["1 bad-label"] },
   {
     says: "words and integers",
     content: jsonl({ text: "a", label: 0 }, { text: "b", label: "1" }, { text: "c", label: 1 }),
@@ -191,7 +199,7 @@ const LABEL_CASES: Case[] = [
     breaks: ["2 label-gap"],
   },
   {
-    says: "a strange header",
+    says: "an unknown header",
     content: "sentence,label\na,0\nb,1\n",
     ending: ".csv",
     breaks: ["1 bad-header"],
@@ -209,7 +217,7 @@ const LABEL_CASES: Case[] = [
     breaks: ["4 column-count"],
   },
   {
-    says: "a quotation mark that stays open",
+    says: "an unclosed quotation mark",
     content: 'text,label\na,0\nb,1\n"c,1\n',
     ending: ".csv",
     breaks: ["4 bad-quotes"],
@@ -327,7 +335,7 @@ const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
   readonly maxLength?: number;
 })[] = [
   {
-    says: "nothing in a sound conversation",
+    says: "nothing in a valid conversation",
     content: messages(...CHAT, ...CHAT),
     breaks: [],
   },
@@ -338,7 +346,7 @@ const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
     breaks: ["1 template-refuses"],
   },
   {
-    says: "a template in which no turn stays in place",
+    says: "a template that moves every turn",
     content: messages(...CHAT, ...CHAT),
     template: "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}",
     breaks: ["1 template-refuses"],
@@ -357,19 +365,19 @@ const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
     breaks: ["1 template-alters"],
   },
   {
-    says: "a conversation that is an answer alone",
+    says: "a conversation with only an answer",
     content: messages(CHAT[1]),
     template: "{% for m in messages %}{{ m.content + ' ' }}{% endfor %}",
     breaks: ["1 role-order", "1 no-prompt"],
   },
   {
-    says: "an answer that is cut off",
+    says: "a truncated answer",
     content: jsonl({ prompt: "a", completion: "b" }, { prompt: "a a a a", completion: "b" }),
     maxLength: 4,
     breaks: ["2 nothing-learned"],
   },
   {
-    says: "two answers that are the same as far as they are read",
+    says: "two answers that truncation makes equal",
     content: jsonl({ prompt: "a", chosen: "b b b c", rejected: "b b b d" }),
     maxLength: 4,
     breaks: ["1 same-answers"],
