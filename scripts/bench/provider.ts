@@ -16,7 +16,7 @@ import { Anvil } from "../../test/faults/Anvil.ts";
 import { Daemon } from "../../test/faults/Daemon.ts";
 import { DaemonChild } from "../../test/faults/DaemonChild.ts";
 import { FaultFixture } from "../../test/faults/FaultFixture.ts";
-import { Trade } from "../../test/faults/Trade.ts";
+import { SimulatedUser } from "../../test/faults/SimulatedUser.ts";
 
 const { values } = parseArgs({
   options: {
@@ -100,11 +100,11 @@ async function measureFirstAction(market: FaultFixture, directory: string) {
   });
   const times: number[] = [];
   for (let look = 0; look < LOOKS; look++) {
-    const trade = new Trade(market, directory, 2, "confirm");
+    const user = new SimulatedUser(market, directory, 2, "confirm");
     const action = new Promise<void>((resolve) => {
       acted = resolve;
     });
-    await trade.place();
+    await user.place();
     const started = performance.now();
     await action;
     times.push(performance.now() - started);
@@ -136,10 +136,10 @@ async function soak(market: FaultFixture, directory: string, minutes: number) {
   let tasks = 0;
   const buy = async (account: number) => {
     while (!over.aborted) {
-      const trade = new Trade(market, directory, account, "confirm");
-      await trade.place();
-      while (!(await trade.look()) && !over.aborted) await wait(5);
-      if (trade.isOver()) samples.push({ tasks: ++tasks, bytes: residentBytes(daemon.pid) });
+      const user = new SimulatedUser(market, directory, account, "confirm");
+      await user.place();
+      while (!(await user.poll()) && !over.aborted) await wait(5);
+      if (user.hasEnded()) samples.push({ tasks: ++tasks, bytes: residentBytes(daemon.pid) });
     }
   };
   await Promise.all([2, 3, 4, 5].map(buy));

@@ -16,7 +16,7 @@ import {
 const ROOT = join(import.meta.dirname, "../..");
 const BINARY = join(ROOT, "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil");
 
-/** Long periods: the clock is moved on purpose, and a slow machine must not make a task lapse. */
+/** Long periods: the clock is advanced explicitly, and a slow machine must not make a task lapse. */
 const PARAMETERS: Parameters = {
   lockPeriod: 24n * 3_600n,
   minimumStake: 10n ** 17n,
@@ -25,7 +25,7 @@ const PARAMETERS: Parameters = {
   disputePeriod: 24n * 3_600n,
 };
 
-/** A transaction to be put into a chain that replaces another: its raw bytes, and the block, from 0. */
+/** A transaction for a replacing chain: its raw bytes, and the block, from 0. */
 export type ReorgTransaction = readonly [raw: string, block: number];
 
 /** A real node that can reorganize its chain, with both contracts deployed. */
@@ -76,13 +76,13 @@ export class Anvil implements TestChain {
     return anvil;
   }
 
-  /** Makes no block, whoever asks for one, until it goes on. */
+  /** Stops mining, whoever requests a block, until it is resumed. */
   async halt(): Promise<void> {
     this.#isHalted = true;
     await this.rpc.send("evm_setAutomine", [false]);
   }
 
-  /** Makes blocks again. */
+  /** Resumes mining. */
   async resume(): Promise<void> {
     this.#isHalted = false;
     await this.rpc.send("evm_setAutomine", [true]);
@@ -100,9 +100,10 @@ export class Anvil implements TestChain {
   }
 
   /**
-   * Replaces the newest blocks by as many others, and one more that is mined first. No other one is mined meanwhile:
-   * this node would keep it below the new ones, and its chain would hold a later nonce before an earlier one.
-   * @param choose says which of the raw transactions in these blocks, oldest first, are in the new ones, too
+   * Replaces the newest blocks with as many others, and one more that is mined first. No other block is mined
+   * meanwhile: this node would keep it below the new ones, and its chain would have a later nonce before an earlier
+   * one.
+   * @param choose returns which of the raw transactions in these blocks, oldest first, are also in the new ones
    */
   async reorg(
     depth: number,

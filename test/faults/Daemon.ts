@@ -18,19 +18,19 @@ import { fusedStore } from "./fusedStore.ts";
 import { StubTrainer } from "./StubTrainer.ts";
 
 export interface DaemonOptions {
-  /** Holds the state; what an earlier daemon left there is taken up. */
+  /** The state directory; the state of an earlier daemon is resumed. */
   readonly directory: string;
   readonly fuse?: Fuse;
-  /** Where the daemon finds the chain; directly where it is not given. */
+  /** The daemon's RPC endpoint; by default the node itself. */
   readonly rpcUrl?: string;
   readonly confirmations?: number;
-  /** Milliseconds of the fast clock between two looks at the chain. */
+  /** Polling interval of the chain in milliseconds of the fast clock. */
   readonly pollInterval?: number;
-  /** Put before every step, with its name. */
+  /** Called before every step, with its name. */
   readonly beforeStep?: (step: string) => Promise<void> | void;
-  /** Put before every transaction that is shown to the node. */
+  /** Called before every broadcast. */
   readonly beforeBroadcast?: () => Promise<void>;
-  /** Put around the store, outside the fuse. */
+  /** Wraps the store, outside the fuse. */
   readonly aroundStore?: (store: Store) => Store;
   readonly log?: Logger;
 }
@@ -46,7 +46,7 @@ export class Daemon {
   readonly readiness = new Readiness();
   /** Settles when the daemon has ended. */
   readonly ended: Promise<void>;
-  /** What ended it, null where it runs, or was stopped or killed. */
+  /** The error that ended it; null if it is running, or was stopped or killed. */
   failure: unknown = null;
   readonly #stop = new AbortController();
   readonly #client: Client;
@@ -60,7 +60,7 @@ export class Daemon {
     void this.fuse.death.then(() => this.#stop.abort());
   }
 
-  /** Stops politely, waits for the end, and closes the database. */
+  /** Stops gracefully, waits for the end, and closes the database. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.ended;
@@ -137,7 +137,7 @@ function fusedStep(
       try {
         fuse.pass(`during effect: ${name}`);
       } catch {
-        // dead: the step finds out at its next act
+        // dead: the step notices at its next action
       }
     });
     try {

@@ -8,7 +8,7 @@ import type { FaultFixture } from "./FaultFixture.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-/** A stand-in for Python that keeps the trainer's contract and learns nothing; see StubTrainer. */
+/** A stub for Python that keeps the trainer's contract and learns nothing; see StubTrainer. */
 const STUB = standInTrainer(`
 event({ seq: 1, type: "progress", step: 1, total: 2 });
 fs.mkdirSync(directory + "/out", { recursive: true });
@@ -24,7 +24,7 @@ export interface DaemonChildOptions {
   readonly refused?: Set<string>;
 }
 
-/** A real daemon in a process of its own, with a trainer stub. */
+/** A real daemon in its own process, with a stub trainer. */
 export class DaemonChild {
   readonly lines: {
     readonly msg?: string;
@@ -41,7 +41,7 @@ export class DaemonChild {
   /**
    * @param wrapper a command that starts the daemon's own
    * @param variables of the environment that differ from the usual ones
-   * @param refused takes in the ids of tasks that the daemon refuses, as its API would tell their users
+   * @param refused collects the ids of tasks that the daemon refuses, as its API would report them
    */
   constructor(
     market: FaultFixture,

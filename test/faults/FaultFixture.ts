@@ -25,7 +25,7 @@ import { stubOutput } from "./StubTrainer.ts";
 const OG = 10n ** 18n;
 /** Accounts from 2 to this one are users with money. */
 export const USERS = 9;
-/** Blocks between two runs on a chain that goes on: no reorganization reaches from one into the other. */
+/** Blocks between two runs on a continuing chain: no reorganization reaches from one into the other. */
 const BEDROCK = 65;
 const ROWS = `${JSON.stringify({ text: "Once upon a time." })}\n`;
 
@@ -48,9 +48,9 @@ export interface ChainBlock {
 type PreparedOrder = Awaited<ReturnType<typeof prepareOrder>>;
 
 /**
- * What all runs share: a market on a chain that can change its past, with a registered provider and many users with
- * money, a storage, a dataset in it, and the archive that every training gives. Each run starts from the same snapshot
- * of the chain.
+ * What all runs share: a market on a chain that can be reorganized, with a registered provider and many users with
+ * money, a storage, a dataset in it, and the archive that every training run produces. Each run starts from the same
+ * snapshot of the chain.
  */
 export class FaultFixture extends MarketFixture {
   declare readonly chain: Anvil;
@@ -65,15 +65,15 @@ export class FaultFixture extends MarketFixture {
   #snapshot = "";
   #firstBlock = 0;
   #runs = 0;
-  /** Neuron that everybody had in the Ledger when the run began, by address. */
+  /** Neuron of everybody in the Ledger when the run began, by address. */
   readonly totals = new Map<string, bigint>();
   /** Neuron of the provider that are reserved as stake and bonds when the run begins. */
   bonds = 0n;
   /** Neuron in the Ledger that belong to no account when the run begins: burned ones. */
   nobodys = 0n;
-  /** Daemons in processes of their own; what a run leaves of them ends with it. */
+  /** Daemons in their own processes; those that a run leaves are ended with it. */
   readonly daemons = new Set<{ end(signal: NodeJS.Signals): Promise<unknown> }>();
-  /** The chain has changed its past in this run. */
+  /** The chain was reorganized in this run. */
   isReorganized = false;
 
   private constructor(
@@ -90,7 +90,7 @@ export class FaultFixture extends MarketFixture {
   }
 
   static override async open(): Promise<FaultFixture> {
-    // In memory where that exists: what a killed process wrote is there as it is on a disk, and a run takes less time.
+    // In memory if possible: what a killed process wrote persists as on a disk, and a run is faster.
     const folder = makeFolder(existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
     const limits = {
       totalBytes: 2 ** 40,
@@ -111,7 +111,7 @@ export class FaultFixture extends MarketFixture {
     return this.#dataset;
   }
 
-  /** Whose state the provider's daemon keeps. */
+  /** The wallet whose state the provider's daemon keeps. */
   get identity(): Identity {
     return {
       chainId: this.chain.deployment.chainId,
@@ -121,14 +121,14 @@ export class FaultFixture extends MarketFixture {
     };
   }
 
-  /** Back to where all runs begin. @returns an empty folder for the run. */
+  /** Restores the common start of all runs. @returns an empty folder for the run. */
   async begin(): Promise<string> {
     await this.chain.revert(this.#snapshot);
     this.#snapshot = await this.chain.snapshot();
     return this.#newRun();
   }
 
-  /** Begins a run where the last one ended: this node forgets its snapshots when it reorganizes its chain. */
+  /** Starts a run where the last one ended: this node loses its snapshots on a reorganization. */
   async goOn(): Promise<string> {
     this.#firstBlock = await this.chain.rpc.getBlockNumber();
     await this.chain.mine(BEDROCK);
@@ -165,8 +165,8 @@ export class FaultFixture extends MarketFixture {
   }
 
   /**
-   * The order of a user's next task. A run begins where all others began, so that it is the same one each time and is
-   * computed once.
+   * The order of a user's next task. All runs begin at the same state, so that it is the same each time and is computed
+   * once.
    */
   async prepare(user: Account, model = "stub"): Promise<PreparedOrder> {
     const { provider } = this.service;
@@ -188,8 +188,8 @@ export class FaultFixture extends MarketFixture {
   }
 
   /**
-   * The blocks since the run began, newest first. Each is found as the parent of the one before: after a reorganization
-   * this node may have a block of its other past under a number, and now and then it has lost one altogether.
+   * The blocks since the run began, newest first. Each is found as the parent of the next: after a reorganization this
+   * node may return a block of its old chain for a number, and sometimes it has lost one altogether.
    */
   async blocksOfRun(): Promise<readonly ChainBlock[]> {
     const { rpc } = this.chain;
@@ -250,7 +250,7 @@ export class FaultFixture extends MarketFixture {
   }
 }
 
-/** One model that is none, in the layout of a real one. */
+/** One fake model, in the layout of a real one. */
 function makeCatalogue(models: string): Promise<Catalogue> {
   const directory = join(models, "stub");
   mkdirSync(directory, { recursive: true });

@@ -1,17 +1,17 @@
-/** What a daemon's every act throws after its sudden death. */
+/** The error that every action of a daemon throws after its sudden death. */
 class Killed extends Error {
   override readonly name = "Killed";
 }
 
-/** Where a daemon is to die: at the n-th pass of a point, counted from 1. */
+/** Where a daemon dies: at the n-th pass of a point, counted from 1. */
 export interface Blow {
   readonly point: string;
   readonly pass: number;
 }
 
 /**
- * Stands for the power switch of a daemon that runs in this process. Its parts pass named points; at the chosen one
- * the daemon dies: nothing that it does from then on reaches the database or the chain.
+ * The power switch of a daemon that runs in this process. Its parts pass named points; at the chosen one the daemon
+ * dies: none of its later actions reaches the database or the chain.
  */
 export class Fuse {
   /** Every point that was passed, in order. */

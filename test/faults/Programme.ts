@@ -3,18 +3,18 @@ import type { Verdict } from "./oracle.ts";
 
 interface ProgrammeOptions {
   readonly seed: number;
-  /** A small part of the runs, for every day. */
+  /** A small part of the runs, for daily use. */
   readonly short: boolean;
-  /** Takes every n-th run only, counted by its name, so that several processes share a programme. */
+  /** Selects every n-th run only, counted by its name, so that several processes share a programme. */
   readonly takes: (name: string) => boolean;
 }
 
 export interface RunResult extends Verdict {
-  /** Names the run; with the seed, it is run again by it. */
+  /** Identifies the run, which name and seed reproduce. */
   readonly name: string;
-  /** Times that the fault struck in this run. */
+  /** Number of times that the fault occurred in this run. */
   readonly strikes: number;
-  /** The most memory that the daemon held, where that is in question. */
+  /** The daemon's peak memory, if it is measured. */
   readonly peakMiB?: number;
 }
 

@@ -14,7 +14,7 @@ export interface RpcAnswer {
   readonly error?: unknown;
 }
 
-/** An address of its own in front of a node. What it answers, its kinds decide. */
+/** A separate address in front of a node. Subclasses decide what it answers. */
 export abstract class RpcEndpoint {
   protected readonly server: Server;
   /** The node. */

@@ -33,10 +33,10 @@ export const RPC_FAULTS = [
 ] as const;
 export type RpcFault = (typeof RPC_FAULTS)[number];
 
-/** Blocks that a stale endpoint is behind. */
+/** Number of blocks that a stale endpoint is behind. */
 const STALE = 3;
 
-/** Stands between a daemon and its node, and spoils some of the answers until it has spoiled enough of them. */
+/** A proxy between a daemon and its node that corrupts some of the answers, up to a number of them. */
 export class RpcProxy extends RpcEndpoint {
   readonly #fault: RpcFault;
   readonly #random: Random;
@@ -179,7 +179,7 @@ const EMPTY_BLOCK = {
 
 const numberOf = (tag: unknown) => (String(tag).startsWith("0x") ? tag : "0xfffff");
 
-/** What a node that lies about having taken a transaction answers. */
+/** The answer of a node that falsely reports having accepted a transaction. */
 function transactionHash({ params }: RpcRequest): string {
   return keccak256(params[0] as string);
 }

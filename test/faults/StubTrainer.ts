@@ -8,13 +8,13 @@ import type { Fuse } from "./Fuse.ts";
 const WEIGHTS = 300_000;
 
 /**
- * A stand-in for the trainer that keeps its contract and learns nothing: it reads job.json and the dataset, writes
- * events, out/ and result.json, and the same job gives the same bytes.
+ * A stub trainer that keeps its contract and learns nothing: it reads job.json and the dataset, writes events, out/ and
+ * result.json, and the same job gives the same bytes.
  */
 export class StubTrainer implements Trainer {
   readonly grace = 30_000;
   readonly #fuse: Fuse;
-  /** Trainings under way: a second one of the same task would be an orphan's work. */
+  /** Running training runs: a second one of the same task would be an orphan's work. */
   static readonly running = new Map<string, number>();
   static overlaps = 0;
 
@@ -60,7 +60,7 @@ export class StubTrainer implements Trainer {
   }
 }
 
-/** The files that every training of the stub leaves in out/. */
+/** The files that every training run of the stub leaves in out/. */
 export function stubOutput(): Record<string, Buffer> {
   return {
     "model.safetensors": Buffer.alloc(WEIGHTS, 7),

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { RpcEndpoint, type RpcRequest, reply } from "./RpcEndpoint.ts";
 
-/** One address behind which now one node answers, now another: a network that is started again under a daemon. */
+/** One address that switches between nodes: a network that is restarted under a daemon. */
 export class SwitchProxy extends RpcEndpoint {
   static start(target: string): Promise<SwitchProxy> {
     return new SwitchProxy(target).listen();

@@ -3,26 +3,28 @@ import { join } from "node:path";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { judge } from "./oracle.ts";
 import type { RunResult } from "./Programme.ts";
-import type { Trade } from "./Trade.ts";
+import type { SimulatedUser } from "./SimulatedUser.ts";
 
-/** Folders of one run: the users' own, and the daemon's state. */
+/** Folders of one run: the users', and the daemon's state. */
 export interface RunFolders {
   readonly directory: string;
   readonly state: string;
 }
 
-/** What a run did: the trades to be judged, the times that the fault struck, and where it found secrets. */
+/** The result of a run: the users to be judged, how often the fault occurred, and where secrets were found. */
 export interface Outcome {
-  readonly trades: readonly Trade[];
+  readonly users: readonly SimulatedUser[];
   readonly strikes: number;
   readonly leaked?: readonly string[];
-  /** What the run itself found wrong. */
+  /** Problems that the run itself found. */
   readonly lost?: readonly string[];
-  /** The most memory that the daemon held, where that is in question. */
+  /** The daemon's peak memory, if it is measured. */
   readonly peakMiB?: number;
 }
 
-/** Runs something from the market's beginning, or from where it stands, and judges what became of it; an error is a loss. */
+/**
+ * Runs something from the market's start, or from its current state, and judges the result; an error counts as a loss.
+ */
 export async function attempt(
   market: FaultFixture,
   name: string,
@@ -33,8 +35,8 @@ export async function attempt(
   const state = join(directory, "state");
   mkdirSync(state);
   try {
-    const { trades, leaked, lost = [], ...measured } = await work({ directory, state });
-    const verdict = await judge(market, trades, state, leaked);
+    const { users, leaked, lost = [], ...measured } = await work({ directory, state });
+    const verdict = await judge(market, users, state, leaked);
     return { name, ...measured, ...verdict, lost: [...verdict.lost, ...lost] };
   } catch (error) {
     return {

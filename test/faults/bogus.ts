@@ -2,11 +2,11 @@ import { attempt } from "./attempt.ts";
 import { type FaultFixture, USERS } from "./FaultFixture.ts";
 import { TAMPERING } from "./malice.ts";
 import type { Programme, RunResult } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
-import { Trade } from "./Trade.ts";
+import { runUsers } from "./runUsers.ts";
+import { SimulatedUser } from "./SimulatedUser.ts";
 
 const ROUNDS = 20;
-/** Bogus orders of one run. */
+/** Number of bogus orders in one run. */
 const ORDERS = 35;
 const SHORT_ORDERS = 14;
 /** Transactions of the provider for a task whose user confirms: accept, deliver, reveal. */
@@ -24,19 +24,19 @@ function flood(market: FaultFixture, name: string, orders: number): Promise<RunR
   return attempt(market, name, async ({ directory, state }) => {
     const sentBefore = await sentByProvider(market);
     const kinds = Object.values(TAMPERING);
-    const honest = new Trade(market, directory, USERS, "confirm");
+    const honest = new SimulatedUser(market, directory, USERS, "confirm");
     const cheaters = Array.from({ length: orders }, (_, number) => {
-      const trade = new Trade(market, directory, 2 + (number % (USERS - 2)), "refuse");
-      trade.isTampered = true;
-      trade.tamper = kinds[number % kinds.length]!;
-      return trade;
+      const user = new SimulatedUser(market, directory, 2 + (number % (USERS - 2)), "refuse");
+      user.isTampered = true;
+      user.tamper = kinds[number % kinds.length]!;
+      return user;
     });
-    const trades = [...cheaters, honest];
-    await runTrades({ market, options: { directory: state }, trades });
+    const users = [...cheaters, honest];
+    await runUsers({ market, options: { directory: state }, users });
     const sent = (await sentByProvider(market)) - sentBefore;
     if (sent !== FOR_HONEST)
       throw new Error(`the provider sent ${sent} transactions instead of ${FOR_HONEST}`);
-    return { trades, strikes: orders };
+    return { users, strikes: orders };
   });
 }
 

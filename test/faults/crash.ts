@@ -2,13 +2,13 @@ import { attempt } from "./attempt.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { type Blow, Fuse } from "./Fuse.ts";
 import type { Programme, RunResult } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
-import { ENDINGS, type Ending, Trade } from "./Trade.ts";
+import { runUsers } from "./runUsers.ts";
+import { ENDINGS, type Ending, SimulatedUser } from "./SimulatedUser.ts";
 
 /**
- * The crash matrix: for every way in which a task may end, the daemon dies once at every point that its work passes
- * (before and after each commit, before, during and after each step and each broadcast), and at every third one again
- * at the same point when it has been started anew.
+ * The crash matrix: for every way in which a task may end, the daemon dies once at every point of its work (before and
+ * after each commit, before, during and after each step and each broadcast), and at every third one again at the same
+ * point after a restart.
  */
 export const crash: Programme = async function* (market, { short, takes }) {
   for (const ending of short ? (["finalize"] as const) : ENDINGS) {
@@ -22,16 +22,16 @@ export const crash: Programme = async function* (market, { short, takes }) {
   }
 };
 
-/** A run without a crash shows which points there are. */
+/** A run without a crash determines the points. */
 async function discover(
   market: FaultFixture,
   ending: Ending,
 ): Promise<{ result: RunResult; points: readonly string[] }> {
   const fuse = new Fuse();
   const result = await attempt(market, `crash/${ending}/nowhere`, async ({ directory, state }) => {
-    const trade = new Trade(market, directory, 2, ending);
-    await runTrades({ market, options: { directory: state, fuse }, trades: [trade] });
-    return { trades: [trade], strikes: 0 };
+    const user = new SimulatedUser(market, directory, 2, ending);
+    await runUsers({ market, options: { directory: state, fuse }, users: [user] });
+    return { users: [user], strikes: 0 };
   });
   return { result, points: [...new Set(fuse.passed)] };
 }
@@ -44,17 +44,17 @@ function dieAt(
   again: boolean,
 ): Promise<RunResult> {
   return attempt(market, name, async ({ directory, state }) => {
-    const trade = new Trade(market, directory, 2, ending);
+    const user = new SimulatedUser(market, directory, 2, ending);
     const blow: Blow = { point, pass: 1 };
     const fuses = [new Fuse(blow), ...(again ? [new Fuse(blow)] : [])];
     const [fuse, ...others] = fuses;
     const nextFuse = () => others.shift();
-    await runTrades({
+    await runUsers({
       market,
       options: { directory: state, fuse: fuse! },
-      trades: [trade],
+      users: [user],
       nextFuse,
     });
-    return { trades: [trade], strikes: fuses.filter(({ isDead }) => isDead).length };
+    return { users: [user], strikes: fuses.filter(({ isDead }) => isDead).length };
   });
 }

@@ -6,16 +6,16 @@ import { Daemon } from "./Daemon.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { failingStore, type StoreFault } from "./failingStore.ts";
 import type { Programme, RunResult } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
+import { runUsers } from "./runUsers.ts";
+import { SimulatedUser } from "./SimulatedUser.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
-import { Trade } from "./Trade.ts";
 
 const ROUNDS = 20;
 const STORE_FAULTS: readonly StoreFault[] = ["disk full", "failing fsync"];
 const STEPS = ["fetch", "train", "package", "seal", "upload", "clean"];
 const DAMAGED_IN = ["Accepted", "Delivered", "Acknowledged", "Revealed"] as const;
 
-/** The disk fills up, fails to keep what was written, or gives back other bytes. */
+/** The disk fills up, loses writes, or returns corrupt bytes. */
 export const disk: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     const random = seededRandom(seed + round);
@@ -37,23 +37,23 @@ function failWrites(
   random: Random,
 ): Promise<RunResult> {
   return attempt(market, name, async ({ directory, state }) => {
-    const trade = new Trade(market, directory, 2, "finalize");
+    const user = new SimulatedUser(market, directory, 2, "finalize");
     let strikes = 0;
     const aroundStore = failingStore(fault, random, () => strikes++);
     const survives = (failure: unknown) => failure instanceof StateUnusableError;
-    await runTrades({
+    await runUsers({
       market,
       options: { directory: state, aroundStore },
-      trades: [trade],
+      users: [user],
       survives,
     });
-    return { trades: [trade], strikes };
+    return { users: [user], strikes };
   });
 }
 
 function failSteps(market: FaultFixture, name: string, random: Random): Promise<RunResult> {
   return attempt(market, name, async ({ directory, state }) => {
-    const trade = new Trade(market, directory, 2, "confirm");
+    const user = new SimulatedUser(market, directory, 2, "confirm");
     const failing = random.pick(STEPS);
     let left = random.integer(1, 4);
     let strikes = 0;
@@ -62,15 +62,15 @@ function failSteps(market: FaultFixture, name: string, random: Random): Promise<
       strikes++;
       throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
     };
-    await runTrades({ market, options: { directory: state, beforeStep }, trades: [trade] });
-    return { trades: [trade], strikes };
+    await runUsers({ market, options: { directory: state, beforeStep }, users: [user] });
+    return { users: [user], strikes };
   });
 }
 
 /** A page of the database is overwritten; the operator restores a backup that is older than the task. */
 function damagePage(market: FaultFixture, name: string, random: Random): Promise<RunResult> {
   return attempt(market, name, async ({ directory, state }) => {
-    const trade = new Trade(market, directory, 2, "confirm");
+    const user = new SimulatedUser(market, directory, 2, "confirm");
     const database = join(state, "state.db");
     const backup = join(directory, "backup.db");
     await new Daemon(market, { directory: state }).stop();
@@ -78,14 +78,14 @@ function damagePage(market: FaultFixture, name: string, random: Random): Promise
 
     const moment = random.pick(DAMAGED_IN);
     const daemon = new Daemon(market, { directory: state });
-    await trade.place();
-    while (trade.state !== moment && !trade.isOver()) await trade.look();
+    await user.place();
+    while (user.state !== moment && !user.hasEnded()) await user.poll();
     await daemon.stop();
     overwritePage(database, random);
     if (opens(market, state)) throw new Error("a damaged database was opened");
     copyFileSync(backup, database);
-    await runTrades({ market, options: { directory: state }, trades: [trade], isPlaced: true });
-    return { trades: [trade], strikes: 1 };
+    await runUsers({ market, options: { directory: state }, users: [user], isPlaced: true });
+    return { users: [user], strikes: 1 };
   });
 }
 

@@ -2,14 +2,14 @@ import { StateUnusableError } from "../../provider/errors.ts";
 import type { Store } from "../../provider/store/Store.ts";
 import type { Random } from "./seededRandom.ts";
 
-/** A disk full at a commit undoes it; after a failed fsync nobody knows whether it is there, and here it is. */
+/** A full disk at a commit undoes it; after a failed fsync the outcome is unknown, and here it is stored. */
 export type StoreFault = "disk full" | "failing fsync";
 
-/** Writes at most between two faults. */
+/** Maximum number of writes between two faults. */
 const LONGEST_PEACE = 60;
 const FAULTS = 4;
 
-/** A store whose writes fail now and then, each time for good: the daemon that meets it has to end. */
+/** A store whose writes fail intermittently, each time permanently: the daemon has to end. */
 export function failingStore(
   fault: StoreFault,
   random: Random,

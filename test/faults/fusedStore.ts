@@ -1,7 +1,7 @@
 import type { Store } from "../../provider/store/Store.ts";
 import type { Fuse } from "./Fuse.ts";
 
-/** What a write is about, for the name of its crash points; null for a method that only reads. */
+/** The subject of a write, for the name of its crash points; null for a method that only reads. */
 const WRITES: Partial<Record<keyof Store, (...args: never[]) => string>> = {
   putScannedBlock: () => "",
   putEvent: ({ name }: { name: string }) => `event ${name}`,
@@ -18,8 +18,8 @@ const WRITES: Partial<Record<keyof Store, (...args: never[]) => string>> = {
 };
 
 /**
- * A store that passes a point before and after every commit. Dying before it undoes the transaction, as losing power
- * does; the commits are named by what they hold.
+ * A store that passes a point before and after every commit. Dying before a commit undoes the transaction, like a power
+ * loss; commits are named by their contents.
  */
 export function fusedStore(store: Store, fuse: Fuse): Store {
   let notes: string[] | null = null;

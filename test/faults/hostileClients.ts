@@ -13,31 +13,31 @@ import { DaemonChild } from "./DaemonChild.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { hasCleared } from "./kill.ts";
 import type { Programme, RunResult } from "./Programme.ts";
-import { type Ending, Trade } from "./Trade.ts";
+import { type Ending, SimulatedUser } from "./SimulatedUser.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-/** Addresses of this machine that the attackers have. */
+/** Addresses of this machine that the attackers use. */
 const ADDRESSES = 16;
-/** As good as all that the storage node keeps: the honest user needs some. */
+/** Nearly the whole capacity of the storage node: the honest user needs some. */
 const CONNECTIONS = 2_040;
 const SHORT_CONNECTIONS = 320;
 const ROUNDS = 8;
-/** Bytes of memory that the daemon may ever hold while it is besieged. */
+/** Maximum memory of the daemon in bytes during the attack. */
 const MAX_RESIDENT = 512 * MIB;
 const ENDINGS: readonly Ending[] = ["confirm", "finalize", "late"];
 
-/** The request that one hostile connection begins with; the rest of its body never comes. */
+/** The first request of a hostile connection; the rest of its body never arrives. */
 type Attack = (number: number) => Buffer;
 
 const request = (lines: readonly string[], body = Buffer.alloc(0)) =>
   Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\nHost: x\r\n\r\n`), body]);
 
-/** Whom a proxy on this machine says that a request comes from. */
+/** The origin of a request according to a proxy on this machine. */
 const from = (number: number) => `X-Forwarded-For: 198.51.100.${number % 250}`;
 const BINARY = "Content-Type: application/octet-stream";
 
-/** A list of segments that nobody has: it folds to a root, and costs its maker nothing. */
+/** A list of segments that do not exist: it folds to a root, and costs its creator nothing. */
 function madeUpList(number: number, size: number) {
   const segmentRoots = Buffer.alloc(paddedSegmentCount(size) * 32, number % 251);
   segmentRoots.writeUInt32BE(number);
@@ -91,10 +91,10 @@ function reads(dataset: Root): readonly Attack[] {
   ];
 }
 
-/** Uploads that are slow, that claim what never comes, or that lie, beside an honest task. */
+/** Uploads that are slow, incomplete or wrong, beside an honest task. */
 export const hostileUploader = hostile("hostileUploader", uploads);
 
-/** Readers that take nothing, ask for much, or only hold their connections, beside an honest task. */
+/** Clients that read nothing, request much, or only hold their connections, beside an honest task. */
 export const hostileReader = hostile("hostileReader", reads);
 
 function hostile(kind: string, attacks: (dataset: Root) => readonly Attack[]): Programme {
@@ -132,15 +132,15 @@ function besiege(market: FaultFixture, name: string, siege: Siege): Promise<RunR
         sockets.push(await strike(storageUrl, number, attacks[number % attacks.length]!));
       const user = market.client(2, { storageUrl });
       await upload(storageUrl, join(market.folder, "dataset.jsonl"));
-      const trade = new Trade(market, directory, 2, siege.ending, user);
-      await trade.place();
+      const simulatedUser = new SimulatedUser(market, directory, 2, siege.ending, user);
+      await simulatedUser.place();
       const end = performance.now() + HANGS_AFTER;
-      const isDone = async () => (await trade.look()) && hasCleared(state);
+      const isDone = async () => (await simulatedUser.poll()) && hasCleared(state);
       while (performance.now() < end && !(await isDone())) await wait(20);
       const peakMiB = Math.round(residentPeak(daemon.pid) / MIB);
       const lost =
         peakMiB * MIB <= MAX_RESIDENT ? [] : [`the daemon held ${peakMiB} MiB of memory`];
-      return { trades: [trade], strikes: sockets.length, lost, peakMiB };
+      return { users: [simulatedUser], strikes: sockets.length, lost, peakMiB };
     } finally {
       for (const socket of sockets) socket.destroy();
       await daemon.end("SIGTERM");
@@ -148,12 +148,12 @@ function besiege(market: FaultFixture, name: string, siege: Siege): Promise<RunR
   });
 }
 
-/** Connects from one of the addresses, and sends what begins the attack. */
+/** Connects from one of the addresses, and sends the start of the attack. */
 async function strike(url: string, number: number, attack: Attack): Promise<Socket> {
   const { port } = new URL(url);
   const localAddress = `127.0.0.${2 + (number % ADDRESSES)}`;
   const socket = connect({ host: "127.0.0.1", port: Number(port), localAddress });
-  socket.on("error", () => {}); // cut off, as it should be
+  socket.on("error", () => {}); // disconnected, as expected
   await once(socket, "connect").catch(() => {});
   socket.pause();
   socket.write(attack(number));

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 
 /**
- * A stand-in for Python that keeps the trainer's contract and learns nothing; see StubTrainer. It runs in the real
- * sandbox, and does for some tasks what their attack says, before or after what the contract asks for.
+ * A stub for Python that keeps the trainer's contract and learns nothing; see StubTrainer. It runs in the real sandbox,
+ * and for some tasks performs their attack, before or after what the contract requires.
  */
 const STUB = `#!/usr/bin/python3
 import json, os, sys, time
@@ -28,7 +28,7 @@ tell({"seq": 3, "type": "done"})
 if os.path.exists(attack + ".after"): exec(open(attack + ".after").read())
 `;
 
-/** The folder with the stub and the attacks: all of it is seen in the sandbox. */
+/** The folder with the stub and the attacks: the sandbox shows all of it. */
 export class HostileStub {
   readonly #folder: string;
 
@@ -42,14 +42,14 @@ export class HostileStub {
     return join(this.#folder, "bin/python");
   }
 
-  /** Has a task's training run lines of Python before or after it does what is asked of it. */
+  /** Makes a task's training run execute lines of Python before or after its work. */
   attack(id: TaskId, { before = "", after = "" }: { before?: string; after?: string }): void {
     const path = join(this.#folder, "attacks", formatTaskId(id));
     writeFileSync(`${path}.before`, before);
     writeFileSync(`${path}.after`, after);
   }
 
-  /** Has a task's training tell something that nobody but its user may read. */
+  /** Makes a task's training run disclose something that only its user may read. */
   confide(id: TaskId, message: string): void {
     const path = join(this.#folder, "attacks", formatTaskId(id));
     writeFileSync(`${path}.tell`, JSON.stringify({ seq: 2, type: "warning", message }));

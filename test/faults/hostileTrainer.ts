@@ -11,13 +11,13 @@ import type { FaultFixture } from "./FaultFixture.ts";
 import { HostileStub } from "./hostileStub.ts";
 import { hasCleared } from "./kill.ts";
 import type { Programme } from "./Programme.ts";
+import { SimulatedUser } from "./SimulatedUser.ts";
 import { seededRandom } from "./seededRandom.ts";
-import { Trade } from "./Trade.ts";
 
 const ROUNDS = 120;
 const SHORT_ROUNDS = 5;
 
-/** Bytes that nobody but the provider may see, and others that nobody but the honest user may. */
+/** Bytes that only the provider may see, and others that only the honest user may. */
 const CREDENTIALS = "passphrase-and-keystore-of-the-provider";
 const CONFIDED = "data-of-the-honest-user";
 /** What every SQLite database begins with. */
@@ -26,11 +26,11 @@ const DATABASE = "SQLite format 3";
 interface Attack {
   readonly before?: string;
   readonly after?: string;
-  /** The output is more than anybody is given. */
+  /** The output exceeds everybody's quota. */
   readonly isRefused?: boolean;
 }
 
-/** What a training that was taken over may do, as Python; `keys`, `db`, `other` and `state` are paths of the daemon's. */
+/** What a compromised training run may do, as Python; `keys`, `db`, `other` and `state` are paths of the daemon's. */
 const ATTACKS: Readonly<Record<string, Attack>> = {
   "links in the output": {
     after: 'os.symlink(keys, "out/keystore.json"); os.symlink(other, "out/other.jsonl")',
@@ -50,7 +50,7 @@ for path in (keys, db, other, job + "/job.json", "/proc/self/fd/1"):
   },
   "events of another task": { before: 'os.symlink(other, "events.jsonl")' },
   "a link for its result": { after: 'os.symlink(keys, "result.json")' },
-  "pipes for all it writes": {
+  "pipes for all its files": {
     before: 'os.mkfifo("events.jsonl"); os.mkfifo("result.json"); os.mkfifo("checkpoints")',
     after: 'os.mkfifo("out/pipe")',
   },
@@ -62,16 +62,16 @@ for name in ("job.json.part", "model.zip", "model.zip.part", "trainer.log", "eve
         except OSError: pass
 `,
   },
-  "a file of holes": { after: 'open("out/huge", "wb").truncate(2**40)', isRefused: true },
+  "a sparse file": { after: 'open("out/huge", "wb").truncate(2**40)', isRefused: true },
   "a hundred thousand names": {
     after: 'for i in range(100_000): os.symlink("x", f"out/{i}")',
     isRefused: true,
   },
-  "folders in folders": {
+  "nested folders": {
     after: 'os.makedirs("out/" + "/".join("d" * 40))',
     isRefused: true,
   },
-  "a swap that goes on after its end": {
+  "a swap that continues after its end": {
     after: `
 if os.fork() == 0:
     os.setsid()
@@ -80,18 +80,18 @@ if os.fork() == 0:
         os.mkdir("out/state"); os.rmdir("out/state"); os.symlink(state, "out/state"); os.unlink("out/state")
 `,
   },
-  "events without end": {
+  "endless events": {
     before:
       'open("events.jsonl", "a").write("x" * 20_000_000)\nopen("events.jsonl", "ab").truncate(2**40)',
   },
-  "events that steer": {
+  "events with control characters": {
     before:
       'tell({"seq": 1, "type": "progress", "step": 1e300, "total": -1, "seconds_left": 1e308, "loss": {"a": [[[[[1]]]]]}}); tell({"seq": 1, "type": "warning", "message": "\\x1b[2J" + chr(0) + "\\n", "by": "provider"})',
     after: 'open("result.json", "w").write("[" * 60_000)',
   },
 };
 
-/** Trainings that were taken over, in the real sandbox of a real daemon, beside an honest task of another user. */
+/** Compromised training runs, in the real sandbox of a real daemon, beside an honest task of another user. */
 export const hostileTrainer: Programme = async function* (market, { seed, short, takes }) {
   if (!hasSandbox()) {
     console.error("SKIPPED: hostileTrainer needs bubblewrap (scripts/install-debian.sh).");
@@ -107,12 +107,17 @@ export const hostileTrainer: Programme = async function* (market, { seed, short,
 
 async function run(market: FaultFixture, folders: RunFolders, what: string): Promise<Outcome> {
   const attack = ATTACKS[what]!;
-  const hostile = new Trade(market, folders.directory, 2, attack.isRefused ? "fail" : "confirm");
-  const honest = new Trade(market, folders.directory, 3, "confirm");
-  const trades = [hostile, honest];
+  const hostile = new SimulatedUser(
+    market,
+    folders.directory,
+    2,
+    attack.isRefused ? "fail" : "confirm",
+  );
+  const honest = new SimulatedUser(market, folders.directory, 3, "confirm");
+  const users = [hostile, honest];
   const leaked: string[] = [];
-  for (const trade of trades)
-    trade.inspect = (path) => leaked.push(...secretsIn(readFileSync(path), "the archive"));
+  for (const user of users)
+    user.inspect = (path) => leaked.push(...secretsIn(readFileSync(path), "the archive"));
   const stub = new HostileStub(market.folder);
   await honest.place();
   stub.confide(honest.id, CONFIDED);
@@ -127,30 +132,30 @@ async function run(market: FaultFixture, folders: RunFolders, what: string): Pro
   });
   await daemon.ready();
   const end = performance.now() + HANGS_AFTER;
-  const until = async (users: readonly Trade[], isMet: () => boolean) => {
+  const until = async (users: readonly SimulatedUser[], isMet: () => boolean) => {
     while (performance.now() < end && !isMet()) {
-      for (const user of users) await user.look();
+      for (const user of users) await user.poll();
       await wait(20);
     }
   };
-  // The attack comes when there is something to steal.
+  // The attack starts when there is something to steal.
   await until([honest], () => existsSync(other));
   hostile.tamper = (order) => {
     arm(stub, folders, { hostile, other }, attack);
     return order;
   };
   await hostile.place();
-  await until(trades, () => trades.every((trade) => trade.isOver()) && hasCleared(folders.state));
+  await until(users, () => users.every((user) => user.hasEnded()) && hasCleared(folders.state));
   leaked.push(...(await readAll(daemon, hostile)));
   await stop(daemon);
-  return { trades, strikes: 1, leaked };
+  return { users, strikes: 1, leaked };
 }
 
-/** Puts the secrets where the daemon has its own, and the attack where the stub finds it. */
+/** Puts the secrets where the daemon keeps its own, and the attack where the stub finds it. */
 function arm(
   stub: HostileStub,
   { directory, state }: RunFolders,
-  { hostile, other }: { hostile: Trade; other: string },
+  { hostile, other }: { hostile: SimulatedUser; other: string },
   { before = "", after = "" }: Attack,
 ): void {
   const keys = join(directory, "keystore.json");
@@ -161,8 +166,8 @@ function arm(
   stub.attack(hostile.id, { before: withNames(before), after: withNames(after) });
 }
 
-/** Reads all that the API tells the hostile user, and whoever asks. @returns where it holds a secret. */
-async function readAll(daemon: DaemonChild, { id, user }: Trade): Promise<string[]> {
+/** Reads everything that the API returns to the hostile user, and to anybody. @returns where it contains a secret. */
+async function readAll(daemon: DaemonChild, { id, user }: SimulatedUser): Promise<string[]> {
   const api = daemon.lines.find(({ msg }) => msg === "ready")?.api;
   if (!api) throw new Error("the daemon was not ready");
   const task = `/v1/tasks/${formatTaskId(id)}`;

@@ -7,17 +7,17 @@ import { attempt, type RunFolders } from "./attempt.ts";
 import { DaemonChild } from "./DaemonChild.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme, RunResult } from "./Programme.ts";
+import { type Ending, SimulatedUser } from "./SimulatedUser.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
-import { type Ending, Trade } from "./Trade.ts";
 
 const ROUNDS = 126;
-/** Kills in one round, while three tasks are under way. */
+/** Number of kills in one round, while three tasks are running. */
 const KILLS = 8;
-/** Milliseconds after the daemon is ready in which the kill comes; now and then it comes before. */
+/** Milliseconds between the daemon's start and the kill; sometimes it comes before the daemon is ready. */
 const LONGEST_LIFE = 500;
 const ENDINGS: readonly Ending[] = ["confirm", "finalize", "refuse", "cancel", "late", "lapse"];
 
-/** A real daemon in a process of its own, `node provider/main.ts`, is killed with SIGKILL at random moments. */
+/** A real daemon in its own process, `node provider/main.ts`, is killed with SIGKILL at random moments. */
 export const kill: Programme = async function* (market, { seed, short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     const name = `kill/${round}`;
@@ -27,25 +27,25 @@ export const kill: Programme = async function* (market, { seed, short, takes }) 
 
 function killAgainAndAgain(market: FaultFixture, name: string, random: Random): Promise<RunResult> {
   return attempt(market, name, async (folders) => {
-    const trades = [2, 3, 4].map(
-      (account) => new Trade(market, folders.directory, account, random.pick(ENDINGS)),
+    const users = [2, 3, 4].map(
+      (account) => new SimulatedUser(market, folders.directory, account, random.pick(ENDINGS)),
     );
-    for (const trade of trades) trade.neighbours = trades.filter((other) => other !== trade);
-    for (const trade of trades) await trade.place();
-    const over = new AbortController();
+    for (const user of users) user.neighbours = users.filter((other) => other !== user);
+    for (const user of users) await user.place();
+    const ended = new AbortController();
     const refused = new Set<string>();
-    const users = liveOn(trades, refused, over.signal);
+    const acting = liveOn(users, refused, ended.signal);
     const start = () => new DaemonChild(market, folders.state, { refused });
     try {
       for (let strikes = 0; strikes < KILLS; strikes++) await dieOnce(start(), random);
-      await finish(start(), folders, trades);
+      await finish(start(), folders, users);
     } finally {
-      over.abort();
-      await users;
+      ended.abort();
+      await acting;
     }
     const orphans = processesOf(folders.state);
     if (orphans.length > 0) throw new Error(`orphans: ${orphans.join(", ")}`);
-    return { trades, strikes: KILLS };
+    return { users, strikes: KILLS };
   });
 }
 
@@ -55,37 +55,37 @@ async function dieOnce(daemon: DaemonChild, random: Random): Promise<void> {
   await daemon.end("SIGKILL");
 }
 
-/** The last daemon lives until everything is done. */
+/** The last daemon runs until everything is done. */
 async function finish(
   daemon: DaemonChild,
   { state }: RunFolders,
-  trades: readonly Trade[],
+  users: readonly SimulatedUser[],
 ): Promise<void> {
   const end = performance.now() + HANGS_AFTER;
-  while (performance.now() < end && !(trades.every((t) => t.isOver()) && hasCleared(state)))
+  while (performance.now() < end && !(users.every((t) => t.hasEnded()) && hasCleared(state)))
     await wait(50);
   await daemon.end("SIGTERM");
 }
 
-/** The users act all the time, whether there is a daemon or not. */
+/** The users act all the time, whether or not there is a daemon. */
 async function liveOn(
-  trades: readonly Trade[],
+  users: readonly SimulatedUser[],
   refused: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    for (const trade of trades) {
-      trade.isRefused = refused.has(formatTaskId(trade.id));
-      await trade.look();
+    for (const user of users) {
+      user.isRefused = refused.has(formatTaskId(user.id));
+      await user.poll();
     }
     await wait(20);
   }
 }
 
-/** What of a job stays: its log. */
+/** What remains of a job: its log. */
 const KEPT: ReadonlySet<string> = new Set(["events.jsonl", "result.json"]);
 
-/** Whether a daemon has cleared up after all of its jobs. */
+/** Whether a daemon has cleaned up after all of its jobs. */
 export function hasCleared(state: string): boolean {
   const jobs = `${state}/jobs`;
   if (!existsSync(jobs)) return true;

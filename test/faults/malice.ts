@@ -25,24 +25,24 @@ import { spoilPage } from "../helpers/spoilPage.ts";
 import { attempt } from "./attempt.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme, RunResult } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
-import { ENDINGS, type Tamper, Trade } from "./Trade.ts";
+import { runUsers } from "./runUsers.ts";
+import { ENDINGS, SimulatedUser, type Tamper } from "./SimulatedUser.ts";
 
 const SOME_HASH = `0x${"5a".repeat(32)}`;
 const ROUNDS = 4;
 
-/** What a user may write into an order, whatever they want by it. Each is refused, and costs nobody anything. */
+/** What a user may write into an order, with any intention. Each is refused, and costs nobody anything. */
 export const TAMPERING: Record<string, Tamper> = {
-  "another blinding than agreed": (order) => ({ ...order, blindRoot: SOME_HASH }),
-  "a key that is no point": (order) => ({ ...order, userKey: `0x02${"ff".repeat(32)}` }),
-  "a dataset that is nowhere": (order) => ({ ...order, datasetRoot: SOME_HASH as Root }),
-  "a config that is no JSON": (order) => ({ ...order, config: toUtf8Bytes("{") }),
+  "a blinding other than agreed": (order) => ({ ...order, blindRoot: SOME_HASH }),
+  "a key that is not a curve point": (order) => ({ ...order, userKey: `0x02${"ff".repeat(32)}` }),
+  "a dataset that does not exist": (order) => ({ ...order, datasetRoot: SOME_HASH as Root }),
+  "a config that is not JSON": (order) => ({ ...order, config: toUtf8Bytes("{") }),
   "a config with a path": (order) => ({ ...order, config: toUtf8Bytes('{"output_dir":"/etc"}') }),
   "a dataset larger than declared": (order) => ({ ...order, units: 1n }),
-  "a model that nobody has": (order) => ({ ...order, model: SOME_HASH }),
+  "an unknown model": (order) => ({ ...order, model: SOME_HASH }),
 };
 
-/** Users and providers who do not keep to the rules, one beside an honest trade of somebody else. */
+/** Users and providers that break the rules, each beside an honest task of somebody else. */
 export const malice: Programme = async function* (market, { short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const [index, [what, tamper]] of Object.entries(TAMPERING).entries()) {
@@ -63,31 +63,34 @@ function cheat(
   number: number,
 ): Promise<RunResult> {
   return attempt(market, name, async ({ directory, state }) => {
-    const cheater = new Trade(market, directory, 2, "refuse");
+    const cheater = new SimulatedUser(market, directory, 2, "refuse");
     cheater.isTampered = true;
     cheater.tamper = tamper;
-    const honest = new Trade(market, directory, 3, ENDINGS[number % 4]!);
-    const trades = [cheater, honest];
+    const honest = new SimulatedUser(market, directory, 3, ENDINGS[number % 4]!);
+    const users = [cheater, honest];
     honest.neighbours = [cheater];
-    await runTrades({ market, options: { directory: state }, trades });
-    return { trades, strikes: 1 };
+    await runUsers({ market, options: { directory: state }, users });
+    return { users, strikes: 1 };
   });
 }
 
-/** Providers that take an order and do not do their part. The user gets the fee back and the promised share of the bond. */
+/**
+ * Providers that accept an order and do not do their part. The user gets the fee back and the promised share of the
+ * bond.
+ */
 const PROVIDERS = {
   "never delivers": async (market: FaultFixture) => {
-    const { trade, bond, user, before } = await takeOrder(market);
+    const { simulatedUser, bond, user, before } = await takeOrder(market);
     await market.chain.increaseTime(BigInt(market.service.maxTrainingTime) + 10n);
-    await send(user, expire(user, { id: trade.id }));
-    return compensated(market, trade, before, bond / 4n);
+    await send(user, expire(user, { id: simulatedUser.id }));
+    return compensated(market, simulatedUser, before, bond / 4n);
   },
   "never reveals": async (market: FaultFixture) => {
-    const { trade, bond, user, before } = await takeOrder(market);
+    const { simulatedUser, bond, user, before } = await takeOrder(market);
     const provider = market.client(1);
     const root = SOME_HASH as Root;
     const delivery = {
-      id: trade.id,
+      id: simulatedUser.id,
       size: 1,
       root,
       contentRoot: SOME_HASH,
@@ -95,15 +98,15 @@ const PROVIDERS = {
       receiptRoot: ZeroHash,
     };
     await send(provider, deliver(provider, { delivery }));
-    await send(user, acknowledge(user, { id: trade.id, root }));
+    await send(user, acknowledge(user, { id: simulatedUser.id, root }));
     await market.chain.increaseTime(market.chain.parameters.revealPeriod + 10n);
-    await send(user, expire(user, { id: trade.id }));
-    return compensated(market, trade, before, bond);
+    await send(user, expire(user, { id: simulatedUser.id }));
+    return compensated(market, simulatedUser, before, bond);
   },
   "delivers garbage": async (market: FaultFixture) => {
-    const { trade, bond, user, before } = await takeOrder(market);
-    const { id } = trade;
-    const encryptedPath = await deliverGarbage(market, trade);
+    const { simulatedUser, bond, user, before } = await takeOrder(market);
+    const { id } = simulatedUser;
+    const encryptedPath = await deliverGarbage(market, simulatedUser);
     const task = await getTask(user, { id });
     const outputPath = `${encryptedPath}.zip`;
     const found = await openDeliverable(user, { task, encryptedPath, outputPath }).then(
@@ -113,13 +116,16 @@ const PROVIDERS = {
     if (!(found instanceof PageMismatchError)) throw new Error(`garbage was opened: ${found}`);
     const proof = await findMisbehaviour(user, { task, encryptedPath, page: found.page });
     await send(user, proveMisbehaviour(user, { id, proof }));
-    // The other half is burned: it stays in the Ledger and is nobody's.
-    return compensated(market, trade, before, (bond + 1n) / 2n, { state: "Slashed", lost: bond });
+    // The other half is burned: it stays in the Ledger and belongs to nobody.
+    return compensated(market, simulatedUser, before, (bond + 1n) / 2n, {
+      state: "Slashed",
+      lost: bond,
+    });
   },
 };
 
-/** All that a provider does, with one bit of one page changed after it was committed to. */
-async function deliverGarbage(market: FaultFixture, { id, user }: Trade): Promise<string> {
+/** The provider's whole work, with one bit of one page changed after the commitment. */
+async function deliverGarbage(market: FaultFixture, { id, user }: SimulatedUser): Promise<string> {
   const provider = market.client(1);
   const plainPath = join(market.folder, "garbage");
   const encryptedPath = join(market.folder, "garbage.sealed");
@@ -140,20 +146,20 @@ async function deliverGarbage(market: FaultFixture, { id, user }: Trade): Promis
 }
 
 async function takeOrder(market: FaultFixture) {
-  const trade = new Trade(market, market.folder, 2, "confirm");
-  const { user } = trade;
-  await trade.place();
-  const { fee, bondBps, user: account } = await getTask(user, { id: trade.id });
+  const simulatedUser = new SimulatedUser(market, market.folder, 2, "confirm");
+  const { user } = simulatedUser;
+  await simulatedUser.place();
+  const { fee, bondBps, user: account } = await getTask(user, { id: simulatedUser.id });
   const before = (await getAccount(user, { account })).total;
   const provider = market.client(1);
-  await send(provider, acceptTask(provider, { id: trade.id }));
-  return { trade, user, before, bond: (fee * BigInt(bondBps)) / 10_000n };
+  await send(provider, acceptTask(provider, { id: simulatedUser.id }));
+  return { simulatedUser, user, before, bond: (fee * BigInt(bondBps)) / 10_000n };
 }
 
-/** Checks that the user has the fee and `share` of the bond, and the provider what it lost less. */
+/** Checks that the user has the fee and `share` of the bond, and the provider the rest. */
 async function compensated(
   market: FaultFixture,
-  { user, id }: Trade,
+  { user, id }: SimulatedUser,
   before: bigint,
   share: bigint,
   expected: { state: TaskState; lost: bigint } = { state: "Expired", lost: share },
@@ -166,5 +172,5 @@ async function compensated(
   const { total } = await getAccount(user, { account: provider });
   if (market.totals.get(provider)! - total !== expected.lost)
     throw new Error("the bond is not what was lost");
-  return { trades: [], strikes: 1 };
+  return { users: [], strikes: 1 };
 }

@@ -6,17 +6,17 @@ import { formatTaskId } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import type { ChainBlock, FaultFixture } from "./FaultFixture.ts";
-import type { Trade } from "./Trade.ts";
+import type { SimulatedUser } from "./SimulatedUser.ts";
 
 /** What went wrong in a run: something that should have happened did not, or happened twice, or a secret got out. */
 export interface Verdict {
   readonly lost: readonly string[];
   readonly doubled: readonly string[];
-  /** Where somebody found bytes that are not meant for them. */
+  /** Where confidential bytes were found. */
   readonly leaked: readonly string[];
 }
 
-/** Events that a task's life may hold, each at most once. */
+/** Events of a task, each at most once. */
 const ONCE = [
   "TaskCreated",
   "TaskAccepted",
@@ -29,42 +29,42 @@ const ONCE = [
 ];
 
 /**
- * Looks at the chain and at the disk after a run, when every daemon has ended: one deliverable and one settlement per
- * finished task, the user's bytes, no money made or missing, no file left. What leaked is for the run itself to find.
+ * Checks chain and disk after a run, when every daemon has ended: one deliverable and one settlement per finished task,
+ * the user's bytes, no money created or lost, no file left. The run itself checks for leaks.
  */
 export async function judge(
   market: FaultFixture,
-  trades: readonly Trade[],
+  users: readonly SimulatedUser[],
   stateDirectory: string,
   leaked: readonly string[] = [],
 ): Promise<Verdict> {
   const lost: string[] = [];
   const doubled: string[] = [];
-  if (trades.length === 0) return { lost, doubled, leaked }; // the run has judged itself
-  for (const trade of trades) {
-    if (!trade.isOver()) lost.push(`task of user ${trade.account} stayed ${trade.state}`);
-    const opens = trade.state === "Settled";
-    if (opens && trade.opened !== market.expectedArchive.sha256)
-      lost.push(`user ${trade.account} got other bytes`);
+  if (users.length === 0) return { lost, doubled, leaked }; // the run has judged itself
+  for (const user of users) {
+    if (!user.hasEnded()) lost.push(`task of user ${user.account} stayed ${user.state}`);
+    const opens = user.state === "Settled";
+    if (opens && user.opened !== market.expectedArchive.sha256)
+      lost.push(`user ${user.account} got other bytes`);
   }
   const blocks = await market.blocksOfRun();
-  doubled.push(...(await repeatedEvents(market, trades, blocks)));
+  doubled.push(...(await repeatedEvents(market, users, blocks)));
   doubled.push(...(await repeatedTransactions(market, blocks)));
-  lost.push(...(await wrongMoney(market, trades)));
+  lost.push(...(await wrongMoney(market, users)));
   lost.push(...leftFiles(stateDirectory).map((path) => `left on disk: ${path}`));
   return { lost, doubled, leaked };
 }
 
 async function repeatedEvents(
   market: FaultFixture,
-  trades: readonly Trade[],
+  users: readonly SimulatedUser[],
   blocks: readonly ChainBlock[],
 ): Promise<string[]> {
   const hashes = new Set(blocks.map(({ hash }) => hash));
   const events = (await fetchTaskEvents(market.client(2), {})).filter(({ blockHash }) =>
     hashes.has(blockHash),
   );
-  return trades.flatMap(({ id, account }) =>
+  return users.flatMap(({ id, account }) =>
     ONCE.flatMap((name) => {
       const found = events.filter((event) => event.id === id && event.name === name);
       if (found.length < 2) return [];
@@ -74,7 +74,7 @@ async function repeatedEvents(
   );
 }
 
-/** Transactions of the provider that cost gas and did nothing: a second delivery that the contract turned away. */
+/** Transactions of the provider that cost gas without effect: a second delivery that the contract refused. */
 async function repeatedTransactions(
   market: FaultFixture,
   blocks: readonly ChainBlock[],
@@ -93,9 +93,9 @@ async function repeatedTransactions(
     const receipt = await rpc.getTransactionReceipt(hash);
     const succeeded = receipt?.status === 1;
     const hasEffect = succeeded && receipt.logs.length > 0;
-    // In the blocks of another past it may come too early, or too late, and does nothing.
+    // In a reorganized chain it may come too early, or too late, and has no effect.
     if (market.isReorganized && !hasEffect) continue;
-    // An acceptance that the user's cancellation overtook is nobody's fault.
+    // An acceptance that was superseded by the user's cancellation is nobody's fault.
     if (seen.has(effect) || (!succeeded && verb !== "acceptTask"))
       repeated.push(`twice: ${effect}`);
     seen.add(effect);
@@ -108,12 +108,13 @@ function subjectOf(verb: string, input: string): string {
   return verb === "finalize" ? input.slice(10) : input.slice(10, 74);
 }
 
-async function wrongMoney(market: FaultFixture, trades: readonly Trade[]): Promise<string[]> {
+async function wrongMoney(
+  market: FaultFixture,
+  users: readonly SimulatedUser[],
+): Promise<string[]> {
   const wrong: string[] = [];
   const client = market.client(2);
-  const tasks = await Promise.all(
-    trades.map(({ id }) => getTask(client, { id }).catch(() => null)),
-  );
+  const tasks = await Promise.all(users.map(({ id }) => getTask(client, { id }).catch(() => null)));
   let held = 0n;
   for (const account of market.totals.keys()) {
     const { total, available, locked, subAccounts } = await getAccount(client, { account });
@@ -134,23 +135,23 @@ async function wrongMoney(market: FaultFixture, trades: readonly Trade[]): Promi
   if (ether - held !== market.nobodys)
     wrong.push(`the Ledger has ${ether} for ${held}, with ${market.nobodys} of nobody`);
   for (const [index, task] of tasks.entries()) {
-    const trade = trades[index]!;
+    const user = users[index]!;
     if (task?.state === "Settled" && task.paid !== task.fee)
-      wrong.push(`task ${formatTaskId(trade.id)} is settled for ${task.paid} of ${task.fee}`);
+      wrong.push(`task ${formatTaskId(user.id)} is settled for ${task.paid} of ${task.fee}`);
   }
   const { provider } = market.service;
   const { subAccounts } = await getAccount(client, { account: provider });
   const reserved = subAccounts.find((sub) => sub.provider === provider)?.reserved ?? 0n;
-  const open = trades.filter((trade) => !trade.isOver()).length;
+  const open = users.filter((user) => !user.hasEnded()).length;
   if (open === 0 && reserved !== market.bonds) wrong.push(`bond of ${provider} still held`);
   return wrong;
 }
 
-/** What stays when no task is open. */
+/** What remains when no task is open. */
 const KEPT =
   /^(state\.db(-wal|-shm)?|model-hashes\.json|system-calls\.bpf|jobs\/layout-2)$|\/(events\.jsonl|result\.json)$/;
 
-/** What a run left behind: files that should have been cleared, temporary ones. */
+/** Files that a run left behind: those that should have been removed, and temporary ones. */
 function leftFiles(stateDirectory: string): string[] {
   return readdirSync(stateDirectory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

@@ -11,7 +11,7 @@ import { reorg } from "./reorg.ts";
 import { rpc } from "./rpc.ts";
 import { wallet } from "./wallet.ts";
 
-/** All kinds of fault, in the order in which they are run. */
+/** All kinds of fault, in the order of their runs. */
 export const PROGRAMMES: Readonly<Record<string, Programme>> = {
   crash,
   kill,

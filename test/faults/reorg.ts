@@ -2,12 +2,12 @@ import type { ReorgTransaction } from "./Anvil.ts";
 import { attempt } from "./attempt.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import type { Programme } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
+import { runUsers } from "./runUsers.ts";
+import { type Ending, SimulatedUser } from "./SimulatedUser.ts";
 import { type Random, seededRandom } from "./seededRandom.ts";
-import { type Ending, Trade } from "./Trade.ts";
 
-/** A state in which the chain changes its past, and a task that comes by there. */
-const MOMENTS: readonly (readonly [state: Trade["state"], ending: Ending])[] = [
+/** A state in which the chain is reorganized, and a task that passes it. */
+const MOMENTS: readonly (readonly [state: SimulatedUser["state"], ending: Ending])[] = [
   ["Created", "confirm"],
   ["Accepted", "confirm"],
   ["Delivered", "confirm"],
@@ -36,19 +36,19 @@ export const reorg: Programme = async function* (market, { seed, short, takes })
         market,
         name,
         async (folders) => {
-          const trade = new Trade(market, folders.directory, 2, ending);
+          const user = new SimulatedUser(market, folders.directory, 2, ending);
           const confirmations = random.pick([0, 1, 3]);
           let strikes = 0;
           const meddle = async () => {
-            if (strikes > 0 || trade.state !== state) return false;
+            if (strikes > 0 || user.state !== state) return false;
             await market.chain.reorg(depth, (raws) => survivors(raws, depth, random));
             market.isReorganized = true;
             strikes++;
             return true;
           };
           const options = { directory: folders.state, confirmations };
-          await runTrades({ market, options, trades: [trade], meddle });
-          return { trades: [trade], strikes };
+          await runUsers({ market, options, users: [user], meddle });
+          return { users: [user], strikes };
         },
         goOn,
       );
@@ -58,7 +58,7 @@ export const reorg: Programme = async function* (market, { seed, short, takes })
 
 const goOn = (market: FaultFixture) => market.goOn();
 
-/** The transactions that are in the new chain, too: the older ones, each in the same block or a later one. */
+/** The transactions that are also in the new chain: the older ones, each in the same block or a later one. */
 function survivors(raws: readonly string[], depth: number, random: Random): ReorgTransaction[] {
   const kept = raws.slice(0, random.integer(0, raws.length));
   let block = 0;

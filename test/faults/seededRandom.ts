@@ -1,6 +1,6 @@
-/** Random numbers that follow from a seed (mulberry32): a run with the same seed makes the same choices. */
+/** Random numbers from a seed (mulberry32): a run with the same seed makes the same choices. */
 export interface Random {
-  /** From 0 to 1, without 1. */
+  /** From 0 to 1, excluding 1. */
   next(): number;
   /** A whole number from `from` to `to`, both included. */
   integer(from: number, to: number): number;

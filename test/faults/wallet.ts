@@ -4,15 +4,15 @@ import type { Daemon } from "./Daemon.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 import { fastClock } from "./fastClock.ts";
 import type { Programme } from "./Programme.ts";
-import { runTrades } from "./runTrade.ts";
+import { runUsers } from "./runUsers.ts";
+import { SimulatedUser } from "./SimulatedUser.ts";
 import { SwitchProxy } from "./SwitchProxy.ts";
-import { Trade } from "./Trade.ts";
 
 /** The transactions of a task that nobody confirms. */
 const STEPS = ["accept", "deliver", "reveal", "finalize"] as const;
 type Step = (typeof STEPS)[number];
 
-/** What happens to the daemon's gas money, or to the chain that takes it. */
+/** What happens to the daemon's gas reserve, or to the chain. */
 const FAULTS = ["empty", "drained", "halted", "spike", "restarted"] as const;
 type Fault = (typeof FAULTS)[number];
 
@@ -26,7 +26,7 @@ const MINUTES: Record<Fault, number> = {
   restarted: 3,
 };
 const SHORT_MINUTES: Record<Fault, number> = { ...MINUTES, empty: 2, drained: 2, restarted: 2 };
-/** What a short programme leaves out: the same at other steps. */
+/** What a short programme omits: the same at other steps. */
 const SHORT_STEPS: Record<Fault, readonly Step[]> = {
   empty: ["accept", "reveal"],
   drained: ["deliver", "finalize"],
@@ -40,7 +40,7 @@ const SPIKE = 60n * GWEI;
 /** What this node suggests to pay on top of the base fee. */
 const TIP = GWEI;
 
-/** The wallet is empty, the chain stands still, asks for fifty times its price, or is another one for a while. */
+/** The wallet is empty, the chain stops, asks for fifty times its price, or is temporarily another one. */
 export const wallet: Programme = async function* (market, { short, takes }) {
   for (let round = 0; round < (short ? 1 : ROUNDS); round++) {
     for (const fault of FAULTS) {
@@ -50,24 +50,24 @@ export const wallet: Programme = async function* (market, { short, takes }) {
         const minutes = (short ? SHORT_MINUTES : MINUTES)[fault];
         yield await attempt(market, name, async ({ directory, state }) => {
           const run = new FaultyRun(market, fault, step, minutes * 60_000);
-          return run.trade(directory, state);
+          return run.start(directory, state);
         });
       }
     }
   }
 };
 
-/** One task, at one of whose transactions the fault strikes once and passes after a while. */
+/** One task; the fault occurs once at one of its transactions and passes after a while. */
 class FaultyRun {
   readonly #market: FaultFixture;
   readonly #fault: Fault;
   readonly #step: Step;
   readonly #duration: number;
   readonly #wrong: string[] = [];
-  /** By the daemon's clock; null before, and after it has passed. */
+  /** By the daemon's clock; null before the fault, and after it has passed. */
   #struckAt: number | null = null;
   #strikes = 0;
-  /** The step whose transaction is broadcast next, as far as one task goes. */
+  /** The step whose transaction is broadcast next, for a single task. */
   #current = "";
   #said = new Set<string>();
   #proxy: SwitchProxy | null = null;
@@ -80,13 +80,13 @@ class FaultyRun {
     this.#duration = duration;
   }
 
-  async trade(directory: string, state: string): Promise<Outcome> {
+  async start(directory: string, state: string): Promise<Outcome> {
     const { chain } = this.#market;
     if (this.#fault === "restarted") {
       this.#proxy = await SwitchProxy.start(chain.rpcUrl);
       this.#other = await Anvil.start();
     }
-    const trade = new Trade(this.#market, directory, 2, "finalize");
+    const user = new SimulatedUser(this.#market, directory, 2, "finalize");
     try {
       const options = {
         directory: state,
@@ -95,15 +95,15 @@ class FaultyRun {
         beforeBroadcast: () => this.#beforeBroadcast(),
       };
       const meddle = (daemon: Daemon) => this.#meddle(daemon);
-      const trades = [trade];
-      await runTrades({ market: this.#market, options, trades, meddle });
+      const users = [user];
+      await runUsers({ market: this.#market, options, users, meddle });
       this.#judge(await this.#overpaid());
     } finally {
       await this.#heal();
       await this.#proxy?.close();
       await this.#other?.close();
     }
-    return { trades: [trade], strikes: this.#strikes, lost: this.#wrong };
+    return { users: [user], strikes: this.#strikes, lost: this.#wrong };
   }
 
   async #beforeStep(step: string): Promise<void> {
@@ -162,7 +162,7 @@ class FaultyRun {
       this.#wrong.push(`was ready all the time: no "${reason}"`);
   }
 
-  /** Transactions of the provider that paid more than twice what their block asked for. */
+  /** Transactions of the provider that paid more than twice the price of their block. */
   async #overpaid(): Promise<string[]> {
     const { chain, service } = this.#market;
     const overpaid: string[] = [];
@@ -178,7 +178,7 @@ class FaultyRun {
     return overpaid;
   }
 
-  /** Of the next block, from where it falls while blocks are empty. */
+  /** Of the next block, from which it falls while blocks are empty. */
   async #setBaseFee(fee: bigint): Promise<void> {
     const { chain } = this.#market;
     await chain.rpc.send("anvil_setNextBlockBaseFeePerGas", [`0x${fee.toString(16)}`]);

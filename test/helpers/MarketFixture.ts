@@ -59,18 +59,18 @@ export interface MarketOptions extends Partial<ServiceTerms> {
 }
 
 /**
- * A chain with both contracts, a provider, a user, and a folder for their files. What a test needs more (a daemon, the
- * command line, faults) extends it.
+ * A chain with both contracts, a provider, a user, and a folder for their files. Extended by what a test needs in
+ * addition (a daemon, the command line, faults).
  */
 export class MarketFixture {
   readonly chain: TestChain;
-  /** Empty at first; removed with the market. */
+  /** Initially empty; removed with the market. */
   readonly folder: string;
   readonly storageUrl: string;
   readonly #clients: Client[] = [];
   readonly #accounts = new Map<number, Account>();
   #reader: Client | null = null;
-  /** The provider's, as it is registered. */
+  /** The provider's registered one. */
   terms: ServiceTerms = TERMS;
 
   protected constructor(chain: TestChain, storageUrl: string, folder = makeFolder()) {
@@ -79,7 +79,7 @@ export class MarketFixture {
     this.storageUrl = storageUrl;
   }
 
-  /** A market with a registered provider, whose terms may be chosen, and a user whose account holds 1 OG. */
+  /** A market with a registered provider, with optional terms, and a user whose account holds 1 OG. */
   static async open(options: MarketOptions = {}): Promise<MarketFixture> {
     const { storageUrl = NOWHERE, parameters, ...terms } = options;
     const market = new MarketFixture(await startLocalChain(parameters), storageUrl);
@@ -144,7 +144,7 @@ export class MarketFixture {
     await send(provider, registerService(provider, { terms: this.terms }));
   }
 
-  /** Orders a task; what is not chosen names things that nobody has, and 1,000,000 units. */
+  /** Orders a task of 1,000,000 units; defaults name things that do not exist. */
   async order(chosen: Partial<OrderOptions> = {}, user: Client = this.user): Promise<TaskId> {
     const { id, order } = await prepareOrder(user, {
       service: await getService(user, { provider: this.provider.address }),
@@ -166,7 +166,7 @@ export class MarketFixture {
   }
 }
 
-/** @param parent where it is made */
+/** @param parent where it is created */
 export function makeFolder(parent = tmpdir()): string {
   return mkdtempSync(join(parent, "anneal-market-"));
 }

@@ -15,14 +15,14 @@ export interface TestAccount {
   readonly privateKey: string;
 }
 
-/** A chain of its own, behind a real JSON-RPC endpoint, with both contracts deployed. */
+/** A separate chain, behind a real JSON-RPC endpoint, with both contracts deployed. */
 export interface TestChain {
   readonly rpcUrl: string;
   readonly deployment: Deployment;
   readonly parameters: Parameters;
   /** Ten of them; 0 deployed. */
   readonly accounts: readonly TestAccount[];
-  /** Moves the chain's clock and mines a block there. */
+  /** Advances the chain's clock and mines a block at that time. */
   increaseTime(seconds: number | bigint): Promise<void>;
   mine(): Promise<void>;
   /** @returns what `revert` takes, once. */
@@ -38,7 +38,7 @@ export function testAccounts(): TestAccount[] {
   });
 }
 
-/** The node's own client: it signs as every account, and looks at the chain this often, in milliseconds. */
+/** The node's own client: it signs as every account, and polls the chain at this interval, in milliseconds. */
 export function connectNode(rpcUrl: string, pollingInterval: number): JsonRpcProvider {
   return new JsonRpcProvider(rpcUrl, CHAIN_ID, {
     staticNetwork: true,

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Makes a certificate that nobody vouches for, in a folder. */
+/** Creates a self-signed certificate in a folder. */
 export function makeCertificate(folder: string, host: string): { key: string; cert: string } {
   const options = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const files = ["-keyout", join(folder, "key"), "-out", join(folder, "cert")];

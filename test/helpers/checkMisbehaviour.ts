@@ -5,7 +5,7 @@ import type { MisbehaviourProof } from "../../sdk/exchange/misbehaviourProof.ts"
 import type { Root, TaskId } from "../../sdk/ids.ts";
 import { paddedChunkCount } from "../../sdk/storage/tree/segment.ts";
 
-/** What the chain knows of a revealed task. */
+/** On-chain data of a revealed task. */
 export interface Commitment {
   readonly id: TaskId;
   readonly size: number;
@@ -13,12 +13,12 @@ export interface Commitment {
   readonly exchange: string;
 }
 
-/** How the contract must answer: the page differs from its entry, or is the same, or nothing is shown at all. */
+/** The contract's expected answer: the page differs from its entry, equals it, or the proof is invalid. */
 export type Verdict = "mismatch" | "match" | "invalid";
 
 class InvalidProof extends Error {}
 
-/** The rule of the dispute, written down a second time and on its own: what the contract must agree with. */
+/** An independent implementation of the dispute rule, which the contract must agree with. */
 export function checkMisbehaviour(task: Commitment, proof: MisbehaviourProof): Verdict {
   try {
     return check(task, proof);

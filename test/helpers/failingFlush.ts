@@ -1,8 +1,8 @@
 import { type FileHandle, open } from "node:fs/promises";
 
 /**
- * A disk that could not keep what was written, as a stub: after `passing` calls of `name` one fails with EIO, and as on
- * Linux only that one. A real one would take a device that fails, and the rights to make it.
+ * A stub for a disk that loses writes: after `passing` calls of `name` one fails with EIO, and as on Linux only that
+ * one. A real one would need a faulty device, and the rights to create it.
  */
 export async function failingFlush(name: "sync" | "datasync", passing = 0): Promise<Disposable> {
   const probe = await open(import.meta.filename);

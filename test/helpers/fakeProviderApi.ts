@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Answers one path; what it returns is sent as it is (bytes, text) or as JSON. */
+/** Answers one path; its result is sent unchanged (bytes, text) or as JSON. */
 export type Route = (request: IncomingMessage, response: ServerResponse, url: URL) => unknown;
 
-/** An HTTP server that says whatever a test wants a provider to say. */
+/** An HTTP server that answers like a provider, as a test wants. */
 export interface FakeProviderApi {
   readonly url: string;
   /** By path, without the query. May be changed while it runs. */

@@ -10,7 +10,7 @@ import type { TestChain } from "./TestChain.ts";
 export interface FlowChain extends TestChain {
   readonly flowAddress: string;
   readonly provider: JsonRpcProvider;
-  /** A log that follows the contract until the chain is closed, as a storage node has one. */
+  /** A log that follows the contract until the chain is closed, as in a storage node. */
   follow(): SubmissionLog;
 }
 

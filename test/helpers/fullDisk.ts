@@ -1,8 +1,8 @@
 import { type FileHandle, open } from "node:fs/promises";
 
 /**
- * A disk that is full, as a stub: after so many bytes every write of this process fails with ENOSPC, until disposed. A
- * real one would take a file system of its own, and the rights to mount it.
+ * A stub for a full disk: after so many bytes every write of this process fails with ENOSPC, until disposed. A real one
+ * would need a separate file system, and the rights to mount it.
  */
 export async function fullDisk(bytes: number): Promise<Disposable> {
   const probe = await open(import.meta.filename);

@@ -1,15 +1,15 @@
 import { createServer, request as send } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 
-/** A proxy on this machine, for which every name is a name of this machine. */
+/** A proxy on this machine that resolves every name to this machine. */
 export interface HttpProxy {
   readonly url: string;
-  /** What it was asked: method and target. */
+  /** Its requests: method and target. */
   readonly asked: string[];
   close(): Promise<void>;
 }
 
-/** @param user name and password that it demands, with a colon between them */
+/** @param user name and password that it requires, with a colon between them */
 export async function startHttpProxy(user?: string): Promise<HttpProxy> {
   const asked: string[] = [];
   const sockets = new Set<Socket>();

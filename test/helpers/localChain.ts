@@ -7,7 +7,7 @@ import {
   testAccounts,
 } from "./TestChain.ts";
 
-/** Starts a Hardhat node on a free port of 127.0.0.1, deployed to as `localhost` is, with some parameters chosen. */
+/** Starts a Hardhat node on a free port of 127.0.0.1, deployed like `localhost`, with optional parameters. */
 export async function startLocalChain(chosen: Partial<Parameters> = {}): Promise<TestChain> {
   const { network } = await import("hardhat");
   const server = await network.createServer({ network: "default" }, "127.0.0.1", 0);
@@ -25,7 +25,7 @@ export async function startLocalChain(chosen: Partial<Parameters> = {}): Promise
     accounts: testAccounts(),
     mine,
     async increaseTime(seconds) {
-      // from the newest block and not from the wall clock: a slow test sees the same times as a fast one
+      // from the newest block and not from the system clock: a slow test sees the same times as a fast one
       const { timestamp } = (await rpc.getBlock("latest"))!;
       await rpc.send("evm_setNextBlockTimestamp", [timestamp + Number(seconds)]);
       await mine();

@@ -12,17 +12,17 @@ const BINARY = join(
   "node_modules/@0gfoundation/0g-compute-ts-sdk/binary/0g-storage-client",
 );
 
-/** Where an upload goes: a storage node, the chain it follows, and the wallet that pays. */
+/** The target of an upload: a storage node, the chain it follows, and the wallet that pays. */
 interface Destination {
   readonly storageUrl: string;
   readonly rpcUrl: string;
   readonly privateKey: string;
 }
 
-/** One of 0G's own clients, run in a process of its own. */
+/** One of 0G's own clients, run in its own process. */
 export interface OfficialClient {
   readonly name: string;
-  /** Why it cannot run here; null when it can. */
+  /** Why it cannot run here; null if it can. */
   readonly missing: string | null;
   /** @returns the root that the client says the file has. */
   upload(path: string, destination: Destination): Promise<string>;
@@ -42,7 +42,7 @@ export const officialSdk: OfficialClient = {
   },
 };
 
-/** The command-line client, written in Go, that npm @0gfoundation/0g-compute-ts-sdk carries. */
+/** The command-line client, written in Go, that npm @0gfoundation/0g-compute-ts-sdk contains. */
 export const officialBinary: OfficialClient = {
   name: "0G's storage client",
   missing: whyBinaryIsMissing(),
@@ -66,12 +66,12 @@ export async function runSdk(
   const [command, ...args] = [...prefix, process.execPath, join(RIVALS, "storage.mjs"), ...words];
   const { stdout } = await execute(command!, args, {
     env: { ...process.env, ...env },
-    maxBuffer: 2 ** 28, // it tells a lot
+    maxBuffer: 2 ** 28, // its log is long
   });
   return JSON.parse(stdout);
 }
 
-/** @returns what the client logged. */
+/** @returns the client's log. */
 async function runBinary(words: readonly string[]): Promise<string> {
   const { stdout, stderr } = await execute(BINARY, [...words, "--log-color-disabled"], {
     maxBuffer: 2 ** 28,

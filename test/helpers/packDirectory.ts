@@ -2,7 +2,7 @@ import { basename, dirname } from "node:path";
 import { packOutput } from "../../provider/files/archive.ts";
 import { listOutput } from "../../provider/files/JobOutput.ts";
 
-/** Packs a directory as the daemon packs a training's output. @returns SHA-256 as hex, and the size in bytes. */
+/** Packs a directory as the daemon packs a training run's output. @returns SHA-256 as hex, and the size in bytes. */
 export async function packDirectory(directory: string, targetPath: string) {
   const files = await listOutput(dirname(directory), basename(directory), 2 ** 40);
   const entries = files.map((file) => ({

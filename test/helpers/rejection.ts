@@ -1,7 +1,7 @@
 import { AssertionError } from "chai";
 import { ProtocolError } from "../../sdk/errors.ts";
 
-/** The ProtocolError that `work` ends with; anything else fails the test. */
+/** The ProtocolError that `work` rejects with; anything else fails the test. */
 export async function rejection(work: Promise<unknown> | (() => unknown)): Promise<ProtocolError> {
   try {
     await (typeof work === "function" ? work() : work);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** @returns the most bytes of memory that a process of Linux has had resident so far. */
+/** @returns the peak resident memory of a Linux process so far, in bytes. */
 export function residentPeak(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024;

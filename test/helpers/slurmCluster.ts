@@ -15,7 +15,7 @@ export function missingForSlurm(): string | null {
   return process.getuid?.() === 0 ? null : "only root may start slurmd";
 }
 
-/** A real Slurm with one node: this machine, on the loopback interface, in a folder of its own. */
+/** A real Slurm with one node: this machine, on the loopback interface, in its own folder. */
 export class SlurmCluster {
   readonly #directory: string;
   readonly #processes: ChildProcess[] = [];

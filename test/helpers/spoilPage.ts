@@ -3,9 +3,9 @@ import type { Root } from "../../sdk/ids.ts";
 import { rootOfFile } from "../../sdk/storage/root.ts";
 
 /**
- * Flips one bit of a page of a sealed file, `offset` bytes into it: what is stored is then no longer what contentRoot
- * stands for. The cipher being a stream, the page in clear has the same bit flipped.
- * @returns the file's root from then on, which a cheating provider delivers.
+ * Flips one bit of a page of a sealed file, `offset` bytes into it: the stored file then no longer matches contentRoot.
+ * As the cipher is a stream cipher, the decrypted page has the same bit flipped.
+ * @returns the file's new root, which a cheating provider delivers.
  */
 export async function spoilPage(path: string, page: number, offset = 0): Promise<Root> {
   const file = await open(path, "r+");

@@ -1,6 +1,6 @@
 /**
- * A program that stands in for Python: it counts one row in every dataset, and of a training does only what `work` says,
- * in JavaScript that knows node:fs as `fs`, the training's `directory` and `event(value)`.
+ * A stub for Python: it counts one row in every dataset, and of a training run does only what `work` says, in
+ * JavaScript with node:fs as `fs`, the training run's `directory` and `event(value)`.
  */
 export function standInTrainer(work: string): string {
   return `#!${process.execPath}

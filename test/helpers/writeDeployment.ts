@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Deployment } from "../../sdk/deployment.ts";
 
-/** Writes what readDeployment reads of two contracts, as `hardhat deploy` leaves it. */
+/** Writes what readDeployment reads about two contracts, as `hardhat deploy` leaves it. */
 export function writeDeployment(
   directory: string,
   { chainId, ledger, serving }: Pick<Deployment, "chainId" | "ledger" | "serving">,

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { commands } from "../../tasks/index.ts";
 
-/** Who may know whom: the rules of docs/architecture.md, checked on every import and every telling word. */
+/** The allowed imports of docs/architecture.md, checked on every import and every telltale word. */
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const HOUSES = ["bin", "sdk", "tasks", "provider", "deploy", "scripts", "test"];
@@ -57,8 +57,8 @@ const withoutComments = (text: string) =>
   text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)\/\/.*$/gm, "$1");
 
 /**
- * From the roof to the ground: an import leads to a lower line, or stays within its room. Rooms on one line know nothing
- * of each other.
+ * From top to bottom: an import leads to a lower line or stays within its folder. Folders on one line do not import
+ * each other.
  */
 const FLOORS: readonly (readonly string[])[] = [
   ["bin", "deploy"],
@@ -132,7 +132,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/NextAction.ts"],
 ];
 
-/** The room that a file is in, and its floor; the innermost one, if rooms are within each other. */
+/** The folder of FLOORS that a file is in, and its floor; the innermost one, if they are nested. */
 function placeOf(path: string): { readonly room: string; readonly floor: number } | undefined {
   const rooms = FLOORS.flatMap((line, floor) => line.map((room) => ({ room, floor })));
   return rooms
@@ -141,13 +141,13 @@ function placeOf(path: string): { readonly room: string; readonly floor: number 
 }
 
 describe("architecture", () => {
-  it("finds the house it is about to check", () => {
+  it("finds the folders that it is about to check", () => {
     expect(under("sdk").length).to.be.greaterThan(30);
     expect(under("provider").length).to.be.greaterThan(15);
     expect(under("tasks").length).to.be.greaterThan(15);
   });
 
-  it("has a floor for every file, and no import that goes up or across", () => {
+  it("has a floor for every file, and no import goes up or across", () => {
     const houses = under("bin", "tasks", "sdk", "provider", "deploy");
     const known = new Set(sources.map(({ path }) => path));
     const wrong = houses.flatMap(({ path, imports }) => {
@@ -164,7 +164,7 @@ describe("architecture", () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("has no room that is empty", () => {
+  it("has no empty folder in the list", () => {
     const rooms = FLOORS.flat();
     const used = new Set(sources.map(({ path }) => placeOf(path)?.room));
     expect(rooms.filter((room) => !used.has(room))).to.deep.equal([]);
@@ -195,7 +195,7 @@ describe("architecture", () => {
     expect(users(under("sdk"), variable)).to.deep.equal([]);
   });
 
-  it("tasks: only hardhat/, cli/ and what tells of Hardhat's own commands name a program", () => {
+  it("tasks: only hardhat/, cli/ and code about Hardhat's own commands name a program", () => {
     const programs = /^tasks\/(hardhat|cli)\//;
     const others = under("tasks").filter(({ path }) => !programs.test(path));
     const allowed = ["tasks/terminal/hintWithNext.ts", "tasks/commands/shell/completionScripts.ts"];
@@ -212,7 +212,7 @@ describe("architecture", () => {
   });
 
   it("tasks: only openEnvironment.ts reads the environment", () => {
-    // NO_COLOR is a property of the terminal, and is read where colours are
+    // NO_COLOR is a property of the terminal, and is read by the code for colours
     const readers = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, [
       "tasks/openEnvironment.ts",
     ]);
@@ -246,14 +246,15 @@ describe("architecture", () => {
     ).to.deep.equal([]);
   });
 
-  it("provider: only what trains, goes online or removes starts processes", () => {
+  it("provider: only code that trains, goes online or removes files starts processes", () => {
     const starters = /^provider\/(training\/|online\/|files\/removeTree)/;
     const outside = under("provider").filter(({ path }) => !starters.test(path));
     expect(importers(outside, /^node:child_process$/)).to.deep.equal([]);
   });
 
-  it("provider: only files/JobOutput.ts opens what a training wrote", () => {
-    // The directory itself is named where it is made, shown to the sandbox, and adopted from version 0.1.0.
+  it("provider: only files/JobOutput.ts opens what a training run wrote", () => {
+    // The directory itself is named by the code that creates it, mounts it into the sandbox, and adopts it from version
+    // 0.1.0.
     const word = /join\((paths\.)?work,|`\$\{(paths\.)?work\}/;
     expect(users(under("provider"), word, ["provider/jobs/migrateJobs.ts"])).to.deep.equal([]);
   });
@@ -276,7 +277,7 @@ describe("architecture", () => {
     expect(offenders.map((file) => relative(ROOT, file))).to.deep.equal([]);
   });
 
-  it("production code has no drawer for everything", () => {
+  it("production code has no catch-all module", () => {
     const names = under("sdk", "tasks", "provider", "deploy").map(({ path }) => path);
     expect(
       names.filter((path) => /\/(utils?|common|helpers?|managers?|misc)(\.|\/)/i.test(path)),

@@ -8,7 +8,7 @@ import { parseOg } from "../../sdk/units.ts";
 import { toKebabCase } from "../../tasks/flags/letterCase.ts";
 import { commands, FAMILIES } from "../../tasks/index.ts";
 
-/** What the documentation tells people to type and to open exists, and what it says of the contracts is so. */
+/** The commands, links and claims about the contracts in the documentation are checked against the code. */
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const PAGES = [".", "docs", "docs/decisions"].flatMap((place) =>
@@ -28,7 +28,7 @@ const GLOBAL_FLAGS = ["--network", "--help", "--show-stack-traces"];
 
 const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
 
-/** The names by which links reach the headings of a page. */
+/** The anchors of a page's headings. */
 const headingsOf = (page: string) =>
   [...read(page).matchAll(/^#+ (.+)$/gm)].map((match) =>
     match[1]!
@@ -38,7 +38,7 @@ const headingsOf = (page: string) =>
       .replaceAll(/\s/g, "-"),
   );
 
-/** Every `npx hardhat …` of a page, in code blocks and in sentences. */
+/** Every `npx hardhat …` on a page, in code blocks and in sentences. */
 const typed = (page: string) =>
   [...read(page).matchAll(/npx hardhat ([^\n`#]+)/g)].map((match) => match[1]!.trim());
 
@@ -51,9 +51,9 @@ function flagsOf(name: string): string[] | undefined {
   ]);
 }
 
-/** The words of one command line that nothing answers to. */
+/** The unknown commands and flags of a command line. */
 function unknownWords(line: string): string[] {
-  // In the projects of others the commands are below `anneal`.
+  // In other projects the commands are below `anneal`.
   const [first = "", ...rest] = line.replace(/^anneal\s+/, "").split(/\s+/);
   if (/^[…<]/.test(first)) return [];
   const isFamily = first === "fine-tuning" && rest[0] !== undefined && !rest[0].startsWith("-");
@@ -121,7 +121,10 @@ const namedTests = (text: string) =>
     [...titles!.matchAll(/`([^`]+)`/g)].map((title) => ({ file: file!, title: title[1]! })),
   );
 
-/** Whether a test of this title is in the file, in the language of its ending; … stands for what a title fills in. */
+/**
+ * Whether the file has a test with this title, in the language of its extension; … stands for what a title
+ * interpolates.
+ */
 function hasTest({ file, title }: { file: string; title: string }): boolean {
   if (!existsSync(join(ROOT, file))) return false;
   if (file.endsWith(".sol")) return read(file).includes(`function ${title}(`);
@@ -135,7 +138,7 @@ const INTERFACES = ["ILedger", "IFineTuningServing"].map(
   (name) => `contracts/interfaces/${name}.sol`,
 );
 
-/** The verbs of the contracts: what changes their state. */
+/** The verbs of the contracts: functions that change their state. */
 const verbs = () =>
   INTERFACES.flatMap((file) =>
     [...read(file).matchAll(/function (\w+)\(([^;]*);/g)]
@@ -167,7 +170,7 @@ describe("documentation", () => {
     expect(unknown).to.deep.equal([]);
   });
 
-  it("links only to what is there", () => {
+  it("links only to files that exist", () => {
     const links = (page: string) =>
       [...read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map((match) => match[1]!);
     const broken = everywhere((page) =>
@@ -176,7 +179,7 @@ describe("documentation", () => {
     expect(broken).to.deep.equal([]);
   });
 
-  it("links only to headings that there are", () => {
+  it("links only to headings that exist", () => {
     const links = (page: string) =>
       [...read(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)].map((match) => ({
         target: match[1] === "" ? page : join(dirname(page), match[1]!),
@@ -199,13 +202,13 @@ describe("documentation", () => {
     expect(positions).to.deep.equal(positions.toSorted((a, b) => a - b));
   });
 
-  it("README orders with files that are there", () => {
+  it("README orders with files that exist", () => {
     const named = typed("README.md").flatMap((line) => line.match(/examples\/[\w.-]+/g) ?? []);
     expect(new Set(named).size).to.equal(3);
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).to.deep.equal([]);
   });
 
-  it("commands.md is what the definitions say: node scripts/generateReference.ts", () => {
+  it("commands.md matches the definitions: node scripts/generateReference.ts", () => {
     expect(read("docs/commands.md")).to.equal(renderReference());
   });
 
@@ -240,7 +243,7 @@ describe("documentation", () => {
     expect(missing).to.deep.equal([]);
   });
 
-  it("protocol.md tells the effects and requirements of every verb, and names no other", () => {
+  it("protocol.md gives the effects and requirements of every verb, and names no other", () => {
     const told = rowsOf("docs/protocol.md")
       .filter((cells) => cells.length >= 4)
       .flatMap((cells) => cells.slice(0, 2).flatMap((cell) => cell.match(/`\w+\(/g) ?? []))

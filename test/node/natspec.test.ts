@@ -5,8 +5,8 @@ import { before, describe, it } from "mocha";
 import { type AstNode, compile } from "../../scripts/contracts/solc.ts";
 
 /**
- * Every declaration of the contracts says what it is, and in which units. The compiler refuses NatSpec about what is not
- * there; this finds what is there without NatSpec.
+ * Every declaration of the contracts is documented, with units. The compiler refuses NatSpec about missing elements;
+ * this finds elements without NatSpec.
  */
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -38,7 +38,7 @@ function declarationsIn({ nodes = [] }: AstNode, file: string): Declaration[] {
   ]);
 }
 
-/** The parameters and return values that a declaration says nothing about. */
+/** The undocumented parameters and return values of a declaration. */
 function undocumented({ node, doc, name }: Declaration): string[] {
   const parametersOf = (list: unknown) =>
     (list as { parameters: { name: string }[] } | undefined)?.parameters ?? [];
@@ -73,7 +73,7 @@ describe("NatSpec", () => {
 
   const all = (...types: string[]) => own.filter(({ node }) => types.includes(node.nodeType));
 
-  it("has a notice for whatever people read about", () => {
+  it("has a notice for everything that people read about", () => {
     const read = [
       ...all("ContractDefinition", "StructDefinition", "EnumDefinition"),
       ...all("FunctionDefinition", "ModifierDefinition"),
@@ -89,13 +89,13 @@ describe("NatSpec", () => {
     expect(silent).to.deep.equal([]);
   });
 
-  it("says of errors when they are thrown, of events when they are emitted", () => {
+  it("says when errors are thrown and when events are emitted", () => {
     const errors = all("ErrorDefinition").filter(({ doc }) => !/@notice Thrown when \S/.test(doc));
     const events = all("EventDefinition").filter(({ doc }) => !/@notice Emitted when \S/.test(doc));
     expect(names([...errors, ...events])).to.deep.equal([]);
   });
 
-  it("says of each field of a struct and each value of an enum what it is", () => {
+  it("describes each field of a struct and each value of an enum", () => {
     expect(all("StructDefinition", "EnumDefinition").flatMap(uncommented)).to.deep.equal([]);
   });
 

@@ -16,10 +16,10 @@ const BLOCKS = [
   .map(([, block]) => block!.trim().split("\n"))
   .filter((lines) => lines.some((line) => line.startsWith("npx hardhat")));
 
-describe("a newcomer who types what the README says", () => {
+describe("a newcomer who follows the README", () => {
   let marketplace: DaemonFixture;
   let output: string;
-  /** What the README leaves to the reader to fill in. */
+  /** The placeholders of the README that the reader fills in. */
   const blanks = new Map<string, string>();
 
   before(async () => {
@@ -34,14 +34,14 @@ describe("a newcomer who types what the README says", () => {
   });
   after(() => marketplace.close());
 
-  /** Types a line as it stands, but for the folder, which is the test's own, and the blanks. */
+  /** Runs a line unchanged, except for the folder, which is the test's own, and the placeholders. */
   async function type(line: string): Promise<string> {
     const words = line
       .replace(/#.*$/, "")
       .trim()
       .replace(/^npx hardhat /, "")
       .replaceAll(/<(\w+)>|\$(\w+)/g, (_, a, b) => blanks.get(a ?? b) ?? `NOTHING FOR ${a ?? b}`)
-      .replace("examples/config.json", join(output, "config.json")) // a shorter training
+      .replace("examples/config.json", join(output, "config.json")) // a shorter training run
       .replaceAll(/(?<= )output\//g, `${output}/`)
       .split(/\s+/);
     const child = spawn(process.execPath, [HARDHAT, ...words], {
@@ -73,13 +73,13 @@ describe("a newcomer who types what the README says", () => {
     for (const line of lines) if (line.startsWith("npx hardhat")) await type(line);
   }
 
-  it("gets from nothing to a decrypted model in one go", async () => {
+  it("gets from nothing to a decrypted model with one command", async () => {
     await typeAll(BLOCKS[0]!);
     const model = readFileSync(join(output, "capitals.zip"), "latin1");
     expect(model).to.contain("tiny-qwen2/model.safetensors");
   });
 
-  it("types the order again: it finds its task, and orders and pays nothing", async () => {
+  it("repeats the order: the command finds its task, and orders and pays nothing", async () => {
     const order = BLOCKS[0]!.find((line) => line.includes("fine-tuning create"))!;
     const before = await type("npx hardhat fine-tuning list --json");
     expect(await type(order))
@@ -88,7 +88,7 @@ describe("a newcomer who types what the README says", () => {
     expect(await type("npx hardhat fine-tuning list --json")).to.equal(before);
   });
 
-  it("gets there step by step, too", async () => {
+  it("gets there step by step as well", async () => {
     await typeAll(BLOCKS[1]!);
     const model = readFileSync(join(output, "model.zip"), "latin1");
     expect(model).to.contain("model.safetensors").and.contain("receipt.json");

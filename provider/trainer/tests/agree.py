@@ -46,7 +46,7 @@ def judge(path, kind, model, **_):
         encoder = encoder_of(Path(model))
         figures = read_causal_dataset(path, encoder, MAX_LENGTH, mask_inputs=True).figures
     except DataError as error:
-        return {"error": error.message}
+        return {"error": f"{error.message}\n{error.hint}"}
     return {key: figures[key] for key in ("rows", "tokens", "kept", "learned", "truncated")}
 
 

@@ -107,13 +107,13 @@ def test_what_the_template_says_before_an_opening_answer_does_not_count(tmp_path
 
 def test_a_conversation_without_anything_to_mask_is_an_error(tmp_path, encoder_of):
     encoder = encoder_of("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}")
-    with pytest.raises(DataError, match=r"train\.jsonl:1: the row has no prompt to mask"):
+    with pytest.raises(DataError, match=r"train\.jsonl:1: The row has no prompt to mask"):
         causal(tmp_path, encoder, [chat(("assistant", "Hello."))])
 
 
 def test_an_answer_that_the_template_swallows_is_an_error(tmp_path, encoder_of):
     encoder = encoder_of("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}")
-    with pytest.raises(DataError, match=r"train\.jsonl:1: the row has nothing to learn from"):
+    with pytest.raises(DataError, match=r"train\.jsonl:1: The row has nothing to learn from"):
         causal(tmp_path, encoder, [chat(("user", "Hi!"), ("assistant", "Hello."))])
 
 

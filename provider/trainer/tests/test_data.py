@@ -1,6 +1,7 @@
 """Rows, masks, truncation and counting."""
 
 import json
+import re
 import subprocess
 import sys
 import unicodedata
@@ -55,10 +56,10 @@ def test_a_broken_rule_is_named_with_file_and_line(qwen2, distilbert, name):
         else:
             count_images(path)
     place = INVALID[name].get("entry") or INVALID[name]["line"]
-    assert refused.value.message.startswith(f"{name}:{place}: ")
-    for sentence in (refused.value.message, refused.value.hint):
-        assert sentence.endswith(".")
-        assert "\n" not in sentence
+    # The reason that a library gives differs from the one that the client's gives.
+    found = re.sub(r"\((?!found: ).*\)", "(…)", refused.value.message)
+    assert found == f"{name}:{place}: {INVALID[name]['message']}"
+    assert refused.value.hint == INVALID[name]["hint"]
 
 
 def learned(encoder, example):
@@ -135,7 +136,9 @@ def test_no_users_turn_ever_counts(tmp_path, qwen2, turns):
 
 def test_a_row_that_loses_all_it_could_teach_is_an_error(tmp_path, qwen2):
     rows = [{"prompt": "short", "completion": "b"}, {"prompt": "long " * 40, "completion": "b"}]
-    with pytest.raises(DataError, match=r"train\.jsonl:2: nothing is left to learn from"):
+    with pytest.raises(
+        DataError, match=r"train\.jsonl:2: The row has nothing to learn from in its first"
+    ):
         causal(tmp_path, qwen2, rows, max_length=16)
 
 
@@ -172,7 +175,7 @@ def test_integer_labels_sort_by_value_and_words_by_code_point(tmp_path):
 def test_a_validation_label_that_is_not_trained_is_an_error(tmp_path, distilbert):
     path = tmp_path / "validation.tsv"
     path.write_text("label\ttext\nmaybe\tx\n")
-    with pytest.raises(DataError, match=r"validation\.tsv:2: the label 'maybe'"):
+    with pytest.raises(DataError, match=r'validation\.tsv:2: The label "maybe"'):
         read_label_dataset(path, distilbert, 64, ["no", "yes"])
 
 
@@ -266,7 +269,7 @@ def test_the_count_command_prints_json_and_never_loads_torch(models):
     assert json.loads(good.stdout) == {key: expected[key] for key in ("rows", "tokens")}
     bad = run("invalid/not-json.jsonl")
     assert bad.returncode == 3
-    assert bad.stderr.startswith("not-json.jsonl:2: the line is not JSON.")
+    assert bad.stderr.startswith("not-json.jsonl:2: The line is not JSON (")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +288,7 @@ def test_a_row_without_an_end_is_refused_before_it_is_in_memory(tmp_path, name, 
         file.truncate(2**36)  # a hole: 64 GiB that take no disk
     with pytest.raises(DataError) as error:
         list(read(path))
-    assert "the row is longer than 16 MiB" in error.value.message
+    assert "The row is longer than 16 MiB" in error.value.message
 
 
 def test_a_quoted_field_of_many_lines_is_bounded_too(tmp_path):
@@ -293,7 +296,7 @@ def test_a_quoted_field_of_many_lines_is_bounded_too(tmp_path):
     path.write_text('text,label\n"' + "word\n" * (4 * 2**20))
     with pytest.raises(DataError) as error:
         list(read_label_rows(path))
-    assert error.value.message == "a.csv:2: the row is longer than 16 MiB."
+    assert error.value.message == "a.csv:2: The row is longer than 16 MiB."
 
 
 def test_rows_are_read_one_by_one(tmp_path):
@@ -308,4 +311,4 @@ def test_nesting_without_end_is_no_json(tmp_path):
     path.write_text("[" * 10_000_000)
     with pytest.raises(DataError) as error:
         list(read_causal_rows(path))
-    assert error.value.message == "a.jsonl:1: the line is not JSON."
+    assert error.value.message.startswith("a.jsonl:1: The line is not JSON (maximum recursion")

@@ -22,6 +22,7 @@ from anneal_trainer.data.image_header import ImageError, check_image
 from anneal_trainer.data.image_processor import load_image_processor
 from anneal_trainer.data.images import count_images, pixel_values
 from anneal_trainer.data.loading import read_image_dataset
+from anneal_trainer.data.rules import HINTS
 from anneal_trainer.data.tar import DamagedTarError, read_tar
 from anneal_trainer.errors import ConfigError, DataError
 
@@ -99,13 +100,13 @@ def test_links_and_devices_are_refused(tmp_path):
             entry = tarfile.TarInfo("red/1.png")
             entry.type, entry.linkname = kind, "/etc/passwd"
             archive.addfile(entry)
-        assert refused(path) == "train.tar:red/1.png: the entry is a link or a device."
+        assert refused(path) == "train.tar:red/1.png: The entry is a link or a device."
     path = tmp_path / "train.zip"
     with zipfile.ZipFile(path, "w") as archive:
         link = zipfile.ZipInfo("red/1.png")
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
-    assert refused(path) == "train.zip:red/1.png: the entry is a link or a device."
+    assert refused(path) == "train.zip:red/1.png: The entry is a link or a device."
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -115,7 +116,7 @@ def test_limits_hold_before_anything_is_unpacked(tmp_path, monkeypatch, ending):
     assert "more than 2 entries" in refused(path)
     monkeypatch.setattr(archive_module, "MAX_ENTRIES", 9)
     monkeypatch.setattr(archive_module, "MAX_FILE_BYTES", 2**20)
-    assert "red/zeros.png: the image has more than" in refused(path)
+    assert "red/zeros.png: The image has more than" in refused(path)
     monkeypatch.setattr(archive_module, "MAX_BYTES", 2**20)
     assert "unpacks to more than 64 GiB" in refused(path)
     monkeypatch.setattr(archive_module, "SMALL", 2**20)
@@ -132,7 +133,10 @@ def test_what_is_no_archive_is_refused(tmp_path):
             assert refused(path).startswith(f"{name}:1: ")
     path = tmp_path / "train.rar"
     path.write_bytes(b"Rar!")
-    assert refused(path) == "train.rar:1: images are not read from .rar files."
+    assert refused(path) == (
+        "train.rar:1: An image-classification model is trained on .zip, .tar.gz, .tar files, "
+        "not on train.rar."
+    )
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -151,7 +155,7 @@ def test_a_damaged_header_is_not_the_end_of_a_tar(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"red/2.png")] ^= 1
     path.write_bytes(content)
-    assert refused(path) == "train.tar:1: the tar cannot be read (a header's checksum is wrong)."
+    assert refused(path) == "train.tar:1: The tar cannot be read (a header's checksum is wrong)."
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=120)
@@ -209,10 +213,10 @@ REFUSED = {
     "CMYK": (encode(GRADIENT.convert("CMYK"), format="JPEG"), "CMYK"),
     "a decompression bomb": (wide_png(50_000, 50_000), "50000 x 50000 pixels"),
     "a strip": (encode(Image.new("L", (4000, 2))), "strip of 4000 x 2"),
-    "no width": (wide_png(0, 4), "has no size"),
+    "no width": (wide_png(0, 4), "width or height is zero"),
     "a PNG with a flipped bit": (RED[:-30] + bytes([RED[-30] ^ 1]) + RED[-29:], "checksum"),
-    "a cut PNG": (RED[:-40], "cut off"),
-    "a cut JPEG": (coloured((9, 9, 9), format="JPEG")[:-300], "cut off"),
+    "a cut PNG": (RED[:-40], "is truncated"),
+    "a cut JPEG": (coloured((9, 9, 9), format="JPEG")[:-300], "is truncated"),
     "a PNG without pixels": (wide_png(4, 4).replace(b"IDAT", b"tEXt"), "checksum"),
 }
 
@@ -236,7 +240,7 @@ def test_an_image_whose_pixels_do_not_decode_ends_the_job_before_training(make_j
     path = write_archive(tmp_path / "train.zip", {**GOOD, "red/bad.png": broken})
     job = make_job(**KIND, rows=path)
     assert job.run() == 3
-    assert job.result["message"] == "train.zip:red/bad.png: the image does not decode."
+    assert job.result["message"] == "train.zip:red/bad.png: The image cannot be decoded."
     assert not job.events("started")
 
 
@@ -265,8 +269,8 @@ def test_no_damage_makes_the_header_reader_fail_in_another_way(data, start):
     try:
         check_image(bytes(content[: data.draw(st.integers(0, len(content)))]))
     except ImageError as error:
-        assert error.problem
-        assert error.hint
+        assert error.message
+        assert error.rule in HINTS
 
 
 PREPROCESSORS = {
@@ -436,20 +440,20 @@ def test_a_class_that_only_the_validation_has_is_an_error_and_the_other_way_a_wa
     job = make_job("error", **KIND, rows=fewer, validation=more, hp=HP)
     assert job.run() == 3
     assert job.result["message"] == (
-        "validation.zip:red/0.png: the label 'red' is not in the training dataset."
+        'validation.zip:red/0.png: The label "red" is not in the training dataset.'
     )
     job = make_job("warning", **KIND, rows=more, validation=fewer, hp={**HP, "n_epochs": 1})
     assert job.run() == 0
     assert [event["message"] for event in job.events("warning")] == [
-        "validation.zip: no row has the class 'red' of the training dataset, so it is not measured."
+        'validation.zip: No row has the class "red" of the training dataset, so it is not measured.'
     ]
 
 
 def test_one_class_and_no_images_are_refused(tmp_path):
     one = write_archive(tmp_path / "one.zip", {"red/1.png": RED})
-    assert refused(one) == "one.zip:1: all images are in the class folder 'red'."
+    assert refused(one) == 'one.zip:1: All images are in the class folder "red".'
     none = write_archive(tmp_path / "none.tar", {".DS_Store": b"?"})
-    assert refused(none) == "none.tar:1: the archive has no images."
+    assert refused(none) == "none.tar:1: The archive has no images."
 
 
 def test_an_image_job_refuses_other_formats_and_other_models(make_job, tmp_path):
@@ -466,7 +470,7 @@ def test_every_file_is_read_once_and_in_order(tmp_path):
     path = write_archive(tmp_path / "train.zip", GOOD)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("red/1.png", RED)
-    assert refused(path) == "train.zip:red/1.png: the archive has this file twice."
+    assert refused(path) == "train.zip:red/1.png: The archive has this file twice."
     path = write_archive(tmp_path / "good.zip", GOOD)
     assert [(file.name, file.label) for file in read_archive(path)] == [
         ("blue/1.png", "blue"),
@@ -505,5 +509,5 @@ def test_an_archive_that_takes_hours_to_decode_is_refused_by_its_headers(tmp_pat
     flat = encode(Image.new("RGB", (4_000, 4_000)))
     path = write_archive(tmp_path / "train.zip", {f"{name}/1.png": flat for name in "ab"})
     assert refused(path) == (
-        "train.zip:a/1.png: the images have more than 500 pixels for each byte of the archive."
+        "train.zip:a/1.png: The images have more than 500 pixels for each byte of the archive."
     )

@@ -88,20 +88,26 @@ BROKEN = {
         {**CONVERSATION, "non_preferred_output": CONVERSATION["preferred_output"]},
         "are the same",
     ),
-    "no rejected answer": ({"prompt": "a", "chosen": "b"}, "fit no format"),
+    "no rejected answer": (
+        {"prompt": "a", "chosen": "b"},
+        "The row has prompt, chosen but no rejected.",
+    ),
     "an empty answer": ({**PAIRS[0], "rejected": ""}, "rejected is empty"),
-    "a list where the prompt is a text": ({**PAIRS[0], "chosen": []}, "chosen is not a text"),
+    "a list where the prompt is a text": (
+        {**PAIRS[0], "chosen": []},
+        "chosen is a list, not a text.",
+    ),
     "a text where the prompt is a list": (
         {"prompt": CONVERSATION["input"]["messages"], "chosen": "4", "rejected": "5"},
         "chosen is not a list",
     ),
     "tools": (
         {**CONVERSATION, "input": {**CONVERSATION["input"], "tools": []}},
-        "input is not an object with only messages",
+        'input is not an object of the form {"messages": […]}.',
     ),
     "an answer of the user's": (
         {**CONVERSATION, "preferred_output": turns(("user", "4"))},
-        "no message of preferred_output is the assistant's",
+        "preferred_output has no message from the assistant.",
     ),
     "a text as an answer": ({**CONVERSATION, "preferred_output": "4"}, "is not a list"),
 }
@@ -121,18 +127,18 @@ def test_pairs_and_plain_rows_do_not_mix(make_job):
     plain = {"prompt": "a", "completion": "b"}
     job = make_job("file", rows=[PAIRS[0], plain])
     assert job.run() == 3
-    assert "the rows before have" in job.result["message"]
+    assert "the first row has" in job.result["message"]
     job = make_job("validation", rows=PAIRS, validation=[plain])
     assert job.run() == 3
     assert job.result["message"] == (
-        "validation.jsonl:1: the validation dataset has plain rows, the training dataset pairs."
+        "validation.jsonl:1: The validation dataset has plain rows, the training dataset pairs."
     )
 
 
 def test_answers_that_truncation_makes_equal_are_an_error(tmp_path, qwen2):
     row = {"prompt": "a", "chosen": "b " * 30 + "c", "rejected": "b " * 30 + "d"}
     assert examples(tmp_path, qwen2, row).truncated == 0
-    with pytest.raises(DataError, match=r"pairs\.jsonl:1: the two answers are the same"):
+    with pytest.raises(DataError, match=r"pairs\.jsonl:1: The two answers are the same"):
         examples(tmp_path, qwen2, row, max_length=16)
 
 

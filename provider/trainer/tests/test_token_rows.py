@@ -65,20 +65,20 @@ def test_every_usual_compression_is_read(tmp_path, qwen2, compression):
 
 
 BROKEN = {
-    "no column of ids": ({"text": ["a"]}, "1: the columns fit no format"),
-    "a column too many": ({"input_ids": [[1, 2]], "id": [7]}, "1: the columns fit no format"),
+    "no column of ids": ({"text": ["a"]}, "1: The columns fit no format"),
+    "a column too many": ({"input_ids": [[1, 2]], "id": [7]}, "1: The columns fit no format"),
     "texts": ({"input_ids": ["a"]}, "1: input_ids is not a list of integers"),
     "one number": ({"input_ids": [7]}, "1: input_ids is not a list of integers"),
     "fractions": ({"input_ids": [[0.5]]}, "1: input_ids is not a list of integers"),
     "lists of lists": ({"input_ids": [[[1]]]}, "1: input_ids is not a list of integers"),
     "a null row": ({"input_ids": [[1, 2], None]}, "2: input_ids has a null"),
     "a null id": ({"input_ids": [[1, 2], [1, None]]}, "2: input_ids has a null"),
-    "an empty row": ({"input_ids": [[1, 2], []]}, "2: the row has no tokens"),
+    "an empty row": ({"input_ids": [[1, 2], []]}, "2: The row has no tokens"),
     "an id beyond the vocabulary": (
         {"input_ids": [[1, 2], [3, 1536]]},
-        "2: the token id 1536 is not in the model's vocabulary of 1536",
+        "2: The token id 1536 is not in the model's vocabulary of 1536",
     ),
-    "a negative id": ({"input_ids": [[1, 2], [-100, 2]]}, "2: the token id -100"),
+    "a negative id": ({"input_ids": [[1, 2], [-100, 2]]}, "2: The token id -100"),
     "a mask of another length": (
         {"input_ids": [[1, 2]], "attention_mask": [[1]]},
         "1: attention_mask has 1 values, input_ids 2",
@@ -93,19 +93,19 @@ BROKEN = {
     ),
     "padding alone": (
         {"input_ids": [[1, 2], [0, 0]], "attention_mask": [[1, 1], [0, 0]]},
-        "2: the row has no tokens",
+        "2: The row has no tokens",
     ),
     "shifted labels": (
         {"input_ids": [[1, 2, 3]], "labels": [[2, 3, -100]]},
-        "1: a token 1 has the label 2",
+        "1: A label is 2, but its token is 1.",
     ),
     "nothing to learn": (
         {"input_ids": [[1, 2], [1, 2]], "labels": [[-100, 2], [1, -100]]},
-        "2: the row has nothing to learn from.",
+        "2: The row has nothing to learn from in its first 64 tokens.",
     ),
     "no rows": (
         {"input_ids": pyarrow.array([], pyarrow.list_(pyarrow.int64()))},
-        "1: the dataset has no rows",
+        "1: The dataset has no rows",
     ),
 }
 
@@ -133,10 +133,10 @@ def test_what_is_no_parquet_is_refused(tmp_path, qwen2):
 
 def test_what_the_client_could_not_read_is_refused(tmp_path, qwen2, monkeypatch):
     path = write(tmp_path / "t.parquet", {"input_ids": [[1, 2, 3]]}, compression="lz4")
-    assert "compressed as LZ4" in refused(path, qwen2)
+    assert "unsupported compression (LZ4)" in refused(path, qwen2)
     monkeypatch.setattr(token_rows, "MAX_GROUP_IDS", 8)
     columns = {"input_ids": [[1, 2, 3]] * 4}
-    assert "a row group has more than 8 values" in refused(write(path, columns), qwen2)
+    assert "A row group has more than 8 values" in refused(write(path, columns), qwen2)
     assert read(write(path, columns, row_group_size=2), qwen2).tokens == 12
 
 

@@ -1,3 +1,4 @@
+import { quote } from "../formats/checkText.ts";
 import type { DatasetRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { type Place, placeOf } from "../formats/problem.ts";
@@ -35,7 +36,7 @@ export class LabelCheck {
       this.#first.set(label, this.#last);
     }
     if (!this.#trained || this.#trained.has(label)) return [];
-    const message = `The label ${JSON.stringify(label)} is not in the training dataset.`;
+    const message = `The label ${quote(label)} is not in the training dataset.`;
     return [{ rule: "unknown-label", message }];
   }
 
@@ -48,9 +49,11 @@ export class LabelCheck {
   #missing(trained: ReadonlySet<string>) {
     const missing = [...trained].filter((label) => !this.#first.has(label));
     if (missing.length === 0) return undefined;
-    const what =
-      missing.length === 1 ? `class ${JSON.stringify(missing[0])}` : `${missing.length} classes`;
-    const message = `No row has the ${what} of the training dataset.`;
+    const [one] = missing;
+    const message =
+      missing.length === 1
+        ? `No row has the class ${quote(one)} of the training dataset, so it is not measured.`
+        : `No row has any of ${missing.length} classes of the training dataset, so they are not measured.`;
     return { place: { line: 1 }, finding: { rule: "missing-class", message } as const };
   }
 
@@ -58,7 +61,10 @@ export class LabelCheck {
     const labels = this.sorted;
     const isImages = this.#format === "image";
     if (labels.length < 2) {
-      const message = `All rows have the label ${JSON.stringify(labels[0])}.`;
+      const label = quote(labels[0]);
+      const message = isImages
+        ? `All images are in the class folder ${label}.`
+        : `All rows have the label ${label}.`;
       // For an archive, the problem concerns the whole file.
       const place = isImages ? { line: 1 } : this.#last;
       return { place, finding: { rule: "one-label", message } as const };

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { quote } from "../formats/checkText.ts";
 import type { DatasetKind } from "../formats/DatasetRow.ts";
 import { type DatasetFormat, FORMATS, namedFormat } from "../formats/detectFormat.ts";
 import type { Finding } from "../formats/Finding.ts";
@@ -131,7 +132,7 @@ function isHeaderless(fields: readonly string[]): boolean {
 function parseHeaderless(fields: readonly string[]): ParsedRow {
   const parsed = parseFields(["label", "text"], fields);
   if (parsed.row?.format !== "label" || INTEGER_LABEL.test(parsed.row.label)) return parsed;
-  const message = `The label ${JSON.stringify(parsed.row.label)} is not an integer from 0.`;
+  const message = `The label ${quote(parsed.row.label)} is not an integer from 0.`;
   return { format: "label", findings: [{ rule: "bad-label", message }] };
 }
 
@@ -162,8 +163,7 @@ function* checkHeader(
   separator: "," | "\t",
 ): Generator<PlacedRow> {
   if (fields.toSorted().join("\n") === "label\ntext") return;
-  const shown = JSON.stringify(fields.join(separator)).slice(0, 60);
-  const message = `The header is ${shown}, not text and label.`;
+  const message = `The header is ${quote(fields.join(separator))}, not text and label.`;
   yield { line, findings: [{ rule: "bad-header", message }] };
 }
 

@@ -1,5 +1,8 @@
 import type { Finding } from "./Finding.ts";
 
+/** Maximum number of characters of a quoted value. */
+const MAX_QUOTED = 40;
+
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Checks one text; `empty` is the rule that an empty text breaks, undefined if it may be empty. */
@@ -28,16 +31,17 @@ export function checkText(
   return value;
 }
 
-export function typeName(value: unknown): string {
+function typeName(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "an object";
-  if (typeof value === "number") return `the number ${value}`;
+  if (typeof value === "number") return "a number";
   return typeof value === "boolean" ? String(value) : "a text";
 }
 
 /** A value as JSON, shortened to fit into a sentence. */
 export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+  const start = [...text.slice(0, 2 * MAX_QUOTED + 2)];
+  return start.length > MAX_QUOTED ? `${start.slice(0, MAX_QUOTED - 1).join("")}…` : text;
 }

@@ -10,7 +10,7 @@ export function parseMessages(value: unknown, findings: Finding[]): Message[] {
   const messages = parseMessageList(value, "messages", findings);
   if (findings.slice(before).some(isError)) return messages;
   if (messages.every(({ role }) => role !== "assistant")) {
-    findings.push({ rule: "no-assistant", message: "There is no message of the assistant." });
+    findings.push({ rule: "no-assistant", message: "messages has no message from the assistant." });
   } else {
     checkRoleOrder(messages, findings);
   }

@@ -44,7 +44,7 @@ function openInput(input: unknown, findings: Finding[]): unknown {
   if (isObject && Object.keys(input).join() === "messages") {
     return (input as { messages: unknown }).messages;
   }
-  const message = "input is not an object with only messages.";
+  const message = 'input is not an object of the form {"messages": […]}.';
   findings.push({ rule: "bad-messages", message });
   return [{ role: "user", content: "unknown" }];
 }
@@ -54,7 +54,7 @@ function parseAnswer(fields: Fields, key: string, findings: Finding[]): Message[
   const messages = parseMessageList(fields[key], key, findings);
   const isSound = !findings.slice(before).some(isError);
   if (isSound && messages.every(({ role }) => role !== "assistant")) {
-    findings.push({ rule: "no-assistant", message: `${key} has no message of the assistant.` });
+    findings.push({ rule: "no-assistant", message: `${key} has no message from the assistant.` });
   }
   return messages;
 }

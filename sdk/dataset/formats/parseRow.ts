@@ -1,4 +1,4 @@
-import { checkText, type Fields, quote, typeName } from "./checkText.ts";
+import { checkText, type Fields, quote } from "./checkText.ts";
 import type { DatasetKind, DatasetRow } from "./DatasetRow.ts";
 import { type Finding, isError } from "./Finding.ts";
 import { parseMessages } from "./parseMessages.ts";
@@ -40,7 +40,7 @@ export function parseJsonRow(text: string, kind: TextKind): ParsedRow {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return only("invalid-json", `The line is not JSON: ${(error as Error).message}.`);
+    return only("invalid-json", `The line is not JSON (${(error as Error).message}).`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return only("not-an-object", "The line is JSON, but not an object.");
@@ -78,7 +78,7 @@ function findFormat(fields: Fields, kind: TextKind, findings: Finding[]): JsonFo
     required.filter((key) => keys.includes(key)).length / required.length;
   const nearest = known.toSorted((a, b) => present(b) - present(a))[0]!;
   if (present(nearest) === 0) {
-    const found = keys.length > 0 ? keys.map(quote).join(", ") : "none";
+    const found = keys.length > 0 ? keys.toSorted().map(quote).join(", ") : "none";
     findings.push({
       rule: "unknown-format",
       message: `The keys of the row fit no format (found: ${found}).`,
@@ -146,7 +146,7 @@ function parseLabelFields(fields: Fields, findings: Finding[], source: string): 
   } else {
     findings.push({
       rule: label === null ? "missing-label" : "bad-label",
-      message: `label is ${typeName(label)}, not a text or an integer from 0.`,
+      message: "label is neither a text nor an integer from 0.",
     });
   }
   const row = { format: "label", text, label: labelText } as const;

@@ -8,7 +8,7 @@ export interface Rule {
 
 const ONE_OBJECT = "Write one JSON object on each line.";
 const ONE_FORMAT =
-  "Give every row exactly the keys of one format: messages; prompt and completion; text; instruction, output and optionally input; prompt, chosen and rejected; input, preferred_output and non_preferred_output.";
+  "Give every row exactly the keys of one format: messages; prompt and completion; text; instruction, output and optionally input; prompt, chosen and rejected; input, preferred_output and non_preferred_output; for a text classifier text and label.";
 const PACK_AGAIN = "Pack the class folders again with zip or tar.";
 const LAYOUT =
   "Put every image into the folder of its class, at the top level of the archive: class/image.";
@@ -23,7 +23,10 @@ export const RULES = {
     "A causal language model is trained on .jsonl or .parquet, a text classifier on .jsonl, .csv or .tsv, an image classifier on .zip, .tar or .tar.gz.",
     "Convert the dataset, or give the file the extension for its content.",
   ),
-  "no-rows": error("A dataset has at least one row.", "Give at least one row."),
+  "no-rows": error(
+    "A dataset has at least one row.",
+    "Give at least one row, in an archive at least one image: class/image.",
+  ),
   "not-utf-8": error("A dataset is valid UTF-8.", "Save the file as UTF-8."),
   "line-too-long": error(
     "A row has at most 16 MiB.",
@@ -38,10 +41,7 @@ export const RULES = {
   "mixed-formats": error("All rows of a file have the same format.", ONE_FORMAT),
   "wrong-type": error("Texts are JSON strings.", "Write the value in quotation marks."),
   "empty-text": error("A text to learn from is not empty.", "Fill it in or remove the row."),
-  "empty-answer": error(
-    "An answer to learn is not empty.",
-    "Fill the answer in or remove the row.",
-  ),
+  "empty-answer": error("An answer to learn is not empty.", "Fill it in or remove the row."),
   "half-character": error(
     "Texts contain whole characters, not halves of a surrogate pair.",
     "Write the character itself, or both halves of its escape.",
@@ -58,7 +58,7 @@ export const RULES = {
   ),
   "same-answers": error(
     "The two answers of a preference pair differ, even after truncation.",
-    "Give two different answers or remove the row.",
+    "Give two answers that differ within max_seq_length, or remove the row.",
   ),
   "template-refuses": error(
     "The model's chat template accepts the messages, and the assistant's last turn can be located in its output.",
@@ -70,7 +70,7 @@ export const RULES = {
   ),
   "nothing-learned": error(
     "A row has tokens to learn within max_seq_length.",
-    "Shorten the prompt or raise max_seq_length.",
+    "Give an answer to learn, shorten the prompt, or raise max_seq_length.",
   ),
   "bad-header": error(
     "A .csv file starts with the header text,label; a .tsv file with text<TAB>label, or without a header with integer label<TAB>text.",
@@ -190,7 +190,7 @@ export const RULES = {
   ),
   "missing-class": warning(
     "A validation dataset has all classes of the training dataset.",
-    "Add rows of this class to the validation dataset, otherwise the quality of this class is not measured.",
+    "Add rows of this class to the validation dataset.",
   ),
   "role-order": warning(
     "A conversation has at most one system message, at the start, then alternating user and assistant messages, the last from the assistant.",

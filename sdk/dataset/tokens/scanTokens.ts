@@ -146,7 +146,10 @@ function checkGroups({ row_groups: groups }: FileMetaData, size: number): void {
   let values = 0n;
   for (const { meta_data: column } of groups.flatMap(({ columns }) => columns)) {
     if (!column || !CODECS.includes(column.codec)) {
-      throw new FileFindingError("parquet-codec", `The file is compressed as ${column?.codec}.`);
+      throw new FileFindingError(
+        "parquet-codec",
+        `The file has an unsupported compression (${column?.codec}).`,
+      );
     }
     if (column.num_values > MAX_GROUP_VALUES) {
       const most = MAX_GROUP_VALUES.toLocaleString("en");

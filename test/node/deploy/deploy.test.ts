@@ -16,7 +16,9 @@ import { addressIn, ended, start } from "./deployProcess.ts";
 
 const CHAIN_ID = 31337;
 
-/** The real command line, against a real node in a process of its own. The tests are one story and build on each other. */
+/**
+ * The real command line, against a real node in its own process. The tests are one sequence and depend on each other.
+ */
 describe("npx hardhat deploy", () => {
   let node: ChildProcess;
   let rpcUrl: string;
@@ -58,7 +60,7 @@ describe("npx hardhat deploy", () => {
   /** Transactions that the deployer has sent. */
   const sent = async () => rpc.getTransactionCount(await rpc.getSigner(0));
 
-  /** What a deployment's files say, by name. */
+  /** The contents of a deployment's files, by name. */
   const files = async () => {
     const names = (await readdir(deployments)).filter((name) => name.endsWith(".json")).sort();
     const entries = names.map(async (name) => [
@@ -68,7 +70,7 @@ describe("npx hardhat deploy", () => {
     return Object.fromEntries(await Promise.all(entries)) as Record<string, string>;
   };
 
-  /** Runs `work` with another content in a file of the deployment. */
+  /** Runs `work` with a changed deployment file. */
   async function withFile<T>(
     name: string,
     change: (text: string) => string,
@@ -120,7 +122,7 @@ describe("npx hardhat deploy", () => {
     expect(await view("ackPeriod")).to.equal(ackPeriod);
   });
 
-  it("asks the next endpoint if the first does not answer, and refuses what is none", async () => {
+  it("asks the next endpoint if the first does not answer, and refuses an invalid one", async () => {
     const { exitCode, stderr } = await deploy([], { RPC_ENDPOINT: `http://127.0.0.1:1,${rpcUrl}` });
     expect(exitCode, stderr).to.equal(0);
     const wrong = await deploy([], { RPC_ENDPOINT: `${rpcUrl},localhost` });
@@ -148,11 +150,11 @@ describe("npx hardhat deploy", () => {
     expect(await sent()).to.equal(before);
   });
 
-  it("refuses a pair whose halves do not belong together", async () => {
+  it("refuses two contracts that do not belong together", async () => {
     const pair = await files();
     const ledger = JSON.parse(pair["Ledger.json"]!);
     const other = await place(rpc, ledger.abi, ledger.bytecode, parametersOf(CHAIN_ID).lockPeriod);
-    // the Serving's file claims the other Ledger as its argument, so that nothing looks new
+    // the Serving's file records the other Ledger as its argument, so that nothing looks new
     const claimed = (address: string) => address.slice(2).toLowerCase();
     const claim = (text: string) => text.replaceAll(claimed(ledger.address), claimed(other));
     const { stderr, exitCode } = await withFile("Ledger.json", addressed(other), () =>
@@ -186,7 +188,7 @@ describe("npx hardhat deploy", () => {
     );
   });
 
-  /** Runs `work` while the chain has none of the contracts, as after a new start of the node. */
+  /** Runs `work` while the chain has none of the contracts, as after a restart of the node. */
   async function withoutCode<T>(work: () => Promise<T>): Promise<T> {
     const addresses = Object.entries(await files()).map(([, text]) => JSON.parse(text).address);
     const codes = await Promise.all(addresses.map((address) => rpc.getCode(address)));
@@ -200,7 +202,7 @@ describe("npx hardhat deploy", () => {
     }
   }
 
-  it("takes the files of a local chain that is gone for none, and with --dry-run leaves them alone", async () => {
+  it("ignores the files of a local chain that no longer exists, and leaves them alone with --dry-run", async () => {
     const before = { sent: await sent(), files: await files() };
     const { stdout, stderr } = await withoutCode(() => deploy(["--dry-run"]));
     expect(stderr).to.contain("it was restarted");
@@ -227,7 +229,7 @@ describe("npx hardhat deploy", () => {
     expect(await rpc.getCode(ledger.address)).to.not.equal("0x");
   });
 
-  it("keeps a deployment whose contracts are there, whatever the endpoint says about the first block", async () => {
+  it("keeps a deployment whose contracts exist, whatever the endpoint says about the first block", async () => {
     const before = { sent: await sent(), files: await files() };
     const other = (text: string) => text.replace(/("genesisHash":\s*"0x)../, "$1ff");
     const { exitCode } = await withFile(".chain", other, () => deploy());
@@ -235,7 +237,7 @@ describe("npx hardhat deploy", () => {
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
   });
 
-  it("sends nothing when the deployer cannot pay for all of it", async () => {
+  it("sends nothing if the deployer cannot pay for everything", async () => {
     const deployer = (await rpc.getSigner(0)).address;
     const before = await sent();
     const balance = await rpc.getBalance(deployer);
@@ -251,7 +253,7 @@ describe("npx hardhat deploy", () => {
     expect(await sent()).to.equal(before);
   });
 
-  it("refuses a chain that nobody has chosen parameters for", async () => {
+  it("refuses a chain without parameters", async () => {
     const methods: string[] = [];
     const server = createServer(async (request, response) => {
       const { id, method } = (await json(request)) as { id: number; method: string };
@@ -278,7 +280,7 @@ describe("npx hardhat deploy", () => {
   });
 });
 
-/** Deploys beside the pipeline, by an account that is not the deployer. */
+/** Deploys without the scripts, from an account that is not the deployer. */
 async function place(
   rpc: JsonRpcProvider,
   abi: InterfaceAbi,

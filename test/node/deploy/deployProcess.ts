@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
-/** Starts `npx hardhat …` in a process of its own, without a terminal. */
+/** Starts `npx hardhat …` in its own process, without a terminal. */
 export const start = (words: readonly string[], env: Record<string, string> = {}) =>
   spawn(process.execPath, [HARDHAT, ...words], {
     cwd: ROOT,
@@ -14,7 +14,7 @@ export const start = (words: readonly string[], env: Record<string, string> = {}
     stdio: ["ignore", "pipe", "pipe"],
   });
 
-/** What a process that was started has printed at its end. */
+/** The output of a process at its end. */
 export async function ended(child: ReturnType<typeof start>) {
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout!),
@@ -24,13 +24,13 @@ export async function ended(child: ReturnType<typeof start>) {
   return { stdout, stderr, exitCode };
 }
 
-/** Where a node says that it answers. */
+/** The URL that a node prints. */
 export function addressIn(node: ChildProcess): Promise<string> {
   let output = "";
   return new Promise((resolve, reject) => {
     node.once("exit", () => reject(new Error(`The node ended early: ${output}`)));
     node.stdout!.on("data", (data: Buffer) => {
-      output = (output + data).slice(-10_000); // read to the end of its life: a full pipe would stop it
+      output = (output + data).slice(-10_000); // read until it ends: a full pipe would block it
       const url = /server at (http:\/\/[\d.]+:\d+)/.exec(output)?.[1];
       if (url) resolve(url);
     });

@@ -24,7 +24,7 @@ interface Request {
   readonly params: unknown[];
 }
 
-/** What an endpoint answers instead of its node; undefined asks the node. */
+/** The answer of an endpoint in place of its node; undefined asks the node. */
 type Spoil = (request: Request) => { result: unknown } | undefined;
 
 /** `npx hardhat deploy` on a chain with the id of 0G's testnet, whose endpoint misbehaves. */
@@ -125,7 +125,7 @@ describe("npx hardhat deploy on a live network", () => {
     }
   });
 
-  it("keeps the files when a node that dropped old blocks names another first block", async () => {
+  it("keeps the files if a node that dropped old blocks reports another first block", async () => {
     const before = { sent: await sent(), files: await files() };
     spoil = ({ method, params }) =>
       method === "eth_getBlockByNumber" && (params[0] === "earliest" || params[0] === "0x0")
@@ -136,7 +136,7 @@ describe("npx hardhat deploy on a live network", () => {
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
   });
 
-  it("keeps the files and sends nothing when an endpoint has none of the contracts", async () => {
+  it("keeps the files and sends nothing if an endpoint has none of the contracts", async () => {
     const before = { sent: await sent(), files: await files() };
     spoil = ({ method }) => (method === "eth_getCode" ? { result: "0x" } : undefined);
     const { exitCode, stderr } = await deploy();
@@ -145,7 +145,7 @@ describe("npx hardhat deploy on a live network", () => {
     expect({ sent: await sent(), files: await files() }).to.deep.equal(before);
   });
 
-  it("keeps the files and sends nothing when the endpoint is on another chain", async () => {
+  it("keeps the files and sends nothing if the endpoint is on another chain", async () => {
     const chain = join(deployments, ".chain");
     const before = await readFile(chain, "utf8");
     await writeFile(chain, before.replace("16602", "16661"));
@@ -184,7 +184,7 @@ describe("npx hardhat deploy on a live network", () => {
     expect(await sent()).to.equal(count + 2);
   });
 
-  it("sends nothing again that was deployed, even if the endpoint has forgotten the transaction", async () => {
+  it("does not send a deployed contract again, even if the endpoint has forgotten the transaction", async () => {
     const place = join(folder, "forgotten/testnet");
     spoil = ({ method }) => (method === "eth_getTransactionReceipt" ? { result: null } : undefined);
     expect((await deploy(["--timeout", "2"], place)).exitCode).to.equal(1);
@@ -200,7 +200,7 @@ describe("npx hardhat deploy on a live network", () => {
     expect(await sent()).to.equal(count + 1);
   });
 
-  it("continues to wait for a transaction that is on its way, and sends it once", async () => {
+  it("continues to wait for a pending transaction, and sends it once", async () => {
     const place = join(folder, "slow/testnet");
     const count = await sent();
     await rpc.send("evm_setAutomine", [false]);

@@ -48,7 +48,7 @@ const STATES = [
 const COUNTERS = ["open", "completed", "failed", "expired", "slashed"] as const;
 type Counter = (typeof COUNTERS)[number];
 
-/** Everything both contracts know, rebuilt from their events and nothing else. */
+/** The state of both contracts, rebuilt from their events alone. */
 export class Replay {
   readonly accounts = new Map<string, AccountSums>();
   readonly subAccounts = new Map<string, SubAccountSums>();
@@ -56,7 +56,7 @@ export class Replay {
   readonly providers = new Map<string, string[]>();
   readonly allowances = new Map<string, bigint>();
   burned = 0n;
-  /** Terms and stake of those who offer a service now. */
+  /** Terms and stake of the registered providers. */
   readonly services = new Map<string, { stake: bigint; terms: unknown[] }>();
   readonly counters = new Map<string, Record<Counter, bigint>>();
   readonly tasks = new Map<string, ReplayedTask>();
@@ -226,7 +226,7 @@ function entry<T>(map: Map<string, T>, key: string, create: () => T): T {
   return found;
 }
 
-/** Removes `amount` from one end of a queue; the last request touched may remain in part. */
+/** Removes `amount` from one end of a queue; the last request may be removed in part. */
 function take(requests: SubAccountSums["requests"], amount: bigint, from: "oldest" | "newest") {
   for (let left = amount; left > 0n; ) {
     const request = requests.at(from === "oldest" ? 0 : -1)!;

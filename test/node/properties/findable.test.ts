@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 
-/** Every property of docs/protocol.md has a test whose name says which one it is: P1, P2, … */
+/** Every property of docs/protocol.md has a test whose name contains it: P1, P2, … */
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
@@ -23,7 +23,7 @@ describe("properties", () => {
   const properties = [...new Set(read("docs/protocol.md").match(/\bP\d+\b/g))];
   const names = testNames();
 
-  it("stand in the protocol page, all 25", () => {
+  it("are listed in protocol.md, all 25", () => {
     expect(properties).to.include.members(Array.from({ length: 25 }, (_, i) => `P${i + 1}`));
   });
 

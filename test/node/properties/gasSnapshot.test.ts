@@ -5,7 +5,7 @@ import { type GasReport, measureGas } from "../../../scripts/bench/measureGas.ts
 
 const SNAPSHOT = new URL("../../../gas-snapshot.json", import.meta.url);
 
-/** The protocol page's limits: what a task and a dispute may cost, and what a chain takes as a contract. */
+/** The limits of protocol.md: the gas of a task and of a dispute, and the contract size of a chain. */
 const MOST = { deliverToPaid: 240_000, createToPaid: 420_000, dispute: 700_000, code: 24_576 };
 
 describe("gas", () => {
@@ -14,7 +14,7 @@ describe("gas", () => {
     report = await measureGas();
   });
 
-  it("is what the snapshot says, to the last unit; npm run bench:gas -- --update renews it", () => {
+  it("equals the snapshot, to the last unit; npm run bench:gas -- --update renews it", () => {
     expect(report).to.deep.equal(JSON.parse(readFileSync(SNAPSHOT, "utf8")));
   });
 
@@ -24,7 +24,7 @@ describe("gas", () => {
     expect(report.sums.dispute).to.be.at.most(MOST.dispute);
   });
 
-  it("fits every contract into the size that a chain takes", () => {
+  it("keeps every contract within the size limit of a chain", () => {
     for (const [contract, size] of Object.entries(report.sizes)) {
       expect(size, contract).to.be.at.most(MOST.code);
     }

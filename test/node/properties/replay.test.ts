@@ -17,14 +17,14 @@ const U = new Uint8Array(32).fill(5);
 const S = new Uint8Array(32).fill(9);
 const PUBLIC_KEY = `0x02${"11".repeat(32)}`;
 
-/** A model of one page; its content root is not what it decrypts to, so that every delivery can be disputed. */
+/** A model of one page; its content root does not match its decryption, so that every delivery can be disputed. */
 const SIZE = 4_096;
 const PAGE = new Uint8Array(SIZE);
 const SEGMENT_ROOTS = segmentRoot(PAGE, 0, SIZE);
 const BLIND_ROOT = hexlify(blindRoot(U));
 const CONTENT_ROOT = `0x${"12".repeat(32)}`;
 
-/** A step of a history: what is tried, by whom, and a number that everything else is chosen by. */
+/** A step of a history: the action, the actor, and a number that determines everything else. */
 interface Step {
   readonly verb: Verb;
   readonly actor: number;
@@ -223,7 +223,7 @@ describe("P23: events alone rebuild every balance and every state", () => {
     }
   }
 
-  /** The regular next step of a task; a model that turns out to be spoilt is disputed every other time. */
+  /** The regular next step of a task; every other time, the model is corrupt and is disputed. */
   async function advance(
     id: string,
     {

@@ -40,7 +40,7 @@ const TERMS = {
   openTasksPerUser: 5,
 };
 
-/** A market whose provider has daemons. Their state, models and deployment are in its folder. */
+/** A market whose provider runs daemons. Their state, models and deployment are in its folder. */
 export class DaemonFixture extends MarketFixture {
   readonly #daemons: DaemonProcess[] = [];
   readonly #ports: readonly [api: number, storage: number];
@@ -57,7 +57,7 @@ export class DaemonFixture extends MarketFixture {
   }
 
   override async close(): Promise<void> {
-    // Politely, so that no trainer is left behind.
+    // With SIGTERM, so that no trainer is left behind.
     await Promise.all(this.#daemons.map((daemon) => daemon.kill("SIGTERM")));
     await super.close();
   }
@@ -69,7 +69,7 @@ export class DaemonFixture extends MarketFixture {
     });
   }
 
-  /** Writes a stand-in for Python that "trains" a few bytes at once. @returns its path. */
+  /** Writes a stub for Python that "trains" a few bytes at once. @returns its path. */
   makeFastTrainer(): string {
     const path = join(this.folder, "fast-trainer");
     writeFileSync(path, FAST_TRAINER, { mode: 0o755 });
@@ -77,8 +77,8 @@ export class DaemonFixture extends MarketFixture {
   }
 
   /**
-   * Starts a daemon; one that is started again finds the state, and has the addresses, of the one before.
-   * @param python the interpreter; the project's own where it is not given
+   * Starts a daemon; a restarted one has the state and the addresses of the previous one.
+   * @param python the interpreter; default: the project's own
    */
   startDaemon(python = PYTHON): DaemonProcess {
     const daemon = new DaemonProcess(this.daemonVariables(python));
@@ -108,19 +108,19 @@ export class DaemonFixture extends MarketFixture {
     return super.register({ ...TERMS, ...chosen }, amount);
   }
 
-  /** Registers the provider with what its daemon, which runs at `url`, says of it. */
+  /** Registers the provider with the terms that its daemon at `url` reports. */
   async registerDaemon(url: string, unit: Unit = "byte"): Promise<void> {
     const answer = await fetch(`${url}/v1/terms`);
     const { catalogueHash, encryptionKey } = (await answer.json()) as ServiceTerms;
     await this.register({ url, unit, catalogueHash, encryptionKey });
   }
 
-  /** Orders a task; what is not chosen names things that nobody has, and 5 units. */
+  /** Orders a task of 5 units; defaults name things that do not exist. */
   override order(chosen: Partial<OrderOptions> = {}, user: Client = this.user): Promise<TaskId> {
     return super.order({ units: 5n, ...chosen }, user);
   }
 
-  /** Uploads rows and orders a training on them. `declared` is by default the real size in bytes. */
+  /** Uploads rows and orders a task on them. `declared` is by default the real size in bytes. */
   async orderTraining(
     client: Client,
     rows: readonly object[],
@@ -137,7 +137,7 @@ export class DaemonFixture extends MarketFixture {
     return this.order({ model, datasetRoot: root, units, maxFee, config }, client);
   }
 
-  /** All events of a task, in their order. */
+  /** All events of a task, in order. */
   async events(id: TaskId): Promise<TaskEvent[]> {
     const toBlock = await this.reader.provider.getBlockNumber();
     const events = await fetchTaskEvents(this.reader, { fromBlock: 0, toBlock });

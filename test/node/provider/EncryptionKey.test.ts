@@ -6,14 +6,14 @@ import { EncryptionKey } from "../../../provider/EncryptionKey.ts";
 const PRIVATE_KEY = new Uint8Array(32).fill(7);
 
 describe("EncryptionKey", () => {
-  it("follows from the wallet's key alone, and is not that key", () => {
+  it("is derived from the wallet's key alone, and is not that key", () => {
     const key = EncryptionKey.derive(PRIVATE_KEY);
     expect(EncryptionKey.derive(PRIVATE_KEY).publicKey).to.equal(key.publicKey);
     expect(key.publicKey).to.match(/^0x0[23][0-9a-f]{64}$/);
     expect(key.secret).not.to.deep.equal(PRIVATE_KEY);
   });
 
-  it("opens what it has protected, for the same purpose only", () => {
+  it("decrypts what it has encrypted, for the same purpose only", () => {
     const key = EncryptionKey.derive(PRIVATE_KEY);
     fc.assert(
       fc.property(
@@ -32,7 +32,7 @@ describe("EncryptionKey", () => {
     );
   });
 
-  it("refuses a number that is no key", () => {
+  it("refuses a number that is not a key", () => {
     expect(() => new EncryptionKey(new Uint8Array(32))).to.throw(RangeError);
   });
 });

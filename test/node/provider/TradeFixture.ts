@@ -24,7 +24,7 @@ export class TradeFixture {
   readonly service: Service;
   readonly #python: string | undefined;
   daemon: DaemonProcess;
-  /** What the daemons before this one have logged. */
+  /** The logs of earlier daemons. */
   readonly history: LogLine[] = [];
 
   private constructor(
@@ -79,12 +79,12 @@ export class TradeFixture {
     return eventually(`state ${state}`, reached, { explain: this.explain });
   }
 
-  /** The task as the provider shows it to its user; null while it does not know it. */
+  /** The task as the provider shows it to its user; null if the provider does not know it yet. */
   status(id: TaskId): Promise<TaskStatus | null> {
     return fetchTaskStatus(this.user, { service: this.service, id }).catch(() => null);
   }
 
-  /** The lines of the task's log: those until now, or with `follow` all until its end. */
+  /** The lines of the task's log: those so far, or with `follow` all until its end. */
   async log(id: TaskId, follow = false): Promise<string[]> {
     const lines: string[] = [];
     for await (const line of streamLog(this.user, { service: this.service, id, follow }))
@@ -92,7 +92,7 @@ export class TradeFixture {
     return lines;
   }
 
-  /** Downloads, acknowledges and opens a delivery. @returns the archive. */
+  /** Downloads, acknowledges and decrypts a delivery. @returns the archive. */
   async takeDelivery(task: Task): Promise<Buffer> {
     const { id } = task;
     const encryptedPath = join(this.market.folder, `${id}.enc`);
@@ -104,7 +104,7 @@ export class TradeFixture {
     return readFileSync(outputPath);
   }
 
-  /** Neuron that the provider has in the Ledger, wherever it lies. */
+  /** Neuron of the provider in the Ledger, in any account. */
   async providerTotal(): Promise<bigint> {
     return (await getAccount(this.user, { account: this.market.provider.address })).total;
   }

@@ -23,7 +23,7 @@ describe("readConfig", () => {
     expect(config.maxJobBytes).to.equal(256 * 2 ** 30);
   });
 
-  it("uses a storage elsewhere where one is named", () => {
+  it("uses an external storage if one is set", () => {
     const config = readConfig({
       PROVIDER_PRIVATE_KEY: KEY,
       STORAGE_ENDPOINT: "http://127.0.0.1:1",
@@ -31,13 +31,13 @@ describe("readConfig", () => {
     expect(config.storage).to.deep.equal({ kind: "remote", url: "http://127.0.0.1:1" });
   });
 
-  it("takes the proxies that everything else on the machine uses", () => {
+  it("uses the proxies of the machine's environment", () => {
     const proxies = { HTTPS_PROXY: "http://proxy:1", no_proxy: "node.example" };
     const config = readConfig({ PROVIDER_PRIVATE_KEY: KEY, ...proxies });
     expect(config.proxies).to.deep.include({ https: "http://proxy:1", except: "node.example" });
   });
 
-  it("says which variable is missing or wrong, in a sentence each", () => {
+  it("names each variable that is missing or invalid, in one sentence each", () => {
     expect(refusalOf({}).message).to.equal("PROVIDER_PRIVATE_KEY is not set.");
     expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, SLOTS: "two" }).message).to.match(/^SLOTS .*\.$/);
     expect(refusalOf({ PROVIDER_PRIVATE_KEY: KEY, PROVIDER_PORT: "70000" }).message).to.match(
@@ -50,7 +50,7 @@ describe("readConfig", () => {
     expect(refusalOf(second).message).to.match(/^RPC_ENDPOINT /);
   });
 
-  it("takes MAX_GAS_PRICE in gwei", () => {
+  it("reads MAX_GAS_PRICE in gwei", () => {
     const priceOf = (MAX_GAS_PRICE?: string) =>
       readConfig({ PROVIDER_PRIVATE_KEY: KEY, MAX_GAS_PRICE }).maxGasPrice;
     expect(priceOf("0.5")).to.equal(500_000_000n);
@@ -61,12 +61,12 @@ describe("readConfig", () => {
       );
   });
 
-  it("takes several endpoints of the chain", () => {
+  it("accepts several RPC endpoints", () => {
     const RPC_ENDPOINT = "http://127.0.0.1:8545, https://rpc.example.org/key";
     expect(readConfig({ PROVIDER_PRIVATE_KEY: KEY, RPC_ENDPOINT }).rpcUrl).to.equal(RPC_ENDPOINT);
   });
 
-  it("refuses a number that is no key", () => {
+  it("refuses a number that is not a key", () => {
     const environment = { PROVIDER_PRIVATE_KEY: KEY, PROVIDER_ENCRYPTION_KEY: "00".repeat(32) };
     expect(refusalOf(environment).message).to.equal(
       "PROVIDER_ENCRYPTION_KEY is not a secp256k1 key.",
@@ -78,7 +78,7 @@ describe("readConfig", () => {
     expect(`${message} ${hint}`).not.to.include("abab");
   });
 
-  it("shows the trainer nothing but what a training needs", () => {
+  it("passes to the trainer only what a training run needs", () => {
     const { trainerEnvironment } = readConfig({
       PROVIDER_PRIVATE_KEY: KEY,
       PROVIDER_ENCRYPTION_KEY: KEY,

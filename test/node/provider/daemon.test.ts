@@ -20,9 +20,9 @@ const rows = (count: number) =>
   }));
 
 const SHORT = { n_epochs: 1, batch_size: 8, learning_rate: 1e-3 };
-/** Of a job that is over. */
+/** Of a job that has ended. */
 const KEPT = ["events.jsonl", "result.json"];
-/** With few rows a few seconds of training, with MANY_ROWS minutes: no interruption comes too late. */
+/** A few rows take seconds to train, MANY_ROWS minutes, so that no interruption comes too late. */
 const LONG = { n_epochs: 20, batch_size: 1, learning_rate: 1e-3 };
 const MANY_ROWS = 2_000;
 
@@ -47,7 +47,7 @@ describe("provider daemon, with the real trainer", () => {
     return Number(trade.daemon.lines.findLast(({ msg }) => msg === "training started")!.pid);
   };
 
-  it("runs an order from creation to payment, and shows its user how it goes", async () => {
+  it("runs an order from creation to payment, and reports its progress to the user", async () => {
     const { user, market } = trade;
     const before = await trade.providerTotal();
     const id = await market.orderTraining(user, rows(64), SHORT);
@@ -78,7 +78,7 @@ describe("provider daemon, with the real trainer", () => {
     expect(left()).to.have.members(KEPT);
   });
 
-  it("goes on from the checkpoint of an earlier task of the same user", async () => {
+  it("continues from the checkpoint of an earlier task of the same user", async () => {
     const { user, market } = trade;
     const first = await market.orderTraining(user, rows(64), SHORT);
     await trade.takeDelivery(await trade.until(first, "Delivered"));
@@ -90,7 +90,7 @@ describe("provider daemon, with the real trainer", () => {
     await trade.takeDelivery(await trade.until(second, "Delivered"));
     await send(user, confirm(user, { id: second }));
     const status = (await trade.status(second))!;
-    // What the first task ended with is what the second begins with, on the same rows.
+    // The second task begins with the weights of the first, on the same rows.
     expect(Math.abs(status.lossBefore! - learned.lossAfter!)).to.be.lessThan(1e-3);
     expect(status.lossAfter).to.be.lessThan(learned.lossAfter!);
 
@@ -105,7 +105,7 @@ describe("provider daemon, with the real trainer", () => {
     expect(await trade.eventNames(theft)).to.deep.equal(["TaskCreated"]);
   });
 
-  it("stops a running training when its user wants it, for the amount that both see", async () => {
+  it("stops a running task at its user's request, for the amount that both see", async () => {
     const { user, market, service } = trade;
     const [before, spent] = [await trade.providerTotal(), await totalOf(user, market.user.address)];
     const id = await market.orderTraining(user, rows(MANY_ROWS), LONG);
@@ -137,11 +137,11 @@ describe("provider daemon, with the real trainer", () => {
     expect(failure.message).to.match(/train\.jsonl:1/);
   });
 
-  it("delivers exactly once and is paid once when it is killed while training", async () => {
+  it("delivers exactly once and is paid once if it is killed while training", async () => {
     const before = await trade.providerTotal();
     const id = await trade.market.orderTraining(trade.user, rows(12), LONG);
     const trainer = await untilTraining(id);
-    process.kill(-trainer, "SIGSTOP"); // it must not come to its end before the next daemon finds it
+    process.kill(-trainer, "SIGSTOP"); // it must not finish before the next daemon finds it
     await trade.daemon.kill("SIGKILL");
     expect(identify(trainer), "the trainer is still there").not.to.equal(null);
 

@@ -12,7 +12,7 @@ import { TradeFixture } from "./TradeFixture.ts";
 
 const ROWS = [{ text: "Once upon a time." }, { text: "The end." }];
 
-describe("provider daemon, with a trainer that takes no time", () => {
+describe("provider daemon, with a stub trainer", () => {
   let trade: TradeFixture;
 
   before(async () => {
@@ -45,7 +45,7 @@ describe("provider daemon, with a trainer that takes no time", () => {
     expect(await sentByProvider()).to.equal(before.sent);
   });
 
-  it("turns a second daemon away before it touches the storage of the first", async () => {
+  it("refuses a second daemon before it touches the storage of the first", async () => {
     const publishing = join(trade.market.folder, "state/blobs/incoming/half-published.have");
     writeFileSync(publishing, "");
     const second = trade.market.startDaemon();
@@ -55,7 +55,7 @@ describe("provider daemon, with a trainer that takes no time", () => {
     rmSync(publishing);
   });
 
-  it("works through what was ordered and cancelled while it was down", async () => {
+  it("processes what was ordered and cancelled while it was down", async () => {
     await trade.daemon.kill("SIGTERM");
     const cancelled = await trade.market.order({}, trade.user);
     await send(trade.user, cancelTask(trade.user, { id: cancelled }));
@@ -66,7 +66,7 @@ describe("provider daemon, with a trainer that takes no time", () => {
     expect(await trade.eventNames(cancelled)).to.deep.equal(["TaskCreated", "TaskCancelled"]);
   });
 
-  it("loses and doubles nothing when it is killed again and again on the way", async () => {
+  it("loses and duplicates nothing if it is killed repeatedly on the way", async () => {
     const before = { sent: await sentByProvider(), total: await trade.providerTotal() };
     const id = await order();
     const step = (msg: string, name?: string) => (line: LogLine) =>
@@ -103,7 +103,7 @@ describe("provider daemon, with a trainer that takes no time", () => {
     expect((await trade.providerTotal()) - before.total).to.equal(delivered.fee);
   });
 
-  it("lapses what nobody acknowledges, and still serves the user who comes late", async () => {
+  it("lapses a delivery that nobody acknowledges, and still serves a late user", async () => {
     const id = await order();
     const delivered = await trade.until(id, "Delivered");
     await trade.market.chain.increaseTime(trade.market.chain.parameters.ackPeriod + 1n);
@@ -114,14 +114,14 @@ describe("provider daemon, with a trainer that takes no time", () => {
     expect(archive.length).to.be.greaterThan(300_000);
   });
 
-  it("has told nobody a secret", () => {
+  it("has disclosed no secret", () => {
     const secret = trade.market.chain.accounts[1]!.privateKey.slice(2);
     expect(trade.explain()).not.to.include(secret);
   });
 
   /**
-   * Kills the daemon at a moment of the task, and starts it again. A moment that it was past when it was killed for an
-   * earlier one does not come again.
+   * Kills the daemon at a moment of the task, and restarts it. A moment that had passed at an earlier kill does not
+   * come again.
    */
   async function killAt(id: TaskId, moment: (line: LogLine) => boolean): Promise<void> {
     const isPast = trade.history.some(moment);

@@ -12,7 +12,7 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** A real daemon: `node provider/main.ts` in a process of its own. */
+/** A real daemon: `node provider/main.ts` in its own process. */
 export class DaemonProcess {
   readonly lines: LogLine[] = [];
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
@@ -44,7 +44,7 @@ export class DaemonProcess {
     return this.exited;
   }
 
-  /** Kills the daemon at the moment in which it logs such a line, and waits for its end. */
+  /** Kills the daemon when it logs a matching line, and waits for its end. */
   async killAt(moment: (line: LogLine) => boolean): Promise<void> {
     this.#fatal = moment;
     if (this.lines.some(moment)) this.#child.kill("SIGKILL");
@@ -65,7 +65,7 @@ export class DaemonProcess {
   }
 }
 
-/** Asks again and again until the answer is neither undefined, null nor false. */
+/** Polls until the answer is neither undefined, null nor false. */
 export async function eventually<T>(
   what: string,
   ask: () => T | Promise<T>,

@@ -9,7 +9,7 @@ import { DaemonFixture } from "./DaemonFixture.ts";
 
 const log = pino({ level: "silent" });
 
-/** What a promise rejects with; undefined if it does not. */
+/** The error of a rejected promise; undefined if it is fulfilled. */
 const failureOf = (work: Promise<unknown>): Promise<Error | undefined> =>
   work.then(
     () => undefined,
@@ -31,7 +31,7 @@ describe("provider/Daemon, inside another program", () => {
 
   const start = () => Daemon.start(config, { log, signal: stop.signal });
 
-  it("answers when it has started, and nothing of it is left when it has ended", async () => {
+  it("answers after its start, and leaves nothing behind after its end", async () => {
     const { api, ended } = await start();
     const terms = await (await fetch(`${api}/v1/terms`)).json();
     expect(terms).to.include({ provider: market.provider.address, url: api });
@@ -39,12 +39,12 @@ describe("provider/Daemon, inside another program", () => {
     await ended;
     expect(await failureOf(fetch(`${api}/v1/terms`))).to.be.instanceOf(TypeError);
     stop = new AbortController();
-    const again = await start(); // its ports and its state are free
+    const again = await start(); // its ports and its state are released
     stop.abort();
     await again.ended;
   });
 
-  it("leaves the state of a running one alone, and lets go of what it had opened", async () => {
+  it("leaves the state of a running daemon alone, and releases what it had opened", async () => {
     const { ended } = await start();
     const error = await failureOf(start());
     expect(error?.message).to.contain("Another provider daemon is using");
@@ -52,7 +52,7 @@ describe("provider/Daemon, inside another program", () => {
     await ended;
   });
 
-  it("gives up waiting for a chain when it is told to stop", async () => {
+  it("stops waiting for a chain when it is stopped", async () => {
     config = { ...config, rpcUrl: "http://127.0.0.1:9" };
     const started = failureOf(start());
     stop.abort(new Error("enough"));

@@ -7,12 +7,12 @@ import { skip } from "../../helpers/skip.ts";
 
 const SCRIPT = join(import.meta.dirname, "../../../scripts/faults.ts");
 
-describe("fault programme, the short version", () => {
-  it("loses, doubles and leaks nothing, whatever fails", function () {
+describe("fault injection, short run", () => {
+  it("loses, duplicates and leaks nothing, whatever fails", function () {
     if (!Anvil.isAvailable()) {
       skip(this, "anvil is published for Linux on x64 only.");
     }
-    // Always the same choices; what changes from time to time is the timing.
+    // The choices are always the same; only the timing varies.
     const args = [SCRIPT, "--short", "--json", "--seed", "5"];
     const options = { encoding: "utf8", maxBuffer: 2 ** 26 } as const;
     const { status, stdout, stderr } = spawnSync(process.execPath, args, options);

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 
-/** Writes a file below a directory under a path longer than a path may be, yet reachable step by step from within. */
+/** Writes a file below a directory, at a path longer than the limit, but reachable step by step from within. */
 export function hideFile(directory: string, bytes: number): void {
   const lines = [
     "import os, sys",

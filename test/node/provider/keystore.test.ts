@@ -22,14 +22,14 @@ describe("keystore", () => {
   });
   after(() => rmSync(folder, { recursive: true }));
 
-  it("opens with the passphrase from a file or the environment", () => {
+  it("is decrypted with the passphrase from a file or the environment", () => {
     const fromFile = { PROVIDER_PASSPHRASE_FILE: join(folder, "passphrase") };
     for (const passphrase of [fromFile, { PROVIDER_PASSPHRASE: "open sesame" }]) {
       expect(readConfig({ PROVIDER_KEYSTORE: path, ...passphrase }).privateKey).to.equal(KEY);
     }
   });
 
-  it("says what is wrong, and neither key nor passphrase", () => {
+  it("reports what is wrong, without key or passphrase", () => {
     const broken = join(folder, "broken.json");
     writeFileSync(broken, KEY);
     const cases: [NodeJS.ProcessEnv, RegExp][] = [

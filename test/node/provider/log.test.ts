@@ -6,7 +6,7 @@ import { describe as describeError } from "../../../provider/log.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 
 describe("log", () => {
-  it("writes neither the transaction of an error nor ethers' long message", () => {
+  it("omits the transaction of an error and ethers' long message", () => {
     const key = "5e".repeat(32);
     const error = Object.assign(new Error(`reverted (transaction={"data":"0x${key}"})`), {
       shortMessage: "reverted",
@@ -19,13 +19,13 @@ describe("log", () => {
     expect(text).not.to.include(key);
   });
 
-  it("keeps the words of the chain's node", () => {
+  it("keeps the message of the chain's node", () => {
     const cause = { error: { code: -32000, message: "txpool is full" } };
     const error = new ProtocolError("network", "The node has no room.", "Wait.", { cause });
     expect(describeError(error)).to.include({ node: "txpool is full (-32000)" });
   });
 
-  it("has errors under `err`, the one name whose value is described", () => {
+  it("logs errors under `err`, the one name with a serializer", () => {
     const folder = join(import.meta.dirname, "../../../provider");
     const lines = readdirSync(folder, { recursive: true, encoding: "utf8" })
       .filter((path) => path.endsWith(".ts"))

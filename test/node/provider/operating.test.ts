@@ -9,9 +9,9 @@ import { SCHEMA_VERSION } from "../../../provider/store/schema.ts";
 import { EXIT } from "../../../provider/training/Trainer.ts";
 import { FAIL_REASONS } from "../../../sdk/task/FailReason.ts";
 
-/** What docs/operating.md tells an operator is what the daemon does: names, codes and messages come from its sources. */
+/** docs/operating.md matches the daemon: names, codes and messages are taken from its sources. */
 
-/** Of 100, as systemd-analyze has it: below 40 it calls a service "OK". */
+/** Of 100, as systemd-analyze rates it: below 40 it calls a service "OK". */
 const MOST_EXPOSURE = 35;
 
 const ROOT = resolve(import.meta.dirname, "../../..");
@@ -44,7 +44,7 @@ const rowsOf = (heading: string) =>
     .filter((line, index, lines) => /^\| /.test(line) && !lines[index + 1]?.startsWith("|---"))
     .map((line) => line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "")));
 
-/** What stands between backticks in the first cells of a section's tables. */
+/** The texts between backticks in the first cells of a section's tables. */
 const namesIn = (heading: string) =>
   rowsOf(heading).flatMap(([cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
 
@@ -75,7 +75,7 @@ function inBytes(text: string): string {
   return size ? String(Number(size[1]) * (size[2] === "G" ? 2 ** 30 : 2 ** 20)) : text;
 }
 
-/** The messages, texts or templates, that are not told. What a template fills in, the guide shows as … */
+/** The messages, texts or templates, that are not documented. The guide shows interpolations as … */
 function missingFrom(text: string, messages: readonly string[]): string[] {
   const told = text.replaceAll(/\s+/g, " ");
   return messages.filter((message) => {
@@ -87,13 +87,13 @@ function missingFrom(text: string, messages: readonly string[]): string[] {
   });
 }
 
-/** The first text that is given to a constructor of errors. */
+/** The first text that is passed to an error constructor. */
 const messagesOf = (constructors: string) => {
   const pattern = new RegExp(`new (?:${constructors})\\(\\s*(?:"([^"]+)"|\`([^\`]+)\`)`, "g");
   return [...DAEMON.matchAll(pattern)].map((match) => match[1] ?? match[2]!);
 };
 
-/** What the daemon says at the levels warn and error: the last text of each call. */
+/** The daemon's log messages at the levels warn and error: the last text of each call. */
 const warnings = () =>
   [...DAEMON.matchAll(/[lL]og(?:\.(?:warn|error)|\[[^\]]+\])\(([\s\S]*?)\)[;,]?\n/g)].flatMap(
     (call) => {
@@ -122,7 +122,7 @@ const apiCodes = () => {
 const statusesOf = (text: string, error: string) =>
   matches(text, new RegExp(`new ${error}\\(\\s*(\\d{3})`, "g"));
 
-/** What a block of commands prints when somebody types it, with his keys in `folder`. */
+/** The output of a block of commands, run with the operator's keys in `folder`. */
 function type(block: string, folder: string): string {
   const script = block.replaceAll("/etc/anneal", folder).replaceAll("/opt/anneal", ROOT);
   return spawnSync("bash", ["-c", script], { cwd: ROOT, encoding: "utf8" }).stdout.trim();
@@ -138,7 +138,7 @@ describe("docs/operating.md", () => {
     ).to.deep.equal(variables());
   });
 
-  it("tells the defaults that config.ts tells", () => {
+  it("gives the defaults of config.ts", () => {
     const known = defaults();
     expect([...known.keys()].sort()).to.deep.equal(variables());
     const wrong = rowsOf("## Settings").filter((cells) => {
@@ -148,7 +148,7 @@ describe("docs/operating.md", () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("has a service that systemd can read, with settings that there are", () => {
+  it("has a service file that systemd can read, with existing settings only", () => {
     const units = blocks("ini");
     expect(units).to.have.length(2);
     const lines = units.flatMap((unit) => unit.split("\n"));
@@ -164,7 +164,7 @@ describe("docs/operating.md", () => {
     expect(units[0]).to.match(/^\[Unit\]\n[\s\S]+\n\[Service\]\n[\s\S]+\n\[Install\]\n/);
   });
 
-  it("has a service that systemd itself takes for well confined", function () {
+  it("has a service file that systemd rates as well confined", function () {
     const folder = mkdtempSync(join(tmpdir(), "anneal-unit-"));
     try {
       const unit = join(folder, "anneal.service");
@@ -185,7 +185,7 @@ describe("docs/operating.md", () => {
     }
   });
 
-  it("gives the daemon more time to stop than it takes", () => {
+  it("gives the daemon more time to stop than it needs", () => {
     const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(blocks("ini")[0]!)![1]);
     const homes = ["provider/processes/terminateProcess.ts", "provider/training/SlurmTrainer.ts"];
     const graces = homes.map((home) =>
@@ -196,7 +196,7 @@ describe("docs/operating.md", () => {
     expect(section("## Install")).to.include(`${local} s (${slurm} s on Slurm)`);
   });
 
-  it("makes a keystore that the daemon opens, that nobody else reads, and that stays", () => {
+  it("creates a persistent keystore that the daemon opens and that nobody else can read", () => {
     const making = blocks("bash").find((block) => block.includes("encryptSync"))!;
     const showing = blocks("bash").find((block) => block.includes("openKeystore"))!;
     const folder = mkdtempSync(join(tmpdir(), "anneal-keys-"));
@@ -214,7 +214,7 @@ describe("docs/operating.md", () => {
     }
   });
 
-  it("takes the build of torch that the trainer is tested with", () => {
+  it("installs the build of torch that the trainer is tested with", () => {
     const pin = /^torch==\S+$/m.exec(read("provider/trainer/requirements.txt"))![0];
     expect(matches(GUIDE, /(torch==\S+)/g)).to.deep.equal([pin]);
   });
@@ -225,7 +225,7 @@ describe("docs/operating.md", () => {
     expect(matches(GUIDE, /`(anneal_\w+)`/g)).to.deep.equal(own);
   });
 
-  it("has a cure for every error of the daemon", () => {
+  it("has a remedy for every error of the daemon", () => {
     const messages = messagesOf("ProviderError|StateUnusableError");
     expect(messages.length).to.be.greaterThan(20);
     expect(missingFrom(GUIDE, messages)).to.deep.equal([]);
@@ -236,13 +236,13 @@ describe("docs/operating.md", () => {
     expect(missingFrom(GUIDE, warnings())).to.deep.equal([]);
   });
 
-  it("explains every reason for giving a task up, and no other", () => {
+  it("explains every reason for failing a task, and no other", () => {
     expect(namesIn("### Reasons for giving a task up").sort()).to.deep.equal(
       [...FAIL_REASONS].sort(),
     );
   });
 
-  it("explains every exit code of the trainer, and what it calls it", () => {
+  it("explains every exit code of the trainer, under its name", () => {
     const rows = rowsOf("### Exit codes of the trainer");
     const codes = rows.map(([code]) => Number(code)).filter((code) => !Number.isNaN(code));
     expect(codes).to.include.members(Object.values(EXIT));
@@ -265,7 +265,7 @@ describe("docs/operating.md", () => {
     expect(namesIn("### What the storage refuses").sort()).to.deep.equal(known);
   });
 
-  it("tells the HTTP status of each", () => {
+  it("gives the HTTP status of each", () => {
     const statuses = (heading: string) =>
       rowsOf(heading)
         .map((cells) => cells[1]!)
@@ -276,11 +276,11 @@ describe("docs/operating.md", () => {
       expect(statuses("### What the storage refuses")).to.include(status);
   });
 
-  it("knows the version of the database", () => {
+  it("gives the version of the database", () => {
     expect(GUIDE).to.include(`schema version ${SCHEMA_VERSION}.`);
   });
 
-  it("is linked where people look for it", () => {
+  it("is linked from where people look for it", () => {
     expect(read("README.md")).to.include("](docs/operating.md)");
   });
 });

@@ -6,8 +6,8 @@ import { Anvil } from "../../faults/Anvil.ts";
 import { attempt } from "../../faults/attempt.ts";
 import { FaultFixture } from "../../faults/FaultFixture.ts";
 import { Fuse } from "../../faults/Fuse.ts";
-import { runTrades } from "../../faults/runTrade.ts";
-import { Trade } from "../../faults/Trade.ts";
+import { runUsers } from "../../faults/runUsers.ts";
+import { SimulatedUser } from "../../faults/SimulatedUser.ts";
 
 describe("a provider whose disk is lost after a delivery", () => {
   let market: FaultFixture | null = null;
@@ -21,13 +21,13 @@ describe("a provider whose disk is lost after a delivery", () => {
   });
   after(() => market?.close());
 
-  /** A daemon that dies when it has delivered; `restore` is what its operator puts back. */
-  const trade = (
+  /** A daemon that dies after the delivery; `restore` is what its operator restores. */
+  const loseDisk = (
     restore: (state: string, backup: string) => void,
     backUpBefore: string | null = null,
   ) =>
     attempt(market!, "restore", async ({ directory, state }) => {
-      const order = new Trade(market!, directory, 2, "finalize");
+      const order = new SimulatedUser(market!, directory, 2, "finalize");
       const backup = join(directory, "backup");
       const fuse = new Fuse({ point: "after effect: deliver", pass: 1 });
       const beforeStep = (step: string) => {
@@ -41,17 +41,17 @@ describe("a provider whose disk is lost after a delivery", () => {
         return undefined;
       };
       const options = { directory: state, fuse, beforeStep };
-      await runTrades({ market: market!, options, trades: [order], nextFuse });
-      return { trades: [order], strikes: fuse.isDead ? 1 : 0 };
+      await runUsers({ market: market!, options, users: [order], nextFuse });
+      return { users: [order], strikes: fuse.isDead ? 1 : 0 };
     });
 
   it("reveals the key and is paid with the wallet's key alone, without state, archive or backup", async () => {
-    const result = await trade(() => undefined);
+    const result = await loseDisk(() => undefined);
     expect(result).to.deep.include({ strikes: 1, lost: [], doubled: [] });
   });
 
-  it("reveals the key with a backup of the state from before the sealing, without the jobs", async () => {
-    const result = await trade((state, backup) => {
+  it("reveals the key with a backup of the state from before the sealing step, without the jobs", async () => {
+    const result = await loseDisk((state, backup) => {
       cpSync(backup, state, { recursive: true });
       rmSync(join(state, "jobs"), { recursive: true });
     }, "seal");

@@ -12,7 +12,7 @@ describe("npm run convert-data", () => {
   const convert = (...words: string[]) =>
     spawnSync(process.execPath, [SCRIPT, ...words], { cwd: folder, encoding: "utf8" });
 
-  it("leaves its input alone when it is named as the output, too", () => {
+  it("leaves its input alone if it is also named as the output", () => {
     const content = jsonl({ question: "a", answer: "b" });
     const input = write(".jsonl", content);
     for (const flags of [[], ["--force"]]) {
@@ -23,7 +23,7 @@ describe("npm run convert-data", () => {
     expect(readFileSync(input, "utf8")).to.equal(content);
   });
 
-  it("replaces another file with --force, wherever that is typed", () => {
+  it("replaces another file with --force, anywhere in the command line", () => {
     const input = write(".jsonl", jsonl({ q: "a" }));
     const output = write(".jsonl", "mine");
     expect(convert(input, output, "prompt=q").status).to.equal(2);
@@ -33,7 +33,7 @@ describe("npm run convert-data", () => {
     expect(stdout).to.equal(`1 row written to ${output}\n`);
   });
 
-  it("refuses what it does not understand, and writes nothing", () => {
+  it("refuses invalid arguments, and writes nothing", () => {
     const input = write(".jsonl", jsonl({ q: "a" }));
     const output = join(folder, "never.jsonl");
     for (const words of [

@@ -42,7 +42,7 @@ describe("npm start: its processes", () => {
     return folder;
   };
 
-  /** Starts a small quick start. @returns its process, all processes that it has started, and its folder. */
+  /** Starts a small quick start. @returns its process, all processes that it started, and its folder. */
   async function startStack() {
     const folder = await newFolder();
     const notes = await newFolder();
@@ -63,7 +63,7 @@ describe("npm start: its processes", () => {
   }
 
   const untilEnded = async (processes: readonly ProcessIdentity[]) => {
-    while (processes.some(isRunning)) await sleep(50); // the test's own limit ends it
+    while (processes.some(isRunning)) await sleep(50); // the test's own timeout ends it
   };
 
   for (const [what, end] of [
@@ -73,21 +73,21 @@ describe("npm start: its processes", () => {
     ["nobody reads its output any longer", (parent: ChildProcess) => parent.stdout!.destroy()],
     ["it is killed", (parent: ChildProcess) => parent.kill("SIGKILL")],
   ] as const) {
-    it(`leaves nothing running when ${what}`, async () => {
+    it(`leaves no process running if ${what}`, async () => {
       const { parent, processes } = await startStack();
       end(parent);
       await untilEnded([...processes, identify(parent.pid!) ?? processes[0]!]);
     });
   }
 
-  it("removes its temporary files even when it is killed", async () => {
+  it("removes its temporary files even if it is killed", async () => {
     const { parent, processes, folder } = await startStack();
     parent.kill("SIGKILL");
     await untilEnded(processes);
     while (await stat(folder).catch(() => null)) await sleep(50);
   });
 
-  describe("that are kept", () => {
+  describe("with --keep", () => {
     const sleeper = () => {
       const child = spawn("sleep", ["100000"], { stdio: "ignore", detached: true });
       const identity = identify(child.pid!)!;
@@ -109,7 +109,7 @@ describe("npm start: its processes", () => {
       return directory;
     };
 
-    it("are found by whoever starts again, as long as all of them run", async () => {
+    it("are found by the next start as long as all of them run", async () => {
       const [chain, provider] = [sleeper(), sleeper()];
       const all = [
         { name: "chain", ...chain },
@@ -123,7 +123,7 @@ describe("npm start: its processes", () => {
       expect(await stateOf(directory)).to.equal("stale");
     });
 
-    it("are being started as long as their quick start runs", async () => {
+    it("count as starting as long as their quick start runs", async () => {
       const builder = { name: BUILDER, ...identify(process.pid)! };
       expect(await stateOf(await keep(builder))).to.equal("starting");
       expect(await stateOf(join(await newFolder(), "none"))).to.equal("none");
@@ -139,7 +139,7 @@ describe("npm start: its processes", () => {
       expect((await readNetwork(directory))!.processes).to.have.lengthOf(2);
     });
 
-    it("are offered when npm start is typed again, which changes nothing, and npm stop ends them", async () => {
+    it("are offered if npm start is typed again, which changes nothing, and npm stop ends them", async () => {
       const folder = await newFolder();
       const directory = join(folder, ".anneal/quickstart");
       const processes = ["chain", "provider"].map((name) => ({ name, ...sleeper() }));
@@ -170,7 +170,7 @@ describe("npm start: its processes", () => {
       expect(type("stop.ts").stdout).to.contain("No network");
     });
 
-    it("are never taken for a process that has got the same pid since", async () => {
+    it("are never confused with a later process of the same pid", async () => {
       const other = sleeper();
       const directory = await keep({ name: "chain", ...other, startTime: "another boot/1" });
       expect(await stateOf(directory)).to.equal("stale");
@@ -179,7 +179,7 @@ describe("npm start: its processes", () => {
     });
   });
 
-  it("writes into a new folder every time, whatever is in output/", async () => {
+  it("use a new folder every time, whatever is in output/", async () => {
     const root = await newFolder();
     expect(await makeRunDirectory(root)).to.equal("output/start-1");
     expect(await makeRunDirectory(root)).to.equal("output/start-2");

@@ -1,4 +1,4 @@
-/** A quick start in small: a real chain node, and a process that has started another one in a session of its own. */
+/** A small quick start: a real chain node, and a process that has started another one in its own session. */
 import { onEnding } from "../../../scripts/quickstart/onEnding.ts";
 import { Stack } from "../../../scripts/quickstart/Stack.ts";
 

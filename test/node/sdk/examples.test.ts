@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 
-/** Every verb of the SDK shows how it is called, and what is shown compiles; and every type in its signature can be named. */
+/** Every verb of the SDK has an example, and the examples compile; every type in its signature can be named. */
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const CACHE = join(ROOT, "cache");
@@ -12,7 +12,7 @@ const MAIN = join(ROOT, "sdk/index.ts");
 const NOUNS = "account service task deliverable storage exchange dataset training".split(" ");
 const BARRELS = [MAIN, ...NOUNS.map((noun) => join(ROOT, `sdk/${noun}/index.ts`))];
 
-/** What examples take for given. */
+/** What examples assume. */
 const GIVEN = `
 import type * as sdk from "../../sdk/index.ts";
 import type * as dataset from "../../sdk/dataset/index.ts";
@@ -51,7 +51,7 @@ declare global {
   const tokenizer: dataset.TokenizerDocument;
 }
 `;
-/** What examples use besides the SDK. */
+/** What examples import besides the SDK. */
 const LIBRARIES = [
   `import { readFile, writeFile } from "node:fs/promises";`,
   `import { getBytes, hexlify, randomBytes } from "ethers";`,
@@ -73,7 +73,7 @@ interface Example {
 const DECLARATION =
   /^export (?:declare )?(?:async )?(function\*?|const|class|interface|type) ?(\w+)/gm;
 
-/** What a barrel exports, by its own lines and those of the files that it hands on. */
+/** The exports of a barrel, its own and those of the files that it re-exports. */
 function exportsOf(barrel: string): Export[] {
   const text = readFileSync(barrel, "utf8");
   const declared = [...text.matchAll(DECLARATION)].map(([, kind, name]) => ({
@@ -119,7 +119,7 @@ const examplesOf = (barrel: string): Example[] =>
     return code === undefined ? [] : [{ name, file, code }];
   });
 
-/** One module with all examples of a barrel, which see what the SDK and the noun export. */
+/** One module with all examples of a barrel, with the exports of the SDK and the noun in scope. */
 function moduleOf(barrel: string, examples: readonly Example[]): string {
   const seen = new Set<string>();
   const imports = [...new Set([MAIN, barrel])].map((path) => {
@@ -135,7 +135,7 @@ function moduleOf(barrel: string, examples: readonly Example[]): string {
   return [...imports, ...LIBRARIES, ...bodies].join("\n");
 }
 
-/** Compiles modules in a folder of their own, two levels below the root, and hands what comes of it to `read`. */
+/** Compiles modules in a separate folder, two levels below the root, and passes the result to `read`. */
 async function compile<T>(
   modules: Readonly<Record<string, string>>,
   read: (errors: string[], folder: string) => T,
@@ -186,13 +186,13 @@ const programs = () =>
     ([, code]) => code!,
   );
 
-/** The declarations that a file of the SDK ends up as. */
+/** The declarations that are emitted for a file of the SDK. */
 const declarationsOf = (folder: string, file: string) =>
   readFileSync(join(folder, "out", relative(ROOT, file).replace(/\.ts$/, ".d.ts")), "utf8")
     .replaceAll(/\/\*[\s\S]*?\*\//g, "")
     .split(/^(?=export |import |interface |type |declare )/m);
 
-/** Types of the SDK that what a barrel exports mentions, and that neither it nor sdk/index.ts exports. */
+/** Types of the SDK that a barrel's exports mention, and that neither it nor sdk/index.ts exports. */
 function unnameable(folder: string, barrel: string): string[] {
   const exported = exportsOf(barrel).filter(({ file }) => file.startsWith(join(ROOT, "sdk/")));
   const nameable = new Set([...exported, ...exportsOf(MAIN)].map(({ name }) => name));
@@ -214,7 +214,7 @@ function unnameable(folder: string, barrel: string): string[] {
 }
 
 describe("examples of the SDK", () => {
-  it("are there for every verb", () => {
+  it("exist for every verb", () => {
     const verbs = BARRELS.flatMap(verbsOf);
     expect(verbs.length).to.be.greaterThan(100);
     const bare = verbs.filter(({ comment }) => exampleIn(comment) === undefined);
@@ -234,7 +234,7 @@ describe("examples of the SDK", () => {
     });
   }).timeout(60_000);
 
-  it("do not compile with a field that is not there", async () => {
+  it("do not compile with an unknown field", async () => {
     const code = "await getTask(client, { taskId: id });";
     const broken = [{ name: "getTask", file: MAIN, code }];
     await compile({ "broken.ts": moduleOf(MAIN, broken) }, (errors) => {

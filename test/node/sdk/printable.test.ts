@@ -4,7 +4,7 @@ import { describe, it } from "mocha";
 import { printable } from "../../../sdk/printable.ts";
 
 describe("printable", () => {
-  it("leaves nothing that ends a line, steers a terminal or turns the direction of text", () => {
+  it("removes everything that ends a line, controls a terminal or changes the text direction", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         expect(printable(text)).not.to.match(
@@ -15,13 +15,13 @@ describe("printable", () => {
     expect(printable("a\u001b[2J\r\nTask settled\u202e")).to.equal("a [2J Task settled ");
   });
 
-  it("leaves every other text as it is", () => {
+  it("keeps every other text unchanged", () => {
     for (const text of ["Ärger: 50 %  of 日本語", "שלום", "👩‍🚀", ""]) {
       expect(printable(text)).to.equal(text);
     }
   });
 
-  it("cuts what is longer than it may be, with no half of a character left", () => {
+  it("truncates long text without leaving half of a character", () => {
     expect(printable("abcdef", 3)).to.equal("abc");
     expect(printable("ab😀", 3)).to.equal("ab\ufffd");
   });

@@ -20,7 +20,7 @@ const hex = (bytes: number) =>
     .map((value) => `0x${Buffer.from(value).toString("hex")}`);
 
 describe("sdk amounts of OG", () => {
-  it("come back exactly as they were written", () => {
+  it("are parsed back exactly as they were formatted", () => {
     fc.assert(
       fc.property(fc.bigInt(0n, 2n ** 128n), (neuron) => {
         expect(parseOg(formatOg(neuron))).to.equal(neuron);
@@ -36,7 +36,7 @@ describe("sdk amounts of OG", () => {
     expect(formatOg(-1n)).to.equal("-0.000000000000000001");
   });
 
-  it("are refused when they are anything else", async () => {
+  it("are refused if they are anything else", async () => {
     const wrong = [
       "",
       "-1",
@@ -70,7 +70,7 @@ describe("sdk ids", () => {
     );
   });
 
-  it("refuses what is no task id or root", async () => {
+  it("refuses anything that is not a task id or root", async () => {
     for (const text of [
       "",
       "6b607314",
@@ -97,7 +97,7 @@ describe("sdk ids", () => {
 });
 
 describe("sdk progress", () => {
-  it("has one of the seed's ten words for every state", () => {
+  it("has one of 0G's ten words for every state", () => {
     const words = Object.fromEntries(TASK_STATES.map((state) => [state, progressOf(state)]));
     expect(words).to.deep.equal({
       Created: "Init",
@@ -142,14 +142,14 @@ describe("sdk deployment and client", () => {
     });
   });
 
-  it("refuses a deployment that is damaged", async () => {
+  it("refuses a damaged deployment", async () => {
     await writeFile(join(directory, ".chain"), '{"chainId":"none"}');
     const error = await rejection(readDeployment(directory));
     expect(error.code).to.equal("not-found");
     expect(error.message).to.contain("is damaged");
   });
 
-  it("never repeats a private key that it could not read", async () => {
+  it("never repeats an invalid private key", async () => {
     const privateKey = `0x${"12".repeat(31)}`;
     const contract = { address, abi: [] };
     const deployment = { chainId: 1, ledger: contract, serving: contract, blockNumber: 0 };

@@ -48,7 +48,7 @@ export interface FakeDaemon {
   status: unknown;
   log: string[];
   events: object[];
-  /** Secrets as they arrived, sealed. */
+  /** Secrets as received, sealed. */
   sealed: Uint8Array[];
   catalogue: string;
 }
@@ -58,9 +58,9 @@ interface RunOptions {
   readonly terminal?: number;
 }
 
-/** A market with a storage node and a provider's API, and commands that talk to them. Nobody is registered. */
+/** A market with a storage node and a provider's API, and commands that use them. No provider is registered. */
 export class CommandFixture extends MarketFixture {
-  /** Where commands find the market. */
+  /** The URLs and addresses that commands use. */
   readonly env: Record<string, string>;
   readonly #storage: FastifyInstance;
   #api: FakeApi | null = null;
@@ -111,7 +111,7 @@ export class CommandFixture extends MarketFixture {
     });
   }
 
-  /** The same with --json: what it printed on stdout, which must be one document. */
+  /** The same with --json: its output on stdout, which must be one document. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of every shape
   async json(name: string, flags: Record<string, unknown> = {}): Promise<any> {
     const { stdout } = await this.run(name, { ...flags, json: true });
@@ -186,7 +186,7 @@ async function answer(
   else reply(JSON.stringify(missing), 404);
 }
 
-/** Half of a fee of 140 is due, and is settled as soon as the user agrees. */
+/** Half of a fee of 140 is due, and is settled when the user agrees. */
 async function answerCancellation(client: Client, request: IncomingMessage): Promise<string> {
   const uuid = request.url!.split("/").at(-2)!;
   if (request.method === "GET") {

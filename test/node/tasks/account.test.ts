@@ -12,7 +12,7 @@ describe("tasks: account", () => {
   });
   after(() => market.close());
 
-  it("says that there is no account yet, and how to open one", async () => {
+  it("reports that there is no account yet, and how to open one", async () => {
     const { stdout, stderr, exitCode } = await market.run("get-account");
     expect(exitCode).to.equal(0);
     expect(stdout).to.match(/^Total +0\.0{18}$/m);
@@ -63,7 +63,7 @@ describe("tasks: account", () => {
     });
   });
 
-  it("refuses a refund of more than there is: shows both numbers and exits 4", async () => {
+  it("refuses a refund above the balance: shows both numbers and exits 4", async () => {
     const { stderr, exitCode } = await market.run("refund", { amount: "5" });
     expect(exitCode).to.equal(4);
     expect(stderr).to.contain("1.000000000000000001 OG").and.contain("5.000000000000000000 OG");
@@ -104,12 +104,12 @@ describe("tasks: account", () => {
     expect(stdout).to.contain("│ Funds Applied for Return to Main Account (OG)    │");
   });
 
-  it("has nothing to retrieve as long as no provider was used", async () => {
+  it("has nothing to retrieve while no provider has been used", async () => {
     expect((await market.run("retrieve-fund")).stdout).to.equal("Nothing to retrieve.\n");
     expect(await market.json("retrieve-fund")).to.deep.equal({ claimed: [], providers: [] });
   });
 
-  it("refuses an address with a typing error before it asks the chain", async () => {
+  it("refuses an address with a typo before it asks the chain", async () => {
     const provider = "0x70997970C51812dc3A010C7d01b50e0d17dc79c8";
     const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
     const { stderr, exitCode } = await market.run("get-sub-account", { provider }, { env });
@@ -117,7 +117,7 @@ describe("tasks: account", () => {
     expect(stderr).to.contain("is not an address");
   });
 
-  it("takes another wallet from ZG_PRIVATE_KEY, and never shows a broken one", async () => {
+  it("uses another wallet from ZG_PRIVATE_KEY, and never shows an invalid one", async () => {
     const [, , , other] = market.chain.accounts;
     const { stdout } = await market.run(
       "get-account",
@@ -131,7 +131,7 @@ describe("tasks: account", () => {
     expect(broken.stdout + broken.stderr).not.to.contain(secret.slice(2, 12));
   });
 
-  it("exits 9 with a sentence when the chain's node is down", async () => {
+  it("exits 9 with a sentence if the chain's node is down", async () => {
     const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
     const { stderr, exitCode } = await market.run("get-account", {}, { env });
     expect(exitCode).to.equal(9);

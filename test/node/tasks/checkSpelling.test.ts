@@ -12,7 +12,7 @@ describe("tasks/checkSpelling", () => {
 
   const hintFor = (line: string) => findMisspelling(line.split(" "), vocabulary)?.hint;
 
-  it("lets every correct line pass", () => {
+  it("accepts every correct line", () => {
     for (const line of [
       "deposit --amount 0.1",
       "deposit --amount=0.1 --network testnet",
@@ -32,11 +32,11 @@ describe("tasks/checkSpelling", () => {
     }
   });
 
-  it("leaves the commands of others alone", () => {
+  it("ignores the commands of other plugins", () => {
     expect(hintFor("test --grep deposit --no-such-flag")).to.equal(undefined);
   });
 
-  it("names the flag, the command or the global option that was meant", () => {
+  it("suggests the flag, command or global option that was meant", () => {
     expect(hintFor("deposit --amout 1")).to.equal('Did you mean "--amount"?');
     expect(hintFor("upload --datapath x")).to.equal('Did you mean "--data-path"?');
     expect(hintFor("deposit --netwrk testnet")).to.equal('Did you mean "--network"?');
@@ -44,7 +44,7 @@ describe("tasks/checkSpelling", () => {
     expect(hintFor("--network testnet lst-providers")).to.equal('Did you mean "list-providers"?');
   });
 
-  it("knows the verbs of a family and their flags", () => {
+  it("recognizes the verbs of a family and their flags", () => {
     expect(hintFor("fine-tuning retreive 6b60")).to.equal('Did you mean "retrieve"?');
     expect(hintFor("fine-tuning creat -m x")).to.equal('Did you mean "create"?');
     expect(hintFor("fine-tuning create --n-epoch 3")).to.equal('Did you mean "--n-epochs"?');
@@ -59,12 +59,12 @@ describe("tasks/checkSpelling", () => {
     );
   });
 
-  it("says where to look when nothing is near", () => {
+  it("says where to look if nothing is similar", () => {
     expect(hintFor("deposit --xyzzy")).to.equal("See them all: npx hardhat deposit --help");
     expect(hintFor("xyzzyplugh")).to.equal("See them all: npx hardhat --help");
   });
 
-  it("notices a flag without its value", () => {
+  it("reports a flag without its value", () => {
     expect(hintFor("deposit --amount")).to.equal("See what it takes: npx hardhat deposit --help");
   });
 });

@@ -9,7 +9,7 @@ import { temporaryFolder } from "../sdk/dataset/temporaryFolder.ts";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const PROGRAM = join(ROOT, "bin/anneal.ts");
 
-/** `anneal …` as a process of its own, without a terminal. */
+/** `anneal …` in its own process, without a terminal. */
 function anneal(words: readonly string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...words], {
     cwd: ROOT,
@@ -22,7 +22,7 @@ function anneal(words: readonly string[], env: Record<string, string> = {}) {
 describe("the program anneal", () => {
   const files = temporaryFolder();
 
-  it("says what it can do, and what each command takes", () => {
+  it("lists its commands, and the flags of each", () => {
     const overview = anneal([]);
     expect(overview.status).to.equal(0);
     for (const { path, description } of commands)
@@ -38,12 +38,12 @@ describe("the program anneal", () => {
       .and.not.include("deposit");
   });
 
-  it("fits 80 columns if nobody says how wide it may be", () => {
+  it("fits 80 columns if the width is unknown", () => {
     const lines = anneal([]).stdout.split("\n");
     expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(80);
   });
 
-  it("answers a misspelling with what was meant, and exits 2", () => {
+  it("suggests what was meant for a misspelling, and exits 2", () => {
     for (const [words, meant] of [
       [["depositt"], '"deposit"'],
       [["deposit", "--amout", "1"], '"--amount"'],
@@ -58,7 +58,7 @@ describe("the program anneal", () => {
     }
   });
 
-  it("takes a value that begins with a hyphen, and says the same as JSON", () => {
+  it("accepts a value that begins with a hyphen, and prints the same as JSON", () => {
     const { status, stdout } = anneal([
       "fine-tuning",
       "download",
@@ -72,13 +72,13 @@ describe("the program anneal", () => {
     expect(error.message).to.be.a("string").and.not.include("--step");
   });
 
-  it("names no keystore, which it does not have", () => {
+  it("mentions no keystore, as it has none", () => {
     const { status, stderr } = anneal(["get-account", "--network", "testnet"]);
     expect(status).to.equal(2);
     expect(stderr).to.include("ZG_PRIVATE_KEY").and.not.include("keystore");
   });
 
-  it("loads nothing of chains, and nothing of Hardhat, for what needs neither", () => {
+  it("loads neither chain code nor Hardhat for commands that need neither", () => {
     const path = files.write("data.jsonl", '{"text":"one"}\n');
     const named = ["--data-path", path];
     for (const words of [["--help"], ["data-root", ...named], ["check-data", ...named]]) {

@@ -12,7 +12,7 @@ import { startHttpProxy } from "../../helpers/httpProxy.ts";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
-/** Runs the real command line in a process of its own, without a terminal. */
+/** Runs the real command line in its own process, without a terminal. */
 async function hardhat(words: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [HARDHAT, ...words], {
     cwd: ROOT,
@@ -63,7 +63,7 @@ describe("tasks: the command line as a process", () => {
     }
   });
 
-  it("takes short flags", async () => {
+  it("accepts short flags", async () => {
     const create = ["fine-tuning", "create", "-m", "tiny-qwen2", "-t", file];
     const refused = await hardhat([...create, "-s", "no blanks", "-b", "0", "-c", "0"]);
     expect(refused.exitCode).to.equal(2);
@@ -75,7 +75,7 @@ describe("tasks: the command line as a process", () => {
     expect((await hardhat(download)).stderr).to.contain('--step is "last"');
   });
 
-  it("says what to write for short flags of two letters", async () => {
+  it("suggests what to write for short flags of two letters", async () => {
     for (const [short, long] of [
       ["-ne", "--n-epochs"],
       ["-lr", "--learning-rate"],
@@ -86,14 +86,14 @@ describe("tasks: the command line as a process", () => {
     }
   });
 
-  it("refuses an unknown flag and names the one that was meant, with exit code 2", async () => {
+  it("refuses an unknown flag and suggests the one that was meant, with exit code 2", async () => {
     const { stdout, stderr, exitCode } = await hardhat(["deposit", "--amout", "1"]);
     expect(exitCode).to.equal(2);
     expect(stdout).to.equal("");
     expect(stderr).to.contain("--amout").and.contain('Did you mean "--amount"?');
   });
 
-  it("refuses an unknown command and names the one that was meant, with exit code 2", async () => {
+  it("refuses an unknown command and suggests the one that was meant, with exit code 2", async () => {
     const { stderr, exitCode } = await hardhat(["get-acount"]);
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain('Did you mean "get-account"?');
@@ -132,8 +132,8 @@ describe("tasks: the command line as a process", () => {
     }
   });
 
-  it("says in one sentence that what it prints cannot be written", async () => {
-    // a limit on the size of files stands in for a full disk: the kernel refuses the write in the same way
+  it("reports in one sentence that its output cannot be written", async () => {
+    // a file size limit simulates a full disk: the kernel refuses the write in the same way
     const script = 'trap "" XFSZ; ulimit -f 0; exec "$@"';
     const path = join(folder, "printed");
     for (const flags of [[], ["--json"]]) {
@@ -164,27 +164,27 @@ describe("tasks: the command line as a process", () => {
     }
   });
 
-  it("exits 9 with a sentence when storage does not answer", async () => {
+  it("exits 9 with a sentence if storage does not answer", async () => {
     const env = { STORAGE_ENDPOINT: "http://127.0.0.1:1" };
     const { stderr, exitCode } = await hardhat(["upload", "--data-path", file], env);
     expect(exitCode).to.equal(9);
     expect(stderr).to.match(/^Error: .+\.\n.+\.\n$/);
   });
 
-  it("asks for a key on a network with real money instead of using a public one", async () => {
+  it("requires a key on a network with real money instead of using a public one", async () => {
     const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
     const { stderr, exitCode } = await hardhat(["get-account", "--network", "testnet"], env);
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain("ZG_PRIVATE_KEY");
   });
 
-  it("asks whether a misspelled network was meant", async () => {
+  it("suggests the network that a misspelling may mean", async () => {
     const { stderr, exitCode } = await hardhat(["get-account", "--network", "tesnet"]);
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain('Did you mean "testnet"?');
   });
 
-  it("takes several endpoints of the chain, for commands that need none, too", async () => {
+  it("accepts several RPC endpoints, also for commands that need none", async () => {
     const env = { RPC_ENDPOINT: "http://127.0.0.1:1, http://127.0.0.1:2" };
     expect((await hardhat(["check-data", "--data-path", file], env)).exitCode).to.equal(0);
     const { stderr, exitCode } = await hardhat(["list-providers"], {
@@ -195,7 +195,7 @@ describe("tasks: the command line as a process", () => {
     expect(exitCode).to.equal(9);
   });
 
-  it("asks the chain's node through the proxy that the environment names", async () => {
+  it("reaches the chain's node through the proxy that the environment names", async () => {
     const proxy = await startHttpProxy();
     const env = { RPC_ENDPOINT: "http://chain.invalid:1", ANNEAL_DEPLOYMENTS: deployments };
     const { exitCode } = await hardhat(["list-providers"], { ...env, http_proxy: proxy.url });
@@ -204,7 +204,7 @@ describe("tasks: the command line as a process", () => {
     expect(proxy.asked.join()).to.contain("chain.invalid");
   });
 
-  it("says what is wrong with the address of the chain's node", async () => {
+  it("reports what is wrong with the RPC endpoint's URL", async () => {
     for (const [address, sentence] of [
       ["127.0.0.1:8545", "is not a URL that starts with http://"],
       ["http://127.0.0.1:1,localhost", "is not a URL that starts with http://"],

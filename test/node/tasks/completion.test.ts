@@ -9,7 +9,7 @@ import { runCommand } from "./runCommand.ts";
 const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
 
-/** How each shell is asked what it would offer for a line. */
+/** How to query the completions of each shell for a line. */
 const ASK: Record<Shell, (script: string, words: readonly string[]) => string> = {
   bash: (script, words) => `source ${script}
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}
@@ -66,7 +66,7 @@ describe("tasks: completion", () => {
     });
   }
 
-  it("asks which shell is meant", async () => {
+  it("asks for the shell if none is given", async () => {
     const { stderr, exitCode } = await runCommand(hre, "completion", { shell: "Fish" });
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain('Did you mean "fish"?');

@@ -31,14 +31,14 @@ describe("tasks: datasets and their price", () => {
     datasetPath,
   });
 
-  it("accepts a good dataset, offline", async () => {
+  it("accepts a valid dataset, offline", async () => {
     const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
     const { stdout, exitCode } = await market.run("check-data", { dataPath: good }, { env });
     expect(exitCode).to.equal(0);
     expect(stdout).to.contain("valid dataset for causal-lm: 2 rows");
   });
 
-  it("names every problem at once with file and line, and exits 3", async () => {
+  it("reports all problems at once with file and line, and exits 3", async () => {
     const { stdout, stderr, exitCode } = await market.run("check-data", { dataPath: bad });
     expect(exitCode).to.equal(3);
     expect(stdout).to.contain(`${bad}:1: error empty-answer`);
@@ -46,7 +46,7 @@ describe("tasks: datasets and their price", () => {
     expect(stderr).to.contain("has 2 errors");
   });
 
-  it("gives the same as one document with --json, and still exits 3", async () => {
+  it("prints the same as one document with --json, and still exits 3", async () => {
     const { stdout, exitCode } = await market.run("check-data", { dataPath: bad, json: true });
     expect(exitCode).to.equal(3);
     const report = JSON.parse(stdout);
@@ -54,7 +54,7 @@ describe("tasks: datasets and their price", () => {
     expect(report.problems.map((each: { line: number }) => each.line)).to.deep.equal([1, 3]);
   });
 
-  it("checks for the model that is named, whatever the dataset looks like", async () => {
+  it("checks for the given model, whatever the dataset looks like", async () => {
     const flags = { dataPath: good, model: "tiny-distilbert" };
     expect((await market.run("check-data", flags)).exitCode).to.equal(3);
     const unknown = await market.run("check-data", { dataPath: good, model: "tiny-distilber" });
@@ -62,7 +62,7 @@ describe("tasks: datasets and their price", () => {
     expect(unknown.stderr).to.contain('Did you mean "tiny-distilbert"?');
   });
 
-  it("takes rows with labels for a classifier's", async () => {
+  it("detects rows with labels as a classifier's", async () => {
     const dataPath = join(market.folder, "labels.jsonl");
     await writeFile(dataPath, '{"text":"fine","label":1}\n{"text":"awful","label":0}\n');
     expect(await market.json("check-data", { dataPath })).to.include({
@@ -85,13 +85,13 @@ describe("tasks: datasets and their price", () => {
     });
   });
 
-  it("calculates nothing for a dataset that would be refused", async () => {
+  it("calculates nothing for an invalid dataset", async () => {
     const { stdout, exitCode } = await market.run("calculate-token", order(bad));
     expect(exitCode).to.equal(3);
     expect(stdout).not.to.contain("Fee");
   });
 
-  it("quotes the steps when the batch size is known, and says so when it is not", async () => {
+  it("gives the number of steps if the batch size is known, and says so if it is not", async () => {
     const configPath = join(market.folder, "config.json");
     await writeFile(configPath, '{"n_epochs": 3, "batch_size": 2, "packing": false}');
     const quoted = await market.json("quote", { ...order(good), configPath });

@@ -17,11 +17,11 @@ import { type CommandFixture, fixedBytes } from "./CommandFixture.ts";
 const KEY = fixedBytes("the provider's share of the key");
 
 export interface DeliveryOptions {
-  /** Whether what is delivered is not what was committed to. */
+  /** Whether the delivery differs from the commitment. */
   readonly isSpoiled?: boolean;
 }
 
-/** What a provider does between acceptance and delivery, with `model` as its archive. @returns its root. */
+/** The provider's work between acceptance and delivery, with `model` as its archive. @returns its root. */
 export async function deliverModel(
   market: CommandFixture,
   task: string,
@@ -45,7 +45,7 @@ export async function deliverModel(
   return root;
 }
 
-/** Publishes the key to what deliverModel delivered. */
+/** Publishes the key of what deliverModel delivered. */
 export async function revealKey(market: CommandFixture, task: string): Promise<void> {
   const { provider } = market;
   const delivery = (await getDelivery(provider, { id: parseTaskId(task) }))!;

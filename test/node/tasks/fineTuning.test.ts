@@ -29,7 +29,7 @@ describe("tasks: the fine-tuning family", () => {
   after(() => market.close());
 
   const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
-  /** Every order is another one: the same one would be continued with. */
+  /** Every order is different, as an identical one would continue with the same task. */
   let orders = 0;
   const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
@@ -72,7 +72,7 @@ describe("tasks: the fine-tuning family", () => {
       });
     });
 
-    it("gives storage nothing but ciphertext, which the provider's key opens to the very file", async () => {
+    it("stores only ciphertext, which the provider's key decrypts to the exact file", async () => {
       const { order: placed } = await market.json("fine-tuning retrieve", { id: await create() });
       const [stored, opened] = [out("stored"), out("opened")];
       await market.json("download", { dataRoot: placed.datasetRoot, dataPath: stored });
@@ -82,7 +82,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(await readFile(opened)).to.deep.equal(rows);
     });
 
-    it("takes stored data by its root, fetches it to count it, and uploads nothing", async () => {
+    it("accepts stored data by its root, fetches it to count it, and uploads nothing", async () => {
       const { root } = await market.json("upload", { dataPath: dataset });
       const flags = { ...order(), trainingFile: root };
       const { stdout, exitCode } = await market.run("fine-tuning create", flags);
@@ -103,7 +103,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(stored.exitCode).to.equal(0);
     });
 
-    it("lowers the checkpoints to the epochs and says so", async () => {
+    it("reduces the checkpoints to the number of epochs and says so", async () => {
       const flags = { ...order(), nEpochs: "2", nCheckpoints: "30", json: true };
       const { stdout, stderr } = await market.run("fine-tuning create", flags);
       expect(stderr).to.contain("more than 2 epochs: 2 checkpoints");
@@ -113,7 +113,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(placed.config).to.deep.equal({ n_checkpoints: 2, n_epochs: 2 });
     });
 
-    it("prefers the free provider, then the cheapest, and asks nobody it cannot verify", async () => {
+    it("prefers a free provider, then the cheapest, and asks none that it cannot verify", async () => {
       market.daemon.queue = { slots: 1, running: 1, waiting: 0 };
       const busy = await market.run("fine-tuning create", { ...order(), nEpochs: "7" });
       market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
@@ -139,7 +139,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(await market.json("fine-tuning list")).to.deep.equal(before);
     });
 
-    it("refuses what is out of range, every problem at once, before it asks the network", async () => {
+    it("refuses values out of range, all problems at once, before it asks the network", async () => {
       const flags = { ...order(), nEpochs: "21", warmupRatio: "2", learningRate: "fast" };
       const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
       const { stderr, exitCode } = await market.run("fine-tuning create", flags, { env });
@@ -184,7 +184,7 @@ describe("tasks: the fine-tuning family", () => {
       expect((await market.run("fine-tuning list")).stdout).to.contain(market.provider.address);
     });
 
-    it("finds a task by the beginning of its id, without its provider", async () => {
+    it("finds a task by the start of its id, without its provider", async () => {
       const id = await create();
       expect(await market.json("fine-tuning retrieve", { id: id.slice(0, 12) })).to.include({ id });
       const { stdout } = await market.run("fine-tuning retrieve", { id });
@@ -192,7 +192,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(stdout).to.match(/^Progress +Init$/m);
     });
 
-    it("says what is missing when no id is given", async () => {
+    it("says what is missing if no id is given", async () => {
       for (const verb of ["retrieve", "status", "cancel", "list-events", "download"]) {
         const { stderr, exitCode } = await market.run(`fine-tuning ${verb}`, { id: "" });
         expect(exitCode, verb).to.equal(2);
@@ -203,7 +203,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(unknown.stderr).to.contain('"zz"');
     });
 
-    it("prints the status in one word; the exit code says who failed", async () => {
+    it("prints the status in one word; the exit code says whose fault a failure is", async () => {
       const id = await create();
       const status = () => market.run("fine-tuning status", { id });
       expect(await status()).to.deep.equal({ stdout: "Init\n", stderr: "", exitCode: 0 });
@@ -218,7 +218,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(failed.stderr).to.contain("DatasetInvalid");
     });
 
-    it("cancels what has not started, at no cost", async () => {
+    it("cancels a task that has not started, at no cost", async () => {
       const id = await create();
       expect((await market.run("fine-tuning cancel", { id })).exitCode).to.equal(0);
       expect((await market.run("fine-tuning status", { id })).exitCode).to.equal(7);
@@ -227,7 +227,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(again.stderr).to.contain("can no longer be cancelled");
     });
 
-    it("stops what is running for what it has cost so far, and only when that is agreed to", async () => {
+    it("stops a running task for what it has cost so far, and only if that is agreed to", async () => {
       const id = await create();
       await accept(id);
       const asked = await market.run("fine-tuning cancel", { id });
@@ -241,7 +241,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(task).to.include({ state: "Settled", paid: "70" });
     });
 
-    it("merges the events of chain and provider in time", async () => {
+    it("merges the events of chain and provider by time", async () => {
       const id = await delivered();
       market.daemon.events = [
         { seq: 1, time: "2020-01-01T00:00:00.000Z", type: "started", total: 4 },

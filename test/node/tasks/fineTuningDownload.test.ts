@@ -29,7 +29,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
   after(() => market.close());
 
   const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
-  /** Every order is another one: the same one would be continued with. */
+  /** Every order is different, as an identical one would continue with the same task. */
   let orders = 0;
   const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
@@ -47,7 +47,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
     const download = (id: string, more: object = {}) =>
       market.run("fine-tuning download", { id, ...more });
 
-    it("says that it is too early before the delivery", async () => {
+    it("reports that it is too early before the delivery", async () => {
       const id = await create();
       const { stderr, exitCode } = await download(id, { output: out("early.zip") });
       expect(exitCode).to.equal(1);
@@ -79,7 +79,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       expect(again.stdout).to.equal(`${output} already contains this model.\n`);
     });
 
-    it("names the file after model and suffix, and writes it into a directory that is named", async () => {
+    it("names the file after model and suffix, and writes it into the given directory", async () => {
       const id = await delivered({ suffix: "sums" });
       const waiting = download(id, { output: market.folder, json: true });
       await acknowledged(market, id);
@@ -92,10 +92,10 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       expect(document.confirmed).to.match(/^0x/);
     });
 
-    it("goes on after an interruption at any point", async () => {
+    it("continues after an interruption at any point", async () => {
       const id = await delivered();
       const output = out("resumed.zip");
-      // as after a crash while decrypting: what was downloaded is there, and so is half of what was decrypted
+      // as after a crash while decrypting: the download is complete, the decrypted file is not
       await download(id, { output, timeout: "1" });
       await revealKey(market, id);
       await writeFile(out(`${id}.decrypted.part`), "half");
@@ -112,7 +112,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       );
     });
 
-    it("writes the checkpoint of a step, and names the steps there are for another", async () => {
+    it("writes the checkpoint of a step, and lists the existing steps for any other", async () => {
       const id = await delivered();
       await download(id, { output: out("c.zip"), timeout: "1" });
       await revealKey(market, id);
@@ -133,7 +133,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       }
     });
 
-    it("never overwrites what is not this model, and refuses endings that it cannot write", async () => {
+    it("never overwrites anything but this model, and refuses extensions that it cannot write", async () => {
       const id = await delivered();
       const other = out("other.zip");
       await writeFile(other, "my only copy");
@@ -145,7 +145,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       expect(await market.json("get-task", { task: id })).to.include({ state: "Delivered" });
     });
 
-    it("proves misbehaviour by itself", async () => {
+    it("proves misbehaviour automatically", async () => {
       const id = await delivered(undefined, { isSpoiled: true });
       const output = out("spoiled.zip");
       await download(id, { output, timeout: "1" });
@@ -157,7 +157,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       expect((await download(id, { output })).exitCode).to.equal(5);
     });
 
-    it("fetches again what was damaged on this machine", async () => {
+    it("fetches again what was corrupted on this machine", async () => {
       const id = await delivered();
       const output = out("repaired.zip");
       await download(id, { output, timeout: "1" });
@@ -181,7 +181,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
     it("follows to the decrypted model", async () => {
       const { tasks } = await market.json("fine-tuning list");
       const folder = process.cwd();
-      process.chdir(market.folder); // where the model is written by default
+      process.chdir(market.folder); // the model's default path
       const flags = { ...order(), wait: true, timeout: "600", suffix: "waited", json: true };
       const created = market.run("fine-tuning create", flags);
       const id = await nextTask(market, tasks.length);

@@ -69,7 +69,7 @@ const PROGRAMS = {
 const hint = (next: NextAction, environment: Environment, sentence = "Do it.") =>
   hintWithNext(new ProtocolError("usage", "It failed.", sentence, { next }), environment);
 
-describe("what to type for an error of the client", () => {
+describe("the next command for an error of the client", () => {
   for (const [program, open] of Object.entries(PROGRAMS)) {
     it(`is a command of ${program} for every verb, with flags that it has`, () => {
       const vocabulary = { program, commands, others: [], globals: ["network"] };
@@ -86,13 +86,13 @@ describe("what to type for an error of the client", () => {
     });
   }
 
-  it("names no network where it is the local one", () => {
+  it("names no network if it is the local one", () => {
     for (const open of Object.values(PROGRAMS)) {
       expect(hint({ verb: "listServices" }, open("localhost"))).to.match(/ list-providers$/);
     }
   });
 
-  it("says amounts in OG and tasks as UUIDs", () => {
+  it("gives amounts in OG and tasks as UUIDs", () => {
     const environment = createOwnEnvironment("localhost");
     const deposit = hint(CALLS.deposit[0]!, environment, "Add funds.");
     expect(deposit).to.equal("Add funds: npx anneal deposit --amount 10");
@@ -132,7 +132,7 @@ describe("what to type for an error of the client", () => {
     expect(hint({ inspect: "cause" }, environment)).to.equal("Do it (--show-stack-traces).");
   });
 
-  it("is the hint alone where nothing follows", () => {
+  it("is the hint alone if nothing follows", () => {
     const error = new ProtocolError("usage", "It failed.", "Wait.");
     expect(hintWithNext(error, createOwnEnvironment("localhost"))).to.equal("Wait.");
   });

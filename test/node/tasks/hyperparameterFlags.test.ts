@@ -15,7 +15,7 @@ const FRACTION = { accepted: ["0.0", "0.5", "1"], refused: ["-0.1", "1.1", "half
 const NOT_NEGATIVE = { accepted: ["0", "0.01", "1e1"], refused: ["-1", "much"] };
 const TEXT = { refused: [] };
 
-/** Options as Together's documentation describes them: default, what they take, what is out of range. */
+/** Options as Together's documentation describes them: default, type and range. */
 const DOCUMENTED: Record<string, Documented> = {
   "--suffix": { accepted: ["v2", "a".repeat(40)], refused: ["a".repeat(41), "two words"] },
   "--n-epochs": { default: 4, accepted: ["1", "20"], refused: ["0", "21", "1.5"] },
@@ -89,12 +89,12 @@ describe("tasks: the hyper-parameters of fine-tuning create", () => {
     });
   }
 
-  it("leaves unset what is not given", () => {
+  it("leaves hyper-parameters unset that are not given", () => {
     const untouched = Object.fromEntries(options.map(({ name }) => [name, undefined]));
     expect(readHyperparameters({ ...untouched, lora: false }, silent)).to.deep.equal({});
   });
 
-  it("has an option for every hyper-parameter there is", () => {
+  it("has an option for every hyper-parameter", () => {
     const names = options.map(({ name }) => name);
     expect(names).to.include.members(HYPERPARAMETERS.map(({ name }) => toCamelCase(name)));
   });

@@ -21,14 +21,14 @@ import { acknowledged, makeArchive, nextTask } from "./providerSide.ts";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
-/** Strikes at every call that a fault is about, as long as it may. */
+/** Applies the fault to every matching call, up to its limit. */
 const always: Random = {
   next: () => 0,
   integer: (from) => from,
   pick: (choices) => choices[0]!,
 };
 
-describe("tasks: an order that is interrupted", () => {
+describe("tasks: an interrupted order", () => {
   let orders: Orders;
   let market: CommandFixture;
   let dataset: string;
@@ -47,7 +47,7 @@ describe("tasks: an order that is interrupted", () => {
     return createClient({ rpcUrl, deployment, storageUrl, privateKey, pollingInterval: 20 });
   };
 
-  /** Types the order in a process of its own, and Ctrl-C as soon as it has said `until`. */
+  /** Runs the order in its own process, and sends Ctrl-C as soon as it has printed `until`. */
   const interrupt = async (until: RegExp, more: readonly string[] = []) => {
     const words = ["fine-tuning", "create", "--model", "tiny-qwen2", "--training-file", dataset];
     const child = spawn(process.execPath, [HARDHAT, ...words, ...more], {
@@ -66,8 +66,8 @@ describe("tasks: an order that is interrupted", () => {
     return { said, exitCode };
   };
 
-  it("goes on after Ctrl-C while waiting: one task, one fee, one model", async () => {
-    const { said, exitCode } = await interrupt(/^Init$/m, ["--wait"]); // the waiting has begun
+  it("continues after Ctrl-C while waiting: one task, one fee, one model", async () => {
+    const { said, exitCode } = await interrupt(/^Init$/m, ["--wait"]); // waiting has begun
     expect(exitCode, said).to.equal(7);
     expect(said).to.contain("Run the same command again to continue");
     const id = await nextTask(market, 0);
@@ -89,13 +89,13 @@ describe("tasks: an order that is interrupted", () => {
     });
     afterEach(() => client.provider.destroy());
 
-    it("says after Ctrl-C that it is not known, and that typing it again is safe", async () => {
+    it("says after Ctrl-C that the outcome is unknown, and that the command can be repeated safely", async () => {
       const { said, exitCode } = await interrupt(/^Creating task\.\.\.$/m);
       expect(exitCode, said).to.equal(7);
       expect(said).to.contain("It is not known whether task").and.contain("never paid twice");
     });
 
-    it("waits for it when it is typed again, and does not say that there is an open task", async () => {
+    it("waits for it when the command is repeated, and does not report an open task", async () => {
       const prepared = await prepare(client);
       const { to, data } = createTask(client, prepared);
       const { hash } = await client.signer!.sendTransaction({ to, data });
@@ -121,11 +121,11 @@ describe("tasks: an order that is interrupted", () => {
     return prepareOrder(client, { service, model, datasetRoot: DATASET, units, maxFee, config });
   };
 
-  describe("when the answer to the transaction is lost", () => {
+  describe("if the answer to the transaction is lost", () => {
     let proxy: RpcProxy;
     afterEach(() => proxy?.close());
 
-    it("finds the task on chain: exactly one task and one fee, however often it is typed", async () => {
+    it("finds the task on chain: exactly one task and one fee, however often the command is repeated", async () => {
       proxy = await RpcProxy.start(market.chain.rpcUrl, "answer lost", always);
       const env = { RPC_ENDPOINT: proxy.url };
       for (const [name, flags] of [
@@ -145,7 +145,7 @@ describe("tasks: an order that is interrupted", () => {
       expect(await ordered()).to.deep.equal([2, String(2 * Number(FEE))]);
     });
 
-    it("says what is not known and that the same command is safe, when nobody can tell", async () => {
+    it("says what is unknown and that the same command is safe, if nobody can tell", async () => {
       proxy = await RpcProxy.start(market.chain.rpcUrl, "delay", always);
       const client = connect(proxy.url);
       try {
@@ -160,7 +160,7 @@ describe("tasks: an order that is interrupted", () => {
       }
     });
 
-    it("takes the task of a faster run of the same command for its own, and no other task", async () => {
+    it("adopts the task of a faster run of the same command, and no other task", async () => {
       const client = connect(market.chain.rpcUrl);
       try {
         const [mine, other] = [await prepare(client), await prepare(client, { n_epochs: 9 })];

@@ -19,7 +19,7 @@ const exists = (path: string) =>
     () => false,
   );
 
-/** What a provider answers about a task under way. */
+/** A provider's answer about a running task. */
 const statusOf = (id: unknown) => ({
   id,
   state: "training",
@@ -37,7 +37,7 @@ const statusOf = (id: unknown) => ({
   accuracyAfter: null,
 });
 
-describe("tasks: a fine-tuning from order to model", () => {
+describe("tasks: a fine-tuning task from order to model", () => {
   let market: CommandFixture;
   let order: Record<string, unknown>;
   before(async () => {
@@ -66,7 +66,7 @@ describe("tasks: a fine-tuning from order to model", () => {
   const deliver = (task: string, model: string, options?: DeliveryOptions) =>
     deliverModel(market, task, Buffer.from(model), options);
 
-  it("refuses an order without money: shows what is there and needed, and the command that helps", async () => {
+  it("refuses an order without money: shows available and required amounts, and the command that helps", async () => {
     const { stdout, stderr, exitCode } = await market.run("create-task", order);
     expect(exitCode).to.equal(4);
     expect(stdout).to.contain("Verify provider...\nProvider verified\n");
@@ -75,7 +75,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     await market.run("add-account", { amount: "1" });
   });
 
-  it("refuses a misspelled hyper-parameter and names the right one", async () => {
+  it("refuses a misspelled hyper-parameter and suggests the right one", async () => {
     const configPath = join(market.folder, "misspelled.json");
     await writeFile(configPath, JSON.stringify({ n_epoch: 2 }));
     const { stderr, exitCode } = await market.run("create-task", { ...order, configPath });
@@ -91,7 +91,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(stderr).to.contain("n_evals").and.contain("--validation-dataset");
   });
 
-  it("refuses a configuration that is no JSON, or not there", async () => {
+  it("refuses a configuration that is not JSON or does not exist", async () => {
     const configPath = join(market.folder, "broken.json");
     await writeFile(configPath, "{n_epochs: 2}");
     for (const path of [configPath, join(market.folder, "none.json")]) {
@@ -101,7 +101,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     }
   });
 
-  it("never waits for an answer that cannot come: a busy provider without --yes exits 2", async () => {
+  it("never waits for an impossible answer: a busy provider without --yes exits 2", async () => {
     market.daemon.queue = { slots: 1, running: 1, waiting: 3 };
     const { stderr, exitCode } = await market.run("create-task", order);
     market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
@@ -122,7 +122,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(await market.json("list-tasks", flags())).to.deep.equal({ tasks: [] });
   });
 
-  it("creates a task in the words of the documentation, with the quote before the money leaves", async () => {
+  it("creates a task with the documented output, and shows the quote before the money leaves", async () => {
     const { stdout, stderr, exitCode } = await market.run("create-task", order);
     expect(exitCode).to.equal(0);
     const lines = stdout.trimEnd().split("\n");
@@ -133,7 +133,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(stderr).to.contain("Next: npx hardhat get-task");
   });
 
-  it("pays the gas price that is named", async () => {
+  it("pays the given gas price", async () => {
     const gasPrice = "7000000000";
     await market.json("deposit", { amount: "0.1", gasPrice });
     const client = createClient({ ...market.chain, storageUrl: "" });
@@ -144,7 +144,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(refused.exitCode).to.equal(2);
   });
 
-  it("refuses another one as long as the first is open", async () => {
+  it("refuses another one while the first is open", async () => {
     const other = { ...order, dataSize: "179668155" };
     const { stderr, exitCode } = await market.run("create-task", other);
     expect(exitCode).to.equal(7);
@@ -170,7 +170,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(rows.at(-1)).to.equal(`│ ${"Progress".padEnd(33)} │ ${"Init".padEnd(83)} │`);
   });
 
-  it("finds a task by the beginning of its id, and says so when there is none", async () => {
+  it("finds a task by the start of its id, and reports if there is none", async () => {
     const { id } = await market.json("get-task", flags());
     expect(await market.json("get-task", flags(id.slice(0, 6)))).to.include({ id });
     expect(await market.json("get-task", { task: id })).to.include({ id });
@@ -193,7 +193,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     market.daemon.status = undefined;
   });
 
-  it("cancels a task that nobody accepted, and then can create another", async () => {
+  it("cancels a task that nobody accepted, and can then create another", async () => {
     const { id } = await market.json("cancel-task", flags());
     expect(await market.json("get-task", flags(id))).to.include({
       progress: "Failed",
@@ -208,7 +208,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(refused.stderr).to.contain("can no longer be cancelled");
   });
 
-  it("shows how far the provider says he is, and never more than the chain says", async () => {
+  it("shows the progress that the provider reports, and never more than the chain does", async () => {
     const { id } = await market.json("get-task", flags());
     const status = statusOf(id);
     market.daemon.status = { ...status, progress: "Training" };
@@ -226,7 +226,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect((await market.json("get-log", flags())).lines).to.have.length(2);
   });
 
-  it("gives up waiting after --timeout with exit code 8", async () => {
+  it("stops waiting after --timeout with exit code 8", async () => {
     const { stderr, exitCode } = await market.run("get-task", {
       ...flags(),
       wait: true,
@@ -236,7 +236,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(stderr).to.contain("still SettingUp");
   });
 
-  it("says that there is nothing to acknowledge before the delivery", async () => {
+  it("reports that there is nothing to acknowledge before the delivery", async () => {
     const dataPath = join(market.folder, "early");
     const { stderr, exitCode } = await market.run("acknowledge-model", { ...flags(), dataPath });
     expect(exitCode).to.equal(1);
@@ -301,7 +301,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     return { id, path, output: join(market.folder, `${id}.zip`) };
   };
 
-  it("proves by itself that the provider delivered something else, and shows what comes back", async () => {
+  it("proves automatically that the provider delivered something else, and shows what is paid back", async () => {
     const { id, path, output } = await createRevealed({ isSpoiled: true });
     const before = await market.json("get-account");
     const proving = { ...flags(id), encryptedModel: path, output, json: true };
@@ -342,7 +342,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(await exists(output)).to.equal(false);
   });
 
-  it("takes a model that was damaged on this machine for that, and sends nothing", async () => {
+  it("recognizes a model that was corrupted on this machine, and sends nothing", async () => {
     const { id, path, output } = await createRevealed({ isSpoiled: false });
     const decrypt = () =>
       market.run("decrypt-model", { ...flags(id), encryptedModel: path, output });
@@ -362,7 +362,7 @@ describe("tasks: a fine-tuning from order to model", () => {
     expect(await readFile(output, "utf8")).to.equal("PK another model");
   });
 
-  it("ends with 6 when the task failed by its input, with 5 when the provider failed, and says why", async () => {
+  it("exits 6 if the task failed by its input, 5 if the provider failed, and says why", async () => {
     for (const [reason, exitCode] of [
       ["DatasetInvalid", 6],
       ["TrainingError", 5],

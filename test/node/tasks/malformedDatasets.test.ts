@@ -19,7 +19,7 @@ const assistant = { role: "assistant", content: "Hello" };
 const second = (row: string) => `${GOOD}\n${row}\n`;
 const third = (row: string) => `${LABELS}\n${row}\n`;
 
-/** Mistakes that people make, each in the file in which they would make it. */
+/** Common mistakes, each in the file type in which people make it. */
 const MALFORMED: Readonly<Record<string, readonly Case[]>> = {
   ".jsonl": [
     ["an empty file", "", "1 no-rows"],
@@ -136,7 +136,7 @@ describe("tasks: check-data on malformed datasets", () => {
     hre = (await import("hardhat")).default as HardhatRuntimeEnvironment;
   });
 
-  it("knows at least sixty", () => {
+  it("covers at least sixty", () => {
     expect(Object.values(MALFORMED).flat().length).to.be.at.least(60);
   });
 

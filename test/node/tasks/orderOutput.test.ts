@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from "mocha";
 import type { CommandFixture } from "./CommandFixture.ts";
 import { type Orders, openOrders } from "./orders.ts";
 
-describe("tasks: the file that an order will write", () => {
+describe("tasks: the output file of an order", () => {
   let orders: Orders;
   let market: CommandFixture;
   beforeEach(async () => {
@@ -16,7 +16,7 @@ describe("tasks: the file that an order will write", () => {
 
   const create = (more?: object) => orders.create(more);
 
-  it("is looked at before anything is ordered", async () => {
+  it("is checked before anything is ordered", async () => {
     const taken = join(market.folder, "taken.zip");
     await writeFile(taken, "my only copy");
     for (const output of [
@@ -31,7 +31,7 @@ describe("tasks: the file that an order will write", () => {
     expect(await readFile(taken, "utf8")).to.equal("my only copy");
   });
 
-  it("is looked at before the waiting, when the task was ordered before", async () => {
+  it("is checked before waiting if the task was ordered before", async () => {
     await create();
     const taken = join(market.folder, "taken.zip");
     await writeFile(taken, "my only copy");
@@ -39,7 +39,7 @@ describe("tasks: the file that an order will write", () => {
     expect(error.code).to.equal("usage");
   });
 
-  it("has a name of its own for each task if no flag names it", async () => {
+  it("has its own name for each task if no flag names it", async () => {
     const output = join(market.folder, "models");
     await mkdir(output);
     const paths = [];

@@ -13,18 +13,18 @@ const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":
 export const FEE = "140";
 export const DATASET = `0x${"aa".repeat(32)}` as Root;
 
-/** A market with a provider that takes many tasks, a user with money, and orders that are typed as commands. */
+/** A market with a provider that accepts many tasks, a user with money, and orders that are run as commands. */
 export interface Orders {
   readonly market: CommandFixture;
-  /** Path of the file that `create` orders a training on. */
+  /** Path of the dataset that `create` orders a task on. */
   readonly dataset: string;
-  /** Types fine-tuning create, and returns its document. */
+  /** Runs fine-tuning create, and returns its document. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of every shape
   create(more?: object): Promise<any>;
-  /** The flags of a whole create-task. */
+  /** All flags of a create-task. */
   createTaskFlags(): Record<string, unknown>;
   accept(id: string): Promise<void>;
-  /** Takes a task to the model on the user's disk. */
+  /** Runs a task until the model is on the user's disk. */
   finish(id: string): Promise<void>;
   /** Number of tasks, and neuron reserved for them. */
   ordered(): Promise<[number, string]>;

@@ -10,7 +10,7 @@ import { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
 import { makeArchive } from "./providerSide.ts";
 
-/** A storage node that nobody has: whoever asks it has begun to work. */
+/** The URL of a storage node that does not exist: a request to it shows that work has begun. */
 const NO_STORAGE = { STORAGE_ENDPOINT: "http://127.0.0.1:1" };
 
 describe("tasks: the files that commands write", () => {
@@ -38,7 +38,7 @@ describe("tasks: the files that commands write", () => {
   const at = (name: string) => join(market.folder, name);
   const state = async () => (await market.json("get-task", { task })).state;
 
-  /** Every command that writes a file, with the flag that says which. */
+  /** Every command that writes a file, with the flag that names it. */
   const commands = () => {
     const model = { provider: market.provider.address, model: "tiny-qwen2" };
     const encryptedModel = at("train.jsonl");
@@ -51,7 +51,7 @@ describe("tasks: the files that commands write", () => {
     ] as const;
   };
 
-  /** What every command says that is to write to `path`: exit code 2 and a sentence, before it did anything. */
+  /** Every command's error when it is to write to `path`: exit code 2 and a sentence, before any work. */
   async function refusals(path: string, flags: object = {}): Promise<string[]> {
     const said: string[] = [];
     for (const [name, flag, others] of commands()) {
@@ -80,13 +80,13 @@ describe("tasks: the files that commands write", () => {
     }
   });
 
-  it("no command starts to work for a file in a folder that does not exist", async () => {
+  it("no command starts work for a file in a folder that does not exist", async () => {
     for (const said of await refusals(at("none/model.zip"))) {
       expect(said).to.contain(`The directory ${at("none")} does not exist`);
     }
   });
 
-  it("--force replaces the file, and typing the command again says that it is there", async () => {
+  it("--force replaces the file, and the same command again reports that it exists", async () => {
     const path = at("copy.jsonl");
     await writeFile(path, "old");
     const words = { dataRoot: root, dataPath: path };
@@ -96,7 +96,7 @@ describe("tasks: the files that commands write", () => {
     expect(again).to.include({ exitCode: 0, stdout: `${path} already contains this data.\n` });
   });
 
-  it("a usage archive is replaced only with --force, and found if it is the same", async () => {
+  it("a usage archive is replaced only with --force, and reused if it is the same", async () => {
     const path = at("usage.zip");
     const words = { provider: market.provider.address, model: "tiny-qwen2", output: path };
     await market.run("model-usage", words);
@@ -109,7 +109,7 @@ describe("tasks: the files that commands write", () => {
     expect((await readFile(path)).subarray(0, 2).toString()).to.equal("PK");
   });
 
-  it("an encrypted model and a decrypted one are found if they are there already", async () => {
+  it("an encrypted and a decrypted model are reused if they exist already", async () => {
     const encrypted = at("model.encrypted");
     const path = at("model_output.zip");
     const first = await market.run("acknowledge-model", { task, dataPath: encrypted });
@@ -133,7 +133,7 @@ describe("tasks: the files that commands write", () => {
     expect(await readFile(path)).to.deep.equal(archive);
   });
 
-  it("a model is never decrypted over its encrypted file, under whatever name", async () => {
+  it("a model is never decrypted over its encrypted file, under any name", async () => {
     const encryptedModel = at("model.encrypted");
     const before = await readFile(encryptedModel);
     await link(encryptedModel, at("same.zip"));
@@ -144,7 +144,7 @@ describe("tasks: the files that commands write", () => {
     expect(await readFile(encryptedModel)).to.deep.equal(before);
   });
 
-  it("fine-tuning download writes a model over another file only with --force", async () => {
+  it("fine-tuning download overwrites another file only with --force", async () => {
     const output = at("kept.zip");
     await writeFile(output, "mine");
     const words = { id: task, output };
@@ -157,7 +157,7 @@ describe("tasks: the files that commands write", () => {
     expect((await readFile(output)).subarray(0, 2).toString()).to.equal("PK");
   });
 
-  it("nothing is left beside the files when a command is refused", async () => {
+  it("nothing is left beside the files if a command is refused", async () => {
     const before = (await readdir(market.folder)).sort();
     for (const [name, flag, others] of commands()) {
       const { exitCode } = await market.run(name, { ...others, [flag]: at("none/x.zip") });

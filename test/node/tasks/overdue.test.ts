@@ -60,7 +60,7 @@ describe("tasks: a provider that misses a deadline", () => {
     return id;
   };
 
-  it("is told by every command in the same words, with the command that claims the money", async () => {
+  it("is reported by every command in the same words, with the command that claims the money", async () => {
     const id = await notDelivered();
     const shown = await market.run("get-task", { task: id });
     expect(shown.stdout).to.match(/^Progress +Failed$/m);
@@ -91,7 +91,7 @@ describe("tasks: a provider that misses a deadline", () => {
     }
   });
 
-  it("brings the fee and a quarter of the bond by cancel-task, when nothing was delivered", async () => {
+  it("returns the fee and a quarter of the bond by cancel-task, if nothing was delivered", async () => {
     const id = await notDelivered();
     const before = await market.json("get-account");
     const { stdout, exitCode } = await market.run("cancel-task", { task: id });
@@ -104,7 +104,7 @@ describe("tasks: a provider that misses a deadline", () => {
     expect((await market.run("cancel-task", { task: id })).exitCode).to.equal(7);
   });
 
-  it("brings the fee and the whole bond by fine-tuning cancel, when the key was not published", async () => {
+  it("returns the fee and the whole bond by fine-tuning cancel, if the key was not published", async () => {
     const id = await notRevealed();
     const plan = await market.json("fine-tuning cancel", { id, dryRun: true });
     expect(plan).to.include({ dryRun: true, verb: "expire" });
@@ -132,7 +132,7 @@ describe("tasks: a provider that misses a deadline", () => {
     expect((await market.json("get-task", { task: id })).next).to.equal("wait");
   });
 
-  it("shows a model that was not acknowledged in time as one that can still be fetched", async () => {
+  it("shows that a model that was not acknowledged in time can still be fetched", async () => {
     const id = await accepted();
     await deliverModel(market, id, Buffer.from("PK a model"));
     const inTime = await market.json("get-task", { task: id });

@@ -22,7 +22,7 @@ describe("tasks: uploading for one provider", () => {
   });
   after(() => market.close());
 
-  it("gives storage nothing but the ciphertext, which the provider's key opens", async () => {
+  it("stores only the ciphertext, which the provider's key decrypts", async () => {
     const result = await market.json("upload", {
       dataPath: path,
       provider: market.provider.address,
@@ -52,7 +52,7 @@ describe("tasks: uploading for one provider", () => {
     expect(stderr).to.contain("calculate-token").and.contain(`--dataset ${root}`);
   });
 
-  it("is not forgotten by calculate-token, which does not suggest the root of the plain file", async () => {
+  it("is remembered by calculate-token, which does not suggest the root of the plain file", async () => {
     const { stderr } = await market.run("calculate-token", {
       datasetPath: path,
       provider: market.provider.address,
@@ -61,7 +61,7 @@ describe("tasks: uploading for one provider", () => {
     expect(stderr).to.match(/--dataset <ROOT_HASH_THAT_UPLOAD_PRINTED> /);
   });
 
-  it("sends nothing for an address that offers nothing", async () => {
+  it("sends nothing for an address that is not a provider", async () => {
     const { exitCode, stderr } = await market.run("upload", {
       dataPath: path,
       provider: market.user.address,

@@ -23,14 +23,14 @@ const unknown: TaskStatus = {
 };
 
 describe("tasks/progressLine", () => {
-  it("says only what is known", () => {
+  it("shows only what is known", () => {
     expect(progressLine("Training", unknown, [])).to.equal("Training");
     expect(progressLine("Init", { ...unknown, queuePosition: 2 }, [])).to.equal(
       "Init · place 2 in the queue",
     );
   });
 
-  it("says when a waiting task gets its turn", () => {
+  it("shows when a waiting task will start", () => {
     const status = { ...unknown, queuePosition: 2, waitSeconds: 300 };
     expect(progressLine("Init", status, [])).to.equal(
       "Init · place 2 in the queue · starts in about 5min 0s",
@@ -52,7 +52,7 @@ describe("tasks/progressLine", () => {
     );
   });
 
-  it("draws a flat loss as a flat line, and no more than the newest twenty", () => {
+  it("draws a constant loss as a flat line, and only the newest twenty values", () => {
     expect(sparkline([1, 1, 1])).to.equal("▁▁▁");
     expect(sparkline(Array.from({ length: 50 }, (_, i) => i))).to.have.length(20);
     expect(sparkline([])).to.equal("");
@@ -61,7 +61,7 @@ describe("tasks/progressLine", () => {
 });
 
 describe("tasks/duration", () => {
-  it("speaks as the documentation does", () => {
+  it("uses the format of the documentation", () => {
     expect(formatDuration(86_314)).to.equal("23h 58min 34s");
     expect(formatDuration(60)).to.equal("1min 0s");
     expect(formatDuration(59.9)).to.equal("59s");

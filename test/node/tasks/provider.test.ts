@@ -17,13 +17,13 @@ describe("tasks: providers and models", () => {
 
   const offer = () => ({ url: market.daemon.url, price: "0.000000000000000001", unit: "byte" });
 
-  it("says that nobody is registered, and how to become the first", async () => {
+  it("reports that no provider is registered, and how to become the first", async () => {
     const { stdout, stderr } = await market.run("list-providers");
     expect(stdout).to.equal("No provider is registered on this network.\n");
     expect(stderr).to.contain("register-provider");
   });
 
-  it("refuses to register without money: shows what is needed and exits 4", async () => {
+  it("refuses to register without money: shows the required amount and exits 4", async () => {
     const { stderr, exitCode } = await market.run("register-provider", offer());
     expect(exitCode).to.equal(4);
     expect(stderr).to.contain("add-account");
@@ -36,7 +36,7 @@ describe("tasks: providers and models", () => {
     expect(stderr).to.contain(market.provider.address);
   });
 
-  it("gives a provider's advice for a --url at which its daemon does not answer", async () => {
+  it("gives a hint for providers if their daemon does not answer at --url", async () => {
     for (const url of ["http://127.0.0.1:1", `${market.daemon.url}/elsewhere`]) {
       const { stderr, exitCode } = await market.run("register-provider", { ...offer(), url });
       expect(exitCode, url).to.equal(9);
@@ -59,7 +59,7 @@ describe("tasks: providers and models", () => {
     expect(error.message).to.contain("Users of this network cannot reach");
   });
 
-  it("refuses terms that are no numbers, and units that do not exist", async () => {
+  it("refuses terms that are not numbers, and unknown units", async () => {
     for (const flags of [
       { bondBps: "many" },
       { unit: "word" },
@@ -71,7 +71,7 @@ describe("tasks: providers and models", () => {
     }
   });
 
-  it("registers with the daemon's key and catalogue, and puts the stake down", async () => {
+  it("registers with the daemon's key and catalogue, and deposits the stake", async () => {
     const registered = await market.json("register-provider", { ...offer(), amount: "1" });
     expect(registered.provider).to.equal(market.provider.address);
     expect(registered.terms).to.include({ unit: "byte", pricePerUnit: "1", accepting: true });
@@ -91,7 +91,7 @@ describe("tasks: providers and models", () => {
       .and.include(String(tasks));
   });
 
-  it("lists him as in the documentation: available, with the price per byte", async () => {
+  it("lists the provider as in the documentation: available, with the price per byte", async () => {
     const { stdout } = await market.run("list-providers", {}, { terminal: 200 });
     expect(stdout.split("\n").slice(0, 6)).to.deep.equal([
       `┌${"─".repeat(50)}┬${"─".repeat(50)}┐`,
@@ -103,14 +103,14 @@ describe("tasks: providers and models", () => {
     ]);
   });
 
-  it("marks him as occupied while he works on another task", async () => {
+  it("marks the provider as occupied while it works on another task", async () => {
     market.daemon.queue = { slots: 1, running: 1, waiting: 2 };
     const { stdout } = await market.run("list-providers");
     expect(stdout).to.match(/^Available +✗ occupied: 1 running, 2 waiting$/m);
     market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
   });
 
-  it("lists predefined models and those of providers apart", async () => {
+  it("lists predefined models and those of providers separately", async () => {
     const { stdout } = await market.run("list-models");
     const [predefined, special] = stdout.split("\n\n");
     expect(predefined).to.match(/^Predefined Models\n.*\ntiny-qwen2 +Language Generation/);
@@ -130,14 +130,14 @@ describe("tasks: providers and models", () => {
     expect((await readFile(path)).subarray(0, 2).toString()).to.equal("PK");
   });
 
-  it("asks whether a misspelled model was meant", async () => {
+  it("suggests the model that a misspelling may mean", async () => {
     const flags = { provider: market.provider.address, model: "tiny-qwen", output: market.folder };
     const { stderr, exitCode } = await market.run("model-usage", flags);
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain('Did you mean "tiny-qwen2"?');
   });
 
-  it("finds out a daemon whose catalogue is not the registered one", async () => {
+  it("detects a daemon whose catalogue is not the registered one", async () => {
     const { catalogue } = market.daemon;
     market.daemon.catalogue = catalogue.replace("A tiny classifier", "A better classifier");
     const status = await market.json("provider-status", { provider: market.provider.address });
@@ -154,7 +154,7 @@ describe("tasks: providers and models", () => {
     await market.run("update-provider");
   });
 
-  it("changes only what a flag names", async () => {
+  it("changes only what a flag sets", async () => {
     const { terms } = await market.json("update-provider", { price: "2", accepting: "false" });
     expect(terms).to.include({
       pricePerUnit: `2${"0".repeat(18)}`,
@@ -165,7 +165,7 @@ describe("tasks: providers and models", () => {
     expect((await market.run("update-provider", { accepting: "maybe" })).exitCode).to.equal(2);
   });
 
-  it("removes him; his stake goes the way of all returns, and nothing is lost", async () => {
+  it("removes the provider; the stake is returned like any refund, and nothing is lost", async () => {
     const { privateKey } = market.chain.accounts[1]!;
     const asProvider = { env: { ZG_PRIVATE_KEY: privateKey } };
     expect((await market.run("remove-provider")).exitCode).to.equal(0);

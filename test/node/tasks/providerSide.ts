@@ -19,7 +19,7 @@ export async function makeArchive(folder: string): Promise<Buffer> {
   return readFile(join(folder, "archive.zip"));
 }
 
-/** Looks at the chain until `find` finds something; no command may run meanwhile but the one under test. */
+/** Polls the chain until `find` succeeds; only the command under test may run meanwhile. */
 async function eventually<T>(find: () => Promise<T | undefined>): Promise<T> {
   for (;;) {
     const found = await find();
@@ -34,7 +34,7 @@ export const acknowledged = (market: CommandFixture, id: string) =>
     return state === "Acknowledged" ? true : undefined;
   });
 
-/** The id of the task with this number, as soon as there is one. */
+/** The id of the task with this number, as soon as it exists. */
 export const nextTask = ({ reader, user, provider }: CommandFixture, number: number) =>
   eventually(async () => {
     const between = { user: user.address, provider: provider.address };

@@ -16,7 +16,7 @@ export interface CommandSettings {
   readonly terminal?: number | undefined;
 }
 
-/** Runs a command as Hardhat runs it, inside this process, and keeps what it prints. */
+/** Runs a command as Hardhat runs it, in this process, and captures its output. */
 export async function runCommand(
   hre: HardhatRuntimeEnvironment,
   name: string,
@@ -46,7 +46,7 @@ export async function runCommand(
   }
 }
 
-/** What Hardhat passes for flags and words that were not typed. */
+/** Hardhat's values for flags and arguments that were not given. */
 function withDefaults(
   { parameters }: CommandDefinition,
   given: Record<string, unknown>,

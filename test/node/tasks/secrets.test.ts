@@ -51,7 +51,7 @@ describe("tasks: secrets", () => {
     }
   });
 
-  it("asks for a key that the order cannot do without, before any money moves", async () => {
+  it("requires a token that the order needs, before any money moves", async () => {
     const before = await market.json("get-account");
     for (const [flags, name] of [
       [{ wandbProjectName: "sums" }, "WANDB_API_KEY"],
@@ -127,7 +127,7 @@ describe("tasks: secrets", () => {
   });
 });
 
-/** A user with an account, whose key stands in no source code: those of local chains are in Hardhat's own. */
+/** A user with an account, whose key is in no source code: those of local chains are in Hardhat's own. */
 async function newUser({ chain }: CommandFixture): Promise<{ readonly privateKey: string }> {
   const wallet = Wallet.createRandom();
   const client = createClient({ ...chain, storageUrl: "", privateKey: wallet.privateKey });
@@ -140,7 +140,7 @@ async function newUser({ chain }: CommandFixture): Promise<{ readonly privateKey
   return wallet;
 }
 
-/** The arguments of every process that was there at any moment. */
+/** The arguments of every process that existed at any moment. */
 async function watchCommandLines(isOver: () => boolean): Promise<string> {
   const seen = new Set<string>();
   do {
@@ -159,7 +159,7 @@ async function readAll(folder: string): Promise<string> {
   return (await Promise.all(contents)).join("\n");
 }
 
-/** Every transaction there is, as text and as the bytes that its data is. */
+/** All transactions, as text and as the bytes of their data. */
 async function readChain({ chain }: CommandFixture): Promise<string> {
   const client = createClient({ ...chain, storageUrl: "" });
   try {

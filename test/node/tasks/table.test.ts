@@ -24,7 +24,7 @@ const OVERVIEW = `  Overview
 └──────────────────────────────────────────────────┴─────────────────────────────────────────────────────────────────────────────────┘`;
 
 describe("tasks/table", () => {
-  it("draws the boxes of the documentation to the letter", () => {
+  it("draws the boxes of the documentation exactly", () => {
     expect(renderTable(overview, { boxes: true, columns: 200 })).to.equal(OVERVIEW);
   });
 
@@ -34,7 +34,7 @@ describe("tasks/table", () => {
     expect(lines.join("\n")).to.contain("│ 0.000000000179668154 │");
   });
 
-  it("aligns columns without boxes for a pipe, and leaves no blanks at the ends", () => {
+  it("aligns columns without boxes for a pipe, without trailing blanks", () => {
     expect(renderTable(overview, { boxes: false })).to.equal(
       [
         "Overview",
@@ -52,7 +52,7 @@ describe("tasks/table", () => {
     expect(drawn).to.contain("│ d                  │ DistilBERT is a transformers │");
   });
 
-  it("never cuts a word, and keeps every line as long as the others", () => {
+  it("never splits a word, and keeps all lines equally long", () => {
     const word = fc.string({
       unit: fc.constantFrom("a", "7", "x", "-"),
       minLength: 1,
@@ -72,7 +72,7 @@ describe("tasks/table", () => {
     );
   });
 
-  it("does not let a stranger's text move the cursor or clear the screen", () => {
+  it("does not let untrusted text move the cursor or clear the screen", () => {
     const rows = [["\u001b[2Jevil\r\n", "x\u0007"]];
     for (const boxes of [true, false]) {
       const drawn = renderTable({ widths: [20, 20], rows }, { boxes });

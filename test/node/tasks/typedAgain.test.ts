@@ -10,7 +10,7 @@ import { deliverModel } from "./deliverModel.ts";
 import { FEE, type Orders, openOrders } from "./orders.ts";
 import { makeArchive } from "./providerSide.ts";
 
-describe("tasks: the same order typed again", () => {
+describe("tasks: the same order repeated", () => {
   let orders: Orders;
   let market: CommandFixture;
   let dataset: string;
@@ -34,7 +34,7 @@ describe("tasks: the same order typed again", () => {
     expect(await ordered()).to.deep.equal([1, FEE]);
   });
 
-  it("says what it found, and when that was ordered", async () => {
+  it("reports what it found, and when that was ordered", async () => {
     const { id } = await create();
     await market.chain.increaseTime(185);
     const flags = { model: "tiny-qwen2", trainingFile: dataset };
@@ -46,7 +46,7 @@ describe("tasks: the same order typed again", () => {
     expect(stderr).to.contain(`Next: npx hardhat fine-tuning list-events ${id}`);
   });
 
-  it("continues with create-task, too, although the provider is busy with it or takes no more tasks", async () => {
+  it("also continues with create-task, although the provider is busy with it or accepts no more tasks", async () => {
     const { id } = await market.json("create-task", orders.createTaskFlags());
     market.daemon.queue = { slots: 1, running: 1, waiting: 0 };
     expect(await market.json("create-task", orders.createTaskFlags())).to.include({
@@ -61,13 +61,13 @@ describe("tasks: the same order typed again", () => {
     expect(await ordered()).to.deep.equal([1, FEE]);
   });
 
-  it("finds its task whichever provider the price would choose now", async () => {
+  it("finds its task whichever provider is the cheapest now", async () => {
     const { id } = await create();
     await market.json("update-provider", { accepting: "false" });
     expect(await create()).to.include({ id, continued: true });
   });
 
-  it("takes another dataset, configuration, model, size or validation for another order", async () => {
+  it("treats another dataset, configuration, model, size or validation dataset as another order", async () => {
     const flags = orders.createTaskFlags();
     const first = (await market.json("create-task", flags)).id;
     const other = join(market.folder, "other.json");
@@ -90,7 +90,7 @@ describe("tasks: the same order typed again", () => {
     expect(await create()).to.include({ continued: false });
   });
 
-  it("orders nothing when the model is there, unless --again says so", async () => {
+  it("orders nothing if the model exists, unless --again says so", async () => {
     const { id } = await create();
     await orders.finish(id);
     const flags = { model: "tiny-qwen2", trainingFile: dataset };
@@ -111,7 +111,7 @@ describe("tasks: the same order typed again", () => {
     expect(await ordered()).to.deep.equal([1, "0"]);
   });
 
-  it("orders anew when the task ended without a model", async () => {
+  it("orders again if the task ended without a model", async () => {
     const { id } = await create();
     await send(
       market.provider,
@@ -123,7 +123,7 @@ describe("tasks: the same order typed again", () => {
     expect(await create()).to.include({ continued: false });
   });
 
-  it("asks to claim first what a missed deadline brings, and then orders anew", async () => {
+  it("asks to claim first what a missed deadline pays, and then orders again", async () => {
     const { id } = await create();
     await orders.accept(id);
     await market.chain.increaseTime(3_601);
@@ -140,7 +140,7 @@ describe("tasks: the same order typed again", () => {
     expect(await create({ dryRun: true })).to.include({ dryRun: true, id, continued: true });
   });
 
-  it("sends the provider the keys again, which the first run may not have done", async () => {
+  it("sends the provider the secrets again, as the first run may not have sent them", async () => {
     const env = { WANDB_API_KEY: "wandb0123456789abcdef0123456789abcdef0123", CI: "true" };
     const flags = { model: "tiny-qwen2", trainingFile: dataset, wandbProjectName: "sums" };
     await market.run("fine-tuning create", flags, { env });

@@ -22,7 +22,7 @@ describe("tasks: without a terminal", () => {
   });
   after(() => market.close());
 
-  /** A process whose stdin is a pipe that nobody ever writes to: whoever reads it would wait for ever. */
+  /** A process whose stdin is a pipe that nobody writes to: a read would block forever. */
   async function type(words: readonly string[], env: Record<string, string> = {}) {
     const child = spawn(process.execPath, [HARDHAT, ...words], {
       cwd: ROOT,
@@ -39,7 +39,7 @@ describe("tasks: without a terminal", () => {
     return { stdout, stderr, exitCode };
   }
 
-  it("a command that would have to ask exits 2 and names the flag that agrees", async () => {
+  it("a command that would have to ask exits 2 and names the flag that confirms", async () => {
     const dataset = join(market.folder, "train.jsonl");
     const config = join(market.folder, "config.json");
     await writeFile(dataset, '{"prompt":"1+1=","completion":"2"}\n');
@@ -58,7 +58,7 @@ describe("tasks: without a terminal", () => {
     market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
   });
 
-  it("asks for no password: a key that is set nowhere exits 2", async () => {
+  it("asks for no password: without a configured key it exits 2", async () => {
     const env = { RPC_ENDPOINT: market.env.RPC_ENDPOINT!, CI: "" };
     const { stderr, exitCode } = await type(["get-account", "--network", "testnet"], env);
     expect(exitCode).to.equal(2);

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
+from anneal_trainer.data.rules import rule_error
 from anneal_trainer.data.tar import DamagedTarError, TarEntry, read_tar
 from anneal_trainer.errors import DataError
 
-ENDINGS = (".zip", ".tar", ".tar.gz")
+ENDINGS = (".zip", ".tar.gz", ".tar")
 MAX_ENTRIES = 1_000_000
 MAX_BYTES = 64 * 2**30
 """Maximum size of all entries together."""
@@ -29,8 +30,6 @@ SMALL = 16 * 2**20
 
 # Files that file managers add to the user's files.
 IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
-LAYOUT_HINT = "Put every image into a folder of its class at the top of the archive: class/image."
-PACK_HINT = "Pack the class folders again with zip or tar."
 
 
 @dataclass(frozen=True)
@@ -51,28 +50,25 @@ def read_archive(path: Path) -> Iterator[ImageFile]:
     Raises DataError; its message starts with file:entry, or with file:1 for the whole archive.
     """
     if not path.name.endswith(ENDINGS):
-        raise _damaged(
-            path,
-            f"images are not read from {path.suffix or 'such'} files",
-            f"Pack the class folders as one of {', '.join(ENDINGS)}.",
+        endings = ", ".join(ENDINGS)
+        message = (
+            f"An image-classification model is trained on {endings} files, not on {path.name}."
         )
+        raise rule_error(path, 1, "file-type", message)
+    is_zip = path.name.endswith(".zip")
     try:
-        yield from _zip_files(path) if path.name.endswith(".zip") else _tar_files(path)
+        yield from _zip_files(path) if is_zip else _tar_files(path)
     except (BadZipFile, LargeZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise _damaged(path, f"the zip cannot be read ({error})", PACK_HINT) from None
+        raise _damaged(path, f"The zip cannot be read ({error}).") from None
     except DamagedTarError as error:
-        raise _damaged(path, f"the tar cannot be read ({error})", PACK_HINT) from None
+        raise _damaged(path, f"The tar cannot be read ({error}).") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _damaged(path, f"the compressed data are damaged ({error})", PACK_HINT) from None
+        what = "The zip cannot be read" if is_zip else "The compressed data is damaged"
+        raise _damaged(path, f"{what} ({error}).") from None
 
 
-def entry_error(path: Path, name: str, problem: str, hint: str) -> DataError:
-    """Return the error about one entry; `problem` has no full stop."""
-    return DataError(f"{path.name}:{name}: {problem}.", hint)
-
-
-def _damaged(path: Path, problem: str, hint: str) -> DataError:
-    return DataError(f"{path.name}:1: {problem}.", hint)
+def _damaged(path: Path, message: str) -> DataError:
+    return rule_error(path, 1, "damaged-archive", message)
 
 
 def _zip_files(path: Path) -> Iterator[ImageFile]:
@@ -81,20 +77,18 @@ def _zip_files(path: Path) -> Iterator[ImageFile]:
         for info in archive.infolist():
             name = info.orig_filename
             if not name.isascii() and not info.flag_bits & 0x800:
-                raise entry_error(path, name, "the name is not marked as UTF-8", PACK_HINT)
+                raise rule_error(path, name, "unsafe-path", "The name is not marked as UTF-8.")
             file = guard.admit(name, info.file_size, _kind_in_zip(info))
             if file is None:
                 continue
             if info.flag_bits & 1:
-                raise entry_error(
-                    path, name, "the file is encrypted", "Pack it without a password."
-                )
+                raise rule_error(path, name, "unreadable-entry", "The file is encrypted.")
             if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-                raise entry_error(
+                raise rule_error(
                     path,
                     name,
-                    "the file is compressed with an unsupported method",
-                    "Pack it with deflate, the usual method of zip.",
+                    "unreadable-entry",
+                    "The file has an unsupported compression method.",
                 )
             yield ImageFile(*file, archive.read(info))
 
@@ -146,18 +140,16 @@ class _Guard:
         parts = name.rstrip("/").split("/")
         self._check_path(name, parts)
         if kind == "other":
-            raise self._error(
-                name, "the entry is a link or a device", "Put the file itself into the archive."
-            )
+            raise self._error(name, "not-a-file", "The entry is a link or a device.")
         hidden = any(part.startswith(".") or part in IGNORED for part in parts)
         if kind == "directory" or hidden or name in ("", "."):
             return None
         if len(parts) != 2:
-            raise self._error(name, "the file is not in a class folder", LAYOUT_HINT)
+            raise self._error(name, "no-class-folder", "The file is not in a class folder.")
         if size > MAX_FILE_BYTES:
-            raise self._error(name, "the image has more than 64 MiB", "Make the image smaller.")
+            raise self._error(name, "image-too-large", "The image has more than 64 MiB.")
         if name in self._names:
-            raise self._error(name, "the archive has this file twice", "Remove one of the two.")
+            raise self._error(name, "duplicate-entry", "The archive has this file twice.")
         self._names.add(name)
         return name, parts[0]
 
@@ -166,30 +158,31 @@ class _Guard:
         self._entries += 1
         self._bytes += size
         if self._entries > MAX_ENTRIES:
-            raise self._error(
-                name, f"the archive has more than {MAX_ENTRIES:,} entries", "Give fewer images."
-            )
+            raise self._excess(name, f"The archive has more than {MAX_ENTRIES:,} entries.")
         if self._bytes > MAX_BYTES:
-            raise self._error(name, "the archive unpacks to more than 64 GiB", "Give fewer images.")
+            raise self._excess(name, "The archive unpacks to more than 64 GiB.")
         if self._bytes > SMALL and self._bytes > MAX_EXPANSION * self._weight:
-            raise self._error(
-                name,
-                f"the archive unpacks to more than {MAX_EXPANSION} times its size",
-                "Give images that are compressed as JPEG or PNG.",
+            raise self._excess(
+                name, f"The archive unpacks to more than {MAX_EXPANSION} times its size."
             )
 
     def _check_path(self, name: str, parts: list[str]) -> None:
         if name in ("", "."):
             return
         if "\ufffd" in name or any("\ud800" <= character <= "\udfff" for character in name):
-            raise self._error(name, "the name is not UTF-8", PACK_HINT)
+            raise self._error(name, "unsafe-path", "The name is not UTF-8.")
         if re.search(r"[\x00-\x1f\x7f\\]", name):
-            raise self._error(name, "the name has a backslash or a control character", PACK_HINT)
+            raise self._error(
+                name, "unsafe-path", "The name has a backslash or a control character."
+            )
         if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in parts:
-            raise self._error(name, "the path leads out of the archive", PACK_HINT)
+            raise self._error(name, "unsafe-path", "The path leads out of the archive.")
         if "" in parts or "." in parts:
-            raise self._error(name, "the path has an empty part", PACK_HINT)
+            raise self._error(name, "unsafe-path", "The path has an empty part.")
 
-    def _error(self, name: str, problem: str, hint: str) -> DataError:
+    def _excess(self, name: str, message: str) -> DataError:
+        return self._error(name, "archive-too-large", message)
+
+    def _error(self, name: str, rule: str, message: str) -> DataError:
         shown = name.encode("utf-8", "replace").decode()
-        return entry_error(self._path, re.sub(r"[\x00-\x1f\x7f]", "?", shown), problem, hint)
+        return rule_error(self._path, re.sub(r"[\x00-\x1f\x7f]", "?", shown), rule, message)

@@ -13,6 +13,7 @@ from anneal_trainer.data.rows import (
     PromptRow,
     read_causal_rows,
 )
+from anneal_trainer.data.rules import rule_error
 from anneal_trainer.data.token_rows import TokenRow, read_token_rows
 from anneal_trainer.errors import DataError
 
@@ -34,11 +35,8 @@ def causal_tokens(encoder: TextEncoder, row: CausalRow) -> list[int]:
 
 def template_error(path: Path, row: CausalRow, error: ValueError) -> DataError:
     """Return the error about a row that a chat template refuses."""
-    return DataError(
-        f"{path.name}:{row.line}: the chat template refuses the messages ({error}).",
-        "Order the messages as the model's chat template asks; a conversation whose earlier turns "
-        "it rewrites can be cut after each answer, or trained with train_on_inputs true.",
-    )
+    message = f"The chat template refuses the messages ({error})."
+    return rule_error(path, row.line, "template-refuses", message)
 
 
 def read_causal_dataset(
@@ -113,10 +111,11 @@ class _CausalBuilder:
         cut = (len(chosen.ids) < len(better[0])) or (len(rejected.ids) < len(worse[0]))
         self.truncated += cut
         if chosen.ids == rejected.ids:
-            raise DataError(
-                f"{self._path.name}:{row.line}: the two answers are the same in the first "
-                f"{self._max_length} tokens of the row.",
-                "Shorten the prompt or raise max_seq_length.",
+            raise rule_error(
+                self._path,
+                row.line,
+                "same-answers",
+                f"The two answers are the same in the first {self._max_length} tokens of the row.",
             )
         return Example(row.line, chosen.ids, chosen.counts, better[2], -1, "", rejected)
 
@@ -157,22 +156,12 @@ class _CausalBuilder:
 
     def _check_masked(self, row: AnswerRow, has_prompt: bool) -> None:
         if self._mask_inputs and not has_prompt:
-            raise DataError(
-                f"{self._path.name}:{row.line}: the row has no prompt to mask.",
-                "Put a user's message before the assistant's or set train_on_inputs to true.",
-            )
+            message = "The row has no prompt to mask."
+            raise rule_error(self._path, row.line, "no-prompt", message)
 
     def _cut(self, line: int, ids: list[int], counts: list[bool]) -> Answer:
         # The first token is given, never predicted.
-        if not any(counts[1:]):
-            raise DataError(
-                f"{self._path.name}:{line}: the row has nothing to learn from.",
-                "Give it an answer that the model can learn, or remove the row.",
-            )
         if not any(counts[1 : self._max_length]):
-            raise DataError(
-                f"{self._path.name}:{line}: nothing is left to learn from in the first "
-                f"{self._max_length} tokens of the row.",
-                "Shorten the prompt or raise max_seq_length.",
-            )
+            message = f"The row has nothing to learn from in its first {self._max_length} tokens."
+            raise rule_error(self._path, line, "nothing-learned", message)
         return Answer(ids[: self._max_length], counts[: self._max_length])

@@ -13,18 +13,16 @@ MAX_PIXELS = 64_000_000
 MAX_ASPECT_RATIO = 100
 """Maximum ratio of the long edge to the short one: resizing the short edge scales both."""
 
-CONVERT_HINT = "Convert the image to JPEG or PNG."
-REPAIR_HINT = "Replace the image by an undamaged one or remove it."
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class ImageError(Exception):
-    """An image that is refused: `problem` without a full stop, `hint` as a sentence."""
+    """An image that is refused: the rule that it breaks, and a sentence about it."""
 
-    def __init__(self, problem: str, hint: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.hint = hint
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.message = message
 
 
 @dataclass(frozen=True)
@@ -42,22 +40,20 @@ def check_image(content: bytes) -> int:
     elif content.startswith(b"\xff\xd8"):
         header = _read_jpeg(content)
     else:
-        raise ImageError("the file is neither a JPEG nor a PNG image", CONVERT_HINT)
+        raise ImageError("image-type", "The file is neither a JPEG nor a PNG image.")
     if header.bits > 8:
-        raise ImageError(
-            f"the image has {header.bits} bits per channel", "Save it with 8 bits per channel."
-        )
+        raise ImageError("image-deep", f"The image has {header.bits} bits per channel.")
     if not header.width or not header.height:
-        raise ImageError("the image is damaged: it has no size", REPAIR_HINT)
+        raise _damage("The image is damaged: its width or height is zero.")
     if header.width * header.height > MAX_PIXELS:
         raise ImageError(
-            f"the image has {header.width} x {header.height} pixels, more than 64 million",
-            "Make the image smaller.",
+            "image-too-large",
+            f"The image has {header.width} x {header.height} pixels, more than 64 million.",
         )
     if max(header.width, header.height) > MAX_ASPECT_RATIO * min(header.width, header.height):
         raise ImageError(
-            f"the image is a strip of {header.width} x {header.height} pixels",
-            f"Cut it: no edge may be more than {MAX_ASPECT_RATIO} times as long as the other.",
+            "image-too-large",
+            f"The image is a strip of {header.width} x {header.height} pixels.",
         )
     return header.width * header.height
 
@@ -76,21 +72,21 @@ def _read_png(content: bytes) -> _Header:
         if zlib.crc32(content[place + 4 : end - 4]) != int.from_bytes(
             content[end - 4 : end], "big"
         ):
-            raise ImageError("the image is damaged: a checksum is wrong", REPAIR_HINT)
+            raise _damage("The image is damaged: a checksum is wrong.")
         if header is None:
             if type_ != b"IHDR" or length != 13:
-                raise ImageError("the image is damaged: it has no header", REPAIR_HINT)
+                raise _damage("The image is damaged: it has no header.")
             size = int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big")
             header = _Header(*size, data[8])
         if type_ == b"acTL":
-            raise ImageError("the image is animated", "Give one picture of it.")
+            raise ImageError("image-animated", "The image is animated.")
         has_pixels |= type_ == b"IDAT"
         if type_ == b"IEND":
             if not has_pixels:
-                raise ImageError("the image is damaged: it has no pixels", REPAIR_HINT)
+                raise _damage("The image is damaged: it has no pixels.")
             return header
         place = end
-    raise ImageError("the image is cut off", REPAIR_HINT)
+    raise _damage("The image is truncated.")
 
 
 def _read_jpeg(content: bytes) -> _Header:
@@ -99,7 +95,7 @@ def _read_jpeg(content: bytes) -> _Header:
     place = 2
     while place + 4 <= len(content):
         if content[place] != 0xFF:
-            raise ImageError("the image is damaged: a segment is missing", REPAIR_HINT)
+            raise _damage("The image is damaged: a segment is missing.")
         marker = content[place + 1]
         if marker == 0xFF:  # Fill bytes may precede a marker.
             place += 1
@@ -109,12 +105,12 @@ def _read_jpeg(content: bytes) -> _Header:
             header = _read_frame(content[place + 4 : place + 2 + length])
         if marker == 0xDA:
             if header is None:
-                raise ImageError("the image is damaged: it has no header", REPAIR_HINT)
+                raise _damage("The image is damaged: it has no header.")
             if content.find(b"\xff\xd9", place) < 0:
                 break
             return header
         place += 2 + length
-    raise ImageError("the image is cut off", REPAIR_HINT)
+    raise _damage("The image is truncated.")
 
 
 def _is_frame(marker: int) -> bool:
@@ -125,10 +121,14 @@ def _is_frame(marker: int) -> bool:
 def _read_frame(data: bytes) -> _Header:
     """Read a frame header: bits, height, width, number of components."""
     if len(data) < 6:
-        raise ImageError("the image is damaged: its header is too short", REPAIR_HINT)
+        raise _damage("The image is damaged: its header is too short.")
     if data[5] == 4:
-        raise ImageError("the image is CMYK, made for print", "Convert it to RGB.")
+        raise ImageError("image-cmyk", "The image is CMYK.")
     if data[5] not in (1, 3):
-        raise ImageError(f"the image has {data[5]} channels", "Convert it to RGB.")
+        raise ImageError("image-cmyk", f"The image has {data[5]} channels.")
     height, width = int.from_bytes(data[1:3], "big"), int.from_bytes(data[3:5], "big")
     return _Header(width, height, data[0])
+
+
+def _damage(message: str) -> ImageError:
+    return ImageError("image-damaged", message)

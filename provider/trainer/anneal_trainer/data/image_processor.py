@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from anneal_trainer.data.image_header import REPAIR_HINT, ImageError, check_image
+from anneal_trainer.data.image_header import ImageError, check_image
 from anneal_trainer.errors import ConfigError
 
 CONFIG_HINT = "Ask the provider to repair the model's preprocessor_config.json."
@@ -68,7 +68,7 @@ class ImageProcessor:
             raise
         except Exception as error:
             # A decoder that is fed untrusted bytes may raise anything.
-            raise ImageError("the image does not decode", REPAIR_HINT) from error
+            raise ImageError("image-damaged", "The image cannot be decoded.") from error
         return _center_crop(np.asarray(self._resize(upright)).transpose(2, 0, 1), self.crop)
 
     def normalize(self, pixels: Pixels) -> NDArray[np.float32]:

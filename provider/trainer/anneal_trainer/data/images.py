@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anneal_trainer.data.archive import ImageFile, entry_error, read_archive
+from anneal_trainer.data.archive import ImageFile, read_archive
 from anneal_trainer.data.image_header import ImageError, check_image
 from anneal_trainer.data.image_processor import ImageProcessor, Pixels
 from anneal_trainer.data.image_store import ImageStore
 from anneal_trainer.data.label_rows import sort_labels
+from anneal_trainer.data.rules import quote, rule_error
 from anneal_trainer.errors import DataError
 
 MAX_PIXELS_PER_BYTE = 500
@@ -72,7 +73,7 @@ def read_images(path: Path, processor: ImageProcessor, scratch: Path) -> list[La
         try:
             number = store.add(file.content)
         except ImageError as error:
-            raise entry_error(path, file.name, error.problem, error.hint) from None
+            raise rule_error(path, file.name, error.rule, error.message) from None
         pictures.append(LabelledPicture(file.name, file.label, Picture(processor, store, number)))
     if not pictures:
         raise _no_images(path)
@@ -85,10 +86,8 @@ def image_labels(path: Path, labels: Iterable[str]) -> list[str]:
     if not known:
         raise _no_images(path)
     if len(known) < 2:
-        raise DataError(
-            f"{path.name}:1: all images are in the class folder {known.pop()!r}.",
-            "Give images of at least two classes.",
-        )
+        message = f"All images are in the class folder {quote(known.pop())}."
+        raise rule_error(path, 1, "one-label", message)
     return sort_labels(known)
 
 
@@ -105,20 +104,17 @@ def _checked_files(path: Path) -> Iterator[ImageFile]:
         try:
             pixels += check_image(file.content)
         except ImageError as error:
-            raise entry_error(path, file.name, error.problem, error.hint) from None
+            raise rule_error(path, file.name, error.rule, error.message) from None
         if pixels > most:
-            raise entry_error(
+            raise rule_error(
                 path,
                 file.name,
-                f"the images have more than {MAX_PIXELS_PER_BYTE} pixels for each byte of the "
-                "archive",
-                "Make the images smaller.",
+                "archive-too-large",
+                f"The images have more than {MAX_PIXELS_PER_BYTE} pixels for each byte of the "
+                "archive.",
             )
         yield file
 
 
 def _no_images(path: Path) -> DataError:
-    return DataError(
-        f"{path.name}:1: the archive has no images.",
-        "Put every image into a folder of its class at the top of the archive: class/image.",
-    )
+    return rule_error(path, 1, "no-rows", "The archive has no images.")

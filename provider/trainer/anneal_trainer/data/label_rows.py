@@ -12,7 +12,6 @@ from pathlib import Path
 
 from anneal_trainer.data.lines import (
     LONGEST_LINE,
-    SPLIT_HINT,
     Place,
     json_lines,
     not_empty,
@@ -20,10 +19,11 @@ from anneal_trainer.data.lines import (
     text_field,
     text_lines,
 )
-from anneal_trainer.errors import DataError
+from anneal_trainer.data.rows import Formats, find_format
+from anneal_trainer.data.rules import quote, rule_error
 
-LABEL_COLUMNS = frozenset({"text", "label"})
-LABEL_HINT = "Give every row exactly a text and a label."
+FORMATS: Formats = {"label": (("text", "label"), ())}
+COLUMNS = ["label", "text"]
 
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,8}")
 
@@ -44,9 +44,12 @@ def read_label_rows(path: Path) -> Iterator[LabelRow]:
     """Read a JSONL, CSV or TSV file of texts with labels. Raises DataError at the first problem."""
     readers = {".jsonl": _label_rows_jsonl, ".csv": _label_rows_csv, ".tsv": _label_rows_tsv}
     if path.suffix not in readers:
-        raise Place(path, 1).error(
-            f"a classifier is not trained on {path.suffix or 'such'} files",
-            "Convert the dataset to .jsonl, .csv or .tsv.",
+        endings = ", ".join(readers)
+        raise rule_error(
+            path,
+            1,
+            "file-type",
+            f"A text-classification model is trained on {endings} files, not on {path.name}.",
         )
     return not_empty(path, readers[path.suffix](path))
 
@@ -58,19 +61,15 @@ def label_set(path: Path, rows: list[LabelRow]) -> list[str]:
     """
     labels = {row.label for row in rows}
     if len(labels) < 2:
-        raise DataError(
-            f"{path.name}:{rows[-1].line}: all rows have the label {rows[0].label!r}.",
-            "Give rows of at least two labels.",
-        )
+        message = f"All rows have the label {quote(rows[0].label)}."
+        raise rule_error(path, rows[-1].line, "one-label", message)
     ordered = sort_labels(labels)
-    integers = all(_INTEGER.fullmatch(label) for label in labels)
-    if integers and ordered != [str(number) for number in range(len(ordered))]:
-        wrong = next(row for row in rows if int(row.label) >= len(ordered))
-        raise DataError(
-            f"{path.name}:{wrong.line}: label {wrong.label} leaves a gap, "
-            f"there are only {len(ordered)} different labels.",
-            "Number the labels from 0 without a gap, or use words.",
-        )
+    if all(_INTEGER.fullmatch(label) for label in labels):
+        for number, label in enumerate(ordered):
+            if int(label) != number:
+                line = next(row.line for row in rows if row.label == label)
+                message = f"The label {label} leaves a gap: label {number} is missing."
+                raise rule_error(path, line, "label-gap", message)
     return ordered
 
 
@@ -85,22 +84,22 @@ def sort_labels(labels: Iterable[str]) -> list[str]:
 def _label_rows_jsonl(path: Path) -> Iterator[LabelRow]:
     kind: type | None = None
     for place, record in json_lines(path):
-        if record.keys() != LABEL_COLUMNS:
-            found = ", ".join(sorted(record)) or "none"
-            raise place.error(f"the row's keys are not text and label (found: {found})", LABEL_HINT)
+        find_format(place, record, FORMATS)
         text, label = text_field(place, record, "text"), record["label"]
         if type(label) is int and 0 <= label < 1_000_000_000:
             label_text = str(label)
         elif isinstance(label, str):
-            label_text = text_field(place, record, "label")
+            label_text = text_field(place, record, "label", "missing-label")
         else:
-            raise place.error(
-                "label is neither a text nor an integer from 0", "Write labels as 0, 1, … or words."
-            )
+            rule = "missing-label" if label is None else "bad-label"
+            raise place.error(rule, "label is neither a text nor an integer from 0.")
         kind = kind or type(label)
         if type(label) is not kind:
+            names = {str: "string", int: "integer"}
             raise place.error(
-                "label is a text in some rows and an integer in others", "Write all labels alike."
+                "mixed-labels",
+                f"The label is a JSON {names[type(label)]}, "
+                f"but the first label is a JSON {names[kind]}.",
             )
         yield LabelRow(place.line, text, label_text)
 
@@ -119,18 +118,17 @@ def _label_rows_csv(path: Path) -> Iterator[LabelRow]:
                 blank = blank or place
                 continue
             if blank is not None:
-                raise blank.error("the line is blank", "Remove it.")
+                raise blank.error("blank-line", "The line is blank.")
             if columns is None:
-                columns = _header(place, record)
+                columns = _header(place, record, ",")
             else:
                 yield _label_row(place, columns, record)
     except csv.Error as error:
         if "field limit" in str(error):
-            raise Place(path, start).error("the row is longer than 16 MiB", SPLIT_HINT) from None
-        raise Place(path, start).error(
-            f"the quotation marks do not match ({error})",
-            'Put fields with commas in quotation marks and double those inside: "a ""b"" c".',
-        ) from None
+            message = "The row is longer than 16 MiB."
+            raise rule_error(path, start, "line-too-long", message) from None
+        message = "The quotation marks of the row do not match."
+        raise rule_error(path, start, "bad-quotes", message) from None
 
 
 def _csv_lines(path: Path) -> Iterator[str]:
@@ -148,36 +146,30 @@ def _label_rows_tsv(path: Path) -> Iterator[LabelRow]:
     headerless = False
     for place, line in text_lines(path):
         record = line.split("\t")
-        if not columns and set(record) == LABEL_COLUMNS:
-            columns = _header(place, record)
-            continue
         if not columns:
-            if len(record) != 2 or not _INTEGER.fullmatch(record[0]):
-                raise place.error(
-                    "the first line is neither a header nor an integer label, a tab and a text",
-                    "Start the file with the header text<TAB>label.",
-                )
-            columns, headerless = ["label", "text"], True
+            headerless = len(record) == 2 and bool(_INTEGER.fullmatch(record[0]))
+            columns = COLUMNS if headerless else _header(place, record, "\t")
+            if not headerless:
+                continue
         row = _label_row(place, columns, record)
         if headerless and not _INTEGER.fullmatch(row.label):
             raise place.error(
-                f"the label {row.label!r} is not an integer from 0",
-                "Start the file with the header label<TAB>text to use words.",
+                "bad-label", f"The label {quote(row.label)} is not an integer from 0."
             )
         yield row
 
 
-def _header(place: Place, record: list[str]) -> list[str]:
-    if set(record) != LABEL_COLUMNS or len(record) != 2:
-        raise place.error(
-            f"the header is {','.join(record)}, not text,label", "Start the file with text,label."
-        )
+def _header(place: Place, record: list[str], separator: str) -> list[str]:
+    if sorted(record) != COLUMNS:
+        shown = quote(separator.join(record))
+        raise place.error("bad-header", f"The header is {shown}, not text and label.")
     return record
 
 
 def _label_row(place: Place, columns: list[str], record: list[str]) -> LabelRow:
     if len(record) != 2:
-        raise place.error(f"the row has {len(record)} columns, not 2", LABEL_HINT)
+        count = "1 column" if len(record) == 1 else f"{len(record)} columns"
+        raise place.error("column-count", f"The row has {count}, not 2.")
     fields = dict(zip(columns, record, strict=True))
     text = text_field(place, fields, "text")
-    return LabelRow(place.line, text, text_field(place, fields, "label"))
+    return LabelRow(place.line, text, text_field(place, fields, "label", "missing-label"))

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anneal_trainer.data.rules import rule_error
 from anneal_trainer.errors import DataError
 
 Row = TypeVar("Row")
 
 LONGEST_LINE = 16 * 2**20
 """Bytes of one line without its end."""
-SPLIT_HINT = "Split the row, and check that quotation marks and line ends are where they should be."
 
 
 class Place:
@@ -23,11 +23,11 @@ class Place:
 
     def __init__(self, path: Path, line: int) -> None:
         self.line = line
-        self._name = f"{path.name}:{line}"
+        self._path = path
 
-    def error(self, problem: str, hint: str) -> DataError:
-        """Return the error about this line; `problem` has no full stop."""
-        return DataError(f"{self._name}: {problem}.", hint)
+    def error(self, rule: str, message: str) -> DataError:
+        """Return the error about a rule that this line breaks."""
+        return rule_error(self._path, self.line, rule, message)
 
 
 def not_empty(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
@@ -37,7 +37,7 @@ def not_empty(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
         empty = False
         yield row
     if empty:
-        raise DataError(f"{path.name}:1: the dataset has no rows.", "Give at least one row.")
+        raise rule_error(path, 1, "no-rows", "The dataset has no rows.")
 
 
 def read_lines(path: Path) -> Iterator[tuple[Place, str]]:
@@ -49,13 +49,13 @@ def read_lines(path: Path) -> Iterator[tuple[Place, str]]:
             place = Place(path, number)
             content = content.removesuffix(b"\n")
             if len(content) > LONGEST_LINE:
-                raise place.error("the row is longer than 16 MiB", SPLIT_HINT)
+                raise place.error("line-too-long", "The row is longer than 16 MiB.")
             if number == 1:
                 content = content.removeprefix(codecs.BOM_UTF8)
             try:
                 line = content.decode()
             except UnicodeDecodeError:
-                raise place.error("the line is not UTF-8", "Save the file as UTF-8.") from None
+                raise place.error("not-utf-8", "The line is not valid UTF-8.") from None
             yield place, line
 
 
@@ -67,7 +67,7 @@ def text_lines(path: Path) -> Iterator[tuple[Place, str]]:
             blank = blank or place
             continue
         if blank is not None:
-            raise blank.error("the line is blank", "Remove it.")
+            raise blank.error("blank-line", "The line is blank.")
         yield place, line.removesuffix("\r")
 
 
@@ -75,29 +75,45 @@ def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Read one JSON object from each line."""
     for place, line in text_lines(path):
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            raise place.error(
-                "the line is not JSON", "Write one JSON object on each line."
-            ) from None
+            record = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            reason = str(error).split(":")[0]
+            raise place.error("invalid-json", f"The line is not JSON ({reason}).") from None
         if not isinstance(record, dict):
-            raise place.error(
-                "the line is not a JSON object", "Write one JSON object on each line."
-            )
+            raise place.error("not-an-object", "The line is JSON, but not an object.")
         yield place, record
 
 
-def text_field(place: Place, record: dict[str, Any], key: str, *, empty: bool = False) -> str:
-    """Return a record's text under a key; an empty one only if `empty` is set."""
-    value = record[key]
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python reads although JSON has no such values."""
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def text_field(
+    place: Place, record: dict[str, Any], key: str, empty: str | None = "empty-text", name: str = ""
+) -> str:
+    """Return a record's text under a key.
+
+    `empty` is the rule that an empty text breaks, None if it may be empty; `name` replaces the key
+    in messages.
+    """
+    value, name = record[key], name or key
     if not isinstance(value, str):
-        raise place.error(f"{key} is not a text", f"Write {key} in quotation marks.")
-    if not value and not empty:
-        raise place.error(f"{key} is empty", "Fill it in or remove the row.")
+        raise place.error("wrong-type", f"{name} is {_type_name(value)}, not a text.")
+    if not value and empty:
+        raise place.error(empty, f"{name} is empty.")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise place.error(
-            f"{key} holds half of a surrogate pair", "Write characters, not halves of them."
-        ) from None
+        raise place.error("half-character", f"{name} contains half of a surrogate pair.") from None
     return value
+
+
+def _type_name(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "a list"
+    return "an object" if isinstance(value, dict) else "a number"

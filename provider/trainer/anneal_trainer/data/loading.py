@@ -10,6 +10,7 @@ from anneal_trainer.data.example import Dataset, Example
 from anneal_trainer.data.image_processor import ImageProcessor, load_image_processor
 from anneal_trainer.data.images import image_labels, read_images
 from anneal_trainer.data.label_rows import label_set, read_label_rows
+from anneal_trainer.data.rules import quote, rule_error
 from anneal_trainer.errors import ConfigError, DataError
 from anneal_trainer.job import Job
 from anneal_trainer.model.files import maximum_length, read_model_config
@@ -115,10 +116,8 @@ def _numbering(path: Path, labels: Sequence[str]) -> Callable[[str, str], int]:
     def number_of(label: str, place: str) -> int:
         if label in numbers:
             return numbers[label]
-        raise DataError(
-            f"{path.name}:{place}: the label {label!r} is not in the training dataset.",
-            f"Use one of {', '.join(labels[:20])}.",
-        )
+        message = f"The label {quote(label)} is not in the training dataset."
+        raise rule_error(path, place, "unknown-label", message)
 
     return number_of
 
@@ -126,11 +125,14 @@ def _numbering(path: Path, labels: Sequence[str]) -> Callable[[str, str], int]:
 def _missing_classes(path: Path, labels: Sequence[str], examples: list[Example]) -> list[str]:
     """Warn about classes that a validation dataset cannot measure."""
     found = {example.label for example in examples}
-    missing = [repr(label) for number, label in enumerate(labels) if number not in found]
+    missing = [label for number, label in enumerate(labels) if number not in found]
     if not missing:
         return []
-    what = f"the class {missing[0]}" if len(missing) == 1 else f"{len(missing)} classes"
-    return [f"{path.name}: no row has {what} of the training dataset, so it is not measured."]
+    if len(missing) == 1:
+        what, so = f"the class {quote(missing[0])}", "it is"
+    else:
+        what, so = f"any of {len(missing)} classes", "they are"
+    return [f"{path.name}: No row has {what} of the training dataset, so {so} not measured."]
 
 
 def _check_vocabulary(
@@ -158,7 +160,7 @@ def _check_alike(train: Dataset, validation: Dataset | None) -> None:
     )
     if trains != measures:
         raise DataError(
-            f"{validation.path.name}:1: the validation dataset has {measures}, the training "
+            f"{validation.path.name}:1: The validation dataset has {measures}, the training "
             f"dataset {trains}.",
             "Give both in the same format.",
         )

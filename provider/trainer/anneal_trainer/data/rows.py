@@ -10,27 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from anneal_trainer.data.lines import Place, json_lines, not_empty, text_field
+from anneal_trainer.data.rules import quote
 
 ROLES = ("system", "user", "assistant")
 
-# The keys of each format of a row: required ones, then optional ones.
-FORMATS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "messages": (frozenset({"messages"}), frozenset()),
-    "prompt and completion": (frozenset({"prompt", "completion"}), frozenset()),
-    "text": (frozenset({"text"}), frozenset()),
-    "instruction and output": (frozenset({"instruction", "output"}), frozenset({"input"})),
-    "prompt, chosen and rejected": (frozenset({"prompt", "chosen", "rejected"}), frozenset()),
-    "input, preferred_output and non_preferred_output": (
-        frozenset({"input", "preferred_output", "non_preferred_output"}),
-        frozenset(),
-    ),
+Formats = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+"""The keys of each format of a row: required ones, then optional ones."""
+
+FORMATS: Formats = {
+    "messages": (("messages",), ()),
+    "prompt": (("prompt", "completion"), ()),
+    "text": (("text",), ()),
+    "instruction": (("instruction", "output"), ("input",)),
+    "preference": (("prompt", "chosen", "rejected"), ()),
+    "preferred_output": (("input", "preferred_output", "non_preferred_output"), ()),
 }
-FORMAT_HINT = (
-    "Give every row exactly the keys of one format: messages; prompt and completion; text; "
-    "instruction, output and optionally input; prompt, chosen and rejected; input, "
-    "preferred_output and non_preferred_output."
-)
-MESSAGES_HINT = 'Write messages as [{"role": "user", "content": "…"}, …].'
 
 
 @dataclass(frozen=True)
@@ -93,22 +87,40 @@ def read_causal_rows(path: Path) -> Iterator[CausalRow]:
 def _causal_rows(path: Path) -> Iterator[CausalRow]:
     expected: str | None = None
     for place, record in json_lines(path):
-        format_ = _find_format(place, record)
+        format_ = find_format(place, record, FORMATS)
         expected = expected or format_
         if format_ != expected:
             raise place.error(
-                f"the row has {format_}, the rows before have {expected}", FORMAT_HINT
+                "mixed-formats",
+                f"The row has the format {format_}, but the first row has {expected}.",
             )
         yield _row(place, record)
 
 
-def _find_format(place: Place, record: dict[str, Any]) -> str:
-    keys = record.keys()
-    for name, (required, optional) in FORMATS.items():
-        if required <= keys <= required | optional:
-            return name
-    found = ", ".join(sorted(keys)) or "none"
-    raise place.error(f"the row's keys fit no format (found: {found})", FORMAT_HINT)
+def find_format(place: Place, record: dict[str, Any], formats: Formats) -> str:
+    """Return the format whose keys a row has; the error is about the closest one."""
+
+    def present(name: str) -> float:
+        required, _ = formats[name]
+        return sum(key in record for key in required) / len(required)
+
+    nearest = max(formats, key=present)
+    if not present(nearest):
+        found = ", ".join(quote(key) for key in sorted(record)) or "none"
+        raise place.error("unknown-format", f"The keys of the row fit no format (found: {found}).")
+    required, optional = formats[nearest]
+    missing = next((key for key in required if key not in record), None)
+    if missing is not None:
+        given = ", ".join(key for key in required if key in record)
+        rule = "missing-label" if missing == "label" else "missing-field"
+        raise place.error(rule, f"The row has {given} but no {missing}.")
+    for key in record:
+        if key not in (*required, *optional):
+            raise place.error(
+                "unknown-field",
+                f"The row has the key {quote(key)}, which is not part of its format.",
+            )
+    return nearest
 
 
 def _row(place: Place, record: dict[str, Any]) -> CausalRow:
@@ -120,37 +132,39 @@ def _row(place: Place, record: dict[str, Any]) -> CausalRow:
         return _pair(place, record, "prompt", "chosen", "rejected")
     if "preferred_output" in record:
         return _pair(
-            place, _opened(place, record), "input", "preferred_output", "non_preferred_output"
+            place,
+            _opened(place, record),
+            "input.messages",
+            "preferred_output",
+            "non_preferred_output",
         )
     if "prompt" in record:
         prompt = text_field(place, record, "prompt")
-        return PromptRow(place.line, prompt, text_field(place, record, "completion"))
+        return PromptRow(
+            place.line, prompt, text_field(place, record, "completion", "empty-answer")
+        )
     prompt = text_field(place, record, "instruction")
-    extra = text_field(place, record, "input", empty=True) if "input" in record else ""
+    extra = text_field(place, record, "input", None) if "input" in record else ""
     prompt += ("\n" + extra if extra else "") + "\n"
-    return PromptRow(place.line, prompt, text_field(place, record, "output"))
+    return PromptRow(place.line, prompt, text_field(place, record, "output", "empty-answer"))
 
 
 def _opened(place: Place, record: dict[str, Any]) -> dict[str, Any]:
-    """Move the messages of `input` to where the other format of pairs has them."""
+    """Add the messages of `input` under a key, as in the other format of pairs."""
     value = record["input"]
     if not isinstance(value, dict) or value.keys() != {"messages"}:
-        raise place.error(
-            "input is not an object with only messages", 'Write input as {"messages": […]}.'
-        )
-    for key in ("preferred_output", "non_preferred_output"):
-        if not isinstance(record[key], list):
-            raise place.error(f"{key} is not a list of messages", MESSAGES_HINT)
-    return {**record, "input": value["messages"]}
+        raise place.error("bad-messages", 'input is not an object of the form {"messages": […]}.')
+    return {**record, "input.messages": value["messages"]}
 
 
 def _pair(place: Place, record: dict[str, Any], prompt: str, better: str, worse: str) -> PairRow:
     """Build a pair from three texts, or from three lists of messages."""
     answers: list[AnswerRow]
-    if isinstance(record[prompt], str):
+    if prompt == "prompt" and isinstance(record[prompt], str):
         asked = text_field(place, record, prompt)
         answers = [
-            PromptRow(place.line, asked, text_field(place, record, key)) for key in (better, worse)
+            PromptRow(place.line, asked, text_field(place, record, key, "empty-answer"))
+            for key in (better, worse)
         ]
     else:
         opening = _messages(place, record, prompt, answered=False)
@@ -161,9 +175,7 @@ def _pair(place: Place, record: dict[str, Any], prompt: str, better: str, worse:
             for key in (better, worse)
         ]
     if answers[0] == answers[1]:
-        raise place.error(
-            f"{better} and {worse} are the same", "Give two different answers or remove the row."
-        )
+        raise place.error("same-answers", f"{better} and {worse} are the same.")
     return PairRow(place.line, *answers)
 
 
@@ -173,17 +185,14 @@ def _messages(
     """Return checked messages; with `answered` at least one must be the assistant's."""
     value = record[key]
     if not isinstance(value, list) or not value:
-        raise place.error(f"{key} is not a list with at least one message", MESSAGES_HINT)
-    for message in value:
+        raise place.error("bad-messages", f"{key} is not a list with at least one message.")
+    for number, message in enumerate(value):
+        name = f"{key}[{number}]"
         if not isinstance(message, dict) or message.keys() != {"role", "content"}:
-            raise place.error("a message is not an object with role and content", MESSAGES_HINT)
+            raise place.error("bad-message", f"{name} is not an object with only role and content.")
         if message["role"] not in ROLES:
-            raise place.error(
-                f"a message has the role {message['role']!r}", f"Use {', '.join(ROLES)}."
-            )
-        text_field(place, message, "content")
+            raise place.error("unknown-role", f"{name} has the role {quote(message['role'])}.")
+        text_field(place, message, "content", name=f"{name}.content")
     if answered and all(message["role"] != "assistant" for message in value):
-        raise place.error(
-            f"no message of {key} is the assistant's", "Give at least one message to learn from."
-        )
+        raise place.error("no-assistant", f"{key} has no message from the assistant.")
     return tuple(value)

@@ -21,7 +21,7 @@ KINDS = {b"0": "file", b"\0": "file", b"7": "file", b"5": "directory"}
 
 
 class DamagedTarError(Exception):
-    """A damaged archive; the message has no full stop."""
+    """A damaged archive; the message is a clause without a full stop."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class _Reader:
         """Check that only zeros come after the end mark."""
         rest = self._stream.read(MAX_PADDING)
         if any(rest) or self._stream.read(1):
-            raise DamagedTarError("there is data after its end mark")
+            raise DamagedTarError("data follows its end mark")
 
     def _read(self, size: int) -> bytes:
         data = self._stream.read(size)
@@ -122,7 +122,7 @@ def _number(field: bytes) -> int:
     if not digits:
         return 0
     if digits.strip(b"01234567"):
-        raise DamagedTarError("a header has an invalid number")
+        raise DamagedTarError("a header field is not a number")
     return int(digits, 8)
 
 
@@ -147,7 +147,7 @@ def _pax_fields(content: bytes) -> dict[str, str]:
         if not equals or not value.endswith(b"\n"):
             raise DamagedTarError("an extended header cannot be read")
         if key == b"size" and not value[:-1].isdigit():
-            raise DamagedTarError("an extended header has an invalid number")
+            raise DamagedTarError("an extended header field is not a number")
         if key in (b"path", b"size"):
             fields[key.decode()] = value[:-1].decode("utf-8", "surrogateescape")
         content = content[length:]

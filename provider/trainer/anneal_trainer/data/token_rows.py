@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from anneal_trainer.errors import DataError
+from anneal_trainer.data.rules import rule_error
 
 IGNORED = -100
 """Label of a token that does not count in the loss."""
@@ -24,10 +24,6 @@ SMALL = 2**24
 CODECS = frozenset({"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "BROTLI"})
 COLUMNS = ("input_ids", "attention_mask", "labels")
 BATCH_ROWS = 256
-
-COLUMNS_HINT = (
-    "Give the column input_ids, a list of integers, and optionally attention_mask and labels."
-)
 
 
 @dataclass(frozen=True)
@@ -53,12 +49,11 @@ def read_token_rows(path: Path, vocabulary: int) -> Iterator[TokenRow]:
                     line += 1
                     yield _token_row(path, line, record, vocabulary)
             if not line:
-                raise _error(path, 1, "the dataset has no rows", "Give at least one row.")
+                raise rule_error(path, 1, "no-rows", "The dataset has no rows.")
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise _error(
-            path, 1, f"the file cannot be read as parquet ({reason})", "Write it again as parquet."
-        ) from None
+        message = f"The file cannot be read as parquet ({reason})."
+        raise rule_error(path, 1, "damaged-parquet", message) from None
 
 
 def _check_file(path: Path, file: Any) -> list[str]:  # noqa: ANN401
@@ -67,36 +62,25 @@ def _check_file(path: Path, file: Any) -> list[str]:  # noqa: ANN401
     names = list(schema.names)
     if "input_ids" not in names or len(set(names)) < len(names) or not set(names) <= {*COLUMNS}:
         found = ", ".join(sorted(names)) or "none"
-        raise _error(path, 1, f"the columns fit no format (found: {found})", COLUMNS_HINT)
+        message = f"The columns fit no format (found: {found})."
+        raise rule_error(path, 1, "bad-columns", message)
     for name in names:
         if not _is_integer_list(schema.field(name).type):
-            raise _error(path, 1, f"{name} is not a list of integers", COLUMNS_HINT)
+            raise rule_error(path, 1, "bad-columns", f"{name} is not a list of integers.")
     values = 0
     for group in range(metadata.num_row_groups):
         for column in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(column)
             if chunk.compression not in CODECS:
-                raise _error(
-                    path,
-                    1,
-                    f"the file is compressed as {chunk.compression}",
-                    "Write it with zstd or snappy.",
-                )
+                message = f"The file has an unsupported compression ({chunk.compression})."
+                raise rule_error(path, 1, "parquet-codec", message)
             if chunk.num_values > MAX_GROUP_IDS:
-                raise _error(
-                    path,
-                    1,
-                    f"a row group has more than {MAX_GROUP_IDS:,} values",
-                    "Write it with smaller row groups: row_group_size=1000.",
-                )
+                message = f"A row group has more than {MAX_GROUP_IDS:,} values."
+                raise rule_error(path, 1, "row-group-too-large", message)
             values += chunk.num_values
     if values > max(SMALL, MAX_EXPANSION * path.stat().st_size):
-        raise _error(
-            path,
-            1,
-            f"the file unpacks to more than {MAX_EXPANSION} values for each of its bytes",
-            "Give less padding, and no rows that repeat one token.",
-        )
+        message = f"The file unpacks to more than {MAX_EXPANSION} values for each of its bytes."
+        raise rule_error(path, 1, "parquet-too-large", message)
     return names
 
 
@@ -110,27 +94,19 @@ def _token_row(path: Path, line: int, record: dict[str, Any], vocabulary: int) -
     ids = record["input_ids"]
     for name, values in record.items():
         if values is None or None in values:
-            raise _error(path, line, f"{name} has a null", "Write a number or remove the row.")
+            raise rule_error(path, line, "null-value", f"{name} has a null.")
         if len(values) != len(ids):
-            raise _error(
-                path,
-                line,
-                f"{name} has {len(values)} values, input_ids {len(ids)}",
-                "Give one value for each token.",
-            )
+            message = f"{name} has {len(values)} values, input_ids {len(ids)}."
+            raise rule_error(path, line, "column-length", message)
     mask, labels = record.get("attention_mask"), record.get("labels")
     begin, end = _filled(path, line, mask) if mask is not None else (0, len(ids))
     ids = ids[begin:end]
     if not ids:
-        raise _error(path, line, "the row has no tokens", "Remove the row.")
+        raise rule_error(path, line, "no-tokens", "The row has no tokens.")
     wrong = next((id_ for id_ in ids if not 0 <= id_ < vocabulary), None)
     if wrong is not None:
-        raise _error(
-            path,
-            line,
-            f"the token id {wrong} is not in the model's vocabulary of {vocabulary}",
-            "Use the tokenizer of the model that is trained.",
-        )
+        message = f"The token id {wrong} is not in the model's vocabulary of {vocabulary}."
+        raise rule_error(path, line, "unknown-token", message)
     counts = [True] * len(ids) if labels is None else _counts(path, line, ids, labels[begin:end])
     return TokenRow(line, ids, counts)
 
@@ -140,12 +116,8 @@ def _filled(path: Path, line: int, mask: list[int]) -> tuple[int, int]:
     begin = mask.index(1) if 1 in mask else len(mask)
     end = begin + sum(mask[begin:]) if set(mask) <= {0, 1} else -1
     if end < 0 or 0 in mask[begin:end]:
-        raise _error(
-            path,
-            line,
-            "attention_mask is not ones with zeros around them",
-            "Write 1 for tokens and 0 for the padding before or after them.",
-        )
+        message = "attention_mask is not ones with zeros around them."
+        raise rule_error(path, line, "bad-mask", message)
     return begin, end
 
 
@@ -153,14 +125,6 @@ def _counts(path: Path, line: int, ids: list[int], labels: list[int]) -> list[bo
     """Return which tokens count; a label that is not ignored repeats its token."""
     for id_, label in zip(ids, labels, strict=True):
         if label not in (id_, IGNORED):
-            raise _error(
-                path,
-                line,
-                f"a token {id_} has the label {label}",
-                "Repeat input_ids in labels without a shift, or write -100.",
-            )
+            message = f"A label is {label}, but its token is {id_}."
+            raise rule_error(path, line, "shifted-labels", message)
     return [label != IGNORED for label in labels]
-
-
-def _error(path: Path, line: int, problem: str, hint: str) -> DataError:
-    return DataError(f"{path.name}:{line}: {problem}.", hint)

@@ -137,16 +137,16 @@ describe("provider API", () => {
     appendFileSync(join(directory, UUID, "events.jsonl"), lines);
   };
 
-  describe("what is the user's alone", () => {
+  describe("routes for the task's user", () => {
     const path = `/v1/tasks/${UUID}`;
 
-    it("answers the task's user", async () => {
+    it("answer the task's user", async () => {
       const answer = await signed(path);
       expect(answer.statusCode).to.equal(200);
       expect(answer.json()).to.include({ id: UUID, progress: "SetUp", failure: null });
     });
 
-    it("turns everybody else away", async () => {
+    it("refuse everybody else", async () => {
       for (const resource of ["", "/log", "/events"]) {
         const answer = await signed(path + resource, stranger);
         expect(answer.statusCode).to.equal(403);
@@ -154,34 +154,34 @@ describe("provider API", () => {
       }
     });
 
-    it("asks for a signature", async () => {
+    it("require a signature", async () => {
       expect((await get(path)).statusCode).to.equal(401);
       expect((await get(path, { authorization: "Bearer x" })).statusCode).to.equal(401);
     });
 
-    it("takes a signed request once", async () => {
+    it("accept a signed request once", async () => {
       const headers = await signRequest(clientOf(user), { method: "GET", path });
       expect((await get(path, headers)).statusCode).to.equal(200);
       expect((await get(path, headers)).statusCode).to.equal(409);
     });
 
-    it("takes a signature for nothing but the path it is for", async () => {
+    it("accept a signature only for the path it is for", async () => {
       const headers = await signRequest(clientOf(user), { method: "GET", path });
       expect((await get(`${path}/log`, headers)).statusCode).to.equal(403);
     });
 
-    it("takes no signature of the past, nor of the far future", async () => {
+    it("accept no signature of the past, nor of the far future", async () => {
       expect((await signed(path, user, new Date(now - 600_000))).statusCode).to.equal(401);
       expect((await signed(path, user, new Date(now + 600_000))).statusCode).to.equal(401);
     });
 
-    it("takes no signature for another contract", async () => {
+    it("accept no signature for another contract", async () => {
       const elsewhere = { ...clientOf(user), servingAddress: `0x${"aa".repeat(20)}` } as Client;
       const headers = await signRequest(elsewhere, { method: "GET", path });
       expect((await get(path, headers)).statusCode).to.equal(403);
     });
 
-    it("does not know tasks that nobody ordered here", async () => {
+    it("return 404 for tasks that nobody ordered here", async () => {
       expect(
         (await signed(`/v1/tasks/${formatTaskId(`0x${"22".repeat(16)}` as TaskId)}`)).statusCode,
       ).to.equal(404);
@@ -190,7 +190,7 @@ describe("provider API", () => {
   });
 
   describe("status", () => {
-    it("tells how far the training is", async () => {
+    it("reports the progress of the training run", async () => {
       writeEvents(
         {
           seq: 1,
@@ -223,7 +223,7 @@ describe("provider API", () => {
       });
     });
 
-    it("tells the place in the queue", async () => {
+    it("reports the position in the queue", async () => {
       putJob({ chain: "Created", work: "verified" });
       const other = `0x${"22".repeat(16)}` as TaskId;
       putJob(
@@ -236,7 +236,7 @@ describe("provider API", () => {
       });
     });
 
-    it("tells what was gained, once the training is done", async () => {
+    it("reports the improvement after the training run", async () => {
       putJob({ chain: "Delivered", work: "uploaded" });
       mkdirSync(join(directory, UUID));
       const result = {
@@ -254,7 +254,7 @@ describe("provider API", () => {
       });
     });
 
-    it("says why a task has failed, and what to do", async () => {
+    it("reports why a task failed, and what to do", async () => {
       const failure = {
         reason: "DatasetInvalid" as const,
         message: "Row 3 is empty.",
@@ -272,7 +272,7 @@ describe("provider API", () => {
   });
 
   describe("log and events", () => {
-    it("renders the log in the seed's style, with the reason of a failure at its end", async () => {
+    it("renders the log in 0G's style, with the reason of a failure at its end", async () => {
       const failure = {
         reason: "OutOfMemory" as const,
         message: "It does not fit.",
@@ -290,7 +290,7 @@ describe("provider API", () => {
       ]);
     });
 
-    it("follows a training to its end", async () => {
+    it("follows a training run to its end", async () => {
       writeEvents({ seq: 1, type: "progress", step: 1, loss: 1, accuracy: 0 });
       const following = signed(`/v1/tasks/${UUID}/log?follow=true`);
       setTimeout(() => {
@@ -307,7 +307,7 @@ describe("provider API", () => {
       expect((await following).statusCode).to.equal(200);
     });
 
-    it("gives events after the one that was seen", async () => {
+    it("returns the events after the last one seen", async () => {
       writeEvents({ seq: 1, type: "a" }, { seq: 2, type: "b" }, { seq: 3, type: "c" });
       const answer = await signed(`/v1/tasks/${UUID}/events?after=1`);
       expect(answer.headers["content-type"]).to.equal("application/x-ndjson");
@@ -321,8 +321,8 @@ describe("provider API", () => {
     });
   });
 
-  describe("what is everybody's", () => {
-    it("serves the catalogue whose hash it tells", async () => {
+  describe("public routes", () => {
+    it("serve the catalogue whose hash is reported", async () => {
       const bytes = (await get("/v1/models")).rawPayload;
       const terms = (await get("/v1/terms")).json();
       expect(keccak256(bytes)).to.equal(terms.catalogueHash);
@@ -330,7 +330,7 @@ describe("provider API", () => {
       expect(JSON.parse(bytes.toString()).models[0].name).to.equal("tiny");
     });
 
-    it("serves a tokenizer and a usage archive, and knows no other model", async () => {
+    it("serve a tokenizer and a usage archive, for known models only", async () => {
       expect((await get("/v1/models/tiny/tokenizer")).rawPayload).to.deep.equal(
         MODEL.tokenizerDocument,
       );
@@ -341,14 +341,14 @@ describe("provider API", () => {
       expect((await get("/v1/models/..%2f..%2fetc%2fpasswd/usage")).statusCode).to.equal(404);
     });
 
-    it("proves that it holds the provider's key", async () => {
+    it("prove possession of the provider's key", async () => {
       const nonce = `0x${"77".repeat(32)}`;
       const { signature } = (await get(`/v1/challenge?nonce=${nonce}`)).json();
       expect(recoverChallenge(clientOf(user), { nonce, signature })).to.equal(provider.address);
       expect((await get("/v1/challenge?nonce=0x01")).statusCode).to.equal(400);
     });
 
-    it("tells how busy it is", async () => {
+    it("report how busy the provider is", async () => {
       expect((await get("/v1/queue")).json()).to.deep.equal({
         accepting: true,
         slots: 1,
@@ -362,11 +362,11 @@ describe("provider API", () => {
     });
   });
 
-  describe("places for those who follow logs", () => {
+  describe("slots for log followers", () => {
     const take = (places: StreamLimit, who: string, task: string) =>
       places.take(who, task as TaskId) !== null;
 
-    it("are bounded for each task and each user, so that one user does not take them all", () => {
+    it("are limited per task and per user, so that one user does not take them all", () => {
       const places = new StreamLimit();
       const taken = Array.from({ length: 100 }, () => take(places, "a", "1")).filter(Boolean);
       expect(taken).to.have.length(4);
@@ -376,7 +376,7 @@ describe("provider API", () => {
       expect(take(places, "b", "100")).to.equal(true);
     });
 
-    it("are kept for users who have none, and given back", () => {
+    it("are reserved for users who have none, and released", () => {
       const places = new StreamLimit();
       const others = Array.from({ length: 20 }, (_, user) => `${user}`);
       for (const user of others)
@@ -389,14 +389,14 @@ describe("provider API", () => {
   });
 
   describe("limits", () => {
-    it("builds a usage archive once, however many ask for it", async () => {
+    it("build a usage archive once for concurrent requests", async () => {
       const archives = new UsageArchives();
       const asked = Array.from({ length: 100 }, () => archives.of(MODEL));
       const built = await Promise.all(asked);
       expect(new Set(built).size).to.equal(1);
     });
 
-    it("knows users apart behind a proxy on this machine, and only there", async () => {
+    it("distinguish users behind a proxy on this machine, and only there", async () => {
       const ask = (remoteAddress: string, user: number) =>
         app.inject({
           url: "/healthz",
@@ -411,14 +411,14 @@ describe("provider API", () => {
       expect(await refused("192.0.2.1")).to.equal(50);
     });
 
-    it("slows one address down, and lets it back in", async () => {
+    it("throttle one address, and serve it again later", async () => {
       const statuses = await Promise.all(Array.from({ length: 150 }, () => get("/healthz")));
       expect(statuses.filter(({ statusCode }) => statusCode === 429)).to.have.length(50);
       now += 1_000;
       expect((await get("/healthz")).statusCode).to.equal(200);
     });
 
-    it("refuses bodies", async () => {
+    it("refuse bodies", async () => {
       const answer = await app.inject({
         method: "POST",
         url: "/v1/queue",
@@ -429,13 +429,13 @@ describe("provider API", () => {
       expect(answer.json()).to.have.all.keys("code", "message", "hint");
     });
 
-    it("answers what it does not have with the same shape of error", async () => {
+    it("use the same error format for unknown routes", async () => {
       const answer = await get("/v2/anything");
       expect(answer.statusCode).to.equal(404);
       expect(answer.json().code).to.equal("not-found");
     });
 
-    it("says nothing of its inside when something breaks", async () => {
+    it("disclose no internals on an internal error", async () => {
       store.openJobs = () => {
         throw new Error("/secret/path is broken");
       };
@@ -445,7 +445,7 @@ describe("provider API", () => {
     });
   });
 
-  describe("what is sent sealed", () => {
+  describe("sealed secrets of an order", () => {
     const path = `/v1/tasks/${UUID}/secrets`;
     const file = () => join(directory, UUID, "secrets.sealed");
     const seal = (id = ID) => {
@@ -461,7 +461,7 @@ describe("provider API", () => {
       return app.inject({ method: "PUT", url: path, headers, payload: body });
     };
 
-    it("is kept as it came, for the daemon alone, and replaced by what comes later", async () => {
+    it("are stored as received, readable by the daemon alone, and replaced by later ones", async () => {
       expect((await put(seal())).json()).to.deep.equal({ stored: true });
       const sealed = seal();
       expect((await put(sealed)).statusCode).to.equal(200);
@@ -471,13 +471,13 @@ describe("provider API", () => {
       expect(await readSecrets(context, ID)).to.deep.equal({ hfApiToken: "hf_secret" });
     });
 
-    it("is taken from the task's user only, and unchanged", async () => {
+    it("are accepted from the task's user only, and unchanged", async () => {
       expect((await put(seal(), { signer: stranger })).statusCode).to.equal(403);
       expect((await put(seal(), { signedBody: seal() })).statusCode).to.be.oneOf([401, 403]);
       expect(existsSync(file())).to.equal(false);
     });
 
-    it("is refused when it does not open for this task, or is too large", async () => {
+    it("are refused if they do not open for this task, or are too large", async () => {
       const other = seal(`0x${"12".repeat(16)}` as TaskId);
       for (const body of [other, Buffer.from("in the clear"), Buffer.alloc(0)]) {
         const answer = await put(body);
@@ -488,7 +488,7 @@ describe("provider API", () => {
       expect(existsSync(file())).to.equal(false);
     });
 
-    it("is refused when the training is over", async () => {
+    it("are refused after the training run has ended", async () => {
       putJob({ chain: "Accepted", work: "trained" });
       expect((await put(seal())).statusCode).to.equal(409);
     });
@@ -519,7 +519,7 @@ describe("provider API", () => {
       writeEvents({ seq: 1, type: "progress", step: 3, total: 8 });
     });
 
-    it("asks for the part of the fee that was earned, and takes consent to exactly that", async () => {
+    it("requests the part of the fee that was earned, and accepts consent to exactly that", async () => {
       const offer = (await signed(path)).json();
       expect(offer).to.include({ id: UUID, amount: "375", fee: "1000" });
       writeEvents({ seq: 2, type: "progress", step: 4, total: 8 }); // the offer holds
@@ -529,7 +529,7 @@ describe("provider API", () => {
       expect(cancelled).to.deep.equal([ID]);
     });
 
-    it("asks for no more than the fee and no less than nothing, whatever a training claims", async () => {
+    it("requests at most the fee and at least nothing, whatever a training run claims", async () => {
       const claims = [
         { step: 1e300, total: 1, amount: "1000" },
         { step: 1, total: 1e300, amount: "0" },
@@ -544,7 +544,7 @@ describe("provider API", () => {
       }
     });
 
-    it("takes nothing but the user's own valid consent to the amount offered", async () => {
+    it("accepts only the user's own valid consent to the amount offered", async () => {
       await signed(path);
       const bad = [
         await consent(374n),
@@ -559,7 +559,7 @@ describe("provider API", () => {
       expect(store.job(ID)?.job.settlement).to.equal(null);
     });
 
-    it("is refused for a task that does not run", async () => {
+    it("is refused for a task that is not running", async () => {
       for (const chain of ["Created", "Delivered", "Settled"] as const) {
         putJob({ chain });
         expect((await signed(path)).statusCode).to.equal(409);
@@ -576,7 +576,7 @@ describe("provider API", () => {
       expect((await get("/readyz")).statusCode).to.equal(503);
     });
 
-    it("says each reason why it is not ready, to people and to Prometheus", async () => {
+    it("reports each reason why it is not ready, to people and to Prometheus", async () => {
       metrics.chainSeen(now);
       const gas = { name: "gas", message: "The wallet is empty.", hint: "Send OG to it." };
       const chain = { name: "chain", message: "It is another chain.", hint: "See RPC_ENDPOINT." };
@@ -595,7 +595,7 @@ describe("provider API", () => {
       expect((await get("/metrics")).body).to.include('anneal_not_ready{reason="gas"} 1');
 
       expect(readiness.clear("gas")).to.equal(true);
-      now += 1_000; // for so long, metrics are remembered
+      now += 1_000; // metrics are cached for this long
       expect((await get("/readyz")).json().reasons).to.deep.equal([chain]);
       expect((await get("/metrics")).body).not.to.include('anneal_not_ready{reason="gas"}');
       readiness.clear("chain");
@@ -609,7 +609,7 @@ describe("provider API", () => {
       expect(text).to.include('anneal_jobs{state="running"} 1');
     });
 
-    it("describes exactly the routes that there are", async () => {
+    it("documents exactly the existing routes", async () => {
       const { paths } = (await get("/openapi.json")).json();
       const described = Object.entries(paths).flatMap(([path, methods]) =>
         Object.keys(methods as object).map((method) => `${method.toUpperCase()} ${path}`),

@@ -20,7 +20,7 @@ import { DaemonFixture } from "../DaemonFixture.ts";
 
 const GWEI = 10n ** 9n;
 
-describe("gas money, on a real chain", () => {
+describe("gas reserve, on a real chain", () => {
   let market: DaemonFixture;
   let client: Client;
   let snapshot: string;
@@ -86,7 +86,7 @@ describe("gas money, on a real chain", () => {
       },
     );
 
-  it("takes a task on only where the OG last for it and for those that are open", async () => {
+  it("accepts a task only if the OG last for it and for the open ones", async () => {
     const id = putJob(2, accepting);
     const { perTask } = await gasMoney.refresh();
     await setBalance(perTask);
@@ -104,7 +104,7 @@ describe("gas money, on a real chain", () => {
     expect(await isRefused(id)).to.equal(false);
   });
 
-  it("gives what is left to the oldest of the tasks that wait to be taken on", async () => {
+  it("gives the remaining gas to the oldest tasks that wait for acceptance", async () => {
     const [first, second] = [putJob(1, accepting), putJob(2, accepting)];
     const { perTask } = await gasMoney.refresh();
     await setBalance(perTask);
@@ -112,7 +112,7 @@ describe("gas money, on a real chain", () => {
     expect(await isRefused(second)).to.equal(true);
   });
 
-  it("says once that no task is accepted, is not ready meanwhile, and shows both to Prometheus", async () => {
+  it("warns once that no task is accepted, is not ready meanwhile, and reports both to Prometheus", async () => {
     putJob(1, { chain: "Accepted" });
     const registry = new Registry();
     gasMoney.addGauges(registry);
@@ -135,7 +135,7 @@ describe("gas money, on a real chain", () => {
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
-  it("keeps at least as much gas for each step as the step takes", () => {
+  it("reserves at least as much gas for each step as the step uses", () => {
     const { verbs } = JSON.parse(readFileSync("gas-snapshot.json", "utf8"));
     const withMargin = (verb: string) => (BigInt(verbs[verb]) * 120n) / 100n;
     expect(TASK_GAS.accept >= withMargin("acceptTask")).to.equal(true);

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { PriorityQueue } from "../../../../provider/chain/PriorityQueue.ts";
 
-describe("the lane of transactions", () => {
-  it("lets a reveal go before everything that waits, one at a time", async () => {
+describe("the queue of transactions", () => {
+  it("runs a reveal before everything that waits, one at a time", async () => {
     const lane = new PriorityQueue();
     const order: string[] = [];
     let running = 0;
@@ -22,7 +22,7 @@ describe("the lane of transactions", () => {
     expect(order).to.deep.equal(["accept 1", "reveal", "accept 2", "deliver"]);
   });
 
-  it("continues after what fails", async () => {
+  it("continues after a failure", async () => {
     const lane = new PriorityQueue();
     const failed = lane.run(() => Promise.reject(new Error("no"))).catch((error) => error.message);
     expect(await lane.run(async () => "yes")).to.equal("yes");

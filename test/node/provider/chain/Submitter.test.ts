@@ -37,7 +37,7 @@ describe("submitter, on a real chain", () => {
   let genesis: string;
   let readiness: Readiness;
   let gasMoney: GasMoney;
-  /** What the daemon logged. */
+  /** The daemon's log. */
   let lines: Record<string, unknown>[];
   let log: Logger;
 
@@ -92,7 +92,7 @@ describe("submitter, on a real chain", () => {
   });
   const live = new AbortController().signal;
 
-  /** A client whose node drops what is broadcast, and a signal that ends the daemon at that moment. */
+  /** A client whose node drops transactions, and a signal that stops the daemon at that moment. */
   const dyingAtBroadcast = (): { client: Client; signal: AbortSignal } => {
     const death = new AbortController();
     const provider = new Proxy(client.provider, {
@@ -116,7 +116,7 @@ describe("submitter, on a real chain", () => {
       (error: Error) => error,
     );
 
-  it("makes an effect happen, with one transaction however often it is asked", async () => {
+  it("achieves an effect with one transaction, however often it is requested", async () => {
     const before = await nonce();
     await submitter().submit(accept(), live);
     expect(await state()).to.equal("Accepted");
@@ -125,14 +125,14 @@ describe("submitter, on a real chain", () => {
     expect(await nonce()).to.equal(before + 1);
   });
 
-  it("sends nothing when the chain says that it is done", async () => {
+  it("sends nothing if the chain shows the effect already", async () => {
     await send(client, acceptTask(client, { id }));
     const before = await nonce();
     await submitter().submit(accept(), live);
     expect(await nonce()).to.equal(before);
   });
 
-  it("broadcasts after a restart what it had signed before it died", async () => {
+  it("broadcasts after a restart what it had signed before the crash", async () => {
     const before = await nonce();
     const dying = dyingAtBroadcast();
     await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
@@ -145,11 +145,11 @@ describe("submitter, on a real chain", () => {
     expect(await state()).to.equal("Accepted");
     expect(await nonce()).to.equal(before + 1);
     const receipt = await client.provider.getTransactionReceipt(signed!.versions[0]!.hash);
-    expect(receipt?.status).to.equal(1); // that very transaction, no other
+    expect(receipt?.status).to.equal(1); // the same transaction, no other
     expect(store.openTransactions()).to.deep.equal([]);
   });
 
-  it("recognizes after a restart what was mined while it was dead", async () => {
+  it("recognizes after a restart what was mined while it was down", async () => {
     await automine(false);
     const before = await nonce();
     const death = new AbortController();
@@ -166,7 +166,7 @@ describe("submitter, on a real chain", () => {
     expect(store.openTransactions()).to.deep.equal([]);
   });
 
-  it("gives effects that come together nonces in a row", async () => {
+  it("gives concurrent effects consecutive nonces", async () => {
     const other = await market.order({}, user);
     const before = await nonce();
     const lane = submitter();
@@ -175,14 +175,14 @@ describe("submitter, on a real chain", () => {
     expect((await getTask(client, { id: other })).state).to.equal("Accepted");
   });
 
-  it("takes no nonce for the same effect asked twice at the same time", async () => {
+  it("uses one nonce if the same effect is requested twice at the same time", async () => {
     const before = await nonce();
     const lane = submitter();
     await Promise.all([lane.submit(accept(), live), lane.submit(accept(), live)]);
     expect(await nonce()).to.equal(before + 1);
   });
 
-  it("sends nothing that would revert, and says which error it would be", async () => {
+  it("sends nothing that would revert, and reports which error it would be", async () => {
     const before = await nonce();
     const call = failTask(user, { id: `0x${"00".repeat(16)}` as TaskId, reason: "Unspecified" });
     const error = await failureOf(
@@ -209,7 +209,7 @@ describe("submitter, on a real chain", () => {
     expect(store.openTransactions()).to.deep.equal([]);
   });
 
-  it("starts over when somebody else has used its nonce", async () => {
+  it("starts over if its nonce was used elsewhere", async () => {
     const before = await nonce();
     const dying = dyingAtBroadcast();
     await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
@@ -224,7 +224,7 @@ describe("submitter, on a real chain", () => {
     expect(await nonce()).to.equal(before + 2);
   });
 
-  /** A clock that stands still but for the daemon's pauses, and what happens in the n-th of them. */
+  /** A clock that advances only by the daemon's pauses, and what happens in the n-th of them. */
   const clockWith = (pause: number, during: (pauses: number) => Promise<unknown>): Clock => {
     let now = 0;
     let pauses = 0;
@@ -250,7 +250,7 @@ describe("submitter, on a real chain", () => {
     return (await client.provider.getTransactionReceipt(hash))!.gasPrice;
   };
 
-  it("raises nothing while no block is made, and pays the chain's price when one is", async () => {
+  it("raises no fee while no block is mined, and pays the chain's price when one is", async () => {
     await automine(false);
     const price = await chainPrice();
     const raw: string[] = [];
@@ -263,7 +263,7 @@ describe("submitter, on a real chain", () => {
     expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
   });
 
-  it("offers higher fees for the same nonce when blocks are made that ask for more", async () => {
+  it("replaces the transaction with higher fees if blocks that cost more are mined", async () => {
     await automine(false);
     const before = await nonce();
     const fee = 50n * GWEI;
@@ -280,7 +280,7 @@ describe("submitter, on a real chain", () => {
     expect(Number(await paidPrice())).to.be.within(Number(fee), 2 * Number(fee));
   });
 
-  it("replaces, at nearly the same price, what a node keeps and offers to no block", async () => {
+  it("replaces, at nearly the same price, a transaction that a node keeps out of its blocks", async () => {
     const price = await chainPrice();
     const before = await nonce();
     const kept = new Set<string>();
@@ -307,7 +307,7 @@ describe("submitter, on a real chain", () => {
     expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
   });
 
-  it("bids no more than MAX_GAS_PRICE, says once that the chain asks for more, and waits for it to fall", async () => {
+  it("bids at most MAX_GAS_PRICE, warns once that the chain asks for more, and waits for it to fall", async () => {
     await automine(false);
     let highest = 0n;
     const clock = clockWith(20_000, async (pauses) => {
@@ -328,7 +328,7 @@ describe("submitter, on a real chain", () => {
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
-  it("signs nothing that the wallet cannot pay, says so once, and goes on after a refill", async () => {
+  it("signs nothing that the wallet cannot pay, warns once, and continues after a refill", async () => {
     await setBalance(0n);
     const before = await nonce();
     const lane = submitter();
@@ -355,7 +355,7 @@ describe("submitter, on a real chain", () => {
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
-  it("says that the wallet cannot pay what a storage asks for, as it says it of gas", async () => {
+  it("reports that the wallet cannot pay a storage fee in the same way as for gas", async () => {
     await setBalance(10n ** 17n);
     const call = { to: market.user.address, data: "0x", value: 10n ** 18n } as Submission["call"];
     const upload = { id, step: "upload" as const, call, isDone: async () => false };
@@ -367,7 +367,7 @@ describe("submitter, on a real chain", () => {
     expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
   });
 
-  it("raises nothing that the node refuses for lack of OG, and is in a block at the chain's price after a refill", async () => {
+  it("raises no fee of a transaction that the node refuses for lack of OG, and gets it mined at the chain's price after a refill", async () => {
     const dying = dyingAtBroadcast();
     await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
     await setBalance(0n);
@@ -386,14 +386,14 @@ describe("submitter, on a real chain", () => {
     expect(said.map(({ msg }) => msg)).to.deep.equal(["the wallet has too little OG for gas"]);
   });
 
-  it("signs again at the present price what was signed at a price that has passed", async () => {
+  it("signs a transaction again at the current price if its price is outdated", async () => {
     await setBaseFee(40n * GWEI);
     await market.chain.mine();
     const dying = dyingAtBroadcast();
     await failureOf(submitter({ client: dying.client }).submit(accept(), dying.signal));
     await setBaseFee(GWEI);
     await market.chain.mine();
-    await setBalance(10n ** 15n); // enough at the present price, and not at the old one
+    await setBalance(10n ** 15n); // enough at the current price, and not at the old one
     const before = await nonce();
     await submitter({ clock: clockWith(20_000, async () => undefined) }).submit(accept(), live);
     expect(await state()).to.equal("Accepted");
@@ -401,7 +401,7 @@ describe("submitter, on a real chain", () => {
     expect(Number(await paidPrice())).to.be.at.most(Number(4n * GWEI));
   });
 
-  it("shows no key after its deadline which no node has taken in time", async () => {
+  it("discloses no key after its deadline if no node accepted the transaction in time", async () => {
     await setBalance(0n);
     let isLate = false;
     const requireTime = async () => {
@@ -421,7 +421,7 @@ describe("submitter, on a real chain", () => {
     expect(await state()).to.equal("Created");
   });
 
-  it("writes the node's words about a refusal once", async () => {
+  it("logs the node's reason for a rejection once", async () => {
     const words = "replacement transaction underpriced";
     let refusals = 0;
     const provider = new Proxy(client.provider, {
@@ -443,7 +443,7 @@ describe("submitter, on a real chain", () => {
     expect(said[0]!.words).to.include(words);
   });
 
-  it("sends nothing to another chain that has the same number, and says so", async () => {
+  it("sends nothing to another chain with the same chain id, and says so", async () => {
     genesis = `0x${"ab".repeat(32)}`; // of the chain that the state belongs to
     try {
       const before = await nonce();
@@ -462,7 +462,7 @@ describe("submitter, on a real chain", () => {
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
-  it("waits until a transaction is as deep as it was told", async () => {
+  it("waits for the configured number of confirmations of a transaction", async () => {
     let ended = false;
     const sending = submitter({ confirmations: 2 })
       .submit(accept(), live)
@@ -476,11 +476,11 @@ describe("submitter, on a real chain", () => {
     await sending;
   });
 
-  it("offers the same transaction again when the chain took it back, and signs no other", async () => {
+  it("rebroadcasts the same transaction after a reorganization, and signs no other", async () => {
     const fork = await market.chain.snapshot();
     await submitter().submit(accept(), live);
     const after = await nonce();
-    await market.chain.revert(fork); // nobody has told the store yet
+    await market.chain.revert(fork); // the store does not know yet
     await market.chain.mine();
     await submitter().submit(accept(), live);
     expect(await state()).to.equal("Accepted");
@@ -488,7 +488,7 @@ describe("submitter, on a real chain", () => {
     expect(store.highestNonce()).to.equal(after - 1);
   });
 
-  it("uses no nonce twice because a lagging node says that it is free", async () => {
+  it("uses no nonce twice if a lagging node reports it as free", async () => {
     await submitter().submit(accept(), live);
     const used = await nonce();
     const provider = new Proxy(client.provider, {
@@ -509,12 +509,12 @@ describe("submitter, on a real chain", () => {
     expect(store.openTransactions()).to.deep.equal([]);
   });
 
-  it("fills a nonce that nobody needs any more, so that those behind it get through", async () => {
+  it("fills a nonce that is no longer needed, so that later ones get through", async () => {
     const fork = await market.chain.snapshot();
     await submitter().submit(accept(), live);
     const gap = (await nonce()) - 1;
     await market.chain.revert(fork);
-    await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is wanted no longer
+    await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is no longer wanted
     const other = await market.order({}, user);
     const job = { ...newJob(), chain: "Created" as const, pending: "accept" as const };
     const order = await getTaskOrder(user, { id: other });

@@ -68,7 +68,7 @@ describe("watcher, on a real chain", () => {
     });
   const openIds = () => store.openJobs().map(({ id }) => id);
 
-  it("sees every order, however many blocks it has missed", async () => {
+  it("sees every order, however many blocks it missed", async () => {
     const first = await market.order({}, user);
     await watcher().poll();
     for (let i = 0; i < 5; i++) await market.chain.mine();
@@ -78,7 +78,7 @@ describe("watcher, on a real chain", () => {
     expect(store.job(first)?.order.units).to.equal(5n);
   });
 
-  it("does nothing twice when it looks twice", async () => {
+  it("does nothing twice if it polls twice", async () => {
     const id = await market.order({}, user);
     const same = watcher();
     await same.poll();
@@ -89,7 +89,7 @@ describe("watcher, on a real chain", () => {
     expect(openIds()).to.deep.equal([id]);
   });
 
-  it("passes over the tasks of other providers", async () => {
+  it("ignores the tasks of other providers", async () => {
     await market.order({}, user);
     await watcher({ provider: market.user.address }).poll();
     expect(store.openJobs()).to.deep.equal([]);
@@ -105,7 +105,7 @@ describe("watcher, on a real chain", () => {
     expect(store.hasEvent(id, "TaskCancelled")).to.equal(true);
   });
 
-  it("waits for as many confirmations as it is told to", async () => {
+  it("waits for the configured number of confirmations", async () => {
     const id = await market.order({}, user);
     const careful = watcher({ confirmations: 2 });
     await market.chain.mine();
@@ -116,7 +116,7 @@ describe("watcher, on a real chain", () => {
     expect(openIds()).to.deep.equal([id]);
   });
 
-  it("loses no event when it dies between reading and committing", async () => {
+  it("loses no event if it crashes between reading and committing", async () => {
     const id = await market.order({}, user);
     const dying = watcher();
     store.putScannedBlock = () => {
@@ -133,7 +133,7 @@ describe("watcher, on a real chain", () => {
     expect(openIds()).to.deep.equal([id]);
   });
 
-  it("goes back when the chain was reorganized, and follows the new one", async () => {
+  it("rewinds after a reorganization, and follows the new chain", async () => {
     await watcher().poll();
     const fork = await market.chain.snapshot();
     const orphan = await market.order({}, user);
@@ -154,7 +154,7 @@ describe("watcher, on a real chain", () => {
     expect(store.hasEvent(again, "TaskCancelled")).to.equal(false);
   });
 
-  it("starts a job anew when a reorganization gave its id to another order", async () => {
+  it("restarts a job if a reorganization gave its id to another order", async () => {
     await watcher().poll();
     const fork = await market.chain.snapshot();
     const id = await market.order({}, user);
@@ -170,7 +170,7 @@ describe("watcher, on a real chain", () => {
     expect(store.job(id)?.facts).to.deep.equal({});
   });
 
-  it("takes an endpoint that lags behind for no reorganization", async () => {
+  it("does not mistake a lagging endpoint for a reorganization", async () => {
     const fork = await market.chain.snapshot();
     const id = await market.order({}, user);
     await market.chain.mine();
@@ -188,7 +188,7 @@ describe("watcher, on a real chain", () => {
     expect(store.staleJobs(10)).to.deep.equal([]);
   });
 
-  it("keeps its cursor while the chain does not answer, and goes on afterwards", async () => {
+  it("keeps its cursor while the chain does not answer, and continues afterwards", async () => {
     const id = await market.order({}, user);
     let broken = true;
     const client = market.client(1);
@@ -209,7 +209,7 @@ describe("watcher, on a real chain", () => {
     expect(openIds()).to.deep.equal([id]);
   });
 
-  /** A client whose endpoint answers some requests as it should not. */
+  /** A client whose endpoint answers some requests incorrectly. */
   const lying = (lies: Record<string, (...args: never[]) => Promise<unknown>>): Client => {
     const client = market.client(1);
     const provider = new Proxy(client.provider, {
@@ -221,7 +221,7 @@ describe("watcher, on a real chain", () => {
     return { ...client, provider };
   };
 
-  it("asks another endpoint when no block has come for a minute, and then again after one", async () => {
+  it("asks another endpoint if no block has come for a minute, and then again after one", async () => {
     let now = 0;
     let switched = 0;
     const client = lying({
@@ -244,7 +244,7 @@ describe("watcher, on a real chain", () => {
     expect(await lookAt(180)).to.equal(2);
   });
 
-  it("hears of an order whose log was kept from it for long, by the chain's own count", async () => {
+  it("notices an order whose log was withheld for long, by the chain's own count", async () => {
     const deaf = watcher({ client: lying({ getLogs: async () => [] }) });
     const id = await market.order({}, user);
     for (let block = 0; block < 40; block++) await market.chain.mine();
@@ -256,7 +256,7 @@ describe("watcher, on a real chain", () => {
     expect(store.scannedBlocks()[0]!.number).to.equal(await user.provider.getBlockNumber());
   });
 
-  it("hears of an order although the endpoint has forgotten its log once", async () => {
+  it("notices an order although the endpoint omitted its log once", async () => {
     const id = await market.order({}, user);
     await watcher({ client: lying({ getLogs: async () => [] }) }).poll();
     expect(openIds()).to.deep.equal([]);
@@ -265,7 +265,7 @@ describe("watcher, on a real chain", () => {
     expect(openIds()).to.deep.equal([id]);
   });
 
-  it("takes another chain's answers for no reorganization", async () => {
+  it("does not mistake another chain's answers for a reorganization", async () => {
     const id = await market.order({}, user);
     await watcher().poll();
     const block = (await user.provider.getBlock("latest"))!;
@@ -283,7 +283,7 @@ describe("watcher, on a real chain", () => {
     expect(store.hasEvent(id, "TaskCreated")).to.equal(true);
   });
 
-  it("takes no task for vanished because an endpoint does not show it", async () => {
+  it("does not consider a task vanished because an endpoint does not show it", async () => {
     const id = await market.order({}, user);
     await watcher().poll();
     const unknown = `0x${"77".repeat(16)}` as typeof id;

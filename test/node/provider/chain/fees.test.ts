@@ -29,7 +29,7 @@ const anyLimits = fc.record({
 });
 
 describe("fees", () => {
-  it("first bid at most twice the chain's price, and as much as it asks where MAX_GAS_PRICE allows", () => {
+  it("first bid at most twice the chain's price, and as much as it asks if MAX_GAS_PRICE allows", () => {
     fc.assert(
       fc.property(price, anyLimits, (now: GasPrice, bounds) => {
         const bid = firstBid(now, bounds);
@@ -41,7 +41,7 @@ describe("fees", () => {
     );
   });
 
-  it("raise by what nodes ask for at least, and never beyond the limits", () => {
+  it("increase by the minimum that nodes require, and never beyond the limits", () => {
     fc.assert(
       fc.property(price, price, anyLimits, (before: GasPrice, now: GasPrice, bounds) => {
         const old = firstBid(before, bounds);
@@ -56,12 +56,12 @@ describe("fees", () => {
     );
   });
 
-  it("of a step that is worth little stay at twice the chain's price, however often a pool asks for more", () => {
+  it("of a low-value step stay at twice the chain's price, however often a pool asks for more", () => {
     const now = { baseFee: GWEI, tip: GWEI };
     expect(raiseWhilePossible(limits({ worth: 1n }), now).cap <= 4n * GWEI).to.equal(true);
   });
 
-  it("of a step that saves a bond go as far as the bond, below MAX_GAS_PRICE", () => {
+  it("of a step that saves a bond increase up to the bond, below MAX_GAS_PRICE", () => {
     const now = { baseFee: GWEI, tip: GWEI };
     const worth = 60_000n * 20n * GWEI;
     const cap = raiseWhilePossible(limits({ worth }), now).cap;

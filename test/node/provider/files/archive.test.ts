@@ -47,7 +47,7 @@ describe("packDirectory", () => {
     return directory;
   };
 
-  it("gives the same bytes for the same files, whatever their order, times and modes", async () => {
+  it("produces the same bytes for the same files, whatever their order, times and modes", async () => {
     const names = ["b.txt", "a.txt", "sub/c.txt", "Z.txt"];
     const first = fill("first", names, new Date(1_000_001));
     const second = fill("second", names.toReversed(), new Date(2_000_000));
@@ -57,7 +57,7 @@ describe("packDirectory", () => {
     expect(readFileSync(join(root, "one.zip"))).to.deep.equal(readFileSync(join(root, "two.zip")));
   });
 
-  it("holds every file under its relative path, sorted, and none of the links", async () => {
+  it("contains every file under its relative path, sorted, and no links", async () => {
     const directory = fill("files", ["b.txt", "sub/c.txt", "a.txt"], new Date(0));
     writeFileSync(join(root, "secret"), "secret");
     symlinkSync(join(root, "secret"), join(directory, "link.txt"));
@@ -67,7 +67,7 @@ describe("packDirectory", () => {
     expect(readFileSync(join(root, "out.zip")).length).to.equal(size);
   });
 
-  it("gives other bytes when one byte of a file changes", async () => {
+  it("produces other bytes if one byte of a file changes", async () => {
     const directory = fill("files", ["a.txt"], new Date(0));
     const before = await packDirectory(directory, join(root, "before.zip"));
     writeFileSync(join(directory, "a.txt"), "content of b.txt");

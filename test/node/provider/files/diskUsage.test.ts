@@ -31,7 +31,7 @@ describe("diskUsage", () => {
   const usage = (except: readonly string[] = [], enough = Number.POSITIVE_INFINITY) =>
     diskUsage(join(root, "job"), except, enough);
 
-  it("counts files wherever they lie, but for those that are excepted at the top", async () => {
+  it("counts files in all folders, except those excluded at the top", async () => {
     const empty = await usage();
     writeFileSync(job("out/model"), Buffer.alloc(MIB, 1));
     writeFileSync(job("data"), Buffer.alloc(2 * MIB, 1));
@@ -40,7 +40,7 @@ describe("diskUsage", () => {
     expect((await usage(["data"])) - empty).to.be.within(2 * MIB, 2.1 * MIB);
   });
 
-  it("never follows a link, not even one that leads back", async () => {
+  it("never follows a link, not even a circular one", async () => {
     writeFileSync(join(root, "large"), Buffer.alloc(8 * MIB, 1));
     symlinkSync(join(root, "large"), job("out/link"));
     symlinkSync(root, job("out/around"));
@@ -48,7 +48,7 @@ describe("diskUsage", () => {
     expect(await usage()).to.be.below(MIB);
   });
 
-  it("counts what is on the disk: no holes, and a file with two names once", async () => {
+  it("counts allocated blocks: no holes, and a file with two names once", async () => {
     writeFileSync(job("hole"), "");
     truncateSync(job("hole"), 2 ** 40);
     writeFileSync(job("file"), Buffer.alloc(MIB, 1));
@@ -82,7 +82,7 @@ describe("diskUsage", () => {
     await fc.assert(property, { numRuns: 15 });
   });
 
-  it("takes nothing for what is not there, or vanishes while it is counted", async () => {
+  it("counts missing and vanishing files as zero", async () => {
     expect(await diskUsage(join(root, "nowhere"), [], 1)).to.equal(0);
     for (let i = 0; i < 500; i++) writeFileSync(job(`out/${i}`), Buffer.alloc(4_096, 1));
     const counting = usage();
@@ -90,12 +90,12 @@ describe("diskUsage", () => {
     expect(await counting).to.be.below(3 * MIB);
   });
 
-  it("ends once it is enough", async () => {
+  it("stops at the limit", async () => {
     for (let i = 0; i < 64; i++) writeFileSync(job(`out/${i}`), Buffer.alloc(65_536, 1));
     expect(await usage([], 100_000)).to.be.within(100_001, 300_000);
   });
 
-  it("takes for too much what was hidden behind too long a path", async () => {
+  it("reports as too much what was hidden behind too long a path", async () => {
     hideFile(job("out"), 1_000_000);
     try {
       expect(await usage()).to.equal(Number.POSITIVE_INFINITY);

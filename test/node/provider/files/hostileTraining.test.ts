@@ -33,7 +33,7 @@ const SECRET = "passphrase of the keystore";
 /** Python of the system: nothing else needs to be seen in the sandbox. */
 const PYTHON = "python3";
 
-/** What every training here does beside its attack, as a stand-in for the trainer that learns nothing. */
+/** What every training run here does besides its attack, as a stub trainer that learns nothing. */
 const HONEST = `
 import json, os, sys, time
 job = sys.argv[-1]
@@ -44,10 +44,10 @@ open("out/model.safetensors", "w").write("weights")
 def tell(event): open("events.jsonl", "a").write(json.dumps(event) + "\\n")
 `;
 
-/** A machine on which trainings end well. */
+/** A machine on which training runs succeed. */
 const SOUND = { isBroken: false, isHealthy: async () => true, noteTrained: () => undefined };
 
-describe("a training that was taken over, in a real sandbox", () => {
+describe("a compromised training run, in a real sandbox", () => {
   let root: string;
   let paths: ReturnType<typeof jobPaths>;
   let other: string;
@@ -103,7 +103,7 @@ describe("a training that was taken over, in a real sandbox", () => {
   } as unknown as JobRecord;
   const never = new AbortController().signal;
 
-  /** Trains with some lines of Python. The package is seen in the sandbox, so nothing else may be beside it. */
+  /** Trains with some lines of Python. The sandbox shows the package, so nothing else may be beside it. */
   const attack = (lines: string) => {
     const program = join(root, "program/anneal_trainer");
     mkdirSync(program, { recursive: true });
@@ -146,7 +146,7 @@ open("checkpoints/step-1/COMPLETE", "w"); open("checkpoints/step-2/COMPLETE", "w
     expect(readFileSync(join(root, "state/keystore.json"), "utf8")).to.equal(SECRET);
   });
 
-  it("gives the archive itself no other place to be written to", async () => {
+  it("cannot redirect the archive to another path", async () => {
     await attack(`
 for name in ["model.zip.part", "job.json.part", "result.json.part", "trainer.log", "start.part"]:
     os.symlink("${root}/state/keystore.json", name)
@@ -157,7 +157,7 @@ for name in ["model.zip.part", "job.json.part", "result.json.part", "trainer.log
     expect(readdirSync(paths.directory)).not.to.include("start.part");
   });
 
-  it("cannot give a file of another place a name in its output", async () => {
+  it("cannot link a file from elsewhere into its output", async () => {
     await attack(`
 for path in [job + "/job.json", job + "/model/config.json", "/proc/self/fd/1"]:
     try: os.link(path, "out/" + os.path.basename(path), follow_symlinks=True); sys.exit(1)
@@ -197,7 +197,7 @@ os.mkfifo("out/pipe"); os.mkfifo("checkpoints")
     }
   });
 
-  it("does nothing after its end: what it left running is gone", async () => {
+  it("does nothing after its end: processes it left are gone", async () => {
     await attack(`
 if os.fork() == 0:
     os.setsid()
@@ -212,7 +212,7 @@ while not os.path.exists("alive"): time.sleep(0.001)
     expect(size()).to.equal(before);
   });
 
-  it("fails in its own words, without what would steer a terminal", async () => {
+  it("fails with its own message, without terminal control characters", async () => {
     const error: ProviderError = await attack(`
 json.dump({"message": "a\\x1b[2Jb\\nTask settled", "hint": "c"}, open("result.json", "w")); sys.exit(2)
 `).then(

@@ -28,7 +28,7 @@ import {
 const SECRET = "the daemon's credentials";
 const LIMIT = 2 ** 20;
 
-describe("files that a training wrote", () => {
+describe("files that a training run wrote", () => {
   let root: string;
   let work: string;
 
@@ -62,7 +62,7 @@ describe("files that a training wrote", () => {
     ]);
   });
 
-  it("are not there where a link is, at any place of the path", async () => {
+  it("are missing if there is a link anywhere in the path", async () => {
     symlinkSync(join(root, "daemon/keystore.json"), join(work, "out/link"));
     symlinkSync(join(root, "daemon"), join(work, "out/folder"));
     symlinkSync("../../daemon", join(work, "relative"));
@@ -72,18 +72,18 @@ describe("files that a training wrote", () => {
     expect(await listOutput(work, "relative", LIMIT)).to.deep.equal([]);
   });
 
-  it("are not found by paths that lead out", async () => {
+  it("are not found by paths that leave the folder", async () => {
     for (const path of ["../daemon/keystore.json", "out/../../daemon/keystore.json", "", "out//x"])
       expect(await read(path), path).to.equal(null);
   });
 
-  it("have one name only: a second one could be changed later", async () => {
+  it("have one name only, as a second one could be changed later", async () => {
     linkSync(join(work, "out/model"), join(work, "out/again"));
     expect(await read("out/model")).to.equal(null);
     expect(await list()).to.deep.equal([]);
   });
 
-  it("are regular: nothing waits for a pipe, a socket or a device", async () => {
+  it("are regular: nothing blocks on a pipe, a socket or a device", async () => {
     execFileSync("mkfifo", [join(work, "out/pipe")]);
     const server = createServer().listen(join(work, "out/socket"));
     await once(server, "listening");
@@ -119,7 +119,7 @@ describe("files that a training wrote", () => {
     expect(await read("out/huge")).to.equal(null);
   });
 
-  it("are refused if there are too many names, of whatever kind, or too deep folders", async () => {
+  it("are refused if there are too many entries of any kind, or too deep folders", async () => {
     const make = "import os,sys\nfor i in range(10_001): os.symlink('x', f'{sys.argv[1]}/{i}')";
     execFileSync("python3", ["-c", make, join(work, "out")]);
     expect((await refusal()).message).to.match(/more than 10000 names/);
@@ -128,7 +128,7 @@ describe("files that a training wrote", () => {
     expect((await refusal()).message).to.match(/folders more than 8 deep/);
   });
 
-  it("are copied, never linked, and only as they were listed", async () => {
+  it("are copied, never linked, and only as listed", async () => {
     const [file] = await list();
     await copyOutput(work, file!, join(root, "copies/model"));
     writeFileSync(join(work, "out/model"), "changed");
@@ -138,7 +138,7 @@ describe("files that a training wrote", () => {
     expect(error.message).to.match(/changed while/);
   });
 
-  it("never show what a link leads to, though names are swapped while they are read", async () => {
+  it("never expose the target of a link, even if names are swapped while they are read", async () => {
     const swap = `
 import os, sys
 out, secret = sys.argv[1:]

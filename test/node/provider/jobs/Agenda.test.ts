@@ -33,7 +33,7 @@ describe("agenda", () => {
     Date.now = wallClock;
   });
 
-  it("takes what costs most when it is late first, however many others are due", () => {
+  it("runs what costs most when late first, however many others are due", () => {
     const others = Array.from({ length: 500 }, (_, n) => effect("clean", 0, `0x${n}` as TaskId));
     const wanted: Step[] = ["verify", "train", "accept", "lapse", "finalize", "deliver", "reveal"];
     const urgent = wanted.map((step, n) => effect(step, 0, `0xf${n}` as TaskId));
@@ -41,14 +41,14 @@ describe("agenda", () => {
     expect(due.slice(0, wanted.length)).to.deep.equal(wanted.toReversed());
   });
 
-  it("takes of equal steps the one whose deadline is nearest", () => {
+  it("runs of equal steps the one with the nearest deadline", () => {
     const jobs = { a: { deadline: 900 }, b: { deadline: 500 }, c: { deadline: 0 } };
     const effects = ["c", "a", "b"].map((id) => effect("reveal", 0, id as TaskId));
     const due = agendaOf(effects, jobs).due(0);
     expect(due.map(({ record: { id } }) => id)).to.deep.equal(["b", "a", "c"]);
   });
 
-  it("holds a failed step back for a while that its failures say, and again after a restart", () => {
+  it("delays a failed step according to its failures, and again after a restart", () => {
     const effects = [effect("reveal", 3)];
     for (const agenda of [agendaOf(effects), agendaOf(effects)]) {
       expect(agenda.due(1_000)).to.deep.equal([]);
@@ -58,7 +58,7 @@ describe("agenda", () => {
     }
   });
 
-  it("tries again in time though somebody sets the machine's clock back and forth", () => {
+  it("retries in time if the machine's clock is set back and forth", () => {
     const jumps = fc.array(fc.integer({ min: -(10 ** 10), max: 10 ** 10 }), { maxLength: 20 });
     fc.assert(
       fc.property(jumps, fc.integer({ min: 1, max: 20 }), (sequence, failures) => {
@@ -83,7 +83,7 @@ describe("agenda", () => {
 describe("lanes", () => {
   const settled = (config: Hyperparameters) => record("0x01", { chain: "Settled" }, config);
 
-  it("let no work that costs a stranger nothing take a place of what open tasks need", () => {
+  it("let no work that is free for strangers take a slot that open tasks need", () => {
     const accepted = record("0x01", { chain: "Accepted" });
     const created = record("0x01", { chain: "Created" });
     const needed = new Set(
@@ -97,7 +97,7 @@ describe("lanes", () => {
     for (const lane of others) expect([...needed]).not.to.include(lane);
   });
 
-  it("let uploads to a hub wait for each other, and nothing for them", () => {
+  it("make uploads to a hub wait for each other, and nothing wait for them", () => {
     const lane = laneOf("clean", settled({ hf_output_repo_name: "a/b" }));
     expect(lane).to.equal("publish");
     expect(laneOf("clean", settled({}))).to.equal("clean");
@@ -110,7 +110,7 @@ describe("lanes", () => {
     expect(use.mayEnter(lane, "bob")).to.equal(true);
   });
 
-  it("never let a reveal wait", () => {
+  it("never make a reveal wait", () => {
     const use = new LaneUsage();
     for (let count = 0; count < 1_000; count++) use.enter("reveal", "ann");
     expect(

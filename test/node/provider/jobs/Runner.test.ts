@@ -54,7 +54,7 @@ describe("runner", () => {
     rmSync(directory, { recursive: true });
   });
 
-  /** Jobs whose next step is pending, as a daemon that was started again finds them. */
+  /** Jobs whose next step is pending, as a restarted daemon finds them. */
   const put = (job: JobRecord) => {
     store.putJob(job);
     store.openEffect(job.id, job.job.pending!);
@@ -80,7 +80,7 @@ describe("runner", () => {
     running = runner.run(stop.signal);
   };
 
-  it("serves another user's order and a reveal while uploads to a hub hang that were paid long ago", async () => {
+  it("serves another user's order and a reveal while uploads to a hub for settled tasks hang", async () => {
     const config = { hf_output_repo_name: "a/b" };
     for (let number = 1; number <= 200; number++)
       put(record(number, { chain: "Settled", pending: "clean" }, { config }));
@@ -110,7 +110,7 @@ describe("runner", () => {
     expect(most).to.be.at.most(4);
   });
 
-  it("looks at one order of a user at a time before it accepts", async () => {
+  it("processes one order per user at a time before it accepts", async () => {
     for (let number = 1; number <= 5; number++)
       put(record(number, { chain: "Created", pending: "verify" }, { user: "ann" }));
     let now = 0;
@@ -131,7 +131,7 @@ describe("runner", () => {
     expect(most).to.equal(1);
   });
 
-  it("tries a reveal again in time though the machine's clock was set back by an hour", async () => {
+  it("retries a reveal in time if the machine's clock was set back by an hour", async () => {
     const wallClock = Date.now;
     put(record(1, { chain: "Acknowledged", pending: "reveal" }));
     let tries = 0;
@@ -152,7 +152,7 @@ describe("runner", () => {
   });
 });
 
-describe("watch over a stalled runner", () => {
+describe("detection of a stalled runner", () => {
   const due = (step: Step, since: number, chain: Job["chain"] = "Accepted"): Due => {
     const job = record(1, { chain, pending: step });
     return { effect: { id: job.id, step, failures: 0, strikes: 0 }, record: job, since };
@@ -165,7 +165,7 @@ describe("watch over a stalled runner", () => {
     return { readiness, watch: new StallWatch({ clock, log, readiness }) };
   };
 
-  it("says which step of which task waits too long, until it does no longer", () => {
+  it("names the step and task that waits too long, until it no longer does", () => {
     const { readiness, watch } = watchOver();
     now = 301_000;
     watch.notePass([due("deliver", 0)]);
@@ -178,7 +178,7 @@ describe("watch over a stalled runner", () => {
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
-  it("lets cleaning up wait, and says when no job is looked at any more", () => {
+  it("tolerates delayed cleanup, and reports that no job is processed any longer", () => {
     const { readiness, watch } = watchOver();
     now = 301_000;
     watch.notePass([due("clean", 0, "Settled")]);

@@ -42,7 +42,7 @@ describe("job directories that version 0.1.0 left", () => {
   };
   const read = (name: string) => readFileSync(join(paths.directory, name), "utf8");
 
-  it("go on: what the trainer wrote is where it resumes, and its log has every line once", async () => {
+  it("continue: training resumes from what the trainer wrote, and its log has every line once", async () => {
     const event = '{"seq":1,"type":"progress","step":1,"total":2}\n';
     for (const name of ["job.json", "data/train.jsonl", "secrets.sealed", "model.zip"]) write(name);
     for (const name of ["recovery/step-1/COMPLETE", "checkpoints/step-1/model.safetensors"])
@@ -81,7 +81,7 @@ describe("job directories that version 0.1.0 left", () => {
     ]);
   });
 
-  it("keep no link and no second name that a training put in the daemon's place", async () => {
+  it("keep no link and no second name that a training run put in the daemon's place", async () => {
     const secret = join(root, "keystore.json");
     writeFileSync(secret, "secret");
     mkdirSync(join(root, "folder"));
@@ -99,7 +99,7 @@ describe("job directories that version 0.1.0 left", () => {
     expect(existsSync(paths.events)).to.equal(false);
   });
 
-  it("are adopted to the end by the next start, when the first one was interrupted", async () => {
+  it("are adopted completely by the next start if the first one was interrupted", async () => {
     write("events.jsonl", '{"seq":1,"type":"done"}\n');
     mkdirSync(paths.work);
     write("work/out/model.safetensors");
@@ -108,7 +108,7 @@ describe("job directories that version 0.1.0 left", () => {
     expect(read("events.jsonl")).to.match(/"done"/);
   });
 
-  it("are nothing on a new machine", async () => {
+  it("do not exist on a new machine", async () => {
     rmSync(jobs, { recursive: true });
     await migrateJobs(jobs);
     write("events.jsonl", "the daemon's own");

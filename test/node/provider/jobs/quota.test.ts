@@ -30,11 +30,11 @@ const HASH = `0x${"ab".repeat(32)}`;
 const MIB = 2 ** 20;
 const QUOTA = 4 * MIB;
 
-/** A stand-in for the trainer that learns nothing: it writes what it is told to, and then waits to be stopped or ends. */
+/** A stub trainer that learns nothing: it writes what it is told to, and then ends, or waits to be stopped. */
 class WritingStubTrainer implements Trainer {
   readonly #files: Readonly<Record<string, number>>;
   readonly #waits: boolean;
-  /** What it was stopped for. */
+  /** The reason why it was stopped. */
   stopped: unknown = null;
 
   constructor(files: Readonly<Record<string, number>>, { waits = false } = {}) {
@@ -62,7 +62,7 @@ class WritingStubTrainer implements Trainer {
   readonly grace = 30_000;
 }
 
-/** Looks every few milliseconds. */
+/** Checks every few milliseconds. */
 const impatient: Clock = {
   now: () => Date.now(),
   sleep: (_, signal) => systemClock.sleep(5, signal),
@@ -113,14 +113,14 @@ describe("the quota of a job", () => {
     expect(hint).to.match(/fewer checkpoints.*the fee was returned\.$/);
   };
 
-  it("is free again for what a training hid behind too long a path", async () => {
+  it("is released for files that a training run hid behind too long a path", async () => {
     mkdirSync(join(paths.work, "out"), { recursive: true });
     hideFile(join(paths.work, "out"), MIB);
     await clean(contextOf(null, impatient), record, never, 0);
     expect(readdirSync(paths.directory)).to.deep.equal([]);
   });
 
-  it("stops a training whose files together take more, and leaves nothing but its log", async () => {
+  it("stops a training run whose files together exceed it, and keeps nothing but its log", async () => {
     writeFileSync(join(paths.work, "events.jsonl"), '{"seq":1,"type":"warning","message":"x"}\n');
     const checkpoints = [1, 2, 3, 4, 5].map((step) => [`checkpoints/step-${step}/model`, MIB]);
     const stub = new WritingStubTrainer(Object.fromEntries(checkpoints), { waits: true });
@@ -130,7 +130,7 @@ describe("the quota of a job", () => {
     expect(readdirSync(paths.directory)).to.deep.equal(["events.jsonl"]);
   });
 
-  it("lets a training succeed that takes just less", async () => {
+  it("lets a training run succeed that uses slightly less", async () => {
     const stub = new WritingStubTrainer({
       "checkpoints/step-1/model": 2 * MIB,
       "out/model": 2 * MIB - 65_536,
@@ -138,7 +138,7 @@ describe("the quota of a job", () => {
     expect(await run(stub)).to.equal(null);
   });
 
-  it("does not count inputs, nor what links lead to", async () => {
+  it("does not count inputs, nor the targets of links", async () => {
     writeFileSync(join(paths.data, "train.jsonl"), Buffer.alloc(2 * QUOTA, 1));
     writeFileSync(join(root, "model/model.safetensors"), Buffer.alloc(2 * QUOTA, 1));
     mkdirSync(join(paths.work, "out"), { recursive: true });
@@ -146,15 +146,15 @@ describe("the quota of a job", () => {
     expect(await run(new WritingStubTrainer({ "out/model": MIB }))).to.equal(null);
   });
 
-  it("counts what a training calls by the name of an input", async () => {
+  it("counts files that a training run names like an input", async () => {
     expectRefused(await run(new WritingStubTrainer({ "start/model": 5 * MIB }, { waits: true })));
   });
 
-  it("looks once more at the end: what a short training has written counts too", async () => {
+  it("is checked once more at the end: what a short training run wrote counts too", async () => {
     expectRefused(await run(new WritingStubTrainer({ "out/model": 5 * MIB }), systemClock));
   });
 
-  it("stops a training after a restart that went over its quota while no daemon looked", async () => {
+  it("stops a training run after a restart that exceeded it while no daemon was running", async () => {
     const stop = new AbortController();
     const first = new WritingStubTrainer({ "out/model": MIB }, { waits: true });
     const stopped = run(first, impatient, stop.signal);
@@ -168,7 +168,7 @@ describe("the quota of a job", () => {
     expect(second.stopped).to.be.instanceOf(TaskRefusedError);
   });
 
-  it("is not exceeded by a training that is stopped for another reason", async () => {
+  it("is not reported as exceeded if a training run is stopped for another reason", async () => {
     const stop = new AbortController();
     const stub = new WritingStubTrainer({ "out/model": MIB }, { waits: true });
     const stopped = run(stub, impatient, stop.signal);

@@ -10,7 +10,7 @@ import { standInTrainer } from "../../../helpers/standInTrainer.ts";
 import { DaemonFixture } from "../DaemonFixture.ts";
 import { DaemonProcess, eventually } from "../daemonProcess.ts";
 
-/** A stand-in for the trainer that learns nothing: it writes 1 MiB, and 8 more when it is told to; then it waits. */
+/** A stub trainer that learns nothing: it writes 1 MiB, and 8 more when it is told to; then it waits. */
 const WRITING_STUB_TRAINER = standInTrainer(`
 event({ seq: 1, type: "warning", message: "stub" });
 fs.mkdirSync(directory + "/checkpoints/step-1", { recursive: true });
@@ -23,7 +23,7 @@ setInterval(() => {
 }, 20);
 `);
 
-describe("provider daemon, with a training that writes too much", () => {
+describe("provider daemon, with a training run that writes too much", () => {
   let market: DaemonFixture;
   let user: Client;
   let daemon: DaemonProcess;
@@ -62,7 +62,7 @@ describe("provider daemon, with a training that writes too much", () => {
     await market.close();
   });
 
-  it("gives the fee back and removes the files, when it finds out after a crash", async () => {
+  it("returns the fee and removes the files if it finds out after a crash", async () => {
     const id = await market.orderTraining(user, [{ text: "once" }], { n_epochs: 1 });
     const directory = join(market.folder, "state/jobs", formatTaskId(id));
     const has = (name: string, size: number) => () => {
@@ -70,7 +70,7 @@ describe("provider daemon, with a training that writes too much", () => {
       return existsSync(path) && statSync(path).size === size;
     };
     await eventually("the first MiB", has("small", 2 ** 20));
-    await daemon.kill("SIGKILL"); // the training goes on without it
+    await daemon.kill("SIGKILL"); // the training run continues without it
     writeFileSync(join(market.folder, "write-more"), "");
     await eventually("too much", has("large", 8 * 2 ** 20));
 

@@ -15,13 +15,13 @@ function record(id: string, user: string, job: Partial<Job>): JobRecord {
 const idsOf = (records: readonly JobRecord[]) => records.map(({ id }) => id);
 
 describe("scheduler", () => {
-  it("gives slots to the oldest first", () => {
+  it("assigns slots to the oldest first", () => {
     const jobs = [record("a", "ann", waiting), record("b", "bob", waiting)];
     expect(grantSlots(jobs, 1)).to.deep.equal(["a"]);
     expect(grantSlots(jobs, 5)).to.deep.equal(["a", "b"]);
   });
 
-  it("gives nothing while all slots are taken", () => {
+  it("assigns nothing while all slots are taken", () => {
     const jobs = [record("a", "ann", training), record("b", "bob", waiting)];
     expect(occupiedSlots(jobs)).to.equal(1);
     expect(grantSlots(jobs, 1)).to.deep.equal([]);
@@ -37,7 +37,7 @@ describe("scheduler", () => {
     expect(idsOf(slotQueue(jobs))).to.deep.equal(["a1", "b1", "a2", "a3"]);
   });
 
-  it("counts a training under way as a turn", () => {
+  it("counts a running training run as a turn", () => {
     const jobs = [
       record("a1", "ann", training),
       record("a2", "ann", waiting),
@@ -54,7 +54,7 @@ describe("scheduler", () => {
     expect(idsOf(slotQueue(jobs))).to.deep.equal(["b", "a"]);
   });
 
-  it("does not hold a slot for an order whose dataset is on its way, and keeps its place", () => {
+  it("reserves no slot for an order whose dataset is being fetched, and keeps its place", () => {
     const jobs = [
       record("a", "ann", { ...waiting, work: "verified" }),
       record("b", "bob", waiting),
@@ -63,7 +63,7 @@ describe("scheduler", () => {
     expect(grantSlots(jobs, 1)).to.deep.equal(["b"]);
   });
 
-  it("gives slots to accepted tasks alone while nothing may be accepted", () => {
+  it("assigns slots only to accepted tasks while nothing may be accepted", () => {
     const jobs = [
       record("a", "ann", waiting),
       record("b", "bob", { ...waiting, chain: "Accepted" }),
@@ -71,7 +71,7 @@ describe("scheduler", () => {
     expect(grantSlots(jobs, 2, false)).to.deep.equal(["b"]);
   });
 
-  it("passes over what is not verified, refused or trained already", () => {
+  it("skips orders that are not verified, are refused or are trained already", () => {
     const failure = { reason: "DatasetInvalid" as const, message: "", hint: "" };
     const jobs = [
       record("a", "ann", { chain: "Created", work: "none" }),
@@ -83,12 +83,12 @@ describe("scheduler", () => {
   });
 });
 
-/** Seconds from acceptance to the deadline, and of them those that are kept back for the delivery. */
+/** Seconds from acceptance to the deadline, and those of them that are reserved for the delivery. */
 const TRAINING_TIME = 1_000;
 const MARGIN = 100;
 const TICK = 50;
 
-/** A provider with these slots, and orders that all came at once: how each of them ends. */
+/** A provider with these slots, and simultaneous orders: how each of them ends. */
 function runQueue(orders: readonly { user: string; seconds: number }[], slots: number) {
   const records = orders.map(({ user }, index) => record(`${index}`, user, newJob()));
   const acceptedAt = new Map<string, number>();
@@ -139,8 +139,8 @@ const anyOrders = (longest: number) =>
     maxLength: 30,
   });
 
-describe("scheduler, when more is ordered than can be trained at once", () => {
-  it("accepts a task when its training can begin: no waiting counts against its deadline", () => {
+describe("scheduler, if more is ordered than can be trained at once", () => {
+  it("accepts a task when its training run can start: waiting does not count against its deadline", () => {
     fc.assert(
       fc.property(
         anyOrders(TRAINING_TIME - MARGIN - TICK),
@@ -157,7 +157,7 @@ describe("scheduler, when more is ordered than can be trained at once", () => {
     );
   });
 
-  it("gives up in time what takes longer than its deadline allows, and delays nobody by it", () => {
+  it("fails in time a task that takes longer than its deadline allows, and delays no other", () => {
     fc.assert(
       fc.property(anyOrders(3 * TRAINING_TIME), (orders) => {
         const { records, acceptedAt, endedAt } = runQueue(orders, 2);

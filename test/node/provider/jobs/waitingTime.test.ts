@@ -11,7 +11,7 @@ import { formatTaskId, type TaskId } from "../../../../sdk/ids.ts";
 const ID = `0x${"4c".repeat(16)}` as TaskId;
 
 describe("the wait for a slot", () => {
-  it("is no longer than a training may take, whatever the one that runs claims", async () => {
+  it("is at most the duration of a training run, whatever the running one claims", async () => {
     const jobsDirectory = mkdtempSync(join(tmpdir(), "anneal-wait-"));
     mkdirSync(join(jobsDirectory, formatTaskId(ID)));
     const event = { seq: 1, type: "progress", seconds_left: 1e300 };

@@ -9,7 +9,7 @@ import { findLast, readLines } from "../../../../provider/journal/trainerEvents.
 
 const line = (seq: number, type = "progress") => `${JSON.stringify({ seq, type, step: seq })}\n`;
 
-describe("journal of a training", () => {
+describe("journal of a training run", () => {
   let directory: string;
   let path: string;
 
@@ -30,7 +30,7 @@ describe("journal of a training", () => {
     expect(await findLast(path, "progress")).to.equal(null);
   });
 
-  it("leaves out a line that is not whole, and has the one written in its place", async () => {
+  it("skips an incomplete line, and has the one written in its place", async () => {
     writeFileSync(path, `${line(1)}{"seq":2,"ty`);
     let over = false;
     const found: string[] = [];
@@ -42,7 +42,7 @@ describe("journal of a training", () => {
     for await (const text of readLines(path, follow)) {
       found.push(JSON.parse(text).seq);
       if (found.length === 1) {
-        truncateSync(path, line(1).length); // what the trainer does when it starts again
+        truncateSync(path, line(1).length); // what the trainer does after a restart
         appendFileSync(path, line(2) + line(3));
         over = true;
       }
@@ -56,7 +56,7 @@ describe("journal of a training", () => {
     expect((await findLast(path, "progress"))?.seq).to.equal(5_000);
   });
 
-  it("ends when the reader goes away", async () => {
+  it("ends when the reader disconnects", async () => {
     writeFileSync(path, line(1));
     const stop = new AbortController();
     const follow = { hasEnded: () => false, clock: systemClock, signal: stop.signal };
@@ -69,7 +69,7 @@ describe("journal of a training", () => {
 describe("renderEvent", () => {
   const uuid = "beb6f0d8-4660-4c62-988d-00246ce913d2";
 
-  it("writes the lines of the seed", () => {
+  it("writes the lines of 0G's log", () => {
     expect(
       renderEvent({ seq: 1, type: "progress", step: 0, loss: 1.23, accuracy: 0.5, lr: 1 }, uuid),
     ).to.equal("Step: 0, Logs: {'loss': 1.23, 'accuracy': 0.5}");
@@ -78,12 +78,12 @@ describe("renderEvent", () => {
     );
   });
 
-  it("says what went wrong and what to do", () => {
+  it("reports what went wrong and what to do", () => {
     const event = { seq: 1, type: "error", message: "The row is empty.", hint: "Fill it." };
     expect(renderEvent(event, uuid)).to.equal("Error: The row is empty. Fill it.");
   });
 
-  it("passes over events it does not know", () => {
+  it("ignores unknown events", () => {
     expect(renderEvent({ seq: 1, type: "tomorrow" }, uuid)).to.equal(null);
   });
 });

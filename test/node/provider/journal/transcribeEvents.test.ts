@@ -19,7 +19,7 @@ import { systemClock } from "../../../../provider/clock.ts";
 import { appendWarning } from "../../../../provider/journal/Journal.ts";
 import { transcribeEnded, withTranscript } from "../../../../provider/journal/transcribeEvents.ts";
 
-describe("the journal that the daemon keeps of a training", () => {
+describe("the daemon's journal of a training run", () => {
   let root: string;
   let paths: { work: string; events: string; result: string };
 
@@ -46,7 +46,7 @@ describe("the journal that the daemon keeps of a training", () => {
     existsSync(paths.events) && readFileSync(paths.events, "utf8").endsWith("\n");
   const run = (training: () => Promise<unknown>) => withTranscript(paths, systemClock, training);
 
-  it("has the events while the training runs, numbered from 1, and its result at the end", async () => {
+  it("has the events during the training run, numbered from 1, and its result at the end", async () => {
     await run(async () => {
       tell(line(7, { step: 1 }));
       while (!hasLine()) await sleep(5);
@@ -64,7 +64,7 @@ describe("the journal that the daemon keeps of a training", () => {
   it("has every event once after restarts, warnings of the daemon between them", async () => {
     await run(async () => tell(`${line(1)}${line(2)}{"seq":3,"ty`));
     await appendWarning(paths.events, "The tracker is away.");
-    appendFileSync(paths.events, '{"seq":4,"torn'); // what a killed daemon leaves
+    appendFileSync(paths.events, '{"seq":4,"torn'); // what a killed daemon leaves behind
     await run(async () => {
       truncateSync(join(paths.work, "events.jsonl"), (line(1) + line(2)).length);
       tell(line(3, { step: 3 }));
@@ -79,14 +79,14 @@ describe("the journal that the daemon keeps of a training", () => {
     expect(kept()[3]).to.include({ step: 3 });
   });
 
-  it("does not have the result of an attempt before", async () => {
+  it("does not have the result of an earlier attempt", async () => {
     await run(async () => writeFileSync(join(paths.work, "result.json"), "{}"));
     rmSync(join(paths.work, "result.json"));
     await run(async () => undefined);
     expect(existsSync(paths.result)).to.equal(false);
   });
 
-  it("takes nothing through links and pipes, and does not wait for them", async () => {
+  it("reads nothing through links and pipes, and does not wait for them", async () => {
     const others = join(root, "others.jsonl");
     writeFileSync(others, line(1, { secret: "another user's" }));
     symlinkSync(others, join(paths.work, "events.jsonl"));
@@ -101,12 +101,12 @@ describe("the journal that the daemon keeps of a training", () => {
     expect(existsSync(paths.result)).to.equal(false);
   });
 
-  it("passes over lines that are no events or longer than any honest one", async () => {
+  it("skips lines that are not events or are longer than any honest one", async () => {
     await run(async () => {
       tell(`nonsense\n[]\n{"seq":"1","type":"x"}\n${"[".repeat(60_000)}\n`);
       tell(`{"seq":1,"type":"progress","x":"${"x".repeat(1_000_000)}"}\n`);
       tell(line(2, { step: 5 }));
-      tell("x".repeat(1_000_000)); // and one that has no end
+      tell("x".repeat(1_000_000)); // and an endless one
     });
     expect(kept()).to.deep.equal([{ seq: 1, type: "progress", step: 5 }]);
   });
@@ -127,7 +127,7 @@ describe("the journal that the daemon keeps of a training", () => {
     expect({}).not.to.have.property("polluted");
   });
 
-  it("ends where a file with holes claims to be endless, and says so", async () => {
+  it("ends at a sparse file of apparently endless size, and says so", async () => {
     tell("");
     truncateSync(join(paths.work, "events.jsonl"), 2 ** 40);
     await transcribeEnded(paths);
@@ -136,7 +136,7 @@ describe("the journal that the daemon keeps of a training", () => {
     expect(kept()[0].message).to.match(/more events than the provider keeps/);
   });
 
-  it("is complete though it could not be written for a while", async () => {
+  it("is complete even if it could not be written for a while", async () => {
     await run(async () => {
       mkdirSync(paths.events); // writing fails
       tell(line(1, { step: 1 }));

@@ -35,7 +35,7 @@ const refused = (step: Step): JobEvent => ({
   failure: { reason: "DatasetInvalid", message: "no", hint: "fix it" },
 });
 
-/** Feeds events one by one. @returns the job and every effect that was asked for, in order. */
+/** Applies events one by one. @returns the job and every requested effect, in order. */
 function play(events: readonly JobEvent[], from: Job = newJob()): { job: Job; effects: Step[] } {
   return events.reduce<{ job: Job; effects: Step[] }>(
     ({ job, effects }, event) => {
@@ -65,7 +65,7 @@ const UNTIL_UPLOADED = [
 const UNTIL_DELIVERED = [...UNTIL_UPLOADED, chain("Delivered", 3_000), done("deliver")];
 
 describe("job machine", () => {
-  it("takes a task from order to settlement, each step once", () => {
+  it("runs a task from order to settlement, each step once", () => {
     const { job, effects } = play([
       ...UNTIL_DELIVERED,
       chain("Acknowledged", 4_000),
@@ -90,7 +90,7 @@ describe("job machine", () => {
     expect(hasEnded(job)).to.equal(true);
   });
 
-  it("does nothing before the task was read from the chain", () => {
+  it("does nothing before the task has been read from the chain", () => {
     expect(play([slot, time(10), done("verify")]).effects).to.deep.equal([]);
   });
 
@@ -101,14 +101,14 @@ describe("job machine", () => {
     expect(advance(job, slot).effects).to.deep.equal(["accept"]);
   });
 
-  it("gives the slot back when the training ends", () => {
+  it("releases the slot when the training run ends", () => {
     const training = play(UNTIL_ACCEPTED).job;
     expect(holdsSlot(training)).to.equal(true);
     expect(holdsSlot(advance(training, done("train")).job)).to.equal(false);
   });
 
   for (const step of ["verify", "fetch", "count"] as const)
-    it(`refuses an order at ${step} without a transaction, and is over with it`, () => {
+    it(`refuses an order at ${step} without a transaction, and ends`, () => {
       const done_ = step === "verify" ? [] : step === "fetch" ? ["verify"] : ["verify", "fetch"];
       const before = (done_ as Step[]).map(done);
       const { job, effects } = play([chain("Created"), ...before, refused(step)]);
@@ -121,35 +121,35 @@ describe("job machine", () => {
       expect(hasEnded(advance(cleaned, chain("Cancelled")).job)).to.equal(true);
     });
 
-  it("refuses at acceptance what has no room, without ever accepting it", () => {
+  it("refuses at acceptance a task without disk space, without ever accepting it", () => {
     const { job, effects } = play([...UNTIL_ACCEPTED.slice(0, 5), refused("accept")]);
     expect(effects.at(-1)).to.equal("clean");
     expect(effects).not.to.include("fail");
     expect(holdsSlot(job)).to.equal(false);
   });
 
-  it("gives an accepted task up on chain, with its reason", () => {
+  it("fails an accepted task on chain, with its reason", () => {
     const { job, effects } = play([...UNTIL_ACCEPTED, refused("train")]);
     expect(effects.at(-1)).to.equal("fail");
     expect(job.failure?.reason).to.equal("DatasetInvalid");
     expect(play([chain("Failed"), done("fail")], job).effects).to.deep.equal(["clean"]);
   });
 
-  it("reveals to a late user at once, though cleaning up is not done", () => {
+  it("reveals to a late user at once, even if cleanup is not done", () => {
     const cleaning = play([...UNTIL_DELIVERED, time(3_001), chain("Lapsed", 9_000), done("lapse")]);
     expect(cleaning.job.pending).to.equal("clean");
     const late = advance(cleaning.job, chain("Acknowledged", 9_500));
     expect(late.effects).to.deep.equal(["reveal"]);
   });
 
-  it("drops the training when the task is over, and only then", () => {
+  it("drops the training run when the task has ended, and only then", () => {
     const training = play(UNTIL_ACCEPTED).job;
     expect(training.pending).to.equal("train");
     expect(advance(training, chain("Accepted", 2_000)).job.pending).to.equal("train");
     expect(advance(training, chain("Expired")).effects).to.deep.equal(["clean"]);
   });
 
-  it("never drops a transaction: it ends by itself", () => {
+  it("never drops a transaction, which ends by itself", () => {
     const accepting = play(UNTIL_ACCEPTED.slice(0, 5)).job;
     const cancelled = advance(accepting, chain("Cancelled"));
     expect(cancelled.effects).to.deep.equal([]);
@@ -164,7 +164,7 @@ describe("job machine", () => {
     expect(early.job.pending).to.equal("accept");
   });
 
-  it("gives up shortly before the training deadline rather than miss it", () => {
+  it("fails the task shortly before the training deadline rather than miss it", () => {
     const training = play(UNTIL_ACCEPTED).job;
     expect(advance(training, time(1_899)).effects).to.deep.equal([]);
     const late = advance(training, time(1_901));
@@ -222,12 +222,12 @@ describe("job machine", () => {
     expect(tooLate.job.pending).to.equal(null);
   });
 
-  it("takes a delivery again that a reorganization undid", () => {
+  it("delivers again if a reorganization undid the delivery", () => {
     const { job } = play(UNTIL_DELIVERED);
     expect(advance(job, chain("Accepted", 2_000)).effects).to.deep.equal(["deliver"]);
   });
 
-  it("takes up a task again whose end a reorganization undid", () => {
+  it("resumes a task whose end a reorganization undid", () => {
     const failed = play([
       ...UNTIL_ACCEPTED,
       refused("train"),
@@ -239,14 +239,14 @@ describe("job machine", () => {
     expect(advance(failed, chain("Accepted", 2_000)).effects).to.deep.equal(["fail"]);
   });
 
-  it("cleans up a task whose creation vanished, and works on it when it is back", () => {
+  it("cleans up a task whose creation vanished, and resumes it when it is back", () => {
     const vanished = play([...UNTIL_ACCEPTED, chain("None"), done("clean")]);
     expect(vanished.job.pending).to.equal(null);
     const back = play([chain("Accepted", 2_000)], vanished.job);
     expect(back.effects).to.deep.equal(["fetch"]);
   });
 
-  it("continues an accepted task that it finds without any work of its own", () => {
+  it("continues an accepted task without any earlier work of its own", () => {
     const events = [done("verify"), done("fetch"), done("count"), slot];
     const { effects } = play([chain("Accepted", 2_000), ...events]);
     expect(effects).to.deep.equal(["verify", "fetch", "count", "train"]);
@@ -308,7 +308,7 @@ const ALLOWED_IN: Record<Step, readonly ChainState[]> = {
   clean: ["Created", "None", "Settled", "Cancelled", "Failed", "Expired", "Lapsed", "Slashed"],
 };
 
-describe("job machine, when the chain takes an end back", () => {
+describe("job machine, if a reorganization undoes an end", () => {
   const chain = (state: ChainState): JobEvent => ({
     type: "chain",
     state,
@@ -316,7 +316,7 @@ describe("job machine, when the chain takes an end back", () => {
     trainingTime: TRAINING_TIME,
   });
 
-  it("clears up again after a task that came back while its files were being removed", () => {
+  it("cleans up again after a task that came back while its files were being removed", () => {
     const ended = advance({ ...newJob(), work: "trained" }, chain("Expired"));
     expect(ended.effects).to.deep.equal(["clean"]);
     const back = advance(advance(ended.job, chain("Accepted")).job, done("clean"));
@@ -324,7 +324,7 @@ describe("job machine, when the chain takes an end back", () => {
     expect(advance(back.job, chain("Expired")).effects).to.deep.equal(["clean"]);
   });
 
-  it("lets a running task go on when the user's consent was not used in time", () => {
+  it("lets a running task continue if the user's consent was not used in time", () => {
     const running = advance({ ...newJob(), work: "counted", slot: true }, chain("Accepted"));
     expect(running.effects).to.deep.equal(["train"]);
     const stopping = advance(running.job, cancel(500));
@@ -337,7 +337,7 @@ describe("job machine, when the chain takes an end back", () => {
 describe("job machine, whatever comes in whatever order", () => {
   const histories = fc.array(anyEvent, { maxLength: 60 });
 
-  it("has no second effect when an event comes twice", () => {
+  it("has no second effect if an event comes twice", () => {
     fc.assert(
       fc.property(histories, anyEvent, (history, event) => {
         const first = advance(play(history).job, event);
@@ -349,7 +349,7 @@ describe("job machine, whatever comes in whatever order", () => {
     );
   });
 
-  it("asks for one step at a time, and only for one that the chain's state allows", () => {
+  it("requests one step at a time, and only one that the chain's state allows", () => {
     fc.assert(
       fc.property(histories, (history) => {
         let job = newJob();
@@ -362,7 +362,7 @@ describe("job machine, whatever comes in whatever order", () => {
           if (effect === undefined) continue;
           expect(job.pending).to.equal(effect);
           expect(ALLOWED_IN[effect]).to.include(job.chain);
-          // a transaction under way is never abandoned for another step
+          // a pending transaction is never abandoned for another step
           if (before.pending && isChainStep(before.pending)) {
             expect(event).to.deep.include({ step: before.pending });
           }
@@ -372,7 +372,7 @@ describe("job machine, whatever comes in whatever order", () => {
     );
   });
 
-  it("delivers only what has been uploaded, and does work in its order", () => {
+  it("delivers only what has been uploaded, and works in order", () => {
     fc.assert(
       fc.property(histories, (history) => {
         let job = newJob();

@@ -44,7 +44,7 @@ describe("Catalogue", () => {
   });
   afterEach(() => rmSync(models, { recursive: true }));
 
-  it("has the same bytes and hash for the same models in another place and order", async () => {
+  it("has the same bytes and hash for the same models in another folder and order", async () => {
     addModel("b-model", "OPTForCausalLM");
     addModel("a-model", "DistilBertForMaskedLM");
     const first = await Catalogue.read(models, silent);
@@ -67,7 +67,7 @@ describe("Catalogue", () => {
     expect(found[0]!.hash).to.equal(`0x${printed.slice(0, 64)}`);
   });
 
-  it("keeps a model's hash when the provider describes it, and changes it with one byte of it", async () => {
+  it("keeps a model's hash if its description changes, and changes it with one byte of the model", async () => {
     const directory = addModel("model", "Qwen2ForCausalLM");
     const plain = (await Catalogue.read(models, silent)).models[0]!;
     addModel("model", "Qwen2ForCausalLM", { description: "Small and fast", predefined: true });
@@ -86,7 +86,7 @@ describe("Catalogue", () => {
       return (await Catalogue.read(models, silent, undefined, hashes)).models[0]!.hash;
     };
     const first = await start();
-    // Shows what is taken from the file: a hash that is none.
+    // Shows what is read from the file: an invalid hash.
     const pretended = readFileSync(kept, "utf8").replaceAll(/"sha256":"[0-9a-f]{64}"/g, FALSE_HASH);
     writeFileSync(kept, pretended);
     expect(await start()).not.to.equal(first);
@@ -104,7 +104,7 @@ describe("Catalogue", () => {
     }
   });
 
-  it("takes the kind from the architecture", async () => {
+  it("derives the kind from the architecture", async () => {
     addModel("language", "OPTForCausalLM");
     addModel("classifier", "DistilBertForSequenceClassification");
     addModel("vision", "MobileNetV2ForImageClassification");
@@ -116,7 +116,7 @@ describe("Catalogue", () => {
     ]);
   });
 
-  it("says how much of a row a model takes, and of an image model neither that nor a tokenizer", async () => {
+  it("gives the maximum length of a row, and for an image model neither that nor a tokenizer", async () => {
     addModel("language", "OPTForCausalLM");
     const directory = addModel("vision", "MobileNetV2ForImageClassification");
     for (const name of ["tokenizer.json", "tokenizer_config.json"]) rmSync(join(directory, name));
@@ -136,7 +136,7 @@ describe("Catalogue", () => {
     expect((await Catalogue.read(models, silent)).models).to.deep.equal([]);
   });
 
-  it("puts a chat template of its own file where the tokenizer's users look for it", async () => {
+  it("puts a chat template from its own file where the tokenizer's users look for it", async () => {
     const directory = addModel("model", "Qwen2ForCausalLM");
     writeFileSync(join(directory, "chat_template.jinja"), "{{ messages }}");
     const [model] = (await Catalogue.read(models, silent)).models;
@@ -148,7 +148,7 @@ describe("Catalogue", () => {
     expect(model!.tokenizerHash).to.equal(keccak256(model!.tokenizerDocument));
   });
 
-  it("explains a model in an archive with instructions, a configuration and an example", async () => {
+  it("documents a model in an archive with instructions, a configuration and an example", async () => {
     addModel("model", "Qwen2ForCausalLM");
     const [model] = (await Catalogue.read(models, silent)).models;
     const names = await new Promise<string[]>((resolve, reject) => {

@@ -26,7 +26,7 @@ const PYTHON = join(ROOT, ".venv/bin/python");
 const ENVIRONMENT = { PATH: process.env.PATH!, PYTHONPATH: join(ROOT, "provider/trainer") };
 const silent = pino({ level: "silent" });
 
-describe("models that lie elsewhere", () => {
+describe("models that are stored elsewhere", () => {
   let root: string;
   let storage: FastifyInstance;
   let storageUrl: string;
@@ -68,7 +68,7 @@ describe("models that lie elsewhere", () => {
     return stored;
   };
 
-  it("are fetched from the storage, and are the same model as beside the sheet", async () => {
+  it("are fetched from the storage, and are the same model as beside the manifest", async () => {
     addSheet("far", await store(join(root, "tiny/tiny-qwen2")));
     const [model] = (await read()).models;
     expect(model).to.include({ name: "far", kind: "causal-lm" });
@@ -76,13 +76,13 @@ describe("models that lie elsewhere", () => {
     expect(readdirSync(join(models, ".cache")).length).to.equal(1);
   });
 
-  it("are fetched once: a daemon that starts again needs no network", async () => {
+  it("are fetched once: a restarted daemon needs no network", async () => {
     addSheet("far", await store(join(root, "tiny/tiny-qwen2")));
     const first = await read();
     expect((await read("/nowhere/python")).hash).to.equal(first.hash);
   });
 
-  it("are left out when they hold no model, without a trace in the cache", async () => {
+  it("are left out if they contain no model, without a trace in the cache", async () => {
     mkdirSync(join(models, ".empty"));
     writeFileSync(join(models, ".empty/config.json"), "{}");
     addSheet("broken", await store(join(models, ".empty")));
@@ -92,7 +92,7 @@ describe("models that lie elsewhere", () => {
     expect(readdirSync(join(models, ".cache"))).to.deep.equal([]);
   });
 
-  it("are fetched from a hub at the revision that the sheet names", async () => {
+  it("are fetched from a hub at the revision that the manifest names", async () => {
     const standIn = join(models, ".python");
     const tiny = join(root, "tiny/tiny-distilbert");
     writeFileSync(
@@ -108,7 +108,7 @@ describe("models that lie elsewhere", () => {
     expect(told).to.include("--revision 12040ac");
   });
 
-  it("count on nothing that lies beside their sheet", async () => {
+  it("do not depend on files beside their manifest", async () => {
     addSheet("far", await store(join(root, "tiny/tiny-qwen2")));
     writeFileSync(join(models, "far/model.safetensors"), "something else");
     const [model] = (await read()).models;

@@ -12,7 +12,7 @@ import { trackTraining } from "../../../../provider/online/trackTraining.ts";
 
 const SECRET = "hf_secret";
 
-/** Stands in for Python: writes down what it was told, then does what the file `behaviour.js` says. */
+/** A stub for Python: records its arguments, then does what the file `behaviour.js` says. */
 const STAND_IN = `#!/usr/bin/env node
 const { readFileSync, writeFileSync } = require("node:fs");
 const here = __dirname;
@@ -23,7 +23,7 @@ const tell = () => writeFileSync(here + "/told.json",
 eval(readFileSync(here + "/behaviour.js", "utf8"));
 `;
 
-describe("what goes online for a training", () => {
+describe("online access for a training run", () => {
   let root: string;
   const never = new AbortController().signal;
 
@@ -60,7 +60,7 @@ describe("what goes online for a training", () => {
     expect(args).to.include.members(["anneal_online.hub", "upload", "me/tuned", "Task 7"]);
   });
 
-  it("names repository, revision and the largest size when it fetches", async () => {
+  it("passes repository, revision and the maximum size when it fetches", async () => {
     behave(`process.stdin.on("end", () => { tell(); console.log('{"commit":"abc"}'); })`);
     const model = { repository: "a/b", revision: "v1" };
     const commit = await fetchFromHub(online(), model, { target: "/m", maxBytes: 7 }, never);
@@ -71,7 +71,7 @@ describe("what goes online for a training", () => {
     expect(JSON.parse(told().input)).to.deep.equal({});
   });
 
-  it("tells what can never succeed from what may succeed later, in its own sentences", async () => {
+  it("distinguishes permanent from temporary failures, with its own messages", async () => {
     behave(`console.error("noise\\nIt is gone.\\nName another."); process.exitCode = 2`);
     const never = await failure();
     expect(never).to.be.instanceOf(OnlineRefusedError);
@@ -109,7 +109,7 @@ describe("what goes online for a training", () => {
       process.stdin.once("data", () => console.log('{"status":"online","warning":null}'));
       process.stdin.on("end", () => { tell(); console.log('{"status":"online","warning":END}'); });`;
 
-    it("is open before the training starts, and ends after it", async () => {
+    it("starts before the training run, and ends after it", async () => {
       behave(follow.replace("END", "null"));
       const tracking = await trackTraining(online(), run, SECRET);
       expect(tracking.warning).to.equal(null);
@@ -124,7 +124,7 @@ describe("what goes online for a training", () => {
       expect(JSON.stringify([args, env])).not.to.include(SECRET);
     });
 
-    it("says what went wrong at the start and at the end", async () => {
+    it("reports what went wrong at the start and at the end", async () => {
       behave(
         follow
           .replace('"warning":null', '"warning":"The key is wrong."')
@@ -135,7 +135,7 @@ describe("what goes online for a training", () => {
       expect(await tracking.end()).to.equal("Still.");
     });
 
-    it("never ends a training: a crash, and a missing interpreter, are warnings", async () => {
+    it("never ends a training run: a crash and a missing interpreter are warnings", async () => {
       behave("process.exit(1)");
       expect((await trackTraining(online(), run, SECRET)).warning).to.match(/tracker failed/);
       const missing = { ...online(), python: "/nowhere/python" };
@@ -144,7 +144,7 @@ describe("what goes online for a training", () => {
       expect(await tracking.end()).to.match(/tracker failed/);
     });
 
-    it("starts nothing that outlives it", async () => {
+    it("leaves no process behind", async () => {
       behave(`const { pid } = require("node:child_process").spawn("sleep", ["60"]);
         writeFileSync(here + "/child", String(pid));
         process.stdin.once("data", () => console.log('{"warning":null}'));`);
@@ -159,7 +159,7 @@ describe("what goes online for a training", () => {
   });
 
   describe("warnings after the end", () => {
-    it("get the next number, after a torn line has been cut off", async () => {
+    it("get the next number, after an incomplete line has been cut off", async () => {
       mkdirSync(join(root, "job"));
       const path = join(root, "job/events.jsonl");
       await appendWarning(path, "First.");
@@ -179,7 +179,7 @@ describe("what goes online for a training", () => {
   });
 });
 
-/** A zombie waits for nobody but the process table. */
+/** A zombie waits only for the process table. */
 function isRunning(pid: number): boolean {
   try {
     return !/^Z/.test(execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }));

@@ -8,7 +8,7 @@ import { identify } from "../../../../provider/processes/processTable.ts";
 import { eventually } from "../daemonProcess.ts";
 
 const log = pino({ level: "silent" });
-/** Starts a process of its own, as trainers and uploads may. */
+/** Starts a separate process, as trainers and uploads may. */
 const WITH_CHILD = `
 const { spawn } = require("node:child_process");
 console.log(spawn("sleep", ["60"]).pid);
@@ -28,7 +28,7 @@ describe("processes of an earlier daemon", () => {
     return { pid: process_.pid!, child };
   };
 
-  it("end at the next start, whatever they are, with all their children", async () => {
+  it("are ended at the next start, whatever they are, with all their children", async () => {
     const { pid, child } = await start("/state/one");
     await stopOrphans(childMark("/state/one"), systemClock, log);
     await eventually("the end of both", () => identify(pid) === null && identify(child) === null);

@@ -17,7 +17,7 @@ const HASH = `0x${"ab".repeat(32)}`;
 /** TaskState on chain. */
 const CREATED = 1n;
 const ACCEPTED = 2n;
-/** More than any disk has: a file without contents may claim it. */
+/** More than any disk has: a sparse file may claim it. */
 const HUGE = 2 ** 43;
 
 const REFILL = { retryable: true, hint: "Send OG to the wallet." };
@@ -78,12 +78,12 @@ describe("accept", () => {
     );
   };
 
-  it("accepts where the disk has room", async () => {
+  it("accepts if the disk has room", async () => {
     expect(await run()).to.equal(null);
     expect(submitted.map(({ step }) => step)).to.deep.equal(["accept"]);
   });
 
-  it("sends nothing for a model whose copies the disk cannot hold, and says so", async () => {
+  it("sends nothing for a model whose copies do not fit on the disk, and says so", async () => {
     makeModelHuge();
     const error = await run();
     expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "ProviderBusy" });
@@ -93,36 +93,36 @@ describe("accept", () => {
     expect(submitted).to.deep.equal([]);
   });
 
-  it("sends nothing while the machine cannot use its graphics card, and tries again", async () => {
+  it("sends nothing while the machine cannot use its GPU, and retries", async () => {
     const broken = new ProviderError("No driver.", { retryable: true, hint: "Load it." });
     const trainer = { checkMachine: () => Promise.reject(broken) };
     expect(await run({ trainer })).to.equal(broken);
     expect(submitted).to.deep.equal([]);
   });
 
-  it("sends nothing for a dataset that the disk cannot hold", async () => {
+  it("sends nothing for a dataset that does not fit on the disk", async () => {
     expect(await run({ units: BigInt(HUGE) })).to.include({ reason: "ProviderBusy" });
     expect(submitted).to.deep.equal([]);
   });
 
-  it("asks for no room for the model where an adapter is trained", async () => {
+  it("requires no disk space for the model if an adapter is trained", async () => {
     makeModelHuge();
     expect(await run({ config: { lora: true } })).to.equal(null);
     expect(submitted).to.have.length(1);
   });
 
-  it("takes nothing on that the wallet cannot pay the gas for, and does not give it up either", async () => {
+  it("does not accept a task that the wallet cannot pay the gas for, and does not fail it either", async () => {
     isWalletPoor = true;
     expect(await run())
       .to.be.instanceOf(ProviderError)
       .and.not.instanceOf(TaskRefusedError);
     expect(submitted).to.deep.equal([]);
-    state = ACCEPTED; // what is taken on goes on
+    state = ACCEPTED; // accepted tasks continue
     expect(await run()).to.equal(null);
     expect(submitted).to.have.length(1);
   });
 
-  it("accepts nothing while the machine cannot train, and refuses nothing for it", async () => {
+  it("accepts nothing while the machine cannot train, and refuses nothing because of it", async () => {
     isBroken = true;
     const error = await run();
     expect(error).not.to.be.instanceOf(TaskRefusedError);
@@ -130,7 +130,7 @@ describe("accept", () => {
     expect(submitted).to.deep.equal([]);
   });
 
-  it("does not refuse a task that turns out to be accepted already", async () => {
+  it("does not refuse a task that has been accepted already", async () => {
     makeModelHuge();
     state = ACCEPTED;
     expect(await run()).to.equal(null);

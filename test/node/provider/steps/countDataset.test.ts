@@ -27,7 +27,7 @@ describe("countDataset", () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  /** A stand-in for the trainer counts 7 tokens, or refuses a file. */
+  /** A stub trainer counts 7 tokens, or refuses a file. */
   const run = (facts: object, { units = 10n, refuses = "" } = {}) => {
     const countTokens = async (_: Model, dataset: CountedFile) => {
       counted.push(dataset);
@@ -52,7 +52,7 @@ describe("countDataset", () => {
   const TRAIN = { train: "data/train.jsonl", validation: null };
   const BOTH = { train: "data/train.jsonl", validation: "data/validation.jsonl" };
 
-  it("compares what the price is for", async () => {
+  it("compares the unit that the price is for", async () => {
     expect(await run({ ...TRAIN, unit: "token" }, { units: 7n })).to.deep.equal({});
     expect(await run({ ...TRAIN, unit: "byte" }, { units: 10n })).to.deep.equal({});
     const tokens = await run({ ...TRAIN, unit: "token" }, { units: 6n });
@@ -61,7 +61,7 @@ describe("countDataset", () => {
     expect(bytes.message).to.equal("The dataset has 10 bytes, more than the 9 declared.");
   });
 
-  it("refuses data made to do harm before it takes a slot, whatever is paid for", async () => {
+  it("refuses malicious data before it takes a slot, whatever is paid for", async () => {
     for (const [refuses, unit] of [
       ["train.jsonl", "byte"],
       ["validation.jsonl", "token"],

@@ -52,7 +52,7 @@ describe("fetching a dataset", () => {
 
   let budget: FetchBudget;
 
-  /** What the step makes of an order for so many units. */
+  /** The result of the step for an order of so many units. */
   async function fetchIt(
     datasetRoot: Root,
     units = TEXT.length,
@@ -86,18 +86,18 @@ describe("fetching a dataset", () => {
   const missing = parseRoot(`0x${"ab".repeat(32)}`);
   const own = () => Buffer.from(encryptionKey.publicKey.slice(2), "hex");
 
-  it("takes one as it is, and opens one that was encrypted for this provider", async () => {
+  it("keeps a plain one as it is, and decrypts one that was encrypted for this provider", async () => {
     expect(await fetchIt((await upload(node.url, path)).root)).to.equal(TEXT);
     expect(await fetchIt(await uploadFor(own()))).to.equal(TEXT);
   });
 
-  it("opens one again after a crash between opening and going on", async () => {
+  it("decrypts one again after a crash between decrypting and continuing", async () => {
     const root = await uploadFor(own());
     await fetchIt(root);
     expect(await fetchIt(root)).to.equal(TEXT);
   });
 
-  it("counts the bytes of what the user has, not of what storage has", async () => {
+  it("counts the bytes of the user's file, not of the stored one", async () => {
     const root = await uploadFor(own());
     await expectRefused(fetchIt(root, TEXT.length - 1), "DatasetLargerThanDeclared");
   });
@@ -111,7 +111,7 @@ describe("fetching a dataset", () => {
     expect(error.hint).to.include("encrypted for the provider");
   });
 
-  it("waits for one that storage does not have yet, and refuses it after the last look", async () => {
+  it("waits for one that is not in storage yet, and refuses it after the last attempt", async () => {
     const nowhere = parseRoot(`0x${"ab".repeat(32)}`);
     const early = (await fetchIt(nowhere).catch((error) => error)) as ProviderError;
     expect(early).to.be.instanceOf(ProviderError).and.not.instanceOf(TaskRefusedError);
@@ -130,7 +130,7 @@ describe("fetching a dataset", () => {
     expect((await stat(part)).blocks).to.equal(0);
   });
 
-  it("takes no validation dataset that is out of proportion to what was declared", async () => {
+  it("accepts no validation dataset out of proportion to the declared size", async () => {
     const { root } = await upload(node.url, path);
     const large = join(directory, "large.jsonl");
     await writeFile(large, TEXT.repeat(2 ** 20 / TEXT.length + 1));
@@ -139,7 +139,7 @@ describe("fetching a dataset", () => {
     await expectRefused(fetchIt(root, TEXT.length, options), "DatasetLargerThanDeclared");
   });
 
-  it("fetches only so many bytes within an hour for a user of whom nothing was accepted", async () => {
+  it("limits the bytes per hour that it fetches for a user without accepted tasks", async () => {
     const { root } = await upload(node.url, path);
     budget = new FetchBudget({ ...systemClock, now: () => now }, 2 * TEXT.length);
     let now = 0;
@@ -153,7 +153,7 @@ describe("fetching a dataset", () => {
     expect(await fetchIt(root)).to.equal(TEXT);
   });
 
-  it("names the storage that it reads, so that the user does not upload to another one again", async () => {
+  it("names the storage that it reads, so that the user does not use another one again", async () => {
     const { hint } = await expectRefused(
       fetchIt(missing, TEXT.length, { looks: MAX_ATTEMPTS }),
       "DatasetUnavailable",

@@ -32,7 +32,7 @@ describe("provider/jobs/steps/packageOutput", () => {
       failures,
     );
 
-  it("packs the model and every checkpoint but the last, which the model is; twice the same", async () => {
+  it("packs the model and every checkpoint but the last, which is the model; identical both times", async () => {
     write("out/model.safetensors", "out/receipt.json", "recovery/step-5/model.safetensors");
     write("checkpoints/step-2/model.safetensors", "checkpoints/step-10/model.safetensors");
     write("checkpoints/step-4/model.safetensors", "checkpoints/step-6.tmp/model.safetensors");
@@ -49,7 +49,7 @@ describe("provider/jobs/steps/packageOutput", () => {
     expect(await pack()).to.deep.equal(first);
   });
 
-  it("looks again for a model that is gone, and gives the task up before its deadline does", async () => {
+  it("retries if the model is missing, and fails the task before its deadline passes", async () => {
     const lost = `0x${"cd".repeat(16)}` as TaskId;
     const failure = (failures: number) => pack(lost, failures).catch((error) => error);
     expect(await failure(0))

@@ -18,7 +18,7 @@ const ACKNOWLEDGED = 4n; // TaskState on chain
 const SEALED = { archive: "archive", contentRoot: "0xc0" };
 const KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
 
-/** What a deliverable with this contentRoot is sealed with. */
+/** The key of a deliverable with this contentRoot. */
 const keyOf = (contentRoot: string) =>
   KEY.deriveSecret(`anneal/deliverable-key/v2/${ID}/${contentRoot}`);
 
@@ -77,7 +77,7 @@ describe("reveal", () => {
       (error: ProviderError) => error,
     );
 
-  it("publishes the key that the archive was sealed with, and opens what was committed to", async () => {
+  it("publishes the key of the archive, and opens the commitment", async () => {
     const key = makeDeliverableKey(context, ID, SEALED);
     expect(makeDeliverableKey(context, ID, SEALED)).to.deep.equal(key);
     await run();
@@ -85,7 +85,7 @@ describe("reveal", () => {
     expect(submitted[0]!.call.data).to.deep.equal([ID, hex, "0xb1", "0xc0"]);
   });
 
-  it("waits while the acknowledgement could still vanish", async () => {
+  it("waits while a reorganization could undo the acknowledgement", async () => {
     makeDeliverableKey(context, ID, SEALED);
     isConfirmed = false;
     expect(await failure())
@@ -94,7 +94,7 @@ describe("reveal", () => {
     expect(submitted).to.deep.equal([]);
   });
 
-  it("keeps the key back when its deadline is too near", async () => {
+  it("withholds the key if its deadline is too near", async () => {
     makeDeliverableKey(context, ID, SEALED);
     now = DEADLINE - 5;
     expect((await failure()).message).to.match(/too late/);
@@ -108,7 +108,7 @@ describe("reveal", () => {
     ).not.to.deep.equal(key);
   });
 
-  it("stores no key in clear", () => {
+  it("stores no key in plaintext", () => {
     const key = makeDeliverableKey(context, ID, SEALED);
     expect(Buffer.from(stored!.key).includes(Buffer.from(key))).to.equal(false);
   });

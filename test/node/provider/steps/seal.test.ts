@@ -45,7 +45,7 @@ describe("seal", () => {
     return { sealed: seal(context, record, signal, 0), key: () => keys.get(ID)!.key };
   };
 
-  it("makes what the user's key opens", async () => {
+  it("creates a file that the user's key opens", async () => {
     const { sealed, key } = sealWith(PROVIDER);
     const { contentRoot, size } = (await sealed) as { contentRoot: string; size: number };
     const s = PROVIDER.unprotect(key(), `deliverable-key/${ID}`);
@@ -54,7 +54,7 @@ describe("seal", () => {
     expect(readFileSync(opened)).to.deep.equal(ARCHIVE);
   });
 
-  it("makes nothing under another key than the order's: that could not be opened", async () => {
+  it("creates nothing under a key other than the order's, which could not be opened", async () => {
     const error = await sealWith(new EncryptionKey(getBytes(toBeHex(8, 32)))).sealed.then(
       () => null,
       (reason) => reason,

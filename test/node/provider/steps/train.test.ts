@@ -63,7 +63,7 @@ describe("train", () => {
       (error: ProviderError) => error,
     );
 
-  it("gives the trainer the job it was ordered, and the model without the provider's sheet", async () => {
+  it("passes the ordered job to the trainer, and the model without the provider's manifest", async () => {
     end = { kind: "exit", code: 0 };
     await run();
     expect(JSON.parse(readFileSync(jobFile("job.json"), "utf8"))).to.deep.equal({
@@ -84,7 +84,7 @@ describe("train", () => {
     [3, "DatasetInvalid"],
     [4, "OutOfMemory"],
   ] as const) {
-    it(`gives up with ${reason} on exit code ${code}, in the trainer's words`, async () => {
+    it(`fails the task with ${reason} on exit code ${code}, in the trainer's words`, async () => {
       end = { kind: "exit", code };
       writeFileSync(
         jobFile("work/result.json"),
@@ -96,7 +96,7 @@ describe("train", () => {
     });
   }
 
-  it("tries a training that died again, and gives up after the third time", async () => {
+  it("retries a training run that died, and gives up after the third time", async () => {
     for (const died of [
       { kind: "killed", signal: "SIGKILL" },
       { kind: "exit", code: 1 },
@@ -119,7 +119,7 @@ describe("train", () => {
     expect(await failure(2)).to.include({ reason: "TrainingError" });
   });
 
-  it("gives no task up while trainers die whatever they train", async () => {
+  it("fails no task while trainers die whatever they train", async () => {
     end = { kind: "exit", code: 1 };
     isHealthy = false;
     const error = await failure(2);
@@ -129,19 +129,19 @@ describe("train", () => {
     expect(await failure(2)).to.include({ reason: "TrainingError" });
   });
 
-  it("does not count against a task that its trainer was stopped from outside", async () => {
+  it("does not count it as a failure of the task if the trainer was stopped from outside", async () => {
     end = { kind: "exit", code: 75 };
     expect(await failure(2)).to.include({ retryable: true, strikes: null });
   });
 
-  it("tries again what can pass, a full disk for example, however often it fails", async () => {
+  it("retries temporary failures, a full disk for example, however often they occur", async () => {
     end = { kind: "exit", code: 1 };
     const result = { message: "The disk is full.", hint: "Make room.", retryable: true };
     writeFileSync(jobFile("work/result.json"), JSON.stringify(result));
     expect(await failure(9)).to.include({ retryable: true, message: "The disk is full." });
   });
 
-  it("takes a training up again that somebody stopped, however often", async () => {
+  it("resumes a training run that was stopped, however often", async () => {
     end = { kind: "exit", code: 75 };
     expect(await failure(9)).to.include({ retryable: true });
   });

@@ -15,12 +15,12 @@ import { upload } from "../../../../sdk/storage/upload.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
-describe("uploads that are signed", () => {
+describe("signed uploads", () => {
   let market: MarketFixture;
   let folder: string;
   let storage: FastifyInstance;
   let elsewhere: Server;
-  /** Of each announcement, whether it was signed, and how it was answered. */
+  /** For each announcement, whether it was signed, and how it was answered. */
   let announced: { isSigned: boolean; status: number }[];
 
   before(async () => {
@@ -62,7 +62,7 @@ describe("uploads that are signed", () => {
     sign: (toSign: { method: string; path: string }) => signRequest(client, toSign),
   });
 
-  it("are so only when the storage asks for it, and count for the wallet", async () => {
+  it("are signed only if the storage requires it, and count for the wallet", async () => {
     const { url } = addressOf(elsewhere);
     await upload(url, await file(800), signedBy(market.user));
     await upload(url, await file(4_000), signedBy(market.user));
@@ -75,7 +75,7 @@ describe("uploads that are signed", () => {
     expect(error.message).to.include("would exceed the limit of 5000");
   });
 
-  it("count for nobody without an account in the Ledger, and not for who signed nothing", async () => {
+  it("do not count for wallets without an account in the Ledger, nor for unsigned uploads", async () => {
     const { url } = addressOf(elsewhere);
     const path = await file(4_000);
     for (const options of [{}, signedBy(market.stranger)]) {
@@ -84,7 +84,7 @@ describe("uploads that are signed", () => {
     }
   });
 
-  it("are refused when the signature is for something else", async () => {
+  it("are refused if the signature is for something else", async () => {
     const { url } = addressOf(elsewhere);
     const path = await file(4_000);
     const sign = () => signRequest(market.user, { method: "PUT", path: "/uploads/other?size=1" });
@@ -103,7 +103,7 @@ function addressOf(server: FastifyInstance["server"] | Server): { url: string; p
   return { url: `http://127.0.0.1:${port}`, port };
 }
 
-/** A proxy on the storage's machine, which says that everything comes from an address elsewhere. */
+/** A proxy on the storage's machine that reports another origin for everything. */
 async function proxyOf(storage: FastifyInstance, address: string): Promise<Server> {
   const { port } = addressOf(storage.server);
   const server = createServer((incoming, response) => {

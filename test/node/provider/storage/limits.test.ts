@@ -73,7 +73,7 @@ describe("limits of the storage node", () => {
     const begin = (store: BlobStore, list: SegmentList, from: Uploader) =>
       codeOf(store.begin(list, from));
 
-    it("counts what is there and what is under way, each address for itself", async () => {
+    it("counts stored and pending uploads, per address", async () => {
       const store = await open({ addressBytes: 1000 });
       await publish(store, content(600, 3), ALICE);
       expect(await begin(store, rootOfBytes(content(300, 5)), ALICE)).to.equal("done");
@@ -82,7 +82,7 @@ describe("limits of the storage node", () => {
       expect(await begin(store, rootOfBytes(content(5000, 11)), MACHINE)).to.equal("done");
     });
 
-    it("does not count the same content twice, nor one that another brought first", async () => {
+    it("counts the same content once, and not for an address that uploads it later", async () => {
       const store = await open({ addressBytes: 1000 });
       const list = rootOfBytes(content(900, 3));
       for (const from of [ALICE, ALICE, BOB]) {
@@ -99,7 +99,7 @@ describe("limits of the storage node", () => {
       expect(await begin(store, rootOfBytes(content(100, 7)), ALICE)).to.equal("claim-needed");
     });
 
-    it("gives room back when an upload was abandoned, and none was taken by one refused", async () => {
+    it("releases space of an abandoned upload, and takes none for a refused one", async () => {
       const store = await open({ addressBytes: 1000 });
       const list = rootOfBytes(content(900, 3));
       await store.begin(list, ALICE);
@@ -110,28 +110,28 @@ describe("limits of the storage node", () => {
     });
   });
 
-  describe("for everybody together", () => {
+  describe("for all addresses together", () => {
     const MIB = 2 ** 20;
-    /** A list that folds to some root, which costs its maker no bytes. */
+    /** A list that folds to some root, which costs its creator no bytes. */
     const madeUp = (size: number, seed: number): SegmentList => {
       const segmentRoots = Buffer.alloc(paddedSegmentCount(size) * 32, seed);
       return { root: rootFromSegments(segmentRoots, size), segmentRoots, size };
     };
 
-    it("holds a window for a claimed size, so that who sends nothing keeps nobody out", async () => {
+    it("reserves a window for a claimed size, so that senders of nothing keep nobody out", async () => {
       const store = await open({ totalBytes: 1000 * MIB });
       for (let seed = 1; seed <= 20; seed++) await store.begin(madeUp(300 * MIB, seed), BOB);
       expect(await codeOf(store.begin(madeUp(300 * MIB, 99), ALICE))).to.equal("done");
     });
 
-    it("keeps a share of the room for the provider's own deliveries", async () => {
+    it("reserves a share of the space for the provider's own deliveries", async () => {
       const store = await open({ totalBytes: 1000, ownShare: 0.25 });
       await publish(store, content(700, 3), ALICE);
       expect(await codeOf(store.begin(rootOfBytes(content(60, 5)), BOB))).to.equal("storage-full");
       await publish(store, content(300, 7), OWN);
     });
 
-    it("lets an own delivery take over what somebody else has begun", async () => {
+    it("lets a delivery of the provider take over an upload that somebody else has begun", async () => {
       const store = await open({ totalBytes: 1000, ownShare: 0.5 });
       const bytes = content(400, 3);
       await store.begin(rootOfBytes(bytes), ALICE);
@@ -139,7 +139,7 @@ describe("limits of the storage node", () => {
       expect(await codeOf(store.begin(rootOfBytes(content(500, 5)), OWN))).to.equal("done");
     });
 
-    it("holds nothing for a segment whose proof is wrong", async () => {
+    it("stores nothing for a segment with an invalid proof", async () => {
       const store = await open({ totalBytes: 1000 });
       const bytes = content(500, 3);
       const { root, size } = rootOfBytes(bytes);
@@ -150,7 +150,7 @@ describe("limits of the storage node", () => {
       expect(await codeOf(store.begin({ ...rootOfBytes(bytes), size }, ALICE))).to.equal("done");
     });
 
-    it("gives back all room, whatever became of the uploads", async () => {
+    it("releases all space, however the uploads end", async () => {
       const step = fc.record({ seed: fc.integer({ min: 1, max: 6 }), what: fc.nat(3) });
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
@@ -178,7 +178,7 @@ describe("limits of the storage node", () => {
       );
     });
 
-    it("begins an upload as fast with thousands of others under way, as with none", async () => {
+    it("starts an upload as fast with thousands of pending ones as with none", async () => {
       const store = await open({});
       const list = rootOfBytes(content(100, 3));
       const timed = async () => {
@@ -191,7 +191,7 @@ describe("limits of the storage node", () => {
       expect(await timed()).to.be.below(20 * alone + 200);
     });
 
-    it("bounds the uploads that one address has under way", async () => {
+    it("limits the pending uploads of one address", async () => {
       const store = await open({});
       for (let n = 0; n < 64; n++) await store.begin(rootOfBytes(Buffer.from(`${n}`)), ALICE);
       const next = rootOfBytes(content(50, 3));
@@ -199,7 +199,7 @@ describe("limits of the storage node", () => {
       expect(await codeOf(store.begin(next, BOB))).to.equal("done");
     });
 
-    it("counts a wallet that signed by itself, and all unsigned uploads together", async () => {
+    it("counts each signing wallet by itself, and all unsigned uploads together", async () => {
       const store = await open({ addressBytes: 1000, unclaimedBytes: 1500, walletBytes: 5000 });
       const wallet: Uploader = { kind: "wallet", account: "0xA" };
       expect(await codeOf(store.begin(rootOfBytes(content(900, 3)), ALICE))).to.equal("done");
@@ -209,7 +209,7 @@ describe("limits of the storage node", () => {
       expect(await codeOf(more)).to.equal("quota-exceeded");
     });
 
-    it("takes what a task refers to without a claim, up to the size that a dataset may have", async () => {
+    it("accepts unannounced content that a task refers to, up to the size that a dataset may have", async () => {
       const store = await open({ addressBytes: 0, taskBytes: 1000 });
       const [small, large] = [rootOfBytes(content(900, 3)), rootOfBytes(content(1001, 5))];
       references.add(small.root).add(large.root);
@@ -221,13 +221,13 @@ describe("limits of the storage node", () => {
   describe("of time", () => {
     const AGE = 24 * HOUR;
 
-    /** Lets the store look, which it does before an upload. */
+    /** Makes the store check for expiry, which it does before an upload. */
     async function look(store: BlobStore): Promise<void> {
       await store.begin(rootOfBytes(content(10, 13)));
     }
     const isThere = (store: BlobStore, root: Root) => store.size(root) !== undefined;
 
-    it("deletes a blob and its list when no task has referred to it for long enough", async () => {
+    it("deletes a blob and its list after no task has referred to it for long enough", async () => {
       const store = await open({ unreferencedAfterMs: AGE });
       const root = await publish(store, content(500, 3));
       now += AGE - HOUR;
@@ -255,7 +255,7 @@ describe("limits of the storage node", () => {
       expect(isThere(store, root)).to.equal(false);
     });
 
-    it("counts anew for a content that is uploaded again, though nothing of it is sent", async () => {
+    it("restarts the period for a content that is uploaded again, even if nothing is sent", async () => {
       const store = await open({ unreferencedAfterMs: AGE });
       const bytes = content(500, 3);
       const root = await publish(store, bytes);
@@ -274,7 +274,7 @@ describe("limits of the storage node", () => {
       expect(isThere(store, root)).to.equal(true);
     });
 
-    it("deletes nothing where no expiry is set", async () => {
+    it("deletes nothing if no expiry is set", async () => {
       const store = await open({});
       const root = await publish(store, content(500, 3));
       await utimes(store.blobPath(root), 1, 1);
@@ -283,7 +283,7 @@ describe("limits of the storage node", () => {
     });
   });
 
-  describe("of patience", () => {
+  describe("for slow clients", () => {
     const TIMEOUT_MS = 300;
     let app: FastifyInstance;
     let socket: Socket;
@@ -306,7 +306,7 @@ describe("limits of the storage node", () => {
       await app.close();
     });
 
-    /** Sends a byte now and then until the node hangs up. @returns milliseconds that took. */
+    /** Sends a byte now and then until the node disconnects. @returns milliseconds until then. */
     async function drip(): Promise<number> {
       const start = performance.now();
       const closed = new Promise((resolve) => socket.once("close", resolve));
@@ -326,7 +326,7 @@ describe("limits of the storage node", () => {
       ],
       ["its headers", "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "],
     ] as const) {
-      it(`hangs up on who sends ${what} byte by byte, and serves others meanwhile`, async () => {
+      it(`disconnects clients that send ${what} byte by byte, and serves others meanwhile`, async () => {
         socket.write(start);
         const dripping = drip();
         expect((await app.inject(`/blobs/${list.root}`)).statusCode).to.equal(404);
@@ -339,7 +339,7 @@ describe("limits of the storage node", () => {
       });
     }
 
-    it("refuses a body of unknown length, and one that is longer than a run", async () => {
+    it("refuses a body of unknown length, and one longer than a run of segments", async () => {
       const url = `/uploads/${list.root}/segments/0`;
       for (const [length, status] of [
         ["Transfer-Encoding: chunked", 411],

@@ -18,7 +18,7 @@ const MIB = 2 ** 20;
 const CONNECTIONS = 2_040;
 const MAX_RESIDENT = 512 * MIB;
 
-/** A storage node in a process of its own, beside clients that mean no good, from many addresses of this machine. */
+/** A storage node in its own process, and malicious clients from many addresses of this machine. */
 describe("storage node under load", () => {
   let folder: string;
   let child: ChildProcess;
@@ -43,12 +43,12 @@ describe("storage node under load", () => {
     await rm(folder, { recursive: true });
   });
 
-  /** Opens a connection from one of 16 addresses, sends what is given, and reads nothing of the answer. */
+  /** Opens a connection from one of 16 addresses, sends the given bytes, and reads nothing of the answer. */
   async function open(number: number, head: string, body = 0): Promise<void> {
     const localAddress = `127.0.0.${2 + (number % 16)}`;
     const socket = connect({ host: "127.0.0.1", port, localAddress });
     sockets.push(socket);
-    socket.on("error", () => {}); // cut off, as it should be
+    socket.on("error", () => {}); // disconnected, as expected
     await once(socket, "connect").catch(() => {});
     socket.write(`${head}\r\nHost: x\r\n\r\n`);
     if (body > 0) socket.write(Buffer.alloc(body, 1));
@@ -57,7 +57,7 @@ describe("storage node under load", () => {
   const put = (path: string, length: number) =>
     `PUT ${path} HTTP/1.1\r\nContent-Type: application/octet-stream\r\nContent-Length: ${length}`;
 
-  /** What holds memory in a node that believes its clients. */
+  /** What would fill the memory of a node that trusts its clients. */
   function attacks(root: Root): ((number: number) => Promise<void>)[] {
     const call = `POST / HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: ${8 * MIB}`;
     return [

@@ -21,7 +21,7 @@ import { WIDE_LIMITS } from "../../sdk/storage/storageNode.ts";
 
 const MIB = 2 ** 20;
 
-/** 0G's own clients, as they are, against the embedded node, with files of these sizes in bytes. */
+/** 0G's own clients, unmodified, against the embedded node, with files of these sizes in bytes. */
 export function officialTransfers(sizes: readonly number[]): void {
   let chain: FlowChain;
   let node: FastifyInstance;
@@ -50,7 +50,7 @@ export function officialTransfers(sizes: readonly number[]): void {
     return { path, bytes, root: (await rootOfFile(path)).root };
   }
 
-  /** Uploads and downloads one file; the wallet may have no other upload under way. */
+  /** Uploads and downloads one file; the wallet may have no other pending upload. */
   async function goesThrough(client: OfficialClient, size: number, account: number) {
     const { path, bytes, root } = await makeFile(`${client.name}-${size}`, size);
     const { rpcUrl, accounts } = chain;
@@ -88,7 +88,7 @@ export function officialTransfers(sizes: readonly number[]): void {
         await Promise.all(sizes.map((size, index) => goesThrough(client, size, index + 1)));
       });
 
-      it("sends nothing that the node has already, and pays nothing for it", async () => {
+      it("sends and pays for nothing that the node already has", async () => {
         const { path, bytes, root } = await makeFile(`${client.name}-twice`, MIB);
         expect((await upload(storageUrl, path)).root).to.equal(root);
         const { rpcUrl, accounts, provider } = chain;

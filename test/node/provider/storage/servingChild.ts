@@ -1,4 +1,4 @@
-/** A storage node in a process of its own, to be killed. Prints its port; argument: its directory. */
+/** A storage node in its own process, to be killed. Prints its port; argument: its directory. */
 import type { AddressInfo } from "node:net";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { WIDE_LIMITS } from "../../sdk/storage/storageNode.ts";

@@ -21,7 +21,7 @@ const LIMITS: StorageLimits = {
 
 const BINARY = { "content-type": "application/octet-stream" };
 
-/** Content of which no two segments are alike. */
+/** Content in which all segments differ. */
 function content(size: number, seed = 1): Buffer {
   return Buffer.from(
     Uint8Array.from({ length: size }, (_, i) => Math.imul(i + seed, 2654435761) >> 24),
@@ -41,7 +41,7 @@ describe("storage node", () => {
     await rm(directory, { recursive: true });
   });
 
-  /** Starts again on the same directory, as after a crash. */
+  /** Restarts on the same directory, as after a crash. */
   async function restart(limits: Partial<StorageLimits> = {}): Promise<void> {
     await app.close();
     app = await createStorageServer({ directory, limits: { ...LIMITS, ...limits } });
@@ -89,7 +89,7 @@ describe("storage node", () => {
     for (const text of [body.message, body.hint]) expect(text).to.match(/\S.*\.$/);
   }
 
-  describe("hands out a blob", () => {
+  describe("serves a blob", () => {
     const bytes = content(SEGMENT_BYTES + 300, 7);
 
     it("whole, with its root as ETag and its length", async () => {
@@ -104,7 +104,7 @@ describe("storage node", () => {
       });
     });
 
-    it("only by its headers for HEAD", async () => {
+    it("by its headers only for HEAD", async () => {
       const { root } = await publish(bytes);
       const response = await app.inject({ method: "HEAD", url: `/blobs/${root}` });
       expect(response.statusCode).to.equal(200);
@@ -152,7 +152,7 @@ describe("storage node", () => {
       }
     });
 
-    it("not in a range outside of it", async () => {
+    it("not for a range outside of it", async () => {
       const { root } = await publish(bytes);
       for (const range of [
         `bytes=${bytes.length}-`,
@@ -181,13 +181,13 @@ describe("storage node", () => {
     });
   });
 
-  describe("takes an upload", () => {
+  describe("accepts an upload", () => {
     const bytes = content(2 * SEGMENT_BYTES + 40, 3);
     const list = rootOfBytes(bytes);
     const segment = (index: number) =>
       bytes.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
 
-    it("in any order, telling what is missing", async () => {
+    it("in any order, and reports what is missing", async () => {
       expect((await begin(list)).json()).to.deep.equal({ complete: false, missing: [[0, 3]] });
       await putSegment(list.root, 1, segment(1));
       expect((await begin(list)).json().missing).to.deep.equal([
@@ -226,7 +226,7 @@ describe("storage node", () => {
       expect((await begin(list)).json().missing).to.deep.equal([[0, 3]]);
     });
 
-    it("but does not finish it while segments are missing", async () => {
+    it("but does not complete it while segments are missing", async () => {
       await begin(list);
       await putSegment(list.root, 0, segment(0));
       expectRefusal(await finish(list.root), 409, "incomplete");
@@ -253,7 +253,7 @@ describe("storage node", () => {
       for (const lie of lies) expectRefusal(await begin(lie), 422, "wrong-segment-list");
     });
 
-    it("beside a claim of the same root with another size, which falls when it is complete", async () => {
+    it("beside a claim of the same root with another size, which is dropped on completion", async () => {
       const longer = { ...list, size: bytes.length + 60 };
       expect((await begin(longer)).statusCode).to.equal(200);
       await publish(bytes);
@@ -261,7 +261,7 @@ describe("storage node", () => {
       expect(await readdir(join(directory, "incoming"))).to.deep.equal([]);
     });
 
-    it("instead of a file that is longer by zeros, unless a task refers to that", async () => {
+    it("in place of a file that is longer by zeros, unless a task refers to that", async () => {
       const longer = Buffer.concat([bytes, Buffer.alloc(60)]);
       await publish(longer);
       await publish(bytes);
@@ -272,7 +272,7 @@ describe("storage node", () => {
       expectRefusal(await begin({ ...list, size: longer.length }), 409, "other-size");
     });
 
-    it("but not in bodies that are too long, of another type, or absent", async () => {
+    it("but not in bodies that are too long, of another type, or missing", async () => {
       await begin(list);
       const url = `/uploads/${list.root}/segments/0`;
       const tooLong = await putSegment(list.root, 0, Buffer.alloc(16 * SEGMENT_BYTES + 1));
@@ -286,7 +286,7 @@ describe("storage node", () => {
       expectRefusal(await app.inject({ method: "PUT", url }), 400, "no-body");
     });
 
-    it("and goes on with it after a restart, without what it has", async () => {
+    it("and resumes it after a restart, without what it has", async () => {
       await begin(list);
       await putSegment(list.root, 1, segment(1));
       await restart();
@@ -299,7 +299,7 @@ describe("storage node", () => {
       expect((await app.inject(`/blobs/${list.root}`)).rawPayload.equals(bytes)).to.equal(true);
     });
 
-    it("and asks again for what a power cut left marked but not written", async () => {
+    it("and requests again what a power loss left marked but not written", async () => {
       await begin(list);
       await putSegment(list.root, 1, segment(1));
       await writeFile(join(directory, "incoming", `${list.root}.part`), Buffer.alloc(bytes.length));
@@ -307,7 +307,7 @@ describe("storage node", () => {
       expect((await begin(list)).json().missing).to.deep.equal([[0, 3]]);
     });
 
-    it("and survives a crash between the two renames of a finish", async () => {
+    it("and survives a crash between the two renames of completion", async () => {
       await begin(list);
       for (const index of [0, 1, 2]) await putSegment(list.root, index, segment(index));
       await writeFile(join(directory, "blobs", `${list.root}.segments`), list.segmentRoots);
@@ -321,14 +321,14 @@ describe("storage node", () => {
     });
   });
 
-  describe("keeps its limits", () => {
+  describe("enforces its limits", () => {
     it("on one file", async () => {
       await restart({ uploadBytes: 1000 });
       expectRefusal(await begin(rootOfBytes(content(1001))), 413, "too-large");
       await publish(content(1000));
     });
 
-    it("on all files, counting uploads under way at full size, also after a restart", async () => {
+    it("on all files, counting pending uploads at full size, also after a restart", async () => {
       await restart({ totalBytes: 1000 });
       await publish(content(400));
       expect((await begin(rootOfBytes(content(500, 3)))).statusCode).to.equal(200);
@@ -339,7 +339,7 @@ describe("storage node", () => {
       await publish(content(100, 5));
     });
 
-    it("on all files, for uploads that begin at once", async () => {
+    it("on all files, for simultaneous uploads", async () => {
       await restart({ totalBytes: 1000 });
       const begun = await Promise.all(
         [1, 3, 5, 7].map((seed) => begin(rootOfBytes(content(400, seed)))),
@@ -353,7 +353,7 @@ describe("storage node", () => {
       expectRefusal(await begin(rootOfBytes(content(10))), 507, "disk-full");
     });
 
-    it("by deleting abandoned uploads when room is needed, and no others", async () => {
+    it("by deleting abandoned uploads if space is needed, and no others", async () => {
       await restart({ totalBytes: 1000 });
       const [old, fresh] = [rootOfBytes(content(500)), rootOfBytes(content(400, 3))];
       await begin(old);
@@ -369,7 +369,7 @@ describe("storage node", () => {
       expect((await putSegment(fresh.root, 0, content(400, 3))).statusCode).to.equal(204);
     });
 
-    it("on abandoned uploads by the clock it was given", async () => {
+    it("on abandoned uploads, by the clock it is given", async () => {
       const list = rootOfBytes(content(600));
       let now = Date.now();
       const place = join(directory, "clocked");
@@ -386,7 +386,7 @@ describe("storage node", () => {
     });
   });
 
-  describe("trusts no path", () => {
+  describe("validates paths", () => {
     const secret = "the secret";
     const ROOT = `0x${"a".repeat(64)}`;
     const ROOTS = [
@@ -408,7 +408,7 @@ describe("storage node", () => {
     beforeEach(() => writeFile(join(directory, "secret"), secret));
 
     for (const name of ROOTS) {
-      it(`like ${name}`, async () => {
+      it(`and refuses ${name}`, async () => {
         const answers = [
           await raw("GET", `/blobs/${name}`),
           await raw("GET", `/blobs/${name}/segments`),
@@ -426,7 +426,7 @@ describe("storage node", () => {
       });
     }
 
-    it("nor a path with dots of its own or with broken escapes", async () => {
+    it("and refuses dots and broken escapes", async () => {
       for (const path of ["/blobs/../secret", "/../secret", "/secret", "/blobs/%zz", "//secret"]) {
         const { status, body } = await raw("GET", path);
         expect(status).to.be.oneOf([400, 404]);
@@ -434,14 +434,14 @@ describe("storage node", () => {
       }
     });
 
-    it("nor a size that is not a plain number", async () => {
+    it("and refuses a size that is not a plain number", async () => {
       for (const size of ["", "-1", "1e3", "0x10", "1&size=2", "9".repeat(16)]) {
         const { status, body } = await raw("PUT", `/uploads/${ROOT}?size=${size}`);
         expect([status, JSON.parse(body).code]).to.deep.equal([400, "bad-number"]);
       }
     });
 
-    /** Sends the path as it is: clients, and Fastify's own injection, would tidy it first. */
+    /** Sends the path unchanged: clients, and Fastify's own injection, would normalize it. */
     async function raw(method: string, path: string): Promise<{ status: number; body: string }> {
       if (!app.server.listening) await app.listen({ host: "127.0.0.1", port: 0 });
       const { port } = app.server.address() as AddressInfo;

@@ -48,7 +48,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** Posts a body as it is. */
+  /** Posts a body unchanged. */
   async function post(body: string): Promise<Answer> {
     const headers = { "content-type": "application/json" };
     const response = await fetch(url, { method: "POST", headers, body });
@@ -83,7 +83,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
       true,
     );
 
-  it("says which network it belongs to, and that it holds everything", async () => {
+  it("reports its network, and that it has everything", async () => {
     submissions.advance([], { number: 12, hash: HASH });
     expect(await ask("zgs_getStatus")).to.deep.equal({
       connectedPeers: 0,
@@ -108,7 +108,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect(await ask("indexer_getFileLocations", root)).to.deep.equal([self]);
   });
 
-  it("answers nonsense with an integer code and the id it came with", async () => {
+  it("answers invalid requests with an integer code and the id they came with", async () => {
     expect(await post("{")).to.deep.include({ id: null });
     expect((await post("{")).error?.code).to.equal(-32700);
     expect((await call("eth_sendTransaction")).error?.code).to.equal(-32601);
@@ -126,7 +126,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     }
   });
 
-  it("knows nothing of a file before it is announced or stored", async () => {
+  it("does not know a file before it is announced or stored", async () => {
     const { root } = rootOfBytes(randomBytes(5));
     expect(await infoOf(root)).to.equal(null);
     expect(await ask("zgs_getFileInfoByTxSeq", 0)).to.equal(null);
@@ -136,7 +136,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect(await ask("zgs_downloadSegmentWithProof", root, 0)).to.equal(null);
   });
 
-  it("takes the segments of an announced file in any order, and is final with the last one", async () => {
+  it("accepts the segments of an announced file in any order, and finalizes it with the last one", async () => {
     const size = 2 * SEGMENT_BYTES + 1000;
     const { bytes, root } = makeFile(size);
     const segments = segmentsOf(bytes);
@@ -154,7 +154,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect((await readFile(join(folder, "ours"))).equals(bytes)).to.equal(true);
   });
 
-  it("takes small files before they are announced, as 0G's node does", async () => {
+  it("accepts small files before they are announced, as 0G's node does", async () => {
     const bytes = randomBytes(300);
     await ask("zgs_uploadSegments", segmentsOf(bytes));
     const { root } = makeFile(300, 4, bytes);
@@ -162,7 +162,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect((await infoOf(root))!.tx.seq).to.equal(4);
   });
 
-  it("refuses with 0G's own words, by which clients tell what happened", async () => {
+  it("refuses with 0G's own messages, which clients rely on", async () => {
     const { bytes, root } = makeFile(100);
     const [segment] = segmentsOf(bytes);
     const expectRefusal = async (params: unknown[], message: string, data: string) => {
@@ -183,7 +183,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect(wide.error).to.deep.include({ data: "exceeds maximum chunks 1024" });
   });
 
-  it("refuses other bytes, another place and another proof, and takes the right ones after that", async () => {
+  it("refuses wrong bytes, positions and proofs, and accepts the right ones after that", async () => {
     const { bytes, root } = makeFile(5 * SEGMENT_BYTES);
     const segments = segmentsOf(bytes);
     const [first, second] = [segments[0]!, segments[1]!];
@@ -209,7 +209,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect(await ask("zgs_checkFileFinalized", root)).to.equal(true);
   });
 
-  it("never publishes a file that is declared too short, though every proof is right", async () => {
+  it("never publishes a file that is declared too short, even if every proof is valid", async () => {
     // 33 segments are padded to 36: the tree of a file of 36 has the same shape.
     const { bytes, list } = makeFile(36 * SEGMENT_BYTES, null);
     const segments = segmentsOf(bytes).slice(0, 33);
@@ -222,7 +222,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect((await fetch(`${url}/blobs/${list.root}`, { method: "HEAD" })).status).to.equal(404);
   });
 
-  it("hands out what our own client uploaded, and what it has half is completed by it", async () => {
+  it("serves what our own client uploaded, and completes what it uploaded partially", async () => {
     const { bytes, root } = makeFile(3 * SEGMENT_BYTES, 9);
     const path = join(folder, "file");
     await writeFile(path, bytes);
@@ -243,7 +243,7 @@ describe("0G's JSON-RPC of the embedded storage node", () => {
     expect(root).not.to.equal(other.root);
   });
 
-  it("takes many segments at once, as the official TypeScript client sends them", async () => {
+  it("accepts many segments at once, as the official TypeScript client sends them", async () => {
     const { bytes, root } = makeFile(40 * SEGMENT_BYTES - 5);
     const segments = segmentsOf(bytes);
     await Promise.all(segments.map((segment) => ask("zgs_uploadSegmentsByTxSeq", [segment], 0)));

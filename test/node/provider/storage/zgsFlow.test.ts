@@ -17,7 +17,7 @@ const OLDER = [
   "function submit(tuple(uint256 length, bytes tags, tuple(bytes32 root, uint256 height)[] nodes)) payable",
 ];
 
-/** How the storage node learns of files: from the Flow contract's events. */
+/** How the storage node discovers files: from the Flow contract's events. */
 describe("announcements of files", () => {
   let chain: FlowChain;
   let submissions: SubmissionLog;
@@ -44,7 +44,7 @@ describe("announcements of files", () => {
     return { root: list.root, size, nodes: submissionNodes(list, lastSegment) };
   }
 
-  /** Announces files of these sizes, in this order. */
+  /** Announces files of these sizes in this order. */
   async function announceAll(...sizes: number[]) {
     const signer = await chain.provider.getSigner(4);
     for (const size of sizes) {
@@ -57,7 +57,7 @@ describe("announcements of files", () => {
     }
   }
 
-  it("are read with root, size and place, and the contract takes our trees of any size", async () => {
+  it("are read with root, size and position, and the contract accepts our trees of any size", async () => {
     const sizes = [1, 256, 257, 5_000, SEGMENT_BYTES, SEGMENT_BYTES + 1, 33 * SEGMENT_BYTES];
     await announceAll(...sizes);
     await watcher.poll();
@@ -76,7 +76,7 @@ describe("announcements of files", () => {
     expect(submissions.synced).to.deep.equal({ number, hash });
   });
 
-  it("count the same from older clients", async () => {
+  it("count the same if they come from older clients", async () => {
     const { root, size, nodes } = treeOf(700);
     const flow = new Contract(chain.flowAddress, OLDER, await chain.provider.getSigner(5));
     const tree = nodes.map((node) => [node.root, node.height]);
@@ -85,7 +85,7 @@ describe("announcements of files", () => {
     expect(submissions.bySeq(0)).to.deep.include({ root, size });
   });
 
-  it("of one root are told apart by the size where it is known", async () => {
+  it("of one root are distinguished by the size if it is known", async () => {
     const short = Buffer.from([7]);
     const long = Buffer.from([7, 0]);
     expect(rootOfBytes(short).root).to.equal(rootOfBytes(long).root);
@@ -104,7 +104,7 @@ describe("announcements of files", () => {
     expect(submissions.byRoot(root)?.seq).to.equal(1);
   });
 
-  it("are forgotten when the chain changes its past, and those of the new past are read", async () => {
+  it("are forgotten after a reorganization, and those of the new chain are read", async () => {
     const before = await chain.snapshot();
     await announceAll(100, 200);
     await watcher.poll();
@@ -119,7 +119,7 @@ describe("announcements of files", () => {
     expect(submissions.nextSeq).to.equal(2);
   });
 
-  it("are waited for while the chain does not answer", async () => {
+  it("are awaited while the chain does not answer", async () => {
     const stop = new AbortController();
     const deaf = new FlowWatcher({
       provider: {

@@ -46,7 +46,7 @@ describe("SqliteStore", () => {
   let directory: string;
   let store: SqliteStore;
 
-  /** What a new process finds after this one has died. */
+  /** What a new process finds after this one died. */
   const reopen = () => {
     store.close();
     store = SqliteStore.open(directory);
@@ -62,7 +62,7 @@ describe("SqliteStore", () => {
     rmSync(directory, { recursive: true });
   });
 
-  it("keeps a job as it was, the largest amounts included", () => {
+  it("restores a job exactly, including the largest amounts", () => {
     store.putJob(record());
     reopen();
     expect(store.job(ID)).to.deep.equal(record());
@@ -72,13 +72,13 @@ describe("SqliteStore", () => {
     expect(statSync(join(directory, "state.db")).mode & 0o077).to.equal(0);
   });
 
-  it("still has an effect after a crash between the commit and the effect, and has it once", () => {
+  it("keeps an effect after a crash between the commit and the effect, and has it once", () => {
     store.putJob(record());
     applyEvent(store, ID, created);
     reopen();
     const effect = { id: ID, step: "verify", failures: 0, strikes: 0 };
     expect(store.openEffects()).to.deep.equal([effect]);
-    applyEvent(store, ID, created); // the same news again
+    applyEvent(store, ID, created); // the same event again
     expect(store.openEffects()).to.have.length(1);
   });
 
@@ -111,7 +111,7 @@ describe("SqliteStore", () => {
     expect(store.job(ID)?.facts).to.deep.equal({});
   });
 
-  it("counts a step's failures, and those that speak against its task, across restarts", () => {
+  it("counts a step's failures, and those that count against its task, across restarts", () => {
     store.putJob(record());
     applyEvent(store, ID, created);
     store.failEffect(ID, "verify", 0);
@@ -122,7 +122,7 @@ describe("SqliteStore", () => {
     ]);
   });
 
-  it("continues with the state of version 1, its open steps and jobs", () => {
+  it("migrates the state of version 1, its open steps and jobs", () => {
     store.close();
     const path = join(directory, "state.db");
     for (const file of ["", "-wal", "-shm"]) rmSync(`${path}${file}`, { force: true });
@@ -154,7 +154,7 @@ describe("SqliteStore", () => {
     expect(store.openEffects()).to.have.length(1);
   });
 
-  it("stays stale when there was more to read after the reading began", () => {
+  it("stays stale if there was more to read after reading began", () => {
     store.putJob(record());
     store.markStale(ID);
     const staleness = store.staleness(ID);
@@ -181,7 +181,7 @@ describe("SqliteStore", () => {
     expect(store.hasEvent(ID, "TaskAcknowledged")).to.equal(false);
   });
 
-  it("opens a transaction again whose block was reorganized away, with its nonce", () => {
+  it("reopens a transaction whose block was reorganized away, with its nonce", () => {
     store.putSigned(3, "effect", { hash: "0xh", raw: "0xr" });
     store.endTransaction(3, { status: "mined", blockNumber: 9 });
     expect(store.openTransaction("effect")).to.equal(null);
@@ -189,14 +189,14 @@ describe("SqliteStore", () => {
     expect(store.openTransaction("effect")?.nonce).to.equal(3);
   });
 
-  it("refuses a second nonce for an effect that is under way", () => {
+  it("refuses a second nonce for a pending effect", () => {
     store.putSigned(3, "effect", { hash: "0x1", raw: "0x1" });
     expect(() => store.putSigned(4, "effect", { hash: "0x2", raw: "0x2" })).to.throw("UNIQUE");
     store.putSigned(3, "effect", { hash: "0x3", raw: "0x3" }); // higher fees, same nonce
     expect(store.openTransaction("effect")?.versions).to.have.length(2);
   });
 
-  it("takes the nonce of a signed request once, until it is forgotten with its deadline", () => {
+  it("accepts the nonce of a signed request once, until it expires with its deadline", () => {
     expect(store.useNonce("0xUser", "0x01", 100, 50)).to.equal(true);
     expect(store.useNonce("0xUser", "0x01", 100, 60)).to.equal(false);
     expect(store.useNonce("0xOther", "0x01", 100, 60)).to.equal(true);
@@ -204,7 +204,7 @@ describe("SqliteStore", () => {
     expect(store.useNonce("0xUser", "0x01", 100, 70)).to.equal(false);
   });
 
-  it("turns a second daemon away and lets the next one in after a kill", () => {
+  it("refuses a second daemon, and accepts the next one after a kill", () => {
     const script = `
       import { SqliteStore } from ${JSON.stringify(join(import.meta.dirname, "../../../../provider/store/SqliteStore.ts"))};
       try { SqliteStore.open(${JSON.stringify(directory)}); }
@@ -238,7 +238,7 @@ describe("SqliteStore", () => {
     store.claim(IDENTITY);
   });
 
-  it("is not opened when a page of it was damaged, and says what to do", () => {
+  it("is not opened if a page is damaged, and says what to do", () => {
     store.transaction(() => {
       for (let i = 0; i < 200; i++)
         store.putJob(record(`0x${String(i).padStart(32, "0")}` as TaskId, i));
@@ -260,7 +260,7 @@ describe("SqliteStore", () => {
     }
   });
 
-  it("forgets a change of an open job whose transaction failed", () => {
+  it("discards a change of an open job whose transaction failed", () => {
     store.putJob(record());
     expect(store.openJobs()).to.have.length(1);
     const changed = { ...record(), facts: { archive: "aa" } };

@@ -12,7 +12,7 @@ import { eventually } from "../daemonProcess.ts";
 
 const ID = `0x${"11".repeat(16)}` as TaskId;
 
-/** Stands in for Python: says who it is, then does what the job directory's name asks for. */
+/** A stub for Python: prints its pid, then does what the job directory's name asks for. */
 const STAND_IN = `#!/usr/bin/env node
 const { writeFileSync } = require("node:fs");
 const { spawn } = require("node:child_process");
@@ -63,7 +63,7 @@ describe("LocalTrainer", () => {
     );
   const never = new AbortController().signal;
 
-  it("starts the trainer with the job directory and nothing of the daemon's environment", async () => {
+  it("starts the trainer with the job directory and none of the daemon's environment", async () => {
     const job = makeJob("exit-3");
     process.env.ANNEAL_TEST_SECRET = "secret";
     const end = await trainer().train(ID, job, never);
@@ -74,7 +74,7 @@ describe("LocalTrainer", () => {
     expect(env).to.have.all.keys("PATH", "PYTHONPATH");
   });
 
-  it("gives trainings that run at the same time different graphics cards", async () => {
+  it("assigns different GPUs to concurrent training runs", async () => {
     const shared = trainer(systemClock, { CUDA_VISIBLE_DEVICES: "3,GPU-5e" });
     const card = async (name: string, signal: AbortSignal) => {
       const job = makeJob(name);
@@ -101,7 +101,7 @@ describe("LocalTrainer", () => {
     expect(await ended).to.deep.equal({ kind: "exit", code: 75 });
   });
 
-  it("asks again: a trainer that has only just started does not listen yet", async () => {
+  it("asks again, as a trainer that has just started does not handle the signal yet", async () => {
     const job = makeJob("late");
     const stop = new AbortController();
     const ended = trainer().train(ID, job, stop.signal);
@@ -127,7 +127,7 @@ describe("LocalTrainer", () => {
     expect(now).to.be.at.least(30_000);
   });
 
-  it("kills at once a training that is refused: nothing has to be saved", async () => {
+  it("kills a refused training run at once, as nothing has to be saved", async () => {
     const job = makeJob("stubborn");
     const stop = new AbortController();
     const ended = trainer().train(ID, job, stop.signal);
@@ -149,7 +149,7 @@ describe("LocalTrainer", () => {
     await second;
   });
 
-  it("asks torch whether it can use the graphics cards, and not again for a while", async () => {
+  it("asks torch whether it can use the GPUs, and not again for a while", async () => {
     const python = (body: string) =>
       writeFileSync(join(root, "python"), `#!/bin/sh\necho >> ${root}/asked\n${body}\n`);
     const asked = () => readFileSync(join(root, "asked"), "utf8").length;
@@ -171,7 +171,7 @@ describe("LocalTrainer", () => {
     expect(asked()).to.equal(3);
   });
 
-  it("says so when there is no such interpreter", async () => {
+  it("reports a missing interpreter", async () => {
     rmSync(join(root, "python"));
     const error = await trainer()
       .train(ID, makeJob("polite"), never)

@@ -25,7 +25,7 @@ describe("the check of PYTHON", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  /** @param pause what happens between two trials */
+  /** @param pause what happens between two attempts */
   const check = (
     python: string,
     pause: () => void,
@@ -48,7 +48,7 @@ describe("the check of PYTHON", () => {
   };
   const stopped = new Error("stopped");
 
-  it("finds the project's own environment in order, in the sandbox too", async () => {
+  it("accepts the project's own environment, in the sandbox too", async () => {
     const fail = () => {
       throw stopped;
     };
@@ -59,7 +59,7 @@ describe("the check of PYTHON", () => {
     expect(errors).to.deep.equal([]);
   });
 
-  it("says before anything is accepted that there is no such interpreter, and how to get one", async () => {
+  it("reports a missing interpreter before anything is accepted, and how to get one", async () => {
     const checking = check(join(folder, "no-python"), () => {
       throw stopped;
     });
@@ -72,7 +72,7 @@ describe("the check of PYTHON", () => {
     expect(readiness.reasons()[0]!.message).to.include("ENOENT");
   });
 
-  it("is not ready while the graphics card cannot be used", async () => {
+  it("is not ready while the GPU cannot be used", async () => {
     const python = join(folder, "python");
     writeFileSync(python, "#!/bin/sh\nexit 0\n", { mode: 0o755 });
     let isUsable = false;
@@ -90,7 +90,7 @@ describe("the check of PYTHON", () => {
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
-  it("names the package that is missing, once, and goes on when it is there", async () => {
+  it("names the missing package once, and continues when it is installed", async () => {
     const python = join(folder, "python");
     const write = (script: string) => writeFileSync(python, script, { mode: 0o755 });
     write("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'torch'\" >&2\nexit 1\n");

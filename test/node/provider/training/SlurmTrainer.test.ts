@@ -26,20 +26,20 @@ import {
   weightsOf,
 } from "./trainingJob.ts";
 
-describe("a Slurm job that is over", () => {
+describe("a Slurm job that has ended", () => {
   const ends: [string, object, object][] = [
     ["COMPLETED", {}, { kind: "exit", code: EXIT.done }],
     ["FAILED", { exitCode: 3 }, { kind: "exit", code: EXIT.badData }],
     ["FAILED", { signal: 9 }, { kind: "killed", signal: "signal 9" }],
     ["OUT_OF_MEMORY", {}, { kind: "exit", code: EXIT.outOfMemory }],
     ["CANCELLED", {}, { kind: "killed", signal: "CANCELLED" }],
-    // What the cluster did is not the training's fault, and counts as no death of it.
+    // A fault of the cluster does not count as a failure of the training run.
     ["TIMEOUT", { exitCode: 75 }, { kind: "exit", code: EXIT.stopped }],
     ["PREEMPTED", { signal: 15 }, { kind: "exit", code: EXIT.stopped }],
     ["NODE_FAIL", {}, { kind: "exit", code: EXIT.stopped }],
   ];
   for (const [state, how, end] of ends) {
-    it(`as ${state} ${JSON.stringify(how)} ended by ${JSON.stringify(end)}`, () => {
+    it(`as ${state} ${JSON.stringify(how)} counts as ${JSON.stringify(end)}`, () => {
       expect(endOf({ state, exitCode: 0, signal: 0, ...how })).to.deep.equal(end);
     });
   }
@@ -52,7 +52,7 @@ describe("SlurmTrainer", () => {
   before(async function () {
     const missing = missingForSlurm();
     if (missing) {
-      skip(this, `no Slurm to hand trainings to: ${missing}.`);
+      skip(this, `no Slurm to run jobs on: ${missing}.`);
     }
     folder = new TrainingFolder();
     cluster = await SlurmCluster.start();
@@ -84,8 +84,8 @@ describe("SlurmTrainer", () => {
   const reached = (job: string, step: number) =>
     eventually(`step ${step}`, () => eventsOf(job).some((event) => event.step === step));
 
-  it("trains on the cluster, and what stops halfway ends with the same weights", async () => {
-    // It takes a while until a job of the cluster is told to stop.
+  it("trains on the cluster, and an interrupted training run ends with the same weights", async () => {
+    // It takes a while until the cluster signals a job.
     const long = { epochs: 20, rows: 32 };
     const whole = folder!.job("whole", long);
     expect(await trainer().train(ID, whole, never)).to.deep.equal({ kind: "exit", code: 0 });
@@ -104,7 +104,7 @@ describe("SlurmTrainer", () => {
     expect(weightsOf(parts)).to.equal(weightsOf(whole));
   });
 
-  it("follows the job of a daemon that died, instead of starting a second one", async () => {
+  it("follows the job of a daemon that died instead of starting a second one", async () => {
     const job = folder!.job("adopted", { epochs: 4 });
     void trainer().train(ID, job, never); // its daemon dies: nobody waits for this one
     await reached(job, 1);
@@ -112,7 +112,7 @@ describe("SlurmTrainer", () => {
     expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(1);
   });
 
-  it("kills a training that is refused, also that of a daemon that died", async () => {
+  it("kills a refused training run, including that of a daemon that died", async () => {
     const job = folder!.job("refused-while-training", { epochs: 20 });
     void trainer().train(ID, job, never);
     await reached(job, 1);
@@ -123,7 +123,7 @@ describe("SlurmTrainer", () => {
     expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(1);
   });
 
-  it("leaves a training the graphics cards that the cluster gave it", async () => {
+  it("keeps the GPUs that the cluster assigned to a training run", async () => {
     const job = folder!.job("with-card", { epochs: 20 });
     const stop = new AbortController();
     const training = trainer(["--export=CUDA_VISIBLE_DEVICES=7"]).train(ID, job, stop.signal);
@@ -142,13 +142,13 @@ describe("SlurmTrainer", () => {
     expect(await named.train(ID, job, never)).to.deep.equal({ kind: "exit", code: 0 });
   });
 
-  it("tells the trainer's own exit code", async () => {
+  it("reports the trainer's own exit code", async () => {
     const job = folder!.job("bad");
     rmSync(join(job, "data/train.jsonl"));
     expect(await trainer().train(ID, job, never)).to.deep.equal({ kind: "exit", code: 2 });
   });
 
-  it("takes a job that still waits out of the queue at once", async () => {
+  it("removes a pending job from the queue at once", async () => {
     const job = folder!.job("waiting");
     const stop = new AbortController();
     const training = trainer(["--begin=now+1hour"]).train(ID, job, stop.signal);
@@ -158,7 +158,7 @@ describe("SlurmTrainer", () => {
     expect(eventsOf(job)).to.deep.equal([]);
   });
 
-  it("says what sbatch says when the cluster refuses", async () => {
+  it("reports the message of sbatch if the cluster refuses", async () => {
     const job = folder!.job("refused");
     const refused = await trainer(["--partition=nowhere"])
       .train(ID, job, never)

@@ -45,7 +45,7 @@ describe("countTokens, with the real trainer", () => {
     return countTokens(program(executable), model, { file }, never);
   };
 
-  it("counts what the training will see", async () => {
+  it("counts what the training run will see", async () => {
     const one = await count('{"text":"Once upon a time."}\n');
     expect(one).to.be.greaterThan(4);
     expect(await count('{"text":"Once upon a time."}\n'.repeat(3))).to.equal(3 * one);
@@ -57,7 +57,7 @@ describe("countTokens, with the real trainer", () => {
     expect(await countTokens(program(), vision as Model, { file }, never)).to.equal(6);
   });
 
-  it("lets a validation dataset have the images of one class alone", async () => {
+  it("allows a validation dataset with images of one class only", async () => {
     const vision = { kind: "image-classification", directory: join(root, "tiny-mobilenet-v2") };
     const file = join(ROOT, "provider/trainer/tests/examples/invalid/one-class.zip");
     const asTraining = await countTokens(program(), vision as Model, { file }, never).catch(
@@ -68,9 +68,9 @@ describe("countTokens, with the real trainer", () => {
     expect(await countTokens(program(), vision as Model, validation, never)).to.be.greaterThan(0);
   });
 
-  it("has the file counted where nothing else of this machine is seen", async function () {
+  it("counts the file in a sandbox that shows nothing else of this machine", async function () {
     if (!hasSandbox()) skip(this, NO_SANDBOX);
-    // Stands for a dataset that took over the interpreter: this "Python" tells what it sees.
+    // Simulates a dataset that took over the interpreter: this "Python" reports what it sees.
     const spy = join(root, "env/bin/python");
     mkdirSync(dirname(spy), { recursive: true });
     writeFileSync(
@@ -95,8 +95,8 @@ exit 1
     expect(error.message).to.match(/train\.jsonl:2/);
   });
 
-  it("refuses at once what would take more memory than counting is given", async () => {
-    // Eight million ids in one row: sound by every rule, and half a gigabyte as lists of Python.
+  it("refuses at once a dataset that takes more memory than counting may use", async () => {
+    // Eight million ids in one row: valid by every rule, and half a gigabyte as Python lists.
     const file = join(root, "train.parquet");
     const script = `
 import sys, pyarrow
@@ -111,7 +111,7 @@ parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression
     expect(error.message).to.match(/more than the 536870912 bytes of memory|cannot be read/);
   });
 
-  it("refuses at once what takes more time than counting is given", async () => {
+  it("refuses at once a dataset that takes more time than counting may take", async () => {
     const file = join(root, "train.jsonl");
     writeFileSync(file, '{"text":"Once upon a time."}\n'.repeat(300_000));
     const hasty = program(python, { memoryBytes: 4 * 2 ** 30, seconds: 1 });
@@ -120,14 +120,14 @@ parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression
     expect(error.message).to.match(/or 1 CPU seconds/);
   });
 
-  it("tells a parser that broke from a machine that was told to stop", async () => {
+  it("distinguishes a crashed parser from a machine that is shutting down", async () => {
     const ending = (script: string) => {
       const broken = join(root, "broken/bin/python");
       mkdirSync(dirname(broken), { recursive: true });
       writeFileSync(broken, script, { mode: 0o755 });
       return count('{"text":"fine"}\n', broken).catch((error) => error);
     };
-    // The first process of a sandbox dies of its own faults, but of no signal that is sent within.
+    // The first process of a sandbox dies of its own faults, but of no signal sent from within.
     const faulting = "#!/usr/bin/env python3\nimport ctypes\nctypes.string_at(0)\n";
     const endedBy = (signal: string) => `#!/bin/sh\nsh -c 'kill -${signal} $$'\nexit $?\n`;
     expect(await ending(faulting)).to.include({ reason: "DatasetInvalid" });
@@ -135,7 +135,7 @@ parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression
     expect(await ending(endedBy("HUP"))).to.include({ retryable: true });
   });
 
-  it("blames itself, and not the user, when the trainer cannot run", async () => {
+  it("reports a provider's fault, not invalid input, if the trainer cannot run", async () => {
     const error = await count('{"text":"fine"}\n', "/nowhere/python").catch((error) => error);
     expect(error).to.be.instanceOf(ProviderError).and.not.to.be.instanceOf(TaskRefusedError);
     expect(error.retryable).to.equal(true);

@@ -37,13 +37,13 @@ describe("probe of the machine", () => {
     return probeTrainer(trainer, program, join(directory, "probe"), never);
   };
 
-  it("trains a tiny model as a task is trained, again and again", async () => {
+  it("trains a tiny model like a task, repeatedly", async () => {
     const python = join(ROOT, ".venv/bin/python");
     expect(await probe(python)).to.equal(true);
     expect(await probe(python)).to.equal(true);
   });
 
-  it("finds a machine broken whose trainers die, once for all who ask, and sound again when one does not", async () => {
+  it("considers a machine broken if trainers die, once for all callers, and healthy again if one does not", async () => {
     const python = join(directory, "dying-python");
     const says = (code: number) =>
       writeFileSync(python, `#!/bin/sh\nmkdir -p "$3/tiny-qwen2"\nexit ${code}\n`, { mode: 0o755 });
@@ -74,7 +74,7 @@ describe("probe of the machine", () => {
     expect(readiness.reasons()).to.deep.equal([]);
   });
 
-  it("takes a training that ended well for a machine that works", async () => {
+  it("accepts a successful training run as proof that the machine works", async () => {
     const readiness = new Readiness();
     const health = new MachineHealth({
       probe: async () => false,

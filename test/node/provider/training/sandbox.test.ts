@@ -39,7 +39,7 @@ import {
   weightsOf,
 } from "./trainingJob.ts";
 
-/** Python that calls the C library: `call` gives the name of the error, or what the call gave. */
+/** Python that calls the C library: `call` returns the error's name, or the call's result. */
 const LIBC = `
 import ctypes, errno, platform
 libc = ctypes.CDLL(None, use_errno=True)
@@ -63,7 +63,7 @@ describe("the sandbox", () => {
   const filter = () => join(folder, "system-calls.bpf");
   after(() => folder && rmSync(folder, { recursive: true }));
 
-  /** Runs Python inside, and tells how it ended. */
+  /** Runs Python inside, and returns how it ended. */
   const attempt = (line: string) => {
     const [command, ...args] = confine([PYTHON, "-c", line], {
       readable: [...interpreterDirectories(PYTHON), join(folder, "job/data")],
@@ -76,25 +76,25 @@ describe("the sandbox", () => {
     return stderr.trim().split("\n").at(-1) || stdout.trim();
   };
 
-  it("lets a program work in its folder", () => {
+  it("allows a program to work in its folder", () => {
     expect(attempt("open('x', 'w').write('done'); print(open('x').read())")).to.equal("done");
     expect(readFileSync(join(folder, "job/x"), "utf8")).to.equal("done");
   });
 
-  it("hides every file that is not named", () => {
+  it("hides every file that is not listed", () => {
     expect(attempt(`open('${folder}/secret')`)).to.match(/^FileNotFoundError/);
     expect(attempt("import os; print(os.path.exists('/etc/passwd'), os.listdir('/tmp'))")).to.match(
       /^False/,
     );
   });
 
-  it("keeps inputs and programs as they are", () => {
+  it("mounts inputs and programs read-only", () => {
     expect(attempt("open('data/x', 'w')")).to.match(/Read-only file system/);
     expect(attempt(`open('${interpreterDirectories(PYTHON)[0]}/x', 'w')`)).to.match(/Read-only/);
     expect(attempt("open('/usr/x', 'w')")).to.match(/Read-only/);
   });
 
-  it("has no network, not even this machine's", async () => {
+  it("has no network, not even loopback", async () => {
     const server = createServer((_, response) => response.end("reached")).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const { port } = server.address() as AddressInfo;
@@ -105,12 +105,12 @@ describe("the sandbox", () => {
     expect(answer).to.match(/URLError/);
   });
 
-  it("sees no process but its own, and has no privilege", () => {
+  it("shows no other processes, and grants no privilege", () => {
     expect(attempt(`import os; os.kill(${process.pid}, 9)`)).to.match(/^ProcessLookupError/);
     expect(attempt("import os; os.chroot('data')")).to.match(/^PermissionError/);
   });
 
-  it("lets nobody make a namespace, in which there would be privileges again", () => {
+  it("allows no namespace, in which there would be privileges again", () => {
     const flags = { mounts: 0x20000, user: 0x10000000, processes: 0x20000000, time: 0x80 };
     for (const [name, flag] of Object.entries(flags)) {
       expect(attempt(`${LIBC}\nprint(call('unshare', ${flag}))`), name).to.equal("EPERM");
@@ -121,7 +121,7 @@ describe("the sandbox", () => {
     expect(attempt(`${LIBC}\nprint(call('syscall', 435, 0, 0))`), "clone3").to.equal("ENOSYS");
   });
 
-  it("lets nobody make a user namespace, even without the filter", function () {
+  it("allows no user namespace, even without the filter", function () {
     const command = confine(["unshare", "--user", "true"], {
       ...{ readable: [], writable: [], workingDirectory: "/" },
       ...{ maxFileBytes: 100_000, filter: filter() },
@@ -137,7 +137,7 @@ describe("the sandbox", () => {
     expect(stderr).to.match(/unshare failed: No space left on device/);
   });
 
-  it("denies the system calls that no training needs", () => {
+  it("denies the system calls that no training run needs", () => {
     const calls = {
       mount: "call('mount', b'none', b'/tmp', b'tmpfs', 0, None)",
       "a look into another process": "call('ptrace', 16, 1, None, None)",
@@ -172,7 +172,7 @@ describe("the sandbox", () => {
     expect(decide(0x40000003, 20), "32 bits").to.equal("80000000");
   });
 
-  it("tells nothing of the machine's network cards, disks and boot", () => {
+  it("discloses nothing of the machine's network cards, disks and boot", () => {
     expect(attempt("import os; print(os.path.exists('/sys/class/net'))")).to.equal("False");
     const addresses = `
 import pathlib
@@ -182,7 +182,7 @@ print([str(p) for p in pathlib.Path('/sys').rglob('address')])`;
     expect(attempt("import os; print(os.getuid(), os.uname().nodename)")).to.equal("65534 sandbox");
   });
 
-  it("gives a program little memory to write files to, and no other place", () => {
+  it("limits in-memory files, and offers no other place for them", () => {
     for (const path of ["/x", "/dev/x", "/var/x"])
       expect(attempt(`open('${path}', 'w')`), path).to.match(/Read-only|FileNotFoundError/);
     const sizes = `
@@ -192,7 +192,7 @@ print(size('/tmp'), size('/dev/shm'))`;
     expect(attempt(sizes)).to.equal(`${SCRATCH_BYTES} ${SCRATCH_BYTES}`);
   });
 
-  it("lets torch train, with workers that hand it batches", () => {
+  it("runs torch with data loader workers", () => {
     const line = `
 import torch
 from torch.utils.data import DataLoader
@@ -204,7 +204,7 @@ print(bool(model.weight.grad.abs().sum() > 0))`;
     expect(attempt(line)).to.equal("True");
   });
 
-  it("tells which device torch uses there", async () => {
+  it("reports which device torch uses inside", async () => {
     const program = {
       ...{ python: PYTHON, packageDirectory: PACKAGE, environment: ENVIRONMENT },
       ...{ sandbox: { maxFileBytes: 100_000, filter: filter() } },
@@ -213,13 +213,13 @@ print(bool(model.weight.grad.abs().sum() > 0))`;
     await checkDevice(program, new AbortController().signal);
   });
 
-  it("stops a file that grows without end", () => {
+  it("stops a file that grows without limit", () => {
     expect(attempt("open('big', 'wb').write(b'0' * 1_000_000)")).to.match(/File too large/);
     expect(existsSync(join(folder, "job/big"))).to.equal(true);
     expect(readFileSync(join(folder, "job/big"))).to.have.length.at.most(100_000);
   });
 
-  it("hides no file from the quota by deleting it while it is open", async () => {
+  it("counts files that are deleted while open against the quota", async () => {
     const job = join(folder, "job");
     const holding = (line: string) => {
       const code = `import os, mmap, sys, time
@@ -254,7 +254,7 @@ time.sleep(600)`;
     }
   });
 
-  it("ends a training that fills the disk with files it has deleted", async () => {
+  it("ends a training run that fills the disk with deleted files", async () => {
     const job = join(folder, "hoarder");
     const python = join(folder, "hostile/bin/python");
     for (const path of [join(job, "work"), join(folder, "hostile/bin")])
@@ -269,7 +269,7 @@ time.sleep(600)`;
     await eventually("the end of it", () => findByArguments(trainerArguments(job)).length === 0);
   });
 
-  it("keeps everything in the group that is ended, and all of it ends with bubblewrap", async () => {
+  it("keeps every process in the group that is ended, and all end with bubblewrap", async () => {
     const leave = `${LIBC}
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -287,14 +287,14 @@ time.sleep(6000)`;
       rmSync(join(folder, "job/left"), { force: true });
       const child = run(diesWithParent);
       await eventually("the program", () => existsSync(join(folder, "job/left")));
-      // Counting is ended by its first process alone, a training with its group.
+      // Counting is ended by its first process alone, a training run by its process group.
       process.kill(diesWithParent ? child.pid! : -child.pid!, "SIGKILL");
       const left = () => findByArguments(["-c", leave]);
       await eventually("the end of all of it", () => left().length === 0);
     }
   });
 
-  it("is killed with all that runs in it when its training is refused", async () => {
+  it("is killed with all its processes if its training run is refused", async () => {
     const jobs = new TrainingFolder();
     try {
       const job = jobs.job("refused", { epochs: 20 });
@@ -346,7 +346,7 @@ function trainer(sandbox: Sandbox | null, python = PYTHON): LocalTrainer {
   });
 }
 
-/** A classic BPF program that decides about system calls, run here: of jumps, loads and returns. */
+/** Interprets a classic BPF program that filters system calls: jumps, loads and returns. */
 function loadFilter(bytes: Buffer): (arch: number, number: number, argument?: number) => string {
   const instructions = Array.from({ length: bytes.length / 8 }, (_, n) => ({
     code: bytes.readUInt16LE(8 * n),

@@ -19,7 +19,7 @@ export const PACKAGE = resolve("provider/trainer");
 export const ENVIRONMENT = { PATH: process.env.PATH!, HOME: tmpdir(), OMP_NUM_THREADS: "1" };
 export const ID = `0x${"5e".repeat(16)}` as TaskId;
 
-/** A folder with the tiny models and job directories in it, for tests of the real trainer. */
+/** A folder with the tiny models and job directories, for tests of the real trainer. */
 export class TrainingFolder {
   readonly path = mkdtempSync(join(tmpdir(), "anneal-training-"));
 
@@ -60,7 +60,7 @@ export class TrainingFolder {
   }
 }
 
-/** What the trainer has told so far: one object an event. */
+/** The trainer's events so far. */
 export function eventsOf(job: string): { type: string; step?: number }[] {
   const path = join(job, "work/events.jsonl");
   if (!existsSync(path)) return [];

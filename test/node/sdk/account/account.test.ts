@@ -72,7 +72,7 @@ describe("sdk/account", () => {
     expect((await account()).available).to.equal(OG + 5n);
   });
 
-  it("pays withdrawals to the wallet, less the gas", async () => {
+  it("pays withdrawals to the wallet, minus the gas", async () => {
     const { user } = market;
     const before = await user.provider.getBalance(user.address);
     const receipt = await asUser((user) => withdraw(user, { amount: OG / 2n }));
@@ -81,7 +81,7 @@ describe("sdk/account", () => {
     expect((await account()).available).to.equal(OG / 2n);
   });
 
-  it("says how much is missing when more is withdrawn than there is", async () => {
+  it("reports how much is missing if more is withdrawn than available", async () => {
     const error = await rejection(asUser((user) => withdraw(user, { amount: OG + OG / 4n })));
     expect(error.code).to.equal("insufficient-funds");
     expect(error.exitCode).to.equal(4);
@@ -136,7 +136,7 @@ describe("sdk/account", () => {
     expect((await account()).available).to.equal(OG - 6n);
   });
 
-  it("says what is free when more is asked back", async () => {
+  it("reports what is free if more is requested back", async () => {
     const provider = market.provider.address;
     await asUser((user) => fund(user, { provider, amount: 10n }));
     const error = await rejection(asUser((user) => requestReturn(user, { provider, amount: 11n })));
@@ -158,7 +158,7 @@ describe("sdk/account", () => {
     expect(await account()).to.include({ available: OG, locked: 0n });
   });
 
-  it("reads all of more providers than fit one page, in the order of first use", async () => {
+  it("reads more providers than fit on one page, in the order of first use", async () => {
     const providers = Array.from({ length: 53 }, (_, i) => {
       return `0x${(i + 1).toString(16).padStart(40, "0")}`;
     });
@@ -182,7 +182,7 @@ describe("sdk/account", () => {
     });
   });
 
-  it("refuses amounts of zero in words", async () => {
+  it("refuses an amount of zero with a message", async () => {
     const error = await rejection(asUser((user) => deposit(user, { amount: 0n })));
     expect(error.code).to.equal("usage");
     expect(error.message).to.equal("The amount is zero.");
@@ -256,7 +256,7 @@ describe("sdk/account", () => {
     });
   });
 
-  it("sends nothing when the call would fail", async () => {
+  it("sends nothing if the call would fail", async () => {
     const { user } = market;
     const before = await user.provider.getTransactionCount(user.address);
     await rejection(asUser((user) => withdraw(user, { amount: 2n * OG })));

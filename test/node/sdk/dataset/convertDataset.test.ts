@@ -83,7 +83,7 @@ describe("convertDataset", () => {
     expect(readFileSync(input, "utf8")).to.equal(content);
   });
 
-  it("replaces another file only if it is told to", async () => {
+  it("replaces another file only with --force", async () => {
     const target = write(".jsonl", "mine");
     const input = write(".jsonl", jsonl({ t: "a" }));
     expect((await refusal(input, target)).next).to.deep.equal({ parameter: "force" });
@@ -92,7 +92,7 @@ describe("convertDataset", () => {
     expect(readFileSync(target, "utf8")).to.equal('{"text":"a"}\n');
   });
 
-  it("leaves nothing behind, and what was there as it was, when a row is wrong or none is left", async () => {
+  it("leaves nothing behind, and an existing file unchanged, if a row is invalid or there are none", async () => {
     for (const [content, options] of [
       ['{"t":"a"}\n{"x":"b"}\n', {}],
       ["\n", {}],
@@ -111,7 +111,7 @@ describe("convertDataset", () => {
     }
   });
 
-  it("writes JSON lines under no other name", async () => {
+  it("writes JSON lines only to .jsonl files", async () => {
     for (const ending of [".csv", ".tsv", ".json", ""]) {
       const { code, message } = await refusal(write(".jsonl", "{}"), join(folder, `out${ending}`));
       expect(code).to.equal("usage");
@@ -119,7 +119,7 @@ describe("convertDataset", () => {
     }
   });
 
-  it("says how a JSON array becomes lines, with a command that works", async () => {
+  it("explains how to convert a JSON array to lines, with a command that works", async () => {
     const rows = [{ t: "a" }, { t: "b\nc" }];
     for (const ending of [".json", ".jsonl"]) {
       for (const space of [0, 2]) {
@@ -133,13 +133,13 @@ describe("convertDataset", () => {
     }
   });
 
-  it("says what to call a file of another ending", async () => {
+  it("says which extension a file needs", async () => {
     const { code, hint } = await refusal(write(".txt", "a\tb\n"));
     expect(code).to.equal("usage");
     expect(hint).to.contain(".tsv for fields with tabs");
   });
 
-  it("names the row that lacks a field, or cannot be read", async () => {
+  it("names the row that lacks a field or cannot be read", async () => {
     for (const [ending, content, line] of [
       [".jsonl", '{"t":"a"}\n{"x":"b"}\n', 2],
       [".jsonl", '{"t":"a"}\nnull\n', 2],

@@ -9,10 +9,10 @@ import type { TokenizerDocument } from "../../../../sdk/dataset/tokenizer/Tokeni
 import { jsonl, temporaryFolder } from "./temporaryFolder.ts";
 import { countByTrainer, makeTinyModels, readTokenizer, skipWithoutTrainer } from "./trainer.ts";
 
-/** Each file is counted whole by both sides, so that Python starts once for thousands of texts. */
+/** Both sides count each file as a whole, so that Python starts once for thousands of texts. */
 const SEED = 20240229;
 
-/** Characters on which tokenizers have been seen to disagree. */
+/** Characters on which tokenizers are known to disagree. */
 const range = (from: number, to: number) =>
   fc.integer({ min: from, max: to }).map((code) => String.fromCodePoint(code));
 const pools = [
@@ -48,7 +48,7 @@ const text = fc
 const random = <T>(arbitrary: fc.Arbitrary<T>, numRuns: number) =>
   fc.sample(arbitrary, { seed: SEED, numRuns });
 
-/** Every character of the planes that are in use, between letters and digits, and very long words. */
+/** Every character of the planes in use, between letters and digits, and very long words. */
 const everyCharacter = [
   [0x1, 0x1ffff],
   [0x2a6c0, 0x2ceff],
@@ -104,14 +104,14 @@ const bert = (settings: object) => ({
   ...settings,
 });
 
-/** Parts of real models' tokenizer.json, put into that of a tiny model. */
+/** Parts of real models' tokenizer.json, inserted into that of a tiny model. */
 const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: object }> = {
-  "as Qwen2 has it": {
+  "of Qwen2": {
     base: "tiny-qwen2",
     parts: { normalizer: { type: "NFC" }, pre_tokenizer: sequence(split(QWEN), byteLevel(false)) },
   },
-  "as OPT has it": { base: "tiny-qwen2", parts: { pre_tokenizer: byteLevel(true, true) } },
-  "as DeepSeek has it": {
+  "of OPT": { base: "tiny-qwen2", parts: { pre_tokenizer: byteLevel(true, true) } },
+  "of DeepSeek": {
     base: "tiny-qwen2",
     parts: {
       normalizer: { type: "Sequence", normalizers: [] },
@@ -131,7 +131,7 @@ const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: 
       pre_tokenizer: sequence(split(O200K), byteLevel(false)),
     },
   },
-  "with punctuation and digits apart and NFKD": {
+  "with separate punctuation and digits and NFKD": {
     base: "tiny-qwen2",
     parts: {
       normalizer: { type: "NFKD" },
@@ -141,7 +141,7 @@ const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: 
       }),
     },
   },
-  "with words apart and NFD": {
+  "with separate words and NFD": {
     base: "tiny-qwen2",
     parts: {
       normalizer: { type: "NFD" },
@@ -164,17 +164,17 @@ const VARIANTS: Record<string, { base: "tiny-qwen2" | "tiny-distilbert"; parts: 
       ],
     },
   },
-  "as BERT has it, cased": {
+  "of BERT, cased": {
     base: "tiny-distilbert",
     parts: { normalizer: bert({ clean_text: true, handle_chinese_chars: true }) },
   },
-  "as BERT has it, with accents stripped alone": {
+  "of BERT, with only accents stripped": {
     base: "tiny-distilbert",
     parts: { normalizer: bert({ strip_accents: true }) },
   },
 };
 
-/** Every piece becomes one unknown token: then the count shows how the text was cut. */
+/** Every piece becomes one unknown token, so that the count shows how the text was split. */
 const PIECES = {
   model: {
     type: "WordPiece",
@@ -202,21 +202,21 @@ describe("countDataset and the trainer", () => {
   const writeTexts = (texts: readonly string[], label?: string) =>
     write(".jsonl", jsonl(...texts.map((text) => (label ? { text, label } : { text }))));
 
-  it("count random texts alike", async () => {
+  it("count random texts equally", async () => {
     await expectEqual("tiny-qwen2", "causal-lm", writeTexts([...random(text, 3000), ...longWords]));
   });
 
-  it("count random classified texts alike", async () => {
+  it("count random classified texts equally", async () => {
     const path = writeTexts([...random(text, 3000), ...longWords], "x");
     await expectEqual("tiny-distilbert", "text-classification", path);
   });
 
-  it("count random prompts alike", async () => {
+  it("count random prompts equally", async () => {
     const rows = random(fc.record({ prompt: text, completion: text }), 1000);
     await expectEqual("tiny-qwen2", "causal-lm", write(".jsonl", jsonl(...rows)));
   });
 
-  it("count random CSV alike, quoted and not", async () => {
+  it("count random CSV equally, quoted and not", async () => {
     const field = fc.oneof(
       text.map((value) => `"${value.replaceAll('"', '""')}"`),
       text.map((value) => value.replace(/[,\r\n]/g, " ")),
@@ -247,7 +247,7 @@ describe("countDataset and the trainer", () => {
     );
 
     for (const [name, chat_template] of Object.entries(templates)) {
-      it(`the one ${name}`, async () => {
+      it(`one ${name}`, async () => {
         const model = `chat ${name}`;
         const { tokenizer, tokenizerConfig } = readTokenizer(join(folder, "tiny-qwen2"));
         const config = { ...tokenizerConfig, chat_template, bos_token: { content: "<s>" } };
@@ -258,11 +258,11 @@ describe("countDataset and the trainer", () => {
     }
   });
 
-  describe("cut every character alike", () => {
+  describe("split every character equally", () => {
     const texts = [...everyCharacter, ...random(text, 2000)];
 
     for (const model of ["tiny-qwen2", "tiny-distilbert"] as const) {
-      it(`as ${model} does`, () => expectSamePieces(model, `pieces ${model}`, {}));
+      it(`tokenizer ${model}`, () => expectSamePieces(model, `pieces ${model}`, {}));
     }
     for (const [name, { base, parts }] of Object.entries(VARIANTS)) {
       it(name, () => expectSamePieces(base, name, parts));

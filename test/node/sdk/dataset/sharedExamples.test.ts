@@ -6,7 +6,13 @@ import { checkDataset } from "../../../../sdk/dataset/checking/checkDataset.ts";
 import { countDataset } from "../../../../sdk/dataset/counting/countDataset.ts";
 import type { DatasetKind } from "../../../../sdk/dataset/formats/DatasetRow.ts";
 import { temporaryFolder } from "./temporaryFolder.ts";
-import { EXAMPLES, makeTinyModels, readTokenizer, skipWithoutTrainer } from "./trainer.ts";
+import {
+  EXAMPLES,
+  makeTinyModels,
+  readTokenizer,
+  skipWithoutTrainer,
+  withoutReason,
+} from "./trainer.ts";
 
 interface Valid {
   readonly kind: DatasetKind;
@@ -22,6 +28,9 @@ interface Invalid {
   readonly line?: number;
   /** Path of the entry in an archive. */
   readonly entry?: string;
+  /** What a library adds is replaced by "…". */
+  readonly message: string;
+  readonly hint: string;
 }
 
 const expectations = <T>(folder: string): [string, T][] =>
@@ -29,7 +38,7 @@ const expectations = <T>(folder: string): [string, T][] =>
 const VALID = expectations<Valid>(EXAMPLES);
 const INVALID = expectations<Invalid>(join(EXAMPLES, "invalid"));
 
-/** As many token ids as the trainer's tiny-qwen2 has, without its words. */
+/** A vocabulary of the same size as the trainer's tiny-qwen2, without its words. */
 const VOCABULARY = {
   tokenizer: { model: { type: "BPE", vocab: { last: 1535, end: 0 }, merges: [] } },
   tokenizerConfig: { eos_token: "end", chat_template: "{{ messages }}" },
@@ -45,8 +54,8 @@ describe("the examples shared with the trainer", () => {
     });
   }
 
-  for (const [name, { kind, line, entry }] of INVALID) {
-    it(`${name} is invalid at ${entry ?? line}`, async () => {
+  for (const [name, { kind, line, entry, message, hint }] of INVALID) {
+    it(`${name} is invalid at ${entry ?? line}, in the trainer's words`, async () => {
       const path = join(EXAMPLES, "invalid", name);
       const { problems } = await checkDataset(path, {
         kind,
@@ -55,6 +64,8 @@ describe("the examples shared with the trainer", () => {
       const first = problems.find(({ severity }) => severity === "error");
       expect(first && basename(first.file)).to.equal(name);
       expect(first!.entry ?? first!.line).to.equal(entry ?? line);
+      expect(withoutReason(first!.message)).to.equal(message);
+      expect(first!.hint).to.equal(hint);
     });
   }
 

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "mocha";
 
-/** Writes files into a folder that is removed after the tests of the describe block that made it. */
+/** Writes files into a folder that is removed after the describe block that created it. */
 export function temporaryFolder() {
   const folder = mkdtempSync(join(tmpdir(), "anneal-dataset-"));
   after(() => rmSync(folder, { recursive: true }));
   let count = 0;
   return {
     folder,
-    /** Writes a file and returns its path; `ending` is ".jsonl", ".csv" … */
+    /** Writes a file and returns its path; `ending` is ".jsonl", ".csv" and so on. */
     write(ending: string, content: string | Uint8Array): string {
       const path = join(folder, `file-${count++}${ending}`);
       writeFileSync(path, content);

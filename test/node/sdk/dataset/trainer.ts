@@ -10,7 +10,7 @@ const PYTHON = join(ROOT, ".venv/bin/python");
 /** The example files that this test suite and the trainer's share. */
 export const EXAMPLES = join(ROOT, "provider/trainer/tests/examples");
 
-/** Called in a before hook: skips its describe block, saying so, on a machine without the trainer. */
+/** For a before hook: skips its describe block, with a message, on a machine without the trainer. */
 export function skipWithoutTrainer(hook: Mocha.Context): void {
   if (existsSync(PYTHON)) return;
   console.warn("    SKIPPED: no trainer in .venv; `npm run setup` installs it.");
@@ -31,7 +31,7 @@ export function countByTrainer(
   return JSON.parse(python("-m", "anneal_trainer.count", "--model", model, "--kind", kind, path));
 }
 
-/** A dataset file for the trainer to write, unless it is there, and to count. */
+/** A dataset file for the trainer to write, unless it exists, and to count. */
 export interface File {
   readonly path: string;
   readonly kind: DatasetKind;
@@ -43,7 +43,7 @@ export interface File {
   readonly entries?: readonly (readonly [string, string])[];
 }
 
-/** Sums over the rows, of which 64 tokens are kept; of images only the first two. */
+/** Sums over the rows, truncated to 64 tokens; for images only the first two. */
 export interface Judgement {
   readonly rows: number;
   readonly tokens: number;
@@ -52,7 +52,7 @@ export interface Judgement {
   readonly truncated?: number;
 }
 
-/** What the trainer makes of many files at once. */
+/** The trainer's results for many files at once. */
 export function judgeByTrainer(files: readonly File[]): (Judgement | { readonly error: string })[] {
   const output = execFileSync(PYTHON, ["-B", "tests/agree.py"], {
     cwd: join(ROOT, "provider/trainer"),
@@ -61,6 +61,11 @@ export function judgeByTrainer(files: readonly File[]): (Judgement | { readonly 
     maxBuffer: 2 ** 28,
   });
   return JSON.parse(output);
+}
+
+/** A message without a library's reason, in which the two sides differ. */
+export function withoutReason(message: string): string {
+  return message.replace(/\((?!found: ).*\)/s, "(…)");
 }
 
 export function readTokenizer(model: string): TokenizerDocument {

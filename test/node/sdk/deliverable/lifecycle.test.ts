@@ -86,7 +86,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
 
   const task = (id: TaskId) => getTask(market.reader, { id });
 
-  /** As the provider does it: keys from the order alone, seal, upload. */
+  /** As the provider does: keys from the order alone, seal, upload. */
   async function seal(id: TaskId): Promise<Delivery> {
     const order = await getTaskOrder(market.provider, { id });
     const u = sharedBlind(ENCRYPTION_SECRET, getBytes(order.userKey));
@@ -140,7 +140,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
   const subAccount = (account: string) =>
     getSubAccount(market.reader, { account, provider: market.provider.address });
 
-  it("goes from the order to the opened model, and every neuron is where it belongs", async () => {
+  it("goes from the order to the decrypted model, and every neuron is accounted for", async () => {
     const { user, provider, reader, chain } = market;
     const { minimumStake } = chain.parameters;
     const before = await getAccount(reader, { account: provider.address });
@@ -190,7 +190,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect((await subAccount(user.address)).deliverables[0]!.confirmed).to.equal(true);
   });
 
-  it("tells the story of a delivered task in its events", async () => {
+  it("shows the history of a delivered task in its events", async () => {
     const fromBlock = (await market.reader.provider.getBlockNumber()) + 1;
     const id = await deliverTask();
     await acknowledgeTask(id);
@@ -222,7 +222,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect(error.next).to.deep.equal({ verb: "getTask", parameters: { id } });
   });
 
-  it("says what has to happen before the model can be opened", async () => {
+  it("says what must happen before the model can be decrypted", async () => {
     const { provider } = market;
     const id = await market.order();
     const accepted = await rejection(openModel(id));
@@ -251,7 +251,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect((await subAccount(market.user.address)).deliverables[0]!.confirmed).to.equal(true);
   });
 
-  it("does not let another root slip under the acknowledgement", async () => {
+  it("refuses an acknowledgement of another root", async () => {
     const { user } = market;
     const id = await deliverTask();
     const root = `0x${"12".repeat(32)}` as Root;
@@ -260,7 +260,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect(error.message).to.contain((await task(id)).root);
   });
 
-  it("does not let the provider reveal another key, or open the commitment to anything else", async () => {
+  it("refuses another key from the provider, and any other opening of the commitment", async () => {
     const { provider } = market;
     const id = await deliverTask();
     await acknowledgeTask(id);
@@ -273,7 +273,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     }
   });
 
-  it("warns before the acknowledgement when what is stored cannot be what was delivered", async () => {
+  it("warns before the acknowledgement if the stored file cannot be the committed one", async () => {
     for (const size of [archive.length - 4_096, 1]) {
       await market.chain.revert(fresh);
       fresh = await market.chain.snapshot();
@@ -285,7 +285,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     }
   });
 
-  it("does not let the provider deliver a size that no container has", async () => {
+  it("refuses a delivery with a size that no container has", async () => {
     const { provider } = market;
     const id = await market.order();
     await send(provider, acceptTask(provider, { id }));
@@ -297,7 +297,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     }
   });
 
-  it("does not find a model that the provider never stored", async () => {
+  it("reports a model that the provider never stored", async () => {
     const id = await deliverTask({ root: `0x${"12".repeat(32)}` as Root });
     expect((await rejection(download(id))).code).to.equal("not-found");
     expect(await readdir(directory)).not.to.include("encrypted");
@@ -344,7 +344,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     ["a random contentRoot", 260, { contentRoot: `0x${"12".repeat(32)}` }],
   ];
   for (const [name, page, fault] of faults) {
-    it(`proves ${name} that is not what was committed to, and the user gets his money back`, async () => {
+    it(`proves ${name} that was not committed to, and the user gets the money back`, async () => {
       const { user, provider, reader, chain } = market;
       const fromBlock = (await reader.provider.getBlockNumber()) + 1;
       const id = await cheat(fault);
@@ -371,7 +371,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     });
   }
 
-  it("gives back the rest of the fee, without a bond, when the cheated user had acknowledged late", async () => {
+  it("returns the rest of the fee, without a bond, if the user acknowledged late", async () => {
     const { user, provider, reader, stranger } = market;
     const id = await market.order();
     await send(provider, acceptTask(provider, { id }));
@@ -392,7 +392,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect(now.available).to.equal(before.available);
   });
 
-  it("takes a byte that was changed on the user's disk for local damage, never for cheating", async () => {
+  it("treats a byte that changed on the user's disk as local damage, never as misbehaviour", async () => {
     const id = await deliverTask();
     await download(id);
     await acknowledgeTask(id);
@@ -424,7 +424,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect((await task(id)).state).to.equal("Revealed");
   });
 
-  it("opens for the wallet that ordered, and for no other", async () => {
+  it("decrypts for the wallet that ordered, and for no other", async () => {
     const id = await deliverTask();
     await download(id);
     await acknowledgeTask(id);
@@ -435,7 +435,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect(error.next).to.deep.equal({ setting: "privateKey" });
   });
 
-  it("opens after the provider has changed his encryption key, and from another machine", async () => {
+  it("decrypts after the provider has changed its encryption key, and on another machine", async () => {
     const { provider, terms, user, chain } = market;
     const id = await deliverTask();
     await download(id);
@@ -454,7 +454,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect((await readFile(path("opened.zip"))).equals(archive)).to.equal(true);
   });
 
-  it("takes an interrupted download up where it stopped", async () => {
+  it("resumes an interrupted download", async () => {
     const { user } = market;
     const id = await deliverTask();
     const stop = new AbortController();

@@ -45,7 +45,7 @@ function plaintext(size: number): Buffer {
   return Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * i + Math.floor(i / PAGE)));
 }
 
-/** The container as protocol.md tells it: all in memory, page by page. */
+/** The container as protocol.md describes it: all in memory, page by page. */
 function expectedContainer(plain: Buffer): { clear: Buffer; contentRoot: string } {
   let level = Buffer.concat([plain, Buffer.alloc(-plain.length & (PAGE - 1))]);
   const all = [level];
@@ -90,7 +90,7 @@ describe("deliverable container", () => {
     return sealFile(plainPath, sealedPath, keys);
   }
 
-  /** Opens the sealed file and expects a refusal that leaves no file behind. */
+  /** Opens the sealed file and expects an error that leaves no file behind. */
   async function failToOpen(size: number, contentRoot: string): Promise<unknown> {
     await rm(openedPath, { force: true });
     const error = await openFile(sealedPath, openedPath, { ...keys, size, contentRoot }).catch(
@@ -103,7 +103,7 @@ describe("deliverable container", () => {
   }
 
   for (const size of EDGES) {
-    it(`of ${size} bytes is the protocol's, byte for byte, and opens again`, async () => {
+    it(`of ${size} bytes equals the protocol's, byte for byte, and opens again`, async () => {
       const plain = plaintext(size);
       const sealed = await seal(plain);
       const { clear, contentRoot } = expectedContainer(plain);
@@ -121,7 +121,7 @@ describe("deliverable container", () => {
     });
   }
 
-  it("of a known content never changes: old deliverables must stay readable", async () => {
+  it("of known content never changes, as old deliverables must stay readable", async () => {
     const sealed = await seal(plaintext(129 * PAGE - 5));
     expect(sealed.contentRoot).to.equal(
       "0xee13b016992b1bc1abbb82f6bd095d1274750e602fcdc1856e95f20abedc6265",
@@ -144,7 +144,7 @@ describe("deliverable container", () => {
     );
   });
 
-  it("is the same bytes each time, and other bytes for another task, u or s", async () => {
+  it("has the same bytes each time, and other bytes for another task, u or s", async () => {
     const first = await seal(plaintext(9000));
     expect(await seal(plaintext(9000))).to.deep.equal(first);
     const others = [
@@ -194,7 +194,7 @@ describe("deliverable container", () => {
     }
   });
 
-  it("names the child when a provider's hash page has a wrong entry under a consistent root", async () => {
+  it("names the child if a provider's hash page has a wrong entry under a consistent root", async () => {
     const size = 130 * PAGE;
     const geometry = geometryOf(size);
     const { clear } = expectedContainer(plaintext(size));
@@ -214,7 +214,7 @@ describe("deliverable container", () => {
     expect(error).to.include({ page: victim, level: 0 });
   });
 
-  it("names the top page when contentRoot is 32 random bytes or the key is wrong", async () => {
+  it("names the top page if contentRoot is 32 random bytes or the key is wrong", async () => {
     const { size, contentRoot } = await seal(plaintext(3 * PAGE));
     expect(await failToOpen(size, `0x${"ab".repeat(32)}`)).to.include({ page: 3, level: 1 });
     const wrong = { ...keys, s: keys.u, size, contentRoot };
@@ -230,7 +230,7 @@ describe("deliverable container", () => {
     expect(error.message).to.include("12288 bytes").and.include("16384");
   });
 
-  it("leaves an older output alone when it does not open", async () => {
+  it("leaves an existing output alone if it does not open", async () => {
     const { size } = await seal(plaintext(PAGE));
     await writeFile(openedPath, "older");
     const wrong = { ...keys, size, contentRoot: `0x${"00".repeat(32)}` };

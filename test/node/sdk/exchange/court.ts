@@ -16,20 +16,20 @@ import type { Call } from "../../../../sdk/transaction/Call.ts";
 import type { Commitment, Verdict } from "../../../helpers/checkMisbehaviour.ts";
 import { DATASET_ROOT, MarketFixture, MODEL } from "../../../helpers/MarketFixture.ts";
 
-/** u of all tasks here: making a tree of blinds for each would take most of the time, and shows nothing. */
+/** u of all tasks here: computing a tree of blinds for each would take most of the time, and adds nothing. */
 const U = new Uint8Array(32).fill(5);
 const S = new Uint8Array(32).fill(9);
 
-/** A market whose deliverables are only judged. */
+/** A market whose deliverables are only disputed. */
 export interface Court {
   readonly market: MarketFixture;
-  /** Orders a task and lets the provider take it on. @returns the keys of its exchange. */
+  /** Orders a task and lets the provider accept it. @returns the keys of its exchange. */
   accept(): Promise<ExchangeKeys>;
-  /** Plays a task from the delivery to the revealed key. */
+  /** Runs a task from the delivery to the revealed key. */
   reveal(delivery: Pick<Delivery, "id" | "size" | "root" | "contentRoot">): Promise<Commitment>;
-  /** What the contract would answer to a proof. */
+  /** The contract's answer to a proof. */
   judge(id: TaskId, proof: MisbehaviourProof): Promise<Verdict>;
-  /** Sends a proof. @returns the gas it took. */
+  /** Sends a proof. @returns the gas used. */
   prove(id: TaskId, proof: MisbehaviourProof): Promise<bigint>;
   close(): Promise<void>;
 }
@@ -43,12 +43,12 @@ export async function openCourt(): Promise<Court> {
   const market = await MarketFixture.open({
     openTasksPerUser: 65_535,
     pricePerUnit: 1_001n,
-    parameters: { disputePeriod: 86_400n }, // a slow machine must not run into the deadline
+    parameters: { disputePeriod: 86_400n }, // a slow machine must not miss the deadline
   });
   const { user, provider } = market;
   const order = {
     provider: provider.address,
-    units: 999n, // an odd bond, so that halving it has to round
+    units: 999n, // an odd bond, so that halving it must round
     maxFee: 10n ** 12n,
     modelHash: MODEL.hash,
     datasetRoot: DATASET_ROOT,

@@ -1,6 +1,6 @@
 import { disputes } from "./disputes.ts";
 
-// test/deep/dispute.test.ts tries the same at full volume
+// test/deep/dispute.test.ts runs the same at full volume
 disputes({
   honestFiles: 60,
   faultyFiles: 40,

@@ -32,7 +32,7 @@ import { spoilPage } from "../../../helpers/spoilPage.ts";
 import { type Court, openCourt } from "./court.ts";
 import { makeVirtualFile } from "./virtualFile.ts";
 
-/** How much is tried. */
+/** How much is tested. */
 export interface DisputeVolume {
   /** Honest files, of which a few pages each are disputed. */
   readonly honestFiles: number;
@@ -40,18 +40,18 @@ export interface DisputeVolume {
   readonly faultyFiles: number;
   /** Proofs with one changed field. */
   readonly changedProofs: number;
-  /** Pages disputed in each file of a size at a boundary, beside the top page. */
+  /** Pages disputed in each file of a boundary size, besides the top page. */
   readonly pagesPerSize: number;
-  /** Milliseconds that one test may take, if more than others. */
+  /** Timeout of one test in milliseconds, if longer than usual. */
   readonly timeout?: number;
 }
 
 const PAGE = 4096;
 const GIB = 2 ** 30;
-/** What a dispute may cost. */
+/** The maximum gas of a dispute. */
 const MOST_GAS = 700_000n;
 
-/** Sizes at which pages, levels, segments, the storage tree's padding or the blinds begin anew. */
+/** Sizes at which pages, levels, segments, the storage tree's padding or the blinds start over. */
 const BOUNDARIES = [
   ...[1, PAGE - 1, PAGE, PAGE + 1],
   ...[2, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257].map((pages) => pages * PAGE),
@@ -65,7 +65,7 @@ const anySize = fc.oneof(
   fc.constantFrom(...BOUNDARIES.filter((size) => size <= 257 * PAGE)),
 );
 
-/** A page of any level, chosen by two numbers: most pages are data pages, and most faults should not be. */
+/** A page of any level, chosen by two numbers: most pages are data pages, and most faults should be in others. */
 const pageOf = ({ levels }: Geometry, level: number, position: number) => {
   const { firstPage, pages } = levels[level % levels.length]!;
   return firstPage + (position % pages);
@@ -73,7 +73,7 @@ const pageOf = ({ levels }: Geometry, level: number, position: number) => {
 
 const choice = fc.tuple(fc.nat(), fc.nat());
 
-/** The contract's judgement of deliverables, compared with the SDK's, on a chain. */
+/** The contract's verdict on deliverables, compared with the SDK's, on a chain. */
 export function disputes(volume: DisputeVolume): void {
   describe("disputes on chain", function () {
     if (volume.timeout !== undefined) this.timeout(volume.timeout);
@@ -160,8 +160,8 @@ export function disputes(volume: DisputeVolume): void {
       );
     });
 
-    it(`judge ${volume.changedProofs} changed proofs as the rule says, and none of an honest file true`, async () => {
-      const size = 200 * PAGE; // three segments: page and entry lie in one or in two of them
+    it(`judge ${volume.changedProofs} changed proofs by the rule, and accept none about an honest file`, async () => {
+      const size = 200 * PAGE; // three segments: page and entry are in one or in two of them
       const { keys, root, contentRoot } = await sealRandom(size);
       const id = keys.taskId;
       const task = await court.reveal({ id, size, root, contentRoot });
@@ -186,7 +186,7 @@ export function disputes(volume: DisputeVolume): void {
         const id = keys.taskId;
         const chosen = fc.sample(choice, volume.pagesPerSize);
         const others = chosen.map((at) => pageOf(geometry, ...at));
-        // The dearest page lies in another segment than its entry, and under another blind.
+        // The most expensive page is in another segment than its entry, and under another blind.
         const dearest = geometry.levels[0]!.pages > 64 ? 64 : 0;
         const pages = [...new Set([dearest, geometry.totalPages - 1, ...others])];
         const isFaulty = fc.sample(fc.boolean(), pages.length);
@@ -253,7 +253,7 @@ function siblings(index: number, count: number): number {
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
-/** The proof with one field changed in one way. */
+/** The proof with one field changed. */
 function anyChange(proof: MisbehaviourProof): fc.Arbitrary<MisbehaviourProof> {
   const flipped = (field: "key" | "blindRoot" | "pageBytes" | "blind" | "entryChunk") =>
     fc.nat(8 * Math.max(1, proof[field].length) - 1).map((bit) => {

@@ -44,7 +44,7 @@ describe("container geometry", () => {
     );
   });
 
-  it("gives every page but the top one an own entry in a page of the level above", () => {
+  it("gives every page but the top one its own entry in a page of the level above", () => {
     fc.assert(
       fc.property(anySize, fc.nat(2 ** 32), (size, choice) => {
         const geometry = geometryOf(size);
@@ -69,7 +69,7 @@ describe("container geometry", () => {
     expect([segmentOf(63), segmentOf(64)]).to.deep.equal([0, 1]);
   });
 
-  it("refuses sizes that no file has", () => {
+  it("refuses impossible sizes", () => {
     for (const size of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 49 + 1]) {
       expect(() => geometryOf(size))
         .to.throw(ProtocolError)

@@ -41,7 +41,7 @@ describe("user key", () => {
     expect(`0x${hex(publicKey)}`).to.equal(SigningKey.computePublicKey(secret, true));
   });
 
-  it("of a known signature never changes: old deliverables must stay readable", () => {
+  it("of a known signature never changes, as old deliverables must stay readable", () => {
     const { secret, publicKey } = userKeyFromSignature(signature);
     expect([hex(secret), hex(publicKey)]).to.deep.equal([
       "a7d440bb489a21fc828eedeb4702ba6859ff6866d320d3445d0e887b2194befb",
@@ -49,7 +49,7 @@ describe("user key", () => {
     ]);
   });
 
-  it("comes back from the same wallet and the same task, and differs for another task", async () => {
+  it("is reproducible from the same wallet and task, and differs for another task", async () => {
     const wallet = new Wallet(`0x${"11".repeat(32)}`);
     const sign = async (nonce: number) => {
       const domain = { name: "Anneal", version: "1", chainId: 31337 };
@@ -66,7 +66,7 @@ describe("user key", () => {
     expect(await sign(1)).to.not.deep.equal(await sign(2));
   });
 
-  it("refuses what is not a 65-byte signature", () => {
+  it("refuses anything but a 65-byte signature", () => {
     for (const length of [0, 64, 66]) {
       expect(() => userKeyFromSignature(new Uint8Array(length)))
         .to.throw(ProtocolError)
@@ -147,7 +147,7 @@ describe("segment key", () => {
   });
 });
 
-/** Folds a leaf preimage up by its position, as the contract does. */
+/** Folds a leaf preimage to the root by its position, as the contract does. */
 function climb(blind: Uint8Array, j: number, proof: Uint8Array[]): string {
   let node = keccak256(blind);
   proof.forEach((sibling, level) => {

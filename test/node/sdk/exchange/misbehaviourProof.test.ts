@@ -104,7 +104,7 @@ describe("proof of misbehaviour", () => {
     }
   });
 
-  it("opens one of the user's blinds, or two where the entry lies in another segment, and no more", async () => {
+  it("reveals one of the user's blinds, or two if the entry is in another segment, and no more", async () => {
     const { contentRoot } = await seal(400 * PAGE);
     const near = await prove(400 * PAGE, contentRoot, 399); // its hash page is in the same segment
     expect(near.entryBlindPath).to.have.length(0);
@@ -115,7 +115,7 @@ describe("proof of misbehaviour", () => {
     expect(far.entryBlind).not.to.deep.equal(far.blind);
   });
 
-  it("needs the bytes of the page's own place in the file: another's do not do", async () => {
+  it("needs the bytes of the page's own position in the file, not another's", async () => {
     const size = 130 * PAGE;
     const { contentRoot } = await seal(size);
     const task = await commitment(size, contentRoot);

@@ -14,7 +14,7 @@ const keys = {
 };
 
 describe("page cipher", () => {
-  it("rests on a ChaCha20 that gives RFC 8439's ciphertext (2.4.2)", () => {
+  it("uses a ChaCha20 that reproduces RFC 8439's ciphertext (2.4.2)", () => {
     const key = Uint8Array.from({ length: 32 }, (_, i) => i);
     const nonce = Buffer.from("000000000000004a00000000", "hex");
     const text =

@@ -28,7 +28,7 @@ const NEXT = SEGMENT_BYTES - TAG;
 const provider = secp256k1.keygen();
 const stranger = secp256k1.keygen();
 
-/** Stands for the wallet: another signature for every content. */
+/** A stub for the wallet: another signature for every content. */
 const deriveKey = async (contentHash: Uint8Array) =>
   datasetKeyFromSignature(Buffer.concat([contentHash, Buffer.alloc(33, 7)]));
 
@@ -71,7 +71,7 @@ describe("encrypted dataset", () => {
     );
   }
 
-  it("comes back as it was, whatever its size, and its size is known before", async () => {
+  it("round-trips any size, and its encrypted size is known in advance", async () => {
     const edge = fc.constantFrom(1, FIRST - 1, FIRST, FIRST + 1, FIRST + NEXT, FIRST + NEXT + 1);
     await fc.assert(
       fc.asyncProperty(fc.oneof(edge, fc.integer({ min: 1, max: 700_000 })), async (size) => {
@@ -99,7 +99,7 @@ describe("encrypted dataset", () => {
     }
   });
 
-  it("shows nothing of its content", async () => {
+  it("discloses nothing of its content", async () => {
     const text = Buffer.from('{"text":"the secret of the house"}\n'.repeat(20_000));
     expect((await seal(text)).includes("secret")).to.equal(false);
   });
@@ -120,7 +120,7 @@ describe("encrypted dataset", () => {
     await expectRefused(await seal(randomBytes(1000)), stranger.secretKey);
   });
 
-  it("is refused with one flipped bit anywhere but in its magic, which makes it another file", async () => {
+  it("is refused with one flipped bit anywhere but in its magic, without which it is another file", async () => {
     const file = await seal(randomBytes(1000));
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 8, max: file.length - 1 }), fc.nat(7), async (at, bit) => {
@@ -146,7 +146,7 @@ describe("encrypted dataset", () => {
     expect(await readDatasetHeader(sealed)).to.equal(null);
   });
 
-  it("is refused with segments swapped, left out, doubled, or cut off at the end", async () => {
+  it("is refused with segments swapped, missing, duplicated or truncated", async () => {
     const file = await seal(randomBytes(FIRST + 3 * NEXT));
     const part = (index: number) =>
       file.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
@@ -163,7 +163,7 @@ describe("encrypted dataset", () => {
     await expectRefused(Buffer.concat([file, Buffer.alloc(1)]));
   });
 
-  it("is refused when the header says a size that the file cannot have", async () => {
+  it("is refused if the header gives an impossible size", async () => {
     const file = await seal(randomBytes(1000));
     for (const size of [0n, 999n, 1001n, 2n ** 63n]) {
       const wrong = Buffer.from(file);
@@ -172,7 +172,7 @@ describe("encrypted dataset", () => {
     }
   });
 
-  it("is never made of a file that changes meanwhile: one key would encrypt two contents", async () => {
+  it("is never created from a file that changes meanwhile, as one key would encrypt two contents", async () => {
     await writeFile(plain, randomBytes(FIRST + 10));
     const content = await sealDataset(plain, { receiverKey: provider.publicKey, deriveKey });
     try {
@@ -187,7 +187,7 @@ describe("encrypted dataset", () => {
     }
   });
 
-  it("is told from other files by its beginning", async () => {
+  it("is recognized by its first bytes", async () => {
     for (const text of ["{", "text,label\n", "\0ANNEAL", "\0ANNEAL\u0002".padEnd(64, "x")]) {
       await writeFile(plain, text);
       expect(await readDatasetHeader(plain)).to.equal(null);

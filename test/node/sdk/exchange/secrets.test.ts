@@ -41,7 +41,7 @@ describe("sealed secrets", () => {
     );
   });
 
-  it("are never the same twice and show nothing of what is in them", () => {
+  it("are never the same twice and disclose nothing", () => {
     const one = sealSecrets({ encryptionKey, id: ID, secrets: SECRETS });
     const other = sealSecrets({ encryptionKey, id: ID, secrets: SECRETS });
     expect(one).not.to.deep.equal(other);
@@ -69,7 +69,7 @@ describe("sealed secrets", () => {
     );
   });
 
-  it("refuses what is no key, without repeating it", () => {
+  it("refuses an invalid key, without repeating it", () => {
     for (const wandbApiKey of ["", "two words", "line\nbreak", "x".repeat(257), "schlüssel"]) {
       const error = errorOf(() => sealSecrets({ encryptionKey, id: ID, secrets: { wandbApiKey } }));
       expect(error).to.be.instanceOf(ProtocolError).and.to.include({ code: "usage" });
@@ -81,7 +81,7 @@ describe("sealed secrets", () => {
     );
   });
 
-  it("says so when the provider's key is no key", () => {
+  it("reports an invalid provider's key", () => {
     const error = errorOf(() =>
       sealSecrets({ encryptionKey: new Uint8Array(33), id: ID, secrets: SECRETS }),
     );

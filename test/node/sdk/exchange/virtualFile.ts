@@ -18,8 +18,8 @@ export interface VirtualFile extends SealedFile {
 }
 
 /**
- * A sealed file of any size of which only the segments exist that proofs about `pages` need: all others are random
- * nodes of the storage tree. Every one of `pages` matches its entry, but for those that are `faulty`.
+ * A sealed file of any size of which only the segments exist that proofs about `pages` need; all others are random
+ * nodes of the storage tree. Every one of `pages` matches its entry, except those in `faulty`.
  */
 export function makeVirtualFile(
   keys: ExchangeKeys,
@@ -37,7 +37,7 @@ export function makeVirtualFile(
     return segment.subarray(start, start + PAGE_BYTES);
   };
   let contentRoot = `0x${randomBytes(32).toString("hex")}`;
-  // Entries lie in pages behind those they are about: in this order no page changes after its digest is taken.
+  // Entries are in pages behind those they are about: in this order no page changes after its digest is computed.
   for (const page of [...pages].sort((a, b) => a - b)) {
     const digest = createHash("sha256").update(pageAt(page)).digest();
     if (faulty.has(page)) digest[page % 32]! ^= 1;

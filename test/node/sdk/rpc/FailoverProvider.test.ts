@@ -18,10 +18,10 @@ type Answer =
   | "silent"
   | "endless";
 
-/** An endpoint that gives the same answer to everything, and notes what it was asked. */
+/** An endpoint that gives the same answer to everything, and records its requests. */
 class Endpoint {
   readonly asked: string[] = [];
-  /** Connections that are open. */
+  /** Open connections. */
   readonly connections = new Set<Socket>();
   answer: Answer;
   readonly #server: Server;
@@ -63,7 +63,7 @@ class Endpoint {
 
 const MEGABYTE = Buffer.alloc(2 ** 20, " ");
 
-/** What is no answer, and does not end. */
+/** An endless, invalid answer. */
 function misbehave(how: "hang up" | "drip" | "silent" | "endless", response: ServerResponse): void {
   if (how === "hang up") return void response.destroy();
   if (how === "silent") return;
@@ -91,7 +91,7 @@ const REFUSES = {
   body: '{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"nonce too low"}}',
 };
 
-describe("several endpoints of one chain", () => {
+describe("several RPC endpoints of one chain", () => {
   const opened: { close(): unknown }[] = [];
   afterEach(async () => {
     for (const one of opened.splice(0)) await one.close();
@@ -116,7 +116,7 @@ describe("several endpoints of one chain", () => {
     ["has had enough", { status: 429, body: "slow down" }],
   ];
   for (const [what, answer] of failures) {
-    it(`asks the next where one ${what}, and stays there`, async () => {
+    it(`asks the next if one ${what}, and stays there`, async () => {
       const [first, second] = [await start(answer), await start(says("0x5"))];
       const provider = connect(first.url, second.url);
       expect(await provider.send("eth_blockNumber", [])).to.equal("0x5");
@@ -127,14 +127,14 @@ describe("several endpoints of one chain", () => {
     });
   }
 
-  it("asks the next where nobody listens", async () => {
+  it("asks the next if nobody listens", async () => {
     const [gone, second] = [await Endpoint.start("hang up"), await start(says("0x5"))];
     const { url } = gone;
     await gone.close();
     expect(await connect(url, second.url).send("eth_blockNumber", [])).to.equal("0x5");
   });
 
-  it("fails where all fail, and asks each once", async () => {
+  it("fails if all fail, and asks each once", async () => {
     const [first, second] = [await start("hang up"), await start("hang up")];
     const error = await connect(first.url, second.url)
       .send("eth_blockNumber", [])
@@ -146,7 +146,7 @@ describe("several endpoints of one chain", () => {
     expect([first.asked.length, second.asked.length]).to.deep.equal([1, 1]);
   });
 
-  it("takes an error of the chain for an answer", async () => {
+  it("accepts an error of the chain as an answer", async () => {
     const [first, second] = [await start(REFUSES), await start(says("0x5"))];
     const error = await connect(first.url, second.url)
       .send("eth_blockNumber", [])
@@ -158,7 +158,7 @@ describe("several endpoints of one chain", () => {
     expect(second.asked).to.deep.equal([]);
   });
 
-  it("sends no transaction twice, and goes on with the next endpoint", async () => {
+  it("sends no transaction twice, and continues with the next endpoint", async () => {
     const [first, second] = [await start("hang up"), await start(says("0x5"))];
     const provider = connect(first.url, second.url);
     const error = await provider.send("eth_sendRawTransaction", ["0x01"]).then(
@@ -170,7 +170,7 @@ describe("several endpoints of one chain", () => {
     expect(await provider.send("eth_blockNumber", [])).to.equal("0x5");
   });
 
-  it("leaves an endpoint that somebody found wrong", async () => {
+  it("leaves an endpoint that was reported as wrong", async () => {
     const [first, second] = [await start(says("0x1")), await start(says("0x2"))];
     const provider = connect(first.url, second.url);
     expect(await provider.send("eth_blockNumber", [])).to.equal("0x1");
@@ -199,7 +199,7 @@ describe("several endpoints of one chain", () => {
     });
   }
 
-  it("gives a dripping endpoint up that is alone, and hears it again when it has healed", async () => {
+  it("gives up on a slow-dripping endpoint that is alone, and uses it again after it has recovered", async () => {
     const only = await start("drip");
     const provider = connect(only.url);
     const error = await failure(provider.send("eth_blockNumber", []));
@@ -209,7 +209,7 @@ describe("several endpoints of one chain", () => {
     expect(only.connections.size).to.be.at.most(1);
   });
 
-  it("ends what is under way when it is closed", async () => {
+  it("ends pending requests when it is closed", async () => {
     const only = await start("silent");
     const provider = connect(only.url);
     const asking = failure(provider.send("eth_blockNumber", []));
@@ -219,7 +219,7 @@ describe("several endpoints of one chain", () => {
     await until(() => only.connections.size === 0);
   });
 
-  it("waits for as many seconds as an endpoint asks for, and then has its answer", async () => {
+  it("waits for as many seconds as an endpoint requests, and then has its answer", async () => {
     const only = await start({
       ...REFUSES,
       status: 429,
@@ -247,7 +247,7 @@ describe("several endpoints of one chain", () => {
     expect(await connect(first.url, second.url).send("eth_blockNumber", [])).to.equal("0x5");
   });
 
-  it("does not go back and forth between one that is dead and one that lags behind", async () => {
+  it("does not alternate between a dead endpoint and a lagging one", async () => {
     const [dead, late, good] = [
       await start("hang up"),
       await start(says("0x1")),
@@ -261,7 +261,7 @@ describe("several endpoints of one chain", () => {
     expect([dead.asked.length, late.asked.length]).to.deep.equal([1, 1]);
   });
 
-  it("knows a certificate that nobody vouches for, and an endpoint of the other protocol", async () => {
+  it("recognizes an untrusted certificate, and an endpoint of the other protocol", async () => {
     const folder = await mkdtemp(join(tmpdir(), "anneal-endpoint-"));
     const secure = createSecureServer(makeCertificate(folder, "localhost"));
     await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
@@ -298,7 +298,7 @@ describe("several endpoints of one chain", () => {
     expect(await provider.send("eth_blockNumber", [])).to.equal("0x1");
   });
 
-  it("takes no URL but those of HTTP", () => {
+  it("accepts only HTTP URLs", () => {
     expect(readRpcUrls("http://a:1, https://b/x")).to.deep.equal(["http://a:1", "https://b/x"]);
     for (const text of ["", "localhost:8545", "127.0.0.1:8545", "http://a,ftp://b"])
       expect(() => readRpcUrls(text), text).to.throw("starts with http:// or https://");

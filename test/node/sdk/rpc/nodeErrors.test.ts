@@ -7,7 +7,7 @@ import { isTransientError, nodeErrorFor, readNodeError } from "../../../../sdk/r
 
 type Case = readonly [node: string, code: number, words: string, kind: NodeErrorKind];
 
-/** What nodes and hosts answer to a transaction. */
+/** Answers of nodes and hosts to a transaction. */
 const SENDING: readonly Case[] = [
   [
     "geth",
@@ -185,7 +185,7 @@ const SENDING: readonly Case[] = [
   ],
 ];
 
-/** What nodes and hosts answer to a search for events, and how many blocks they would search. */
+/** Answers of nodes and hosts to a search for events, and the number of blocks they would search. */
 const SEARCHING: readonly (readonly [...Case, maxBlocks?: number])[] = [
   [
     "alchemy",
@@ -276,7 +276,7 @@ const SEARCHING: readonly (readonly [...Case, maxBlocks?: number])[] = [
   ["reth", -32602, "invalid block range params", "header-not-found"],
 ];
 
-/** What nodes and hosts answer to anything. */
+/** Answers of nodes and hosts to any request. */
 const READING: readonly Case[] = [
   ["geth", -32000, "header not found", "header-not-found"],
   [
@@ -314,7 +314,7 @@ const READING: readonly Case[] = [
   ["alchemy", -32600, "Must be authenticated!", "unauthorized"],
 ];
 
-/** As ethers wraps what a node answers. */
+/** As ethers wraps a node's answer. */
 function throughEthers(method: string, error: object): Error {
   const payload: JsonRpcPayload = { id: 1, jsonrpc: "2.0", method, params: ["0x02f8"] };
   return new JsonRpcProvider("http://127.0.0.1:9", 1).getRpcError(payload, {
@@ -323,7 +323,7 @@ function throughEthers(method: string, error: object): Error {
   });
 }
 
-/** As ethers reports an HTTP answer that it does not like. */
+/** As ethers reports an HTTP error. */
 function httpAnswer(status: string, responseBody: string, headers = {}): Error {
   const error = makeError(`server response ${status}`, "SERVER_ERROR", {
     request: {} as never,
@@ -332,7 +332,7 @@ function httpAnswer(status: string, responseBody: string, headers = {}): Error {
   return Object.assign(error, { response: { headers } });
 }
 
-describe("what nodes say", () => {
+describe("messages of nodes", () => {
   const tables = [
     ["eth_sendRawTransaction", SENDING],
     ["eth_getLogs", SEARCHING],
@@ -351,18 +351,18 @@ describe("what nodes say", () => {
     }
   }
 
-  it("knows the words of more than eight kinds of node", () => {
+  it("recognizes the messages of more than eight kinds of node", () => {
     const nodes = new Set([...SENDING, ...SEARCHING, ...READING].map(([node]) => node));
     expect(nodes.size).to.be.greaterThan(8);
   });
 
-  it("leaves a contract's own words to the contract", () => {
+  it("leaves a contract's own messages to the contract", () => {
     const words = "execution reverted: insufficient funds";
     expect(readNodeError(throughEthers("eth_call", { code: 3, message: words }))).to.equal(null);
     expect(readNodeError({ error: { code: -32000, message: words } })).to.equal(null);
   });
 
-  it("does not take the quoted request for the node's words", () => {
+  it("does not mistake the quoted request for the node's message", () => {
     const error = makeError("could not coalesce error", "UNKNOWN_ERROR", {
       error: { code: -32099, message: "odd" },
       payload: { method: "eth_call", params: ["nonce too low"] },
@@ -378,7 +378,7 @@ describe("what nodes say", () => {
     }
   });
 
-  it("reads an HTTP answer that is nothing but a status", () => {
+  it("reads an HTTP answer that has only a status", () => {
     const kinds = {
       "429 Too Many Requests": "rate-limited",
       "413 Payload Too Large": "too-long",
@@ -404,7 +404,7 @@ describe("what nodes say", () => {
     expect(readNodeError({ error: rate })?.retryAfterMs).to.equal(30_000);
   });
 
-  it("knows a connection that fails by its code, wherever that is", () => {
+  it("recognizes a failed connection by its code, wherever that is", () => {
     const kinds = {
       ECONNREFUSED: "unreachable",
       ENOTFOUND: "unreachable",
@@ -423,7 +423,7 @@ describe("what nodes say", () => {
     }
   });
 
-  it("says that the URL of a websocket is none of HTTP", () => {
+  it("reports that the URL of a websocket is not an HTTP URL", () => {
     const error = makeError("unsupported protocol ws", "UNSUPPORTED_OPERATION", {
       operation: "request",
     });
@@ -436,7 +436,7 @@ describe("what nodes say", () => {
     expect(words).to.equal("bad tx 0x… at <url> (-32005)");
   });
 
-  it("is found again in the error that a user meets", () => {
+  it("is included in the error that a user sees", () => {
     const cause = throughEthers("eth_call", { code: -32016, message: "over rate limit" });
     const error = nodeErrorFor(readNodeError(cause)!, cause);
     expect(error).to.be.instanceOf(ProtocolError);

@@ -34,7 +34,7 @@ describe("proxies", () => {
       expect(at(`http://${host}:8545/`), host).to.equal(null);
   });
 
-  it("are not used for hosts in NO_PROXY: itself, what is below it, one port of it, or all", () => {
+  it("are not used for hosts in NO_PROXY: a host, its subdomains, one port of it, or all", () => {
     const rows: [except: string, url: string, isDirect: boolean][] = [
       ["node.example", "http://node.example/", true],
       ["node.example", "http://a.node.example/", true],
@@ -54,7 +54,7 @@ describe("proxies", () => {
       expect(at(url, except) === null, `${except} ${url}`).to.equal(isDirect);
   });
 
-  it("are read in small letters, too, and refused if they are no URL", () => {
+  it("are also read in lower case, and refused if they are not URLs", () => {
     const read = readProxies({ http_proxy: "http://a", HTTPS_PROXY: "http://b", NO_PROXY: "" });
     expect(read).to.deep.equal({ http: "http://a", https: "http://b", except: undefined });
     expect(() => useProxies({ http: "proxy:3128" })).to.throw("is not a URL");
@@ -75,7 +75,7 @@ describe("proxies", () => {
       await rm(folder, { recursive: true });
     });
 
-    it("is asked for the chain, and for a provider's API", async () => {
+    it("is used for the chain, and for a provider's API", async () => {
       const server = await startFakeProviderApi({
         "/rpc": async (request) => {
           const { id } = JSON.parse(Buffer.concat(await request.toArray()).toString());
@@ -95,7 +95,7 @@ describe("proxies", () => {
       expect(proxy.asked.join()).to.include("chain.invalid").and.to.include("api.invalid");
     });
 
-    it("is asked for storage, both ways", async () => {
+    it("is used for storage, in both directions", async () => {
       const limits = {
         totalBytes: 2 ** 30,
         uploadBytes: 2 ** 30,

@@ -62,7 +62,7 @@ describe("sdk/service catalogue and models", () => {
     }
   });
 
-  it("takes out of descriptions what would rewrite the terminal", async () => {
+  it("removes terminal control characters from descriptions", async () => {
     const { models } = await fetchModels([{ ...model, description: "a\u001b]0;title\u0007b" }]);
     expect(models[0]!.description).to.equal("a ]0;title b");
   });
@@ -93,7 +93,7 @@ describe("sdk/service catalogue and models", () => {
     expect(error.message).to.contain("a different tokenizer for tiny-qwen2");
   });
 
-  it("takes nothing for a usage archive that is no zip file", async () => {
+  it("refuses a usage archive that is not a zip file", async () => {
     const path = `/v1/models/${model.name}/usage`;
     api.routes[path] = () => "<html>no archive</html>";
     const error = await rejection(fetchUsage(service(), { model }));

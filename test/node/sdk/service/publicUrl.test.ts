@@ -5,7 +5,7 @@ import { isPublicUrl } from "../../../../sdk/service/publicUrl.ts";
 const TESTNET = { chainId: 16602 };
 
 describe("sdk/service isPublicUrl", () => {
-  it("takes loopback, private and local addresses for none of a public network, however they are written", () => {
+  it("recognizes loopback, private and local addresses, however they are written", () => {
     for (const host of [
       "localhost",
       "localhost.",
@@ -32,13 +32,13 @@ describe("sdk/service isPublicUrl", () => {
     }
   });
 
-  it("takes public names and addresses for what they are", () => {
+  it("recognizes public names and addresses", () => {
     for (const host of ["gpu.example.org", "8.8.8.8", "172.32.0.1", "[2001:db8::1]"]) {
       expect(isPublicUrl(TESTNET, `https://${host}`), host).to.equal(true);
     }
   });
 
-  it("lets everything be reached over loopback on a local chain", () => {
+  it("allows loopback on a local chain", () => {
     expect(isPublicUrl({ chainId: 31337 }, "http://127.0.0.1:3000")).to.equal(true);
   });
 });

@@ -58,7 +58,7 @@ describe("sdk/service on chain", () => {
     expect(await getService(market.reader, { provider: provider.address })).to.deep.include(terms);
   });
 
-  it("lists all services, without those that were removed", async () => {
+  it("lists all services except removed ones", async () => {
     const { stranger, provider, reader, terms } = market;
     await send(stranger, openAccount(stranger, { amount: OG, allowance: OG }));
     await send(stranger, registerService(stranger, { terms }));
@@ -72,7 +72,7 @@ describe("sdk/service on chain", () => {
     expect(rest.map((service) => service.provider)).to.deep.equal([stranger.address]);
   });
 
-  it("lists the others beside a provider whose url is no text", async () => {
+  it("lists the other providers if one has a URL that is not text", async () => {
     const { provider, reader, terms } = market;
     const call = updateService(provider, { terms: { ...terms, url: "https://é" } });
     await send(provider, { ...call, data: call.data.replace("c3a9", "c328") });
@@ -81,7 +81,7 @@ describe("sdk/service on chain", () => {
     expect((await getService(reader, { provider: provider.address })).url).to.equal("");
   });
 
-  it("says that somebody is no provider", async () => {
+  it("reports an address that is not a provider", async () => {
     const { reader, stranger } = market;
     const error = await rejection(getService(reader, { provider: stranger.address }));
     expect(error.code).to.equal("not-found");
@@ -96,7 +96,7 @@ describe("sdk/service on chain", () => {
     expect(error.message).to.contain("bondBps");
   });
 
-  it("does not let a provider leave his open tasks behind", async () => {
+  it("refuses to remove a provider with open tasks", async () => {
     await market.order();
     const error = await rejection(send(market.provider, removeService(market.provider)));
     expect(error.code).to.equal("declined");

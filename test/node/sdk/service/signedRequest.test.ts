@@ -38,7 +38,7 @@ const verify = (header: string | undefined, changes: object = {}) =>
   });
 
 describe("sdk/service signedRequest", () => {
-  it("tells who signed", async () => {
+  it("recovers the signer", async () => {
     const { user, nonce, deadline } = verify(await sign());
     expect(user).to.equal(wallet.address);
     expect(nonce).to.match(/^0x[0-9a-f]{64}$/);
@@ -49,7 +49,7 @@ describe("sdk/service signedRequest", () => {
     expect(verify(await sign()).nonce).not.to.equal(verify(await sign()).nonce);
   });
 
-  it("does not recover the signer when anything that was signed is changed", async () => {
+  it("does not recover the signer if anything that was signed is changed", async () => {
     const header = await sign();
     const changes = [
       { path: PATH.replace("6b607314", "6b607315") },
@@ -71,7 +71,7 @@ describe("sdk/service signedRequest", () => {
     expect(verify(header, { body: '{"a":2}' }).user).not.to.equal(wallet.address);
   });
 
-  it("does not recover the signer when deadline or nonce are changed", async () => {
+  it("does not recover the signer if deadline or nonce are changed", async () => {
     const header = await sign();
     const json = JSON.parse(Buffer.from(header.slice(7), "base64url").toString());
     const encode = (credentials: object) =>
@@ -96,7 +96,7 @@ describe("sdk/service signedRequest", () => {
     expect(early.hint).to.contain("clock");
   });
 
-  it("refuses whatever is no signature, without ever failing otherwise", async () => {
+  it("refuses anything but a signature, without other errors", async () => {
     expect((await rejection(() => verify(undefined))).code).to.equal("usage");
     const signature = `0x${"ff".repeat(65)}`;
     const credentials = { deadline: NOW.getTime() / 1_000 + 9, nonce: `0x${"00".repeat(32)}` };

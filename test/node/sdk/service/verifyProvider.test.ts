@@ -12,7 +12,7 @@ import { type FakeProviderApi, startFakeProviderApi } from "../../../helpers/fak
 import { MarketFixture, MODEL } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
-// Spaces that JSON.stringify would not write: the hash is over the bytes and not over what they mean.
+// Spaces that JSON.stringify would not write: the hash is over the bytes, not over the JSON value.
 const CATALOGUE = `{ "models": [ ${JSON.stringify(MODEL)} ] }\n`;
 
 describe("sdk/service verifyProvider", () => {
@@ -38,7 +38,7 @@ describe("sdk/service verifyProvider", () => {
 
   const verify = () => verifyProvider(market.reader, { provider: market.provider.address });
 
-  it("accepts a provider who is what the chain says", async () => {
+  it("accepts a provider that matches the chain", async () => {
     const verified = await verify();
     expect(verified.service.provider).to.equal(market.provider.address);
     expect(verified.catalogue).to.deep.equal({ models: [MODEL] });
@@ -51,7 +51,7 @@ describe("sdk/service verifyProvider", () => {
     });
   });
 
-  it("refuses a loopback address on a public network, before anything is asked of it", async () => {
+  it("refuses a loopback address on a public network, before any request to it", async () => {
     const reader = { ...market.reader, chainId: 16602 };
     api.routes["/v1/challenge"] = () => expect.fail("the address was asked");
     const { provider } = market;
@@ -60,14 +60,14 @@ describe("sdk/service verifyProvider", () => {
     expect(error.message).to.contain("cannot be reached from outside its own network");
   });
 
-  it("refuses a provider who takes nothing on, before money moves", async () => {
+  it("refuses a provider that accepts no tasks, before money moves", async () => {
     api.routes["/v1/queue"] = () => ({ accepting: false, slots: 1, running: 0, waiting: 0 });
     const error = await rejection(verify());
     expect(error.code).to.equal("declined");
     expect(error.message).to.contain("accepts no new tasks");
   });
 
-  it("asks a new challenge each time", async () => {
+  it("uses a new challenge each time", async () => {
     const seen = new Set<string>();
     const honest = api.routes["/v1/challenge"]!;
     api.routes["/v1/challenge"] = (request, response, url) => {
@@ -79,13 +79,13 @@ describe("sdk/service verifyProvider", () => {
     expect(seen.size).to.equal(2);
   });
 
-  it("refuses somebody who is not registered", async () => {
+  it("refuses an address that is not registered", async () => {
     const { reader, stranger } = market;
     const error = await rejection(verifyProvider(reader, { provider: stranger.address }));
     expect(error.code).to.equal("not-found");
   });
 
-  it("refuses an endpoint that signs with another key, whatever address it names", async () => {
+  it("refuses an endpoint that signs with another key, whatever address it claims", async () => {
     api.routes["/v1/challenge"] = async (_request, _response, url) => {
       const { signature } = await signChallenge(market.stranger, {
         nonce: url.searchParams.get("nonce")!,
@@ -127,7 +127,7 @@ describe("sdk/service verifyProvider", () => {
     expect(error.message).to.contain("a different catalogue");
   });
 
-  it("names the address of a provider who does not answer", async () => {
+  it("names the address of a provider that does not answer", async () => {
     const { provider, terms } = market;
     const fresh = await market.chain.snapshot();
     try {
@@ -144,7 +144,7 @@ describe("sdk/service verifyProvider", () => {
     }
   });
 
-  it("refuses answers that are not what the API promises", async () => {
+  it("refuses answers that do not match the API", async () => {
     const answers = [
       "not JSON",
       { provider: market.provider.address },
@@ -169,7 +169,7 @@ describe("sdk/service verifyProvider", () => {
     expect((await rejection(verify())).code).to.equal("network");
   });
 
-  it("stops reading an answer that does not end", async () => {
+  it("stops reading an endless answer", async () => {
     api.routes["/v1/queue"] = (_request, response) => {
       const more = () => {
         while (response.write("x".repeat(65_536)) && !response.destroyed);
@@ -182,7 +182,7 @@ describe("sdk/service verifyProvider", () => {
     expect(error.message).to.contain("exceeds");
   });
 
-  it("passes on what a provider says, without what would rewrite the terminal", async () => {
+  it("passes on a provider's message, without terminal control characters", async () => {
     api.routes["/v1/queue"] = (_request, response) => {
       response.statusCode = 503;
       return {
@@ -192,13 +192,13 @@ describe("sdk/service verifyProvider", () => {
       };
     };
     const error = await rejection(verify());
-    expect(error.code).to.equal("network"); // not the code that the provider wished for
+    expect(error.code).to.equal("network"); // not the code that the provider sent
     expect(error.message).to.equal(`Provider ${market.provider.address} says: busy [2J fine`);
     expect(error.hint).to.equal("Come back  later.");
     expect(error.next).to.equal(undefined);
   });
 
-  it("ends with the caller's reason when it is aborted", async () => {
+  it("ends with the caller's reason if it is aborted", async () => {
     const stop = new AbortController();
     api.routes["/v1/challenge"] = () => {
       stop.abort(new Error("enough"));

@@ -51,7 +51,7 @@ describe("transfer under faults", () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** A storage that has the content, and hands out its ranges as `spoil` says. */
+  /** A storage that has the content, and serves its ranges as `spoil` says. */
   function spoiled(spoil: (part: Uint8Array, response: ServerResponse) => void): Promise<string> {
     return serve((request, response) => {
       if (request.method === "HEAD") {
@@ -79,11 +79,11 @@ describe("transfer under faults", () => {
       part[part.length - 1]! ^= 1;
       send(part, response);
     },
-    "cuts off its answers": (part, response) => {
+    "truncates its answers": (part, response) => {
       response.writeHead(206, { "content-length": part.length }).write(part.subarray(0, -1));
       response.destroy();
     },
-    "says that its answers are shorter": (part, response) => {
+    "declares its answers shorter": (part, response) => {
       send(part.subarray(0, -1), response);
     },
     "swaps halves of its answers": (part, response) => {
@@ -116,7 +116,7 @@ describe("transfer under faults", () => {
     });
 
     for (const [fault, spoil] of Object.entries(FAULTS)) {
-      it(`drops one that ${fault}, and gets its parts elsewhere`, async () => {
+      it(`drops one that ${fault}, and fetches its parts elsewhere`, async () => {
         await upload(node.url, source);
         let asked = 0;
         const bad = await spoiled((part, response) => {
@@ -127,13 +127,13 @@ describe("transfer under faults", () => {
         const onDropped = ({ message }: Error) => dropped.push(message);
         await download(`${bad},${node.url}`, list.root, target, { onDropped });
         expect(dropped).to.have.length(1);
-        // A broken connection is tried again before its source is given up.
+        // A broken connection is retried before its source is given up.
         expect(asked).to.be.within(1, 8);
         await expectTarget();
       });
     }
 
-    it("asks the next one for the list when the first has not the file, lies or is away", async () => {
+    it("asks the next one for the list if the first lacks the file, sends wrong data or is down", async () => {
       await upload(node.url, source);
       const empty = await StorageNode.start(join(directory, "empty"));
       const liar = await serve((request, response) => {
@@ -149,7 +149,7 @@ describe("transfer under faults", () => {
       await expectTarget();
     });
 
-    it("fails when all lie, keeps what was right, and never shows a wrong file", async () => {
+    it("fails if all send wrong data, keeps what was right, and never publishes a wrong file", async () => {
       const [first, second] = [await spoiled(FAULTS["flips a bit"]!), await spoiled(send)];
       const error = await rejection(download(`${first},${first}`, list.root, target));
       expect(error.code).to.equal("integrity");
@@ -160,7 +160,7 @@ describe("transfer under faults", () => {
   });
 
   describe("on a full disk", () => {
-    it("a download says so, leaves no file, and goes on when there is room again", async () => {
+    it("a download says so, leaves no file, and continues when there is space again", async () => {
       await upload(node.url, source);
       {
         using _full = await fullDisk(12 * SEGMENT_BYTES);
@@ -177,12 +177,12 @@ describe("transfer under faults", () => {
       await expectTarget();
     });
 
-    it("an upload says so, and later sends only what found no room", async () => {
+    it("an upload says so, and later sends only what was not stored", async () => {
       {
         using _full = await fullDisk(12 * SEGMENT_BYTES);
         const error = await rejection(upload(node.url, source));
         expect(error.message).to.include("The disk is full");
-        await node.stop(); // what was on its way finds no room either
+        await node.stop(); // segments in flight find no space either
       }
       node = await StorageNode.start(join(directory, "node"));
       const part = join(directory, "node", "incoming", `${list.root}.part.have`);
@@ -195,9 +195,9 @@ describe("transfer under faults", () => {
     });
   });
 
-  // A flush that failed is not tried again: the second one would say that all is well, and nothing would be on disk.
+  // A failed flush is not retried: the second one would report success without the data being on disk.
   for (const name of ["datasync", "sync"] as const) {
-    describe(`on a disk that keeps nothing, as ${name} tells`, () => {
+    describe(`on a disk whose ${name} fails`, () => {
       it("a download leaves no file, and fetches everything again", async () => {
         await upload(node.url, source);
         {
@@ -215,7 +215,7 @@ describe("transfer under faults", () => {
 
       it("an upload fails, and sends everything again", async () => {
         {
-          const ofSegmentList = name === "sync" ? 2 : 0; // that and its directory come first
+          const ofSegmentList = name === "sync" ? 2 : 0; // that and its directory are flushed first
           using _failing = await failingFlush(name, ofSegmentList);
           await rejection(upload(node.url, source));
         }

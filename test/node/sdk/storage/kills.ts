@@ -22,18 +22,18 @@ import { StorageNode } from "./storageNode.ts";
 const TRANSFERRING_CHILD = join(import.meta.dirname, "transferringChild.ts");
 const SERVING_CHILD = join(import.meta.dirname, "../../provider/storage/servingChild.ts");
 
-/** Where the marks of a partial file begin. */
+/** Offset of the marks in a partial file. */
 const MARKS_AT = 40;
 
 export interface KillOptions {
-  /** Processes killed in each direction, and storage nodes. */
+  /** Number of processes killed in each direction, and of storage nodes. */
   readonly kills: number;
   readonly bytes: number;
-  /** Milliseconds that one test may take, if more than others. */
+  /** Timeout of one test in milliseconds, if longer than usual. */
   readonly timeout?: number;
 }
 
-/** Kills transfers at random moments: the file is right or there is none, and nothing that was kept moves again. */
+/** Kills transfers at random moments: the file is right or missing, and nothing that was kept is transferred again. */
 export function killTransfers({ kills, bytes: size, timeout }: KillOptions): void {
   describe(`transfers killed ${kills} times each`, function () {
     if (timeout !== undefined) this.timeout(timeout);
@@ -55,7 +55,7 @@ export function killTransfers({ kills, bytes: size, timeout }: KillOptions): voi
     });
     afterEach(() => node.stop());
 
-    it("upload: storage has the right file or none, and what it kept is not sent again", async () => {
+    it("upload: storage has the right file or none, and stored segments are not sent again", async () => {
       const place = join(directory, "node");
       const part = join(place, "incoming", `${root}.part`);
       const moments = new Moments();
@@ -76,7 +76,7 @@ export function killTransfers({ kills, bytes: size, timeout }: KillOptions): voi
       expect((await upload(node.url, source)).sent).to.be.at.most(size - kept);
     });
 
-    it("download: the file is right or absent, and what was kept is not fetched again", async () => {
+    it("download: the file is right or absent, and kept segments are not fetched again", async () => {
       await upload(node.url, source);
       const moments = new Moments();
       for (let killed = 0; killed < kills; ) {
@@ -96,7 +96,7 @@ export function killTransfers({ kills, bytes: size, timeout }: KillOptions): voi
       await rm(`${target}.part.have`, { force: true });
     });
 
-    it("storage node: it forgets nothing it has confirmed, and never hands out a wrong byte", async () => {
+    it("storage node: it loses nothing it has confirmed, and never serves a wrong byte", async () => {
       const place = join(directory, "killed-node");
       const part = join(place, "incoming", `${root}.part`);
       const moments = new Moments();
@@ -122,13 +122,13 @@ export function killTransfers({ kills, bytes: size, timeout }: KillOptions): voi
   });
 }
 
-/** When to kill: spread evenly over a little more than a transfer takes here, in no order. */
+/** When to kill: spread evenly over slightly more than the duration of a transfer, in random order. */
 class Moments {
-  /** Milliseconds that the longest transfer took which nobody killed; the first one is left in peace. */
+  /** Milliseconds of the longest transfer that was not killed; the first one never is. */
   #longest = 0;
   #turn = 0;
 
-  /** Done at the next moment, or when the transfer is. */
+  /** Resolves at the next moment, or when the transfer ends. */
   async next(transfer: Promise<unknown>): Promise<void> {
     const began = performance.now();
     const over = new AbortController();
@@ -143,7 +143,7 @@ class Moments {
   }
 }
 
-/** @returns what the transfer says when it was faster than the kill. */
+/** @returns the transfer's output if it was faster than the kill. */
 async function runAndKill(args: string[], moments: Moments): Promise<{ sent: number } | null> {
   const child = spawnNode(TRANSFERRING_CHILD, args);
   const lines: string[] = [];

@@ -27,7 +27,7 @@ import {
 } from "../../../../sdk/storage/tree/segment.ts";
 import { skip } from "../../../helpers/skip.ts";
 
-/** Content A repeats every 256 bytes; content B differs in every chunk, so it catches wrong order. */
+/** Content A repeats every 256 bytes; content B differs in every chunk, so it detects a wrong order. */
 const CONTENT = {
   A: (i: number) => i * 31 + 7,
   B: (i: number) => i * 31 + (i >> 8) * 17 + (i >> 16) * 29 + 7,
@@ -109,7 +109,7 @@ describe("storage root", () => {
     expect(hasher.digest().root).to.equal(rootOfBytes(content("B", 300)).root);
   });
 
-  it("of an empty content is refused with a hint", () => {
+  it("of empty content is refused with a hint", () => {
     expect(() => rootOfBytes(new Uint8Array(0)))
       .to.throw(ProtocolError, "Empty content has no storage root.")
       .with.property("code", "usage");
@@ -152,7 +152,7 @@ describe("segment check", () => {
   const parts = [bytes.subarray(0, SEGMENT_BYTES), bytes.subarray(SEGMENT_BYTES)];
   const roots = [segmentRoots.subarray(0, 32), segmentRoots.subarray(32)];
 
-  it("accepts each segment at its own place and no other", () => {
+  it("accepts each segment at its own position and no other", () => {
     for (const [i, part] of parts.entries()) {
       for (const [j, root] of roots.entries()) {
         expect(verifySegment(part, j, size, root)).to.equal(i === j);
@@ -170,7 +170,7 @@ describe("segment check", () => {
     );
   });
 
-  it("refuses a segment that is cut or extended by zeros, though its leaves were the same", () => {
+  it("refuses a segment that is truncated or extended by zeros, even if its leaves are the same", () => {
     const extended = new Uint8Array(1024);
     extended.set(parts[1]!);
     expect(verifySegment(extended, 1, size, roots[1]!)).to.equal(false);
@@ -190,7 +190,7 @@ describe("segment proof", () => {
     }
   });
 
-  it("fails when one side or one sibling is wrong", () => {
+  it("fails if one side or one sibling is wrong", () => {
     const proof = segmentProof(list, 1);
     const otherSide = {
       ...proof,
@@ -217,7 +217,7 @@ describe("root of a file", () => {
     expect(await rootOfFile(path)).to.deep.equal(rootOfBytes(bytes));
   });
 
-  describe("that is hashed in threads", () => {
+  describe("hashed in threads", () => {
     const size = 513 * SEGMENT_BYTES + 4_321;
     let path: string;
     let expected: SegmentList;
@@ -230,7 +230,7 @@ describe("root of a file", () => {
       expected = new RootHasher().update(bytes).digest();
     });
 
-    it("is the same as in one thread, while they start and when they are there", async () => {
+    it("is the same as in one thread, while threads start and after that", async () => {
       for (const turn of [1, 2, 3]) {
         const progress: number[] = [];
         const list = await rootOfFile(path, undefined, ({ bytes }) => progress.push(bytes));
@@ -240,7 +240,7 @@ describe("root of a file", () => {
       }
     });
 
-    it("does not keep the process alive, and comes from one thread where threads are forbidden", async () => {
+    it("does not keep the process alive, and uses one thread if threads are not allowed", async () => {
       const script = join(import.meta.dirname, "rootChild.ts");
       for (const flags of [[], ["--permission", "--allow-fs-read=*"]]) {
         const run = promisify(execFile);
@@ -301,13 +301,13 @@ function checkVector(kind: "A" | "B", vector: Vector): void {
   const { index, ...proof } = (vector.lastSegmentProof ?? vector.proof)!;
   expect(segmentProof(list, index)).to.deep.equal(proof);
   expect(verifySegmentProof(proof, list.root)).to.equal(true);
-  // Content A repeats with every segment, and content B is short enough to have it in one piece.
+  // Content A repeats with every segment, and content B is short enough to be in one piece.
   const start = (segmentCount(size) - 1) * SEGMENT_BYTES;
   const last = kind === "A" ? content("A", size - start) : content("B", size).subarray(start);
   expect(submissionNodes(list, last)).to.deep.equal(vector.submissionNodes);
 }
 
-/** The segment list of a long content A, whose full segments are all alike: seconds saved. */
+/** The segment list of a long content A, whose full segments are all equal, which saves seconds. */
 function longListA(size: number): SegmentList {
   const segmentRoots = new Uint8Array(paddedSegmentCount(size) * 32);
   const last = segmentCount(size) - 1;

@@ -5,7 +5,7 @@ import type { StorageLimits } from "../../../../provider/storage/BlobStore.ts";
 import { createStorageServer } from "../../../../provider/storage/storageServer.ts";
 import { SEGMENT_BYTES } from "../../../../sdk/storage/tree/segment.ts";
 
-/** Limits that no test meets by accident. */
+/** Limits that no test reaches by accident. */
 export const WIDE_LIMITS: StorageLimits = {
   totalBytes: 2 ** 30,
   uploadBytes: 2 ** 30,
@@ -16,11 +16,11 @@ export const WIDE_LIMITS: StorageLimits = {
 /** One answered request: "PUT /uploads/0x…/segments/3 204". */
 export interface Answered {
   readonly line: string;
-  /** The segments taken in or handed out with it: "PUT 3", "GET 0". */
+  /** The segments received or served with it: "PUT 3", "GET 0". */
   readonly segments: readonly string[];
 }
 
-/** A real storage node on a free port, which remembers what it answered. */
+/** A real storage node on a free port that records its answers. */
 export class StorageNode {
   readonly app: FastifyInstance;
   readonly answered: Answered[] = [];
@@ -49,7 +49,7 @@ export class StorageNode {
     return `http://127.0.0.1:${(this.app.server.address() as AddressInfo).port}`;
   }
 
-  /** Segments taken in or handed out so far. */
+  /** Segments received or served so far. */
   get segments(): string[] {
     return this.answered.flatMap(({ segments }) => segments);
   }

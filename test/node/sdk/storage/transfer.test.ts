@@ -24,7 +24,7 @@ const SERVING_CHILD = join(import.meta.dirname, "../../provider/storage/servingC
 
 const UNKNOWN = parseRoot(`0x${"ab".repeat(32)}`);
 
-/** Content of which no two chunks are alike. */
+/** Content in which all chunks differ. */
 function content(size: number, seed = 1): Uint8Array {
   const words = new Uint32Array(Math.ceil(size / 4));
   for (let i = 0; i < words.length; i++) words[i] = Math.imul(i + seed, 2654435761);
@@ -71,7 +71,7 @@ describe("transfer", () => {
     expect(left).to.deep.equal([]);
   }
 
-  it("brings a file of any size there and back, unchanged", async () => {
+  it("uploads and downloads a file of any size unchanged", async () => {
     const edge = fc.constantFrom(
       1,
       255,
@@ -80,7 +80,7 @@ describe("transfer", () => {
       SEGMENT_BYTES - 1,
       SEGMENT_BYTES,
       SEGMENT_BYTES + 1,
-      // 21 segments with bytes and one of padding alone.
+      // 21 segments with data and one of padding alone.
       20 * SEGMENT_BYTES + 3,
     );
     await fc.assert(
@@ -97,7 +97,7 @@ describe("transfer", () => {
     );
   });
 
-  it("sends nothing for a root that is there", async () => {
+  it("sends nothing for a root that is stored already", async () => {
     const { bytes } = await publish(3 * SEGMENT_BYTES);
     expect(node.segments).to.have.length(3);
     await writeFile(path, bytes);
@@ -118,7 +118,7 @@ describe("transfer", () => {
     expect([seen[0], seen.at(-1)]).to.deep.equal([0, size]);
   });
 
-  it("knows what exists", async () => {
+  it("reports what exists", async () => {
     const { root } = await publish(1000);
     expect(await exists(node.url, root)).to.equal(true);
     expect(await exists(`${node.url}/`, UNKNOWN)).to.equal(false);
@@ -146,7 +146,7 @@ describe("transfer", () => {
     }
   });
 
-  it("refuses an address that is none", async () => {
+  it("refuses an invalid address", async () => {
     for (const url of ["", "nonsense", "ftp://127.0.0.1", "127.0.0.1:80"]) {
       expect((await failure(exists(url, UNKNOWN))).code).to.equal("usage");
     }
@@ -160,7 +160,7 @@ describe("transfer", () => {
     expect(error.code).to.equal("usage");
   });
 
-  it("takes over the reason and the advice of a server that refuses", async () => {
+  it("passes on the reason and the hint of a server that refuses", async () => {
     await node.stop();
     const limits = { totalBytes: 1000, uploadBytes: 900, freeDiskBytes: 0, abandonedAfterMs: 1000 };
     node = await StorageNode.start(join(directory, "node"), limits);
@@ -183,7 +183,7 @@ describe("transfer", () => {
     expect(await exists(node.url, rootOfBytes(content(8 * SEGMENT_BYTES)).root)).to.equal(false);
   });
 
-  describe("goes on where it stopped", () => {
+  describe("resumes", () => {
     const segments = 10;
     const size = segments * SEGMENT_BYTES - 100;
 
@@ -223,7 +223,7 @@ describe("transfer", () => {
       await expectTarget(bytes);
     });
 
-    it("after an aborted download, but fetches again what went bad on disk", async () => {
+    it("after an aborted download, but fetches again what was corrupted on disk", async () => {
       const { bytes, root } = await publish(size);
       await download(node.url, root, target, abortAfter(5)).catch(() => {});
       const part = await readFile(`${target}.part`);
@@ -234,7 +234,7 @@ describe("transfer", () => {
       await expectTarget(bytes);
     });
 
-    it("but not from the leftovers of another content", async () => {
+    it("but not from the leftovers of other content", async () => {
       const { root } = await publish(size);
       await download(node.url, root, target, abortAfter(5)).catch(() => {});
       const other = content(SEGMENT_BYTES + 7, 2);
@@ -312,7 +312,7 @@ describe("transfer", () => {
   });
 });
 
-describe("transfer with a lying storage", () => {
+describe("transfer with a faulty storage", () => {
   const bytes = content(3 * SEGMENT_BYTES + 500);
   const list = rootOfBytes(bytes);
   let directory: string;
@@ -332,7 +332,7 @@ describe("transfer with a lying storage", () => {
     lying = undefined;
   }
 
-  /** Starts the storage that lies like this, in place of the one before. */
+  /** Starts a storage with this fault, in place of the previous one. */
   async function serve(listener: RequestListener): Promise<string> {
     stop();
     lying = createServer(listener).listen(0, "127.0.0.1");
@@ -344,7 +344,7 @@ describe("transfer with a lying storage", () => {
     response.writeHead(206, { "content-length": part.length }).end(part);
   }
 
-  /** An honest storage but for what `lie` answers itself. */
+  /** An honest storage except for what `lie` answers itself. */
   function honestBut(lie: RequestListener): RequestListener {
     return (request, response) => {
       lie(request, response);
@@ -368,7 +368,7 @@ describe("transfer with a lying storage", () => {
     return error;
   }
 
-  it("is fine while it does not lie", async () => {
+  it("works while it is not faulty", async () => {
     const url = await serve(honestBut(() => {}));
     await download(url, list.root, target);
     expect((await readFile(target)).equals(bytes)).to.equal(true);
@@ -396,7 +396,7 @@ describe("transfer with a lying storage", () => {
     await rm(target);
   });
 
-  it("refuses the right segment at the wrong place", async () => {
+  it("refuses the right segment at the wrong position", async () => {
     await expectRefused((request, response) => {
       if (request.headers.range) sendPart(response, bytes.subarray(0, SEGMENT_BYTES));
     });
@@ -423,11 +423,11 @@ describe("transfer with a lying storage", () => {
     }
   });
 
-  it("refuses an answer that does not end, without taking it in", async () => {
+  it("refuses an endless answer, without reading it into memory", async () => {
     const heads = [
       [{ "content-length": 2 ** 40 }, "integrity"],
       [{ "content-length": SEGMENT_BYTES }, "integrity"],
-      [{}, "network"], // it does not say how long it is
+      [{}, "network"], // without a content length
     ] as const;
     for (const [head, code] of heads) {
       let written = 0;
@@ -445,7 +445,7 @@ describe("transfer with a lying storage", () => {
     }
   });
 
-  it("counts a connection that is cut again and again as network", async () => {
+  it("reports a connection that breaks repeatedly as network", async () => {
     let cuts = 0;
     await expectRefused((request, response) => {
       if (!request.headers.range) return;
@@ -456,7 +456,7 @@ describe("transfer with a lying storage", () => {
     expect(cuts).to.be.at.least(3);
   });
 
-  it("gets over a connection that is cut once", async () => {
+  it("survives a connection that breaks once", async () => {
     let cut = false;
     const url = await serve(
       honestBut((request, response) => {
@@ -485,7 +485,7 @@ describe("transfer with a lying storage", () => {
     expect(error.hint).to.equal("Pay me.");
   });
 
-  it("does not believe in an upload to a server that answers nonsense", async () => {
+  it("does not report success for an upload to a server with invalid answers", async () => {
     const path = join(directory, "file");
     await writeFile(path, bytes);
     for (const answer of [

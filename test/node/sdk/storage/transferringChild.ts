@@ -1,6 +1,6 @@
 /**
- * A transfer in a process of its own, to be killed. Arguments: up, URL, path or down, URL, path, root. Prints "begun",
- * and when it has not been killed what the transfer returned.
+ * A transfer in its own process, to be killed. Arguments: up, URL, path or down, URL, path, root. Prints "begun", and
+ * the transfer's result unless it is killed.
  */
 import { parseRoot } from "../../../../sdk/ids.ts";
 import { download } from "../../../../sdk/storage/download.ts";

@@ -22,7 +22,7 @@ interface RpcOutcome {
   readonly error?: Anything;
 }
 
-/** What a node makes of a call: an answer, none at all, or half of the right one. `ask` gets the right one. */
+/** A node's reaction to a call: an answer, none at all, or half of the right one. `ask` returns the right one. */
 export type Behaviour = (
   call: RpcCall,
   ask: (call?: RpcCall) => Promise<RpcOutcome>,
@@ -30,7 +30,7 @@ export type Behaviour = (
 
 export const honest: Behaviour = (_, ask) => ask();
 
-/** A storage node behind a front that may misbehave. */
+/** A storage node behind a proxy that may misbehave. */
 export class Front {
   readonly calls: RpcCall[] = [];
   readonly shard: Shard;
@@ -41,7 +41,7 @@ export class Front {
     this.shard = shard;
     this.behaviour = behaviour;
     this.#server = createServer((request, response) => {
-      // What is still under way when the network is closed ends with its target.
+      // Connections that are open when the network is closed end with their target.
       this.#answer(request, response, target).catch(() => response.destroy());
     });
   }
@@ -93,7 +93,7 @@ async function forward(target: string, call: RpcCall): Promise<RpcOutcome> {
   return error ? { error } : { result };
 }
 
-/** A network of 0G's kind on one machine: embedded nodes that follow one Flow contract, fronts, and an indexer. */
+/** A network like 0G's on one machine: embedded nodes that follow one Flow contract, proxies, and an indexer. */
 export class ZeroGNetwork {
   readonly #chain: FlowChain;
   readonly #folder: string;
@@ -121,7 +121,7 @@ export class ZeroGNetwork {
     return front;
   }
 
-  /** Starts an indexer that lists these fronts in this order. @returns the endpoint for our client. */
+  /** Starts an indexer that lists these proxies in this order. @returns the endpoint for our client. */
   async list(...fronts: readonly Front[]): Promise<string> {
     const nodes = fronts.map(({ url, shard }) => ({ url, config: shard, latency: 1, since: 1 }));
     this.#indexer?.close();

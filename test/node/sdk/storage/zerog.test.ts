@@ -19,18 +19,18 @@ import { rejection } from "../../../helpers/rejection.ts";
 import { type Behaviour, honest, ZeroGNetwork } from "./zeroGNetwork.ts";
 
 const TIMING: Timing = { call: 20_000, poll: 20, timeout: 20_000 };
-/** For nodes that do not answer: every attempt costs the time of a call. */
+/** For nodes that do not answer: every attempt takes a full timeout. */
 const IMPATIENT: Timing = { ...TIMING, call: 1_000 };
 const DOWNLOAD = /^zgs_downloadSegment/;
 const UPLOAD = /^zgs_uploadSegment/;
 
-/** The segments, within their file, that a call is about. */
+/** The segments of their file that a call is about. */
 function segmentsIn(method: string, params: Parameters<Behaviour>[0]["params"]): number[] {
   if (UPLOAD.test(method)) return params[0].map((segment: { index: number }) => segment.index);
   return DOWNLOAD.test(method) ? [params[1]] : [];
 }
 
-/** Does as it likes with the calls whose method matches, and is honest otherwise. */
+/** Misbehaves on calls whose method matches, and is honest otherwise. */
 const when =
   (method: RegExp, behaviour: Behaviour): Behaviour =>
   (call, ask) =>
@@ -42,7 +42,7 @@ const flipsAByte = when(DOWNLOAD, async (_, ask) => {
   data[data.length - 1]! ^= 1;
   return { result: { ...result, data: data.toString("base64") } };
 });
-/** Right bytes with a right proof, of another place. */
+/** Valid bytes with a valid proof, of another position. */
 const sendsAnother = when(DOWNLOAD, async ({ method, params: [seq, index] }, ask) =>
   ask({ method, params: [seq, index === 0 ? 1 : 0] }),
 );
@@ -114,7 +114,7 @@ describe("storage in 0G's network", () => {
   const transactions = async () =>
     client.provider.getTransactionCount(await client.signer!.getAddress());
 
-  /** A file that one honest node holds. */
+  /** A file that one honest node stores. */
   async function stored(size: number) {
     const target = await network.addNode();
     const file = await makeFile(size);
@@ -134,7 +134,7 @@ describe("storage in 0G's network", () => {
     });
   }
 
-  it("sends and pays for nothing that is there already", async () => {
+  it("sends and pays for nothing that is stored already", async () => {
     const { path, root, front } = await stored(SEGMENT_BYTES);
     const endpoint = await network.list(front);
     const before = await transactions();
@@ -142,7 +142,7 @@ describe("storage in 0G's network", () => {
     expect(await transactions()).to.equal(before);
   });
 
-  it("pays once for a file whose upload was broken off", async () => {
+  it("pays once for a file whose upload was interrupted", async () => {
     const { path, bytes, root } = await makeFile(9 * SEGMENT_BYTES);
     const refuses = when(UPLOAD, () => ({ error: { code: -32603, message: "out of order" } }));
     const front = await network.addFront(await network.addNode(), refuses);
@@ -158,12 +158,12 @@ describe("storage in 0G's network", () => {
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("takes nodes that keep a part each, and finds every segment again", async () => {
+  it("uses nodes that store one part each, and finds every segment again", async () => {
     const target = await network.addNode();
     const parts = await Promise.all(
       [0, 1].map((shardId) => network.addFront(target, honest, { shardId, numShard: 2 })),
     );
-    // Where the file begins in the log decides which part a segment belongs to.
+    // The file's position in the log decides which part a segment belongs to.
     for (const part of parts) {
       part.behaviour = async ({ method, params }, ask) => {
         const { result } = await ask({ method: "zgs_getFileInfo", params: [root, true] });
@@ -172,7 +172,7 @@ describe("storage in 0G's network", () => {
         const { shardId } = part.shard;
         const isOurs = indices.every((index: number) => (first + index) % 2 === shardId);
         if (!isOurs) return { error: { code: -32603, message: "not my part" } };
-        // Each has its part when the node has: both say they are done as soon as they have got theirs.
+        // Each has its part when the node has: both report completion as soon as they have theirs.
         if (method === "zgs_getFileInfo" && result) {
           const sent = part.count(UPLOAD) > 0;
           return { result: { ...result, finalized: result.finalized || sent } };
@@ -193,20 +193,20 @@ describe("storage in 0G's network", () => {
 
   const LIARS: Record<string, Behaviour> = {
     "flips a byte": flipsAByte,
-    "sends another segment with its right proof": sendsAnother,
+    "sends another segment with a valid proof": sendsAnother,
     "sends too little": sendsLess,
-    "sends a proof that proves nothing": sendsOtherProof,
+    "sends an invalid proof": sendsOtherProof,
   };
   for (const [what, lie] of Object.entries(LIARS)) {
-    it(`asks no more a node that ${what}, and gets everything from another`, async () => {
+    it(`no longer asks a node that ${what}, and gets everything from another`, async () => {
       const { bytes, root, target, front } = await stored(12 * SEGMENT_BYTES);
       const liar = await network.addFront(target, lie);
       await download(await network.list(liar, front), root);
       expect((await back()).equals(bytes)).to.equal(true);
-      expect(liar.count(DOWNLOAD)).to.be.within(1, 4); // as many as are under way at once
+      expect(liar.count(DOWNLOAD)).to.be.within(1, 4); // as many as run concurrently
     });
 
-    it(`keeps nothing when the only node ${what}`, async () => {
+    it(`keeps nothing if the only node ${what}`, async () => {
       const { root, target } = await stored(5 * SEGMENT_BYTES);
       const liar = await network.addFront(target, lie);
       const error = await rejection(download(await network.list(liar), root));
@@ -217,9 +217,9 @@ describe("storage in 0G's network", () => {
 
   const FAILING: Record<string, Behaviour> = {
     "does not answer": stalls,
-    "cuts its answers off": cutsOff,
-    "has nothing though it says it has": hasNothing,
-    "answers nonsense": sendsNonsense,
+    "truncates its answers": cutsOff,
+    "claims to have what it lacks": hasNothing,
+    "sends invalid answers": sendsNonsense,
   };
   for (const [what, fault] of Object.entries(FAILING)) {
     it(`leaves a node that ${what}`, async () => {
@@ -230,7 +230,7 @@ describe("storage in 0G's network", () => {
       expect(failing.count(DOWNLOAD)).to.be.below(15);
     });
 
-    it(`says so when the only node ${what}`, async () => {
+    it(`reports it if the only node ${what}`, async () => {
       const { root, target } = await stored(5 * SEGMENT_BYTES);
       const failing = await network.addFront(target, fault);
       const error = await rejection(download(await network.list(failing), root, IMPATIENT));
@@ -238,7 +238,7 @@ describe("storage in 0G's network", () => {
     });
   }
 
-  it("asks a node again that fails now and then", async () => {
+  it("retries a node that fails intermittently", async () => {
     const { bytes, root, target } = await stored(12 * SEGMENT_BYTES);
     let calls = 0;
     const moody = when(DOWNLOAD, (_, ask) => (calls++ % 5 === 4 ? "cut" : ask()));
@@ -246,14 +246,14 @@ describe("storage in 0G's network", () => {
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("believes about the size what proves to be true", async () => {
+  it("accepts only a size that is proven", async () => {
     const { bytes, root, target, front } = await stored(3 * SEGMENT_BYTES);
     const liars = await Promise.all([1, 2].map(() => network.addFront(target, liesAboutTheSize)));
     await download(await network.list(...liars, front), root);
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("goes on where a download was broken off", async () => {
+  it("resumes an interrupted download", async () => {
     const { bytes, root, target } = await stored(20 * SEGMENT_BYTES);
     const stop = new AbortController();
     let calls = 0;
@@ -273,7 +273,7 @@ describe("storage in 0G's network", () => {
     expect(front.count(DOWNLOAD)).to.be.within(1, 13);
   });
 
-  it("brings a file to another node when one takes it and never has it", async () => {
+  it("uploads a file to another node if one accepts it and never has it", async () => {
     const swallows = await network.addFront(
       await network.addNode(),
       when(UPLOAD, () => ({ result: 0 })),
@@ -286,7 +286,7 @@ describe("storage in 0G's network", () => {
   });
 
   for (const [what, fault] of Object.entries({ stall: "stall", "cut off": "cut" } as const)) {
-    it(`brings a file to another node when uploads to one ${what}`, async () => {
+    it(`uploads a file to another node if uploads to one ${what}`, async () => {
       const failing = await network.addFront(
         await network.addNode(),
         when(UPLOAD, () => fault),
@@ -299,7 +299,7 @@ describe("storage in 0G's network", () => {
     });
   }
 
-  it("waits for a node that has too much to do, and takes a duplicate for done", async () => {
+  it("waits for an overloaded node, and treats a duplicate as done", async () => {
     let calls = 0;
     const busy = when(UPLOAD, async ({ method, params }, ask) => {
       calls++;
@@ -316,7 +316,7 @@ describe("storage in 0G's network", () => {
     expect((await back()).equals(bytes)).to.equal(true);
   });
 
-  it("says what is wrong before anything is paid", async () => {
+  it("reports problems before anything is paid", async () => {
     const front = await network.addFront(await network.addNode(), honest);
     const endpoint = await network.list(front);
     const { path, root } = await makeFile(10);

@@ -62,7 +62,7 @@ describe("sdk/task status and streams from the provider", () => {
   const service = () => ({ provider: PROVIDER, url: api.url });
   const options = { retryDelay: 1 };
 
-  /** Checks the signature as the daemon does and counts it. */
+  /** Checks the signature like the daemon and counts it. */
   const signed =
     (answer: Route): Route =>
     (request, response, url) => {
@@ -90,14 +90,14 @@ describe("sdk/task status and streams from the provider", () => {
     expect(signers).to.deep.equal([wallet.address]);
   });
 
-  it("refuses a status with a progress nobody knows", async () => {
+  it("refuses a status with an unknown progress", async () => {
     api.routes[BASE] = () => ({ ...STATUS, progress: "Done" });
     const error = await rejection(fetchTaskStatus(client, { service: service(), id: ID }));
     expect(error.code).to.equal("network");
     expect(error.message).to.contain("answers wrongly");
   });
 
-  it("says that the provider does not know the task", async () => {
+  it("reports that the provider does not know the task", async () => {
     api.routes[BASE] = (_request, response) => {
       response.statusCode = 404;
       return { code: "not-found", message: "There is no such task.", hint: "Check the id." };
@@ -107,7 +107,7 @@ describe("sdk/task status and streams from the provider", () => {
     expect(error.hint).to.equal("Check the id.");
   });
 
-  it("reads a log line by line, wherever the network cuts it", async () => {
+  it("reads a log line by line, wherever the network splits it", async () => {
     api.routes[`${BASE}/log`] = signed((_request, response, url) => {
       expect(url.search).to.equal("");
       const bytes = Buffer.from(
@@ -124,7 +124,7 @@ describe("sdk/task status and streams from the provider", () => {
     ]);
   });
 
-  it("takes a followed log up where it broke, without a line lost or doubled", async () => {
+  it("resumes a followed log after a break, without a line lost or duplicated", async () => {
     const lines = ["one", "two", "three", "four"];
     let attempt = 0;
     api.routes[`${BASE}/log`] = signed(async (_request, response, url) => {
@@ -144,7 +144,7 @@ describe("sdk/task status and streams from the provider", () => {
     expect(signers).to.have.length(2);
   });
 
-  it("does not take up a log that is not followed", async () => {
+  it("does not resume a log that is not followed", async () => {
     api.routes[`${BASE}/log`] = async (_request, response) => {
       response.write("one\n");
       await new Promise((resolve) => setImmediate(resolve));
@@ -155,7 +155,7 @@ describe("sdk/task status and streams from the provider", () => {
     expect(error.message).to.contain("was lost");
   });
 
-  it("gives up following a provider who no longer answers", async () => {
+  it("stops following a provider that no longer answers", async () => {
     const gone = { provider: PROVIDER, url: "http://127.0.0.1:9" };
     const log = streamLog(client, { service: gone, id: ID, follow: true, ...options });
     const error = await rejection(collect(log));
@@ -175,7 +175,7 @@ describe("sdk/task status and streams from the provider", () => {
     expect(requests).to.equal(1);
   });
 
-  it("reads events after a number, and asks for the rest after a break", async () => {
+  it("reads events after a number, and requests the rest after a break", async () => {
     const asked: string[] = [];
     const event = (seq: number) => `${JSON.stringify({ seq, type: "progress", step: seq })}\n`;
     api.routes[`${BASE}/events`] = signed(async (_request, response, url) => {
@@ -187,7 +187,7 @@ describe("sdk/task status and streams from the provider", () => {
         response.destroy();
         return;
       }
-      response.end(event(start + 1)); // repeated: must not arrive twice
+      response.end(event(start + 1)); // repeated: must not be delivered twice
     });
     const stream = streamEvents(client, {
       service: service(),
@@ -204,7 +204,7 @@ describe("sdk/task status and streams from the provider", () => {
     expect(asked).to.deep.equal(["5", "6", "7"]);
   });
 
-  it("refuses events that are none, and cleans the text of others", async () => {
+  it("refuses invalid events, and cleans the text of others", async () => {
     api.routes[`${BASE}/events`] = () => '{"seq":1,"type":"warning","message":"a\\u001b[2Jb"}\n';
     const [event] = await collect(streamEvents(client, { service: service(), id: ID }));
     expect(event!.message).to.equal("a [2Jb");
@@ -213,7 +213,7 @@ describe("sdk/task status and streams from the provider", () => {
     expect(error.message).to.contain("answers wrongly");
   });
 
-  it("does not let a line without an end fill the memory", async () => {
+  it("does not let an endless line fill the memory", async () => {
     api.routes[`${BASE}/log`] = (_request, response) => {
       response.end("x".repeat(300_000));
     };

@@ -49,7 +49,7 @@ describe("sdk/task quote", () => {
     }
   });
 
-  it("refuses what no order can carry", async () => {
+  it("refuses values that no order can have", async () => {
     for (const units of [0n, -1n, MAX_UNITS + 1n]) {
       expect((await rejection(() => quote({ service: service(1n), units }))).code).to.equal(
         "usage",

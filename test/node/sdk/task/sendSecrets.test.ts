@@ -74,20 +74,20 @@ describe("sendSecrets", () => {
       ...(timeout !== undefined && { timeout }),
     });
 
-  it("puts them, signed, where only the provider can open them", async () => {
+  it("sends them signed, readable by the provider only", async () => {
     await send();
     expect(bodies.length).to.equal(1);
     expect(openSecrets({ secret, id: ID, sealed: bodies[0]! })).to.deep.equal(secrets);
     expect(bodies[0]!.includes(secrets.wandbApiKey)).to.equal(false);
   });
 
-  it("waits for a provider who has not seen the task yet", async () => {
+  it("waits for a provider that has not seen the task yet", async () => {
     unknownFor = 2;
     await send(1_000);
     expect(bodies.length).to.equal(3);
   });
 
-  it("gives up on one who never sees it", async () => {
+  it("gives up on a provider that never sees it", async () => {
     unknownFor = Number.POSITIVE_INFINITY;
     expect((await rejection(send(10))).code).to.equal("not-found");
   });

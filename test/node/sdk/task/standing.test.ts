@@ -29,7 +29,7 @@ const late = (state: TaskState, changed?: Partial<StandingTask>) =>
   standingOf(task(state, changed), DEADLINE + 1);
 
 describe("standing of a task", () => {
-  it("says for every state, in time and late, in one word what it is and what comes next", () => {
+  it("names every state, in time and late, in one word, with what comes next", () => {
     const words: Record<string, [Standing["progress"], NextStep]> = {
       Created: ["Init", "wait"],
       Accepted: ["SettingUp", "wait"],
@@ -62,7 +62,7 @@ describe("standing of a task", () => {
     ).to.deep.equal(words);
   });
 
-  it("fails exactly when no model can come any more, and has a sentence for each", () => {
+  it("is failed if and only if no model can come, with a sentence for each case", () => {
     for (const state of TASK_STATES) {
       for (const size of [0, 1]) {
         for (const standing of [inTime(state, { size }), late(state, { size })]) {
@@ -73,13 +73,13 @@ describe("standing of a task", () => {
     }
   });
 
-  it("takes a task that its user stopped for one without a model", () => {
+  it("treats a task that its user stopped as one without a model", () => {
     const stopped = inTime("Settled", { size: 0, paid: FEE / 4n });
     expect(stopped).to.include({ progress: "Failed", failure: "declined", next: null });
     expect(stopped.meaning).to.contain("0.250000000000000000 OG");
   });
 
-  it("says what a missed deadline brings: fee and a quarter of the bond, or all of the bond", () => {
+  it("says what a missed deadline pays: fee and a quarter of the bond, or all of the bond", () => {
     const training = late("Accepted").meaning;
     expect(training).to.contain("deliver the model by 2027-01-15T08:00:00.000Z");
     expect(training).to.contain("1.000000000000000000 OG of the fee");

@@ -66,7 +66,7 @@ describe("sdk/task", () => {
     return (await getSubAccount(market.reader, { account, provider })).reserved;
   };
 
-  it("creates the task under the id that the order foretold, with its fee reserved", async () => {
+  it("creates the task under the id that the order predicted, with its fee reserved", async () => {
     const { id, order } = await prepare();
     await send(market.user, createTask(market.user, { order }));
     expect(await task(id)).to.deep.include({
@@ -94,7 +94,7 @@ describe("sdk/task", () => {
     expect(hexlify(blindRoot(u))).to.equal(order.blindRoot);
   });
 
-  it("prepares the same order again, and another one for the next task", async () => {
+  it("prepares the same order again, and a different one for the next task", async () => {
     const first = await prepare();
     expect(await prepare()).to.deep.equal(first);
     await send(market.user, createTask(market.user, { order: first.order }));
@@ -104,7 +104,7 @@ describe("sdk/task", () => {
     expect(second.order.userKey).not.to.equal(first.order.userKey);
   });
 
-  it("refuses a wallet that signs differently each time", async () => {
+  it("refuses a wallet with non-deterministic signatures", async () => {
     const { user } = market;
     let count = 0;
     const signer = Object.create(user.signer!, {
@@ -160,7 +160,7 @@ describe("sdk/task", () => {
     expect(stale.next).to.deep.equal({ verb: "listTasks", parameters: {} });
   });
 
-  it("names the provider and his limit when a user has too many open tasks", async () => {
+  it("names the provider and its limit if a user has too many open tasks", async () => {
     await market.order();
     const error = await rejection(market.order());
     expect(error.code).to.equal("declined");
@@ -186,7 +186,7 @@ describe("sdk/task", () => {
     );
   });
 
-  it("names what is missing when the fee is more than the account holds", async () => {
+  it("reports what is missing if the fee exceeds the account", async () => {
     const { user } = market;
     const { order } = await prepare();
     const big = { ...order, units: 2n * 10n ** 15n, maxFee: 2n ** 96n - 1n };
@@ -196,7 +196,7 @@ describe("sdk/task", () => {
     expect(error.next).to.deep.equal({ verb: "deposit", parameters: { amount: 10n ** 18n } });
   });
 
-  it("tells a wallet without account, a paused provider, a provider's own order and a big config", async () => {
+  it("distinguishes a wallet without account, a paused provider, a provider's own order and a big config", async () => {
     const { stranger, provider, user, terms } = market;
     const { order } = await prepare(stranger);
     const poor = await rejection(send(stranger, createTask(stranger, { order })));
@@ -214,7 +214,7 @@ describe("sdk/task", () => {
     expect(paused.message).to.contain("does not accept tasks");
   });
 
-  it("cancels before acceptance, gives the fee back, and says why it cannot later", async () => {
+  it("cancels before acceptance, returns the fee, and says why it cannot later", async () => {
     const id = await market.order();
     await cancel(id);
     expect(await task(id)).to.include({ state: "Cancelled", progress: "Failed" });
@@ -230,7 +230,7 @@ describe("sdk/task", () => {
     expect(error.next).to.deep.equal({ verb: "getTask", parameters: { id: next } });
   });
 
-  it("lets only the parties act", async () => {
+  it("allows only the parties to act", async () => {
     const id = await market.order();
     const { stranger } = market;
     const cancelled = await rejection(send(stranger, cancelTask(stranger, { id })));
@@ -285,7 +285,7 @@ describe("sdk/task", () => {
     ).to.deep.equal([]);
   });
 
-  it("tells the whole story of tasks in the order of the chain", async () => {
+  it("returns the whole history of tasks in the order of the chain", async () => {
     const fromBlock = (await market.reader.provider.getBlockNumber()) + 1;
     const first = await market.order();
     await cancel(first);
@@ -319,7 +319,7 @@ describe("sdk/task", () => {
     ).to.deep.equal([]);
   });
 
-  it("returns the fee and a quarter of the bond when the training deadline is missed", async () => {
+  it("returns the fee and a quarter of the bond if the training deadline is missed", async () => {
     const { stranger, user, provider, reader } = market;
     const id = await market.order();
     await accept(id);
@@ -356,7 +356,7 @@ describe("sdk/task", () => {
     expect(await task(id)).to.include({ state: "Lapsed", paid: (FEE * 3n) / 10n });
   });
 
-  it("ends a running task at the part of the fee that its user signed for", async () => {
+  it("ends a running task for the part of the fee that its user signed for", async () => {
     const { user, provider, stranger } = market;
     const id = await market.order();
     await accept(id);

@@ -52,7 +52,7 @@ describe("parseHyperparameters", () => {
     expect(parseHyperparameters({})).to.deep.equal({});
   });
 
-  it("understands the names of 0G's templates", () => {
+  it("accepts the names of 0G's templates", () => {
     expect(
       parseHyperparameters({
         num_train_epochs: 2,
@@ -78,7 +78,7 @@ describe("parseHyperparameters", () => {
     });
   });
 
-  it("reads numbers and switches that are written as text", () => {
+  it("reads numbers and booleans that are written as text", () => {
     const written = {
       learning_rate: "1e-5",
       n_epochs: "3",
@@ -105,13 +105,13 @@ describe("parseHyperparameters", () => {
     });
   });
 
-  it("does not take other texts for numbers", () => {
+  it("does not parse other texts as numbers", () => {
     for (const learning_rate of ["", "1e", "0x1", "1,5", "Infinity", "NaN", "1e-5 or so"]) {
       expect(refused({ learning_rate }).message, learning_rate).to.contain("learning_rate is ");
     }
   });
 
-  it("names the nearest key for an unknown one", () => {
+  it("suggests the nearest key for an unknown one", () => {
     const nearest = (name: string) => refused({ [name]: 1 }).hint;
     expect(nearest("learning_rat")).to.equal("Did you mean learning_rate?");
     expect(nearest("n_epoch")).to.equal("Did you mean n_epochs?");
@@ -123,7 +123,7 @@ describe("parseHyperparameters", () => {
     expect(nearest("constructor")).to.match(/^Known are /);
   });
 
-  it("says what to do about names of the templates without a counterpart", () => {
+  it("gives a hint for template names without a counterpart", () => {
     expect(refused({ save_steps: 10 })).to.include({
       code: "usage",
       message: "save_steps has no counterpart here.",
@@ -134,7 +134,7 @@ describe("parseHyperparameters", () => {
     expect(refused({ wandb_api_key: "secret" }).message).not.to.contain("secret");
   });
 
-  it("says the range of a value outside of it", () => {
+  it("gives the range for a value outside of it", () => {
     const message = (value: object) => refused(value).message;
     expect(message({ n_epochs: 21 })).to.equal(
       "n_epochs is 21, but must be an integer from 1 to 20.",
@@ -154,7 +154,7 @@ describe("parseHyperparameters", () => {
     expect(message({ suffix: "a".repeat(41) })).to.match(/^suffix is /);
   });
 
-  it("tells all problems of a configuration at once", () => {
+  it("reports all problems of a configuration at once", () => {
     const error = refused({ n_epochs: 0, learning_rat: 1, lora_r: 65, save_steps: 3, seed: 1 });
     expect(error.message).to.match(/^The training configuration has 4 problems: /);
     for (const name of ["n_epochs", "learning_rat", "lora_r", "save_steps"]) {
@@ -178,7 +178,7 @@ describe("parseHyperparameters", () => {
     }
   });
 
-  it("is its own fixed point on every valid configuration", () => {
+  it("is idempotent on every valid configuration", () => {
     fc.assert(
       fc.property(anything, (h) => {
         expect(parseHyperparameters(h)).to.deep.equal({ ...h });
@@ -198,12 +198,12 @@ describe("canonicalConfig", () => {
     expect(text(canonicalConfig({}))).to.equal("{}");
   });
 
-  it("leaves out what is undefined", () => {
+  it("omits undefined values", () => {
     const config = { n_epochs: 1, suffix: undefined } as Hyperparameters;
     expect(text(canonicalConfig(config))).to.equal('{"n_epochs":1}');
   });
 
-  it("gives the same bytes for every order of the keys, and they read back", () => {
+  it("produces the same bytes for every order of the keys, and they read back", () => {
     fc.assert(
       fc.property(anything, (h) => {
         const canonical = canonicalConfig(h);
@@ -215,11 +215,11 @@ describe("canonicalConfig", () => {
     );
   });
 
-  it("refuses what is out of range", () => {
+  it("refuses values out of range", () => {
     expect(refusal(() => canonicalConfig({ n_epochs: 0 })).message).to.match(/^n_epochs is 0/);
   });
 
-  it("fits on chain whatever the texts are", () => {
+  it("fits on chain, whatever the texts are", () => {
     const long = "\u0001".repeat(128);
     const config: Hyperparameters = {
       lora_trainable_modules: "\u0001".repeat(1024),
@@ -253,7 +253,7 @@ describe("parseCanonicalConfig", () => {
     ]) {
       expect(parseCanonicalConfig(bytes(config)), config).to.equal(null);
     }
-    // Not UTF-8: a lossy reading would be a suffix that is valid.
+    // Not UTF-8: lossy decoding would give a valid suffix.
     const invalid = [...bytes('{"suffix":"'), 0xff, ...bytes('"}')];
     expect(parseCanonicalConfig(Uint8Array.from(invalid))).to.equal(null);
   });

@@ -4,15 +4,15 @@ import { describe, it } from "mocha";
 import { searchLogs } from "../../../../sdk/transaction/searchLogs.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
-/** What a stub of an endpoint allows in one answer. */
+/** What a stub endpoint allows in one answer. */
 interface Limits {
   readonly blocks?: number;
   readonly results?: number;
-  /** Its words, when one of these is passed. */
+  /** Its message, if one of these limits is exceeded. */
   readonly words?: string;
 }
 
-/** A stub of an endpoint whose blocks have this many events each, and which notes the ranges that it searched. */
+/** A stub endpoint whose blocks have this many events each, and which records the ranges that it searched. */
 function limited(counts: readonly number[], { blocks, results, words = "limit exceeded" }: Limits) {
   const asked: number[] = [];
   const getLogs = async ({ fromBlock, toBlock }: { fromBlock: number; toBlock: number }) => {
@@ -52,7 +52,7 @@ describe("searching events through an endpoint with limits", () => {
     expect(asked.length - before, "what was learnt is kept").to.be.lessThan(25);
   });
 
-  it("finds all of them through one that gives 100 events at a time, and asks for more again", async () => {
+  it("finds all of them through one that returns 100 events at a time, and requests the rest", async () => {
     const counts = [...Array(50).fill(60), ...Array(1_950).fill(0)];
     const { provider, asked } = limited(counts, { results: 100 });
     expect(await search(provider, 1_999)).to.have.length(3_000);
@@ -60,7 +60,7 @@ describe("searching events through an endpoint with limits", () => {
     expect(Math.max(...asked.slice(-5))).to.be.greaterThan(100);
   });
 
-  it("says which block alone is too much", async () => {
+  it("names the block that alone exceeds the limit", async () => {
     const { provider } = limited([1, 1, 500, 1], { results: 100 });
     const error = await rejection(search(provider, 3));
     expect(error.code).to.equal("network");
@@ -70,7 +70,7 @@ describe("searching events through an endpoint with limits", () => {
     expect(error.next).to.deep.equal({ setting: "rpcUrl" });
   });
 
-  it("passes on what has nothing to do with the range", async () => {
+  it("passes on errors that have nothing to do with the range", async () => {
     const { provider, asked } = limited(everywhere, { blocks: 1, words: "missing trie node" });
     expect(await search(provider, 9).catch((error) => error.code)).to.equal("UNKNOWN_ERROR");
     expect(asked).to.deep.equal([10]);

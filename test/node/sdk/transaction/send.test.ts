@@ -9,7 +9,7 @@ import { send } from "../../../../sdk/transaction/send.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
-/** What the endpoint does with a request, instead of passing it on: null passes it on. */
+/** The endpoint's answer to a request in place of the node's; null forwards it. */
 type Spoil = (
   method: string,
   pass: () => Promise<string>,
@@ -21,7 +21,7 @@ describe("sending through an endpoint that loses answers", () => {
   let server: Server;
   let client: Client;
   let spoil: Spoil;
-  /** Raw transactions as they came. */
+  /** Raw transactions in order of arrival. */
   const offered: string[] = [];
   let fresh: string;
 
@@ -64,7 +64,7 @@ describe("sending through an endpoint that loses answers", () => {
   const refuses = (message: string) =>
     `{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"${message}"}}`;
 
-  it("tells the hash before anything is sent", async () => {
+  it("reports the hash before anything is sent", async () => {
     let told: string | undefined;
     const receipt = await send(client, one(), {
       onSigned: (hash) => {
@@ -76,7 +76,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(keccak256(offered[0]!)).to.equal(told);
   });
 
-  it("finds the transaction whose answer was cut off, and sends no second one", async () => {
+  it("finds the transaction whose answer was lost, and sends no second one", async () => {
     spoil = async (method, pass, response) => {
       if (method !== "eth_sendRawTransaction" || offered.length > 1) return null;
       const answer = await pass();
@@ -88,7 +88,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(new Set(offered).size).to.equal(1);
   });
 
-  it("offers the same transaction again if the first offer got lost", async () => {
+  it("sends the same transaction again if the first request was lost", async () => {
     spoil = async (method, _pass, response) => {
       if (method !== "eth_sendRawTransaction" || offered.length > 1) return null;
       response.destroy();
@@ -100,7 +100,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(offered[0]).to.equal(offered[1]);
   });
 
-  it("looks for the receipt until the endpoint is back", async () => {
+  it("polls for the receipt until the endpoint is back", async () => {
     let refused = 0;
     spoil = async (method, _pass, response) => {
       if (method !== "eth_getTransactionReceipt" || ++refused > 2) return null;
@@ -111,7 +111,7 @@ describe("sending through an endpoint that loses answers", () => {
     expect(refused).to.be.greaterThan(2);
   });
 
-  it("says the hash and that it may still get in, if the outcome stays unknown", async () => {
+  it("gives the hash and says that it may still be mined, if the outcome remains unknown", async () => {
     let told = "";
     spoil = async (method, _pass, response) => {
       if (!/Raw|Receipt/.test(method)) return null;
@@ -128,14 +128,14 @@ describe("sending through an endpoint that loses answers", () => {
     expect(new Set(offered).size).to.equal(1);
   });
 
-  it("waits for room in the node's pool", async () => {
+  it("waits for space in the node's pool", async () => {
     spoil = async (method) =>
       method === "eth_sendRawTransaction" && offered.length < 2 ? refuses("txpool is full") : null;
     expect((await send(client, one())).status).to.equal(1);
     expect(offered).to.have.length(2);
   });
 
-  it("says why a node does not take the transaction, in a sentence of its own", async () => {
+  it("says why a node rejects the transaction, in its own sentence", async () => {
     const refusals = {
       "transaction underpriced: gas tip cap 1, minimum needed 2": "its gas price is too low",
       "exceeds block gas limit": "because of the amount of gas",

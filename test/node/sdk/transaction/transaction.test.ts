@@ -40,7 +40,7 @@ describe("sdk/transaction", () => {
       pollingInterval: 10,
     });
 
-  it("sends with the gas price that was asked for", async () => {
+  it("sends with the requested gas price", async () => {
     const { user } = market;
     const gasPrice = 5_000_000_000n;
     const receipt = await send(user, deposit(user, { amount: 1n }), { gasPrice });
@@ -59,21 +59,21 @@ describe("sdk/transaction", () => {
     expect(error.next).to.deep.equal({ setting: "privateKey" });
   });
 
-  it("says that the wallet cannot pay", async () => {
+  it("reports that the wallet cannot pay", async () => {
     const { user } = market;
     const error = await rejection(send(user, deposit(user, { amount: 20_000n * OG })));
     expect(error.code).to.equal("insufficient-funds");
     expect(error.message).to.contain("wallet holds too little OG");
   });
 
-  it("explains a call that passed when it was estimated and failed in its block", async () => {
+  it("explains a call that passed estimation and failed in its block", async () => {
     const { user, provider } = market;
     const id = await market.order();
     await user.provider.send("evm_setAutomine", [false]);
     try {
       const sent = rejection(send(user, cancelTask(user, { id }), { gasPrice: 2_000_000_000n }));
       await Promise.race([sent, waitForPending(user, 1)]);
-      // paid more for, the acceptance comes first in the block
+      // with a higher fee, the acceptance comes first in the block
       const { to, data } = acceptTask(provider, { id });
       const race = { to, data, gasLimit: 500_000n, gasPrice: 100_000_000_000n };
       await provider.signer!.sendTransaction(race);
@@ -94,7 +94,7 @@ describe("sdk/transaction", () => {
     throw new Error(`There are not ${count} transactions in the pool.`);
   }
 
-  it("says quickly, and where, that the node is down: reading, sending and estimating", async () => {
+  it("reports quickly that the node is down, and where: reading, sending and estimating", async () => {
     const client = at("http://127.0.0.1:9");
     const start = performance.now();
     const works = [
@@ -113,13 +113,13 @@ describe("sdk/transaction", () => {
     expect(performance.now() - start).to.be.lessThan(2_000);
   });
 
-  it("keeps what an endpoint's URL may hold of keys out of the message", async () => {
+  it("keeps keys in an endpoint's URL out of the message", async () => {
     const client = at("http://127.0.0.1:9/v3/secret-project-key");
     const error = await rejection(checkNetwork(client));
     expect(error.message).not.to.contain("secret");
   });
 
-  it("takes a node that hangs up, or talks nonsense, for one that is not there", async () => {
+  it("treats a node that disconnects or answers nonsense as unavailable", async () => {
     const hangsUp = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => hangsUp.listen(0, "127.0.0.1", resolve));
     const { port } = hangsUp.address() as AddressInfo;
@@ -137,7 +137,7 @@ describe("sdk/transaction", () => {
     await broken.close();
   });
 
-  it("tells a chain that is not the deployment's, and one without the contracts", async () => {
+  it("distinguishes a chain that is not the deployment's from one without the contracts", async () => {
     const { deployment, rpcUrl } = market.chain;
     await checkNetwork(market.reader);
     const wrong = await rejection(checkNetwork(at(rpcUrl, { ...deployment, chainId: 16602 })));
@@ -172,7 +172,7 @@ describe("sdk/transaction", () => {
     }
   });
 
-  it("does not take the call's own data for a revert", () => {
+  it("does not mistake the call's own data for a revert", () => {
     const { user } = market;
     const data = user.serving.interface.encodeErrorResult("ServingZeroUnits");
     const error = decodeRevert(user, Object.assign(new Error("odd"), { transaction: { data } }));
@@ -181,7 +181,7 @@ describe("sdk/transaction", () => {
     expect(error.next).to.deep.equal({ inspect: "cause" });
   });
 
-  it("has words or at least a name for every error that the contracts declare", () => {
+  it("has a message or at least a name for every error of the contracts", () => {
     const { user } = market;
     const seen = new Set<string>();
     for (const contract of [user.serving, user.ledger]) {

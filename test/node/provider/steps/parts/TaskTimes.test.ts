@@ -24,8 +24,8 @@ function record(config: Hyperparameters = {}, facts = {}, units = 1_000n): JobRe
   return { id: "0x01", order: { modelHash: HASH, config, units }, facts } as unknown as JobRecord;
 }
 
-describe("times of a task", () => {
-  it("keep back more than the trainer gets to stop, and more for a larger model", () => {
+describe("time limits of a task", () => {
+  it("reserve more than the trainer gets to stop, and more for a larger model", () => {
     for (const grace of [LOCAL_GRACE, 60_000]) {
       const times = new TaskTimes(grace);
       const small = times.margin(record({}, { outputBytes: 1e6 }));
@@ -34,7 +34,7 @@ describe("times of a task", () => {
     }
   });
 
-  it("follow what was measured where that is slower than expected", () => {
+  it("follow measurements that are slower than expected", () => {
     const times = new TaskTimes(LOCAL_GRACE);
     const expected = times.margin(record({}, { outputBytes: 1e9 }));
     const job = record({}, { size: 1e9 });
@@ -45,7 +45,7 @@ describe("times of a task", () => {
     expect(measured).to.be.greaterThan(expected);
   });
 
-  it("estimate a training from the fastest of its kind", () => {
+  it("estimate a training run from the fastest of its kind", () => {
     const times = new TaskTimes(LOCAL_GRACE);
     expect(times.training(record())).to.equal(null);
     times.note("train", record({ n_epochs: 2 }), 100_000);
@@ -89,7 +89,7 @@ describe("an order with little time", () => {
     );
   };
 
-  it("is not accepted when it cannot hold what delivering takes, and says how much that is", async () => {
+  it("is not accepted if it leaves too little time to deliver, and the message says how much that takes", async () => {
     const times = new TaskTimes(LOCAL_GRACE);
     truncateSync(join(root, "model.safetensors"), 1e9);
     const margin = times.margin({ facts: { outputBytes: 1e9 } });
@@ -99,7 +99,7 @@ describe("an order with little time", () => {
     expect(error!.message).to.include("150 s").and.to.include(`${margin} s`);
   });
 
-  it("is not accepted when twice the measured speed would not do", async () => {
+  it("is not accepted if twice the measured speed would not be enough", async () => {
     const times = new TaskTimes(LOCAL_GRACE);
     times.note("train", record({ n_epochs: 2 }), 100_000);
     const error = await run(countDataset, 400, times);

@@ -30,7 +30,7 @@ const HASH = `0x${"ab".repeat(32)}`;
 const USER = `0x${"aa".repeat(20)}`;
 const KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
 
-/** Stands in for the online package: writes down what it was told, and does what the job's test asks for. */
+/** A stub for the online package: records its arguments, and does what the job's test asks for. */
 const STAND_IN = `#!/usr/bin/env node
 const { appendFileSync, mkdirSync, writeFileSync } = require("node:fs");
 const args = process.argv.slice(2);
@@ -56,10 +56,10 @@ process.stdin.on("end", () => {
 });
 `;
 
-/** A machine on which trainings end well. */
+/** A machine on which training runs succeed. */
 const SOUND = { isBroken: false, isHealthy: async () => true, noteTrained: () => undefined };
 
-describe("a training that begins or ends elsewhere", () => {
+describe("a training run that starts or ends at a hub", () => {
   let root: string;
 
   beforeEach(() => {
@@ -117,16 +117,16 @@ describe("a training that begins or ends elsewhere", () => {
     await putSecrets(join(root, "jobs"), ID, sealSecrets({ encryptionKey, id: ID, secrets }));
   };
 
-  it("starts from a checkpoint of the same user, which outlives what is kept", async () => {
+  it("starts from a checkpoint of the same user, which outlives the kept files", async () => {
     keep("earlier");
     await run({ from_checkpoint: "earlier:4" });
     expect(readJob().start).to.equal("checkpoint");
     rmSync(join(root, "kept"), { recursive: true });
-    await run({ from_checkpoint: "earlier:4" }); // taken up again
+    await run({ from_checkpoint: "earlier:4" }); // resumed
     expect(readFileSync(jobFile("start/model.safetensors"), "utf8")).to.equal("weights");
   });
 
-  it("refuses another user's", async () => {
+  it("refuses another user's checkpoint", async () => {
     keep("earlier", `0x${"bb".repeat(20)}`);
     const error = await run({ from_checkpoint: "earlier:4" }).catch((error) => error);
     expect(error).to.include({ reason: "ConfigInvalid" });
@@ -145,14 +145,14 @@ describe("a training that begins or ends elsewhere", () => {
     expect(told()[0].args.join(" ")).to.include(`--base ${join(root, "model")}`);
   });
 
-  it("gives a task up whose repository is not there, in the hub's words", async () => {
+  it("fails a task whose repository does not exist, in the hub's words", async () => {
     await send();
     const error: ProviderError = await run({ from_hf_model: "no/model" }).catch((error) => error);
     expect(error).to.include({ reason: "ConfigInvalid", hint: "Check its name." });
     expect(error.message).to.match(/no repository no\/model/);
   });
 
-  it("trains on with a wrong tracker key, and has the user told", async () => {
+  it("continues training with an invalid tracker token, and notifies the user", async () => {
     await send();
     await run({ wandb_project_name: "sums" });
     expect(readJob().notices).to.deep.equal(["The key is wrong."]);
@@ -172,7 +172,7 @@ describe("a training that begins or ends elsewhere", () => {
       expect(isAllowed(hosts, url), url).to.equal(false);
   });
 
-  it("uploads a model when its task is settled, and forgets the secrets then", async () => {
+  it("uploads a model when its task is settled, and then deletes the secrets", async () => {
     await send();
     writeFileSync(jobFile("events.jsonl"), '{"seq":1,"type":"done"}\n');
     await clean(context(), recordOf({ hf_output_repo_name: "me/tuned" }, "Settled"), never, 0);
@@ -181,7 +181,7 @@ describe("a training that begins or ends elsewhere", () => {
     expect(readdirSync(jobFile("."))).to.deep.equal(["events.jsonl"]);
   });
 
-  it("uploads nothing that was not paid for", async () => {
+  it("uploads nothing that has not been paid for", async () => {
     await send();
     for (const chain of ["Lapsed", "Expired", "Failed", "Cancelled", "Slashed"])
       await clean(context(), recordOf({ hf_output_repo_name: "me/tuned" }, chain), never, 0);

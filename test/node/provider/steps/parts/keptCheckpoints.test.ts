@@ -55,7 +55,7 @@ describe("kept checkpoints", () => {
       job: { chain: changes.chain ?? "Settled" },
     }) as unknown as JobRecord;
   const jobOf = (record: JobRecord) => join(root, "jobs", formatTaskId(record.id));
-  /** What a finished training leaves of its checkpoints. */
+  /** The checkpoints that a finished training run leaves. */
   const train = (record: JobRecord, steps: readonly number[]) => {
     for (const step of steps) {
       const folder = join(jobOf(record), "work/checkpoints", `step-${step}`);
@@ -75,7 +75,7 @@ describe("kept checkpoints", () => {
       (error: TaskRefusedError) => error,
     );
 
-  it("are the weights of a settled task, without what only its own restart needs", async () => {
+  it("are the weights of a settled task, without the files that only a restart needs", async () => {
     const record = train(recordOf(1), [4, 12]);
     await clean(context(), record, new AbortController().signal, 0);
     expect(existsSync(join(jobOf(record), "work/checkpoints"))).to.equal(false);
@@ -84,20 +84,20 @@ describe("kept checkpoints", () => {
     expect(readFileSync(join(path, "model.safetensors"), "utf8")).to.include("step 4");
   });
 
-  it("are not kept of a task that was not settled", async () => {
+  it("are not kept for a task that was not settled", async () => {
     const record = train(recordOf(1, { chain: "Lapsed" }), [4]);
     await clean(context(), record, new AbortController().signal, 0);
     expect((await refusal(formatTaskId(idOf(1)))).reason).to.equal("ConfigInvalid");
   });
 
-  it("leave a half written checkpoint out", async () => {
+  it("do not include an incomplete checkpoint", async () => {
     const record = train(recordOf(1), [4, 8]);
     rmSync(join(jobOf(record), "work/checkpoints/step-8/COMPLETE"));
     await keep(record);
     expect(await find(formatTaskId(idOf(1)))).to.match(/step-4$/);
   });
 
-  it("are found by task or by the tuned model's name, the last step where none is named", async () => {
+  it("are found by task or by the tuned model's name; without a step, the last one", async () => {
     await keep(train(recordOf(1, { suffix: "sums" }), [9, 10]));
     await keep(train(recordOf(2, { suffix: "sums" }), [3]));
     expect(await find(formatTaskId(idOf(1)))).to.match(/step-10$/);
@@ -107,7 +107,7 @@ describe("kept checkpoints", () => {
     expect(missing.hint).to.equal("Use one of 9, 10.");
   });
 
-  it("are another user's as little as if they were not there", async () => {
+  it("of another user look as if they did not exist", async () => {
     await keep(train(recordOf(1, { user: BOB, suffix: "bobs" }), [4]));
     const uuid = formatTaskId(idOf(1));
     for (const name of [uuid, "tiny-bobs"]) {
@@ -127,7 +127,7 @@ describe("kept checkpoints", () => {
       expect((await refusal(name)).reason).to.equal("ConfigInvalid");
   });
 
-  it("are refused for another base model, with the name of theirs", async () => {
+  it("are refused for another base model, and the error names theirs", async () => {
     await keep(train(recordOf(1), [4]));
     const order = { ...recordOf(9), order: { modelHash: `0x${"cd".repeat(32)}` } } as JobRecord;
     const error = await refusal(formatTaskId(idOf(1)), order);
@@ -135,7 +135,7 @@ describe("kept checkpoints", () => {
     expect(error.hint).to.include(HASH);
   });
 
-  it("go when they are too many or too old", async () => {
+  it("are deleted if they are too many or too old", async () => {
     limits.tasks = 2;
     for (const n of [1, 2, 3]) {
       await keep(train(recordOf(n), [4]));
@@ -154,7 +154,7 @@ describe("kept checkpoints", () => {
     expect(await find(formatTaskId(idOf(3)))).to.match(/step-4$/);
   });
 
-  it("are not kept at all where the operator keeps none", async () => {
+  it("are not kept at all if the operator keeps none", async () => {
     limits.days = 0;
     await keep(train(recordOf(1), [4]));
     expect(existsSync(join(root, "kept"))).to.equal(false);

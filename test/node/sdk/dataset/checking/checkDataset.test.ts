@@ -14,7 +14,7 @@ const CHAT = [
 ];
 const GOOD = '{"text":"good"}\n';
 
-/** Content, then the rules it breaks as "line rule". A content's ending is .jsonl unless it says otherwise. */
+/** Content, then the rules it breaks as "line rule". The extension is .jsonl unless specified. */
 interface Case {
   readonly says: string;
   readonly content: string | Uint8Array;
@@ -27,15 +27,15 @@ const messages = (...list: unknown[]) => jsonl({ messages: list });
 
 const CASES: Case[] = [
   { says: "an empty file", content: "", breaks: ["1 no-rows"] },
-  { says: "blank lines alone", content: "\n \n\r\n", breaks: ["1 no-rows"] },
+  { says: "only blank lines", content: "\n \n\r\n", breaks: ["1 no-rows"] },
   {
-    says: "a header alone",
+    says: "only a header",
     content: "text,label\n",
     ending: ".csv",
     kind: "text-classification",
     breaks: ["1 no-rows"],
   },
-  { says: "an unknown ending", content: GOOD, ending: ".txt", breaks: ["1 file-type"] },
+  { says: "an unknown extension", content: GOOD, ending: ".txt", breaks: ["1 file-type"] },
   { says: "CSV for a causal model", content: GOOD, ending: ".csv", breaks: ["1 file-type"] },
   {
     says: "bytes that are not UTF-8",
@@ -53,7 +53,7 @@ const CASES: Case[] = [
     content: `${GOOD}\n{"text":"b"}\n`,
     breaks: ["2 blank-line"],
   },
-  { says: "a line that is no JSON", content: `${GOOD}{text: 1}\n`, breaks: ["2 invalid-json"] },
+  { says: "a line that is not JSON", content: `${GOOD}{text: 1}\n`, breaks: ["2 invalid-json"] },
   {
     says: "two objects on a line",
     content: `{"text":"a"} {"text":"b"}`,
@@ -78,7 +78,7 @@ const CASES: Case[] = [
     breaks: ["1 missing-field"],
   },
   {
-    says: "a key too many",
+    says: "an extra key",
     content: jsonl({ text: "a", source: "b" }),
     breaks: ["1 unknown-field"],
   },
@@ -113,19 +113,19 @@ const CASES: Case[] = [
   { says: "white space as text", content: jsonl({ text: " \n" }), breaks: ["1 blank-text"] },
   { says: "half a character", content: '{"text":"a\\ud83d"}\n', breaks: ["1 half-character"] },
   {
-    says: "messages that are no list",
+    says: "messages that are not a list",
     content: jsonl({ messages: "a" }),
     breaks: ["1 bad-messages"],
   },
   { says: "no messages", content: messages(), breaks: ["1 bad-messages"] },
-  { says: "a message that is no object", content: messages("hi"), breaks: ["1 bad-message"] },
+  { says: "a message that is not an object", content: messages("hi"), breaks: ["1 bad-message"] },
   {
     says: "a message without content",
     content: messages({ role: "user" }, CHAT[1]),
     breaks: ["1 bad-message"],
   },
   {
-    says: "a message with a key too many",
+    says: "a message with an extra key",
     content: messages(CHAT[0], { ...CHAT[1], weight: 0 }),
     breaks: ["1 bad-message"],
   },
@@ -145,15 +145,23 @@ const CASES: Case[] = [
     content: messages({ role: "user", content: "" }, CHAT[1]),
     breaks: ["1 empty-text"],
   },
-  { says: "an assistant who begins", content: messages(CHAT[1]), breaks: ["1 role-order"] },
-  { says: "a user who ends", content: messages(...CHAT, CHAT[0]), breaks: ["1 role-order"] },
+  {
+    says: "a conversation that the assistant begins",
+    content: messages(CHAT[1]),
+    breaks: ["1 role-order"],
+  },
+  {
+    says: "a conversation that the user ends",
+    content: messages(...CHAT, CHAT[0]),
+    breaks: ["1 role-order"],
+  },
   {
     says: "a system message in the middle",
     content: messages(CHAT[0], { role: "system", content: "s" }, CHAT[1]),
     breaks: ["1 role-order"],
   },
   {
-    says: "a row that is there twice",
+    says: "a duplicate row",
     content: jsonl({ text: "a" }, { text: "b" }, { text: "a" }),
     breaks: ["3 duplicate-row"],
   },
@@ -174,7 +182,7 @@ const LABEL_CASES: Case[] = [
     breaks: ["2 bad-label"],
   },
   { says: "a negative label", content: jsonl({ text: "a", label: -1 }), breaks: ["1 bad-label"] },
-  { says: "a truth value", content: jsonl({ text: "a", label: true }), breaks: ["1 bad-label"] },
+  { says: "a boolean", content: jsonl({ text: "a", label: true }), breaks: ["1 bad-label"] },
   {
     says: "words and integers",
     content: jsonl({ text: "a", label: 0 }, { text: "b", label: "1" }, { text: "c", label: 1 }),
@@ -191,7 +199,7 @@ const LABEL_CASES: Case[] = [
     breaks: ["2 label-gap"],
   },
   {
-    says: "a strange header",
+    says: "an unknown header",
     content: "sentence,label\na,0\nb,1\n",
     ending: ".csv",
     breaks: ["1 bad-header"],
@@ -209,7 +217,7 @@ const LABEL_CASES: Case[] = [
     breaks: ["4 column-count"],
   },
   {
-    says: "a quotation mark that stays open",
+    says: "an unclosed quotation mark",
     content: 'text,label\na,0\nb,1\n"c,1\n',
     ending: ".csv",
     breaks: ["4 bad-quotes"],
@@ -240,7 +248,7 @@ const LABEL_CASES: Case[] = [
   },
 ];
 
-/** Files that the trainer's tests share, and the rule that each breaks. */
+/** Files shared with the trainer's tests, and the rule that each breaks. */
 const SHARED: Record<string, RuleId> = {
   "bomb.zip": "archive-too-large",
   "damaged.tar": "damaged-archive",
@@ -321,13 +329,13 @@ const tokenizerWith = (chat_template: string) => ({
   tokenizerConfig: { eos_token: "</s>", chat_template },
 });
 
-/** What only shows when the rows are seen as a model sees them. */
+/** Problems that only show if the rows are read as a model reads them. */
 const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
   readonly template?: string;
   readonly maxLength?: number;
 })[] = [
   {
-    says: "nothing in a sound conversation",
+    says: "nothing in a valid conversation",
     content: messages(...CHAT, ...CHAT),
     breaks: [],
   },
@@ -338,7 +346,7 @@ const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
     breaks: ["1 template-refuses"],
   },
   {
-    says: "a template in which no turn stays in place",
+    says: "a template that moves every turn",
     content: messages(...CHAT, ...CHAT),
     template: "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}",
     breaks: ["1 template-refuses"],
@@ -357,19 +365,19 @@ const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
     breaks: ["1 template-alters"],
   },
   {
-    says: "a conversation that is an answer alone",
+    says: "a conversation with only an answer",
     content: messages(CHAT[1]),
     template: "{% for m in messages %}{{ m.content + ' ' }}{% endfor %}",
     breaks: ["1 role-order", "1 no-prompt"],
   },
   {
-    says: "an answer that is cut off",
+    says: "a truncated answer",
     content: jsonl({ prompt: "a", completion: "b" }, { prompt: "a a a a", completion: "b" }),
     maxLength: 4,
     breaks: ["2 nothing-learned"],
   },
   {
-    says: "two answers that are the same as far as they are read",
+    says: "two answers that truncation makes equal",
     content: jsonl({ prompt: "a", chosen: "b b b c", rejected: "b b b d" }),
     maxLength: 4,
     breaks: ["1 same-answers"],
@@ -401,7 +409,7 @@ describe("checkDataset", () => {
       });
     }
 
-    it("finds a validation label that the training dataset lacks, and lets one class pass", async () => {
+    it("finds a validation label that the training dataset lacks, and accepts a single class", async () => {
       const path = write(".tsv", "0\ta\n0\tb\n2\tc\n");
       const options = { kind: "text-classification", labels: ["0", "1"] } as const;
       const { problems } = await checkDataset(path, options);
@@ -434,7 +442,7 @@ describe("checkDataset", () => {
     });
   });
 
-  describe("of files that are shared with the trainer", () => {
+  describe("of files shared with the trainer", () => {
     for (const [name, rule] of Object.entries(SHARED)) {
       it(`finds ${rule} in ${name}`, async () => {
         const kind = /[.](jsonl|parquet)$/.test(name) ? "causal-lm" : "image-classification";
@@ -462,7 +470,7 @@ describe("checkDataset", () => {
       });
     }
 
-    it("measures what is cut off and what is learned", async () => {
+    it("measures truncation and learned tokens", async () => {
       const rows = [
         { prompt: "a b", completion: "c d e" },
         { prompt: "a", completion: "b" },
@@ -480,16 +488,16 @@ describe("checkDataset", () => {
     const kind = "image-classification";
     const images = readFileSync(join(EXAMPLES, "images.zip"));
 
-    it("goes on after an image that cannot be used", async () => {
+    it("continues after an invalid image", async () => {
       const path = join(EXAMPLES, "invalid/image-cmyk.zip");
       expect(await checkDataset(path, { kind })).to.include({ rows: 2, errors: 1 });
     });
 
-    it("finds a file with a password and names it", async () => {
+    it("finds an encrypted file and names it", async () => {
       const content = Buffer.from(images);
       content[content.indexOf("PK\x01\x02", "latin1") + 8]! |= 1;
       const { problems } = await checkDataset(write(".zip", content), { kind });
-      // The first entry is one that file managers leave behind: passed over, whatever it is.
+      // The first entry is one that file managers leave behind: skipped, whatever it is.
       expect(problems).to.deep.equal([]);
       const second = content.indexOf("PK\x01\x02", content.indexOf("PK\x01\x02") + 4, "latin1");
       content[second + 8]! |= 1;
@@ -499,7 +507,7 @@ describe("checkDataset", () => {
       ]);
     });
 
-    it("finds a file and an image that are there twice", async () => {
+    it("finds duplicate files and images", async () => {
       const tar = readFileSync(join(EXAMPLES, "images.tar"));
       const entries = tar.subarray(0, tar.indexOf("__MACOSX") - (tar.indexOf("__MACOSX") % 512));
       const twice = Buffer.concat([entries, tar]);
@@ -508,7 +516,7 @@ describe("checkDataset", () => {
       expect(problems).to.have.lengthOf(6);
     });
 
-    it("finds a validation class that the training images lack, and the other way round", async () => {
+    it("finds a validation class that the training images lack, and vice versa", async () => {
       const path = join(EXAMPLES, "images.zip");
       const { problems } = await checkDataset(path, { kind, labels: ["blue", "green", "white"] });
       expect(problems.map(({ entry, line, rule }) => `${entry ?? line} ${rule}`)).to.deep.equal([
@@ -533,7 +541,7 @@ describe("checkDataset", () => {
     expect([...rules].sort()).to.deep.equal(Object.keys(RULES).sort());
   });
 
-  it("finds nothing in sound files of every format", async () => {
+  it("finds nothing in valid files of every format", async () => {
     const sound = [
       jsonl({ text: "a" }, { text: "b" }),
       jsonl({ prompt: "a", completion: "b" }),
@@ -547,7 +555,7 @@ describe("checkDataset", () => {
     }
   });
 
-  it("finds every problem of a file at once, each with its place and what to do", async () => {
+  it("finds all problems of a file at once, each with its place and a hint", async () => {
     const path = write(".jsonl", `{"text":""}\nnonsense\n{"text":5}\n\n{"text":"good"}\n`);
     const report = await checkDataset(path, { kind: "causal-lm" });
     expect(report).to.include({ rows: 1, errors: 4, warnings: 0, format: "text" });
@@ -558,14 +566,14 @@ describe("checkDataset", () => {
     }
   });
 
-  it("counts all problems of a hopeless file and lists the first ones", async () => {
+  it("counts all problems of a file and lists the first ones", async () => {
     const path = write(".jsonl", "nonsense\n".repeat(MAX_PROBLEMS + 234));
     const report = await checkDataset(path, { kind: "causal-lm" });
     expect(report.errors).to.equal(MAX_PROBLEMS + 234);
     expect(report.problems).to.have.lengthOf(MAX_PROBLEMS);
   });
 
-  it("refuses a line beyond the bound and still reads the next one", async () => {
+  it("refuses a line above the limit and still reads the next one", async () => {
     const path = write(".jsonl", `{"text":"${"a".repeat(17 << 20)}"}\n${GOOD}`);
     const report = await checkDataset(path, { kind: "causal-lm" });
     expect(report.problems.map(({ line, rule }) => `${line} ${rule}`)).to.deep.equal([
@@ -574,7 +582,7 @@ describe("checkDataset", () => {
     expect(report.rows).to.equal(1);
   });
 
-  it("says that a file does not exist", async () => {
+  it("reports a missing file", async () => {
     const error = await checkDataset("/nowhere/train.jsonl", { kind: "causal-lm" }).catch((e) => e);
     expect(error).to.include({ code: "usage", message: "/nowhere/train.jsonl does not exist." });
   });

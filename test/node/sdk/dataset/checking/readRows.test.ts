@@ -83,7 +83,7 @@ describe("readRows", () => {
     ]);
   });
 
-  it("ends lines at line feeds only: other separators belong to the text", async () => {
+  it("ends lines at line feeds only, as other separators belong to the text", async () => {
     const content = '{"text":"a\u2028b\u2029c\u0085d"}\r\n{"text":"e"}';
     expect(await read(".jsonl", content, "causal-lm")).to.deep.equal([
       { format: "text", text: "a\u2028b\u2029c\u0085d" },
@@ -91,7 +91,7 @@ describe("readRows", () => {
     ]);
   });
 
-  it("reads lines longer than a block of the file, with characters across its edge", async () => {
+  it("reads lines longer than a block of the file, with characters across block boundaries", async () => {
     const rows = Array.from({ length: 5 }, (_, n) => ({ text: `${"é😀".repeat(70_000 + n)}` }));
     const found = await read(".jsonl", jsonl(...rows), "causal-lm");
     expect(found.map((row) => (row as { text: string }).text)).to.deep.equal(
@@ -108,14 +108,14 @@ describe("readRows", () => {
     ]);
   });
 
-  it("takes either order of the columns", async () => {
+  it("accepts either order of the columns", async () => {
     const row = { format: "label", text: "a", label: "x" };
     for (const content of ["text\tlabel\na\tx\n", "label\ttext\r\nx\ta\r\n"]) {
       expect(await read(".tsv", content, "text-classification")).to.deep.equal([row]);
     }
   });
 
-  it("stops at the first error and names its place", async () => {
+  it("stops at the first error and reports its place", async () => {
     const path = write(".jsonl", jsonl({ text: "a" }, { text: "" }, { text: 7 }));
     const seen: number[] = [];
     const error = await (async () => {

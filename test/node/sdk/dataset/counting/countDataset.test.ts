@@ -8,7 +8,7 @@ import {
 } from "../../../../../sdk/dataset/counting/countDataset.ts";
 import { jsonl, temporaryFolder } from "../temporaryFolder.ts";
 
-/** One token for each word, three for each conversation's marks: counts that a person can check. */
+/** One token for each word, three for each conversation's markers: counts that a person can check. */
 const WORDS = {
   added_tokens: [
     { id: 1, content: "<end>", special: true, normalized: false },
@@ -57,7 +57,7 @@ describe("countDataset", () => {
     expect(await tokens([{ text: "one two" }, { text: "three" }])).to.equal(3 + 2);
   });
 
-  it("encodes prompt and completion apart and adds one end token", async () => {
+  it("encodes prompt and completion separately and adds one end token", async () => {
     expect(await tokens([{ prompt: "one two", completion: "three" }])).to.equal(4);
     expect(await tokens([{ prompt: "on", completion: "ce" }])).to.equal(3);
   });
@@ -91,7 +91,7 @@ describe("countDataset", () => {
     });
   });
 
-  it("is the sum of its rows, whatever they are and however they are ordered", async () => {
+  it("is the sum of its rows, in any order", async () => {
     const row = fc.record({ text: fc.string({ unit: "binary", minLength: 1 }) });
     await fc.assert(
       fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 6 }), async (rows) => {
@@ -112,7 +112,7 @@ describe("countDataset", () => {
     }
   });
 
-  it("names the conversation that the template refuses", async () => {
+  it("reports the conversation that the template refuses", async () => {
     const messages = [
       { role: "system", content: "s" },
       { role: "assistant", content: "a" },
@@ -124,7 +124,7 @@ describe("countDataset", () => {
     );
   });
 
-  it("says that a model has no chat template, or no end token", async () => {
+  it("reports a missing chat template or end token", async () => {
     const tokenizer = { tokenizer: WORDS, tokenizerConfig: {} };
     const messages = [{ role: "assistant", content: "a" }];
     expect((await refusal([{ messages }], { tokenizer })).message).to.contain("no chat template");
@@ -133,13 +133,13 @@ describe("countDataset", () => {
     expect(await tokens([{ text: "a", label: "x" }], labelled)).to.equal(3);
   });
 
-  it("asks for the tokenizer that it needs", async () => {
+  it("requires a tokenizer to count tokens", async () => {
     const path = write(".jsonl", jsonl({ text: "a" }));
     const error = await countDataset(path, { kind: "causal-lm", unit: "token" }).catch((e) => e);
     expect(error.code).to.equal("usage");
   });
 
-  it("refuses tokenizers that it cannot count with exactly, rather than guess", async () => {
+  it("refuses tokenizers with which it cannot count exactly, rather than guess", async () => {
     const possessive = { type: "Split", pattern: { Regex: "\\p{L}++" }, behavior: "Isolated" };
     const both = { type: "Split", pattern: { Regex: "\\p{L}|[一-龥]" }, behavior: "Isolated" };
     for (const parts of [

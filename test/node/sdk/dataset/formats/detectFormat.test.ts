@@ -17,7 +17,7 @@ describe("detectFormat", () => {
     return detectFormat(path, kind);
   };
 
-  it("knows the examples of every kind by their first bytes alone", async () => {
+  it("recognizes the examples of every kind by their first bytes alone", async () => {
     const expected = JSON.parse(readFileSync(join(EXAMPLES, "expected.json"), "utf8"));
     for (const [name, { kind }] of Object.entries<{ kind: DatasetKind }>(expected)) {
       const content = readFileSync(join(EXAMPLES, name));
@@ -28,7 +28,7 @@ describe("detectFormat", () => {
     }
   });
 
-  it("looks behind a byte order mark, and takes what it does not know for a table", async () => {
+  it("skips a byte order mark, and falls back to a table", async () => {
     for (const kind of ["text-classification", undefined] as const) {
       expect(await detect('\ufeff {"text":"a"}\n', kind)).to.equal("jsonl");
       expect(await detect("\ufefflabel\ttext\n", kind)).to.equal("tsv");
@@ -37,7 +37,7 @@ describe("detectFormat", () => {
     expect(namedFormat("data.txt")).to.equal(undefined);
   });
 
-  it("reads on by the kind of model, so that a file of another kind is refused by its reader", async () => {
+  it("prefers formats of the model's kind, so that a file of another kind is refused by its reader", async () => {
     const zip = readFileSync(join(EXAMPLES, "images.zip"));
     expect(await detect(zip, "causal-lm")).to.equal("jsonl");
     expect(await detect(zip, "text-classification")).to.equal("csv");

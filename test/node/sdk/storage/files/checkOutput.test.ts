@@ -36,7 +36,7 @@ describe("a file to write", () => {
     expect(await readFile(path, "utf8")).to.equal("mine");
   });
 
-  it("is done when it holds exactly the result", async () => {
+  it("is done if it contains exactly the result", async () => {
     const path = await file("done.zip", "the result");
     const isResult = async (place: string) => (await readFile(place, "utf8")) === "the result";
     expect(await checkOutput(path, { isResult })).to.deep.equal({ path, isDone: true });
@@ -61,7 +61,7 @@ describe("a file to write", () => {
     expect(await refusal(at("begun"))).to.contain("begun.part is a directory");
   });
 
-  it("is what a link points to, and the link stays", async () => {
+  it("is the target of a link, and the link stays", async () => {
     const target = await file("target.zip");
     await symlink(target, at("link.zip"));
     expect(await refusal(at("link.zip"))).to.contain("already exists");
@@ -73,7 +73,7 @@ describe("a file to write", () => {
     expect(await refusal(at("dangling"), { force: true })).to.contain("does not exist");
   });
 
-  it("is never what the result is made from, under whatever name", async () => {
+  it("is never the source of the result, under whatever name", async () => {
     const input = await file("input.jsonl");
     await link(input, at("hard.jsonl"));
     await symlink(input, at("soft.jsonl"));
@@ -94,7 +94,7 @@ describe("a file to write", () => {
       `The directory ${path} does not exist`,
     );
     if (process.getuid!() === 0) {
-      // root may write everywhere, except to what the kernel keeps read-only
+      // root may write everywhere, except to paths that the kernel keeps read-only
       expect(await refusal("/proc/sys/model.zip")).to.contain("/proc/sys cannot be written to");
     } else {
       await mkdir(at("locked"));
@@ -110,7 +110,7 @@ describe("a file to write", () => {
     expect(await checkOutput(at("huge"), { size: 1 })).to.include({ isDone: false });
   });
 
-  it("stays as it was, with nothing beside it, when writing fails", async () => {
+  it("stays unchanged, with nothing beside it, if writing fails", async () => {
     const path = await file("kept.zip");
     const broken = async (temporary: string) => {
       await writeFile(temporary, "half");

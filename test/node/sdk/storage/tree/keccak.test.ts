@@ -55,7 +55,7 @@ describe("keccak in WebAssembly", () => {
     }
   });
 
-  it("keeps nothing of the input before", () => {
+  it("keeps nothing of the previous input", () => {
     hashChunks(filled(1024 * 256, 5), 1024);
     expect(
       Buffer.compare(hashChunks(new Uint8Array(0), 3), each(new Uint8Array(768), 256)),

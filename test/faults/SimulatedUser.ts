@@ -17,9 +17,9 @@ import { send } from "../../sdk/transaction/send.ts";
 import type { Account } from "../helpers/MarketFixture.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
 
-/** How a user behaves, and so how their task ends. */
+/** How a user behaves, which determines how their task ends. */
 export type Ending = "confirm" | "finalize" | "lapse" | "late" | "cancel" | "refuse" | "fail";
-/** All but those that only a training which does harm has: it is accepted, and given up. */
+/** All except those that only a malicious training run has: its task is accepted, and failed. */
 export const ENDINGS: readonly Ending[] = [
   "confirm",
   "finalize",
@@ -29,29 +29,29 @@ export const ENDINGS: readonly Ending[] = [
   "refuse",
 ];
 
-/** Changes an order on its way to the chain. */
+/** Changes an order before it is sent. */
 export type Tamper = (order: ReturnType<typeof encodeOrder>) => ReturnType<typeof encodeOrder>;
 
 /** Seconds past a deadline. */
 const PAST = 10n;
 
-/** One task and its user, who looks at the chain again and again and does what is theirs to do. */
-export class Trade {
+/** One task and its user, who polls the chain and does the user's part. */
+export class SimulatedUser {
   readonly ending: Ending;
   readonly user: Account;
   readonly account: number;
   id!: TaskId;
   /** The last state seen. */
   state: TaskState | "None" = "None";
-  /** SHA-256 of what the user decrypted. */
+  /** SHA-256 of the decrypted model. */
   opened: string | null = null;
-  /** Others on the same chain: time is moved only when it makes none of them miss a deadline. */
-  neighbours: readonly Trade[] = [];
-  /** Nothing but time is missing. */
+  /** Others on the same chain: time is advanced only if none of them misses a deadline. */
+  neighbours: readonly SimulatedUser[] = [];
+  /** The task only waits for time to pass. */
   isWaiting = false;
-  /** Changes the order before it is placed, for users who mean harm. */
+  /** Changes the order before it is placed, for malicious users. */
   tamper: Tamper = (order) => order;
-  /** Looks at the archive that the user decrypted. */
+  /** Inspects the archive that the user decrypted. */
   inspect: (path: string) => void = () => undefined;
   readonly #market: FaultFixture;
   readonly #directory: string;
@@ -71,9 +71,9 @@ export class Trade {
     this.user = user;
   }
 
-  /** Whether the order is refused for what the user did to it. */
+  /** Whether the order is refused because of the user's behaviour. */
   isTampered = false;
-  /** The provider's API says that it will not accept the order. */
+  /** The provider's API reports that it will not accept the order. */
   isRefused = false;
 
   async place(): Promise<void> {
@@ -85,17 +85,17 @@ export class Trade {
       await this.#try(() => send(this.user, cancelTask(this.user, { id })));
   }
 
-  /** Looks once and acts once. @returns whether the task has ended as it should. */
-  async look(): Promise<boolean> {
+  /** Polls once and acts once. @returns whether the task has ended as expected. */
+  async poll(): Promise<boolean> {
     const task = await this.#read();
     this.state = task?.state ?? "None";
     this.isWaiting = false;
     if (task) await this.#try(() => this.#act(task));
     else await this.#try(() => this.place());
-    return this.isOver();
+    return this.hasEnded();
   }
 
-  isOver(): boolean {
+  hasEnded(): boolean {
     switch (this.ending) {
       case "cancel": // the provider may have been faster
         return this.state === "Cancelled" || this.state === "Settled";
@@ -140,12 +140,12 @@ export class Trade {
     }
   }
 
-  /** Moves the chain's clock past a deadline, once. */
+  /** Advances the chain's clock past a deadline, once. */
   async #passTo(deadline: number): Promise<void> {
     const { chain } = this.#market;
     const { timestamp } = (await chain.rpc.getBlock("latest"))!;
     this.isWaiting = timestamp <= deadline;
-    const isFree = this.neighbours.every((other) => other.isWaiting || other.isOver());
+    const isFree = this.neighbours.every((other) => other.isWaiting || other.hasEnded());
     if (this.isWaiting && isFree) await chain.increaseTime(BigInt(deadline - timestamp) + PAST);
     else await chain.mine();
   }
@@ -171,7 +171,7 @@ export class Trade {
     }
   }
 
-  /** A user whose transaction comes too late, or whose chain changes under them, looks again. */
+  /** A user whose transaction comes too late, or whose chain is reorganized, retries. */
   async #try(act: () => Promise<unknown>): Promise<void> {
     try {
       await act();

@@ -11,7 +11,7 @@ import {
   rpcResult,
 } from "./RpcEndpoint.ts";
 
-export const ILLNESSES = [
+export const ENDPOINT_FAULTS = [
   "dripping",
   "silent",
   "endless",
@@ -22,41 +22,41 @@ export const ILLNESSES = [
   "late",
   "narrow",
 ] as const;
-export type Illness = (typeof ILLNESSES)[number];
+export type EndpointFault = (typeof ENDPOINT_FAULTS)[number];
 
-/** Milliseconds between two spaces of a dripping endpoint. */
+/** Milliseconds between two spaces of a slow-dripping endpoint. */
 const DRIP = 500;
 const PIECE = Buffer.alloc(2 ** 20, " ");
-/** Blocks that a late endpoint is behind, and those that a narrow one searches. */
+/** Number of blocks that a late endpoint is behind, and that a narrow one searches. */
 const LATE = 3;
 const NARROW = 10;
 /** Milliseconds that connections may take to end. */
 const CLOSING = 5_000;
 
-/** Stands between a daemon and its node, and is ill all the time until it heals. */
-export class SickEndpoint extends RpcEndpoint {
+/** A proxy between a daemon and its node with a permanent fault, until it is healed. */
+export class FaultyEndpoint extends RpcEndpoint {
   readonly #connections = new Set<Socket>();
-  #illness: Illness | null = null;
+  #fault: EndpointFault | null = null;
   /** The newest block of a halted endpoint. */
   #end = 0;
   strikes = 0;
-  /** Connections that were open at the same time. */
+  /** Maximum number of connections open at the same time. */
   mostConnections = 0;
 
-  static async start(target: string, illness: Illness | null): Promise<SickEndpoint> {
-    const endpoint = new SickEndpoint(target);
-    await endpoint.fall(illness);
+  static async start(target: string, fault: EndpointFault | null): Promise<FaultyEndpoint> {
+    const endpoint = new FaultyEndpoint(target);
+    await endpoint.fall(fault);
     endpoint.server.on("connection", (socket) => endpoint.#count(socket));
     return endpoint.listen();
   }
 
-  /** Falls ill, or heals with null. What hangs by then goes on hanging. */
-  async fall(illness: Illness | null): Promise<void> {
-    if (illness === "halted") this.#end = await this.#head();
-    this.#illness = illness;
+  /** Sets the fault, or heals with null. Pending requests keep hanging. */
+  async fall(fault: EndpointFault | null): Promise<void> {
+    if (fault === "halted") this.#end = await this.#head();
+    this.#fault = fault;
   }
 
-  /** @throws Error when whoever used it left connections open. */
+  /** @throws Error if its user left connections open. */
   async ensureNoConnections(): Promise<void> {
     for (const end = performance.now() + CLOSING; this.#connections.size > 0; await wait(20)) {
       if (performance.now() > end)
@@ -71,8 +71,8 @@ export class SickEndpoint extends RpcEndpoint {
   }
 
   protected async answer(request: RpcRequest, response: ServerResponse): Promise<void> {
-    if (this.#illness !== null) this.strikes++;
-    switch (this.#illness) {
+    if (this.#fault !== null) this.strikes++;
+    switch (this.#fault) {
       case null:
         return reply(response, await this.forward(request));
       case "silent":
@@ -105,12 +105,12 @@ export class SickEndpoint extends RpcEndpoint {
     reply(response, rpcError(request, -32614, words), 400);
   }
 
-  /** The chain as it was when this was its newest block. It takes transactions and passes none on. */
+  /** The chain as of this newest block. It accepts transactions and forwards none. */
   async #asOf(request: RpcRequest, block: number): Promise<RpcAnswer> {
     const { method, params } = request;
     const newest = `0x${Math.max(0, block).toString(16)}`;
     if (method === "eth_blockNumber") return rpcResult(request, newest);
-    if (method === "eth_sendRawTransaction" && this.#illness === "halted")
+    if (method === "eth_sendRawTransaction" && this.#fault === "halted")
       return rpcResult(request, keccak256(params[0] as string));
     const isBehind = method === "eth_getBlockByNumber" && Number(params[0]) > block;
     if (isBehind) return rpcResult(request, null);
