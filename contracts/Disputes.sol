@@ -8,6 +8,7 @@ import {IStreamCipher} from "./interfaces/IStreamCipher.sol";
 import {Fees} from "./libraries/Fees.sol";
 import {Misbehaviour} from "./libraries/Misbehaviour.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
+import {ServiceCounters} from "./types/Service.sol";
 import {MisbehaviourProof} from "./types/MisbehaviourProof.sol";
 import {TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
@@ -28,8 +29,10 @@ abstract contract Disputes is TaskRegistry {
         Misbehaviour.check(cipher, id, task.root, task.size, proof);
 
         uint256 bond = _bondOf(task);
-        uint256 compensation = Fees.misbehaviourShare(bond);
-        (address user, address provider) = _close(task, to);
+        uint256 compensation = Fees.brokenPromiseShare(bond);
+        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        ++counters.slashed;
+        _services[provider].accepting = false;
         emit TaskSlashed(id, proof.page, compensation, bond - compensation);
         _release(user, provider, task.fee - task.paidEarly);
         _settle(provider, provider, compensation, user);

@@ -14,7 +14,7 @@ import {PublicKeys} from "./libraries/PublicKeys.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
 import {ServiceCounters} from "./types/Service.sol";
 import {ServingParameters} from "./types/ServingParameters.sol";
-import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "./types/Task.sol";
+import {DeliveryOrder, FailReason, Settlement, Task, TaskOrder, TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
@@ -87,7 +87,7 @@ contract FineTuningServing is Disputes, EIP712 {
     function cancelTask(TaskId id) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.CANCEL);
         _onlyUser(id, task);
-        (address user, address provider) = _close(task, to);
+        (address user, address provider, ) = _close(task, to);
         emit TaskCancelled(id);
         _release(user, provider, task.fee);
     }
@@ -109,7 +109,7 @@ contract FineTuningServing is Disputes, EIP712 {
     function confirm(TaskId id) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.CONFIRM);
         _onlyUser(id, task);
-        _pay(id, task, to);
+        ++_pay(id, task, to, Settlement.Confirmed).confirmed;
     }
 
     // -- The provider --------------------------------------------------------------------------------------------
@@ -128,12 +128,8 @@ contract FineTuningServing is Disputes, EIP712 {
     function failTask(TaskId id, FailReason reason) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.FAIL);
         _onlyProvider(id, task);
-        bool accepted = task.state == TaskState.Accepted;
-        if (accepted) _untilDeadline(id, task);
-        (address user, address provider) = _close(task, to);
-        emit TaskFailed(id, reason);
-        _release(user, provider, task.fee);
-        if (accepted) _release(provider, provider, _bondOf(task));
+        if (task.state == TaskState.Created) _refuse(id, task, to, reason);
+        else _giveUp(id, task, to, reason);
     }
 
     /// @inheritdoc IFineTuningServing
@@ -171,9 +167,9 @@ contract FineTuningServing is Disputes, EIP712 {
         if (block.timestamp > consentDeadline) revert ServingConsentExpired(consentDeadline);
         if (!_consented(task.user, id, amount, consentDeadline, consent)) revert ServingInvalidConsent(id);
         task.paidEarly = uint96(amount);
-        (address user, address provider) = _close(task, to);
-        emit TaskSettled(id, amount);
-        _settle(user, provider, amount, provider);
+        (address user, address provider, ) = _close(task, to);
+        emit TaskSettled(id, amount, Settlement.Agreed);
+        _payProvider(user, provider, amount);
         _release(user, provider, task.fee - amount);
         _release(provider, provider, _bondOf(task));
     }
@@ -185,7 +181,8 @@ contract FineTuningServing is Disputes, EIP712 {
         for (uint256 i = 0; i < ids.length; ++i) {
             TaskRecord storage task = _tasks[ids[i]];
             TaskState to = task.state.next(TaskStates.FINALIZE);
-            if (to != TaskState.None && block.timestamp > task.deadline) _pay(ids[i], task, to);
+            if (to == TaskState.None || block.timestamp <= task.deadline) continue;
+            ++_pay(ids[i], task, to, Settlement.Finalized).finalized;
         }
     }
 
@@ -194,12 +191,16 @@ contract FineTuningServing is Disputes, EIP712 {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.EXPIRE);
         _afterDeadline(id, task);
         uint256 bond = _bondOf(task);
-        uint256 compensation = task.state == TaskState.Accepted ? Fees.missedTrainingShare(bond) : bond;
-        (address user, address provider) = _close(task, to);
-        emit TaskExpired(id, compensation);
+        bool trained = task.state != TaskState.Accepted;
+        uint256 compensation = trained ? Fees.brokenPromiseShare(bond) : Fees.missedTrainingShare(bond);
+        uint256 burned = trained ? bond - compensation : 0;
+        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        ++counters.expired;
+        emit TaskExpired(id, compensation, burned);
         _release(user, provider, task.fee - task.paidEarly);
         _settle(provider, provider, compensation, user);
-        _release(provider, provider, bond - compensation);
+        _settle(provider, provider, burned, address(0));
+        _release(provider, provider, bond - compensation - burned);
     }
 
     /// @inheritdoc IFineTuningServing
@@ -208,10 +209,11 @@ contract FineTuningServing is Disputes, EIP712 {
         _afterDeadline(id, task);
         uint256 paid = Fees.unacknowledgedShare(task.fee, _offers[task.offer].unacknowledgedBps);
         task.paidEarly = uint96(paid);
-        (address user, address provider) = _close(task, to);
+        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        ++counters.lapsed;
         uint256 deadline = _move(task, to, LATE_ACKNOWLEDGEMENT_PERIOD);
         emit TaskLapsed(id, paid, deadline);
-        _settle(user, provider, paid, provider);
+        _payProvider(user, provider, paid);
         _release(user, provider, task.fee - paid);
         _release(provider, provider, _bondOf(task));
     }
@@ -327,18 +329,59 @@ contract FineTuningServing is Disputes, EIP712 {
         ++_relations[task.user][provider].open;
         ServiceCounters storage counters = _services[provider].counters;
         ++counters.open;
-        --counters.completed;
+        --counters.lapsed;
     }
 
     /// @notice Ends the task and pays what is left of the fee.
     /// @param id the task
     /// @param task its record
     /// @param to the state it ends in
-    function _pay(TaskId id, TaskRecord storage task, TaskState to) private {
-        (address user, address provider) = _close(task, to);
+    /// @param settlement how
+    /// @return counters the provider's
+    function _pay(
+        TaskId id,
+        TaskRecord storage task,
+        TaskState to,
+        Settlement settlement
+    ) private returns (ServiceCounters storage counters) {
+        address user;
+        address provider;
+        (user, provider, counters) = _close(task, to);
         uint256 due = task.fee - task.paidEarly;
-        emit TaskSettled(id, due);
-        _settle(user, provider, due, provider);
+        emit TaskSettled(id, due, settlement);
+        _payProvider(user, provider, due);
         _release(provider, provider, _bondOf(task));
+    }
+
+    /// @notice Ends a task that the provider has not accepted. Costs nobody anything.
+    /// @param id the task
+    /// @param task its record
+    /// @param to the state it ends in
+    /// @param reason why
+    function _refuse(TaskId id, TaskRecord storage task, TaskState to, FailReason reason) private {
+        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        ++counters.refused;
+        emit TaskFailed(id, reason, 0);
+        _release(user, provider, task.fee);
+    }
+
+    /// @notice Ends a task that the provider has accepted, at a cost that grows with the time it took.
+    /// @dev Reverts with ServingDeadlinePassed.
+    /// @param id the task
+    /// @param task its record
+    /// @param to the state it ends in
+    /// @param reason why
+    function _giveUp(TaskId id, TaskRecord storage task, TaskState to, FailReason reason) private {
+        _untilDeadline(id, task);
+        uint256 bond = _bondOf(task);
+        uint256 trainingTime = _offers[task.offer].maxTrainingTime;
+        uint256 elapsed = trainingTime - (task.deadline - block.timestamp);
+        uint256 compensation = Fees.givenUpShare(bond, elapsed, trainingTime);
+        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        ++counters.failed;
+        emit TaskFailed(id, reason, compensation);
+        _release(user, provider, task.fee);
+        _settle(provider, provider, compensation, user);
+        _release(provider, provider, bond - compensation);
     }
 }

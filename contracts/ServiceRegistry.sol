@@ -31,6 +31,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
         uint32 offer; // number of the current offer, from 1; 0 if there is no service
         bool listed; // has a place in `_listed`, even if removed since
         bytes1 encryptionKeyPrefix; // 2 or 3: parity of the point's y
+        uint128 earned; // neuron paid by users
         ServiceCounters counters; // outlive the service: no provider loses its history by registering again
         bytes32 encryptionKeyX; // the point's x
         bytes32 catalogueHash; // keccak256 of the catalogue
@@ -110,7 +111,14 @@ abstract contract ServiceRegistry is IFineTuningServing {
             encryptionKey: abi.encodePacked(service.encryptionKeyPrefix, service.encryptionKeyX),
             url: service.url
         });
-        return Service({provider: provider, stake: uint96(minimumStake), terms: terms, counters: service.counters});
+        return
+            Service({
+                provider: provider,
+                stake: uint96(minimumStake),
+                terms: terms,
+                counters: service.counters,
+                earned: service.earned
+            });
     }
 
     /// @inheritdoc IFineTuningServing

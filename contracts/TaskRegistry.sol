@@ -106,23 +106,23 @@ abstract contract TaskRegistry is ServiceRegistry {
         task.deadline = uint40(deadline);
     }
 
-    /// @notice Ends the task and updates the counters of user and provider.
+    /// @notice Ends the task and updates the counters of open tasks. The caller counts how it ended.
     /// @param task its record
     /// @param to the state it ends in
     /// @return user who ordered it
     /// @return provider who it was ordered from
-    function _close(TaskRecord storage task, TaskState to) internal returns (address user, address provider) {
+    /// @return counters the provider's
+    function _close(
+        TaskRecord storage task,
+        TaskState to
+    ) internal returns (address user, address provider, ServiceCounters storage counters) {
         user = task.user;
         provider = _offers[task.offer].provider;
         task.state = to;
         task.deadline = 0;
         --_relations[user][provider].open;
-        ServiceCounters storage counters = _services[provider].counters;
+        counters = _services[provider].counters;
         --counters.open;
-        if (to == TaskState.Settled || to == TaskState.Lapsed) ++counters.completed;
-        else if (to == TaskState.Failed) ++counters.failed;
-        else if (to == TaskState.Expired) ++counters.expired;
-        else if (to == TaskState.Slashed) ++counters.slashed;
     }
 
     // -- Money ---------------------------------------------------------------------------------------------------
@@ -132,6 +132,15 @@ abstract contract TaskRegistry is ServiceRegistry {
     /// @return neuron; 0 after a late acknowledgement
     function _bondOf(TaskRecord storage task) internal view returns (uint256) {
         return task.late ? 0 : Fees.bondFor(task.fee, _offers[task.offer].bondBps);
+    }
+
+    /// @notice Pays a provider in the Ledger.
+    /// @param user whose money it is
+    /// @param provider who gets it
+    /// @param amount neuron
+    function _payProvider(address user, address provider, uint256 amount) internal {
+        _services[provider].earned += uint128(amount);
+        _settle(user, provider, amount, provider);
     }
 
     /// @notice Releases money in the Ledger.

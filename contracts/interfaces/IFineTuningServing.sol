@@ -5,7 +5,7 @@ import {ILedger} from "./ILedger.sol";
 import {IStreamCipher} from "./IStreamCipher.sol";
 import {MisbehaviourProof} from "../types/MisbehaviourProof.sol";
 import {Service, ServiceTerms} from "../types/Service.sol";
-import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "../types/Task.sol";
+import {DeliveryOrder, FailReason, Settlement, Task, TaskOrder, TaskState} from "../types/Task.sol";
 import {TaskId} from "../types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
@@ -45,10 +45,11 @@ interface IFineTuningServing {
     /// @param bond neuron reserved in the provider's account
     /// @param deadline unix seconds until which it has to deliver
     event TaskAccepted(TaskId indexed id, uint256 bond, uint256 deadline);
-    /// @notice Emitted when a provider gives a task up; fee and bond are free again.
+    /// @notice Emitted when a provider gives a task up; the fee is free again, and the rest of the bond.
     /// @param id the task
     /// @param reason why
-    event TaskFailed(TaskId indexed id, FailReason reason);
+    /// @param compensation neuron of the bond paid to the user; 0 before acceptance
+    event TaskFailed(TaskId indexed id, FailReason reason, uint256 compensation);
     /// @notice Emitted when a provider delivers: the encrypted model is in storage.
     /// @param id the task
     /// @param delivery the deliverable as posted
@@ -68,11 +69,13 @@ interface IFineTuningServing {
     /// @notice Emitted when a task ends with a payment of the fee, or of the agreed part of it, to its provider.
     /// @param id the task
     /// @param paid neuron that the provider earned with this step
-    event TaskSettled(TaskId indexed id, uint256 paid);
+    /// @param settlement how
+    event TaskSettled(TaskId indexed id, uint256 paid, Settlement settlement);
     /// @notice Emitted when a task ends because its provider missed a deadline.
     /// @param id the task
     /// @param compensation neuron of the bond paid to the user
-    event TaskExpired(TaskId indexed id, uint256 compensation);
+    /// @param burned neuron of the bond that were burned
+    event TaskExpired(TaskId indexed id, uint256 compensation, uint256 burned);
     /// @notice Emitted when a task ends because its user proved misbehaviour; the fee is free again.
     /// @param id the task
     /// @param page number in the container of the page that does not match its entry
@@ -229,7 +232,7 @@ interface IFineTuningServing {
     /// @notice Proves that one page of the deliverable does not decrypt to what was committed to: the fee is released,
     /// half of the bond (rounded up) goes to the user, the other half is burned. Allowed until the dispute deadline. A
     /// proof for a correct page reverts. After a late acknowledgement there is no bond: the part of the fee that is
-    /// still reserved is released.
+    /// still reserved is released. The provider takes no new tasks until it calls `updateService`.
     /// @dev libraries/Misbehaviour.sol is the rule. Reverts with ServingWrongState, ServingNotUser,
     /// ServingDeadlinePassed, ServingInvalidProof, ServingNoMisbehaviour.
     /// @param id the task
@@ -243,8 +246,9 @@ interface IFineTuningServing {
     /// @param id the task
     function acceptTask(TaskId id) external;
 
-    /// @notice Gives a task up; fee and bond are released. An accepted task can be given up only until its training
-    /// deadline, so that a provider cannot avoid the compensation that is due after it.
+    /// @notice Gives a task up; the fee is released. Before acceptance this costs nobody anything. After it, the user
+    /// gets a part of the bond that grows from nothing to the quarter that a missed training deadline costs, and the
+    /// rest is released. An accepted task can be given up only until its training deadline.
     /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed.
     /// @param id the task
     /// @param reason why; only in the event
@@ -284,7 +288,8 @@ interface IFineTuningServing {
     function finalize(TaskId[] calldata ids) external;
 
     /// @notice Ends a task whose provider missed a deadline; the fee is released. A quarter of the bond goes to the
-    /// user after the training deadline, all of it after the reveal deadline.
+    /// user after the training deadline. After the reveal deadline half of it does (rounded up), and the other half is
+    /// burned.
     /// @dev Reverts with ServingWrongState, ServingDeadlineNotPassed.
     /// @param id the task
     function expire(TaskId id) external;

@@ -38,11 +38,21 @@ library Fees {
         return bond / 4;
     }
 
-    /// @notice Part of the bond that a user gets for proved misbehaviour: half, rounded up. The rest is burned, so that
-    /// it also costs to cheat a second address of one's own.
+    /// @notice Part of the bond that a user gets if an accepted task is given up: nothing at once, and as much as for a
+    /// missed deadline at the end, rounded down.
+    /// @param bond neuron
+    /// @param elapsed seconds since the acceptance, at most `trainingTime`
+    /// @param trainingTime seconds from the acceptance to the training deadline
+    /// @return neuron
+    function givenUpShare(uint256 bond, uint256 elapsed, uint256 trainingTime) internal pure returns (uint256) {
+        return (bond * elapsed) / (4 * trainingTime);
+    }
+
+    /// @notice Part of the bond that a user gets for proved misbehaviour, and for a key that was never revealed: half,
+    /// rounded up. The rest is burned, so that it also costs to cheat a second address of one's own.
     /// @param bond neuron
     /// @return neuron for the user
-    function misbehaviourShare(uint256 bond) internal pure returns (uint256) {
+    function brokenPromiseShare(uint256 bond) internal pure returns (uint256) {
         return (bond + 1) / 2;
     }
 }

@@ -22,13 +22,17 @@ struct ServiceTerms {
     string url; // address of the provider's API, 1 to 256 bytes
 }
 
-/// @notice How many of a provider's tasks are open, and how many ended in each state. Cancelled tasks are not counted.
+/// @notice How many of a provider's tasks are open, and how many ended in each way. Cancelled tasks are not counted, and
+/// neither are those that ended at a part of the fee, as their users agreed.
 struct ServiceCounters {
     uint32 open; // not ended yet
-    uint32 completed; // Settled or Lapsed
-    uint32 failed; // Failed
-    uint32 expired; // Expired
-    uint32 slashed; // Slashed
+    uint32 confirmed; // the user confirmed the model
+    uint32 finalized; // the user let the dispute period pass
+    uint32 lapsed; // the user never acknowledged the delivery
+    uint32 refused; // given up before acceptance
+    uint32 failed; // given up after acceptance
+    uint32 expired; // the provider missed a deadline
+    uint32 slashed; // misbehaviour was proved
 }
 
 /// @notice A service as views return it.
@@ -37,4 +41,5 @@ struct Service {
     uint96 stake; // neuron reserved at registration
     ServiceTerms terms; // apply to tasks created from now on
     ServiceCounters counters; // since the provider's first registration
+    uint128 earned; // neuron that users have paid to the provider since then
 }

@@ -33,6 +33,13 @@ enum FailReason {
     ProviderBusy // the deadline could not be met
 }
 
+/// @notice How a task was settled. Part of the event, never stored.
+enum Settlement {
+    Agreed, // stopped while running, at the part of the fee that the user signed for
+    Confirmed, // the user confirmed the model
+    Finalized // the user let the dispute period pass
+}
+
 /// @notice What a user orders.
 struct TaskOrder {
     address provider; // whose service it is

@@ -287,6 +287,8 @@ class Session {
       const file = { segmentRoots, readSegment };
       const proof = await buildMisbehaviourProof(file, { u, s: KEY, size, contentRoot, page });
       await this.measure(name, user, proveMisbehaviour(user, { id, proof }));
+      // A slashed provider accepts nothing until it has updated its terms.
+      await send(provider, updateService(provider, { terms: this.market.terms }));
     } finally {
       await rm(directory, { recursive: true });
     }

@@ -28,14 +28,28 @@ export interface ServiceTerms {
   readonly url: string;
 }
 
-/** How a provider's tasks have ended. */
+/** How many of a provider's tasks are open, and how many ended in each way. */
 export interface ServiceCounters {
   readonly open: number;
-  readonly completed: number;
+  /** The user confirmed the model. */
+  readonly confirmed: number;
+  /** The user let the dispute period pass. */
+  readonly finalized: number;
+  /** The user never acknowledged the delivery. */
+  readonly lapsed: number;
+  /** Given up before acceptance. */
+  readonly refused: number;
+  /** Given up after acceptance. */
   readonly failed: number;
+  /** The provider missed a deadline. */
   readonly expired: number;
+  /** Misbehaviour was proved. */
   readonly slashed: number;
 }
+
+const COUNTERS = [
+  ...["open", "confirmed", "finalized", "lapsed", "refused", "failed", "expired", "slashed"],
+] as readonly (keyof ServiceCounters)[];
 
 /** A registered service. */
 export interface Service extends ServiceTerms {
@@ -43,6 +57,8 @@ export interface Service extends ServiceTerms {
   /** Neuron reserved at registration. */
   readonly stake: bigint;
   readonly counters: ServiceCounters;
+  /** Neuron that users have paid to the provider since its first registration. */
+  readonly earned: bigint;
 }
 
 /** Encodes the terms as the contract's `ServiceTerms` struct. */
@@ -51,10 +67,12 @@ export function encodeTerms(terms: ServiceTerms) {
 }
 
 /** Decodes the contract's `Service` struct. */
-export function decodeService({ provider, stake, terms, counters }: ServiceStructOutput): Service {
+export function decodeService(service: ServiceStructOutput): Service {
+  const { provider, stake, terms, counters, earned } = service;
   return {
     provider,
     stake,
+    earned,
     pricePerUnit: terms.pricePerUnit,
     unit: UNITS[Number(terms.unit)]!,
     maxTrainingTime: Number(terms.maxTrainingTime),
@@ -65,13 +83,9 @@ export function decodeService({ provider, stake, terms, counters }: ServiceStruc
     catalogueHash: terms.catalogueHash,
     encryptionKey: terms.encryptionKey,
     url: readUrl(terms),
-    counters: {
-      open: Number(counters.open),
-      completed: Number(counters.completed),
-      failed: Number(counters.failed),
-      expired: Number(counters.expired),
-      slashed: Number(counters.slashed),
-    },
+    counters: Object.fromEntries(
+      COUNTERS.map((name) => [name, Number(counters[name])]),
+    ) as unknown as ServiceCounters,
   };
 }
 

@@ -113,7 +113,8 @@ export interface Claim {
  */
 export function claimOf(task: StandingTask): Claim {
   const bond = (task.fee * BigInt(task.bondBps) + BPS - 1n) / BPS;
-  return { fee: task.fee - task.paid, bond: task.state === "Accepted" ? bond / 4n : bond };
+  const part = task.state === "Accepted" ? bond / 4n : (bond + 1n) / 2n;
+  return { fee: task.fee - task.paid, bond: part };
 }
 
 /** After the deadline, the provider's step is no longer possible; only `expire` is. */

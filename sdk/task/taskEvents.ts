@@ -7,6 +7,11 @@ import { type Delivery, decodeDelivery } from "./Delivery.ts";
 import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
 import { decodeOrder, type RecordedOrder } from "./TaskOrder.ts";
 
+const SETTLEMENTS = ["Agreed", "Confirmed", "Finalized"] as const;
+
+/** How a task was settled: at a part of the fee, by the user's confirmation, or after the dispute period. */
+export type Settlement = (typeof SETTLEMENTS)[number];
+
 /** The position of an event on chain. */
 export interface EventPosition {
   readonly id: TaskId;
@@ -28,7 +33,12 @@ export type TaskEventBody =
     }
   | { readonly name: "TaskCancelled" }
   | { readonly name: "TaskAccepted"; readonly bond: bigint; readonly deadline: number }
-  | { readonly name: "TaskFailed"; readonly reason: FailReason }
+  | {
+      readonly name: "TaskFailed";
+      readonly reason: FailReason;
+      /** Part of the provider's bond paid to the user; 0 before acceptance. */
+      readonly compensation: bigint;
+    }
   | { readonly name: "TaskDelivered"; readonly delivery: Delivery; readonly deadline: number }
   | {
       readonly name: "TaskAcknowledged";
@@ -37,8 +47,8 @@ export type TaskEventBody =
       readonly late: boolean;
     }
   | { readonly name: "KeyRevealed"; readonly key: string; readonly deadline: number }
-  | { readonly name: "TaskSettled"; readonly paid: bigint }
-  | { readonly name: "TaskExpired"; readonly compensation: bigint }
+  | { readonly name: "TaskSettled"; readonly paid: bigint; readonly settlement: Settlement }
+  | { readonly name: "TaskExpired"; readonly compensation: bigint; readonly burned: bigint }
   | { readonly name: "TaskLapsed"; readonly paid: bigint; readonly deadline: number }
   | {
       readonly name: "TaskSlashed";
@@ -107,7 +117,11 @@ function decodeBody({ name, args }: LogDescription): TaskEventBody | undefined {
     case "TaskAccepted":
       return { name, bond: args.bond, deadline: Number(args.deadline) };
     case "TaskFailed":
-      return { name, reason: FAIL_REASONS[Number(args.reason)] ?? "Unspecified" };
+      return {
+        name,
+        reason: FAIL_REASONS[Number(args.reason)] ?? "Unspecified",
+        compensation: args.compensation,
+      };
     case "TaskDelivered":
       return { name, delivery: decodeDelivery(args.delivery), deadline: Number(args.deadline) };
     case "TaskAcknowledged":
@@ -115,9 +129,9 @@ function decodeBody({ name, args }: LogDescription): TaskEventBody | undefined {
     case "KeyRevealed":
       return { name, key: args.key, deadline: Number(args.deadline) };
     case "TaskSettled":
-      return { name, paid: args.paid };
+      return { name, paid: args.paid, settlement: SETTLEMENTS[Number(args.settlement)]! };
     case "TaskExpired":
-      return { name, compensation: args.compensation };
+      return { name, compensation: args.compensation, burned: args.burned };
     case "TaskLapsed":
       return { name, paid: args.paid, deadline: Number(args.deadline) };
     case "TaskSlashed":

@@ -101,7 +101,10 @@ const PROVIDERS = {
     await send(user, acknowledge(user, { id: simulatedUser.id, root }));
     await market.chain.increaseTime(market.chain.parameters.revealPeriod + 10n);
     await send(user, expire(user, { id: simulatedUser.id }));
-    return compensated(market, simulatedUser, before, bond);
+    return compensated(market, simulatedUser, before, (bond + 1n) / 2n, {
+      state: "Expired",
+      lost: bond,
+    });
   },
   "delivers garbage": async (market: FaultFixture) => {
     const { simulatedUser, bond, user, before } = await takeOrder(market);
@@ -116,7 +119,6 @@ const PROVIDERS = {
     if (!(found instanceof PageMismatchError)) throw new Error(`garbage was opened: ${found}`);
     const proof = await findMisbehaviour(user, { task, encryptedPath, page: found.page });
     await send(user, proveMisbehaviour(user, { id, proof }));
-    // The other half is burned: it stays in the Ledger and belongs to nobody.
     return compensated(market, simulatedUser, before, (bond + 1n) / 2n, {
       state: "Slashed",
       lost: bond,

@@ -115,6 +115,7 @@ async function wrongMoney(
   const wrong: string[] = [];
   const client = market.client(2);
   const tasks = await Promise.all(users.map(({ id }) => getTask(client, { id }).catch(() => null)));
+  const compensations = await compensationsOf(market);
   let held = 0n;
   for (const account of market.totals.keys()) {
     const { total, available, locked, subAccounts } = await getAccount(client, { account });
@@ -125,8 +126,9 @@ async function wrongMoney(
       if (reserved + returning > balance) wrong.push(`reserved more than held by ${account}`);
     const paid = tasks.reduce((sum, task) => {
       if (!task) return sum;
-      if (account === market.service.provider) return sum + task.paid;
-      return task.user === account ? sum - task.paid : sum;
+      const flow = task.paid - (compensations.get(task.id) ?? 0n);
+      if (account === market.service.provider) return sum + flow;
+      return task.user === account ? sum - flow : sum;
     }, 0n);
     const expected = market.totals.get(account)! + paid;
     if (total !== expected) wrong.push(`${account} has ${total} instead of ${expected}`);
@@ -145,6 +147,13 @@ async function wrongMoney(
   const open = users.filter((user) => !user.hasEnded()).length;
   if (open === 0 && reserved !== market.bonds) wrong.push(`bond of ${provider} still held`);
   return wrong;
+}
+
+/** Neuron that users got because the provider gave up their tasks. */
+async function compensationsOf(market: FaultFixture): Promise<Map<string, bigint>> {
+  const events = await fetchTaskEvents(market.client(2), {});
+  const failed = events.filter((event) => event.name === "TaskFailed");
+  return new Map(failed.map(({ id, compensation }) => [id, compensation]));
 }
 
 /** What remains when no task is open. */

@@ -74,7 +74,9 @@ function describe(event: TaskEvent): string {
     case "TaskAccepted":
       return `bond ${formatOg(event.bond)} OG, to be delivered by ${moment(event.deadline)}`;
     case "TaskFailed":
-      return event.reason;
+      return event.compensation === 0n
+        ? event.reason
+        : `${event.reason}, ${formatOg(event.compensation)} OG to you`;
     case "TaskDelivered":
       return `${event.delivery.size} bytes, root ${event.delivery.root}`;
     case "TaskAcknowledged":

@@ -45,8 +45,15 @@ const STATES = [
   "Lapsed",
   "Slashed",
 ];
-const COUNTERS = ["open", "completed", "failed", "expired", "slashed"] as const;
-type Counter = (typeof COUNTERS)[number];
+type Counter =
+  | "open"
+  | "confirmed"
+  | "finalized"
+  | "lapsed"
+  | "refused"
+  | "failed"
+  | "expired"
+  | "slashed";
 
 /** The state of both contracts, rebuilt from their events alone. */
 export class Replay {
@@ -58,6 +65,8 @@ export class Replay {
   burned = 0n;
   /** Terms and stake of the registered providers. */
   readonly services = new Map<string, { stake: bigint; terms: unknown[] }>();
+  /** Neuron that users have paid, by provider. */
+  readonly earned = new Map<string, bigint>();
   readonly counters = new Map<string, Record<Counter, bigint>>();
   readonly tasks = new Map<string, ReplayedTask>();
 
@@ -79,7 +88,10 @@ export class Replay {
   countersOf(provider: string): Record<Counter, bigint> {
     return entry(this.counters, provider, () => ({
       open: 0n,
-      completed: 0n,
+      confirmed: 0n,
+      finalized: 0n,
+      lapsed: 0n,
+      refused: 0n,
       failed: 0n,
       expired: 0n,
       slashed: 0n,
@@ -175,7 +187,10 @@ export class Replay {
     },
     TaskCancelled: ({ id }) => this.end(id, "Cancelled"),
     TaskAccepted: ({ id, deadline }) => this.move(id, "Accepted", deadline),
-    TaskFailed: ({ id }) => this.end(id, "Failed", "failed"),
+    TaskFailed: ({ id }) => {
+      const isCreated = this.tasks.get(id)!.state === 1n;
+      return this.end(id, "Failed", isCreated ? "refused" : "failed");
+    },
     TaskDelivered: ({ id, delivery, deadline }) => {
       const task = this.move(id, "Delivered", deadline);
       const { size, root, contentRoot, keyCommit } = delivery;
@@ -190,19 +205,31 @@ export class Replay {
       if (!late) return;
       task.bondBps = 0n;
       this.countersOf(task.provider).open++;
-      this.countersOf(task.provider).completed--;
+      this.countersOf(task.provider).lapsed--;
     },
     KeyRevealed: ({ id, deadline }) => this.move(id, "Revealed", deadline),
-    TaskSettled: ({ id, paid }) => {
-      this.end(id, "Settled", "completed").paid += paid;
+    TaskSettled: ({ id, paid, settlement }) => {
+      const counter = ([undefined, "confirmed", "finalized"] as const)[Number(settlement)];
+      const task = this.end(id, "Settled", counter);
+      task.paid += paid;
+      this.earn(task.provider, paid);
     },
     TaskExpired: ({ id }) => this.end(id, "Expired", "expired"),
-    TaskSlashed: ({ id }) => this.end(id, "Slashed", "slashed"),
+    TaskSlashed: ({ id }) => {
+      const { provider } = this.end(id, "Slashed", "slashed");
+      const service = this.services.get(provider);
+      if (service) service.terms[6] = false;
+    },
     TaskLapsed: ({ id, paid, deadline }) => {
-      const task = this.end(id, "Lapsed", "completed");
+      const task = this.end(id, "Lapsed", "lapsed");
       Object.assign(task, { paid, deadline });
+      this.earn(task.provider, paid);
     },
   };
+
+  private earn(provider: string, amount: bigint): void {
+    this.earned.set(provider, (this.earned.get(provider) ?? 0n) + amount);
+  }
 
   private move(id: string, state: string, deadline: bigint): ReplayedTask {
     const task = this.tasks.get(id)!;

@@ -307,7 +307,9 @@ describe("P23: events alone rebuild every balance and every state", () => {
     const expected = providers.flatMap((provider) => {
       const service = replayed.services.get(provider);
       const counters = Object.values(replayed.countersOf(provider));
-      return service ? [[provider, service.stake, service.terms, counters]] : [];
+      return service
+        ? [[provider, service.stake, service.terms, counters, replayed.earned.get(provider) ?? 0n]]
+        : [];
     });
     expect(expected).to.deep.equal(listed);
   }

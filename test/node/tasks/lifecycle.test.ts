@@ -325,6 +325,12 @@ describe("tasks: a fine-tuning task from order to model", () => {
     const again = await market.run("decrypt-model", { ...proving, json: false });
     expect(again.exitCode).to.equal(5);
     expect(again.stderr).to.contain("is not what the provider committed to");
+
+    expect((await market.run("create-task", { ...order, again: true })).stderr).to.contain(
+      "does not accept tasks",
+    );
+    const updated = await market.json("update-provider", { accepting: "true" });
+    expect(updated.terms).to.include({ accepting: true });
   });
 
   it("can prove nothing after the dispute period, and does not confirm either", async () => {

@@ -104,15 +104,15 @@ describe("tasks: a provider that misses a deadline", () => {
     expect((await market.run("cancel-task", { task: id })).exitCode).to.equal(7);
   });
 
-  it("returns the fee and the whole bond by fine-tuning cancel, if the key was not published", async () => {
+  it("returns the fee and half of the bond by fine-tuning cancel, if the key was not published", async () => {
     const id = await notRevealed();
     const plan = await market.json("fine-tuning cancel", { id, dryRun: true });
     expect(plan).to.include({ dryRun: true, verb: "expire" });
     const before = await market.json("get-account");
     const claimed = await market.json("fine-tuning cancel", { id });
-    expect(claimed).to.include({ id, fee: String(FEE), compensation: String(BOND) });
+    expect(claimed).to.include({ id, fee: String(FEE), compensation: String(BOND / 2) });
     const after = await market.json("get-account");
-    expect(BigInt(after.available) - BigInt(before.available)).to.equal(BigInt(BOND));
+    expect(BigInt(after.available) - BigInt(before.available)).to.equal(BigInt(BOND / 2));
   });
 
   it("is claimed by retrieve-fund for all tasks at once, and the fees are on their way back", async () => {

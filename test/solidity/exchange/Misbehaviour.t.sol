@@ -5,7 +5,7 @@ import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServi
 import {Fees} from "../../../contracts/libraries/Fees.sol";
 import {MisbehaviourProof} from "../../../contracts/types/MisbehaviourProof.sol";
 import {ServiceTerms} from "../../../contracts/types/Service.sol";
-import {TaskState} from "../../../contracts/types/Task.sol";
+import {TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {Containers, Place} from "../helpers/Containers.sol";
 import {World} from "../helpers/World.sol";
@@ -282,7 +282,19 @@ contract ProveMisbehaviourTest is World {
         eq(serving.openTaskCount(user, provider), 0, "open");
         eq(counters().open, 0, "service's open");
         eq(counters().slashed, 1, "slashed");
-        eq(counters().completed, 0, "not completed");
+        eq(counters().confirmed + counters().finalized, 0, "not completed");
+        eq(serving.serviceOf(provider).earned, 0, "earned");
+    }
+
+    function test_P27_GivenSlashed_WhenOrderedFrom_RevertsUntilTheTermsAreUpdated() public {
+        prove(revealed(), user);
+        TaskOrder memory next = order();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotAccepting.selector, provider));
+        vm.prank(user);
+        serving.createTask(next);
+        vm.prank(provider);
+        serving.updateService(terms());
+        created();
     }
 
     function test_GivenOddBond_WhenProved_TheHalvesAddUp() public {
@@ -297,7 +309,7 @@ contract ProveMisbehaviourTest is World {
     }
 
     function testFuzz_P8_GivenBond_TheSharesAddUpAndDifferByOneAtMost(uint128 bond) public pure {
-        uint256 share = Fees.misbehaviourShare(bond);
+        uint256 share = Fees.brokenPromiseShare(bond);
         check(share <= bond, "part of the whole");
         check(share - (bond - share) <= 1, "half");
     }
@@ -315,7 +327,7 @@ contract ProveMisbehaviourTest is World {
         eq(ledger.burned(), 0, "burned");
         eq(feeReserved() + bondReserved(), 0, "nothing reserved");
         eq(counters().slashed, 1, "slashed");
-        eq(counters().completed, 0, "not completed any more");
+        eq(counters().lapsed, 0, "not lapsed any more");
     }
 
     function test_GivenStranger_WhenProved_Reverts() public {

@@ -92,6 +92,8 @@ abstract contract Containers is World {
     function trade(TaskId id, uint64 size, bytes32 root, MisbehaviourProof memory proof) private {
         TaskOrder memory wanted = order();
         wanted.blindRoot = proof.blindRoot;
+        vm.prank(provider);
+        serving.updateService(terms()); // accepts again after a dispute that it lost
         vm.prank(user);
         serving.createTask(wanted);
         DeliveryOrder memory posted = delivery(id);

@@ -217,6 +217,10 @@ contract Market is World {
     function proveMisbehaviour(uint256 seed) external {
         TaskId id = pick(seed, TaskState.Revealed);
         prove(id, caller(seed, serving.taskOf(id).user));
+        if (serving.taskOf(id).state != TaskState.Slashed) return;
+        // or the slashed one would accept nothing any more
+        this.updateService(seed << 8);
+        this.updateService((seed << 8) | 1);
     }
 
     function finalize(uint256 seed) external {

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
-import {Task, TaskState} from "../../../contracts/types/Task.sol";
+import {Task, Settlement, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
 
@@ -69,7 +69,7 @@ contract LateAcknowledgeTest is World {
         eq(serving.taskOf(id).bondBps, 0, "no bond shown");
         eq(serving.openTaskCount(user, provider), 1, "open again");
         eq(counters().open, 1, "service's open");
-        eq(counters().completed, 0, "not completed any more");
+        eq(counters().lapsed, 0, "not lapsed any more");
     }
 
     function test_GivenLate_WhenConfirmed_HasPaidTheFullPriceInTheEnd() public {
@@ -77,21 +77,23 @@ contract LateAcknowledgeTest is World {
         vm.prank(provider);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, FEE - LAPSE_SHARE);
+        emit IFineTuningServing.TaskSettled(id, FEE - LAPSE_SHARE, Settlement.Confirmed);
         vm.prank(user);
         serving.confirm(id);
         eq(total(user), FUNDS - FEE, "user");
         eq(total(provider), FUNDS + FEE, "provider");
         eq(serving.taskOf(id).paid, FEE, "paid");
         eq(feeReserved(), 0, "nothing reserved");
-        eq(counters().completed, 1, "completed once");
+        eq(counters().confirmed, 1, "confirmed");
+        eq(counters().lapsed, 0, "counted once");
+        eq(serving.serviceOf(provider).earned, FEE, "earned in both steps together");
     }
 
     function test_GivenLate_WhenNeverRevealed_TheRestComesBack() public {
         TaskId id = acknowledgedLate();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskExpired(id, 0);
+        emit IFineTuningServing.TaskExpired(id, 0, 0);
         serving.expire(id);
         eq(total(user), FUNDS - LAPSE_SHARE, "user");
         eq(total(provider), FUNDS + LAPSE_SHARE, "provider");
@@ -210,7 +212,7 @@ contract ConfirmTest is World {
     function test_GivenRevealed_WhenConfirmed_PaysTheProvider() public {
         TaskId id = revealed();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, FEE);
+        emit IFineTuningServing.TaskSettled(id, FEE, Settlement.Confirmed);
         confirm(id);
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Settled), "state");
@@ -222,7 +224,8 @@ contract ConfirmTest is World {
         eq(available(provider), FUNDS - STAKE - BOND + FEE, "the fee is free at once");
         eq(feeReserved() + bondReserved(), 0, "nothing reserved");
         eq(serving.openTaskCount(user, provider), 0, "open");
-        eq(counters().completed, 1, "completed");
+        eq(counters().confirmed, 1, "confirmed");
+        eq(serving.serviceOf(provider).earned, FEE, "earned");
         eq(counters().open, 0, "service's open");
     }
 
@@ -283,7 +286,7 @@ contract FinalizeTest is World {
         TaskId id = revealed();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, FEE);
+        emit IFineTuningServing.TaskSettled(id, FEE, Settlement.Finalized);
         finalize(id);
         isIn(id, TaskState.Settled);
         eq(total(provider), FUNDS + FEE, "provider");
@@ -317,7 +320,7 @@ contract ExpireTest is World {
         TaskId id = accepted();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskExpired(id, COMPENSATION);
+        emit IFineTuningServing.TaskExpired(id, COMPENSATION, 0);
         vm.prank(stranger);
         serving.expire(id);
         isIn(id, TaskState.Expired);
@@ -329,14 +332,16 @@ contract ExpireTest is World {
         eq(counters().open, 0, "open");
     }
 
-    function test_GivenAcknowledged_WhenTheRevealDeadlinePassed_FeeAndWholeBondGoToTheUser() public {
+    function test_P26_GivenAcknowledged_WhenTheRevealDeadlinePassed_HalfOfTheBondIsTheUsersAndHalfIsBurned() public {
         TaskId id = acknowledged();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskExpired(id, BOND);
+        emit IFineTuningServing.TaskExpired(id, BOND / 2, BOND / 2);
         serving.expire(id);
-        eq(total(user), FUNDS + BOND, "user");
+        eq(total(user), FUNDS + BOND / 2, "user");
         eq(total(provider), FUNDS - BOND, "provider");
+        eq(ledger.burned(), BOND / 2, "burned");
+        eq(counters().expired, 1, "expired");
         eq(feeReserved() + bondReserved(), 0, "nothing reserved");
         eq(serving.taskOf(id).exchange, commitment(), "commitment");
     }
@@ -383,7 +388,8 @@ contract LapseTest is World {
         eq(total(user), FUNDS - LAPSE_SHARE, "user");
         eq(feeReserved() + bondReserved(), 0, "nothing reserved");
         eq(serving.openTaskCount(user, provider), 0, "open");
-        eq(counters().completed, 1, "completed");
+        eq(counters().lapsed, 1, "lapsed");
+        eq(serving.serviceOf(provider).earned, LAPSE_SHARE, "earned");
         eq(counters().open, 0, "service's open");
     }
 

@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {Fees} from "../../../contracts/libraries/Fees.sol";
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
-import {DeliveryOrder, FailReason, Task, TaskState} from "../../../contracts/types/Task.sol";
+import {DeliveryOrder, FailReason, Task, Settlement, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {Log} from "../helpers/Vm.sol";
 import {World} from "../helpers/World.sol";
@@ -98,26 +99,60 @@ contract FailTaskTest is World {
         serving.failTask(id, reason);
     }
 
-    function test_GivenCreated_WhenFailed_ReleasesTheFee() public {
+    function test_P26_GivenCreated_WhenRefused_CostsNobodyAnything() public {
         TaskId id = created();
+        vm.warp(START + 1 days);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskFailed(id, FailReason.DatasetLargerThanDeclared);
+        emit IFineTuningServing.TaskFailed(id, FailReason.DatasetLargerThanDeclared, 0);
         fail(id, FailReason.DatasetLargerThanDeclared);
         isIn(id, TaskState.Failed);
         eq(feeReserved(), 0, "fee");
         eq(bondReserved(), 0, "bond");
-        eq(counters().failed, 1, "failed");
+        eq(total(user), FUNDS, "user");
+        eq(total(provider), FUNDS, "provider");
+        eq(counters().refused, 1, "refused");
+        eq(counters().failed, 0, "not failed");
         eq(counters().open, 0, "open");
     }
 
-    function test_GivenAccepted_WhenFailedUntilTheDeadline_ReleasesFeeAndBond() public {
+    function test_P26_GivenAccepted_WhenFailedAtOnce_CostsNothing() public {
+        TaskId id = accepted();
+        fail(id, FailReason.OutOfMemory);
+        eq(total(user), FUNDS, "user");
+        eq(total(provider), FUNDS, "provider");
+        eq(counters().failed, 1, "failed");
+        eq(counters().refused, 0, "not refused");
+    }
+
+    function test_P26_GivenAccepted_WhenFailedHalfway_CostsAnEighthOfTheBond() public {
+        TaskId id = accepted();
+        vm.warp(START + TRAINING / 2);
+        vm.expectEmit(address(serving));
+        emit IFineTuningServing.TaskFailed(id, FailReason.TrainingError, BOND / 8);
+        fail(id, FailReason.TrainingError);
+        eq(total(user), FUNDS + BOND / 8, "user");
+        eq(total(provider), FUNDS - BOND / 8, "provider");
+        eq(feeReserved() + bondReserved(), 0, "nothing reserved");
+    }
+
+    function test_P26_GivenAccepted_WhenFailedOnTheLastSecond_CostsWhatAMissedDeadlineCosts() public {
         TaskId id = accepted();
         atDeadline(id);
         fail(id, FailReason.TrainingError);
-        eq(feeReserved(), 0, "fee");
-        eq(bondReserved(), 0, "bond");
-        eq(total(user), FUNDS, "user");
-        eq(total(provider), FUNDS, "provider");
+        eq(feeReserved() + bondReserved(), 0, "nothing reserved");
+        eq(total(user), FUNDS + COMPENSATION, "user");
+        eq(total(provider), FUNDS - COMPENSATION, "provider");
+    }
+
+    function testFuzz_P26_GivenAnyMoment_WhenFailed_NeverCostsMoreThanAMissedDeadline(
+        uint96 bond,
+        uint40 time,
+        uint40 elapsed
+    ) public pure {
+        vm.assume(time > 0 && elapsed <= time);
+        uint256 share = Fees.givenUpShare(bond, elapsed, time);
+        check(share <= Fees.missedTrainingShare(bond), "at most a quarter");
+        if (elapsed < time) check(share <= Fees.givenUpShare(bond, elapsed + 1, time), "and never less later");
     }
 
     function test_GivenMissedDeadline_WhenFailed_RevertsSoThatExpireCannotBeEscaped() public {
@@ -224,7 +259,7 @@ contract SettleCancelledTest is World {
         TaskId id = accepted();
         bytes memory signature = consent(USER_KEY, id, AGREED, START + 60);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, AGREED);
+        emit IFineTuningServing.TaskSettled(id, AGREED, Settlement.Agreed);
         settle(id, AGREED, START + 60, signature);
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Settled), "state");
@@ -234,7 +269,9 @@ contract SettleCancelledTest is World {
         eq(total(provider), FUNDS + AGREED, "provider");
         eq(total(user), FUNDS - AGREED, "user");
         eq(feeReserved() + bondReserved(), 0, "all released");
-        eq(counters().completed, 1, "completed");
+        eq(counters().confirmed + counters().finalized, 0, "counts as nothing good");
+        eq(counters().open, 0, "open");
+        eq(serving.serviceOf(provider).earned, AGREED, "earned");
     }
 
     function test_GivenWholeFeeOrNothing_WhenAgreed_BothWork() public {

@@ -245,8 +245,9 @@ contract RemoveServiceTest is World {
         remove();
         vm.prank(provider);
         serving.registerService(terms());
-        eq(counters().failed, 1, "failed");
-        eq(counters().completed, 1, "completed");
+        eq(counters().refused, 1, "refused");
+        eq(counters().confirmed, 1, "confirmed");
+        eq(serving.serviceOf(provider).earned, FEE, "earned");
         eq(serving.serviceCount(), 1, "listed once");
     }
 

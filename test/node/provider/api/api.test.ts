@@ -74,7 +74,7 @@ describe("provider API", () => {
       id: ID,
       user: user.address,
       fee: 1n,
-      order: { nonce: 0n, units: 1n, maxFee: 1n } as JobRecord["order"],
+      order: { nonce: 0n, units: 1n, maxFee: 1n, config: {} } as JobRecord["order"],
       blockNumber: 1,
       job: { ...newJob(), ...job },
       facts: {},

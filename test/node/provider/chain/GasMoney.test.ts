@@ -63,7 +63,7 @@ describe("gas reserve, on a real chain", () => {
     ]);
   const putJob = (number: number, job: Partial<Job>): TaskId => {
     const id = `0x${number.toString(16).padStart(32, "0")}` as TaskId;
-    const order = { nonce: 1n, units: 1n, maxFee: 1n } as JobRecord["order"];
+    const order = { nonce: 1n, units: 1n, maxFee: 1n, config: {} } as JobRecord["order"];
     const blockNumber = number;
     store.putJob({
       id,

@@ -9,6 +9,7 @@ import { blindRoot } from "../../../../sdk/exchange/blind.ts";
 import type { MisbehaviourProof } from "../../../../sdk/exchange/misbehaviourProof.ts";
 import { type ExchangeKeys, keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
+import { updateService } from "../../../../sdk/service/calls.ts";
 import { acceptTask, createTask } from "../../../../sdk/task/calls.ts";
 import type { Delivery } from "../../../../sdk/task/Delivery.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
@@ -99,6 +100,8 @@ export async function openCourt(): Promise<Court> {
     async prove(id, proof) {
       const hash = await act(user.address, proveMisbehaviour(user, { id, proof }));
       const receipt = await user.provider.getTransactionReceipt(hash);
+      // A slashed provider accepts nothing until it has updated its terms.
+      await act(provider.address, updateService(provider, { terms: market.terms }));
       return receipt!.gasUsed;
     },
     close: () => market.close(),

@@ -38,7 +38,11 @@ describe("sdk/service on chain", () => {
       ...terms,
       provider: provider.address,
       stake: minimumStake,
-      counters: { open: 0, completed: 0, failed: 0, expired: 0, slashed: 0 },
+      counters: {
+        ...{ open: 0, confirmed: 0, finalized: 0, lapsed: 0 },
+        ...{ refused: 0, failed: 0, expired: 0, slashed: 0 },
+      },
+      earned: 0n,
     });
     const self = { account: provider.address, provider: provider.address };
     expect((await getSubAccount(reader, self)).reserved).to.equal(minimumStake);

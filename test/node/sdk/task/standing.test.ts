@@ -79,13 +79,13 @@ describe("standing of a task", () => {
     expect(stopped.meaning).to.contain("0.250000000000000000 OG");
   });
 
-  it("says what a missed deadline pays: fee and a quarter of the bond, or all of the bond", () => {
+  it("says what a missed deadline pays: fee and a quarter of the bond, or half of it", () => {
     const training = late("Accepted").meaning;
     expect(training).to.contain("deliver the model by 2027-01-15T08:00:00.000Z");
     expect(training).to.contain("1.000000000000000000 OG of the fee");
     expect(training).to.contain("0.375000000000000000 OG of the provider's bond");
     const key = late("Acknowledged").meaning;
-    expect(key).to.contain("publish the key by").and.contain("1.500000000000000000 OG of the");
+    expect(key).to.contain("publish the key by").and.contain("0.750000000000000000 OG of the");
   });
 
   it("promises nothing that was paid already, and no bond behind a late acknowledgement", () => {

@@ -256,6 +256,7 @@ describe("sdk/task", () => {
       toBlock: blockNumber,
     });
     expect(event).to.include({ name: "TaskFailed", id, reason });
+    expect((event as { compensation: bigint }).compensation < BOND / 100n).to.equal(true); // seconds of an hour
   });
 
   it("knows every reason by its name on chain", async () => {
