@@ -33,7 +33,7 @@ const account: CommandDefinition[] = [
   command(
     "refund",
     "Withdraw OG from your account to your wallet",
-    { amount, to: option("Address of another receiver than your wallet"), ...sending },
+    { amount, to: option("Address to pay to; default: your wallet"), ...sending },
     () => import("./commands/account/refund.ts"),
   ),
   command(
@@ -67,7 +67,7 @@ const account: CommandDefinition[] = [
   ),
   command(
     "set-allowance",
-    "Set how much of your account the contract may reserve; orders do it by themselves",
+    "Set how much of your account the contract may reserve",
     { amount: option("Amount in OG, 0 for none, or unlimited"), ...sending },
     () => import("./commands/account/set-allowance.ts"),
   ),
