@@ -73,7 +73,9 @@ contract FineTuningServing is Disputes, EIP712 {
         ++relation.open;
         ++service.counters.open;
         TaskRecord storage task = _tasks[id];
+        if (task.state != TaskState.None) revert ServingTaskExists(id);
         task.state = TaskState.Created;
+        task.deadline = order.validUntil;
         task.offer = service.offer;
         task.fee = uint96(fee);
         task.user = msg.sender;
@@ -86,7 +88,7 @@ contract FineTuningServing is Disputes, EIP712 {
     /// @inheritdoc IFineTuningServing
     function cancelTask(TaskId id) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.CANCEL);
-        _onlyUser(id, task);
+        if (block.timestamp <= task.deadline) _onlyUser(id, task);
         (address user, address provider, ) = _close(task, to);
         emit TaskCancelled(id);
         _release(user, provider, task.fee);
@@ -118,6 +120,7 @@ contract FineTuningServing is Disputes, EIP712 {
     function acceptTask(TaskId id) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.ACCEPT);
         Offer storage offer = _onlyProvider(id, task);
+        _untilDeadline(id, task);
         uint256 bond = Fees.bondFor(task.fee, offer.bondBps);
         uint256 deadline = _move(task, to, offer.maxTrainingTime);
         emit TaskAccepted(id, bond, deadline);
@@ -263,7 +266,8 @@ contract FineTuningServing is Disputes, EIP712 {
     // -- Checks --------------------------------------------------------------------------------------------------
 
     /// @notice Checks an order placed by the caller.
-    /// @dev Reverts with ServingSelfService, ServingNotAccepting, ServingWrongNonce, ServingOpenTaskLimit,
+    /// @dev Reverts with ServingSelfService, ServingNotAccepting, ServingOfferChanged, ServingOrderExpired,
+    /// ServingWrongNonce, ServingOpenTaskLimit,
     /// ServingZeroUnits, ServingInvalidPublicKey, ServingConfigTooLarge, ServingFeeTooHigh.
     /// @param order the order
     /// @param service the service it is for
@@ -276,6 +280,8 @@ contract FineTuningServing is Disputes, EIP712 {
     ) private view returns (uint256 fee) {
         if (order.provider == msg.sender) revert ServingSelfService(msg.sender);
         if (!service.accepting) revert ServingNotAccepting(order.provider);
+        if (order.offer != service.offer) revert ServingOfferChanged(order.offer, service.offer);
+        if (block.timestamp > order.validUntil) revert ServingOrderExpired(order.validUntil);
         if (order.nonce != relation.created) revert ServingWrongNonce(relation.created, order.nonce);
         if (relation.open >= service.openTasksPerUser) {
             revert ServingOpenTaskLimit(msg.sender, order.provider, service.openTasksPerUser);

@@ -76,14 +76,15 @@ abstract contract ServiceRegistry is IFineTuningServing {
             service.listed = true;
             _listed.push(msg.sender);
         }
-        emit ServiceRegistered(msg.sender, minimumStake, terms);
+        emit ServiceRegistered(msg.sender, minimumStake, service.offer, terms);
         ledger.reserve(msg.sender, msg.sender, minimumStake);
     }
 
     /// @inheritdoc IFineTuningServing
     function updateService(ServiceTerms calldata terms) external {
-        _write(_registered(msg.sender), terms);
-        emit ServiceUpdated(msg.sender, terms);
+        ServiceRecord storage service = _registered(msg.sender);
+        _write(service, terms);
+        emit ServiceUpdated(msg.sender, service.offer, terms);
     }
 
     /// @inheritdoc IFineTuningServing
@@ -115,6 +116,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
             Service({
                 provider: provider,
                 stake: uint96(minimumStake),
+                offer: service.offer,
                 terms: terms,
                 counters: service.counters,
                 earned: service.earned
@@ -157,29 +159,23 @@ abstract contract ServiceRegistry is IFineTuningServing {
     /// @param terms its new terms
     function _write(ServiceRecord storage service, ServiceTerms calldata terms) private {
         TermsRules.check(terms);
+        service.offer = _offerFor(service, terms);
         service.pricePerUnit = terms.pricePerUnit;
         service.unit = terms.unit;
         service.openTasksPerUser = terms.openTasksPerUser;
         service.accepting = terms.accepting;
-        service.offer = _offerFor(service.offer, terms);
         service.encryptionKeyPrefix = terms.encryptionKey[0];
         service.encryptionKeyX = bytes32(terms.encryptionKey[1:]);
         service.catalogueHash = terms.catalogueHash;
         service.url = terms.url;
     }
 
-    /// @notice The current offer if it is identical to the terms, else a new one.
-    /// @param current number of the current offer; 0 if there is none
-    /// @param terms the caller's new terms
+    /// @notice The current offer if an order would bind the same, else a new one.
+    /// @param service the caller's service, with its old terms
+    /// @param terms its new terms
     /// @return number of the offer with these terms
-    function _offerFor(uint32 current, ServiceTerms calldata terms) private returns (uint32 number) {
-        Offer memory offer = _offers[current];
-        if (
-            current != 0 &&
-            offer.maxTrainingTime == terms.maxTrainingTime &&
-            offer.bondBps == terms.bondBps &&
-            offer.unacknowledgedBps == terms.unacknowledgedBps
-        ) return current;
+    function _offerFor(ServiceRecord storage service, ServiceTerms calldata terms) private returns (uint32 number) {
+        if (service.offer != 0 && _bindsTheSame(service, terms)) return service.offer;
         number = ++_offerCount;
         _offers[number] = Offer({
             provider: msg.sender,
@@ -187,5 +183,22 @@ abstract contract ServiceRegistry is IFineTuningServing {
             bondBps: terms.bondBps,
             unacknowledgedBps: terms.unacknowledgedBps
         });
+    }
+
+    /// @notice Whether new terms are, in all that an order binds, those of the current offer.
+    /// @param service the service, with its old terms
+    /// @param terms the new terms
+    /// @return whether they are
+    function _bindsTheSame(ServiceRecord storage service, ServiceTerms calldata terms) private view returns (bool) {
+        Offer memory offer = _offers[service.offer];
+        return
+            service.pricePerUnit == terms.pricePerUnit &&
+            service.unit == terms.unit &&
+            offer.maxTrainingTime == terms.maxTrainingTime &&
+            offer.bondBps == terms.bondBps &&
+            offer.unacknowledgedBps == terms.unacknowledgedBps &&
+            service.catalogueHash == terms.catalogueHash &&
+            service.encryptionKeyPrefix == terms.encryptionKey[0] &&
+            service.encryptionKeyX == bytes32(terms.encryptionKey[1:]);
     }
 }

@@ -19,12 +19,14 @@ interface IFineTuningServing {
     /// @notice Emitted when a provider offers a service.
     /// @param provider the provider
     /// @param stake neuron reserved in its account
+    /// @param offer number of the offer that these terms are
     /// @param terms what it offers
-    event ServiceRegistered(address indexed provider, uint256 stake, ServiceTerms terms);
+    event ServiceRegistered(address indexed provider, uint256 stake, uint256 offer, ServiceTerms terms);
     /// @notice Emitted when a provider changes its terms, for tasks created from now on.
     /// @param provider the provider
+    /// @param offer number of the offer that these terms are
     /// @param terms all of the new terms
-    event ServiceUpdated(address indexed provider, ServiceTerms terms);
+    event ServiceUpdated(address indexed provider, uint256 offer, ServiceTerms terms);
     /// @notice Emitted when a provider ends its service.
     /// @param provider the provider
     /// @param stake neuron of it that is free again
@@ -37,7 +39,7 @@ interface IFineTuningServing {
     /// @param fee neuron reserved in the user's account
     /// @param order the order as placed
     event TaskCreated(TaskId indexed id, address indexed user, address indexed provider, uint256 fee, TaskOrder order);
-    /// @notice Emitted when a user cancels a task before it is accepted; the fee is free again.
+    /// @notice Emitted when a task is cancelled before it is accepted; the fee is free again.
     /// @param id the task
     event TaskCancelled(TaskId indexed id);
     /// @notice Emitted when a provider accepts a task.
@@ -107,6 +109,16 @@ interface IFineTuningServing {
     /// @notice Thrown when a provider orders from itself.
     /// @param provider the provider
     error ServingSelfService(address provider);
+    /// @notice Thrown when an order names another offer than the current one: the terms have changed since.
+    /// @param ordered number of the offer that the order names
+    /// @param current number of the current offer
+    error ServingOfferChanged(uint256 ordered, uint256 current);
+    /// @notice Thrown when an order is placed after the time until which it is valid.
+    /// @param validUntil unix seconds of that time
+    error ServingOrderExpired(uint256 validUntil);
+    /// @notice Thrown when there is a task with the id that a new one would get: 16 bytes of a hash can collide.
+    /// @param id the id
+    error ServingTaskExists(TaskId id);
     /// @notice Thrown when a user has as many tasks open at a provider as the provider allows.
     /// @param user the user
     /// @param provider the provider
@@ -202,14 +214,15 @@ interface IFineTuningServing {
     // -- Tasks: the user -----------------------------------------------------------------------------------------
 
     /// @notice Orders a task and reserves its fee = units × price.
-    /// @dev Reverts with ServingUnknownService, ServingSelfService, ServingNotAccepting, ServingWrongNonce,
-    /// ServingOpenTaskLimit, ServingZeroUnits, ServingInvalidPublicKey, ServingConfigTooLarge, ServingFeeTooHigh, and
-    /// like Ledger.reserve.
+    /// @dev Reverts with ServingUnknownService, ServingSelfService, ServingNotAccepting, ServingOfferChanged,
+    /// ServingOrderExpired, ServingWrongNonce, ServingOpenTaskLimit, ServingZeroUnits, ServingInvalidPublicKey,
+    /// ServingConfigTooLarge, ServingFeeTooHigh, ServingTaskExists, and like Ledger.reserve.
     /// @param order what is ordered, from whom, and for how much at most
     /// @return id the new task's id: `taskIdOf` of the caller, the provider and the order's nonce
     function createTask(TaskOrder calldata order) external returns (TaskId id);
 
-    /// @notice Cancels a task that has not been accepted; the fee is free again. Has no deadline.
+    /// @notice Cancels a task that has not been accepted; the fee is free again. Its user may at any time, anyone once
+    /// the order is no longer valid.
     /// @dev Reverts with ServingWrongState, ServingNotUser.
     /// @param id the task
     function cancelTask(TaskId id) external;
@@ -241,8 +254,8 @@ interface IFineTuningServing {
 
     // -- Tasks: the provider -------------------------------------------------------------------------------------
 
-    /// @notice Accepts a task: reserves the bond and starts the training deadline.
-    /// @dev Reverts with ServingWrongState, ServingNotProvider, and like Ledger.reserve.
+    /// @notice Accepts a task while its order is valid: reserves the bond and starts the training deadline.
+    /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed, and like Ledger.reserve.
     /// @param id the task
     function acceptTask(TaskId id) external;
 

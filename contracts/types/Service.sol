@@ -39,6 +39,7 @@ struct ServiceCounters {
 struct Service {
     address provider; // the account that registered it
     uint96 stake; // neuron reserved at registration
+    uint32 offer; // number of the terms that an order binds: all but `openTasksPerUser`, `accepting` and `url`
     ServiceTerms terms; // apply to tasks created from now on
     ServiceCounters counters; // since the provider's first registration
     uint128 earned; // neuron that users have paid to the provider since then

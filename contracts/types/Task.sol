@@ -45,6 +45,8 @@ struct TaskOrder {
     address provider; // whose service it is
     uint64 nonce; // the user's task count at this provider; other values revert, so an order is never placed twice
     uint64 units; // declared size of the dataset, in the service's unit
+    uint32 offer; // number of the offer that the user saw; any other current offer reverts
+    uint40 validUntil; // unix seconds until which the provider may accept; after that, anyone may cancel
     uint96 maxFee; // neuron; upper limit of the fee, even if the provider changes its price in the meantime
     bytes32 model; // hash of the base model, from the provider's catalogue
     bytes32 datasetRoot; // storage root of the training dataset
@@ -69,7 +71,7 @@ struct Task {
     address user; // who ordered it
     address provider; // who it was ordered from
     TaskState state; // as of the last transaction on it: a missed deadline alone does not change it
-    uint40 deadline; // unix seconds until which the state's regular verb is allowed; 0 in Created and final states
+    uint40 deadline; // unix seconds until which the state's regular verb is allowed; 0 in final states
     uint40 trainingTime; // seconds from acceptance to the training deadline, fixed at creation
     uint96 fee; // neuron reserved or earned in full
     uint96 paid; // neuron the provider has received so far

@@ -2,6 +2,8 @@ import { isCallException } from "ethers";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { acceptTask } from "../../sdk/task/calls.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
+import type { Task } from "../../sdk/task/Task.ts";
+import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { ensureDiskSpace } from "./parts/ensureDiskSpace.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
@@ -16,7 +18,9 @@ export const accept: StepFunction = async (context, record, signal) => {
   const { id } = record;
   if (machine.isBroken) throw machineBrokenError();
   // A task that is already accepted continues regardless of disk space and OG.
-  if ((await getTask(client, { id })).state === "Created") {
+  const task = await getTask(client, { id });
+  if (task.state === "Created") {
+    if ((await latestBlock(client)).timestamp > task.deadline) throw orderExpiredError(task);
     await python.requireWorking();
     await gasMoney.requireReserve(id);
     await ensureDiskSpace(context, record);
@@ -29,6 +33,14 @@ export const accept: StepFunction = async (context, record, signal) => {
     throw isBondMissing(error) ? bondMissingError(error) : error;
   }
 };
+
+function orderExpiredError({ deadline }: Task): TaskRefusedError {
+  return new TaskRefusedError(
+    "ProviderBusy",
+    `The order was valid until ${new Date(deadline * 1_000).toISOString()}.`,
+    "Cancel it, and order again.",
+  );
+}
 
 function machineBrokenError(): ProviderError {
   return new ProviderError("Trainers fail on this machine, so no new tasks are accepted.", {

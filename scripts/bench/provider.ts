@@ -173,6 +173,8 @@ function created(number: number): Extract<TaskEvent, { name: "TaskCreated" }> {
   const order = {
     provider: hex(1, 20),
     nonce: BigInt(number),
+    offer: 1,
+    validUntil: 2 ** 40 - 1,
     units: 5n,
     maxFee: 10n,
     modelHash: hex(2, 32),

@@ -56,6 +56,8 @@ export interface Service extends ServiceTerms {
   readonly provider: string;
   /** Neuron reserved at registration. */
   readonly stake: bigint;
+  /** Number of the current terms, as an order names them. */
+  readonly offer: number;
   readonly counters: ServiceCounters;
   /** Neuron that users have paid to the provider since its first registration. */
   readonly earned: bigint;
@@ -68,10 +70,11 @@ export function encodeTerms(terms: ServiceTerms) {
 
 /** Decodes the contract's `Service` struct. */
 export function decodeService(service: ServiceStructOutput): Service {
-  const { provider, stake, terms, counters, earned } = service;
+  const { provider, stake, offer, terms, counters, earned } = service;
   return {
     provider,
     stake,
+    offer: Number(offer),
     earned,
     pricePerUnit: terms.pricePerUnit,
     unit: UNITS[Number(terms.unit)]!,

@@ -11,6 +11,10 @@ export interface TaskOrder {
   readonly nonce: bigint;
   /** Declared size of the dataset, in the service's unit. */
   readonly units: bigint;
+  /** Number of the offer that the user saw; the contract refuses the order if the terms have changed since. */
+  readonly offer: number;
+  /** Unix seconds until which the provider may accept it; after that, anyone may cancel it. */
+  readonly validUntil: number;
   /** Neuron; upper bound on the fee, even if the provider changes its price meanwhile. */
   readonly maxFee: bigint;
   /** Hash of the base model, from the provider's catalogue. */
@@ -47,6 +51,8 @@ export function decodeOrder(order: TaskOrderStructOutput): RecordedOrder {
     provider: order.provider,
     nonce: order.nonce,
     units: order.units,
+    offer: Number(order.offer),
+    validUntil: Number(order.validUntil),
     maxFee: order.maxFee,
     modelHash: order.model,
     datasetRoot: order.datasetRoot as Root,

@@ -7,6 +7,7 @@ import type { Root, TaskId } from "../ids.ts";
 import type { CatalogueModel } from "../service/fetchCatalogue.ts";
 import type { Service } from "../service/Service.ts";
 import type { Hyperparameters } from "../training/Hyperparameters.ts";
+import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { deriveTaskKey } from "./deriveTaskKey.ts";
 import type { TaskOrder } from "./TaskOrder.ts";
@@ -25,7 +26,11 @@ export interface OrderOptions {
   readonly maxFee: bigint;
   /** The hyper-parameters that the user has set. */
   readonly config: Hyperparameters;
+  /** Seconds for which the provider may accept the order; default: a day. */
+  readonly validFor?: number;
 }
+
+const DAY = 86_400;
 
 /** The order for createTask, and the id that the task will have. */
 export interface PreparedOrder {
@@ -47,9 +52,10 @@ export interface PreparedOrder {
  */
 export async function prepareOrder(
   client: Client,
-  { service, model, datasetRoot, validationRoot = null, units, maxFee, config }: OrderOptions,
+  { service, model, datasetRoot, validationRoot = null, validFor = DAY, ...wanted }: OrderOptions,
 ): Promise<PreparedOrder> {
-  const { provider } = service;
+  const { provider, offer } = service;
+  const { timestamp } = await latestBlock(client);
   const user = await requireSigner(client).getAddress();
   const nonce = await readChain(client, () => client.serving.taskCount(user, provider));
   const id = await readChain(client, () => client.serving.taskIdOf(user, provider, nonce));
@@ -57,14 +63,16 @@ export async function prepareOrder(
   const order: TaskOrder = {
     provider,
     nonce,
-    units,
-    maxFee,
+    offer,
+    validUntil: timestamp + validFor,
+    units: wanted.units,
+    maxFee: wanted.maxFee,
     modelHash: model.hash,
     datasetRoot,
     validationRoot,
     blindRoot: hexlify(blindRoot(sharedBlind(secret, getBytes(service.encryptionKey)))),
     userKey: hexlify(publicKey),
-    config,
+    config: wanted.config,
   };
   return { id: id as TaskId, order };
 }

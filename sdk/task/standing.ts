@@ -4,7 +4,10 @@ import { formatOg } from "../units.ts";
 import { type Progress, progressOf } from "./progressOf.ts";
 import type { Task } from "./Task.ts";
 
-/** The user's next step; null if there is nothing to do. "claim" is the verb `expire`. */
+/**
+ * The user's next step; null if there is nothing to do. "claim" is the verb `expire`, or `cancelTask` for a task that
+ * was never accepted.
+ */
 export type NextStep =
   | "wait"
   | "acknowledge"
@@ -48,32 +51,19 @@ export function standingOf(task: StandingTask, now: number): Standing {
   const until = new Date(deadline * 1_000).toISOString();
   switch (state) {
     case "Created":
-      return alive(task, "wait", "The provider has not accepted it yet. It can be cancelled.");
+      return isLate ? unaccepted(task, until) : alive(task, "wait", WAITING);
     case "Accepted":
       if (isLate) return overdue(task, `deliver the model by ${until}`);
       return alive(task, "wait", `The provider has until ${until} to deliver the model.`);
     case "Delivered":
       return alive(task, "acknowledge", isLate ? lapsing(task, shareOf(task)) : due(task, until));
     case "Lapsed":
-      if (isLate) return failed("declined", "The model was not acknowledged in time.");
-      return {
-        ...alive(
-          task,
-          "acknowledge",
-          `${lapsing(task, task.paid)} This is possible until ${until}.`,
-        ),
-        progress: "Delivered",
-      };
+      return lapsed(task, isLate, until);
     case "Acknowledged":
       if (isLate) return overdue(task, `publish the key by ${until}`);
       return alive(task, "wait-for-key", `The provider has until ${until} to publish the key.`);
     case "Revealed":
-      if (isLate) return alive(task, "decrypt", "The key is published. Decrypt the model.");
-      return alive(
-        task,
-        "decrypt",
-        `The key is published. Decrypt the model by ${until}: until then a wrong model brings the fee back.`,
-      );
+      return alive(task, "decrypt", decryptBy(isLate ? null : until));
     case "Settled":
       if (task.size === 0) return stopped(task);
       return alive(task, "decrypt", "The model was delivered, and the fee is paid.");
@@ -81,6 +71,20 @@ export function standingOf(task: StandingTask, now: number): Standing {
       return failed(...ENDS[state]);
   }
 }
+
+function lapsed(task: StandingTask, isLate: boolean, until: string): Standing {
+  if (isLate) return failed("declined", "The model was not acknowledged in time.");
+  const meaning = `${lapsing(task, task.paid)} This is possible until ${until}.`;
+  return { ...alive(task, "acknowledge", meaning), progress: "Delivered" };
+}
+
+/** @param until the end of the dispute period; null after it */
+const decryptBy = (until: string | null) =>
+  until === null
+    ? "The key is published. Decrypt the model."
+    : `The key is published. Decrypt the model by ${until}: until then a wrong model brings the fee back.`;
+
+const WAITING = "The provider has not accepted it yet. It can be cancelled.";
 
 type End = Extract<TaskState, "Cancelled" | "Failed" | "Expired" | "Slashed">;
 
@@ -98,7 +102,7 @@ const ENDS: Record<End, readonly [FailureCode, string]> = {
   ],
 };
 
-/** What the user gets from a task whose provider missed a deadline, in neuron. */
+/** What the user gets from a task that no model can come of, in neuron. */
 export interface Claim {
   readonly fee: bigint;
   /** The user's part of the provider's bond. */
@@ -106,12 +110,13 @@ export interface Claim {
 }
 
 /**
- * Computes what the user gets when an overdue task expires.
+ * Computes what the user gets when an overdue task is ended.
  * @example
  * const { fee, bond } = claimOf(task);
  * console.log(`${formatOg(fee)} OG of the fee and ${formatOg(bond)} OG of the bond`);
  */
 export function claimOf(task: StandingTask): Claim {
+  if (task.state === "Created") return { fee: task.fee, bond: 0n };
   const bond = (task.fee * BigInt(task.bondBps) + BPS - 1n) / BPS;
   const part = task.state === "Accepted" ? bond / 4n : (bond + 1n) / 2n;
   return { fee: task.fee - task.paid, bond: part };
@@ -122,6 +127,12 @@ function overdue(task: StandingTask, what: string): Standing {
   const { fee, bond } = claimOf(task);
   const meaning = `The provider did not ${what}. You can claim ${og(fee)} of the fee and ${og(bond)} of the provider's bond.`;
   return { progress: "Failed", meaning, next: "claim", failure: "task-failed-by-provider" };
+}
+
+/** The order is no longer valid, so that nobody can accept it. */
+function unaccepted({ fee }: StandingTask, until: string): Standing {
+  const meaning = `The provider did not accept it by ${until}. You can claim ${og(fee)} of the fee.`;
+  return { progress: "Failed", meaning, next: "claim", failure: "declined" };
 }
 
 function failed(failure: FailureCode, meaning: string): Standing {

@@ -113,6 +113,17 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
     "Try again if the order is not among your tasks.",
     { verb: "listTasks", parameters: {} },
   ],
+  ServingOfferChanged: () => [
+    "declined",
+    "The provider has changed its terms since the quote.",
+    "Ask for a new quote.",
+  ],
+  ServingOrderExpired: () => ["declined", "The order is no longer valid.", "Order again."],
+  ServingTaskExists: () => [
+    "reverted",
+    "There is a task with this id already.",
+    "Order again from another account.",
+  ],
   ServingFeeTooHigh: (a) => [
     "declined",
     `The fee is ${og(a.fee)} OG now, more than the ${og(a.maxFee)} OG of the quote.`,

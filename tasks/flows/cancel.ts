@@ -25,14 +25,14 @@ export async function cancel(
   if (task.state !== "Created" && standing.next !== "claim") {
     throw notCancellableError(task, standing, environment);
   }
-  const result =
-    standing.next === "claim"
-      ? await claim(client, task, flags, terminal)
-      : await submit(client, cancelTask(client, task), { id }, flags, terminal);
-  if (result.dryRun) return result;
-  if (task.state === "Created") {
-    terminal.say(`Cancelled task ${id}. Its fee is free in the sub-account again.`);
+  if (standing.next === "claim") {
+    const claimed = await claim(client, task, flags, terminal);
+    if (!claimed.dryRun) terminal.next(environment.command("retrieve-fund"));
+    return { ...claimed, id };
   }
+  const result = await submit(client, cancelTask(client, task), { id }, flags, terminal);
+  if (result.dryRun) return result;
+  terminal.say(`Cancelled task ${id}. Its fee is free in the sub-account again.`);
   terminal.next(environment.command("retrieve-fund"));
   return { ...result, id };
 }

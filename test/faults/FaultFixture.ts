@@ -182,6 +182,7 @@ export class FaultFixture extends MarketFixture {
       units,
       maxFee: quote({ service: this.service, units }).fee,
       config: {},
+      validFor: 10 * 365 * 86_400, // it is placed again in later runs
     });
     this.#orders.set(key, prepared);
     return prepared;

@@ -64,7 +64,7 @@ export class Replay {
   readonly allowances = new Map<string, bigint>();
   burned = 0n;
   /** Terms and stake of the registered providers. */
-  readonly services = new Map<string, { stake: bigint; terms: unknown[] }>();
+  readonly services = new Map<string, { stake: bigint; offer: bigint; terms: unknown[] }>();
   /** Neuron that users have paid, by provider. */
   readonly earned = new Map<string, bigint>();
   readonly counters = new Map<string, Record<Counter, bigint>>();
@@ -157,11 +157,11 @@ export class Replay {
       this.account(args.account).locked -= args.amount;
       this.account(args.account).available += args.amount;
     },
-    ServiceRegistered: ({ provider, stake, terms }) => {
-      this.services.set(provider, { stake, terms: plain(terms) });
+    ServiceRegistered: ({ provider, stake, offer, terms }) => {
+      this.services.set(provider, { stake, offer, terms: plain(terms) });
     },
-    ServiceUpdated: ({ provider, terms }) => {
-      this.services.get(provider)!.terms = plain(terms);
+    ServiceUpdated: ({ provider, offer, terms }) => {
+      Object.assign(this.services.get(provider)!, { offer, terms: plain(terms) });
     },
     ServiceRemoved: ({ provider }) => {
       this.services.delete(provider);
@@ -173,7 +173,7 @@ export class Replay {
         user,
         provider,
         state: 1n,
-        deadline: 0n,
+        deadline: order.validUntil,
         trainingTime: trainingTime!,
         fee,
         paid: 0n,

@@ -187,6 +187,13 @@ describe("P23: events alone rebuild every balance and every state", () => {
       provider,
       nonce: await serving.getFunction("taskCount")(user, provider),
       units: 1 + (chance % 50_021),
+      offer: await serving
+        .getFunction("serviceOf")(provider)
+        .then(
+          ({ offer }) => offer,
+          () => 0n,
+        ),
+      validUntil: 2 ** 40 - 1,
       maxFee: OG,
       model: ZeroHash,
       datasetRoot: ZeroHash,
@@ -308,7 +315,16 @@ describe("P23: events alone rebuild every balance and every state", () => {
       const service = replayed.services.get(provider);
       const counters = Object.values(replayed.countersOf(provider));
       return service
-        ? [[provider, service.stake, service.terms, counters, replayed.earned.get(provider) ?? 0n]]
+        ? [
+            [
+              provider,
+              service.stake,
+              service.offer,
+              service.terms,
+              counters,
+              replayed.earned.get(provider) ?? 0n,
+            ],
+          ]
         : [];
     });
     expect(expected).to.deep.equal(listed);

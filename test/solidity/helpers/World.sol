@@ -19,6 +19,7 @@ abstract contract World is Assertions {
     uint256 internal constant REVEAL = 12 hours;
     uint256 internal constant DISPUTE = 24 hours;
     uint256 internal constant LATE = 30 days;
+    uint256 internal constant VALID = 20 days;
     uint256 internal constant TRAINING = 6 hours;
 
     // Numbers that leave a remainder in every division.
@@ -96,6 +97,8 @@ abstract contract World is Assertions {
                 provider: provider_,
                 nonce: uint64(serving.taskCount(user_, provider_)),
                 units: UNITS,
+                offer: offerOf(provider_),
+                validUntil: uint40(block.timestamp + VALID),
                 maxFee: uint96(FEE),
                 model: keccak256("model"),
                 datasetRoot: keccak256("dataset"),
@@ -104,6 +107,15 @@ abstract contract World is Assertions {
                 userKey: publicKey("user"),
                 config: bytes('{"epochs":3}')
             });
+    }
+
+    /// @notice The number of a provider's offer; 0 if there is none.
+    function offerOf(address provider_) internal view returns (uint32) {
+        try serving.serviceOf(provider_) returns (Service memory service) {
+            return service.offer;
+        } catch {
+            return 0;
+        }
     }
 
     function delivery(TaskId id) internal pure returns (DeliveryOrder memory) {

@@ -14,6 +14,85 @@ contract CreateTaskTest is World {
         return serving.createTask(wanted);
     }
 
+    function test_P28_GivenOtherTerms_WhenOrdered_RevertsWithBothOffers() public {
+        TaskOrder memory wanted = order();
+        ServiceTerms memory t = terms();
+        t.bondBps = 10_000; // the same price, and a smaller bond
+        vm.prank(provider);
+        serving.updateService(t);
+        vm.expectRevert(
+            abi.encodeWithSelector(IFineTuningServing.ServingOfferChanged.selector, wanted.offer, offerOf(provider))
+        );
+        vm.prank(user);
+        serving.createTask(wanted);
+    }
+
+    function test_P28_GivenRemovedAndRegisteredAgain_WhenOrderedByTheOldOffer_Reverts() public {
+        TaskOrder memory wanted = order();
+        vm.startPrank(provider);
+        serving.removeService();
+        serving.registerService(terms());
+        vm.stopPrank();
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingOfferChanged.selector, 1, 2));
+        vm.prank(user);
+        serving.createTask(wanted);
+    }
+
+    function test_P29_GivenOrderThatIsNoLongerValid_WhenPlaced_Reverts() public {
+        TaskOrder memory wanted = order();
+        wanted.validUntil = uint40(START + 10);
+        vm.warp(START + 11);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingOrderExpired.selector, START + 10));
+        vm.prank(user);
+        serving.createTask(wanted);
+    }
+
+    function validFor(uint256 time) private returns (TaskId id) {
+        TaskOrder memory wanted = order();
+        wanted.validUntil = uint40(START + time);
+        vm.prank(user);
+        id = serving.createTask(wanted);
+        eq(deadlineOf(id), START + time, "deadline");
+    }
+
+    function test_P29_GivenOrder_WhenItsLastSecond_IsAccepted() public {
+        TaskId id = validFor(10);
+        vm.warp(START + 10);
+        vm.prank(provider);
+        serving.acceptTask(id);
+        isIn(id, TaskState.Accepted);
+    }
+
+    function test_P29_GivenOrder_WhenOneSecondLater_IsNotAcceptedAndAnyoneCancelsIt() public {
+        TaskId id = validFor(10);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, stranger));
+        vm.prank(stranger);
+        serving.cancelTask(id);
+        vm.warp(START + 11);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + 10));
+        vm.prank(provider);
+        serving.acceptTask(id);
+        vm.prank(stranger);
+        serving.cancelTask(id);
+        isIn(id, TaskState.Cancelled);
+        eq(total(user), FUNDS, "user");
+        eq(feeReserved(), 0, "the fee is free");
+    }
+
+    /// @dev No two orders collide here, so the record of a task is written into its place.
+    function test_P17_GivenTaskUnderTheSameId_WhenOrdered_Reverts() public {
+        TaskId id = serving.taskIdOf(user, provider, 0);
+        TaskOrder memory wanted = order();
+        for (uint256 slot = 0; serving.taskOf(id).state == TaskState.None; ++slot) {
+            check(slot < 32, "the slot of the tasks is found");
+            bytes32 place = keccak256(abi.encode(id, slot));
+            vm.store(address(serving), place, bytes32(uint256(TaskState.Cancelled)));
+        }
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingTaskExists.selector, id));
+        vm.prank(user);
+        serving.createTask(wanted);
+    }
+
     function test_GivenService_WhenCreated_ReservesTheFee() public {
         TaskOrder memory wanted = order();
         TaskId expected = serving.taskIdOf(user, provider, 0);
@@ -31,7 +110,7 @@ contract CreateTaskTest is World {
         eq(task.user, user, "user");
         eq(task.provider, provider, "provider");
         eq(task.fee, FEE, "fee");
-        eq(task.deadline, 0, "deadline");
+        eq(task.deadline, START + VALID, "deadline");
         eq(task.trainingTime, TRAINING, "training time");
         eq(task.bondBps, BOND_BPS, "bond");
         eq(task.unacknowledgedBps, UNACKNOWLEDGED_BPS, "unacknowledged");
@@ -116,12 +195,12 @@ contract CreateTaskTest is World {
         create(wanted);
     }
 
-    function test_P16_GivenPriceFrontRun_WhenCreated_RevertsAboveMaxFee() public {
-        TaskOrder memory wanted = order();
+    function test_P16_GivenHigherPrice_WhenCreated_RevertsAboveMaxFee() public {
         ServiceTerms memory t = terms();
         t.pricePerUnit = PRICE + 1;
         vm.prank(provider);
         serving.updateService(t);
+        TaskOrder memory wanted = order();
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingFeeTooHigh.selector, FEE + UNITS, FEE));
         create(wanted);
     }

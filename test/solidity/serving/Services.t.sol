@@ -69,7 +69,7 @@ contract RegisterServiceTest is World {
 
     function test_GivenFunds_WhenRegistered_ReservesTheStakeAndShowsTheTerms() public {
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.ServiceRegistered(newcomer, STAKE, terms());
+        emit IFineTuningServing.ServiceRegistered(newcomer, STAKE, 2, terms());
         vm.prank(newcomer);
         serving.registerService(terms());
         eq(reserved(newcomer, newcomer), STAKE, "stake");
@@ -171,11 +171,49 @@ contract UpdateServiceTest is World {
         t.bondBps = 20_000;
         t.url = "https://a.much.longer.host.name.provider.example:8443/with/a/path";
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.ServiceUpdated(provider, t);
+        emit IFineTuningServing.ServiceUpdated(provider, 2, t);
         vm.prank(provider);
         serving.updateService(t);
         eq(keccak256(abi.encode(serving.serviceOf(provider).terms)), keccak256(abi.encode(t)), "terms");
         eq(reserved(provider, provider), STAKE, "stake unchanged");
+    }
+
+    function test_P28_GivenAnyTermThatAnOrderBinds_WhenUpdated_IsANewOffer() public {
+        ServiceTerms memory t = terms();
+        t.pricePerUnit = 1;
+        isNewOffer(t);
+        t.unit = Unit.Byte;
+        isNewOffer(t);
+        t.maxTrainingTime = 1;
+        isNewOffer(t);
+        t.bondBps = 10_001;
+        isNewOffer(t);
+        t.unacknowledgedBps = 1;
+        isNewOffer(t);
+        t.catalogueHash = keccak256("another catalogue");
+        isNewOffer(t);
+        t.encryptionKey = publicKey("another key");
+        isNewOffer(t);
+        t.encryptionKey[0] = 0x03;
+        isNewOffer(t);
+    }
+
+    function test_P28_GivenWhatNoOrderBinds_WhenUpdated_IsTheSameOffer() public {
+        ServiceTerms memory t = terms();
+        t.openTasksPerUser = 9;
+        t.accepting = false;
+        t.url = "https://elsewhere.example";
+        uint256 before = offerOf(provider);
+        vm.prank(provider);
+        serving.updateService(t);
+        eq(offerOf(provider), before, "offer");
+    }
+
+    function isNewOffer(ServiceTerms memory t) private {
+        uint256 before = offerOf(provider);
+        vm.prank(provider);
+        serving.updateService(t);
+        check(offerOf(provider) > before, "a new offer");
     }
 
     function test_GivenOpenTask_WhenUpdated_TheTaskKeepsItsTerms() public {

@@ -12,6 +12,8 @@ import type { StepContext } from "../../../../provider/steps/parts/StepContext.t
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 
+/** 2027-01-15T08:00:00Z. */
+const VALID_UNTIL = 1_800_000_000;
 const ID = `0x${"11".repeat(16)}` as TaskId;
 const HASH = `0x${"ab".repeat(32)}`;
 /** TaskState on chain. */
@@ -28,9 +30,11 @@ describe("accept", () => {
   let submitted: Submission[];
   let isWalletPoor: boolean;
   let isBroken: boolean;
+  let now: number;
 
   beforeEach(() => {
     isBroken = false;
+    now = VALID_UNTIL;
     root = mkdtempSync(join(tmpdir(), "anneal-accept-"));
     mkdirSync(join(root, "model"));
     writeFileSync(join(root, "model/model.safetensors"), "");
@@ -47,7 +51,7 @@ describe("accept", () => {
       user: "0x",
       provider: "0x",
       state,
-      deadline: 0n,
+      deadline: BigInt(VALID_UNTIL),
       trainingTime: 0n,
       root: ZeroHash,
       exchange: ZeroHash,
@@ -62,6 +66,7 @@ describe("accept", () => {
           taskOf: async () => task,
           interface: { encodeFunctionData: (_: string, args: unknown[]) => args },
         },
+        provider: { getBlock: async () => ({ number: 1, timestamp: now }) },
       },
       python: { requireWorking: async () => undefined },
       gasMoney: {
@@ -77,6 +82,12 @@ describe("accept", () => {
       (error: TaskRefusedError) => error,
     );
   };
+
+  it("sends nothing for an order that is no longer valid, and says so", async () => {
+    now = VALID_UNTIL + 1;
+    expect((await run())?.message).to.equal("The order was valid until 2027-01-15T08:00:00.000Z.");
+    expect(submitted).to.deep.equal([]);
+  });
 
   it("accepts if the disk has room", async () => {
     expect(await run()).to.equal(null);
@@ -120,6 +131,12 @@ describe("accept", () => {
     state = ACCEPTED; // accepted tasks continue
     expect(await run()).to.equal(null);
     expect(submitted).to.have.length(1);
+  });
+
+  it("sends nothing for an order that is no longer valid, and says so", async () => {
+    now = VALID_UNTIL + 1;
+    expect((await run())?.message).to.equal("The order was valid until 2027-01-15T08:00:00.000Z.");
+    expect(submitted).to.deep.equal([]);
   });
 
   it("accepts nothing while the machine cannot train, and refuses nothing because of it", async () => {

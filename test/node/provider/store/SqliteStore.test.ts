@@ -26,6 +26,8 @@ function record(id: TaskId = ID, blockNumber = 5): JobRecord {
       provider: "0xcc",
       nonce: 0n,
       units: 2n ** 64n - 1n,
+      offer: 1,
+      validUntil: 2 ** 40 - 1,
       maxFee: 2n ** 96n - 1n,
       modelHash: ROOT,
       datasetRoot: ROOT,

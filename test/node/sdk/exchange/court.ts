@@ -10,6 +10,7 @@ import type { MisbehaviourProof } from "../../../../sdk/exchange/misbehaviourPro
 import { type ExchangeKeys, keyCommit } from "../../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
 import { updateService } from "../../../../sdk/service/calls.ts";
+import { getService } from "../../../../sdk/service/getService.ts";
 import { acceptTask, createTask } from "../../../../sdk/task/calls.ts";
 import type { Delivery } from "../../../../sdk/task/Delivery.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
@@ -58,6 +59,7 @@ export async function openCourt(): Promise<Court> {
     userKey: market.terms.encryptionKey,
     config: {},
   };
+  const { offer } = await getService(user, { provider: provider.address });
   let nonce = 0n;
 
   /** Signed by the node, which knows these accounts: one request and no waiting. */
@@ -68,7 +70,10 @@ export async function openCourt(): Promise<Court> {
     market,
     async accept() {
       const id = (await user.serving.taskIdOf(user.address, provider.address, nonce)) as TaskId;
-      await act(user.address, createTask(user, { order: { ...order, nonce } }));
+      await act(
+        user.address,
+        createTask(user, { order: { ...order, nonce, offer, validUntil: 2 ** 40 - 1 } }),
+      );
       await act(provider.address, acceptTask(provider, { id }));
       nonce++;
       return { taskId: id, u: U, s: S };

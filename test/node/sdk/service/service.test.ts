@@ -38,6 +38,7 @@ describe("sdk/service on chain", () => {
       ...terms,
       provider: provider.address,
       stake: minimumStake,
+      offer: 1,
       counters: {
         ...{ open: 0, confirmed: 0, finalized: 0, lapsed: 0 },
         ...{ refused: 0, failed: 0, expired: 0, slashed: 0 },

@@ -32,6 +32,7 @@ describe("standing of a task", () => {
   it("names every state, in time and late, in one word, with what comes next", () => {
     const words: Record<string, [Standing["progress"], NextStep]> = {
       Created: ["Init", "wait"],
+      "Created, late": ["Failed", "claim"],
       Accepted: ["SettingUp", "wait"],
       "Accepted, late": ["Failed", "claim"],
       Delivered: ["Delivered", "acknowledge"],
@@ -48,7 +49,14 @@ describe("standing of a task", () => {
       "Lapsed, late": ["Failed", null],
       Slashed: ["Failed", "read-log"],
     };
-    const withDeadline = new Set(["Accepted", "Delivered", "Acknowledged", "Revealed", "Lapsed"]);
+    const withDeadline = new Set([
+      "Created",
+      "Accepted",
+      "Delivered",
+      "Acknowledged",
+      "Revealed",
+      "Lapsed",
+    ]);
     const seen = TASK_STATES.flatMap((state) => {
       const deadline = withDeadline.has(state) ? DEADLINE : 0;
       const both = [
@@ -86,6 +94,13 @@ describe("standing of a task", () => {
     expect(training).to.contain("0.375000000000000000 OG of the provider's bond");
     const key = late("Acknowledged").meaning;
     expect(key).to.contain("publish the key by").and.contain("0.750000000000000000 OG of the");
+  });
+
+  it("returns the whole fee of an order that nobody accepted in time", () => {
+    const { meaning, failure } = late("Created");
+    expect(meaning).to.contain("did not accept it by 2027-01-15T08:00:00.000Z");
+    expect(meaning).to.contain("1.000000000000000000 OG of the fee").and.not.contain("bond");
+    expect(failure).to.equal("declined");
   });
 
   it("promises nothing that was paid already, and no bond behind a late acknowledgement", () => {

@@ -75,7 +75,7 @@ describe("sdk/task", () => {
       provider: market.provider.address,
       state: "Created",
       progress: "Init",
-      deadline: 0,
+      deadline: order.validUntil,
       trainingTime: 3_600,
       fee: FEE,
       paid: 0n,
@@ -174,16 +174,40 @@ describe("sdk/task", () => {
     });
   });
 
-  it("refuses to pay more than the quote after the price has risen", async () => {
+  it("refuses every order under other terms than those of the quote", async () => {
     const { order } = await prepare();
     const { provider, terms } = market;
-    const dearer = { ...terms, pricePerUnit: terms.pricePerUnit + 1n };
-    await send(provider, updateService(provider, { terms: dearer }));
-    const error = await rejection(send(market.user, createTask(market.user, { order })));
+    for (const change of [{ pricePerUnit: terms.pricePerUnit + 1n }, { bondBps: 10_000 }]) {
+      await send(provider, updateService(provider, { terms: { ...terms, ...change } }));
+      const error = await rejection(send(market.user, createTask(market.user, { order })));
+      expect(error.code).to.equal("declined");
+      expect(error.message).to.equal("The provider has changed its terms since the quote.");
+    }
+  });
+
+  it("refuses to pay more than the order allows", async () => {
+    const { order } = await prepare();
+    const cheap = { ...order, maxFee: FEE - 1n };
+    const error = await rejection(send(market.user, createTask(market.user, { order: cheap })));
     expect(error.code).to.equal("declined");
     expect(error.message).to.equal(
-      "The fee is 0.000000001001000000 OG now, more than the 0.000000001000000000 OG of the quote.",
+      "The fee is 0.000000001000000000 OG now, more than the 0.000000000999999999 OG of the quote.",
     );
+  });
+
+  it("keeps an order for a day: then nobody accepts it, and anyone frees its fee", async () => {
+    const { stranger, provider } = market;
+    const { id, order } = await prepare();
+    await send(market.user, createTask(market.user, { order }));
+    const early = await rejection(send(stranger, cancelTask(stranger, { id })));
+    expect(early.code).to.equal("reverted");
+    await market.chain.increaseTime(86_400);
+    const late = await rejection(send(provider, acceptTask(provider, { id })));
+    expect(late.message).to.contain(new Date(order.validUntil * 1_000).toISOString());
+    await send(stranger, cancelTask(stranger, { id }));
+    expect(await task(id)).to.include({ state: "Cancelled" });
+    const again = await rejection(send(market.user, createTask(market.user, { order })));
+    expect(again.message).to.equal("The order is no longer valid.");
   });
 
   it("reports what is missing if the fee exceeds the account", async () => {
