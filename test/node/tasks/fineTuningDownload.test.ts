@@ -155,6 +155,8 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       expect(JSON.parse(stdout).error.code).to.equal("task-failed-by-provider");
       expect(await market.json("get-task", { task: id })).to.include({ state: "Slashed" });
       expect((await download(id, { output })).exitCode).to.equal(5);
+      // Until the provider has updated its terms, nothing can be ordered from it.
+      await market.json("update-provider", { accepting: "true" });
     });
 
     it("fetches again what was corrupted on this machine", async () => {
