@@ -66,7 +66,9 @@ export function byUrgency(
   return fee === other.fee ? 0 : fee > other.fee ? -1 : 1;
 }
 
-const deadlineOf = ({ deadline }: JobRecord["job"]) => deadline || UNBOUNDED;
+/** Before acceptance it is not the provider's, but as near as the order's user likes. */
+const deadlineOf = (job: JobRecord["job"]) =>
+  isBeforeAcceptance(job) ? UNBOUNDED : job.deadline || UNBOUNDED;
 
 export function laneOf(step: Step, record: JobRecord): Lane {
   switch (step) {

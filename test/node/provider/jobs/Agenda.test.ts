@@ -48,6 +48,16 @@ describe("agenda", () => {
     expect(due.map(({ record: { id } }) => id)).to.deep.equal(["b", "a", "c"]);
   });
 
+  it("gives no order a better place for the time until which its user lets it be accepted", () => {
+    const jobs = {
+      a: { chain: "Created", deadline: 900 },
+      b: { chain: "Created", deadline: 500 },
+    } as const;
+    const effects = ["a", "b"].map((id) => effect("accept", 0, id as TaskId));
+    const due = agendaOf(effects, jobs).due(0);
+    expect(due.map(({ record: { id } }) => id)).to.deep.equal(["a", "b"]);
+  });
+
   it("delays a failed step according to its failures, and again after a restart", () => {
     const effects = [effect("reveal", 3)];
     for (const agenda of [agendaOf(effects), agendaOf(effects)]) {
