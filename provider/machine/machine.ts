@@ -200,7 +200,7 @@ export function changesWithTime(job: Job, moment: Moment): boolean {
   );
 }
 
-/** Giving a task up in time is free; missing its deadline costs the provider a part of the bond. */
+/** Giving a task up never costs the provider more than missing its deadline, and its user is free to order again. */
 const OUT_OF_TIME: Failure = {
   reason: "ProviderBusy",
   message: "The training could not be finished before the task's deadline.",

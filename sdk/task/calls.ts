@@ -46,7 +46,8 @@ export function acceptTask(client: Client, { id }: TaskParameters): Call {
 }
 
 /**
- * Fails a task as its provider; fee and bond are released.
+ * Fails a task as its provider; the fee is released. After acceptance, the user gets a part of the bond that grows with
+ * the time, up to a quarter; the rest is released.
  * @example await send(client, failTask(client, { id, reason }));
  */
 export function failTask(client: Client, { id, reason }: FailTaskParameters): Call {
