@@ -16,12 +16,13 @@ function ignoreRefusal(error: unknown): void {
 /** Most bytes of a log that is kept permanently; a normal training run writes far less. */
 const MAX_LOG_BYTES = 256 * 2 ** 20;
 
-/** Publishes a settled task's model and keeps its checkpoints, then removes all files of the job but its log. */
+/** Keeps a settled task's checkpoints and publishes its model, then removes all files of the job but its log. */
 export const clean: StepFunction = async (context, record, signal) => {
   const paths = jobPaths(context.jobsDirectory, record.id);
   if (record.job.chain === "Settled" && !record.job.settlement) {
-    await publishModel(context, record, signal);
+    // First: an order that continues from them waits for this.
     await keepCheckpoints(context, record, signal).catch(ignoreRefusal);
+    await publishModel(context, record, signal);
   }
   const kept = [paths.events, paths.result, paths.offlineRun].map((path) => basename(path));
   const names = await readdir(paths.directory).catch(() => []);

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { pathExists } from "../../../sdk/storage/files/pathExists.ts";
-import { TaskRefusedError } from "../../errors.ts";
+import { ProviderError, TaskRefusedError } from "../../errors.ts";
 import { copyOutput } from "../../files/JobOutput.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import type { JobRecord } from "../../store/Store.ts";
@@ -12,8 +12,9 @@ import { isWeights, listCheckpoints } from "./modelFiles.ts";
 import { requireHyperparameters } from "./requireHyperparameters.ts";
 import type { StepContext } from "./StepContext.ts";
 
-type Context = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue">;
-type KeepContext = Context & Pick<StepContext, "maxJobBytes">;
+type KeepContext = Pick<StepContext, "checkpoints" | "jobsDirectory" | "catalogue" | "maxJobBytes">;
+type FindContext = Pick<StepContext, "checkpoints" | "store">;
+type Context = Pick<StepContext, "checkpoints">;
 
 /** `kept.json` next to the checkpoints of a task: who may use them, and for which model. */
 const Manifest = z.object({
@@ -65,13 +66,15 @@ export async function keepCheckpoints(
 /**
  * The directory of the checkpoint named by `reference`, {task or model name}:{step}, if it belongs to the user.
  * @throws TaskRefusedError "ConfigInvalid" otherwise, with the same message for another user's as for a missing one.
+ * @throws ProviderError, retryable, while the checkpoints of a settled task of this user are still to be kept.
  */
 export async function findCheckpoint(
-  context: Context,
+  context: FindContext,
   { user, order }: Pick<JobRecord, "user" | "order">,
   reference: string,
 ): Promise<string> {
   const [name, step] = reference.split(":") as [string, string?];
+  await requireAllKept(context, user);
   const own = (await readKept(context)).filter(
     ({ task, manifest }) =>
       manifest.user === user.toLowerCase() &&
@@ -100,6 +103,21 @@ export async function findCheckpoint(
     `${name} has no checkpoint of step ${step}.`,
     `Use one of ${steps.sort((a, b) => a - b).join(", ")}.`,
   );
+}
+
+/** A user may order the continuation of a task as soon as it is settled, which is before its files are moved. */
+async function requireAllKept({ checkpoints, store }: FindContext, user: string): Promise<void> {
+  const settled = store
+    .openJobs()
+    .filter(({ job }) => job.chain === "Settled" && !job.settlement)
+    .filter((record) => record.user.toLowerCase() === user.toLowerCase());
+  for (const { id } of settled) {
+    if (await pathExists(join(checkpoints.directory, formatTaskId(id)))) continue;
+    throw new ProviderError(`The checkpoints of ${formatTaskId(id)} are not kept yet.`, {
+      retryable: true,
+      hint: "The order that continues from them is checked again once they are.",
+    });
+  }
 }
 
 /** Copies a kept checkpoint. Not as hard links, which would let either side change the other's files. */

@@ -30,8 +30,10 @@ const idOf = (n: number) => `0x${n.toString(16).padStart(32, "0")}` as TaskId;
 describe("kept checkpoints", () => {
   let root: string;
   let limits: { days: number; tasks: number };
+  let openJobs: readonly JobRecord[];
 
   beforeEach(() => {
+    openJobs = [];
     root = mkdtempSync(join(tmpdir(), "anneal-kept-"));
     limits = { days: 30, tasks: 10 };
   });
@@ -43,6 +45,7 @@ describe("kept checkpoints", () => {
       jobsDirectory: join(root, "jobs"),
       checkpoints: { directory: join(root, "kept"), ...limits },
       maxJobBytes: 2 ** 20,
+      store: { openJobs: () => openJobs },
     }) as unknown as StepContext;
   const recordOf = (n: number, changes: { user?: string; chain?: string; suffix?: string } = {}) =>
     ({
@@ -119,6 +122,23 @@ describe("kept checkpoints", () => {
     expect(
       await find(uuid, recordOf(3, { user: BOB.toUpperCase().replace("0X", "0x") })),
     ).to.include(uuid);
+  });
+
+  it("of a task that was settled a moment ago are waited for, by its name too", async () => {
+    await keep(train(recordOf(1, { suffix: "sums" }), [4]));
+    openJobs = [train(recordOf(2, { suffix: "sums" }), [3]), recordOf(3, { user: BOB })];
+    for (const reference of [formatTaskId(idOf(2)), "tiny-sums"]) {
+      const waits = await refusal(reference);
+      expect(waits.retryable).to.equal(true);
+      expect(waits.message).to.equal(
+        `The checkpoints of ${formatTaskId(idOf(2))} are not kept yet.`,
+      );
+    }
+    // Cleaning keeps them before it does anything else, so that the wait is short.
+    await keep(openJobs[0]!);
+    expect(await find("tiny-sums")).to.equal(join(root, "kept", formatTaskId(idOf(2)), "step-3"));
+    openJobs = [{ ...recordOf(4), job: { chain: "Accepted" } } as unknown as JobRecord];
+    expect(await find(formatTaskId(idOf(1)))).to.match(/step-4$/);
   });
 
   it("cannot be reached with a path for a name", async () => {
