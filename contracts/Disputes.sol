@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ChaCha20} from "./ChaCha20.sol";
 import {TaskRegistry} from "./TaskRegistry.sol";
 import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
-import {IStreamCipher} from "./interfaces/IStreamCipher.sol";
 import {Fees} from "./libraries/Fees.sol";
-import {Misbehaviour} from "./libraries/Misbehaviour.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
 import {ServiceCounters} from "./types/Service.sol";
 import {MisbehaviourProof} from "./types/MisbehaviourProof.sol";
@@ -17,24 +14,20 @@ import {TaskId} from "./types/TaskId.sol";
 /// @notice The part of FineTuningServing that decides disputes. The rule is in libraries/Misbehaviour.sol.
 abstract contract Disputes is TaskRegistry {
     /// @inheritdoc IFineTuningServing
-    IStreamCipher public immutable cipher = new ChaCha20();
-
-    /// @inheritdoc IFineTuningServing
     function proveMisbehaviour(TaskId id, MisbehaviourProof calldata proof) external {
-        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.PROVE_MISBEHAVIOUR);
-        _onlyUser(id, task);
-        _untilDeadline(id, task);
+        (TaskRecord storage task, TaskState to) = _userStep(id, TaskStates.PROVE_MISBEHAVIOUR);
         bytes32 keyCommit = keccak256(abi.encode(proof.key));
         if (_commitment(proof.blindRoot, proof.contentRoot, keyCommit) != task.exchange) revert ServingInvalidProof(id);
-        Misbehaviour.check(cipher, id, task.root, task.size, proof);
+        rules.checkMisbehaviour(id, task.root, task.size, proof);
 
         uint256 bond = _bondOf(task);
         uint256 compensation = Fees.brokenPromiseShare(bond);
-        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
         ++counters.slashed;
+        _markFailure(provider);
         _services[provider].accepting = false;
-        emit TaskSlashed(id, proof.page, compensation, bond - compensation);
-        _release(user, provider, task.fee - task.paidEarly);
+        emit TaskSlashed(id, user, provider, previous, proof.page, compensation, bond - compensation);
+        _release(user, provider, _dueOf(task));
         _settle(provider, provider, compensation, user);
         _settle(provider, provider, bond - compensation, address(0));
     }

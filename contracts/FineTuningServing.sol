@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
+import {ChunkDemands} from "./ChunkDemands.sol";
 import {Disputes} from "./Disputes.sol";
 import {ServiceRegistry} from "./ServiceRegistry.sol";
 import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
 import {ILedger} from "./interfaces/ILedger.sol";
 import {Fees} from "./libraries/Fees.sol";
 import {Geometry} from "./libraries/Geometry.sol";
+import {Pages} from "./libraries/Pages.sol";
 import {PublicKeys} from "./libraries/PublicKeys.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
 import {ServiceCounters} from "./types/Service.sol";
@@ -18,11 +20,11 @@ import {DeliveryOrder, FailReason, Settlement, Task, TaskOrder, TaskState} from 
 import {TaskId} from "./types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
-/// @notice The verbs of a task, except those of Disputes. interfaces/IFineTuningServing.sol is the manual.
+/// @notice The verbs of a task, except those of ChunkDemands and Disputes. interfaces/IFineTuningServing.sol is the manual.
 /// @dev Every verb has the same order: check the state table, the caller, the deadline and the rest; update the task;
 /// emit the event; call the Ledger, which never calls back.
 /// @custom:security-contact see SECURITY.md
-contract FineTuningServing is Disputes, EIP712 {
+contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
     using TaskStates for TaskState;
 
     /// @dev A period of 0 would end in the second in which it begins.
@@ -41,22 +43,20 @@ contract FineTuningServing is Disputes, EIP712 {
     /// @inheritdoc IFineTuningServing
     uint256 public constant LATE_ACKNOWLEDGEMENT_PERIOD = 30 days;
     /// @inheritdoc IFineTuningServing
-    uint256 public immutable ackPeriod;
-    /// @inheritdoc IFineTuningServing
-    uint256 public immutable revealPeriod;
-    /// @inheritdoc IFineTuningServing
     uint256 public immutable disputePeriod;
 
-    /// @notice Sets the immutable parameters; creates the cipher.
+    /// @notice Sets the immutable parameters; creates the rules.
     /// @dev Reverts with ServingParameterOutOfBounds.
     /// @param ledger_ the Ledger that holds the money
     /// @param parameters stake and periods, immutable
     constructor(
         ILedger ledger_,
         ServingParameters memory parameters
-    ) ServiceRegistry(ledger_, parameters.minimumStake) EIP712("Anneal FineTuningServing", "1") {
-        ackPeriod = _bounded("ackPeriod", parameters.ackPeriod);
-        revealPeriod = _bounded("revealPeriod", parameters.revealPeriod);
+    )
+        ServiceRegistry(ledger_, parameters.minimumStake)
+        ChunkDemands(_bounded("ackPeriod", parameters.ackPeriod), _bounded("revealPeriod", parameters.revealPeriod))
+        EIP712("Anneal FineTuningServing", "1")
+    {
         disputePeriod = _bounded("disputePeriod", parameters.disputePeriod);
     }
 
@@ -69,6 +69,7 @@ contract FineTuningServing is Disputes, EIP712 {
         uint256 fee = _checkOrder(order, service, relation);
 
         id = taskIdOf(msg.sender, order.provider, order.nonce);
+        if (relation.created == 0) _users[order.provider].push(msg.sender);
         ++relation.created;
         ++relation.open;
         ++service.counters.open;
@@ -76,9 +77,11 @@ contract FineTuningServing is Disputes, EIP712 {
         if (task.state != TaskState.None) revert ServingTaskExists(id);
         task.state = TaskState.Created;
         task.deadline = order.validUntil;
+        task.movedBlock = uint32(block.number);
         task.offer = service.offer;
         task.fee = uint96(fee);
         task.user = msg.sender;
+        task.createdBlock = uint32(block.number);
         task.exchange = order.blindRoot;
 
         emit TaskCreated(id, msg.sender, order.provider, fee, order);
@@ -89,22 +92,21 @@ contract FineTuningServing is Disputes, EIP712 {
     function cancelTask(TaskId id) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.CANCEL);
         if (block.timestamp <= task.deadline) _onlyUser(id, task);
-        (address user, address provider, ) = _close(task, to);
-        emit TaskCancelled(id);
+        (address user, address provider, , uint256 previous) = _close(task, to);
+        emit TaskCancelled(id, user, provider, previous);
         _release(user, provider, task.fee);
     }
 
     /// @inheritdoc IFineTuningServing
     function acknowledge(TaskId id, bytes32 root) external {
-        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.ACKNOWLEDGE);
-        _onlyUser(id, task);
-        _untilDeadline(id, task);
+        (TaskRecord storage task, TaskState to) = _userStep(id, TaskStates.ACKNOWLEDGE);
         if (root != task.root) revert ServingWrongRoot(id, task.root, root);
         bool late = task.state == TaskState.Lapsed;
-        uint256 deadline = _move(task, to, revealPeriod);
-        if (late) _reopen(task);
-        emit TaskAcknowledged(id, root, deadline, late);
-        if (late) ledger.reserve(msg.sender, _offers[task.offer].provider, task.fee - task.paidEarly);
+        (uint256 deadline, uint256 previous) = _move(task, to, revealPeriod);
+        address provider = _offers[task.offer].provider;
+        if (late) _reopen(task, provider);
+        emit TaskAcknowledged(id, msg.sender, provider, previous, root, deadline, late);
+        if (late) _reserve(msg.sender, provider, _dueOf(task));
     }
 
     /// @inheritdoc IFineTuningServing
@@ -118,19 +120,18 @@ contract FineTuningServing is Disputes, EIP712 {
 
     /// @inheritdoc IFineTuningServing
     function acceptTask(TaskId id) external {
-        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.ACCEPT);
-        Offer storage offer = _onlyProvider(id, task);
-        _untilDeadline(id, task);
+        (TaskRecord storage task, TaskState to, Offer storage offer) = _operatorStep(id, TaskStates.ACCEPT);
+        address provider = offer.provider;
         uint256 bond = Fees.bondFor(task.fee, offer.bondBps);
-        uint256 deadline = _move(task, to, offer.maxTrainingTime);
-        emit TaskAccepted(id, bond, deadline);
-        ledger.reserve(msg.sender, msg.sender, bond);
+        (uint256 deadline, uint256 previous) = _move(task, to, offer.maxTrainingTime);
+        emit TaskAccepted(id, task.user, provider, previous, bond, deadline);
+        ledger.reserve(provider, provider, bond);
     }
 
     /// @inheritdoc IFineTuningServing
     function failTask(TaskId id, FailReason reason) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.FAIL);
-        _onlyProvider(id, task);
+        _onlyOperator(id, task);
         if (task.state == TaskState.Created) _refuse(id, task, to, reason);
         else _giveUp(id, task, to, reason);
     }
@@ -138,42 +139,38 @@ contract FineTuningServing is Disputes, EIP712 {
     /// @inheritdoc IFineTuningServing
     function deliver(DeliveryOrder calldata delivery) external {
         TaskId id = delivery.id;
-        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.DELIVER);
-        _onlyProvider(id, task);
-        _untilDeadline(id, task);
+        (TaskRecord storage task, TaskState to, Offer storage offer) = _operatorStep(id, TaskStates.DELIVER);
         if (delivery.size == 0 || delivery.size > MAX_SIZE || delivery.root == 0) revert ServingInvalidDelivery(id);
         if (delivery.contentRoot == 0 || delivery.keyCommit == 0) revert ServingInvalidDelivery(id);
-        uint256 deadline = _move(task, to, ackPeriod);
-        task.size = delivery.size;
+        if (delivery.fee > task.fee) revert ServingFeeTooHigh(delivery.fee, task.fee);
+        (uint256 deadline, uint256 previous) = _move(task, to, ackPeriod);
+        task.size = uint48(delivery.size);
         task.root = delivery.root;
         task.exchange = _commitment(task.exchange, delivery.contentRoot, delivery.keyCommit);
-        emit TaskDelivered(id, delivery, deadline);
+        (address user, address provider) = (task.user, offer.provider);
+        emit TaskDelivered(id, user, provider, previous, delivery, deadline);
+        _release(user, provider, _charge(task, delivery.fee));
     }
 
     /// @inheritdoc IFineTuningServing
     function reveal(TaskId id, bytes32 key, bytes32 blindRoot, bytes32 contentRoot) external {
-        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.REVEAL);
-        _onlyProvider(id, task);
-        _untilDeadline(id, task);
+        (TaskRecord storage task, TaskState to, Offer storage offer) = _operatorStep(id, TaskStates.REVEAL);
         if (_commitment(blindRoot, contentRoot, keccak256(abi.encode(key))) != task.exchange)
             revert ServingWrongKey(id);
-        uint256 deadline = _move(task, to, disputePeriod);
-        emit KeyRevealed(id, key, deadline);
+        (uint256 deadline, uint256 previous) = _move(task, to, disputePeriod);
+        emit KeyRevealed(id, task.user, offer.provider, previous, key, deadline);
     }
 
     /// @inheritdoc IFineTuningServing
     function settleCancelled(TaskId id, uint256 amount, uint256 consentDeadline, bytes calldata consent) external {
-        (TaskRecord storage task, TaskState to) = _step(id, TaskStates.SETTLE_CANCELLED);
-        _onlyProvider(id, task);
-        _untilDeadline(id, task);
+        (TaskRecord storage task, TaskState to, ) = _operatorStep(id, TaskStates.SETTLE_CANCELLED);
         if (amount > task.fee) revert ServingAmountTooLarge(amount, task.fee);
         if (block.timestamp > consentDeadline) revert ServingConsentExpired(consentDeadline);
         if (!_consented(task.user, id, amount, consentDeadline, consent)) revert ServingInvalidConsent(id);
-        task.paidEarly = uint96(amount);
-        (address user, address provider, ) = _close(task, to);
-        emit TaskSettled(id, amount, Settlement.Agreed);
+        (address user, address provider, , uint256 previous) = _close(task, to);
+        emit TaskSettled(id, user, provider, previous, amount, Settlement.Agreed);
         _payProvider(user, provider, amount);
-        _release(user, provider, task.fee - amount);
+        _release(user, provider, _charge(task, amount));
         _release(provider, provider, _bondOf(task));
     }
 
@@ -197,10 +194,11 @@ contract FineTuningServing is Disputes, EIP712 {
         bool trained = task.state != TaskState.Accepted;
         uint256 compensation = trained ? Fees.brokenPromiseShare(bond) : Fees.missedTrainingShare(bond);
         uint256 burned = trained ? bond - compensation : 0;
-        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
         ++counters.expired;
-        emit TaskExpired(id, compensation, burned);
-        _release(user, provider, task.fee - task.paidEarly);
+        _markFailure(provider);
+        emit TaskExpired(id, user, provider, previous, compensation, burned);
+        _release(user, provider, _dueOf(task));
         _settle(provider, provider, compensation, user);
         _settle(provider, provider, burned, address(0));
         _release(provider, provider, bond - compensation - burned);
@@ -210,21 +208,20 @@ contract FineTuningServing is Disputes, EIP712 {
     function lapse(TaskId id) external {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.LAPSE);
         _afterDeadline(id, task);
-        uint256 paid = Fees.unacknowledgedShare(task.fee, _offers[task.offer].unacknowledgedBps);
-        task.paidEarly = uint96(paid);
-        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        uint256 paid = _unacknowledgedShareOf(task);
+        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
         ++counters.lapsed;
-        uint256 deadline = _move(task, to, LATE_ACKNOWLEDGEMENT_PERIOD);
-        emit TaskLapsed(id, paid, deadline);
+        uint256 deadline = _await(task, to, LATE_ACKNOWLEDGEMENT_PERIOD);
+        emit TaskLapsed(id, user, provider, previous, paid, deadline);
         _payProvider(user, provider, paid);
-        _release(user, provider, task.fee - paid);
+        _release(user, provider, _chargeOf(task) - paid);
         _release(provider, provider, _bondOf(task));
     }
 
     // -- Views ---------------------------------------------------------------------------------------------------
 
     /// @inheritdoc IFineTuningServing
-    function taskOf(TaskId id) external view returns (Task memory view_) {
+    function taskOf(TaskId id) public view returns (Task memory view_) {
         TaskRecord storage task = _tasks[id];
         Offer storage offer = _offers[task.offer];
         view_.user = task.user;
@@ -233,14 +230,39 @@ contract FineTuningServing is Disputes, EIP712 {
         view_.deadline = task.deadline;
         view_.trainingTime = offer.maxTrainingTime;
         view_.fee = task.fee;
-        // A task that was settled after a delivery has paid in full, one cancelled by agreement only the agreed part.
-        bool paidInFull = task.state == TaskState.Settled && task.size != 0;
-        view_.paid = paidInFull ? task.fee : task.paidEarly;
+        view_.rebate = task.rebate;
+        view_.paid = uint96(_paidBy(task));
         view_.bondBps = task.late ? 0 : offer.bondBps;
         view_.unacknowledgedBps = offer.unacknowledgedBps;
         view_.size = task.size;
+        view_.offer = task.offer;
+        view_.offerBlock = offer.createdBlock;
+        view_.createdBlock = task.createdBlock;
+        view_.movedBlock = task.movedBlock;
+        view_.demands = task.demands;
+        view_.chunk = task.chunk;
         view_.root = task.root;
         view_.exchange = task.exchange;
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function tasks(TaskId[] calldata ids) external view returns (Task[] memory page) {
+        page = new Task[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) page[i] = taskOf(ids[i]);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function usersOf(address provider, uint256 offset, uint256 limit) external view returns (address[] memory page) {
+        return Pages.slice(_users[provider], offset, limit);
+    }
+
+    /// @inheritdoc IFineTuningServing
+    function taskCounts(
+        address[] calldata users,
+        address[] calldata providers
+    ) external view returns (uint256[] memory counts) {
+        counts = new uint256[](users.length);
+        for (uint256 i = 0; i < users.length; ++i) counts[i] = _relations[users[i]][providers[i]].created;
     }
 
     /// @inheritdoc IFineTuningServing
@@ -258,17 +280,12 @@ contract FineTuningServing is Disputes, EIP712 {
         return TaskId.wrap(bytes16(keccak256(abi.encode(block.chainid, address(this), user, provider, n))));
     }
 
-    /// @inheritdoc IFineTuningServing
-    function bondFor(uint256 fee, uint256 bondBps) external pure returns (uint256) {
-        return Fees.bondFor(fee, bondBps);
-    }
-
     // -- Checks --------------------------------------------------------------------------------------------------
 
     /// @notice Checks an order placed by the caller.
     /// @dev Reverts with ServingSelfService, ServingNotAccepting, ServingOfferChanged, ServingOrderExpired,
     /// ServingWrongNonce, ServingOpenTaskLimit,
-    /// ServingZeroUnits, ServingInvalidPublicKey, ServingConfigTooLarge, ServingFeeTooHigh.
+    /// ServingTooFewUnits, ServingInvalidPublicKey, ServingConfigTooLarge, ServingFeeTooHigh.
     /// @param order the order
     /// @param service the service it is for
     /// @param relation the caller's task counts at its provider
@@ -286,7 +303,7 @@ contract FineTuningServing is Disputes, EIP712 {
         if (relation.open >= service.openTasksPerUser) {
             revert ServingOpenTaskLimit(msg.sender, order.provider, service.openTasksPerUser);
         }
-        if (order.units == 0) revert ServingZeroUnits();
+        if (order.units < service.minimumUnits) revert ServingTooFewUnits(order.units, service.minimumUnits);
         if (!PublicKeys.isCompressed(order.userKey)) revert ServingInvalidPublicKey();
         if (order.config.length > MAX_CONFIG_LENGTH) {
             revert ServingConfigTooLarge(order.config.length, MAX_CONFIG_LENGTH);
@@ -295,14 +312,14 @@ contract FineTuningServing is Disputes, EIP712 {
         if (fee > order.maxFee) revert ServingFeeTooHigh(fee, order.maxFee);
     }
 
-    /// @notice Whether a consent is the user's (EIP-712).
-    /// @dev Contract signatures (ERC-1271) are not supported: they would need a call to an untrusted contract.
+    /// @notice Whether a consent is the user's: an EIP-712 signature of an account that signs by itself, or one that
+    /// a contract wallet vouches for (ERC-1271), which is asked in a static call.
     /// @param user the task's user
     /// @param id the task
     /// @param amount neuron they agree to pay
     /// @param deadline unix seconds until which the consent may be used
-    /// @param consent r ‖ s ‖ v, 65 bytes, low s
-    /// @return whether the user signed exactly that
+    /// @param consent r ‖ s ‖ v, 65 bytes, low s; for a contract wallet, what it understands
+    /// @return whether the user agreed to exactly that
     function _consented(
         address user,
         TaskId id,
@@ -311,8 +328,15 @@ contract FineTuningServing is Disputes, EIP712 {
         bytes calldata consent
     ) private view returns (bool) {
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(CONSENT_TYPEHASH, id, amount, deadline)));
-        (address signer, ECDSA.RecoverError failure, ) = ECDSA.tryRecoverCalldata(digest, consent);
-        return failure == ECDSA.RecoverError.NoError && signer == user;
+        return SignatureChecker.isValidSignatureNowCalldata(user, digest, consent);
+    }
+
+    /// @notice What a task's provider has received for it.
+    /// @param task its record
+    /// @return neuron
+    function _paidBy(TaskRecord storage task) private view returns (uint256) {
+        if (task.state == TaskState.Settled) return _chargeOf(task);
+        return task.late || task.state == TaskState.Lapsed ? _unacknowledgedShareOf(task) : 0;
     }
 
     /// @notice Checks the bounds of a period.
@@ -329,8 +353,8 @@ contract FineTuningServing is Disputes, EIP712 {
 
     /// @notice Counts a lapsed task as open again, regardless of the limit on open tasks. It no longer has a bond.
     /// @param task its record
-    function _reopen(TaskRecord storage task) private {
-        address provider = _offers[task.offer].provider;
+    /// @param provider who it was ordered from
+    function _reopen(TaskRecord storage task, address provider) private {
         task.late = true;
         ++_relations[task.user][provider].open;
         ServiceCounters storage counters = _services[provider].counters;
@@ -352,9 +376,10 @@ contract FineTuningServing is Disputes, EIP712 {
     ) private returns (ServiceCounters storage counters) {
         address user;
         address provider;
-        (user, provider, counters) = _close(task, to);
-        uint256 due = task.fee - task.paidEarly;
-        emit TaskSettled(id, due, settlement);
+        uint256 previous;
+        (user, provider, counters, previous) = _close(task, to);
+        uint256 due = _dueOf(task);
+        emit TaskSettled(id, user, provider, previous, due, settlement);
         _payProvider(user, provider, due);
         _release(provider, provider, _bondOf(task));
     }
@@ -365,9 +390,9 @@ contract FineTuningServing is Disputes, EIP712 {
     /// @param to the state it ends in
     /// @param reason why
     function _refuse(TaskId id, TaskRecord storage task, TaskState to, FailReason reason) private {
-        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
         ++counters.refused;
-        emit TaskFailed(id, reason, 0);
+        emit TaskFailed(id, user, provider, previous, reason, 0);
         _release(user, provider, task.fee);
     }
 
@@ -383,9 +408,10 @@ contract FineTuningServing is Disputes, EIP712 {
         uint256 trainingTime = _offers[task.offer].maxTrainingTime;
         uint256 elapsed = trainingTime - (task.deadline - block.timestamp);
         uint256 compensation = Fees.givenUpShare(bond, elapsed, trainingTime);
-        (address user, address provider, ServiceCounters storage counters) = _close(task, to);
+        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
         ++counters.failed;
-        emit TaskFailed(id, reason, compensation);
+        _markFailure(provider);
+        emit TaskFailed(id, user, provider, previous, reason, compensation);
         _release(user, provider, task.fee);
         _settle(provider, provider, compensation, user);
         _release(provider, provider, bond - compensation);

@@ -213,12 +213,7 @@ contract Ledger is ILedger {
         uint256 offset,
         uint256 limit
     ) external view returns (address[] memory page) {
-        address[] storage providers = _providers[account][serving];
-        (uint256 start, uint256 end) = Pages.bounds(providers.length, offset, limit);
-        page = new address[](end - start);
-        for (uint256 i = start; i < end; ++i) {
-            page[i - start] = providers[i];
-        }
+        return Pages.slice(_providers[account][serving], offset, limit);
     }
 
     // -- Internals -----------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Rules} from "./Rules.sol";
 import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
 import {ILedger} from "./interfaces/ILedger.sol";
+import {IRules} from "./interfaces/IRules.sol";
 import {Pages} from "./libraries/Pages.sol";
-import {TermsRules} from "./libraries/TermsRules.sol";
 import {Service, ServiceCounters, ServiceTerms, Unit} from "./types/Service.sol";
 
 /// @title ServiceRegistry: what providers offer
@@ -16,7 +17,8 @@ abstract contract ServiceRegistry is IFineTuningServing {
     /// create a new one.
     struct Offer {
         address provider; // whose offer it is
-        uint40 maxTrainingTime; // seconds
+        uint32 maxTrainingTime; // seconds
+        uint32 createdBlock; // block of the event with all of its terms
         uint16 bondBps; // basis points of the fee
         uint16 unacknowledgedBps; // basis points of the fee
     }
@@ -25,6 +27,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
     /// @dev An order reads only the first slot.
     struct ServiceRecord {
         uint96 pricePerUnit; // neuron per unit
+        uint64 minimumUnits; // fewest units of an order
         Unit unit; // unit that datasets are counted in
         uint16 openTasksPerUser; // maximum number of open tasks per user
         bool accepting; // whether new tasks can be ordered
@@ -33,6 +36,8 @@ abstract contract ServiceRegistry is IFineTuningServing {
         bytes1 encryptionKeyPrefix; // 2 or 3: parity of the point's y
         uint128 earned; // neuron paid by users
         ServiceCounters counters; // outlive the service: no provider loses its history by registering again
+        address operator; // who works for the provider
+        uint40 failedAt; // unix seconds of the last broken promise, 0 if there was none
         bytes32 encryptionKeyX; // the point's x
         bytes32 catalogueHash; // keccak256 of the catalogue
         string url; // address of the provider's API
@@ -40,6 +45,8 @@ abstract contract ServiceRegistry is IFineTuningServing {
 
     /// @inheritdoc IFineTuningServing
     ILedger public immutable ledger;
+    /// @inheritdoc IFineTuningServing
+    IRules public immutable rules = new Rules();
     /// @inheritdoc IFineTuningServing
     uint256 public immutable minimumStake;
 
@@ -102,12 +109,14 @@ abstract contract ServiceRegistry is IFineTuningServing {
         Offer storage offer = _offers[service.offer];
         ServiceTerms memory terms = ServiceTerms({
             pricePerUnit: service.pricePerUnit,
+            minimumUnits: service.minimumUnits,
             unit: service.unit,
             maxTrainingTime: offer.maxTrainingTime,
             bondBps: offer.bondBps,
             unacknowledgedBps: offer.unacknowledgedBps,
             openTasksPerUser: service.openTasksPerUser,
             accepting: service.accepting,
+            operator: service.operator,
             catalogueHash: service.catalogueHash,
             encryptionKey: abi.encodePacked(service.encryptionKeyPrefix, service.encryptionKeyX),
             url: service.url
@@ -119,7 +128,8 @@ abstract contract ServiceRegistry is IFineTuningServing {
                 offer: service.offer,
                 terms: terms,
                 counters: service.counters,
-                earned: service.earned
+                earned: service.earned,
+                failedAt: service.failedAt
             });
     }
 
@@ -158,12 +168,14 @@ abstract contract ServiceRegistry is IFineTuningServing {
     /// @param service the caller's service
     /// @param terms its new terms
     function _write(ServiceRecord storage service, ServiceTerms calldata terms) private {
-        TermsRules.check(terms);
+        rules.checkTerms(terms);
         service.offer = _offerFor(service, terms);
         service.pricePerUnit = terms.pricePerUnit;
+        service.minimumUnits = terms.minimumUnits;
         service.unit = terms.unit;
         service.openTasksPerUser = terms.openTasksPerUser;
         service.accepting = terms.accepting;
+        service.operator = terms.operator;
         service.encryptionKeyPrefix = terms.encryptionKey[0];
         service.encryptionKeyX = bytes32(terms.encryptionKey[1:]);
         service.catalogueHash = terms.catalogueHash;
@@ -179,7 +191,8 @@ abstract contract ServiceRegistry is IFineTuningServing {
         number = ++_offerCount;
         _offers[number] = Offer({
             provider: msg.sender,
-            maxTrainingTime: terms.maxTrainingTime,
+            maxTrainingTime: uint32(terms.maxTrainingTime),
+            createdBlock: uint32(block.number),
             bondBps: terms.bondBps,
             unacknowledgedBps: terms.unacknowledgedBps
         });
@@ -193,10 +206,12 @@ abstract contract ServiceRegistry is IFineTuningServing {
         Offer memory offer = _offers[service.offer];
         return
             service.pricePerUnit == terms.pricePerUnit &&
+            service.minimumUnits == terms.minimumUnits &&
             service.unit == terms.unit &&
             offer.maxTrainingTime == terms.maxTrainingTime &&
             offer.bondBps == terms.bondBps &&
             offer.unacknowledgedBps == terms.unacknowledgedBps &&
+            service.operator == terms.operator &&
             service.catalogueHash == terms.catalogueHash &&
             service.encryptionKeyPrefix == terms.encryptionKey[0] &&
             service.encryptionKeyX == bytes32(terms.encryptionKey[1:]);

@@ -1,5 +1,5 @@
 import { Interface, type InterfaceAbi } from "ethers";
-import { ChaCha20, FineTuningServing, Ledger } from "../generated/artifacts/index.js";
+import { FineTuningServing, Ledger, Rules } from "../generated/artifacts/index.js";
 import { ProtocolError } from "../sdk/errors.ts";
 import { parametersOf } from "./_parameters.ts";
 import { deployScript } from "./_rocketh.ts";
@@ -36,7 +36,7 @@ export default deployScript(
       FineTuningServing: {
         artifact: FineTuningServing,
         values: { ledger: addressOf("Ledger"), ...servingParameters },
-        creates: { cipher: ChaCha20 },
+        creates: { rules: Rules },
       },
     };
     for (const [name, expectation] of Object.entries(expectations)) {

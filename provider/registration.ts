@@ -9,7 +9,7 @@ import type { Catalogue } from "./models/Catalogue.ts";
 
 /** The part of the terms that only the daemon knows. The operator chooses the rest: price, times, bond. */
 export interface ProvidedTerms
-  extends Pick<ServiceTerms, "catalogueHash" | "encryptionKey" | "url"> {
+  extends Pick<ServiceTerms, "catalogueHash" | "encryptionKey" | "operator" | "url"> {
   /** Address of the provider. */
   readonly provider: string;
 }
@@ -21,7 +21,13 @@ export function providedTerms(
   encryptionKey: EncryptionKey,
   url: string,
 ): ProvidedTerms {
-  return { provider, catalogueHash: catalogue.hash, encryptionKey: encryptionKey.publicKey, url };
+  return {
+    provider,
+    operator: provider,
+    catalogueHash: catalogue.hash,
+    encryptionKey: encryptionKey.publicKey,
+    url,
+  };
 }
 
 export interface RegistrationWatch {

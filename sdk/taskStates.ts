@@ -3,6 +3,7 @@ export const TASK_STATES = [
   "Created",
   "Accepted",
   "Delivered",
+  "Demanded",
   "Acknowledged",
   "Revealed",
   "Settled",

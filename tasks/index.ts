@@ -226,6 +226,7 @@ const fineTuning: CommandDefinition[] = [
 
 const url = option("URL at which users reach your daemon");
 const price = option("Price in OG per unit of the dataset");
+const minimumUnits = option("Fewest units of an order, at least 1");
 const unit = option("Unit of the price: byte or token");
 const maxTrainingTime = option("Maximum training time in seconds");
 const bondBps = option("Your bond in basis points of the fee, at least 10000");
@@ -241,6 +242,7 @@ const providing: CommandDefinition[] = [
     {
       url,
       price,
+      minimumUnits,
       unit,
       maxTrainingTime,
       bondBps,
@@ -257,6 +259,7 @@ const providing: CommandDefinition[] = [
     {
       url,
       price,
+      minimumUnits,
       unit,
       maxTrainingTime,
       bondBps,

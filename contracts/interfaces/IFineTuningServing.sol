@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ILedger} from "./ILedger.sol";
-import {IStreamCipher} from "./IStreamCipher.sol";
+import {IRules} from "./IRules.sol";
 import {MisbehaviourProof} from "../types/MisbehaviourProof.sol";
 import {Service, ServiceTerms} from "../types/Service.sol";
 import {DeliveryOrder, FailReason, Settlement, Task, TaskOrder, TaskState} from "../types/Task.sol";
@@ -41,54 +41,176 @@ interface IFineTuningServing {
     event TaskCreated(TaskId indexed id, address indexed user, address indexed provider, uint256 fee, TaskOrder order);
     /// @notice Emitted when a task is cancelled before it is accepted; the fee is free again.
     /// @param id the task
-    event TaskCancelled(TaskId indexed id);
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
+    event TaskCancelled(TaskId indexed id, address indexed user, address indexed provider, uint256 previous);
     /// @notice Emitted when a provider accepts a task.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param bond neuron reserved in the provider's account
     /// @param deadline unix seconds until which it has to deliver
-    event TaskAccepted(TaskId indexed id, uint256 bond, uint256 deadline);
+    event TaskAccepted(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        uint256 bond,
+        uint256 deadline
+    );
     /// @notice Emitted when a provider gives a task up; the fee is free again, and the rest of the bond.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param reason why
     /// @param compensation neuron of the bond paid to the user; 0 before acceptance
-    event TaskFailed(TaskId indexed id, FailReason reason, uint256 compensation);
+    event TaskFailed(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        FailReason reason,
+        uint256 compensation
+    );
     /// @notice Emitted when a provider delivers: the encrypted model is in storage.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param delivery the deliverable as posted
     /// @param deadline unix seconds until which the user has to acknowledge it
-    event TaskDelivered(TaskId indexed id, DeliveryOrder delivery, uint256 deadline);
+    event TaskDelivered(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        DeliveryOrder delivery,
+        uint256 deadline
+    );
     /// @notice Emitted when a user acknowledges a deliverable: they have the encrypted model.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param root storage root of the encrypted model
     /// @param deadline unix seconds until which the provider has to reveal the key
     /// @param late whether the task had lapsed, so that the rest of the fee was reserved again
-    event TaskAcknowledged(TaskId indexed id, bytes32 root, uint256 deadline, bool late);
+    event TaskAcknowledged(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        bytes32 root,
+        uint256 deadline,
+        bool late
+    );
     /// @notice Emitted when a provider publishes its share of the key.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param key that share, 32 bytes
     /// @param deadline unix seconds until which the user may dispute
-    event KeyRevealed(TaskId indexed id, bytes32 key, uint256 deadline);
+    event KeyRevealed(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        bytes32 key,
+        uint256 deadline
+    );
     /// @notice Emitted when a task ends with a payment of the fee, or of the agreed part of it, to its provider.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param paid neuron that the provider earned with this step
     /// @param settlement how
-    event TaskSettled(TaskId indexed id, uint256 paid, Settlement settlement);
+    event TaskSettled(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        uint256 paid,
+        Settlement settlement
+    );
     /// @notice Emitted when a task ends because its provider missed a deadline.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param compensation neuron of the bond paid to the user
     /// @param burned neuron of the bond that were burned
-    event TaskExpired(TaskId indexed id, uint256 compensation, uint256 burned);
+    event TaskExpired(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        uint256 compensation,
+        uint256 burned
+    );
     /// @notice Emitted when a task ends because its user proved misbehaviour; the fee is free again.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param page number in the container of the page that does not match its entry
     /// @param compensation neuron of the bond paid to the user
     /// @param burned neuron of the bond that was burned
-    event TaskSlashed(TaskId indexed id, uint256 page, uint256 compensation, uint256 burned);
+    event TaskSlashed(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        uint256 page,
+        uint256 compensation,
+        uint256 burned
+    );
     /// @notice Emitted when a task ends because its user did not acknowledge the delivery in time.
     /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param previous block of the task's event before this one, demands and answers apart
     /// @param paid neuron that the provider earned
     /// @param deadline unix seconds until which the user may still acknowledge, late
-    event TaskLapsed(TaskId indexed id, uint256 paid, uint256 deadline);
+    event TaskLapsed(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 previous,
+        uint256 paid,
+        uint256 deadline
+    );
+
+    /// @notice Emitted when a user demands a chunk of a delivery.
+    /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param index number of the chunk, of 256 bytes, in the encrypted model
+    /// @param deadline unix seconds until which the provider has to answer
+    event ChunkDemanded(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 index,
+        uint256 deadline
+    );
+    /// @notice Emitted when a provider answers with the chunk that was demanded.
+    /// @param id the task
+    /// @param user who ordered it
+    /// @param provider who it was ordered from
+    /// @param index number of the chunk
+    /// @param deadline unix seconds until which the user has to acknowledge the delivery
+    event ChunkAnswered(
+        TaskId indexed id,
+        address indexed user,
+        address indexed provider,
+        uint256 index,
+        uint256 deadline
+    );
 
     /// @notice Thrown when a provider has no registered service.
     /// @param provider the provider
@@ -128,12 +250,14 @@ interface IFineTuningServing {
     /// @param expected that count
     /// @param given the order's nonce
     error ServingWrongNonce(uint256 expected, uint256 given);
-    /// @notice Thrown when a task costs more than its order allows.
+    /// @notice Thrown when a task costs more than its order allows, or a delivery more than was reserved.
     /// @param fee neuron it costs
     /// @param maxFee neuron allowed
     error ServingFeeTooHigh(uint256 fee, uint256 maxFee);
-    /// @notice Thrown when an order declares a dataset of 0 units.
-    error ServingZeroUnits();
+    /// @notice Thrown when an order has fewer units than the offer requires.
+    /// @param units units of the order
+    /// @param minimum units required
+    error ServingTooFewUnits(uint256 units, uint256 minimum);
     /// @notice Thrown when a public key is not 33 bytes or does not begin with 2 or 3.
     error ServingInvalidPublicKey();
     /// @notice Thrown when an order's configuration is too long.
@@ -144,10 +268,10 @@ interface IFineTuningServing {
     /// @param id the task
     /// @param caller who called
     error ServingNotUser(TaskId id, address caller);
-    /// @notice Thrown when a verb of the provider is called by anyone else.
+    /// @notice Thrown when a verb of the provider's operator is called by anyone else.
     /// @param id the task
     /// @param caller who called
-    error ServingNotProvider(TaskId id, address caller);
+    error ServingNotOperator(TaskId id, address caller);
     /// @notice Thrown when the state table (libraries/TaskStates.sol) has no edge for the verb.
     /// @param id the task
     /// @param state the state it is in; None if there is no such task
@@ -160,7 +284,7 @@ interface IFineTuningServing {
     /// @param id the task
     /// @param deadline that deadline in unix seconds
     error ServingDeadlineNotPassed(TaskId id, uint256 deadline);
-    /// @notice Thrown when a delivery's size, root, content root or key commitment is 0, or its size exceeds 512 TiB.
+    /// @notice Thrown when a delivery's size, root, content root or key commitment is 0, or its size exceeds 128 TiB.
     /// @param id the task
     error ServingInvalidDelivery(TaskId id);
     /// @notice Thrown when a user acknowledges a root other than the delivered one.
@@ -171,10 +295,19 @@ interface IFineTuningServing {
     /// @notice Thrown when blind root, content root and the key's keccak256 do not hash to the task's commitment.
     /// @param id the task
     error ServingWrongKey(TaskId id);
+    /// @notice Thrown when a user demands more chunks than one task allows.
+    /// @param id the task
+    /// @param maximum chunks it allows
+    error ServingDemandLimit(TaskId id, uint256 maximum);
+    /// @notice Thrown when a user demands a chunk that the delivery does not have.
+    /// @param id the task
+    /// @param index number of the chunk
+    error ServingUnknownChunk(TaskId id, uint256 index);
     /// @notice Thrown when the page in a proof matches its entry: the provider did nothing wrong there.
     /// @param id the task
     error ServingNoMisbehaviour(TaskId id);
-    /// @notice Thrown when a proof is invalid: it does not open the commitment, or a length or a path is wrong.
+    /// @notice Thrown when a proof is invalid: it does not open the commitment, or a length or a path is wrong; or if
+    /// an answer is not the chunk that was demanded.
     /// @param id the task
     error ServingInvalidProof(TaskId id);
     /// @notice Thrown when the amount to settle exceeds the fee.
@@ -215,7 +348,7 @@ interface IFineTuningServing {
 
     /// @notice Orders a task and reserves its fee = units × price.
     /// @dev Reverts with ServingUnknownService, ServingSelfService, ServingNotAccepting, ServingOfferChanged,
-    /// ServingOrderExpired, ServingWrongNonce, ServingOpenTaskLimit, ServingZeroUnits, ServingInvalidPublicKey,
+    /// ServingOrderExpired, ServingWrongNonce, ServingOpenTaskLimit, ServingTooFewUnits, ServingInvalidPublicKey,
     /// ServingConfigTooLarge, ServingFeeTooHigh, ServingTaskExists, and like Ledger.reserve.
     /// @param order what is ordered, from whom, and for how much at most
     /// @return id the new task's id: `taskIdOf` of the caller, the provider and the order's nonce
@@ -229,12 +362,22 @@ interface IFineTuningServing {
 
     /// @notice Confirms that the user has the encrypted model; starts the reveal period. A lapsed task may be
     /// acknowledged late: that reserves the rest of the fee, and the task counts as open again, regardless of the
-    /// limit; it has no bond.
+    /// limit; it has no bond. A chunk that was demanded need not be answered first.
     /// @dev Takes the root, so that the user cannot acknowledge something else by mistake. Reverts with
     /// ServingWrongState, ServingNotUser, ServingDeadlinePassed, ServingWrongRoot, and, if late, like Ledger.reserve.
     /// @param id the task
     /// @param root storage root of the encrypted model, as delivered
     function acknowledge(TaskId id, bytes32 root) external;
+
+    /// @notice Demands a chunk of a delivery that the user cannot download: the provider has to answer with it within
+    /// the reveal period, or the task expires as for a missed reveal. Allowed until the acknowledgement deadline, three
+    /// times for a task, one at a time. A chunk chosen at random is one that the provider lacks as often as its file
+    /// has gaps.
+    /// @dev Reverts with ServingWrongState, ServingNotUser, ServingDeadlinePassed, ServingDemandLimit,
+    /// ServingUnknownChunk.
+    /// @param id the task
+    /// @param index number of the chunk, of 256 bytes, in the encrypted model
+    function demandChunk(TaskId id, uint256 index) external;
 
     /// @notice Confirms that everything decrypts to what was committed to; pays the provider and releases its bond.
     /// Allowed at any time after the reveal.
@@ -254,27 +397,38 @@ interface IFineTuningServing {
 
     // -- Tasks: the provider -------------------------------------------------------------------------------------
 
-    /// @notice Accepts a task while its order is valid: reserves the bond and starts the training deadline.
-    /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed, and like Ledger.reserve.
+    /// @notice Accepts a task while its order is valid: reserves the bond in the provider's account and starts the
+    /// training deadline.
+    /// @dev Reverts with ServingWrongState, ServingNotOperator, ServingDeadlinePassed, and like Ledger.reserve.
     /// @param id the task
     function acceptTask(TaskId id) external;
 
     /// @notice Gives a task up; the fee is released. Before acceptance this costs nobody anything. After it, the user
     /// gets a part of the bond that grows from nothing to the quarter that a missed training deadline costs, and the
     /// rest is released. An accepted task can be given up only until its training deadline.
-    /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed.
+    /// @dev Reverts with ServingWrongState, ServingNotOperator, ServingDeadlinePassed.
     /// @param id the task
     /// @param reason why; only in the event
     function failTask(TaskId id, FailReason reason) external;
 
-    /// @notice Posts the deliverable; starts the acknowledgement period. Allowed once, until the training deadline.
-    /// @dev Reverts with ServingWrongState, ServingNotProvider, ServingDeadlinePassed, ServingInvalidDelivery.
+    /// @notice Posts the deliverable; starts the acknowledgement period. Allowed once, until the training deadline. A
+    /// training that stopped early is delivered for less than the fee: the rest is released. The bond is not: it is
+    /// that of the order until the task ends.
+    /// @dev Reverts with ServingWrongState, ServingNotOperator, ServingDeadlinePassed, ServingInvalidDelivery,
+    /// ServingFeeTooHigh.
     /// @param delivery the task, and the commitments to what is delivered
     function deliver(DeliveryOrder calldata delivery) external;
 
+    /// @notice Answers a demand with the chunk; starts the acknowledgement period again.
+    /// @dev Reverts with ServingWrongState, ServingNotOperator, ServingDeadlinePassed, ServingInvalidProof.
+    /// @param id the task
+    /// @param chunk the demanded chunk of the encrypted model, 256 bytes
+    /// @param path siblings from the chunk's leaf to the storage root, bottom first; a promoted node adds none
+    function answerChunk(TaskId id, bytes calldata chunk, bytes32[] calldata path) external;
+
     /// @notice Publishes the key whose hash was committed to; starts the dispute period. The key is only in the event.
     /// @dev Opens the commitment: takes the order's blind root and the delivery's content root again. Reverts with
-    /// ServingWrongState, ServingNotProvider, ServingDeadlinePassed, ServingWrongKey.
+    /// ServingWrongState, ServingNotOperator, ServingDeadlinePassed, ServingWrongKey.
     /// @param id the task
     /// @param key the provider's share of the key, 32 bytes
     /// @param blindRoot as ordered
@@ -286,11 +440,12 @@ interface IFineTuningServing {
     /// works only once, because it ends the task.
     /// @dev The consent is an EIP-712 signature over SettleCancelled(bytes16 id,uint256 amount,uint256 deadline), in
     /// the domain ("Anneal FineTuningServing", "1", chain, this contract). Reverts with ServingWrongState,
-    /// ServingNotProvider, ServingDeadlinePassed, ServingAmountTooLarge, ServingConsentExpired, ServingInvalidConsent.
+    /// ServingNotOperator, ServingDeadlinePassed, ServingAmountTooLarge, ServingConsentExpired, ServingInvalidConsent.
     /// @param id the task
     /// @param amount neuron of the fee that the provider earns
     /// @param consentDeadline unix seconds until which the consent may be used
-    /// @param consent r ‖ s ‖ v, 65 bytes, low s (EIP-2); only accounts that sign by themselves can consent
+    /// @param consent r ‖ s ‖ v, 65 bytes, low s (EIP-2); for a contract wallet, what its isValidSignature (ERC-1271)
+    /// accepts
     function settleCancelled(TaskId id, uint256 amount, uint256 consentDeadline, bytes calldata consent) external;
 
     // -- Tasks: anyone -------------------------------------------------------------------------------------------
@@ -301,8 +456,8 @@ interface IFineTuningServing {
     function finalize(TaskId[] calldata ids) external;
 
     /// @notice Ends a task whose provider missed a deadline; the fee is released. A quarter of the bond goes to the
-    /// user after the training deadline. After the reveal deadline half of it does (rounded up), and the other half is
-    /// burned.
+    /// user after the training deadline. After the deadline to reveal the key, or to
+    /// answer a demand, half of it does (rounded up), and the other half is burned.
     /// @dev Reverts with ServingWrongState, ServingDeadlineNotPassed.
     /// @param id the task
     function expire(TaskId id) external;
@@ -318,9 +473,9 @@ interface IFineTuningServing {
     /// @notice The contract that holds all money.
     /// @return the Ledger, fixed at deployment
     function ledger() external view returns (ILedger);
-    /// @notice ChaCha20, for disputes.
-    /// @return the cipher, created with this contract
-    function cipher() external view returns (IStreamCipher);
+    /// @notice The rules that need no state: which terms may be offered, and what is proved about a delivery.
+    /// @return the contract that has them, created with this one
+    function rules() external view returns (IRules);
     /// @notice The service of a provider.
     /// @dev Reverts with ServingUnknownService.
     /// @param provider the provider
@@ -345,7 +500,26 @@ interface IFineTuningServing {
     /// @param provider the provider
     /// @return tasks; also the next order's nonce
     function taskCount(address user, address provider) external view returns (uint256);
-    /// @notice How many tasks of a user at a provider are open: Created, Accepted, Delivered, Acknowledged, Revealed.
+    /// @notice Tasks by id, in one call.
+    /// @param ids the tasks
+    /// @return the task of each id, as `taskOf` returns it
+    function tasks(TaskId[] calldata ids) external view returns (Task[] memory);
+    /// @notice One page of the users of a provider, in the order of their first tasks.
+    /// @param provider the provider
+    /// @param offset the page's first place in the list, from 0
+    /// @param limit users on the page at most
+    /// @return the users
+    function usersOf(address provider, uint256 offset, uint256 limit) external view returns (address[] memory);
+    /// @notice `taskCount` of several pairs, in one call. With `taskIdOf` this gives the ids of all tasks: those of a
+    /// user, whose providers Ledger.providersOf lists, and those of a provider, whose users `usersOf` lists.
+    /// @param users the user of each pair
+    /// @param providers the provider of each pair; as many
+    /// @return tasks of each pair
+    function taskCounts(
+        address[] calldata users,
+        address[] calldata providers
+    ) external view returns (uint256[] memory);
+    /// @notice How many tasks of a user at a provider are open: those in Created to Revealed.
     /// @param user the user
     /// @param provider the provider
     /// @return tasks
@@ -356,11 +530,6 @@ interface IFineTuningServing {
     /// @param n number of the task, from 0
     /// @return the id, as types/TaskId.sol defines it
     function taskIdOf(address user, address provider, uint256 n) external view returns (TaskId);
-    /// @notice The bond for a fee.
-    /// @param fee neuron
-    /// @param bondBps basis points of the fee
-    /// @return neuron, rounded up
-    function bondFor(uint256 fee, uint256 bondBps) external pure returns (uint256);
 
     /// @notice What a provider reserves while its service is registered.
     /// @return neuron, fixed at deployment
@@ -377,10 +546,13 @@ interface IFineTuningServing {
     /// @notice The time from the lapse of a task to the end of the period in which it may be acknowledged late.
     /// @return seconds: 30 days
     function LATE_ACKNOWLEDGEMENT_PERIOD() external view returns (uint256);
+    /// @notice The maximum number of chunks that the user of one task may demand.
+    /// @return chunks: 3
+    function MAX_DEMANDS() external view returns (uint256);
     /// @notice The maximum length of a task's configuration.
     /// @return bytes: 8 KiB
     function MAX_CONFIG_LENGTH() external view returns (uint256);
     /// @notice The maximum size of a delivered archive, so that segment numbers fit 32 bits.
-    /// @return bytes: 512 TiB
+    /// @return bytes: 128 TiB
     function MAX_SIZE() external view returns (uint256);
 }

@@ -7,8 +7,8 @@ pragma solidity 0.8.37;
 /// provider can choose them.
 /// docs/protocol.md defines it, sdk/exchange builds it.
 library Geometry {
-    /// @notice 512 TiB: keeps segment numbers, hash pages included, within 32 bits.
-    uint256 internal constant MAX_SIZE = 2 ** 49;
+    /// @notice 128 TiB: keeps segment numbers, hash pages included, within 32 bits, and chunk numbers within 40.
+    uint256 internal constant MAX_SIZE = 2 ** 47;
     /// @notice Bytes of a page, the unit of a proof.
     uint256 internal constant PAGE_BYTES = 4096;
     /// @notice Bytes of a chunk, the leaf of the storage tree.
@@ -30,7 +30,7 @@ library Geometry {
     /// there is no such page
     /// @return entry place of the digest among the parent's entries
     function locate(uint256 size, uint256 page) internal pure returns (uint256 pages, uint256 parent, uint256 entry) {
-        // Nothing overflows: no container has more than 2^38 pages.
+        // Nothing overflows: no container has more than 2^36 pages.
         unchecked {
             uint256 level = _ceilDiv(size, PAGE_BYTES); // pages of the current level; `pages` counts those below it
             while (true) {
@@ -60,7 +60,7 @@ library Geometry {
     }
 
     /// @notice A quotient, rounded up.
-    /// @param dividend at most 2^49, like every size here
+    /// @param dividend at most 2^47, like every size here
     /// @param divisor 1 to 4,096
     /// @return the quotient
     function _ceilDiv(uint256 dividend, uint256 divisor) private pure returns (uint256) {

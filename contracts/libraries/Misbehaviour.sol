@@ -2,9 +2,9 @@
 pragma solidity 0.8.37;
 
 import {IFineTuningServing} from "../interfaces/IFineTuningServing.sol";
-import {IStreamCipher} from "../interfaces/IStreamCipher.sol";
 import {MisbehaviourProof} from "../types/MisbehaviourProof.sol";
 import {TaskId} from "../types/TaskId.sol";
+import {ChaCha20} from "./ChaCha20.sol";
 import {Geometry} from "./Geometry.sol";
 import {StorageProof} from "./StorageProof.sol";
 
@@ -19,26 +19,19 @@ library Misbehaviour {
     /// @notice Returns only if the proof shows misbehaviour.
     /// @dev The caller has checked that key, blindRoot and contentRoot are those of the task. Reverts with
     /// ServingInvalidProof, ServingNoMisbehaviour.
-    /// @param cipher ChaCha20
     /// @param id the task
     /// @param root storage root of the encrypted container
     /// @param size bytes of the archive in it, 1 to Geometry.MAX_SIZE
     /// @param proof the proof
-    function check(
-        IStreamCipher cipher,
-        TaskId id,
-        bytes32 root,
-        uint256 size,
-        MisbehaviourProof calldata proof
-    ) internal pure {
+    function check(TaskId id, bytes32 root, uint256 size, MisbehaviourProof calldata proof) internal pure {
         (uint256 pages, uint256 parent, uint256 entry) = Geometry.locate(size, proof.page);
         bool isTop = parent == pages;
         uint256 leaves = Geometry.paddedPages(pages);
         if (proof.page >= pages || !_holdsPage(proof, root, leaves)) revert IFineTuningServing.ServingInvalidProof(id);
         bool holdsEntry = isTop ? _holdsNoEntry(proof) : _holdsEntry(proof, root, leaves, parent, entry);
         if (!holdsEntry) revert IFineTuningServing.ServingInvalidProof(id);
-        bytes32 expected = isTop ? proof.contentRoot : _entryOf(cipher, id, proof, parent, entry);
-        if (_digestOf(cipher, id, proof) == expected) revert IFineTuningServing.ServingNoMisbehaviour(id);
+        bytes32 expected = isTop ? proof.contentRoot : _entryOf(id, proof, parent, entry);
+        if (_digestOf(id, proof) == expected) revert IFineTuningServing.ServingNoMisbehaviour(id);
     }
 
     // -- Positions -----------------------------------------------------------------------------------------------
@@ -126,27 +119,20 @@ library Misbehaviour {
     // -- Decryption ----------------------------------------------------------------------------------------------
 
     /// @notice The SHA-256 of what the page decrypts to.
-    /// @param cipher ChaCha20
     /// @param id the task
     /// @param proof the proof
     /// @return the digest
-    function _digestOf(
-        IStreamCipher cipher,
-        TaskId id,
-        MisbehaviourProof calldata proof
-    ) private pure returns (bytes32) {
-        return sha256(_decrypt(cipher, id, proof, proof.blind, proof.page, 0, proof.pageBytes));
+    function _digestOf(TaskId id, MisbehaviourProof calldata proof) private pure returns (bytes32) {
+        return sha256(_decrypt(id, proof, proof.blind, proof.page, 0, proof.pageBytes));
     }
 
     /// @notice The expected digest of the page, from its entry in the page above it.
-    /// @param cipher ChaCha20
     /// @param id the task
     /// @param proof the proof
     /// @param parent number of the page that holds the entry
     /// @param entry place of the entry in that page
     /// @return digest the entry
     function _entryOf(
-        IStreamCipher cipher,
         TaskId id,
         MisbehaviourProof calldata proof,
         uint256 parent,
@@ -154,13 +140,12 @@ library Misbehaviour {
     ) private pure returns (bytes32 digest) {
         bytes32 blind = _sharesBlind(proof.page, parent) ? proof.blind : proof.entryBlind;
         uint256 start = (entry / Geometry.CHUNK_ENTRIES) * Geometry.CHUNK_BYTES;
-        bytes memory chunk = _decrypt(cipher, id, proof, blind, parent, start, proof.entryChunk);
+        bytes memory chunk = _decrypt(id, proof, blind, parent, start, proof.entryChunk);
         return abi.decode(chunk, (bytes32[8]))[entry % Geometry.CHUNK_ENTRIES];
     }
 
     /// @notice Decrypts bytes of a page.
     /// @dev The key is K_r, the nonce the segment's number, the counter the block's place in the segment.
-    /// @param cipher ChaCha20
     /// @param id the task
     /// @param proof the proof, which contains the provider's share of the key
     /// @param blind u_j of the segment that the page is in
@@ -169,7 +154,6 @@ library Misbehaviour {
     /// @param encrypted the bytes
     /// @return the decrypted bytes
     function _decrypt(
-        IStreamCipher cipher,
         TaskId id,
         MisbehaviourProof calldata proof,
         bytes32 blind,
@@ -180,7 +164,7 @@ library Misbehaviour {
         uint32 segment = uint32(page / Geometry.SEGMENT_PAGES);
         bytes32 key = keccak256(abi.encodePacked("FX1", TaskId.unwrap(id), segment, blind, proof.key));
         uint256 counter = ((page % Geometry.SEGMENT_PAGES) * Geometry.PAGE_BYTES + start) / 64;
-        return cipher.xor(key, _nonceOf(segment), uint32(counter), encrypted);
+        return ChaCha20.xor(key, _nonceOf(segment), uint32(counter), encrypted);
     }
 
     /// @notice The nonce of a segment: its number, little-endian, in the first four bytes.

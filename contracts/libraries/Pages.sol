@@ -14,4 +14,19 @@ library Pages {
         start = offset < length ? offset : length;
         end = limit < length - start ? start + limit : length;
     }
+
+    /// @notice One page of a list of addresses.
+    /// @param list the list
+    /// @param offset index of the first entry asked for
+    /// @param limit entries asked for at most
+    /// @return page those of its entries that exist
+    function slice(
+        address[] storage list,
+        uint256 offset,
+        uint256 limit
+    ) internal view returns (address[] memory page) {
+        (uint256 start, uint256 end) = bounds(list.length, offset, limit);
+        page = new address[](end - start);
+        for (uint256 i = start; i < end; ++i) page[i - start] = list[i];
+    }
 }

@@ -8,13 +8,14 @@ import {TaskState} from "../types/Task.sol";
 type TaskVerb is uint256;
 
 /// @title TaskStates: the state table
-/// @notice All edges that a task can take. Who may take them, until when, and what they cost is in Disputes and
-/// FineTuningServing. The table is that of docs/protocol.md.
+/// @notice All edges that a task can take. Who may take them, until when, and what they cost is in ChunkDemands,
+/// Disputes and FineTuningServing. The table is that of docs/protocol.md.
 library TaskStates {
     // The bit offset of a state's nibble.
     uint256 private constant IN_CREATED = 4 * uint256(TaskState.Created);
     uint256 private constant IN_ACCEPTED = 4 * uint256(TaskState.Accepted);
     uint256 private constant IN_DELIVERED = 4 * uint256(TaskState.Delivered);
+    uint256 private constant IN_DEMANDED = 4 * uint256(TaskState.Demanded);
     uint256 private constant IN_ACKNOWLEDGED = 4 * uint256(TaskState.Acknowledged);
     uint256 private constant IN_REVEALED = 4 * uint256(TaskState.Revealed);
     uint256 private constant IN_LAPSED = 4 * uint256(TaskState.Lapsed);
@@ -28,15 +29,21 @@ library TaskStates {
     TaskVerb internal constant SETTLE_CANCELLED = TaskVerb.wrap(uint256(TaskState.Settled) << IN_ACCEPTED);
     TaskVerb internal constant DELIVER = TaskVerb.wrap(uint256(TaskState.Delivered) << IN_ACCEPTED);
     TaskVerb internal constant ACKNOWLEDGE = TaskVerb.wrap(
-        (uint256(TaskState.Acknowledged) << IN_DELIVERED) | (uint256(TaskState.Acknowledged) << IN_LAPSED)
+        (uint256(TaskState.Acknowledged) << IN_DELIVERED) |
+            (uint256(TaskState.Acknowledged) << IN_DEMANDED) |
+            (uint256(TaskState.Acknowledged) << IN_LAPSED)
     );
+    TaskVerb internal constant DEMAND_CHUNK = TaskVerb.wrap(uint256(TaskState.Demanded) << IN_DELIVERED);
+    TaskVerb internal constant ANSWER_CHUNK = TaskVerb.wrap(uint256(TaskState.Delivered) << IN_DEMANDED);
     TaskVerb internal constant LAPSE = TaskVerb.wrap(uint256(TaskState.Lapsed) << IN_DELIVERED);
     TaskVerb internal constant REVEAL = TaskVerb.wrap(uint256(TaskState.Revealed) << IN_ACKNOWLEDGED);
     TaskVerb internal constant CONFIRM = TaskVerb.wrap(uint256(TaskState.Settled) << IN_REVEALED);
     TaskVerb internal constant FINALIZE = TaskVerb.wrap(uint256(TaskState.Settled) << IN_REVEALED);
     TaskVerb internal constant PROVE_MISBEHAVIOUR = TaskVerb.wrap(uint256(TaskState.Slashed) << IN_REVEALED);
     TaskVerb internal constant EXPIRE = TaskVerb.wrap(
-        (uint256(TaskState.Expired) << IN_ACCEPTED) | (uint256(TaskState.Expired) << IN_ACKNOWLEDGED)
+        (uint256(TaskState.Expired) << IN_ACCEPTED) |
+            (uint256(TaskState.Expired) << IN_DEMANDED) |
+            (uint256(TaskState.Expired) << IN_ACKNOWLEDGED)
     );
 
     /// @notice The state that a verb leads to.

@@ -22,17 +22,22 @@ library TermsRules {
     /// ServingInvalidTerms, ServingInvalidPublicKey.
     /// @param terms what a provider wants to offer
     function check(ServiceTerms calldata terms) internal pure {
-        if (terms.pricePerUnit == 0) revert IFineTuningServing.ServingInvalidTerms("pricePerUnit");
-        if (terms.maxTrainingTime == 0 || terms.maxTrainingTime > MAX_TRAINING_TIME) {
-            revert IFineTuningServing.ServingInvalidTerms("maxTrainingTime");
-        }
-        if (terms.bondBps < MIN_BOND_BPS) revert IFineTuningServing.ServingInvalidTerms("bondBps");
-        if (terms.unacknowledgedBps > MAX_UNACKNOWLEDGED_BPS) {
-            revert IFineTuningServing.ServingInvalidTerms("unacknowledgedBps");
-        }
-        if (terms.openTasksPerUser == 0) revert IFineTuningServing.ServingInvalidTerms("openTasksPerUser");
+        _require(terms.pricePerUnit != 0, "pricePerUnit");
+        _require(terms.minimumUnits != 0, "minimumUnits");
+        _require(terms.maxTrainingTime != 0 && terms.maxTrainingTime <= MAX_TRAINING_TIME, "maxTrainingTime");
+        _require(terms.bondBps >= MIN_BOND_BPS, "bondBps");
+        _require(terms.unacknowledgedBps <= MAX_UNACKNOWLEDGED_BPS, "unacknowledgedBps");
+        _require(terms.openTasksPerUser != 0, "openTasksPerUser");
+        _require(terms.operator != address(0), "operator");
         uint256 urlLength = bytes(terms.url).length;
-        if (urlLength == 0 || urlLength > MAX_URL_LENGTH) revert IFineTuningServing.ServingInvalidTerms("url");
+        _require(urlLength != 0 && urlLength <= MAX_URL_LENGTH, "url");
         if (!PublicKeys.isCompressed(terms.encryptionKey)) revert IFineTuningServing.ServingInvalidPublicKey();
+    }
+
+    /// @notice Reverts with ServingInvalidTerms unless a field follows its rule.
+    /// @param valid whether it does
+    /// @param field its name
+    function _require(bool valid, string memory field) private pure {
+        if (!valid) revert IFineTuningServing.ServingInvalidTerms(field);
     }
 }

@@ -10,13 +10,15 @@ enum Unit {
 /// @notice A provider's offer, as registered and updated.
 /// @dev libraries/TermsRules.sol checks the bounds.
 struct ServiceTerms {
-    uint96 pricePerUnit; // neuron per unit of the dataset, more than 0
+    uint96 pricePerUnit; // neuron per unit of work, more than 0
+    uint64 minimumUnits; // fewest units of an order, at least 1
     Unit unit; // unit that the dataset is counted in
     uint40 maxTrainingTime; // seconds from acceptance to the training deadline, 1 second to 365 days
     uint16 bondBps; // bond in basis points of the fee, at least 10,000
     uint16 unacknowledgedBps; // basis points of the fee due if a delivery is never acknowledged, at most 3,000
     uint16 openTasksPerUser; // maximum number of open tasks per user, at least 1
     bool accepting; // whether new tasks can be ordered
+    address operator; // who accepts, delivers and reveals for the provider; may be the provider itself
     bytes32 catalogueHash; // keccak256 of the catalogue the provider serves
     bytes encryptionKey; // compressed secp256k1 point, 33 bytes
     string url; // address of the provider's API, 1 to 256 bytes
@@ -43,4 +45,5 @@ struct Service {
     ServiceTerms terms; // apply to tasks created from now on
     ServiceCounters counters; // since the provider's first registration
     uint128 earned; // neuron that users have paid to the provider since then
+    uint40 failedAt; // unix seconds at which a task of it last failed after acceptance, expired or was slashed; 0 if never
 }

@@ -9,6 +9,7 @@ enum TaskState {
     Created, // the user's fee is reserved
     Accepted, // the provider's bond is reserved, training runs
     Delivered, // a root is posted, the user has to acknowledge it
+    Demanded, // the user demanded a chunk of the delivery, the provider has to answer
     Acknowledged, // the provider has to reveal the key
     Revealed, // the user may dispute until the deadline
     Settled, // final: the provider earned the fee (or the part agreed on)
@@ -44,7 +45,7 @@ enum Settlement {
 struct TaskOrder {
     address provider; // whose service it is
     uint64 nonce; // the user's task count at this provider; other values revert, so an order is never placed twice
-    uint64 units; // declared size of the dataset, in the service's unit
+    uint64 units; // units of work, in the service's unit: at least the offer's minimum
     uint32 offer; // number of the offer that the user saw; any other current offer reverts
     uint40 validUntil; // unix seconds until which the provider may accept; after that, anyone may cancel
     uint96 maxFee; // neuron; upper limit of the fee, even if the provider changes its price in the meantime
@@ -59,7 +60,8 @@ struct TaskOrder {
 /// @notice What a provider delivers.
 struct DeliveryOrder {
     TaskId id; // the task it is for
-    uint64 size; // bytes of the plaintext archive, at most 512 TiB; the container's geometry follows from it
+    uint64 size; // bytes of the plaintext archive, at most 128 TiB; the container's geometry follows from it
+    uint96 fee; // neuron to pay for the work that was done, at most the fee reserved
     bytes32 root; // storage root of the encrypted model
     bytes32 contentRoot; // SHA-256 of the container's top page, unencrypted
     bytes32 keyCommit; // keccak256 of the key to be revealed
@@ -73,11 +75,18 @@ struct Task {
     TaskState state; // as of the last transaction on it: a missed deadline alone does not change it
     uint40 deadline; // unix seconds until which the state's regular verb is allowed; 0 in final states
     uint40 trainingTime; // seconds from acceptance to the training deadline, fixed at creation
-    uint96 fee; // neuron reserved or earned in full
+    uint96 fee; // neuron reserved for the order
+    uint96 rebate; // neuron of the fee that the user does not pay, because less work was done than ordered
     uint96 paid; // neuron the provider has received so far
     uint16 bondBps; // bond in basis points of the fee; 0 after a late acknowledgement
     uint16 unacknowledgedBps; // basis points of the fee due if the delivery is never acknowledged
-    uint64 size; // bytes of the plaintext archive, 0 before delivery
+    uint48 size; // bytes of the plaintext archive, 0 before delivery
+    uint32 offer; // number of the offer it was ordered under
+    uint32 offerBlock; // number of the block of the event with all terms of that offer
+    uint32 createdBlock; // number of the block of its creation
+    uint32 movedBlock; // number of the block of its last event, demands and answers apart
+    uint8 demands; // chunks that the user has demanded
+    uint40 chunk; // number of the chunk demanded last
     bytes32 root; // storage root of the encrypted model, 0 before delivery
     bytes32 exchange; // blindRoot until delivery, then keccak256(abi.encode(blindRoot, contentRoot, keyCommit))
 }

@@ -274,6 +274,7 @@ function gasLeft({ chain }: Job): bigint {
     case "Accepted":
       return deliver + reveal + finalize;
     case "Delivered":
+    case "Demanded":
     case "Acknowledged":
       return reveal + finalize;
     case "Revealed":

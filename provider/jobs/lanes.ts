@@ -38,6 +38,7 @@ export const MAX_PREPARED = 16;
 /** The steps that are most expensive to miss come first. */
 const BY_URGENCY: readonly Step[] = [
   "reveal",
+  "answer",
   "deliver",
   "fail",
   "settle",

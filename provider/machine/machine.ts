@@ -26,7 +26,16 @@ export type Work = (typeof WORK)[number];
 /** Steps on this machine. Each advances the work by one. */
 const LOCAL_STEPS = ["verify", "fetch", "count", "train", "package", "seal", "upload"] as const;
 /** Steps on chain. The task's state shows whether they are done. */
-const CHAIN_STEPS = ["accept", "deliver", "reveal", "finalize", "lapse", "fail", "settle"] as const;
+const CHAIN_STEPS = [
+  "accept",
+  "deliver",
+  "answer",
+  "reveal",
+  "finalize",
+  "lapse",
+  "fail",
+  "settle",
+] as const;
 
 export type LocalStep = (typeof LOCAL_STEPS)[number];
 export type ChainStep = (typeof CHAIN_STEPS)[number];
@@ -230,6 +239,7 @@ const NEXT_STEPS: Partial<Record<ChainState, (job: Job) => Step | null>> = {
   Created: stepBeforeAcceptance,
   Accepted: stepBeforeDelivery,
   Delivered: ({ due }) => (due ? "lapse" : null),
+  Demanded: ({ due }) => (due ? null : "answer"),
   Acknowledged: ({ due }) => (due ? null : "reveal"),
   Revealed: ({ due }) => (due ? "finalize" : null),
 };

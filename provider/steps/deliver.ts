@@ -8,12 +8,12 @@ import type { StepFunction } from "./parts/StepContext.ts";
 import { sendStep } from "./parts/sendStep.ts";
 
 /** Posts the deliverable on chain. */
-export const deliver: StepFunction = async (context, { id, facts }, signal) => {
+export const deliver: StepFunction = async (context, { id, fee, facts }, signal) => {
   const found = requireFacts(facts, "size", "root", "contentRoot", "receiptRoot");
   const { size, contentRoot, receiptRoot } = found;
   const root = found.root as Root;
   const key = hexlify(keyCommit(readDeliverableKey(context, id)));
-  const delivery = { id, size, root, contentRoot, keyCommit: key, receiptRoot };
+  const delivery = { id, size, fee, root, contentRoot, keyCommit: key, receiptRoot };
   const call = deliverCall(context.client, { delivery });
   return sendStep(context, { id, step: "deliver", from: "Accepted", call }, signal);
 };

@@ -1,5 +1,6 @@
 import type { Step } from "../machine/machine.ts";
 import { accept } from "./accept.ts";
+import { answer } from "./answer.ts";
 import { clean } from "./clean.ts";
 import { countDataset } from "./countDataset.ts";
 import { deliver } from "./deliver.ts";
@@ -27,6 +28,7 @@ export const STEPS: Readonly<Record<Step, StepFunction>> = {
   seal,
   upload: uploadDeliverable,
   deliver,
+  answer,
   reveal,
   finalize,
   lapse,

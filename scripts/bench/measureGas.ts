@@ -346,6 +346,7 @@ function deliveryOf(id: TaskId): Delivery {
   return {
     id,
     size: 123_456_789,
+    fee: FEE,
     root: hexlify(new Uint8Array(32).fill(1)) as Root,
     contentRoot: hexlify(new Uint8Array(32).fill(2)),
     keyCommit: hexlify(keyCommit(KEY)),

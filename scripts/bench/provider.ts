@@ -191,6 +191,7 @@ function created(number: number): Extract<TaskEvent, { name: "TaskCreated" }> {
     provider: order.provider,
     fee: 10n,
     order,
+    previousBlock: null,
     blockNumber: number >> 3,
     blockHash: hex(number >> 3, 32),
     transactionHash: hex(number, 32),

@@ -1,4 +1,5 @@
 import type { Client } from "../client.ts";
+import type { ChunkProof } from "../exchange/chunkProof.ts";
 import type { MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
 import type { Root, TaskId } from "../ids.ts";
 import type { Delivery } from "../task/Delivery.ts";
@@ -15,6 +16,16 @@ export interface AcknowledgeParameters {
   readonly id: TaskId;
   /** Storage root of the encrypted model. */
   readonly root: Root;
+}
+
+export interface DemandChunkParameters {
+  readonly id: TaskId;
+  /** Number of the chunk, of 256 bytes, in the encrypted model. */
+  readonly index: number;
+}
+
+export interface AnswerChunkParameters extends ChunkProof {
+  readonly id: TaskId;
 }
 
 export interface DeliverableParameters {
@@ -42,11 +53,28 @@ export interface RevealParameters {
 }
 
 /**
- * Posts the deliverable as the task's provider: once, before the training deadline.
+ * Posts the deliverable as the provider's operator: once, before the training deadline.
  * @example await send(client, deliver(client, { delivery }));
  */
 export function deliver(client: Client, { delivery }: DeliverParameters): Call {
   return servingCall(client, "deliver", [delivery]);
+}
+
+/**
+ * Demands a chunk of a delivery as the user who cannot download it: the provider has to answer with it in time, or the
+ * task expires.
+ * @example await send(client, demandChunk(client, { id, index: 7 }));
+ */
+export function demandChunk(client: Client, { id, index }: DemandChunkParameters): Call {
+  return servingCall(client, "demandChunk", [id, index]);
+}
+
+/**
+ * Answers a demand as the provider's operator.
+ * @example await send(client, answerChunk(client, { id, chunk, path }));
+ */
+export function answerChunk(client: Client, { id, chunk, path }: AnswerChunkParameters): Call {
+  return servingCall(client, "answerChunk", [id, chunk, [...path]]);
 }
 
 /**

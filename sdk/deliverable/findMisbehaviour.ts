@@ -1,12 +1,9 @@
 import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { buildMisbehaviourProof, type MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
-import { openInput } from "../storage/files/openInput.ts";
-import { readFully } from "../storage/files/readFully.ts";
-import { rootOfFile } from "../storage/root.ts";
-import { SEGMENT_BYTES, segmentLength } from "../storage/tree/segment.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
+import { withSealedFile } from "./sealedFile.ts";
 
 export interface FindMisbehaviourParameters {
   readonly task: Task;
@@ -31,19 +28,12 @@ export async function findMisbehaviour(
   { task, encryptedPath, page, signal }: FindMisbehaviourParameters,
 ): Promise<MisbehaviourProof> {
   const opening = await deriveOpening(client, { task });
-  const { root, segmentRoots, size } = await rootOfFile(encryptedPath, signal);
-  if (root !== task.root) throw notTheDeliverableError(task, encryptedPath);
-  const { handle } = await openInput(encryptedPath);
-  try {
-    const readSegment = async (index: number) => {
-      const bytes = Buffer.alloc(segmentLength(index, size));
-      await readFully(handle, bytes, index * SEGMENT_BYTES, encryptedPath);
-      return bytes;
-    };
-    return await buildMisbehaviourProof({ segmentRoots, readSegment }, { ...opening, page });
-  } finally {
-    await handle.close();
-  }
+  const proof = await withSealedFile(
+    { path: encryptedPath, root: task.root, signal },
+    async (file) => buildMisbehaviourProof(file, { ...opening, page }),
+  );
+  if (proof === null) throw notTheDeliverableError(task, encryptedPath);
+  return proof;
 }
 
 function notTheDeliverableError({ id }: Task, path: string): ProtocolError {

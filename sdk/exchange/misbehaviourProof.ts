@@ -1,7 +1,7 @@
-import { hashChunks } from "../storage/tree/keccak.ts";
-import { merklePath, merkleRoot } from "../storage/tree/merkle.ts";
-import { CHUNK_BYTES, SEGMENT_CHUNKS, segmentLeafCount } from "../storage/tree/segment.ts";
+import { merkleRoot } from "../storage/tree/merkle.ts";
+import { CHUNK_BYTES } from "../storage/tree/segment.ts";
 import { BLINDS, blindAt, blindLeaves, blindProof } from "./blind.ts";
+import { buildChunkProof, chunkPath, type SealedFile } from "./chunkProof.ts";
 import {
   DIGEST_BYTES,
   geometryOf,
@@ -41,14 +41,6 @@ export interface MisbehaviourProof {
   /** u_j of the parent page's segment; zero, with an empty path, if both pages share it. */
   readonly entryBlind: Uint8Array;
   readonly entryBlindPath: readonly Uint8Array[];
-}
-
-/** The encrypted file that the proof is about. */
-export interface SealedFile {
-  /** 32 bytes per segment of the storage tree. */
-  readonly segmentRoots: Uint8Array;
-  /** Reads the bytes of one segment. */
-  readSegment(index: number): Promise<Uint8Array>;
 }
 
 /** The keys of the container, and the disputed page. */
@@ -99,26 +91,9 @@ export async function buildMisbehaviourProof(
 
 async function openEntry(file: SealedFile, encryptedSize: number, parent: ParentEntry | null) {
   if (parent === null) return { entryChunk: new Uint8Array(0), entryPath: [] };
-  const segment = await file.readSegment(segmentOf(parent.page));
-  const chunk = parent.page * PAGE_CHUNKS + Math.floor((parent.entry * DIGEST_BYTES) / CHUNK_BYTES);
-  const start = (chunk % SEGMENT_CHUNKS) * CHUNK_BYTES;
-  return {
-    entryChunk: segment.slice(start, start + CHUNK_BYTES),
-    entryPath: chunkPath(file, encryptedSize, segment, chunk),
-  };
-}
-
-/** Siblings from a chunk to the storage root; `segment` contains the bytes of the chunk's segment. */
-function chunkPath(
-  { segmentRoots }: SealedFile,
-  encryptedSize: number,
-  segment: Uint8Array,
-  chunk: number,
-): Uint8Array[] {
-  const index = Math.floor(chunk / SEGMENT_CHUNKS);
-  const leaves = hashChunks(segment, segmentLeafCount(index, encryptedSize));
-  const steps = [...merklePath(leaves, chunk % SEGMENT_CHUNKS), ...merklePath(segmentRoots, index)];
-  return steps.map(({ sibling }) => sibling);
+  const index = parent.page * PAGE_CHUNKS + Math.floor((parent.entry * DIGEST_BYTES) / CHUNK_BYTES);
+  const { chunk, path } = await buildChunkProof(file, { encryptedSize, index });
+  return { entryChunk: chunk, entryPath: path };
 }
 
 function openEntryBlind(

@@ -8,8 +8,10 @@ export const UNITS: readonly Unit[] = ["byte", "token"];
 
 /** A provider's offer, as the provider registers and updates it. */
 export interface ServiceTerms {
-  /** Neuron per unit of the dataset. */
+  /** Neuron per unit of work. */
   readonly pricePerUnit: bigint;
+  /** Fewest units of an order, at least 1. */
+  readonly minimumUnits: bigint;
   readonly unit: Unit;
   /** Seconds from acceptance to the training deadline. */
   readonly maxTrainingTime: number;
@@ -20,6 +22,8 @@ export interface ServiceTerms {
   /** Open tasks allowed per user, at least 1. */
   readonly openTasksPerUser: number;
   readonly accepting: boolean;
+  /** Address that accepts, delivers and reveals for the provider; may be the provider's own. */
+  readonly operator: string;
   /** keccak256 of the exact bytes of the catalogue. */
   readonly catalogueHash: string;
   /** Compressed secp256k1 point, 33 bytes as 0x-hex. */
@@ -61,6 +65,8 @@ export interface Service extends ServiceTerms {
   readonly counters: ServiceCounters;
   /** Neuron that users have paid to the provider since its first registration. */
   readonly earned: bigint;
+  /** Unix seconds at which a task of it last failed after acceptance, expired or was slashed; 0 if never. */
+  readonly failedAt: number;
 }
 
 /** Encodes the terms as the contract's `ServiceTerms` struct. */
@@ -70,19 +76,22 @@ export function encodeTerms(terms: ServiceTerms) {
 
 /** Decodes the contract's `Service` struct. */
 export function decodeService(service: ServiceStructOutput): Service {
-  const { provider, stake, offer, terms, counters, earned } = service;
+  const { provider, stake, offer, terms, counters, earned, failedAt } = service;
   return {
     provider,
     stake,
     offer: Number(offer),
     earned,
+    failedAt: Number(failedAt),
     pricePerUnit: terms.pricePerUnit,
+    minimumUnits: terms.minimumUnits,
     unit: UNITS[Number(terms.unit)]!,
     maxTrainingTime: Number(terms.maxTrainingTime),
     bondBps: Number(terms.bondBps),
     unacknowledgedBps: Number(terms.unacknowledgedBps),
     openTasksPerUser: Number(terms.openTasksPerUser),
     accepting: terms.accepting,
+    operator: terms.operator,
     catalogueHash: terms.catalogueHash,
     encryptionKey: terms.encryptionKey,
     url: readUrl(terms),

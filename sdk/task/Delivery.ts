@@ -6,6 +6,8 @@ export interface Delivery {
   readonly id: TaskId;
   /** Bytes of the plaintext archive. */
   readonly size: number;
+  /** Neuron to be paid for the work that was done, at most the fee reserved. */
+  readonly fee: bigint;
   /** Storage root of the encrypted model. */
   readonly root: Root;
   /** SHA-256 of the container's top page in plaintext. */
@@ -21,6 +23,7 @@ export function decodeDelivery(delivery: DeliveryOrderStructOutput): Delivery {
   return {
     id: delivery.id as TaskId,
     size: Number(delivery.size),
+    fee: delivery.fee,
     root: delivery.root as Root,
     contentRoot: delivery.contentRoot,
     keyCommit: delivery.keyCommit,

@@ -20,6 +20,7 @@ const BY_STATE: Record<TaskState, Progress> = {
   Created: "Init",
   Accepted: "SettingUp", // the chain has no finer states; the provider's API distinguishes SettingUp to Delivering
   Delivered: "Delivered",
+  Demanded: "Delivered",
   Acknowledged: "UserAcknowledged",
   Revealed: "Finished",
   Settled: "Finished",

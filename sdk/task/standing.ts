@@ -37,7 +37,7 @@ export interface Standing {
 /** The part of a task that its standing depends on. */
 export type StandingTask = Pick<
   Task,
-  "state" | "deadline" | "fee" | "paid" | "bondBps" | "unacknowledgedBps" | "size"
+  "state" | "deadline" | "fee" | "rebate" | "paid" | "bondBps" | "unacknowledgedBps" | "size"
 >;
 
 /**
@@ -53,15 +53,13 @@ export function standingOf(task: StandingTask, now: number): Standing {
     case "Created":
       return isLate ? unaccepted(task, until) : alive(task, "wait", WAITING);
     case "Accepted":
-      if (isLate) return overdue(task, `deliver the model by ${until}`);
-      return alive(task, "wait", `The provider has until ${until} to deliver the model.`);
+    case "Demanded":
+    case "Acknowledged":
+      return provided(task, isLate, until);
     case "Delivered":
       return alive(task, "acknowledge", isLate ? lapsing(task, shareOf(task)) : due(task, until));
     case "Lapsed":
       return lapsed(task, isLate, until);
-    case "Acknowledged":
-      if (isLate) return overdue(task, `publish the key by ${until}`);
-      return alive(task, "wait-for-key", `The provider has until ${until} to publish the key.`);
     case "Revealed":
       return alive(task, "decrypt", decryptBy(isLate ? null : until));
     case "Settled":
@@ -70,6 +68,19 @@ export function standingOf(task: StandingTask, now: number): Standing {
     default:
       return failed(...ENDS[state]);
   }
+}
+
+/** What the provider owes in the states in which it has to act, and what the user does meanwhile. */
+const PROMISES = {
+  Accepted: ["deliver the model", "wait"],
+  Demanded: ["show that it has the model", "wait"],
+  Acknowledged: ["publish the key", "wait-for-key"],
+} as const;
+
+function provided(task: StandingTask, isLate: boolean, until: string): Standing {
+  const [promise, next] = PROMISES[task.state as keyof typeof PROMISES];
+  if (isLate) return overdue(task, `${promise} by ${until}`);
+  return alive(task, next, `The provider has until ${until} to ${promise}.`);
 }
 
 function lapsed(task: StandingTask, isLate: boolean, until: string): Standing {
@@ -119,7 +130,7 @@ export function claimOf(task: StandingTask): Claim {
   if (task.state === "Created") return { fee: task.fee, bond: 0n };
   const bond = (task.fee * BigInt(task.bondBps) + BPS - 1n) / BPS;
   const part = task.state === "Accepted" ? bond / 4n : (bond + 1n) / 2n;
-  return { fee: task.fee - task.paid, bond: part };
+  return { fee: chargeOf(task) - task.paid, bond: part };
 }
 
 /** After the deadline, the provider's step is no longer possible; only `expire` is. */
@@ -151,13 +162,15 @@ function alive({ state }: StandingTask, next: NextStep, meaning: string): Standi
 const due = (task: StandingTask, until: string) =>
   `The model can be downloaded. Acknowledge it by ${until}: after that, ${og(shareOf(task))} of the fee are lost, and the provider's bond no longer covers it.`;
 
-const lapsing = ({ fee }: StandingTask, paid: bigint) =>
-  `The model was not acknowledged in time, which costs ${og(paid)} of the fee. It can still be acknowledged for the other ${og(fee - paid)}, no longer covered by the provider's bond.`;
+const lapsing = (task: StandingTask, paid: bigint) =>
+  `The model was not acknowledged in time, which costs ${og(paid)} of the fee. It can still be acknowledged for the other ${og(chargeOf(task) - paid)}, no longer covered by the provider's bond.`;
 
 const BPS = 10_000n;
 
 /** What the provider gets if the delivery is not acknowledged. */
-const shareOf = ({ fee, unacknowledgedBps }: StandingTask) =>
-  (fee * BigInt(unacknowledgedBps)) / BPS;
+const shareOf = (task: StandingTask) => (chargeOf(task) * BigInt(task.unacknowledgedBps)) / BPS;
+
+/** What the user pays if all goes well. */
+const chargeOf = ({ fee, rebate }: StandingTask) => fee - rebate;
 
 const og = (neuron: bigint) => `${formatOg(neuron)} OG`;

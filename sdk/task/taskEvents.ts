@@ -15,6 +15,10 @@ export type Settlement = (typeof SETTLEMENTS)[number];
 /** The position of an event on chain. */
 export interface EventPosition {
   readonly id: TaskId;
+  readonly user: string;
+  readonly provider: string;
+  /** Block of the task's event before this one, demands and answers apart; null for those and for the first. */
+  readonly previousBlock: number | null;
   readonly blockNumber: number;
   readonly blockHash: string;
   readonly transactionHash: string;
@@ -26,8 +30,6 @@ export interface EventPosition {
 export type TaskEventBody =
   | {
       readonly name: "TaskCreated";
-      readonly user: string;
-      readonly provider: string;
       readonly fee: bigint;
       readonly order: RecordedOrder;
     }
@@ -46,6 +48,8 @@ export type TaskEventBody =
       readonly deadline: number;
       readonly late: boolean;
     }
+  | { readonly name: "ChunkDemanded"; readonly index: number; readonly deadline: number }
+  | { readonly name: "ChunkAnswered"; readonly index: number; readonly deadline: number }
   | { readonly name: "KeyRevealed"; readonly key: string; readonly deadline: number }
   | { readonly name: "TaskSettled"; readonly paid: bigint; readonly settlement: Settlement }
   | { readonly name: "TaskExpired"; readonly compensation: bigint; readonly burned: bigint }
@@ -93,6 +97,9 @@ function decodeLog(client: Client, log: Log): TaskEvent | undefined {
   if (!body) return undefined;
   return {
     id: parsed.args.id as TaskId,
+    user: parsed.args.user as string,
+    provider: parsed.args.provider as string,
+    previousBlock: "previous" in parsed.args ? Number(parsed.args.previous) : null,
     blockNumber: log.blockNumber,
     blockHash: log.blockHash,
     transactionHash: log.transactionHash,
@@ -107,8 +114,6 @@ function decodeBody({ name, args }: LogDescription): TaskEventBody | undefined {
     case "TaskCreated":
       return {
         name,
-        user: args.user,
-        provider: args.provider,
         fee: args.fee,
         order: decodeOrder(args.order),
       };
@@ -126,6 +131,9 @@ function decodeBody({ name, args }: LogDescription): TaskEventBody | undefined {
       return { name, delivery: decodeDelivery(args.delivery), deadline: Number(args.deadline) };
     case "TaskAcknowledged":
       return { name, root: args.root, deadline: Number(args.deadline), late: args.late };
+    case "ChunkDemanded":
+    case "ChunkAnswered":
+      return { name, index: Number(args.index), deadline: Number(args.deadline) };
     case "KeyRevealed":
       return { name, key: args.key, deadline: Number(args.deadline) };
     case "TaskSettled":

@@ -129,11 +129,11 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
     `The fee is ${og(a.fee)} OG now, more than the ${og(a.maxFee)} OG of the quote.`,
     "Ask for a new quote.",
   ],
-  ServingZeroUnits: () => [
+  ServingTooFewUnits: (a) => [
     "usage",
-    "The dataset is declared to be empty.",
-    "Declare its size.",
-    { verb: "countDataset" },
+    `The order has ${a.units} units of work, and the provider takes at least ${a.minimum}.`,
+    "Order the minimum, or choose another provider.",
+    { verb: "listServices" },
   ],
   ServingInvalidPublicKey: () => [
     "usage",
@@ -151,10 +151,10 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
     "Use the key of the wallet that ordered it.",
     { setting: "privateKey" },
   ],
-  ServingNotProvider: (a) => [
+  ServingNotOperator: (a) => [
     "reverted",
-    `Task ${uuid(a.id)} was not ordered from ${a.caller}.`,
-    "Use the key of the provider that the task was ordered from.",
+    `${a.caller} is not the operator of the provider of task ${uuid(a.id)}.`,
+    "Use the key of the operator that the provider has registered.",
   ],
   ServingWrongState: explainState,
   ServingDeadlinePassed: (a) => [
@@ -184,6 +184,17 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
     `The key is not the one that the delivery of task ${uuid(a.id)} committed to.`,
     "Reveal the key that the model was sealed with.",
   ],
+  ServingDemandLimit: (a) => [
+    "declined",
+    `The provider of task ${uuid(a.id)} has shown ${a.maximum} chunks of the model, and no more can be demanded.`,
+    "Download the model from another storage endpoint.",
+    { setting: "storageUrl" },
+  ],
+  ServingUnknownChunk: (a) => [
+    "usage",
+    `The model of task ${uuid(a.id)} has no chunk ${a.index}.`,
+    "Choose a smaller number.",
+  ],
   ServingNoMisbehaviour: (a) => [
     "declined",
     `The page in the proof is what the provider of task ${uuid(a.id)} committed to.`,
@@ -192,7 +203,7 @@ const EXPLANATIONS: Record<string, (args: Arguments) => Explanation> = {
   ],
   ServingInvalidProof: (a) => [
     "integrity",
-    `The proof does not show a page of the model of task ${uuid(a.id)}.`,
+    `The proof does not show the bytes of the model of task ${uuid(a.id)} that it should.`,
     "Download the model again and decrypt it.",
     { verb: "downloadDeliverable", parameters: { id: a.id as TaskId } },
   ],

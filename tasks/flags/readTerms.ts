@@ -7,6 +7,7 @@ import { readInteger } from "./readFlags.ts";
 export interface TermsFlags {
   readonly url: string | undefined;
   readonly price: string | undefined;
+  readonly minimumUnits: string | undefined;
   readonly unit: string | undefined;
   readonly maxTrainingTime: string | undefined;
   readonly bondBps: string | undefined;
@@ -14,7 +15,7 @@ export interface TermsFlags {
   readonly openTasks: string | undefined;
 }
 
-type OfferedTerms = Omit<ServiceTerms, "catalogueHash" | "encryptionKey">;
+type OfferedTerms = Omit<ServiceTerms, "catalogueHash" | "encryptionKey" | "operator">;
 
 /** Reads the flags; missing ones keep their values in `base`. */
 export function readTerms(flags: TermsFlags, base: OfferedTerms): OfferedTerms {
@@ -23,6 +24,10 @@ export function readTerms(flags: TermsFlags, base: OfferedTerms): OfferedTerms {
   return {
     url: flags.url ?? base.url,
     pricePerUnit: flags.price === undefined ? base.pricePerUnit : parseOg(flags.price),
+    minimumUnits:
+      flags.minimumUnits === undefined
+        ? base.minimumUnits
+        : readInteger(flags.minimumUnits, "--minimum-units"),
     unit: flags.unit === undefined ? base.unit : readUnit(flags.unit),
     maxTrainingTime: number(flags.maxTrainingTime, "--max-training-time", base.maxTrainingTime),
     bondBps: number(flags.bondBps, "--bond-bps", base.bondBps),

@@ -8,6 +8,7 @@ type Wallet = Client & { readonly address: string };
 
 const DaemonTerms = z.object({
   provider: z.string().max(100),
+  operator: z.string().regex(/^0x[0-9a-fA-F]{40}$/),
   catalogueHash: z.string().regex(/^0x[0-9a-f]{64}$/),
   encryptionKey: z.string().regex(/^0x0[23][0-9a-f]{64}$/),
 });
@@ -18,6 +19,8 @@ export interface DaemonTerms {
   readonly catalogueHash: string;
   /** Compressed secp256k1 point, 33 bytes as 0x-hex. */
   readonly encryptionKey: string;
+  /** Address that it runs as. */
+  readonly operator: string;
 }
 
 /**
@@ -33,7 +36,8 @@ export async function fetchTerms(client: Wallet, url: string): Promise<DaemonTer
     throw daemonError(url, cause);
   });
   if (terms.provider.toLowerCase() === provider.toLowerCase()) {
-    return { catalogueHash: terms.catalogueHash, encryptionKey: terms.encryptionKey };
+    const { catalogueHash, encryptionKey, operator } = terms;
+    return { catalogueHash, encryptionKey, operator };
   }
   throw new ProtocolError(
     "usage",

@@ -92,6 +92,7 @@ const PROVIDERS = {
     const delivery = {
       id: simulatedUser.id,
       size: 1,
+      fee: 0n, // does not save its bond
       root,
       contentRoot: SOME_HASH,
       keyCommit: SOME_HASH,
@@ -133,12 +134,13 @@ async function deliverGarbage(market: FaultFixture, { id, user }: SimulatedUser)
   const encryptedPath = join(market.folder, "garbage.sealed");
   writeFileSync(plainPath, Buffer.alloc(300_000, 7));
   const { userKey, blindRoot } = await getTaskOrder(user, { id });
+  const { fee } = await getTask(user, { id });
   const u = sharedBlind(market.encryptionKey.secret, getBytes(userKey));
   const s = getBytes(SOME_HASH);
   const { size, contentRoot } = await sealFile(plainPath, encryptedPath, { taskId: id, u, s });
   const root = await spoilPage(encryptedPath, 70);
   const delivery = {
-    ...{ id, size, root, contentRoot, receiptRoot: ZeroHash },
+    ...{ id, size, fee, root, contentRoot, receiptRoot: ZeroHash },
     keyCommit: hexlify(keyCommit(s)),
   };
   await send(provider, deliver(provider, { delivery }));

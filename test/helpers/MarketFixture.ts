@@ -37,8 +37,9 @@ export const ENCRYPTION_SECRET = new Uint8Array(32).fill(7);
 export const ENCRYPTION_KEY = hexlify(secp256k1.getPublicKey(ENCRYPTION_SECRET, true));
 
 /** Terms of a provider that has no daemon. */
-const TERMS: ServiceTerms = {
+const TERMS: Omit<ServiceTerms, "operator"> = {
   pricePerUnit: 1_000n,
+  minimumUnits: 1n,
   unit: "byte",
   maxTrainingTime: 3_600,
   bondBps: 15_000,
@@ -71,12 +72,13 @@ export class MarketFixture {
   readonly #accounts = new Map<number, Account>();
   #reader: Client | null = null;
   /** The provider's registered one. */
-  terms: ServiceTerms = TERMS;
+  terms: ServiceTerms;
 
   protected constructor(chain: TestChain, storageUrl: string, folder = makeFolder()) {
     this.chain = chain;
     this.folder = folder;
     this.storageUrl = storageUrl;
+    this.terms = { ...TERMS, operator: chain.accounts[1]!.address };
   }
 
   /** A market with a registered provider, with optional terms, and a user whose account holds 1 OG. */
@@ -140,7 +142,7 @@ export class MarketFixture {
   async register(chosen: Partial<ServiceTerms> = {}, amount = 2n * OG): Promise<void> {
     const { provider } = this;
     await this.openAccount(provider, amount);
-    this.terms = { ...TERMS, ...chosen };
+    this.terms = { ...TERMS, operator: provider.address, ...chosen };
     await send(provider, registerService(provider, { terms: this.terms }));
   }
 

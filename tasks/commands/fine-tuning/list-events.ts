@@ -81,6 +81,10 @@ function describe(event: TaskEvent): string {
       return `${event.delivery.size} bytes, root ${event.delivery.root}`;
     case "TaskAcknowledged":
       return `root ${event.root}, the key is due by ${moment(event.deadline)}`;
+    case "ChunkDemanded":
+      return `chunk ${event.index}, to be shown by ${moment(event.deadline)}`;
+    case "ChunkAnswered":
+      return `chunk ${event.index}`;
     case "KeyRevealed":
       return `may be disputed until ${moment(event.deadline)}`;
     case "TaskSettled":

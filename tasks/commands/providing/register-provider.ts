@@ -19,6 +19,7 @@ interface Flags extends SendingFlags, TermsFlags {
 const DEFAULTS = {
   url: "",
   pricePerUnit: 0n,
+  minimumUnits: 1n,
   unit: "byte",
   maxTrainingTime: 24 * 60 * 60,
   bondBps: 10_000,

@@ -8,6 +8,7 @@ import { sealFile } from "../../../sdk/exchange/seal.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { upload } from "../../../sdk/storage/upload.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { ENCRYPTION_SECRET } from "../../helpers/MarketFixture.ts";
@@ -40,7 +41,8 @@ export async function deliverModel(
   const root = isSpoiled ? await spoilPage(encrypted, 0) : sealed.root;
   await upload(market.storageUrl, encrypted);
   const commit = hexlify(keyCommit(s));
-  const delivery = { id, size, root, contentRoot, keyCommit: commit, receiptRoot: root };
+  const { fee } = await getTask(market.reader, { id });
+  const delivery = { id, size, fee, root, contentRoot, keyCommit: commit, receiptRoot: root };
   await send(market.provider, deliver(market.provider, { delivery }));
   return root;
 }

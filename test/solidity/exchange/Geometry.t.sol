@@ -18,7 +18,7 @@ contract GeometryTest is Assertions {
         eq(pagesOf(128 * 4096 + 1), 129 + 2 + 1, "a second hash page");
         eq(pagesOf(16_384 * 4096), 16_384 + 128 + 1, "two full levels");
         eq(pagesOf(16_384 * 4096 + 1), 16_385 + 129 + 2 + 1, "a third level");
-        eq(pagesOf(2 ** 49), 2 ** 37 + 2 ** 30 + 2 ** 23 + 2 ** 16 + 2 ** 9 + 4 + 1, "the largest");
+        eq(pagesOf(2 ** 47), 2 ** 35 + 2 ** 28 + 2 ** 21 + 2 ** 14 + 2 ** 7 + 1, "the largest");
     }
 
     function test_GivenLargestSize_TheSegmentNumbersFit32Bits() public pure {

@@ -43,12 +43,12 @@ contract MisbehaviourTest is Containers {
         all[18] = Place({size: 2 ** 30, leaves: 294_912, page: 7, parent: 262_144, entry: 7, isTop: false});
         all[19] = Place({size: 2 ** 30, leaves: 294_912, page: 264_207, parent: 264_208, entry: 15, isTop: false});
         all[20] = Place({size: 2 ** 30, leaves: 294_912, page: 264_208, parent: 0, entry: 0, isTop: true});
-        // 512 TiB, the largest: 2^37 pages, then 2^30, 2^23, 2^16, 2^9, 4, 1; padded to 17 sixteenths.
+        // 128 TiB, the largest: 2^35 pages, then 2^28, 2^21, 2^14, 2^7, 1; padded to 9 sixteenths of 2^36.
         all[21] = Place({
-            size: 2 ** 49,
-            leaves: 2 ** 37 + 2 ** 34,
-            page: 2 ** 37 - 1,
-            parent: 2 ** 37 + 2 ** 30 - 1,
+            size: 2 ** 47,
+            leaves: 2 ** 35 + 2 ** 32,
+            page: 2 ** 35 - 1,
+            parent: 2 ** 35 + 2 ** 28 - 1,
             entry: 127,
             isTop: false
         });
@@ -82,7 +82,7 @@ contract MisbehaviourTest is Containers {
         for (uint256 i = first; i < end; ++i) {
             (TaskId id, MisbehaviourProof memory proof) = sold(places()[i], false);
             vm.expectEmit(address(serving));
-            emit IFineTuningServing.TaskSlashed(id, proof.page, BOND / 2, BOND / 2);
+            emit IFineTuningServing.TaskSlashed(id, user, provider, block.number, proof.page, BOND / 2, BOND / 2);
             prove(id, proof);
             isIn(id, TaskState.Slashed);
             vm.revertToState(start);
@@ -269,7 +269,7 @@ contract ProveMisbehaviourTest is World {
     function test_GivenRevealed_WhenProved_TheFeeIsBackAndHalfOfTheBondIsTheUsers() public {
         TaskId id = revealed();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSlashed(id, 0, BOND / 2, BOND / 2);
+        emit IFineTuningServing.TaskSlashed(id, user, provider, block.number, 0, BOND / 2, BOND / 2);
         prove(id, user);
         isIn(id, TaskState.Slashed);
         eq(deadlineOf(id), 0, "deadline");
@@ -316,10 +316,10 @@ contract ProveMisbehaviourTest is World {
 
     function test_GivenLateAcknowledgement_WhenProved_TheRestOfTheFeeIsBackAndNoBondIsTouched() public {
         TaskId id = acknowledgedLate();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSlashed(id, 0, 0, 0);
+        emit IFineTuningServing.TaskSlashed(id, user, provider, block.number, 0, 0, 0);
         prove(id, user);
         eq(total(user), FUNDS - LAPSE_SHARE, "user");
         eq(total(provider), FUNDS + LAPSE_SHARE, "provider");

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {MisbehaviourProof} from "../../../contracts/types/MisbehaviourProof.sol";
 import {DeliveryOrder, TaskOrder} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
+import {StreamCipher} from "./StreamCipher.sol";
 import {Trees} from "./Trees.sol";
 import {World} from "./World.sol";
 
@@ -21,6 +22,8 @@ struct Place {
 /// other chunks are made up.
 abstract contract Containers is World {
     using Trees for Trees.Climber;
+
+    StreamCipher private immutable _cipher = new StreamCipher();
 
     /// @notice A revealed task, and what its user can say about the page. If not `honest`, one bit of the page was
     /// changed after its digest had been taken.
@@ -98,13 +101,13 @@ abstract contract Containers is World {
         serving.createTask(wanted);
         DeliveryOrder memory posted = delivery(id);
         (posted.size, posted.root, posted.contentRoot) = (size, root, proof.contentRoot);
-        vm.startPrank(provider);
+        vm.startPrank(OPERATOR);
         serving.acceptTask(id);
         serving.deliver(posted);
         vm.stopPrank();
         vm.prank(user);
         serving.acknowledge(id, root);
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, KEY, proof.blindRoot, proof.contentRoot);
     }
 
@@ -119,7 +122,7 @@ abstract contract Containers is World {
         uint32 r = uint32(page / 64);
         bytes32 key = keccak256(abi.encodePacked("FX1", TaskId.unwrap(id), r, blind, KEY));
         bytes memory nonce = abi.encodePacked(uint8(r), uint8(r >> 8), uint8(r >> 16), uint8(r >> 24), uint64(0));
-        return serving.cipher().xor(key, bytes12(nonce), uint32((page % 64) * 64 + block_), clear);
+        return _cipher.xor(key, bytes12(nonce), uint32((page % 64) * 64 + block_), clear);
     }
 
     /// @dev The node above the 16 chunks of a page.

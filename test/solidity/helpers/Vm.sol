@@ -16,6 +16,7 @@ interface Vm {
     function startPrank(address sender) external;
     function stopPrank() external;
     function warp(uint256 timestamp) external;
+    function roll(uint256 blockNumber) external;
     function chainId(uint256 id) external;
     function deal(address account, uint256 balance) external;
     function store(address account, bytes32 slot, bytes32 value) external;

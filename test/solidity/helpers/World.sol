@@ -25,6 +25,7 @@ abstract contract World is Assertions {
     // Numbers that leave a remainder in every division.
     uint96 internal constant PRICE = 7;
     uint64 internal constant UNITS = 1_000_003;
+    uint64 internal constant MINIMUM_UNITS = 1_009;
     uint16 internal constant BOND_BPS = 12_345;
     uint16 internal constant UNACKNOWLEDGED_BPS = 2_501;
     uint256 internal constant FEE = 7_000_021;
@@ -41,8 +42,12 @@ abstract contract World is Assertions {
     bytes32 internal constant BLIND_ROOT = 0x54a165bff29b760ed9129c444fd274be6d02f6265e4a46c18f0fd8886cd6a430;
     bytes32 internal constant KEY = keccak256("key");
     uint64 internal constant SIZE = 4_000;
+    /// @dev One of its 16 chunks.
+    uint256 internal constant CHUNK = 5;
 
     uint256 internal constant USER_KEY = 0xA11CE;
+    /// @dev Works for every provider, and has no account of its own.
+    address internal constant OPERATOR = address(0x09E);
     uint256 internal constant FUNDS = 100 ether;
 
     Ledger internal ledger;
@@ -71,12 +76,14 @@ abstract contract World is Assertions {
         return
             ServiceTerms({
                 pricePerUnit: PRICE,
+                minimumUnits: MINIMUM_UNITS,
                 unit: Unit.Token,
                 maxTrainingTime: uint40(TRAINING),
                 bondBps: BOND_BPS,
                 unacknowledgedBps: UNACKNOWLEDGED_BPS,
                 openTasksPerUser: 1,
                 accepting: true,
+                operator: OPERATOR,
                 catalogueHash: keccak256("catalogue"),
                 encryptionKey: publicKey("provider"),
                 url: "https://provider.example:8443"
@@ -123,6 +130,7 @@ abstract contract World is Assertions {
             DeliveryOrder({
                 id: id,
                 size: SIZE,
+                fee: uint96(FEE),
                 root: ROOT,
                 contentRoot: CONTENT_ROOT,
                 keyCommit: keccak256(abi.encode(KEY)),
@@ -143,6 +151,13 @@ abstract contract World is Assertions {
         proof.blindPath = new bytes32[](12);
     }
 
+    /// @notice The siblings from a chunk of zeros to ROOT: each the root of as many zeros.
+    function chunkPath() internal pure returns (bytes32[] memory path) {
+        path = new bytes32[](4);
+        path[0] = keccak256(new bytes(256));
+        for (uint256 i = 1; i < path.length; ++i) path[i] = keccak256(abi.encode(path[i - 1], path[i - 1]));
+    }
+
     // -- Steps ---------------------------------------------------------------------------------------------------
 
     function open(address owner, uint256 amount) internal {
@@ -159,14 +174,25 @@ abstract contract World is Assertions {
 
     function accepted() internal returns (TaskId id) {
         id = created();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
     }
 
     function delivered() internal returns (TaskId id) {
         id = accepted();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.deliver(delivery(id));
+    }
+
+    function demanded() internal returns (TaskId id) {
+        id = delivered();
+        vm.prank(user);
+        serving.demandChunk(id, CHUNK);
+    }
+
+    function answer(TaskId id) internal {
+        vm.prank(OPERATOR);
+        serving.answerChunk(id, new bytes(256), chunkPath());
     }
 
     function acknowledged() internal returns (TaskId id) {
@@ -177,7 +203,7 @@ abstract contract World is Assertions {
 
     function revealed() internal returns (TaskId id) {
         id = acknowledged();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
     }
 
@@ -201,7 +227,7 @@ abstract contract World is Assertions {
 
     function failed() internal returns (TaskId id) {
         id = created();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.failTask(id, FailReason.DatasetInvalid);
     }
 
@@ -227,6 +253,7 @@ abstract contract World is Assertions {
         if (state == TaskState.Created) return created();
         if (state == TaskState.Accepted) return accepted();
         if (state == TaskState.Delivered) return delivered();
+        if (state == TaskState.Demanded) return demanded();
         if (state == TaskState.Acknowledged) return acknowledged();
         if (state == TaskState.Revealed) return revealed();
         if (state == TaskState.Settled) return settled();

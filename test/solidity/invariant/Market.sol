@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 import {FineTuningServing} from "../../../contracts/FineTuningServing.sol";
 import {Ledger} from "../../../contracts/Ledger.sol";
-import {FailReason, Task, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
+import {DeliveryOrder, FailReason, Task, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
+import {Fees} from "../../../contracts/libraries/Fees.sol";
 import {ServiceTerms} from "../../../contracts/types/Service.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
@@ -177,17 +178,17 @@ contract Market is World {
 
     function acceptTask(uint256 seed) external {
         TaskId id = pick(seed, TaskState.Created);
-        accept(id, caller(seed, serving.taskOf(id).provider));
+        accept(id, caller(seed, OPERATOR));
     }
 
     function failTask(uint256 seed) external {
         TaskId id = pick(seed, seed & 0x100 == 0 ? TaskState.Created : TaskState.Accepted);
-        fail(id, caller(seed, serving.taskOf(id).provider));
+        fail(id, caller(seed, OPERATOR));
     }
 
     function deliver(uint256 seed) external {
         TaskId id = pick(seed, TaskState.Accepted);
-        deliver(id, caller(seed, serving.taskOf(id).provider));
+        deliver(id, caller(seed, OPERATOR), bound(seed >> 64, 0, uint256(serving.taskOf(id).fee) + 1));
     }
 
     function settleCancelled(uint256 seed) external {
@@ -196,7 +197,17 @@ contract Market is World {
         uint256 signer = 1 + ((seed >> 40) % 5);
         if (task.user != actors[signer - 1] && seed & 0x300 != 0) return;
         uint256 amount = bound(seed >> 48, 0, uint256(task.fee) + 1);
-        settle(id, caller(seed, task.provider), amount, consent(signer, id, amount, block.timestamp));
+        settle(id, caller(seed, OPERATOR), amount, consent(signer, id, amount, block.timestamp));
+    }
+
+    function demandChunk(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Delivered);
+        demand(id, caller(seed, serving.taskOf(id).user), (seed >> 64) % 17);
+    }
+
+    function answerChunk(uint256 seed) external {
+        TaskId id = pick(seed, TaskState.Demanded);
+        answer(id, caller(seed, OPERATOR));
     }
 
     function acknowledge(uint256 seed) external {
@@ -206,7 +217,7 @@ contract Market is World {
 
     function reveal(uint256 seed) external {
         TaskId id = pick(seed, TaskState.Acknowledged);
-        reveal(id, caller(seed, serving.taskOf(id).provider));
+        reveal(id, caller(seed, OPERATOR));
     }
 
     function confirm(uint256 seed) external {
@@ -228,7 +239,8 @@ contract Market is World {
     }
 
     function expire(uint256 seed) external {
-        expire(pick(seed, seed & 0x100 == 0 ? TaskState.Accepted : TaskState.Acknowledged), actor(seed));
+        TaskState[3] memory due = [TaskState.Accepted, TaskState.Demanded, TaskState.Acknowledged];
+        expire(pick(seed, due[(seed >> 8) % 3]), actor(seed));
     }
 
     function lapse(uint256 seed) external {
@@ -240,10 +252,11 @@ contract Market is World {
         for (uint256 i = 0; i < 2 && i < tasks.length; ++i) {
             TaskId id = tasks[tasks.length - 1 - (((seed >> 64) + i) % (tasks.length < 4 ? tasks.length : 4))];
             Task memory task = serving.taskOf(id);
-            if (task.state == TaskState.Created) accept(id, task.provider);
-            else if (task.state == TaskState.Accepted) deliver(id, task.provider);
+            if (task.state == TaskState.Created) accept(id, OPERATOR);
+            else if (task.state == TaskState.Accepted) deliver(id, OPERATOR, task.fee);
+            else if (task.state == TaskState.Demanded) answer(id, OPERATOR);
             else if (task.state == TaskState.Delivered) acknowledge(id, task.user);
-            else if (task.state == TaskState.Acknowledged) reveal(id, task.provider);
+            else if (task.state == TaskState.Acknowledged) reveal(id, OPERATOR);
             else if (task.state == TaskState.Revealed) confirm(id, task.user);
         }
     }
@@ -302,9 +315,22 @@ contract Market is World {
         try serving.failTask(id, FailReason.TrainingError) {} catch {}
     }
 
-    function deliver(TaskId id, address as_) private watched(as_, id) {
+    function deliver(TaskId id, address as_, uint256 fee) private watched(as_, id) {
+        DeliveryOrder memory delivered_ = delivery(id);
+        delivered_.fee = uint96(fee);
         vm.prank(as_);
-        try serving.deliver(delivery(id)) {} catch {}
+        try serving.deliver(delivered_) {} catch {}
+    }
+
+    function demand(TaskId id, address as_, uint256 index) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.demandChunk(id, index) {} catch {}
+    }
+
+    /// @dev All chunks are the same, and so are their paths.
+    function answer(TaskId id, address as_) private watched(as_, id) {
+        vm.prank(as_);
+        try serving.answerChunk(id, new bytes(256), chunkPath()) {} catch {}
     }
 
     function settle(TaskId id, address as_, uint256 amount, bytes memory signature) private watched(as_, id) {
@@ -416,7 +442,7 @@ contract Market is World {
                 actors[i] == task.user
                     ? task.fee
                     : actors[i] == task.provider
-                        ? serving.bondFor(task.fee, task.bondBps)
+                        ? Fees.bondFor(task.fee, task.bondBps)
                         : 0;
             if (loss > allowed) unfairLoss = true;
         }

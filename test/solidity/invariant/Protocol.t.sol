@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {FineTuningServing} from "../../../contracts/FineTuningServing.sol";
 import {Ledger} from "../../../contracts/Ledger.sol";
+import {Fees} from "../../../contracts/libraries/Fees.sol";
 import {TaskStates} from "../../../contracts/libraries/TaskStates.sol";
 import {Account, ReturnRequest, SubAccount} from "../../../contracts/types/Account.sol";
 import {Task, TaskState} from "../../../contracts/types/Task.sol";
@@ -56,8 +57,8 @@ abstract contract Properties is Assertions {
             Task memory task = serving.taskOf(tasks[n]);
             if (!TaskStates.isOpen(task.state)) continue;
             (uint256 u, uint256 p) = (indexOf(task.user), indexOf(task.provider));
-            promised[u][p] += task.fee - task.paid;
-            if (task.state != TaskState.Created) promised[p][p] += serving.bondFor(task.fee, task.bondBps);
+            promised[u][p] += task.fee - task.rebate - task.paid;
+            if (task.state != TaskState.Created) promised[p][p] += Fees.bondFor(task.fee, task.bondBps);
         }
         for (uint256 i = 0; i < 5; ++i) {
             for (uint256 j = 3; j < 5; ++j) {
@@ -228,7 +229,7 @@ contract ProtocolCourseTest is Properties {
     }
 
     function step(uint256 seed, uint256 verb) private {
-        verb %= 34;
+        verb %= 37;
         if (verb < 7) market.createTask(seed);
         else if (verb < 14) market.advance(seed);
         else if (verb == 14) market.pass(seed);
@@ -242,6 +243,8 @@ contract ProtocolCourseTest is Properties {
         else if (verb == 24) market.failTask(seed);
         else if (verb == 25) market.deposit(seed);
         else if (verb == 26) market.withdraw(seed);
+        else if (verb == 36) market.answerChunk(seed);
+        else if (verb >= 34) market.demandChunk(seed);
         else if (verb >= 32) market.proveMisbehaviour(seed);
         else if (verb == 27 && seed & 0x10000 == 0) market.transfer(seed);
         else if (verb == 27) market.fund(seed);
@@ -255,11 +258,12 @@ contract ProtocolCourseTest is Properties {
     }
 
     function test_GivenALongCourse_EveryStateIsReachedAndEveryPropertyHolds() public {
-        live(10, 170, 50);
-        TaskState[11] memory states = [
+        live(4, 200, 50);
+        TaskState[12] memory states = [
             TaskState.Created,
             TaskState.Accepted,
             TaskState.Delivered,
+            TaskState.Demanded,
             TaskState.Acknowledged,
             TaskState.Revealed,
             TaskState.Settled,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ChaCha20} from "../../../contracts/ChaCha20.sol";
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {DeliveryOrder, FailReason, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
 import {MisbehaviourProof} from "../../../contracts/types/MisbehaviourProof.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
+import {StreamCipher} from "../helpers/StreamCipher.sol";
 import {World} from "../helpers/World.sol";
 
 /// @notice Attacks that no test of a single verb covers.
@@ -119,10 +119,10 @@ contract AttacksTest is World {
     function test_P10_GivenReturnRequestsInTheBlockOfEveryStep_WhenSettled_NothingReservedEscapes() public {
         TaskId id = created();
         askEverythingBack();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
         askEverythingBack();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.deliver(delivery(id));
         askEverythingBack();
         eq(reservedOf(user), FEE, "the fee");
@@ -133,7 +133,7 @@ contract AttacksTest is World {
         eq(reservedOf(provider), STAKE + BOND, "stake and bond, after the lock period");
         vm.prank(user);
         serving.acknowledge(id, ROOT);
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         askEverythingBack();
         vm.prank(user);
@@ -148,13 +148,13 @@ contract AttacksTest is World {
             address dust = address((0xD057 << 16) | i);
             open(dust, 1 ether);
             TaskOrder memory wanted = orderBy(dust, provider);
-            wanted.units = 1;
+            wanted.units = MINIMUM_UNITS;
             vm.prank(dust);
             serving.createTask(wanted);
         }
         check(gasToOrder() <= before, "the order costs the same");
         TaskId id = created();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
         check(serving.taskOf(id).state == TaskState.Accepted, "accepted");
     }
@@ -162,7 +162,7 @@ contract AttacksTest is World {
     function test_P14_GivenLateDelivery_WhenTheTaskHasExpired_IsRefused() public {
         TaskId id = expired();
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Expired));
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.deliver(delivery(id));
     }
 
@@ -231,7 +231,7 @@ contract AttacksTest is World {
     /// @dev What a page of zeros, as it is stored, decrypts to.
     function honestContentRoot(TaskId id) private returns (bytes32) {
         bytes32 key = keccak256(abi.encodePacked("FX1", id, uint32(0), bytes32(0), KEY));
-        return sha256(new ChaCha20().xor(key, 0, 0, new bytes(4096)));
+        return sha256(new StreamCipher().xor(key, 0, 0, new bytes(4096)));
     }
 
     function rootOf(bytes memory page) private pure returns (bytes32) {
@@ -254,11 +254,11 @@ contract AttacksTest is World {
     function reveal(TaskId id, bytes32 root, bytes32 contentRoot) private {
         DeliveryOrder memory delivered_ = delivery(id);
         (delivered_.root, delivered_.contentRoot) = (root, contentRoot);
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.deliver(delivered_);
         vm.prank(user);
         serving.acknowledge(id, root);
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, KEY, BLIND_ROOT, contentRoot);
     }
 

@@ -8,17 +8,17 @@ import {World} from "../helpers/World.sol";
 /// @notice P8: exact at the type limits, and every division's parts add up to the whole.
 contract ArithmeticTest is World {
     function testFuzz_P8_GivenFeeAndShare_TheBondIsTheSmallestThatKeepsThePromise(uint96 fee, uint16 bps) public view {
-        uint256 bond = serving.bondFor(fee, bps);
+        uint256 bond = Fees.bondFor(fee, bps);
         check(bond * 10_000 >= uint256(fee) * bps, "not less than promised");
         check(bond == 0 || (bond - 1) * 10_000 < uint256(fee) * bps, "and by less than one neuron more");
     }
 
     function test_P8_GivenLargestFeeAndShare_TheBondIsExact() public view {
         uint256 fee = type(uint96).max;
-        eq(serving.bondFor(fee, 10_000), fee, "100 %");
-        eq(serving.bondFor(fee, 65_535), (fee * 65_535 + 9_999) / 10_000, "largest share");
-        eq(serving.bondFor(1, 10_001), 2, "rounded up");
-        eq(serving.bondFor(0, 65_535), 0, "nothing of nothing");
+        eq(Fees.bondFor(fee, 10_000), fee, "100 %");
+        eq(Fees.bondFor(fee, 65_535), (fee * 65_535 + 9_999) / 10_000, "largest share");
+        eq(Fees.bondFor(1, 10_001), 2, "rounded up");
+        eq(Fees.bondFor(0, 65_535), 0, "nothing of nothing");
     }
 
     function testFuzz_P8_GivenFee_TheUnacknowledgedShareIsNeverMoreThanAgreed(uint96 fee, uint16 bps) public pure {

@@ -58,7 +58,7 @@ contract CreateTaskTest is World {
     function test_P29_GivenOrder_WhenItsLastSecond_IsAccepted() public {
         TaskId id = validFor(10);
         vm.warp(START + 10);
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
         isIn(id, TaskState.Accepted);
     }
@@ -70,7 +70,7 @@ contract CreateTaskTest is World {
         serving.cancelTask(id);
         vm.warp(START + 11);
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + 10));
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
         vm.prank(stranger);
         serving.cancelTask(id);
@@ -188,11 +188,16 @@ contract CreateTaskTest is World {
         eq(counters().open, 6, "open");
     }
 
-    function test_GivenZeroUnits_WhenCreated_Reverts() public {
+    function test_P30_GivenFewerUnitsThanTheMinimum_WhenCreated_Reverts() public {
         TaskOrder memory wanted = order();
-        wanted.units = 0;
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingZeroUnits.selector));
+        wanted.units = MINIMUM_UNITS - 1;
+        vm.expectRevert(
+            abi.encodeWithSelector(IFineTuningServing.ServingTooFewUnits.selector, MINIMUM_UNITS - 1, MINIMUM_UNITS)
+        );
         create(wanted);
+        wanted.units = MINIMUM_UNITS;
+        TaskId id = create(wanted);
+        eq(serving.taskOf(id).fee, uint256(MINIMUM_UNITS) * PRICE, "the smallest order's fee");
     }
 
     function test_P16_GivenHigherPrice_WhenCreated_RevertsAboveMaxFee() public {
@@ -210,7 +215,7 @@ contract CreateTaskTest is World {
         uint96 price,
         uint96 maxFee
     ) public {
-        vm.assume(units > 0 && price > 0);
+        vm.assume(units >= MINIMUM_UNITS && price > 0);
         open(user, type(uint96).max);
         ServiceTerms memory t = terms();
         t.pricePerUnit = price;
@@ -234,6 +239,7 @@ contract CreateTaskTest is World {
         open(user, type(uint96).max);
         ServiceTerms memory t = terms();
         t.pricePerUnit = type(uint96).max;
+        t.minimumUnits = 1;
         vm.prank(provider);
         serving.updateService(t);
         TaskOrder memory wanted = order();

@@ -15,7 +15,7 @@ contract AcknowledgeTest is World {
     function test_GivenDelivered_WhenAcknowledged_StartsTheRevealPeriod() public {
         TaskId id = delivered();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskAcknowledged(id, ROOT, START + REVEAL, false);
+        emit IFineTuningServing.TaskAcknowledged(id, user, provider, block.number, ROOT, START + REVEAL, false);
         acknowledge(id, ROOT);
         isIn(id, TaskState.Acknowledged);
         eq(deadlineOf(id), START + REVEAL, "deadline");
@@ -61,7 +61,15 @@ contract LateAcknowledgeTest is World {
     function test_GivenLapsed_WhenAcknowledgedLate_ReservesTheRestWithoutABond() public {
         TaskId id = lapsed();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskAcknowledged(id, ROOT, block.timestamp + REVEAL, true);
+        emit IFineTuningServing.TaskAcknowledged(
+            id,
+            user,
+            provider,
+            block.number,
+            ROOT,
+            block.timestamp + REVEAL,
+            true
+        );
         acknowledge(id, ROOT);
         isIn(id, TaskState.Acknowledged);
         eq(feeReserved(), FEE - LAPSE_SHARE, "the rest of the fee");
@@ -74,10 +82,10 @@ contract LateAcknowledgeTest is World {
 
     function test_GivenLate_WhenConfirmed_HasPaidTheFullPriceInTheEnd() public {
         TaskId id = acknowledgedLate();
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, FEE - LAPSE_SHARE, Settlement.Confirmed);
+        emit IFineTuningServing.TaskSettled(id, user, provider, block.number, FEE - LAPSE_SHARE, Settlement.Confirmed);
         vm.prank(user);
         serving.confirm(id);
         eq(total(user), FUNDS - FEE, "user");
@@ -93,7 +101,7 @@ contract LateAcknowledgeTest is World {
         TaskId id = acknowledgedLate();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskExpired(id, 0, 0);
+        emit IFineTuningServing.TaskExpired(id, user, provider, block.number, 0, 0);
         serving.expire(id);
         eq(total(user), FUNDS - LAPSE_SHARE, "user");
         eq(total(provider), FUNDS + LAPSE_SHARE, "provider");
@@ -135,14 +143,14 @@ contract LateAcknowledgeTest is World {
 
 contract RevealTest is World {
     function reveal(TaskId id, bytes32 key) private {
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, key, BLIND_ROOT, CONTENT_ROOT);
     }
 
     function test_GivenAcknowledged_WhenRevealed_PublishesTheKey() public {
         TaskId id = acknowledged();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.KeyRevealed(id, KEY, START + DISPUTE);
+        emit IFineTuningServing.KeyRevealed(id, user, provider, block.number, KEY, START + DISPUTE);
         reveal(id, KEY);
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Revealed), "state");
@@ -161,7 +169,7 @@ contract RevealTest is World {
 
     function test_GivenAnotherBlindOrContentRoot_WhenRevealed_Reverts() public {
         TaskId id = acknowledged();
-        vm.startPrank(provider);
+        vm.startPrank(OPERATOR);
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongKey.selector, id));
         serving.reveal(id, KEY, keccak256("another"), CONTENT_ROOT);
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongKey.selector, id));
@@ -172,7 +180,7 @@ contract RevealTest is World {
 
     function test_GivenStranger_WhenRevealed_Reverts() public {
         TaskId id = acknowledged();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, user));
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, user));
         vm.prank(user);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
     }
@@ -212,7 +220,7 @@ contract ConfirmTest is World {
     function test_GivenRevealed_WhenConfirmed_PaysTheProvider() public {
         TaskId id = revealed();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, FEE, Settlement.Confirmed);
+        emit IFineTuningServing.TaskSettled(id, user, provider, block.number, FEE, Settlement.Confirmed);
         confirm(id);
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Settled), "state");
@@ -286,7 +294,7 @@ contract FinalizeTest is World {
         TaskId id = revealed();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, FEE, Settlement.Finalized);
+        emit IFineTuningServing.TaskSettled(id, user, provider, block.number, FEE, Settlement.Finalized);
         finalize(id);
         isIn(id, TaskState.Settled);
         eq(total(provider), FUNDS + FEE, "provider");
@@ -320,7 +328,7 @@ contract ExpireTest is World {
         TaskId id = accepted();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskExpired(id, COMPENSATION, 0);
+        emit IFineTuningServing.TaskExpired(id, user, provider, block.number, COMPENSATION, 0);
         vm.prank(stranger);
         serving.expire(id);
         isIn(id, TaskState.Expired);
@@ -336,7 +344,7 @@ contract ExpireTest is World {
         TaskId id = acknowledged();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskExpired(id, BOND / 2, BOND / 2);
+        emit IFineTuningServing.TaskExpired(id, user, provider, block.number, BOND / 2, BOND / 2);
         serving.expire(id);
         eq(total(user), FUNDS + BOND / 2, "user");
         eq(total(provider), FUNDS - BOND, "provider");
@@ -379,7 +387,7 @@ contract LapseTest is World {
         TaskId id = delivered();
         afterDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskLapsed(id, LAPSE_SHARE, block.timestamp + LATE);
+        emit IFineTuningServing.TaskLapsed(id, user, provider, block.number, LAPSE_SHARE, block.timestamp + LATE);
         vm.prank(stranger);
         serving.lapse(id);
         isIn(id, TaskState.Lapsed);

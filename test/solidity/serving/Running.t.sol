@@ -13,7 +13,7 @@ contract CancelTaskTest is World {
     function test_GivenCreated_WhenCancelled_ReleasesTheFee() public {
         TaskId id = created();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskCancelled(id);
+        emit IFineTuningServing.TaskCancelled(id, user, provider, block.number);
         vm.prank(user);
         serving.cancelTask(id);
         isIn(id, TaskState.Cancelled);
@@ -40,7 +40,7 @@ contract CancelTaskTest is World {
     function test_GivenCancelledFirst_WhenAccepted_RevertsAndReservesNoBond() public {
         TaskId id = cancelled();
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Cancelled));
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
         eq(bondReserved(), 0, "bond");
     }
@@ -58,8 +58,8 @@ contract AcceptTaskTest is World {
     function test_GivenCreated_WhenAccepted_ReservesTheBondAndStartsTheDeadline() public {
         TaskId id = created();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskAccepted(id, BOND, START + TRAINING);
-        vm.prank(provider);
+        emit IFineTuningServing.TaskAccepted(id, user, provider, block.number, BOND, START + TRAINING);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
         isIn(id, TaskState.Accepted);
         eq(bondReserved(), BOND, "bond");
@@ -69,16 +69,17 @@ contract AcceptTaskTest is World {
 
     function test_GivenStranger_WhenAccepted_Reverts() public {
         TaskId id = created();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, stranger));
         vm.prank(stranger);
         serving.acceptTask(id);
     }
 
     function test_GivenTooLittleForTheBond_WhenAccepted_Reverts() public {
         TaskId id = created();
-        vm.startPrank(provider);
+        vm.prank(provider);
         ledger.withdraw(FUNDS - STAKE - BOND + 1);
         vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerInsufficientBalance.selector, provider, BOND - 1, BOND));
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
     }
 
@@ -87,6 +88,8 @@ contract AcceptTaskTest is World {
         vm.startPrank(provider);
         ledger.fund(address(serving), provider, BOND);
         ledger.requestReturn(address(serving), provider, BOND);
+        vm.stopPrank();
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
         eq(returning(provider, provider), 0, "request cancelled");
         eq(bondReserved(), BOND, "bond");
@@ -95,7 +98,7 @@ contract AcceptTaskTest is World {
 
 contract FailTaskTest is World {
     function fail(TaskId id, FailReason reason) private {
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.failTask(id, reason);
     }
 
@@ -103,7 +106,7 @@ contract FailTaskTest is World {
         TaskId id = created();
         vm.warp(START + 1 days);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskFailed(id, FailReason.DatasetLargerThanDeclared, 0);
+        emit IFineTuningServing.TaskFailed(id, user, provider, block.number, FailReason.DatasetLargerThanDeclared, 0);
         fail(id, FailReason.DatasetLargerThanDeclared);
         isIn(id, TaskState.Failed);
         eq(feeReserved(), 0, "fee");
@@ -128,7 +131,7 @@ contract FailTaskTest is World {
         TaskId id = accepted();
         vm.warp(START + TRAINING / 2);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskFailed(id, FailReason.TrainingError, BOND / 8);
+        emit IFineTuningServing.TaskFailed(id, user, provider, block.number, FailReason.TrainingError, BOND / 8);
         fail(id, FailReason.TrainingError);
         eq(total(user), FUNDS + BOND / 8, "user");
         eq(total(provider), FUNDS - BOND / 8, "provider");
@@ -166,7 +169,7 @@ contract FailTaskTest is World {
 
     function test_GivenStranger_WhenFailed_Reverts() public {
         TaskId id = accepted();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, user));
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, user));
         vm.prank(user);
         serving.failTask(id, FailReason.Unspecified);
     }
@@ -180,7 +183,7 @@ contract FailTaskTest is World {
 
 contract DeliverTest is World {
     function deliver(DeliveryOrder memory delivery_) private {
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.deliver(delivery_);
     }
 
@@ -188,7 +191,7 @@ contract DeliverTest is World {
         TaskId id = accepted();
         vm.warp(START + 100);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskDelivered(id, delivery(id), START + 100 + ACK);
+        emit IFineTuningServing.TaskDelivered(id, user, provider, block.number, delivery(id), START + 100 + ACK);
         deliver(delivery(id));
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Delivered), "state");
@@ -215,7 +218,7 @@ contract DeliverTest is World {
 
     function test_GivenStranger_WhenDelivered_Reverts() public {
         TaskId id = accepted();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, stranger));
         vm.prank(stranger);
         serving.deliver(delivery(id));
     }
@@ -233,7 +236,7 @@ contract DeliverTest is World {
         bad[1].root = 0;
         bad[2].contentRoot = 0;
         bad[3].keyCommit = 0;
-        bad[4].size = 2 ** 49 + 1;
+        bad[4].size = 2 ** 47 + 1;
         for (uint256 i = 0; i < bad.length; ++i) {
             vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidDelivery.selector, id));
             deliver(bad[i]);
@@ -247,11 +250,131 @@ contract DeliverTest is World {
     }
 }
 
+/// @notice P30: a training that did less work than ordered is delivered for less.
+contract RebateTest is World {
+    uint256 private constant CHARGED = 5_000_011;
+    uint256 private constant CHARGED_LAPSE_SHARE = 1_250_502; // 25.01 %, rounded down
+
+    function deliverFor(uint256 fee) private returns (TaskId id) {
+        id = accepted();
+        DeliveryOrder memory delivery_ = delivery(id);
+        delivery_.fee = uint96(fee);
+        vm.prank(OPERATOR);
+        serving.deliver(delivery_);
+    }
+
+    function acknowledgedFor(uint256 fee) private returns (TaskId id) {
+        id = deliverFor(fee);
+        vm.prank(user);
+        serving.acknowledge(id, ROOT);
+    }
+
+    function revealedFor(uint256 fee) private returns (TaskId id) {
+        id = acknowledgedFor(fee);
+        vm.prank(OPERATOR);
+        serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
+    }
+
+    function test_P30_GivenLessWork_WhenDelivered_TheDifferenceIsReleasedAndTheBondStays() public {
+        TaskId id = deliverFor(CHARGED);
+        eq(feeReserved(), CHARGED, "fee");
+        eq(bondReserved(), BOND, "bond of the order");
+        Task memory task = serving.taskOf(id);
+        eq(task.fee, FEE, "fee of the order");
+        eq(task.rebate, FEE - CHARGED, "rebate");
+        eq(task.paid, 0, "paid");
+    }
+
+    function test_P30_GivenMoreThanReserved_WhenDelivered_Reverts() public {
+        TaskId id = accepted();
+        DeliveryOrder memory delivery_ = delivery(id);
+        delivery_.fee = uint96(FEE + 1);
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingFeeTooHigh.selector, FEE + 1, FEE));
+        vm.prank(OPERATOR);
+        serving.deliver(delivery_);
+    }
+
+    function test_P30_GivenRebate_WhenConfirmed_OnlyTheChargeIsPaid() public {
+        TaskId id = revealedFor(CHARGED);
+        vm.prank(user);
+        serving.confirm(id);
+        eq(total(user), FUNDS - CHARGED, "user");
+        eq(total(provider), FUNDS + CHARGED, "provider");
+        eq(serving.taskOf(id).paid, CHARGED, "paid");
+        eq(serving.serviceOf(provider).earned, CHARGED, "earned");
+        eq(feeReserved() + bondReserved(), 0, "nothing reserved");
+    }
+
+    function test_P30_GivenNothingCharged_WhenFinalized_NothingIsPaid() public {
+        TaskId id = revealedFor(0);
+        afterDeadline(id);
+        TaskId[] memory ids = new TaskId[](1);
+        ids[0] = id;
+        serving.finalize(ids);
+        isIn(id, TaskState.Settled);
+        eq(total(user), FUNDS, "user");
+        eq(serving.taskOf(id).paid, 0, "paid");
+        eq(bondReserved(), 0, "bond");
+    }
+
+    /// @dev Or a provider that cannot deliver in time would deliver rubbish for nothing and keep its bond.
+    function test_P30_GivenRubbishForNothing_WhenDisputed_TheWholeBondIsLost() public {
+        TaskId id = revealedFor(0);
+        vm.prank(user);
+        serving.proveMisbehaviour(id, misbehaviour());
+        eq(total(user), FUNDS + BOND / 2, "user");
+        eq(total(provider), FUNDS - BOND, "provider");
+    }
+
+    function test_P30_GivenRubbishForNothing_WhenTheKeyIsNotRevealed_TheWholeBondIsLost() public {
+        TaskId id = acknowledgedFor(0);
+        afterDeadline(id);
+        serving.expire(id);
+        eq(total(user), FUNDS + BOND / 2, "user");
+        eq(total(provider), FUNDS - BOND, "provider");
+    }
+
+    function test_P30_GivenRebate_WhenLapsedAndAcknowledgedLate_SharesAreThoseOfTheCharge() public {
+        TaskId id = deliverFor(CHARGED);
+        afterDeadline(id);
+        serving.lapse(id);
+        eq(total(provider), FUNDS + CHARGED_LAPSE_SHARE, "share of the charge");
+        eq(feeReserved(), 0, "fee");
+        vm.prank(user);
+        serving.acknowledge(id, ROOT);
+        eq(feeReserved(), CHARGED - CHARGED_LAPSE_SHARE, "the rest");
+        eq(serving.taskOf(id).paid, CHARGED_LAPSE_SHARE, "paid early");
+        vm.prank(OPERATOR);
+        serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
+        vm.prank(user);
+        serving.confirm(id);
+        eq(total(provider), FUNDS + CHARGED, "all of the charge");
+    }
+
+    function testFuzz_P30_GivenAnyCharge_WhenSettled_TheUserPaysExactlyIt(uint96 charged, bool lapses) public {
+        charged = uint96(bound(charged, 0, FEE));
+        TaskId id = deliverFor(charged);
+        if (lapses) {
+            afterDeadline(id);
+            serving.lapse(id);
+        }
+        vm.prank(user);
+        serving.acknowledge(id, ROOT);
+        vm.prank(OPERATOR);
+        serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
+        vm.prank(user);
+        serving.confirm(id);
+        eq(total(user), FUNDS - charged, "user");
+        eq(total(provider), FUNDS + charged, "provider");
+        eq(feeReserved() + bondReserved(), 0, "nothing reserved");
+    }
+}
+
 contract SettleCancelledTest is World {
     uint256 private constant AGREED = 1_234_567;
 
     function settle(TaskId id, uint256 amount, uint256 deadline, bytes memory signature) private {
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.settleCancelled(id, amount, deadline, signature);
     }
 
@@ -259,7 +382,7 @@ contract SettleCancelledTest is World {
         TaskId id = accepted();
         bytes memory signature = consent(USER_KEY, id, AGREED, START + 60);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSettled(id, AGREED, Settlement.Agreed);
+        emit IFineTuningServing.TaskSettled(id, user, provider, block.number, AGREED, Settlement.Agreed);
         settle(id, AGREED, START + 60, signature);
         Task memory task = serving.taskOf(id);
         eq(uint256(task.state), uint256(TaskState.Settled), "state");
@@ -373,7 +496,7 @@ contract SettleCancelledTest is World {
     function test_GivenConsent_WhenStrangerUsesIt_Reverts() public {
         TaskId id = accepted();
         bytes memory signature = consent(USER_KEY, id, AGREED, START);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotProvider.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, stranger));
         vm.prank(stranger);
         serving.settleCancelled(id, AGREED, START, signature);
     }

@@ -6,7 +6,7 @@ import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServi
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {Service, ServiceTerms, Unit} from "../../../contracts/types/Service.sol";
 import {ServingParameters} from "../../../contracts/types/ServingParameters.sol";
-import {Task} from "../../../contracts/types/Task.sol";
+import {FailReason, Task} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
 
@@ -105,6 +105,12 @@ contract RegisterServiceTest is World {
         t.pricePerUnit = 0;
         refuses(t, "pricePerUnit");
         t = terms();
+        t.minimumUnits = 0;
+        refuses(t, "minimumUnits");
+        t = terms();
+        t.operator = address(0);
+        refuses(t, "operator");
+        t = terms();
         t.maxTrainingTime = 0;
         refuses(t, "maxTrainingTime");
         t.maxTrainingTime = 365 days + 1;
@@ -128,6 +134,7 @@ contract RegisterServiceTest is World {
     function test_GivenTermsAtTheirBounds_WhenRegistered_Works() public {
         ServiceTerms memory t = terms();
         t.pricePerUnit = type(uint96).max;
+        t.minimumUnits = type(uint64).max;
         t.unit = Unit.Byte;
         t.maxTrainingTime = 365 days;
         t.bondBps = type(uint16).max;
@@ -182,6 +189,10 @@ contract UpdateServiceTest is World {
         ServiceTerms memory t = terms();
         t.pricePerUnit = 1;
         isNewOffer(t);
+        t.minimumUnits = 1;
+        isNewOffer(t);
+        t.operator = stranger;
+        isNewOffer(t);
         t.unit = Unit.Byte;
         isNewOffer(t);
         t.maxTrainingTime = 1;
@@ -223,10 +234,10 @@ contract UpdateServiceTest is World {
         t.maxTrainingTime = 1;
         t.bondBps = 10_000;
         t.unacknowledgedBps = 0;
-        vm.startPrank(provider);
+        vm.prank(provider);
         serving.updateService(t);
+        vm.prank(OPERATOR);
         serving.acceptTask(id);
-        vm.stopPrank();
         Task memory task = serving.taskOf(id);
         eq(task.fee, FEE, "fee");
         eq(task.bondBps, BOND_BPS, "bond");
@@ -247,6 +258,39 @@ contract UpdateServiceTest is World {
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidTerms.selector, "bondBps"));
         vm.prank(provider);
         serving.updateService(t);
+    }
+}
+
+/// @notice P29: when a provider last broke a promise is as public as how often.
+contract FailureTest is World {
+    function failedAt() private view returns (uint256) {
+        return serving.serviceOf(provider).failedAt;
+    }
+
+    function test_P29_GivenNoBrokenPromise_WhenTasksEnd_NoFailureIsRecorded() public {
+        cancelled();
+        failed();
+        settled();
+        lapsed();
+        eq(failedAt(), 0, "never");
+    }
+
+    function test_P29_GivenTaskGivenUpAfterAcceptance_TheMomentIsRecorded() public {
+        TaskId id = accepted();
+        vm.warp(START + 77);
+        vm.prank(OPERATOR);
+        serving.failTask(id, FailReason.TrainingError);
+        eq(failedAt(), START + 77, "given up");
+    }
+
+    function test_P29_GivenMissedDeadlineOrMisbehaviour_TheMomentIsRecorded() public {
+        expired();
+        eq(failedAt(), START + TRAINING + 1, "expired");
+        TaskId id = revealed();
+        vm.warp(block.timestamp + 5);
+        vm.prank(user);
+        serving.proveMisbehaviour(id, misbehaviour());
+        eq(failedAt(), START + TRAINING + 6, "slashed");
     }
 }
 
@@ -294,7 +338,7 @@ contract RemoveServiceTest is World {
         remove();
         vm.prank(user);
         serving.acknowledge(id, ROOT);
-        vm.prank(provider);
+        vm.prank(OPERATOR);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         vm.prank(user);
         serving.confirm(id);

@@ -16,6 +16,8 @@ contract StateTableTest is World {
         Fail,
         SettleCancelled,
         Deliver,
+        DemandChunk,
+        AnswerChunk,
         Acknowledge,
         Lapse,
         Reveal,
@@ -39,12 +41,16 @@ contract StateTableTest is World {
         _to[Verb.SettleCancelled][TaskState.Accepted] = TaskState.Settled;
         _to[Verb.Deliver][TaskState.Accepted] = TaskState.Delivered;
         _to[Verb.Acknowledge][TaskState.Delivered] = TaskState.Acknowledged;
+        _to[Verb.DemandChunk][TaskState.Delivered] = TaskState.Demanded;
+        _to[Verb.AnswerChunk][TaskState.Demanded] = TaskState.Delivered;
+        _to[Verb.Acknowledge][TaskState.Demanded] = TaskState.Acknowledged;
         _to[Verb.Acknowledge][TaskState.Lapsed] = TaskState.Acknowledged;
         _to[Verb.Lapse][TaskState.Delivered] = TaskState.Lapsed;
         _to[Verb.Reveal][TaskState.Acknowledged] = TaskState.Revealed;
         _to[Verb.Confirm][TaskState.Revealed] = TaskState.Settled;
         _to[Verb.Finalize][TaskState.Revealed] = TaskState.Settled;
         _to[Verb.Expire][TaskState.Accepted] = TaskState.Expired;
+        _to[Verb.Expire][TaskState.Demanded] = TaskState.Expired;
         _to[Verb.Expire][TaskState.Acknowledged] = TaskState.Expired;
         _to[Verb.ProveMisbehaviour][TaskState.Revealed] = TaskState.Slashed;
     }
@@ -71,7 +77,7 @@ contract StateTableTest is World {
             vm.warp(START);
             clear(id);
         }
-        eq(taken, 15, "edges taken");
+        eq(taken, 19, "edges taken");
     }
 
     /// @dev Everything but the state is right: caller, time, arguments.
@@ -102,12 +108,12 @@ contract StateTableTest is World {
             vm.prank(user);
             serving.cancelTask(id);
         } else if (state == TaskState.Accepted) {
-            vm.prank(provider);
+            vm.prank(OPERATOR);
             serving.failTask(id, FailReason.Unspecified);
         } else if (state == TaskState.Delivered) {
             afterDeadline(id);
             serving.lapse(id);
-        } else if (state == TaskState.Acknowledged) {
+        } else if (state == TaskState.Demanded || state == TaskState.Acknowledged) {
             afterDeadline(id);
             serving.expire(id);
         } else if (state == TaskState.Revealed) {
@@ -118,9 +124,9 @@ contract StateTableTest is World {
 
     function callerOf(Verb verb) private view returns (address) {
         if (verb == Verb.Cancel || verb == Verb.Acknowledge || verb == Verb.Confirm) return user;
-        if (verb == Verb.ProveMisbehaviour) return user;
+        if (verb == Verb.ProveMisbehaviour || verb == Verb.DemandChunk) return user;
         if (verb == Verb.Expire || verb == Verb.Lapse || verb == Verb.Finalize) return stranger;
-        return provider;
+        return OPERATOR;
     }
 
     function callOf(Verb verb, TaskId id) private view returns (bytes memory) {
@@ -128,6 +134,10 @@ contract StateTableTest is World {
         if (verb == Verb.Accept) return abi.encodeCall(serving.acceptTask, (id));
         if (verb == Verb.Fail) return abi.encodeCall(serving.failTask, (id, FailReason.Unspecified));
         if (verb == Verb.Deliver) return abi.encodeCall(serving.deliver, (delivery(id)));
+        if (verb == Verb.DemandChunk) return abi.encodeCall(serving.demandChunk, (id, CHUNK));
+        if (verb == Verb.AnswerChunk) {
+            return abi.encodeCall(serving.answerChunk, (id, new bytes(256), chunkPath()));
+        }
         if (verb == Verb.Acknowledge) return abi.encodeCall(serving.acknowledge, (id, ROOT));
         if (verb == Verb.Lapse) return abi.encodeCall(serving.lapse, (id));
         if (verb == Verb.Reveal) return abi.encodeCall(serving.reveal, (id, KEY, BLIND_ROOT, CONTENT_ROOT));
@@ -149,6 +159,8 @@ contract StateTableTest is World {
         if (verb == Verb.Fail) return TaskStates.FAIL;
         if (verb == Verb.SettleCancelled) return TaskStates.SETTLE_CANCELLED;
         if (verb == Verb.Deliver) return TaskStates.DELIVER;
+        if (verb == Verb.DemandChunk) return TaskStates.DEMAND_CHUNK;
+        if (verb == Verb.AnswerChunk) return TaskStates.ANSWER_CHUNK;
         if (verb == Verb.Acknowledge) return TaskStates.ACKNOWLEDGE;
         if (verb == Verb.Lapse) return TaskStates.LAPSE;
         if (verb == Verb.Reveal) return TaskStates.REVEAL;

@@ -111,6 +111,7 @@ describe("provider API", () => {
       signal: stop.signal,
       terms: () => ({
         provider: provider.address,
+        operator: provider.address,
         catalogueHash: catalogue.hash,
         encryptionKey: "0x02",
         url: "http://x",

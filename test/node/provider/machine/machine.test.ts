@@ -300,6 +300,7 @@ const ALLOWED_IN: Record<Step, readonly ChainState[]> = {
   seal: ["Accepted"],
   upload: ["Accepted"],
   deliver: ["Accepted"],
+  answer: ["Demanded"],
   reveal: ["Acknowledged"],
   finalize: ["Revealed"],
   lapse: ["Delivered"],

@@ -96,6 +96,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     return {
       id,
       size: sealed.size,
+      fee: (await task(id)).fee,
       root: sealed.root,
       contentRoot: sealed.contentRoot,
       keyCommit: hexlify(keyCommit(s)),
@@ -290,7 +291,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     const id = await market.order();
     await send(provider, acceptTask(provider, { id }));
     const sealed = await seal(id);
-    for (const size of [0, 2 ** 49 + 1]) {
+    for (const size of [0, 2 ** 47 + 1]) {
       const delivery = { ...sealed, size };
       const error = await rejection(send(provider, deliver(provider, { delivery })));
       expect(error.code, `${size}`).to.equal("usage");

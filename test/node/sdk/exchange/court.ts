@@ -80,7 +80,8 @@ export async function openCourt(): Promise<Court> {
     },
     async reveal({ id, size, root, contentRoot }) {
       const commit = hexlify(keyCommit(S));
-      const delivery = { id, size, root, contentRoot, keyCommit: commit, receiptRoot: ZeroHash };
+      const commitments = { root, contentRoot, keyCommit: commit, receiptRoot: ZeroHash };
+      const delivery = { id, size, fee: 0n, ...commitments };
       await act(provider.address, deliver(provider, { delivery }));
       await act(user.address, acknowledge(user, { id, root }));
       const opened = { id, key: hexlify(S), blindRoot: order.blindRoot, contentRoot };

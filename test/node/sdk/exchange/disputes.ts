@@ -207,7 +207,7 @@ export function disputes(volume: DisputeVolume): void {
     }
 
     it("agree with the SDK on the top page of the largest container", async () => {
-      const size = 2 ** 49;
+      const size = 2 ** 47;
       const { totalPages, encryptedSize } = geometryOf(size);
       const page = totalPages - 1;
       const leaves = paddedChunkCount(encryptedSize) / 16;

@@ -36,17 +36,14 @@ describe("sdk/task quote", () => {
     );
   });
 
-  it("names the bond that the contract will reserve, to the neuron", async () => {
+  it("rounds the bond up, as the contract does", () => {
     const cases = [
-      [1n, 10_001],
-      [9_999n, 12_345],
-      [MAX_FEE, 65_535],
-      [10n ** 18n + 1n, 15_000],
+      [1n, 10_001, 2n],
+      [9_999n, 12_345, 12_344n],
+      [10n ** 18n + 1n, 15_000, 1_500_000_000_000_000_002n],
     ] as const;
-    for (const [fee, bondBps] of cases) {
-      const { bond } = quote({ service: service(fee, bondBps), units: 1n });
-      expect(bond).to.equal(await market.reader.serving.bondFor(fee, bondBps));
-    }
+    for (const [fee, bondBps, bond] of cases)
+      expect(quote({ service: service(fee, bondBps), units: 1n }).bond).to.equal(bond);
   });
 
   it("refuses values that no order can have", async () => {

@@ -368,6 +368,7 @@ describe("sdk/task", () => {
     const delivery = {
       id,
       size: 1,
+      fee: FEE,
       root: bytes32 as Root,
       contentRoot: bytes32,
       keyCommit: bytes32,

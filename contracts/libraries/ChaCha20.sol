@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IStreamCipher} from "./interfaces/IStreamCipher.sol";
-
-/// @title ChaCha20 as in RFC 8439, section 2.4, two blocks at once
-/// @notice Stateless and ownerless. FineTuningServing creates one for itself.
+/// @title ChaCha20: the stream cipher of RFC 8439, section 2.4, two blocks at once
+/// @notice Encrypts and decrypts by the same operation.
 /// @dev A row of the state is four words of 32 bits. An EVM word holds the same row of two blocks, interleaved: the
 /// first word of the even block, the first of the odd block, the second of the even block, and so on. One operation
 /// then does four quarter rounds of two blocks, and a row rotates by one word when the EVM word rotates by 64 bits.
-/// @custom:security-contact see SECURITY.md
-contract ChaCha20 is IStreamCipher {
+library ChaCha20 {
     /// @dev Bytes of two blocks.
     uint256 private constant STEP = 128;
     /// @dev "expand 32-byte k" (RFC 8439, section 2.3), its words little-endian, for two blocks.
@@ -22,15 +19,20 @@ contract ChaCha20 is IStreamCipher {
     uint256 private constant THIRD_WORDS = 0x0000000000000000ffffffff000000000000000000000000ffffffff00000000;
     uint256 private constant THIRD_PAIR = 0xffffffffffffffff0000000000000000;
 
-    /// @inheritdoc IStreamCipher
+    /// @notice `data` XOR the key stream that starts at block `counter`.
     /// @dev Block numbers are modulo 2^32. Works in steps of two blocks, so it may read calldata beyond the end of
     /// `data` and write memory beyond the end of the result.
+    /// @param key 32 bytes
+    /// @param nonce 12 bytes
+    /// @param counter number of the first block; a block is 64 bytes of the key stream
+    /// @param data bytes to encrypt or decrypt, of any length
+    /// @return result as many bytes as `data` has
     function xor(
         bytes32 key,
         bytes12 nonce,
         uint32 counter,
         bytes calldata data
-    ) external pure returns (bytes memory result) {
+    ) internal pure returns (bytes memory result) {
         (uint256 second, uint256 third) = _keyRows(key);
         uint256 nonceRow = _nonceRow(nonce);
         uint256 ones = ONES;
