@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { Interface, type InterfaceAbi, type ParamType, type Result, toQuantity } from "ethers";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { EthereumProvider } from "hardhat/types/providers";
-import { quietly } from "./_quietly.ts";
 import type { Recorded } from "./_recorded.ts";
 import { runScripts, type Stage } from "./_runScripts.ts";
 
@@ -77,6 +76,17 @@ export async function rehearse(
   } finally {
     await memory.close();
     await rm(copy, { recursive: true, force: true });
+  }
+}
+
+/** Mutes rocketh, which logs every transaction as if it were really sent. */
+async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const { log } = console;
+  console.log = () => undefined;
+  try {
+    return await work();
+  } finally {
+    console.log = log;
   }
 }
 

@@ -55,8 +55,6 @@ interface VerificationError extends Error {
 /** Numbers of hardhat-verify's errors. */
 const ALREADY_VERIFIED = 80_022;
 const UNREACHABLE = [80_001, 80_002];
-/** 0G's explorers need no API key, but hardhat-verify refuses an empty one. */
-const NO_KEY = "none";
 
 /**
  * `npx hardhat verify deployment`: sends the source of every contract of a deployment to the network's explorer, which
@@ -70,7 +68,6 @@ const verifySources: NewTaskActionFunction = async (_, hre) => {
     const folder = deploymentFolder(network);
     const { chainId } = await readDeployment(folder);
     requireExplorer(chainId, hre);
-    process.env.EXPLORER_API_KEY ||= NO_KEY;
     const { override } = await answeringEndpoint(hre);
     // "remote": no private key is read, as nothing is signed
     const { provider, verification } = await hre.network.create({
