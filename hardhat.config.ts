@@ -1,5 +1,5 @@
 import { createRequire, enableCompileCache } from "node:module";
-import { configVariable, defineConfig, overrideTask } from "hardhat/config";
+import { configVariable, defineConfig, overrideTask, task } from "hardhat/config";
 import { ArgumentType } from "hardhat/types/arguments";
 import type { HardhatPlugin } from "hardhat/types/plugins";
 import { isOwnCommand } from "./tasks/hardhat/isOwnCommand.ts";
@@ -25,6 +25,13 @@ const deploy = overrideTask("deploy")
   .setAction(() => import("./deploy/_run.ts"))
   .build();
 
+const verifyDeployment = task(
+  ["verify", "deployment"],
+  "Verify the sources of all contracts of a deployment on the network's explorer",
+)
+  .setAction(() => import("./deploy/_verifySources.ts"))
+  .build();
+
 const ownTasks = toTasks(commands, FAMILIES);
 
 /** Plugins take longer to load than our own commands, which use the keystore only, take to run. */
@@ -35,7 +42,7 @@ const [plugins, tasks] = isOwnCommand(process.argv)
         import("@nomicfoundation/hardhat-toolbox-mocha-ethers"),
         import("hardhat-deploy"),
       ]),
-      [...ownTasks, deploy],
+      [...ownTasks, deploy, verifyDeployment],
     ];
 
 /** Hardhat checks one URL before any command runs. Commands read all of RPC_ENDPOINT, and say what is wrong with it. */
@@ -43,6 +50,11 @@ const rpcUrl = (usual: string): string => {
   const [first = ""] = (process.env.RPC_ENDPOINT ?? "").split(",");
   return /^https?:$/.test(URL.parse(first.trim())?.protocol ?? "") ? first.trim() : usual;
 };
+
+/** 0G's explorers have Etherscan's API below /open. */
+const explorerOf = ({ explorer }: { readonly explorer: string }) => ({
+  etherscan: { name: "0G's explorer", url: explorer, apiUrl: `${explorer}/open/api` },
+});
 
 export default defineConfig({
   plugins: [...plugins, spelling],
@@ -52,6 +64,18 @@ export default defineConfig({
     path: require.resolve("solc/soljson.js"),
     settings: { optimizer: { enabled: true, runs: 200 }, evmVersion: "cancun" },
   },
+  chainDescriptors: {
+    [NETWORKS.testnet.chainId]: {
+      name: "0G Galileo testnet",
+      blockExplorers: explorerOf(NETWORKS.testnet),
+    },
+    [NETWORKS.mainnet.chainId]: {
+      name: "0G mainnet",
+      blockExplorers: explorerOf(NETWORKS.mainnet),
+    },
+  },
+  // 0G's explorers need no key, but hardhat-verify refuses an empty one
+  verify: { etherscan: { apiKey: configVariable("EXPLORER_API_KEY", { default: "none" }) } },
   typechain: { tsNocheck: true },
   paths: { tests: { solidity: "test/solidity", mocha: "test/node" } },
   // Twice HANGS_AFTER of test/helpers/patience.ts: no test depends on the speed of the machine.

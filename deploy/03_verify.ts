@@ -1,6 +1,7 @@
 import { Interface, type InterfaceAbi } from "ethers";
 import { FineTuningServing, Ledger, Rules } from "../generated/artifacts/index.js";
 import { ProtocolError } from "../sdk/errors.ts";
+import { CREATED } from "./_created.ts";
 import { parametersOf } from "./_parameters.ts";
 import { deployScript } from "./_rocketh.ts";
 
@@ -9,8 +10,6 @@ interface Expectation {
   readonly artifact: Artifact;
   /** Expected values by the name of the view that returns them. */
   readonly values: Readonly<Record<string, bigint | string>>;
-  /** Contracts that its constructor created, by the name of the view that returns their address. */
-  readonly creates?: Readonly<Record<string, Artifact>>;
 }
 
 interface Artifact {
@@ -18,6 +17,8 @@ interface Artifact {
   readonly deployedBytecode: string;
   readonly immutableReferences?: Record<string, readonly { start: number; length: number }[]>;
 }
+
+const CREATED_ARTIFACTS = { Rules };
 
 type Ask = (method: string, ...params: unknown[]) => Promise<string>;
 
@@ -36,7 +37,6 @@ export default deployScript(
       FineTuningServing: {
         artifact: FineTuningServing,
         values: { ledger: addressOf("Ledger"), ...servingParameters },
-        creates: { rules: Rules },
       },
     };
     for (const [name, expectation] of Object.entries(expectations)) {
@@ -50,7 +50,7 @@ export default deployScript(
 async function verify(
   name: string,
   address: string,
-  { artifact, values, creates = {} }: Expectation,
+  { artifact, values }: Expectation,
   ask: Ask,
 ): Promise<void> {
   if (!(await isCodeAt(address, artifact, ask))) {
@@ -67,9 +67,9 @@ async function verify(
     if (actual.toLowerCase() === String(expected).toLowerCase()) continue;
     throw wrong(name, `${name} at ${address} has ${view} ${actual} instead of ${expected}.`);
   }
-  for (const [view, created] of Object.entries(creates)) {
+  for (const [view, created] of Object.entries(CREATED[name] ?? {})) {
     const part = await read(view);
-    if (await isCodeAt(part, created, ask)) continue;
+    if (await isCodeAt(part, CREATED_ARTIFACTS[created], ask)) continue;
     throw wrong(name, `${name} at ${address} has ${view} ${part}, whose code is different.`);
   }
 }

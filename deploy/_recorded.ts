@@ -19,7 +19,7 @@ export interface Recorded {
 export type Standing = "kept" | "stale";
 
 /** The chain that is restarted empty, which makes its recorded deployments worthless. */
-const LOCAL_CHAIN = 31337;
+export const LOCAL_CHAIN = 31337;
 
 /** @returns null if nothing was deployed there. */
 export async function readRecorded(folder: string): Promise<Recorded | null> {

@@ -1,5 +1,4 @@
 import { rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { TaskOverrideActionFunction } from "hardhat/types/tasks";
 import { ProtocolError } from "../sdk/errors.ts";
@@ -10,16 +9,18 @@ import { createEnvironment } from "../tasks/hardhat/environment.ts";
 import { reportError } from "../tasks/terminal/reportError.ts";
 import { createTerminal, type Terminal } from "../tasks/terminal/Terminal.ts";
 import { answeringEndpoint } from "./_endpoint.ts";
+import { deploymentFolder, deploymentsFolder } from "./_folder.ts";
 import { parametersOf } from "./_parameters.ts";
 import { forgetLost, watchReceipts } from "./_pending.ts";
+import { PUBLISHED, publish } from "./_publish.ts";
 import {
   compareWithChain,
+  LOCAL_CHAIN,
   readRecorded,
   refuseReplacing,
   withRecordedGenesis,
 } from "./_recorded.ts";
 import { type Plan, rehearse } from "./_rehearse.ts";
-import { config } from "./_rocketh.ts";
 import { runScripts, type Stage } from "./_runScripts.ts";
 
 /** How long to wait for a transaction to get into a block, unless --timeout is set. */
@@ -39,7 +40,7 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
     const chainId = Number(await connection.provider.request({ method: "eth_chainId" }));
     parametersOf(chainId);
     const timeoutMs = readTimeout(timeout) ?? TIMEOUT_MS;
-    const folder = join(deploymentsFolder(networkName), networkName);
+    const folder = deploymentFolder(networkName);
     const found = await readRecorded(folder);
     const isStale =
       found && (await compareWithChain(found, connection.provider, chainId)) === "stale";
@@ -66,28 +67,24 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
     }
     const watched = watchReceipts(provider, timeoutMs);
     await Promise.race([runScripts({ ...stage, provider: watched.provider }), watched.failure]);
+    if (isPublic(chainId, stage) && (await publish(folder))) {
+      terminal.note(`Added to ${PUBLISHED}: commit it together with ${folder}.`);
+      terminal.next(`npx hardhat verify deployment --network ${networkName}`);
+    }
   } catch (error) {
     reportError(terminal, error, hre.globalOptions.showStackTraces, environmentOf(hre));
     process.exitCode = 1;
   }
 };
 
+/** Whether a deployment is for everybody: complete, on a chain that everybody can reach, and not in a chosen folder. */
+const isPublic = (chainId: number, { save, tags }: Stage): boolean =>
+  save && tags.length === 0 && chainId !== LOCAL_CHAIN && !process.env.ANNEAL_DEPLOYMENTS;
+
 /** Undefined for an in-memory chain, which has no settings. */
 function environmentOf(hre: HardhatRuntimeEnvironment): Environment | undefined {
   const { network = LOCAL } = hre.globalOptions;
   return hre.config.networks[network]?.type === "http" ? createEnvironment(hre) : undefined;
-}
-
-/** ANNEAL_DEPLOYMENTS sets the folder of one network, so that two local networks can run at the same time. */
-function deploymentsFolder(network: string): string {
-  const chosen = process.env.ANNEAL_DEPLOYMENTS;
-  if (!chosen) return config.deployments;
-  if (basename(chosen) === network) return dirname(chosen);
-  throw new ProtocolError(
-    "usage",
-    `ANNEAL_DEPLOYMENTS is ${chosen}, which does not end in the network's name, ${network}.`,
-    `Set it to a folder named ${network}, or unset it to use deployments/${network}.`,
-  );
 }
 
 function show({ deployer, balance, gasPrice, contracts }: Plan, terminal: Terminal): void {

@@ -3,14 +3,16 @@ import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { type Client, createClient, requireSigner } from "../sdk/client.ts";
-import { type Deployment, readDeployment } from "../sdk/deployment.ts";
+import type { Deployment } from "../sdk/deployment.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import { sealedDatasetSize } from "../sdk/exchange/DatasetCipher.ts";
 import { useProxies } from "../sdk/rpc/proxy.ts";
 import { checkNetwork } from "../sdk/transaction/checkNetwork.ts";
 import { createApi } from "./api/apiServer.ts";
 import { cached } from "./cached.ts";
-import { backoff, type Clock, systemClock, wallTime } from "./clock.ts";
+import { awaitAnswer } from "./chain/awaitAnswer.ts";
+import { findDeployment } from "./chain/findDeployment.ts";
+import { type Clock, systemClock, wallTime } from "./clock.ts";
 import type { Config, EmbeddedStorage } from "./config.ts";
 import { ProviderError } from "./errors.ts";
 import { migrateJobs } from "./jobs/migrateJobs.ts";
@@ -127,7 +129,7 @@ async function compose(
   dependencies: Dependencies,
 ): Promise<{ api: string; loops: Promise<void>[] }> {
   const { config, log, clock, signal, parts } = dependencies;
-  const deployment = await readDeployment(config.deploymentDirectory);
+  const deployment = await findDeployment(config, dependencies);
   // Before anything else: a second daemon must not touch the files of the first one.
   const store = SqliteStore.open(config.directory);
   parts.defer(() => store.close());
@@ -346,22 +348,13 @@ function storageLimits(
  * Waits for the chain to respond. @returns the hash of its first block.
  * @throws ProtocolError if it is not the deployment's chain; the signal's reason if `signal` aborts.
  */
-async function awaitChain(client: Client, { clock, log, signal }: Dependencies): Promise<string> {
-  for (let failures = 0; ; ) {
-    signal.throwIfAborted();
-    try {
-      await checkNetwork(client);
-      const genesis = (await client.provider.getBlock(0))?.hash;
-      if (genesis) return genesis;
-      throw new ProtocolError("network", "The RPC endpoint has no block 0.", "Check RPC_ENDPOINT.");
-    } catch (error) {
-      if (error instanceof ProtocolError && error.code !== "network") throw error;
-      failures++;
-      log.warn({ err: error }, "waiting for the chain");
-      await clock.sleep(backoff(failures), signal);
-    }
-  }
-}
+const awaitChain = (client: Client, dependencies: Dependencies): Promise<string> =>
+  awaitAnswer(async () => {
+    await checkNetwork(client);
+    const genesis = (await client.provider.getBlock(0))?.hash;
+    if (genesis) return genesis;
+    throw new ProtocolError("network", "The RPC endpoint has no block 0.", "Check RPC_ENDPOINT.");
+  }, dependencies);
 
 async function listen(
   server: FastifyInstance,

@@ -17,7 +17,8 @@ import { openKeystore } from "./keystore.ts";
  * | PROVIDER_PRIVATE_KEY    | instead of a keystore, on local networks: the key as hex         | none                  |
  * | PROVIDER_ENCRYPTION_KEY | secp256k1 key for the fair exchange, 32 bytes as hex             | derived from the above|
  * | RPC_ENDPOINT            | the chain's JSON-RPC URL; more, by commas, to fall back on        | http://127.0.0.1:8545 |
- * | DEPLOYMENT_DIR          | addresses and ABIs of the contracts                              | deployments/localhost |
+ * | DEPLOYMENT_DIR          | addresses and ABIs of the contracts; if unset, those in          | none                  |
+ * |                         | deployments/localhost, or else the public ones on the chain      |                       |
  * | CONFIRMATIONS           | blocks on top of a block before its events count                 | 0                     |
  * | POLL_INTERVAL_MS        | milliseconds between polls of the chain                          | 1000                  |
  * | MAX_GAS_PRICE           | gwei; no transaction bids more for a unit of gas                 | 100                   |
@@ -64,7 +65,7 @@ const Environment = z.object({
     .string()
     .refine((text) => text.split(",").every(isHttpUrl), "is not a URL, or several with commas")
     .default("http://127.0.0.1:8545"),
-  DEPLOYMENT_DIR: z.string().default("deployments/localhost"),
+  DEPLOYMENT_DIR: z.string().optional(),
   CONFIRMATIONS: integer(0, 10_000).default(0),
   POLL_INTERVAL_MS: integer(10, 600_000).default(1_000),
   MAX_GAS_PRICE: z
@@ -135,7 +136,8 @@ export interface Config {
   readonly encryptionKey: EncryptionKey;
   readonly rpcUrl: string;
   readonly proxies: ProxySettings;
-  readonly deploymentDirectory: string;
+  /** Undefined if none was chosen. */
+  readonly deploymentDirectory: string | undefined;
   readonly confirmations: number;
   /** Milliseconds. */
   readonly pollInterval: number;
@@ -185,7 +187,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       : EncryptionKey.derive(getBytes(privateKey)),
     rpcUrl: values.RPC_ENDPOINT,
     proxies: readProxies(environment),
-    deploymentDirectory: resolve(values.DEPLOYMENT_DIR),
+    deploymentDirectory: values.DEPLOYMENT_DIR && resolve(values.DEPLOYMENT_DIR),
     confirmations: values.CONFIRMATIONS,
     pollInterval: values.POLL_INTERVAL_MS,
     maxGasPrice: values.MAX_GAS_PRICE,

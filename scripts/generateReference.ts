@@ -43,7 +43,7 @@ same. [parity.md](parity.md) lists 0G's and Together's commands with their equiv
 | \`ZG_PRIVATE_KEY\` | key of the wallet that signs; without it, on \`localhost\`, a well-known test account |
 | \`RPC_ENDPOINT\` | the chain's node, if not the network's public one; several separated by commas, the next if one fails |
 | \`STORAGE_ENDPOINT\` | URL of the storage node |
-| \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, if not \`deployments/<network>\` |
+| \`ANNEAL_DEPLOYMENTS\` | folder with the contracts' addresses, if not \`deployments/<network>\` or the public ones on the chain |
 | \`HTTP_PROXY\`, \`HTTPS_PROXY\`, \`NO_PROXY\` | proxies for chain, storage and providers, and the hosts without one; never for loopback addresses |
 | \`WANDB_API_KEY\` | Weights & Biases key, sent to the provider encrypted if a \`wandb\` parameter is set |
 | \`HF_TOKEN\` | hub token, sent to the provider encrypted if a model is fetched from the hub or uploaded to it |

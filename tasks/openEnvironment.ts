@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import type { Client } from "../sdk/client.ts";
+import type { Deployment } from "../sdk/deployment.ts";
 import { ProtocolError } from "../sdk/errors.ts";
 import { readProxies, useProxies } from "../sdk/rpc/proxy.ts";
 import { type Environment, LOCAL, type Role } from "./Environment.ts";
@@ -13,7 +15,12 @@ export interface Setting {
   readonly network: string;
   /** RPC URL of the network, unless RPC_ENDPOINT overrides it. */
   readonly rpcUrl: () => Promise<string> | string;
-  /** Folder with the contracts' addresses, unless ANNEAL_DEPLOYMENTS overrides it. */
+  /** Undefined if the project's configuration does not name it. */
+  readonly chainId: number | undefined;
+  /**
+   * Folder with the contracts' addresses, unless ANNEAL_DEPLOYMENTS overrides it. If it does not exist, the public
+   * deployment on the network's chain is used.
+   */
   readonly deploymentDirectory: string;
   /** Reads a secret that is not in the environment. */
   readonly readSecret: (name: string) => Promise<string | undefined>;
@@ -29,15 +36,12 @@ export function openEnvironment(setting: Setting): Environment {
   const storageUrl = findStorageUrl(network);
   const secret = async (name: string) => process.env[name] || (await setting.readSecret(name));
 
-  const open = async (privateKey?: string): Promise<Client> => {
+  const open = async (deployment: Deployment, privateKey?: string): Promise<Client> => {
     const { createClient } = await import("../sdk/client.ts");
-    const { readDeployment } = await import("../sdk/deployment.ts");
     const { checkNetwork } = await import("../sdk/transaction/checkNetwork.ts");
     const client = createClient({
       rpcUrl: process.env.RPC_ENDPOINT || (await setting.rpcUrl()),
-      deployment: await readDeployment(
-        process.env.ANNEAL_DEPLOYMENTS || setting.deploymentDirectory,
-      ),
+      deployment,
       storageUrl: storageUrl ?? "",
       privateKey,
     });
@@ -59,9 +63,10 @@ export function openEnvironment(setting: Setting): Environment {
 
   return {
     ...{ network, secret, keepSecret: setting.keepSecret, command: setting.command },
-    reader: () => open(),
+    reader: async () => open(await findDeployment(setting)),
     signer: async (role) => {
-      const client = await open(await privateKey(role));
+      const deployment = await findDeployment(setting); // without one, no key helps
+      const client = await open(deployment, await privateKey(role));
       return { ...client, address: await client.signer!.getAddress() };
     },
     storageUrl: () => {
@@ -76,6 +81,18 @@ export function openEnvironment(setting: Setting): Environment {
       for (const client of clients) client.provider.destroy();
     },
   };
+}
+
+async function findDeployment(setting: Setting): Promise<Deployment> {
+  const { network, chainId, deploymentDirectory } = setting;
+  const chosen = process.env.ANNEAL_DEPLOYMENTS;
+  const isPrivate = network === LOCAL || chainId === undefined;
+  if (chosen || isPrivate || existsSync(deploymentDirectory)) {
+    const { readDeployment } = await import("../sdk/deployment.ts");
+    return readDeployment(chosen || deploymentDirectory);
+  }
+  const { publishedDeployment } = await import("../sdk/deployments.ts");
+  return publishedDeployment(chainId);
 }
 
 const orKeep = (line: string) => (line === "" ? "" : `, or store it with: ${line}`);

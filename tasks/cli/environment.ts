@@ -14,6 +14,7 @@ export function createEnvironment(network: string): Environment {
   return openEnvironment({
     network,
     rpcUrl: () => NETWORKS[network].rpcUrl,
+    chainId: NETWORKS[network].chainId,
     deploymentDirectory: resolve("deployments", network),
     readSecret: async () => undefined,
     keepSecret: () => "",

@@ -16,6 +16,7 @@ export function createEnvironment(hre: HardhatRuntimeEnvironment): Environment {
   return openEnvironment({
     network,
     rpcUrl: () => config.url.getUrl(),
+    chainId: config.chainId,
     deploymentDirectory: join(hre.config.paths.root, "deployments", network),
     readSecret: (name) => readKeystore(hre, name),
     keepSecret: (name) => `npx hardhat keystore set ${name}`,

@@ -61,7 +61,9 @@ const SETTINGS: Readonly<Record<Setting, (environment: Environment) => string>> 
   certificate: () => "RPC_ENDPOINT and NODE_EXTRA_CA_CERTS",
   // Contracts are deployed from this project's repository, only with Hardhat.
   deployment: ({ network }) =>
-    `--network, RPC_ENDPOINT or ANNEAL_DEPLOYMENTS; in the repository: npx hardhat deploy --network ${network}`,
+    network === LOCAL
+      ? "ANNEAL_DEPLOYMENTS, with an RPC_ENDPOINT of its chain; in the repository: npm start -- --keep"
+      : `ANNEAL_DEPLOYMENTS, with an RPC_ENDPOINT of its chain; in the repository: npx hardhat deploy --network ${network}`,
   privateKey: ({ keepSecret }) =>
     ["ZG_PRIVATE_KEY", keepSecret("ZG_PRIVATE_KEY")].filter((name) => name !== "").join(", or "),
   storageUrl: () => "STORAGE_ENDPOINT",

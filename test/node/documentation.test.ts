@@ -22,6 +22,7 @@ const HARDHATS: Record<string, readonly string[]> = {
   keystore: [],
   node: ["--hostname", "--port"],
   test: [],
+  verify: [],
   "--help": [],
 };
 const GLOBAL_FLAGS = ["--network", "--help", "--show-stack-traces"];

@@ -175,16 +175,16 @@ describe("npx hardhat deploy", () => {
     expect(none.stderr).to.include(`The code at ${nobody} is not that of FineTuningServing.`);
   });
 
-  it("refuses a serving contract whose cipher is another", async () => {
+  it("refuses a serving contract whose rules are others", async () => {
     const { serving } = await readDeployment(deployments);
-    const cipher = await new Contract(serving.address, serving.abi, rpc).getFunction("cipher")();
-    const code = await rpc.getCode(cipher);
-    await rpc.send("hardhat_setCode", [cipher, code.replace("0x60", "0x61")]);
+    const rules = await new Contract(serving.address, serving.abi, rpc).getFunction("rules")();
+    const code = await rpc.getCode(rules);
+    await rpc.send("hardhat_setCode", [rules, code.replace("0x60", "0x61")]);
     const { stderr, exitCode } = await deploy();
-    await rpc.send("hardhat_setCode", [cipher, code]);
+    await rpc.send("hardhat_setCode", [rules, code]);
     expect(exitCode).to.equal(1);
     expect(stderr).to.include(
-      `FineTuningServing at ${serving.address} has cipher ${cipher}, whose code is different.`,
+      `FineTuningServing at ${serving.address} has rules ${rules}, whose code is different.`,
     );
   });
 

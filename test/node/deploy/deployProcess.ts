@@ -6,10 +6,10 @@ import { text } from "node:stream/consumers";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const HARDHAT = join(ROOT, "node_modules/hardhat/dist/src/cli.js");
 
-/** Starts `npx hardhat …` in its own process, without a terminal. */
-export const start = (words: readonly string[], env: Record<string, string> = {}) =>
+/** Starts `npx hardhat …` in its own process, without a terminal, in this project or a copy of it. */
+export const start = (words: readonly string[], env: Record<string, string> = {}, root = ROOT) =>
   spawn(process.execPath, [HARDHAT, ...words], {
-    cwd: ROOT,
+    cwd: root,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, CI: "true", NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { commands } from "../../../tasks/index.ts";
+import { writeDeployment } from "../../helpers/writeDeployment.ts";
 import { temporaryFolder } from "../sdk/dataset/temporaryFolder.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
@@ -73,7 +74,11 @@ describe("the program anneal", () => {
   });
 
   it("mentions no keystore, as it has none", () => {
-    const { status, stderr } = anneal(["get-account", "--network", "testnet"]);
+    const deployment = join(files.folder, "testnet");
+    const contract = { address: `0x${"11".repeat(20)}`, abi: [] };
+    writeDeployment(deployment, { chainId: 16602, ledger: contract, serving: contract });
+    const env = { ANNEAL_DEPLOYMENTS: deployment };
+    const { status, stderr } = anneal(["get-account", "--network", "testnet"], env);
     expect(status).to.equal(2);
     expect(stderr).to.include("ZG_PRIVATE_KEY").and.not.include("keystore");
   });

@@ -172,7 +172,7 @@ describe("tasks: the command line as a process", () => {
   });
 
   it("requires a key on a network with real money instead of using a public one", async () => {
-    const env = { RPC_ENDPOINT: "http://127.0.0.1:1" };
+    const env = { RPC_ENDPOINT: "http://127.0.0.1:1", ANNEAL_DEPLOYMENTS: deployments };
     const { stderr, exitCode } = await hardhat(["get-account", "--network", "testnet"], env);
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain("ZG_PRIVATE_KEY");
