@@ -61,6 +61,8 @@ export interface Service extends ServiceTerms {
   readonly counters: ServiceCounters;
   /** Neuron that users have paid to the provider since its first registration. */
   readonly earned: bigint;
+  /** Unix seconds of the last task that failed after acceptance, expired or was slashed; 0 if there is none. */
+  readonly failedAt: number;
 }
 
 /** Encodes the terms as the contract's `ServiceTerms` struct. */
@@ -76,6 +78,8 @@ export function decodeService(service: ServiceStructOutput): Service {
     stake,
     offer: Number(offer),
     earned,
+    // the struct in the contract does not have it yet
+    failedAt: Number((service as { failedAt?: bigint }).failedAt ?? 0n),
     pricePerUnit: terms.pricePerUnit,
     unit: UNITS[Number(terms.unit)]!,
     maxTrainingTime: Number(terms.maxTrainingTime),
