@@ -1,7 +1,7 @@
 import type { Service } from "./Service.ts";
 
 /** Seconds for which a failure counts. */
-export const FRESH_FAILURE_SECONDS = 7 * 24 * 3_600;
+const FRESH_FAILURE_SECONDS = 7 * 24 * 3_600;
 
 /** A provider that may be chosen for an order. */
 export interface RankingCandidate {
@@ -71,13 +71,22 @@ export function decidingRule({ better, other, now }: DecidingRuleParameters): Ra
   return ORDER.find((rule) => RULES[rule](better, now) !== RULES[rule](other, now)) ?? "seniority";
 }
 
-/** Whether a task failed after acceptance, expired or was slashed recently. */
-function hasFreshFailure({ failedAt }: RankingCandidate["service"], now: number): boolean {
+/**
+ * Whether a task failed after acceptance, expired or was slashed in the last 7 days.
+ * @example if (hasFreshFailure(service, Date.now() / 1_000)) console.log(service.provider);
+ */
+export function hasFreshFailure({ failedAt }: Pick<Service, "failedAt">, now: number): boolean {
   return failedAt !== 0 && now - failedAt < FRESH_FAILURE_SECONDS;
 }
 
-/** Whether the confirmed part of what it earned is worth this order. More than that counts for nothing. */
-function hasProvenWork({ service: { counters, earned }, fee }: RankingCandidate): boolean {
+/**
+ * Whether the confirmed share of what a provider has earned is worth this order. More than that counts for nothing.
+ * @example console.log(hasProvenWork({ service, fee: quote({ service, units }).fee }));
+ */
+export function hasProvenWork({
+  service: { counters, earned },
+  fee,
+}: Pick<RankingCandidate, "service" | "fee">): boolean {
   const { confirmed, finalized, lapsed } = counters;
   const paid = BigInt(confirmed + finalized + lapsed);
   return confirmed > 0 && earned * BigInt(confirmed) >= fee * paid;
