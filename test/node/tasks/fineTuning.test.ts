@@ -51,6 +51,7 @@ describe("tasks: the fine-tuning family", () => {
         `Chosen: ${market.provider.address} — the only free provider of tiny-qwen2 with no failure in the last 7 days; it has no confirmed work worth this order.\n`,
       );
       expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
+      expect(stdout).to.match(/^Provider's Record\n.*\nPaid Tasks +none$/m);
       expect(stdout).to.contain(`encrypted: only ${market.provider.address} can read it`);
       expect(stdout).to.match(/^Root hash: 0x[0-9a-f]{64}$/m);
       expect(stdout).to.match(/\nCreated Task ID: [0-9a-f-]{36}\n$/);
