@@ -153,6 +153,12 @@ describe("sdk/service rankServices", () => {
     );
   });
 
+  it("cannot tell a faked record from a real one: for an order larger than an honest provider's record, one trade of its size with oneself passes it", () => {
+    const honest = candidate({ earned: 99n, confirmed: 3, seniority: 0 });
+    const faker = candidate({ earned: 100n, confirmed: 1, seniority: 1 });
+    expectFirst("record", faker, honest);
+  });
+
   it("lifts nobody by more confirmed work than the order's fee", () => {
     fc.assert(
       fc.property(anyMarket, count, fc.bigInt(0n, 10n ** 30n), (market, trades, value) => {
