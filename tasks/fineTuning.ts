@@ -32,7 +32,7 @@ const ordering = {
   model: option("Name of the base model; list-models shows them", "m"),
   trainingFile: option("Training dataset: a path, or the root hash of stored data", "t"),
   validationFile: option("Dataset to evaluate on: a path, or a root hash"),
-  provider: option("Address of the provider; default: the cheapest available one"),
+  provider: option("Address of the provider; default: the cheapest free one with a good record"),
   wandbApiKey: option("Refused, as other users could read it: set WANDB_API_KEY instead"),
   hfApiToken: option("Refused, as other users could read it: set HF_TOKEN instead"),
   gasPrice,

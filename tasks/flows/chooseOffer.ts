@@ -3,14 +3,17 @@ import { type CountOptions, countDataset } from "../../sdk/dataset/counting/coun
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import type { Queue } from "../../sdk/service/fetchQueue.ts";
 import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
+import { rankServices } from "../../sdk/service/rankServices.ts";
 import { type VerifiedProvider, verifyProvider } from "../../sdk/service/verifyProvider.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { formatOg } from "../../sdk/units.ts";
+import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
+import { type Choice, explainChoice } from "../terminal/explainChoice.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
 
@@ -20,9 +23,14 @@ interface Candidate extends VerifiedProvider {
 }
 
 /** A candidate's price for a dataset. */
-export interface Offer extends Candidate {
+interface Offer extends Candidate {
   readonly rows: number;
   readonly offer: Quote;
+}
+
+/** The offer to order, and why; `choice` is null if the provider was given. */
+export interface ChosenOffer extends Offer {
+  readonly choice: Choice | null;
 }
 
 /** The model to train and its dataset. */
@@ -31,7 +39,7 @@ interface Wanted {
   readonly name: string;
   readonly path: string;
   readonly config: Hyperparameters;
-  /** Undefined to choose by price. */
+  /** Undefined to choose the best one. */
   readonly provider: string | undefined;
 }
 
@@ -39,7 +47,7 @@ interface Wanted {
 const TIMEOUT_MS = 10_000;
 
 /**
- * Chooses the provider: the given one, or else the cheapest free one, or else the cheapest. For that, checks and counts
+ * Chooses the provider: the given one, or else the best one by `rankServices`, and says why. For that, checks and counts
  * the dataset as each provider will.
  * @throws ProtocolError "dataset-invalid" after showing all problems, "usage" if no provider has the model.
  */
@@ -47,17 +55,28 @@ export async function chooseOffer(
   client: Client,
   wanted: Wanted,
   terminal: Terminal,
-): Promise<Offer> {
+): Promise<ChosenOffer> {
   const { name, provider } = wanted;
-  const candidates =
-    provider === undefined
-      ? await findCandidates(client, name, terminal)
-      : [await verifyOne(client, provider, name, terminal)];
-  const offers = await priceAll(candidates, wanted, terminal);
-  const best = offers.toSorted(byPreference)[0]!;
-  if (provider === undefined) sayWho(best, offers.length, terminal);
-  return best;
+  if (provider !== undefined) {
+    const only = await verifyOne(client, provider, name, terminal);
+    const [offer] = await priceAll([only], wanted, terminal);
+    return { ...offer!, choice: null };
+  }
+  const offers = await priceAll(await findCandidates(client, name, terminal), wanted, terminal);
+  const { timestamp: now } = await latestBlock(client);
+  const ranked = rankServices({ candidates: offers.map(asCandidate), now });
+  const choice = explainChoice(ranked, name, now);
+  terminal.say(choice.reason);
+  return { ...ranked[0]!.of, choice };
 }
+
+/** An offer as it is ranked. The list of services, and so that of offers, is in the order of registration. */
+function asCandidate(of: Offer, seniority: number) {
+  const { service, offer, queue } = of;
+  return { service, fee: offer.fee, free: !isBusy(queue), seniority, of };
+}
+
+const isBusy = ({ slots, running, waiting }: Queue) => running >= slots || waiting > 0;
 
 async function verifyOne(
   client: Client,
@@ -135,20 +154,6 @@ async function countOptions({ service, model }: Candidate): Promise<CountOptions
   const { unit } = service;
   if (unit === "byte") return { kind, unit };
   return { kind, unit, tokenizer: await fetchTokenizer(service, { model }) };
-}
-
-const isBusy = ({ queue: { slots, running, waiting } }: Offer) => running >= slots || waiting > 0;
-
-function byPreference(a: Offer, b: Offer): number {
-  if (isBusy(a) !== isBusy(b)) return isBusy(a) ? 1 : -1;
-  return a.offer.fee < b.offer.fee ? -1 : 1;
-}
-
-function sayWho({ service, offer, model }: Offer, count: number, terminal: Terminal): void {
-  const among = count === 1 ? "the only one" : `the cheapest of ${count}`;
-  terminal.say(
-    `Provider ${service.provider}, ${among} with ${model.name}, asks ${formatOg(offer.fee)} OG.`,
-  );
 }
 
 const noProviderError = () =>

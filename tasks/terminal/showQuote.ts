@@ -2,9 +2,10 @@ import type { Service } from "../../sdk/service/Service.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import { formatOg } from "../../sdk/units.ts";
 import { formatDuration } from "./formatDuration.ts";
+import { recordRows } from "./recordRows.ts";
 import type { Terminal } from "./Terminal.ts";
 
-/** Shows the price of a task; `details` are additional rows. */
+/** Shows the price of a task and the record of its provider; `details` are additional rows of the quote. */
 export function showQuote(
   terminal: Terminal,
   service: Service,
@@ -27,5 +28,10 @@ export function showQuote(
       ["Provider's Bond (OG)", formatOg(bond)],
       ["Deadline", `${formatDuration(trainingTime)} after the provider accepts`],
     ],
+  });
+  terminal.table({
+    title: "Provider's Record",
+    widths: [50, 50],
+    rows: [["Provider", service.provider], ...recordRows(service)],
   });
 }

@@ -93,7 +93,8 @@ async function order(
         ? null
         : await withDataset(wanted.validationFile, storageUrl, terminal, send);
     const agreed = { ...best, datasetRoot, validationRoot, config: wanted.config, secrets };
-    return placeOrder(client, agreed, flags, terminal);
+    const placed = await placeOrder(client, agreed, flags, terminal);
+    return { ...placed, choice: best.choice };
   });
 }
 

@@ -5,13 +5,14 @@ import { isPublicUrl } from "../../../sdk/service/publicUrl.ts";
 import type { Service, Unit } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
+import { recordRows } from "../../terminal/recordRows.ts";
 
 /** Milliseconds within which a provider must report its load; the list continues without it after that. */
 const TIMEOUT_MS = 5_000;
 
 const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
 
-/** Shows the providers, whether they are free, and their prices. */
+/** Shows the providers, whether they are free, their prices, and their records. */
 export default (async (_, terminal, environment) => {
   const client = await environment.reader();
   const services = await listServices(client);
@@ -28,6 +29,7 @@ export default (async (_, terminal, environment) => {
       [`Provider ${index + 1}`, service.provider],
       ["Available", obstacle === null ? "✓" : `✗ ${obstacle}`],
       [`Price Per ${UNIT_NAMES[service.unit]} in Dataset (OG)`, formatOg(service.pricePerUnit)],
+      ...recordRows(service),
     ]),
   });
   terminal.next(environment.command("list-models"));

@@ -11,6 +11,7 @@ import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
 import { formatDuration } from "../../terminal/formatDuration.ts";
 import { hintWithNext } from "../../terminal/hintWithNext.ts";
+import { lastFailure } from "../../terminal/recordRows.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -50,9 +51,10 @@ export default (async (flags, terminal, environment) => {
       ["Tasks Failed after Acceptance", String(counters.failed)],
       ["Tasks Expired", String(counters.expired)],
       ["Tasks Slashed", String(counters.slashed)],
+      ["Last Failure", lastFailure(service.failedAt)],
       ["Earned (OG)", formatOg(service.earned)],
-      ["Stake (OG)", formatOg(service.stake)],
-      ["Stake and Bonds Held (OG)", formatOg(reserved)],
+      ["Registration Deposit (OG)", formatOg(service.stake)],
+      ["Deposit and Bonds Held (OG)", formatOg(reserved)],
       ["Account Balance (OG)", formatOg(account.available)],
       ["Wallet, for Gas (OG)", formatOg(gasMoney.balance)],
       ["Tasks That Gas Lasts for Now", gasMoney.tasks === null ? "" : String(gasMoney.tasks)],

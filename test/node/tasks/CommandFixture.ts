@@ -130,7 +130,8 @@ interface FakeApi {
   close(): Promise<void>;
 }
 
-async function startFakeApi(client: Client): Promise<FakeApi> {
+/** Starts the API of a provider, which signs with its client. */
+export async function startFakeApi(client: Client): Promise<FakeApi> {
   const daemon = {
     url: "",
     queue: { slots: 1, running: 0, waiting: 0 },

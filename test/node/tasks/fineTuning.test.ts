@@ -7,7 +7,7 @@ import { parseTaskId } from "../../../sdk/ids.ts";
 import { acceptTask, failTask } from "../../../sdk/task/calls.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { ENCRYPTION_SECRET } from "../../helpers/MarketFixture.ts";
-import { CommandFixture } from "./CommandFixture.ts";
+import { CommandFixture, startFakeApi } from "./CommandFixture.ts";
 import { deliverModel } from "./deliverModel.ts";
 import { makeArchive } from "./providerSide.ts";
 
@@ -48,9 +48,10 @@ describe("tasks: the fine-tuning family", () => {
       const { stdout, stderr, exitCode } = await market.run("fine-tuning create", order());
       expect(exitCode, stderr).to.equal(0);
       expect(stdout).to.contain(
-        `Provider ${market.provider.address}, the only one with tiny-qwen2, asks`,
+        `Chosen: ${market.provider.address} — the only free provider of tiny-qwen2 with no failure in the last 7 days; it has no paid work worth this order.\n`,
       );
       expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
+      expect(stdout).to.match(/^Provider's Record\n.*\nPaid Tasks +none$/m);
       expect(stdout).to.contain(`encrypted: only ${market.provider.address} can read it`);
       expect(stdout).to.match(/^Root hash: 0x[0-9a-f]{64}$/m);
       expect(stdout).to.match(/\nCreated Task ID: [0-9a-f-]{36}\n$/);
@@ -113,11 +114,40 @@ describe("tasks: the fine-tuning family", () => {
       expect(placed.config).to.deep.equal({ n_checkpoints: 2, n_epochs: 2 });
     });
 
-    it("prefers a free provider, then the cheapest, and asks none that it cannot verify", async () => {
+    it("chooses the better of two providers, and says in the document too what passed over the cheaper one", async () => {
+      const rival = await startFakeApi(market.stranger);
+      const { privateKey } = market.chain.accounts[3]!;
+      const asRival = { env: { ZG_PRIVATE_KEY: privateKey } };
+      const terms = { url: rival.daemon.url, price: "0.000000000000000001", unit: "byte" };
+      await market.run("register-provider", { ...terms, amount: "1" }, asRival);
+      const plan = { ...order(), dryRun: true, seed: String(orders++) };
+
+      const cheaper = await market.json("fine-tuning create", plan);
+      expect(cheaper.choice).to.include({ among: 2, passedOver: null });
+      expect(cheaper.choice.reason).to.contain(
+        `Chosen: ${market.stranger.address} — cheapest of 2`,
+      );
+      rival.daemon.queue = { slots: 1, running: 1, waiting: 0 };
+      const { choice } = await market.json("fine-tuning create", plan);
+      expect(choice.reason).to.contain(`Chosen: ${market.provider.address} — the only free`);
+      expect(choice.passedOver).to.deep.equal({
+        provider: market.stranger.address,
+        fee: "70",
+        rule: "queue",
+      });
+      const given = { ...plan, provider: market.provider.address };
+      expect((await market.json("fine-tuning create", given)).choice).to.equal(null);
+
+      await market.run("remove-provider", {}, asRival);
+      await rival.close();
+    });
+
+    it("asks before it queues at a busy provider", async () => {
       market.daemon.queue = { slots: 1, running: 1, waiting: 0 };
       const busy = await market.run("fine-tuning create", { ...order(), nEpochs: "7" });
       market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
       expect(busy.exitCode).to.equal(2);
+      expect(busy.stdout).to.contain("the only provider of tiny-qwen2").and.contain("it is busy");
       expect(busy.stderr).to.contain("Provider busy").and.contain("--yes");
     });
 

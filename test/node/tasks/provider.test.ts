@@ -103,6 +103,16 @@ describe("tasks: providers and models", () => {
     ]);
   });
 
+  it("shows the record of each provider, with the stake as its registration deposit", async () => {
+    const { stdout } = await market.run("list-providers");
+    expect(stdout)
+      .to.match(/^Paid Tasks +none$/m)
+      .and.match(/^Unpaid Tasks +none$/m);
+    expect(stdout).to.match(/^Registration Deposit \(OG\) +0\.1$/m);
+    const { providers } = await market.json("list-providers");
+    expect(providers[0]).to.deep.include({ earned: "0", failedAt: 0 });
+  });
+
   it("marks the provider as occupied while it works on another task", async () => {
     market.daemon.queue = { slots: 1, running: 1, waiting: 2 };
     const { stdout } = await market.run("list-providers");

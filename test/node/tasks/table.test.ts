@@ -52,6 +52,15 @@ describe("tasks/table", () => {
     expect(drawn).to.contain("│ d                  │ DistilBERT is a transformers │");
   });
 
+  it("wraps the last column if the content is wider than a narrow terminal", () => {
+    const rows = [["Unpaid Tasks", "1234 refused, 12 failed, 123 expired, 12 slashed"]];
+    const drawn = renderTable({ widths: [50, 50], rows }, { boxes: true, columns: 50 });
+    expect(drawn.split("\n").slice(1, -1)).to.deep.equal([
+      "│ Unpaid Tasks │ 1234 refused, 12 failed, 123    │",
+      "│              │ expired, 12 slashed             │",
+    ]);
+  });
+
   it("never splits a word, and keeps all lines equally long", () => {
     const word = fc.string({
       unit: fc.constantFrom("a", "7", "x", "-"),
