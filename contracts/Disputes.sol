@@ -5,7 +5,6 @@ import {TaskRegistry} from "./TaskRegistry.sol";
 import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
 import {Fees} from "./libraries/Fees.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
-import {ServiceCounters} from "./types/Service.sol";
 import {MisbehaviourProof} from "./types/MisbehaviourProof.sol";
 import {TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
@@ -22,10 +21,10 @@ abstract contract Disputes is TaskRegistry {
 
         uint256 bond = _bondOf(task);
         uint256 compensation = Fees.brokenPromiseShare(bond);
-        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
-        ++counters.slashed;
-        _markFailure(provider);
-        _services[provider].accepting = false;
+        (address user, address provider, ServiceRecord storage service, uint256 previous) = _close(task, to);
+        ++service.slashed;
+        service.failedAt = uint40(block.timestamp);
+        service.accepting = false;
         emit TaskSlashed(id, user, provider, previous, proof.page, compensation, bond - compensation);
         _release(user, provider, _dueOf(task));
         _settle(provider, provider, compensation, user);

@@ -14,7 +14,6 @@ import {Geometry} from "./libraries/Geometry.sol";
 import {Pages} from "./libraries/Pages.sol";
 import {PublicKeys} from "./libraries/PublicKeys.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
-import {ServiceCounters} from "./types/Service.sol";
 import {ServingParameters} from "./types/ServingParameters.sol";
 import {DeliveryOrder, FailReason, Settlement, Task, TaskOrder, TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
@@ -72,7 +71,7 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
         if (relation.created == 0) _users[order.provider].push(msg.sender);
         ++relation.created;
         ++relation.open;
-        ++service.counters.open;
+        ++service.open;
         TaskRecord storage task = _tasks[id];
         if (task.state != TaskState.None) revert ServingTaskExists(id);
         task.state = TaskState.Created;
@@ -194,9 +193,9 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
         bool trained = task.state != TaskState.Accepted;
         uint256 compensation = trained ? Fees.brokenPromiseShare(bond) : Fees.missedTrainingShare(bond);
         uint256 burned = trained ? bond - compensation : 0;
-        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
-        ++counters.expired;
-        _markFailure(provider);
+        (address user, address provider, ServiceRecord storage service, uint256 previous) = _close(task, to);
+        ++service.expired;
+        service.failedAt = uint40(block.timestamp);
         emit TaskExpired(id, user, provider, previous, compensation, burned);
         _release(user, provider, _dueOf(task));
         _settle(provider, provider, compensation, user);
@@ -209,8 +208,8 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
         (TaskRecord storage task, TaskState to) = _step(id, TaskStates.LAPSE);
         _afterDeadline(id, task);
         uint256 paid = _unacknowledgedShareOf(task);
-        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
-        ++counters.lapsed;
+        (address user, address provider, ServiceRecord storage service, uint256 previous) = _close(task, to);
+        ++service.lapsed;
         uint256 deadline = _await(task, to, LATE_ACKNOWLEDGEMENT_PERIOD);
         emit TaskLapsed(id, user, provider, previous, paid, deadline);
         _payProvider(user, provider, paid);
@@ -357,9 +356,9 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
     function _reopen(TaskRecord storage task, address provider) private {
         task.late = true;
         ++_relations[task.user][provider].open;
-        ServiceCounters storage counters = _services[provider].counters;
-        ++counters.open;
-        --counters.lapsed;
+        ServiceRecord storage service = _services[provider];
+        ++service.open;
+        --service.lapsed;
     }
 
     /// @notice Ends the task and pays what is left of the fee.
@@ -367,17 +366,17 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
     /// @param task its record
     /// @param to the state it ends in
     /// @param settlement how
-    /// @return counters the provider's
+    /// @return service the provider's
     function _pay(
         TaskId id,
         TaskRecord storage task,
         TaskState to,
         Settlement settlement
-    ) private returns (ServiceCounters storage counters) {
+    ) private returns (ServiceRecord storage service) {
         address user;
         address provider;
         uint256 previous;
-        (user, provider, counters, previous) = _close(task, to);
+        (user, provider, service, previous) = _close(task, to);
         uint256 due = _dueOf(task);
         emit TaskSettled(id, user, provider, previous, due, settlement);
         _payProvider(user, provider, due);
@@ -390,8 +389,8 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
     /// @param to the state it ends in
     /// @param reason why
     function _refuse(TaskId id, TaskRecord storage task, TaskState to, FailReason reason) private {
-        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
-        ++counters.refused;
+        (address user, address provider, ServiceRecord storage service, uint256 previous) = _close(task, to);
+        ++service.refused;
         emit TaskFailed(id, user, provider, previous, reason, 0);
         _release(user, provider, task.fee);
     }
@@ -408,9 +407,9 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
         uint256 trainingTime = _offers[task.offer].maxTrainingTime;
         uint256 elapsed = trainingTime - (task.deadline - block.timestamp);
         uint256 compensation = Fees.givenUpShare(bond, elapsed, trainingTime);
-        (address user, address provider, ServiceCounters storage counters, uint256 previous) = _close(task, to);
-        ++counters.failed;
-        _markFailure(provider);
+        (address user, address provider, ServiceRecord storage service, uint256 previous) = _close(task, to);
+        ++service.failed;
+        service.failedAt = uint40(block.timestamp);
         emit TaskFailed(id, user, provider, previous, reason, compensation);
         _release(user, provider, task.fee);
         _settle(provider, provider, compensation, user);

@@ -24,7 +24,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
     }
 
     /// @notice A service in storage.
-    /// @dev An order reads only the first slot.
+    /// @dev An order reads only the first slot; a payment writes only the second.
     struct ServiceRecord {
         uint96 pricePerUnit; // neuron per unit
         uint64 minimumUnits; // fewest units of an order
@@ -35,9 +35,16 @@ abstract contract ServiceRegistry is IFineTuningServing {
         bool listed; // has a place in `_listed`, even if removed since
         bytes1 encryptionKeyPrefix; // 2 or 3: parity of the point's y
         uint128 earned; // neuron paid by users
-        ServiceCounters counters; // outlive the service: no provider loses its history by registering again
-        address operator; // who works for the provider
+        uint32 open; // ServiceCounters' numbers; they outlive the service: nobody loses them by registering again
+        uint32 confirmed;
+        uint32 finalized;
+        uint32 lapsed;
+        uint32 refused;
+        uint32 failed;
+        uint32 expired;
+        uint32 slashed;
         uint40 failedAt; // unix seconds of the last broken promise, 0 if there was none
+        address operator; // who works for the provider
         bytes32 encryptionKeyX; // the point's x
         bytes32 catalogueHash; // keccak256 of the catalogue
         string url; // address of the provider's API
@@ -97,7 +104,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
     /// @inheritdoc IFineTuningServing
     function removeService() external {
         ServiceRecord storage service = _registered(msg.sender);
-        if (service.counters.open != 0) revert ServingTasksOpen(msg.sender, service.counters.open);
+        if (service.open != 0) revert ServingTasksOpen(msg.sender, service.open);
         service.offer = 0;
         emit ServiceRemoved(msg.sender, minimumStake);
         ledger.release(msg.sender, msg.sender, minimumStake);
@@ -127,7 +134,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
                 stake: uint96(minimumStake),
                 offer: service.offer,
                 terms: terms,
-                counters: service.counters,
+                counters: _countersOf(service),
                 earned: service.earned,
                 failedAt: service.failedAt
             });
@@ -152,6 +159,23 @@ abstract contract ServiceRegistry is IFineTuningServing {
             page[filled] = serviceOf(_listed[i]);
             ++filled;
         }
+    }
+
+    /// @notice The counters of a service.
+    /// @param service its record
+    /// @return the counters
+    function _countersOf(ServiceRecord storage service) private view returns (ServiceCounters memory) {
+        return
+            ServiceCounters({
+                open: service.open,
+                confirmed: service.confirmed,
+                finalized: service.finalized,
+                lapsed: service.lapsed,
+                refused: service.refused,
+                failed: service.failed,
+                expired: service.expired,
+                slashed: service.slashed
+            });
     }
 
     /// @notice The record of a registered service.

@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {ServiceRegistry} from "./ServiceRegistry.sol";
 import {Fees} from "./libraries/Fees.sol";
 import {TaskStates, TaskVerb} from "./libraries/TaskStates.sol";
-import {ServiceCounters} from "./types/Service.sol";
 import {TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
 
@@ -171,20 +170,20 @@ abstract contract TaskRegistry is ServiceRegistry {
     /// @param to the state it ends in
     /// @return user who ordered it
     /// @return provider who it was ordered from
-    /// @return counters the provider's
+    /// @return service the provider's
     /// @return previous block of the task's event before this one
     function _close(
         TaskRecord storage task,
         TaskState to
-    ) internal returns (address user, address provider, ServiceCounters storage counters, uint256 previous) {
+    ) internal returns (address user, address provider, ServiceRecord storage service, uint256 previous) {
         user = task.user;
         provider = _offers[task.offer].provider;
         task.state = to;
         task.deadline = 0;
         previous = _markBlock(task);
         --_relations[user][provider].open;
-        counters = _services[provider].counters;
-        --counters.open;
+        service = _services[provider];
+        --service.open;
     }
 
     /// @notice Lowers what the user pays, because less work was done than ordered. The bond stays that of the order:
@@ -227,12 +226,6 @@ abstract contract TaskRegistry is ServiceRegistry {
     /// @return neuron; 0 after a late acknowledgement
     function _bondOf(TaskRecord storage task) internal view returns (uint256) {
         return task.late ? 0 : Fees.bondFor(task.fee, _offers[task.offer].bondBps);
-    }
-
-    /// @notice Records that a provider broke a promise now.
-    /// @param provider who broke it
-    function _markFailure(address provider) internal {
-        _services[provider].failedAt = uint40(block.timestamp);
     }
 
     /// @notice Pays a provider in the Ledger.

@@ -33,6 +33,7 @@ const REFERENCE_SUMS: Record<keyof GasReport["sums"], readonly [gas: number | nu
   {
     deliverToPaid: [648_853, "deliver to paid"],
     createToPaid: [825_083, "create to paid (theirs: with both `occupied` toggles)"],
+    demand: [null, "demand and answer"],
     dispute: [null, "dearest dispute"],
     deployment: [9_337_461, "deployment of everything"],
   };

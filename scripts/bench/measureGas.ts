@@ -15,8 +15,10 @@ import {
 import type { Client } from "../../sdk/client.ts";
 import {
   acknowledge,
+  answerChunk,
   confirm,
   deliver,
+  demandChunk,
   expire,
   finalize,
   lapse,
@@ -25,7 +27,8 @@ import {
 } from "../../sdk/deliverable/calls.ts";
 import { getDelivery } from "../../sdk/deliverable/getDelivery.ts";
 import { sharedBlind } from "../../sdk/exchange/blind.ts";
-import { SEGMENT_PAGES } from "../../sdk/exchange/geometry.ts";
+import { buildChunkProof } from "../../sdk/exchange/chunkProof.ts";
+import { geometryOf, SEGMENT_PAGES } from "../../sdk/exchange/geometry.ts";
 import { buildMisbehaviourProof } from "../../sdk/exchange/misbehaviourProof.ts";
 import { sealFile } from "../../sdk/exchange/seal.ts";
 import { keyCommit } from "../../sdk/exchange/segmentKey.ts";
@@ -66,6 +69,8 @@ export interface GasReport {
     readonly deliverToPaid: number;
     /** The same with createTask and acceptTask before it. */
     readonly createToPaid: number;
+    /** demandChunk and answerChunk, for a model of 64 MiB. */
+    readonly demand: number;
     /** The most expensive proveMisbehaviour. */
     readonly dispute: number;
     /** All contracts for a new chain. */
@@ -131,6 +136,7 @@ class Session {
     await this.playService();
     await this.playTask();
     for (const [name, size] of DISPUTED) await this.playDispute(name, size);
+    await this.playDemand();
     await this.playOtherEnds(); // last: it leaves a task open
     const { verbs } = this;
     const sum = (...names: string[]) => names.reduce((total, name) => total + verbs[name]!, 0);
@@ -140,6 +146,7 @@ class Session {
       sums: {
         deliverToPaid,
         createToPaid: deliverToPaid + sum("createTask", "acceptTask"),
+        demand: sum("demandChunk", "answerChunk: 64 MiB"),
         dispute: Math.max(...DISPUTED.map(([name]) => verbs[name]!)),
         deployment,
       },
@@ -266,6 +273,35 @@ class Session {
   /** One bit of the model differs from the commitment; its page and the entry are in different segments if possible. */
   private async playDispute(name: string, size: number): Promise<void> {
     const { user, provider } = this.market;
+    const page = size > SEGMENT_BYTES ? SEGMENT_PAGES : 0;
+    const { id, file, u, root, contentRoot } = await this.deliverSealed(size, (path) =>
+      spoilPage(path, page),
+    );
+    await send(user, acknowledge(user, { id, root }));
+    await send(provider, await this.reveal(id));
+    const proof = await buildMisbehaviourProof(file, { u, s: KEY, size, contentRoot, page });
+    await this.measure(name, user, proveMisbehaviour(user, { id, proof }));
+    // A slashed provider accepts nothing until it has updated its terms.
+    await send(provider, updateService(provider, { terms: this.market.terms }));
+  }
+
+  private async playDemand(): Promise<void> {
+    const { user, provider } = this.market;
+    const size = 2 ** 26;
+    const index = 123_456;
+    const { id, file, root } = await this.deliverSealed(size);
+    await this.measure("demandChunk", user, demandChunk(user, { id, index }));
+    const { encryptedSize } = geometryOf(size);
+    const proof = await buildChunkProof(file, { encryptedSize, index });
+    await this.measure("answerChunk: 64 MiB", provider, answerChunk(provider, { id, ...proof }));
+    await send(user, acknowledge(user, { id, root }));
+    await send(provider, await this.reveal(id));
+    await send(user, confirm(user, { id }));
+  }
+
+  /** Delivers a real container; `spoil` may change the sealed file before, and returns its root. */
+  private async deliverSealed(size: number, spoil?: (path: string) => Promise<Root>) {
+    const { provider } = this.market;
     const id = await this.accepted();
     const { userKey } = await getTaskOrder(provider, { id });
     const u = sharedBlind(ENCRYPTION_SECRET, getBytes(userKey));
@@ -274,21 +310,14 @@ class Session {
       const [plain, sealed] = [join(directory, "plain"), join(directory, "sealed")];
       await writeFile(plain, Buffer.alloc(size, "model"));
       const { contentRoot } = await sealFile(plain, sealed, { taskId: id, u, s: KEY });
-      const page = size > SEGMENT_BYTES ? SEGMENT_PAGES : 0;
-      const root = await spoilPage(sealed, page);
+      await spoil?.(sealed);
+      const { root, segmentRoots } = await rootOfFile(sealed);
       const delivery = { ...deliveryOf(id), size, root, contentRoot };
       await send(provider, deliver(provider, { delivery }));
-      await send(user, acknowledge(user, { id, root }));
-      await send(provider, await this.reveal(id));
-      const { segmentRoots } = await rootOfFile(sealed);
       const bytes = await readFile(sealed);
       const readSegment = async (index: number) =>
         bytes.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
-      const file = { segmentRoots, readSegment };
-      const proof = await buildMisbehaviourProof(file, { u, s: KEY, size, contentRoot, page });
-      await this.measure(name, user, proveMisbehaviour(user, { id, proof }));
-      // A slashed provider accepts nothing until it has updated its terms.
-      await send(provider, updateService(provider, { terms: this.market.terms }));
+      return { id, u, root, contentRoot, file: { segmentRoots, readSegment } };
     } finally {
       await rm(directory, { recursive: true });
     }

@@ -22,10 +22,17 @@ export interface ReplayedTask {
   deadline: bigint;
   trainingTime: bigint;
   fee: bigint;
+  rebate: bigint;
   paid: bigint;
   bondBps: bigint;
   unacknowledgedBps: bigint;
   size: bigint;
+  offer: bigint;
+  offerBlock: bigint;
+  createdBlock: bigint;
+  movedBlock: bigint;
+  demands: bigint;
+  chunk: bigint;
   root: string;
   exchange: string;
 }
@@ -36,6 +43,7 @@ const STATES = [
   "Created",
   "Accepted",
   "Delivered",
+  "Demanded",
   "Acknowledged",
   "Revealed",
   "Settled",
@@ -55,6 +63,12 @@ type Counter =
   | "expired"
   | "slashed";
 
+interface ReplayedBlock {
+  readonly number: bigint;
+  /** Unix seconds. */
+  readonly timestamp: bigint;
+}
+
 /** The state of both contracts, rebuilt from their events alone. */
 export class Replay {
   readonly accounts = new Map<string, AccountSums>();
@@ -68,9 +82,16 @@ export class Replay {
   /** Neuron that users have paid, by provider. */
   readonly earned = new Map<string, bigint>();
   readonly counters = new Map<string, Record<Counter, bigint>>();
+  /** Unix seconds of the last broken promise, by provider. */
+  readonly failedAt = new Map<string, bigint>();
+  /** Blocks of the first events with an offer, by its number. */
+  private readonly offerBlocks = new Map<bigint, bigint>();
+  /** The block of the event that is applied. */
+  private block: ReplayedBlock = { number: 0n, timestamp: 0n };
   readonly tasks = new Map<string, ReplayedTask>();
 
-  apply({ name, args }: LogDescription): void {
+  apply({ name, args }: LogDescription, block: ReplayedBlock): void {
+    this.block = block;
     const handler = this.handlers[name];
     if (!handler) throw new Error(`The replay does not know the event ${name}.`);
     handler(args);
@@ -159,15 +180,17 @@ export class Replay {
     },
     ServiceRegistered: ({ provider, stake, offer, terms }) => {
       this.services.set(provider, { stake, offer, terms: plain(terms) });
+      entry(this.offerBlocks, offer, () => this.block.number);
     },
     ServiceUpdated: ({ provider, offer, terms }) => {
       Object.assign(this.services.get(provider)!, { offer, terms: plain(terms) });
+      entry(this.offerBlocks, offer, () => this.block.number);
     },
     ServiceRemoved: ({ provider }) => {
       this.services.delete(provider);
     },
     TaskCreated: ({ id, user, provider, fee, order }) => {
-      const [, , trainingTime, bondBps, unacknowledgedBps] = this.services.get(provider)!
+      const [, , , trainingTime, bondBps, unacknowledgedBps] = this.services.get(provider)!
         .terms as bigint[];
       this.tasks.set(id, {
         user,
@@ -176,23 +199,32 @@ export class Replay {
         deadline: order.validUntil,
         trainingTime: trainingTime!,
         fee,
+        rebate: 0n,
         paid: 0n,
         bondBps: bondBps!,
         unacknowledgedBps: unacknowledgedBps!,
         size: 0n,
+        offer: order.offer,
+        offerBlock: this.offerBlocks.get(order.offer)!,
+        createdBlock: this.block.number,
+        movedBlock: this.block.number,
+        demands: 0n,
+        chunk: 0n,
         root: ZeroHash,
         exchange: order.blindRoot,
       });
       this.countersOf(provider).open++;
     },
-    TaskCancelled: ({ id }) => this.end(id, "Cancelled"),
-    TaskAccepted: ({ id, deadline }) => this.move(id, "Accepted", deadline),
-    TaskFailed: ({ id }) => {
+    TaskCancelled: ({ id, previous }) => this.end(id, "Cancelled", previous),
+    TaskAccepted: ({ id, previous, deadline }) => this.move(id, "Accepted", deadline, previous),
+    TaskFailed: ({ id, provider, previous }) => {
       const isCreated = this.tasks.get(id)!.state === 1n;
-      return this.end(id, "Failed", isCreated ? "refused" : "failed");
+      if (!isCreated) this.fail(provider);
+      return this.end(id, "Failed", previous, isCreated ? "refused" : "failed");
     },
-    TaskDelivered: ({ id, delivery, deadline }) => {
-      const task = this.move(id, "Delivered", deadline);
+    TaskDelivered: ({ id, previous, delivery, deadline }) => {
+      const task = this.move(id, "Delivered", deadline, previous);
+      task.rebate = task.fee - delivery.fee;
       const { size, root, contentRoot, keyCommit } = delivery;
       const parts = [task.exchange, contentRoot, keyCommit];
       const exchange = keccak256(
@@ -200,28 +232,39 @@ export class Replay {
       );
       Object.assign(task, { size, root, exchange });
     },
-    TaskAcknowledged: ({ id, deadline, late }) => {
-      const task = this.move(id, "Acknowledged", deadline);
+    ChunkDemanded: ({ id, index, deadline }) => {
+      const task = this.wait(id, "Demanded", deadline);
+      task.demands++;
+      task.chunk = index;
+    },
+    ChunkAnswered: ({ id, deadline }) => this.wait(id, "Delivered", deadline),
+    TaskAcknowledged: ({ id, previous, deadline, late }) => {
+      const task = this.move(id, "Acknowledged", deadline, previous);
       if (!late) return;
       task.bondBps = 0n;
       this.countersOf(task.provider).open++;
       this.countersOf(task.provider).lapsed--;
     },
-    KeyRevealed: ({ id, deadline }) => this.move(id, "Revealed", deadline),
-    TaskSettled: ({ id, paid, settlement }) => {
+    KeyRevealed: ({ id, previous, deadline }) => this.move(id, "Revealed", deadline, previous),
+    TaskSettled: ({ id, previous, paid, settlement }) => {
       const counter = ([undefined, "confirmed", "finalized"] as const)[Number(settlement)];
-      const task = this.end(id, "Settled", counter);
+      const task = this.end(id, "Settled", previous, counter);
       task.paid += paid;
+      if (counter === undefined) task.rebate = task.fee - paid;
       this.earn(task.provider, paid);
     },
-    TaskExpired: ({ id }) => this.end(id, "Expired", "expired"),
-    TaskSlashed: ({ id }) => {
-      const { provider } = this.end(id, "Slashed", "slashed");
-      const service = this.services.get(provider);
-      if (service) service.terms[6] = false;
+    TaskExpired: ({ id, provider, previous }) => {
+      this.fail(provider);
+      return this.end(id, "Expired", previous, "expired");
     },
-    TaskLapsed: ({ id, paid, deadline }) => {
-      const task = this.end(id, "Lapsed", "lapsed");
+    TaskSlashed: ({ id, provider, previous }) => {
+      this.fail(provider);
+      this.end(id, "Slashed", previous, "slashed");
+      const service = this.services.get(provider);
+      if (service) service.terms[7] = false;
+    },
+    TaskLapsed: ({ id, previous, paid, deadline }) => {
+      const task = this.end(id, "Lapsed", previous, "lapsed");
       Object.assign(task, { paid, deadline });
       this.earn(task.provider, paid);
     },
@@ -231,13 +274,25 @@ export class Replay {
     this.earned.set(provider, (this.earned.get(provider) ?? 0n) + amount);
   }
 
-  private move(id: string, state: string, deadline: bigint): ReplayedTask {
+  private fail(provider: string): void {
+    this.failedAt.set(provider, this.block.timestamp);
+  }
+
+  private wait(id: string, state: string, deadline: bigint): ReplayedTask {
     const task = this.tasks.get(id)!;
     return Object.assign(task, { state: BigInt(STATES.indexOf(state)), deadline });
   }
 
-  private end(id: string, state: string, counter?: Counter): ReplayedTask {
-    const task = this.move(id, state, 0n);
+  /** @throws Error unless `previous` is the block of the task's event before this one. */
+  private move(id: string, state: string, deadline: bigint, previous: bigint): ReplayedTask {
+    const task = this.wait(id, state, deadline);
+    if (task.movedBlock !== previous) throw new Error(`${state} names the wrong block before it.`);
+    task.movedBlock = this.block.number;
+    return task;
+  }
+
+  private end(id: string, state: string, previous: bigint, counter?: Counter): ReplayedTask {
+    const task = this.move(id, state, 0n, previous);
     this.countersOf(task.provider).open--;
     if (counter) this.countersOf(task.provider)[counter]++;
     return task;
@@ -247,7 +302,7 @@ export class Replay {
 // biome-ignore lint/suspicious/noExplicitAny: the arguments of any event, by name
 type Args = any;
 
-function entry<T>(map: Map<string, T>, key: string, create: () => T): T {
+function entry<K, T>(map: Map<K, T>, key: K, create: () => T): T {
   const found = map.get(key) ?? create();
   map.set(key, found);
   return found;

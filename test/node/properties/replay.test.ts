@@ -6,6 +6,8 @@ import { UNLIMITED } from "../../../sdk/account/calls.ts";
 import { blindRoot } from "../../../sdk/exchange/blind.ts";
 import { buildMisbehaviourProof } from "../../../sdk/exchange/misbehaviourProof.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
+import { hashChunks } from "../../../sdk/storage/tree/keccak.ts";
+import { merklePath } from "../../../sdk/storage/tree/merkle.ts";
 import { rootFromSegments } from "../../../sdk/storage/tree/RootHasher.ts";
 import { segmentRoot } from "../../../sdk/storage/tree/segment.ts";
 import { startLocalChain } from "../../helpers/localChain.ts";
@@ -22,6 +24,10 @@ const SIZE = 4_096;
 const PAGE = new Uint8Array(SIZE);
 const SEGMENT_ROOTS = segmentRoot(PAGE, 0, SIZE);
 const BLIND_ROOT = hexlify(blindRoot(U));
+/** Every chunk is zeros, and has the same path. */
+const CHUNK_PATH = merklePath(hashChunks(PAGE, SIZE / 256), 0).map(({ sibling }) =>
+  hexlify(sibling),
+);
 const CONTENT_ROOT = `0x${"12".repeat(32)}`;
 
 /** A step of a history: the action, the actor, and a number that determines everything else. */
@@ -66,6 +72,8 @@ describe("P23: events alone rebuild every balance and every state", () => {
   let serving: Contract;
   let actors: string[];
   let providers: string[];
+  /** Works for both providers. */
+  let operator: string;
   let fresh: string;
   let proof: unknown;
 
@@ -81,6 +89,7 @@ describe("P23: events alone rebuild every balance and every state", () => {
     serving = new Contract(deployment.serving.address, deployment.serving.abi, rpc);
     actors = chain.accounts.slice(1, 6).map(({ address }) => address);
     providers = actors.slice(3);
+    operator = chain.accounts[6]!.address;
     for (const actor of actors)
       await act(actor, ledger, "openAccount", [serving.target, UNLIMITED], 10n * OG);
     for (const provider of providers) await act(provider, serving, "registerService", [terms(1)]);
@@ -115,12 +124,14 @@ describe("P23: events alone rebuild every balance and every state", () => {
 
   const terms = (chance: number) => ({
     pricePerUnit: BigInt(1 + (chance % 10_007)) * 10n ** 9n,
+    minimumUnits: 1 + (chance % 100),
     unit: chance % 2,
     maxTrainingTime: 60 + (chance % 600),
     bondBps: 10_000 + (chance % 10_001),
     unacknowledgedBps: chance % 3_001,
     openTasksPerUser: 1 + (chance % 3),
     accepting: chance % 8 !== 7,
+    operator,
     catalogueHash: `0x${(chance + 1).toString(16).padStart(64, "0")}`,
     encryptionKey: PUBLIC_KEY,
     url: "http://127.0.0.1:1",
@@ -186,7 +197,7 @@ describe("P23: events alone rebuild every balance and every state", () => {
     const order = {
       provider,
       nonce: await serving.getFunction("taskCount")(user, provider),
-      units: 1 + (chance % 50_021),
+      units: 100 + (chance % 50_021),
       offer: await serving
         .getFunction("serviceOf")(provider)
         .then(
@@ -206,17 +217,17 @@ describe("P23: events alone rebuild every balance and every state", () => {
   }
 
   async function actOnTask(id: string, verb: Verb, who: string, chance: number): Promise<void> {
-    const { user, provider, state, fee } = await serving.getFunction("taskOf")(id);
+    const { user, state, fee } = await serving.getFunction("taskOf")(id);
     switch (verb) {
       case "advance":
-        return advance(id, { user, provider, state: Number(state), chance });
+        return advance(id, { user, fee, state: Number(state), chance });
       case "failTask":
-        return void (await act(provider, serving, verb, [id, chance % 10]));
+        return void (await act(operator, serving, verb, [id, chance % 10]));
       case "settleCancelled": {
         const wallet = chain.accounts.find(({ address }) => address === user)!;
         const agreed = (BigInt(chance % 1_001) * (fee as bigint)) / 1_000n;
         const signature = await consent(wallet.privateKey, id, agreed);
-        return void (await act(provider, serving, verb, [id, agreed, 2 ** 39, signature]));
+        return void (await act(operator, serving, verb, [id, agreed, 2 ** 39, signature]));
       }
       case "finalize":
         return void (await act(who, serving, verb, [[id, id]]));
@@ -233,23 +244,28 @@ describe("P23: events alone rebuild every balance and every state", () => {
   /** The regular next step of a task; every other time, the model is corrupt and is disputed. */
   async function advance(
     id: string,
-    {
-      user,
-      provider,
-      state,
-      chance,
-    }: { user: string; provider: string; state: number; chance: number },
+    { user, fee, state, chance }: { user: string; fee: bigint; state: number; chance: number },
   ): Promise<void> {
     const root = rootFromSegments(SEGMENT_ROOTS, SIZE);
     const commitments = { contentRoot: CONTENT_ROOT, keyCommit: hexlify(keyCommit(S)) };
-    const delivery = { id, size: SIZE, root, ...commitments, receiptRoot: ZeroHash };
-    const opening = [id, hexlify(S), BLIND_ROOT, CONTENT_ROOT];
-    if (state === 1) await act(provider, serving, "acceptTask", [id]);
-    if (state === 2) await act(provider, serving, "deliver", [delivery]);
-    if (state === 3 || state === 10) await act(user, serving, "acknowledge", [id, root]);
-    if (state === 4) await act(provider, serving, "reveal", opening);
-    if (state === 5 && chance % 2 === 0) await act(user, serving, "confirm", [id]);
-    if (state === 5 && chance % 2 === 1) await act(user, serving, "proveMisbehaviour", [id, proof]);
+    const charged = chance % 3 === 0 ? (fee * BigInt(chance % 101)) / 100n : fee;
+    const delivery = { id, size: SIZE, fee: charged, root, ...commitments, receiptRoot: ZeroHash };
+    const onTask = (who: string, verb: string, ...args: unknown[]) =>
+      act(who, serving, verb, [id, ...args]);
+    const steps: Record<number, () => Promise<boolean>> = {
+      1: () => onTask(operator, "acceptTask"),
+      2: () => act(operator, serving, "deliver", [delivery]),
+      3: () =>
+        chance % 4 === 0
+          ? onTask(user, "demandChunk", chance % 16)
+          : onTask(user, "acknowledge", root),
+      4: () => onTask(operator, "answerChunk", PAGE.slice(0, 256), CHUNK_PATH),
+      5: () => onTask(operator, "reveal", hexlify(S), BLIND_ROOT, CONTENT_ROOT),
+      6: () =>
+        chance % 2 === 0 ? onTask(user, "confirm") : onTask(user, "proveMisbehaviour", proof),
+      11: () => onTask(user, "acknowledge", root),
+    };
+    await steps[state]?.();
   }
 
   async function consent(privateKey: string, id: string, amount: bigint): Promise<string> {
@@ -274,7 +290,11 @@ describe("P23: events alone rebuild every balance and every state", () => {
     for (const log of await rpc.getLogs({ address: address as never, fromBlock: 0 })) {
       const contract = log.address === ledger.target ? ledger : serving;
       const event = contract.interface.parseLog(log)!;
-      replayed.apply(event);
+      const block = (await rpc.getBlock(log.blockNumber))!;
+      replayed.apply(event, {
+        number: BigInt(block.number),
+        timestamp: BigInt(block.timestamp),
+      });
       seen.add(event.name);
     }
     return replayed;
@@ -302,7 +322,7 @@ describe("P23: events alone rebuild every balance and every state", () => {
         const tasks = [...replayed.tasks.values()].filter(
           (task) => task.user === actor && task.provider === provider,
         );
-        const open = tasks.filter(({ state }) => state >= 1n && state <= 5n);
+        const open = tasks.filter(({ state }) => state >= 1n && state <= 6n);
         expect(BigInt(tasks.length)).to.equal(await ask(serving, "taskCount", actor, provider));
         expect(BigInt(open.length)).to.equal(await ask(serving, "openTaskCount", actor, provider));
       }
@@ -323,6 +343,7 @@ describe("P23: events alone rebuild every balance and every state", () => {
               service.terms,
               counters,
               replayed.earned.get(provider) ?? 0n,
+              replayed.failedAt.get(provider) ?? 0n,
             ],
           ]
         : [];
