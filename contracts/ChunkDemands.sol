@@ -2,19 +2,19 @@
 pragma solidity 0.8.37;
 
 import {TaskRegistry} from "./TaskRegistry.sol";
-import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
+import {IChunkDemands} from "./interfaces/IChunkDemands.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
 import {TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
 
 /// @title ChunkDemands: what a user can do about a delivery that nobody can download
 /// @notice The part of FineTuningServing in which a provider shows, chunk by chunk, that it has what it delivered.
-abstract contract ChunkDemands is TaskRegistry {
-    /// @inheritdoc IFineTuningServing
+abstract contract ChunkDemands is TaskRegistry, IChunkDemands {
+    /// @inheritdoc IChunkDemands
     uint256 public constant MAX_DEMANDS = 3;
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IChunkDemands
     uint256 public immutable ackPeriod;
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IChunkDemands
     uint256 public immutable revealPeriod;
 
     /// @notice Sets the immutable parameters.
@@ -26,7 +26,7 @@ abstract contract ChunkDemands is TaskRegistry {
         revealPeriod = revealPeriod_;
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IChunkDemands
     function demandChunk(TaskId id, uint256 index) external {
         (TaskRecord storage task, TaskState to) = _userStep(id, TaskStates.DEMAND_CHUNK);
         if (task.demands >= MAX_DEMANDS) revert ServingDemandLimit(id, MAX_DEMANDS);
@@ -37,7 +37,7 @@ abstract contract ChunkDemands is TaskRegistry {
         emit ChunkDemanded(id, msg.sender, _offers[task.offer].provider, index, deadline);
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IChunkDemands
     function answerChunk(TaskId id, bytes calldata chunk, bytes32[] calldata path) external {
         (TaskRecord storage task, TaskState to, Offer storage offer) = _operatorStep(id, TaskStates.ANSWER_CHUNK);
         if (!rules.holdsChunk(task.root, task.size, task.chunk, chunk, path)) revert ServingInvalidProof(id);

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {TaskRegistry} from "./TaskRegistry.sol";
-import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
+import {IDisputes} from "./interfaces/IDisputes.sol";
 import {Fees} from "./libraries/Fees.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
 import {MisbehaviourProof} from "./types/MisbehaviourProof.sol";
@@ -11,8 +11,8 @@ import {TaskId} from "./types/TaskId.sol";
 
 /// @title Disputes: what happens when a deliverable is not what its provider committed to
 /// @notice The part of FineTuningServing that decides disputes. The rule is in libraries/Misbehaviour.sol.
-abstract contract Disputes is TaskRegistry {
-    /// @inheritdoc IFineTuningServing
+abstract contract Disputes is TaskRegistry, IDisputes {
+    /// @inheritdoc IDisputes
     function proveMisbehaviour(TaskId id, MisbehaviourProof calldata proof) external {
         (TaskRecord storage task, TaskState to) = _userStep(id, TaskStates.PROVE_MISBEHAVIOUR);
         bytes32 keyCommit = keccak256(abi.encode(proof.key));

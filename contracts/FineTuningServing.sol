@@ -11,11 +11,10 @@ import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
 import {ILedger} from "./interfaces/ILedger.sol";
 import {Fees} from "./libraries/Fees.sol";
 import {Geometry} from "./libraries/Geometry.sol";
-import {Pages} from "./libraries/Pages.sol";
 import {PublicKeys} from "./libraries/PublicKeys.sol";
 import {TaskStates} from "./libraries/TaskStates.sol";
 import {ServingParameters} from "./types/ServingParameters.sol";
-import {DeliveryOrder, FailReason, Settlement, Task, TaskOrder, TaskState} from "./types/Task.sol";
+import {DeliveryOrder, FailReason, Settlement, TaskOrder, TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
@@ -23,7 +22,7 @@ import {TaskId} from "./types/TaskId.sol";
 /// @dev Every verb has the same order: check the state table, the caller, the deadline and the rest; update the task;
 /// emit the event; call the Ledger, which never calls back.
 /// @custom:security-contact see SECURITY.md
-contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
+contract FineTuningServing is ChunkDemands, Disputes, IFineTuningServing, EIP712 {
     using TaskStates for TaskState;
 
     /// @dev A period of 0 would end in the second in which it begins.
@@ -217,68 +216,6 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
         _release(provider, provider, _bondOf(task));
     }
 
-    // -- Views ---------------------------------------------------------------------------------------------------
-
-    /// @inheritdoc IFineTuningServing
-    function taskOf(TaskId id) public view returns (Task memory view_) {
-        TaskRecord storage task = _tasks[id];
-        Offer storage offer = _offers[task.offer];
-        view_.user = task.user;
-        view_.provider = offer.provider;
-        view_.state = task.state;
-        view_.deadline = task.deadline;
-        view_.trainingTime = offer.maxTrainingTime;
-        view_.fee = task.fee;
-        view_.rebate = task.rebate;
-        view_.paid = uint96(_paidBy(task));
-        view_.bondBps = task.late ? 0 : offer.bondBps;
-        view_.unacknowledgedBps = offer.unacknowledgedBps;
-        view_.size = task.size;
-        view_.offer = task.offer;
-        view_.offerBlock = offer.createdBlock;
-        view_.createdBlock = task.createdBlock;
-        view_.movedBlock = task.movedBlock;
-        view_.demands = task.demands;
-        view_.chunk = task.chunk;
-        view_.root = task.root;
-        view_.exchange = task.exchange;
-    }
-
-    /// @inheritdoc IFineTuningServing
-    function tasks(TaskId[] calldata ids) external view returns (Task[] memory page) {
-        page = new Task[](ids.length);
-        for (uint256 i = 0; i < ids.length; ++i) page[i] = taskOf(ids[i]);
-    }
-
-    /// @inheritdoc IFineTuningServing
-    function usersOf(address provider, uint256 offset, uint256 limit) external view returns (address[] memory page) {
-        return Pages.slice(_users[provider], offset, limit);
-    }
-
-    /// @inheritdoc IFineTuningServing
-    function taskCounts(
-        address[] calldata users,
-        address[] calldata providers
-    ) external view returns (uint256[] memory counts) {
-        counts = new uint256[](users.length);
-        for (uint256 i = 0; i < users.length; ++i) counts[i] = _relations[users[i]][providers[i]].created;
-    }
-
-    /// @inheritdoc IFineTuningServing
-    function taskCount(address user, address provider) external view returns (uint256) {
-        return _relations[user][provider].created;
-    }
-
-    /// @inheritdoc IFineTuningServing
-    function openTaskCount(address user, address provider) external view returns (uint256) {
-        return _relations[user][provider].open;
-    }
-
-    /// @inheritdoc IFineTuningServing
-    function taskIdOf(address user, address provider, uint256 n) public view returns (TaskId) {
-        return TaskId.wrap(bytes16(keccak256(abi.encode(block.chainid, address(this), user, provider, n))));
-    }
-
     // -- Checks --------------------------------------------------------------------------------------------------
 
     /// @notice Checks an order placed by the caller.
@@ -328,14 +265,6 @@ contract FineTuningServing is ChunkDemands, Disputes, EIP712 {
     ) private view returns (bool) {
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(CONSENT_TYPEHASH, id, amount, deadline)));
         return SignatureChecker.isValidSignatureNowCalldata(user, digest, consent);
-    }
-
-    /// @notice What a task's provider has received for it.
-    /// @param task its record
-    /// @return neuron
-    function _paidBy(TaskRecord storage task) private view returns (uint256) {
-        if (task.state == TaskState.Settled) return _chargeOf(task);
-        return task.late || task.state == TaskState.Lapsed ? _unacknowledgedShareOf(task) : 0;
     }
 
     /// @notice Checks the bounds of a period.

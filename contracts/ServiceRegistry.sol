@@ -2,16 +2,16 @@
 pragma solidity 0.8.37;
 
 import {Rules} from "./Rules.sol";
-import {IFineTuningServing} from "./interfaces/IFineTuningServing.sol";
 import {ILedger} from "./interfaces/ILedger.sol";
 import {IRules} from "./interfaces/IRules.sol";
+import {IServiceRegistry} from "./interfaces/IServiceRegistry.sol";
 import {Pages} from "./libraries/Pages.sol";
 import {Service, ServiceCounters, ServiceTerms, Unit} from "./types/Service.sol";
 
 /// @title ServiceRegistry: what providers offer
 /// @notice The part of FineTuningServing that manages services. TaskRegistry, Disputes and FineTuningServing build on
 /// it.
-abstract contract ServiceRegistry is IFineTuningServing {
+abstract contract ServiceRegistry is IServiceRegistry {
     /// @notice The part of the terms that applies to a task from its creation to its end.
     /// @dev Never changed once written, so a task refers to its offer by number and needs no copy. Providers seldom
     /// create a new one.
@@ -50,11 +50,11 @@ abstract contract ServiceRegistry is IFineTuningServing {
         string url; // address of the provider's API
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     ILedger public immutable ledger;
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     IRules public immutable rules = new Rules();
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     uint256 public immutable minimumStake;
 
     /// @dev Kept when a service is removed, for its counters.
@@ -81,7 +81,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
         minimumStake = minimumStake_;
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     function registerService(ServiceTerms calldata terms) external {
         ServiceRecord storage service = _services[msg.sender];
         if (service.offer != 0) revert ServingServiceExists(msg.sender);
@@ -94,14 +94,14 @@ abstract contract ServiceRegistry is IFineTuningServing {
         ledger.reserve(msg.sender, msg.sender, minimumStake);
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     function updateService(ServiceTerms calldata terms) external {
         ServiceRecord storage service = _registered(msg.sender);
         _write(service, terms);
         emit ServiceUpdated(msg.sender, service.offer, terms);
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     function removeService() external {
         ServiceRecord storage service = _registered(msg.sender);
         if (service.open != 0) revert ServingTasksOpen(msg.sender, service.open);
@@ -110,7 +110,7 @@ abstract contract ServiceRegistry is IFineTuningServing {
         ledger.release(msg.sender, msg.sender, minimumStake);
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     function serviceOf(address provider) public view returns (Service memory) {
         ServiceRecord storage service = _registered(provider);
         Offer storage offer = _offers[service.offer];
@@ -140,12 +140,12 @@ abstract contract ServiceRegistry is IFineTuningServing {
             });
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     function serviceCount() external view returns (uint256) {
         return _listed.length;
     }
 
-    /// @inheritdoc IFineTuningServing
+    /// @inheritdoc IServiceRegistry
     function services(uint256 offset, uint256 limit) external view returns (Service[] memory page) {
         (uint256 start, uint256 end) = Pages.bounds(_listed.length, offset, limit);
         uint256 live;

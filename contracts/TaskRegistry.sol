@@ -2,14 +2,16 @@
 pragma solidity 0.8.37;
 
 import {ServiceRegistry} from "./ServiceRegistry.sol";
+import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 import {Fees} from "./libraries/Fees.sol";
+import {Pages} from "./libraries/Pages.sol";
 import {TaskStates, TaskVerb} from "./libraries/TaskStates.sol";
-import {TaskState} from "./types/Task.sol";
+import {Task, TaskState} from "./types/Task.sol";
 import {TaskId} from "./types/TaskId.sol";
 
 /// @title TaskRegistry: tasks, and what all their verbs have in common
-/// @notice Has no verbs of its own. ChunkDemands, Disputes and FineTuningServing build theirs on it.
-abstract contract TaskRegistry is ServiceRegistry {
+/// @notice Has views, and no verbs of its own: ChunkDemands, Disputes and FineTuningServing build theirs on it.
+abstract contract TaskRegistry is ServiceRegistry, ITaskRegistry {
     using TaskStates for TaskState;
 
     /// @notice A task in storage.
@@ -44,6 +46,68 @@ abstract contract TaskRegistry is ServiceRegistry {
     mapping(address user => mapping(address provider => Relation)) internal _relations;
     /// @dev Users in the order of their first task at a provider, by provider. Never shrinks.
     mapping(address provider => address[] users) internal _users;
+
+    // -- Views ---------------------------------------------------------------------------------------------------
+
+    /// @inheritdoc ITaskRegistry
+    function taskOf(TaskId id) public view returns (Task memory view_) {
+        TaskRecord storage task = _tasks[id];
+        Offer storage offer = _offers[task.offer];
+        view_.user = task.user;
+        view_.provider = offer.provider;
+        view_.state = task.state;
+        view_.deadline = task.deadline;
+        view_.trainingTime = offer.maxTrainingTime;
+        view_.fee = task.fee;
+        view_.rebate = task.rebate;
+        view_.paid = uint96(_paidBy(task));
+        view_.bondBps = task.late ? 0 : offer.bondBps;
+        view_.unacknowledgedBps = offer.unacknowledgedBps;
+        view_.size = task.size;
+        view_.offer = task.offer;
+        view_.offerBlock = offer.createdBlock;
+        view_.createdBlock = task.createdBlock;
+        view_.movedBlock = task.movedBlock;
+        view_.demands = task.demands;
+        view_.chunk = task.chunk;
+        view_.root = task.root;
+        view_.exchange = task.exchange;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function tasks(TaskId[] calldata ids) external view returns (Task[] memory page) {
+        page = new Task[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) page[i] = taskOf(ids[i]);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function usersOf(address provider, uint256 offset, uint256 limit) external view returns (address[] memory page) {
+        return Pages.slice(_users[provider], offset, limit);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function taskCounts(
+        address[] calldata users,
+        address[] calldata providers
+    ) external view returns (uint256[] memory counts) {
+        counts = new uint256[](users.length);
+        for (uint256 i = 0; i < users.length; ++i) counts[i] = _relations[users[i]][providers[i]].created;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function taskCount(address user, address provider) external view returns (uint256) {
+        return _relations[user][provider].created;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function openTaskCount(address user, address provider) external view returns (uint256) {
+        return _relations[user][provider].open;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function taskIdOf(address user, address provider, uint256 n) public view returns (TaskId) {
+        return TaskId.wrap(bytes16(keccak256(abi.encode(block.chainid, address(this), user, provider, n))));
+    }
 
     // -- Checks --------------------------------------------------------------------------------------------------
 
@@ -226,6 +290,14 @@ abstract contract TaskRegistry is ServiceRegistry {
     /// @return neuron; 0 after a late acknowledgement
     function _bondOf(TaskRecord storage task) internal view returns (uint256) {
         return task.late ? 0 : Fees.bondFor(task.fee, _offers[task.offer].bondBps);
+    }
+
+    /// @notice What a task's provider has received for it.
+    /// @param task its record
+    /// @return neuron
+    function _paidBy(TaskRecord storage task) private view returns (uint256) {
+        if (task.state == TaskState.Settled) return _chargeOf(task);
+        return task.late || task.state == TaskState.Lapsed ? _unacknowledgedShareOf(task) : 0;
     }
 
     /// @notice Pays a provider in the Ledger.

@@ -1,37 +1,21 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ILedger} from "./ILedger.sol";
-import {IRules} from "./IRules.sol";
-import {MisbehaviourProof} from "../types/MisbehaviourProof.sol";
-import {Service, ServiceTerms} from "../types/Service.sol";
-import {DeliveryOrder, FailReason, Settlement, Task, TaskOrder, TaskState} from "../types/Task.sol";
+import {IChunkDemands} from "./IChunkDemands.sol";
+import {IDisputes} from "./IDisputes.sol";
+import {IServiceRegistry} from "./IServiceRegistry.sol";
+import {ITaskRegistry} from "./ITaskRegistry.sol";
+import {DeliveryOrder, FailReason, Settlement, TaskOrder} from "../types/Task.sol";
 import {TaskId} from "../types/TaskId.sol";
 
 /// @title FineTuningServing: services, tasks, deliverables; no money
-/// @notice Providers register services, users order tasks, and the state table (libraries/TaskStates.sol) defines which
-/// verb is allowed in which state. All money is in the Ledger.
+/// @notice Users order tasks, providers run them, and the state table (libraries/TaskStates.sol) defines which verb is
+/// allowed in which state. All money is in the Ledger.
 /// @dev A side that has to act may do so up to the last second of its deadline; from the next second on anyone may end
 /// the task.
 /// Amounts are in neuron (1e-18 OG), times in unix seconds, shares in basis points (1/10,000). docs/protocol.md gives
 /// the reasons behind the rules.
-interface IFineTuningServing {
-    /// @notice Emitted when a provider offers a service.
-    /// @param provider the provider
-    /// @param stake neuron reserved in its account
-    /// @param offer number of the offer that these terms are
-    /// @param terms what it offers
-    event ServiceRegistered(address indexed provider, uint256 stake, uint256 offer, ServiceTerms terms);
-    /// @notice Emitted when a provider changes its terms, for tasks created from now on.
-    /// @param provider the provider
-    /// @param offer number of the offer that these terms are
-    /// @param terms all of the new terms
-    event ServiceUpdated(address indexed provider, uint256 offer, ServiceTerms terms);
-    /// @notice Emitted when a provider ends its service.
-    /// @param provider the provider
-    /// @param stake neuron of it that is free again
-    event ServiceRemoved(address indexed provider, uint256 stake);
-
+interface IFineTuningServing is IServiceRegistry, ITaskRegistry, IChunkDemands, IDisputes {
     /// @notice Emitted when a user orders a task. Contains everything that a provider needs to run it.
     /// @param id the task
     /// @param user who ordered it
@@ -152,23 +136,6 @@ interface IFineTuningServing {
         uint256 compensation,
         uint256 burned
     );
-    /// @notice Emitted when a task ends because its user proved misbehaviour; the fee is free again.
-    /// @param id the task
-    /// @param user who ordered it
-    /// @param provider who it was ordered from
-    /// @param previous block of the task's event before this one, demands and answers apart
-    /// @param page number in the container of the page that does not match its entry
-    /// @param compensation neuron of the bond paid to the user
-    /// @param burned neuron of the bond that was burned
-    event TaskSlashed(
-        TaskId indexed id,
-        address indexed user,
-        address indexed provider,
-        uint256 previous,
-        uint256 page,
-        uint256 compensation,
-        uint256 burned
-    );
     /// @notice Emitted when a task ends because its user did not acknowledge the delivery in time.
     /// @param id the task
     /// @param user who ordered it
@@ -185,49 +152,9 @@ interface IFineTuningServing {
         uint256 deadline
     );
 
-    /// @notice Emitted when a user demands a chunk of a delivery.
-    /// @param id the task
-    /// @param user who ordered it
-    /// @param provider who it was ordered from
-    /// @param index number of the chunk, of 256 bytes, in the encrypted model
-    /// @param deadline unix seconds until which the provider has to answer
-    event ChunkDemanded(
-        TaskId indexed id,
-        address indexed user,
-        address indexed provider,
-        uint256 index,
-        uint256 deadline
-    );
-    /// @notice Emitted when a provider answers with the chunk that was demanded.
-    /// @param id the task
-    /// @param user who ordered it
-    /// @param provider who it was ordered from
-    /// @param index number of the chunk
-    /// @param deadline unix seconds until which the user has to acknowledge the delivery
-    event ChunkAnswered(
-        TaskId indexed id,
-        address indexed user,
-        address indexed provider,
-        uint256 index,
-        uint256 deadline
-    );
-
-    /// @notice Thrown when a provider has no registered service.
-    /// @param provider the provider
-    error ServingUnknownService(address provider);
-    /// @notice Thrown when a provider that already has a service registers one. Call `updateService`.
-    /// @param provider the provider
-    error ServingServiceExists(address provider);
     /// @notice Thrown when a provider does not accept new tasks at the moment.
     /// @param provider the provider
     error ServingNotAccepting(address provider);
-    /// @notice Thrown when a service cannot be removed because its provider still has open tasks.
-    /// @param provider the provider
-    /// @param open number of open tasks
-    error ServingTasksOpen(address provider, uint256 open);
-    /// @notice Thrown when a field of the terms is out of its bounds (types/Service.sol).
-    /// @param field name of the first such field
-    error ServingInvalidTerms(string field);
     /// @notice Thrown when a provider orders from itself.
     /// @param provider the provider
     error ServingSelfService(address provider);
@@ -258,32 +185,10 @@ interface IFineTuningServing {
     /// @param units units of the order
     /// @param minimum units required
     error ServingTooFewUnits(uint256 units, uint256 minimum);
-    /// @notice Thrown when a public key is not 33 bytes or does not begin with 2 or 3.
-    error ServingInvalidPublicKey();
     /// @notice Thrown when an order's configuration is too long.
     /// @param length its length in bytes
     /// @param maximum allowed length in bytes
     error ServingConfigTooLarge(uint256 length, uint256 maximum);
-    /// @notice Thrown when a verb of the user is called by anyone else.
-    /// @param id the task
-    /// @param caller who called
-    error ServingNotUser(TaskId id, address caller);
-    /// @notice Thrown when a verb of the provider's operator is called by anyone else.
-    /// @param id the task
-    /// @param caller who called
-    error ServingNotOperator(TaskId id, address caller);
-    /// @notice Thrown when the state table (libraries/TaskStates.sol) has no edge for the verb.
-    /// @param id the task
-    /// @param state the state it is in; None if there is no such task
-    error ServingWrongState(TaskId id, TaskState state);
-    /// @notice Thrown when the caller acts after their deadline.
-    /// @param id the task
-    /// @param deadline that deadline in unix seconds
-    error ServingDeadlinePassed(TaskId id, uint256 deadline);
-    /// @notice Thrown when someone tries to end a task before its deadline has passed.
-    /// @param id the task
-    /// @param deadline that deadline in unix seconds
-    error ServingDeadlineNotPassed(TaskId id, uint256 deadline);
     /// @notice Thrown when a delivery's size, root, content root or key commitment is 0, or its size exceeds 128 TiB.
     /// @param id the task
     error ServingInvalidDelivery(TaskId id);
@@ -295,21 +200,6 @@ interface IFineTuningServing {
     /// @notice Thrown when blind root, content root and the key's keccak256 do not hash to the task's commitment.
     /// @param id the task
     error ServingWrongKey(TaskId id);
-    /// @notice Thrown when a user demands more chunks than one task allows.
-    /// @param id the task
-    /// @param maximum chunks it allows
-    error ServingDemandLimit(TaskId id, uint256 maximum);
-    /// @notice Thrown when a user demands a chunk that the delivery does not have.
-    /// @param id the task
-    /// @param index number of the chunk
-    error ServingUnknownChunk(TaskId id, uint256 index);
-    /// @notice Thrown when the page in a proof matches its entry: the provider did nothing wrong there.
-    /// @param id the task
-    error ServingNoMisbehaviour(TaskId id);
-    /// @notice Thrown when a proof is invalid: it does not open the commitment, or a length or a path is wrong; or if
-    /// an answer is not the chunk that was demanded.
-    /// @param id the task
-    error ServingInvalidProof(TaskId id);
     /// @notice Thrown when the amount to settle exceeds the fee.
     /// @param amount neuron to settle
     /// @param maximum the fee in neuron
@@ -320,31 +210,8 @@ interface IFineTuningServing {
     /// @notice Thrown when a consent is used after its own deadline.
     /// @param deadline that deadline in unix seconds
     error ServingConsentExpired(uint256 deadline);
-    /// @notice Thrown when the contract is deployed with a parameter out of its bounds (types/ServingParameters.sol),
-    /// or with a ledger that is not a contract.
-    /// @param name name of the parameter
-    /// @param value its value, in its unit; for the ledger, its address as a number
-    error ServingParameterOutOfBounds(string name, uint256 value);
 
-    // -- Services ------------------------------------------------------------------------------------------------
-
-    /// @notice Offers a service; reserves the minimum stake in the caller's sub-account with itself.
-    /// @dev Reverts with ServingServiceExists, ServingInvalidTerms, ServingInvalidPublicKey, and like Ledger.reserve.
-    /// A price of 0 is refused: the bond would be 0 too.
-    /// @param terms what is offered
-    function registerService(ServiceTerms calldata terms) external;
-
-    /// @notice Changes the caller's terms. Tasks already created keep the terms they were created under.
-    /// @dev Reverts with ServingUnknownService, ServingInvalidTerms, ServingInvalidPublicKey.
-    /// @param terms all of the terms, changed or not
-    function updateService(ServiceTerms calldata terms) external;
-
-    /// @notice Ends the caller's service and releases its stake. Requires that no task is open. The counters remain: a
-    /// provider that registers again keeps its history.
-    /// @dev Reverts with ServingUnknownService, ServingTasksOpen.
-    function removeService() external;
-
-    // -- Tasks: the user -----------------------------------------------------------------------------------------
+    // -- The user -----------------------------------------------------------------------------------------------------
 
     /// @notice Orders a task and reserves its fee = units × price.
     /// @dev Reverts with ServingUnknownService, ServingSelfService, ServingNotAccepting, ServingOfferChanged,
@@ -369,33 +236,13 @@ interface IFineTuningServing {
     /// @param root storage root of the encrypted model, as delivered
     function acknowledge(TaskId id, bytes32 root) external;
 
-    /// @notice Demands a chunk of a delivery that the user cannot download: the provider has to answer with it within
-    /// the reveal period, or the task expires as for a missed reveal. Allowed until the acknowledgement deadline, three
-    /// times for a task, one at a time. A chunk chosen at random is one that the provider lacks as often as its file
-    /// has gaps.
-    /// @dev Reverts with ServingWrongState, ServingNotUser, ServingDeadlinePassed, ServingDemandLimit,
-    /// ServingUnknownChunk.
-    /// @param id the task
-    /// @param index number of the chunk, of 256 bytes, in the encrypted model
-    function demandChunk(TaskId id, uint256 index) external;
-
     /// @notice Confirms that everything decrypts to what was committed to; pays the provider and releases its bond.
     /// Allowed at any time after the reveal.
     /// @dev Reverts with ServingWrongState, ServingNotUser.
     /// @param id the task
     function confirm(TaskId id) external;
 
-    /// @notice Proves that one page of the deliverable does not decrypt to what was committed to: the fee is released,
-    /// half of the bond (rounded up) goes to the user, the other half is burned. Allowed until the dispute deadline. A
-    /// proof for a correct page reverts. After a late acknowledgement there is no bond: the part of the fee that is
-    /// still reserved is released. The provider takes no new tasks until it calls `updateService`.
-    /// @dev libraries/Misbehaviour.sol is the rule. Reverts with ServingWrongState, ServingNotUser,
-    /// ServingDeadlinePassed, ServingInvalidProof, ServingNoMisbehaviour.
-    /// @param id the task
-    /// @param proof the page, its entry, and the paths from both to the task's commitments
-    function proveMisbehaviour(TaskId id, MisbehaviourProof calldata proof) external;
-
-    // -- Tasks: the provider -------------------------------------------------------------------------------------
+    // -- The provider -------------------------------------------------------------------------------------------------
 
     /// @notice Accepts a task while its order is valid: reserves the bond in the provider's account and starts the
     /// training deadline.
@@ -419,13 +266,6 @@ interface IFineTuningServing {
     /// @param delivery the task, and the commitments to what is delivered
     function deliver(DeliveryOrder calldata delivery) external;
 
-    /// @notice Answers a demand with the chunk; starts the acknowledgement period again.
-    /// @dev Reverts with ServingWrongState, ServingNotOperator, ServingDeadlinePassed, ServingInvalidProof.
-    /// @param id the task
-    /// @param chunk the demanded chunk of the encrypted model, 256 bytes
-    /// @param path siblings from the chunk's leaf to the storage root, bottom first; a promoted node adds none
-    function answerChunk(TaskId id, bytes calldata chunk, bytes32[] calldata path) external;
-
     /// @notice Publishes the key whose hash was committed to; starts the dispute period. The key is only in the event.
     /// @dev Opens the commitment: takes the order's blind root and the delivery's content root again. Reverts with
     /// ServingWrongState, ServingNotOperator, ServingDeadlinePassed, ServingWrongKey.
@@ -448,7 +288,7 @@ interface IFineTuningServing {
     /// accepts
     function settleCancelled(TaskId id, uint256 amount, uint256 consentDeadline, bytes calldata consent) external;
 
-    // -- Tasks: anyone -------------------------------------------------------------------------------------------
+    // -- Anyone -------------------------------------------------------------------------------------------------------
 
     /// @notice Pays the providers of tasks after their dispute periods.
     /// @dev An entry that is not due is skipped, so that it does not make the others fail.
@@ -456,8 +296,8 @@ interface IFineTuningServing {
     function finalize(TaskId[] calldata ids) external;
 
     /// @notice Ends a task whose provider missed a deadline; the fee is released. A quarter of the bond goes to the
-    /// user after the training deadline. After the deadline to reveal the key, or to
-    /// answer a demand, half of it does (rounded up), and the other half is burned.
+    /// user after the training deadline. After the deadline to reveal the key, or to answer a demand, half of it does
+    /// (rounded up), and the other half is burned.
     /// @dev Reverts with ServingWrongState, ServingDeadlineNotPassed.
     /// @param id the task
     function expire(TaskId id) external;
@@ -468,87 +308,14 @@ interface IFineTuningServing {
     /// @param id the task
     function lapse(TaskId id) external;
 
-    // -- Views ---------------------------------------------------------------------------------------------------
+    // -- Views --------------------------------------------------------------------------------------------------------
 
-    /// @notice The contract that holds all money.
-    /// @return the Ledger, fixed at deployment
-    function ledger() external view returns (ILedger);
-    /// @notice The rules that need no state: which terms may be offered, and what is proved about a delivery.
-    /// @return the contract that has them, created with this one
-    function rules() external view returns (IRules);
-    /// @notice The service of a provider.
-    /// @dev Reverts with ServingUnknownService.
-    /// @param provider the provider
-    /// @return its stake, terms and counters
-    function serviceOf(address provider) external view returns (Service memory);
-    /// @notice How many places the list of services has. A removed service leaves its place empty; a provider that
-    /// registers again gets its old place.
-    /// @return places, including empty ones
-    function serviceCount() external view returns (uint256);
-    /// @notice One page of the services, in the order of first registration. Shorter than `limit` if places are empty:
-    /// increase `offset` by `limit` up to `serviceCount()`, whatever a page's length.
-    /// @param offset the page's first place in the list, from 0
-    /// @param limit places that the page covers
-    /// @return the services in the places [offset, offset + limit)
-    function services(uint256 offset, uint256 limit) external view returns (Service[] memory);
-    /// @notice A task.
-    /// @param id the task
-    /// @return the task; all zero (state None) if there is none
-    function taskOf(TaskId id) external view returns (Task memory);
-    /// @notice How many tasks a user has ever created at a provider.
-    /// @param user the user
-    /// @param provider the provider
-    /// @return tasks; also the next order's nonce
-    function taskCount(address user, address provider) external view returns (uint256);
-    /// @notice Tasks by id, in one call.
-    /// @param ids the tasks
-    /// @return the task of each id, as `taskOf` returns it
-    function tasks(TaskId[] calldata ids) external view returns (Task[] memory);
-    /// @notice One page of the users of a provider, in the order of their first tasks.
-    /// @param provider the provider
-    /// @param offset the page's first place in the list, from 0
-    /// @param limit users on the page at most
-    /// @return the users
-    function usersOf(address provider, uint256 offset, uint256 limit) external view returns (address[] memory);
-    /// @notice `taskCount` of several pairs, in one call. With `taskIdOf` this gives the ids of all tasks: those of a
-    /// user, whose providers Ledger.providersOf lists, and those of a provider, whose users `usersOf` lists.
-    /// @param users the user of each pair
-    /// @param providers the provider of each pair; as many
-    /// @return tasks of each pair
-    function taskCounts(
-        address[] calldata users,
-        address[] calldata providers
-    ) external view returns (uint256[] memory);
-    /// @notice How many tasks of a user at a provider are open: those in Created to Revealed.
-    /// @param user the user
-    /// @param provider the provider
-    /// @return tasks
-    function openTaskCount(address user, address provider) external view returns (uint256);
-    /// @notice The id of a user's n-th task at a provider, whether or not it exists yet.
-    /// @param user the user
-    /// @param provider the provider
-    /// @param n number of the task, from 0
-    /// @return the id, as types/TaskId.sol defines it
-    function taskIdOf(address user, address provider, uint256 n) external view returns (TaskId);
-
-    /// @notice What a provider reserves while its service is registered.
-    /// @return neuron, fixed at deployment
-    function minimumStake() external view returns (uint256);
-    /// @notice The time from a delivery to the end of its acknowledgement period.
-    /// @return seconds, 1 second to 30 days, fixed at deployment
-    function ackPeriod() external view returns (uint256);
-    /// @notice The time from an acknowledgement to the end of the reveal period.
-    /// @return seconds, 1 second to 30 days, fixed at deployment
-    function revealPeriod() external view returns (uint256);
     /// @notice The time from the key's publication to the end of the dispute period.
     /// @return seconds, 1 second to 30 days, fixed at deployment
     function disputePeriod() external view returns (uint256);
     /// @notice The time from the lapse of a task to the end of the period in which it may be acknowledged late.
     /// @return seconds: 30 days
     function LATE_ACKNOWLEDGEMENT_PERIOD() external view returns (uint256);
-    /// @notice The maximum number of chunks that the user of one task may demand.
-    /// @return chunks: 3
-    function MAX_DEMANDS() external view returns (uint256);
     /// @notice The maximum length of a task's configuration.
     /// @return bytes: 8 KiB
     function MAX_CONFIG_LENGTH() external view returns (uint256);

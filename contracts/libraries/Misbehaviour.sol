@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IFineTuningServing} from "../interfaces/IFineTuningServing.sol";
+import {IDisputes} from "../interfaces/IDisputes.sol";
+import {ITaskRegistry} from "../interfaces/ITaskRegistry.sol";
 import {MisbehaviourProof} from "../types/MisbehaviourProof.sol";
 import {TaskId} from "../types/TaskId.sol";
 import {ChaCha20} from "./ChaCha20.sol";
@@ -27,11 +28,11 @@ library Misbehaviour {
         (uint256 pages, uint256 parent, uint256 entry) = Geometry.locate(size, proof.page);
         bool isTop = parent == pages;
         uint256 leaves = Geometry.paddedPages(pages);
-        if (proof.page >= pages || !_holdsPage(proof, root, leaves)) revert IFineTuningServing.ServingInvalidProof(id);
+        if (proof.page >= pages || !_holdsPage(proof, root, leaves)) revert ITaskRegistry.ServingInvalidProof(id);
         bool holdsEntry = isTop ? _holdsNoEntry(proof) : _holdsEntry(proof, root, leaves, parent, entry);
-        if (!holdsEntry) revert IFineTuningServing.ServingInvalidProof(id);
+        if (!holdsEntry) revert ITaskRegistry.ServingInvalidProof(id);
         bytes32 expected = isTop ? proof.contentRoot : _entryOf(id, proof, parent, entry);
-        if (_digestOf(id, proof) == expected) revert IFineTuningServing.ServingNoMisbehaviour(id);
+        if (_digestOf(id, proof) == expected) revert IDisputes.ServingNoMisbehaviour(id);
     }
 
     // -- Positions -----------------------------------------------------------------------------------------------

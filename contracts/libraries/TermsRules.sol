@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IFineTuningServing} from "../interfaces/IFineTuningServing.sol";
+import {IServiceRegistry} from "../interfaces/IServiceRegistry.sol";
 import {ServiceTerms} from "../types/Service.sol";
 import {PublicKeys} from "./PublicKeys.sol";
 
@@ -31,13 +31,13 @@ library TermsRules {
         _require(terms.operator != address(0), "operator");
         uint256 urlLength = bytes(terms.url).length;
         _require(urlLength != 0 && urlLength <= MAX_URL_LENGTH, "url");
-        if (!PublicKeys.isCompressed(terms.encryptionKey)) revert IFineTuningServing.ServingInvalidPublicKey();
+        if (!PublicKeys.isCompressed(terms.encryptionKey)) revert IServiceRegistry.ServingInvalidPublicKey();
     }
 
     /// @notice Reverts with ServingInvalidTerms unless a field follows its rule.
     /// @param valid whether it does
     /// @param field its name
     function _require(bool valid, string memory field) private pure {
-        if (!valid) revert IFineTuningServing.ServingInvalidTerms(field);
+        if (!valid) revert IServiceRegistry.ServingInvalidTerms(field);
     }
 }

@@ -135,9 +135,10 @@ function hasTest({ file, title }: { file: string; title: string }): boolean {
 
 const literally = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-const INTERFACES = ["ILedger", "IFineTuningServing"].map(
-  (name) => `contracts/interfaces/${name}.sol`,
-);
+const INTERFACES = [
+  ...["ILedger", "IFineTuningServing"],
+  ...["IServiceRegistry", "ITaskRegistry", "IChunkDemands", "IDisputes"],
+].map((name) => `contracts/interfaces/${name}.sol`);
 
 /** The verbs of the contracts: functions that change their state. */
 const verbs = () =>

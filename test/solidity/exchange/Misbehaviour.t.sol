@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IDisputes} from "../../../contracts/interfaces/IDisputes.sol";
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {Fees} from "../../../contracts/libraries/Fees.sol";
 import {MisbehaviourProof} from "../../../contracts/types/MisbehaviourProof.sol";
 import {ServiceTerms} from "../../../contracts/types/Service.sol";
@@ -60,7 +62,7 @@ contract MisbehaviourTest is Containers {
     }
 
     function isInvalid(TaskId id, MisbehaviourProof memory proof) private {
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidProof.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingInvalidProof.selector, id));
         prove(id, proof);
     }
 
@@ -71,7 +73,7 @@ contract MisbehaviourTest is Containers {
         uint256 start = vm.snapshotState();
         for (uint256 i = first; i < end; ++i) {
             (TaskId id, MisbehaviourProof memory proof) = sold(places()[i], true);
-            vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNoMisbehaviour.selector, id));
+            vm.expectRevert(abi.encodeWithSelector(IDisputes.ServingNoMisbehaviour.selector, id));
             prove(id, proof);
             vm.revertToState(start);
         }
@@ -82,7 +84,7 @@ contract MisbehaviourTest is Containers {
         for (uint256 i = first; i < end; ++i) {
             (TaskId id, MisbehaviourProof memory proof) = sold(places()[i], false);
             vm.expectEmit(address(serving));
-            emit IFineTuningServing.TaskSlashed(id, user, provider, block.number, proof.page, BOND / 2, BOND / 2);
+            emit IDisputes.TaskSlashed(id, user, provider, block.number, proof.page, BOND / 2, BOND / 2);
             prove(id, proof);
             isIn(id, TaskState.Slashed);
             vm.revertToState(start);
@@ -269,7 +271,7 @@ contract ProveMisbehaviourTest is World {
     function test_GivenRevealed_WhenProved_TheFeeIsBackAndHalfOfTheBondIsTheUsers() public {
         TaskId id = revealed();
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSlashed(id, user, provider, block.number, 0, BOND / 2, BOND / 2);
+        emit IDisputes.TaskSlashed(id, user, provider, block.number, 0, BOND / 2, BOND / 2);
         prove(id, user);
         isIn(id, TaskState.Slashed);
         eq(deadlineOf(id), 0, "deadline");
@@ -319,7 +321,7 @@ contract ProveMisbehaviourTest is World {
         vm.prank(OPERATOR);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.TaskSlashed(id, user, provider, block.number, 0, 0, 0);
+        emit IDisputes.TaskSlashed(id, user, provider, block.number, 0, 0, 0);
         prove(id, user);
         eq(total(user), FUNDS - LAPSE_SHARE, "user");
         eq(total(provider), FUNDS + LAPSE_SHARE, "provider");
@@ -332,9 +334,9 @@ contract ProveMisbehaviourTest is World {
 
     function test_GivenStranger_WhenProved_Reverts() public {
         TaskId id = revealed();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, stranger));
         prove(id, stranger);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, provider));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, provider));
         prove(id, provider);
     }
 
@@ -347,17 +349,13 @@ contract ProveMisbehaviourTest is World {
     function test_GivenDeadline_WhenProvedOneSecondLate_Reverts() public {
         TaskId id = revealed();
         afterDeadline(id);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + DISPUTE));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + DISPUTE));
         prove(id, user);
     }
 
     function test_P14_GivenSlashed_WhenProvedConfirmedOrFinalized_NothingMovesTwice() public {
         TaskId id = slashed();
-        bytes memory slashed_ = abi.encodeWithSelector(
-            IFineTuningServing.ServingWrongState.selector,
-            id,
-            TaskState.Slashed
-        );
+        bytes memory slashed_ = abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Slashed);
         vm.expectRevert(slashed_);
         prove(id, user);
         vm.expectRevert(slashed_);
@@ -372,7 +370,7 @@ contract ProveMisbehaviourTest is World {
 
     function test_GivenSettled_WhenProved_Reverts() public {
         TaskId id = settled();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Settled));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Settled));
         prove(id, user);
     }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IDisputes} from "../../../contracts/interfaces/IDisputes.sol";
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {DeliveryOrder, FailReason, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
 import {MisbehaviourProof} from "../../../contracts/types/MisbehaviourProof.sol";
@@ -81,7 +83,7 @@ contract AttacksTest is World {
         TaskId id = accepted();
         bytes32 contentRoot = honestContentRoot(id);
         reveal(id, ROOT, contentRoot);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNoMisbehaviour.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.ServingNoMisbehaviour.selector, id));
         vm.prank(user);
         serving.proveMisbehaviour(id, claim(contentRoot, new bytes(4096)));
     }
@@ -161,7 +163,7 @@ contract AttacksTest is World {
 
     function test_P14_GivenLateDelivery_WhenTheTaskHasExpired_IsRefused() public {
         TaskId id = expired();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Expired));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Expired));
         vm.prank(OPERATOR);
         serving.deliver(delivery(id));
     }
@@ -190,7 +192,7 @@ contract AttacksTest is World {
             abi.encodeCall(IFineTuningServing.acknowledge, (id, ROOT)),
             abi.encodeCall(IFineTuningServing.reveal, (id, KEY, BLIND_ROOT, CONTENT_ROOT)),
             abi.encodeCall(IFineTuningServing.confirm, (id)),
-            abi.encodeCall(IFineTuningServing.proveMisbehaviour, (id, misbehaviour())),
+            abi.encodeCall(IDisputes.proveMisbehaviour, (id, misbehaviour())),
             abi.encodeCall(IFineTuningServing.finalize, (ids)),
             abi.encodeCall(IFineTuningServing.expire, (id)),
             abi.encodeCall(IFineTuningServing.lapse, (id))

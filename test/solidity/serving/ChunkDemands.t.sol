@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IChunkDemands} from "../../../contracts/interfaces/IChunkDemands.sol";
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {DeliveryOrder, Task, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
@@ -22,7 +24,7 @@ contract ChunkDemandsTest is World {
         TaskId id = delivered();
         vm.warp(START + ACK);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.ChunkDemanded(id, user, provider, CHUNK, START + ACK + REVEAL);
+        emit IChunkDemands.ChunkDemanded(id, user, provider, CHUNK, START + ACK + REVEAL);
         demand(id, CHUNK);
         isIn(id, TaskState.Demanded);
         Task memory task = serving.taskOf(id);
@@ -37,7 +39,7 @@ contract ChunkDemandsTest is World {
         TaskId id = demanded();
         atDeadline(id);
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.ChunkAnswered(id, user, provider, CHUNK, START + REVEAL + ACK);
+        emit IChunkDemands.ChunkAnswered(id, user, provider, CHUNK, START + REVEAL + ACK);
         answer(id);
         isIn(id, TaskState.Delivered);
         eq(deadlineOf(id), START + REVEAL + ACK, "deadline");
@@ -64,7 +66,7 @@ contract ChunkDemandsTest is World {
     function test_P31_GivenDemand_WhenTheAcknowledgementPeriodIsOver_NothingIsPaidForALapse() public {
         TaskId id = demanded();
         vm.warp(START + ACK + 1);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Demanded));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Demanded));
         serving.lapse(id);
     }
 
@@ -78,11 +80,7 @@ contract ChunkDemandsTest is World {
     function test_GivenDemand_WhenTheDeadlineIsMissed_NeitherSideCanSaveTheTask() public {
         TaskId id = demanded();
         afterDeadline(id);
-        bytes memory late = abi.encodeWithSelector(
-            IFineTuningServing.ServingDeadlinePassed.selector,
-            id,
-            START + REVEAL
-        );
+        bytes memory late = abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + REVEAL);
         vm.expectRevert(late);
         answer(id);
         vm.expectRevert(late);
@@ -93,9 +91,7 @@ contract ChunkDemandsTest is World {
     function test_GivenDemand_WhenExpiredOnItsLastSecond_Reverts() public {
         TaskId id = demanded();
         atDeadline(id);
-        vm.expectRevert(
-            abi.encodeWithSelector(IFineTuningServing.ServingDeadlineNotPassed.selector, id, START + REVEAL)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlineNotPassed.selector, id, START + REVEAL));
         serving.expire(id);
     }
 
@@ -107,13 +103,13 @@ contract ChunkDemandsTest is World {
             answer(id);
         }
         eq(serving.taskOf(id).demands, 3, "demands");
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDemandLimit.selector, id, 3));
+        vm.expectRevert(abi.encodeWithSelector(IChunkDemands.ServingDemandLimit.selector, id, 3));
         demand(id, 0);
     }
 
     function test_GivenStrangerOrProvider_WhenDemanded_Reverts() public {
         TaskId id = delivered();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, provider));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, provider));
         vm.prank(provider);
         serving.demandChunk(id, 0);
     }
@@ -121,13 +117,13 @@ contract ChunkDemandsTest is World {
     function test_GivenAcknowledgementDeadline_WhenDemandedOneSecondLate_Reverts() public {
         TaskId id = delivered();
         afterDeadline(id);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + ACK));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + ACK));
         demand(id, 0);
     }
 
     function test_GivenChunkBeyondTheFile_WhenDemanded_Reverts() public {
         TaskId id = delivered();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownChunk.selector, id, 16));
+        vm.expectRevert(abi.encodeWithSelector(IChunkDemands.ServingUnknownChunk.selector, id, 16));
         demand(id, 16);
         demand(id, 15);
     }
@@ -140,7 +136,7 @@ contract ChunkDemandsTest is World {
         serving.deliver(largest);
         // Padding begins after the last page, and nobody has to store it.
         uint256 pages = 2 ** 35 + 2 ** 28 + 2 ** 21 + 2 ** 14 + 2 ** 7 + 1;
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownChunk.selector, id, pages * 16));
+        vm.expectRevert(abi.encodeWithSelector(IChunkDemands.ServingUnknownChunk.selector, id, pages * 16));
         demand(id, pages * 16);
         demand(id, pages * 16 - 1);
         eq(serving.taskOf(id).chunk, pages * 16 - 1, "chunk");
@@ -151,7 +147,7 @@ contract ChunkDemandsTest is World {
         TaskId id = demanded();
         bytes memory another = new bytes(256);
         another[255] = 0x01;
-        bytes memory invalid = abi.encodeWithSelector(IFineTuningServing.ServingInvalidProof.selector, id);
+        bytes memory invalid = abi.encodeWithSelector(ITaskRegistry.ServingInvalidProof.selector, id);
         bytes32[] memory path = chunkPath();
         vm.expectRevert(invalid);
         answer(id, another, path);
@@ -186,12 +182,12 @@ contract ChunkDemandsTest is World {
         vm.prank(OPERATOR);
         serving.deliver(posted);
         demand(id, 7);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidProof.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingInvalidProof.selector, id));
         answer(id, zeros, chunkPath());
         answer(id, ones, path);
         isIn(id, TaskState.Delivered);
         demand(id, 47);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidProof.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingInvalidProof.selector, id));
         answer(id, ones, path);
         bytes32[] memory last = new bytes32[](5);
         bytes32[] memory within = chunkPath();

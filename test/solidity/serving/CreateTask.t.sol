@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {IServiceRegistry} from "../../../contracts/interfaces/IServiceRegistry.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {ServiceTerms} from "../../../contracts/types/Service.sol";
 import {Task, TaskOrder, TaskState} from "../../../contracts/types/Task.sol";
@@ -65,11 +67,11 @@ contract CreateTaskTest is World {
 
     function test_P29_GivenOrder_WhenOneSecondLater_IsNotAcceptedAndAnyoneCancelsIt() public {
         TaskId id = validFor(10);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, stranger));
         vm.prank(stranger);
         serving.cancelTask(id);
         vm.warp(START + 11);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + 10));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + 10));
         vm.prank(OPERATOR);
         serving.acceptTask(id);
         vm.prank(stranger);
@@ -121,7 +123,7 @@ contract CreateTaskTest is World {
     function test_GivenNoService_WhenCreated_Reverts() public {
         TaskOrder memory wanted = order();
         wanted.provider = stranger;
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownService.selector, stranger));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingUnknownService.selector, stranger));
         create(wanted);
     }
 
@@ -252,7 +254,7 @@ contract CreateTaskTest is World {
     function test_GivenMalformedUserKey_WhenCreated_Reverts() public {
         TaskOrder memory wanted = order();
         wanted.userKey = abi.encodePacked(bytes1(0x04), KEY);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidPublicKey.selector));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingInvalidPublicKey.selector));
         create(wanted);
     }
 

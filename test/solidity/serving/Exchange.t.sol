@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {Task, Settlement, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
@@ -33,7 +34,7 @@ contract AcknowledgeTest is World {
 
     function test_GivenDelivered_WhenStranger_Reverts() public {
         TaskId id = delivered();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, provider));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, provider));
         vm.prank(provider);
         serving.acknowledge(id, ROOT);
     }
@@ -47,7 +48,7 @@ contract AcknowledgeTest is World {
     function test_GivenDeadline_WhenAcknowledgedOneSecondLate_Reverts() public {
         TaskId id = delivered();
         afterDeadline(id);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + ACK));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + ACK));
         acknowledge(id, ROOT);
     }
 }
@@ -127,13 +128,13 @@ contract LateAcknowledgeTest is World {
         TaskId id = lapsed();
         uint256 deadline = deadlineOf(id);
         afterDeadline(id);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, deadline));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, deadline));
         acknowledge(id, ROOT);
     }
 
     function test_GivenLapsed_WhenStrangerOrWrongRoot_Reverts() public {
         TaskId id = lapsed();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, stranger));
         vm.prank(stranger);
         serving.acknowledge(id, ROOT);
         vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongRoot.selector, id, ROOT, bytes32(0)));
@@ -180,7 +181,7 @@ contract RevealTest is World {
 
     function test_GivenStranger_WhenRevealed_Reverts() public {
         TaskId id = acknowledged();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, user));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotOperator.selector, id, user));
         vm.prank(user);
         serving.reveal(id, KEY, BLIND_ROOT, CONTENT_ROOT);
     }
@@ -194,19 +195,19 @@ contract RevealTest is World {
     function test_GivenDeadline_WhenRevealedOneSecondLate_Reverts() public {
         TaskId id = acknowledged();
         afterDeadline(id);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + REVEAL));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + REVEAL));
         reveal(id, KEY);
     }
 
     function test_P14_GivenRevealed_WhenRevealedAgain_Reverts() public {
         TaskId id = revealed();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Revealed));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Revealed));
         reveal(id, KEY);
     }
 
     function test_GivenEarlyState_WhenRevealed_RevertsSoThatNoKeyIsGivenAwayUnpaid() public {
         TaskId id = delivered();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Delivered));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Delivered));
         reveal(id, KEY);
     }
 }
@@ -239,7 +240,7 @@ contract ConfirmTest is World {
 
     function test_GivenRevealed_WhenStranger_Reverts() public {
         TaskId id = revealed();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, provider));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, provider));
         vm.prank(provider);
         serving.confirm(id);
     }
@@ -253,7 +254,7 @@ contract ConfirmTest is World {
 
     function test_P14_GivenSettled_WhenConfirmedOrFinalizedAgain_PaysNothingTwice() public {
         TaskId id = settled();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Settled));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Settled));
         confirm(id);
         TaskId[] memory ids = new TaskId[](2);
         (ids[0], ids[1]) = (id, id);
@@ -357,18 +358,14 @@ contract ExpireTest is World {
     function test_GivenDeadline_WhenExpiredOnItsSecond_Reverts() public {
         TaskId id = accepted();
         atDeadline(id);
-        vm.expectRevert(
-            abi.encodeWithSelector(IFineTuningServing.ServingDeadlineNotPassed.selector, id, START + TRAINING)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlineNotPassed.selector, id, START + TRAINING));
         serving.expire(id);
     }
 
     function test_GivenRevealDeadline_WhenExpiredOnItsSecond_Reverts() public {
         TaskId id = acknowledged();
         atDeadline(id);
-        vm.expectRevert(
-            abi.encodeWithSelector(IFineTuningServing.ServingDeadlineNotPassed.selector, id, START + REVEAL)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlineNotPassed.selector, id, START + REVEAL));
         serving.expire(id);
     }
 
@@ -404,14 +401,14 @@ contract LapseTest is World {
     function test_GivenDeadline_WhenLapsedOnItsSecond_Reverts() public {
         TaskId id = delivered();
         atDeadline(id);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingDeadlineNotPassed.selector, id, START + ACK));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlineNotPassed.selector, id, START + ACK));
         serving.lapse(id);
     }
 
     function test_GivenLapsed_WhenLapsedAgain_PaysNothingTwice() public {
         TaskId id = lapsed();
         afterDeadline(id);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Lapsed));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Lapsed));
         serving.lapse(id);
     }
 }

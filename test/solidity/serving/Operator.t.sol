@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {IServiceRegistry} from "../../../contracts/interfaces/IServiceRegistry.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {ServiceTerms} from "../../../contracts/types/Service.sol";
 import {FailReason, TaskState} from "../../../contracts/types/Task.sol";
@@ -20,7 +22,7 @@ contract OperatorTest is World {
     }
 
     function isRefused(TaskId id, address caller, bytes memory call) private {
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, caller));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotOperator.selector, id, caller));
         vm.prank(caller);
         (bool success, ) = address(serving).call(call);
         check(success, "the revert was expected");
@@ -69,10 +71,10 @@ contract OperatorTest is World {
         vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerInsufficientBalance.selector, OPERATOR, 0, 1));
         vm.prank(OPERATOR);
         ledger.withdrawTo(OPERATOR, 1);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownService.selector, OPERATOR));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingUnknownService.selector, OPERATOR));
         vm.prank(OPERATOR);
         serving.removeService();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownService.selector, OPERATOR));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingUnknownService.selector, OPERATOR));
         vm.prank(OPERATOR);
         serving.updateService(terms());
         eq(total(provider), before, "provider's total");

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {Fees} from "../../../contracts/libraries/Fees.sol";
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {DeliveryOrder, FailReason, Task, Settlement, TaskState} from "../../../contracts/types/Task.sol";
@@ -25,21 +26,21 @@ contract CancelTaskTest is World {
 
     function test_GivenCreated_WhenStrangerOrProviderCancels_Reverts() public {
         TaskId id = created();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotUser.selector, id, provider));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, provider));
         vm.prank(provider);
         serving.cancelTask(id);
     }
 
     function test_GivenAcceptedFirst_WhenCancelled_Reverts() public {
         TaskId id = accepted();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Accepted));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Accepted));
         vm.prank(user);
         serving.cancelTask(id);
     }
 
     function test_GivenCancelledFirst_WhenAccepted_RevertsAndReservesNoBond() public {
         TaskId id = cancelled();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Cancelled));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Cancelled));
         vm.prank(OPERATOR);
         serving.acceptTask(id);
         eq(bondReserved(), 0, "bond");
@@ -69,7 +70,7 @@ contract AcceptTaskTest is World {
 
     function test_GivenStranger_WhenAccepted_Reverts() public {
         TaskId id = created();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotOperator.selector, id, stranger));
         vm.prank(stranger);
         serving.acceptTask(id);
     }
@@ -161,22 +162,20 @@ contract FailTaskTest is World {
     function test_GivenMissedDeadline_WhenFailed_RevertsSoThatExpireCannotBeEscaped() public {
         TaskId id = accepted();
         afterDeadline(id);
-        vm.expectRevert(
-            abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + TRAINING)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + TRAINING));
         fail(id, FailReason.TrainingError);
     }
 
     function test_GivenStranger_WhenFailed_Reverts() public {
         TaskId id = accepted();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, user));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotOperator.selector, id, user));
         vm.prank(user);
         serving.failTask(id, FailReason.Unspecified);
     }
 
     function test_GivenFailed_WhenFailedAgain_ReleasesNothingTwice() public {
         TaskId id = failed();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Failed));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Failed));
         fail(id, FailReason.Unspecified);
     }
 }
@@ -210,22 +209,20 @@ contract DeliverTest is World {
     function test_GivenDeadline_WhenDeliveredOneSecondLate_Reverts() public {
         TaskId id = accepted();
         afterDeadline(id);
-        vm.expectRevert(
-            abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + TRAINING)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + TRAINING));
         deliver(delivery(id));
     }
 
     function test_GivenStranger_WhenDelivered_Reverts() public {
         TaskId id = accepted();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotOperator.selector, id, stranger));
         vm.prank(stranger);
         serving.deliver(delivery(id));
     }
 
     function test_P14_GivenDelivered_WhenDeliveredAgain_Reverts() public {
         TaskId id = delivered();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Delivered));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Delivered));
         deliver(delivery(id));
     }
 
@@ -439,9 +436,7 @@ contract SettleCancelledTest is World {
         TaskId id = accepted();
         bytes memory signature = consent(USER_KEY, id, AGREED, START + 365 days);
         afterDeadline(id);
-        vm.expectRevert(
-            abi.encodeWithSelector(IFineTuningServing.ServingDeadlinePassed.selector, id, START + TRAINING)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingDeadlinePassed.selector, id, START + TRAINING));
         settle(id, AGREED, START + 365 days, signature);
     }
 
@@ -489,14 +484,14 @@ contract SettleCancelledTest is World {
         TaskId id = accepted();
         bytes memory signature = consent(USER_KEY, id, AGREED, START);
         settle(id, AGREED, START, signature);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, TaskState.Settled));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, TaskState.Settled));
         settle(id, AGREED, START, signature);
     }
 
     function test_GivenConsent_WhenStrangerUsesIt_Reverts() public {
         TaskId id = accepted();
         bytes memory signature = consent(USER_KEY, id, AGREED, START);
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingNotOperator.selector, id, stranger));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotOperator.selector, id, stranger));
         vm.prank(stranger);
         serving.settleCancelled(id, AGREED, START, signature);
     }

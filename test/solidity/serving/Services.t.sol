@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {FineTuningServing} from "../../../contracts/FineTuningServing.sol";
-import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {IServiceRegistry} from "../../../contracts/interfaces/IServiceRegistry.sol";
 import {ILedger} from "../../../contracts/interfaces/ILedger.sol";
 import {Service, ServiceTerms, Unit} from "../../../contracts/types/Service.sol";
 import {ServingParameters} from "../../../contracts/types/ServingParameters.sol";
@@ -48,13 +48,13 @@ contract ServingConstructorTest is World {
 
     function test_GivenLedgerWithoutCode_WhenDeployed_Reverts() public {
         vm.expectRevert(
-            abi.encodeWithSelector(IFineTuningServing.ServingParameterOutOfBounds.selector, "ledger", 0xDEAD)
+            abi.encodeWithSelector(IServiceRegistry.ServingParameterOutOfBounds.selector, "ledger", 0xDEAD)
         );
         new FineTuningServing(ILedger(address(0xDEAD)), parameters());
     }
 
     function refuses(string memory name, uint256 value, ServingParameters memory p) private {
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingParameterOutOfBounds.selector, name, value));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingParameterOutOfBounds.selector, name, value));
         new FineTuningServing(ledger, p);
     }
 }
@@ -69,7 +69,7 @@ contract RegisterServiceTest is World {
 
     function test_GivenFunds_WhenRegistered_ReservesTheStakeAndShowsTheTerms() public {
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.ServiceRegistered(newcomer, STAKE, 2, terms());
+        emit IServiceRegistry.ServiceRegistered(newcomer, STAKE, 2, terms());
         vm.prank(newcomer);
         serving.registerService(terms());
         eq(reserved(newcomer, newcomer), STAKE, "stake");
@@ -80,7 +80,7 @@ contract RegisterServiceTest is World {
     }
 
     function test_GivenService_WhenRegisteredAgain_Reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingServiceExists.selector, provider));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingServiceExists.selector, provider));
         vm.prank(provider);
         serving.registerService(terms());
     }
@@ -157,14 +157,14 @@ contract RegisterServiceTest is World {
         for (uint256 i = 0; i < keys.length; ++i) {
             ServiceTerms memory t = terms();
             t.encryptionKey = keys[i];
-            vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidPublicKey.selector));
+            vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingInvalidPublicKey.selector));
             vm.prank(newcomer);
             serving.registerService(t);
         }
     }
 
     function refuses(ServiceTerms memory t, string memory field) private {
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidTerms.selector, field));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingInvalidTerms.selector, field));
         vm.prank(newcomer);
         serving.registerService(t);
     }
@@ -178,7 +178,7 @@ contract UpdateServiceTest is World {
         t.bondBps = 20_000;
         t.url = "https://a.much.longer.host.name.provider.example:8443/with/a/path";
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.ServiceUpdated(provider, 2, t);
+        emit IServiceRegistry.ServiceUpdated(provider, 2, t);
         vm.prank(provider);
         serving.updateService(t);
         eq(keccak256(abi.encode(serving.serviceOf(provider).terms)), keccak256(abi.encode(t)), "terms");
@@ -247,7 +247,7 @@ contract UpdateServiceTest is World {
     }
 
     function test_GivenNoService_WhenUpdated_Reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownService.selector, stranger));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingUnknownService.selector, stranger));
         vm.prank(stranger);
         serving.updateService(terms());
     }
@@ -255,7 +255,7 @@ contract UpdateServiceTest is World {
     function test_GivenBadTerms_WhenUpdated_Reverts() public {
         ServiceTerms memory t = terms();
         t.bondBps = 0;
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingInvalidTerms.selector, "bondBps"));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingInvalidTerms.selector, "bondBps"));
         vm.prank(provider);
         serving.updateService(t);
     }
@@ -302,22 +302,22 @@ contract RemoveServiceTest is World {
 
     function test_GivenNoOpenTasks_WhenRemoved_FreesTheStake() public {
         vm.expectEmit(address(serving));
-        emit IFineTuningServing.ServiceRemoved(provider, STAKE);
+        emit IServiceRegistry.ServiceRemoved(provider, STAKE);
         remove();
         eq(reserved(provider, provider), 0, "stake");
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownService.selector, provider));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingUnknownService.selector, provider));
         serving.serviceOf(provider);
     }
 
     function test_GivenOpenTask_WhenRemoved_Reverts() public {
         created();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingTasksOpen.selector, provider, 1));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingTasksOpen.selector, provider, 1));
         remove();
     }
 
     function test_GivenNoService_WhenRemoved_Reverts() public {
         remove();
-        vm.expectRevert(abi.encodeWithSelector(IFineTuningServing.ServingUnknownService.selector, provider));
+        vm.expectRevert(abi.encodeWithSelector(IServiceRegistry.ServingUnknownService.selector, provider));
         remove();
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IFineTuningServing} from "../../../contracts/interfaces/IFineTuningServing.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {TaskStates, TaskVerb} from "../../../contracts/libraries/TaskStates.sol";
 import {FailReason, TaskState} from "../../../contracts/types/Task.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
@@ -96,7 +96,7 @@ contract StateTableTest is World {
             isIn(id, from);
         } else {
             check(!success, "forbidden");
-            bytes memory expected = abi.encodeWithSelector(IFineTuningServing.ServingWrongState.selector, id, from);
+            bytes memory expected = abi.encodeWithSelector(ITaskRegistry.ServingWrongState.selector, id, from);
             eq(keccak256(answer), keccak256(expected), "named");
         }
     }
