@@ -35,14 +35,15 @@ abstract contract ServiceRegistry is IServiceRegistry {
         bool listed; // has a place in `_listed`, even if removed since
         bytes1 encryptionKeyPrefix; // 2 or 3: parity of the point's y
         uint128 earned; // neuron paid by users
-        uint32 open; // ServiceCounters' numbers; they outlive the service: nobody loses them by registering again
-        uint32 confirmed;
-        uint32 finalized;
-        uint32 lapsed;
-        uint32 refused;
-        uint32 failed;
-        uint32 expired;
-        uint32 slashed;
+        // As in ServiceCounters. They outlive the service: no provider loses its history by registering again.
+        uint32 open; // not ended yet
+        uint32 confirmed; // the user confirmed the model
+        uint32 finalized; // the user let the dispute period pass
+        uint32 lapsed; // the user never acknowledged the delivery
+        uint32 refused; // given up before acceptance
+        uint32 failed; // given up after acceptance
+        uint32 expired; // the provider missed a deadline
+        uint32 slashed; // misbehaviour was proved
         uint40 failedAt; // unix seconds of the last broken promise, 0 if there was none
         address operator; // who works for the provider
         bytes32 encryptionKeyX; // the point's x

@@ -71,7 +71,7 @@ export function demandChunk(client: Client, { id, index }: DemandChunkParameters
 
 /**
  * Answers a demand as the provider's operator.
- * @example await send(client, answerChunk(client, { id, chunk, path }));
+ * @example await send(client, answerChunk(client, { id, ...chunkProof }));
  */
 export function answerChunk(client: Client, { id, chunk, path }: AnswerChunkParameters): Call {
   return servingCall(client, "answerChunk", [id, chunk, [...path]]);

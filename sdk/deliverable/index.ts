@@ -1,5 +1,6 @@
 /** Models: download, acknowledgement, decryption, confirmation and dispute. */
 
+export type { ChunkProof } from "../exchange/chunkProof.ts";
 export type { MisbehaviourProof } from "../exchange/misbehaviourProof.ts";
 export { PageMismatchError } from "../exchange/PageMismatchError.ts";
 export * from "./calls.ts";

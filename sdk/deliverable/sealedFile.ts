@@ -1,4 +1,4 @@
-import type { SealedFile } from "../exchange/chunkProof.ts";
+import type { SealedFile } from "../exchange/SealedFile.ts";
 import type { Root } from "../ids.ts";
 import { openInput } from "../storage/files/openInput.ts";
 import { readFully } from "../storage/files/readFully.ts";

@@ -1,14 +1,5 @@
-import { hashChunks } from "../storage/tree/keccak.ts";
-import { merklePath } from "../storage/tree/merkle.ts";
-import { CHUNK_BYTES, SEGMENT_CHUNKS, segmentLeafCount } from "../storage/tree/segment.ts";
-
-/** An encrypted model that proofs are about. */
-export interface SealedFile {
-  /** 32 bytes per segment of the storage tree. */
-  readonly segmentRoots: Uint8Array;
-  /** Reads the bytes of one segment. */
-  readSegment(index: number): Promise<Uint8Array>;
-}
+import { CHUNK_BYTES, SEGMENT_CHUNKS } from "../storage/tree/segment.ts";
+import { chunkPath, type SealedFile } from "./SealedFile.ts";
 
 /** Shows that the file has a chunk at its place. */
 export interface ChunkProof {
@@ -41,17 +32,4 @@ export async function buildChunkProof(
     chunk: segment.slice(start, start + CHUNK_BYTES),
     path: chunkPath(file, encryptedSize, segment, index),
   };
-}
-
-/** Siblings from a chunk to the storage root; `segment` contains the bytes of the chunk's segment. */
-export function chunkPath(
-  { segmentRoots }: SealedFile,
-  encryptedSize: number,
-  segment: Uint8Array,
-  chunk: number,
-): Uint8Array[] {
-  const index = Math.floor(chunk / SEGMENT_CHUNKS);
-  const leaves = hashChunks(segment, segmentLeafCount(index, encryptedSize));
-  const steps = [...merklePath(leaves, chunk % SEGMENT_CHUNKS), ...merklePath(segmentRoots, index)];
-  return steps.map(({ sibling }) => sibling);
 }

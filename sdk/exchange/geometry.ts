@@ -13,8 +13,8 @@ export const PAGE_ENTRIES = PAGE_BYTES / DIGEST_BYTES;
 /** Pages of one segment, which share a key. */
 export const SEGMENT_PAGES = SEGMENT_BYTES / PAGE_BYTES;
 
-/** 512 TiB: keeps segment numbers, hash pages included, within 32 bits. */
-const MAX_SIZE = 2 ** 49;
+/** 128 TiB: keeps segment numbers, hash pages included, within 32 bits, and chunk numbers within 40. */
+const MAX_SIZE = 2 ** 47;
 
 /** One level of the container: data pages are level 0, the last level is the single top page. */
 export interface Level {
@@ -49,7 +49,7 @@ export function geometryOf(size: number): Geometry {
     throw new ProtocolError(
       "usage",
       `A deliverable cannot have ${size} bytes.`,
-      "Give a size from 1 byte to 512 TiB.",
+      "Give a size from 1 byte to 128 TiB.",
     );
   }
   const levels: Level[] = [];

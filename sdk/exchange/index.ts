@@ -2,6 +2,7 @@
 
 export type { Content } from "../storage/files/content.ts";
 export * from "./blind.ts";
+export * from "./chunkProof.ts";
 export type { DatasetHeader } from "./DatasetCipher.ts";
 export * from "./geometry.ts";
 export * from "./misbehaviourProof.ts";
@@ -9,6 +10,7 @@ export * from "./open.ts";
 export * from "./openDataset.ts";
 export * from "./openSecrets.ts";
 export { PageMismatchError } from "./PageMismatchError.ts";
+export type { SealedFile } from "./SealedFile.ts";
 export * from "./seal.ts";
 export * from "./sealDataset.ts";
 export * from "./sealSecrets.ts";

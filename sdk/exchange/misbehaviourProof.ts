@@ -1,7 +1,7 @@
 import { merkleRoot } from "../storage/tree/merkle.ts";
 import { CHUNK_BYTES } from "../storage/tree/segment.ts";
 import { BLINDS, blindAt, blindLeaves, blindProof } from "./blind.ts";
-import { buildChunkProof, chunkPath, type SealedFile } from "./chunkProof.ts";
+import { buildChunkProof } from "./chunkProof.ts";
 import {
   DIGEST_BYTES,
   geometryOf,
@@ -11,6 +11,7 @@ import {
   SEGMENT_PAGES,
   segmentOf,
 } from "./geometry.ts";
+import { chunkPath, type SealedFile } from "./SealedFile.ts";
 import type { ExchangeKeys } from "./segmentKey.ts";
 
 /**

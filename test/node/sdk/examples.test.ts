@@ -35,6 +35,7 @@ declare global {
   const consent: sdk.SettlementConsent;
   const delivery: sdk.Delivery;
   const proof: sdk.MisbehaviourProof;
+  const chunkProof: exchange.ChunkProof;
   const page: number;
   const key: string;
   const blindRoot: string;

@@ -36,6 +36,8 @@ export interface Court {
   close(): Promise<void>;
 }
 
+const UNITS = 999n;
+const PRICE = 1_001n;
 const VERDICTS: Record<string, Verdict> = {
   ServingNoMisbehaviour: "match",
   ServingInvalidProof: "invalid",
@@ -44,13 +46,13 @@ const VERDICTS: Record<string, Verdict> = {
 export async function openCourt(): Promise<Court> {
   const market = await MarketFixture.open({
     openTasksPerUser: 65_535,
-    pricePerUnit: 1_001n,
+    pricePerUnit: PRICE,
     parameters: { disputePeriod: 86_400n }, // a slow machine must not miss the deadline
   });
   const { user, provider } = market;
   const order = {
     provider: provider.address,
-    units: 999n, // an odd bond, so that halving it must round
+    units: UNITS, // an odd bond, so that halving it must round
     maxFee: 10n ** 12n,
     modelHash: MODEL.hash,
     datasetRoot: DATASET_ROOT,
@@ -81,7 +83,7 @@ export async function openCourt(): Promise<Court> {
     async reveal({ id, size, root, contentRoot }) {
       const commit = hexlify(keyCommit(S));
       const commitments = { root, contentRoot, keyCommit: commit, receiptRoot: ZeroHash };
-      const delivery = { id, size, fee: 0n, ...commitments };
+      const delivery = { id, size, fee: UNITS * PRICE, ...commitments };
       await act(provider.address, deliver(provider, { delivery }));
       await act(user.address, acknowledge(user, { id, root }));
       const opened = { id, key: hexlify(S), blindRoot: order.blindRoot, contentRoot };

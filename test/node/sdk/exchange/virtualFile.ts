@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { SealedFile } from "../../../../sdk/exchange/chunkProof.ts";
 import { geometryOf, PAGE_BYTES, parentOf, segmentOf } from "../../../../sdk/exchange/geometry.ts";
 import { PageCipher } from "../../../../sdk/exchange/PageCipher.ts";
+import type { SealedFile } from "../../../../sdk/exchange/SealedFile.ts";
 import type { ExchangeKeys } from "../../../../sdk/exchange/segmentKey.ts";
 import type { Root } from "../../../../sdk/ids.ts";
 import { rootFromSegments } from "../../../../sdk/storage/tree/RootHasher.ts";

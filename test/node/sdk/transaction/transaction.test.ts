@@ -174,7 +174,7 @@ describe("sdk/transaction", () => {
 
   it("does not mistake the call's own data for a revert", () => {
     const { user } = market;
-    const data = user.serving.interface.encodeErrorResult("ServingZeroUnits");
+    const data = user.serving.interface.encodeErrorResult("ServingInvalidPublicKey");
     const error = decodeRevert(user, Object.assign(new Error("odd"), { transaction: { data } }));
     expect(error.code).to.equal("unexpected");
     expect(error.message).to.equal("odd");
