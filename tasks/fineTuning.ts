@@ -11,7 +11,7 @@ import {
   type Parameter,
 } from "./definition.ts";
 import { toCamelCase } from "./flags/letterCase.ts";
-import { again, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
+import { again, demand, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
 
 /** `npx hardhat fine-tuning <verb>`: the same market with the commands of Together's command line. */
 
@@ -40,6 +40,7 @@ const ordering = {
   output,
   force,
   timeout,
+  demand,
   yes: flag("Join the queue of a busy provider without confirmation"),
   again,
   dryRun,
@@ -123,6 +124,7 @@ export const fineTuningFamily: CommandDefinition[] = [
       force,
       step: option("Step of the checkpoint to write; default -1, the latest weights", "s"),
       timeout,
+      demand,
       ...sending,
       id,
     },

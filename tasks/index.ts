@@ -7,7 +7,7 @@ import {
   option,
 } from "./definition.ts";
 import { fineTuningFamily } from "./fineTuning.ts";
-import { again, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
+import { again, demand, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
 
 /** The definitions of all commands. The body of a command is in the file of its name, loaded when it is called. */
 
@@ -204,6 +204,7 @@ const fineTuning: CommandDefinition[] = [
       provider,
       dataPath: option("Path to save the encrypted model at"),
       force,
+      demand,
       task: taskId,
       ...sending,
     },

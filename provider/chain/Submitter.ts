@@ -26,6 +26,8 @@ export interface Submission {
   readonly id: TaskId;
   /** Together with the task, identifies the effect: at most one transaction for it is open. */
   readonly step: ChainStep | Extract<LocalStep, "upload">;
+  /** Distinguishes the effects of a step that one task may need several times. */
+  readonly round?: number;
   readonly call: Call;
   /** Checks on chain whether the effect has already happened. */
   readonly isDone: () => Promise<boolean>;
@@ -149,12 +151,13 @@ export class Submitter {
   async #openOrSign({
     id,
     step,
+    round,
     call,
     isDone,
     requireTime,
   }: Submission): Promise<Broadcast | null> {
     const { store, log } = this.#options;
-    const effect = `${formatTaskId(id)}/${step}`;
+    const effect = [formatTaskId(id), step, ...(round === undefined ? [] : [round])].join("/");
     if (!store.openTransaction(effect)) {
       if (await isDone()) return null;
       await requireTime?.();

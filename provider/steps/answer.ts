@@ -10,7 +10,6 @@ import { ProviderError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
-import { sendStep } from "./parts/sendStep.ts";
 
 /** Shows the chunk of the delivery that the user demanded. */
 export const answer: StepFunction = async (context, { id, facts }, signal) => {
@@ -20,14 +19,19 @@ export const answer: StepFunction = async (context, { id, facts }, signal) => {
   // After a restored backup the file may be in the storage alone.
   if (!(await pathExists(encrypted)))
     await download(client.storageUrl, root, encrypted, { signal });
-  const { chunk: index } = await getTask(client, { id });
+  const { chunk: index, demands: round } = await getTask(client, { id });
   const { encryptedSize } = geometryOf(size);
   const proof = await withSealedFile({ path: encrypted, root, signal }, (file) =>
     buildChunkProof(file, { encryptedSize, index }),
   );
   if (proof === null) throw changedFileError(encrypted);
   const call = answerChunk(client, { id, ...proof });
-  return sendStep(context, { id, step: "answer", from: "Demanded", call }, signal);
+  const isDone = async () => {
+    const { state, demands } = await getTask(client, { id });
+    return state !== "Demanded" || demands !== round;
+  };
+  await context.submitter.submit({ id, step: "answer", round, call, isDone }, signal);
+  return {};
 };
 
 function changedFileError(path: string): ProviderError {

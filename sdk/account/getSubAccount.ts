@@ -72,5 +72,5 @@ export async function getSubAccount(
 /** Only a delivery sets the root, and every later state except these two follows an acknowledgement. */
 function asDeliverable({ id, root, state }: Task): Deliverable[] {
   if (root === null) return [];
-  return [{ taskId: id, root, confirmed: state !== "Delivered" && state !== "Lapsed" }];
+  return [{ taskId: id, root, confirmed: !["Delivered", "Demanded", "Lapsed"].includes(state) }];
 }

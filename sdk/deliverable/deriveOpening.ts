@@ -87,6 +87,7 @@ const ADVICE: Partial<Record<TaskState, (task: Task) => Advice>> = {
   Created: seeState,
   Accepted: seeState,
   Delivered: acknowledgeFirst,
+  Demanded: acknowledgeFirst,
   Lapsed: acknowledgeFirst,
   Acknowledged: ({ deadline }) => [
     `Try again later: the provider has time until ${new Date(deadline * 1_000).toISOString()}.`,

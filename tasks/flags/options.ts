@@ -11,3 +11,6 @@ export const again = flag(
 );
 /** Parameters of every command that sends a transaction. */
 export const sending = { gasPrice, dryRun, json };
+export const demand = flag(
+  "If no storage sends the model, make the provider show on chain that it has it",
+);

@@ -12,7 +12,7 @@ import { type Planned, type SendingFlags, submit } from "./submit.ts";
 export type Unacknowledged = Task & { readonly root: Root };
 
 export const awaitsAcknowledgement = (task: Task): task is Unacknowledged =>
-  task.root !== null && (task.state === "Delivered" || task.state === "Lapsed");
+  task.root !== null && ["Delivered", "Demanded", "Lapsed"].includes(task.state);
 
 /** Acknowledges a model. */
 export async function acknowledgeTask(
@@ -43,6 +43,6 @@ async function prepareLateAcknowledgement(
     const lapsed = await submit(client, lapse(client, task), args, flags, terminal);
     if (lapsed.dryRun) return lapsed;
   }
-  const { provider, fee, paid } = await getTask(client, task);
-  return fundReservation(client, { provider, amount: fee - paid }, flags, terminal);
+  const { provider, fee, rebate, paid } = await getTask(client, task);
+  return fundReservation(client, { provider, amount: fee - rebate - paid }, flags, terminal);
 }

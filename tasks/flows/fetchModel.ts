@@ -1,10 +1,7 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Client } from "../../sdk/client.ts";
-import {
-  downloadDeliverable,
-  holdsDeliverable,
-} from "../../sdk/deliverable/downloadDeliverable.ts";
+import { holdsDeliverable } from "../../sdk/deliverable/downloadDeliverable.ts";
 import { modelFormat } from "../../sdk/deliverable/modelFormat.ts";
 import { readProvenance } from "../../sdk/deliverable/readProvenance.ts";
 import { writeModel } from "../../sdk/deliverable/writeModel.ts";
@@ -27,8 +24,7 @@ import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { acknowledgeTask, awaitsAcknowledgement } from "./acknowledgeTask.ts";
 import { confirmModel } from "./confirmModel.ts";
 import { openModel } from "./openModel.ts";
-import type { SendingFlags } from "./submit.ts";
-import { transfer } from "./transfer.ts";
+import { type ReceivingFlags, receiveDelivery } from "./receiveDelivery.ts";
 import { waitForTask } from "./waitForTask.ts";
 
 type Wallet = Client & { readonly address: string };
@@ -51,7 +47,7 @@ export interface WantedModel {
 /** The context of a command. */
 export interface Setting {
   readonly client: Wallet;
-  readonly flags: SendingFlags;
+  readonly flags: ReceivingFlags;
   readonly terminal: Terminal;
   readonly environment: Environment;
 }
@@ -136,9 +132,7 @@ async function receive(
 ): Promise<string | null> {
   if (!(await holdsDeliverable(path, task))) {
     environment.storageUrl();
-    await transfer(terminal, "Download", (options) =>
-      downloadDeliverable(client, { task, targetPath: path, ...options }),
-    );
+    await receiveDelivery({ client, flags, terminal, environment }, task, path);
     terminal.say(`Encrypted model downloaded; every byte matches root ${task.root}.`);
   }
   const current = await getTask(client, task);

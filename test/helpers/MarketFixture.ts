@@ -19,7 +19,7 @@ import type { TestChain } from "./TestChain.ts";
 
 const OG = 10n ** 18n;
 /** Nothing listens there. */
-const NOWHERE = "http://127.0.0.1:9";
+export const NOWHERE = "http://127.0.0.1:9";
 
 export const MODEL: CatalogueModel = {
   name: "tiny-qwen2",

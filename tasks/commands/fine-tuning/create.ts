@@ -20,13 +20,13 @@ import { fetchModel, findOutput, type Setting } from "../../flows/fetchModel.ts"
 import { findOwnOrder, type Roots } from "../../flows/findOwnOrder.ts";
 import { followToDelivery } from "../../flows/followToDelivery.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
-import type { SendingFlags } from "../../flows/submit.ts";
+import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
 import { transfer } from "../../flows/transfer.ts";
 import { type LocalDataset, storedRoot, withDataset } from "../../flows/withDataset.ts";
 import { nextInOneGo } from "../../terminal/nextCommand.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
-interface Flags extends SendingFlags, HyperparameterFlags {
+interface Flags extends ReceivingFlags, HyperparameterFlags {
   readonly model: string | undefined;
   readonly trainingFile: string | undefined;
   readonly validationFile: string | undefined;
@@ -153,7 +153,7 @@ async function store(
   client: Client,
   service: Service,
   { path, root }: LocalDataset,
-  { dryRun }: SendingFlags,
+  { dryRun }: Flags,
   terminal: Terminal,
 ): Promise<Root> {
   if (root !== null) return root;

@@ -2,9 +2,9 @@ import type { Command } from "../../definition.ts";
 import { readInteger, readTimeout } from "../../flags/readFlags.ts";
 import { fetchModel } from "../../flows/fetchModel.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
-import type { SendingFlags } from "../../flows/submit.ts";
+import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
 
-interface Flags extends SendingFlags {
+interface Flags extends ReceivingFlags {
   readonly id: string;
   readonly output: string | undefined;
   readonly step: string | undefined;

@@ -1,19 +1,16 @@
-import {
-  downloadDeliverable,
-  holdsDeliverable,
-} from "../../../sdk/deliverable/downloadDeliverable.ts";
+import { holdsDeliverable } from "../../../sdk/deliverable/downloadDeliverable.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
 import type { Command } from "../../definition.ts";
 import { fileIn } from "../../flags/fileIn.ts";
 import { required } from "../../flags/readFlags.ts";
 import { acknowledgeTask, awaitsAcknowledgement } from "../../flows/acknowledgeTask.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
-import type { SendingFlags } from "../../flows/submit.ts";
-import { transfer } from "../../flows/transfer.ts";
+import { type ReceivingFlags, receiveDelivery } from "../../flows/receiveDelivery.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
-interface Flags extends TaskFlags, SendingFlags {
+interface Flags extends TaskFlags, ReceivingFlags {
   readonly dataPath: string | undefined;
   readonly force: boolean;
 }
@@ -23,23 +20,22 @@ export default (async (flags, terminal, environment) => {
   const target = required(flags.dataPath, "--data-path", "the path to save the encrypted model at");
   environment.storageUrl();
   const client = await environment.signer("user");
-  const task = await findTask(client, flags);
-  const { root } = task;
-  const id = formatTaskId(task.id);
+  const found = await findTask(client, flags);
+  const { root } = found;
+  const id = formatTaskId(found.id);
   const wanted = await fileIn(target, `${id}.encrypted`);
   const { path, isDone } = await checkOutput(wanted, {
     force: flags.force,
-    isResult: (place) => holdsDeliverable(place, task),
+    isResult: (place) => holdsDeliverable(place, found),
   });
   if (isDone) {
     terminal.say(`${path} already contains the encrypted model; every byte matches root ${root}.`);
   } else if (!flags.dryRun || root === null) {
-    await transfer(terminal, "Download", (options) =>
-      downloadDeliverable(client, { task, targetPath: path, ...options }),
-    );
+    await receiveDelivery({ client, flags, terminal, environment }, found, path);
     terminal.say(`Encrypted model saved to ${path}; every byte matches root ${root}.`);
   }
 
+  const task = await getTask(client, found); // a demand and its answer move the deadline
   const decrypt = environment.command(
     `decrypt-model --provider ${task.provider} --task ${id} --encrypted-model ${shellWord(path)} --output ${id}.zip`,
   );

@@ -1,13 +1,15 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { identify } from "../../../provider/processes/processTable.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
-import { confirm } from "../../../sdk/deliverable/calls.ts";
+import { confirm, demandChunk } from "../../../sdk/deliverable/calls.ts";
+import { geometryOf } from "../../../sdk/exchange/geometry.ts";
 import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
 import { fetchCancellation } from "../../../sdk/task/fetchCancellation.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
 import { requestCancellation } from "../../../sdk/task/requestCancellation.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { eventually, type LogLine } from "./daemonProcess.ts";
@@ -103,6 +105,25 @@ describe("provider daemon, with the real trainer", () => {
     const refusal = await eventually("the refusal", refused, { explain: trade.explain });
     expect(refusal).to.include({ reason: "ConfigInvalid" });
     expect(await trade.eventNames(theft)).to.deep.equal(["TaskCreated"]);
+  });
+
+  it("shows any chunk of its delivery on chain, even if only its storage still has the file", async () => {
+    const { user, market } = trade;
+    const id = await market.orderTraining(user, rows(64), SHORT);
+    const { size } = await trade.until(id, "Delivered");
+    const chunks = geometryOf(size).encryptedSize / 256;
+    for (const [demands, index] of [chunks - 1, 0, 1].entries()) {
+      if (demands === 1) rmSync(join(market.folder, "state/jobs", formatTaskId(id), "model.enc"));
+      await send(user, demandChunk(user, { id, index }));
+      const isShown = async () => {
+        const task = await getTask(user, { id });
+        return task.state === "Delivered" && task.demands === demands + 1 ? task : undefined;
+      };
+      const task = await eventually("the answer", isShown, { explain: trade.explain });
+      expect(task.chunk).to.equal(index);
+    }
+    await trade.takeDelivery(await getTask(user, { id }));
+    await send(user, confirm(user, { id }));
   });
 
   it("stops a running task at its user's request, for the amount that both see", async () => {
