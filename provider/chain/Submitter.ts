@@ -77,7 +77,7 @@ export class Submitter {
    * @throws ProviderError (retryable) if it was mined and reverted, or its nonce was used elsewhere.
    */
   async submit(submission: Submission, signal: AbortSignal): Promise<void> {
-    const isUrgent = submission.step === "reveal";
+    const isUrgent = submission.step === "reveal" || submission.step === "answer";
     const sign = () => this.#openOrSign(submission);
     const last = await this.#queue.run(sign, { isUrgent });
     if (last) await this.#settle(last, submission, signal);

@@ -74,6 +74,8 @@ const deadlineOf = (job: JobRecord["job"]) =>
 export function laneOf(step: Step, record: JobRecord): Lane {
   switch (step) {
     case "reveal":
+    case "answer":
+      return "reveal";
     case "train":
       return step;
     case "clean":
