@@ -9,13 +9,15 @@ import {ServiceTerms} from "../../../contracts/types/Service.sol";
 import {TaskId} from "../../../contracts/types/TaskId.sol";
 import {World} from "../helpers/World.sol";
 
-/// @notice A market over random days: every verb of both contracts, by several users and providers, in
-/// any order, with time passing. Verbs that are not allowed at the moment revert and change nothing. What the market
+/// @notice A market over random days: every verb of the contracts, by several users and providers, in any order, with
+/// time passing. One Ledger has two honest serving contracts, and one that takes what it can get. Verbs that are not allowed at the moment revert and change nothing. What the market
 /// remembers by itself (money in, money out, losses seen) is what the invariants compare with.
 contract Market is World {
     /// @dev The last two offer services; they order from each other, too.
     address[5] public actors;
     TaskId[] public tasks;
+    FineTuningServing[2] public honest;
+    Rogue public rogue;
 
     uint256 public deposited;
     uint256 public withdrawn;
@@ -25,27 +27,37 @@ contract Market is World {
     bool public unfairLoss;
     /// @notice Whether an allowance grew by the call of anyone but its owner.
     bool public unfairAllowance;
+    /// @notice Neuron that the owners have allowed the rogue contract in all, and that they lost to it.
+    mapping(address owner => uint256) public rogueAllowed;
+    mapping(address owner => uint256) public rogueTaken;
     /// @notice How often each state was entered.
     mapping(TaskState state => uint256) public reached;
     /// @dev The state of each task after the last call that named it.
     mapping(TaskId id => TaskState) private _states;
-    /// @dev The allowance of each actor after the last call.
-    uint256[5] private _allowances;
+    mapping(TaskId id => uint256) private _servingOf;
+    /// @dev The allowance of each actor at each serving contract after the last call.
+    uint256[5][3] private _allowances;
 
     constructor() {
         vm.warp(START);
         ledger = new Ledger(LOCK);
-        serving = new FineTuningServing(ledger, parameters());
+        for (uint256 n = 0; n < 2; ++n) honest[n] = new FineTuningServing(ledger, parameters());
+        rogue = new Rogue(ledger);
+        serving = honest[0];
         for (uint256 i = 0; i < 5; ++i) {
             actors[i] = vm.addr(i + 1);
             open(actors[i], 10 ether);
             deposited += 10 ether;
             vm.deal(actors[i], 10 ether);
-            _allowances[i] = type(uint256).max;
+            vm.prank(actors[i]);
+            ledger.authorize(address(honest[1]), type(uint256).max);
+            (_allowances[0][i], _allowances[1][i]) = (type(uint256).max, type(uint256).max);
         }
         for (uint256 i = 3; i < 5; ++i) {
-            vm.prank(actors[i]);
-            serving.registerService(termsFrom(i));
+            for (uint256 n = 0; n < 2; ++n) {
+                vm.prank(actors[i]);
+                honest[n].registerService(termsFrom(i));
+            }
         }
     }
 
@@ -55,8 +67,13 @@ contract Market is World {
         return ledger;
     }
 
-    function exposedServing() external view returns (FineTuningServing) {
-        return serving;
+    /// @notice The serving contract of a task.
+    function servingOf(TaskId id) external view returns (FineTuningServing) {
+        return honest[_servingOf[id]];
+    }
+
+    function servings() public view returns (address[3] memory) {
+        return [address(honest[0]), address(honest[1]), address(rogue)];
     }
 
     function allTasks() external view returns (TaskId[] memory) {
@@ -108,47 +125,70 @@ contract Market is World {
     function fund(uint256 seed) external watched(actor(seed), none()) {
         uint256 amount = bound(seed >> 8, 0, available(actor(seed)) / 4 + 1);
         vm.prank(actor(seed));
-        try ledger.fund(address(serving), offerer(seed >> 16), amount) {} catch {}
+        try ledger.fund(anyServing(seed), offerer(seed >> 16), amount) {} catch {}
     }
 
     function transfer(uint256 seed) external watched(actor(seed), none()) {
-        uint256 amount = bound(seed >> 8, 0, balance(actor(seed), offerer(seed >> 16)));
+        uint256 amount = bound(seed >> 8, 0, balanceAt(seed));
         vm.prank(actor(seed));
-        try ledger.transfer(address(serving), offerer(seed >> 16), offerer(seed >> 24), amount) {} catch {}
+        try ledger.transfer(anyServing(seed), offerer(seed >> 16), offerer(seed >> 24), amount) {} catch {}
     }
 
     function requestReturn(uint256 seed) external watched(actor(seed), none()) {
-        uint256 amount = bound(seed >> 8, 0, balance(actor(seed), offerer(seed >> 16)));
+        uint256 amount = bound(seed >> 8, 0, balanceAt(seed));
         vm.prank(actor(seed));
-        try ledger.requestReturn(address(serving), offerer(seed >> 16), amount) {} catch {}
+        try ledger.requestReturn(anyServing(seed), offerer(seed >> 16), amount) {} catch {}
     }
 
     function claimReturn(uint256 seed) external watched(actor(seed), none()) {
         vm.prank(actor(seed));
-        ledger.claimReturn(address(serving), offerer(seed >> 16));
+        ledger.claimReturn(anyServing(seed), offerer(seed >> 16));
     }
 
     function retrieve(uint256 seed) external watched(actor(seed), none()) {
         address[] memory providers = new address[](3);
         (providers[0], providers[1], providers[2]) = (actors[3], actors[4], actor(seed >> 16));
         vm.prank(actor(seed));
-        ledger.retrieve(address(serving), providers);
+        ledger.retrieve(anyServing(seed), providers);
     }
 
     function authorize(uint256 seed) external watched(actor(seed), none()) {
-        uint256 allowance = (seed >> 8) % 4 == 0 ? bound(seed >> 16, 0, 1 ether) : type(uint256).max;
+        address at_ = anyServing(seed);
+        bool isRogue = at_ == address(rogue);
+        bool isLimited = isRogue || (seed >> 8) % 4 == 0;
+        uint256 allowance = isLimited ? bound(seed >> 16, 0, 1 ether) : type(uint256).max;
+        if (isRogue) rogueAllowed[actor(seed)] += allowance;
         vm.prank(actor(seed));
-        ledger.authorize(address(serving), allowance);
+        ledger.authorize(at_, allowance);
+    }
+
+    /// @notice The rogue contract reserves, releases and pays out what it can, of anybody to anybody.
+    function robbery(uint256 seed) external {
+        (address victim, address provider_) = (actor(seed), offerer(seed >> 16));
+        uint256[5] memory before = totals();
+        uint256 allowance = ledger.allowanceOf(victim, address(rogue));
+        rogue.reserve(victim, provider_, bound(seed >> 24, 0, allowance + 1));
+        uint256 held = ledger.subAccountOf(victim, address(rogue), provider_).reserved;
+        if (seed & 0x300 == 0) rogue.release(victim, provider_, bound(seed >> 32, 0, held + 1));
+        else rogue.settle(victim, provider_, bound(seed >> 32, 0, held + 1), actor(seed >> 40));
+        for (uint256 i = 0; i < 5; ++i) {
+            uint256 left = total(actors[i]);
+            if (left < before[i]) rogueTaken[actors[i]] += before[i] - left;
+        }
+        ++calls;
+        noteAllowances(address(rogue));
     }
 
     // -- Services ------------------------------------------------------------------------------------------------
 
     function updateService(uint256 seed) external watched(offerer(seed), none()) {
+        use(seed >> 80);
         vm.prank(offerer(seed));
         try serving.updateService(termsFrom(seed)) {} catch {}
     }
 
     function removeOrRegisterService(uint256 seed) external watched(offerer(seed), none()) {
+        use(seed >> 80);
         vm.prank(offerer(seed));
         try serving.removeService() {
             if (seed & 0x80 == 0) return;
@@ -160,12 +200,14 @@ contract Market is World {
     // -- Tasks ---------------------------------------------------------------------------------------------------
 
     function createTask(uint256 seed) external watched(actor(seed), none()) {
+        use(seed >> 80);
         TaskOrder memory wanted = orderBy(actor(seed), offerer(seed >> 16));
         wanted.units = uint64(bound(seed >> 24, 1, 1_000_000));
         wanted.maxFee = seed & 0x700 == 0 ? 0.01 ether : 1 ether;
         vm.prank(actor(seed));
         try serving.createTask(wanted) returns (TaskId id) {
             tasks.push(id);
+            _servingOf[id] = (seed >> 80) % 2;
             ++reached[TaskState.Created];
             _states[id] = TaskState.Created;
         } catch {}
@@ -251,6 +293,7 @@ contract Market is World {
     function advance(uint256 seed) external {
         for (uint256 i = 0; i < 2 && i < tasks.length; ++i) {
             TaskId id = tasks[tasks.length - 1 - (((seed >> 64) + i) % (tasks.length < 4 ? tasks.length : 4))];
+            use(_servingOf[id]);
             Task memory task = serving.taskOf(id);
             if (task.state == TaskState.Created) accept(id, OPERATOR);
             else if (task.state == TaskState.Accepted) deliver(id, OPERATOR, task.fee);
@@ -265,6 +308,7 @@ contract Market is World {
     function neglect(uint256 seed) external {
         if (tasks.length < 4) return;
         TaskId id = tasks[tasks.length - 1 - ((seed >> 64) % 4)];
+        use(_servingOf[id]);
         bool waits = serving.taskOf(id).state == TaskState.Created;
         if (waits && (seed >> 72) % 8 != 0) return; // weeks, in which everything else would end
         if (deadlineOf(id) >= block.timestamp) vm.warp(deadlineOf(id) + 1);
@@ -278,7 +322,9 @@ contract Market is World {
     function pass(uint256 seed) external {
         uint256 time = block.timestamp + bound(seed >> 8, 1, 8 hours);
         if (tasks.length > 4 && seed & 3 != 0) {
-            uint256 deadline = deadlineOf(tasks[tasks.length - 1 - ((seed >> 16) % 4)]) + (seed & 1);
+            TaskId id = tasks[tasks.length - 1 - ((seed >> 16) % 4)];
+            use(_servingOf[id]);
+            uint256 deadline = deadlineOf(id) + (seed & 1);
             if (deadline > block.timestamp && deadline < block.timestamp + 8 days) time = deadline;
         }
         vm.warp(time);
@@ -290,6 +336,7 @@ contract Market is World {
             vm.warp(block.timestamp + 400 days);
             for (uint256 i = 0; i < tasks.length; ++i) {
                 TaskId id = tasks[i];
+                use(_servingOf[id]);
                 cancel(id, serving.taskOf(id).user);
                 finalize(id, stranger);
                 expire(id, stranger);
@@ -395,14 +442,28 @@ contract Market is World {
     }
 
     /// @dev A task in the given state if one is found soon, else any task, else none. Newer tasks come first.
-    function pick(uint256 seed, TaskState state) private view returns (TaskId id) {
+    function pick(uint256 seed, TaskState state) private returns (TaskId id) {
         uint256 length = tasks.length;
         if (length == 0) return none();
         uint256 start = (seed >> 64) % 4;
         for (uint256 i = 0; i < 8; ++i) {
             id = tasks[length - 1 - ((start + i) % length)];
-            if (_states[id] == state) return id;
+            if (_states[id] == state) break;
         }
+        use(_servingOf[id]);
+    }
+
+    /// @dev The verbs that follow are called at one of the honest contracts.
+    function use(uint256 n) private {
+        serving = honest[n % 2];
+    }
+
+    function anyServing(uint256 seed) private view returns (address) {
+        return servings()[(seed >> 72) % 3];
+    }
+
+    function balanceAt(uint256 seed) private view returns (uint256) {
+        return ledger.subAccountOf(actor(seed), anyServing(seed), offerer(seed >> 16)).balance;
     }
 
     function termsFrom(uint256 seed) private pure returns (ServiceTerms memory t) {
@@ -432,10 +493,8 @@ contract Market is World {
             if (task.state != _states[id]) ++reached[task.state];
             _states[id] = task.state;
         }
+        noteAllowances(who);
         for (uint256 i = 0; i < 5; ++i) {
-            uint256 allowance = ledger.allowanceOf(actors[i], address(serving));
-            if (allowance > _allowances[i] && actors[i] != who) unfairAllowance = true;
-            _allowances[i] = allowance;
             if (actors[i] == who || afterwards[i] >= before[i]) continue;
             uint256 loss = before[i] - afterwards[i];
             uint256 allowed =
@@ -446,5 +505,37 @@ contract Market is World {
                         : 0;
             if (loss > allowed) unfairLoss = true;
         }
+    }
+
+    /// @dev P25: a call by X raises no allowance of Y.
+    function noteAllowances(address who) private {
+        for (uint256 n = 0; n < 3; ++n) {
+            for (uint256 i = 0; i < 5; ++i) {
+                uint256 allowance = ledger.allowanceOf(actors[i], servings()[n]);
+                if (allowance > _allowances[n][i] && actors[i] != who) unfairAllowance = true;
+                _allowances[n][i] = allowance;
+            }
+        }
+    }
+}
+
+/// @notice A serving contract that serves nobody: anyone can make it call the Ledger.
+contract Rogue {
+    Ledger private immutable _ledger;
+
+    constructor(Ledger ledger) {
+        _ledger = ledger;
+    }
+
+    function reserve(address account, address provider, uint256 amount) external {
+        try _ledger.reserve(account, provider, amount) {} catch {}
+    }
+
+    function release(address account, address provider, uint256 amount) external {
+        try _ledger.release(account, provider, amount) {} catch {}
+    }
+
+    function settle(address account, address provider, uint256 amount, address payee) external {
+        try _ledger.settle(account, provider, amount, payee) {} catch {}
     }
 }

@@ -15,13 +15,14 @@ import {Market} from "./Market.sol";
 abstract contract Properties is Assertions {
     Market internal market;
     Ledger internal ledger;
-    FineTuningServing internal serving;
+    /// @dev Two honest ones, then the rogue.
+    address[3] internal servings;
     address[5] internal actors;
 
     function setUp() public {
         market = new Market();
         ledger = market.exposedLedger();
-        serving = market.exposedServing();
+        servings = market.servings();
         for (uint256 i = 0; i < 5; ++i) {
             actors[i] = market.actors(i);
         }
@@ -39,22 +40,29 @@ abstract contract Properties is Assertions {
     }
 
     function checkP3() internal view {
-        for (uint256 i = 0; i < 5; ++i) {
-            for (uint256 j = 3; j < 5; ++j) {
-                SubAccount memory s = sub(i, j);
-                check(s.reserved + s.returning <= s.balance, "P3: reserved and returning within the balance");
+        for (uint256 n = 0; n < 3; ++n) {
+            for (uint256 i = 0; i < 5; ++i) {
+                for (uint256 j = 3; j < 5; ++j) {
+                    SubAccount memory s = sub(n, i, j);
+                    check(s.reserved + s.returning <= s.balance, "P3: reserved and returning within the balance");
+                }
             }
         }
     }
 
     function checkP4() internal view {
+        for (uint256 n = 0; n < 2; ++n) checkP4At(n);
+    }
+
+    function checkP4At(uint256 n) private view {
+        FineTuningServing serving = market.honest(n);
         uint256[5][5] memory promised;
         for (uint256 j = 3; j < 5; ++j) {
-            if (isRegistered(j)) promised[j][j] = serving.minimumStake();
+            if (isRegistered(n, j)) promised[j][j] = serving.minimumStake();
         }
         TaskId[] memory tasks = market.allTasks();
-        for (uint256 n = 0; n < tasks.length; ++n) {
-            Task memory task = serving.taskOf(tasks[n]);
+        for (uint256 k = 0; k < tasks.length; ++k) {
+            Task memory task = serving.taskOf(tasks[k]);
             if (!TaskStates.isOpen(task.state)) continue;
             (uint256 u, uint256 p) = (indexOf(task.user), indexOf(task.provider));
             promised[u][p] += task.fee - task.rebate - task.paid;
@@ -62,23 +70,25 @@ abstract contract Properties is Assertions {
         }
         for (uint256 i = 0; i < 5; ++i) {
             for (uint256 j = 3; j < 5; ++j) {
-                eq(sub(i, j).reserved, promised[i][j], "P4: reserved");
+                eq(sub(n, i, j).reserved, promised[i][j], "P4: reserved");
             }
         }
     }
 
     function checkP5() internal view {
-        for (uint256 i = 0; i < 5; ++i) {
-            for (uint256 j = 3; j < 5; ++j) {
-                ReturnRequest[] memory requests = ledger.returnRequestsOf(actors[i], address(serving), actors[j]);
-                uint256 sum;
-                for (uint256 k = 0; k < requests.length; ++k) {
-                    sum += requests[k].amount;
-                }
-                eq(sub(i, j).returning, sum, "P5: returning");
-                check(requests.length <= ledger.MAX_RETURN_REQUESTS(), "P18: bounded queue");
+        for (uint256 n = 0; n < 3; ++n) {
+            for (uint256 i = 0; i < 5; ++i) {
+                for (uint256 j = 3; j < 5; ++j) checkQueue(n, i, j);
             }
         }
+    }
+
+    function checkQueue(uint256 n, uint256 i, uint256 j) private view {
+        ReturnRequest[] memory requests = ledger.returnRequestsOf(actors[i], servings[n], actors[j]);
+        uint256 sum;
+        for (uint256 k = 0; k < requests.length; ++k) sum += requests[k].amount;
+        eq(sub(n, i, j).returning, sum, "P5: returning");
+        check(requests.length <= ledger.MAX_RETURN_REQUESTS(), "P18: bounded queue");
     }
 
     function checkP6() internal view {
@@ -87,6 +97,10 @@ abstract contract Properties is Assertions {
 
     function checkP25() internal view {
         check(!market.unfairAllowance(), "P25: only its owner raises an allowance");
+        for (uint256 i = 0; i < 5; ++i) {
+            (uint256 taken, uint256 allowed) = (market.rogueTaken(actors[i]), market.rogueAllowed(actors[i]));
+            check(taken <= allowed, "P25: a rogue contract takes no more than it was allowed");
+        }
     }
 
     function checkP7() internal view {
@@ -95,10 +109,15 @@ abstract contract Properties is Assertions {
 
     /// @dev What a user has open at a provider, and a provider in all, is counted right.
     function checkCounters() internal view {
+        for (uint256 n = 0; n < 2; ++n) checkCountersAt(n);
+    }
+
+    function checkCountersAt(uint256 n) private view {
+        FineTuningServing serving = market.honest(n);
         uint256[5][5] memory open;
         TaskId[] memory tasks = market.allTasks();
-        for (uint256 n = 0; n < tasks.length; ++n) {
-            Task memory task = serving.taskOf(tasks[n]);
+        for (uint256 k = 0; k < tasks.length; ++k) {
+            Task memory task = serving.taskOf(tasks[k]);
             if (TaskStates.isOpen(task.state)) ++open[indexOf(task.user)][indexOf(task.provider)];
         }
         for (uint256 j = 3; j < 5; ++j) {
@@ -107,7 +126,7 @@ abstract contract Properties is Assertions {
                 eq(serving.openTaskCount(actors[i], actors[j]), open[i][j], "open at the provider");
                 all += open[i][j];
             }
-            if (isRegistered(j)) eq(serving.serviceOf(actors[j]).counters.open, all, "open in all");
+            if (isRegistered(n, j)) eq(serving.serviceOf(actors[j]).counters.open, all, "open in all");
         }
     }
 
@@ -127,13 +146,13 @@ abstract contract Properties is Assertions {
         return ledger.accountOf(actors[i]);
     }
 
-    function sub(uint256 i, uint256 j) internal view returns (SubAccount memory) {
-        return ledger.subAccountOf(actors[i], address(serving), actors[j]);
+    function sub(uint256 n, uint256 i, uint256 j) internal view returns (SubAccount memory) {
+        return ledger.subAccountOf(actors[i], servings[n], actors[j]);
     }
 
     function locked(uint256 i) private view returns (uint256 sum) {
-        for (uint256 j = 3; j < 5; ++j) {
-            sum += sub(i, j).balance;
+        for (uint256 n = 0; n < 3; ++n) {
+            for (uint256 j = 3; j < 5; ++j) sum += sub(n, i, j).balance;
         }
     }
 
@@ -147,8 +166,8 @@ abstract contract Properties is Assertions {
         while (actors[i] != actor) ++i;
     }
 
-    function isRegistered(uint256 j) internal view returns (bool) {
-        try serving.serviceOf(actors[j]) {
+    function isRegistered(uint256 n, uint256 j) internal view returns (bool) {
+        try market.honest(n).serviceOf(actors[j]) {
             return true;
         } catch {
             return false;
@@ -175,9 +194,9 @@ contract ProtocolInvariantTest is Properties {
 
     /// @dev The market keeps the accounts, so every call goes through it.
     function excludeContracts() external view returns (address[] memory excluded) {
-        excluded = new address[](2);
+        excluded = new address[](4);
         excluded[0] = address(ledger);
-        excluded[1] = address(serving);
+        for (uint256 n = 0; n < 3; ++n) excluded[n + 1] = servings[n];
     }
 
     function invariant_P1_EtherHeldIsTheSumOfAllMoney() external view {
@@ -229,7 +248,7 @@ contract ProtocolCourseTest is Properties {
     }
 
     function step(uint256 seed, uint256 verb) private {
-        verb %= 37;
+        verb %= 39;
         if (verb < 7) market.createTask(seed);
         else if (verb < 14) market.advance(seed);
         else if (verb == 14) market.pass(seed);
@@ -243,6 +262,7 @@ contract ProtocolCourseTest is Properties {
         else if (verb == 24) market.failTask(seed);
         else if (verb == 25) market.deposit(seed);
         else if (verb == 26) market.withdraw(seed);
+        else if (verb >= 37) market.robbery(seed);
         else if (verb == 36) market.answerChunk(seed);
         else if (verb >= 34) market.demandChunk(seed);
         else if (verb >= 32) market.proveMisbehaviour(seed);
@@ -258,7 +278,7 @@ contract ProtocolCourseTest is Properties {
     }
 
     function test_GivenALongCourse_EveryStateIsReachedAndEveryPropertyHolds() public {
-        live(4, 200, 50);
+        live(7, 260, 65);
         TaskState[12] memory states = [
             TaskState.Created,
             TaskState.Accepted,
@@ -285,12 +305,14 @@ contract ProtocolCourseTest is Properties {
         market.endEverything();
         TaskId[] memory tasks = market.allTasks();
         for (uint256 n = 0; n < tasks.length; ++n) {
-            check(!TaskStates.isOpen(serving.taskOf(tasks[n]).state), "ended");
+            check(!TaskStates.isOpen(market.servingOf(tasks[n]).taskOf(tasks[n]).state), "ended");
         }
-        for (uint256 i = 0; i < 5; ++i) {
-            for (uint256 j = 3; j < 5; ++j) {
-                uint256 stake = i == j && isRegistered(i) ? serving.minimumStake() : 0;
-                eq(sub(i, j).reserved, stake, "only the stakes stay reserved");
+        for (uint256 n = 0; n < 2; ++n) {
+            for (uint256 i = 0; i < 5; ++i) {
+                for (uint256 j = 3; j < 5; ++j) {
+                    uint256 stake = i == j && isRegistered(n, i) ? market.honest(n).minimumStake() : 0;
+                    eq(sub(n, i, j).reserved, stake, "only the stakes stay reserved");
+                }
             }
         }
         checkAll();
