@@ -78,6 +78,33 @@ export class SqliteStore implements Store {
     });
   }
 
+  /** Address whose transactions the database holds; null if it is new. */
+  operator(): string | null {
+    const row = this.#db.get<{ value: string }>(
+      "SELECT value FROM identity WHERE name = 'operator'",
+    );
+    return row?.value ?? null;
+  }
+
+  /**
+   * Sets the operator. The transactions of another one are forgotten: their nonces are another account's, and what
+   * they did is read from the chain.
+   * @returns whether there was another one.
+   */
+  useOperator(operator: string): boolean {
+    return this.transaction(() => {
+      const before = this.operator();
+      this.#db.run(
+        "INSERT OR REPLACE INTO identity (name, value) VALUES ('operator', ?)",
+        operator,
+      );
+      if (before === null || before === operator) return false;
+      this.#db.run("DELETE FROM signed_versions");
+      this.#db.run("DELETE FROM transactions");
+      return true;
+    });
+  }
+
   transaction<T>(work: () => T): T {
     try {
       return this.#db.transaction(work);

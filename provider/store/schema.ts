@@ -90,6 +90,10 @@ ALTER TABLE effects DROP COLUMN not_before;
 ALTER TABLE effects ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0; -- failures that speak against the task
 DROP TABLE trainers; -- processes are found by a mark in their environment
 `,
+  // Provider and operator were one address.
+  `
+INSERT INTO identity (name, value) SELECT 'operator', value FROM identity WHERE name = 'provider';
+`,
 ];
 
 export const SCHEMA_VERSION = 1 + MIGRATIONS.length;

@@ -23,7 +23,7 @@ export default (async (flags, terminal, environment) => {
   const service = await getService(client, { provider });
   const [account, gasMoney, check] = await Promise.all([
     getAccount(client, { account: provider }),
-    getGasMoney(client, { provider }),
+    getGasMoney(client, { operator: service.operator }),
     verify(client, provider),
   ]);
   const { counters } = service;

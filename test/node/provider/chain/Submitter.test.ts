@@ -80,7 +80,8 @@ describe("submitter, on a real chain", () => {
     { clock = systemClock, confirmations = 0 }: { clock?: Clock; confirmations?: number },
   ) => {
     const identity = new ChainIdentity({ client: to, genesis, readiness, log });
-    const chain = { client: to, identity, store, clock, log };
+    const registration = { requireOperator: async () => undefined };
+    const chain = { client: to, identity, registration, store, clock, log };
     gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: MAX_GAS_PRICE });
     return new Submitter({ ...chain, gasMoney, confirmations, pollInterval: 10 });
   };
