@@ -234,6 +234,7 @@ const unacknowledgedBps = option(
   "Basis points of the fee due if a delivery is not acknowledged, at most 3000",
 );
 const openTasks = option("Open tasks allowed per user");
+const from = option("With --dry-run: the owner that sends the call itself, such as a Safe");
 
 const providing: CommandDefinition[] = [
   command(
@@ -248,6 +249,8 @@ const providing: CommandDefinition[] = [
       bondBps,
       unacknowledgedBps,
       openTasks,
+      operator: option("Address of your daemon's key; default: what the daemon reports"),
+      from,
       amount: option("OG to deposit first, for the stake and bonds"),
       ...sending,
     },
@@ -265,6 +268,8 @@ const providing: CommandDefinition[] = [
       bondBps,
       unacknowledgedBps,
       openTasks,
+      operator: option("Register this address and keep key and catalogue; the daemon need not run"),
+      from,
       accepting: option("Whether new tasks are accepted: true or false"),
       ...sending,
     },
@@ -273,7 +278,7 @@ const providing: CommandDefinition[] = [
   command(
     "remove-provider",
     "End your offer and release your stake",
-    sending,
+    { from, ...sending },
     () => import("./commands/providing/remove-provider.ts"),
   ),
   command(

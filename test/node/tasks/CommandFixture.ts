@@ -51,6 +51,9 @@ export interface FakeDaemon {
   /** Secrets as received, sealed. */
   sealed: Uint8Array[];
   catalogue: string;
+  /** Who it works for, and as whom, if not as the provider. */
+  provider?: string;
+  operator?: string;
 }
 
 interface RunOptions {
@@ -131,7 +134,7 @@ interface FakeApi {
 }
 
 async function startFakeApi(client: Client): Promise<FakeApi> {
-  const daemon = {
+  const daemon: FakeDaemon & { url: string } = {
     url: "",
     queue: { slots: 1, running: 0, waiting: 0 },
     status: undefined as unknown,
@@ -198,11 +201,11 @@ async function answerCancellation(client: Client, request: IncomingMessage): Pro
   return JSON.stringify({ accepted: true });
 }
 
-async function termsOf(client: Client, { catalogue }: FakeDaemon) {
+async function termsOf(client: Client, { catalogue, ...daemon }: FakeDaemon) {
   const address = await client.signer!.getAddress();
   return {
-    provider: address,
-    operator: address,
+    provider: daemon.provider ?? address,
+    operator: daemon.operator ?? address,
     catalogueHash: keccak256(toUtf8Bytes(catalogue)),
     encryptionKey: ENCRYPTION_KEY,
   };
