@@ -26,7 +26,7 @@ export function addSecretRoutes(app: FastifyInstance, routes: SecretRoutes): voi
   );
 
   app.put("/v1/tasks/:id/secrets", async (request: SecretRequest) => {
-    const { id, job } = authenticate(routes, request);
+    const { id, job } = await authenticate(routes, request);
     if (hasTrainingEnded(job)) throw tooLateError();
     const sealed = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     checkOpens(routes.encryptionKeys, id, sealed);
