@@ -7,7 +7,16 @@ import {
   option,
 } from "./definition.ts";
 import { fineTuningFamily } from "./fineTuning.ts";
-import { again, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
+import {
+  again,
+  dryRun,
+  force,
+  gasPrice,
+  json,
+  newTaskKey,
+  sending,
+  taskKey,
+} from "./flags/options.ts";
 
 /** The definitions of all commands. The body of a command is in the file of its name, loaded when it is called. */
 
@@ -158,6 +167,7 @@ const fineTuning: CommandDefinition[] = [
       validationDataset: option("Root hash of a dataset to evaluate on"),
       configPath: option("Path of the parameter file"),
       dataSize: option("Size of the dataset, as calculate-token prints it"),
+      taskKey: newTaskKey,
       gasPrice,
       yes: flag("Join the queue of a busy provider without confirmation"),
       again,
@@ -218,6 +228,7 @@ const fineTuning: CommandDefinition[] = [
       output: option("Path of the zip file to write"),
       force,
       task: taskId,
+      taskKey,
       ...sending,
     },
     () => import("./commands/task/decrypt-model.ts"),
