@@ -15,7 +15,7 @@ import { Registration } from "./chain/Registration.ts";
 import { backoff, type Clock, systemClock, wallTime } from "./clock.ts";
 import type { Config, EmbeddedStorage } from "./config.ts";
 import { EncryptionKey } from "./EncryptionKey.ts";
-import { type EncryptionKeys, openEncryptionKeys } from "./EncryptionKeys.ts";
+import { type EncryptionKeys, KEYS_FILE, openEncryptionKeys } from "./EncryptionKeys.ts";
 import { ProviderError } from "./errors.ts";
 import { migrateJobs } from "./jobs/migrateJobs.ts";
 import { referencedRoots } from "./jobs/referencedRoots.ts";
@@ -144,7 +144,7 @@ async function compose(
   const operator = await requireSigner(client).getAddress();
   const genesis = await awaitChain(client, dependencies);
   store.claim({ chainId: deployment.chainId, genesis, serving: client.servingAddress, provider });
-  const encryptionKeys = await openKeys(config, store.operator() === null);
+  const encryptionKeys = await openKeys(config, store);
   if (store.useOperator(operator)) log.warn({ operator }, "another operator continues");
 
   const mark = childMark(config.directory);
@@ -215,11 +215,21 @@ async function compose(
 /** The encryption keys: a new provider gets a random one, and one of version 0.1.0 keeps what it has registered. */
 function openKeys(
   { directory, encryptionKey, privateKey }: Config,
-  isNew: boolean,
+  store: SqliteStore,
 ): Promise<EncryptionKeys> {
-  const makeFirst = () =>
-    isNew ? EncryptionKey.generate() : EncryptionKey.derive(getBytes(privateKey));
+  const makeFirst = () => {
+    if (store.operator() === null) return EncryptionKey.generate();
+    if (store.derivesEncryptionKey) return EncryptionKey.derive(getBytes(privateKey));
+    throw keysLostError(join(directory, KEYS_FILE));
+  };
   return openEncryptionKeys({ directory, configured: encryptionKey, makeFirst });
+}
+
+function keysLostError(path: string): ProviderError {
+  return new ProviderError(`${path} is missing.`, {
+    retryable: false,
+    hint: "Restore it from a backup, or set PROVIDER_ENCRYPTION_KEY again: without it no open task can be delivered or revealed.",
+  });
 }
 
 /** The embedded or remote storage, and the client that uses it. */

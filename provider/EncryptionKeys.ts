@@ -94,7 +94,7 @@ function readKey(path: string, line: number, text: string): EncryptionKey {
 
 /** Synced to disk before the key is used: without it, no order made for it can be delivered. */
 async function storeFirst(path: string, key: EncryptionKey): Promise<EncryptionKey> {
-  const line = `${hexlify(key.secret)}\n`;
+  const line = `${hexlify(key.secret).slice(2)}\n`;
   await writeAtomically(path, (temporary) => writeFile(temporary, line, { mode: 0o600 }));
   return key;
 }

@@ -1,10 +1,12 @@
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
-import { hexlify } from "ethers";
+import { getBytes, hexlify } from "ethers";
 import { after, before, describe, it } from "mocha";
 import { EncryptionKey } from "../../../provider/EncryptionKey.ts";
 import { KEYS_FILE } from "../../../provider/EncryptionKeys.ts";
+import { SCHEMA } from "../../../provider/store/schema.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { acknowledge, confirm, demandChunk } from "../../../sdk/deliverable/calls.ts";
@@ -40,12 +42,13 @@ describe("provider daemon that runs as an operator", () => {
 
   const accountOf = (index: number) => market.chain.accounts[index]!;
   const explain = () => daemon.lines.map((line) => JSON.stringify(line)).join("\n");
+  const variables = () => ({
+    PROVIDER_PRIVATE_KEY: accountOf(operator).privateKey,
+    PROVIDER_ADDRESS: market.provider.address,
+  });
   const start = async (index = operator) => {
     operator = index;
-    daemon = market.startDaemon(python, {
-      PROVIDER_PRIVATE_KEY: accountOf(index).privateKey,
-      PROVIDER_ADDRESS: market.provider.address,
-    });
+    daemon = market.startDaemon(python, variables());
     api = (await daemon.ready()).api;
   };
 
@@ -196,6 +199,17 @@ describe("provider daemon that runs as an operator", () => {
   });
 
   describe("when its encryption key is rotated", () => {
+    it("does not start without its keys, instead of making others", async () => {
+      await daemon.kill("SIGTERM");
+      const path = join(market.folder, "state", KEYS_FILE);
+      renameSync(path, `${path}.lost`);
+      daemon = market.startDaemon(python, variables());
+      expect(await daemon.exited).to.include({ code: 1 });
+      expect(daemon.lines.at(-1)!.msg).to.equal(`${path} is missing.`);
+      renameSync(`${path}.lost`, path);
+      await start();
+    });
+
     it("delivers what was ordered under the old key, reveals older deliveries, and takes new orders", async () => {
       const old = await service();
       const delivered = await order();
@@ -223,5 +237,40 @@ describe("provider daemon that runs as an operator", () => {
         await opened(id);
       }
     });
+  });
+});
+
+describe("provider daemon with the state of version 0.1.0", () => {
+  it("keeps the encryption key that it has registered, in a file of its own from now on", async () => {
+    const market = await DaemonFixture.open();
+    try {
+      mkdirSync(join(market.folder, "models"));
+      mkdirSync(join(market.folder, "state"));
+      const { address, privateKey } = market.chain.accounts[1]!;
+      const old = new DatabaseSync(join(market.folder, "state/state.db"));
+      old.exec(`${SCHEMA}; PRAGMA user_version = 1;`);
+      old.prepare("INSERT INTO identity (name, value) VALUES ('provider', ?)").run(address);
+      old.close();
+      const { publicKey, secret } = EncryptionKey.derive(getBytes(privateKey));
+      const termsOf = async (variables: Record<string, string>) => {
+        const daemon = market.startDaemon(market.makeFastTrainer(), variables);
+        const { api } = await daemon.ready();
+        const terms = (await (await fetch(`${api}/v1/terms`)).json()) as ServiceTerms;
+        await daemon.kill("SIGTERM");
+        return terms;
+      };
+      expect(await termsOf({})).to.include({ encryptionKey: publicKey, operator: address });
+      const path = join(market.folder, "state", KEYS_FILE);
+      expect(readFileSync(path, "utf8")).to.equal(`${hexlify(secret).slice(2)}\n`);
+      const successor = market.chain.accounts[SECOND]!;
+      const variables = {
+        PROVIDER_PRIVATE_KEY: successor.privateKey,
+        PROVIDER_ADDRESS: address,
+      };
+      const terms = await termsOf(variables);
+      expect(terms).to.include({ encryptionKey: publicKey, operator: successor.address });
+    } finally {
+      await market.close();
+    }
   });
 });
