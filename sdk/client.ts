@@ -87,7 +87,7 @@ export function requireSigner(client: Client): Signer {
 /**
  * A client for an address whose key is elsewhere, such as a contract wallet: it builds and estimates calls, and can
  * neither sign nor send them.
- * @example const call = updateService(clientFrom(client, { address }), { terms });
+ * @example const call = updateService(clientFrom(client, { address: provider }), { terms });
  */
 export function clientFrom(client: Client, { address }: { readonly address: string }): Client {
   return { ...client, signer: new VoidSigner(address, client.provider) };

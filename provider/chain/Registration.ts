@@ -109,13 +109,13 @@ export class Registration {
     const registered = service!.operator;
     const message = `The registered operator ${registered} differs from this daemon's key, ${own}: nothing is accepted or signed.`;
     if (readiness.set({ name: REASON, message, hint: OPERATOR_HINT }))
-      log.error({ provider, registered, operator: own, hint: OPERATOR_HINT }, REPLACED);
+      log.error(
+        { provider, registered, operator: own, hint: OPERATOR_HINT },
+        "the registered operator differs from this daemon's key: nothing is accepted or signed",
+      );
     return service;
   }
 }
-
-const REPLACED =
-  "the registered operator differs from this daemon's key: nothing is accepted or signed";
 
 async function findService(client: Client, provider: string): Promise<Service | null> {
   try {

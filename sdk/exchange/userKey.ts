@@ -51,7 +51,9 @@ function keyFromSignature(signature: Uint8Array, info: string): UserKey {
  * any number of tasks.
  * @param digest what a wallet would sign, 32 bytes
  * @throws ProtocolError "usage" for another length.
- * @example const { secret, publicKey } = userKeyFromTaskKey(taskKey, digest);
+ * @example
+ * const [taskKey, digest] = [new Uint8Array(32).fill(1), new Uint8Array(32)];
+ * const { secret, publicKey } = userKeyFromTaskKey(taskKey, digest);
  */
 export function userKeyFromTaskKey(taskKey: Uint8Array, digest: Uint8Array): UserKey {
   if (taskKey.length === TASK_KEY_BYTES) return keyFrom(taskKey, digest, "anneal/task-key/v1");

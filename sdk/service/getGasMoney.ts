@@ -21,7 +21,7 @@ export interface GetGasMoneyParameters {
 /**
  * Reads how much a provider's operator can pay for gas, and for how many tasks that is enough.
  * @throws ProtocolError "network" if the chain does not answer.
- * @example const { balance, tasks } = await getGasMoney(client, { operator });
+ * @example const { balance, tasks } = await getGasMoney(client, { operator: service.operator });
  */
 export async function getGasMoney(
   client: Client,

@@ -21,7 +21,9 @@ export interface SignatureToCheck {
  * Whether a signature is valid, by the contract's rule: an address with code is asked (ERC-1271); of any other, the
  * signature is recovered.
  * @throws ProtocolError "network" if the chain does not answer.
- * @example const isValid = await isSignedBy(client, { signer, digest, signature });
+ * @example
+ * const [digest, signature] = [`0x${"12".repeat(32)}`, "0x"];
+ * const isValid = await isSignedBy(client, { signer: user, digest, signature });
  */
 export async function isSignedBy(
   client: Client,
