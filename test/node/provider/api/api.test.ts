@@ -44,8 +44,14 @@ const provider = new Wallet(`0x${"01".repeat(32)}`);
 const user = new Wallet(`0x${"02".repeat(32)}`);
 const stranger = new Wallet(`0x${"03".repeat(32)}`);
 
+/** On a chain without contract wallets. */
 const clientOf = (signer: Wallet) =>
-  ({ chainId: 31337, servingAddress: SERVING, signer }) as unknown as Client;
+  ({
+    chainId: 31337,
+    servingAddress: SERVING,
+    signer,
+    provider: { getCode: async () => "0x" },
+  }) as unknown as Client;
 
 const ENCRYPTION_KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
 

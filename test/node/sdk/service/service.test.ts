@@ -44,6 +44,7 @@ describe("sdk/service on chain", () => {
         ...{ refused: 0, failed: 0, expired: 0, slashed: 0 },
       },
       earned: 0n,
+      failedAt: 0,
     });
     const self = { account: provider.address, provider: provider.address };
     expect((await getSubAccount(reader, self)).reserved).to.equal(minimumStake);

@@ -260,7 +260,7 @@ describe("sdk/task", () => {
     const cancelled = await rejection(send(stranger, cancelTask(stranger, { id })));
     expect(cancelled.message).to.contain(`not ordered by ${stranger.address}`);
     const accepted = await rejection(send(stranger, acceptTask(stranger, { id })));
-    expect(accepted.message).to.contain(`not ordered from ${stranger.address}`);
+    expect(accepted.message).to.contain(`${stranger.address} is not the operator`);
   });
 
   it("reserves the quoted bond on acceptance, and frees fee and bond on failure with a reason", async () => {

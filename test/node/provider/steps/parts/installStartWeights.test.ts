@@ -90,6 +90,7 @@ describe("a training run that starts or ends at a hub", () => {
       maxModelBytes: 1_000,
       maxJobBytes: 2 ** 20,
       machine: SOUND,
+      store: { openJobs: () => [] },
       clock: systemClock,
       encryptionKeys: new EncryptionKeys(KEY),
       log: { info: () => undefined },
