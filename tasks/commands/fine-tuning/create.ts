@@ -7,7 +7,6 @@ import { payerOf } from "../../../sdk/storage/zerog/payerOf.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { rootOfDataset, uploadDataset } from "../../../sdk/task/uploadDataset.ts";
 import type { Command } from "../../definition.ts";
-import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
 import { readTimeout, required } from "../../flags/readFlags.ts";
 import { type HyperparameterFlags, readHyperparameters } from "../../flags/readHyperparameters.ts";
@@ -66,8 +65,8 @@ export default (async (flags, terminal, environment) => {
     : await order(setting, wanted, secrets);
   if (placed.dryRun) return placed;
   if (!flags.wait) {
-    if (own) sayStep(terminal, environment, nextInOneGo(own));
-    else sayWhatNext(terminal, environment, placed.id, flags.taskKey);
+    if (own) sayStep(setting, nextInOneGo(own));
+    else sayWhatNext(setting, placed.id);
     return placed;
   }
   return { ...placed, ...(await waitForModel(setting, placed.id, wanted)) };
@@ -182,17 +181,23 @@ async function store(
   return stored.root;
 }
 
-function sayStep(terminal: Terminal, environment: Environment, step: string | null): void {
-  if (step) terminal.next(environment.command(step));
+function sayStep(setting: CreateSetting, step: string | null): void {
+  if (step) setting.terminal.next(setting.environment.command(withTaskKey(setting, step)));
 }
 
-function sayWhatNext(
-  terminal: Terminal,
-  environment: Environment,
-  id: string,
-  taskKey: string | undefined,
-): void {
-  const key = taskKey === undefined ? "" : ` --task-key ${shellWord(taskKey)}`;
+/** A download needs the key that the task was ordered with. */
+function withTaskKey({ flags: { taskKey } }: CreateSetting, command: string): string {
+  const isDownload = command.startsWith("fine-tuning download ");
+  return isDownload && taskKey !== undefined
+    ? `${command} --task-key ${shellWord(taskKey)}`
+    : command;
+}
+
+function sayWhatNext(setting: CreateSetting, id: string): void {
+  const { terminal, environment } = setting;
   terminal.next(environment.command(`fine-tuning list-events ${id}`), "to see its progress");
-  terminal.next(environment.command(`fine-tuning download ${id}${key}`), "when it is delivered");
+  terminal.next(
+    environment.command(withTaskKey(setting, `fine-tuning download ${id}`)),
+    "when it is delivered",
+  );
 }
