@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { getBytes } from "ethers";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { type Client, createClient, requireSigner } from "../sdk/client.ts";
@@ -12,8 +13,11 @@ import { createApi } from "./api/apiServer.ts";
 import { cached } from "./cached.ts";
 import { awaitAnswer } from "./chain/awaitAnswer.ts";
 import { findDeployment } from "./chain/findDeployment.ts";
+import { Registration } from "./chain/Registration.ts";
 import { type Clock, systemClock, wallTime } from "./clock.ts";
 import type { Config, EmbeddedStorage } from "./config.ts";
+import { EncryptionKey } from "./EncryptionKey.ts";
+import { type EncryptionKeys, KEYS_FILE, openEncryptionKeys } from "./EncryptionKeys.ts";
 import { ProviderError } from "./errors.ts";
 import { migrateJobs } from "./jobs/migrateJobs.ts";
 import { referencedRoots } from "./jobs/referencedRoots.ts";
@@ -22,8 +26,8 @@ import { Catalogue } from "./models/Catalogue.ts";
 import { FileHashes } from "./models/FileHashes.ts";
 import type { OnlineProcess } from "./online/runOnline.ts";
 import { childMark, stopOrphans } from "./processes/orphans.ts";
+import type { ProvidedTerms } from "./providedTerms.ts";
 import { Readiness } from "./Readiness.ts";
-import { awaitRegistration, providedTerms } from "./registration.ts";
 import { FetchBudget } from "./steps/parts/FetchBudget.ts";
 import { TaskTimes } from "./steps/parts/TaskTimes.ts";
 import { BlobStore, type StorageLimits } from "./storage/BlobStore.ts";
@@ -138,9 +142,12 @@ async function compose(
     deployment,
     store,
   );
-  const provider = await requireSigner(client).getAddress();
+  const { provider } = config;
+  const operator = await requireSigner(client).getAddress();
   const genesis = await awaitChain(client, dependencies);
   store.claim({ chainId: deployment.chainId, genesis, serving: client.servingAddress, provider });
+  const encryptionKeys = await openKeys(config, store);
+  if (store.useOperator(operator)) log.warn({ operator }, "another operator continues");
 
   const mark = childMark(config.directory);
   await stopOrphans(mark, clock, log);
@@ -150,13 +157,17 @@ async function compose(
   await migrateJobs(jobsDirectory);
   const online = onlineProcess(config, mark);
   const catalogue = await openCatalogue(dependencies, storageUrl, online);
-  const { encryptionKey, maxDatasetBytes, maxModelBytes, maxJobBytes, slots, trackerHosts } =
-    config;
+  const { maxDatasetBytes, maxModelBytes, maxJobBytes, slots, trackerHosts } = config;
+  const served = {
+    catalogueHash: catalogue.hash,
+    encryptionKey: encryptionKeys.current.publicKey,
+  };
+  const registration = new Registration({ client, provider, served, readiness, clock, log });
   const metrics = new Metrics(store);
   const loop = new TaskLoop({
     given: {
-      ...{ client, store, trainer, python, machine, catalogue, online, encryptionKey, provider },
-      ...{ publicStorageUrl, jobsDirectory, trackerHosts, clock, log },
+      ...{ client, store, trainer, python, machine, catalogue, online, encryptionKeys, provider },
+      ...{ registration, publicStorageUrl, jobsDirectory, trackerHosts, clock, log },
       ...{ maxDatasetBytes, maxModelBytes, maxJobBytes },
       checkpoints: { ...config.checkpoints, directory: join(config.directory, "checkpoints") },
       times: new TaskTimes(trainer.grace),
@@ -169,8 +180,10 @@ async function compose(
   readiness.addGauge(metrics.registry);
   loop.gasMoney.addGauges(metrics.registry);
 
-  const terms = () =>
-    providedTerms(provider, catalogue, encryptionKey, config.api.publicUrl ?? urlOf(api));
+  const terms = (): ProvidedTerms => ({
+    ...{ provider, operator, ...served },
+    url: config.api.publicUrl ?? urlOf(api),
+  });
   const api = createApi({
     ...loop.context,
     ...{ slots, signal, terms, metrics, readiness, wallTime },
@@ -181,11 +194,14 @@ async function compose(
   parts.defer(() => api.close());
   await listen(api, config.api);
   log.info(
-    { api: terms().url, storage: publicStorageUrl, provider, models: catalogue.models.length },
+    {
+      ...{ api: terms().url, storage: publicStorageUrl, provider, operator },
+      models: catalogue.models.length,
+    },
     "ready",
   );
   const loops = [
-    awaitRegistration({ client, terms: terms(), clock, log }, signal),
+    registration.run(signal),
     ...loop.run(signal),
     python.run(signal),
     machine.watch(signal),
@@ -196,6 +212,26 @@ async function compose(
     loops.push(new FlowWatcher(watched).run(signal));
   }
   return { api: urlOf(api), loops };
+}
+
+/** The encryption keys: a new provider gets a random one, and one of version 0.1.0 keeps what it has registered. */
+function openKeys(
+  { directory, encryptionKey, privateKey }: Config,
+  store: SqliteStore,
+): Promise<EncryptionKeys> {
+  const makeFirst = () => {
+    if (store.operator() === null) return EncryptionKey.generate();
+    if (store.derivesEncryptionKey) return EncryptionKey.derive(getBytes(privateKey));
+    throw keysLostError(join(directory, KEYS_FILE));
+  };
+  return openEncryptionKeys({ directory, configured: encryptionKey, makeFirst });
+}
+
+function keysLostError(path: string): ProviderError {
+  return new ProviderError(`${path} is missing.`, {
+    retryable: false,
+    hint: "Restore it from a backup, or set PROVIDER_ENCRYPTION_KEY again: without it no open task can be delivered or revealed.",
+  });
 }
 
 /** The embedded or remote storage, and the client that uses it. */

@@ -24,7 +24,12 @@ export class EncryptionKey {
     return secp256k1.utils.isValidSecretKey(secret);
   }
 
-  /** The key of a provider that has configured none: derived from the wallet's key, so that one backup is enough. */
+  /** A random key. */
+  static generate(): EncryptionKey {
+    return new EncryptionKey(secp256k1.utils.randomSecretKey());
+  }
+
+  /** The key of version 0.1.0 unless one was configured: derived from the wallet's key. */
   static derive(privateKey: Uint8Array): EncryptionKey {
     const wide = hkdf(
       sha256,

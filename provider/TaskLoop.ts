@@ -40,11 +40,11 @@ export class TaskLoop {
   constructor(options: TaskLoopOptions) {
     const { given, genesis, readiness, metrics, slots, maxGasPrice, steps = STEPS } = options;
     const { confirmations, pollInterval, clock, log } = options;
-    const { client, store, provider } = given;
+    const { client, store, provider, registration } = given;
     const identity = new ChainIdentity({ client, genesis, readiness, log });
     const chain = { client, identity, store, clock, log, confirmations, pollInterval };
     this.gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice });
-    const submitter = new Submitter({ ...chain, gasMoney: this.gasMoney });
+    const submitter = new Submitter({ ...chain, registration, gasMoney: this.gasMoney });
     this.context = { ...given, submitter, gasMoney: this.gasMoney };
     this.runner = new Runner({
       ...{ context: this.context, steps, clock, log, slots, confirmations, metrics, readiness },

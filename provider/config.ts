@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { getBytes, parseUnits } from "ethers";
+import { computeAddress, getAddress, getBytes, isAddress, parseUnits } from "ethers";
 import { z } from "zod";
 import { type ProxySettings, readProxies } from "../sdk/rpc/proxy.ts";
 import { EncryptionKey } from "./EncryptionKey.ts";
@@ -11,11 +11,12 @@ import { openKeystore } from "./keystore.ts";
  *
  * | Variable                | Meaning                                                          | Default               |
  * |-------------------------|------------------------------------------------------------------|-----------------------|
- * | PROVIDER_KEYSTORE       | encrypted JSON file with the wallet key of the provider          | none                  |
+ * | PROVIDER_KEYSTORE       | encrypted JSON file with the wallet key of the operator          | none                  |
  * | PROVIDER_PASSPHRASE_FILE| file whose first line opens it                                   | none                  |
  * | PROVIDER_PASSPHRASE     | the passphrase itself, instead of a file                         | none                  |
  * | PROVIDER_PRIVATE_KEY    | instead of a keystore, on local networks: the key as hex         | none                  |
- * | PROVIDER_ENCRYPTION_KEY | secp256k1 key for the fair exchange, 32 bytes as hex             | derived from the above|
+ * | PROVIDER_ADDRESS        | the provider that this operator works for, whose money it is     | the key's own address |
+ * | PROVIDER_ENCRYPTION_KEY | secp256k1 key for the fair exchange, 32 bytes as hex             | PROVIDER_DIR has it   |
  * | RPC_ENDPOINT            | the chain's JSON-RPC URL; more, by commas, to fall back on        | http://127.0.0.1:8545 |
  * | DEPLOYMENT_DIR          | addresses and ABIs of the contracts; if unset, those in          | none                  |
  * |                         | deployments/localhost, or else the public ones on the chain      |                       |
@@ -60,6 +61,7 @@ const Environment = z.object({
   PROVIDER_PASSPHRASE_FILE: z.string().optional(),
   PROVIDER_PASSPHRASE: z.string().optional(),
   PROVIDER_PRIVATE_KEY: hexKey().optional(),
+  PROVIDER_ADDRESS: address().optional(),
   PROVIDER_ENCRYPTION_KEY: hexKey().optional(),
   RPC_ENDPOINT: z
     .string()
@@ -132,8 +134,12 @@ export interface EmbeddedStorage {
 }
 
 export interface Config {
+  /** The operator's. */
   readonly privateKey: string;
-  readonly encryptionKey: EncryptionKey;
+  /** Address that the operator works for. */
+  readonly provider: string;
+  /** null: PROVIDER_DIR has the key. */
+  readonly encryptionKey: EncryptionKey | null;
   readonly rpcUrl: string;
   readonly proxies: ProxySettings;
   /** Undefined if none was chosen. */
@@ -182,9 +188,10 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   const privateKey = readPrivateKey(values);
   return {
     privateKey,
+    provider: values.PROVIDER_ADDRESS ?? computeAddress(privateKey),
     encryptionKey: values.PROVIDER_ENCRYPTION_KEY
       ? new EncryptionKey(getBytes(values.PROVIDER_ENCRYPTION_KEY))
-      : EncryptionKey.derive(getBytes(privateKey)),
+      : null,
     rpcUrl: values.RPC_ENDPOINT,
     proxies: readProxies(environment),
     deploymentDirectory: values.DEPLOYMENT_DIR && resolve(values.DEPLOYMENT_DIR),
@@ -284,6 +291,13 @@ function hexKey() {
     .regex(/^(0x)?[0-9a-fA-F]{64}$/, "is not 32 bytes of hexadecimal")
     .transform((text) => (text.startsWith("0x") ? text : `0x${text}`))
     .refine((text) => EncryptionKey.isValid(getBytes(text)), "is not a secp256k1 key");
+}
+
+function address() {
+  return z
+    .string()
+    .refine((text) => text.startsWith("0x") && isAddress(text), "is not an address")
+    .transform((text) => getAddress(text));
 }
 
 function integer(minimum: number, maximum: number) {

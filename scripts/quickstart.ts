@@ -37,6 +37,8 @@ const MNEMONIC = Mnemonic.fromPhrase("test test test test test test test test te
 const account = (index: number) => HDNodeWallet.fromMnemonic(MNEMONIC, `m/44'/60'/0'/0/${index}`);
 const PROVIDER = account(1);
 const USER = account(2);
+/** Works for the provider, and cannot take its money. */
+const OPERATOR = account(3);
 const MODEL = "tiny-qwen2";
 const MODELS = {
   "tiny-qwen2": "Qwen2 with random weights, small enough to train on a laptop in a minute",
@@ -197,7 +199,8 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
     env: {
       ...bare,
       RPC_ENDPOINT: rpcUrl,
-      PROVIDER_PRIVATE_KEY: PROVIDER.privateKey,
+      PROVIDER_PRIVATE_KEY: OPERATOR.privateKey,
+      PROVIDER_ADDRESS: PROVIDER.address,
       PROVIDER_DIR: join(directory, "provider"),
       PROVIDER_PORT: String(ports.api),
       STORAGE_PORT: String(ports.storage),

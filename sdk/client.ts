@@ -1,4 +1,4 @@
-import { Contract, type Provider, type Signer, Wallet } from "ethers";
+import { Contract, type Provider, type Signer, VoidSigner, Wallet } from "ethers";
 import type { IFineTuningServing } from "../types/ethers-contracts/interfaces/IFineTuningServing.ts";
 import type { ILedger } from "../types/ethers-contracts/interfaces/ILedger.ts";
 import type { Deployment } from "./deployment.ts";
@@ -82,6 +82,15 @@ export function requireSigner(client: Client): Signer {
     "Create the client with a private key.",
     { next: { setting: "privateKey" } },
   );
+}
+
+/**
+ * A client for an address whose key is elsewhere, such as a contract wallet: it builds and estimates calls, and can
+ * neither sign nor send them.
+ * @example const call = updateService(clientFrom(client, { address: provider }), { terms });
+ */
+export function clientFrom(client: Client, { address }: { readonly address: string }): Client {
+  return { ...client, signer: new VoidSigner(address, client.provider) };
 }
 
 function readWallet(privateKey: string, provider: Provider): Wallet {

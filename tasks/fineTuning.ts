@@ -11,7 +11,17 @@ import {
   type Parameter,
 } from "./definition.ts";
 import { toCamelCase } from "./flags/letterCase.ts";
-import { again, demand, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
+import {
+  again,
+  demand,
+  dryRun,
+  force,
+  gasPrice,
+  json,
+  newTaskKey,
+  sending,
+  taskKey,
+} from "./flags/options.ts";
 
 /** `npx hardhat fine-tuning <verb>`: the same market with the commands of Together's command line. */
 
@@ -35,6 +45,7 @@ const ordering = {
   provider: option("Address of the provider; default: the cheapest free one with a good record"),
   wandbApiKey: option("Refused, as other users could read it: set WANDB_API_KEY instead"),
   hfApiToken: option("Refused, as other users could read it: set HF_TOKEN instead"),
+  taskKey: newTaskKey,
   gasPrice,
   wait: flag("Wait for the model, and download and decrypt it"),
   output,
@@ -125,6 +136,7 @@ export const fineTuningFamily: CommandDefinition[] = [
       step: option("Step of the checkpoint to write; default -1, the latest weights", "s"),
       timeout,
       demand,
+      taskKey,
       ...sending,
       id,
     },

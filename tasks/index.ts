@@ -7,7 +7,17 @@ import {
   option,
 } from "./definition.ts";
 import { fineTuningFamily } from "./fineTuning.ts";
-import { again, demand, dryRun, force, gasPrice, json, sending } from "./flags/options.ts";
+import {
+  again,
+  demand,
+  dryRun,
+  force,
+  gasPrice,
+  json,
+  newTaskKey,
+  sending,
+  taskKey,
+} from "./flags/options.ts";
 
 /** The definitions of all commands. The body of a command is in the file of its name, loaded when it is called. */
 
@@ -158,6 +168,7 @@ const fineTuning: CommandDefinition[] = [
       validationDataset: option("Root hash of a dataset to evaluate on"),
       configPath: option("Path of the parameter file"),
       dataSize: option("Size of the dataset, as calculate-token prints it"),
+      taskKey: newTaskKey,
       gasPrice,
       yes: flag("Join the queue of a busy provider without confirmation"),
       again,
@@ -219,6 +230,7 @@ const fineTuning: CommandDefinition[] = [
       output: option("Path of the zip file to write"),
       force,
       task: taskId,
+      taskKey,
       ...sending,
     },
     () => import("./commands/task/decrypt-model.ts"),
@@ -235,6 +247,7 @@ const unacknowledgedBps = option(
   "Basis points of the fee due if a delivery is not acknowledged, at most 3000",
 );
 const openTasks = option("Open tasks allowed per user");
+const from = option("With --dry-run: the owner that sends the call itself, such as a Safe");
 
 const providing: CommandDefinition[] = [
   command(
@@ -249,6 +262,8 @@ const providing: CommandDefinition[] = [
       bondBps,
       unacknowledgedBps,
       openTasks,
+      operator: option("Address of your daemon's key; default: what the daemon reports"),
+      from,
       amount: option("OG to deposit first, for the stake and bonds"),
       ...sending,
     },
@@ -266,6 +281,8 @@ const providing: CommandDefinition[] = [
       bondBps,
       unacknowledgedBps,
       openTasks,
+      operator: option("Register this address and keep key and catalogue; the daemon need not run"),
+      from,
       accepting: option("Whether new tasks are accepted: true or false"),
       ...sending,
     },
@@ -274,7 +291,7 @@ const providing: CommandDefinition[] = [
   command(
     "remove-provider",
     "End your offer and release your stake",
-    sending,
+    { from, ...sending },
     () => import("./commands/providing/remove-provider.ts"),
   ),
   command(

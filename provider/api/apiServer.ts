@@ -5,6 +5,8 @@ import fastify, {
   type FastifyReply,
   LogController,
 } from "fastify";
+import { isContract } from "../../sdk/service/isSignedBy.ts";
+import { cachedByKey } from "../cached.ts";
 import { addressGroup } from "../http/addressGroup.ts";
 import { limitConnections } from "../http/limitConnections.ts";
 import { ApiError } from "./ApiError.ts";
@@ -22,11 +24,12 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 300_000;
 const CONNECTIONS = { total: 512, perAddress: 64, idleMs: 15_000 };
 const MAX_PARAMETER_LENGTH = 128;
+/** Milliseconds for which it is cached whether a user is a contract. */
+const CODE_AGE = 60_000;
 
-export type ApiOptions = PublicRoutes &
-  TaskRoutes &
-  SecretRoutes &
-  CancellationRoutes & { readonly log: FastifyBaseLogger };
+type Routes = PublicRoutes & TaskRoutes & SecretRoutes & CancellationRoutes;
+
+export type ApiOptions = Omit<Routes, "isContract"> & { readonly log: FastifyBaseLogger };
 
 /** The provider's HTTP API, not listening yet. */
 export function createApi(options: ApiOptions): FastifyInstance {
@@ -56,10 +59,13 @@ export function createApi(options: ApiOptions): FastifyInstance {
   app.setNotFoundHandler(() => {
     throw new ApiError(404, "not-found", "Path not found.", "GET /openapi.json lists the API.");
   });
-  addPublicRoutes(app, options);
-  addTaskRoutes(app, options);
-  addSecretRoutes(app, options);
-  addCancellationRoutes(app, options);
+  const { client, clock } = options;
+  const askCode = (address: string) => isContract(client, address);
+  const routes: Routes = { ...options, isContract: cachedByKey(askCode, CODE_AGE, clock) };
+  addPublicRoutes(app, routes);
+  addTaskRoutes(app, routes);
+  addSecretRoutes(app, routes);
+  addCancellationRoutes(app, routes);
   return app;
 }
 

@@ -2,7 +2,8 @@ import type { FastifyRequest } from "fastify";
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { parseTaskId } from "../../sdk/ids.ts";
-import { type VerifiedRequest, verifyRequest } from "../../sdk/service/signedRequest.ts";
+import { isRecovered, isSignedBy } from "../../sdk/service/isSignedBy.ts";
+import { type PresentedRequest, presentedRequest } from "../../sdk/service/signedRequest.ts";
 import type { JobRecord, Store } from "../store/Store.ts";
 import { ApiError } from "./ApiError.ts";
 
@@ -11,20 +12,25 @@ export interface Authentication {
   readonly store: Store;
   /** Unix time in milliseconds: users timestamp requests by their own clocks. */
   readonly wallTime: () => number;
+  /** Whether an address has code, as known some time ago. */
+  readonly isContract: (address: string) => Promise<boolean>;
 }
 
 /**
- * The job that a request refers to, if the task's user has signed it.
+ * The job that a request refers to, if the task's user has signed it; a user may be a contract wallet.
  * @throws ApiError 401 without a valid signature, 403 for anyone else, 404 for an unknown task, 409 for a replay.
  */
-export function authenticate(
-  { client, store, wallTime }: Authentication,
+export async function authenticate(
+  authentication: Authentication,
   request: FastifyRequest<{ Params: { id: string } }>,
-): JobRecord {
+): Promise<JobRecord> {
+  const { client, store, wallTime } = authentication;
   const now = wallTime();
-  const { user, nonce, deadline } = verify(client, request, new Date(now));
+  const presented = read(client, request, new Date(now));
+  const { nonce, deadline } = presented;
   const record = findJob(store, request.params.id);
-  if (record.user.toLowerCase() !== user.toLowerCase()) {
+  const { user } = record;
+  if (!(await isFrom(authentication, user, presented))) {
     throw new ApiError(
       403,
       "declined",
@@ -44,9 +50,19 @@ export function authenticate(
   return record;
 }
 
-function verify(client: Client, request: FastifyRequest, now: Date): VerifiedRequest {
+/** The chain is asked only about users who are contracts, so that strangers cannot cause requests to it. */
+async function isFrom(
+  { client, isContract }: Authentication,
+  user: string,
+  { digest, signature }: PresentedRequest,
+): Promise<boolean> {
+  const claimed = { signer: user, digest, signature };
+  return isRecovered(claimed) || ((await isContract(user)) && isSignedBy(client, claimed));
+}
+
+function read(client: Client, request: FastifyRequest, now: Date): PresentedRequest {
   try {
-    return verifyRequest({
+    return presentedRequest({
       chainId: client.chainId,
       serving: client.servingAddress,
       method: request.method,

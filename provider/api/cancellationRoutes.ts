@@ -1,7 +1,8 @@
-import { verifyTypedData } from "ethers";
+import { TypedDataEncoder } from "ethers";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
+import { isSignedBy } from "../../sdk/service/isSignedBy.ts";
 import { SETTLE_CANCELLED, signingDomain } from "../../sdk/service/typedData.ts";
 import type { Cancellation } from "../../sdk/task/fetchCancellation.ts";
 import { jobPaths } from "../files/jobPaths.ts";
@@ -29,10 +30,13 @@ const MIN_CONSENT_SECONDS = 60;
 /** Most offers remembered. The oldest is forgotten first, and can be requested again. */
 const MAX_OFFERS = 10_000;
 
+/** Enough for a signature of a contract wallet with many owners. */
+const MAX_CONSENT_BYTES = 4_096;
+
 const Consent = z.strictObject({
   amount: z.string().regex(/^\d{1,30}$/),
   deadline: z.number().int().positive(),
-  signature: z.string().regex(/^0x[0-9a-f]{130}$/i),
+  signature: z.string().regex(/^0x([0-9a-f]{2}){0,1024}$/i),
 });
 /** Progress that a training run reports, validated so that the amount is between zero and the fee. */
 const Steps = z.object({
@@ -46,7 +50,7 @@ export function addCancellationRoutes(app: FastifyInstance, routes: Cancellation
   const now = routes.chainTime;
 
   app.get("/v1/tasks/:id/cancellation", async (request: CancellationRequest) => {
-    const record = authenticate(routes, request);
+    const record = await authenticate(routes, request);
     requireRunning(record);
     const amount = await amountDue(routes.jobsDirectory, record);
     const until = now() + OFFER_SECONDS;
@@ -57,14 +61,15 @@ export function addCancellationRoutes(app: FastifyInstance, routes: Cancellation
     return offer satisfies z.input<typeof Cancellation>;
   });
 
-  app.put("/v1/tasks/:id/cancellation", async (request: CancellationRequest) => {
-    const record = authenticate(routes, request);
+  const options = { bodyLimit: MAX_CONSENT_BYTES };
+  app.put("/v1/tasks/:id/cancellation", options, async (request: CancellationRequest) => {
+    const record = await authenticate(routes, request);
     requireRunning(record);
     const consent = readConsent(request.body);
     const offer = offers.get(record.id);
     if (!offer || now() > offer.until || offer.amount !== BigInt(consent.amount))
       throw staleOfferError();
-    requireValid(routes, record, consent);
+    await requireValid(routes, record, consent);
     const after = applyEvent(routes.store, record.id, { type: "cancel", settlement: consent });
     if (!after?.job.settlement) throw notRunningError();
     offers.delete(record.id);
@@ -96,11 +101,11 @@ function readConsent(body: unknown): Settlement {
   }
 }
 
-function requireValid(
+async function requireValid(
   { client, chainTime }: CancellationRoutes,
   { id, user }: JobRecord,
   { amount, deadline, signature }: Settlement,
-): void {
+): Promise<void> {
   if (deadline < chainTime() + MIN_CONSENT_SECONDS)
     throw new ApiError(
       400,
@@ -108,22 +113,17 @@ function requireValid(
       "The consent expires too soon for its transaction.",
       "Choose a deadline some minutes ahead by the chain's clock.",
     );
-  if (signerOf() !== user)
+  const digest = TypedDataEncoder.hash(signingDomain(client), SETTLE_CANCELLED, {
+    ...{ id, amount, deadline },
+  });
+  // As the contract will: an address with code is asked itself.
+  if (!(await isSignedBy(client, { signer: user, digest, signature })))
     throw new ApiError(
       400,
       "usage",
       "The consent is not signed by the task's user.",
       "Sign {id, amount, deadline} with the key of the account that created the task.",
     );
-
-  function signerOf(): string | null {
-    try {
-      const message = { id, amount, deadline };
-      return verifyTypedData(signingDomain(client), SETTLE_CANCELLED, message, signature);
-    } catch {
-      return null;
-    }
-  }
 }
 
 function requireRunning({ job }: JobRecord): void {

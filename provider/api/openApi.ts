@@ -59,7 +59,7 @@ export const OPEN_API = {
       get: unsigned("How to use a model", bytes("Archive", "application/zip"), [path("name")]),
     },
     "/v1/challenge": {
-      get: unsigned("Proof that the endpoint holds the provider's key", ok("Signature"), [
+      get: unsigned("Proof that the endpoint holds the operator's key", ok("Signature"), [
         query("nonce", "string"),
       ]),
     },

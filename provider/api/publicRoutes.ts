@@ -2,14 +2,15 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Client } from "../../sdk/client.ts";
 import { signChallenge } from "../../sdk/service/challenge.ts";
 import { cached } from "../cached.ts";
+import type { Registration } from "../chain/Registration.ts";
 import type { Clock } from "../clock.ts";
 import { occupiedSlots, slotQueue } from "../jobs/scheduler.ts";
 import { estimateWait } from "../jobs/waitingTime.ts";
 import type { Metrics } from "../Metrics.ts";
 import type { Catalogue, Model } from "../models/Catalogue.ts";
 import { UsageArchives } from "../models/UsageArchives.ts";
+import type { ProvidedTerms } from "../providedTerms.ts";
 import type { Readiness, Reason } from "../Readiness.ts";
-import type { ProvidedTerms } from "../registration.ts";
 import type { Store } from "../store/Store.ts";
 import { ApiError } from "./ApiError.ts";
 import { OPEN_API } from "./openApi.ts";
@@ -21,6 +22,7 @@ export interface PublicRoutes {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
+  readonly registration: Pick<Registration, "isOperator">;
   readonly slots: number;
   readonly jobsDirectory: string;
   /** Known once the API is listening. */
@@ -67,6 +69,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
 
   app.get("/v1/challenge", async (request: FastifyRequest<{ Querystring: { nonce?: string } }>) => {
     const { nonce } = request.query;
+    if (!routes.registration.isOperator) throw notOperatorError();
     if (typeof nonce === "string" && /^0x[0-9a-fA-F]{64}$/.test(nonce))
       return signChallenge(client, { nonce });
     throw new ApiError(400, "usage", "nonce is not 32 bytes.", "Use 0x and 64 hex digits.");
@@ -77,6 +80,15 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
     slots,
     ...(await queue()),
   }));
+}
+
+function notOperatorError(): ApiError {
+  return new ApiError(
+    503,
+    "declined",
+    "This daemon's key is no longer the registered operator's.",
+    "Try again later, or choose another provider.",
+  );
 }
 
 async function readQueue(routes: PublicRoutes) {

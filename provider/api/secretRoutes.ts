@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { openSecrets } from "../../sdk/exchange/openSecrets.ts";
 import type { TaskId } from "../../sdk/ids.ts";
-import type { EncryptionKey } from "../EncryptionKey.ts";
+import type { EncryptionKeys } from "../EncryptionKeys.ts";
 import { hasTrainingEnded } from "../jobs/progress.ts";
 import { putSecrets } from "../steps/parts/taskSecrets.ts";
 import { ApiError } from "./ApiError.ts";
@@ -10,7 +10,7 @@ import { type Authentication, authenticate } from "./authenticate.ts";
 
 export interface SecretRoutes extends Authentication {
   readonly jobsDirectory: string;
-  readonly encryptionKey: EncryptionKey;
+  readonly encryptionKeys: EncryptionKeys;
 }
 
 type SecretRequest = FastifyRequest<{ Params: { id: string } }>;
@@ -26,18 +26,18 @@ export function addSecretRoutes(app: FastifyInstance, routes: SecretRoutes): voi
   );
 
   app.put("/v1/tasks/:id/secrets", async (request: SecretRequest) => {
-    const { id, job } = authenticate(routes, request);
+    const { id, job } = await authenticate(routes, request);
     if (hasTrainingEnded(job)) throw tooLateError();
     const sealed = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-    checkOpens(routes.encryptionKey, id, sealed);
+    checkOpens(routes.encryptionKeys, id, sealed);
     await putSecrets(routes.jobsDirectory, id, sealed);
     return { stored: true };
   });
 }
 
-function checkOpens(key: EncryptionKey, id: TaskId, sealed: Uint8Array): void {
+function checkOpens(keys: EncryptionKeys, id: TaskId, sealed: Uint8Array): void {
   try {
-    openSecrets({ secret: key.secret, id, sealed });
+    keys.open(({ secret }) => openSecrets({ secret, id, sealed }));
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     throw new ApiError(400, "usage", error.message, error.hint);

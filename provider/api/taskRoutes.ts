@@ -34,17 +34,17 @@ export function addTaskRoutes(app: FastifyInstance, routes: TaskRoutes): void {
   const places = new StreamLimit();
 
   app.get("/v1/tasks/:id", async (request: TaskRequest) =>
-    readStatus(routes, authenticate(routes, request)),
+    readStatus(routes, await authenticate(routes, request)),
   );
 
   app.get("/v1/tasks/:id/log", async (request: TaskRequest, reply) => {
-    const record = authenticate(routes, request);
+    const record = await authenticate(routes, request);
     const lines = logLines(routes, record, followOf(routes, request, record));
     return stream(reply, places, record, "text/plain; charset=utf-8", lines);
   });
 
   app.get("/v1/tasks/:id/events", async (request: TaskRequest, reply) => {
-    const record = authenticate(routes, request);
+    const record = await authenticate(routes, request);
     const lines = eventLines(routes, record, followOf(routes, request, record), afterOf(request));
     return stream(reply, places, record, "application/x-ndjson", lines);
   });

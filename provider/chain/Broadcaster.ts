@@ -19,10 +19,12 @@ import {
   replacingBid,
 } from "./fees.ts";
 import type { GasMoney } from "./GasMoney.ts";
+import type { Registration } from "./Registration.ts";
 
 export interface BroadcasterOptions {
   readonly client: Client;
   readonly identity: ChainIdentity;
+  readonly registration: Pick<Registration, "requireOperator">;
   readonly gasMoney: GasMoney;
   readonly store: Store;
   readonly clock: Clock;
@@ -58,7 +60,8 @@ export class Broadcaster {
   /**
    * Signs a transaction at the chain's current price and stores it.
    * @param before the transaction that has this nonce and is replaced; null if there is none
-   * @throws ProviderError if the wallet cannot pay for it, or the endpoint serves another chain
+   * @throws ProviderError if the wallet cannot pay for it, the endpoint serves another chain, or another operator is
+   * registered
    */
   async sign(
     nonce: number,
@@ -66,10 +69,11 @@ export class Broadcaster {
     { gasLimit, ...request }: TransactionRequest,
     before: StoredTransaction | null,
   ): Promise<void> {
-    const { client, identity, gasMoney } = this.#options;
+    const { client, identity, registration, gasMoney } = this.#options;
     const { chainId } = client;
     const value = BigInt(request.value ?? 0n);
     await identity.verify();
+    await registration.requireOperator();
     if (value > 0n) await gasMoney.requireFunds(effect, value); // nodes do not estimate what cannot be paid
     // The state may change between the estimate and the block. Unused gas is not paid for.
     const gas = gasLimit
@@ -94,6 +98,14 @@ export class Broadcaster {
     const hash = keccak256(raw);
     this.#options.store.putSigned(nonce, effect, { hash, raw });
     return hash;
+  }
+
+  /** Signs the newest version again with other fees. @returns its hash. */
+  async #replace(stored: StoredTransaction, fees: TransactionRequest): Promise<string> {
+    await this.#options.registration.requireOperator();
+    const { to, data, value, chainId, nonce, gasLimit } = newest(stored);
+    const unsigned = { to, data, value, chainId, nonce, gasLimit, ...fees };
+    return this.#put(nonce, stored.effect, unsigned);
   }
 
   /** The limits for the fees of a transaction: see fees.ts. */
@@ -165,7 +177,7 @@ export class Broadcaster {
     if (!isOutbid(old, price) && refusal !== "underpriced") return false;
     const bid = raisedBid(old, price, await this.#limits(effect, transaction.gasLimit));
     if (!bid) return false;
-    const hash = await this.#put(nonce, effect, withFees(transaction, feeFields(bid, price)));
+    const hash = await this.#replace(stored, feeFields(bid, price));
     log.warn(
       { effect, nonce, hash, cap: `${bid.cap}` },
       "transaction replaced by one with higher fees",
@@ -184,7 +196,7 @@ export class Broadcaster {
     const bid = replacingBid(bidOf(transaction), gasMoney);
     if (!bid) return false;
     const price = await readGasPrice(client);
-    const hash = await this.#put(nonce, effect, withFees(transaction, feeFields(bid, price)));
+    const hash = await this.#replace(stored, feeFields(bid, price));
     log.warn({ effect, nonce, hash }, "transaction replaced because it is not mined");
     return true;
   }
@@ -204,7 +216,7 @@ export class Broadcaster {
     const bid = firstBid(price, await this.#limits(effect, gasLimit));
     if (!isOutbid(old, price) && old.cap <= bid.cap) return false;
     if (!(await gasMoney.canPay(effect, gasLimit * bid.cap + value))) return false;
-    const hash = await this.#put(nonce, effect, withFees(transaction, feeFields(bid, price)));
+    const hash = await this.#replace(stored, feeFields(bid, price));
     log.info(
       { effect, nonce, hash, cap: `${bid.cap}` },
       "transaction signed again at the chain's price",
@@ -219,8 +231,3 @@ const newest = ({ versions }: StoredTransaction) => Transaction.from(versions.at
 /** Neuron that the wallet must hold for a transaction. */
 const costOf = (transaction: Transaction) =>
   transaction.gasLimit * bidOf(transaction).cap + transaction.value;
-
-function withFees(transaction: Transaction, fees: TransactionRequest): TransactionRequest {
-  const { to, data, value, chainId, nonce, gasLimit } = transaction;
-  return { to, data, value, chainId, nonce, gasLimit, ...fees };
-}

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { Gauge, type Registry } from "prom-client";
 import { type Client, requireSigner } from "../../sdk/client.ts";
 import { parseTaskId, type TaskId } from "../../sdk/ids.ts";
-import { GAS_PER_TASK, TASK_GAS } from "../../sdk/service/taskGas.ts";
+import { GAS_PER_TASK, MAX_DEMANDS, TASK_GAS } from "../../sdk/service/taskGas.ts";
 import { type GasPrice, readGasPrice, totalPrice } from "../../sdk/transaction/gasPrice.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
 import { formatOg } from "../../sdk/units.ts";
@@ -25,7 +25,7 @@ export interface GasMoneyOptions {
   readonly maxGasPrice: bigint;
 }
 
-/** The wallet's balance and what it is needed for, in neuron. */
+/** The balance of the operator's wallet and what it is needed for, in neuron. */
 export interface GasBalance {
   readonly address: string;
   readonly balance: bigint;
@@ -40,7 +40,7 @@ const POLL_INTERVAL = 15_000;
 const REASON = "gas";
 const PRICE_REASON = "gas-price";
 
-/** The OG in the daemon's wallet that pay for its transactions: whether they suffice, and how much is reserved. */
+/** The OG in the operator's wallet that pay for its transactions: whether they suffice, and how much is reserved. */
 export class GasMoney {
   readonly #options: GasMoneyOptions;
   /** Neuron needed by transactions that the wallet cannot pay for, by effect. */
@@ -96,7 +96,7 @@ export class GasMoney {
     const place = line.findIndex((open) => open.id === id);
     const before = BigInt(place === -1 ? line.length : place);
     if (balance >= reserved + (before + 1n) * perTask && !this.#isPriceTooHigh) return;
-    throw new ProviderError("The wallet has too little OG to accept this task.", {
+    throw new ProviderError("The operator's wallet has too little OG to accept this task.", {
       retryable: true,
       isReported: true,
       hint: REFILL_HINT,
@@ -106,7 +106,7 @@ export class GasMoney {
   /** Makes sure, before a transaction is signed, that the wallet can pay for it. @throws ProviderError if it cannot. */
   async requireFunds(effect: string, needed: bigint): Promise<void> {
     if (await this.canPay(effect, needed)) return;
-    throw new ProviderError("The wallet has too little OG for gas.", {
+    throw new ProviderError("The operator's wallet has too little OG for gas.", {
       retryable: true,
       isReported: true,
       hint: REFILL_HINT,
@@ -137,13 +137,13 @@ export class GasMoney {
     const isNew = this.#unpaid.size === 0;
     this.#unpaid.set(effect, needed);
     this.#setReason(
-      `The wallet ${address} holds ${formatOg(balance)} OG, but a transaction needs ${formatOg(needed)} OG.`,
+      `The operator's wallet ${address} holds ${formatOg(balance)} OG, but a transaction needs ${formatOg(needed)} OG.`,
     );
     if (isNew) {
       const amounts = { balance: formatOg(balance), needed: formatOg(needed) };
       log.error(
         { effect, address, ...amounts, hint: REFILL_HINT },
-        "the wallet has too little OG for gas",
+        "the operator's wallet has too little OG for gas",
       );
     }
   }
@@ -166,7 +166,7 @@ export class GasMoney {
         },
       });
     };
-    const wallet = { name: "anneal_wallet_og", help: "OG in the wallet, for gas" };
+    const wallet = { name: "anneal_wallet_og", help: "OG in the operator's wallet, for gas" };
     inOg(wallet, ({ balance }) => balance);
     const reserve = {
       name: "anneal_gas_reserved_og",
@@ -191,18 +191,19 @@ export class GasMoney {
       if (balance >= needed || !this.#isWanted(effect)) this.#unpaid.delete(effect);
     if (this.#unpaid.size > 0) return;
     if (balance >= reserved + perTask) {
-      if (readiness.clear(REASON)) log.info({ address }, "the wallet has enough OG for gas again");
+      if (readiness.clear(REASON))
+        log.info({ address }, "the operator's wallet has enough OG for gas again");
       return;
     }
     const needed = formatOg(reserved + perTask);
     const isNew = this.#setReason(
-      `The wallet ${address} holds ${formatOg(balance)} OG, less than the ${needed} OG needed for its open tasks and one more.`,
+      `The operator's wallet ${address} holds ${formatOg(balance)} OG, less than the ${needed} OG needed for its open tasks and one more.`,
     );
     if (isNew) {
       const amounts = { balance: formatOg(balance), reserved: formatOg(reserved), needed };
       log.error(
         { address, ...amounts, hint: REFILL_HINT },
-        "no task is accepted: the wallet's OG are reserved for open ones",
+        "no task is accepted: the OG of the operator's wallet are reserved for open ones",
       );
     }
   }
@@ -252,7 +253,7 @@ export class GasMoney {
   }
 }
 
-const REFILL_HINT = "Send OG to the wallet: waiting transactions then continue automatically.";
+const REFILL_HINT = "Send OG to that wallet: waiting transactions then continue automatically.";
 const RAISE_HINT =
   "Raise MAX_GAS_PRICE, or wait. A key that is not revealed in time costs the whole bond.";
 
@@ -269,12 +270,14 @@ function gasOfOpenTasks(jobs: readonly OpenJob[]): bigint {
 }
 
 function gasLeft({ chain }: Job): bigint {
-  const { deliver, reveal, finalize } = TASK_GAS;
+  const { deliver, answer, reveal, finalize } = TASK_GAS;
+  const answers = MAX_DEMANDS * answer;
   switch (chain) {
     case "Accepted":
-      return deliver + reveal + finalize;
+      return deliver + answers + reveal + finalize;
     case "Delivered":
     case "Demanded":
+      return answers + reveal + finalize;
     case "Acknowledged":
       return reveal + finalize;
     case "Revealed":

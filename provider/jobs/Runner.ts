@@ -120,13 +120,17 @@ export class Runner {
 
   #pass(signal: AbortSignal): void {
     const { context, clock, slots } = this.#options;
-    const { store, machine } = context;
+    const { store, machine, registration } = context;
     this.#reconcile(signal);
     this.#readStale(signal);
     for (const record of store.openJobs()) this.#applyTime(record);
     for (const [id, { step, stop }] of this.#runs)
       if (store.job(id)?.job.pending !== step) stop.abort(); // no longer pending: changed through the API
-    const granted = grantSlots(store.openJobs(), slots, !machine.isBroken);
+    const granted = grantSlots(
+      store.openJobs(),
+      slots,
+      !machine.isBroken && registration.isOperator,
+    );
     for (const id of granted) this.#apply(id, { type: "slot" });
     const due = this.#agenda.due(clock.now());
     for (const each of due) this.#start(each);
@@ -247,6 +251,7 @@ export class Runner {
 
   #mayStart(step: Step, lane: Lane, user: string): boolean {
     if (!this.#lanes.mayEnter(lane, user)) return false;
+    if (lane === "intake" && !this.#options.context.registration.isOperator) return false;
     if (lane !== "intake" || step !== "fetch") return true;
     const prepared = this.#options.context.store.openJobs().filter(({ job }) => isPrepared(job));
     return prepared.length + this.#lanes.count("intake") < MAX_PREPARED;

@@ -30,7 +30,7 @@ export const accept: StepFunction = async (context, record, signal) => {
     const call = acceptTask(client, { id });
     return await sendStep(context, { id, step: "accept", from: "Created", call }, signal);
   } catch (error) {
-    throw isBondMissing(error) ? bondMissingError(error) : error;
+    throw isBondMissing(error) ? bondMissingError(context.provider, error) : error;
   }
 };
 
@@ -58,10 +58,10 @@ function isBondMissing(error: unknown): boolean {
   );
 }
 
-function bondMissingError(cause: unknown): TaskRefusedError {
+function bondMissingError(provider: string, cause: unknown): TaskRefusedError {
   return new TaskRefusedError(
     "ProviderBusy",
-    "The provider does not have enough OG for the bond of this task.",
+    `The account of ${provider} does not have enough OG for the bond of this task.`,
     "Choose another provider, or try again when its other tasks have ended.",
     cause,
   );

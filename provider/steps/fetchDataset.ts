@@ -111,18 +111,22 @@ function notYetAvailableError(root: Root, strikes: number): ProviderError {
 
 /** Decrypts a dataset that was encrypted for this provider; leaves others unchanged. */
 async function decryptInPlace(
-  { encryptionKey }: StepContext,
+  { encryptionKeys }: StepContext,
   path: string,
   signal: AbortSignal,
 ): Promise<void> {
   if (!(await readDatasetHeader(path))) return;
-  try {
-    await openDataset(path, `${path}.opened`, { secret: encryptionKey.secret, signal });
-  } catch (error) {
-    if (error instanceof ProtocolError && error.code === "integrity") throw unreadableError(error);
-    throw error;
+  let failure: ProtocolError | null = null;
+  for (const { secret } of encryptionKeys.all) {
+    try {
+      await openDataset(path, `${path}.opened`, { secret, signal });
+      return await rename(`${path}.opened`, path);
+    } catch (error) {
+      if (!(error instanceof ProtocolError && error.code === "integrity")) throw error;
+      failure ??= error;
+    }
   }
-  await rename(`${path}.opened`, path);
+  if (failure) throw unreadableError(failure);
 }
 
 function unreadableError({ message, hint, cause }: ProtocolError): TaskRefusedError {

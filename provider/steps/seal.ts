@@ -10,8 +10,8 @@ import { verifiedBlind } from "./parts/verifiedBlind.ts";
 /** Encrypts the archive for the user. */
 export const seal: StepFunction = async (context, { id, order, facts }, signal) => {
   const paths = jobPaths(context.jobsDirectory, id);
-  const u = verifiedBlind(context.encryptionKey, order);
-  if (!u) throw keyChangedError();
+  const u = verifiedBlind(context.encryptionKeys, order);
+  if (!u) throw keyLostError();
   const { archive } = requireFacts(facts, "archive");
   const contentRoot = await contentRootOf(paths.archive, signal);
   const s = makeDeliverableKey(context, id, { archive, contentRoot });
@@ -31,9 +31,9 @@ function archiveChangedError(archive: string): ProviderError {
 }
 
 /** A model sealed under another key is useless to the user, who can prove it: an expired task costs less. */
-function keyChangedError(): ProviderError {
-  return new ProviderError("The encryption key has changed since this task was ordered.", {
+function keyLostError(): ProviderError {
+  return new ProviderError("The encryption key that this task was ordered with is missing.", {
     retryable: true,
-    hint: "Start the daemon with the previous PROVIDER_ENCRYPTION_KEY before the training deadline.",
+    hint: "Add it to the file encryption-keys of PROVIDER_DIR as its first line, and restart, before the training deadline.",
   });
 }

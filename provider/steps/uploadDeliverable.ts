@@ -1,3 +1,4 @@
+import { requireSigner } from "../../sdk/client.ts";
 import type { Payer } from "../../sdk/storage/transfer/TransferOptions.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import { ProviderError } from "../errors.ts";
@@ -10,7 +11,7 @@ export const uploadDeliverable: StepFunction = async (context, { id, facts }, si
   const payer = async (): Promise<Payer> => ({
     chainId: context.client.chainId,
     provider: context.client.provider,
-    address: context.provider,
+    address: await requireSigner(context.client).getAddress(),
     // Storage that already has the announcement is not paid again: the upload checks that first.
     submit: (call) =>
       context.submitter.submit({ id, step: "upload", call, isDone: async () => false }, signal),

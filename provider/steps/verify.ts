@@ -46,11 +46,11 @@ function verifyTime({ times }: StepContext, { job }: JobRecord, outputBytes: num
 }
 
 /** Without the agreed blinding, neither side could prove anything in a dispute. */
-function verifyKeys({ encryptionKey }: StepContext, { order }: JobRecord): void {
-  if (verifiedBlind(encryptionKey, order)) return;
+function verifyKeys({ encryptionKeys }: StepContext, { order }: JobRecord): void {
+  if (verifiedBlind(encryptionKeys, order)) return;
   throw new TaskRefusedError(
     "KeyMismatch",
     "The order's blindRoot does not match the keys of the user and this provider.",
-    "Order again; if it happens again, the provider has changed its encryption key since the order.",
+    "Order again; if it happens again, the registered encryption key is not one of the provider's.",
   );
 }

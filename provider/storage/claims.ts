@@ -4,6 +4,7 @@ import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { verifyRequest } from "../../sdk/service/signedRequest.ts";
 import type { SigningScope } from "../../sdk/service/typedData.ts";
+import { cachedByKey } from "../cached.ts";
 import type { Clock } from "../clock.ts";
 import { StorageError } from "./StorageError.ts";
 import { type Uploader, uploaderAt } from "./uploader.ts";
@@ -41,11 +42,9 @@ export async function claimant(
 
 /** Milliseconds for which it is cached whether a wallet has an account. */
 const ACCOUNT_AGE = 60_000;
-const MAX_ACCOUNTS = 10_000;
 
 /** Checks wallets in the Ledger, and caches the results. */
 export function claimCheck(client: Client, clock: Pick<Clock, "now">): ClaimCheck {
-  const known = new Map<string, { answer: Promise<boolean>; at: number }>();
   const ask = (account: string) =>
     getAccount(client, { account }).then(
       ({ total }) => total > 0n,
@@ -54,15 +53,6 @@ export function claimCheck(client: Client, clock: Pick<Clock, "now">): ClaimChec
   return {
     chainId: client.chainId,
     servingAddress: client.servingAddress,
-    hasAccount: (wallet) => {
-      const last = known.get(wallet);
-      const now = clock.now();
-      if (last && now - last.at < ACCOUNT_AGE) return last.answer;
-      const answer = ask(wallet);
-      known.delete(wallet);
-      known.set(wallet, { answer, at: now });
-      if (known.size > MAX_ACCOUNTS) known.delete(known.keys().next().value!);
-      return answer;
-    },
+    hasAccount: cachedByKey(ask, ACCOUNT_AGE, clock),
   };
 }

@@ -69,12 +69,37 @@ export class SqliteStore implements Store {
           name,
           String(value),
         );
-        const row = this.#db.get<{ value: string }>(
-          "SELECT value FROM identity WHERE name = ?",
-          name,
-        );
-        if (row?.value !== String(value)) throw otherIdentityError(this.#directory, name);
+        if (this.#identity(name) !== String(value)) throw otherIdentityError(this.#directory, name);
       }
+    });
+  }
+
+  /** Address whose transactions the database holds; null if it is new. */
+  operator(): string | null {
+    return this.#identity("operator");
+  }
+
+  /** Whether version 0.1.0 made the database: the encryption key then follows from the wallet's. */
+  get derivesEncryptionKey(): boolean {
+    return this.#identity("encryption key") === "derived";
+  }
+
+  /**
+   * Sets the operator. The transactions of another one are forgotten: their nonces are another account's, and what
+   * they did is read from the chain.
+   * @returns whether there was another one.
+   */
+  useOperator(operator: string): boolean {
+    return this.transaction(() => {
+      const before = this.operator();
+      this.#db.run(
+        "INSERT OR REPLACE INTO identity (name, value) VALUES ('operator', ?)",
+        operator,
+      );
+      if (before === null || before === operator) return false;
+      this.#db.run("DELETE FROM signed_versions");
+      this.#db.run("DELETE FROM transactions");
+      return true;
     });
   }
 
@@ -367,6 +392,11 @@ export class SqliteStore implements Store {
       for (const step of MIGRATIONS.slice(Math.max(0, version - 1))) this.#db.define(step);
       this.#db.define(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     });
+  }
+
+  #identity(name: string): string | null {
+    const row = this.#db.get<{ value: string }>("SELECT value FROM identity WHERE name = ?", name);
+    return row?.value ?? null;
   }
 
   #withVersions({ nonce, effect }: TransactionRow): StoredTransaction {

@@ -90,6 +90,11 @@ ALTER TABLE effects DROP COLUMN not_before;
 ALTER TABLE effects ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0; -- failures that speak against the task
 DROP TABLE trainers; -- processes are found by a mark in their environment
 `,
+  // Provider and operator were one address, and its encryption key followed from the wallet's unless one was set.
+  `
+INSERT INTO identity (name, value) SELECT 'operator', value FROM identity WHERE name = 'provider';
+INSERT INTO identity (name, value) SELECT 'encryption key', 'derived' FROM identity WHERE name = 'provider';
+`,
 ];
 
 export const SCHEMA_VERSION = 1 + MIGRATIONS.length;

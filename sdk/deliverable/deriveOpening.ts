@@ -21,19 +21,26 @@ export interface Opening extends ExchangeKeys {
   readonly contentRoot: string;
 }
 
+interface ToOpen {
+  readonly task: Task;
+  /** The task key that it was ordered with, if it was. */
+  readonly taskKey?: Uint8Array | undefined;
+}
+
 /**
- * Combines the on-chain data of a deliverable with the secret that only the wallet that ordered it can derive.
+ * Combines the on-chain data of a deliverable with the secret that only the wallet that ordered it can derive, or the
+ * holder of its task key.
  * @throws ProtocolError "too-early" before the key is revealed, "not-found" if the task ended without one,
  * "task-failed-by-provider" if misbehaviour was proved, "usage" for another wallet, "integrity" if this software does
  * not derive the key of the order.
  */
-export async function deriveOpening(client: Client, { task }: { task: Task }): Promise<Opening> {
+export async function deriveOpening(client: Client, { task, taskKey }: ToOpen): Promise<Opening> {
   const delivery = await getDelivery(client, task);
   if (delivery === null || delivery.key === null || task.state === "Slashed") {
     throw nothingToOpenError(task);
   }
-  await requireUser(client, task);
-  const u = await deriveBlind(client, task);
+  if (!taskKey) await requireUser(client, task);
+  const u = await deriveBlind(client, task, taskKey);
   const { size, contentRoot, key } = delivery;
   return { taskId: task.id, u, s: getBytes(key), size, contentRoot };
 }
@@ -50,19 +57,35 @@ async function requireUser(client: Client, task: Task): Promise<void> {
 }
 
 /** Derives u again, and checks with blindRoot that it belongs to this task. */
-async function deriveBlind(client: Client, task: Task): Promise<Uint8Array> {
+async function deriveBlind(
+  client: Client,
+  task: Task,
+  taskKey: Uint8Array | undefined,
+): Promise<Uint8Array> {
   const order = await getTaskOrder(client, { id: task.id });
-  const { secret, publicKey } = await deriveTaskKey(client, order);
+  const { secret, publicKey } = await deriveTaskKey(client, { ...order, taskKey });
   if (hexlify(publicKey) === order.userKey) {
     for (const encryptionKey of await encryptionKeys(client, order)) {
       const u = sharedBlind(secret, getBytes(encryptionKey));
       if (hexlify(blindRoot(u)) === order.blindRoot) return u;
     }
   }
-  throw new ProtocolError(
+  throw taskKey ? wrongTaskKeyError(task) : wrongWalletKeyError(task);
+}
+
+function wrongTaskKeyError(task: Task): ProtocolError {
+  return new ProtocolError(
+    "integrity",
+    `Task ${formatTaskId(task.id)} was not ordered with this task key.`,
+    "Use the task key that it was ordered with; without one if the wallet's signature was used.",
+  );
+}
+
+function wrongWalletKeyError(task: Task): ProtocolError {
+  return new ProtocolError(
     "integrity",
     `The key that this wallet derives is not the one that task ${formatTaskId(task.id)} was ordered with.`,
-    "Use the software version and the network with which the task was created.",
+    "Use the task key, the software version and the network with which the task was created.",
   );
 }
 

@@ -7,6 +7,8 @@ import { withSealedFile } from "./sealedFile.ts";
 
 export interface FindMisbehaviourParameters {
   readonly task: Task;
+  /** The task key that it was ordered with, if it was. */
+  readonly taskKey?: Uint8Array | undefined;
   /** The encrypted model, as it was downloaded. */
   readonly encryptedPath: string;
   /** From PageMismatchError. */
@@ -25,9 +27,9 @@ export interface FindMisbehaviourParameters {
  */
 export async function findMisbehaviour(
   client: Client,
-  { task, encryptedPath, page, signal }: FindMisbehaviourParameters,
+  { task, taskKey, encryptedPath, page, signal }: FindMisbehaviourParameters,
 ): Promise<MisbehaviourProof> {
-  const opening = await deriveOpening(client, { task });
+  const opening = await deriveOpening(client, { task, taskKey });
   const proof = await withSealedFile(
     { path: encryptedPath, root: task.root, signal },
     async (file) => buildMisbehaviourProof(file, { ...opening, page }),

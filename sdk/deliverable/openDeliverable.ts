@@ -8,6 +8,8 @@ import { getDelivery } from "./getDelivery.ts";
 
 export interface OpenDeliverableParameters {
   readonly task: Task;
+  /** The task key that it was ordered with, if it was. */
+  readonly taskKey?: Uint8Array | undefined;
   /** The encrypted model, as it was downloaded. */
   readonly encryptedPath: string;
   /** Path for the decrypted archive. */
@@ -35,9 +37,9 @@ export interface OpenedDeliverable {
  */
 export async function openDeliverable(
   client: Client,
-  { task, encryptedPath, outputPath, signal }: OpenDeliverableParameters,
+  { task, taskKey, encryptedPath, outputPath, signal }: OpenDeliverableParameters,
 ): Promise<OpenedDeliverable> {
-  const opening = await deriveOpening(client, { task });
+  const opening = await deriveOpening(client, { task, taskKey });
   await openFile(encryptedPath, outputPath, { ...opening, ...(signal ? { signal } : {}) });
   return { size: opening.size };
 }

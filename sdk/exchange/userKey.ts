@@ -2,6 +2,9 @@ import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { ProtocolError } from "../errors.ts";
 import { hkdfSha256 } from "../platform/index.ts";
 
+/** Bytes of a task key. */
+export const TASK_KEY_BYTES = 32;
+
 /** The user's key pair for one task or one dataset. */
 export interface UserKey {
   /** e, 32 bytes. Secret. */
@@ -36,11 +39,34 @@ function keyFromSignature(signature: Uint8Array, info: string): UserKey {
     throw new ProtocolError(
       "usage",
       `A wallet signature has 65 bytes, not ${signature.length}.`,
-      "Use a wallet with an ordinary key: a contract wallet cannot derive keys.",
+      "Pass a task key: a contract wallet cannot derive keys.",
     );
   }
+  return keyFrom(signature, new Uint8Array(0), info);
+}
+
+/**
+ * Derives the key of a task or a dataset from 32 secret bytes of the user instead of a wallet's signature: for contract
+ * wallets, and for wallets whose signatures are not deterministic. The bytes are needed to open the model, and may serve
+ * any number of tasks.
+ * @param digest what a wallet would sign, 32 bytes
+ * @throws ProtocolError "usage" for another length.
+ * @example
+ * const [taskKey, digest] = [new Uint8Array(32).fill(1), new Uint8Array(32)];
+ * const { secret, publicKey } = userKeyFromTaskKey(taskKey, digest);
+ */
+export function userKeyFromTaskKey(taskKey: Uint8Array, digest: Uint8Array): UserKey {
+  if (taskKey.length === TASK_KEY_BYTES) return keyFrom(taskKey, digest, "anneal/task-key/v1");
+  throw new ProtocolError(
+    "usage",
+    `A task key has ${TASK_KEY_BYTES} bytes, not ${taskKey.length}.`,
+    "Pass the random bytes that were made for it.",
+  );
+}
+
+function keyFrom(input: Uint8Array, salt: Uint8Array, info: string): UserKey {
   // 48 bytes, so that the reduction to 1..n-1 has no noticeable bias.
-  const material = hkdfSha256(signature, new Uint8Array(0), info, 48);
+  const material = hkdfSha256(input, salt, info, 48);
   const order = secp256k1.Point.Fn.ORDER;
   const scalar = (BigInt(`0x${Buffer.from(material).toString("hex")}`) % (order - 1n)) + 1n;
   const secret = Buffer.from(scalar.toString(16).padStart(64, "0"), "hex");

@@ -2,17 +2,17 @@ import { verifyTypedData } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { CHALLENGE, type SigningScope, signingDomain } from "./typedData.ts";
 
-/** Signs a user's challenge with the provider's key. `nonce` is 32 bytes as 0x-hex, chosen by the user. */
+/** Signs a user's challenge with the operator's key. `nonce` is 32 bytes as 0x-hex, chosen by the user. */
 export async function signChallenge(
   client: Client,
   { nonce }: { nonce: string },
-): Promise<{ provider: string; signature: string }> {
+): Promise<{ operator: string; signature: string }> {
   const signer = requireSigner(client);
-  const [provider, signature] = await Promise.all([
+  const [operator, signature] = await Promise.all([
     signer.getAddress(),
     signer.signTypedData(signingDomain(client), CHALLENGE, { nonce }),
   ]);
-  return { provider, signature };
+  return { operator, signature };
 }
 
 /** The address that signed the challenge, or null if the signature is malformed. */

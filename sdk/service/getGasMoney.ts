@@ -3,9 +3,9 @@ import { readGasPrice, totalPrice } from "../transaction/gasPrice.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { GAS_PER_TASK } from "./taskGas.ts";
 
-/** The gas budget of a provider's wallet. */
+/** The gas budget of a provider's operator. */
 export interface GasMoney {
-  /** Neuron in the wallet, outside the Ledger. */
+  /** Neuron in the operator's wallet, outside the Ledger. */
   readonly balance: bigint;
   /** Neuron per unit of gas at the moment. */
   readonly gasPrice: bigint;
@@ -14,21 +14,21 @@ export interface GasMoney {
 }
 
 export interface GetGasMoneyParameters {
-  /** Address of the provider. */
-  readonly provider: string;
+  /** Address of the provider's operator. */
+  readonly operator: string;
 }
 
 /**
- * Reads how much a provider can pay for gas, and for how many tasks that is enough.
+ * Reads how much a provider's operator can pay for gas, and for how many tasks that is enough.
  * @throws ProtocolError "network" if the chain does not answer.
- * @example const { balance, tasks } = await getGasMoney(client, { provider });
+ * @example const { balance, tasks } = await getGasMoney(client, { operator: service.operator });
  */
 export async function getGasMoney(
   client: Client,
-  { provider }: GetGasMoneyParameters,
+  { operator }: GetGasMoneyParameters,
 ): Promise<GasMoney> {
   const [balance, price] = await Promise.all([
-    readChain(client, () => client.provider.getBalance(provider)),
+    readChain(client, () => client.provider.getBalance(operator)),
     readGasPrice(client),
   ]);
   const gasPrice = totalPrice(price);

@@ -8,6 +8,7 @@ export * from "./fetchUsage.ts";
 export * from "./findModel.ts";
 export * from "./getGasMoney.ts";
 export * from "./getService.ts";
+export { isSignedBy, type SignatureToCheck } from "./isSignedBy.ts";
 export * from "./listServices.ts";
 export type { Endpoint } from "./providerApi.ts";
 export * from "./rankServices.ts";

@@ -1,8 +1,9 @@
-import { hexlify, keccak256, randomBytes, toUtf8Bytes, verifyTypedData } from "ethers";
+import { hexlify, keccak256, randomBytes, TypedDataEncoder, toUtf8Bytes } from "ethers";
 import { z } from "zod";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
-import { REQUEST, type SigningScope, signingDomain } from "./typedData.ts";
+import { recoverSigner } from "./isSignedBy.ts";
+import { REQUEST, signingDomain } from "./typedData.ts";
 
 /** Seconds for which a signed request is valid: enough for a slow network and some clock skew. */
 const VALIDITY_SECONDS = 120;
@@ -11,12 +12,13 @@ const VALIDITY_SECONDS = 120;
 const MAX_VALIDITY_SECONDS = 300;
 
 const SCHEME = "Anneal ";
-const MAX_HEADER_LENGTH = 1_024;
+const MAX_HEADER_LENGTH = 4_096;
 
 const Credentials = z.strictObject({
   deadline: z.number().int().nonnegative(),
   nonce: z.string().regex(/^0x[0-9a-f]{64}$/),
-  signature: z.string().regex(/^0x[0-9a-f]{130}$/),
+  /** 65 bytes; a contract wallet's may have any length. */
+  signature: z.string().regex(/^0x([0-9a-f]{2}){0,1024}$/),
 });
 
 /** The request that a signature covers. */
@@ -28,13 +30,31 @@ export interface RequestToSign {
   readonly body?: string | Uint8Array | undefined;
 }
 
-export interface VerifiedRequest {
-  /** The signer, as a checksummed address. */
-  readonly user: string;
+/** A request that is valid now, if its signature is its user's. */
+export interface PresentedRequest {
+  /** What was signed: 32 bytes as 0x-hex. */
+  readonly digest: string;
+  /** 0x-hex. */
+  readonly signature: string;
   /** 32 bytes as 0x-hex; the server accepts each nonce only once per user until `deadline`. */
   readonly nonce: string;
   /** Unix seconds. */
   readonly deadline: number;
+}
+
+export interface VerifiedRequest extends PresentedRequest {
+  /** The signer, as a checksummed address. */
+  readonly user: string;
+}
+
+/** A request as a server received it. */
+export interface RequestToVerify extends RequestToSign {
+  readonly chainId: number;
+  /** Address of FineTuningServing. */
+  readonly serving: string;
+  /** Value of the Authorization header. */
+  readonly header: string | undefined;
+  readonly now: Date;
 }
 
 /** Signs a request to a provider's API with the client's key. `now` is the wall clock. */
@@ -51,7 +71,7 @@ export async function signRequest(
     deadline,
     nonce,
   });
-  const credentials = JSON.stringify({ deadline, nonce, signature });
+  const credentials = JSON.stringify({ deadline, nonce, signature: signature.toLowerCase() });
   return { Authorization: SCHEME + Buffer.from(credentials).toString("base64url") };
 }
 
@@ -59,7 +79,18 @@ export async function signRequest(
  * Recovers the signer of a request. The caller has to check that a nonce is used only once.
  * @throws ProtocolError "usage" if the header is missing or malformed, "declined" if it is not valid now.
  */
-export function verifyRequest({
+export function verifyRequest(request: RequestToVerify): VerifiedRequest {
+  const presented = presentedRequest(request);
+  const user = recoverSigner(presented.digest, presented.signature);
+  if (user === null) throw invalidSignatureError(undefined);
+  return { ...presented, user };
+}
+
+/**
+ * Reads a request whose signature the caller checks, together with the nonce: for users that may be contract wallets.
+ * @throws ProtocolError like verifyRequest.
+ */
+export function presentedRequest({
   chainId,
   serving,
   method,
@@ -67,14 +98,7 @@ export function verifyRequest({
   body,
   header,
   now,
-}: RequestToSign & {
-  chainId: number;
-  /** Address of FineTuningServing. */
-  serving: string;
-  /** Value of the Authorization header. */
-  header: string | undefined;
-  now: Date;
-}): VerifiedRequest {
+}: RequestToVerify): PresentedRequest {
   const { deadline, nonce, signature } = readHeader(header);
   const seconds = toSeconds(now);
   if (deadline < seconds || deadline > seconds + MAX_VALIDITY_SECONDS) {
@@ -86,9 +110,10 @@ export function verifyRequest({
       "Check the clock of this machine and try again.",
     );
   }
-  const scope: SigningScope = { chainId, servingAddress: serving };
+  const domain = signingDomain({ chainId, servingAddress: serving });
   const message = { method, path, bodyHash: hashBody(body), deadline, nonce };
-  return { user: recover(scope, message, signature), nonce, deadline };
+  const digest = TypedDataEncoder.hash(domain, REQUEST, message);
+  return { digest, signature, nonce, deadline };
 }
 
 function readHeader(header: string | undefined): z.infer<typeof Credentials> {
@@ -96,14 +121,6 @@ function readHeader(header: string | undefined): z.infer<typeof Credentials> {
     if (!header?.startsWith(SCHEME) || header.length > MAX_HEADER_LENGTH) throw new Error("scheme");
     const json = Buffer.from(header.slice(SCHEME.length), "base64url").toString("utf8");
     return Credentials.parse(JSON.parse(json));
-  } catch (cause) {
-    throw invalidSignatureError(cause);
-  }
-}
-
-function recover(scope: SigningScope, message: Record<string, unknown>, signature: string): string {
-  try {
-    return verifyTypedData(signingDomain(scope), REQUEST, message, signature);
   } catch (cause) {
     throw invalidSignatureError(cause);
   }

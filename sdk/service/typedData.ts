@@ -35,7 +35,7 @@ export const DATASET_KEY: Types = {
   ],
 };
 
-/** Signed by the provider's endpoint to prove that it holds the provider's key. */
+/** Signed by the provider's endpoint to prove that it holds the operator's key. */
 export const CHALLENGE: Types = { Challenge: [{ name: "nonce", type: "bytes32" }] };
 
 /** Signed by the user for each request to a provider's API. */

@@ -14,7 +14,7 @@ import { isPublicUrl } from "./publicUrl.ts";
 import type { Service } from "./Service.ts";
 
 const ChallengeAnswer = z.object({
-  provider: z.string().max(100),
+  operator: z.string().max(100),
   signature: z.string().regex(/^0x[0-9a-fA-F]{130}$/),
 });
 
@@ -32,8 +32,8 @@ export interface VerifiedProvider {
 }
 
 /**
- * Verifies a provider against the chain: its URL is publicly reachable, its stake is in place, its endpoint holds its
- * key, and its catalogue is the registered one.
+ * Verifies a provider against the chain: its URL is publicly reachable, its stake is in place, its endpoint holds the
+ * key of its registered operator, and its catalogue is the registered one.
  * @throws ProtocolError for the first check that fails: "not-found" if there is no service, "declined" if it accepts no
  * orders, "integrity" if the key or the catalogue differs, "network" if it does not answer.
  * @example const { service, catalogue } = await verifyProvider(client, { provider });
@@ -100,10 +100,10 @@ async function verifyEndpoint(
   const nonce = hexlify(randomBytes(32));
   const path = `/v1/challenge?nonce=${nonce}`;
   const { signature } = await fetchJson(service, { path, signal }, ChallengeAnswer);
-  if (recoverChallenge(client, { nonce, signature }) === service.provider) return;
+  if (recoverChallenge(client, { nonce, signature }) === service.operator) return;
   throw new ProtocolError(
     "integrity",
-    `The endpoint ${printable(service.url)} does not hold the key of provider ${service.provider}.`,
+    `The endpoint ${printable(service.url)} does not hold the key of ${service.operator}, the operator of provider ${service.provider}.`,
     "Choose another provider.",
     { next: { verb: "listServices" } },
   );

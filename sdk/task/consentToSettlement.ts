@@ -13,12 +13,12 @@ export interface ConsentToSettlementParameters {
 
 /** A user's consent to end a running task for a part of its fee. */
 export interface SettlementConsent extends ConsentToSettlementParameters {
-  /** The user's EIP-712 signature, 65 bytes as 0x-hex. */
+  /** The user's EIP-712 signature as 0x-hex: 65 bytes, or what a contract wallet accepts (ERC-1271). */
   readonly signature: string;
 }
 
 /**
- * Signs the consent with the user's key, for the provider to send with settleCancelled.
+ * Signs the consent with the user's key, or in the name of their contract wallet, for the provider to send with settleCancelled.
  * @throws ProtocolError "usage" without a private key.
  * @example
  * const deadline = Math.floor(Date.now() / 1_000) + 600;

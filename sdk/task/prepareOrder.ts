@@ -26,6 +26,11 @@ export interface OrderOptions {
   readonly maxFee: bigint;
   /** The hyper-parameters that the user has set. */
   readonly config: Hyperparameters;
+  /**
+   * 32 random bytes that take the place of the wallet's signature, for contract wallets and wallets whose signatures are
+   * not deterministic. Keep them: without them nobody can open the model. They may serve several tasks.
+   */
+  readonly taskKey?: Uint8Array | undefined;
   /** Seconds for which the provider may accept the order; default: a day. */
   readonly validFor?: number;
 }
@@ -41,8 +46,8 @@ export interface PreparedOrder {
 /**
  * Prepares an order for sending: determines the task's number and id, derives its keys, and writes the configuration in
  * canonical form. Nothing is sent. The id is valid as long as the user creates no other task at this provider.
- * @throws ProtocolError "usage" without a private key, for a wallet whose signatures are not deterministic, and for
- * invalid hyper-parameters; "integrity" if the provider's key is not a point of the curve.
+ * @throws ProtocolError "usage" without a private key, for a wallet whose signatures are not deterministic unless there
+ * is a task key, and for invalid hyper-parameters; "integrity" if the provider's key is not a point of the curve.
  * @example
  * const { fee: maxFee } = quote({ service, units });
  * const config = { n_epochs: 3, learning_rate: 1e-4 };
@@ -52,14 +57,22 @@ export interface PreparedOrder {
  */
 export async function prepareOrder(
   client: Client,
-  { service, model, datasetRoot, validationRoot = null, validFor = DAY, ...wanted }: OrderOptions,
+  {
+    service,
+    model,
+    datasetRoot,
+    validationRoot = null,
+    validFor = DAY,
+    taskKey,
+    ...wanted
+  }: OrderOptions,
 ): Promise<PreparedOrder> {
   const { provider, offer } = service;
   const { timestamp } = await latestBlock(client);
   const user = await requireSigner(client).getAddress();
   const nonce = await readChain(client, () => client.serving.taskCount(user, provider));
   const id = await readChain(client, () => client.serving.taskIdOf(user, provider, nonce));
-  const { secret, publicKey } = await deriveTaskKeyTwice(client, { provider, nonce });
+  const { secret, publicKey } = await deriveTaskKeyTwice(client, { provider, nonce, taskKey });
   const order: TaskOrder = {
     provider,
     nonce,
@@ -80,7 +93,7 @@ export async function prepareOrder(
 /** A wallet whose signatures are not deterministic could never decrypt the model. */
 async function deriveTaskKeyTwice(
   client: Client,
-  task: { provider: string; nonce: bigint },
+  task: Parameters<typeof deriveTaskKey>[1],
 ): Promise<UserKey> {
   const first = await deriveTaskKey(client, task);
   const second = await deriveTaskKey(client, task);
@@ -88,7 +101,7 @@ async function deriveTaskKeyTwice(
   throw new ProtocolError(
     "usage",
     "This wallet's signatures are not deterministic, so it could not decrypt the model.",
-    "Use a wallet with a plain private key.",
+    "Use a wallet with a plain private key, or pass a task key.",
     { next: { setting: "privateKey" } },
   );
 }

@@ -14,6 +14,8 @@ import { deriveDatasetKey } from "./deriveDatasetKey.ts";
 export interface PrivateDataset {
   readonly service: Service;
   readonly path: string;
+  /** 32 secret bytes that take the place of the wallet's signature; see prepareOrder. */
+  readonly taskKey?: Uint8Array | undefined;
 }
 
 /**
@@ -24,9 +26,9 @@ export interface PrivateDataset {
  */
 export async function uploadDataset(
   client: Client,
-  { service, path, ...options }: PrivateDataset & UploadOptions,
+  { service, path, taskKey, ...options }: PrivateDataset & UploadOptions,
 ): Promise<Uploaded> {
-  return withSealed(client, { service, path }, options.signal, (content) =>
+  return withSealed(client, { service, path, taskKey }, options.signal, (content) =>
     uploadContent(client.storageUrl, content, {
       sign: (request) => signRequest(client, request),
       ...options,
@@ -47,13 +49,13 @@ export async function rootOfDataset(client: Client, dataset: PrivateDataset): Pr
 
 async function withSealed<T>(
   client: Client,
-  { service: { provider, encryptionKey }, path }: PrivateDataset,
+  { service: { provider, encryptionKey }, path, taskKey }: PrivateDataset,
   signal: AbortSignal | undefined,
   work: (content: Content) => Promise<T>,
 ): Promise<T> {
   const content = await sealDataset(path, {
     receiverKey: getBytes(encryptionKey),
-    deriveKey: (contentHash) => deriveDatasetKey(client, { provider, contentHash }),
+    deriveKey: (contentHash) => deriveDatasetKey(client, { provider, contentHash, taskKey }),
     signal,
   });
   try {

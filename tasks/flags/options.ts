@@ -9,6 +9,11 @@ export const force = flag("Replace an existing file, even if its content is diff
 export const again = flag(
   "Order again what is Finished; a task in progress is never ordered twice",
 );
+/** For contract wallets, and wallets whose signatures are not deterministic. */
+export const newTaskKey = option(
+  "File with a key in place of your wallet's signature; made if missing. Keep it: the model needs it",
+);
+export const taskKey = option("File with the key that the task was ordered with, if it was");
 /** Parameters of every command that sends a transaction. */
 export const sending = { gasPrice, dryRun, json };
 export const demand = flag(

@@ -8,11 +8,18 @@ import { type SendingFlags, submit } from "./submit.ts";
 
 /** Pays the provider immediately instead of after the dispute period. */
 export async function confirmModel(
-  client: Client,
+  client: Client & { readonly address: string },
   task: Task,
   flags: SendingFlags,
   terminal: Terminal,
 ) {
+  if (task.user !== client.address) {
+    const { user } = task;
+    terminal.note(
+      `The task was ordered by ${user}: confirm it from there, or its provider is paid after the dispute period.`,
+    );
+    return { dryRun: flags.dryRun, transaction: null };
+  }
   const result = await confirmOnce(client, task, flags, terminal);
   if (result.dryRun) return result;
   terminal.say(

@@ -42,6 +42,8 @@ export interface WantedModel {
   readonly timeout: number | undefined;
   /** Replace an existing file. */
   readonly force: boolean;
+  /** Of --task-key. */
+  readonly taskKey: Uint8Array | undefined;
 }
 
 /** The context of a command. */
@@ -75,7 +77,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   await prepareTemporaries(found, encryptedPath, archivePath);
   const acknowledged = await receive(setting, found, encryptedPath);
   const task = await waitForKey(setting, found, wanted.timeout);
-  const places = { encryptedPath, outputPath: archivePath };
+  const places = { encryptedPath, outputPath: archivePath, taskKey: wanted.taskKey };
   await openModel(client, task, places, flags, terminal);
   terminal.say("Decrypted: every page is what the provider committed to.");
   const { transaction } = await confirmModel(client, task, flags, terminal);
@@ -93,7 +95,11 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
  * Determines the output file for a task's model.
  * @throws ProtocolError "usage" if another file exists there, or the extension is not a model format.
  */
-export async function findOutput(client: Client, task: Task, wanted: WantedModel) {
+export async function findOutput(
+  client: Client,
+  task: Task,
+  wanted: Pick<WantedModel, "output" | "step" | "force">,
+) {
   const { output, step, force } = wanted;
   const id = formatTaskId(task.id);
   const name = await modelName(client, task);

@@ -19,14 +19,14 @@ export interface DaemonTerms {
   readonly catalogueHash: string;
   /** Compressed secp256k1 point, 33 bytes as 0x-hex. */
   readonly encryptionKey: string;
-  /** Address that it runs as. */
+  /** Address of its key. */
   readonly operator: string;
 }
 
 /**
- * Requests from the caller's daemon at `url` the parts of its terms that only the daemon knows.
- * @throws ProtocolError "usage" if users cannot reach that URL, or the daemon runs with a different key than the
- * caller's; "network" if no daemon answers there.
+ * Requests from the owner's daemon at `url` the parts of its terms that only the daemon knows.
+ * @throws ProtocolError "usage" if users cannot reach that URL, or the daemon works for another provider; "network" if
+ * no daemon answers there.
  */
 export async function fetchTerms(client: Wallet, url: string): Promise<DaemonTerms> {
   const { address: provider } = client;
@@ -41,8 +41,8 @@ export async function fetchTerms(client: Wallet, url: string): Promise<DaemonTer
   }
   throw new ProtocolError(
     "usage",
-    `The daemon at ${url} runs as ${terms.provider}, but this wallet is ${provider}.`,
-    "Start the daemon with this wallet's key, or set the daemon's key in ZG_PRIVATE_KEY.",
+    `The daemon at ${url} works for ${terms.provider}, but this wallet is ${provider}.`,
+    `Start the daemon with PROVIDER_ADDRESS=${provider}, or use the key of ${terms.provider}.`,
   );
 }
 

@@ -13,10 +13,11 @@ import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { type SendingFlags, submit } from "./submit.ts";
 
-/** Paths of the encrypted model and of the decrypted archive. */
+/** Paths of the encrypted model and of the decrypted archive, and the task key if it was ordered with one. */
 interface Places {
   readonly encryptedPath: string;
   readonly outputPath: string;
+  readonly taskKey: Uint8Array | undefined;
 }
 
 /**
@@ -26,7 +27,7 @@ interface Places {
 export async function openModel(
   client: Client & { readonly address: string },
   task: Task,
-  { encryptedPath, outputPath }: Places,
+  { encryptedPath, outputPath, taskKey }: Places,
   flags: SendingFlags,
   terminal: Terminal,
 ): Promise<{ size: number }> {
@@ -36,10 +37,10 @@ export async function openModel(
     "Run the same command again.",
   );
   return untilInterrupted(stopped, (signal) =>
-    openDeliverable(client, { task, encryptedPath, outputPath, signal }),
+    openDeliverable(client, { task, taskKey, encryptedPath, outputPath, signal }),
   ).catch((error) => {
     if (!(error instanceof PageMismatchError)) throw error;
-    return dispute(client, task, error, { ...flags, encryptedPath }, terminal);
+    return dispute(client, task, error, { ...flags, encryptedPath, taskKey }, terminal);
   });
 }
 
@@ -51,7 +52,7 @@ async function dispute(
   client: Client & { readonly address: string },
   task: Task,
   { page, message }: PageMismatchError,
-  { encryptedPath, ...flags }: SendingFlags & { encryptedPath: string },
+  { encryptedPath, taskKey, ...flags }: SendingFlags & Omit<Places, "outputPath">,
   terminal: Terminal,
 ): Promise<never> {
   terminal.say(message);
@@ -61,7 +62,7 @@ async function dispute(
     "Run the same command again before the dispute period ends.",
   );
   const proof = await untilInterrupted(stopped, (signal) =>
-    findMisbehaviour(client, { task, encryptedPath, page, signal }),
+    findMisbehaviour(client, { task, taskKey, encryptedPath, page, signal }),
   );
   if (task.state === "Settled") throw disputeTooLateError(task);
   terminal.say("The file is the delivered one. Proving the provider's misbehaviour on chain...");

@@ -21,6 +21,8 @@ interface AgreedOrder {
   readonly offer: Quote;
   readonly config: Hyperparameters;
   readonly secrets: Secrets;
+  /** Of --task-key. */
+  readonly taskKey: Uint8Array | undefined;
 }
 
 /** Creates the task, and then sends the provider the API tokens, which must not be on chain. */

@@ -30,6 +30,8 @@ export interface Planned {
   readonly contract: "Ledger" | "FineTuningServing";
   readonly to: string;
   readonly verb: string;
+  /** Encoded call, 0x-hex. */
+  readonly data: string;
   readonly arguments: CallArguments;
   /** Neuron sent with the call. */
   readonly value: bigint;
@@ -80,7 +82,7 @@ async function plan(
     ],
   });
   terminal.say("Nothing was sent.");
-  return { dryRun: true, contract, to, verb, arguments: args, value, gas };
+  return { dryRun: true, contract, to, verb, data, arguments: args, value, gas };
 }
 
 /** One row per argument; a struct has one row per field. */

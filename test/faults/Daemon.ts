@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { EncryptionKeys } from "../../provider/EncryptionKeys.ts";
 import { Metrics } from "../../provider/Metrics.ts";
 import { Readiness } from "../../provider/Readiness.ts";
 import { FetchBudget } from "../../provider/steps/parts/FetchBudget.ts";
@@ -101,7 +102,8 @@ export class Daemon {
         trainer: new StubTrainer(fuse),
         python: { requireWorking: async () => undefined }, // the stub needs none
         catalogue: market.catalogue,
-        encryptionKey: market.encryptionKey,
+        encryptionKeys: new EncryptionKeys(market.encryptionKey),
+        registration: { isOperator: true, requireOperator: async () => undefined },
         provider: market.service.provider,
         publicStorageUrl: market.storageUrl,
         jobsDirectory: join(options.directory, "jobs"),

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { hexlify } from "ethers";
 import { standInTrainer } from "../helpers/standInTrainer.ts";
 import { writeDeployment } from "../helpers/writeDeployment.ts";
 import type { FaultFixture } from "./FaultFixture.ts";
@@ -98,6 +99,7 @@ function environment(market: FaultFixture, state: string): Record<string, string
     PATH: process.env.PATH ?? "",
     NODE_COMPILE_CACHE: join(folder, "compiled"), // a daemon is started a thousand times
     PROVIDER_PRIVATE_KEY: market.chain.accounts[1]!.privateKey,
+    PROVIDER_ENCRYPTION_KEY: hexlify(market.encryptionKey.secret),
     RPC_ENDPOINT: market.chain.rpcUrl,
     STORAGE_ENDPOINT: market.storageUrl,
     DEPLOYMENT_DIR: deployment,

@@ -1,9 +1,10 @@
 import type { Logger } from "pino";
 import type { Client } from "../../../sdk/client.ts";
 import type { GasMoney } from "../../chain/GasMoney.ts";
+import type { Registration } from "../../chain/Registration.ts";
 import type { Submitter } from "../../chain/Submitter.ts";
 import type { Clock } from "../../clock.ts";
-import type { EncryptionKey } from "../../EncryptionKey.ts";
+import type { EncryptionKeys } from "../../EncryptionKeys.ts";
 import type { Catalogue } from "../../models/Catalogue.ts";
 import type { OnlineProcess } from "../../online/runOnline.ts";
 import type { Facts, JobRecord, Store } from "../../store/Store.ts";
@@ -26,12 +27,13 @@ export interface StepContext {
   readonly client: Client;
   readonly submitter: Submitter;
   readonly gasMoney: Pick<GasMoney, "requireReserve">;
+  readonly registration: Pick<Registration, "isOperator" | "requireOperator">;
   readonly store: Store;
   readonly trainer: Trainer;
   readonly python: Pick<PythonCheck, "requireWorking">;
   readonly catalogue: Catalogue;
-  readonly encryptionKey: EncryptionKey;
-  /** Address of this provider. */
+  readonly encryptionKeys: EncryptionKeys;
+  /** Address of this provider; the client signs as its operator. */
   readonly provider: string;
   /** Public URL of the storage that datasets are read from; the daemon itself may use another one. */
   readonly publicStorageUrl: string;

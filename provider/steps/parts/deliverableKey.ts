@@ -2,40 +2,43 @@ import { concat, hexlify, keccak256 } from "ethers";
 import { getDelivery, type PostedDelivery } from "../../../sdk/deliverable/getDelivery.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../sdk/ids.ts";
+import type { EncryptionKey } from "../../EncryptionKey.ts";
+import type { EncryptionKeys } from "../../EncryptionKeys.ts";
 import { ProviderError } from "../../errors.ts";
 import { jobPaths } from "../../files/jobPaths.ts";
 import { sha256OfFile } from "../../files/sha256OfFile.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import type { StepContext } from "./StepContext.ts";
 
-type Keys = Pick<StepContext, "store" | "encryptionKey">;
+type Keys = Pick<StepContext, "store" | "encryptionKeys">;
 
 /**
- * s, 32 bytes, derived from the provider's key, the task and contentRoot. The latter is on chain after the delivery, so
- * that wallet and chain suffice to reveal the key. Two archives never share a key: that would disclose both.
+ * s, 32 bytes, derived from the encryption key, the task and contentRoot. The latter is on chain after the delivery, so
+ * that encryption key and chain suffice to reveal it. Two archives never share a key: that would disclose both.
  */
 export function makeDeliverableKey(
-  { store, encryptionKey }: Keys,
+  { store, encryptionKeys }: Keys,
   id: TaskId,
   { archive, contentRoot }: { archive: string; contentRoot: string },
 ): Uint8Array {
   const stored = store.deliverableKey(id); // the key of an archive that is already sealed
-  if (stored?.archive === archive) return encryptionKey.unprotect(stored.key, contextOf(id));
-  const key = derive(encryptionKey, id, contentRoot);
-  store.putDeliverableKey(id, archive, encryptionKey.protect(key, contextOf(id)));
+  if (stored?.archive === archive) return unprotect(encryptionKeys, id, stored.key);
+  const { current } = encryptionKeys;
+  const key = derive(current, id, contentRoot);
+  store.putDeliverableKey(id, archive, current.protect(key, contextOf(id)));
   return key;
 }
 
 /** The key with which the deliverable was sealed. */
-export function readDeliverableKey({ store, encryptionKey }: Keys, id: TaskId): Uint8Array {
+export function readDeliverableKey({ store, encryptionKeys }: Keys, id: TaskId): Uint8Array {
   const stored = store.deliverableKey(id);
-  if (stored) return encryptionKey.unprotect(stored.key, contextOf(id));
+  if (stored) return unprotect(encryptionKeys, id, stored.key);
   throw keyLostError();
 }
 
 /**
  * The key and contentRoot that reveal a delivery. If the state database does not have them, because it was lost or
- * restored from an older backup, they are derived from the wallet and the chain.
+ * restored from an older backup, they are derived from the encryption keys and the chain.
  * @param exchange the task's commitment, from the chain
  */
 export async function findReveal(
@@ -58,30 +61,41 @@ export async function findReveal(
 const commitment = (words: readonly string[]) => keccak256(concat(words));
 
 async function deriveForDelivery(
-  { encryptionKey, jobsDirectory }: StepContext,
+  { encryptionKeys, jobsDirectory }: StepContext,
   id: TaskId,
   { contentRoot, keyCommit: committed }: PostedDelivery,
 ): Promise<string> {
   const { archive } = jobPaths(jobsDirectory, id);
   const opens = (key: Uint8Array) => hexlify(keyCommit(key)) === committed;
-  const key = derive(encryptionKey, id, contentRoot);
-  if (opens(key)) return hexlify(key);
+  const find = (derived: (key: EncryptionKey) => Uint8Array) =>
+    encryptionKeys.find((each) => (opens(derived(each)) ? hexlify(derived(each)) : null));
+  const key = find((each) => derive(each, id, contentRoot));
+  if (key) return key;
   // Version 0.1.0 derived it from the archive.
   const sha256 = await sha256OfFile(archive).catch(() => null);
-  const older = sha256 && encryptionKey.deriveSecret(`anneal/deliverable-key/v1/${id}/${sha256}`);
-  if (older && opens(older)) return hexlify(older);
+  const older =
+    sha256 && find((each) => each.deriveSecret(`anneal/deliverable-key/v1/${id}/${sha256}`));
+  if (older) return older;
   throw keyLostError();
 }
 
-function derive(encryptionKey: Keys["encryptionKey"], id: TaskId, contentRoot: string): Uint8Array {
+/** The key was protected with the encryption key of its time. */
+function unprotect(encryptionKeys: EncryptionKeys, id: TaskId, key: Uint8Array): Uint8Array {
+  return encryptionKeys.open((each) => each.unprotect(key, contextOf(id)));
+}
+
+function derive(encryptionKey: EncryptionKey, id: TaskId, contentRoot: string): Uint8Array {
   return encryptionKey.deriveSecret(`anneal/deliverable-key/v2/${id}/${contentRoot}`);
 }
 
 function keyLostError(): ProviderError {
-  return new ProviderError("The key of this deliverable cannot be derived from this wallet.", {
-    retryable: true,
-    hint: "Start the daemon with the wallet that delivered it, or restore PROVIDER_DIR, before the reveal deadline.",
-  });
+  return new ProviderError(
+    "The key of this deliverable cannot be derived from the encryption keys.",
+    {
+      retryable: true,
+      hint: "Restore the file encryption-keys of PROVIDER_DIR, or PROVIDER_ENCRYPTION_KEY, before the reveal deadline.",
+    },
+  );
 }
 
 const contextOf = (id: TaskId) => `deliverable-key/${id}`;

@@ -24,16 +24,16 @@ export async function putSecrets(
 
 /** The secrets of a task; empty if its user has sent none. */
 export async function readSecrets(
-  { jobsDirectory, encryptionKey }: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
+  { jobsDirectory, encryptionKeys }: Pick<StepContext, "jobsDirectory" | "encryptionKeys">,
   id: TaskId,
 ): Promise<Secrets> {
   const sealed = await readFile(jobPaths(jobsDirectory, id).secrets).catch(() => null);
-  return sealed ? openSecrets({ secret: encryptionKey.secret, id, sealed }) : {};
+  return sealed ? encryptionKeys.open(({ secret }) => openSecrets({ secret, id, sealed })) : {};
 }
 
 /** Like `readSecrets`, but waits for secrets that may still arrive, since the task was just created. */
 export async function awaitSecrets(
-  context: Pick<StepContext, "jobsDirectory" | "encryptionKey">,
+  context: Pick<StepContext, "jobsDirectory" | "encryptionKeys">,
   id: TaskId,
   signal: AbortSignal,
   timeoutMs = TIMEOUT_MS,

@@ -1,4 +1,4 @@
-import { open, rename, rm } from "node:fs/promises";
+import { link, open, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Path of an incomplete file: in the folder of its final path, so that a rename publishes it. */
@@ -32,6 +32,23 @@ export async function publishFile(temporaryPath: string, path: string): Promise<
   await sync(temporaryPath, "r+");
   await rename(temporaryPath, path);
   await sync(dirname(path), "r");
+}
+
+/**
+ * Writes a small secret to a new file that only this user can read. The file appears complete or not at all, and never
+ * replaces another one.
+ * @throws Error with the code EEXIST if `path` exists.
+ */
+export async function writeSecretFile(path: string, text: string): Promise<void> {
+  const temporary = partPathOf(`${path}.${process.hrtime.bigint()}`);
+  try {
+    await writeFile(temporary, text, { mode: 0o600, flag: "wx" });
+    await sync(temporary, "r+");
+    await link(temporary, path); // unlike a rename, fails if there is a file
+    await sync(dirname(path), "r");
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 async function sync(path: string, flags: string): Promise<void> {

@@ -7,7 +7,6 @@ import { payerOf } from "../../../sdk/storage/zerog/payerOf.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { rootOfDataset, uploadDataset } from "../../../sdk/task/uploadDataset.ts";
 import type { Command } from "../../definition.ts";
-import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
 import { readTimeout, required } from "../../flags/readFlags.ts";
 import { type HyperparameterFlags, readHyperparameters } from "../../flags/readHyperparameters.ts";
@@ -21,9 +20,11 @@ import { findOwnOrder, type Roots } from "../../flows/findOwnOrder.ts";
 import { followToDelivery } from "../../flows/followToDelivery.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
 import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
+import { openTaskKey } from "../../flows/taskKey.ts";
 import { transfer } from "../../flows/transfer.ts";
 import { type LocalDataset, storedRoot, withDataset } from "../../flows/withDataset.ts";
 import { nextInOneGo } from "../../terminal/nextCommand.ts";
+import { shellWord } from "../../terminal/shellWord.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags extends ReceivingFlags, HyperparameterFlags {
@@ -35,6 +36,7 @@ interface Flags extends ReceivingFlags, HyperparameterFlags {
   readonly hfApiToken: string | undefined;
   readonly output: string | undefined;
   readonly timeout: string | undefined;
+  readonly taskKey: string | undefined;
   readonly wait: boolean;
   readonly yes: boolean;
   readonly again: boolean;
@@ -47,8 +49,9 @@ interface Flags extends ReceivingFlags, HyperparameterFlags {
  */
 export default (async (flags, terminal, environment) => {
   refuseSecretFlags(flags, environment);
-  const wanted = readWanted(flags, terminal);
-  const secrets = await readSecrets(wanted.config, environment);
+  const typed = readWanted(flags, terminal);
+  const secrets = await readSecrets(typed.config, environment);
+  const wanted = { ...typed, taskKey: await openTaskKey(flags.taskKey, flags, terminal) };
   const client = await environment.signer("user");
   const setting = { client, flags, terminal, environment };
   const own = await findOwnOrder(client, {
@@ -62,14 +65,14 @@ export default (async (flags, terminal, environment) => {
     : await order(setting, wanted, secrets);
   if (placed.dryRun) return placed;
   if (!flags.wait) {
-    if (own) sayStep(terminal, environment, nextInOneGo(own));
-    else sayWhatNext(terminal, environment, placed.id);
+    if (own) sayStep(setting, nextInOneGo(own));
+    else sayWhatNext(setting, placed.id);
     return placed;
   }
-  return { ...placed, ...(await waitForModel(setting, placed.id, wanted.timeout)) };
+  return { ...placed, ...(await waitForModel(setting, placed.id, wanted)) };
 }) satisfies Command<Flags>;
 
-type Wanted = ReturnType<typeof readWanted>;
+type Wanted = ReturnType<typeof readWanted> & { readonly taskKey: Uint8Array | undefined };
 type CreateSetting = Setting & { readonly flags: Flags };
 
 /** Nothing is uploaded before the quote is accepted, and nothing is paid before everything is uploaded. */
@@ -86,22 +89,26 @@ async function order(
       terminal,
     );
     await agreeToOrder(client, best, flags, terminal);
-    const send = (one: LocalDataset) => store(client, best.service, one, flags, terminal);
+    const { service } = best;
+    const { taskKey } = wanted;
+    const send = (one: LocalDataset) =>
+      store(client, { service, taskKey, dataset: one }, flags, terminal);
     const datasetRoot = await send(dataset);
     const validationRoot =
       wanted.validationFile === undefined
         ? null
         : await withDataset(wanted.validationFile, storageUrl, terminal, send);
-    const agreed = { ...best, datasetRoot, validationRoot, config: wanted.config, secrets };
+    const { config } = wanted;
+    const agreed = { ...best, datasetRoot, validationRoot, config, secrets, taskKey };
     const placed = await placeOrder(client, agreed, flags, terminal);
     return { ...placed, choice: best.choice };
   });
 }
 
 /** Follows a task to the decrypted model, after checking the output path. Both waits share the timeout. */
-async function waitForModel(setting: CreateSetting, id: string, timeout: number | undefined) {
+async function waitForModel(setting: CreateSetting, id: string, { timeout, taskKey }: Wanted) {
   const { client, flags } = setting;
-  const wanted = { output: flags.output, step: null, timeout, force: flags.force };
+  const wanted = { output: flags.output, step: null, timeout, force: flags.force, taskKey };
   const task = await getTask(client, { id: parseTaskId(id) });
   await findOutput(client, task, wanted);
   const start = performance.now();
@@ -111,10 +118,10 @@ async function waitForModel(setting: CreateSetting, id: string, timeout: number 
 }
 
 /** Computes the roots of an order's files for a service, each only once. */
-function rememberRoots(client: Client, { trainingFile, validationFile }: Wanted) {
+function rememberRoots(client: Client, { trainingFile, validationFile, taskKey }: Wanted) {
   const known = new Map<string, Promise<Roots>>();
   const rootOf = async (service: Service, file: string) =>
-    storedRoot(file) ?? rootOfDataset(client, { service, path: file });
+    storedRoot(file) ?? rootOfDataset(client, { service, path: file, taskKey });
   const compute = async (service: Service): Promise<Roots> => ({
     datasetRoot: await rootOf(service, trainingFile),
     validationRoot: validationFile === undefined ? null : await rootOf(service, validationFile),
@@ -148,19 +155,24 @@ function noValidationDatasetError(): ProtocolError {
   );
 }
 
+interface DatasetToStore {
+  readonly service: Service;
+  readonly taskKey: Uint8Array | undefined;
+  readonly dataset: LocalDataset;
+}
+
 /** Uploads a dataset to storage, encrypted for the provider; stored segments are not sent again. */
 async function store(
   client: Client,
-  service: Service,
-  { path, root }: LocalDataset,
+  { service, taskKey, dataset: { path, root } }: DatasetToStore,
   { dryRun }: Flags,
   terminal: Terminal,
 ): Promise<Root> {
   if (root !== null) return root;
-  if (dryRun) return rootOfDataset(client, { service, path });
+  if (dryRun) return rootOfDataset(client, { service, path, taskKey });
   const payer = async () => payerOf(client);
   const stored = await transfer(terminal, "Upload", (options) =>
-    uploadDataset(client, { service, path, payer, ...options }),
+    uploadDataset(client, { service, path, taskKey, payer, ...options }),
   );
   const who = `encrypted: only ${service.provider} can read it`;
   terminal.say(
@@ -170,11 +182,23 @@ async function store(
   return stored.root;
 }
 
-function sayStep(terminal: Terminal, environment: Environment, step: string | null): void {
-  if (step) terminal.next(environment.command(step));
+function sayStep(setting: CreateSetting, step: string | null): void {
+  if (step) setting.terminal.next(setting.environment.command(withTaskKey(setting, step)));
 }
 
-function sayWhatNext(terminal: Terminal, environment: Environment, id: string): void {
+/** A download needs the key that the task was ordered with. */
+function withTaskKey({ flags: { taskKey } }: CreateSetting, command: string): string {
+  const isDownload = command.startsWith("fine-tuning download ");
+  return isDownload && taskKey !== undefined
+    ? `${command} --task-key ${shellWord(taskKey)}`
+    : command;
+}
+
+function sayWhatNext(setting: CreateSetting, id: string): void {
+  const { terminal, environment } = setting;
   terminal.next(environment.command(`fine-tuning list-events ${id}`), "to see its progress");
-  terminal.next(environment.command(`fine-tuning download ${id}`), "when it is delivered");
+  terminal.next(
+    environment.command(withTaskKey(setting, `fine-tuning download ${id}`)),
+    "when it is delivered",
+  );
 }

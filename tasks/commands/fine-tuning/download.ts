@@ -3,12 +3,14 @@ import { readInteger, readTimeout } from "../../flags/readFlags.ts";
 import { fetchModel } from "../../flows/fetchModel.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
 import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
+import { readTaskKey } from "../../flows/taskKey.ts";
 
 interface Flags extends ReceivingFlags {
   readonly id: string;
   readonly output: string | undefined;
   readonly step: string | undefined;
   readonly timeout: string | undefined;
+  readonly taskKey: string | undefined;
   readonly force: boolean;
 }
 
@@ -20,6 +22,7 @@ export default (async (flags, terminal, environment) => {
     step: readStep(flags.step),
     timeout: readTimeout(flags.timeout),
     force: flags.force,
+    taskKey: await readTaskKey(flags.taskKey),
   };
   const client = await environment.signer("user");
   const task = await findOwnTask(client, id);

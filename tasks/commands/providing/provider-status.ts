@@ -4,6 +4,7 @@ import { ProtocolError } from "../../../sdk/errors.ts";
 import type { Queue } from "../../../sdk/service/fetchQueue.ts";
 import { getGasMoney } from "../../../sdk/service/getGasMoney.ts";
 import { getService } from "../../../sdk/service/getService.ts";
+import { GAS_PER_TASK } from "../../../sdk/service/taskGas.ts";
 import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
@@ -24,16 +25,20 @@ export default (async (flags, terminal, environment) => {
   const service = await getService(client, { provider });
   const [account, gasMoney, check] = await Promise.all([
     getAccount(client, { account: provider }),
-    getGasMoney(client, { provider }),
+    getGasMoney(client, { operator: service.operator }),
     verify(client, provider),
   ]);
   const { counters } = service;
   const { queue } = check;
   const reserved = account.subAccounts.find((entry) => entry.provider === provider)?.reserved ?? 0n;
+  // In the provider's sub-account for itself, stake and bonds are reserved, and nothing else.
+  const bonds = reserved - service.stake;
+  const gasReserve = (BigInt(counters.open) + 1n) * GAS_PER_TASK * gasMoney.gasPrice;
   terminal.table({
     widths: [50, 50],
     rows: [
       ["Provider", provider],
+      ["Operator", service.operator],
       ["URL", service.url],
       ["Verified", check.problem === null ? "✓" : `✗ ${check.problem.message}`],
       ["Accepting", service.accepting ? "✓" : "✗"],
@@ -54,9 +59,10 @@ export default (async (flags, terminal, environment) => {
       ["Last Failure", lastFailure(service.failedAt)],
       ["Earned (OG)", formatOg(service.earned)],
       ["Registration Deposit (OG)", formatOg(service.stake)],
-      ["Deposit and Bonds Held (OG)", formatOg(reserved)],
+      ["Bonds of Open Tasks, at Risk (OG)", formatOg(bonds)],
       ["Account Balance (OG)", formatOg(account.available)],
-      ["Wallet, for Gas (OG)", formatOg(gasMoney.balance)],
+      ["Operator's Wallet, for Gas (OG)", formatOg(gasMoney.balance)],
+      ["Gas for Open Tasks and One More, at Most (OG)", formatOg(gasReserve)],
       ["Tasks That Gas Lasts for Now", gasMoney.tasks === null ? "" : String(gasMoney.tasks)],
     ],
   });
@@ -68,6 +74,8 @@ export default (async (flags, terminal, environment) => {
     problem: check.problem?.message ?? null,
     queue,
     reserved,
+    bonds,
+    gasReserve,
     available: account.available,
     gasMoney,
   };
@@ -90,7 +98,7 @@ async function chooseProvider(
 function hintFor(error: ProtocolError, flags: Flags, environment: Environment): string {
   if (flags.provider !== undefined) return hintWithNext(error, environment);
   const update = environment.command("update-provider --url <URL>");
-  return `Users cannot order from you in this state. Check that your daemon runs; register a new URL, key or catalogue with: ${update}`;
+  return `Users cannot order from you in this state. Check that your daemon runs; register a new URL, operator, key or catalogue with: ${update}`;
 }
 
 /** The checks of create-task, with a finding instead of an error. */

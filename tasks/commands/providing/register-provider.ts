@@ -5,13 +5,16 @@ import { registerService } from "../../../sdk/service/calls.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
+import { readAddress } from "../../flags/readAddress.ts";
 import { readAmount, required } from "../../flags/readFlags.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
 import { fetchTerms } from "../../flows/fetchTerms.ts";
+import { type OwnerFlags, ownerClient } from "../../flows/ownerClient.ts";
 import { type Planned, type SendingFlags, type Sent, submit } from "../../flows/submit.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
-interface Flags extends SendingFlags, TermsFlags {
+interface Flags extends SendingFlags, TermsFlags, OwnerFlags {
+  readonly operator: string | undefined;
   readonly amount: string | undefined;
 }
 
@@ -28,24 +31,42 @@ const DEFAULTS = {
   accepting: true,
 } as const;
 
-/** Registers the caller's offer, with the key and the catalogue of their running daemon. */
+/** Registers the owner's offer, with the operator, the key and the catalogue of their running daemon. */
 export default (async (flags, terminal, environment) => {
   const url = required(flags.url, "--url", "the address at which users reach the daemon");
   required(flags.price, "--price", "the OG per unit of the dataset");
   const offered = readTerms(flags, DEFAULTS);
   const amount = flags.amount === undefined ? null : readAmount(flags.amount);
-  const client = await environment.signer("provider");
-  const terms: ServiceTerms = { ...offered, ...(await fetchTerms(client, url)) };
+  const client = await ownerClient(flags, environment);
+  const provided = await fetchTerms(client, url);
+  const operator = flags.operator === undefined ? provided.operator : readAddress(flags.operator);
+  const terms: ServiceTerms = { ...offered, ...provided, operator };
   const opened = await openForStake(client, amount, flags, terminal);
   // The registration can be estimated only with the money in the account.
-  if (opened?.dryRun) return { ...opened, followedBy: { verb: "registerService", terms } };
   const call = registerService(client, { terms });
+  if (opened?.dryRun) return { ...opened, followedBy: { ...call, terms } };
   const result = await submit(client, call, { terms }, flags, terminal);
   if (result.dryRun) return result;
   terminal.say(`Registered ${client.address} at ${url}.`);
+  sayWhoOperates(terminal, client.address, { operator, daemon: provided.operator });
   terminal.next(environment.command("provider-status"));
   return { ...result, provider: client.address, terms };
 }) satisfies Command<Flags>;
+
+function sayWhoOperates(
+  terminal: Terminal,
+  owner: string,
+  { operator, daemon }: { readonly operator: string; readonly daemon: string },
+): void {
+  if (operator !== daemon)
+    terminal.note(
+      `The daemon runs as ${daemon}: it accepts nothing until it is started with the key of ${operator}.`,
+    );
+  if (operator === owner)
+    terminal.note(
+      "The daemon's key is also the owner's: whoever takes over its machine can withdraw everything. Give the daemon a key of its own, and keep the owner's in a Safe or a hardware wallet; see docs/operating.md.",
+    );
+}
 
 /**
  * Deposits, and lets the contract reserve stake and bonds without a limit: the daemon cannot ask the owner for each

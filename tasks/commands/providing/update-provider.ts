@@ -3,24 +3,37 @@ import { updateService } from "../../../sdk/service/calls.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import type { Command } from "../../definition.ts";
+import { readAddress } from "../../flags/readAddress.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
 import { fetchTerms } from "../../flows/fetchTerms.ts";
+import { type OwnerFlags, ownerClient } from "../../flows/ownerClient.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
-interface Flags extends SendingFlags, TermsFlags {
+interface Flags extends SendingFlags, TermsFlags, OwnerFlags {
+  readonly operator: string | undefined;
   readonly accepting: string | undefined;
 }
 
-/** Changes the terms with a flag, and updates key and catalogue from the running daemon. */
+/**
+ * Changes the terms with a flag, and updates operator, key and catalogue from the running daemon. With --operator, the
+ * daemon is not asked: its machine may be off, or in the hands of somebody else.
+ */
 export default (async (flags, terminal, environment) => {
-  const client = await environment.signer("provider");
+  const client = await ownerClient(flags, environment);
   const service = await getService(client, { provider: client.address });
   const offered = { ...readTerms(flags, service), accepting: readAccepting(flags, service) };
-  const terms: ServiceTerms = { ...offered, ...(await fetchTerms(client, offered.url)) };
+  const { catalogueHash, encryptionKey } = service;
+  const provided =
+    flags.operator === undefined
+      ? await fetchTerms(client, offered.url)
+      : { operator: readAddress(flags.operator), catalogueHash, encryptionKey };
+  const terms: ServiceTerms = { ...offered, ...provided };
   const call = updateService(client, { terms });
   const result = await submit(client, call, { terms }, flags, terminal);
   if (result.dryRun) return result;
   terminal.say(`Updated the offer of ${client.address}. Tasks already created keep their terms.`);
+  if (terms.operator !== service.operator)
+    terminal.say(`${service.operator} can do nothing more; ${terms.operator} works for you now.`);
   terminal.next(environment.command("provider-status"));
   return { ...result, provider: client.address, terms };
 }) satisfies Command<Flags>;

@@ -13,6 +13,7 @@ import { continueTask } from "../../flows/continueTask.ts";
 import { findOwnOrder } from "../../flows/findOwnOrder.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
+import { openTaskKey } from "../../flows/taskKey.ts";
 import { nextStepByStep } from "../../terminal/nextCommand.ts";
 
 interface Flags extends SendingFlags {
@@ -22,6 +23,7 @@ interface Flags extends SendingFlags {
   readonly validationDataset: string | undefined;
   readonly configPath: string | undefined;
   readonly dataSize: string | undefined;
+  readonly taskKey: string | undefined;
   readonly yes: boolean;
   readonly again: boolean;
 }
@@ -48,7 +50,8 @@ export default (async (flags, terminal, environment) => {
   const model = findModel(catalogue, wanted.model);
   const offer = quote({ service, units: wanted.units });
   await agreeToOrder(client, { service, queue, offer }, flags, terminal);
-  const order = { ...wanted, service, model, offer, secrets };
+  const taskKey = await openTaskKey(flags.taskKey, flags, terminal);
+  const order = { ...wanted, service, model, offer, secrets, taskKey };
   const placed = await placeOrder(client, order, flags, terminal);
   if (!placed.dryRun) {
     const task = `--provider ${service.provider} --task ${placed.id}`;

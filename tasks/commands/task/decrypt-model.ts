@@ -7,11 +7,13 @@ import { confirmModel } from "../../flows/confirmModel.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
 import { openModel } from "../../flows/openModel.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
+import { readTaskKey } from "../../flows/taskKey.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags extends TaskFlags, SendingFlags {
   readonly encryptedModel: string | undefined;
   readonly output: string | undefined;
+  readonly taskKey: string | undefined;
   readonly force: boolean;
 }
 
@@ -29,6 +31,7 @@ export default (async (flags, terminal, environment) => {
     required(flags.output, "--output", "the path of the zip file to write"),
     "--output",
   );
+  const taskKey = await readTaskKey(flags.taskKey);
   const client = await environment.signer("user");
   const task = await findTask(client, flags);
   const id = formatTaskId(task.id);
@@ -43,7 +46,7 @@ export default (async (flags, terminal, environment) => {
   if (isDone) {
     terminal.say(`${outputPath} already contains this model.`);
   } else {
-    const places = { encryptedPath, outputPath };
+    const places = { encryptedPath, outputPath, taskKey };
     const { size } = await openModel(client, task, places, flags, terminal);
     terminal.say(
       `Decrypted ${size} bytes to ${outputPath}; every page is what the provider committed to.`,

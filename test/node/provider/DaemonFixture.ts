@@ -79,9 +79,10 @@ export class DaemonFixture extends MarketFixture {
   /**
    * Starts a daemon; a restarted one has the state and the addresses of the previous one.
    * @param python the interpreter; default: the project's own
+   * @param variables of the environment that differ from the usual ones
    */
-  startDaemon(python = PYTHON): DaemonProcess {
-    const daemon = new DaemonProcess(this.daemonVariables(python));
+  startDaemon(python = PYTHON, variables: Readonly<Record<string, string>> = {}): DaemonProcess {
+    const daemon = new DaemonProcess({ ...this.daemonVariables(python), ...variables });
     this.#daemons.push(daemon);
     return daemon;
   }
@@ -111,8 +112,8 @@ export class DaemonFixture extends MarketFixture {
   /** Registers the provider with the terms that its daemon at `url` reports. */
   async registerDaemon(url: string, unit: Unit = "byte"): Promise<void> {
     const answer = await fetch(`${url}/v1/terms`);
-    const { catalogueHash, encryptionKey } = (await answer.json()) as ServiceTerms;
-    await this.register({ url, unit, catalogueHash, encryptionKey });
+    const { catalogueHash, encryptionKey, operator } = (await answer.json()) as ServiceTerms;
+    await this.register({ url, unit, catalogueHash, encryptionKey, operator });
   }
 
   /** Orders a task of 5 units; defaults name things that do not exist. */

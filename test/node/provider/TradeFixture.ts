@@ -92,15 +92,15 @@ export class TradeFixture {
     return lines;
   }
 
-  /** Downloads, acknowledges and decrypts a delivery. @returns the archive. */
-  async takeDelivery(task: Task): Promise<Buffer> {
+  /** Downloads, acknowledges and decrypts a delivery, of this user or another one. @returns the archive. */
+  async takeDelivery(task: Task, user = this.user, taskKey?: Uint8Array): Promise<Buffer> {
     const { id } = task;
     const encryptedPath = join(this.market.folder, `${id}.enc`);
-    await downloadDeliverable(this.user, { task, targetPath: encryptedPath });
-    await send(this.user, acknowledge(this.user, { id, root: task.root! }));
+    await downloadDeliverable(user, { task, targetPath: encryptedPath });
+    await send(user, acknowledge(user, { id, root: task.root! }));
     const revealed = await this.until(id, "Revealed");
     const outputPath = join(this.market.folder, `${id}.zip`);
-    await openDeliverable(this.user, { task: revealed, encryptedPath, outputPath });
+    await openDeliverable(user, { task: revealed, taskKey, encryptedPath, outputPath });
     return readFileSync(outputPath);
   }
 

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { computeAddress } from "ethers";
 import { describe, it } from "mocha";
 import { readConfig } from "../../../provider/config.ts";
 import type { ProviderError } from "../../../provider/errors.ts";
@@ -64,6 +65,18 @@ describe("readConfig", () => {
   it("accepts several RPC endpoints", () => {
     const RPC_ENDPOINT = "http://127.0.0.1:8545, https://rpc.example.org/key";
     expect(readConfig({ PROVIDER_PRIVATE_KEY: KEY, RPC_ENDPOINT }).rpcUrl).to.equal(RPC_ENDPOINT);
+  });
+
+  it("works for the key's own address, unless PROVIDER_ADDRESS names another provider", () => {
+    const owner = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+    const providerOf = (PROVIDER_ADDRESS?: string) =>
+      readConfig({ PROVIDER_PRIVATE_KEY: KEY, PROVIDER_ADDRESS }).provider;
+    expect(providerOf()).to.equal(computeAddress(KEY));
+    expect(providerOf(owner.toLowerCase())).to.equal(owner);
+    for (const PROVIDER_ADDRESS of ["0x12", owner.slice(2), `${owner.slice(0, -1)}9`]) {
+      const { message } = refusalOf({ PROVIDER_PRIVATE_KEY: KEY, PROVIDER_ADDRESS });
+      expect(message).to.equal("PROVIDER_ADDRESS is not an address.");
+    }
   });
 
   it("refuses a number that is not a key", () => {

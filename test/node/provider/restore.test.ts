@@ -45,7 +45,7 @@ describe("a provider whose disk is lost after a delivery", () => {
       return { users: [order], strikes: fuse.isDead ? 1 : 0 };
     });
 
-  it("reveals the key and is paid with the wallet's key alone, without state, archive or backup", async () => {
+  it("reveals the key and is paid with the encryption key alone, without state, archive or backup", async () => {
     const result = await loseDisk(() => undefined);
     expect(result).to.deep.include({ strikes: 1, lost: [], doubled: [] });
   });

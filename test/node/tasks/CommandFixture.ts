@@ -51,6 +51,9 @@ export interface FakeDaemon {
   /** Secrets as received, sealed. */
   sealed: Uint8Array[];
   catalogue: string;
+  /** Who it works for, and as whom, if not as the provider. */
+  provider?: string;
+  operator?: string;
 }
 
 interface RunOptions {
@@ -132,7 +135,7 @@ interface FakeApi {
 
 /** Starts the API of a provider, which signs with its client. */
 export async function startFakeApi(client: Client): Promise<FakeApi> {
-  const daemon = {
+  const daemon: FakeDaemon & { url: string } = {
     url: "",
     queue: { slots: 1, running: 0, waiting: 0 },
     status: undefined as unknown,
@@ -199,11 +202,11 @@ async function answerCancellation(client: Client, request: IncomingMessage): Pro
   return JSON.stringify({ accepted: true });
 }
 
-async function termsOf(client: Client, { catalogue }: FakeDaemon) {
-  const provider = await client.signer!.getAddress();
+async function termsOf(client: Client, { catalogue, ...daemon }: FakeDaemon) {
+  const address = await client.signer!.getAddress();
   return {
-    provider,
-    operator: provider,
+    provider: daemon.provider ?? address,
+    operator: daemon.operator ?? address,
     catalogueHash: keccak256(toUtf8Bytes(catalogue)),
     encryptionKey: ENCRYPTION_KEY,
   };

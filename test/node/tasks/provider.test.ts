@@ -4,6 +4,9 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { createClient } from "../../../sdk/client.ts";
 import { GAS_PER_TASK } from "../../../sdk/service/taskGas.ts";
+import { acceptTask } from "../../../sdk/task/calls.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
+import { send } from "../../../sdk/transaction/send.ts";
 import { fetchTerms } from "../../../tasks/flows/fetchTerms.ts";
 import { rejection } from "../../helpers/rejection.ts";
 import { CommandFixture } from "./CommandFixture.ts";
@@ -34,6 +37,34 @@ describe("tasks: providers and models", () => {
     const { stderr, exitCode } = await market.run("register-provider", offer(), { env });
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain(market.provider.address);
+  });
+
+  it("names the provider that the daemon works for, and the setting that changes it", async () => {
+    const env = { ZG_PRIVATE_KEY: market.chain.accounts[4]!.privateKey };
+    const { stderr } = await market.run("register-provider", offer(), { env });
+    const { address } = market.chain.accounts[4]!;
+    expect(stderr).to.contain(
+      `works for ${market.provider.address}, but this wallet is ${address}`,
+    );
+    expect(stderr).to.contain(`PROVIDER_ADDRESS=${address}`);
+  });
+
+  it("shows the calls of an owner whose key is elsewhere, and never sends them", async () => {
+    const safe = market.chain.accounts[7]!.address;
+    market.daemon.provider = safe;
+    market.daemon.operator = market.chain.accounts[8]!.address;
+    const flags = { ...offer(), amount: "1", from: safe };
+    const plan = await market.json("register-provider", { ...flags, dryRun: true });
+    expect(plan).to.include({ verb: "openAccount", dryRun: true });
+    expect(plan.data).to.match(/^0x[0-9a-f]{8,}$/);
+    expect(plan.followedBy).to.include({ to: market.reader.servingAddress });
+    expect(plan.followedBy.data).to.match(/^0x[0-9a-f]{8,}$/);
+    expect(plan.followedBy.terms).to.include({ operator: market.chain.accounts[8]!.address });
+    const { stderr, exitCode } = await market.run("register-provider", flags);
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain("--dry-run");
+    delete market.daemon.provider;
+    delete market.daemon.operator;
   });
 
   it("gives a hint for providers if their daemon does not answer at --url", async () => {
@@ -89,6 +120,48 @@ describe("tasks: providers and models", () => {
     expect(stdout)
       .to.match(/Wallet, for Gas \(OG\).*\d+\.\d{18}/)
       .and.include(String(tasks));
+  });
+
+  it("recommends another key for the daemon if it runs with the owner's", async () => {
+    const snapshot = await market.chain.snapshot();
+    await market.run("remove-provider");
+    const own = await market.run("register-provider", offer());
+    expect(own.stderr).to.contain("a key of its own").and.contain("Safe");
+    await market.run("remove-provider");
+    market.daemon.operator = market.stranger.address;
+    const separate = await market.run("register-provider", offer());
+    expect(separate.stderr).not.to.contain("a key of its own");
+    delete market.daemon.operator;
+    await market.chain.revert(snapshot);
+  });
+
+  it("registers another operator without asking the daemon, which may be in other hands", async () => {
+    const snapshot = await market.chain.snapshot();
+    const before = await market.json("provider-status");
+    market.daemon.operator = market.user.address; // what a thief would like
+    const operator = market.stranger.address;
+    const { stdout } = await market.run("update-provider", { operator });
+    expect(stdout).to.contain(`${operator} works for you now`);
+    const after = await market.json("provider-status");
+    expect(after).to.include({ operator, catalogueHash: before.catalogueHash });
+    expect(after.problem).to.contain("operator");
+    expect(after.gasMoney.balance).to.equal(`${await market.reader.provider.getBalance(operator)}`);
+    delete market.daemon.operator;
+    await market.chain.revert(snapshot);
+  });
+
+  it("shows the bonds at risk and the gas that is reserved for open tasks", async () => {
+    const snapshot = await market.chain.snapshot();
+    await market.openAccount(market.user, 10n ** 17n);
+    const id = await market.order({ maxFee: 10n ** 12n });
+    const { bonds, gasReserve, gasMoney, counters } = await market.json("provider-status");
+    expect(bonds).to.equal("0");
+    expect(counters.open).to.equal(1);
+    expect(BigInt(gasReserve)).to.equal(2n * GAS_PER_TASK * BigInt(gasMoney.gasPrice));
+    await send(market.provider, acceptTask(market.provider, { id }));
+    const { fee } = await getTask(market.reader, { id });
+    expect(await market.json("provider-status")).to.include({ bonds: `${fee}` });
+    await market.chain.revert(snapshot);
   });
 
   it("lists the provider as in the documentation: available, with the price per byte", async () => {

@@ -19,6 +19,7 @@ import { createApi } from "../../../../provider/api/apiServer.ts";
 import { StreamLimit } from "../../../../provider/api/StreamLimit.ts";
 import type { Clock } from "../../../../provider/clock.ts";
 import { EncryptionKey } from "../../../../provider/EncryptionKey.ts";
+import { EncryptionKeys } from "../../../../provider/EncryptionKeys.ts";
 import { Metrics } from "../../../../provider/Metrics.ts";
 import { type Job, newJob } from "../../../../provider/machine/machine.ts";
 import { Catalogue, type Model } from "../../../../provider/models/Catalogue.ts";
@@ -43,8 +44,14 @@ const provider = new Wallet(`0x${"01".repeat(32)}`);
 const user = new Wallet(`0x${"02".repeat(32)}`);
 const stranger = new Wallet(`0x${"03".repeat(32)}`);
 
+/** On a chain without contract wallets. */
 const clientOf = (signer: Wallet) =>
-  ({ chainId: 31337, servingAddress: SERVING, signer }) as unknown as Client;
+  ({
+    chainId: 31337,
+    servingAddress: SERVING,
+    signer,
+    provider: { getCode: async () => "0x" },
+  }) as unknown as Client;
 
 const ENCRYPTION_KEY = EncryptionKey.derive(new Uint8Array(32).fill(1));
 
@@ -67,6 +74,7 @@ describe("provider API", () => {
   let now: number;
   let metrics: Metrics;
   let readiness: Readiness;
+  let registration: { isOperator: boolean };
   let cancelled: TaskId[];
 
   const putJob = (job: Partial<Job>, changes: Partial<JobRecord> = {}) =>
@@ -93,6 +101,7 @@ describe("provider API", () => {
     const catalogue = new Catalogue([MODEL]);
     metrics = new Metrics(store);
     readiness = new Readiness();
+    registration = { isOperator: true };
     readiness.addGauge(metrics.registry);
     cancelled = [];
     app = createApi({
@@ -102,12 +111,13 @@ describe("provider API", () => {
       catalogue,
       metrics,
       readiness,
+      registration,
       wallTime: () => now,
       chainTime: () => Math.floor(now / 1000),
       onCancel: (id) => cancelled.push(id),
       slots: 1,
       jobsDirectory: directory,
-      encryptionKey: ENCRYPTION_KEY,
+      encryptionKeys: new EncryptionKeys(ENCRYPTION_KEY),
       signal: stop.signal,
       terms: () => ({
         provider: provider.address,
@@ -349,6 +359,14 @@ describe("provider API", () => {
       expect((await get("/v1/challenge?nonce=0x01")).statusCode).to.equal(400);
     });
 
+    it("sign nothing once another operator is registered", async () => {
+      registration.isOperator = false;
+      const answer = await get(`/v1/challenge?nonce=0x${"77".repeat(32)}`);
+      expect(answer.statusCode).to.equal(503);
+      expect(answer.json()).to.include({ code: "declined" });
+      expect(answer.body).not.to.include("signature");
+    });
+
     it("report how busy the provider is", async () => {
       expect((await get("/v1/queue")).json()).to.deep.equal({
         accepting: true,
@@ -468,7 +486,8 @@ describe("provider API", () => {
       expect((await put(sealed)).statusCode).to.equal(200);
       expect(readFileSync(file())).to.deep.equal(sealed);
       expect(statSync(file()).mode & 0o777).to.equal(0o600);
-      const context = { jobsDirectory: directory, encryptionKey: ENCRYPTION_KEY };
+      const encryptionKeys = new EncryptionKeys(ENCRYPTION_KEY);
+      const context = { jobsDirectory: directory, encryptionKeys };
       expect(await readSecrets(context, ID)).to.deep.equal({ hfApiToken: "hf_secret" });
     });
 

@@ -15,7 +15,7 @@ import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { JobRecord } from "../../../../provider/store/Store.ts";
 import type { Client } from "../../../../sdk/client.ts";
 import type { TaskId } from "../../../../sdk/ids.ts";
-import { GAS_PER_TASK, TASK_GAS } from "../../../../sdk/service/taskGas.ts";
+import { GAS_PER_TASK, MAX_DEMANDS, TASK_GAS } from "../../../../sdk/service/taskGas.ts";
 import { DaemonFixture } from "../DaemonFixture.ts";
 
 const GWEI = 10n ** 9n;
@@ -102,6 +102,23 @@ describe("gas reserve, on a real chain", () => {
     expect(reserved).to.equal((perTask / GAS_PER_TASK) * (reveal + finalize));
     await setBalance(perTask + reserved);
     expect(await isRefused(id)).to.equal(false);
+  });
+
+  it("reserves the answers to all chunks that users may still demand, and the steps after them", async () => {
+    const { deliver, answer, reveal, finalize } = TASK_GAS;
+    const perGas = async () => (await gasMoney.refresh()).perTask / GAS_PER_TASK;
+    const answers = MAX_DEMANDS * answer;
+    putJob(1, { chain: "Demanded" });
+    const demanded = answers + reveal + finalize;
+    expect((await gasMoney.refresh()).reserved).to.equal((await perGas()) * demanded);
+    putJob(2, { chain: "Delivered" });
+    putJob(3, { chain: "Accepted" });
+    const all = 3n * demanded + deliver;
+    expect((await gasMoney.refresh()).reserved).to.equal((await perGas()) * all);
+  });
+
+  it("reads the limit on demands from the same rule as the contract", async () => {
+    expect(await client.serving.MAX_DEMANDS()).to.equal(MAX_DEMANDS);
   });
 
   it("gives the remaining gas to the oldest tasks that wait for acceptance", async () => {

@@ -80,7 +80,8 @@ describe("submitter, on a real chain", () => {
     { clock = systemClock, confirmations = 0 }: { clock?: Clock; confirmations?: number },
   ) => {
     const identity = new ChainIdentity({ client: to, genesis, readiness, log });
-    const chain = { client: to, identity, store, clock, log };
+    const registration = { requireOperator: async () => undefined };
+    const chain = { client: to, identity, registration, store, clock, log };
     gasMoney = new GasMoney({ ...chain, readiness, maxGasPrice: MAX_GAS_PRICE });
     return new Submitter({ ...chain, gasMoney, confirmations, pollInterval: 10 });
   };
@@ -383,7 +384,9 @@ describe("submitter, on a real chain", () => {
     expect(versions.size).to.equal(1);
     expect(Number(await paidPrice())).to.be.at.most(2 * Number(price));
     const said = lines.filter(({ level }) => Number(level) >= 50);
-    expect(said.map(({ msg }) => msg)).to.deep.equal(["the wallet has too little OG for gas"]);
+    expect(said.map(({ msg }) => msg)).to.deep.equal([
+      "the operator's wallet has too little OG for gas",
+    ]);
   });
 
   it("signs a transaction again at the current price if its price is outdated", async () => {

@@ -70,7 +70,9 @@ describe("runner", () => {
     const client = { serving: {}, provider: {} };
     const submitter = { unblock: async () => undefined };
     const machine = { isBroken: false };
-    const context = { store, client, submitter, machine, times: new TaskTimes(0) };
+    const registration = { isOperator: true };
+    const times = new TaskTimes(0);
+    const context = { store, client, submitter, machine, registration, times };
     const runner = new Runner({
       ...{ clock, log, slots: 1, confirmations: 0, readiness: new Readiness() },
       context: context as unknown as StepContext,

@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { systemClock } from "../../../../provider/clock.ts";
 import { EncryptionKey } from "../../../../provider/EncryptionKey.ts";
+import { EncryptionKeys } from "../../../../provider/EncryptionKeys.ts";
 import { ProviderError, TaskRefusedError } from "../../../../provider/errors.ts";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
 import { fetchDataset, MAX_ATTEMPTS } from "../../../../provider/steps/fetchDataset.ts";
@@ -20,7 +21,9 @@ import { StorageNode } from "../../sdk/storage/storageNode.ts";
 
 const TEXT = '{"text":"one"}\n{"text":"two"}\n';
 const id = parseTaskId("01234567-89ab-cdef-0123-456789abcdef");
-const encryptionKey = new EncryptionKey(secp256k1.keygen().secretKey);
+const encryptionKey = EncryptionKey.generate();
+/** The registered key: datasets may still be encrypted for the earlier one. */
+const currentKey = EncryptionKey.generate();
 const never = new AbortController().signal;
 
 describe("fetching a dataset", () => {
@@ -64,7 +67,7 @@ describe("fetching a dataset", () => {
       catalogue: { byHash: () => ({ kind: "causal-lm" }) },
       jobsDirectory: join(directory, "jobs"),
       maxDatasetBytes: 2 ** 20,
-      encryptionKey,
+      encryptionKeys: new EncryptionKeys(currentKey, encryptionKey),
       fetchBudget: budget,
     } as unknown as StepContext;
     const order = { model: "0x", datasetRoot, validationRoot, units: BigInt(units) };

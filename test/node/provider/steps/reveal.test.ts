@@ -3,6 +3,7 @@ import { concat, keccak256, ZeroHash } from "ethers";
 import { beforeEach, describe, it } from "mocha";
 import type { Submission } from "../../../../provider/chain/Submitter.ts";
 import { EncryptionKey } from "../../../../provider/EncryptionKey.ts";
+import { EncryptionKeys } from "../../../../provider/EncryptionKeys.ts";
 import { ProviderError } from "../../../../provider/errors.ts";
 import { makeDeliverableKey } from "../../../../provider/steps/parts/deliverableKey.ts";
 import type { StepContext } from "../../../../provider/steps/parts/StepContext.ts";
@@ -60,7 +61,7 @@ describe("reveal", () => {
     context = {
       client,
       store,
-      encryptionKey: KEY,
+      encryptionKeys: new EncryptionKeys(KEY),
       submitter: { submit: async (submission: Submission) => void submitted.push(submission) },
     } as unknown as StepContext;
   });
@@ -83,6 +84,14 @@ describe("reveal", () => {
     await run();
     const hex = `0x${Buffer.from(key).toString("hex")}`;
     expect(submitted[0]!.call.data).to.deep.equal([ID, hex, "0xb1", "0xc0"]);
+  });
+
+  it("publishes a key that was sealed before the encryption key was rotated", async () => {
+    const key = makeDeliverableKey(context, ID, SEALED);
+    const rotated = new EncryptionKeys(EncryptionKey.generate(), KEY);
+    context = { ...context, encryptionKeys: rotated };
+    await run();
+    expect(submitted[0]!.call.data).to.include(`0x${Buffer.from(key).toString("hex")}`);
   });
 
   it("waits while a reorganization could undo the acknowledgement", async () => {

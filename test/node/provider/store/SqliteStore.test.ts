@@ -240,6 +240,20 @@ describe("SqliteStore", () => {
     store.claim(IDENTITY);
   });
 
+  it("forgets the transactions of another operator, whose nonces are another account's", () => {
+    store.claim(IDENTITY);
+    expect(store.operator()).to.equal(null);
+    expect(store.useOperator("0xaa")).to.equal(false);
+    store.putSigned(41, "effect", { hash: "0x01", raw: "0x02" });
+    expect(store.useOperator("0xaa")).to.equal(false);
+    expect(store.highestNonce()).to.equal(41);
+    expect(store.useOperator("0xbb")).to.equal(true);
+    expect(store.operator()).to.equal("0xbb");
+    expect(store.highestNonce()).to.equal(null);
+    expect(store.openTransaction("effect")).to.equal(null);
+    expect(store.minedTransaction("effect")).to.equal(null);
+  });
+
   it("is not opened if a page is damaged, and says what to do", () => {
     store.transaction(() => {
       for (let i = 0; i < 200; i++)

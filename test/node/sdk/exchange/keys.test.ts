@@ -16,7 +16,7 @@ import {
   sharedBlind,
 } from "../../../../sdk/exchange/blind.ts";
 import { keyCommit, segmentKey } from "../../../../sdk/exchange/segmentKey.ts";
-import { userKeyFromSignature } from "../../../../sdk/exchange/userKey.ts";
+import { userKeyFromSignature, userKeyFromTaskKey } from "../../../../sdk/exchange/userKey.ts";
 import { parseTaskId } from "../../../../sdk/ids.ts";
 
 const taskId = parseTaskId("00112233-4455-6677-8899-aabbccddeeff");
@@ -47,6 +47,18 @@ describe("user key", () => {
       "a7d440bb489a21fc828eedeb4702ba6859ff6866d320d3445d0e887b2194befb",
       "033c5d175263711ab7eec72042c6ff5acd64ff949ac9173e768e19d97b68e23439",
     ]);
+  });
+
+  it("follows from a task key as well, a different one for each digest, and never changes", () => {
+    const digest = getBytes(keccak256("0x01"));
+    const { secret, publicKey } = userKeyFromTaskKey(s, digest);
+    expect(hex(secret)).to.equal(
+      "eb939a4d6a31ab0960b09a2541126ac1759b4a2ec909c4f16999c938c4566e78",
+    );
+    expect(`0x${hex(publicKey)}`).to.equal(SigningKey.computePublicKey(secret, true));
+    expect(userKeyFromTaskKey(u, digest).secret).not.to.deep.equal(secret);
+    expect(userKeyFromTaskKey(s, getBytes(keccak256("0x02"))).secret).not.to.deep.equal(secret);
+    expect(() => userKeyFromTaskKey(signature, digest)).to.throw(ProtocolError, "32 bytes, not 65");
   });
 
   it("is reproducible from the same wallet and task, and differs for another task", async () => {

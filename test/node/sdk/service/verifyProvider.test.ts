@@ -90,13 +90,30 @@ describe("sdk/service verifyProvider", () => {
       const { signature } = await signChallenge(market.stranger, {
         nonce: url.searchParams.get("nonce")!,
       });
-      return { provider: market.provider.address, signature };
+      return { operator: market.provider.address, signature };
     };
     const error = await rejection(verify());
     expect(error.code).to.equal("integrity");
     expect(error.exitCode).to.equal(10);
     expect(error.message).to.contain("does not hold the key");
     expect(error.next).to.deep.equal({ verb: "listServices" });
+  });
+
+  it("accepts the registered operator's signature, and no longer the provider's own", async () => {
+    const { provider, terms, stranger: operator } = market;
+    const fresh = await market.chain.snapshot();
+    try {
+      const changed = { ...terms, operator: operator.address };
+      await send(provider, updateService(provider, { terms: changed }));
+      const { code, message } = await rejection(verify());
+      expect(code).to.equal("integrity");
+      expect(message).to.include(operator.address).and.include(provider.address);
+      api.routes["/v1/challenge"] = (_request, _response, url) =>
+        signChallenge(operator, { nonce: url.searchParams.get("nonce")! });
+      expect((await verify()).service.operator).to.equal(operator.address);
+    } finally {
+      await market.chain.revert(fresh);
+    }
   });
 
   it("refuses a signature replayed from an earlier challenge", async () => {
@@ -109,7 +126,7 @@ describe("sdk/service verifyProvider", () => {
     const wallet = new Wallet(market.chain.accounts[1]!.privateKey);
     for (const elsewhere of [{ chainId: 1 }, { servingAddress: market.stranger.address }]) {
       api.routes["/v1/challenge"] = async (_request, _response, url) => ({
-        provider: wallet.address,
+        operator: wallet.address,
         signature: await wallet.signTypedData(
           signingDomain({ ...market.reader, ...elsewhere }),
           CHALLENGE,
@@ -147,8 +164,8 @@ describe("sdk/service verifyProvider", () => {
   it("refuses answers that do not match the API", async () => {
     const answers = [
       "not JSON",
-      { provider: market.provider.address },
-      { provider: market.provider.address, signature: "0x12" },
+      { operator: market.provider.address },
+      { operator: market.provider.address, signature: "0x12" },
       [],
     ];
     for (const answer of answers) {

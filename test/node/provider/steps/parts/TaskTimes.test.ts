@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { getBytes, hexlify } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { EncryptionKey } from "../../../../../provider/EncryptionKey.ts";
+import { EncryptionKeys } from "../../../../../provider/EncryptionKeys.ts";
 import { TaskRefusedError } from "../../../../../provider/errors.ts";
 import { newJob } from "../../../../../provider/machine/machine.ts";
 import { Catalogue, type Model } from "../../../../../provider/models/Catalogue.ts";
@@ -70,7 +71,7 @@ describe("an order with little time", () => {
     const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: root } as Model;
     const context = {
       catalogue: new Catalogue([model]),
-      encryptionKey: key,
+      encryptionKeys: new EncryptionKeys(key),
       maxDatasetBytes: 2 ** 30,
       jobsDirectory: root,
       trainer: { countTokens: async () => 1_000 },

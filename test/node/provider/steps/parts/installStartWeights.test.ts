@@ -14,6 +14,7 @@ import { getBytes } from "ethers";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { systemClock } from "../../../../../provider/clock.ts";
 import { EncryptionKey } from "../../../../../provider/EncryptionKey.ts";
+import { EncryptionKeys } from "../../../../../provider/EncryptionKeys.ts";
 import type { ProviderError } from "../../../../../provider/errors.ts";
 import { Catalogue, type Model } from "../../../../../provider/models/Catalogue.ts";
 import { clean } from "../../../../../provider/steps/clean.ts";
@@ -89,8 +90,9 @@ describe("a training run that starts or ends at a hub", () => {
       maxModelBytes: 1_000,
       maxJobBytes: 2 ** 20,
       machine: SOUND,
+      store: { openJobs: () => [] },
       clock: systemClock,
-      encryptionKey: KEY,
+      encryptionKeys: new EncryptionKeys(KEY),
       log: { info: () => undefined },
       trainer: { train: async () => ({ kind: "exit", code: 0 }) },
     } as unknown as StepContext;
