@@ -304,7 +304,10 @@ contract ProveMisbehaviourTest is World {
         t.bondBps = 10_000;
         vm.prank(provider);
         serving.updateService(t);
-        prove(revealed(), user);
+        TaskId id = revealed();
+        vm.expectEmit(address(serving));
+        emit IDisputes.TaskSlashed(id, user, provider, block.number, 0, 3_500_011, 3_500_010);
+        prove(id, user);
         eq(total(user), FUNDS + 3_500_011, "half, rounded up");
         eq(ledger.burned(), 3_500_010, "the rest");
         eq(total(provider), FUNDS - FEE, "a bond of 7,000,021");
