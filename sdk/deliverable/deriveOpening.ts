@@ -1,4 +1,4 @@
-import { getBytes, hexlify } from "ethers";
+import { getBytes, hexlify, zeroPadValue } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { blindRoot, sharedBlind } from "../exchange/blind.ts";
@@ -6,12 +6,11 @@ import type { ExchangeKeys } from "../exchange/segmentKey.ts";
 import { formatTaskId } from "../ids.ts";
 import type { NextAction } from "../NextAction.ts";
 import { deriveTaskKey } from "../task/deriveTaskKey.ts";
-import { getTaskOrder, type PlacedOrder } from "../task/getTaskOrder.ts";
+import { readCreation } from "../task/getTaskOrder.ts";
 import type { Task } from "../task/Task.ts";
 import type { TaskState } from "../taskStates.ts";
-import { findLogs } from "../transaction/findLogs.ts";
-import { readChain } from "../transaction/readChain.ts";
-import { getDelivery } from "./getDelivery.ts";
+import { blockLogs, missingEventError } from "../transaction/blockLogs.ts";
+import { readDelivery } from "./getDelivery.ts";
 
 /** The keys of a deliverable, and the commitment that it is verified against. */
 export interface Opening extends ExchangeKeys {
@@ -28,7 +27,7 @@ export interface Opening extends ExchangeKeys {
  * not derive the key of the order.
  */
 export async function deriveOpening(client: Client, { task }: { task: Task }): Promise<Opening> {
-  const delivery = await getDelivery(client, task);
+  const delivery = await readDelivery(client, task);
   if (delivery === null || delivery.key === null || task.state === "Slashed") {
     throw nothingToOpenError(task);
   }
@@ -51,13 +50,14 @@ async function requireUser(client: Client, task: Task): Promise<void> {
 
 /** Derives u again, and checks with blindRoot that it belongs to this task. */
 async function deriveBlind(client: Client, task: Task): Promise<Uint8Array> {
-  const order = await getTaskOrder(client, { id: task.id });
+  const [{ order }, encryptionKey] = await Promise.all([
+    readCreation(client, task),
+    readEncryptionKey(client, task),
+  ]);
   const { secret, publicKey } = await deriveTaskKey(client, order);
   if (hexlify(publicKey) === order.userKey) {
-    for (const encryptionKey of await encryptionKeys(client, order)) {
-      const u = sharedBlind(secret, getBytes(encryptionKey));
-      if (hexlify(blindRoot(u)) === order.blindRoot) return u;
-    }
+    const u = sharedBlind(secret, getBytes(encryptionKey));
+    if (hexlify(blindRoot(u)) === order.blindRoot) return u;
   }
   throw new ProtocolError(
     "integrity",
@@ -66,19 +66,20 @@ async function deriveBlind(client: Client, task: Task): Promise<Uint8Array> {
   );
 }
 
-/** The provider's encryption keys up to the order, newest first: the provider may have changed its key since. */
-async function encryptionKeys(client: Client, order: PlacedOrder): Promise<string[]> {
+/** The provider's encryption key in the offer of a task: the provider may have changed its key since. */
+async function readEncryptionKey(
+  client: Client,
+  { provider, offer, offerBlock }: Task,
+): Promise<string> {
   const { filters, interface: abi } = client.serving;
   const events = [filters.ServiceRegistered, filters.ServiceUpdated];
-  return readChain(client, async () => {
-    const names = events.map((event) => event.fragment.topicHash);
-    const [, provider] = await filters.ServiceRegistered(order.provider).getTopicFilter();
-    const logs = await findLogs(client, {
-      topics: [names, provider ?? null],
-      toBlock: order.blockNumber,
-    });
-    return logs.reverse().map((log) => abi.parseLog(log)?.args.terms.encryptionKey as string);
-  });
+  const names = events.map((event) => event.fragment.topicHash);
+  const logs = await blockLogs(client, offerBlock, [names, zeroPadValue(provider, 32)]);
+  const terms = logs
+    .map((log) => abi.parseLog(log)!.args)
+    .find((args) => Number(args.offer) === offer);
+  if (!terms) throw missingEventError(offerBlock);
+  return terms.terms.encryptionKey;
 }
 
 type Advice = readonly [hint: string, next?: NextAction];

@@ -4,7 +4,7 @@ import { openFile } from "../exchange/open.ts";
 import { contentRootOf } from "../exchange/PageTree.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
-import { getDelivery } from "./getDelivery.ts";
+import { readDelivery } from "./getDelivery.ts";
 
 export interface OpenDeliverableParameters {
   readonly task: Task;
@@ -48,6 +48,6 @@ export async function openDeliverable(
  */
 export async function holdsModel(client: Client, task: Task, path: string): Promise<boolean> {
   if (task.size < 1 || (await stat(path)).size !== task.size) return false;
-  const delivery = await getDelivery(client, task);
+  const delivery = await readDelivery(client, task);
   return delivery !== null && (await contentRootOf(path)) === delivery.contentRoot;
 }

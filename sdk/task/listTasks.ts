@@ -1,19 +1,22 @@
 import type { Client } from "../client.ts";
 import type { TaskId } from "../ids.ts";
 import { readChain } from "../transaction/readChain.ts";
-import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
-import { getTask } from "./getTask.ts";
-import type { Task } from "./Task.ts";
+import { decodeTask, type Task } from "./Task.ts";
+import { taskIdOf } from "./taskIdOf.ts";
 
 export interface ListTasksParameters {
   /** Address of the user. */
   readonly user: string;
-  /** Address of the provider. */
-  readonly provider: string;
+  /** Address of the provider; default: all that the user has a sub-account for. */
+  readonly provider?: string | undefined;
 }
 
+/** Tasks and providers per call, well below what a node allows one call to compute. */
+export const PAGE_SIZE = 50;
+
 /**
- * Reads all tasks that the user ever created at the provider, oldest first.
+ * Reads all tasks that the user ever created, at one provider or at all of them, oldest first. Their ids are computed,
+ * so 50 tasks cost one request.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const tasks = await listTasks(client, { user, provider });
  */
@@ -21,15 +24,68 @@ export async function listTasks(
   client: Client,
   { user, provider }: ListTasksParameters,
 ): Promise<Task[]> {
-  return readChain(client, async () => {
-    const count = await client.serving.taskCount(user, provider);
-    const readTask = async (n: bigint) => {
-      const id = (await client.serving.taskIdOf(user, provider, n)) as TaskId;
-      return getTask(client, { id });
-    };
-    const numbers = Array.from({ length: Number(count) }, (_, n) => BigInt(n));
-    return readPages(count, (offset) =>
-      Promise.all(numbers.slice(Number(offset), Number(offset + PAGE_SIZE)).map(readTask)),
+  if (provider !== undefined) return listAtProvider(client, user, provider);
+  const tasks = await readTasks(client, await listIds(client, user));
+  return tasks.toSorted((a, b) => a.createdBlock - b.createdBlock);
+}
+
+/** Reads pages until one has a task that does not exist, which spares the request for their number. */
+async function listAtProvider(client: Client, user: string, provider: string): Promise<Task[]> {
+  const tasks: Task[] = [];
+  for (let first = 0; tasks.length === first; first += PAGE_SIZE) {
+    const ids = idsOf(client, { user, provider, first, count: PAGE_SIZE });
+    tasks.push(...(await readTasks(client, ids)));
+  }
+  return tasks;
+}
+
+/** The ids of the user's tasks at all providers, in the order of the providers. */
+async function listIds(client: Client, user: string): Promise<TaskId[]> {
+  const ids: TaskId[] = [];
+  for (let offset = 0; ; offset += PAGE_SIZE) {
+    const page = await readChain(client, () =>
+      client.ledger.providersOf(user, client.servingAddress, offset, PAGE_SIZE),
     );
-  });
+    const counts = await countTasks(client, Array(page.length).fill(user), page);
+    ids.push(
+      ...counts.flatMap((count, index) =>
+        idsOf(client, { user, provider: page[index]!, first: 0, count }),
+      ),
+    );
+    if (page.length < PAGE_SIZE) return ids;
+  }
+}
+
+/** How many tasks each of the users has created at the provider with the same index. */
+export async function countTasks(
+  client: Client,
+  users: readonly string[],
+  providers: readonly string[],
+): Promise<number[]> {
+  if (users.length === 0) return [];
+  const counts = await readChain(client, () =>
+    client.serving.taskCounts([...users], [...providers]),
+  );
+  return counts.map(Number);
+}
+
+/** Reads those of the tasks that exist, in order. */
+export async function readTasks(client: Client, ids: readonly TaskId[]): Promise<Task[]> {
+  const tasks: Task[] = [];
+  for (let first = 0; first < ids.length; first += PAGE_SIZE) {
+    const page = ids.slice(first, first + PAGE_SIZE);
+    const structs = await readChain(client, () => client.serving.tasks(page));
+    tasks.push(...structs.flatMap((struct, index) => decodeTask(page[index]!, struct) ?? []));
+  }
+  return tasks;
+}
+
+/** The ids of tasks number `first` and the following ones. */
+function idsOf(
+  client: Client,
+  { first, count, ...who }: { user: string; provider: string; first: number; count: number },
+): TaskId[] {
+  return Array.from({ length: count }, (_, index) =>
+    taskIdOf(client, { ...who, nonce: BigInt(first + index) }),
+  );
 }

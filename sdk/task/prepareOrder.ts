@@ -11,6 +11,7 @@ import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { deriveTaskKey } from "./deriveTaskKey.ts";
 import type { TaskOrder } from "./TaskOrder.ts";
+import { taskIdOf } from "./taskIdOf.ts";
 
 /** The inputs of an order. */
 export interface OrderOptions {
@@ -58,7 +59,7 @@ export async function prepareOrder(
   const { timestamp } = await latestBlock(client);
   const user = await requireSigner(client).getAddress();
   const nonce = await readChain(client, () => client.serving.taskCount(user, provider));
-  const id = await readChain(client, () => client.serving.taskIdOf(user, provider, nonce));
+  const id = taskIdOf(client, { user, provider, nonce });
   const { secret, publicKey } = await deriveTaskKeyTwice(client, { provider, nonce });
   const order: TaskOrder = {
     provider,
@@ -74,7 +75,7 @@ export async function prepareOrder(
     userKey: hexlify(publicKey),
     config: wanted.config,
   };
-  return { id: id as TaskId, order };
+  return { id, order };
 }
 
 /** A wallet whose signatures are not deterministic could never decrypt the model. */

@@ -6,12 +6,12 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { PageMismatchError } from "../../sdk/exchange/PageMismatchError.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { readTaskBlock } from "../../sdk/task/taskEvents.ts";
 import { formatOg } from "../../sdk/units.ts";
 import { OutcomeError } from "../terminal/OutcomeError.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
-import { type SendingFlags, submit } from "./submit.ts";
+import { type Planned, type SendingFlags, type Sent, submit } from "./submit.ts";
 
 /** Paths of the encrypted model and of the decrypted archive. */
 interface Places {
@@ -69,7 +69,7 @@ async function dispute(
   const call = proveMisbehaviour(client, { id: task.id, proof });
   const sent = await submit(client, call, { id, page }, flags, terminal);
   const refund = task.fee - task.paid;
-  const { compensation, burned } = await findSlashing(client, task);
+  const { compensation, burned } = await findSlashing(client, task, sent);
   terminal.say(
     `${formatOg(refund)} OG of the fee are free in the sub-account again, and ${formatOg(compensation)} OG of the provider's bond are in your account.`,
   );
@@ -83,8 +83,8 @@ async function dispute(
 }
 
 /** The result of the proof, from its event. */
-async function findSlashing(client: Client, { id }: Task) {
-  const events = await fetchTaskEvents(client, { id });
+async function findSlashing(client: Client, { id }: Task, sent: Sent | Planned) {
+  const events = sent.dryRun ? [] : await readTaskBlock(client, { id, block: sent.blockNumber });
   const slashing = events.find((event) => event.name === "TaskSlashed");
   return { compensation: slashing?.compensation ?? 0n, burned: slashing?.burned ?? 0n };
 }

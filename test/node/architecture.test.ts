@@ -234,7 +234,7 @@ describe("architecture", () => {
   });
 
   it("provider: only the watcher listens to events", () => {
-    const word = /fetchTaskEvents|getLogs|queryFilter/;
+    const word = /(fetch|search)TaskEvents|searchLogs|getLogs|queryFilter/;
     expect(users(under("provider"), word, ["provider/chain/Watcher.ts"])).to.deep.equal([]);
   });
 

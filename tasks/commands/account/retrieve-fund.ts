@@ -2,12 +2,12 @@ import { retrieve } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { getSubAccount, type SubAccount } from "../../../sdk/account/getSubAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
+import { listTasks } from "../../../sdk/task/listTasks.ts";
 import { standingOf } from "../../../sdk/task/standing.ts";
 import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { claim } from "../../flows/claim.ts";
-import { listOwnTasks } from "../../flows/ownTasks.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 import { formatDuration } from "../../terminal/formatDuration.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
@@ -56,7 +56,7 @@ export default (async (flags, terminal, environment) => {
 
 /** Sends one transaction for each task whose provider missed a deadline, or shows it with --dry-run. */
 async function claimAll(client: Wallet, flags: SendingFlags, terminal: Terminal) {
-  const tasks = await listOwnTasks(client);
+  const tasks = await listTasks(client, { user: client.address });
   const { timestamp } = await latestBlock(client);
   const claimed = [];
   for (const task of tasks) {

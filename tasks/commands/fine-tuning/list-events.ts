@@ -47,13 +47,14 @@ export default (async (flags, terminal, environment) => {
       ]),
     ],
   });
+  noteDemands(task, terminal);
   const id = formatTaskId(task.id);
   terminal.next(environment.command(`fine-tuning retrieve ${id}`));
   return { id, events: entries };
 }) satisfies Command<Flags>;
 
-async function readChainEntries(client: Client, { id }: Task): Promise<Entry[]> {
-  const events = await fetchTaskEvents(client, { id });
+async function readChainEntries(client: Client, task: Task): Promise<Entry[]> {
+  const events = await fetchTaskEvents(client, task);
   const times = await blockTimes(
     client,
     events.map(({ blockNumber }) => blockNumber),
@@ -63,8 +64,16 @@ async function readChainEntries(client: Client, { id }: Task): Promise<Entry[]> 
     source: "chain",
     type: event.name,
     message: describe(event),
-    event: { ...event, id: formatTaskId(id) } as unknown as TaskEvent,
+    event: { ...event, id: formatTaskId(task.id) } as unknown as TaskEvent,
   }));
+}
+
+/** The chain keeps their number, and not when they were made. */
+function noteDemands({ demands, chunk }: Task, terminal: Terminal): void {
+  if (demands > 0)
+    terminal.note(
+      `Chunks of the model demanded from the provider: ${demands}, last number ${chunk}.`,
+    );
 }
 
 function describe(event: TaskEvent): string {
@@ -81,10 +90,6 @@ function describe(event: TaskEvent): string {
       return `${event.delivery.size} bytes, root ${event.delivery.root}`;
     case "TaskAcknowledged":
       return `root ${event.root}, the key is due by ${moment(event.deadline)}`;
-    case "ChunkDemanded":
-      return `chunk ${event.index}, to be shown by ${moment(event.deadline)}`;
-    case "ChunkAnswered":
-      return `chunk ${event.index}`;
     case "KeyRevealed":
       return `may be disputed until ${moment(event.deadline)}`;
     case "TaskSettled":
