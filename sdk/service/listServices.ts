@@ -1,7 +1,7 @@
 import type { Client } from "../client.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
-import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
+import { PAGE_SIZE } from "../transaction/readPages.ts";
 import { decodeService, type Service } from "./Service.ts";
 
 /**
@@ -13,9 +13,11 @@ export async function listServices(client: Client): Promise<Service[]> {
   return readChain(client, async () => {
     const { number: blockTag } = await latestBlock(client);
     const count = await client.serving.serviceCount({ blockTag });
-    const services = await readPages(count, (offset) =>
-      client.serving.services(offset, PAGE_SIZE, { blockTag }),
-    );
-    return services.map(decodeService);
+    const services: Service[] = [];
+    for (let offset = 0; offset < count; offset += PAGE_SIZE) {
+      const page = await client.serving.services(offset, PAGE_SIZE, { blockTag });
+      services.push(...page.map(decodeService)); // a page leaves out services that were removed
+    }
+    return services;
   });
 }

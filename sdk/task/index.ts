@@ -44,5 +44,4 @@ export {
   type TaskEventBody,
   type TaskHistoryParameters,
 } from "./taskEvents.ts";
-export * from "./taskIdOf.ts";
 export * from "./uploadDataset.ts";

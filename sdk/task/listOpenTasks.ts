@@ -2,9 +2,9 @@ import type { Client } from "../client.ts";
 import type { TaskId } from "../ids.ts";
 import type { TaskState } from "../taskStates.ts";
 import { readChain } from "../transaction/readChain.ts";
-import { countTasks, PAGE_SIZE, readTasks } from "./listTasks.ts";
+import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
+import { idsBetween, readTasks } from "./listTasks.ts";
 import type { Task } from "./Task.ts";
-import { taskIdOf } from "./taskIdOf.ts";
 
 export interface ListOpenTasksParameters {
   /** Address of the provider. */
@@ -44,16 +44,12 @@ export async function listOpenTasks(
 
 /** The ids of all tasks of a provider, newest users and tasks first. */
 async function listIds(client: Client, provider: string): Promise<TaskId[]> {
-  const ids: TaskId[] = [];
-  for (let offset = 0; ; offset += PAGE_SIZE) {
-    const users = await readChain(client, () =>
-      client.serving.usersOf(provider, offset, PAGE_SIZE),
-    );
-    const counts = await countTasks(client, users, Array(users.length).fill(provider));
-    for (const [index, count] of counts.entries()) {
-      for (let nonce = 0n; nonce < count; nonce++)
-        ids.push(taskIdOf(client, { user: users[index]!, provider, nonce }));
-    }
-    if (users.length < PAGE_SIZE) return ids.reverse();
-  }
+  const users = await readChain(client, () =>
+    readPages((offset) => client.serving.usersOf(provider, offset, PAGE_SIZE)),
+  );
+  const ids = await idsBetween(
+    client,
+    users.map((user) => ({ user, provider })),
+  );
+  return ids.reverse();
 }

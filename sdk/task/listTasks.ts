@@ -1,8 +1,9 @@
 import type { Client } from "../client.ts";
 import type { TaskId } from "../ids.ts";
+import { taskIdOf } from "../taskIdOf.ts";
 import { readChain } from "../transaction/readChain.ts";
+import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
 import { decodeTask, type Task } from "./Task.ts";
-import { taskIdOf } from "./taskIdOf.ts";
 
 export interface ListTasksParameters {
   /** Address of the user. */
@@ -10,9 +11,6 @@ export interface ListTasksParameters {
   /** Address of the provider; default: all that the user has a sub-account for. */
   readonly provider?: string | undefined;
 }
-
-/** Tasks and providers per call, well below what a node allows one call to compute. */
-export const PAGE_SIZE = 50;
 
 /**
  * Reads all tasks that the user ever created, at one provider or at all of them, oldest first. Their ids are computed,
@@ -41,32 +39,31 @@ async function listAtProvider(client: Client, user: string, provider: string): P
 
 /** The ids of the user's tasks at all providers, in the order of the providers. */
 async function listIds(client: Client, user: string): Promise<TaskId[]> {
-  const ids: TaskId[] = [];
-  for (let offset = 0; ; offset += PAGE_SIZE) {
-    const page = await readChain(client, () =>
+  const providers = await readChain(client, () =>
+    readPages((offset) =>
       client.ledger.providersOf(user, client.servingAddress, offset, PAGE_SIZE),
-    );
-    const counts = await countTasks(client, Array(page.length).fill(user), page);
-    ids.push(
-      ...counts.flatMap((count, index) =>
-        idsOf(client, { user, provider: page[index]!, first: 0, count }),
-      ),
-    );
-    if (page.length < PAGE_SIZE) return ids;
-  }
+    ),
+  );
+  return idsBetween(
+    client,
+    providers.map((provider) => ({ user, provider })),
+  );
 }
 
-/** How many tasks each of the users has created at the provider with the same index. */
-export async function countTasks(
+/** The ids of all tasks of some users at some providers, in the order of the pairs. */
+export async function idsBetween(
   client: Client,
-  users: readonly string[],
-  providers: readonly string[],
-): Promise<number[]> {
-  if (users.length === 0) return [];
-  const counts = await readChain(client, () =>
-    client.serving.taskCounts([...users], [...providers]),
-  );
-  return counts.map(Number);
+  pairs: readonly { user: string; provider: string }[],
+): Promise<TaskId[]> {
+  const ids: TaskId[] = [];
+  for (let first = 0; first < pairs.length; first += PAGE_SIZE) {
+    const page = pairs.slice(first, first + PAGE_SIZE);
+    const [users, providers] = [page.map(({ user }) => user), page.map(({ provider }) => provider)];
+    const counts = await readChain(client, () => client.serving.taskCounts(users, providers));
+    for (const [index, count] of counts.entries())
+      ids.push(...idsOf(client, { ...page[index]!, first: 0, count: Number(count) }));
+  }
+  return ids;
 }
 
 /** Reads those of the tasks that exist, in order. */
@@ -75,7 +72,7 @@ export async function readTasks(client: Client, ids: readonly TaskId[]): Promise
   for (let first = 0; first < ids.length; first += PAGE_SIZE) {
     const page = ids.slice(first, first + PAGE_SIZE);
     const structs = await readChain(client, () => client.serving.tasks(page));
-    tasks.push(...structs.flatMap((struct, index) => decodeTask(page[index]!, struct) ?? []));
+    tasks.push(...[...structs].flatMap((struct, index) => decodeTask(page[index]!, struct) ?? []));
   }
   return tasks;
 }

@@ -6,12 +6,12 @@ import type { UserKey } from "../exchange/userKey.ts";
 import type { Root, TaskId } from "../ids.ts";
 import type { CatalogueModel } from "../service/fetchCatalogue.ts";
 import type { Service } from "../service/Service.ts";
+import { taskIdOf } from "../taskIdOf.ts";
 import type { Hyperparameters } from "../training/Hyperparameters.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { deriveTaskKey } from "./deriveTaskKey.ts";
 import type { TaskOrder } from "./TaskOrder.ts";
-import { taskIdOf } from "./taskIdOf.ts";
 
 /** The inputs of an order. */
 export interface OrderOptions {

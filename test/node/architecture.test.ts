@@ -120,6 +120,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/deployments.ts"],
   ["sdk/rpc", "sdk/deployment.ts"],
   ["sdk/platform"],
+  ["sdk/taskIdOf.ts"],
   [
     "sdk/taskStates.ts",
     "sdk/ids.ts",

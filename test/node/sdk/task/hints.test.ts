@@ -12,7 +12,7 @@ import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { listOpenTasks } from "../../../../sdk/task/listOpenTasks.ts";
 import { listTasks } from "../../../../sdk/task/listTasks.ts";
 import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
-import { taskIdOf } from "../../../../sdk/task/taskIdOf.ts";
+import { taskIdOf } from "../../../../sdk/taskIdOf.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { CountingEndpoint } from "../../../helpers/CountingEndpoint.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";

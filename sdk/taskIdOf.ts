@@ -1,6 +1,11 @@
 import { AbiCoder, dataSlice, keccak256 } from "ethers";
-import type { Client } from "../client.ts";
-import type { TaskId } from "../ids.ts";
+import type { TaskId } from "./ids.ts";
+
+/** The contract that a task is in. */
+export interface TaskContract {
+  readonly chainId: number;
+  readonly servingAddress: string;
+}
 
 /** What identifies a task. */
 export interface TaskIdParameters {
@@ -19,7 +24,7 @@ const TYPES = ["uint256", "address", "address", "address", "uint256"];
  * @example const first = taskIdOf(client, { user, provider, nonce: 0n });
  */
 export function taskIdOf(
-  { chainId, servingAddress }: Pick<Client, "chainId" | "servingAddress">,
+  { chainId, servingAddress }: TaskContract,
   { user, provider, nonce }: TaskIdParameters,
 ): TaskId {
   const parts = [chainId, servingAddress, user, provider, nonce];
