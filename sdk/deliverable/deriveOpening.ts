@@ -2,12 +2,14 @@ import { getBytes, hexlify, zeroPadValue } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { blindRoot, sharedBlind } from "../exchange/blind.ts";
-import type { ExchangeKeys } from "../exchange/segmentKey.ts";
+import { commitment } from "../exchange/commitment.ts";
+import { type ExchangeKeys, keyCommit } from "../exchange/segmentKey.ts";
 import { formatTaskId } from "../ids.ts";
 import type { NextAction } from "../NextAction.ts";
+import type { Delivery } from "../task/Delivery.ts";
 import { deriveTaskKey } from "../task/deriveTaskKey.ts";
-import { readCreation } from "../task/getTaskOrder.ts";
 import type { Task } from "../task/Task.ts";
+import { taskIdOf } from "../taskIdOf.ts";
 import type { TaskState } from "../taskStates.ts";
 import { blockLogs, missingEventError } from "../transaction/blockLogs.ts";
 import { readDelivery } from "./getDelivery.ts";
@@ -32,9 +34,11 @@ export async function deriveOpening(client: Client, { task }: { task: Task }): P
     throw nothingToOpenError(task);
   }
   await requireUser(client, task);
-  const u = await deriveBlind(client, task);
-  const { size, contentRoot, key } = delivery;
-  return { taskId: task.id, u, s: getBytes(key), size, contentRoot };
+  const s = getBytes(delivery.key);
+  if (hexlify(keyCommit(s)) !== delivery.keyCommit) throw missingEventError(task.movedBlock);
+  const u = await deriveBlind(client, task, delivery);
+  const { size, contentRoot } = delivery;
+  return { taskId: task.id, u, s, size, contentRoot };
 }
 
 async function requireUser(client: Client, task: Task): Promise<void> {
@@ -48,21 +52,32 @@ async function requireUser(client: Client, task: Task): Promise<void> {
   );
 }
 
-/** Derives u again, and checks with blindRoot that it belongs to this task. */
-async function deriveBlind(client: Client, task: Task): Promise<Uint8Array> {
-  const [{ order }, encryptionKey] = await Promise.all([
-    readCreation(client, task),
-    readEncryptionKey(client, task),
-  ]);
-  const { secret, publicKey } = await deriveTaskKey(client, order);
-  if (hexlify(publicKey) === order.userKey) {
-    const u = sharedBlind(secret, getBytes(encryptionKey));
-    if (hexlify(blindRoot(u)) === order.blindRoot) return u;
-  }
+/** Derives u again, and checks with the task's commitment that it belongs to this task. */
+async function deriveBlind(client: Client, task: Task, delivery: Delivery): Promise<Uint8Array> {
+  const encryptionKey = await readEncryptionKey(client, task);
+  const { secret } = await deriveTaskKey(client, { ...task, nonce: numberOf(client, task) });
+  const u = sharedBlind(secret, getBytes(encryptionKey));
+  const blind = hexlify(blindRoot(u));
+  if (commitment({ ...delivery, blindRoot: blind }) === task.exchange) return u;
   throw new ProtocolError(
     "integrity",
     `The key that this wallet derives is not the one that task ${formatTaskId(task.id)} was ordered with.`,
     "Use the software version and the network with which the task was created.",
+  );
+}
+
+/** Far more tasks than a user has at one provider. */
+const MAX_NUMBER = 100_000n;
+
+/** The number of a task among those of its user at its provider, found by computing their ids. */
+function numberOf(client: Client, { id, user, provider }: Task): bigint {
+  for (let nonce = 0n; nonce < MAX_NUMBER; nonce++) {
+    if (taskIdOf(client, { user, provider, nonce }) === id) return nonce;
+  }
+  throw new ProtocolError(
+    "integrity",
+    `Task ${formatTaskId(id)} is not one of the first ${MAX_NUMBER} of its user at its provider.`,
+    "Use the network with which the task was created.",
   );
 }
 

@@ -45,6 +45,9 @@ const KEEPS_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
   "method-unsupported",
 ]);
 
+/** Sends a request, and returns the node's result. */
+export type Ask = (method: string, params: unknown[]) => Promise<unknown>;
+
 /** Calls of views in one request at most: code and results of a contract have a maximum size. */
 const MAX_VIEWS = 40;
 
@@ -77,6 +80,8 @@ export class FailoverProvider extends JsonRpcProvider {
   readonly #endpoints: readonly RpcEndpoint[];
   readonly #closed = new AbortController();
   #current = 0;
+  #check: ((ask: Ask) => Promise<void>) | undefined;
+  #checked: Promise<void> | undefined;
   /** Calls of views that are sent together, by the block that they are about. */
   readonly #waiting = new Map<string, WaitingView[]>();
 
@@ -96,9 +101,34 @@ export class FailoverProvider extends JsonRpcProvider {
     this.#current = this.#order()[0]!;
   }
 
-  /** Calls of views that are made at the same time become one request. */
+  /**
+   * Gives no answer to anybody before a check has passed, which starts with the first request, and is part of it if that
+   * is a view.
+   */
+  guard(check: (ask: Ask) => Promise<void>): void {
+    this.#check = check;
+  }
+
   // biome-ignore lint/suspicious/noExplicitAny: the type that it overrides
   override async send(method: string, params: any[] | Record<string, any>): Promise<any> {
+    const answer = this.#request(method, params);
+    this.#checked ??= this.#runCheck();
+    const [result] = await Promise.all([answer, this.#checked]);
+    return result;
+  }
+
+  /** A check that failed is repeated with the next request: the endpoint may have been away. */
+  async #runCheck(): Promise<void> {
+    try {
+      await this.#check?.((method, params) => this.#request(method, params));
+    } catch (error) {
+      this.#checked = undefined;
+      throw error;
+    }
+  }
+
+  /** Calls of views that are made at the same time become one request. */
+  #request(method: string, params: unknown[] | Record<string, unknown>): Promise<unknown> {
     const view = method === "eth_call" ? viewOf(params) : null;
     return view ? this.#callWithOthers(view, params) : super.send(method, params);
   }

@@ -56,9 +56,11 @@ export async function prepareOrder(
   { service, model, datasetRoot, validationRoot = null, validFor = DAY, ...wanted }: OrderOptions,
 ): Promise<PreparedOrder> {
   const { provider, offer } = service;
-  const { timestamp } = await latestBlock(client);
   const user = await requireSigner(client).getAddress();
-  const nonce = await readChain(client, () => client.serving.taskCount(user, provider));
+  const [{ timestamp }, nonce] = await Promise.all([
+    latestBlock(client),
+    readChain(client, () => client.serving.taskCount(user, provider)),
+  ]);
   const id = taskIdOf(client, { user, provider, nonce });
   const { secret, publicKey } = await deriveTaskKeyTwice(client, { provider, nonce });
   const order: TaskOrder = {

@@ -109,9 +109,12 @@ export async function findOutput(client: Client, task: Task, wanted: WantedModel
   return { name, stamp, check, ...(await check()) };
 }
 
+/** Whether the key is published, which no deadline undoes. */
+const hasKey = ({ state, size }: Task) => state === "Revealed" || (state === "Settled" && size > 0);
+
 /** Refuses a task that will never have a key. */
 async function refuseEnded({ client, environment }: Setting, task: Task): Promise<void> {
-  if ((await readStanding(client, task)).failure === null) return;
+  if (hasKey(task) || (await readStanding(client, task)).failure === null) return;
   throw failureError(await viewTask(client, task), environment);
 }
 
@@ -141,7 +144,7 @@ async function receive(
     );
     terminal.say(`Encrypted model downloaded; every byte matches root ${task.root}.`);
   }
-  const current = await getTask(client, task);
+  const current = hasKey(task) ? task : await getTask(client, task);
   if (!awaitsAcknowledgement(current)) return null;
   const result = await acknowledgeTask(client, current, flags, terminal);
   terminal.say("Acknowledged. The provider now publishes the key.");
@@ -150,10 +153,11 @@ async function receive(
 
 async function waitForKey(
   { client, terminal, environment }: Setting,
-  { id }: Task,
+  task: Task,
   timeout: number | undefined,
 ): Promise<Task> {
-  const first = await viewTask(client, await getTask(client, { id }));
+  if (hasKey(task)) return task;
+  const first = await viewTask(client, await getTask(client, task));
   const stopped = interruptedError("Waiting for the key");
   const view = await untilInterrupted(stopped, (signal) =>
     waitForTask(client, first, { until: "Finished", timeout, signal }, terminal),

@@ -1,5 +1,6 @@
-import { concat, hexlify, keccak256 } from "ethers";
+import { hexlify } from "ethers";
 import { getDelivery, type PostedDelivery } from "../../../sdk/deliverable/getDelivery.ts";
+import { commitment } from "../../../sdk/exchange/commitment.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../sdk/ids.ts";
 import type { Task } from "../../../sdk/task/Task.ts";
@@ -47,16 +48,14 @@ export async function findReveal(
   const { contentRoot } = facts;
   if (contentRoot && context.store.deliverableKey(id)) {
     const key = readDeliverableKey(context, id);
-    const committed = [order.blindRoot, contentRoot, hexlify(keyCommit(key))];
+    const { blindRoot } = order;
+    const committed = { blindRoot, contentRoot, keyCommit: hexlify(keyCommit(key)) };
     if (commitment(committed) === task.exchange) return { key: hexlify(key), contentRoot };
   }
   const delivery = await getDelivery(context.client, task);
   if (!delivery) throw keyLostError();
   return { key: await deriveForDelivery(context, id, delivery), contentRoot: delivery.contentRoot };
 }
-
-/** keccak256(abi.encode(blindRoot, contentRoot, keyCommit)), as the contract computes it. */
-const commitment = (words: readonly string[]) => keccak256(concat(words));
 
 async function deriveForDelivery(
   { encryptionKey, jobsDirectory }: StepContext,
