@@ -7,10 +7,10 @@ import { Readiness } from "../../provider/Readiness.ts";
 import { SqliteStore } from "../../provider/store/SqliteStore.ts";
 import { parseTaskId } from "../../sdk/ids.ts";
 import { CountingEndpoint } from "../../test/helpers/CountingEndpoint.ts";
-import { acknowledged, makeArchive } from "../../test/node/tasks/providerSide.ts";
 import type { CommandFixture } from "../../test/node/tasks/CommandFixture.ts";
 import { deliverModel, revealKey } from "../../test/node/tasks/deliverModel.ts";
 import { type Orders, openOrders } from "../../test/node/tasks/orders.ts";
+import { acknowledged, makeArchive } from "../../test/node/tasks/providerSide.ts";
 
 /** Requests to the chain, counted at an endpoint that allows 1,000 blocks per request for events. */
 export interface LogsReport {
@@ -50,7 +50,14 @@ export async function measureLogs({ blocks, missed }: LogsOptions): Promise<Logs
     const catchUp = await measureCatchUp(orders, endpoint, missed);
     const height = await orders.market.reader.provider.getBlockNumber();
     const userRequests = Math.max(...Object.values(commands));
-    return { blocks: height, userRequests, commands, userRange: range, missedBlocks: missed, ...catchUp };
+    return {
+      blocks: height,
+      userRequests,
+      commands,
+      userRange: range,
+      missedBlocks: missed,
+      ...catchUp,
+    };
   } finally {
     await endpoint.close();
     await orders.market.close();
@@ -58,7 +65,12 @@ export async function measureLogs({ blocks, missed }: LogsOptions): Promise<Logs
 }
 
 const mine = async ({ chain }: CommandFixture, blocks: number) => {
-  const body = { jsonrpc: "2.0", id: 1, method: "hardhat_mine", params: [`0x${blocks.toString(16)}`] };
+  const body = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "hardhat_mine",
+    params: [`0x${blocks.toString(16)}`],
+  };
   const headers = { "content-type": "application/json" };
   await fetch(chain.rpcUrl, { method: "POST", headers, body: JSON.stringify(body) });
 };

@@ -4,17 +4,9 @@ import { listTasks } from "../task/listTasks.ts";
 import type { Task } from "../task/Task.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
-import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
-
-/** An amount that is being returned to the main account. */
-export interface PendingReturn {
-  /** Neuron. */
-  readonly amount: bigint;
-  /** Unix seconds. */
-  readonly unlocksAt: number;
-  /** Seconds until then by the chain's clock; 0 if it can be claimed. */
-  readonly secondsLeft: number;
-}
+import type { ReturningSubAccount } from "./listSubAccounts.ts";
+import { readReturns } from "./readReturns.ts";
+import { readSubAccount } from "./SubAccount.ts";
 
 /** A model that the provider has delivered. */
 export interface Deliverable {
@@ -25,9 +17,7 @@ export interface Deliverable {
 }
 
 /** A sub-account with its return requests and deliverables. */
-export interface SubAccount extends SubAccountSummary {
-  /** Oldest first. */
-  readonly requests: readonly PendingReturn[];
+export interface SubAccount extends ReturningSubAccount {
   /** Oldest task first. */
   readonly deliverables: readonly Deliverable[];
 }
@@ -49,21 +39,15 @@ export async function getSubAccount(
   { account, provider }: GetSubAccountParameters,
 ): Promise<SubAccount> {
   return readChain(client, async () => {
-    const block = await latestBlock(client);
+    const { number: blockTag, timestamp: now } = await latestBlock(client);
     const [summary, requests, tasks] = await Promise.all([
-      readSubAccount(client, { account, provider, blockTag: block.number }),
-      client.ledger.returnRequestsOf(account, client.servingAddress, provider, {
-        blockTag: block.number,
-      }),
+      readSubAccount(client, { account, provider, blockTag }),
+      readReturns(client, { account, provider, now, blockTag }),
       listTasks(client, { user: account, provider }),
     ]);
     return {
       ...summary,
-      requests: requests.map(({ amount, unlocksAt }) => ({
-        amount,
-        unlocksAt: Number(unlocksAt),
-        secondsLeft: Math.max(0, Number(unlocksAt) - block.timestamp),
-      })),
+      requests,
       deliverables: tasks.flatMap(asDeliverable),
     };
   });

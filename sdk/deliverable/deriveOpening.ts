@@ -6,6 +6,7 @@ import { commitment } from "../exchange/commitment.ts";
 import { type ExchangeKeys, keyCommit } from "../exchange/segmentKey.ts";
 import { formatTaskId } from "../ids.ts";
 import type { NextAction } from "../NextAction.ts";
+import type { Service } from "../service/Service.ts";
 import type { Delivery } from "../task/Delivery.ts";
 import { deriveTaskKey } from "../task/deriveTaskKey.ts";
 import type { Task } from "../task/Task.ts";
@@ -28,7 +29,10 @@ export interface Opening extends ExchangeKeys {
  * "task-failed-by-provider" if misbehaviour was proved, "usage" for another wallet, "integrity" if this software does
  * not derive the key of the order.
  */
-export async function deriveOpening(client: Client, { task }: { task: Task }): Promise<Opening> {
+export async function deriveOpening(
+  client: Client,
+  { task, service = null }: { task: Task; service?: Service | null },
+): Promise<Opening> {
   const delivery = await readDelivery(client, task);
   if (delivery === null || delivery.key === null || task.state === "Slashed") {
     throw nothingToOpenError(task);
@@ -36,7 +40,7 @@ export async function deriveOpening(client: Client, { task }: { task: Task }): P
   await requireUser(client, task);
   const s = getBytes(delivery.key);
   if (hexlify(keyCommit(s)) !== delivery.keyCommit) throw missingEventError(task.movedBlock);
-  const u = await deriveBlind(client, task, delivery);
+  const u = await deriveBlind(client, { task, delivery, service });
   const { size, contentRoot } = delivery;
   return { taskId: task.id, u, s, size, contentRoot };
 }
@@ -53,8 +57,12 @@ async function requireUser(client: Client, task: Task): Promise<void> {
 }
 
 /** Derives u again, and checks with the task's commitment that it belongs to this task. */
-async function deriveBlind(client: Client, task: Task, delivery: Delivery): Promise<Uint8Array> {
-  const encryptionKey = await readEncryptionKey(client, task);
+async function deriveBlind(
+  client: Client,
+  { task, delivery, service }: { task: Task; delivery: Delivery; service: Service | null },
+): Promise<Uint8Array> {
+  const isCurrent = service !== null && service.offer === task.offer;
+  const encryptionKey = isCurrent ? service.encryptionKey : await readEncryptionKey(client, task);
   const { secret } = await deriveTaskKey(client, { ...task, nonce: numberOf(client, task) });
   const u = sharedBlind(secret, getBytes(encryptionKey));
   const blind = hexlify(blindRoot(u));

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import type { Client } from "../client.ts";
 import { openFile } from "../exchange/open.ts";
 import { contentRootOf } from "../exchange/PageTree.ts";
+import type { Service } from "../service/Service.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
 import { readDelivery } from "./getDelivery.ts";
@@ -12,6 +13,8 @@ export interface OpenDeliverableParameters {
   readonly encryptedPath: string;
   /** Path for the decrypted archive. */
   readonly outputPath: string;
+  /** The provider's service, if it has been read: this spares a request if its offer is still that of the task. */
+  readonly service?: Service | null;
   readonly signal?: AbortSignal;
 }
 
@@ -35,9 +38,9 @@ export interface OpenedDeliverable {
  */
 export async function openDeliverable(
   client: Client,
-  { task, encryptedPath, outputPath, signal }: OpenDeliverableParameters,
+  { task, service = null, encryptedPath, outputPath, signal }: OpenDeliverableParameters,
 ): Promise<OpenedDeliverable> {
-  const opening = await deriveOpening(client, { task });
+  const opening = await deriveOpening(client, { task, service });
   await openFile(encryptedPath, outputPath, { ...opening, ...(signal ? { signal } : {}) });
   return { size: opening.size };
 }

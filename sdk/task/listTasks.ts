@@ -12,9 +12,12 @@ export interface ListTasksParameters {
   readonly provider?: string | undefined;
 }
 
+/** Tasks per call: their results fit into a request with other views. */
+const TASKS_PER_CALL = 30;
+
 /**
  * Reads all tasks that the user ever created, at one provider or at all of them, oldest first. Their ids are computed,
- * so 50 tasks cost one request.
+ * so 30 tasks cost one request.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const tasks = await listTasks(client, { user, provider });
  */
@@ -30,8 +33,8 @@ export async function listTasks(
 /** Reads pages until one has a task that does not exist, which spares the request for their number. */
 async function listAtProvider(client: Client, user: string, provider: string): Promise<Task[]> {
   const tasks: Task[] = [];
-  for (let first = 0; tasks.length === first; first += PAGE_SIZE) {
-    const ids = idsOf(client, { user, provider, first, count: PAGE_SIZE });
+  for (let first = 0; tasks.length === first; first += TASKS_PER_CALL) {
+    const ids = idsOf(client, { user, provider, first, count: TASKS_PER_CALL });
     tasks.push(...(await readTasks(client, ids)));
   }
   return tasks;
@@ -69,8 +72,8 @@ export async function idsBetween(
 /** Reads those of the tasks that exist, in order. */
 export async function readTasks(client: Client, ids: readonly TaskId[]): Promise<Task[]> {
   const tasks: Task[] = [];
-  for (let first = 0; first < ids.length; first += PAGE_SIZE) {
-    const page = ids.slice(first, first + PAGE_SIZE);
+  for (let first = 0; first < ids.length; first += TASKS_PER_CALL) {
+    const page = ids.slice(first, first + TASKS_PER_CALL);
     const structs = await readChain(client, () => client.serving.tasks(page));
     tasks.push(...[...structs].flatMap((struct, index) => decodeTask(page[index]!, struct) ?? []));
   }

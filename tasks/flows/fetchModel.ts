@@ -18,7 +18,7 @@ import { getTask } from "../../sdk/task/getTask.ts";
 import { readStanding } from "../../sdk/task/readStanding.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import type { Environment } from "../Environment.ts";
-import { modelName } from "../flags/modelName.ts";
+import { findModelName } from "../flags/modelName.ts";
 import { outputPath } from "../flags/outputPath.ts";
 import { shellWord } from "../terminal/shellWord.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -64,7 +64,7 @@ export interface Setting {
 export async function fetchModel(setting: Setting, found: Task, wanted: WantedModel) {
   const { client, flags, terminal } = setting;
   const id = formatTaskId(found.id);
-  const { name, path, stamp, isDone, check } = await findOutput(client, found, wanted);
+  const { name, service, path, stamp, isDone, check } = await findOutput(client, found, wanted);
   const document = { id, path, step: wanted.step };
   if (isDone) {
     terminal.say(`${path} already contains this model.`);
@@ -79,7 +79,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   await prepareTemporaries(found, encryptedPath, archivePath);
   const acknowledged = await receive(setting, found, encryptedPath);
   const task = await waitForKey(setting, found, wanted.timeout);
-  const places = { encryptedPath, outputPath: archivePath };
+  const places = { service, encryptedPath, outputPath: archivePath };
   await openModel(client, task, places, flags, terminal);
   terminal.say("Decrypted: every page is what the provider committed to.");
   const { transaction } = await confirmModel(client, task, flags, terminal);
@@ -100,13 +100,13 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
 export async function findOutput(client: Client, task: Task, wanted: WantedModel) {
   const { output, step, force } = wanted;
   const id = formatTaskId(task.id);
-  const name = await modelName(client, task);
+  const { name, service } = await findModelName(client, task);
   const stamp = `anneal ${id} ${step ?? "latest"}`;
   const typed = await outputPath(output, { name, id, step, stamp });
   modelFormat(typed);
   const isResult = async (place: string) => (await readProvenance(place)) === stamp;
   const check = () => checkOutput(typed, { force, isResult });
-  return { name, stamp, check, ...(await check()) };
+  return { name, service, stamp, check, ...(await check()) };
 }
 
 /** Whether the key is published, which no deadline undoes. */

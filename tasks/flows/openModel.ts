@@ -5,6 +5,7 @@ import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { PageMismatchError } from "../../sdk/exchange/PageMismatchError.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
+import type { Service } from "../../sdk/service/Service.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { readTaskBlock } from "../../sdk/task/taskEvents.ts";
 import { formatOg } from "../../sdk/units.ts";
@@ -13,8 +14,9 @@ import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { type Planned, type SendingFlags, type Sent, submit } from "./submit.ts";
 
-/** Paths of the encrypted model and of the decrypted archive. */
+/** Paths of the encrypted model and of the decrypted archive, and the provider's service if it was read. */
 interface Places {
+  readonly service?: Service | null;
   readonly encryptedPath: string;
   readonly outputPath: string;
 }
@@ -26,7 +28,7 @@ interface Places {
 export async function openModel(
   client: Client & { readonly address: string },
   task: Task,
-  { encryptedPath, outputPath }: Places,
+  { service = null, encryptedPath, outputPath }: Places,
   flags: SendingFlags,
   terminal: Terminal,
 ): Promise<{ size: number }> {
@@ -36,7 +38,7 @@ export async function openModel(
     "Run the same command again.",
   );
   return untilInterrupted(stopped, (signal) =>
-    openDeliverable(client, { task, encryptedPath, outputPath, signal }),
+    openDeliverable(client, { task, service, encryptedPath, outputPath, signal }),
   ).catch((error) => {
     if (!(error instanceof PageMismatchError)) throw error;
     return dispute(client, task, error, { ...flags, encryptedPath }, terminal);

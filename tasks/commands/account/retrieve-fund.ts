@@ -1,9 +1,9 @@
 import { retrieve } from "../../../sdk/account/calls.ts";
-import { getAccount } from "../../../sdk/account/getAccount.ts";
-import { getSubAccount, type SubAccount } from "../../../sdk/account/getSubAccount.ts";
+import { listSubAccounts, type ReturningSubAccount } from "../../../sdk/account/listSubAccounts.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { listTasks } from "../../../sdk/task/listTasks.ts";
 import { standingOf } from "../../../sdk/task/standing.ts";
+import type { Task } from "../../../sdk/task/Task.ts";
 import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
@@ -20,8 +20,14 @@ type Wallet = Client & { readonly address: string };
  */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
-  const claimed = await claimAll(client, flags, terminal);
-  const before = await readSubAccounts(client);
+  const { timestamp: now } = await latestBlock(client);
+  const [tasks, current] = await Promise.all([
+    listTasks(client, { user: client.address }),
+    listSubAccounts(client, { account: client.address, now }),
+  ]);
+  const overdue = tasks.filter((task) => standingOf(task, now).next === "claim");
+  const claimed = await claimAll(client, overdue, flags, terminal);
+  const before = claimed.length === 0 ? current : await readSubAccounts(client);
   const providers = before.filter(canRetrieve).map(({ provider }) => provider);
   if (providers.length === 0) {
     terminal.say(`Nothing to retrieve${nextUnlock(before)}.`);
@@ -32,7 +38,7 @@ export default (async (flags, terminal, environment) => {
   const result = await submit(client, call, { providers }, flags, terminal);
   if (result.dryRun) return { ...result, claimed };
 
-  const after = await readSubAccounts(client);
+  const after = await readSubAccounts(client, providers);
   const changes = before
     .filter(canRetrieve)
     .map((old) => change(old, after.find(({ provider }) => provider === old.provider) ?? old));
@@ -55,29 +61,32 @@ export default (async (flags, terminal, environment) => {
 }) satisfies Command<SendingFlags>;
 
 /** Sends one transaction for each task whose provider missed a deadline, or shows it with --dry-run. */
-async function claimAll(client: Wallet, flags: SendingFlags, terminal: Terminal) {
-  const tasks = await listTasks(client, { user: client.address });
-  const { timestamp } = await latestBlock(client);
+async function claimAll(
+  client: Wallet,
+  overdue: readonly Task[],
+  flags: SendingFlags,
+  terminal: Terminal,
+) {
   const claimed = [];
-  for (const task of tasks) {
-    if (standingOf(task, timestamp).next !== "claim") continue;
-    claimed.push(await claim(client, task, flags, terminal));
-  }
+  for (const task of overdue) claimed.push(await claim(client, task, flags, terminal));
   return claimed;
 }
 
-async function readSubAccounts(client: Wallet): Promise<SubAccount[]> {
-  const { subAccounts } = await getAccount(client, { account: client.address });
-  return Promise.all(
-    subAccounts.map(({ provider }) => getSubAccount(client, { account: client.address, provider })),
-  );
+/** As of now; default: those for all providers. */
+async function readSubAccounts(client: Wallet, providers?: readonly string[]) {
+  const { timestamp: now } = await latestBlock(client);
+  return listSubAccounts(client, {
+    account: client.address,
+    now,
+    ...(providers && { providers }),
+  });
 }
 
-const canRetrieve = ({ free, requests }: SubAccount) =>
+const canRetrieve = ({ free, requests }: ReturningSubAccount) =>
   free > 0n || requests.some(({ secondsLeft }) => secondsLeft === 0);
 
 /** The effect of the retrieval on one sub-account. Amounts are in neuron. */
-function change(old: SubAccount, now: SubAccount) {
+function change(old: ReturningSubAccount, now: ReturningSubAccount) {
   const returned = old.balance - now.balance;
   return {
     provider: now.provider,
@@ -87,7 +96,7 @@ function change(old: SubAccount, now: SubAccount) {
   };
 }
 
-function nextUnlock(subAccounts: readonly SubAccount[]): string {
+function nextUnlock(subAccounts: readonly ReturningSubAccount[]): string {
   const waits = subAccounts.flatMap(({ requests }) =>
     requests.map(({ secondsLeft }) => secondsLeft),
   );

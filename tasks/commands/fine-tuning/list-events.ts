@@ -2,10 +2,10 @@ import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { getService } from "../../../sdk/service/getService.ts";
+import { eventTimes, readEventPeriods } from "../../../sdk/task/eventTimes.ts";
 import { streamEvents, type TrainerEvent } from "../../../sdk/task/streamTask.ts";
 import type { Task } from "../../../sdk/task/Task.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
-import { blockTimes } from "../../../sdk/transaction/blockTimes.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
@@ -54,13 +54,13 @@ export default (async (flags, terminal, environment) => {
 }) satisfies Command<Flags>;
 
 async function readChainEntries(client: Client, task: Task): Promise<Entry[]> {
-  const events = await fetchTaskEvents(client, task);
-  const times = await blockTimes(
-    client,
-    events.map(({ blockNumber }) => blockNumber),
-  );
-  return events.map((event) => ({
-    time: times.get(event.blockNumber) ?? new Date(0),
+  const [events, periods] = await Promise.all([
+    fetchTaskEvents(client, task),
+    readEventPeriods(client),
+  ]);
+  const times = await eventTimes(client, task, { events, periods });
+  return events.map((event, index) => ({
+    time: times[index]!,
     source: "chain",
     type: event.name,
     message: describe(event),

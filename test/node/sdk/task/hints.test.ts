@@ -163,10 +163,10 @@ describe("tasks, found without a search", () => {
     expect((await rejection(fetchTaskEvents(reader, elsewhere))).code).to.equal("network");
   });
 
-  it("lists any number of tasks with a request for each 50", async () => {
+  it("lists any number of tasks with a request for each 30", async () => {
     const { user, provider } = market;
     const ids: TaskId[] = [];
-    for (let index = 0; index < 51; index++) ids.push(await market.order());
+    for (let index = 0; index < 31; index++) ids.push(await market.order());
     const at = { user: user.address, provider: provider.address };
     const { requests } = await endpoint.count(async () => {
       expect((await listTasks(reader, at)).map(({ id }) => id)).to.deep.equal(ids);
