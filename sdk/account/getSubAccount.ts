@@ -4,9 +4,8 @@ import { listTasks } from "../task/listTasks.ts";
 import type { Task } from "../task/Task.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
-import type { ReturningSubAccount } from "./listSubAccounts.ts";
-import { readReturns } from "./readReturns.ts";
-import { readSubAccount } from "./SubAccount.ts";
+import { type ReturnRequest, readReturns, secondsUntil } from "./readReturns.ts";
+import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
 
 /** A model that the provider has delivered. */
 export interface Deliverable {
@@ -16,8 +15,16 @@ export interface Deliverable {
   readonly confirmed: boolean;
 }
 
+/** An amount that is being returned to the main account, and how long that takes. */
+export interface PendingReturn extends ReturnRequest {
+  /** Seconds until it can be claimed by the chain's clock; 0 if it can. */
+  readonly secondsLeft: number;
+}
+
 /** A sub-account with its return requests and deliverables. */
-export interface SubAccount extends ReturningSubAccount {
+export interface SubAccount extends SubAccountSummary {
+  /** Oldest first. */
+  readonly requests: readonly PendingReturn[];
   /** Oldest task first. */
   readonly deliverables: readonly Deliverable[];
 }
@@ -42,12 +49,15 @@ export async function getSubAccount(
     const { number: blockTag, timestamp: now } = await latestBlock(client);
     const [summary, requests, tasks] = await Promise.all([
       readSubAccount(client, { account, provider, blockTag }),
-      readReturns(client, { account, provider, now, blockTag }),
+      readReturns(client, { account, provider, blockTag }),
       listTasks(client, { user: account, provider }),
     ]);
     return {
       ...summary,
-      requests,
+      requests: requests.map((request) => ({
+        ...request,
+        secondsLeft: secondsUntil(request, now),
+      })),
       deliverables: tasks.flatMap(asDeliverable),
     };
   });

@@ -5,5 +5,5 @@ export * from "./getAccount.ts";
 export * from "./getSubAccount.ts";
 export * from "./listSubAccounts.ts";
 export * from "./prepareFunds.ts";
-export type { PendingReturn } from "./readReturns.ts";
+export type { ReturnRequest } from "./readReturns.ts";
 export type { SubAccountSummary } from "./SubAccount.ts";

@@ -1,13 +1,13 @@
 import type { Client } from "../client.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
-import { type PendingReturn, readReturns } from "./readReturns.ts";
+import { type ReturnRequest, readReturns } from "./readReturns.ts";
 import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
 
 /** A sub-account with its return requests. */
 export interface ReturningSubAccount extends SubAccountSummary {
   /** Oldest first. */
-  readonly requests: readonly PendingReturn[];
+  readonly requests: readonly ReturnRequest[];
 }
 
 export interface ListSubAccountsParameters {
@@ -15,18 +15,16 @@ export interface ListSubAccountsParameters {
   readonly account: string;
   /** Addresses of the providers; default: all that the account has a sub-account for. */
   readonly providers?: readonly string[];
-  /** Unix seconds by the chain's clock. */
-  readonly now: number;
 }
 
 /**
  * Reads sub-accounts of an account with their return requests.
  * @throws ProtocolError "network" if the chain does not answer.
- * @example const subAccounts = await listSubAccounts(client, { account: user, now });
+ * @example const subAccounts = await listSubAccounts(client, { account: user });
  */
 export async function listSubAccounts(
   client: Client,
-  { account, providers, now }: ListSubAccountsParameters,
+  { account, providers }: ListSubAccountsParameters,
 ): Promise<ReturningSubAccount[]> {
   return readChain(client, async () => {
     const wanted = providers ?? (await readProviders(client, account));
@@ -34,7 +32,7 @@ export async function listSubAccounts(
       wanted.map(async (provider) => {
         const [summary, requests] = await Promise.all([
           readSubAccount(client, { account, provider }),
-          readReturns(client, { account, provider, now }),
+          readReturns(client, { account, provider }),
         ]);
         return { ...summary, requests };
       }),
