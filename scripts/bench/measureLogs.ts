@@ -127,6 +127,7 @@ class UserCommands {
     const dataset = { provider, model, datasetPath: this.#orders.dataset };
     await this.#run("list-providers");
     await this.#run("list-models");
+    await this.#run("provider-status", { provider });
     await this.#run("get-account");
     await this.#run("get-sub-account", { provider });
     await this.#run("calculate-token", dataset);
@@ -147,6 +148,8 @@ class UserCommands {
     const provider = this.#provider;
     const flags = { ...this.#orders.createTaskFlags(), yes: true };
     await this.#run("deposit", { amount: "0.1" });
+    await this.#run("add-account", { amount: "0.1" });
+    await this.#run("set-allowance", { amount: "5" });
     await this.#run("create-task", { ...flags, dataSize: "75" });
     await this.#run("cancel-task", { provider });
     const { id } = await this.#run("create-task", { ...flags, dataSize: "80" });
@@ -155,11 +158,12 @@ class UserCommands {
 
   /** Receives a model step by step, and another in one go. */
   async #receive(): Promise<void> {
-    const { market, accept, create } = this.#orders;
+    const { market, accept, dataset: trainingFile } = this.#orders;
     const provider = this.#provider;
+    const model = { model: "tiny-qwen2", trainingFile, again: true };
     const archive = await makeArchive(market.folder);
     const deliverNext = async () => {
-      const { id } = await create({ again: true });
+      const { id } = await this.#run("fine-tuning create", model);
       await accept(id);
       await this.#run("get-task", { provider, task: id });
       await deliverModel(market, id, archive);

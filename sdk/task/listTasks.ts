@@ -26,8 +26,24 @@ export async function listTasks(
   { user, provider }: ListTasksParameters,
 ): Promise<Task[]> {
   if (provider !== undefined) return listAtProvider(client, user, provider);
-  const tasks = await readTasks(client, await listIds(client, user));
+  const tasks = await listEverywhere(client, user);
   return tasks.toSorted((a, b) => a.createdBlock - b.createdBlock);
+}
+
+/** Reads the first tasks at every provider together with the numbers of tasks, and then the others. */
+async function listEverywhere(client: Client, user: string): Promise<Task[]> {
+  const providers = await readChain(client, () =>
+    readPages((offset) =>
+      client.ledger.providersOf(user, client.servingAddress, offset, PAGE_SIZE),
+    ),
+  );
+  const pairs = providers.map((provider) => ({ user, provider }));
+  const each = Math.floor(TASKS_PER_CALL / providers.length);
+  const begin = pairs.flatMap((pair) => idsOf(client, { ...pair, first: 0, count: each }));
+  const [ids, first] = await Promise.all([idsBetween(client, pairs), readTasks(client, begin)]);
+  const known = new Set(begin);
+  const rest = ids.filter((id) => !known.has(id));
+  return [...first, ...(await readTasks(client, rest))];
 }
 
 /** Reads pages until one has a task that does not exist, which spares the request for their number. */
@@ -38,19 +54,6 @@ async function listAtProvider(client: Client, user: string, provider: string): P
     tasks.push(...(await readTasks(client, ids)));
   }
   return tasks;
-}
-
-/** The ids of the user's tasks at all providers, in the order of the providers. */
-async function listIds(client: Client, user: string): Promise<TaskId[]> {
-  const providers = await readChain(client, () =>
-    readPages((offset) =>
-      client.ledger.providersOf(user, client.servingAddress, offset, PAGE_SIZE),
-    ),
-  );
-  return idsBetween(
-    client,
-    providers.map((provider) => ({ user, provider })),
-  );
 }
 
 /** The ids of all tasks of some users at some providers, in the order of the pairs. */

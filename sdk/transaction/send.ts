@@ -7,6 +7,7 @@ import { readNodeError } from "../rpc/nodeErrors.ts";
 import type { Call } from "./Call.ts";
 import { decodeRevert } from "./decodeRevert.ts";
 import { readGasPrice } from "./gasPrice.ts";
+import { recentBlock } from "./latestBlock.ts";
 import { readChain } from "./readChain.ts";
 
 /** Options for sending a transaction. */
@@ -74,7 +75,7 @@ async function sign(client: Client, call: Call, { gasPrice }: SendOptions): Prom
 
 /** Fees that stay sufficient until the base fee has doubled. */
 async function suggestFees(client: Client) {
-  const { baseFee, tip } = await readGasPrice(client);
+  const { baseFee, tip } = await readGasPrice(client, recentBlock);
   if (baseFee === null) return { type: 0, gasPrice: tip };
   return { type: 2, maxFeePerGas: 2n * baseFee + tip, maxPriorityFeePerGas: tip };
 }

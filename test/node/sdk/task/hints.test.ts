@@ -176,7 +176,7 @@ describe("tasks, found without a search", () => {
       const tasks = await listTasks(reader, { user: user.address });
       expect(tasks.map(({ id }) => id)).to.deep.equal(ids);
     });
-    expect(all).to.deep.equal({ requests: 4, ranges: [] });
+    expect(all).to.deep.equal({ requests: 3, ranges: [] });
     expect(await listTasks(reader, { user: market.stranger.address })).to.deep.equal([]);
   });
 
