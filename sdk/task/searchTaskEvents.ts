@@ -16,7 +16,7 @@ export interface SearchTaskEventsParameters {
  * Finds the events of all tasks of one provider in a range of blocks, oldest first, with as many requests as the
  * endpoint's limits need. fetchTaskEvents reads those of one task without a search.
  * @throws ProtocolError "network" if the chain does not answer.
- * @example const events = await searchTaskEvents(client, { provider, fromBlock: 0, toBlock });
+ * @example const events = await searchTaskEvents(client, { provider, fromBlock: 0, toBlock: 5_000 });
  */
 export async function searchTaskEvents(
   client: Client,

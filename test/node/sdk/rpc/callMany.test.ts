@@ -3,6 +3,7 @@ import { after, before, describe, it } from "mocha";
 import type { Client } from "../../../../sdk/client.ts";
 import { decodeViews } from "../../../../sdk/rpc/callMany.ts";
 import { getService } from "../../../../sdk/service/getService.ts";
+import { checkNetwork } from "../../../../sdk/transaction/checkNetwork.ts";
 import { CountingEndpoint } from "../../../helpers/CountingEndpoint.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
@@ -71,6 +72,28 @@ describe("views that are read at the same time", () => {
       Promise.all(Array.from({ length: 90 }, () => reader.serving.minimumStake()));
     expect(new Set(await stakes()).size).to.equal(1);
     expect(await requestsOf(stakes)).to.equal(3);
+  });
+
+  it("include the check of the network, before which nobody gets an answer", async () => {
+    const guarded = market.through(endpoint.url);
+    let failure: Error | null = new Error("the wrong chain");
+    guarded.provider.guard(async (ask) => {
+      if (failure) throw failure;
+      await checkNetwork(guarded, ask);
+    });
+    const reads = [
+      () => guarded.serving.minimumStake(),
+      () => guarded.provider.getBlockNumber(),
+      () => guarded.provider.getBlock("latest"),
+    ];
+    for (const read of reads)
+      expect(await read().catch((error: Error) => error.message)).to.equal("the wrong chain");
+    failure = null;
+    expect(await requestsOf(() => guarded.serving.minimumStake())).to.equal(1);
+    expect(await requestsOf(() => guarded.provider.getBlock("latest"))).to.equal(1);
+    const elsewhere = { ...guarded, chainId: 1 };
+    const error = await rejection(checkNetwork(elsewhere));
+    expect(error.message).to.contain("serves chain 31337");
   });
 
   it("have no result if the answer is damaged", () => {

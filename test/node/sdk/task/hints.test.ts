@@ -7,12 +7,14 @@ import { getDelivery } from "../../../../sdk/deliverable/getDelivery.ts";
 import type { Root, TaskId } from "../../../../sdk/ids.ts";
 import { getService } from "../../../../sdk/service/getService.ts";
 import { acceptTask, cancelTask, createTask } from "../../../../sdk/task/calls.ts";
+import { eventTimes, readEventPeriods } from "../../../../sdk/task/eventTimes.ts";
 import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { listOpenTasks } from "../../../../sdk/task/listOpenTasks.ts";
 import { listTasks } from "../../../../sdk/task/listTasks.ts";
 import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
 import { taskIdOf } from "../../../../sdk/taskIdOf.ts";
+import { blockTimes } from "../../../../sdk/transaction/blockTimes.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { CountingEndpoint } from "../../../helpers/CountingEndpoint.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";
@@ -110,6 +112,24 @@ describe("tasks, found without a search", () => {
       ]);
     });
     expect(ranges).to.deep.equal(Array(7).fill(1));
+  });
+
+  it("tells the times of events by their deadlines, and reads two of seven blocks", async () => {
+    const task = await getTask(reader, { id: await finishLate() });
+    const [events, periods] = await Promise.all([
+      fetchTaskEvents(reader, task),
+      readEventPeriods(reader),
+    ]);
+    const blocks = await blockTimes(
+      reader,
+      events.map(({ blockNumber }) => blockNumber),
+    );
+    const { requests } = await endpoint.count(async () => {
+      expect(await eventTimes(reader, task, { events, periods })).to.deep.equal(
+        events.map(({ blockNumber }) => blocks.get(blockNumber)),
+      );
+    });
+    expect(requests).to.equal(2);
   });
 
   it("reads order and delivery from the blocks that the task names", async () => {
