@@ -6,7 +6,7 @@ import { taskIdOf } from "../taskIdOf.ts";
 import { decodeRevert } from "./decodeRevert.ts";
 
 /** Nobody's task: its id depends on the chain and the contract alone. */
-const NOBODYS = { user: ZeroAddress, provider: ZeroAddress, nonce: 0n };
+const PROBE = { user: ZeroAddress, provider: ZeroAddress, nonce: 0n };
 
 /**
  * Checks that the RPC endpoint serves the chain of the deployment and that the contracts exist there, by one request
@@ -19,8 +19,8 @@ export async function checkNetwork(
   ask: Ask = (method, params) => client.provider.send(method, params),
 ): Promise<void> {
   try {
-    const id = await ask("eth_call", [idOfNobodys(client), "latest"]);
-    if (id === zeroPadBytes(taskIdOf(client, NOBODYS), 32)) return;
+    const id = await ask("eth_call", [idOfProbe(client), "latest"]);
+    if (id === zeroPadBytes(taskIdOf(client, PROBE), 32)) return;
     const chainId = Number(await ask("eth_chainId", []));
     throw chainId === client.chainId ? noContractError(client) : otherChainError(client, chainId);
   } catch (error) {
@@ -28,9 +28,9 @@ export async function checkNetwork(
   }
 }
 
-function idOfNobodys({ serving, servingAddress: to }: Client) {
+function idOfProbe({ serving, servingAddress: to }: Client) {
   const abi = serving.interface as unknown as Interface;
-  return { to, data: abi.encodeFunctionData("taskIdOf", Object.values(NOBODYS)) };
+  return { to, data: abi.encodeFunctionData("taskIdOf", Object.values(PROBE)) };
 }
 
 function otherChainError(client: Client, chainId: number): ProtocolError {

@@ -76,24 +76,30 @@ describe("views that are read at the same time", () => {
 
   it("include the check of the network, before which nobody gets an answer", async () => {
     const guarded = market.through(endpoint.url);
-    let failure: Error | null = new Error("the wrong chain");
-    guarded.provider.guard(async (ask) => {
-      if (failure) throw failure;
-      await checkNetwork(guarded, ask);
-    });
-    const reads = [
-      () => guarded.serving.minimumStake(),
-      () => guarded.provider.getBlockNumber(),
-      () => guarded.provider.getBlock("latest"),
-    ];
-    for (const read of reads)
-      expect(await read().catch((error: Error) => error.message)).to.equal("the wrong chain");
-    failure = null;
+    guarded.provider.guard((ask) => checkNetwork(guarded, ask));
     expect(await requestsOf(() => guarded.serving.minimumStake())).to.equal(1);
     expect(await requestsOf(() => guarded.provider.getBlock("latest"))).to.equal(1);
     const elsewhere = { ...guarded, chainId: 1 };
     const error = await rejection(checkNetwork(elsewhere));
     expect(error.message).to.contain("serves chain 31337");
+  });
+
+  it("have no result while the check fails, which is repeated with the next", async () => {
+    const guarded = market.through(market.chain.rpcUrl);
+    let failure: Error | null = new Error("the wrong chain");
+    guarded.provider.guard(async () => {
+      if (failure) throw failure;
+    });
+    for (const read of [
+      () => guarded.serving.minimumStake(),
+      () => guarded.provider.getBlockNumber(),
+      () => guarded.provider.getBlock("latest"),
+    ])
+      expect(await read().catch((error: Error) => error.message)).to.equal("the wrong chain");
+    failure = null;
+    expect(await guarded.serving.minimumStake()).to.equal(
+      await market.reader.serving.minimumStake(),
+    );
   });
 
   it("have no result if the answer is damaged", () => {
