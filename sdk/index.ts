@@ -16,6 +16,7 @@ export * from "./parseAddress.ts";
 export type { FailoverProvider } from "./rpc/FailoverProvider.ts";
 export * from "./service/index.ts";
 export * from "./task/index.ts";
+export * from "./taskIdOf.ts";
 export * from "./transaction/Call.ts";
 export * from "./transaction/send.ts";
 export * from "./units.ts";

@@ -46,7 +46,7 @@ export function openEnvironment(setting: Setting): Environment {
       privateKey,
     });
     clients.push(client);
-    await checkNetwork(client);
+    client.provider.guard((ask) => checkNetwork(client, ask));
     return client;
   };
 

@@ -3,8 +3,11 @@ import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getService } from "../../sdk/service/getService.ts";
+import { listOpenTasks } from "../../sdk/task/listOpenTasks.ts";
+import { searchTaskEvents } from "../../sdk/task/searchTaskEvents.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../sdk/task/taskEvents.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
+import { searchWidth } from "../../sdk/transaction/searchLogs.ts";
 import { backoff, type Clock } from "../clock.ts";
 import { StateUnusableError } from "../errors.ts";
 import type { BlockMark, Store } from "../store/Store.ts";
@@ -27,8 +30,8 @@ export interface WatcherOptions {
   readonly onPoll: (now: number) => void;
 }
 
-/** Blocks per request. */
-const RANGE = 2_000;
+/** Requests for events between two commits of the cursor, each of which costs a request for a block. */
+const SEARCHES_PER_COMMIT = 32;
 /** Blocks behind the cursor that are read again at every poll, in case the endpoint omitted an event. */
 const OVERLAP = 32;
 /** Milliseconds between comparisons with the contract's count of open tasks. */
@@ -80,11 +83,14 @@ export class Watcher {
     this.#checkStall(head);
     const target = head - confirmations;
     await this.#scanAll((await this.#verifiedCursor()) + 1, target, signal);
-    await this.#recount(target, signal);
     this.#options.onPoll(now);
+    await this.#recount(target, signal);
   }
 
-  /** Reads all events again if the contract counts more open tasks than are known: the endpoint has omitted events. */
+  /**
+   * Reads the events of all open tasks if the contract counts more than are known: the endpoint has omitted some. Its
+   * views lead to the tasks, and these to their events.
+   */
   async #recount(target: number, signal?: AbortSignal): Promise<void> {
     const { client, provider, store, clock, log } = this.#options;
     if (clock.now() < this.#recountAt) return;
@@ -92,14 +98,25 @@ export class Watcher {
     const open = await countOpen(client, provider);
     const known = store.openJobs().length + store.refusedJobs();
     if (open <= known) return;
-    log.warn({ open, known }, "the chain has more open tasks than known: reading all events again");
-    await this.#scanAll(client.deploymentBlock, target, signal);
+    log.warn({ open, known }, "the chain has more open tasks than known: reading their events");
+    for (const task of await listOpenTasks(client, { provider, count: open })) {
+      if (signal?.aborted) return;
+      const events = await fetchTaskEvents(client, task);
+      store.transaction(() => {
+        for (const event of events) if (event.blockNumber <= target) this.#take(event);
+      });
+    }
   }
 
+  /** Reads all blocks up to `target`, and a few before `from` again. */
   async #scanAll(from: number, target: number, signal?: AbortSignal): Promise<void> {
-    for (let next = from; next <= target && !signal?.aborted; next += RANGE) {
-      const end = Math.min(next + RANGE - 1, target);
-      await this.#scan(Math.max(this.#options.client.deploymentBlock, next - OVERLAP), end);
+    const { provider, deploymentBlock } = this.#options.client;
+    if (from > target) return;
+    for (let begin = Math.max(deploymentBlock, from - OVERLAP); begin <= target; ) {
+      if (signal?.aborted) return;
+      const end = Math.min(begin + SEARCHES_PER_COMMIT * searchWidth(provider) - 1, target);
+      await this.#scan(begin, end);
+      begin = end + 1;
     }
   }
 
@@ -149,11 +166,11 @@ export class Watcher {
   }
 
   async #scan(fromBlock: number, toBlock: number): Promise<void> {
-    const { client, store } = this.#options;
+    const { client, provider, store } = this.#options;
     // The hash first: if the chain changes in between, the next poll finds the mark orphaned and reads again.
     const hash = await this.#blockHash(toBlock);
     if (hash === null) throw new Error(`The RPC endpoint has no block ${toBlock} yet.`);
-    const events = await fetchTaskEvents(client, { fromBlock, toBlock });
+    const events = await searchTaskEvents(client, { provider, fromBlock, toBlock });
     store.transaction(() => {
       for (const event of events) this.#take(event);
       store.putScannedBlock({ number: toBlock, hash });

@@ -16,13 +16,14 @@ const MARGIN = 30;
 export const reveal: StepFunction = async (context, record, signal) => {
   const { client, store } = context;
   const { id, order } = record;
-  const { deadline, exchange } = await getTask(client, { id });
+  const task = await getTask(client, { id });
+  const { deadline } = task;
   if (!store.hasEvent(id, "TaskAcknowledged")) throw notConfirmedError();
   const requireTime = async () => {
     if ((await latestBlock(client)).timestamp > deadline - MARGIN) throw tooLateError();
   };
   await requireTime();
-  const { key, contentRoot } = await findReveal(context, record, exchange);
+  const { key, contentRoot } = await findReveal(context, record, task);
   const call = revealCall(client, { id, key, blindRoot: order.blindRoot, contentRoot });
   const sent = { id, step: "reveal", from: "Acknowledged", call, requireTime } as const;
   return sendStep(context, sent, signal);

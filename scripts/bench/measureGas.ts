@@ -46,6 +46,7 @@ import {
 } from "../../sdk/task/calls.ts";
 import { consentToSettlement } from "../../sdk/task/consentToSettlement.ts";
 import type { Delivery } from "../../sdk/task/Delivery.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../sdk/task/getTaskOrder.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
@@ -303,7 +304,7 @@ class Session {
   private async deliverSealed(size: number, spoil?: (path: string) => Promise<Root>) {
     const { provider } = this.market;
     const id = await this.accepted();
-    const { userKey } = await getTaskOrder(provider, { id });
+    const { userKey } = await getTaskOrder(provider, await getTask(provider, { id }));
     const u = sharedBlind(ENCRYPTION_SECRET, getBytes(userKey));
     const directory = await mkdtemp(join(tmpdir(), "anneal-gas-"));
     try {
@@ -342,7 +343,10 @@ class Session {
 
   private async reveal(id: TaskId): Promise<Call> {
     const { provider } = this.market;
-    const { blindRoot, contentRoot } = (await getDelivery(provider, { id }))!;
+    const { blindRoot, contentRoot } = (await getDelivery(
+      provider,
+      await getTask(provider, { id }),
+    ))!;
     return reveal(provider, { id, key: hexlify(KEY), blindRoot, contentRoot });
   }
 

@@ -12,16 +12,16 @@ export interface SubAccountSummary {
   readonly free: bigint;
 }
 
-/** Reads the balances of one sub-account as of block `blockTag`. Errors are not decoded. */
+/** Reads the balances of one sub-account as of block `blockTag`, or the newest. Errors are not decoded. */
 export async function readSubAccount(
   client: Client,
-  { account, provider, blockTag }: { account: string; provider: string; blockTag: number },
+  { account, provider, ...at }: { account: string; provider: string; blockTag?: number },
 ): Promise<SubAccountSummary> {
   const { balance, reserved, returning } = await client.ledger.subAccountOf(
     account,
     client.servingAddress,
     provider,
-    { blockTag },
+    at,
   );
   return { provider, balance, reserved, returning, free: balance - reserved - returning };
 }

@@ -34,14 +34,13 @@ export async function getAccount(
   return readChain(client, async () => {
     const { ledger, servingAddress } = client;
     const { number: blockTag } = await latestBlock(client);
-    const [{ available, locked }, allowance, count] = await Promise.all([
+    const [{ available, locked }, allowance, providers] = await Promise.all([
       ledger.accountOf(account, { blockTag }),
       ledger.allowanceOf(account, servingAddress, { blockTag }),
-      ledger.providerCount(account, servingAddress, { blockTag }),
+      readPages((offset) =>
+        ledger.providersOf(account, servingAddress, offset, PAGE_SIZE, { blockTag }),
+      ),
     ]);
-    const providers = await readPages(count, (offset) =>
-      ledger.providersOf(account, servingAddress, offset, PAGE_SIZE, { blockTag }),
-    );
     const subAccounts = await Promise.all(
       providers.map((provider) => readSubAccount(client, { account, provider, blockTag })),
     );

@@ -4,17 +4,8 @@ import { listTasks } from "../task/listTasks.ts";
 import type { Task } from "../task/Task.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
+import { type ReturnRequest, readReturns, secondsUntil } from "./readReturns.ts";
 import { readSubAccount, type SubAccountSummary } from "./SubAccount.ts";
-
-/** An amount that is being returned to the main account. */
-export interface PendingReturn {
-  /** Neuron. */
-  readonly amount: bigint;
-  /** Unix seconds. */
-  readonly unlocksAt: number;
-  /** Seconds until then by the chain's clock; 0 if it can be claimed. */
-  readonly secondsLeft: number;
-}
 
 /** A model that the provider has delivered. */
 export interface Deliverable {
@@ -22,6 +13,12 @@ export interface Deliverable {
   readonly root: Root;
   /** Whether the user has acknowledged the download. */
   readonly confirmed: boolean;
+}
+
+/** An amount that is being returned to the main account, and how long that takes. */
+export interface PendingReturn extends ReturnRequest {
+  /** Seconds until it can be claimed by the chain's clock; 0 if it can. */
+  readonly secondsLeft: number;
 }
 
 /** A sub-account with its return requests and deliverables. */
@@ -49,20 +46,17 @@ export async function getSubAccount(
   { account, provider }: GetSubAccountParameters,
 ): Promise<SubAccount> {
   return readChain(client, async () => {
-    const block = await latestBlock(client);
+    const { number: blockTag, timestamp: now } = await latestBlock(client);
     const [summary, requests, tasks] = await Promise.all([
-      readSubAccount(client, { account, provider, blockTag: block.number }),
-      client.ledger.returnRequestsOf(account, client.servingAddress, provider, {
-        blockTag: block.number,
-      }),
+      readSubAccount(client, { account, provider, blockTag }),
+      readReturns(client, { account, provider, blockTag }),
       listTasks(client, { user: account, provider }),
     ]);
     return {
       ...summary,
-      requests: requests.map(({ amount, unlocksAt }) => ({
-        amount,
-        unlocksAt: Number(unlocksAt),
-        secondsLeft: Math.max(0, Number(unlocksAt) - block.timestamp),
+      requests: requests.map((request) => ({
+        ...request,
+        secondsLeft: secondsUntil(request, now),
       })),
       deliverables: tasks.flatMap(asDeliverable),
     };

@@ -2,6 +2,7 @@ import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Call } from "../transaction/Call.ts";
 import { firstDeposit } from "../transaction/firstDeposit.ts";
+import { readChain } from "../transaction/readChain.ts";
 import { formatOg } from "../units.ts";
 import { authorize, transfer } from "./calls.ts";
 import { type AccountSummary, getAccount } from "./getAccount.ts";
@@ -34,15 +35,39 @@ export async function prepareFunds(
   client: Client,
   { provider, amount }: PrepareFundsParameters,
 ): Promise<FundingStep[]> {
-  const account = await getAccount(client, { account: await requireSigner(client).getAddress() });
-  const steps: FundingStep[] = planTransfers(account, provider, amount).map((planned) => ({
-    name: "transfer",
-    call: transfer(client, { ...planned, to: provider }),
-    ...planned,
-  }));
-  if (account.allowance >= amount) return steps;
+  const account = await requireSigner(client).getAddress();
+  const { reservable, allowance } = await readReservable(client, account, provider);
+  const steps = reservable >= amount ? [] : await fromOthers(client, account, provider, amount);
+  if (allowance >= amount) return steps;
   const call = authorize(client, { allowance: amount });
   return [...steps, { name: "authorize", call, allowance: amount }];
+}
+
+/** Neuron that can be reserved without a transfer, and how much may be. */
+async function readReservable(client: Client, account: string, provider: string) {
+  const { ledger, servingAddress } = client;
+  const [{ available }, { balance, reserved }, allowance] = await readChain(client, () =>
+    Promise.all([
+      ledger.accountOf(account),
+      ledger.subAccountOf(account, servingAddress, provider),
+      ledger.allowanceOf(account, servingAddress),
+    ]),
+  );
+  return { reservable: available + balance - reserved, allowance };
+}
+
+async function fromOthers(
+  client: Client,
+  account: string,
+  provider: string,
+  amount: bigint,
+): Promise<FundingStep[]> {
+  const planned = planTransfers(await getAccount(client, { account }), provider, amount);
+  return planned.map((step) => ({
+    name: "transfer",
+    call: transfer(client, { ...step, to: provider }),
+    ...step,
+  }));
 }
 
 /** Takes what the main account and the provider's sub-account lack from the others, the largest free balance first. */

@@ -1,17 +1,19 @@
-import { getBytes, hexlify } from "ethers";
+import { getBytes, hexlify, zeroPadValue } from "ethers";
 import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import { blindRoot, sharedBlind } from "../exchange/blind.ts";
-import type { ExchangeKeys } from "../exchange/segmentKey.ts";
+import { commitment } from "../exchange/commitment.ts";
+import { type ExchangeKeys, keyCommit } from "../exchange/segmentKey.ts";
 import { formatTaskId } from "../ids.ts";
 import type { NextAction } from "../NextAction.ts";
+import type { Service } from "../service/Service.ts";
+import type { Delivery } from "../task/Delivery.ts";
 import { deriveTaskKey } from "../task/deriveTaskKey.ts";
-import { getTaskOrder, type PlacedOrder } from "../task/getTaskOrder.ts";
 import type { Task } from "../task/Task.ts";
+import { taskIdOf } from "../taskIdOf.ts";
 import type { TaskState } from "../taskStates.ts";
-import { findLogs } from "../transaction/findLogs.ts";
-import { readChain } from "../transaction/readChain.ts";
-import { getDelivery } from "./getDelivery.ts";
+import { blockLogs, missingEventError } from "../transaction/blockLogs.ts";
+import { readDelivery } from "./getDelivery.ts";
 
 /** The keys of a deliverable, and the commitment that it is verified against. */
 export interface Opening extends ExchangeKeys {
@@ -25,6 +27,8 @@ interface ToOpen {
   readonly task: Task;
   /** The task key that it was ordered with, if it was. */
   readonly taskKey?: Uint8Array | undefined;
+  /** The provider's service, if it was read: its encryption key is the order's unless its offer has changed since. */
+  readonly service?: Service | null;
 }
 
 /**
@@ -34,15 +38,20 @@ interface ToOpen {
  * "task-failed-by-provider" if misbehaviour was proved, "usage" for another wallet, "integrity" if this software does
  * not derive the key of the order.
  */
-export async function deriveOpening(client: Client, { task, taskKey }: ToOpen): Promise<Opening> {
-  const delivery = await getDelivery(client, task);
+export async function deriveOpening(
+  client: Client,
+  { task, taskKey, service = null }: ToOpen,
+): Promise<Opening> {
+  const delivery = await readDelivery(client, task);
   if (delivery === null || delivery.key === null || task.state === "Slashed") {
     throw nothingToOpenError(task);
   }
   if (!taskKey) await requireUser(client, task);
-  const u = await deriveBlind(client, task, taskKey);
-  const { size, contentRoot, key } = delivery;
-  return { taskId: task.id, u, s: getBytes(key), size, contentRoot };
+  const s = getBytes(delivery.key);
+  if (hexlify(keyCommit(s)) !== delivery.keyCommit) throw missingEventError(task.movedBlock);
+  const u = await deriveBlind(client, { task, delivery, service, taskKey });
+  const { size, contentRoot } = delivery;
+  return { taskId: task.id, u, s, size, contentRoot };
 }
 
 async function requireUser(client: Client, task: Task): Promise<void> {
@@ -56,20 +65,18 @@ async function requireUser(client: Client, task: Task): Promise<void> {
   );
 }
 
-/** Derives u again, and checks with blindRoot that it belongs to this task. */
+/** Derives u again, and checks with the task's commitment that it belongs to this task. */
 async function deriveBlind(
   client: Client,
-  task: Task,
-  taskKey: Uint8Array | undefined,
+  { task, delivery, service = null, taskKey }: ToOpen & { readonly delivery: Delivery },
 ): Promise<Uint8Array> {
-  const order = await getTaskOrder(client, { id: task.id });
-  const { secret, publicKey } = await deriveTaskKey(client, { ...order, taskKey });
-  if (hexlify(publicKey) === order.userKey) {
-    for (const encryptionKey of await encryptionKeys(client, order)) {
-      const u = sharedBlind(secret, getBytes(encryptionKey));
-      if (hexlify(blindRoot(u)) === order.blindRoot) return u;
-    }
-  }
+  const isCurrent = service !== null && service.offer === task.offer;
+  const encryptionKey = isCurrent ? service.encryptionKey : await readEncryptionKey(client, task);
+  const nonce = numberOf(client, task);
+  const { secret } = await deriveTaskKey(client, { ...task, nonce, taskKey });
+  const u = sharedBlind(secret, getBytes(encryptionKey));
+  const blind = hexlify(blindRoot(u));
+  if (commitment({ ...delivery, blindRoot: blind }) === task.exchange) return u;
   throw taskKey ? wrongTaskKeyError(task) : wrongWalletKeyError(task);
 }
 
@@ -89,19 +96,35 @@ function wrongWalletKeyError(task: Task): ProtocolError {
   );
 }
 
-/** The provider's encryption keys up to the order, newest first: the provider may have changed its key since. */
-async function encryptionKeys(client: Client, order: PlacedOrder): Promise<string[]> {
+/** Far more tasks than a user has at one provider. */
+const MAX_NUMBER = 100_000n;
+
+/** The number of a task among those of its user at its provider, found by computing their ids. */
+function numberOf(client: Client, { id, user, provider }: Task): bigint {
+  for (let nonce = 0n; nonce < MAX_NUMBER; nonce++) {
+    if (taskIdOf(client, { user, provider, nonce }) === id) return nonce;
+  }
+  throw new ProtocolError(
+    "integrity",
+    `Task ${formatTaskId(id)} is not one of the first ${MAX_NUMBER} of its user at its provider.`,
+    "Use the network with which the task was created.",
+  );
+}
+
+/** The provider's encryption key in the offer of a task: the provider may have changed its key since. */
+async function readEncryptionKey(
+  client: Client,
+  { provider, offer, offerBlock }: Task,
+): Promise<string> {
   const { filters, interface: abi } = client.serving;
   const events = [filters.ServiceRegistered, filters.ServiceUpdated];
-  return readChain(client, async () => {
-    const names = events.map((event) => event.fragment.topicHash);
-    const [, provider] = await filters.ServiceRegistered(order.provider).getTopicFilter();
-    const logs = await findLogs(client, {
-      topics: [names, provider ?? null],
-      toBlock: order.blockNumber,
-    });
-    return logs.reverse().map((log) => abi.parseLog(log)?.args.terms.encryptionKey as string);
-  });
+  const names = events.map((event) => event.fragment.topicHash);
+  const logs = await blockLogs(client, offerBlock, [names, zeroPadValue(provider, 32)]);
+  const terms = logs
+    .map((log) => abi.parseLog(log)!.args)
+    .find((args) => Number(args.offer) === offer);
+  if (!terms) throw missingEventError(offerBlock);
+  return terms.terms.encryptionKey;
 }
 
 type Advice = readonly [hint: string, next?: NextAction];

@@ -6,7 +6,12 @@ export { PageMismatchError } from "../exchange/PageMismatchError.ts";
 export * from "./calls.ts";
 export * from "./downloadDeliverable.ts";
 export * from "./findMisbehaviour.ts";
-export * from "./getDelivery.ts";
+export {
+  type GetDeliveryParameters,
+  getDelivery,
+  type KeyedDelivery,
+  type PostedDelivery,
+} from "./getDelivery.ts";
 export * from "./modelFormat.ts";
 export * from "./openDeliverable.ts";
 export * from "./writeModel.ts";

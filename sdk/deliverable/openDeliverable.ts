@@ -2,9 +2,10 @@ import { stat } from "node:fs/promises";
 import type { Client } from "../client.ts";
 import { openFile } from "../exchange/open.ts";
 import { contentRootOf } from "../exchange/PageTree.ts";
+import type { Service } from "../service/Service.ts";
 import type { Task } from "../task/Task.ts";
 import { deriveOpening } from "./deriveOpening.ts";
-import { getDelivery } from "./getDelivery.ts";
+import { readDelivery } from "./getDelivery.ts";
 
 export interface OpenDeliverableParameters {
   readonly task: Task;
@@ -14,6 +15,8 @@ export interface OpenDeliverableParameters {
   readonly encryptedPath: string;
   /** Path for the decrypted archive. */
   readonly outputPath: string;
+  /** The provider's service, if it has been read: this spares a request if its offer is still that of the task. */
+  readonly service?: Service | null;
   readonly signal?: AbortSignal;
 }
 
@@ -37,9 +40,9 @@ export interface OpenedDeliverable {
  */
 export async function openDeliverable(
   client: Client,
-  { task, taskKey, encryptedPath, outputPath, signal }: OpenDeliverableParameters,
+  { task, taskKey, service = null, encryptedPath, outputPath, signal }: OpenDeliverableParameters,
 ): Promise<OpenedDeliverable> {
-  const opening = await deriveOpening(client, { task, taskKey });
+  const opening = await deriveOpening(client, { task, taskKey, service });
   await openFile(encryptedPath, outputPath, { ...opening, ...(signal ? { signal } : {}) });
   return { size: opening.size };
 }
@@ -50,6 +53,6 @@ export async function openDeliverable(
  */
 export async function holdsModel(client: Client, task: Task, path: string): Promise<boolean> {
   if (task.size < 1 || (await stat(path)).size !== task.size) return false;
-  const delivery = await getDelivery(client, task);
+  const delivery = await readDelivery(client, task);
   return delivery !== null && (await contentRootOf(path)) === delivery.contentRoot;
 }

@@ -7,6 +7,7 @@ import {
 } from "ethers";
 import { ProtocolError } from "../errors.ts";
 import { sleep } from "../platform/index.ts";
+import { decodeViews, encodeViews, type View } from "./callMany.ts";
 import type { NodeErrorKind } from "./nodeErrorKinds.ts";
 import { type NodeError, readNodeError } from "./nodeErrors.ts";
 import { EndpointError, type Payload, RpcEndpoint } from "./RpcEndpoint.ts";
@@ -44,6 +45,25 @@ const KEEPS_HEALTHY: ReadonlySet<NodeErrorKind> = new Set([
   "method-unsupported",
 ]);
 
+/** Sends a request, and returns the node's result. */
+export type Ask = (method: string, params: unknown[]) => Promise<unknown>;
+
+/** Calls of views in one request at most: code and results of a contract have a maximum size. */
+const MAX_VIEWS = 40;
+
+interface ViewCall {
+  readonly view: View;
+  /** Number or name of the block. */
+  readonly block: string;
+}
+
+interface WaitingView {
+  readonly view: View;
+  readonly resolve: (result: string) => void;
+  /** Sends it in a request of its own. */
+  readonly alone: () => Promise<void>;
+}
+
 /** Result of one attempt. */
 type Attempt =
   | { readonly results: JsonRpcResult[]; readonly refusal: NodeError | null }
@@ -60,6 +80,10 @@ export class FailoverProvider extends JsonRpcProvider {
   readonly #endpoints: readonly RpcEndpoint[];
   readonly #closed = new AbortController();
   #current = 0;
+  #check: ((ask: Ask) => Promise<void>) | undefined;
+  #checked: Promise<void> | undefined;
+  /** Calls of views that are sent together, by the block that they are about. */
+  readonly #waiting = new Map<string, WaitingView[]>();
 
   /**
    * Opens no connection.
@@ -75,6 +99,71 @@ export class FailoverProvider extends JsonRpcProvider {
   switchEndpoint(): void {
     this.#endpoints[this.#current]!.backOff();
     this.#current = this.#order()[0]!;
+  }
+
+  /**
+   * Gives no answer to anybody before a check has passed, which starts with the first request, and is part of it if that
+   * is a view.
+   */
+  guard(check: (ask: Ask) => Promise<void>): void {
+    this.#check = check;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the type that it overrides
+  override async send(method: string, params: any[] | Record<string, any>): Promise<any> {
+    const answer = this.#request(method, params);
+    this.#checked ??= this.#runCheck();
+    const [result] = await Promise.all([answer, this.#checked]);
+    return result;
+  }
+
+  /** A check that failed is repeated with the next request: the endpoint may have been away. */
+  async #runCheck(): Promise<void> {
+    try {
+      await this.#check?.((method, params) => this.#request(method, params));
+    } catch (error) {
+      this.#checked = undefined;
+      throw error;
+    }
+  }
+
+  /** Calls of views that are made at the same time become one request. */
+  #request(method: string, params: unknown[] | Record<string, unknown>): Promise<unknown> {
+    const view = method === "eth_call" ? viewOf(params) : null;
+    return view ? this.#callWithOthers(view, params) : super.send(method, params);
+  }
+
+  #callWithOthers({ view, block }: ViewCall, params: unknown): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const alone = () => super.send("eth_call", params as unknown[]).then(resolve, reject);
+    const waiting = this.#waiting.get(block);
+    if (waiting) waiting.push({ view, resolve, alone });
+    else {
+      this.#waiting.set(block, [{ view, resolve, alone }]);
+      void sleep(0).then(() => this.#callWaiting(block));
+    }
+    return promise;
+  }
+
+  /** A view whose result does not come with the others, because it fails or together they are too much, is called alone. */
+  async #callWaiting(block: string): Promise<void> {
+    const all = this.#waiting.get(block)!;
+    this.#waiting.delete(block);
+    for (let first = 0; first < all.length; first += MAX_VIEWS) {
+      const views = all.slice(first, first + MAX_VIEWS);
+      const results = views.length === 1 ? [null] : await this.#callMany(views, block);
+      for (const [index, { resolve, alone }] of views.entries()) {
+        const result = results[index] ?? null;
+        if (result === null) void alone();
+        else resolve(result);
+      }
+    }
+  }
+
+  async #callMany(views: readonly WaitingView[], block: string): Promise<(string | null)[]> {
+    const data = encodeViews(views.map(({ view }) => view));
+    const answer = await super.send("eth_call", [{ data }, block]).catch(() => null);
+    return decodeViews(answer, views.length);
   }
 
   override _getConnection(): FetchRequest {
@@ -179,6 +268,14 @@ export function readRpcUrls(text: string): string[] {
     );
   }
   return urls;
+}
+
+/** Null for a call with anything but an address and data, such as a sender. */
+function viewOf(params: unknown): ViewCall | null {
+  const [call, block] = params as [(Partial<View> & object)?, unknown?];
+  const { to, data } = call ?? {};
+  const isPlain = to !== undefined && data !== undefined && Object.keys(call!).length === 2;
+  return isPlain && typeof block === "string" ? { view: { to, data }, block } : null;
 }
 
 /** Whether the result is final, so that no other endpoint is tried. */

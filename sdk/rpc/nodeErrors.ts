@@ -22,6 +22,8 @@ export interface NodeError {
   readonly retryAfterMs?: number;
   /** Blocks that one search may span, if the node says so. */
   readonly maxBlocks?: number;
+  /** The search has too many events, whatever the number of blocks. */
+  readonly tooManyResults?: true;
   /** The node's message, for logs: one line, at most 300 characters, without raw transactions and URLs. */
   readonly words: string;
 }
@@ -54,7 +56,8 @@ export function readNodeError(error: unknown, origin?: string): NodeError | null
   const words = wordsOf(facts);
   const where = facts.origin ?? origin;
   const [retryAfterMs] = facts.waits;
-  const maxBlocks = kind === "range-too-large" ? readMaxBlocks(words) : undefined;
+  const isRange = kind === "range-too-large";
+  const maxBlocks = isRange ? readMaxBlocks(words) : undefined;
   return {
     kind,
     message: message(where ? ` at ${where}` : ""),
@@ -62,6 +65,7 @@ export function readNodeError(error: unknown, origin?: string): NodeError | null
     isTransient,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(maxBlocks !== undefined && { maxBlocks }),
+    ...(isRange && RESULTS.test(words) && { tooManyResults: true }),
     words,
   };
 }
@@ -190,6 +194,8 @@ const SUGGESTED = [
   /retry with the range (\d+)-(\d+)/i,
   /range(?: should work:?)? \[(0x[0-9a-f]+), ?(0x[0-9a-f]+)\]/i,
 ];
+/** The limit is on events, not on blocks. */
+const RESULTS = /results|logs returned|too many logs/i;
 const LIMITS = [
   /block range = [\d,]+, max block range = ([\d,]+)/i,
   /\d+ ?> ?([\d,]+)\)/i,
@@ -202,7 +208,7 @@ function readMaxBlocks(words: string): number | undefined {
     const [, from, to] = pattern.exec(words) ?? [];
     if (from && to && Number(to) >= Number(from)) return Number(to) - Number(from) + 1;
   }
-  if (/results|logs returned|too many logs/i.test(words)) return undefined;
+  if (RESULTS.test(words)) return undefined;
   for (const pattern of LIMITS) {
     const [, digits, thousands] = pattern.exec(words) ?? [];
     const blocks = Number(digits?.replaceAll(",", "")) * (thousands ? 1_000 : 1);

@@ -1,21 +1,23 @@
 import type { Client } from "../client.ts";
-import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
-import { PAGE_SIZE, readPages } from "../transaction/readPages.ts";
 import { decodeService, type Service } from "./Service.ts";
 
+/** Services per call: their results fit into a request with other views. */
+const SERVICES_PER_CALL = 20;
+
 /**
- * Reads all registered services as of one block.
+ * Reads all registered services.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example const open = (await listServices(client)).filter(({ accepting }) => accepting);
  */
 export async function listServices(client: Client): Promise<Service[]> {
+  const readPage = async (offset: number) =>
+    (await client.serving.services(offset, SERVICES_PER_CALL)).map(decodeService);
   return readChain(client, async () => {
-    const { number: blockTag } = await latestBlock(client);
-    const count = await client.serving.serviceCount({ blockTag });
-    const services = await readPages(count, (offset) =>
-      client.serving.services(offset, PAGE_SIZE, { blockTag }),
-    );
-    return services.map(decodeService);
+    const [count, services] = await Promise.all([client.serving.serviceCount(), readPage(0)]);
+    // A page leaves out services that were removed, and the others keep their places.
+    for (let offset = SERVICES_PER_CALL; offset < count; offset += SERVICES_PER_CALL)
+      services.push(...(await readPage(offset)));
+    return services;
   });
 }

@@ -42,9 +42,12 @@ export async function verifyProvider(
   client: Client,
   { provider, signal }: VerifyProviderParameters,
 ): Promise<VerifiedProvider> {
-  const service = await getService(client, { provider });
+  const [service, { reserved }] = await Promise.all([
+    getService(client, { provider }),
+    readChain(client, () => client.ledger.subAccountOf(provider, client.servingAddress, provider)),
+  ]);
   verifyUrl(client, service);
-  await verifyStake(client, service);
+  verifyStake(service, reserved);
   await verifyEndpoint(client, service, signal);
   const [catalogue, queue] = await Promise.all([
     fetchCatalogue(service, signal),
@@ -76,13 +79,7 @@ function verifyUrl(client: Client, { provider, url }: Service): void {
 }
 
 /** The stake is the reserved amount in the provider's sub-account for its own address. */
-async function verifyStake(client: Client, { provider }: Service): Promise<void> {
-  const [minimum, { reserved }] = await readChain(client, () =>
-    Promise.all([
-      client.serving.minimumStake(),
-      client.ledger.subAccountOf(provider, client.servingAddress, provider),
-    ]),
-  );
+function verifyStake({ provider, stake: minimum }: Service, reserved: bigint): void {
   if (reserved >= minimum) return;
   throw new ProtocolError(
     "declined",

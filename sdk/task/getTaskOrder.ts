@@ -1,10 +1,12 @@
 import type { Client } from "../client.ts";
-import { ProtocolError } from "../errors.ts";
-import { formatTaskId, type TaskId } from "../ids.ts";
-import { findLogs } from "../transaction/findLogs.ts";
+import { missingEventError } from "../transaction/blockLogs.ts";
 import { readChain } from "../transaction/readChain.ts";
-import type { TaskParameters } from "./calls.ts";
-import { decodeOrder, type RecordedOrder } from "./TaskOrder.ts";
+import type { Task } from "./Task.ts";
+import type { RecordedOrder } from "./TaskOrder.ts";
+import { readTaskBlock, type TaskEvent } from "./taskEvents.ts";
+
+/** A task, with the block of its order. */
+export type TaskOrderParameters = Pick<Task, "id" | "createdBlock">;
 
 /** An order with the block and the time at which it was placed. */
 export interface PlacedOrder extends RecordedOrder {
@@ -14,30 +16,30 @@ export interface PlacedOrder extends RecordedOrder {
 
 /**
  * Reads an order from its event: the contract stores only the parts that it needs.
- * @throws ProtocolError "not-found" if there is no such task.
- * @example const { createdAt, config } = await getTaskOrder(client, { id });
+ * @throws ProtocolError "network" if the chain does not answer, or if the node does not show the event.
+ * @example
+ * const task = await getTask(client, { id });
+ * const { createdAt, config } = await getTaskOrder(client, task);
  */
-export async function getTaskOrder(client: Client, { id }: TaskParameters): Promise<PlacedOrder> {
-  return readChain(client, async () => {
-    const created = client.serving.filters.TaskCreated(id);
-    const [log] = await findLogs(client, { topics: await created.getTopicFilter() });
-    if (!log) throw orderNotFoundError(id);
-    const parsed = client.serving.interface.parseLog(log);
-    const block = await client.provider.getBlock(log.blockNumber);
-    if (parsed?.name !== "TaskCreated" || !block) throw orderNotFoundError(id);
-    return {
-      ...decodeOrder(parsed.args.order),
-      createdAt: new Date(block.timestamp * 1_000),
-      blockNumber: log.blockNumber,
-    };
-  });
+export async function getTaskOrder(
+  client: Client,
+  task: TaskOrderParameters,
+): Promise<PlacedOrder> {
+  const { createdBlock: blockNumber } = task;
+  const [{ order }, block] = await Promise.all([
+    readCreation(client, task),
+    readChain(client, () => client.provider.getBlock(blockNumber)),
+  ]);
+  if (!block) throw missingEventError(blockNumber);
+  return { ...order, createdAt: new Date(block.timestamp * 1_000), blockNumber };
 }
 
-function orderNotFoundError(id: TaskId): ProtocolError {
-  return new ProtocolError(
-    "not-found",
-    `There is no order of task ${formatTaskId(id)} on this network.`,
-    "See your tasks.",
-    { next: { verb: "listTasks", parameters: {} } },
-  );
+/** The first event of a task, with its order, read with one request. */
+export async function readCreation(
+  client: Client,
+  { id, createdBlock: block }: TaskOrderParameters,
+): Promise<Extract<TaskEvent, { name: "TaskCreated" }>> {
+  const [first] = await readTaskBlock(client, { id, block });
+  if (first?.name !== "TaskCreated") throw missingEventError(block);
+  return first;
 }

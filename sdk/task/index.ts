@@ -22,18 +22,26 @@ export {
 } from "./fetchCancellation.ts";
 export * from "./fetchTaskStatus.ts";
 export * from "./getTask.ts";
-export * from "./getTaskOrder.ts";
-export * from "./listOrders.ts";
-export * from "./listTasks.ts";
+export { getTaskOrder, type PlacedOrder, type TaskOrderParameters } from "./getTaskOrder.ts";
+export * from "./listOpenTasks.ts";
+export { type ListTasksParameters, listTasks } from "./listTasks.ts";
 export * from "./prepareOrder.ts";
 export * from "./progressOf.ts";
 export * from "./quote.ts";
 export * from "./readStanding.ts";
 export * from "./requestCancellation.ts";
+export * from "./searchTaskEvents.ts";
 export * from "./sendSecrets.ts";
 export * from "./standing.ts";
 export * from "./streamTask.ts";
 export type { Task } from "./Task.ts";
 export type { RecordedOrder, TaskOrder } from "./TaskOrder.ts";
-export * from "./taskEvents.ts";
+export {
+  type EventPosition,
+  fetchTaskEvents,
+  type Settlement,
+  type TaskEvent,
+  type TaskEventBody,
+  type TaskHistoryParameters,
+} from "./taskEvents.ts";
 export * from "./uploadDataset.ts";

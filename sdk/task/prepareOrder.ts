@@ -6,6 +6,7 @@ import type { UserKey } from "../exchange/userKey.ts";
 import type { Root, TaskId } from "../ids.ts";
 import type { CatalogueModel } from "../service/fetchCatalogue.ts";
 import type { Service } from "../service/Service.ts";
+import { taskIdOf } from "../taskIdOf.ts";
 import type { Hyperparameters } from "../training/Hyperparameters.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
@@ -68,10 +69,12 @@ export async function prepareOrder(
   }: OrderOptions,
 ): Promise<PreparedOrder> {
   const { provider, offer } = service;
-  const { timestamp } = await latestBlock(client);
   const user = await requireSigner(client).getAddress();
-  const nonce = await readChain(client, () => client.serving.taskCount(user, provider));
-  const id = await readChain(client, () => client.serving.taskIdOf(user, provider, nonce));
+  const [{ timestamp }, nonce] = await Promise.all([
+    latestBlock(client),
+    readChain(client, () => client.serving.taskCount(user, provider)),
+  ]);
+  const id = taskIdOf(client, { user, provider, nonce });
   const { secret, publicKey } = await deriveTaskKeyTwice(client, { provider, nonce, taskKey });
   const order: TaskOrder = {
     provider,
@@ -87,7 +90,7 @@ export async function prepareOrder(
     userKey: hexlify(publicKey),
     config: wanted.config,
   };
-  return { id: id as TaskId, order };
+  return { id, order };
 }
 
 /** A wallet whose signatures are not deterministic could never decrypt the model. */

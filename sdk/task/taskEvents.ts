@@ -1,10 +1,10 @@
 import { type Log, type LogDescription, zeroPadBytes } from "ethers";
 import type { Client } from "../client.ts";
 import type { Root, TaskId } from "../ids.ts";
-import { findLogs } from "../transaction/findLogs.ts";
-import { readChain } from "../transaction/readChain.ts";
+import { blockLogs, missingEventError } from "../transaction/blockLogs.ts";
 import { type Delivery, decodeDelivery } from "./Delivery.ts";
 import { FAIL_REASONS, type FailReason } from "./FailReason.ts";
+import type { Task } from "./Task.ts";
 import { decodeOrder, type RecordedOrder } from "./TaskOrder.ts";
 
 const SETTLEMENTS = ["Agreed", "Confirmed", "Finalized"] as const;
@@ -65,41 +65,76 @@ export type TaskEventBody =
 /** An event of a task, discriminated by `name`. */
 export type TaskEvent = EventPosition & TaskEventBody;
 
-/** Which events to read; default: all since the contracts were deployed. */
-export interface TaskEventQuery {
-  /** Only events of this task. */
-  readonly id?: TaskId;
-  readonly fromBlock?: number;
-  readonly toBlock?: number;
-}
+/** A task, with the blocks of its first and its last event. */
+export type TaskHistoryParameters = Pick<Task, "id" | "movedBlock">;
 
 /**
- * Reads events of tasks in chain order. Both ends of the range are included.
- * @throws ProtocolError "network" if the chain does not answer.
+ * Reads the events of a task, oldest first, except demands of chunks and answers to them. The task names the block of
+ * the last event, and every event that of the one before it, so each request is for one block.
+ * @param task as getTask returns it; the events are those up to then
+ * @throws ProtocolError "network" if the chain does not answer, or if the node does not show an event.
  * @example
- * const events = await fetchTaskEvents(client, { id });
+ * const events = await fetchTaskEvents(client, await getTask(client, { id }));
  * const delivered = events.find(({ name }) => name === "TaskDelivered");
  */
 export async function fetchTaskEvents(
   client: Client,
-  { id, ...range }: TaskEventQuery,
+  task: TaskHistoryParameters,
 ): Promise<TaskEvent[]> {
-  return readChain(client, async () => {
-    const topics = id === undefined ? {} : { topics: [null, zeroPadBytes(id, 32)] };
-    const logs = await findLogs(client, { ...range, ...topics });
-    return logs.flatMap((log) => decodeLog(client, log) ?? []);
-  });
+  const events: TaskEvent[] = [];
+  for await (const event of walkTaskEvents(client, task)) events.push(event);
+  return events.reverse();
 }
 
-function decodeLog(client: Client, log: Log): TaskEvent | undefined {
+/** Reads the last event of a task, demands and answers apart, with one request. */
+export async function fetchLastTaskEvent(
+  client: Client,
+  { id, movedBlock: block }: TaskHistoryParameters,
+): Promise<TaskEvent> {
+  return (await readTaskBlock(client, { id, block })).at(-1)!;
+}
+
+/** Yields the events of a task, newest first, with one request per block. */
+export async function* walkTaskEvents(
+  client: Client,
+  { id, movedBlock }: TaskHistoryParameters,
+): AsyncGenerator<TaskEvent> {
+  for (let block: number | null = movedBlock; block !== null; ) {
+    const events = await readTaskBlock(client, { id, block });
+    yield* events.toReversed();
+    block = events[0]!.previousBlock;
+  }
+}
+
+/**
+ * The events of a task in a block that has some, in order.
+ * @throws ProtocolError "network" if the node does not show the first of them.
+ */
+export async function readTaskBlock(
+  client: Client,
+  { id, block }: { id: TaskId; block: number },
+): Promise<TaskEvent[]> {
+  const logs = await blockLogs(client, block, [null, zeroPadBytes(id, 32)]);
+  const events = logs.flatMap((log) => decodeTaskEvent(client, log) ?? []).filter(isLinked);
+  const [first] = events;
+  if (!first || (first.previousBlock !== null && first.previousBlock >= block))
+    throw missingEventError(block);
+  return events;
+}
+
+/** Demands and answers name no block before them, and none names theirs. */
+const isLinked = ({ name }: TaskEvent) => name !== "ChunkDemanded" && name !== "ChunkAnswered";
+
+/** Null for events that are not about a task. */
+export function decodeTaskEvent(client: Client, log: Log): TaskEvent | null {
   const parsed = client.serving.interface.parseLog(log) as LogDescription | null;
   const body = parsed && decodeBody(parsed);
-  if (!body) return undefined;
+  if (!body) return null;
   return {
     id: parsed.args.id as TaskId,
     user: parsed.args.user as string,
     provider: parsed.args.provider as string,
-    previousBlock: "previous" in parsed.args ? Number(parsed.args.previous) : null,
+    previousBlock: hasPrevious(parsed) ? Number(parsed.args.previous) : null,
     blockNumber: log.blockNumber,
     blockHash: log.blockHash,
     transactionHash: log.transactionHash,
@@ -107,6 +142,9 @@ function decodeLog(client: Client, log: Log): TaskEvent | undefined {
     ...body,
   };
 }
+
+const hasPrevious = ({ fragment }: LogDescription) =>
+  fragment.inputs.some(({ name }) => name === "previous");
 
 /** Undefined for events that are not about a task. */
 function decodeBody({ name, args }: LogDescription): TaskEventBody | undefined {

@@ -83,7 +83,7 @@ function serialize(entries: readonly [string, unknown][]): Uint8Array {
 
 /**
  * Whether an order on chain has exactly these hyper-parameters.
- * @example const isPlaced = isSameConfig((await getTaskOrder(client, { id })).config, { n_epochs: 3 });
+ * @example const isPlaced = isSameConfig((await getTaskOrder(client, task)).config, { n_epochs: 3 });
  */
 export function isSameConfig(recorded: Hyperparameters | null, config: Hyperparameters): boolean {
   return (

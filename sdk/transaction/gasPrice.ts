@@ -1,4 +1,5 @@
 import type { Client } from "../client.ts";
+import { latestBlock } from "./latestBlock.ts";
 import { readChain } from "./readChain.ts";
 
 /** The chain's current price of one unit of gas, in neuron. */
@@ -12,20 +13,19 @@ export interface GasPrice {
 /** Base fee and tip together. */
 export const totalPrice = ({ baseFee, tip }: GasPrice): bigint => (baseFee ?? 0n) + tip;
 
-/** Reads the base fee of the newest block, and the tip that the node suggests. */
-export function readGasPrice(client: Client): Promise<GasPrice> {
+/**
+ * Reads the base fee of the newest block, and the tip that the node suggests.
+ * @param readBlock reads the block
+ */
+export async function readGasPrice(client: Client, readBlock = latestBlock): Promise<GasPrice> {
   const { provider } = client;
-  return readChain(client, async () => {
-    const [block, tip] = await Promise.all([
-      provider.getBlock("latest"),
-      provider.send("eth_maxPriorityFeePerGas", []).then(BigInt, () => null),
-    ]);
-    if (!block) throw new Error("The RPC endpoint has no latest block.");
-    const baseFee = block.baseFeePerGas;
-    if (baseFee !== null && tip !== null) return { baseFee, tip };
-    // A node that suggests no tip suggests the whole price.
-    const whole = BigInt(await provider.send("eth_gasPrice", []));
-    const rest = whole - (baseFee ?? 0n);
-    return { baseFee, tip: rest > 0n ? rest : 0n };
-  });
+  const [{ baseFee }, tip] = await Promise.all([
+    readBlock(client),
+    provider.send("eth_maxPriorityFeePerGas", []).then(BigInt, () => null),
+  ]);
+  if (baseFee !== null && tip !== null) return { baseFee, tip };
+  // A node that suggests no tip suggests the whole price.
+  const whole = BigInt(await readChain(client, () => provider.send("eth_gasPrice", [])));
+  const rest = whole - (baseFee ?? 0n);
+  return { baseFee, tip: rest > 0n ? rest : 0n };
 }

@@ -6,6 +6,8 @@ import type { NodeErrorKind } from "../rpc/nodeErrorKinds.ts";
 import { readNodeError } from "../rpc/nodeErrors.ts";
 import type { Call } from "./Call.ts";
 import { decodeRevert } from "./decodeRevert.ts";
+import { readGasPrice } from "./gasPrice.ts";
+import { recentBlock } from "./latestBlock.ts";
 import { readChain } from "./readChain.ts";
 
 /** Options for sending a transaction. */
@@ -56,16 +58,26 @@ interface Signed {
 
 async function sign(client: Client, call: Call, { gasPrice }: SendOptions): Promise<Signed> {
   const signer = requireSigner(client);
+  const from = await signer.getAddress();
+  const { to, data, value } = call;
   return readChain(client, async () => {
-    const { from: _, ...transaction } = await signer.populateTransaction({
-      to: call.to,
-      data: call.data,
-      value: call.value,
-      ...(gasPrice === undefined ? {} : { gasPrice }),
-    });
+    const [nonce, gasLimit, fees] = await Promise.all([
+      signer.getNonce("pending"),
+      client.provider.estimateGas({ from, to, data, value }),
+      gasPrice === undefined ? suggestFees(client) : { type: 0, gasPrice },
+    ]);
+    const { chainId } = client;
+    const transaction = { chainId, nonce, to, data, value, gasLimit, ...fees };
     const raw = await signer.signTransaction(transaction);
     return { hash: keccak256(raw), raw };
   });
+}
+
+/** Fees that stay sufficient until the base fee has doubled. */
+async function suggestFees(client: Client) {
+  const { baseFee, tip } = await readGasPrice(client, recentBlock);
+  if (baseFee === null) return { type: 0, gasPrice: tip };
+  return { type: 2, maxFeePerGas: 2n * baseFee + tip, maxPriorityFeePerGas: tip };
 }
 
 /** Broadcasts the transaction and polls for its receipt until there is one or the timeout passes. */

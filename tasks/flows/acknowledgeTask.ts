@@ -1,3 +1,4 @@
+import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import { acknowledge, lapse } from "../../sdk/deliverable/calls.ts";
 import { formatTaskId, type Root } from "../../sdk/ids.ts";
@@ -44,5 +45,6 @@ async function prepareLateAcknowledgement(
     if (lapsed.dryRun) return lapsed;
   }
   const { provider, fee, rebate, paid } = await getTask(client, task);
-  return fundReservation(client, { provider, amount: fee - rebate - paid }, flags, terminal);
+  const steps = await prepareFunds(client, { provider, amount: fee - rebate - paid });
+  return fundReservation(client, steps, flags, terminal);
 }

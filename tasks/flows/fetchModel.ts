@@ -15,7 +15,7 @@ import { getTask } from "../../sdk/task/getTask.ts";
 import { readStanding } from "../../sdk/task/readStanding.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import type { Environment } from "../Environment.ts";
-import { modelName } from "../flags/modelName.ts";
+import { findModelName } from "../flags/modelName.ts";
 import { outputPath } from "../flags/outputPath.ts";
 import { shellWord } from "../terminal/shellWord.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -62,7 +62,7 @@ export interface Setting {
 export async function fetchModel(setting: Setting, found: Task, wanted: WantedModel) {
   const { client, flags, terminal } = setting;
   const id = formatTaskId(found.id);
-  const { name, path, stamp, isDone, check } = await findOutput(client, found, wanted);
+  const { name, service, path, stamp, isDone, check } = await findOutput(client, found, wanted);
   const document = { id, path, step: wanted.step };
   if (isDone) {
     terminal.say(`${path} already contains this model.`);
@@ -77,7 +77,8 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   await prepareTemporaries(found, encryptedPath, archivePath);
   const acknowledged = await receive(setting, found, encryptedPath);
   const task = await waitForKey(setting, found, wanted.timeout);
-  const places = { encryptedPath, outputPath: archivePath, taskKey: wanted.taskKey };
+  const { taskKey } = wanted;
+  const places = { service, taskKey, encryptedPath, outputPath: archivePath };
   await openModel(client, task, places, flags, terminal);
   terminal.say("Decrypted: every page is what the provider committed to.");
   const { transaction } = await confirmModel(client, task, flags, terminal);
@@ -102,18 +103,21 @@ export async function findOutput(
 ) {
   const { output, step, force } = wanted;
   const id = formatTaskId(task.id);
-  const name = await modelName(client, task);
+  const { name, service } = await findModelName(client, task);
   const stamp = `anneal ${id} ${step ?? "latest"}`;
   const typed = await outputPath(output, { name, id, step, stamp });
   modelFormat(typed);
   const isResult = async (place: string) => (await readProvenance(place)) === stamp;
   const check = () => checkOutput(typed, { force, isResult });
-  return { name, stamp, check, ...(await check()) };
+  return { name, service, stamp, check, ...(await check()) };
 }
+
+/** Whether the key is published, which no deadline undoes. */
+const hasKey = ({ state, size }: Task) => state === "Revealed" || (state === "Settled" && size > 0);
 
 /** Refuses a task that will never have a key. */
 async function refuseEnded({ client, environment }: Setting, task: Task): Promise<void> {
-  if ((await readStanding(client, task)).failure === null) return;
+  if (hasKey(task) || (await readStanding(client, task)).failure === null) return;
   throw failureError(await viewTask(client, task), environment);
 }
 
@@ -141,7 +145,7 @@ async function receive(
     await receiveDelivery({ client, flags, terminal, environment }, task, path);
     terminal.say(`Encrypted model downloaded; every byte matches root ${task.root}.`);
   }
-  const current = await getTask(client, task);
+  const current = hasKey(task) ? task : await getTask(client, task);
   if (!awaitsAcknowledgement(current)) return null;
   const result = await acknowledgeTask(client, current, flags, terminal);
   terminal.say("Acknowledged. The provider now publishes the key.");
@@ -150,10 +154,11 @@ async function receive(
 
 async function waitForKey(
   { client, terminal, environment }: Setting,
-  { id }: Task,
+  task: Task,
   timeout: number | undefined,
 ): Promise<Task> {
-  const first = await viewTask(client, await getTask(client, { id }));
+  if (hasKey(task)) return task;
+  const first = await viewTask(client, await getTask(client, task));
   const stopped = interruptedError("Waiting for the key");
   const view = await untilInterrupted(stopped, (signal) =>
     waitForTask(client, first, { until: "Finished", timeout, signal }, terminal),

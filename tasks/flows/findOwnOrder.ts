@@ -4,13 +4,14 @@ import type { Root } from "../../sdk/ids.ts";
 import { fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
-import { getTask } from "../../sdk/task/getTask.ts";
-import { type ListedOrder, listOrders } from "../../sdk/task/listOrders.ts";
+import { readCreation } from "../../sdk/task/getTaskOrder.ts";
+import { listTasks } from "../../sdk/task/listTasks.ts";
+import { readStanding } from "../../sdk/task/readStanding.ts";
 import { type Standing, standingOf } from "../../sdk/task/standing.ts";
 import type { Task } from "../../sdk/task/Task.ts";
+import type { RecordedOrder } from "../../sdk/task/TaskOrder.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { isSameConfig } from "../../sdk/training/parseHyperparameters.ts";
-import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 
 type Wallet = Client & { readonly address: string };
 
@@ -50,25 +51,32 @@ export interface OwnOrder {
  */
 export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise<OwnOrder | null> {
   const { provider } = wanted;
-  const orders = await listOrders(client, { user: client.address, provider });
-  const { timestamp } = await latestBlock(client);
+  const tasks = await listTasks(client, { user: client.address, provider });
   const services = new Map<string, Service | null>();
-  for (const order of orders) {
+  for (const task of tasks.toReversed()) {
+    if (!mayBeWanted(task, wanted)) continue;
+    const { order } = await readCreation(client, task);
     if (!isWanted(order, wanted)) continue;
-    const task = await getTask(client, order);
-    const standing = standingOf(task, timestamp);
+    const standing = await readStanding(client, task);
     if (!isAlive(standing) || (wanted.again && standing.progress === "Finished")) continue;
     const service = services.get(task.provider) ?? (await findService(client, task));
     services.set(task.provider, service);
     if (service === null || !hasRoots(order, await wanted.rootsFor(service))) continue;
     if (!(await hasModel(service, order, wanted.model, standing))) continue;
-    return { task, service, standing, blockNumber: order.blockNumber };
+    return { task, service, standing, blockNumber: task.createdBlock };
   }
   return null;
 }
 
+/** Before its order is read: whether a task may have a model, and whether its fee can be that of the order. */
+function mayBeWanted(task: Task, { units, again }: WantedOrder): boolean {
+  const standing = standingOf(task, 0); // before every deadline
+  if (!isAlive(standing) || (again && standing.progress === "Finished")) return false;
+  return units === undefined || task.fee % units === 0n;
+}
+
 /** Whether all matches that the order itself says. */
-const isWanted = (order: ListedOrder, { config, units }: WantedOrder) =>
+const isWanted = (order: RecordedOrder, { config, units }: WantedOrder) =>
   isSameConfig(order.config, config) && (units === undefined || order.units === units);
 
 const isAlive = ({ failure, next }: Standing) => failure === null || next === "claim";
@@ -86,7 +94,7 @@ async function findService(client: Client, { provider }: Task): Promise<Service 
 /** Fails if the provider does not answer while the first order may still be in progress, to prevent a second one. */
 async function hasModel(
   service: Service,
-  order: ListedOrder,
+  order: RecordedOrder,
   name: string,
   { progress }: Standing,
 ): Promise<boolean> {
@@ -99,5 +107,5 @@ async function hasModel(
   }
 }
 
-const hasRoots = (order: ListedOrder, { datasetRoot, validationRoot }: Roots) =>
+const hasRoots = (order: RecordedOrder, { datasetRoot, validationRoot }: Roots) =>
   order.datasetRoot === datasetRoot && order.validationRoot === validationRoot;

@@ -1,21 +1,21 @@
-import { type PrepareFundsParameters, prepareFunds } from "../../sdk/account/prepareFunds.ts";
+import type { FundingStep } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import { formatOg } from "../../sdk/units.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { type Planned, type SendingFlags, submit } from "./submit.ts";
 
 /**
- * Sends what is needed before an amount can be reserved: transfers from other sub-accounts, and the allowance.
+ * Sends what prepareFunds says is needed before an amount can be reserved: transfers from other sub-accounts, and the
+ * allowance.
  * @returns with --dry-run, the first of these calls; null if none is needed.
- * @throws ProtocolError "insufficient-funds" if the account and its sub-accounts have too little.
  */
 export async function fundReservation(
   client: Client,
-  wanted: PrepareFundsParameters,
+  steps: readonly FundingStep[],
   flags: SendingFlags,
   terminal: Terminal,
 ): Promise<Planned | null> {
-  for (const { call, ...step } of await prepareFunds(client, wanted)) {
+  for (const { call, ...step } of steps) {
     const { name, ...args } = step;
     const result = await submit(client, call, args, flags, terminal);
     if (result.dryRun) return result;

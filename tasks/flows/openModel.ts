@@ -5,16 +5,18 @@ import { openDeliverable } from "../../sdk/deliverable/openDeliverable.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { PageMismatchError } from "../../sdk/exchange/PageMismatchError.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
+import type { Service } from "../../sdk/service/Service.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { readTaskBlock } from "../../sdk/task/taskEvents.ts";
 import { formatOg } from "../../sdk/units.ts";
 import { OutcomeError } from "../terminal/OutcomeError.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
-import { type SendingFlags, submit } from "./submit.ts";
+import { type Planned, type SendingFlags, type Sent, submit } from "./submit.ts";
 
-/** Paths of the encrypted model and of the decrypted archive, and the task key if it was ordered with one. */
+/** What is decrypted, to where; the task key if it was ordered with one, and the provider's service if it was read. */
 interface Places {
+  readonly service?: Service | null;
   readonly encryptedPath: string;
   readonly outputPath: string;
   readonly taskKey: Uint8Array | undefined;
@@ -27,7 +29,7 @@ interface Places {
 export async function openModel(
   client: Client & { readonly address: string },
   task: Task,
-  { encryptedPath, outputPath, taskKey }: Places,
+  { service = null, taskKey, encryptedPath, outputPath }: Places,
   flags: SendingFlags,
   terminal: Terminal,
 ): Promise<{ size: number }> {
@@ -37,7 +39,7 @@ export async function openModel(
     "Run the same command again.",
   );
   return untilInterrupted(stopped, (signal) =>
-    openDeliverable(client, { task, taskKey, encryptedPath, outputPath, signal }),
+    openDeliverable(client, { task, taskKey, service, encryptedPath, outputPath, signal }),
   ).catch((error) => {
     if (!(error instanceof PageMismatchError)) throw error;
     return dispute(client, task, error, { ...flags, encryptedPath, taskKey }, terminal);
@@ -70,7 +72,7 @@ async function dispute(
   const call = proveMisbehaviour(client, { id: task.id, proof });
   const sent = await submit(client, call, { id, page }, flags, terminal);
   const refund = task.fee - task.paid;
-  const { compensation, burned } = await findSlashing(client, task);
+  const { compensation, burned } = await findSlashing(client, task, sent);
   terminal.say(
     `${formatOg(refund)} OG of the fee are free in the sub-account again, and ${formatOg(compensation)} OG of the provider's bond are in your account.`,
   );
@@ -84,8 +86,8 @@ async function dispute(
 }
 
 /** The result of the proof, from its event. */
-async function findSlashing(client: Client, { id }: Task) {
-  const events = await fetchTaskEvents(client, { id });
+async function findSlashing(client: Client, { id }: Task, sent: Sent | Planned) {
+  const events = sent.dryRun ? [] : await readTaskBlock(client, { id, block: sent.blockNumber });
   const slashing = events.find((event) => event.name === "TaskSlashed");
   return { compensation: slashing?.compensation ?? 0n, burned: slashing?.burned ?? 0n };
 }

@@ -1,4 +1,3 @@
-import { getAccount } from "../../sdk/account/getAccount.ts";
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { listTasks } from "../../sdk/task/listTasks.ts";
@@ -7,20 +6,11 @@ import { chooseTask, findWholeTask } from "./findTask.ts";
 
 type Wallet = Client & { readonly address: string };
 
-/** The caller's tasks at every provider with which they have a sub-account, in the order of the providers. */
-export async function listOwnTasks(client: Wallet): Promise<Task[]> {
-  const { subAccounts } = await getAccount(client, { account: client.address });
-  const tasks = await Promise.all(
-    subAccounts.map(({ provider }) => listTasks(client, { user: client.address, provider })),
-  );
-  return tasks.flat();
-}
-
 /** Finds the task with a full id, or with its beginning among the caller's tasks at all providers. */
 export async function findOwnTask(client: Wallet, id: string): Promise<Task> {
   const whole = await findWholeTask(client, id);
   if (whole) return whole;
-  return chooseTask(await listOwnTasks(client), id) ?? throwNotFound(id);
+  return chooseTask(await listTasks(client, { user: client.address }), id) ?? throwNotFound(id);
 }
 
 /** The positional argument <id>, read before any network request. */

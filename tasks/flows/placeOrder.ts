@@ -1,3 +1,4 @@
+import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import type { Secrets } from "../../sdk/exchange/secrets.ts";
 import { formatTaskId, type Root } from "../../sdk/ids.ts";
@@ -34,9 +35,12 @@ export async function placeOrder(
 ) {
   const { service, model } = wanted;
   const { units, fee: maxFee } = offer;
-  const { id, order } = await prepareOrder(client, { ...wanted, units, maxFee });
   const { provider } = service;
-  const planned = await fundReservation(client, { provider, amount: maxFee }, flags, terminal);
+  const [{ id, order }, steps] = await Promise.all([
+    prepareOrder(client, { ...wanted, units, maxFee }),
+    prepareFunds(client, { provider, amount: maxFee }),
+  ]);
+  const planned = await fundReservation(client, steps, flags, terminal);
   if (planned) return { ...planned, followedBy: { verb: "createTask", order } };
   const result = await sendOrder(client, { id, order }, flags, terminal);
   if (result.dryRun) return result;

@@ -3,8 +3,9 @@ import { type Client, requireSigner } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId, type TaskId } from "../../sdk/ids.ts";
 import { createTask } from "../../sdk/task/calls.ts";
+import { getTask } from "../../sdk/task/getTask.ts";
+import { readCreation } from "../../sdk/task/getTaskOrder.ts";
 import type { RecordedOrder, TaskOrder } from "../../sdk/task/TaskOrder.ts";
-import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
 import { isSameConfig } from "../../sdk/training/parseHyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
@@ -71,12 +72,19 @@ async function findPlaced(
 ) {
   const end = performance.now() + timeout;
   for (;;) {
-    const events = await fetchTaskEvents(client, { id }).catch(() => []);
-    for (const event of events) {
-      if (event.name === "TaskCreated") return isSame(order, event.order) ? sentBy(event) : null;
-    }
+    const created = await findCreation(client, id);
+    if (created) return isSame(order, created.order) ? sentBy(created) : null;
     if (performance.now() >= end) return null;
     await sleep(Math.min(POLL_INTERVAL_MS, timeout), undefined, { signal });
+  }
+}
+
+/** Null if the node does not show the task, for whatever reason. */
+async function findCreation(client: Client, id: TaskId) {
+  try {
+    return await readCreation(client, await getTask(client, { id }));
+  } catch {
+    return null;
   }
 }
 

@@ -63,7 +63,7 @@ function createTolerantReader(client: Client, terminal: Terminal) {
   let failures = 0;
   return async (view: TaskView): Promise<TaskView> => {
     try {
-      const seen = await refreshView(client, view.task, view.order);
+      const seen = await refreshView(client, view);
       failures = 0;
       return seen;
     } catch (error) {

@@ -10,7 +10,7 @@ import { PROGRESS, type Progress } from "../../sdk/task/progressOf.ts";
 import { readStanding } from "../../sdk/task/readStanding.ts";
 import { type FailureCode, type Standing, standingOf } from "../../sdk/task/standing.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { fetchLastTaskEvent } from "../../sdk/task/taskEvents.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import type { Environment } from "../Environment.ts";
 
@@ -37,19 +37,21 @@ export interface TaskFailure {
  */
 export async function viewTask(client: Client, known: Task): Promise<TaskView> {
   const order = await getTaskOrder(client, known);
-  return refreshView(client, known, order);
+  return describeTask(client, known, order);
 }
 
 /** Refreshes a view. */
 export async function refreshView(
   client: Client,
-  { id }: Pick<Task, "id">,
-  order: PlacedOrder,
+  { task: { id }, order }: TaskView,
 ): Promise<TaskView> {
-  const task = await getTask(client, { id });
+  return describeTask(client, await getTask(client, { id }), order);
+}
+
+async function describeTask(client: Client, task: Task, order: PlacedOrder): Promise<TaskView> {
   const standing = await readStanding(client, task);
   const status = task.state === "Cancelled" ? null : await askProvider(client, task);
-  const failure = await findFailure(client, task, { order, status, standing });
+  const failure = await findFailure(client, task, { status, standing });
   if (isRefused(task, failure)) {
     return { task, order, progress: "Failed", standing: REFUSED, status, failure };
   }
@@ -115,13 +117,13 @@ const BY_INPUT: readonly FailReason[] = [
 async function findFailure(
   client: Client,
   task: Task,
-  { order, status, standing }: Pick<TaskView, "order" | "status" | "standing">,
+  { status, standing }: Pick<TaskView, "status" | "standing">,
 ): Promise<TaskFailure | null> {
   if (task.state === "Created" && status?.failure)
     return { code: "declined", message: `The provider refuses the order: ${wordsOf(status)}` };
   if (standing.failure === null) return null;
   if (task.state !== "Failed") return { code: standing.failure, message: standing.meaning };
-  const reason = await findReason(client, task, order);
+  const reason = await findReason(client, task);
   const code = BY_INPUT.includes(reason) ? "task-failed-by-input" : standing.failure;
   const words = wordsOf(status);
   return { code, message: words === "" ? reason : `${reason}: ${words}` };
@@ -132,13 +134,9 @@ function wordsOf(status: TaskStatus | null): string {
 }
 
 /** The reason is only in the event: the contract does not store it. */
-async function findReason(client: Client, { id }: Task, order: PlacedOrder): Promise<FailReason> {
-  const { number: toBlock } = await latestBlock(client);
-  const events = await fetchTaskEvents(client, { fromBlock: order.blockNumber, toBlock });
-  for (const event of events) {
-    if (event.name === "TaskFailed" && event.id === id) return event.reason;
-  }
-  return "Unspecified";
+async function findReason(client: Client, task: Task): Promise<FailReason> {
+  const last = await fetchLastTaskEvent(client, task);
+  return last.name === "TaskFailed" ? last.reason : "Unspecified";
 }
 
 /** The error for a task without a model. */

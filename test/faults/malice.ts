@@ -133,8 +133,9 @@ async function deliverGarbage(market: FaultFixture, { id, user }: SimulatedUser)
   const plainPath = join(market.folder, "garbage");
   const encryptedPath = join(market.folder, "garbage.sealed");
   writeFileSync(plainPath, Buffer.alloc(300_000, 7));
-  const { userKey, blindRoot } = await getTaskOrder(user, { id });
-  const { fee } = await getTask(user, { id });
+  const task = await getTask(user, { id });
+  const { userKey, blindRoot } = await getTaskOrder(user, task);
+  const { fee } = task;
   const u = sharedBlind(market.encryptionKey.secret, getBytes(userKey));
   const s = getBytes(SOME_HASH);
   const { size, contentRoot } = await sealFile(plainPath, encryptedPath, { taskId: id, u, s });

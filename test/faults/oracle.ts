@@ -4,7 +4,8 @@ import type { Interface } from "ethers";
 import { getAccount } from "../../sdk/account/getAccount.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
-import { fetchTaskEvents } from "../../sdk/task/taskEvents.ts";
+import { searchTaskEvents } from "../../sdk/task/searchTaskEvents.ts";
+import type { TaskEvent } from "../../sdk/task/taskEvents.ts";
 import type { ChainBlock, FaultFixture } from "./FaultFixture.ts";
 import type { SimulatedUser } from "./SimulatedUser.ts";
 
@@ -61,9 +62,7 @@ async function repeatedEvents(
   blocks: readonly ChainBlock[],
 ): Promise<string[]> {
   const hashes = new Set(blocks.map(({ hash }) => hash));
-  const events = (await fetchTaskEvents(market.client(2), {})).filter(({ blockHash }) =>
-    hashes.has(blockHash),
-  );
+  const events = (await allEvents(market)).filter(({ blockHash }) => hashes.has(blockHash));
   return users.flatMap(({ id, account }) =>
     ONCE.flatMap((name) => {
       const found = events.filter((event) => event.id === id && event.name === name);
@@ -149,9 +148,16 @@ async function wrongMoney(
   return wrong;
 }
 
+async function allEvents(market: FaultFixture): Promise<TaskEvent[]> {
+  const client = market.client(2);
+  const toBlock = await client.provider.getBlockNumber();
+  const provider = market.provider.address;
+  return searchTaskEvents(client, { provider, fromBlock: 0, toBlock });
+}
+
 /** Neuron that users got because the provider gave up their tasks. */
 async function compensationsOf(market: FaultFixture): Promise<Map<string, bigint>> {
-  const events = await fetchTaskEvents(market.client(2), {});
+  const events = await allEvents(market);
   const failed = events.filter((event) => event.name === "TaskFailed");
   return new Map(failed.map(({ id, compensation }) => [id, compensation]));
 }

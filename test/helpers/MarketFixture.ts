@@ -12,7 +12,11 @@ import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { ServiceTerms } from "../../sdk/service/Service.ts";
 import { createTask } from "../../sdk/task/calls.ts";
-import { type OrderOptions, prepareOrder } from "../../sdk/task/prepareOrder.ts";
+import {
+  type OrderOptions,
+  type PreparedOrder,
+  prepareOrder,
+} from "../../sdk/task/prepareOrder.ts";
 import { send } from "../../sdk/transaction/send.ts";
 import { startLocalChain } from "./localChain.ts";
 import type { TestChain } from "./TestChain.ts";
@@ -121,6 +125,11 @@ export class MarketFixture {
     return { ...this.connect({ privateKey }), address };
   }
 
+  /** A client without a key that reaches the chain at another address. */
+  through(rpcUrl: string): Client {
+    return this.connect({ rpcUrl });
+  }
+
   /** A client that is closed with the market. */
   protected connect(options: Partial<ClientOptions>): Client {
     const { rpcUrl, deployment } = this.chain;
@@ -148,7 +157,17 @@ export class MarketFixture {
 
   /** Orders a task of 1,000,000 units; defaults name things that do not exist. */
   async order(chosen: Partial<OrderOptions> = {}, user: Client = this.user): Promise<TaskId> {
-    const { id, order } = await prepareOrder(user, {
+    const { id, order } = await this.makeOrder(chosen, user);
+    await send(user, createTask(user, { order }));
+    return id;
+  }
+
+  /** The same order, not placed. */
+  async makeOrder(
+    chosen: Partial<OrderOptions> = {},
+    user: Client = this.user,
+  ): Promise<PreparedOrder> {
+    return prepareOrder(user, {
       service: await getService(user, { provider: this.provider.address }),
       model: MODEL,
       datasetRoot: DATASET_ROOT,
@@ -157,8 +176,6 @@ export class MarketFixture {
       config: {},
       ...chosen,
     });
-    await send(user, createTask(user, { order }));
-    return id;
   }
 
   async close(): Promise<void> {

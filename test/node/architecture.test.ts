@@ -121,6 +121,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/deployments.ts"],
   ["sdk/rpc", "sdk/deployment.ts"],
   ["sdk/platform"],
+  ["sdk/taskIdOf.ts"],
   [
     "sdk/taskStates.ts",
     "sdk/ids.ts",
@@ -235,7 +236,7 @@ describe("architecture", () => {
   });
 
   it("provider: only the watcher listens to events", () => {
-    const word = /fetchTaskEvents|getLogs|queryFilter/;
+    const word = /(fetch|search)TaskEvents|searchLogs|getLogs|queryFilter/;
     expect(users(under("provider"), word, ["provider/chain/Watcher.ts"])).to.deep.equal([]);
   });
 

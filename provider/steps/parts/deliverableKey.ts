@@ -1,7 +1,9 @@
-import { concat, hexlify, keccak256 } from "ethers";
+import { hexlify } from "ethers";
 import { getDelivery, type PostedDelivery } from "../../../sdk/deliverable/getDelivery.ts";
+import { commitment } from "../../../sdk/exchange/commitment.ts";
 import { keyCommit } from "../../../sdk/exchange/segmentKey.ts";
 import type { TaskId } from "../../../sdk/ids.ts";
+import type { Task } from "../../../sdk/task/Task.ts";
 import type { EncryptionKey } from "../../EncryptionKey.ts";
 import type { EncryptionKeys } from "../../EncryptionKeys.ts";
 import { ProviderError } from "../../errors.ts";
@@ -39,26 +41,24 @@ export function readDeliverableKey({ store, encryptionKeys }: Keys, id: TaskId):
 /**
  * The key and contentRoot that reveal a delivery. If the state database does not have them, because it was lost or
  * restored from an older backup, they are derived from the encryption keys and the chain.
- * @param exchange the task's commitment, from the chain
+ * @param task as it is on chain
  */
 export async function findReveal(
   context: StepContext,
   { id, order, facts }: JobRecord,
-  exchange: string,
+  task: Task,
 ): Promise<{ key: string; contentRoot: string }> {
   const { contentRoot } = facts;
   if (contentRoot && context.store.deliverableKey(id)) {
     const key = readDeliverableKey(context, id);
-    const committed = [order.blindRoot, contentRoot, hexlify(keyCommit(key))];
-    if (commitment(committed) === exchange) return { key: hexlify(key), contentRoot };
+    const { blindRoot } = order;
+    const committed = { blindRoot, contentRoot, keyCommit: hexlify(keyCommit(key)) };
+    if (commitment(committed) === task.exchange) return { key: hexlify(key), contentRoot };
   }
-  const delivery = await getDelivery(context.client, { id });
+  const delivery = await getDelivery(context.client, task);
   if (!delivery) throw keyLostError();
   return { key: await deriveForDelivery(context, id, delivery), contentRoot: delivery.contentRoot };
 }
-
-/** keccak256(abi.encode(blindRoot, contentRoot, keyCommit)), as the contract computes it. */
-const commitment = (words: readonly string[]) => keccak256(concat(words));
 
 async function deriveForDelivery(
   { encryptionKeys, jobsDirectory }: StepContext,

@@ -1,13 +1,14 @@
 import { retrieve } from "../../../sdk/account/calls.ts";
-import { getAccount } from "../../../sdk/account/getAccount.ts";
-import { getSubAccount, type SubAccount } from "../../../sdk/account/getSubAccount.ts";
+import { listSubAccounts, type ReturningSubAccount } from "../../../sdk/account/listSubAccounts.ts";
+import { secondsUntil } from "../../../sdk/account/readReturns.ts";
 import type { Client } from "../../../sdk/client.ts";
+import { listTasks } from "../../../sdk/task/listTasks.ts";
 import { standingOf } from "../../../sdk/task/standing.ts";
+import type { Task } from "../../../sdk/task/Task.ts";
 import { latestBlock } from "../../../sdk/transaction/latestBlock.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { claim } from "../../flows/claim.ts";
-import { listOwnTasks } from "../../flows/ownTasks.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 import { formatDuration } from "../../terminal/formatDuration.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
@@ -20,9 +21,14 @@ type Wallet = Client & { readonly address: string };
  */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
-  const claimed = await claimAll(client, flags, terminal);
-  const before = await readSubAccounts(client);
-  const providers = before.filter(canRetrieve).map(({ provider }) => provider);
+  const [tasks, current] = await Promise.all([
+    listTasks(client, { user: client.address }),
+    readBalances(client),
+  ]);
+  const claimed = await claimAll(client, { tasks, now: current.now }, flags, terminal);
+  const before = claimed.length === 0 ? current : await readBalances(client);
+  const retrievable = before.subAccounts.filter((one) => canRetrieve(one, before.now));
+  const providers = retrievable.map(({ provider }) => provider);
   if (providers.length === 0) {
     terminal.say(`Nothing to retrieve${nextUnlock(before)}.`);
     terminal.next(environment.command("get-account"));
@@ -32,10 +38,10 @@ export default (async (flags, terminal, environment) => {
   const result = await submit(client, call, { providers }, flags, terminal);
   if (result.dryRun) return { ...result, claimed };
 
-  const after = await readSubAccounts(client);
-  const changes = before
-    .filter(canRetrieve)
-    .map((old) => change(old, after.find(({ provider }) => provider === old.provider) ?? old));
+  const after = await readBalances(client, providers);
+  const changes = retrievable.map((old, index) =>
+    change(old, after.subAccounts[index]!, after.now),
+  );
   terminal.table({
     widths: [50, 35, 35, 25],
     rows: [
@@ -55,41 +61,51 @@ export default (async (flags, terminal, environment) => {
 }) satisfies Command<SendingFlags>;
 
 /** Sends one transaction for each task whose provider missed a deadline, or shows it with --dry-run. */
-async function claimAll(client: Wallet, flags: SendingFlags, terminal: Terminal) {
-  const tasks = await listOwnTasks(client);
-  const { timestamp } = await latestBlock(client);
+async function claimAll(
+  client: Wallet,
+  { tasks, now }: { tasks: readonly Task[]; now: number },
+  flags: SendingFlags,
+  terminal: Terminal,
+) {
+  const overdue = tasks.filter((task) => standingOf(task, now).next === "claim");
   const claimed = [];
-  for (const task of tasks) {
-    if (standingOf(task, timestamp).next !== "claim") continue;
-    claimed.push(await claim(client, task, flags, terminal));
-  }
+  for (const task of overdue) claimed.push(await claim(client, task, flags, terminal));
   return claimed;
 }
 
-async function readSubAccounts(client: Wallet): Promise<SubAccount[]> {
-  const { subAccounts } = await getAccount(client, { account: client.address });
-  return Promise.all(
-    subAccounts.map(({ provider }) => getSubAccount(client, { account: client.address, provider })),
-  );
+/** The sub-accounts for some providers, or for all, and the chain's time. */
+interface Balances {
+  readonly subAccounts: readonly ReturningSubAccount[];
+  readonly now: number;
 }
 
-const canRetrieve = ({ free, requests }: SubAccount) =>
-  free > 0n || requests.some(({ secondsLeft }) => secondsLeft === 0);
+async function readBalances(client: Wallet, providers?: readonly string[]): Promise<Balances> {
+  const wanted = { account: client.address, ...(providers && { providers }) };
+  const [subAccounts, { timestamp: now }] = await Promise.all([
+    listSubAccounts(client, wanted),
+    latestBlock(client),
+  ]);
+  return { subAccounts, now };
+}
+
+const canRetrieve = ({ free, requests }: ReturningSubAccount, now: number) =>
+  free > 0n || requests.some((request) => secondsUntil(request, now) === 0);
 
 /** The effect of the retrieval on one sub-account. Amounts are in neuron. */
-function change(old: SubAccount, now: SubAccount) {
-  const returned = old.balance - now.balance;
+function change(before: ReturningSubAccount, after: ReturningSubAccount, now: number) {
+  const returned = before.balance - after.balance;
+  const newest = after.requests.at(-1);
   return {
-    provider: now.provider,
+    provider: after.provider,
     returned,
-    requested: now.returning - (old.returning - returned),
-    secondsLeft: now.requests.at(-1)?.secondsLeft ?? null,
+    requested: after.returning - (before.returning - returned),
+    secondsLeft: newest ? secondsUntil(newest, now) : null,
   };
 }
 
-function nextUnlock(subAccounts: readonly SubAccount[]): string {
+function nextUnlock({ subAccounts, now }: Balances): string {
   const waits = subAccounts.flatMap(({ requests }) =>
-    requests.map(({ secondsLeft }) => secondsLeft),
+    requests.map((request) => secondsUntil(request, now)),
   );
   if (waits.length === 0) return "";
   return `: the next amount unlocks in ${formatDuration(Math.min(...waits))}`;

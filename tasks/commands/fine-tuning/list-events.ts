@@ -2,10 +2,10 @@ import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { getService } from "../../../sdk/service/getService.ts";
+import { eventTimes, readEventPeriods } from "../../../sdk/task/eventTimes.ts";
 import { streamEvents, type TrainerEvent } from "../../../sdk/task/streamTask.ts";
 import type { Task } from "../../../sdk/task/Task.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
-import { blockTimes } from "../../../sdk/transaction/blockTimes.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
@@ -47,24 +47,33 @@ export default (async (flags, terminal, environment) => {
       ]),
     ],
   });
+  noteDemands(task, terminal);
   const id = formatTaskId(task.id);
   terminal.next(environment.command(`fine-tuning retrieve ${id}`));
   return { id, events: entries };
 }) satisfies Command<Flags>;
 
-async function readChainEntries(client: Client, { id }: Task): Promise<Entry[]> {
-  const events = await fetchTaskEvents(client, { id });
-  const times = await blockTimes(
-    client,
-    events.map(({ blockNumber }) => blockNumber),
-  );
-  return events.map((event) => ({
-    time: times.get(event.blockNumber) ?? new Date(0),
+async function readChainEntries(client: Client, task: Task): Promise<Entry[]> {
+  const [events, periods] = await Promise.all([
+    fetchTaskEvents(client, task),
+    readEventPeriods(client),
+  ]);
+  const times = await eventTimes(client, task, { events, periods });
+  return events.map((event, index) => ({
+    time: times[index]!,
     source: "chain",
     type: event.name,
     message: describe(event),
-    event: { ...event, id: formatTaskId(id) } as unknown as TaskEvent,
+    event: { ...event, id: formatTaskId(task.id) } as unknown as TaskEvent,
   }));
+}
+
+/** The chain keeps their number, and not when they were made. */
+function noteDemands({ demands, chunk }: Task, terminal: Terminal): void {
+  if (demands > 0)
+    terminal.note(
+      `Chunks of the model demanded from the provider: ${demands}, last number ${chunk}.`,
+    );
 }
 
 function describe(event: TaskEvent): string {
@@ -81,10 +90,6 @@ function describe(event: TaskEvent): string {
       return `${event.delivery.size} bytes, root ${event.delivery.root}`;
     case "TaskAcknowledged":
       return `root ${event.root}, the key is due by ${moment(event.deadline)}`;
-    case "ChunkDemanded":
-      return `chunk ${event.index}, to be shown by ${moment(event.deadline)}`;
-    case "ChunkAnswered":
-      return `chunk ${event.index}`;
     case "KeyRevealed":
       return `may be disputed until ${moment(event.deadline)}`;
     case "TaskSettled":

@@ -1,21 +1,12 @@
-import { formatTaskId } from "../../../sdk/ids.ts";
-import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
+import { listTasks } from "../../../sdk/task/listTasks.ts";
 import type { Command } from "../../definition.ts";
-import { listOwnTasks } from "../../flows/ownTasks.ts";
-import { viewProgress } from "../../terminal/taskView.ts";
+import { listEntries, showCreation } from "../../flows/listEntries.ts";
 
 /** Shows the caller's tasks at all providers, oldest first. */
 export default (async (_, terminal, environment) => {
   const client = await environment.signer("user");
-  const tasks = await listOwnTasks(client);
-  const standings = await viewProgress(client, tasks);
-  const placed = await Promise.all(
-    tasks.map(async ({ id, ...task }, index) => {
-      const { createdAt, blockNumber } = await getTaskOrder(client, { id });
-      return { id: formatTaskId(id), createdAt, blockNumber, ...task, ...standings[index]! };
-    }),
-  );
-  const entries = placed.sort((a, b) => a.blockNumber - b.blockNumber);
+  const tasks = await listTasks(client, { user: client.address });
+  const entries = await listEntries(client, tasks);
   const newest = entries.at(-1);
   if (!newest) {
     terminal.say("You have no tasks yet.");
@@ -27,12 +18,12 @@ export default (async (_, terminal, environment) => {
     widths: [40, 28, 46, 30, 20],
     rows: [
       ["ID", "Created At", "Provider", "Fee (neuron)", "Progress"],
-      ...entries.map(({ id, createdAt, provider, fee, progress }) => [
-        id,
-        createdAt.toISOString(),
-        provider,
-        fee.toString(),
-        progress,
+      ...entries.map((entry) => [
+        entry.id,
+        showCreation(entry),
+        entry.provider,
+        entry.fee.toString(),
+        entry.progress,
       ]),
     ],
   });

@@ -3,6 +3,7 @@ import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { getService } from "../../../sdk/service/getService.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
 import { PROGRESS } from "../../../sdk/task/progressOf.ts";
 import { streamLog } from "../../../sdk/task/streamTask.ts";
 import type { Task } from "../../../sdk/task/Task.ts";
@@ -81,7 +82,7 @@ async function follow(
 
 async function hasTrainingEnded(client: Client, task: Task, signal: AbortSignal): Promise<boolean> {
   try {
-    const { progress } = await viewTask(client, task);
+    const { progress } = await viewTask(client, await getTask(client, task));
     return PROGRESS.indexOf(progress) >= PROGRESS.indexOf("Trained");
   } catch (error) {
     signal.throwIfAborted();

@@ -1,9 +1,7 @@
-import { formatTaskId } from "../../../sdk/ids.ts";
-import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
 import { listTasks } from "../../../sdk/task/listTasks.ts";
 import type { Command } from "../../definition.ts";
 import { readAddress } from "../../flags/readAddress.ts";
-import { viewProgress } from "../../terminal/taskView.ts";
+import { listEntries, showCreation } from "../../flows/listEntries.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -15,25 +13,16 @@ export default (async (flags, terminal, environment) => {
   const provider = readAddress(flags.provider);
   const client = await environment.signer("user");
   const tasks = await listTasks(client, { user: client.address, provider });
-  const [orders, standings] = await Promise.all([
-    Promise.all(tasks.map((task) => getTaskOrder(client, task))),
-    viewProgress(client, tasks),
-  ]);
-  const entries = tasks.map(({ id, ...task }, index) => ({
-    id: formatTaskId(id),
-    createdAt: orders[index]!.createdAt,
-    ...task,
-    ...standings[index]!,
-  }));
+  const entries = await listEntries(client, tasks);
   terminal.table({
     widths: [40, 28, 30, 20],
     rows: [
       ["ID", "Created At", "Fee (neuron)", "Progress"],
-      ...entries.map(({ id, createdAt, fee, progress }) => [
-        id,
-        createdAt.toISOString(),
-        fee.toString(),
-        progress,
+      ...entries.map((entry) => [
+        entry.id,
+        showCreation(entry),
+        entry.fee.toString(),
+        entry.progress,
       ]),
     ],
   });

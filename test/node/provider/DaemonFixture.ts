@@ -10,6 +10,7 @@ import { findModel } from "../../../sdk/service/findModel.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import type { ServiceTerms, Unit } from "../../../sdk/service/Service.ts";
 import { upload } from "../../../sdk/storage/upload.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
 import type { OrderOptions } from "../../../sdk/task/prepareOrder.ts";
 import { quote } from "../../../sdk/task/quote.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
@@ -140,9 +141,7 @@ export class DaemonFixture extends MarketFixture {
 
   /** All events of a task, in order. */
   async events(id: TaskId): Promise<TaskEvent[]> {
-    const toBlock = await this.reader.provider.getBlockNumber();
-    const events = await fetchTaskEvents(this.reader, { fromBlock: 0, toBlock });
-    return events.filter((event) => event.id === id);
+    return fetchTaskEvents(this.reader, await getTask(this.reader, { id }));
   }
 }
 

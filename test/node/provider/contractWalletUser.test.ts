@@ -97,8 +97,9 @@ describe("a user that is a contract wallet", () => {
       return { ...market.provider, provider };
     };
     const admit = async (task: TaskId, user: string) => {
-      const order = await getTaskOrder(market.reader, { id: task });
-      const { fee } = await getTask(market.reader, { id: task });
+      const ordered = await getTask(market.reader, { id: task });
+      const order = await getTaskOrder(market.reader, ordered);
+      const { fee } = ordered;
       const job = { ...newJob(), chain: "Accepted", work: "trained" } as const;
       store.putJob({
         id: task,
@@ -181,7 +182,10 @@ describe("a user that is a contract wallet", () => {
       const taskKey = randomBytes(32);
       const rows = [{ prompt: "1+1=", completion: "2" }];
       const known = await market.orderTraining(trade.user, rows, { n_epochs: 1 });
-      const { modelHash, datasetRoot, units } = await getTaskOrder(trade.user, { id: known });
+      const { modelHash, datasetRoot, units } = await getTaskOrder(
+        trade.user,
+        await getTask(trade.user, { id: known }),
+      );
       const model = { ...MODEL, hash: modelHash };
       const id = await market.order(
         { model, datasetRoot, units, maxFee: OG, config: { n_epochs: 1 }, taskKey },

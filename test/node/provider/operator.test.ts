@@ -215,7 +215,10 @@ describe("provider daemon that runs as an operator", () => {
       const delivered = await order();
       await until(delivered, "Delivered");
       await daemon.kill("SIGTERM");
-      const { modelHash, datasetRoot, units } = await getTaskOrder(user, { id: delivered });
+      const { modelHash, datasetRoot, units } = await getTaskOrder(
+        user,
+        await getTask(user, { id: delivered }),
+      );
       const model = { ...MODEL, hash: modelHash };
       const between = await market.order(
         { model, datasetRoot, units, config: CONFIG, maxFee: OG },

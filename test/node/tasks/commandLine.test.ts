@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
@@ -39,7 +39,9 @@ describe("tasks: the command line as a process", () => {
     await mkdir(deployments);
     await writeFile(join(deployments, ".chain"), '{"chainId":"31337"}');
     for (const name of ["Ledger", "FineTuningServing"]) {
-      const contract = { address: `0x${"11".repeat(20)}`, abi: [] };
+      const artifact = join(ROOT, `artifacts/contracts/${name}.sol/${name}.json`);
+      const { abi } = JSON.parse(await readFile(artifact, "utf8"));
+      const contract = { address: `0x${"11".repeat(20)}`, abi };
       await writeFile(join(deployments, `${name}.json`), JSON.stringify(contract));
     }
   });

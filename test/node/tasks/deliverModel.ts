@@ -30,7 +30,8 @@ export async function deliverModel(
   { isSpoiled = false }: DeliveryOptions = {},
 ): Promise<string> {
   const id = parseTaskId(task);
-  const { userKey } = await getTaskOrder(market.reader, { id });
+  const known = await getTask(market.reader, { id });
+  const { userKey } = await getTaskOrder(market.reader, known);
   const plain = join(market.folder, "model.plain");
   const encrypted = join(market.folder, "model.sealed");
   await writeFile(plain, model);
@@ -41,8 +42,15 @@ export async function deliverModel(
   const root = isSpoiled ? await spoilPage(encrypted, 0) : sealed.root;
   await upload(market.storageUrl, encrypted);
   const commit = hexlify(keyCommit(s));
-  const { fee } = await getTask(market.reader, { id });
-  const delivery = { id, size, fee, root, contentRoot, keyCommit: commit, receiptRoot: root };
+  const delivery = {
+    id,
+    size,
+    fee: known.fee,
+    root,
+    contentRoot,
+    keyCommit: commit,
+    receiptRoot: root,
+  };
   await send(market.provider, deliver(market.provider, { delivery }));
   return root;
 }
@@ -50,6 +58,7 @@ export async function deliverModel(
 /** Publishes the key of what deliverModel delivered. */
 export async function revealKey(market: CommandFixture, task: string): Promise<void> {
   const { provider } = market;
-  const delivery = (await getDelivery(provider, { id: parseTaskId(task) }))!;
+  const known = await getTask(provider, { id: parseTaskId(task) });
+  const delivery = (await getDelivery(provider, known))!;
   await send(provider, reveal(provider, { ...delivery, key: KEY }));
 }

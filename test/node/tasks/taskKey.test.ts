@@ -6,6 +6,7 @@ import { after, before, describe, it } from "mocha";
 import { parseTaskId } from "../../../sdk/ids.ts";
 import { acceptTask } from "../../../sdk/task/calls.ts";
 import { deriveTaskKey } from "../../../sdk/task/deriveTaskKey.ts";
+import { getTask } from "../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
@@ -26,8 +27,11 @@ describe("tasks: --task-key", () => {
     let last = 0;
     return () => ({ seed: `${++last}` }); // identical orders would continue with the same task
   })();
-  const userKeyOf = async (id: string) =>
-    (await getTaskOrder(orders.market.reader, { id: parseTaskId(id) })).userKey;
+  const orderOf = async (id: string) => {
+    const { reader } = orders.market;
+    return getTaskOrder(reader, await getTask(reader, { id: parseTaskId(id) }));
+  };
+  const userKeyOf = async (id: string) => (await orderOf(id)).userKey;
   const revealed = async (id: string) => {
     const { market } = orders;
     await send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
@@ -69,7 +73,7 @@ describe("tasks: --task-key", () => {
     const second = await orders.create({ taskKey, ...seed() });
     const keys = await Promise.all([first.id, second.id].map(userKeyOf));
     expect(keys[0]).not.to.equal(keys[1]);
-    const placed = await getTaskOrder(market.reader, { id: parseTaskId(first.id) });
+    const placed = await orderOf(first.id);
     const { publicKey } = await deriveTaskKey(market.user, placed);
     expect(`0x${Buffer.from(publicKey).toString("hex")}`).not.to.equal(keys[0]);
   });

@@ -520,7 +520,7 @@ describe("submitter, on a real chain", () => {
     await send(user, cancelTask(user, { id })); // in the new chain, the acceptance is no longer wanted
     const other = await market.order({}, user);
     const job = { ...newJob(), chain: "Created" as const, pending: "accept" as const };
-    const order = await getTaskOrder(user, { id: other });
+    const order = await getTaskOrder(user, await getTask(user, { id: other }));
     store.putJob({
       id: other,
       user: market.user.address,

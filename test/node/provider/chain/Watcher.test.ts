@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { zeroPadValue } from "ethers";
 import { after, afterEach, before, beforeEach, describe, it } from "mocha";
 import pino from "pino";
 import { ChainIdentity } from "../../../../provider/chain/ChainIdentity.ts";
@@ -12,8 +13,11 @@ import { Readiness } from "../../../../provider/Readiness.ts";
 import { readTaskState } from "../../../../provider/steps/parts/readTaskState.ts";
 import { SqliteStore } from "../../../../provider/store/SqliteStore.ts";
 import type { Client } from "../../../../sdk/client.ts";
+import type { TaskId } from "../../../../sdk/ids.ts";
 import { cancelTask } from "../../../../sdk/task/calls.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
+import { CountingEndpoint } from "../../../helpers/CountingEndpoint.ts";
+import { rejection } from "../../../helpers/rejection.ts";
 import { DaemonFixture } from "../DaemonFixture.ts";
 
 describe("watcher, on a real chain", () => {
@@ -248,7 +252,7 @@ describe("watcher, on a real chain", () => {
     const deaf = watcher({ client: lying({ getLogs: async () => [] }) });
     const id = await market.order({}, user);
     for (let block = 0; block < 40; block++) await market.chain.mine();
-    await deaf.poll();
+    expect((await rejection(deaf.poll())).message).to.match(/does not show the event/);
     expect(openIds()).to.deep.equal([]);
     const same = watcher();
     await same.poll();
@@ -258,11 +262,74 @@ describe("watcher, on a real chain", () => {
 
   it("notices an order although the endpoint omitted its log once", async () => {
     const id = await market.order({}, user);
-    await watcher({ client: lying({ getLogs: async () => [] }) }).poll();
+    await rejection(watcher({ client: lying({ getLogs: async () => [] }) }).poll());
     expect(openIds()).to.deep.equal([]);
     await market.chain.mine();
     await watcher().poll();
     expect(openIds()).to.deep.equal([id]);
+  });
+
+  it("asks for the events of its own provider alone", async () => {
+    const endpoint = await CountingEndpoint.start(market.chain.rpcUrl);
+    const id = await market.order({}, user);
+    await watcher({ client: market.through(endpoint.url) }).poll();
+    await endpoint.close();
+    expect(openIds()).to.deep.equal([id]);
+    const [search] = endpoint.requests.filter(({ method }) => method === "eth_getLogs");
+    const { topics } = search!.params[0] as { topics: (string | null)[] };
+    const provider = zeroPadValue(market.provider.address, 32).toLowerCase();
+    expect(topics).to.deep.equal([null, null, null, provider]);
+  });
+
+  const mineMany = (blocks: number) =>
+    user.provider.send("hardhat_mine", [`0x${blocks.toString(16)}`]);
+
+  for (const limits of [
+    { blocks: 1_000, words: "limited to a 1,000 blocks range" },
+    { blocks: 1_000 },
+    { blocks: 10_000 },
+    { results: 100, words: "query returned more than 100 results" },
+  ]) {
+    it(`misses nothing after 50,000 blocks, with at most 60 requests: ${JSON.stringify(limits)}`, async () => {
+      await watcher().poll();
+      const ids: string[] = [];
+      for (const gap of [100, 17_000, 32_900]) {
+        await mineMany(gap - 2);
+        ids.push(await market.order({}, user));
+        if (gap !== 32_900) await send(user, cancelTask(user, { id: ids.at(-1)! as TaskId }));
+      }
+      const endpoint = await CountingEndpoint.start(market.chain.rpcUrl, limits);
+      const late = watcher({ client: market.through(endpoint.url) });
+      const { requests } = await endpoint.count(() => late.poll());
+      await endpoint.close();
+      for (const id of ids) expect(store.hasEvent(id as TaskId, "TaskCreated")).to.equal(true);
+      expect(store.scannedBlocks()[0]!.number).to.equal(await user.provider.getBlockNumber());
+      expect(requests).to.be.at.most(60);
+    });
+  }
+
+  it("continues where it stopped if it is interrupted while it catches up", async () => {
+    await watcher().poll();
+    const first = await market.order({}, user);
+    await mineMany(70_000);
+    const endpoint = await CountingEndpoint.start(market.chain.rpcUrl, { blocks: 1_000 });
+    const stopped = new AbortController();
+    const { putScannedBlock } = store;
+    store.putScannedBlock = (mark) => {
+      putScannedBlock.call(store, mark);
+      stopped.abort();
+    };
+    await watcher({ client: market.through(endpoint.url) }).poll(stopped.signal);
+    store.putScannedBlock = putScannedBlock;
+    const reached = store.scannedBlocks()[0]!.number;
+    expect(reached).to.be.within(30_000, 40_000);
+    const rest = await endpoint.count(() =>
+      watcher({ client: market.through(endpoint.url) }).poll(),
+    );
+    await endpoint.close();
+    expect(rest.ranges.length).to.be.lessThan(45);
+    expect(openIds()).to.deep.equal([first]);
+    expect(store.scannedBlocks()[0]!.number).to.equal(await user.provider.getBlockNumber());
   });
 
   it("does not mistake another chain's answers for a reorganization", async () => {

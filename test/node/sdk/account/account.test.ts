@@ -13,6 +13,7 @@ import {
 } from "../../../../sdk/account/calls.ts";
 import { getAccount } from "../../../../sdk/account/getAccount.ts";
 import { getSubAccount } from "../../../../sdk/account/getSubAccount.ts";
+import { listSubAccounts } from "../../../../sdk/account/listSubAccounts.ts";
 import { prepareFunds } from "../../../../sdk/account/prepareFunds.ts";
 import type { Call } from "../../../../sdk/transaction/Call.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
@@ -134,6 +135,24 @@ describe("sdk/account", () => {
     await asUser((user) => claimReturn(user, { provider }));
     expect(await subAccount()).to.deep.include({ balance: 6n, returning: 0n, requests: [] });
     expect((await account()).available).to.equal(OG - 6n);
+  });
+
+  it("lists sub-accounts with their return requests, all or some", async () => {
+    const { user, reader, provider, stranger } = market;
+    const of = { account: user.address };
+    expect(await listSubAccounts(reader, of)).to.deep.equal([]);
+    for (const { address } of [provider, stranger])
+      await asUser((client) => fund(client, { provider: address, amount: 10n }));
+    await asUser((client) => requestReturn(client, { provider: provider.address, amount: 4n }));
+    const { requests, deliverables: _, ...summary } = await subAccount();
+    const all = await listSubAccounts(reader, of);
+    expect(all).to.have.length(2);
+    expect(all[0]).to.deep.equal({
+      ...summary,
+      requests: requests.map(({ secondsLeft: _, ...request }) => request),
+    });
+    const some = await listSubAccounts(reader, { ...of, providers: [stranger.address] });
+    expect(some).to.deep.equal(all.slice(1));
   });
 
   it("reports what is free if more is requested back", async () => {

@@ -88,7 +88,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
 
   /** As the provider does: keys from the order alone, seal, upload. */
   async function seal(id: TaskId): Promise<Delivery> {
-    const order = await getTaskOrder(market.provider, { id });
+    const order = await getTaskOrder(market.provider, await task(id));
     const u = sharedBlind(ENCRYPTION_SECRET, getBytes(order.userKey));
     const keys = { taskId: id, u, s };
     const sealed = await sealFile(path("model.zip"), path("sealed"), keys);
@@ -127,7 +127,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
 
   async function revealKey(id: TaskId): Promise<void> {
     const { provider } = market;
-    const { blindRoot, contentRoot } = (await getDelivery(provider, { id }))!;
+    const { blindRoot, contentRoot } = (await getDelivery(provider, await task(id)))!;
     await send(provider, reveal(provider, { id, key: hexlify(s), blindRoot, contentRoot }));
   }
 
@@ -154,8 +154,12 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     const delivery = await seal(id);
     await send(provider, deliver(provider, { delivery }));
     expect(await task(id)).to.include({ state: "Delivered", root: delivery.root });
-    const { blindRoot } = await getTaskOrder(reader, { id });
-    expect(await getDelivery(reader, { id })).to.deep.equal({ ...delivery, blindRoot, key: null });
+    const { blindRoot } = await getTaskOrder(reader, await task(id));
+    expect(await getDelivery(reader, await task(id))).to.deep.equal({
+      ...delivery,
+      blindRoot,
+      key: null,
+    });
     const commitments = [blindRoot, delivery.contentRoot, delivery.keyCommit];
     expect((await task(id)).exchange).to.equal(keccak256(concat(commitments)));
     expect((await subAccount(user.address)).deliverables).to.deep.equal([
@@ -178,7 +182,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
 
     await revealKey(id);
     expect(await task(id)).to.include({ state: "Revealed", progress: "Finished" });
-    expect((await getDelivery(reader, { id }))!.key).to.equal(hexlify(s));
+    expect((await getDelivery(reader, await task(id)))!.key).to.equal(hexlify(s));
     expect(await openModel(id)).to.deep.equal({ size: archive.length });
     expect((await readFile(path("opened.zip"))).equals(archive)).to.equal(true);
 
@@ -192,14 +196,12 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
   });
 
   it("shows the history of a delivered task in its events", async () => {
-    const fromBlock = (await market.reader.provider.getBlockNumber()) + 1;
     const id = await deliverTask();
     await acknowledgeTask(id);
     await revealKey(id);
     await market.chain.increaseTime(market.chain.parameters.disputePeriod + 1n);
     await send(market.stranger, finalize(market.stranger, { ids: [id, id] }));
-    const toBlock = await market.reader.provider.getBlockNumber();
-    const events = await fetchTaskEvents(market.reader, { fromBlock, toBlock });
+    const events = await fetchTaskEvents(market.reader, await task(id));
     const { root, size } = await task(id);
     expect(events.map(({ name }) => name)).to.deep.equal([
       "TaskCreated",
@@ -265,7 +267,7 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     const { provider } = market;
     const id = await deliverTask();
     await acknowledgeTask(id);
-    const { blindRoot, contentRoot } = (await getDelivery(provider, { id }))!;
+    const { blindRoot, contentRoot } = (await getDelivery(provider, await task(id)))!;
     const right = { id, key: hexlify(s), blindRoot, contentRoot };
     const other = `0x${"12".repeat(32)}`;
     for (const part of ["key", "blindRoot", "contentRoot"]) {
@@ -347,20 +349,18 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
   for (const [name, page, fault] of faults) {
     it(`proves ${name} that was not committed to, and the user gets the money back`, async () => {
       const { user, provider, reader, chain } = market;
-      const fromBlock = (await reader.provider.getBlockNumber()) + 1;
       const id = await cheat(fault);
       expect(await openingError(id)).to.include({ page, exitCode: 10 });
       const before = await getAccount(reader, { account: user.address });
       const proof = await find(id, page);
-      const receipt = await send(user, proveMisbehaviour(user, { id, proof }));
+      await send(user, proveMisbehaviour(user, { id, proof }));
       expect(await task(id)).to.include({ state: "Slashed", progress: "Failed", paid: 0n });
       expect(await subAccount(user.address)).to.include({ balance: FEE, free: FEE, reserved: 0n });
       const now = await getAccount(reader, { account: user.address });
       expect(now.available - before.available).to.equal(BOND / 2n);
       const { minimumStake } = chain.parameters;
       expect(await subAccount(provider.address)).to.include({ reserved: minimumStake });
-      const toBlock = receipt.blockNumber;
-      const events = await fetchTaskEvents(reader, { id, fromBlock, toBlock });
+      const events = await fetchTaskEvents(reader, await task(id));
       expect(events.at(-1)).to.deep.include({
         name: "TaskSlashed",
         page: BigInt(page),

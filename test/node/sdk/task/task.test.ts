@@ -20,6 +20,7 @@ import { getTask } from "../../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../../sdk/task/getTaskOrder.ts";
 import { listTasks } from "../../../../sdk/task/listTasks.ts";
 import { prepareOrder } from "../../../../sdk/task/prepareOrder.ts";
+import { searchTaskEvents } from "../../../../sdk/task/searchTaskEvents.ts";
 import { encodeOrder } from "../../../../sdk/task/TaskOrder.ts";
 import { fetchTaskEvents } from "../../../../sdk/task/taskEvents.ts";
 import { servingCall } from "../../../../sdk/transaction/buildCall.ts";
@@ -119,7 +120,7 @@ describe("sdk/task", () => {
     const { id, order } = await prepare();
     const receipt = await send(market.user, createTask(market.user, { order }));
     const block = await market.reader.provider.getBlock(receipt.blockNumber);
-    expect(await getTaskOrder(market.reader, { id })).to.deep.equal({
+    expect(await getTaskOrder(market.reader, await task(id))).to.deep.equal({
       ...order,
       createdAt: new Date(block!.timestamp * 1_000),
       blockNumber: receipt.blockNumber,
@@ -132,19 +133,17 @@ describe("sdk/task", () => {
     const encoded = encodeOrder({ ...order, validationRoot: null });
     const config = Uint8Array.of(...toUtf8Bytes('{"suffix":"'), 0xff, ...toUtf8Bytes('"}'));
     await send(market.user, servingCall(market.user, "createTask", [{ ...encoded, config }]));
-    const read = await getTaskOrder(market.reader, { id });
+    const read = await getTaskOrder(market.reader, await task(id));
     expect(read.validationRoot).to.equal(null);
     expect(read.config).to.equal(null);
   });
 
   it("does not find tasks that do not exist", async () => {
     const id = `0x${"ab".repeat(16)}` as TaskId;
-    for (const read of [getTask, getTaskOrder]) {
-      const error = await rejection(read(market.reader, { id }));
-      expect(error.code).to.equal("not-found");
-      expect(error.message).to.contain(formatTaskId(id));
-      expect(error.next).to.deep.equal({ verb: "listTasks", parameters: {} });
-    }
+    const missing = await rejection(getTask(market.reader, { id }));
+    expect(missing.code).to.equal("not-found");
+    expect(missing.message).to.contain(formatTaskId(id));
+    expect(missing.next).to.deep.equal({ verb: "listTasks", parameters: {} });
     const error = await rejection(cancel(id));
     expect(error.code).to.equal("not-found");
   });
@@ -275,10 +274,8 @@ describe("sdk/task", () => {
     expect(await reserved(provider.address)).to.equal(chain.parameters.minimumStake);
     expect(await reserved(user.address)).to.equal(0n);
     const { blockNumber } = receipt;
-    const [event] = await fetchTaskEvents(market.reader, {
-      fromBlock: blockNumber,
-      toBlock: blockNumber,
-    });
+    const event = (await fetchTaskEvents(market.reader, await task(id))).at(-1);
+    expect(event!.blockNumber).to.equal(blockNumber);
     expect(event).to.include({ name: "TaskFailed", id, reason });
     expect((event as { compensation: bigint }).compensation < BOND / 100n).to.equal(true); // seconds of an hour
   });
@@ -286,9 +283,8 @@ describe("sdk/task", () => {
   it("knows every reason by its name on chain", async () => {
     for (const reason of FAIL_REASONS) {
       const id = await market.order();
-      const receipt = await send(market.provider, failTask(market.provider, { id, reason }));
-      const range = { fromBlock: receipt.blockNumber, toBlock: receipt.blockNumber };
-      const [event] = await fetchTaskEvents(market.reader, range);
+      await send(market.provider, failTask(market.provider, { id, reason }));
+      const event = (await fetchTaskEvents(market.reader, await task(id))).at(-1);
       expect(event).to.include({ name: "TaskFailed", reason });
     }
   });
@@ -318,7 +314,8 @@ describe("sdk/task", () => {
     await send(market.user, createTask(market.user, { order }));
     await accept(id);
     const toBlock = await market.reader.provider.getBlockNumber();
-    const events = await fetchTaskEvents(market.reader, { fromBlock, toBlock });
+    const provider = market.provider.address;
+    const events = await searchTaskEvents(market.reader, { provider, fromBlock, toBlock });
     expect(events.map((event) => [event.name, event.id])).to.deep.equal([
       ["TaskCreated", first],
       ["TaskCancelled", first],
@@ -340,7 +337,7 @@ describe("sdk/task", () => {
       transactionHash: block!.transactions[0],
     });
     expect(
-      await fetchTaskEvents(market.reader, { fromBlock, toBlock: fromBlock - 1 }),
+      await searchTaskEvents(market.reader, { provider, fromBlock, toBlock: fromBlock - 1 }),
     ).to.deep.equal([]);
   });
 

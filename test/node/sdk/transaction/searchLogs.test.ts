@@ -30,6 +30,18 @@ function limited(counts: readonly number[], { blocks, results, words = "limit ex
   return { provider: { getLogs } as unknown as Provider, asked };
 }
 
+/** Refusals of several hosts, and the number of blocks that they allow. */
+const DIALECTS = [
+  { words: "eth_getLogs is limited to a 1,000 blocks range", blocks: 1_000 },
+  { words: "query exceeds max block range 1000", blocks: 1_000 },
+  { words: "exceed maximum block range: 5000", blocks: 5_000 },
+  { words: "block range is too wide", blocks: 1_000 },
+  { words: "eth_getLogs requests with up to a 500 block range are allowed", blocks: 500 },
+  { words: "block range too large (maximum allowed is 100 blocks)", blocks: 100 },
+  { words: "requested too many blocks from 0 to 999, maximum is set to 200", blocks: 200 },
+  { words: "limit exceeded", blocks: 50 },
+];
+
 const search = (provider: Provider, toBlock: number) =>
   searchLogs(provider, { address: `0x${"11".repeat(20)}`, fromBlock: 0, toBlock });
 
@@ -58,6 +70,34 @@ describe("searching events through an endpoint with limits", () => {
     expect(await search(provider, 1_999)).to.have.length(3_000);
     expect(asked.length).to.be.lessThan(220);
     expect(Math.max(...asked.slice(-5))).to.be.greaterThan(100);
+  });
+
+  for (const { words, blocks } of DIALECTS) {
+    it(`searches as far as allowed after "${words}"`, async () => {
+      const { provider, asked } = limited(Array(10 * blocks).fill(0), { blocks, words });
+      await search(provider, 10 * blocks - 1);
+      expect(asked.filter((each) => each > blocks).length).to.be.lessThan(5);
+      expect(asked.filter((each) => each === blocks).length).to.be.greaterThan(6);
+    });
+  }
+
+  it("searches more and more blocks at a time if the endpoint has no limit", async () => {
+    const { provider, asked } = limited(Array(50_000).fill(0), {});
+    await search(provider, 49_999);
+    expect(asked.slice(0, 5)).to.deep.equal([1_000, 1_000, 1_000, 1_000, 2_000]);
+    expect(Math.max(...asked)).to.equal(10_000);
+    expect(asked.length).to.be.lessThan(16);
+  });
+
+  it("searches more again soon after blocks with many events, and late after a refusal of blocks", async () => {
+    const counts = [...Array(1_000).fill(1), ...Array(20_000).fill(0)];
+    const words = "query returned more than 100 results";
+    const byEvents = limited(counts, { results: 100, words });
+    await search(byEvents.provider, 20_999);
+    expect(Math.max(...byEvents.asked)).to.be.greaterThan(1_000);
+    const byBlocks = limited(Array(60_000).fill(0), { blocks: 1_000 });
+    await search(byBlocks.provider, 59_999);
+    expect(byBlocks.asked.filter((each) => each > 1_000)).to.deep.equal([2_000]);
   });
 
   it("names the block that alone exceeds the limit", async () => {

@@ -7,9 +7,9 @@ import { type Client, createClient } from "../../../../sdk/client.ts";
 import { getService } from "../../../../sdk/service/getService.ts";
 import { listServices } from "../../../../sdk/service/listServices.ts";
 import { acceptTask, cancelTask } from "../../../../sdk/task/calls.ts";
+import { blockLogs } from "../../../../sdk/transaction/blockLogs.ts";
 import { checkNetwork } from "../../../../sdk/transaction/checkNetwork.ts";
 import { decodeRevert } from "../../../../sdk/transaction/decodeRevert.ts";
-import { findLogs } from "../../../../sdk/transaction/findLogs.ts";
 import { send } from "../../../../sdk/transaction/send.ts";
 import { startFakeProviderApi } from "../../../helpers/fakeProviderApi.ts";
 import { MarketFixture } from "../../../helpers/MarketFixture.ts";
@@ -101,7 +101,7 @@ describe("sdk/transaction", () => {
       () => getAccount(client, { account: market.user.address }),
       () => getService(client, { provider: market.provider.address }),
       () => send(client, deposit(client, { amount: 1n })),
-      () => findLogs(client, {}),
+      () => blockLogs(client, 0, []),
       () => checkNetwork(client),
     ];
     for (const work of works) {
@@ -199,33 +199,6 @@ describe("sdk/transaction", () => {
       });
     }
     expect(seen.size).to.be.greaterThan(30);
-  });
-
-  it("reads events in halves from an endpoint that limits the range", async () => {
-    const { reader } = market;
-    const all = await findLogs(reader, {});
-    expect(all.length).to.be.greaterThan(0);
-    const ranges: number[] = [];
-    const limited = await startFakeProviderApi({
-      "/": async (request) => {
-        const body = Buffer.concat(await request.toArray()).toString();
-        const { id, method, params } = JSON.parse(body);
-        if (method === "eth_getLogs") {
-          const blocks = Number(params[0].toBlock) - Number(params[0].fromBlock) + 1;
-          ranges.push(blocks);
-          const error = { code: -32000, message: "query exceeds max block range 2" };
-          if (blocks > 2) return { jsonrpc: "2.0", id, error };
-        }
-        const headers = { "content-type": "application/json" };
-        return (await fetch(market.chain.rpcUrl, { method: "POST", body, headers })).text();
-      },
-    });
-    const found = await findLogs(at(limited.url), {});
-    await limited.close();
-    expect(found.map((log) => log.transactionHash)).to.deep.equal(
-      all.map((log) => log.transactionHash),
-    );
-    expect(Math.max(...ranges)).to.be.greaterThan(2);
   });
 });
 
