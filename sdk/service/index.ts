@@ -10,6 +10,7 @@ export * from "./getGasMoney.ts";
 export * from "./getService.ts";
 export * from "./listServices.ts";
 export type { Endpoint } from "./providerApi.ts";
+export type { Rates } from "./Rates.ts";
 export {
   type Service,
   type ServiceCounters,

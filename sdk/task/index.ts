@@ -37,3 +37,4 @@ export type { Task } from "./Task.ts";
 export type { RecordedOrder, TaskOrder } from "./TaskOrder.ts";
 export * from "./taskEvents.ts";
 export * from "./uploadDataset.ts";
+export * from "./workUnits.ts";

@@ -1,0 +1,46 @@
+import { z } from "zod";
+import type { Rates } from "../../sdk/service/Rates.ts";
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+
+const BILLION = 1e9;
+/** Basis points of a model of a billion parameters: 6 floating-point operations per parameter and token. */
+const FULL = 10_000;
+/** 4 of these 6: gradients pass through the frozen weights, but none are computed for them. */
+const LORA = (FULL * 4) / 6;
+/** 2 of these 6: only the forward pass. */
+const EVALUATION = (FULL * 2) / 6;
+/** Weights and both moments of the optimizer, 12 GB, take as long to write as training on 100,000 tokens. */
+const CHECKPOINT_UNITS = 100_000;
+/** Weights of an adapter relative to those of its model. */
+const ADAPTER_SHARE = 0.02;
+
+/** The parts of config.json that show the size of a model's weights and inputs. */
+export const SizeConfig = z.object({
+  dtype: z.string().optional(),
+  torch_dtype: z.string().optional(),
+  image_size: z.number().int().positive().default(224).catch(224),
+  patch_size: z.number().int().positive().default(16).catch(16),
+});
+
+/** The rates of a model that follow from the size of its weights, relative to a model of a billion parameters. */
+export function defaultRates(
+  kind: CatalogueModel["kind"],
+  weightBytes: number,
+  config: z.infer<typeof SizeConfig>,
+): Rates {
+  const { dtype = config.torch_dtype, image_size, patch_size } = config;
+  const billions = weightBytes / bytesPerParameter(dtype) / BILLION;
+  // An image is one token of the price, and as many tokens of the model as it has patches.
+  const positions = kind === "image-classification" ? (image_size / patch_size) ** 2 : 1;
+  const rate = (bps: number) => Math.max(1, Math.round(billions * positions * bps));
+  return {
+    full: rate(FULL),
+    lora: rate(LORA),
+    evaluation: rate(EVALUATION),
+    checkpointUnits: Math.ceil(billions * CHECKPOINT_UNITS),
+    loraCheckpointUnits: Math.ceil(billions * CHECKPOINT_UNITS * ADAPTER_SHARE),
+  };
+}
+
+const bytesPerParameter = (dtype: string | undefined): number =>
+  dtype === "bfloat16" || dtype === "float16" ? 2 : 4;
