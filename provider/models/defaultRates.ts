@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Rates } from "../../sdk/service/Rates.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import type { Rates } from "../../sdk/service/Rates.ts";
 
 const BILLION = 1e9;
 /** Basis points of a model of a billion parameters: 6 floating-point operations per parameter and token. */

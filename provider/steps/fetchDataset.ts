@@ -63,7 +63,10 @@ function paidBytes(
   const { train, validation } = largestDatasets({ units: order.units, config, rates });
   const perToken = kind === "image-classification" ? BYTES_PER_IMAGE : BYTES_PER_TOKEN;
   const bytes = (size: bigint) =>
-    Math.min(maxDatasetBytes, unit === "byte" ? Number(size) : SMALL_BYTES + Number(size) * perToken);
+    Math.min(
+      maxDatasetBytes,
+      unit === "byte" ? Number(size) : SMALL_BYTES + Number(size) * perToken,
+    );
   return { train: bytes(train), validation: bytes(validation) };
 }
 

@@ -1,9 +1,8 @@
 import type { Client } from "../../sdk/client.ts";
-import { type CountOptions, countDataset } from "../../sdk/dataset/counting/countDataset.ts";
+import type { DatasetCount } from "../../sdk/dataset/counting/countDataset.ts";
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
 import { type VerifiedProvider, verifyProvider } from "../../sdk/service/verifyProvider.ts";
@@ -13,23 +12,25 @@ import { formatOg } from "../../sdk/units.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
+import { countFor } from "./countFor.ts";
 
 /** A verified provider that has the wanted model. */
 interface Candidate extends VerifiedProvider {
   readonly model: CatalogueModel;
 }
 
-/** A candidate's price for a dataset. */
+/** A candidate's price for a training. */
 export interface Offer extends Candidate {
   readonly rows: number;
   readonly offer: Quote;
 }
 
-/** The model to train and its dataset. */
+/** The model to train and its datasets. */
 interface Wanted {
   /** Name of the model. */
   readonly name: string;
   readonly path: string;
+  readonly validationPath: string | undefined;
   readonly config: Hyperparameters;
   /** Undefined to choose by price. */
   readonly provider: string | undefined;
@@ -100,26 +101,32 @@ async function findCandidates(
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** Prices a dataset for each provider; equal counts are computed once. */
+/** Prices the training for each provider; equal counts are computed once. */
 async function priceAll(
   candidates: readonly Candidate[],
   wanted: Wanted,
   terminal: Terminal,
 ): Promise<Offer[]> {
+  const { path, validationPath, config } = wanted;
   const checked = new Set<string>();
-  const counted = new Map<string, Awaited<ReturnType<typeof countDataset>>>();
+  const counted = new Map<string, DatasetCount>();
+  const count = async (file: string, { service, model }: Candidate) => {
+    const key = `${service.unit} ${model.kind} ${model.tokenizerHash} ${file}`;
+    const known = counted.get(key) ?? (await countFor(file, { service, model }));
+    counted.set(key, known);
+    return known;
+  };
   const offers: Offer[] = [];
   for (const candidate of candidates) {
     const { service, model } = candidate;
     const seenBy = `${model.kind} ${model.tokenizerHash} ${model.maxLength}`;
     if (!checked.has(seenBy)) await check(candidate, wanted, terminal);
     checked.add(seenBy);
-    const key = `${service.unit} ${model.kind} ${model.tokenizerHash}`;
-    const count =
-      counted.get(key) ?? (await countDataset(wanted.path, await countOptions(candidate)));
-    counted.set(key, count);
-    const { rows, units } = count;
-    offers.push({ ...candidate, rows, offer: quote({ service, units }) });
+    const { rows, dataSize } = await count(path, candidate);
+    const validationSize =
+      validationPath === undefined ? 0n : (await count(validationPath, candidate)).dataSize;
+    const offer = quote({ service, model, config, dataSize, validationSize });
+    offers.push({ ...candidate, rows, offer });
   }
   return offers;
 }
@@ -128,13 +135,6 @@ async function check(candidate: Candidate, { path, config }: Wanted, terminal: T
   const report = await checkAsModel(path, candidate, config, terminal);
   showProblems(terminal, report);
   if (report.errors > 0) throw invalidDataset(path, report);
-}
-
-async function countOptions({ service, model }: Candidate): Promise<CountOptions> {
-  const { kind } = model;
-  const { unit } = service;
-  if (unit === "byte") return { kind, unit };
-  return { kind, unit, tokenizer: await fetchTokenizer(service, { model }) };
 }
 
 const isBusy = ({ queue: { slots, running, waiting } }: Offer) => running >= slots || waiting > 0;

@@ -1,7 +1,7 @@
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { Root } from "../../sdk/ids.ts";
-import { fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
+import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
@@ -27,12 +27,15 @@ export interface WantedOrder {
   /** Name of the model. */
   readonly model: string;
   readonly config: Hyperparameters;
-  /** The declared size; undefined if it follows from the dataset. */
-  readonly units?: bigint;
   /** Order again what is Finished. A task in progress is never ordered twice. */
   readonly again: boolean;
   /** The order's roots at this service; an encrypted dataset has a different root for each provider. */
   readonly rootsFor: (service: Service) => Promise<Roots>;
+  /** The order's units of work at this service, if they do not follow from roots and configuration. */
+  readonly unitsFor?: (at: {
+    readonly service: Service;
+    readonly model: CatalogueModel;
+  }) => Promise<bigint>;
 }
 
 /** An earlier task with exactly the same order. */
@@ -54,22 +57,29 @@ export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise
   const { timestamp } = await latestBlock(client);
   const services = new Map<string, Service | null>();
   for (const order of orders) {
-    if (!isWanted(order, wanted)) continue;
+    if (!isSameConfig(order.config, wanted.config)) continue;
     const task = await getTask(client, order);
     const standing = standingOf(task, timestamp);
     if (!isAlive(standing) || (wanted.again && standing.progress === "Finished")) continue;
     const service = services.get(task.provider) ?? (await findService(client, task));
     services.set(task.provider, service);
     if (service === null || !hasRoots(order, await wanted.rootsFor(service))) continue;
-    if (!(await hasModel(service, order, wanted.model, standing))) continue;
+    const model = await findOrderedModel(service, order, wanted.model, standing);
+    if (!model || !(await hasUnits(order, { service, model }, wanted))) continue;
     return { task, service, standing, blockNumber: order.blockNumber };
   }
   return null;
 }
 
-/** Whether all matches that the order itself says. */
-const isWanted = (order: ListedOrder, { config, units }: WantedOrder) =>
-  isSameConfig(order.config, config) && (units === undefined || order.units === units);
+/** Under other terms, the same work may have been other units. */
+async function hasUnits(
+  order: ListedOrder,
+  at: { readonly service: Service; readonly model: CatalogueModel },
+  { unitsFor }: WantedOrder,
+): Promise<boolean> {
+  if (!unitsFor || order.offer !== at.service.offer) return true;
+  return (await unitsFor(at)) === order.units;
+}
 
 const isAlive = ({ failure, next }: Standing) => failure === null || next === "claim";
 
@@ -84,17 +94,17 @@ async function findService(client: Client, { provider }: Task): Promise<Service 
 }
 
 /** Fails if the provider does not answer while the first order may still be in progress, to prevent a second one. */
-async function hasModel(
+async function findOrderedModel(
   service: Service,
   order: ListedOrder,
   name: string,
   { progress }: Standing,
-): Promise<boolean> {
+): Promise<CatalogueModel | undefined> {
   try {
     const { models } = await fetchCatalogue(service);
-    return models.some((model) => model.name === name && model.hash === order.modelHash);
+    return models.find((model) => model.name === name && model.hash === order.modelHash);
   } catch (error) {
-    if (error instanceof ProtocolError && progress === "Finished") return false;
+    if (error instanceof ProtocolError && progress === "Finished") return undefined;
     throw error;
   }
 }

@@ -58,16 +58,18 @@ async function readChainEntries(client: Client, { id }: Task): Promise<Entry[]> 
     client,
     events.map(({ blockNumber }) => blockNumber),
   );
+  const reserved = events.find((event) => event.name === "TaskCreated")?.fee;
   return events.map((event) => ({
     time: times.get(event.blockNumber) ?? new Date(0),
     source: "chain",
     type: event.name,
-    message: describe(event),
+    message: describe(event, reserved),
     event: { ...event, id: formatTaskId(id) } as unknown as TaskEvent,
   }));
 }
 
-function describe(event: TaskEvent): string {
+/** @param reserved the fee of the order */
+function describe(event: TaskEvent, reserved: bigint | undefined): string {
   switch (event.name) {
     case "TaskCreated":
       return `fee ${formatOg(event.fee)} OG`;
@@ -78,7 +80,7 @@ function describe(event: TaskEvent): string {
         ? event.reason
         : `${event.reason}, ${formatOg(event.compensation)} OG to you`;
     case "TaskDelivered":
-      return `${event.delivery.size} bytes, root ${event.delivery.root}`;
+      return `${event.delivery.size} bytes, root ${event.delivery.root}${rebate(event, reserved)}`;
     case "TaskAcknowledged":
       return `root ${event.root}, the key is due by ${moment(event.deadline)}`;
     case "ChunkDemanded":
@@ -98,6 +100,13 @@ function describe(event: TaskEvent): string {
       return "";
   }
 }
+
+function rebate({ delivery }: TaskDelivered, reserved = 0n): string {
+  const saved = reserved - delivery.fee;
+  return saved > 0n ? `, ${formatOg(saved)} OG back to you for work not done` : "";
+}
+
+type TaskDelivered = Extract<TaskEvent, { name: "TaskDelivered" }>;
 
 const moment = (seconds: number) => new Date(seconds * 1_000).toISOString();
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { hasSandbox } from "../../../provider/training/sandbox.ts";
@@ -15,7 +15,7 @@ import { quote } from "../../../sdk/task/quote.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
 import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
 import { startLocalChain } from "../../helpers/localChain.ts";
-import { MarketFixture } from "../../helpers/MarketFixture.ts";
+import { MarketFixture, RATES } from "../../helpers/MarketFixture.ts";
 import { standInTrainer } from "../../helpers/standInTrainer.ts";
 import type { TestChain } from "../../helpers/TestChain.ts";
 import { writeDeployment } from "../../helpers/writeDeployment.ts";
@@ -62,11 +62,15 @@ export class DaemonFixture extends MarketFixture {
     await super.close();
   }
 
-  /** Writes tiny models with random weights. */
+  /** Writes tiny models with random weights; a byte of a dataset counts as a unit of work in each epoch. */
   makeModels(): void {
     execFileSync(PYTHON, ["-m", "anneal_trainer.tiny_models", join(this.folder, "models")], {
       env: { ...process.env, PYTHONPATH: join(ROOT, "provider/trainer") },
     });
+    for (const name of readdirSync(join(this.folder, "models"))) {
+      const manifest = join(this.folder, "models", name, "anneal.json");
+      writeFileSync(manifest, JSON.stringify({ rates: RATES }));
+    }
   }
 
   /** Writes a stub for Python that "trains" a few bytes at once. @returns its path. */
@@ -120,7 +124,7 @@ export class DaemonFixture extends MarketFixture {
     return super.order({ units: 5n, ...chosen }, user);
   }
 
-  /** Uploads rows and orders a task on them. `declared` is by default the real size in bytes. */
+  /** Uploads rows and orders a task on them. `declared` is by default their real size in bytes. */
   async orderTraining(
     client: Client,
     rows: readonly object[],
@@ -132,8 +136,8 @@ export class DaemonFixture extends MarketFixture {
     const { root, size } = await upload(client.storageUrl, path);
     const service = await getService(client, { provider: this.provider.address });
     const model = findModel(await fetchCatalogue(service), "tiny-qwen2");
-    const units = declared ?? BigInt(size);
-    const { fee: maxFee } = quote({ service, units });
+    const dataSize = declared ?? BigInt(size);
+    const { units, fee: maxFee } = quote({ service, model, config, dataSize });
     return this.order({ model, datasetRoot: root, units, maxFee, config }, client);
   }
 

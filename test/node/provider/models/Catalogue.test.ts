@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -127,6 +128,36 @@ describe("Catalogue", () => {
     const nothing = Buffer.from('{"tokenizer":{},"tokenizerConfig":{}}');
     expect(vision.tokenizerHash).to.equal(keccak256(nothing));
     expect(Buffer.from(found[1]!.tokenizerDocument).equals(nothing)).to.equal(true);
+  });
+
+  it("derives rates from the size of the weights, unless the manifest has others", async () => {
+    const directory = addModel("model", "Qwen2ForCausalLM");
+    const rates = async () => {
+      const { models: found, bytes } = await Catalogue.read(models, silent);
+      expect(JSON.parse(Buffer.from(bytes).toString()).models[0].rates).to.deep.equal(
+        found[0]!.rates,
+      );
+      return found[0]!.rates;
+    };
+    expect(await rates()).to.include({ full: 1, lora: 1, evaluation: 1 });
+    truncateSync(join(directory, "model.safetensors"), 2e9);
+    // 500 million parameters of 4 bytes, or a billion of 2 bytes
+    const half = { full: 5_000, lora: 3_333, evaluation: 1_667 };
+    const checkpoints = { checkpointUnits: 50_000, loraCheckpointUnits: 1_000 };
+    expect(await rates()).to.deep.equal({ ...half, ...checkpoints });
+    const config = { architectures: ["Qwen2ForCausalLM"], torch_dtype: "bfloat16" };
+    writeFileSync(join(directory, "config.json"), JSON.stringify(config));
+    expect(await rates()).to.include({ full: 10_000, lora: 6_667, evaluation: 3_333 });
+    writeFileSync(join(directory, "anneal.json"), '{"rates":{"lora":5000}}');
+    expect(await rates()).to.include({ full: 10_000, lora: 5_000, evaluation: 3_333 });
+  });
+
+  it("counts an image as as many tokens as it has patches", async () => {
+    const directory = addModel("vision", "ViTForImageClassification");
+    truncateSync(join(directory, "model.safetensors"), 4e8);
+    const config = { architectures: ["ViTForImageClassification"], image_size: 32, patch_size: 8 };
+    writeFileSync(join(directory, "config.json"), JSON.stringify(config));
+    expect((await Catalogue.read(models, silent)).models[0]!.rates.full).to.equal(16_000);
   });
 
   it("leaves out what it cannot train", async () => {
