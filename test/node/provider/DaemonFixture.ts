@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { hasSandbox } from "../../../provider/training/sandbox.ts";
 import type { Client } from "../../../sdk/client.ts";
-import type { TaskId } from "../../../sdk/ids.ts";
+import type { Root, TaskId } from "../../../sdk/ids.ts";
 import { fetchCatalogue } from "../../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
 import { getService } from "../../../sdk/service/getService.ts";
@@ -30,6 +30,7 @@ event({ seq: 1, type: "progress", step: 1, total: 1, loss: 1, accuracy: 0 });
 fs.mkdirSync(directory + "/out", { recursive: true });
 fs.writeFileSync(directory + "/out/model.safetensors", Buffer.alloc(300_000, 7));
 event({ seq: 2, type: "done" });
+fs.writeFileSync(directory + "/result.json", '{"steps": 5, "total_steps": 10}');
 `);
 
 /** Terms under which several tasks of a user can run. */
@@ -73,7 +74,7 @@ export class DaemonFixture extends MarketFixture {
     }
   }
 
-  /** Writes a stub for Python that "trains" a few bytes at once. @returns its path. */
+  /** Writes a stub for Python that "trains" a few bytes at once, and claims to have stopped halfway. @returns its path. */
   makeFastTrainer(): string {
     const path = join(this.folder, "fast-trainer");
     writeFileSync(path, FAST_TRAINER, { mode: 0o755 });
@@ -124,21 +125,21 @@ export class DaemonFixture extends MarketFixture {
     return super.order({ units: 5n, ...chosen }, user);
   }
 
-  /** Uploads rows and orders a task on them. `declared` is by default their real size in bytes. */
+  /** Uploads rows and orders a task on them. Their declared size is by default the real one in bytes. */
   async orderTraining(
     client: Client,
     rows: readonly object[],
     config: Hyperparameters,
-    declared?: bigint,
+    declared: { readonly dataSize?: bigint; readonly validationRoot?: Root } = {},
   ): Promise<TaskId> {
     const path = join(this.folder, "dataset.jsonl");
     writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-    const { root, size } = await upload(client.storageUrl, path);
+    const { root: datasetRoot, size } = await upload(client.storageUrl, path);
     const service = await getService(client, { provider: this.provider.address });
     const model = findModel(await fetchCatalogue(service), "tiny-qwen2");
-    const dataSize = declared ?? BigInt(size);
+    const { dataSize = BigInt(size), validationRoot = null } = declared;
     const { units, fee: maxFee } = quote({ service, model, config, dataSize });
-    return this.order({ model, datasetRoot: root, units, maxFee, config }, client);
+    return this.order({ model, datasetRoot, validationRoot, units, maxFee, config }, client);
   }
 
   /** All events of a task, in order. */

@@ -203,8 +203,10 @@ async function answerCancellation(client: Client, request: IncomingMessage): Pro
 }
 
 async function termsOf(client: Client, { catalogue }: FakeDaemon) {
+  const provider = await client.signer!.getAddress();
   return {
-    provider: await client.signer!.getAddress(),
+    provider,
+    operator: provider,
     catalogueHash: keccak256(toUtf8Bytes(catalogue)),
     encryptionKey: ENCRYPTION_KEY,
   };

@@ -140,24 +140,24 @@ describe("Catalogue", () => {
       return found[0]!.rates;
     };
     expect(await rates()).to.include({ full: 1, lora: 1, evaluation: 1 });
-    truncateSync(join(directory, "model.safetensors"), 2e9);
-    // 500 million parameters of 4 bytes, or a billion of 2 bytes
-    const half = { full: 5_000, lora: 3_333, evaluation: 1_667 };
-    const checkpoints = { checkpointUnits: 50_000, loraCheckpointUnits: 1_000 };
+    truncateSync(join(directory, "model.safetensors"), 2e8);
+    // 50 million parameters of 4 bytes, or 100 million of 2 bytes
+    const half = { full: 500, lora: 333, evaluation: 167 };
+    const checkpoints = { checkpointUnits: 5_000, loraCheckpointUnits: 100 };
     expect(await rates()).to.deep.equal({ ...half, ...checkpoints });
     const config = { architectures: ["Qwen2ForCausalLM"], torch_dtype: "bfloat16" };
     writeFileSync(join(directory, "config.json"), JSON.stringify(config));
-    expect(await rates()).to.include({ full: 10_000, lora: 6_667, evaluation: 3_333 });
-    writeFileSync(join(directory, "anneal.json"), '{"rates":{"lora":5000}}');
-    expect(await rates()).to.include({ full: 10_000, lora: 5_000, evaluation: 3_333 });
+    expect(await rates()).to.include({ full: 1_000, lora: 667, evaluation: 333 });
+    writeFileSync(join(directory, "anneal.json"), '{"rates":{"lora":500}}');
+    expect(await rates()).to.include({ full: 1_000, lora: 500, evaluation: 333 });
   });
 
   it("counts an image as as many tokens as it has patches", async () => {
     const directory = addModel("vision", "ViTForImageClassification");
-    truncateSync(join(directory, "model.safetensors"), 4e8);
+    truncateSync(join(directory, "model.safetensors"), 4e7);
     const config = { architectures: ["ViTForImageClassification"], image_size: 32, patch_size: 8 };
     writeFileSync(join(directory, "config.json"), JSON.stringify(config));
-    expect((await Catalogue.read(models, silent)).models[0]!.rates.full).to.equal(16_000);
+    expect((await Catalogue.read(models, silent)).models[0]!.rates.full).to.equal(1_600);
   });
 
   it("leaves out what it cannot train", async () => {

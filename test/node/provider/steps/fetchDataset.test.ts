@@ -71,7 +71,7 @@ describe("fetching a dataset", () => {
       publicStorageUrl: storageUrl,
       catalogue: { byHash: () => ({ kind: "causal-lm" }) },
       jobsDirectory: join(directory, "jobs"),
-      maxDatasetBytes: 2 ** 20,
+      maxDatasetBytes: 2 ** 21,
       encryptionKey,
       fetchBudget: budget,
     } as unknown as StepContext;
@@ -147,13 +147,13 @@ describe("fetching a dataset", () => {
   it("fetches no byte of a large validation dataset that an order of one row does not pay for", async () => {
     const { root } = await upload(node.url, path);
     const large = join(directory, "large.jsonl");
-    await writeFile(large, TEXT.repeat(2 ** 19 / TEXT.length));
+    await writeFile(large, TEXT.repeat(2 ** 20 / TEXT.length + 300));
     const { root: validationRoot, size } = await upload(node.url, large);
     for (const config of [{ n_epochs: 1 }, { n_epochs: 1, n_evals: 100 }]) {
       const evaluations = (config.n_evals ?? 1) + 1;
       const paid = Math.ceil((size * evaluations * RATES.evaluation) / 10_000);
       const options = { validationRoot, config };
-      const error = fetchIt(root, paid - 1, options);
+      const error = fetchIt(root, Math.floor(paid * 0.9), options);
       await expectRefused(error, "DatasetLargerThanDeclared");
       const { data } = jobPaths(join(directory, "jobs"), id);
       expect((await stat(join(data, "validation.fetched.part"))).blocks).to.equal(0);
@@ -162,7 +162,7 @@ describe("fetching a dataset", () => {
   });
 
   it("says that it is too large for this provider, whatever is paid", async () => {
-    await writeFile(path, `${JSON.stringify({ text: "a".repeat(2 ** 20) })}\n`);
+    await writeFile(path, `${JSON.stringify({ text: "a".repeat(2 ** 21) })}\n`);
     const { root } = await upload(node.url, path);
     await expectRefused(fetchIt(root, 2 ** 30), "DatasetInvalid");
   });
