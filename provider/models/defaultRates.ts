@@ -18,6 +18,9 @@ const ADAPTER_SHARE = 0.005;
 export const SizeConfig = z.object({
   dtype: z.string().optional(),
   torch_dtype: z.string().optional(),
+  vocab_size: z.number().int().nonnegative().default(0).catch(0),
+  hidden_size: z.number().int().nonnegative().default(0).catch(0),
+  tie_word_embeddings: z.boolean().default(true).catch(true),
   image_size: z.number().int().positive().default(224).catch(224),
   patch_size: z.number().int().positive().default(16).catch(16),
 });
@@ -30,9 +33,10 @@ export function defaultRates(
 ): Rates {
   const { dtype = config.torch_dtype, image_size, patch_size } = config;
   const billions = weightBytes / bytesPerParameter(dtype) / BILLION;
+  const multiplied = Math.max(0, billions - lookedUp(kind, config) / BILLION);
   // An image is one token of the price, and as many tokens of the model as it has patches.
   const positions = kind === "image-classification" ? (image_size / patch_size) ** 2 : 1;
-  const rate = (bps: number) => Math.max(1, Math.round(billions * positions * bps));
+  const rate = (bps: number) => Math.max(1, Math.round(multiplied * positions * bps));
   return {
     full: rate(FULL),
     lora: rate(LORA),
@@ -40,6 +44,12 @@ export function defaultRates(
     checkpointUnits: Math.ceil(billions * CHECKPOINT_UNITS),
     loraCheckpointUnits: Math.ceil(billions * CHECKPOINT_UNITS * ADAPTER_SHARE),
   };
+}
+
+/** Parameters that are only looked up: the embeddings of tokens, unless the output is multiplied with the same. */
+function lookedUp(kind: CatalogueModel["kind"], config: z.infer<typeof SizeConfig>): number {
+  const isMultiplied = kind === "causal-lm" && config.tie_word_embeddings;
+  return isMultiplied ? 0 : config.vocab_size * config.hidden_size;
 }
 
 const bytesPerParameter = (dtype: string | undefined): number =>

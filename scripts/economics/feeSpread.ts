@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { defaultRates } from "../../provider/models/defaultRates.ts";
+import { defaultRates, SizeConfig } from "../../provider/models/defaultRates.ts";
 import { workUnits } from "../../sdk/task/workUnits.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 
@@ -46,12 +46,12 @@ export interface RandomOrder {
  * what small orders cost besides their work, which the minimum is for.
  */
 export function feeSpread(): FeeSpread {
-  const parameters: Record<string, number> = JSON.parse(python(["--models"]));
-  const orders = randomOrders(Object.keys(parameters));
+  const models: Record<string, Model> = JSON.parse(python(["--models"]));
+  const orders = randomOrders(Object.keys(models));
   const costs = python([], orders.map((order) => `${JSON.stringify(order)}\n`).join(""));
   const ratios = costs.trimEnd().split("\n").map(Number);
   for (const [index, order] of orders.entries())
-    ratios[index] = unitsOf(order, parameters[order.model]!) / ratios[index]!;
+    ratios[index] = unitsOf(order, models[order.model]!) / ratios[index]!;
   const [highest, lowest] = [Math.max(...ratios), Math.min(...ratios)];
   return {
     orders: orders.length,
@@ -68,8 +68,15 @@ function python(flags: readonly string[], input = ""): string {
   });
 }
 
-function unitsOf({ dataSize, validationSize, config }: RandomOrder, parameters: number): number {
-  const rates = defaultRates("causal-lm", parameters * FLOAT, { image_size: 1, patch_size: 1 });
+/** A model, with the values of its config.json. */
+interface Model {
+  readonly parameters: number;
+  readonly config: object;
+}
+
+function unitsOf({ dataSize, validationSize, config }: RandomOrder, model: Model): number {
+  const size = SizeConfig.parse(model.config);
+  const rates = defaultRates("causal-lm", model.parameters * FLOAT, size);
   const sizes = { dataSize: BigInt(dataSize), validationSize: BigInt(validationSize) };
   return Number(workUnits({ ...sizes, config, rates, minimumUnits: 1n }).units);
 }

@@ -2,9 +2,9 @@
 
 Reads one JSON line per order, and writes its operations per line. Models are built without memory
 for their weights, and torch counts what training and evaluating a batch computes. Numbers of
-evaluations and checkpoints come from the trainer's schedule, bytes of a checkpoint from one that the
-trainer writes. Assumed, not measured: how much a machine computes in the time in which it writes a
-byte. With --models, prints the models and their parameters instead.
+evaluations and checkpoints come from the trainer's schedule, the size of a checkpoint from one that
+the trainer writes. Assumed, not measured: how much a machine computes in the time in which it
+writes a byte. With --models, prints the sizes of the models instead.
 """
 
 import json
@@ -26,10 +26,6 @@ from anneal_trainer.__main__ import SETTINGS
 os.environ.update(SETTINGS)
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoModelForCausalLM, LlamaConfig, masking_utils
-
 from anneal_trainer.data.batch import make_batch
 from anneal_trainer.data.example import Example
 from anneal_trainer.job import Hyperparameters, _resolve, load_schema
@@ -38,10 +34,14 @@ from anneal_trainer.model.checkpoint import CheckpointStore, State
 from anneal_trainer.model.loading import _with_adapter, trainable_parameters
 from anneal_trainer.schedule import Plan
 from anneal_trainer.train import TRAINING_SAMPLE
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, LlamaConfig, masking_utils
 
 OPERATIONS_PER_BYTE = 40_000
 """A machine that trains at 40 TFLOP/s and writes 1 GB/s."""
 BATCH = 8
+"""Rows of a step."""
 META = torch.device("meta")
 RULES = load_schema()["$defs"]["hyperparameters"]["properties"]
 
@@ -81,7 +81,7 @@ def build(shape: tuple[Any, ...], parameters: Hyperparameters) -> nn.Module:
 
 @contextmanager
 def _without_values() -> Iterator[None]:
-    """Skip what needs values, or a real device: packed rows in a batch, and the products' format."""
+    """Skip what needs values or a real device: packed rows, and the format of products."""
     with (
         patch.object(score_module, "multiplying", lambda *_: nullcontext()),
         patch.object(masking_utils, "find_packed_sequence_indices", lambda *_: None),
@@ -106,12 +106,18 @@ def operations(model: nn.Module, length: int, *, training: bool) -> float:
 
 
 @cache
+def _model(name: str, *, lora: bool) -> nn.Module:
+    with META:
+        return build(MODELS[name], _parameters({"lora": lora}))
+
+
+@cache
 def _measure(name: str, length: int, *, lora: bool) -> tuple[float, float, int]:
     """Return operations per token trained and per token evaluated, and parameters trained."""
-    with META:
-        model = build(MODELS[name], _parameters({"lora": lora}))
+    model = _model(name, lora=lora)
     trained = sum(weight.numel() for weight in trainable_parameters(model).values())
     train = operations(model, length, training=True)
+    model.zero_grad()
     return train, operations(model, length, training=False), trained
 
 
@@ -153,12 +159,19 @@ def true_cost(order: dict[str, Any]) -> float:
     )
 
 
+def _describe(name: str) -> dict[str, Any]:
+    config = _config(MODELS[name])
+    keys = ("vocab_size", "hidden_size", "tie_word_embeddings")
+    return {
+        "parameters": _count(_model(name, lora=False)),
+        "config": {key: getattr(config, key) for key in keys},
+    }
+
+
 def main() -> None:
     """Answer standard input."""
     if sys.argv[1:] == ["--models"]:
-        with META:
-            models = {name: build(shape, _parameters({})) for name, shape in MODELS.items()}
-        print(json.dumps({name: _count(model) for name, model in models.items()}))
+        print(json.dumps({name: _describe(name) for name in MODELS}))
         return
     for line in sys.stdin:
         print(true_cost(json.loads(line)))

@@ -117,7 +117,9 @@ export function largestDatasets({
 /**
  * The sum as a person would check it: "1,492 tokens × 4 epochs × 0.5 (LoRA on llama) + 1 checkpoint × 10 units".
  * @param where the unit of the sizes, and the model's name
- * @example console.log(describeWork(quote.work, { unit: service.unit, model: model.name }));
+ * @example
+ * const { work } = quote({ service, model, config: { n_epochs: 3 }, dataSize: 70n });
+ * console.log(describeWork(work, { unit: service.unit, model: model.name }));
  */
 export function describeWork(
   { training, evaluation, checkpoints, lora, sum, minimum }: WorkUnits,

@@ -143,11 +143,15 @@ describe("Catalogue", () => {
     truncateSync(join(directory, "model.safetensors"), 2e8);
     // 50 million parameters of 4 bytes, or 100 million of 2 bytes
     const half = { full: 500, lora: 333, evaluation: 167 };
-    const checkpoints = { checkpointUnits: 5_000, loraCheckpointUnits: 100 };
+    const checkpoints = { checkpointUnits: 5_000, loraCheckpointUnits: 25 };
     expect(await rates()).to.deep.equal({ ...half, ...checkpoints });
     const config = { architectures: ["Qwen2ForCausalLM"], torch_dtype: "bfloat16" };
     writeFileSync(join(directory, "config.json"), JSON.stringify(config));
     expect(await rates()).to.include({ full: 1_000, lora: 667, evaluation: 333 });
+    const untied = { vocab_size: 50_000, hidden_size: 1_000, tie_word_embeddings: false };
+    writeFileSync(join(directory, "config.json"), JSON.stringify({ ...config, ...untied }));
+    expect(await rates()).to.include({ full: 500, lora: 333, evaluation: 167 });
+    writeFileSync(join(directory, "config.json"), JSON.stringify(config));
     writeFileSync(join(directory, "anneal.json"), '{"rates":{"lora":500}}');
     expect(await rates()).to.include({ full: 1_000, lora: 500, evaluation: 333 });
   });
