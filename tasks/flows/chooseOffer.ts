@@ -1,5 +1,4 @@
 import type { Client } from "../../sdk/client.ts";
-import type { DatasetCount } from "../../sdk/dataset/counting/countDataset.ts";
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
@@ -12,7 +11,7 @@ import { formatOg } from "../../sdk/units.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
-import { countFor } from "./countFor.ts";
+import { countFor, countValidation } from "./countFor.ts";
 
 /** A verified provider that has the wanted model. */
 interface Candidate extends VerifiedProvider {
@@ -107,28 +106,40 @@ async function priceAll(
   wanted: Wanted,
   terminal: Terminal,
 ): Promise<Offer[]> {
-  const { path, validationPath, config } = wanted;
   const checked = new Set<string>();
-  const counted = new Map<string, DatasetCount>();
-  const count = async (file: string, { service, model }: Candidate) => {
-    const key = `${service.unit} ${model.kind} ${model.tokenizerHash} ${file}`;
-    const known = counted.get(key) ?? (await countFor(file, { service, model }));
-    counted.set(key, known);
-    return known;
-  };
+  const counted = new Map<string, Counted>();
   const offers: Offer[] = [];
   for (const candidate of candidates) {
     const { service, model } = candidate;
     const seenBy = `${model.kind} ${model.tokenizerHash} ${model.maxLength}`;
     if (!checked.has(seenBy)) await check(candidate, wanted, terminal);
     checked.add(seenBy);
-    const { rows, dataSize } = await count(path, candidate);
-    const validationSize =
-      validationPath === undefined ? 0n : (await count(validationPath, candidate)).dataSize;
-    const offer = quote({ service, model, config, dataSize, validationSize });
+    const key = `${service.unit} ${model.kind} ${model.tokenizerHash}`;
+    const count = counted.get(key) ?? (await countBoth(candidate, wanted, terminal));
+    counted.set(key, count);
+    const { rows, ...sizes } = count;
+    const offer = quote({ service, model, config: wanted.config, ...sizes });
     offers.push({ ...candidate, rows, offer });
   }
   return offers;
+}
+
+/** Rows of the training dataset, and the sizes of both datasets in a service's unit. */
+interface Counted {
+  readonly rows: number;
+  readonly dataSize: bigint;
+  readonly validationSize: bigint;
+}
+
+async function countBoth(
+  candidate: Candidate,
+  { path, validationPath }: Wanted,
+  terminal: Terminal,
+): Promise<Counted> {
+  const { rows, dataSize } = await countFor(path, candidate);
+  const validationSize =
+    validationPath === undefined ? 0n : await countValidation(validationPath, candidate, terminal);
+  return { rows, dataSize, validationSize };
 }
 
 async function check(candidate: Candidate, { path, config }: Wanted, terminal: Terminal) {

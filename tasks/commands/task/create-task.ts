@@ -12,10 +12,11 @@ import { readInteger, required } from "../../flags/readFlags.ts";
 import { readSecrets } from "../../flags/readSecrets.ts";
 import { agreeToOrder } from "../../flows/agreeToOrder.ts";
 import { continueTask } from "../../flows/continueTask.ts";
-import { countStored } from "../../flows/countStored.ts";
+import { countValidation } from "../../flows/countFor.ts";
 import { findOwnOrder } from "../../flows/findOwnOrder.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
+import { withDataset } from "../../flows/withDataset.ts";
 import { nextStepByStep } from "../../terminal/nextCommand.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
@@ -79,8 +80,13 @@ async function price(
   storageUrl: string,
   terminal: Terminal,
 ): Promise<Quote> {
-  const validationSize = root && (await countStored({ root, ...at }, storageUrl, terminal));
-  return quote({ ...at, config, dataSize, ...(validationSize && { validationSize }) });
+  const validationSize =
+    root === null
+      ? 0n
+      : await withDataset(root, storageUrl, terminal, ({ path }) =>
+          countValidation(path, at, terminal),
+        );
+  return quote({ ...at, config, dataSize, validationSize });
 }
 
 /** Reads all flags before any network request. */
