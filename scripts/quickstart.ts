@@ -253,7 +253,7 @@ async function play(): Promise<void> {
   await type("upload", ["--data-path", files.validation]);
   const { root } = await ask<{ root: string }>("data-root", ["--data-path", files.train]);
   const validation = await ask<{ root: string }>("data-root", ["--data-path", files.validation]);
-  const count = await ask<{ units: string }>("calculate-token", [
+  const count = await ask<{ dataSize: string }>("calculate-token", [
     ...at,
     "--model",
     MODEL,
@@ -274,7 +274,7 @@ async function play(): Promise<void> {
     "--config-path",
     files.config,
     "--data-size",
-    count.units,
+    count.dataSize,
     "--yes",
   ]);
   await type("get-task", [...at, "--wait", "Delivered"]);

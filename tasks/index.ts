@@ -145,14 +145,21 @@ const data: CommandDefinition[] = [
   ),
   command(
     "calculate-token",
-    "Calculate the size of a dataset and the fee for it",
+    "Calculate the size of a dataset, and the fee with the default hyper-parameters",
     { model, datasetPath, provider, json },
     () => import("./commands/data/calculate-token.ts"),
   ),
   command(
     "quote",
     "Show the price and the size of a fine-tuning job before anything is sent",
-    { provider, model, datasetPath, configPath: option("Path of the parameter file"), json },
+    {
+      provider,
+      model,
+      datasetPath,
+      validationDatasetPath: option("Path of a dataset to evaluate on"),
+      configPath: option("Path of the parameter file"),
+      json,
+    },
     () => import("./commands/data/quote.ts"),
   ),
 ];
@@ -167,7 +174,7 @@ const fineTuning: CommandDefinition[] = [
       dataset: option("Root hash of the dataset"),
       validationDataset: option("Root hash of a dataset to evaluate on"),
       configPath: option("Path of the parameter file"),
-      dataSize: option("Size of the dataset, as calculate-token prints it"),
+      dataSize: option("Size of the training dataset, as calculate-token prints it"),
       taskKey: newTaskKey,
       gasPrice,
       yes: flag("Join the queue of a busy provider without confirmation"),

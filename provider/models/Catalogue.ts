@@ -6,8 +6,10 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { DATASET_KINDS } from "../../sdk/dataset/formats/DatasetRow.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import { Rates } from "../../sdk/service/Rates.ts";
 import { byCodePoint } from "../files/archive.ts";
 import { sha256OfFile } from "../files/sha256OfFile.ts";
+import { defaultRates, SizeConfig } from "./defaultRates.ts";
 import type { FileHashes } from "./FileHashes.ts";
 import { fetchModel, type ModelCache, ModelSource } from "./fetchModel.ts";
 import { NO_TOKENIZER, readTokenizerDocument } from "./tokenizerDocument.ts";
@@ -74,12 +76,14 @@ const Manifest = z.strictObject({
   kind: z.enum(DATASET_KINDS).optional(),
   description: z.string().max(2_000).optional(),
   predefined: z.boolean().optional(),
+  /** Those that differ from the defaults by the model's size. */
+  rates: Rates.partial().optional(),
   /** Where the model is fetched from, if its files are not next to the manifest. */
   source: ModelSource.optional(),
 });
 const MANIFEST_NAME = "anneal.json";
 
-const ModelConfig = z.object({
+const ModelConfig = SizeConfig.extend({
   architectures: z.array(z.string()).min(1),
   /** Default: the trainer's. */
   max_position_embeddings: z.number().int().positive().default(2048),
@@ -112,6 +116,7 @@ async function readModel(
     predefined: manifest.predefined ?? false,
     tokenizerHash: keccak256(tokenizerDocument),
     ...(!takesImages && { maxLength: config.max_position_embeddings }),
+    rates: { ...defaultRates(kind, await weightBytes({ directory }), config), ...manifest.rates },
     directory,
     tokenizerDocument,
   };
@@ -156,6 +161,13 @@ export async function modelFiles(directory: string): Promise<string[]> {
   return files.sort(byCodePoint);
 }
 
+/** Bytes of a model's weights. */
+export async function weightBytes({ directory }: Pick<Model, "directory">): Promise<number> {
+  const names = (await modelFiles(directory)).filter((name) => name.endsWith(".safetensors"));
+  const sizes = names.map(async (name) => (await stat(join(directory, name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
 function entryOf({
   name,
   kind,
@@ -164,7 +176,8 @@ function entryOf({
   predefined,
   tokenizerHash,
   maxLength,
+  rates,
 }: Model): CatalogueModel {
   const length = maxLength === undefined ? {} : { maxLength };
-  return { name, kind, description, hash, predefined, tokenizerHash, ...length };
+  return { name, kind, description, hash, predefined, tokenizerHash, ...length, rates };
 }

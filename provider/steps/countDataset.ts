@@ -1,47 +1,65 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { describeWork } from "../../sdk/task/workUnits.ts";
 import { TaskRefusedError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
-import type { JobRecord } from "../store/Store.ts";
+import type { Facts, JobRecord } from "../store/Store.ts";
+import type { CountedFile } from "../training/Trainer.ts";
 import { readModel } from "./parts/readModel.ts";
 import { requireFacts } from "./parts/requireFacts.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
+import { taskWork } from "./parts/taskWork.ts";
 
 /**
- * Compares the dataset with the size that the user declared and paid for, and the work with the available time. Both
- * datasets are counted whatever the unit of the price: this parses them with bounded memory and time, so that malicious
- * data never takes a training slot.
+ * Compares the work on the datasets with the units that the user pays for, and with the available time. Both datasets
+ * are counted whatever the unit of the price: this parses them with bounded memory and time, so that malicious data
+ * never takes a training slot.
  */
 export const countDataset: StepFunction = async (context, record, signal) => {
-  const { id, order } = record;
-  const { train, unit, validation } = requireFacts(record.facts, "train", "unit");
-  const { directory } = jobPaths(context.jobsDirectory, id);
-  const model = readModel(context, order.modelHash);
-  const file = join(directory, train);
-  const tokens = await context.trainer.countTokens(model, { file }, signal);
-  const counted = unit === "token" ? tokens : (await stat(file)).size;
-  if (BigInt(counted) > order.units) throw tooLargeError(counted, unit, order.units);
-  if (validation) {
-    const measured = { file: join(directory, validation), isValidation: true };
-    await context.trainer.countTokens(model, measured, signal);
-  }
-  verifyTime(context, record);
-  return {};
+  const { train, validation } = requireFacts(record.facts, "train");
+  const sizes = {
+    train: await countFile(context, record, { file: train }, signal),
+    validation: validation
+      ? await countFile(context, record, { file: validation, isValidation: true }, signal)
+      : 0,
+  };
+  const counted = { ...record, facts: { ...record.facts, sizes } };
+  verifyWork(counted);
+  verifyTime(context, counted);
+  return { sizes } satisfies Facts;
 };
 
-function tooLargeError(counted: number, unit: string, units: bigint): TaskRefusedError {
-  return new TaskRefusedError(
+/** Size of a dataset of a task, in the unit of the price. */
+async function countFile(
+  { catalogue, jobsDirectory, trainer }: StepContext,
+  { id, order, facts }: JobRecord,
+  dataset: CountedFile,
+  signal: AbortSignal,
+): Promise<number> {
+  const { unit } = requireFacts(facts, "unit");
+  const file = join(jobPaths(jobsDirectory, id).directory, dataset.file);
+  const model = readModel({ catalogue }, order.modelHash);
+  const tokens = await trainer.countTokens(model, { ...dataset, file }, signal);
+  return unit === "token" ? tokens : (await stat(file)).size;
+}
+
+function verifyWork(record: JobRecord): void {
+  const { order, facts } = record;
+  const { unit, model } = requireFacts(facts, "unit", "model");
+  const work = taskWork(record);
+  if (work.sum <= order.units) return;
+  throw new TaskRefusedError(
     "DatasetLargerThanDeclared",
-    `The dataset has ${counted} ${unit}s, more than the ${units} declared.`,
-    "Count the dataset with calculate-token and order again with that size.",
+    `The work is ${work.sum} units, more than the ${order.units} ordered: ${describeWork(work, { unit, model })}.`,
+    "Count both datasets with calculate-token, and order again with these sizes.",
   );
 }
 
 /** Measured speeds vary between tasks: only a task that needs more than twice the available time is refused. */
 const TOLERANCE = 2;
 
-function verifyTime({ times }: StepContext, record: JobRecord): void {
+function verifyTime({ times }: Pick<StepContext, "times">, record: JobRecord): void {
   const { job } = record;
   const needed = times.training(record);
   const available = job.trainingTime - times.margin(record);

@@ -6,12 +6,15 @@ import { sealedDatasetSize } from "../../sdk/exchange/DatasetCipher.ts";
 import { openDataset, readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
 import type { Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
+import { largestDatasets } from "../../sdk/task/workUnits.ts";
 import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
 import type { Model } from "../models/Catalogue.ts";
 import type { JobRecord } from "../store/Store.ts";
 import { readModel } from "./parts/readModel.ts";
+import { requireFacts } from "./parts/requireFacts.ts";
+import { requireHyperparameters } from "./parts/requireHyperparameters.ts";
 import type { StepContext, StepFunction } from "./parts/StepContext.ts";
 
 /** Attempts to fetch a dataset, over about ten minutes: its user may still be uploading it. */
@@ -20,7 +23,7 @@ export const MAX_ATTEMPTS = 16;
 const BYTES_PER_TOKEN = 4096;
 /** Upper bound for the bytes of an image, which counts as one token. */
 const BYTES_PER_IMAGE = 16 * 2 ** 20;
-/** Size that a dataset, or a validation dataset, may always have. */
+/** Size that a dataset may always have if the price is per token. */
 const SMALL_BYTES = 2 ** 20;
 
 /** Downloads the datasets into the job directory, named by their format. */
@@ -29,36 +32,42 @@ export const fetchDataset: StepFunction = async (context, record, signal, strike
   const paths = jobPaths(context.jobsDirectory, id);
   const { kind } = readModel(context, order.modelHash);
   await mkdir(paths.data, { recursive: true, mode: 0o700 });
-  const declared = declaredBytes(context, record, kind);
+  const paid = paidBytes(context, record, kind);
   const attempts = strikes + 1;
   const fetch = async (root: Root, name: string, maxBytes: number) => {
     const target = join(paths.data, `${name}.fetched`);
     await fetchOne(context, record, { root, target, maxBytes, attempts }, signal);
     await decryptInPlace(context, target, signal);
     const { size } = await stat(target);
-    if (size > maxBytes) throw tooLargeError(size, maxBytes);
+    if (size > maxBytes) throw tooLargeError(context, size, maxBytes);
     const format = await detectFormat(target, kind);
     await rename(target, join(paths.data, `${name}.${format}`));
     return `data/${name}.${format}`;
   };
-  const train = await fetch(order.datasetRoot, "train", declared);
+  const train = await fetch(order.datasetRoot, "train", paid.train);
   const { validationRoot } = order;
   const validation = validationRoot
-    ? await fetch(validationRoot, "validation", Math.max(SMALL_BYTES, declared))
+    ? await fetch(validationRoot, "validation", paid.validation)
     : null;
   return { train, validation };
 };
 
-/** Largest size in bytes of the training dataset, by its declared size. */
-function declaredBytes(
+/** Largest sizes in bytes of the datasets whose work the order pays for. */
+function paidBytes(
   { maxDatasetBytes }: StepContext,
   { order, facts }: JobRecord,
   kind: Model["kind"],
-): number {
-  const units = Number(order.units);
-  if (facts.unit === "byte") return Math.min(maxDatasetBytes, units);
+): { readonly train: number; readonly validation: number } {
+  const { unit, rates } = requireFacts(facts, "unit", "rates");
+  const config = requireHyperparameters(order);
+  const { train, validation } = largestDatasets({ units: order.units, config, rates });
   const perToken = kind === "image-classification" ? BYTES_PER_IMAGE : BYTES_PER_TOKEN;
-  return Math.min(maxDatasetBytes, SMALL_BYTES + units * perToken);
+  const bytes = (size: bigint) =>
+    Math.min(
+      maxDatasetBytes,
+      unit === "byte" ? Number(size) : SMALL_BYTES + Number(size) * perToken,
+    );
+  return { train: bytes(train), validation: bytes(validation) };
 }
 
 interface Wanted {
@@ -70,15 +79,16 @@ interface Wanted {
 }
 
 async function fetchOne(
-  { client, publicStorageUrl, fetchBudget }: StepContext,
+  context: StepContext,
   { user, job }: JobRecord,
   { root, target, maxBytes, attempts }: Wanted,
   signal: AbortSignal,
 ): Promise<void> {
+  const { client, publicStorageUrl, fetchBudget } = context;
   let isFirst = true;
   // First called before the first byte is fetched. An encrypted dataset is slightly larger.
   const onProgress = ({ bytes, total }: { bytes: number; total: number }) => {
-    if (total > sealedDatasetSize(maxBytes)) throw tooLargeError(total, maxBytes);
+    if (total > sealedDatasetSize(maxBytes)) throw tooLargeError(context, total, maxBytes);
     const isCharged = isFirst && isBeforeAcceptance(job);
     if (isCharged && !fetchBudget.take(user, total - bytes)) throw overBudgetError();
     isFirst = false;
@@ -133,12 +143,22 @@ function unreadableError({ message, hint, cause }: ProtocolError): TaskRefusedEr
   return new TaskRefusedError("DatasetInvalid", message, hint, cause);
 }
 
-function tooLargeError(size: number, maximum: number): TaskRefusedError {
-  return new TaskRefusedError(
-    "DatasetLargerThanDeclared",
-    `The dataset has ${size} bytes, more than the ${maximum} that the order allows.`,
-    "Count the dataset with calculate-token and order again with that size.",
-  );
+function tooLargeError(
+  { maxDatasetBytes }: StepContext,
+  size: number,
+  maximum: number,
+): TaskRefusedError {
+  return size > maxDatasetBytes
+    ? new TaskRefusedError(
+        "DatasetInvalid",
+        `The dataset has ${size} bytes, more than this provider's maximum, ${maxDatasetBytes}.`,
+        "Split the dataset, or choose another provider.",
+      )
+    : new TaskRefusedError(
+        "DatasetLargerThanDeclared",
+        `The dataset has ${size} bytes, more than the ${maximum} that the order's units of work pay for.`,
+        "Count both datasets with calculate-token, and order again with these sizes.",
+      );
 }
 
 /** The hint names the provider's storage: the user may have uploaded the dataset to another one. */

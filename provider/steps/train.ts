@@ -11,7 +11,7 @@ import { INPUTS, jobPaths } from "../files/jobPaths.ts";
 import { appendWarning } from "../journal/Journal.ts";
 import { withTranscript } from "../journal/transcribeEvents.ts";
 import { type Model, modelFiles } from "../models/Catalogue.ts";
-import type { JobRecord } from "../store/Store.ts";
+import type { Facts, JobRecord } from "../store/Store.ts";
 import { EXIT, type TrainingEnd } from "../training/Trainer.ts";
 import { withinQuota } from "../training/withinQuota.ts";
 import { installStartWeights } from "./parts/installStartWeights.ts";
@@ -48,7 +48,7 @@ export const train: StepFunction = async (context, record, signal, strikes) => {
     if (warning && warning !== tracking.warning) await appendWarning(paths.events, warning);
   });
   signal.throwIfAborted();
-  if (end.kind === "exit" && end.code === EXIT.done) return {};
+  if (end.kind === "exit" && end.code === EXIT.done) return readDone(paths.result);
   if (end.kind === "exit" && end.code === EXIT.stopped) throw stoppedError();
   const reason = reasonOf(end);
   const result = await readResult(paths.result);
@@ -61,6 +61,17 @@ export const train: StepFunction = async (context, record, signal, strikes) => {
   signal.throwIfAborted();
   throw trainingFailedError(reason, result);
 };
+
+const Done = z.object({
+  steps: z.number().int().positive(),
+  total_steps: z.number().int().positive(),
+});
+
+/** How far the training got, from the transcript; nothing if it left no valid figures. */
+async function readDone(path: string): Promise<Facts> {
+  const { data } = Done.safeParse(await readJson(path));
+  return data ? { done: { steps: data.steps, totalSteps: data.total_steps } } : {};
+}
 
 /** The step of the newest complete checkpoint; 0 if there is none. */
 async function newestCheckpoint(work: string, maxBytes: number): Promise<number> {
@@ -121,9 +132,13 @@ type Result = z.output<typeof Result>;
 
 /** The trainer's own message about its failure, from the transcript; null if it left none. */
 async function readResult(path: string): Promise<Result | null> {
-  const read = readFile(path, "utf8").then(JSON.parse);
-  return Result.safeParse(await read.catch(() => undefined)).data ?? null;
+  return Result.safeParse(await readJson(path)).data ?? null;
 }
+
+const readJson = (path: string): Promise<unknown> =>
+  readFile(path, "utf8")
+    .then(JSON.parse)
+    .catch(() => undefined);
 
 function trainingFailedError(reason: FailReason, result: Result | null): TaskRefusedError {
   return result

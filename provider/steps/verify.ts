@@ -1,8 +1,8 @@
 import { getService } from "../../sdk/service/getService.ts";
 import { TaskRefusedError } from "../errors.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
+import { weightBytes } from "../models/Catalogue.ts";
 import type { JobRecord } from "../store/Store.ts";
-import { weightBytes } from "./parts/ensureDiskSpace.ts";
 import { findCheckpoint } from "./parts/keptCheckpoints.ts";
 import { readModel } from "./parts/readModel.ts";
 import { requireHyperparameters } from "./parts/requireHyperparameters.ts";
@@ -16,17 +16,12 @@ export const verify: StepFunction = async (context, record) => {
   const { from_checkpoint, lora } = requireHyperparameters(order);
   if (from_checkpoint !== undefined) await findCheckpoint(context, record, from_checkpoint);
   verifyKeys(context, record);
-  if (order.units > BigInt(context.maxDatasetBytes)) {
-    throw new TaskRefusedError(
-      "DatasetInvalid",
-      `The declared size ${order.units} is larger than this provider's maximum, ${context.maxDatasetBytes}.`,
-      "Split the dataset, or choose another provider.",
-    );
-  }
   const outputBytes = (await weightBytes(model)) * (lora ? ADAPTER_SHARE : 1);
   verifyTime(context, record, outputBytes);
-  const { unit } = await getService(context.client, { provider: context.provider });
-  return { unit, model: model.name, outputBytes };
+  const service = await getService(context.client, { provider: context.provider });
+  const { unit, minimumUnits } = service;
+  const { name, rates } = model;
+  return { unit, minimumUnits: Number(minimumUnits), rates, model: name, outputBytes };
 };
 
 /** Upper bound for an adapter's share of its model's bytes. */

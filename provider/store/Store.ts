@@ -1,6 +1,8 @@
 import type { TaskId } from "../../sdk/ids.ts";
+import type { Rates } from "../../sdk/service/Rates.ts";
 import type { Unit } from "../../sdk/service/Service.ts";
 import type { RecordedOrder } from "../../sdk/task/TaskOrder.ts";
+import type { TrainingSteps } from "../../sdk/task/workUnits.ts";
 import type { Job, Step } from "../machine/machine.ts";
 
 /**
@@ -113,8 +115,11 @@ export interface JobRecord {
 
 /** Results of a job's steps, for later steps. */
 export interface Facts {
-  /** The unit in which the order's size is declared. */
+  /** The unit of dataset sizes, and the fewest units of work, when the order was verified. */
   readonly unit?: Unit;
+  readonly minimumUnits?: number;
+  /** The model's rates when the order was verified. */
+  readonly rates?: Rates;
   /** Expected size of the trained model, in bytes. */
   readonly outputBytes?: number;
   /** Name of the base model in the catalogue. */
@@ -122,6 +127,10 @@ export interface Facts {
   /** Datasets, relative to the job directory. */
   readonly train?: string;
   readonly validation?: string | null;
+  /** Sizes of the datasets as counted, in the service's unit. */
+  readonly sizes?: { readonly train: number; readonly validation: number };
+  /** How far the training got. */
+  readonly done?: TrainingSteps;
   /** SHA-256 of the plaintext archive as hex, and its size in bytes. */
   readonly archive?: string;
   readonly size?: number;

@@ -1,6 +1,6 @@
 import type { ServiceStructOutput } from "../../types/ethers-contracts/interfaces/IFineTuningServing.ts";
 
-/** What the price is per: bytes of the dataset file, or tokens by the model's tokenizer. */
+/** What the sizes of datasets are in: bytes of the file, or tokens by the model's tokenizer. */
 export type Unit = "byte" | "token";
 
 /** In the order of the Solidity enum `Unit`. */
@@ -8,7 +8,7 @@ export const UNITS: readonly Unit[] = ["byte", "token"];
 
 /** A provider's offer, as the provider registers and updates it. */
 export interface ServiceTerms {
-  /** Neuron per unit of work. */
+  /** Neuron per unit of work: a byte or token, trained on once with all weights of a model of a billion parameters. */
   readonly pricePerUnit: bigint;
   /** Fewest units of an order, at least 1. */
   readonly minimumUnits: bigint;

@@ -4,6 +4,7 @@ import { DATASET_KINDS } from "../dataset/formats/DatasetRow.ts";
 import { ProtocolError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { fetchBytes, parseJson } from "./providerApi.ts";
+import { Rates } from "./Rates.ts";
 import type { Service } from "./Service.ts";
 
 const Hash = z.string().regex(/^0x[0-9a-f]{64}$/);
@@ -23,6 +24,8 @@ const CatalogueModel = z.object({
   tokenizerHash: Hash,
   /** Maximum number of tokens in a row; absent for images. */
   maxLength: z.number().int().positive().optional(),
+  /** What its work counts. */
+  rates: Rates,
 });
 
 const Catalogue = z.object({ models: z.array(CatalogueModel).max(1_000) });

@@ -11,6 +11,7 @@ export * from "./getService.ts";
 export { isSignedBy, type SignatureToCheck } from "./isSignedBy.ts";
 export * from "./listServices.ts";
 export type { Endpoint } from "./providerApi.ts";
+export type { Rates } from "./Rates.ts";
 export * from "./rankServices.ts";
 export {
   type Service,

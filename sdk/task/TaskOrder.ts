@@ -9,7 +9,7 @@ export interface TaskOrder {
   readonly provider: string;
   /** The user's task count at this provider: it prevents placing an order twice. */
   readonly nonce: bigint;
-  /** Declared size of the dataset, in the service's unit. */
+  /** Units of work that are paid for; see workUnits. */
   readonly units: bigint;
   /** Number of the offer that the user saw; the contract refuses the order if the terms have changed since. */
   readonly offer: number;

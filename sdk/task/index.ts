@@ -45,3 +45,4 @@ export {
   type TaskHistoryParameters,
 } from "./taskEvents.ts";
 export * from "./uploadDataset.ts";
+export * from "./workUnits.ts";

@@ -21,7 +21,7 @@ export interface OrderOptions {
   readonly datasetRoot: Root;
   /** Storage root of the validation dataset. */
   readonly validationRoot?: Root | null;
-  /** Size of the dataset, in the service's unit. */
+  /** Units of work; pass the quote's. */
   readonly units: bigint;
   /** Neuron; pass the quote's fee, so that the task never costs more. */
   readonly maxFee: bigint;
@@ -50,8 +50,8 @@ export interface PreparedOrder {
  * @throws ProtocolError "usage" without a private key, for a wallet whose signatures are not deterministic unless there
  * is a task key, and for invalid hyper-parameters; "integrity" if the provider's key is not a point of the curve.
  * @example
- * const { fee: maxFee } = quote({ service, units });
  * const config = { n_epochs: 3, learning_rate: 1e-4 };
+ * const { units, fee: maxFee } = quote({ service, model, config, dataSize: 70n });
  * const { id, order } = await prepareOrder(client, {
  *   ...{ service, model, datasetRoot: root, units, maxFee, config },
  * });

@@ -1,6 +1,7 @@
 import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import type { Queue } from "../../sdk/service/fetchQueue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
@@ -9,6 +10,7 @@ import type { Terminal } from "../terminal/Terminal.ts";
 
 interface Offered {
   readonly service: Service;
+  readonly model: CatalogueModel;
   readonly queue: Queue;
   readonly offer: Quote;
 }
@@ -19,11 +21,11 @@ interface Offered {
  */
 export async function agreeToOrder(
   client: Client,
-  { service, queue, offer }: Offered,
+  { service, model, queue, offer }: Offered,
   { yes, dryRun }: { readonly yes: boolean; readonly dryRun: boolean },
   terminal: Terminal,
 ): Promise<void> {
-  showQuote(terminal, service, offer);
+  showQuote(terminal, { service, model, offer });
   if (!service.accepting) throw notAcceptingError(service.provider);
   await prepareFunds(client, { provider: service.provider, amount: offer.fee }); // throws if there is too little
   if (!yes && !dryRun) await agreeToWait(terminal, queue);

@@ -1,7 +1,6 @@
 import type { DatasetReport } from "../../sdk/dataset/checking/checkDataset.ts";
 import type { DatasetKind } from "../../sdk/dataset/formats/DatasetRow.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
-import { getService } from "../../sdk/service/getService.ts";
 import type { Environment } from "../Environment.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
@@ -24,8 +23,7 @@ export async function checkAsOffered(
   const client = await environment.reader();
   const offers = await fetchOffers(client, provider, terminal);
   const found = findModel({ models: offers.map((offer) => offer.model) }, model);
-  const offer = offers.find((each) => each.model === found)!;
-  const service = await getService(client, offer);
+  const { service } = offers.find((each) => each.model === found)!;
   const report = await checkAsModel(path, { service, model: found }, {}, terminal);
   return { kind: found.kind, report };
 }

@@ -1,10 +1,8 @@
 import type { Client } from "../../sdk/client.ts";
-import { type CountOptions, countDataset } from "../../sdk/dataset/counting/countDataset.ts";
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import type { Queue } from "../../sdk/service/fetchQueue.ts";
-import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
 import { rankServices } from "../../sdk/service/rankServices.ts";
@@ -16,14 +14,15 @@ import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import { type Choice, explainChoice } from "../terminal/explainChoice.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
+import { countFor, countValidation } from "./countFor.ts";
 
 /** A verified provider that has the wanted model. */
 interface Candidate extends VerifiedProvider {
   readonly model: CatalogueModel;
 }
 
-/** A candidate's price for a dataset. */
-interface Offer extends Candidate {
+/** A candidate's price for a training. */
+export interface Offer extends Candidate {
   readonly rows: number;
   readonly offer: Quote;
 }
@@ -33,11 +32,12 @@ export interface ChosenOffer extends Offer {
   readonly choice: Choice | null;
 }
 
-/** The model to train and its dataset. */
+/** The model to train and its datasets. */
 interface Wanted {
   /** Name of the model. */
   readonly name: string;
   readonly path: string;
+  readonly validationPath: string | undefined;
   readonly config: Hyperparameters;
   /** Undefined to choose the best one. */
   readonly provider: string | undefined;
@@ -119,14 +119,14 @@ async function findCandidates(
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** Prices a dataset for each provider; equal counts are computed once. */
+/** Prices the training for each provider; equal counts are computed once. */
 async function priceAll(
   candidates: readonly Candidate[],
   wanted: Wanted,
   terminal: Terminal,
 ): Promise<Offer[]> {
   const checked = new Set<string>();
-  const counted = new Map<string, Awaited<ReturnType<typeof countDataset>>>();
+  const counted = new Map<string, Counted>();
   const offers: Offer[] = [];
   for (const candidate of candidates) {
     const { service, model } = candidate;
@@ -134,26 +134,37 @@ async function priceAll(
     if (!checked.has(seenBy)) await check(candidate, wanted, terminal);
     checked.add(seenBy);
     const key = `${service.unit} ${model.kind} ${model.tokenizerHash}`;
-    const count =
-      counted.get(key) ?? (await countDataset(wanted.path, await countOptions(candidate)));
+    const count = counted.get(key) ?? (await countBoth(candidate, wanted, terminal));
     counted.set(key, count);
-    const { rows, units } = count;
-    offers.push({ ...candidate, rows, offer: quote({ service, units }) });
+    const { rows, ...sizes } = count;
+    const offer = quote({ service, model, config: wanted.config, ...sizes });
+    offers.push({ ...candidate, rows, offer });
   }
   return offers;
+}
+
+/** Rows of the training dataset, and the sizes of both datasets in a service's unit. */
+interface Counted {
+  readonly rows: number;
+  readonly dataSize: bigint;
+  readonly validationSize: bigint;
+}
+
+async function countBoth(
+  candidate: Candidate,
+  { path, validationPath }: Wanted,
+  terminal: Terminal,
+): Promise<Counted> {
+  const { rows, dataSize } = await countFor(path, candidate);
+  const validationSize =
+    validationPath === undefined ? 0n : await countValidation(validationPath, candidate, terminal);
+  return { rows, dataSize, validationSize };
 }
 
 async function check(candidate: Candidate, { path, config }: Wanted, terminal: Terminal) {
   const report = await checkAsModel(path, candidate, config, terminal);
   showProblems(terminal, report);
   if (report.errors > 0) throw invalidDataset(path, report);
-}
-
-async function countOptions({ service, model }: Candidate): Promise<CountOptions> {
-  const { kind } = model;
-  const { unit } = service;
-  if (unit === "byte") return { kind, unit };
-  return { kind, unit, tokenizer: await fetchTokenizer(service, { model }) };
 }
 
 const noProviderError = () =>

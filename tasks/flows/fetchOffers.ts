@@ -8,7 +8,7 @@ import type { Terminal } from "../terminal/Terminal.ts";
 
 /** A model that a provider fine-tunes. */
 export interface Offer {
-  readonly provider: string;
+  readonly service: Service;
   readonly model: CatalogueModel;
 }
 
@@ -32,7 +32,7 @@ export async function fetchOffers(
 async function fetchModels(service: Service, terminal: Terminal): Promise<Offer[]> {
   try {
     const { models } = await fetchCatalogue(service, AbortSignal.timeout(TIMEOUT_MS));
-    return models.map((model) => ({ provider: service.provider, model }));
+    return models.map((model) => ({ service, model }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     terminal.note(`Left out ${service.provider}: ${reason}`);

@@ -1,7 +1,7 @@
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { Root } from "../../sdk/ids.ts";
-import { fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
+import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { readCreation } from "../../sdk/task/getTaskOrder.ts";
@@ -28,12 +28,15 @@ export interface WantedOrder {
   /** Name of the model. */
   readonly model: string;
   readonly config: Hyperparameters;
-  /** The declared size; undefined if it follows from the dataset. */
-  readonly units?: bigint;
   /** Order again what is Finished. A task in progress is never ordered twice. */
   readonly again: boolean;
   /** The order's roots at this service; an encrypted dataset has a different root for each provider. */
   readonly rootsFor: (service: Service) => Promise<Roots>;
+  /** The order's units of work at this service, if they do not follow from roots and configuration. */
+  readonly unitsFor?: (at: {
+    readonly service: Service;
+    readonly model: CatalogueModel;
+  }) => Promise<bigint>;
 }
 
 /** An earlier task with exactly the same order. */
@@ -53,31 +56,36 @@ export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise
   const { provider } = wanted;
   const tasks = await listTasks(client, { user: client.address, provider });
   const services = new Map<string, Service | null>();
-  for (const task of tasks.toReversed()) {
-    if (!mayBeWanted(task, wanted)) continue;
+  for (const task of tasks.toReversed().filter((each) => mayBeWanted(each, wanted))) {
     const { order } = await readCreation(client, task);
-    if (!isWanted(order, wanted)) continue;
+    if (!isSameConfig(order.config, wanted.config)) continue;
     const standing = await readStanding(client, task);
     if (!isAlive(standing) || (wanted.again && standing.progress === "Finished")) continue;
     const service = services.get(task.provider) ?? (await findService(client, task));
     services.set(task.provider, service);
     if (service === null || !hasRoots(order, await wanted.rootsFor(service))) continue;
-    if (!(await hasModel(service, order, wanted.model, standing))) continue;
+    const model = await findOrderedModel(service, order, wanted.model, standing);
+    if (!model || !(await hasUnits(order, { service, model }, wanted))) continue;
     return { task, service, standing, blockNumber: task.createdBlock };
   }
   return null;
 }
 
-/** Before its order is read: whether a task may have a model, and whether its fee can be that of the order. */
-function mayBeWanted(task: Task, { units, again }: WantedOrder): boolean {
+/** Before its order is read: whether a task may have a model. */
+function mayBeWanted(task: Task, { again }: WantedOrder): boolean {
   const standing = standingOf(task, 0); // before every deadline
-  if (!isAlive(standing) || (again && standing.progress === "Finished")) return false;
-  return units === undefined || task.fee % units === 0n;
+  return isAlive(standing) && !(again && standing.progress === "Finished");
 }
 
-/** Whether all matches that the order itself says. */
-const isWanted = (order: RecordedOrder, { config, units }: WantedOrder) =>
-  isSameConfig(order.config, config) && (units === undefined || order.units === units);
+/** Under other terms, the same work may have been other units. */
+async function hasUnits(
+  order: RecordedOrder,
+  at: { readonly service: Service; readonly model: CatalogueModel },
+  { unitsFor }: WantedOrder,
+): Promise<boolean> {
+  if (!unitsFor || order.offer !== at.service.offer) return true;
+  return (await unitsFor(at)) === order.units;
+}
 
 const isAlive = ({ failure, next }: Standing) => failure === null || next === "claim";
 
@@ -92,17 +100,17 @@ async function findService(client: Client, { provider }: Task): Promise<Service 
 }
 
 /** Fails if the provider does not answer while the first order may still be in progress, to prevent a second one. */
-async function hasModel(
+async function findOrderedModel(
   service: Service,
   order: RecordedOrder,
   name: string,
   { progress }: Standing,
-): Promise<boolean> {
+): Promise<CatalogueModel | undefined> {
   try {
     const { models } = await fetchCatalogue(service);
-    return models.some((model) => model.name === name && model.hash === order.modelHash);
+    return models.find((model) => model.name === name && model.hash === order.modelHash);
   } catch (error) {
-    if (error instanceof ProtocolError && progress === "Finished") return false;
+    if (error instanceof ProtocolError && progress === "Finished") return undefined;
     throw error;
   }
 }

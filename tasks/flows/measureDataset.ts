@@ -1,8 +1,10 @@
 import type { Client } from "../../sdk/client.ts";
-import { checkDataset, type DatasetSize } from "../../sdk/dataset/checking/checkDataset.ts";
-import { countDataset } from "../../sdk/dataset/counting/countDataset.ts";
+import {
+  checkDataset,
+  type DatasetReport,
+  type DatasetSize,
+} from "../../sdk/dataset/checking/checkDataset.ts";
 import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
-import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
@@ -13,15 +15,17 @@ import { required } from "../flags/readFlags.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
+import { countFor } from "./countFor.ts";
 
 /** The flags that select a dataset and its model. */
 export interface DatasetFlags {
   readonly provider: string | undefined;
   readonly model: string | undefined;
   readonly datasetPath: string | undefined;
+  readonly validationDatasetPath?: string | undefined;
 }
 
-/** The size and the price of a dataset at one provider. */
+/** The size of a dataset, and the price of its training, at one provider. */
 export interface Measurement {
   readonly service: Service;
   readonly model: CatalogueModel;
@@ -31,6 +35,7 @@ export interface Measurement {
   readonly bytes: number;
   /** The rows as the model sees them, if a configuration was given and its tokenizer allows exact counts. */
   readonly size: DatasetSize | undefined;
+  /** With the defaults of all hyper-parameters if no configuration was given. */
   readonly offer: Quote;
 }
 
@@ -40,6 +45,7 @@ export function readDatasetFlags(flags: DatasetFlags) {
     provider: readAddress(flags.provider),
     name: required(flags.model, "--model", "the name of a model; list-models shows them"),
     path: required(flags.datasetPath, "--dataset-path", "the path of the dataset"),
+    validationPath: flags.validationDatasetPath,
   };
 }
 
@@ -50,22 +56,35 @@ export function readDatasetFlags(flags: DatasetFlags) {
  */
 export async function measureDataset(
   client: Client,
-  { provider, name, path }: ReturnType<typeof readDatasetFlags>,
+  { provider, name, path, validationPath }: ReturnType<typeof readDatasetFlags>,
   terminal: Terminal,
   config?: Hyperparameters,
 ): Promise<Measurement> {
   const service = await getService(client, { provider });
   const model = findModel(await fetchCatalogue(service), name);
-  const { kind } = model;
+  const check = (file: string) => checkOne(file, { service, model }, config, terminal);
+  const { size } = await check(path);
+  const { rows, bytes, dataSize } = await countFor(path, { service, model });
+  let validationSize = 0n;
+  if (validationPath !== undefined) {
+    await check(validationPath);
+    validationSize = (await countFor(validationPath, { service, model })).dataSize;
+  }
+  const offer = quote({ service, model, config: config ?? {}, dataSize, validationSize });
+  return { service, model, path, rows, bytes, size, offer };
+}
+
+/** Checks a dataset, and shows its problems. */
+async function checkOne(
+  path: string,
+  { service, model }: { readonly service: Service; readonly model: CatalogueModel },
+  config: Hyperparameters | undefined,
+  terminal: Terminal,
+): Promise<DatasetReport> {
   const report = config
     ? await checkAsModel(path, { service, model }, config, terminal)
-    : await checkDataset(path, { kind });
+    : await checkDataset(path, { kind: model.kind });
   showProblems(terminal, report);
   if (report.errors > 0) throw invalidDataset(path, report);
-  const { unit } = service;
-  const tokenizer = unit === "token" ? await fetchTokenizer(service, { model }) : undefined;
-  const counted = await countDataset(path, { kind, unit, ...(tokenizer && { tokenizer }) });
-  const { rows, bytes, units } = counted;
-  const { size } = report;
-  return { service, model, path, rows, bytes, size, offer: quote({ service, units }) };
+  return report;
 }

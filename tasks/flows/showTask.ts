@@ -25,6 +25,7 @@ export function showTask(
       ...(order.validationRoot ? [["Validation Dataset Hash", order.validationRoot]] : []),
       ["Training Params", showConfig(order.config)],
       ["Fee (neuron)", task.fee.toString()],
+      ...(task.rebate > 0n ? [["Rebate (neuron)", `${task.rebate}, for work not done`]] : []),
       ["Progress", progress],
       ...(failure ? [["Reason", failure.message]] : []),
       ...details,

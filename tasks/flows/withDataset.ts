@@ -2,6 +2,7 @@ import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { detectFormat } from "../../sdk/dataset/formats/detectFormat.ts";
+import { readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
 import { parseRoot, type Root } from "../../sdk/ids.ts";
 import { download } from "../../sdk/storage/download.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -47,6 +48,7 @@ async function fetchStored(
 ): Promise<string> {
   const fetched = join(folder, "fetched");
   await transfer(terminal, "Dataset", (options) => download(storageUrl, root, fetched, options));
+  if (await readDatasetHeader(fetched)) return fetched;
   const path = join(folder, `${root}.${await detectFormat(fetched)}`);
   await rename(fetched, path);
   return path;

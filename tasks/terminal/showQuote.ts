@@ -1,28 +1,39 @@
+import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
+import { describeWork } from "../../sdk/task/workUnits.ts";
 import { formatOg } from "../../sdk/units.ts";
 import { formatDuration } from "./formatDuration.ts";
 import { recordRows } from "./recordRows.ts";
 import type { Terminal } from "./Terminal.ts";
 
-/** Shows the price of a task and the record of its provider; `details` are additional rows of the quote. */
+/** A price, and whose it is for what. */
+interface Offered {
+  readonly service: Service;
+  readonly model: CatalogueModel;
+  readonly offer: Quote;
+}
+
+/** Shows the price of a task with the sum that it is, and its provider's record; `details` are additional rows. */
 export function showQuote(
   terminal: Terminal,
-  service: Service,
-  { units, fee, bond, trainingTime }: Quote,
+  { service, model, offer }: Offered,
   details: readonly (readonly [string, string])[] = [],
 ): void {
+  const { unit, pricePerUnit } = service;
+  const { units, work, fee, bond, trainingTime } = offer;
+  const { training, evaluation } = work;
   terminal.table({
     title: "Quote",
     widths: [50, 50],
     rows: [
       ["Field", "Value"],
-      ["Dataset Size", `${units} ${service.unit}s`],
+      ["Dataset Size", `${training.size} ${unit}s`],
+      ...(evaluation.size > 0n ? [["Validation Dataset Size", `${evaluation.size} ${unit}s`]] : []),
       ...details,
-      [
-        `Price Per ${service.unit === "byte" ? "Byte" : "Token"} (OG)`,
-        formatOg(service.pricePerUnit),
-      ],
+      ["Work", describeWork(work, { unit, model: model.name })],
+      ["Units of Work", units.toString()],
+      ["Price Per Unit of Work (OG)", formatOg(pricePerUnit)],
       ["Fee (OG)", formatOg(fee)],
       ["Fee (neuron)", fee.toString()],
       ["Provider's Bond (OG)", formatOg(bond)],

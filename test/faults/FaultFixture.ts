@@ -17,7 +17,7 @@ import type { Service } from "../../sdk/service/Service.ts";
 import { upload } from "../../sdk/storage/upload.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import { quote } from "../../sdk/task/quote.ts";
-import { type Account, MarketFixture, makeFolder } from "../helpers/MarketFixture.ts";
+import { type Account, MarketFixture, makeFolder, RATES } from "../helpers/MarketFixture.ts";
 import { packDirectory } from "../helpers/packDirectory.ts";
 import { Anvil } from "./Anvil.ts";
 import { stubOutput } from "./StubTrainer.ts";
@@ -174,13 +174,15 @@ export class FaultFixture extends MarketFixture {
     const key = `${user.address}/${nonce}/${model}`;
     const known = this.#orders.get(key);
     if (known) return known;
-    const units = BigInt(ROWS.length);
+    const stub = this.#model(model);
+    const work = { model: stub, config: {}, dataSize: BigInt(ROWS.length) };
+    const { units, fee: maxFee } = quote({ service: this.service, ...work });
     const prepared = await prepareOrder(user, {
       service: this.service,
-      model: this.#model(model),
+      model: stub,
       datasetRoot: this.#dataset,
       units,
-      maxFee: quote({ service: this.service, units }).fee,
+      maxFee,
       config: {},
       validFor: 10 * 365 * 86_400, // it is placed again in later runs
     });
@@ -258,5 +260,6 @@ function makeCatalogue(models: string): Promise<Catalogue> {
   writeFileSync(join(directory, "config.json"), '{"architectures":["StubForCausalLM"]}');
   writeFileSync(join(directory, "tokenizer.json"), "{}");
   writeFileSync(join(directory, "tokenizer_config.json"), "{}");
+  writeFileSync(join(directory, "anneal.json"), JSON.stringify({ rates: RATES }));
   return Catalogue.read(models, pino({ level: "silent" }));
 }

@@ -25,6 +25,12 @@ const OG = 10n ** 18n;
 /** Nothing listens there. */
 export const NOWHERE = "http://127.0.0.1:9";
 
+/** Of a model for which a byte counts as a unit of work in each epoch, as in the full training of 1B parameters. */
+export const RATES = {
+  ...{ full: 10_000, lora: 6_667, evaluation: 3_333 },
+  ...{ checkpointUnits: 0, loraCheckpointUnits: 0 },
+};
+
 export const MODEL: CatalogueModel = {
   name: "tiny-qwen2",
   kind: "causal-lm",
@@ -32,6 +38,7 @@ export const MODEL: CatalogueModel = {
   hash: keccakOfText("model"),
   predefined: true,
   tokenizerHash: keccakOfText("tokenizer"),
+  rates: RATES,
 };
 
 export const DATASET_ROOT = keccakOfText("dataset") as Root;

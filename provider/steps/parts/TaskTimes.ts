@@ -1,6 +1,7 @@
 import type { Step } from "../../machine/machine.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { requireHyperparameters } from "./requireHyperparameters.ts";
+import { taskWork } from "./taskWork.ts";
 
 /** Seconds for the transaction that delivers or gives up, until measured. */
 const TRANSACTION_SECONDS = 20;
@@ -38,7 +39,7 @@ export class TaskTimes {
     } else if (step === "train" && seconds >= MEASURABLE_TRAINING) {
       const key = kindOf({ order });
       const known = this.#perUnit.get(key) ?? [];
-      remember(known, seconds / workOf({ order }));
+      remember(known, seconds / workOf({ order, facts }));
       this.#perUnit.set(key, known);
     }
   }
@@ -51,7 +52,7 @@ export class TaskTimes {
   }
 
   /** Seconds that a training run takes at the highest speed measured for its kind; null if none was measured. */
-  training(record: Pick<JobRecord, "order">): number | null {
+  training(record: Pick<JobRecord, "order" | "facts">): number | null {
     const known = this.#perUnit.get(kindOf(record));
     return known ? Math.min(...known) * workOf(record) : null;
   }
@@ -73,7 +74,7 @@ function kindOf({ order }: Pick<JobRecord, "order">): string {
   return `${order.modelHash}/${lora ?? false}/${batch_size ?? "default"}`;
 }
 
-/** Units trained over all epochs. */
-function workOf({ order }: Pick<JobRecord, "order">): number {
-  return Number(order.units) * (requireHyperparameters(order).n_epochs ?? 1);
+/** Units of work, of a training that has ended those that were done. */
+function workOf(record: Pick<JobRecord, "order" | "facts">): number {
+  return Number(taskWork(record).sum);
 }

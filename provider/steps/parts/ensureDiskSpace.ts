@@ -1,7 +1,6 @@
-import { mkdir, stat, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, statfs } from "node:fs/promises";
 import { TaskRefusedError } from "../../errors.ts";
-import { type Model, modelFiles } from "../../models/Catalogue.ts";
+import { weightBytes } from "../../models/Catalogue.ts";
 import type { JobRecord } from "../../store/Store.ts";
 import { readModel } from "./readModel.ts";
 import { requireHyperparameters } from "./requireHyperparameters.ts";
@@ -11,7 +10,7 @@ import type { StepContext } from "./StepContext.ts";
 const COPIES = 3;
 
 /**
- * Makes sure that the disk has space for the minimum that a task needs: its dataset, with at least a byte per unit, and
+ * Makes sure that the disk has space for the minimum that a task needs besides its datasets, which are already there:
  * the trained model, unless that is an adapter.
  * @throws TaskRefusedError "ProviderBusy" if it does not.
  */
@@ -20,8 +19,7 @@ export async function ensureDiskSpace(
   { order }: Pick<JobRecord, "order">,
 ): Promise<void> {
   const { lora } = requireHyperparameters(order);
-  const copies = lora ? 0 : COPIES * (await weightBytes(readModel(context, order.modelHash)));
-  const needed = Number(order.units) + copies;
+  const needed = lora ? 0 : COPIES * (await weightBytes(readModel(context, order.modelHash)));
   await mkdir(context.jobsDirectory, { recursive: true, mode: 0o700 });
   const { bavail, bsize } = await statfs(context.jobsDirectory);
   if (needed <= bavail * bsize) return;
@@ -30,11 +28,4 @@ export async function ensureDiskSpace(
     `The task needs ${needed} bytes of disk, more than the provider has free.`,
     "Order again with lora or later, or choose another provider.",
   );
-}
-
-/** Bytes of a model's weights. */
-export async function weightBytes({ directory }: Pick<Model, "directory">): Promise<number> {
-  const names = (await modelFiles(directory)).filter((name) => name.endsWith(".safetensors"));
-  const sizes = names.map(async (name) => (await stat(join(directory, name))).size);
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }

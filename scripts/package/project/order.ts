@@ -20,9 +20,9 @@ const client = createClient({ rpcUrl, deployment, storageUrl, privateKey });
 const [service] = await listServices(client);
 const model = findModel(await fetchCatalogue(service!), "tiny-qwen2");
 const { root: datasetRoot, size } = await uploadDataset(client, { service: service!, path });
-const units = BigInt(size);
-const { fee } = quote({ service: service!, units });
 const config = { n_epochs: 1, batch_size: 8 };
+const dataSize = BigInt(size);
+const { units, fee } = quote({ service: service!, model, config, dataSize });
 const { id, order } = await prepareOrder(client, {
   ...{ service: service!, model, datasetRoot, units, maxFee: fee, config },
 });

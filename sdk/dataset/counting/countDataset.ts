@@ -13,10 +13,8 @@ export interface DatasetCount {
   readonly rows: number;
   /** Size of the file in bytes. */
   readonly bytes: number;
-  /**
-   * What the price is multiplied by: bytes of the file, or tokens of all rows before truncation; an image is one token.
-   */
-  readonly units: bigint;
+  /** In the service's unit: bytes of the file, or tokens of all rows before truncation; an image is one token. */
+  readonly dataSize: bigint;
 }
 
 /** Options of countDataset. */
@@ -29,11 +27,11 @@ export interface CountOptions {
 }
 
 /**
- * Counts the units of a dataset, with the same result as the trainer.
+ * Measures a dataset in the service's unit, with the same result as the trainer.
  * @throws ProtocolError "dataset-invalid" for the first error of the dataset, "usage" if the tokenizer is missing or
  * does not allow exact counts.
  * @example
- * const { units } = await countDataset("capitals.jsonl", {
+ * const { dataSize } = await countDataset("capitals.jsonl", {
  *   kind: "causal-lm",
  *   unit: "token",
  *   tokenizer,
@@ -50,7 +48,7 @@ export async function countDataset(path: string, options: CountOptions): Promise
     tokens += count(row, `${path}:${line}`);
   }
   const { size } = await stat(path);
-  return { rows, bytes: size, units: BigInt(unit === "token" ? tokens : size) };
+  return { rows, bytes: size, dataSize: BigInt(unit === "token" ? tokens : size) };
 }
 
 type RowCounter = (row: DatasetRow, place: string) => number;

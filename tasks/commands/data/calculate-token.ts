@@ -1,5 +1,6 @@
 import { exists } from "../../../sdk/storage/exists.ts";
 import { rootOfFile } from "../../../sdk/storage/root.ts";
+import { describeWork } from "../../../sdk/task/workUnits.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { type DatasetFlags, measureDataset, readDatasetFlags } from "../../flows/measureDataset.ts";
@@ -8,7 +9,7 @@ interface Flags extends DatasetFlags {
   readonly json: boolean;
 }
 
-/** Checks a dataset and prints its size in the provider's unit, and the fee. */
+/** Checks a dataset and prints its size in the provider's unit, and the fee with the default hyper-parameters. */
 export default (async (flags, terminal, environment) => {
   const wanted = readDatasetFlags(flags);
   const client = await environment.reader();
@@ -21,19 +22,23 @@ export default (async (flags, terminal, environment) => {
   // A dataset that was encrypted for one provider has a different root.
   const isStored = await exists(client.storageUrl, root).catch(() => false);
   const dataset = isStored ? root : "<ROOT_HASH_THAT_UPLOAD_PRINTED>";
-  terminal.say(`Dataset size: ${offer.units} ${service.unit}s in ${rows} rows`);
-  terminal.say(`Fee: ${formatOg(offer.fee)} OG`);
+  const { unit } = service;
+  const { size } = offer.work.training;
+  terminal.say(`Dataset size: ${size} ${unit}s in ${rows} rows`);
+  terminal.say(`Work by default: ${describeWork(offer.work, { unit, model: model.name })}`);
+  terminal.say(`Fee by default: ${formatOg(offer.fee)} OG`);
   terminal.next(
     environment.command(
-      `create-task --provider ${service.provider} --model ${model.name} --dataset ${dataset} --config-path <PATH_TO_CONFIG_FILE> --data-size ${offer.units}`,
+      `create-task --provider ${service.provider} --model ${model.name} --dataset ${dataset} --config-path <PATH_TO_CONFIG_FILE> --data-size ${size}`,
     ),
   );
   return {
     provider: service.provider,
     model: model.name,
-    unit: service.unit,
+    unit,
     rows,
     bytes,
+    dataSize: size,
     root,
     ...offer,
   };

@@ -22,7 +22,7 @@ export default (async (flags, terminal, environment) => {
   const shares = model.kind === "causal-lm" ? sharesOf(size, rows) : NO_SHARES;
   const epochs = config.n_epochs ?? Number(defaultOf("n_epochs"));
   const steps = countSteps(config, rows, epochs);
-  showQuote(terminal, service, offer, [
+  showQuote(terminal, { service, model, offer }, [
     ["Rows", String(rows)],
     ["Epochs", String(epochs)],
     ["Steps", steps === null ? "depends on the provider's batch size" : String(steps)],

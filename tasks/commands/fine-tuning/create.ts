@@ -81,11 +81,10 @@ async function order(
   wanted: Wanted,
   secrets: Secrets,
 ) {
-  const storageUrl = environment.storageUrl();
-  return withDataset(wanted.trainingFile, storageUrl, terminal, async (dataset) => {
+  return withDatasets(wanted, environment.storageUrl(), terminal, async (dataset, validation) => {
     const best = await chooseOffer(
       client,
-      { ...wanted, name: wanted.model, path: dataset.path },
+      { ...wanted, name: wanted.model, path: dataset.path, validationPath: validation?.path },
       terminal,
     );
     await agreeToOrder(client, best, flags, terminal);
@@ -94,15 +93,28 @@ async function order(
     const send = (one: LocalDataset) =>
       store(client, { service, taskKey, dataset: one }, flags, terminal);
     const datasetRoot = await send(dataset);
-    const validationRoot =
-      wanted.validationFile === undefined
-        ? null
-        : await withDataset(wanted.validationFile, storageUrl, terminal, send);
+    const validationRoot = validation && (await send(validation));
     const { config } = wanted;
     const agreed = { ...best, datasetRoot, validationRoot, config, secrets, taskKey };
     const placed = await placeOrder(client, agreed, flags, terminal);
     return { ...placed, choice: best.choice };
   });
+}
+
+/** Calls `work` with both datasets on this machine. */
+async function withDatasets<T>(
+  { trainingFile, validationFile }: Wanted,
+  storageUrl: string,
+  terminal: Terminal,
+  work: (dataset: LocalDataset, validation: LocalDataset | null) => Promise<T>,
+): Promise<T> {
+  return withDataset(trainingFile, storageUrl, terminal, (dataset) =>
+    validationFile === undefined
+      ? work(dataset, null)
+      : withDataset(validationFile, storageUrl, terminal, (validation) =>
+          work(dataset, validation),
+        ),
+  );
 }
 
 /** Follows a task to the decrypted model, after checking the output path. Both waits share the timeout. */

@@ -63,7 +63,7 @@ async function readChainEntries(client: Client, task: Task): Promise<Entry[]> {
     time: times[index]!,
     source: "chain",
     type: event.name,
-    message: describe(event),
+    message: describe(event, task.fee),
     event: { ...event, id: formatTaskId(task.id) } as unknown as TaskEvent,
   }));
 }
@@ -76,7 +76,8 @@ function noteDemands({ demands, chunk }: Task, terminal: Terminal): void {
     );
 }
 
-function describe(event: TaskEvent): string {
+/** @param reserved the fee of the order */
+function describe(event: TaskEvent, reserved: bigint): string {
   switch (event.name) {
     case "TaskCreated":
       return `fee ${formatOg(event.fee)} OG`;
@@ -87,7 +88,7 @@ function describe(event: TaskEvent): string {
         ? event.reason
         : `${event.reason}, ${formatOg(event.compensation)} OG to you`;
     case "TaskDelivered":
-      return `${event.delivery.size} bytes, root ${event.delivery.root}`;
+      return `${event.delivery.size} bytes, root ${event.delivery.root}${rebate(event, reserved)}`;
     case "TaskAcknowledged":
       return `root ${event.root}, the key is due by ${moment(event.deadline)}`;
     case "KeyRevealed":
@@ -103,6 +104,13 @@ function describe(event: TaskEvent): string {
       return "";
   }
 }
+
+function rebate({ delivery }: TaskDelivered, reserved = 0n): string {
+  const saved = reserved - delivery.fee;
+  return saved > 0n ? `, ${formatOg(saved)} OG back to you for work not done` : "";
+}
+
+type TaskDelivered = Extract<TaskEvent, { name: "TaskDelivered" }>;
 
 const moment = (seconds: number) => new Date(seconds * 1_000).toISOString();
 

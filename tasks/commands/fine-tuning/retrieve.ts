@@ -24,7 +24,7 @@ export default (async (flags, terminal, environment) => {
 function describe({ task, order, status }: TaskView): [string, string][] {
   const rows: [string, string | number | null | undefined][] = [
     ["Provider", task.provider],
-    ["Dataset Size (units)", order.units.toString()],
+    ["Units of Work", order.units.toString()],
     ["Paid (neuron)", task.paid.toString()],
     ["Deadline", task.deadline === 0 ? null : new Date(task.deadline * 1_000).toISOString()],
     ["Step", status?.step && `${status.step}${status.totalSteps ? `/${status.totalSteps}` : ""}`],

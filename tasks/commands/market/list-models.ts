@@ -1,6 +1,8 @@
 import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
 import type { Command } from "../../definition.ts";
 import { fetchOffers, type Offer } from "../../flows/fetchOffers.ts";
+import { pricesOfModel } from "../../terminal/pricePerMillion.ts";
+import { shortOg } from "../../terminal/shortOg.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -21,37 +23,62 @@ export default (async (flags, terminal, environment) => {
   const special = offers.filter(({ model }) => !model.predefined);
   terminal.table({
     title: "Predefined Models",
-    widths: [35, 25, 60],
+    widths: [35, 25, 60, 45],
     rows: [
-      ["Model Name", "Type", "Description"],
-      ...predefined.map(({ model }) => [model.name, TYPES[model.kind], model.description]),
+      ["Model Name", "Type", "Description", PRICE],
+      ...predefined.map((offer) => [
+        offer.model.name,
+        TYPES[offer.model.kind],
+        offer.model.description,
+        priceOf(offer),
+      ]),
     ],
   });
   terminal.say("");
   terminal.table({
     title: "Provider's Model",
-    widths: [35, 25, 45, 60],
+    widths: [35, 25, 45, 60, 45],
     rows: [
-      ["Model Name", "Type", "Provider", "Description"],
-      ...special.map(({ provider, model }) => [
-        model.name,
-        TYPES[model.kind],
-        provider,
-        model.description,
+      ["Model Name", "Type", "Provider", "Description", PRICE],
+      ...special.map((offer) => [
+        offer.model.name,
+        TYPES[offer.model.kind],
+        offer.service.provider,
+        offer.model.description,
+        priceOf(offer),
       ]),
     ],
   });
   const first = offers[0];
   if (first) {
-    const { provider, model } = first;
-    const usage = `model-usage --provider ${provider} --model ${model.name} --output ${model.name}.zip`;
+    const { service, model } = first;
+    const usage = `model-usage --provider ${service.provider} --model ${model.name} --output ${model.name}.zip`;
     terminal.next(environment.command(usage));
   }
-  return { models: offers.map(({ provider, model }) => ({ provider, ...model })) };
+  return {
+    models: offers.map(({ service, model }) => ({
+      provider: service.provider,
+      ...model,
+      pricePerMillion: { unit: service.unit, ...pricesOfModel(service, model) },
+    })),
+  };
 }) satisfies Command<Flags>;
 
-/** One entry per model, however many providers offer it. */
+const PRICE = "Price Per Million Trained (OG)";
+
+/** "0.05 full, 0.034 LoRA (tokens)". */
+function priceOf({ service, model }: Offer): string {
+  const { full, lora } = pricesOfModel(service, model);
+  return `${shortOg(full)} full, ${shortOg(lora)} LoRA (${service.unit}s)`;
+}
+
+/** One entry per model, the cheapest per unit of work, however many providers offer it. */
 function byHash(offers: readonly Offer[]): Offer[] {
-  const seen = new Map(offers.map((offer) => [`${offer.model.name} ${offer.model.hash}`, offer]));
-  return [...seen.values()];
+  const cheapest = new Map<string, Offer>();
+  for (const offer of offers) {
+    const key = `${offer.model.name} ${offer.model.hash}`;
+    const known = cheapest.get(key);
+    if (!known || offer.service.pricePerUnit < known.service.pricePerUnit) cheapest.set(key, offer);
+  }
+  return [...cheapest.values()];
 }

@@ -2,15 +2,14 @@ import type { Client } from "../../../sdk/client.ts";
 import { fetchQueue, type Queue } from "../../../sdk/service/fetchQueue.ts";
 import { listServices } from "../../../sdk/service/listServices.ts";
 import { isPublicUrl } from "../../../sdk/service/publicUrl.ts";
-import type { Service, Unit } from "../../../sdk/service/Service.ts";
+import type { Service } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
+import { pricePerMillion, pricePerMillionTitle } from "../../terminal/pricePerMillion.ts";
 import { recordRows } from "../../terminal/recordRows.ts";
 
 /** Milliseconds within which a provider must report its load; the list continues without it after that. */
 const TIMEOUT_MS = 5_000;
-
-const UNIT_NAMES: Record<Unit, string> = { byte: "Byte", token: "Token" };
 
 /** Shows the providers, whether they are free, their prices, and their records. */
 export default (async (_, terminal, environment) => {
@@ -28,7 +27,7 @@ export default (async (_, terminal, environment) => {
     rows: offers.flatMap(({ service, obstacle }, index) => [
       [`Provider ${index + 1}`, service.provider],
       ["Available", obstacle === null ? "✓" : `✗ ${obstacle}`],
-      [`Price Per ${UNIT_NAMES[service.unit]} in Dataset (OG)`, formatOg(service.pricePerUnit)],
+      [pricePerMillionTitle(service), formatOg(pricePerMillion(service))],
       ...recordRows(service),
     ]),
   });

@@ -12,6 +12,7 @@ import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
 import { formatDuration } from "../../terminal/formatDuration.ts";
 import { hintWithNext } from "../../terminal/hintWithNext.ts";
+import { pricePerMillion, pricePerMillionTitle } from "../../terminal/pricePerMillion.ts";
 import { lastFailure } from "../../terminal/recordRows.ts";
 
 interface Flags {
@@ -42,10 +43,8 @@ export default (async (flags, terminal, environment) => {
       ["URL", service.url],
       ["Verified", check.problem === null ? "✓" : `✗ ${check.problem.message}`],
       ["Accepting", service.accepting ? "✓" : "✗"],
-      [
-        `Price Per ${service.unit === "byte" ? "Byte" : "Token"} in Dataset (OG)`,
-        formatOg(service.pricePerUnit),
-      ],
+      [pricePerMillionTitle(service), formatOg(pricePerMillion(service))],
+      ["Minimum Units of Work", service.minimumUnits.toString()],
       ["Maximum Training Time", formatDuration(service.maxTrainingTime)],
       ["Queue", queue ? `${queue.running} running, ${queue.waiting} waiting` : ""],
       ["Tasks Open", String(counters.open)],

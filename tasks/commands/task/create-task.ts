@@ -1,8 +1,10 @@
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { parseRoot } from "../../../sdk/ids.ts";
+import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
+import type { Service } from "../../../sdk/service/Service.ts";
 import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
-import { quote } from "../../../sdk/task/quote.ts";
+import { type Quote, quote } from "../../../sdk/task/quote.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
 import type { Command } from "../../definition.ts";
 import { readAddress } from "../../flags/readAddress.ts";
@@ -10,11 +12,14 @@ import { readInteger, required } from "../../flags/readFlags.ts";
 import { readSecrets } from "../../flags/readSecrets.ts";
 import { agreeToOrder } from "../../flows/agreeToOrder.ts";
 import { continueTask } from "../../flows/continueTask.ts";
+import { countValidation } from "../../flows/countFor.ts";
 import { findOwnOrder } from "../../flows/findOwnOrder.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
 import { openTaskKey } from "../../flows/taskKey.ts";
+import { withDataset } from "../../flows/withDataset.ts";
 import { nextStepByStep } from "../../terminal/nextCommand.ts";
+import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags extends SendingFlags {
   readonly provider: string | undefined;
@@ -36,8 +41,13 @@ export default (async (flags, terminal, environment) => {
   const wanted = await readOrder(flags);
   const secrets = await readSecrets(wanted.config, environment);
   const client = await environment.signer("user");
-  const rootsFor = async () => wanted;
-  const own = await findOwnOrder(client, { ...wanted, again: flags.again, rootsFor });
+  const offerOf = (at: At) => price(at, wanted, environment.storageUrl(), terminal);
+  const own = await findOwnOrder(client, {
+    ...wanted,
+    again: flags.again,
+    rootsFor: async () => wanted,
+    unitsFor: async (at) => (await offerOf(at)).units,
+  });
   if (own) {
     const continued = await continueTask({ client, terminal, environment }, own, secrets, flags);
     const next = nextStepByStep(own);
@@ -48,8 +58,8 @@ export default (async (flags, terminal, environment) => {
   const { service, catalogue, queue } = await verifyProvider(client, wanted);
   terminal.say("Provider verified");
   const model = findModel(catalogue, wanted.model);
-  const offer = quote({ service, units: wanted.units });
-  await agreeToOrder(client, { service, queue, offer }, flags, terminal);
+  const offer = await offerOf({ service, model });
+  await agreeToOrder(client, { service, model, queue, offer }, flags, terminal);
   const taskKey = await openTaskKey(flags.taskKey, flags, terminal);
   const order = { ...wanted, service, model, offer, secrets, taskKey };
   const placed = await placeOrder(client, order, flags, terminal);
@@ -59,6 +69,28 @@ export default (async (flags, terminal, environment) => {
   }
   return placed;
 }) satisfies Command<Flags>;
+
+/** A provider's service, and its model. */
+interface At {
+  readonly service: Service;
+  readonly model: CatalogueModel;
+}
+
+/** The price of the work; a validation dataset is fetched from storage for that. */
+async function price(
+  at: At,
+  { dataSize, validationRoot: root, config }: Awaited<ReturnType<typeof readOrder>>,
+  storageUrl: string,
+  terminal: Terminal,
+): Promise<Quote> {
+  const validationSize =
+    root === null
+      ? 0n
+      : await withDataset(root, storageUrl, terminal, ({ path }) =>
+          countValidation(path, at, terminal),
+        );
+  return quote({ ...at, config, dataSize, validationSize });
+}
 
 /** Reads all flags before any network request. */
 async function readOrder(flags: Flags) {
@@ -76,7 +108,7 @@ async function readOrder(flags: Flags) {
       flags.validationDataset === undefined
         ? null
         : root(flags.validationDataset, "--validation-dataset"),
-    units: readInteger(size, "--data-size", 1n),
+    dataSize: readInteger(size, "--data-size", 1n),
     config,
   };
 }

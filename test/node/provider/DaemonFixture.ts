@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { hasSandbox } from "../../../provider/training/sandbox.ts";
 import type { Client } from "../../../sdk/client.ts";
-import type { TaskId } from "../../../sdk/ids.ts";
+import type { Root, TaskId } from "../../../sdk/ids.ts";
 import { fetchCatalogue } from "../../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
 import { getService } from "../../../sdk/service/getService.ts";
@@ -16,7 +16,7 @@ import { quote } from "../../../sdk/task/quote.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
 import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
 import { startLocalChain } from "../../helpers/localChain.ts";
-import { MarketFixture } from "../../helpers/MarketFixture.ts";
+import { MarketFixture, RATES } from "../../helpers/MarketFixture.ts";
 import { standInTrainer } from "../../helpers/standInTrainer.ts";
 import type { TestChain } from "../../helpers/TestChain.ts";
 import { writeDeployment } from "../../helpers/writeDeployment.ts";
@@ -31,6 +31,7 @@ event({ seq: 1, type: "progress", step: 1, total: 1, loss: 1, accuracy: 0 });
 fs.mkdirSync(directory + "/out", { recursive: true });
 fs.writeFileSync(directory + "/out/model.safetensors", Buffer.alloc(300_000, 7));
 event({ seq: 2, type: "done" });
+fs.writeFileSync(directory + "/result.json", '{"steps": 5, "total_steps": 10}');
 `);
 
 /** Terms under which several tasks of a user can run. */
@@ -63,14 +64,18 @@ export class DaemonFixture extends MarketFixture {
     await super.close();
   }
 
-  /** Writes tiny models with random weights. */
+  /** Writes tiny models with random weights; a byte of a dataset counts as a unit of work in each epoch. */
   makeModels(): void {
     execFileSync(PYTHON, ["-m", "anneal_trainer.tiny_models", join(this.folder, "models")], {
       env: { ...process.env, PYTHONPATH: join(ROOT, "provider/trainer") },
     });
+    for (const name of readdirSync(join(this.folder, "models"))) {
+      const manifest = join(this.folder, "models", name, "anneal.json");
+      writeFileSync(manifest, JSON.stringify({ rates: RATES }));
+    }
   }
 
-  /** Writes a stub for Python that "trains" a few bytes at once. @returns its path. */
+  /** Writes a stub for Python that "trains" a few bytes at once, and claims to have stopped halfway. @returns its path. */
   makeFastTrainer(): string {
     const path = join(this.folder, "fast-trainer");
     writeFileSync(path, FAST_TRAINER, { mode: 0o755 });
@@ -122,21 +127,21 @@ export class DaemonFixture extends MarketFixture {
     return super.order({ units: 5n, ...chosen }, user);
   }
 
-  /** Uploads rows and orders a task on them. `declared` is by default the real size in bytes. */
+  /** Uploads rows and orders a task on them. Their declared size is by default the real one in bytes. */
   async orderTraining(
     client: Client,
     rows: readonly object[],
     config: Hyperparameters,
-    declared?: bigint,
+    declared: { readonly dataSize?: bigint; readonly validationRoot?: Root } = {},
   ): Promise<TaskId> {
     const path = join(this.folder, "dataset.jsonl");
     writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-    const { root, size } = await upload(client.storageUrl, path);
+    const { root: datasetRoot, size } = await upload(client.storageUrl, path);
     const service = await getService(client, { provider: this.provider.address });
     const model = findModel(await fetchCatalogue(service), "tiny-qwen2");
-    const units = declared ?? BigInt(size);
-    const { fee: maxFee } = quote({ service, units });
-    return this.order({ model, datasetRoot: root, units, maxFee, config }, client);
+    const { dataSize = BigInt(size), validationRoot = null } = declared;
+    const { units, fee: maxFee } = quote({ service, model, config, dataSize });
+    return this.order({ model, datasetRoot, validationRoot, units, maxFee, config }, client);
   }
 
   /** All events of a task, in order. */

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import { formatTaskId, type TaskId } from "../../../sdk/ids.ts";
+import { upload } from "../../../sdk/storage/upload.ts";
 import { cancelTask } from "../../../sdk/task/calls.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { HANGS_AFTER } from "../../helpers/patience.ts";
@@ -20,7 +21,8 @@ describe("provider daemon, with a stub trainer", () => {
   });
   after(() => trade.close());
 
-  const order = (declared?: bigint) => trade.market.orderTraining(trade.user, ROWS, {}, declared);
+  const order = (dataSize?: bigint) =>
+    trade.market.orderTraining(trade.user, ROWS, {}, dataSize === undefined ? {} : { dataSize });
   const sentByProvider = () =>
     trade.user.provider.getTransactionCount(trade.market.provider.address);
 
@@ -43,6 +45,21 @@ describe("provider daemon, with a stub trainer", () => {
     expect(after.total).to.equal(before.account.total);
     expect(after.subAccounts[0]!.reserved).to.equal(0n);
     expect(await sentByProvider()).to.equal(before.sent);
+  });
+
+  it("refuses an order of one row with a large validation dataset that its units do not pay for", async () => {
+    const path = join(trade.market.folder, "validation.jsonl");
+    writeFileSync(path, `${JSON.stringify({ text: "a".repeat(1_000) })}\n`.repeat(2_000));
+    const { root: validationRoot } = await upload(trade.user.storageUrl, path);
+    const sent = await sentByProvider();
+    const config = { n_epochs: 1, n_evals: 100 };
+    const id = await trade.market.orderTraining(trade.user, ROWS, config, { validationRoot });
+    const failure = await refusalOf(id);
+    expect(failure.code).to.equal("DatasetLargerThanDeclared");
+    expect(failure.message).to.match(/the order's units of work pay for/);
+    expect(await trade.eventNames(id)).to.deep.equal(["TaskCreated"]);
+    expect(await sentByProvider()).to.equal(sent);
+    await send(trade.user, cancelTask(trade.user, { id }));
   });
 
   it("refuses a second daemon before it touches the storage of the first", async () => {
@@ -112,6 +129,17 @@ describe("provider daemon, with a stub trainer", () => {
     await trade.restart();
     const archive = await trade.takeDelivery(delivered);
     expect(archive.length).to.be.greaterThan(300_000);
+  });
+
+  it("charges a training that stopped early for the work that was done, also after a crash", async () => {
+    const config = { n_epochs: 10, n_evals: 10, early_stopping_patience: 3 };
+    const id = await trade.market.orderTraining(trade.user, ROWS, config);
+    await killAt(
+      id,
+      ({ msg, step, task }) => msg === "step done" && step === "train" && task === formatTaskId(id),
+    );
+    const { fee, rebate } = await trade.until(id, "Delivered");
+    expect(rebate).to.equal(fee / 2n);
   });
 
   it("has disclosed no secret", () => {

@@ -12,7 +12,7 @@ import { signChallenge } from "../../../sdk/service/challenge.ts";
 import { settleCancelled } from "../../../sdk/task/calls.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { startLocalChain } from "../../helpers/localChain.ts";
-import { ENCRYPTION_KEY, MarketFixture, makeFolder } from "../../helpers/MarketFixture.ts";
+import { ENCRYPTION_KEY, MarketFixture, makeFolder, RATES } from "../../helpers/MarketFixture.ts";
 import type { TestChain } from "../../helpers/TestChain.ts";
 import { writeDeployment } from "../../helpers/writeDeployment.ts";
 import { type CommandRun, runCommand } from "./runCommand.ts";
@@ -20,6 +20,8 @@ import { type CommandRun, runCommand } from "./runCommand.ts";
 const hashOf = (text: string) => keccak256(toUtf8Bytes(text));
 
 const TOKENIZER = JSON.stringify({ tokenizer: {}, tokenizerConfig: {} });
+/** A byte counts as a quarter of a unit of work in each epoch, so as one in the default four epochs. */
+const rates = { ...RATES, full: 2_500 };
 const CATALOGUE = JSON.stringify({
   models: [
     {
@@ -29,6 +31,7 @@ const CATALOGUE = JSON.stringify({
       hash: hashOf("tiny-qwen2"),
       predefined: true,
       tokenizerHash: hashOf(TOKENIZER),
+      rates,
     },
     {
       name: "tiny-distilbert",
@@ -37,6 +40,7 @@ const CATALOGUE = JSON.stringify({
       hash: hashOf("tiny-distilbert"),
       predefined: false,
       tokenizerHash: hashOf(TOKENIZER),
+      rates,
     },
   ],
 });

@@ -74,11 +74,17 @@ describe("tasks: datasets and their price", () => {
   it("calculates size and fee, and suggests the whole next command", async () => {
     await market.json("upload", { dataPath: good });
     const { stdout, stderr } = await market.run("calculate-token", order(good));
-    expect(stdout).to.equal("Dataset size: 70 bytes in 2 rows\nFee: 0.000000000000000140 OG\n");
+    expect(stdout.split("\n")).to.deep.equal([
+      "Dataset size: 70 bytes in 2 rows",
+      "Work by default: 70 bytes × 4 epochs × 0.25 (full training of tiny-qwen2)",
+      "Fee by default: 0.000000000000000140 OG",
+      "",
+    ]);
     expect(stderr).to.match(
       /^Next: npx hardhat create-task .*--dataset 0x[0-9a-f]{64} .*--data-size 70\n$/,
     );
     expect(await market.json("calculate-token", order(good))).to.include({
+      dataSize: "70",
       units: "70",
       fee: "140",
       bond: "140",
@@ -95,7 +101,21 @@ describe("tasks: datasets and their price", () => {
     const configPath = join(market.folder, "config.json");
     await writeFile(configPath, '{"n_epochs": 3, "batch_size": 2, "packing": false}');
     const quoted = await market.json("quote", { ...order(good), configPath });
-    expect(quoted).to.include({ rows: 2, epochs: 3, steps: 3, fee: "140" });
+    expect(quoted).to.include({ rows: 2, epochs: 3, steps: 3, units: "53", fee: "106" });
     expect(await market.json("quote", order(good))).to.include({ epochs: 4, steps: null });
+  });
+
+  it("shows the price as a sum of both datasets that a person can check", async () => {
+    const configPath = join(market.folder, "evaluating.json");
+    await writeFile(configPath, '{"n_epochs": 3, "n_evals": 2, "lora": true}');
+    const flags = { ...order(good), configPath, validationDatasetPath: good };
+    const { stdout } = await market.run("quote", flags);
+    expect(stdout).to.match(
+      /^Work +70 bytes × 3 epochs × 0.6667 \(LoRA on tiny-qwen2\) \+ 70 bytes × 3 evaluations × 0.3333$/m,
+    );
+    expect(stdout).to.match(/^Units of Work +210$/m);
+    expect(stdout).to.match(/^Fee \(neuron\) +420$/m);
+    const invalid = await market.run("quote", { ...flags, validationDatasetPath: bad });
+    expect(invalid.exitCode).to.equal(3);
   });
 });

@@ -20,6 +20,8 @@ const KEY = fixedBytes("the provider's share of the key");
 export interface DeliveryOptions {
   /** Whether the delivery differs from the commitment. */
   readonly isSpoiled?: boolean;
+  /** Neuron of the fee that are not charged. */
+  readonly rebate?: bigint;
 }
 
 /** The provider's work between acceptance and delivery, with `model` as its archive. @returns its root. */
@@ -27,7 +29,7 @@ export async function deliverModel(
   market: CommandFixture,
   task: string,
   model: Uint8Array,
-  { isSpoiled = false }: DeliveryOptions = {},
+  { isSpoiled = false, rebate = 0n }: DeliveryOptions = {},
 ): Promise<string> {
   const id = parseTaskId(task);
   const known = await getTask(market.reader, { id });
@@ -42,15 +44,8 @@ export async function deliverModel(
   const root = isSpoiled ? await spoilPage(encrypted, 0) : sealed.root;
   await upload(market.storageUrl, encrypted);
   const commit = hexlify(keyCommit(s));
-  const delivery = {
-    id,
-    size,
-    fee: known.fee,
-    root,
-    contentRoot,
-    keyCommit: commit,
-    receiptRoot: root,
-  };
+  const fee = known.fee - rebate;
+  const delivery = { id, size, fee, root, contentRoot, keyCommit: commit, receiptRoot: root };
   await send(market.provider, deliver(market.provider, { delivery }));
   return root;
 }

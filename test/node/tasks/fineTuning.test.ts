@@ -289,6 +289,18 @@ describe("tasks: the fine-tuning family", () => {
       expect(stdout).to.match(/^2090-01-01T00:00:00.000Z +provider +progress +step 1, loss 2.5$/m);
     });
 
+    it("shows what a training that stopped early does not cost", async () => {
+      const id = await create();
+      await accept(id);
+      await deliverModel(market, id, archive, { rebate: 40n });
+      const { stdout } = await market.run("fine-tuning retrieve", { id });
+      expect(stdout).to.match(/^Units of Work +70$/m);
+      expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
+      expect(stdout).to.match(/^Rebate \(neuron\) +40, for work not done$/m);
+      const events = await market.run("fine-tuning list-events", { id });
+      expect(events.stdout).to.contain("0.000000000000000040 OG back to you for work not done");
+    });
+
     it("lists checkpoints by step, type and time", async () => {
       const id = await create();
       const time = "2026-01-01T00:00:00.000Z";

@@ -43,7 +43,7 @@ describe("tasks: a fine-tuning task from order to model", () => {
   before(async () => {
     market = await CommandFixture.open();
     const configPath = join(market.folder, "config.json");
-    await writeFile(configPath, JSON.stringify({ n_epochs: 2, learning_rate: 1e-4 }));
+    await writeFile(configPath, JSON.stringify({ n_epochs: 4, learning_rate: 1e-4 }));
     const offer = { url: market.daemon.url, price: "0.000000000000000001", unit: "byte" };
     await market.json("register-provider", { ...offer, amount: "1" });
     order = {
@@ -118,7 +118,7 @@ describe("tasks: a fine-tuning task from order to model", () => {
       datasetRoot: DATASET,
       units: "179668154",
     });
-    expect(plan.arguments.order.config).to.deep.equal({ learning_rate: 0.0001, n_epochs: 2 });
+    expect(plan.arguments.order.config).to.deep.equal({ learning_rate: 0.0001, n_epochs: 4 });
     expect(await market.json("list-tasks", flags())).to.deep.equal({ tasks: [] });
   });
 

@@ -35,7 +35,7 @@ export async function openOrders(): Promise<Orders> {
   const dataset = join(market.folder, "train.jsonl");
   const configPath = join(market.folder, "config.json");
   await writeFile(dataset, ROWS);
-  await writeFile(configPath, '{"n_epochs":2}');
+  await writeFile(configPath, '{"n_epochs":4}');
   const offer = { url: market.daemon.url, price: "0.000000000000000002", unit: "byte" };
   const terms = { openTasks: "50", maxTrainingTime: "3600", amount: "1" };
   await market.json("register-provider", { ...offer, ...terms });

@@ -61,6 +61,22 @@ describe("tasks: uploading for one provider", () => {
     expect(stderr).to.match(/--dataset <ROOT_HASH_THAT_UPLOAD_PRINTED> /);
   });
 
+  it("is quoted by its bytes as a validation dataset", async () => {
+    const configPath = join(market.folder, "config.json");
+    await writeFile(configPath, '{"n_epochs": 4, "n_evals": 2}');
+    await market.json("add-account", { amount: "1" });
+    const at = { provider: market.provider.address, model: "tiny-qwen2", dryRun: true };
+    const evaluations = Math.ceil((TEXT.length * 3 * 3_333) / 10_000);
+    const order = { dataset: root, dataSize: "100", validationDataset: root, configPath };
+    const plan = await market.json("create-task", { ...at, ...order });
+    expect(plan.arguments.order.units).to.equal(String(100 + evaluations));
+    const trainingFile = join(market.folder, "train.jsonl");
+    await writeFile(trainingFile, '{"text":"public"}\n');
+    const flags = { ...at, trainingFile, validationFile: root, nEvals: "2" };
+    const other = await market.json("fine-tuning create", flags);
+    expect(other.arguments.order.units).to.equal(String(18 + evaluations));
+  });
+
   it("sends nothing for an address that is not a provider", async () => {
     const { exitCode, stderr } = await market.run("upload", {
       dataPath: path,

@@ -164,7 +164,7 @@ describe("tasks: providers and models", () => {
     await market.chain.revert(snapshot);
   });
 
-  it("lists the provider as in the documentation: available, with the price per byte", async () => {
+  it("lists the provider as in the documentation: available, with its price", async () => {
     const { stdout } = await market.run("list-providers", {}, { terminal: 200 });
     expect(stdout.split("\n").slice(0, 6)).to.deep.equal([
       `┌${"─".repeat(50)}┬${"─".repeat(50)}┐`,
@@ -172,7 +172,7 @@ describe("tasks: providers and models", () => {
       `├${"─".repeat(50)}┼${"─".repeat(50)}┤`,
       `│ Available                                        │ ✓${" ".repeat(47)} │`,
       `├${"─".repeat(50)}┼${"─".repeat(50)}┤`,
-      `│ Price Per Byte in Dataset (OG)                   │ 0.000000000000000001${" ".repeat(28)} │`,
+      `│ Price Per Million Bytes Trained (OG)             │ 0.000000000001000000${" ".repeat(28)} │`,
     ]);
   });
 
@@ -199,11 +199,19 @@ describe("tasks: providers and models", () => {
     expect(predefined).to.match(/^Predefined Models\n.*\ntiny-qwen2 +Language Generation/);
     expect(special).to.match(/^Provider's Model\n.*\ntiny-distilbert +Text Classification/);
     expect(special).to.contain(market.provider.address);
+    const price = "0.00000000000025 full, 0.0000000000006667 LoRA (bytes)";
+    expect(predefined).to.contain(price);
+    expect(special).to.contain(price);
     const { models } = await market.json("list-models", { provider: market.provider.address });
     expect(models.map(({ name }: { name: string }) => name)).to.deep.equal([
       "tiny-qwen2",
       "tiny-distilbert",
     ]);
+    expect(models[0].pricePerMillion).to.deep.equal({
+      unit: "byte",
+      full: "250000",
+      lora: "666700",
+    });
   });
 
   it("saves a model's usage into a folder under the model's name", async () => {

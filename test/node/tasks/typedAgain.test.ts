@@ -72,9 +72,10 @@ describe("tasks: the same order repeated", () => {
     const first = (await market.json("create-task", flags)).id;
     const other = join(market.folder, "other.json");
     await writeFile(other, '{"n_epochs":3}');
+    const { root: validationDataset } = await market.json("upload", { dataPath: dataset });
     for (const changed of [
       { dataset: `0x${"bb".repeat(32)}` },
-      { validationDataset: `0x${"cc".repeat(32)}` },
+      { validationDataset },
       { configPath: other },
       { model: "tiny-distilbert" },
       { dataSize: "71" },

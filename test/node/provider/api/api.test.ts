@@ -34,6 +34,7 @@ import { formatTaskId, type TaskId } from "../../../../sdk/ids.ts";
 import { recoverChallenge } from "../../../../sdk/service/challenge.ts";
 import { signRequest } from "../../../../sdk/service/signedRequest.ts";
 import { consentToSettlement } from "../../../../sdk/task/consentToSettlement.ts";
+import { RATES } from "../../../helpers/MarketFixture.ts";
 
 const ID = `0x${"11".repeat(16)}` as TaskId;
 const UUID = formatTaskId(ID);
@@ -62,6 +63,7 @@ const MODEL: Model = {
   hash: HASH,
   predefined: false,
   tokenizerHash: HASH,
+  rates: RATES,
   directory: "/nowhere",
   tokenizerDocument: Buffer.from('{"tokenizer":{},"tokenizerConfig":{}}'),
 };

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -127,6 +128,40 @@ describe("Catalogue", () => {
     const nothing = Buffer.from('{"tokenizer":{},"tokenizerConfig":{}}');
     expect(vision.tokenizerHash).to.equal(keccak256(nothing));
     expect(Buffer.from(found[1]!.tokenizerDocument).equals(nothing)).to.equal(true);
+  });
+
+  it("derives rates from the size of the weights, unless the manifest has others", async () => {
+    const directory = addModel("model", "Qwen2ForCausalLM");
+    const rates = async () => {
+      const { models: found, bytes } = await Catalogue.read(models, silent);
+      expect(JSON.parse(Buffer.from(bytes).toString()).models[0].rates).to.deep.equal(
+        found[0]!.rates,
+      );
+      return found[0]!.rates;
+    };
+    expect(await rates()).to.include({ full: 1, lora: 1, evaluation: 1 });
+    truncateSync(join(directory, "model.safetensors"), 2e8);
+    // 50 million parameters of 4 bytes, or 100 million of 2 bytes
+    const half = { full: 500, lora: 333, evaluation: 167 };
+    const checkpoints = { checkpointUnits: 5_000, loraCheckpointUnits: 25 };
+    expect(await rates()).to.deep.equal({ ...half, ...checkpoints });
+    const config = { architectures: ["Qwen2ForCausalLM"], torch_dtype: "bfloat16" };
+    writeFileSync(join(directory, "config.json"), JSON.stringify(config));
+    expect(await rates()).to.include({ full: 1_000, lora: 667, evaluation: 333 });
+    const untied = { vocab_size: 50_000, hidden_size: 1_000, tie_word_embeddings: false };
+    writeFileSync(join(directory, "config.json"), JSON.stringify({ ...config, ...untied }));
+    expect(await rates()).to.include({ full: 500, lora: 333, evaluation: 167 });
+    writeFileSync(join(directory, "config.json"), JSON.stringify(config));
+    writeFileSync(join(directory, "anneal.json"), '{"rates":{"lora":500}}');
+    expect(await rates()).to.include({ full: 1_000, lora: 500, evaluation: 333 });
+  });
+
+  it("counts an image as as many tokens as it has patches", async () => {
+    const directory = addModel("vision", "ViTForImageClassification");
+    truncateSync(join(directory, "model.safetensors"), 4e7);
+    const config = { architectures: ["ViTForImageClassification"], image_size: 32, patch_size: 8 };
+    writeFileSync(join(directory, "config.json"), JSON.stringify(config));
+    expect((await Catalogue.read(models, silent)).models[0]!.rates.full).to.equal(1_600);
   });
 
   it("leaves out what it cannot train", async () => {

@@ -17,6 +17,8 @@ import { sealDataset } from "../../../../sdk/exchange/sealDataset.ts";
 import { datasetKeyFromSignature } from "../../../../sdk/exchange/userKey.ts";
 import { parseRoot, parseTaskId, type Root } from "../../../../sdk/ids.ts";
 import { upload, uploadContent } from "../../../../sdk/storage/upload.ts";
+import type { Hyperparameters } from "../../../../sdk/training/Hyperparameters.ts";
+import { RATES } from "../../../helpers/MarketFixture.ts";
 import { StorageNode } from "../../sdk/storage/storageNode.ts";
 
 const TEXT = '{"text":"one"}\n{"text":"two"}\n';
@@ -59,20 +61,32 @@ describe("fetching a dataset", () => {
   async function fetchIt(
     datasetRoot: Root,
     units = TEXT.length,
-    { unit = "byte", validationRoot = null as Root | null, looks = 1, storageUrl = node.url } = {},
+    {
+      unit = "byte",
+      validationRoot = null as Root | null,
+      looks = 1,
+      storageUrl = node.url,
+      config = { n_epochs: 1 } as Hyperparameters,
+    } = {},
   ): Promise<string> {
     const context = {
       client: { storageUrl: node.url },
       publicStorageUrl: storageUrl,
       catalogue: { byHash: () => ({ kind: "causal-lm" }) },
       jobsDirectory: join(directory, "jobs"),
-      maxDatasetBytes: 2 ** 20,
+      maxDatasetBytes: 2 ** 21,
       encryptionKeys: new EncryptionKeys(currentKey, encryptionKey),
       fetchBudget: budget,
     } as unknown as StepContext;
-    const order = { model: "0x", datasetRoot, validationRoot, units: BigInt(units) };
+    const order = { model: "0x", datasetRoot, validationRoot, units: BigInt(units), config };
     const job = { chain: "Created" };
-    const record = { id, user: "ann", order, job, facts: { unit } } as unknown as JobRecord;
+    const record = {
+      id,
+      user: "ann",
+      order,
+      job,
+      facts: { unit, rates: RATES },
+    } as unknown as JobRecord;
     const { train } = await fetchDataset(context, record, never, looks - 1);
     const paths = jobPaths(context.jobsDirectory, id);
     expect(await readdir(paths.data)).to.deep.equal(["train.jsonl"]);
@@ -133,13 +147,27 @@ describe("fetching a dataset", () => {
     expect((await stat(part)).blocks).to.equal(0);
   });
 
-  it("accepts no validation dataset out of proportion to the declared size", async () => {
+  it("fetches no byte of a large validation dataset that an order of one row does not pay for", async () => {
     const { root } = await upload(node.url, path);
     const large = join(directory, "large.jsonl");
-    await writeFile(large, TEXT.repeat(2 ** 20 / TEXT.length + 1));
-    const validation = await upload(node.url, large);
-    const options = { validationRoot: validation.root };
-    await expectRefused(fetchIt(root, TEXT.length, options), "DatasetLargerThanDeclared");
+    await writeFile(large, TEXT.repeat(2 ** 20 / TEXT.length + 300));
+    const { root: validationRoot, size } = await upload(node.url, large);
+    for (const config of [{ n_epochs: 1 }, { n_epochs: 1, n_evals: 100 }]) {
+      const evaluations = (config.n_evals ?? 1) + 1;
+      const paid = Math.ceil((size * evaluations * RATES.evaluation) / 10_000);
+      const options = { validationRoot, config };
+      const error = fetchIt(root, Math.floor(paid * 0.9), options);
+      await expectRefused(error, "DatasetLargerThanDeclared");
+      const { data } = jobPaths(join(directory, "jobs"), id);
+      expect((await stat(join(data, "validation.fetched.part"))).blocks).to.equal(0);
+      await rm(data, { recursive: true });
+    }
+  });
+
+  it("says that it is too large for this provider, whatever is paid", async () => {
+    await writeFile(path, `${JSON.stringify({ text: "a".repeat(2 ** 21) })}\n`);
+    const { root } = await upload(node.url, path);
+    await expectRefused(fetchIt(root, 2 ** 30), "DatasetInvalid");
   });
 
   it("limits the bytes per hour that it fetches for a user without accepted tasks", async () => {

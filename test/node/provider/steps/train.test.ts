@@ -79,6 +79,19 @@ describe("train", () => {
     expect(() => readFileSync(jobFile("model/anneal.json"))).to.throw("ENOENT");
   });
 
+  it("remembers how far the training got, if the trainer says so in numbers", async () => {
+    end = { kind: "exit", code: 0 };
+    const results = [
+      ['{"steps": 7, "total_steps": 20}', { done: { steps: 7, totalSteps: 20 } }],
+      ['{"steps": 0, "total_steps": 20}', {}],
+      ['{"steps": "7"}', {}],
+    ] as const;
+    for (const [text, facts] of results) {
+      writeFileSync(jobFile("work/result.json"), text);
+      expect(await run()).to.deep.equal(facts);
+    }
+  });
+
   for (const [code, reason] of [
     [2, "ConfigInvalid"],
     [3, "DatasetInvalid"],

@@ -47,8 +47,8 @@ describe("checkDataset, countDataset and the trainer", () => {
       }
       sound += 1;
       expect(errors, path).to.deep.equal([]);
-      const { rows, units } = await countDataset(path, { kind, unit: "token", ...tokenizer });
-      expect({ rows, tokens: Number(units), ...report.size }, path).to.deep.equal(verdict);
+      const { rows, dataSize } = await countDataset(path, { kind, unit: "token", ...tokenizer });
+      expect({ rows, tokens: Number(dataSize), ...report.size }, path).to.deep.equal(verdict);
     }
     // Neither all valid nor all invalid: both halves of the claim were tested.
     expect(sound).to.be.within(files.length * 0.2, files.length * 0.95);

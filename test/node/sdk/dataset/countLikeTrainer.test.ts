@@ -195,9 +195,9 @@ describe("countDataset and the trainer", () => {
 
   const expectEqual = async (model: string, kind: DatasetKind, path: string) => {
     const tokenizer = readTokenizer(join(folder, model));
-    const { rows, units } = await countDataset(path, { kind, unit: "token", tokenizer });
+    const { rows, dataSize } = await countDataset(path, { kind, unit: "token", tokenizer });
     const counted = countByTrainer(join(folder, model), kind, path);
-    expect({ rows, tokens: Number(units) }, `${path} with ${model}`).to.deep.equal(counted);
+    expect({ rows, tokens: Number(dataSize) }, `${path} with ${model}`).to.deep.equal(counted);
   };
   const writeTexts = (texts: readonly string[], label?: string) =>
     write(".jsonl", jsonl(...texts.map((text) => (label ? { text, label } : { text }))));

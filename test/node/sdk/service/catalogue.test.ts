@@ -10,6 +10,7 @@ import { fetchUsage } from "../../../../sdk/service/fetchUsage.ts";
 import { findModel } from "../../../../sdk/service/findModel.ts";
 import type { Service } from "../../../../sdk/service/Service.ts";
 import { type FakeProviderApi, startFakeProviderApi } from "../../../helpers/fakeProviderApi.ts";
+import { RATES } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 const TOKENIZER = `{"tokenizer": {"version": "1.0"}, "tokenizerConfig": {}}`;
@@ -21,6 +22,7 @@ const model: CatalogueModel = {
   hash: `0x${"22".repeat(32)}`,
   predefined: true,
   tokenizerHash: keccak256(toUtf8Bytes(TOKENIZER)),
+  rates: RATES,
 };
 
 describe("sdk/service catalogue and models", () => {

@@ -1,25 +1,24 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { after, before, describe, it } from "mocha";
-import { quote } from "../../../../sdk/task/quote.ts";
-import { MarketFixture } from "../../../helpers/MarketFixture.ts";
+import { describe, it } from "mocha";
+import { type QuoteParameters, quote as quoteOf } from "../../../../sdk/task/quote.ts";
+import { RATES } from "../../../helpers/MarketFixture.ts";
 import { rejection } from "../../../helpers/rejection.ts";
 
 const MAX_UNITS = 2n ** 64n - 1n;
 const MAX_FEE = 2n ** 96n - 1n;
 
 describe("sdk/task quote", () => {
-  let market: MarketFixture;
-  before(async () => {
-    market = await MarketFixture.open();
-  });
-  after(() => market.close());
-
-  const service = (pricePerUnit: bigint, bondBps = 10_000) => ({
+  const service = (pricePerUnit: bigint, bondBps = 10_000, minimumUnits = 1n) => ({
     pricePerUnit,
+    minimumUnits,
     bondBps,
     maxTrainingTime: 3_600,
   });
+
+  /** For one epoch, in which each unit of the dataset counts as one of work. */
+  const quote = ({ units, ...of }: Pick<QuoteParameters, "service"> & { units: bigint }) =>
+    quoteOf({ ...of, model: { rates: RATES }, config: { n_epochs: 1 }, dataSize: units });
 
   it("is price × units, exactly, and a bond of at least the fee", () => {
     const units = fc.bigInt(1n, MAX_UNITS);
@@ -56,5 +55,10 @@ describe("sdk/task quote", () => {
     const dear = service(MAX_FEE / 2n + 1n);
     expect((await rejection(() => quote({ service: dear, units }))).code).to.equal("usage");
     expect(quote({ service: service(MAX_FEE), units: 1n }).fee).to.equal(MAX_FEE);
+  });
+
+  it("charges for the minimum if the work is less", () => {
+    const { units, fee, work } = quote({ service: service(3n, 10_000, 1_000n), units: 10n });
+    expect({ units, fee, sum: work.sum }).to.deep.equal({ units: 1_000n, fee: 3_000n, sum: 10n });
   });
 });

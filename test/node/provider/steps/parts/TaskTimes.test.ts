@@ -16,13 +16,18 @@ import { verify } from "../../../../../provider/steps/verify.ts";
 import type { JobRecord } from "../../../../../provider/store/Store.ts";
 import { blindRoot, sharedBlind } from "../../../../../sdk/exchange/blind.ts";
 import type { Hyperparameters } from "../../../../../sdk/training/Hyperparameters.ts";
+import { RATES } from "../../../../helpers/MarketFixture.ts";
 
 const LOCAL_GRACE = 30_000;
 const HASH = `0x${"ab".repeat(32)}`;
 const never = new AbortController().signal;
 
-function record(config: Hyperparameters = {}, facts = {}, units = 1_000n): JobRecord {
-  return { id: "0x01", order: { modelHash: HASH, config, units }, facts } as unknown as JobRecord;
+/** A task with a dataset of 1,000 tokens. */
+function record(config: Hyperparameters = { n_epochs: 1 }, more = {}): JobRecord {
+  const sizes = { train: 1_000, validation: 0 };
+  const facts = { sizes, rates: { ...RATES, lora: 5_000 }, minimumUnits: 1, ...more };
+  const order = { modelHash: HASH, config, units: 20_000n };
+  return { id: "0x01", order, facts } as unknown as JobRecord;
 }
 
 describe("time limits of a task", () => {
@@ -81,7 +86,10 @@ describe("an order with little time", () => {
     const { id, order } = record({ n_epochs: 20 });
     const job = {
       ...{ id, user: "ann", order: { ...order, userKey, blindRoot: agreed } },
-      facts: { unit: "token", train: "data/train.jsonl", outputBytes: 0 },
+      facts: {
+        ...{ unit: "token", train: "data/train.jsonl", outputBytes: 0 },
+        ...{ model: "tiny", rates: RATES, minimumUnits: 1 },
+      },
       job: { ...newJob(), chain: "Created", trainingTime },
     } as unknown as JobRecord;
     return step(context, job, never, 0).then(

@@ -50,7 +50,8 @@ describe("countDataset", () => {
     const path = write(".jsonl", jsonl(...rows));
     return countDataset(path, { kind: "causal-lm", unit: "token", tokenizer, ...options });
   };
-  const tokens = async (...args: Parameters<typeof count>) => Number((await count(...args)).units);
+  const tokens = async (...args: Parameters<typeof count>) =>
+    Number((await count(...args)).dataSize);
   const refusal = (...args: Parameters<typeof count>) => count(...args).catch((error) => error);
 
   it("adds one end token to a text", async () => {
@@ -87,7 +88,7 @@ describe("countDataset", () => {
     expect(await countDataset(path, options)).to.deep.equal({
       rows: 1,
       bytes: size,
-      units: BigInt(size),
+      dataSize: BigInt(size),
     });
   });
 
