@@ -2,6 +2,7 @@
 
 export * from "./calls.ts";
 export * from "./getAccount.ts";
+export * from "./getLockPeriod.ts";
 export * from "./getSubAccount.ts";
 export * from "./listSubAccounts.ts";
 export * from "./prepareFunds.ts";

@@ -40,7 +40,7 @@ const ORDER = Object.keys(RULES) as readonly RankingRule[];
 /**
  * Ranks the providers for an order, the best one first.
  * @example
- * const candidates = [{ service, fee: quote({ service, units }).fee, free: true, seniority: 0 }];
+ * const candidates = [{ service, fee: quote({ service, model, config: {}, dataSize }).fee, free: true, seniority: 0 }];
  * const [best] = rankServices({ candidates, now: Date.now() / 1_000 });
  */
 export function rankServices<T extends RankingCandidate>({
@@ -82,7 +82,7 @@ export function hasFreshFailure({ failedAt }: Pick<Service, "failedAt">, now: nu
 /**
  * Whether a provider has earned as much as this order costs, and had a task confirmed. More than that counts for
  * nothing.
- * @example console.log(hasProvenWork({ service, fee: quote({ service, units }).fee }));
+ * @example console.log(hasProvenWork({ service, fee: quote({ service, model, config: {}, dataSize }).fee }));
  */
 export function hasProvenWork({
   service: { counters, earned },

@@ -1,3 +1,4 @@
+import { getLockPeriod } from "../../sdk/account/getLockPeriod.ts";
 import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
@@ -25,10 +26,20 @@ export async function agreeToOrder(
   { yes, dryRun }: { readonly yes: boolean; readonly dryRun: boolean },
   terminal: Terminal,
 ): Promise<void> {
-  showQuote(terminal, { service, model, offer });
+  const [lockPeriod, funds] = await Promise.all([
+    getLockPeriod(client),
+    prepareFunds(client, { provider: service.provider, amount: offer.fee }).catch(asReason),
+  ]);
+  showQuote(terminal, { service, model, offer, lockPeriod });
   if (!service.accepting) throw notAcceptingError(service.provider);
-  await prepareFunds(client, { provider: service.provider, amount: offer.fee }); // throws if there is too little
+  if (funds instanceof ProtocolError) throw funds;
   if (!yes && !dryRun) await agreeToWait(terminal, queue);
+}
+
+/** The quote is shown before the reason why it cannot be paid. */
+function asReason(error: unknown): ProtocolError {
+  if (error instanceof ProtocolError) return error;
+  throw error;
 }
 
 async function agreeToWait(terminal: Terminal, { slots, running, waiting }: Queue): Promise<void> {

@@ -7,20 +7,24 @@ import { formatDuration } from "./formatDuration.ts";
 import { recordRows } from "./recordRows.ts";
 import type { Terminal } from "./Terminal.ts";
 
+const BPS = 10_000n;
+
 /** A price, and whose it is for what. */
 interface Offered {
   readonly service: Service;
   readonly model: CatalogueModel;
   readonly offer: Quote;
+  /** Seconds for which money that returns to the account is locked. */
+  readonly lockPeriod: number;
 }
 
-/** Shows the price of a task with the sum that it is, and its provider's record; `details` are additional rows. */
+/** All that a task can cost, as a sum that a person can check, and its provider's record. */
 export function showQuote(
   terminal: Terminal,
-  { service, model, offer }: Offered,
+  { service, model, offer, lockPeriod }: Offered,
   details: readonly (readonly [string, string])[] = [],
 ): void {
-  const { unit, pricePerUnit } = service;
+  const { unit, pricePerUnit, unacknowledgedBps } = service;
   const { units, work, fee, bond, trainingTime } = offer;
   const { training, evaluation } = work;
   terminal.table({
@@ -36,8 +40,13 @@ export function showQuote(
       ["Price Per Unit of Work (OG)", formatOg(pricePerUnit)],
       ["Fee (OG)", formatOg(fee)],
       ["Fee (neuron)", fee.toString()],
+      [
+        "If You Never Acknowledge the Model (OG)",
+        formatOg((fee * BigInt(unacknowledgedBps)) / BPS),
+      ],
       ["Provider's Bond (OG)", formatOg(bond)],
       ["Deadline", `${formatDuration(trainingTime)} after the provider accepts`],
+      ["Money That You Ask Back Returns After", formatDuration(lockPeriod)],
     ],
   });
   terminal.table({

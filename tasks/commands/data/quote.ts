@@ -1,3 +1,4 @@
+import { getLockPeriod } from "../../../sdk/account/getLockPeriod.ts";
 import type { DatasetSize } from "../../../sdk/dataset/checking/checkDataset.ts";
 import { HYPERPARAMETERS } from "../../../sdk/training/describeHyperparameters.ts";
 import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
@@ -22,7 +23,8 @@ export default (async (flags, terminal, environment) => {
   const shares = model.kind === "causal-lm" ? sharesOf(size, rows) : NO_SHARES;
   const epochs = config.n_epochs ?? Number(defaultOf("n_epochs"));
   const steps = countSteps(config, rows, epochs);
-  showQuote(terminal, { service, model, offer }, [
+  const lockPeriod = await getLockPeriod(client);
+  showQuote(terminal, { service, model, offer, lockPeriod }, [
     ["Rows", String(rows)],
     ["Epochs", String(epochs)],
     ["Steps", steps === null ? "depends on the provider's batch size" : String(steps)],
