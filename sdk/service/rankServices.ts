@@ -40,7 +40,8 @@ const ORDER = Object.keys(RULES) as readonly RankingRule[];
 /**
  * Ranks the providers for an order, the best one first.
  * @example
- * const candidates = [{ service, fee: quote({ service, model, config: {}, dataSize }).fee, free: true, seniority: 0 }];
+ * const { fee } = quote({ service, model, config: {}, dataSize: 70n });
+ * const candidates = [{ service, fee, free: true, seniority: 0 }];
  * const [best] = rankServices({ candidates, now: Date.now() / 1_000 });
  */
 export function rankServices<T extends RankingCandidate>({
@@ -82,7 +83,9 @@ export function hasFreshFailure({ failedAt }: Pick<Service, "failedAt">, now: nu
 /**
  * Whether a provider has earned as much as this order costs, and had a task confirmed. More than that counts for
  * nothing.
- * @example console.log(hasProvenWork({ service, fee: quote({ service, model, config: {}, dataSize }).fee }));
+ * @example
+ * const { fee } = quote({ service, model, config: {}, dataSize: 70n });
+ * console.log(hasProvenWork({ service, fee }));
  */
 export function hasProvenWork({
   service: { counters, earned },
