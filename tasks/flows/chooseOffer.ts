@@ -9,7 +9,6 @@ import { rankServices } from "../../sdk/service/rankServices.ts";
 import { type VerifiedProvider, verifyProvider } from "../../sdk/service/verifyProvider.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import { type Choice, explainChoice } from "../terminal/explainChoice.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -63,7 +62,7 @@ export async function chooseOffer(
     return { ...offer!, choice: null };
   }
   const offers = await priceAll(await findCandidates(client, name, terminal), wanted, terminal);
-  const { timestamp: now } = await latestBlock(client);
+  const now = Date.now() / 1_000; // whether a failure is a week old needs no request to the chain
   const ranked = rankServices({ candidates: offers.map(asCandidate), now });
   const choice = explainChoice(ranked, name, now);
   terminal.say(choice.reason);

@@ -103,6 +103,7 @@ describe("sdk progress", () => {
       Created: "Init",
       Accepted: "SettingUp",
       Delivered: "Delivered",
+      Demanded: "Delivered",
       Acknowledged: "UserAcknowledged",
       Revealed: "Finished",
       Settled: "Finished",
