@@ -5,13 +5,17 @@
  *   npm run test:economics -- --json    prints one JSON document
  */
 import { parseArgs } from "node:util";
+import { measureAttacks } from "./economics/attacks.ts";
+import { measureFeeSpread } from "./economics/feeSpread.ts";
 import { measureSybilRank } from "./economics/sybilRank.ts";
 
 const { values: options } = parseArgs({ options: { json: { type: "boolean" } } });
 
 /** One module in economics/ for each. */
 const measures = {
+  feeSpread: measureFeeSpread(),
   sybilRank: measureSybilRank(1_000),
+  attacks: measureAttacks(),
 };
 
 const results = Object.entries(measures);

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { describe, it } from "mocha";
+import { ATTACKS } from "../../../scripts/bench/economics/attacks.ts";
 import { measureSybilRank, simulateSybils } from "../../../scripts/bench/economics/sybilRank.ts";
 
 describe("the simulated market", () => {
@@ -14,5 +16,10 @@ describe("the simulated market", () => {
       const { attacker, afterOneTask } = simulateSybils(seed);
       expect(attacker, `seed ${seed}`).to.be.at.least(afterOneTask);
     }
+  });
+
+  it("names a test that exists for every attack of the audit", () => {
+    for (const [attack, { file, title }] of Object.entries(ATTACKS))
+      expect(readFileSync(file, "utf8"), attack).to.contain(title);
   });
 });

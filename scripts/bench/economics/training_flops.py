@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "provider" / "trainer"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "provider" / "trainer"))
 
 from anneal_trainer.__main__ import SETTINGS
 

@@ -1,18 +1,36 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { defaultRates, SizeConfig } from "../../provider/models/defaultRates.ts";
-import { workUnits } from "../../sdk/task/workUnits.ts";
-import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
+import { defaultRates, SizeConfig } from "../../../provider/models/defaultRates.ts";
+import { workUnits } from "../../../sdk/task/workUnits.ts";
+import type { Hyperparameters } from "../../../sdk/training/Hyperparameters.ts";
+import { seededRandom } from "../../../test/faults/seededRandom.ts";
+import type { Measure } from "./Measure.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
+const ROOT = join(import.meta.dirname, "../../..");
 const SEED = 20_260_501;
-const ORDERS = 1_000;
 
 /** Bytes of a parameter in 32-bit floats. */
 const FLOAT = 4;
 const ROW_LENGTHS = [128, 256, 512, 1_024];
 /** Rows of a step. */
 const BATCH = 8;
+
+/** The most that the ratio of fee to true cost may differ between orders. */
+const MOST = 1.3;
+
+/** Which orders are compared. */
+export interface Sample {
+  readonly orders: number;
+  /** Parameters of the largest model. */
+  readonly largest: number;
+}
+
+/** Measures the fees of 1,000 orders of all models. */
+export function measureFeeSpread(): Measure {
+  const { orders, spread } = feeSpread({ orders: 1_000, largest: Number.POSITIVE_INFINITY });
+  const summary = `Over ${orders} random orders, the dearest pays ${spread.toFixed(2)} times as much for its true cost as the cheapest.`;
+  return { value: spread, holds: spread <= MOST, summary };
+}
 
 /** How far fees are from true costs. */
 export interface FeeSpread {
@@ -45,9 +63,12 @@ export interface RandomOrder {
  * one more pass; longer rows, whose attention costs more; classifiers; padding, packing and other losses of machines;
  * what small orders cost besides their work, which the minimum is for.
  */
-export function feeSpread(): FeeSpread {
-  const models: Record<string, Model> = JSON.parse(python(["--models"]));
-  const orders = randomOrders(Object.keys(models));
+export function feeSpread({ orders: count, largest }: Sample): FeeSpread {
+  const all: Record<string, Model> = JSON.parse(python(["--models"]));
+  const models = Object.fromEntries(
+    Object.entries(all).filter(([, { parameters }]) => parameters <= largest),
+  );
+  const orders = randomOrders(Object.keys(models), count);
   const costs = python([], orders.map((order) => `${JSON.stringify(order)}\n`).join(""));
   const ratios = costs.trimEnd().split("\n").map(Number);
   for (const [index, order] of orders.entries())
@@ -81,35 +102,23 @@ function unitsOf({ dataSize, validationSize, config }: RandomOrder, model: Model
   return Number(workUnits({ ...sizes, config, rates, minimumUnits: 1n }).units);
 }
 
-function randomOrders(models: readonly string[]): RandomOrder[] {
-  const random = mulberry32(SEED);
-  const integer = (low: number, high: number) => low + Math.floor(random() * (high - low + 1));
-  const pick = <T>(values: readonly T[]): T => values[integer(0, values.length - 1)]!;
-  const size = (low: number, high: number) => Math.round(low * (high / low) ** random());
-  return Array.from({ length: ORDERS }, () => {
+function randomOrders(models: readonly string[], count: number): RandomOrder[] {
+  const random = seededRandom(SEED);
+  const { integer, pick } = random;
+  const size = (low: number, high: number) => Math.round(low * (high / low) ** random.next());
+  return Array.from({ length: count }, () => {
     const rowLength = pick(ROW_LENGTHS);
     const dataSize = size(500_000, 50_000_000);
     const epochs = integer(1, 20);
     const steps = Math.ceil(dataSize / rowLength / BATCH) * epochs;
-    const isEvaluated = random() < 0.7;
+    const isEvaluated = random.next() < 0.7;
     const config: Hyperparameters = {
       n_epochs: epochs,
       n_checkpoints: integer(1, epochs),
-      lora: random() < 0.5,
+      lora: random.next() < 0.5,
       n_evals: isEvaluated ? integer(0, Math.min(100, steps)) : 0,
     };
     const validationSize = isEvaluated ? size(1_000, dataSize) : 0;
     return { model: pick(models), rowLength, dataSize, validationSize, config };
   });
-}
-
-/** The generator of pseudo-random numbers by Tommy Ettinger, in [0, 1). */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
