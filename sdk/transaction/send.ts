@@ -67,8 +67,9 @@ async function sign(client: Client, call: Call, { gasPrice }: SendOptions): Prom
       gasPrice === undefined ? suggestFees(client) : { type: 0, gasPrice },
     ]);
     const { chainId } = client;
-    const transaction = { chainId, nonce, to, data, value, gasLimit, ...fees };
-    const raw = await signer.signTransaction(transaction);
+    const transaction = { from, chainId, nonce, to, data, value, gasLimit, ...fees };
+    // With everything known, this asks nothing; a contract wallet's signer wraps the call in one of its own.
+    const raw = await signer.signTransaction(await signer.populateTransaction(transaction));
     return { hash: keccak256(raw), raw };
   });
 }

@@ -20,6 +20,7 @@ import { TASK_GAS } from "../../../sdk/service/taskGas.ts";
 import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { getTaskOrder } from "../../../sdk/task/getTaskOrder.ts";
+import { searchTaskEvents } from "../../../sdk/task/searchTaskEvents.ts";
 import type { TaskState } from "../../../sdk/taskStates.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { MODEL } from "../../helpers/MarketFixture.ts";
@@ -130,7 +131,9 @@ describe("provider daemon that runs as an operator", () => {
     await until(id, "Delivered");
     await send(user, demandChunk(user, { id, index: 1 }));
     await until(id, "Delivered");
-    const answered = (await market.events(id)).find(({ name }) => name === "ChunkAnswered")!;
+    const [provider, toBlock] = [market.provider.address, await user.provider.getBlockNumber()];
+    const events = await searchTaskEvents(user, { provider, fromBlock: 0, toBlock });
+    const answered = events.find(({ name }) => name === "ChunkAnswered")!;
     const receipt = await user.provider.getTransactionReceipt(answered.transactionHash);
     expect(receipt!.from).to.equal(accountOf(FIRST).address);
     expect(TASK_GAS.answer >= (receipt!.gasUsed * 120n) / 100n, `${receipt!.gasUsed}`).to.equal(

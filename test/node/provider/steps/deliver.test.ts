@@ -29,7 +29,7 @@ describe("delivering", () => {
           },
         },
       },
-      encryptionKey: { unprotect: () => new Uint8Array(32) },
+      encryptionKeys: { open: () => new Uint8Array(32) },
       store: { deliverableKey: () => ({ archive: HASH, key: new Uint8Array(32) }) },
       submitter: { submit: async (_: Submission) => undefined },
     } as unknown as StepContext;
