@@ -34,6 +34,12 @@ export const EXPLAINED: readonly Explanation[] = [
       "Costs only gas: identical terms get a second number. Valid terms never equal the empty offer 0.",
   },
   {
+    file: "FineTuningServing.sol",
+    line: "Fees.givenUpShare(bond, elapsed, trainingTime)",
+    replacement: "elapsed, bond",
+    because: "Equivalent: givenUpShare multiplies the two, and multiplication commutes.",
+  },
+  {
     file: "TaskStates.sol",
     line: "IN_CREATED = 4 * uint256(TaskState.Created)",
     replacement: "/",

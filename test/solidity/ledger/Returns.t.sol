@@ -213,3 +213,22 @@ contract LedgerRetrieveTest is LedgerWorld {
         check(before - gasleft() < 9_000_000, "gas");
     }
 }
+
+contract LedgerSmallestReturnTest is LedgerWorld {
+    function test_GivenOneNeuron_WhenRetrieved_ItReturnsToo() public {
+        fund(1);
+        retrieve();
+        eq(returning(), 1, "returning");
+        vm.warp(START + LOCK);
+        retrieve();
+        eq(available(user), 100 ether, "available");
+    }
+
+    function test_GivenNothingMatured_WhenClaimed_NothingIsSaidToMove() public {
+        fund(1 ether);
+        requestReturn(1 ether);
+        vm.recordLogs();
+        eq(claimReturn(), 0, "claimed");
+        eq(vm.getRecordedLogs().length, 0, "events");
+    }
+}

@@ -104,6 +104,36 @@ contract LedgerReserveTest is LedgerWorld {
         settle(0, other);
     }
 
+    /// @dev An event says that something moved.
+    function test_GivenOneSource_WhenReserved_NoEventIsWrittenAboutTheOthers() public {
+        fund(10 ether);
+        requestReturn(4 ether);
+        vm.recordLogs();
+        reserve(6 ether);
+        eq(vm.getRecordedLogs().length, 1, "free is enough: Reserved");
+        reserve(4 ether);
+        eq(vm.getRecordedLogs().length, 2, "the request is enough: ReturnCancelled, Reserved");
+        reserve(1 ether);
+        eq(vm.getRecordedLogs().length, 2, "the main account is asked: Funded, Reserved");
+    }
+
+    function test_GivenOneNeuronIsMissing_WhenReserved_ItComesOutOfTheRequest() public {
+        fund(10 ether);
+        requestReturn(4 ether);
+        vm.expectEmit(address(ledger));
+        emit ILedger.ReturnCancelled(user, serving, provider, 1, 4 ether - 1);
+        reserve(6 ether + 1);
+        eq(balance(), 10 ether, "balance");
+        eq(returning(), 4 ether - 1, "returning");
+    }
+
+    function test_GivenReserved_WhenMoreIsReserved_TheEventNamesBothAmounts() public {
+        reserve(3 ether);
+        vm.expectEmit(address(ledger));
+        emit ILedger.Reserved(user, serving, provider, 1 ether, 4 ether);
+        reserve(1 ether);
+    }
+
     function test_GivenZeroProvider_WhenReserved_Reverts() public {
         vm.expectRevert(abi.encodeWithSelector(ILedger.LedgerZeroAddress.selector));
         vm.prank(serving);

@@ -29,6 +29,16 @@ contract CreateTaskTest is World {
         serving.createTask(wanted);
     }
 
+    function test_P29_GivenTheLastSecondOfItsValidity_WhenOrdered_Works() public {
+        TaskOrder memory wanted = order();
+        wanted.validUntil = uint40(block.timestamp);
+        TaskId id = create(wanted);
+        isIn(id, TaskState.Created);
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.ServingNotUser.selector, id, stranger));
+        vm.prank(stranger);
+        serving.cancelTask(id);
+    }
+
     function test_P28_GivenRemovedAndRegisteredAgain_WhenOrderedByTheOldOffer_Reverts() public {
         TaskOrder memory wanted = order();
         vm.startPrank(provider);
