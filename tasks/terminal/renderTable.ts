@@ -11,7 +11,7 @@ export interface Table {
 export interface TableStyle {
   /** Boxes for people at a terminal, aligned columns for pipes. */
   readonly boxes: boolean;
-  /** Width of the terminal; if it is narrower than the table, columns shrink to their content, and the last one wraps. */
+  /** Width of the terminal; if it is narrower than the table, columns shrink to their content, and the longest wrap. */
   readonly columns?: number | undefined;
 }
 
@@ -37,9 +37,12 @@ function boxes({ rows, widths }: Table, columns: number | undefined): string {
     const content = longest(rows, column, (cell) => [cell]) + 2;
     return Math.max(words[column]!, drawn ? width : Math.min(width, content));
   });
-  const last = fitted.length - 1;
-  const excess = Math.max(0, total(fitted) - (columns ?? Number.POSITIVE_INFINITY));
-  fitted[last] = Math.max(words[last]!, fitted[last]! - excess);
+  while (total(fitted) > (columns ?? Number.POSITIVE_INFINITY)) {
+    const slack = fitted.map((width, column) => width - words[column]!);
+    const most = Math.max(...slack);
+    if (most === 0) break; // words are never split
+    fitted[slack.lastIndexOf(most)]!--;
+  }
   const rule = (left: string, middle: string, right: string) =>
     left + fitted.map((width) => "─".repeat(width)).join(middle) + right;
   const drawnRows = rows.map((row) => drawRow(row, fitted));

@@ -52,6 +52,16 @@ describe("tasks/table", () => {
     expect(drawn).to.contain("│ d                  │ DistilBERT is a transformers │");
   });
 
+  it("wraps the longest of many columns if they are wider than the terminal", () => {
+    const address = `0x${"ab".repeat(20)}`;
+    const description = "Qwen2 with random weights, small enough to train on a laptop in a minute";
+    const rows = [["tiny-qwen2", "Language Generation", address, description, "0.0006 full"]];
+    const table = { widths: [35, 25, 45, 60, 45], rows };
+    const lines = renderTable(table, { boxes: true, columns: 120 }).split("\n");
+    expect(Math.max(...lines.map((line) => line.length))).to.equal(120);
+    expect(lines.join("\n")).to.contain(address).and.contain("│ 0.0006 full │");
+  });
+
   it("wraps the last column if the content is wider than a narrow terminal", () => {
     const rows = [["Unpaid Tasks", "1234 refused, 12 failed, 123 expired, 12 slashed"]];
     const drawn = renderTable({ widths: [50, 50], rows }, { boxes: true, columns: 50 });
