@@ -21,6 +21,25 @@ export const EXPLAINED: readonly Explanation[] = [
   },
   {
     file: "ChaCha20.sol",
+    line: "a = _output(a, FIRST_ROW, ones);",
+    replacement: "FIRST_ROW, a",
+    because: "Equivalent, for the same reason.",
+  },
+  {
+    file: "ChaCha20.sol",
+    line: "b = _output(b, second, ones);",
+    replacement: "second, b",
+    because: "Equivalent, for the same reason.",
+  },
+  {
+    file: "ChaCha20.sol",
+    line: "start < data.length; start += STEP",
+    replacement: "<=",
+    because:
+      "Costs only gas: another step writes memory that nothing has allocated, and that nothing expects to be zero.",
+  },
+  {
+    file: "ChaCha20.sol",
     line: "((length + STEP - 1) / STEP) * STEP",
     replacement: "+",
     because:
@@ -32,6 +51,12 @@ export const EXPLAINED: readonly Explanation[] = [
     replacement: "1",
     because:
       "Costs only gas: identical terms get a second number. Valid terms never equal the empty offer 0.",
+  },
+  {
+    file: "TaskRegistry.sol",
+    line: "if (rebate == 0) return 0;",
+    replacement: "false",
+    because: "Costs only gas: a rebate of 0 is stored, and read again.",
   },
   {
     file: "FineTuningServing.sol",

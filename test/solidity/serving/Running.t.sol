@@ -282,6 +282,15 @@ contract RebateTest is World {
         eq(task.paid, 0, "paid");
     }
 
+    function test_P30_GivenOneNeuronLess_WhenDelivered_ItIsReleasedToo() public {
+        TaskId id = revealedFor(FEE - 1);
+        eq(serving.taskOf(id).rebate, 1, "rebate");
+        vm.prank(user);
+        serving.confirm(id);
+        eq(total(user), FUNDS - FEE + 1, "user");
+        eq(feeReserved(), 0, "nothing reserved");
+    }
+
     function test_P30_GivenMoreThanReserved_WhenDelivered_Reverts() public {
         TaskId id = accepted();
         DeliveryOrder memory delivery_ = delivery(id);
