@@ -7,6 +7,7 @@
  *   npm run test:mutation -- contracts/Ledger.sol contracts/libraries/ReturnQueue.sol
  *   npm run test:mutation -- --jobs 4          4 at a time (default 2)
  *   npm run test:mutation -- --list            only prints them
+ *   npm run test:mutation -- --update          writes score and survivors of a full run to mutation-snapshot.json
  *
  * Verdicts are kept in cache/: an interrupted run continues where it stopped, as long as the contracts do not change.
  * Survivors are tested again, because a new test may kill them. Exits 1 if the score is below 95 % or a survivor is not
@@ -31,6 +32,7 @@ const { values: options, positionals } = parseArgs({
     limit: { type: "string" },
     jobs: { type: "string", default: "2" },
     list: { type: "boolean", default: false },
+    update: { type: "boolean", default: false },
   },
 });
 
@@ -82,7 +84,26 @@ function report(verdictOf: (mutant: Mutant) => Verdict): void {
   const unexplained = survivors.filter((mutant) => !explain(mutant));
   for (const mutant of survivors)
     console.log(`survived  ${describe(mutant)}\n          ${explain(mutant) ?? "NOT EXPLAINED"}`);
+  if (options.update && mutants.length === createMutants(contractFiles()).length)
+    writeSnapshot({ score, judged, killed, notCompiled: of("does not compile").length, survivors });
   if (score < MINIMUM_SCORE || unexplained.length > 0) process.exitCode = 1;
+}
+
+interface Result {
+  readonly score: number;
+  readonly judged: number;
+  readonly killed: number;
+  readonly notCompiled: number;
+  readonly survivors: readonly Mutant[];
+}
+
+function writeSnapshot({ survivors, ...counts }: Result): void {
+  const survived = survivors.map((mutant) => ({
+    mutant: describe(mutant),
+    because: explain(mutant) ?? null,
+  }));
+  const json = `${JSON.stringify({ ...counts, survived }, null, 2)}\n`;
+  writeFileSync(new URL("../../mutation-snapshot.json", import.meta.url), json);
 }
 
 function explain(mutant: Mutant): string | undefined {
