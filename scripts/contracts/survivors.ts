@@ -53,6 +53,24 @@ export const EXPLAINED: readonly Explanation[] = [
       "Costs only gas: identical terms get a second number. Valid terms never equal the empty offer 0.",
   },
   {
+    file: "Geometry.sol",
+    line: "uint256 power = 1;",
+    replacement: "2",
+    because: "Equivalent: a file of one page gets the unit 1 in both cases.",
+  },
+  {
+    file: "Geometry.sol",
+    line: "while (power < pages)",
+    replacement: "<=",
+    because: "Equivalent: a power of two is a multiple of an eighth of itself, too.",
+  },
+  {
+    file: "Geometry.sol",
+    line: "power > 16 ? power / 16 : 1",
+    replacement: ">=",
+    because: "Equivalent: a sixteenth of 16 is 1.",
+  },
+  {
     file: "TaskRegistry.sol",
     line: "if (rebate == 0) return 0;",
     replacement: "false",
