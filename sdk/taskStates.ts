@@ -15,3 +15,6 @@ export const TASK_STATES = [
 ] as const;
 
 export type TaskState = (typeof TASK_STATES)[number];
+
+/** The states of a task whose delivery its user has not acknowledged, but can. */
+export const UNACKNOWLEDGED: ReadonlySet<TaskState> = new Set(["Delivered", "Demanded", "Lapsed"]);

@@ -2,6 +2,7 @@ import type { Client } from "../client.ts";
 import type { Root, TaskId } from "../ids.ts";
 import { listTasks } from "../task/listTasks.ts";
 import type { Task } from "../task/Task.ts";
+import { UNACKNOWLEDGED } from "../taskStates.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
 import { type ReturnRequest, readReturns, secondsUntil } from "./readReturns.ts";
@@ -63,8 +64,8 @@ export async function getSubAccount(
   });
 }
 
-/** Only a delivery sets the root, and every later state except these two follows an acknowledgement. */
+/** Only a delivery sets the root. */
 function asDeliverable({ id, root, state }: Task): Deliverable[] {
   if (root === null) return [];
-  return [{ taskId: id, root, confirmed: !["Delivered", "Demanded", "Lapsed"].includes(state) }];
+  return [{ taskId: id, root, confirmed: !UNACKNOWLEDGED.has(state) }];
 }

@@ -4,6 +4,7 @@ import { acknowledge, lapse } from "../../sdk/deliverable/calls.ts";
 import { formatTaskId, type Root } from "../../sdk/ids.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import type { Task } from "../../sdk/task/Task.ts";
+import { UNACKNOWLEDGED } from "../../sdk/taskStates.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { fundReservation } from "./fundReservation.ts";
@@ -13,7 +14,7 @@ import { type Planned, type SendingFlags, submit } from "./submit.ts";
 export type Unacknowledged = Task & { readonly root: Root };
 
 export const awaitsAcknowledgement = (task: Task): task is Unacknowledged =>
-  task.root !== null && ["Delivered", "Demanded", "Lapsed"].includes(task.state);
+  task.root !== null && UNACKNOWLEDGED.has(task.state);
 
 /** Acknowledges a model. */
 export async function acknowledgeTask(

@@ -66,9 +66,11 @@ async function deriveForDelivery(
   { contentRoot, keyCommit: committed }: PostedDelivery,
 ): Promise<string> {
   const { archive } = jobPaths(jobsDirectory, id);
-  const opens = (key: Uint8Array) => hexlify(keyCommit(key)) === committed;
-  const find = (derived: (key: EncryptionKey) => Uint8Array) =>
-    encryptionKeys.find((each) => (opens(derived(each)) ? hexlify(derived(each)) : null));
+  const find = (deriveKey: (encryptionKey: EncryptionKey) => Uint8Array) =>
+    encryptionKeys.find((each) => {
+      const key = deriveKey(each);
+      return hexlify(keyCommit(key)) === committed ? hexlify(key) : null;
+    });
   const key = find((each) => derive(each, id, contentRoot));
   if (key) return key;
   // Version 0.1.0 derived it from the archive.
