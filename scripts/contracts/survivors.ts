@@ -101,4 +101,67 @@ export const EXPLAINED: readonly Explanation[] = [
     replacement: "/",
     because: "Equivalent: TaskState.Created is 1.",
   },
+  {
+    file: "ChaCha20.sol",
+    line: "d = _output(d, last, ones);",
+    replacement: "last, d",
+    because: "Equivalent, for the same reason.",
+  },
+  {
+    file: "Geometry.sol",
+    line: "power > 16 ? power / 16 : 1",
+    replacement: "17",
+    because: "Equivalent: no power of two is 17.",
+  },
+  {
+    file: "Misbehaviour.sol",
+    line: "proof.entryChunk.length != Geometry.CHUNK_BYTES",
+    replacement: "false",
+    because:
+      "Equivalent: only a chunk has the hash of a leaf, and the path from an inner node, which has 64 bytes, is too short.",
+  },
+  {
+    file: "Misbehaviour.sol",
+    line: "_sharesBlind(proof.page, parent)",
+    replacement: "parent, proof.page",
+    because: "Equivalent: the function compares the two.",
+  },
+  {
+    file: "Misbehaviour.sol",
+    line: "proof.blind, proof.page, 0, proof.pageBytes",
+    replacement: "1",
+    because: "Equivalent: bytes 0 and 1 are in the same block of the cipher.",
+  },
+  {
+    file: "Pages.sol",
+    line: "offset < length ? offset : length",
+    replacement: "<=",
+    because: "Equivalent: if they are equal, so is the result.",
+  },
+  {
+    file: "Pages.sol",
+    line: "limit < length - start ? start + limit : length",
+    replacement: "<=",
+    because: "Equivalent: if they are equal, so is the result.",
+  },
+  {
+    file: "ReturnQueue.sol",
+    line: "if (matured == 0) return 0;",
+    replacement: "false",
+    because:
+      "Costs only gas: the queue is written as it was, or its head as that of an empty queue.",
+  },
+  {
+    file: "ReturnQueue.sol",
+    line: "if (total == 0) return 0;",
+    replacement: "false",
+    because: "Costs only gas: an empty queue is written as it was.",
+  },
+  {
+    file: "StorageProof.sol",
+    line: "let row := mload(0x40)",
+    replacement: "0x41",
+    because:
+      "Equivalent except for memory: the word that begins a byte later is 256 times as large.",
+  },
 ];

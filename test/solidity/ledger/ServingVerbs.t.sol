@@ -127,6 +127,15 @@ contract LedgerReserveTest is LedgerWorld {
         eq(returning(), 4 ether - 1, "returning");
     }
 
+    function test_GivenOneNeuronReturning_WhenReserved_IsTakenToo() public {
+        fund(1);
+        requestReturn(1);
+        reserve(1);
+        eq(returning(), 0, "returning");
+        eq(balance(), 1, "balance");
+        eq(available(user), 100 ether - 1, "available");
+    }
+
     function test_GivenReserved_WhenMoreIsReserved_TheEventNamesBothAmounts() public {
         reserve(3 ether);
         vm.expectEmit(address(ledger));
