@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
-from anneal_trainer.data.causal import causal_tokens, template_error
+from anneal_trainer.data.causal import RowReader, count_tokens, template_error
 from anneal_trainer.data.encode import TextEncoder
 from anneal_trainer.data.images import count_images
 from anneal_trainer.data.label_rows import read_label_rows
@@ -46,9 +46,10 @@ def _row_lengths(encoder: TextEncoder, kind: Kind, path: Path) -> Iterator[int]:
         for ids in read_token_rows(path, encoder.vocabulary):
             yield len(ids.ids)
     else:
+        reader = RowReader(encoder)
         for row in read_causal_rows(path):
             try:
-                yield len(causal_tokens(encoder, row))
+                yield count_tokens(reader, row)
             except ValueError as error:
                 raise template_error(path, row, error) from None
 

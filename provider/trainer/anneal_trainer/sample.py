@@ -27,7 +27,7 @@ def sample_texts(
     """Continue the prompts of the first examples greedily: prompt, expected, answer."""
     samples = []
     for example in examples[:PROMPTS]:
-        # A model needs at least one token: of a row without a prompt it gets the first one.
+        # A model needs at least one token, even of a row of two.
         length = max(1, example.prompt_length)
         prompt, expected = example.ids[:length], example.ids[length:]
         answer = _continue(model, prompt, encoder, max_length, device)

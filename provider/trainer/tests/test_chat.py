@@ -64,7 +64,7 @@ TWO = ("Hi!", "<think>Greet.</think>\nHello.", "Bye!", "<think>Part.</think>\nSe
     [
         ("Llama 3", "<think>Greet.</think>\nHello.<|im_end|><think>Part.</think>\nSee you."
          "<|im_end|>", None),
-        ("DeepSeek R1", "\nHello.<|im_end|>\nSee you.<|im_end|>", "leaves out part of an answer"),
+        ("DeepSeek R1", "<think>Part.</think>\nSee you.<|im_end|>", "rewrites earlier answers"),
         ("Qwen 3", "<think>Part.</think>\nSee you.<|im_end|>\n", "rewrites earlier answers"),
         ("Qwen 2", "<think>Greet.</think>\nHello.<|im_end|>\n<think>Part.</think>\nSee you."
          "<|im_end|>\n", None),
@@ -113,7 +113,7 @@ def test_a_conversation_without_anything_to_mask_is_an_error(tmp_path, encoder_o
 
 def test_an_answer_that_the_template_swallows_is_an_error(tmp_path, encoder_of):
     encoder = encoder_of("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}")
-    with pytest.raises(DataError, match=r"train\.jsonl:1: The row has nothing to learn from"):
+    with pytest.raises(DataError, match=r"train\.jsonl:1: .*it leaves out part of the assistant's"):
         causal(tmp_path, encoder, [chat(("user", "Hi!"), ("assistant", "Hello."))])
 
 

@@ -242,7 +242,7 @@ def test_the_encoder_equals_transformers(models, qwen2, distilbert):
 
     messages = [{"role": "user", "content": "3 + 4?"}, {"role": "assistant", "content": "7 é🙂"}]
     theirs = AutoTokenizer.from_pretrained(models / "tiny-qwen2")
-    rendered = qwen2.render(messages)
+    rendered = qwen2.template.render(messages).text
     assert rendered == theirs.apply_chat_template(messages, tokenize=False)
     assert qwen2.encode(rendered).ids == theirs(rendered, add_special_tokens=False)["input_ids"]
     assert (qwen2.eos_id, qwen2.pad_id) == (theirs.eos_token_id, theirs.pad_token_id)

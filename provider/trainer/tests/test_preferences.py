@@ -10,7 +10,7 @@ from test_data import chat, learned
 from anneal_trainer import __main__ as entry
 from anneal_trainer.count import count
 from anneal_trainer.data.batch import make_batch
-from anneal_trainer.data.causal import causal_tokens, read_causal_dataset
+from anneal_trainer.data.causal import RowReader, count_tokens, read_causal_dataset
 from anneal_trainer.data.rows import read_causal_rows
 from anneal_trainer.errors import DataError
 from anneal_trainer.loss.preference import BETA, preference_loss
@@ -69,7 +69,7 @@ def test_only_the_answers_of_a_conversation_count_not_what_the_assistant_said_be
         assert learned(qwen2, example) == "4<|im_end|>\n"
         assert learned(qwen2, example.rejected) == "Let me think about that.<|im_end|>\n"
         (row,) = read_causal_rows(dataset.path)
-        assert dataset.tokens == len(causal_tokens(qwen2, row))
+        assert dataset.tokens == count_tokens(RowReader(qwen2), row)
 
 
 def test_both_ways_to_write_a_conversation_are_the_same(tmp_path, qwen2):
@@ -90,7 +90,7 @@ BROKEN = {
     ),
     "no rejected answer": (
         {"prompt": "a", "chosen": "b"},
-        "The row has prompt, chosen but no rejected.",
+        "The row has chosen but no rejected.",
     ),
     "an empty answer": ({**PAIRS[0], "rejected": ""}, "rejected is empty"),
     "a list where the prompt is a text": (
@@ -102,7 +102,7 @@ BROKEN = {
         "chosen is not a list",
     ),
     "tools": (
-        {**CONVERSATION, "input": {**CONVERSATION["input"], "tools": []}},
+        {**CONVERSATION, "input": {**CONVERSATION["input"], "tool": []}},
         'input is not an object of the form {"messages": […]}.',
     ),
     "an answer of the user's": (

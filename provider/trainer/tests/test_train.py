@@ -134,7 +134,7 @@ def test_weights_are_saved_in_the_number_format_they_came_in(make_job):
     assert any(not torch.equal(tuned[name], half[name]) for name in half)
 
 
-def test_a_row_that_opens_with_the_assistant_can_be_sampled(make_job, qwen2):
+def test_a_row_that_opens_with_the_assistant_can_be_sampled(make_job):
     row = {"messages": [{"role": "assistant", "content": "Hello."}]}
     job = make_job(rows=[row])
     replace_model(job, lambda name: True)
@@ -145,7 +145,9 @@ def test_a_row_that_opens_with_the_assistant_can_be_sampled(make_job, qwen2):
     document["hyperparameters"] = {**FAST, "train_on_inputs": True}
     (job.path / "job.json").write_text(json.dumps(document))
     assert job.run() == 0
-    assert job.result["samples"][0]["prompt"] == qwen2.decode(qwen2.encode("Hello.").ids[:1])
+    prompt = job.result["samples"][0]["prompt"]
+    assert prompt
+    assert "Hello.".startswith(prompt)
 
 
 def test_an_adapter_loads_with_peft_on_top_of_the_base_model(make_job, models):

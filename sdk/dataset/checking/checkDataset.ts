@@ -4,6 +4,7 @@ import type { Finding } from "../formats/Finding.ts";
 import { placeOf, problem } from "../formats/problem.ts";
 import type { Problem, RuleId } from "../formats/rules.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
+import { exactJson } from "../jinja/json.ts";
 import { createRowMeasurer, type RowTreatment } from "../tokenizer/measureRow.ts";
 import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
@@ -125,7 +126,7 @@ function createRowSum(tokenizer: TokenizerDocument, treatment: RowTreatment) {
 function findDuplicate(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
   const { label: _, ...image } = row.format === "image" ? row : { label: "" };
   const identity = row.format === "image" ? image : row;
-  const digest = sha256(Buffer.from(JSON.stringify(identity)));
+  const digest = sha256(Buffer.from(JSON.stringify(identity, exactJson)));
   const key = Buffer.from(digest).toString("latin1", 0, 16);
   const duplicate = seen.get(key);
   if (duplicate !== undefined) {

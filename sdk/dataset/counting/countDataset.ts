@@ -1,11 +1,15 @@
 import { stat } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
 import { readRows } from "../checking/readRows.ts";
-import type { Content, DatasetKind, DatasetRow, Message } from "../formats/DatasetRow.ts";
-import { createTokenCounter } from "../tokenizer/createTokenCounter.ts";
-import { createChatRenderer } from "../tokenizer/renderChat.ts";
-import { endTokens, onFirstUse, type TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
-import type { TokenizerJson } from "../tokenizer/TokenizerJson.ts";
+import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
+import { RULES } from "../formats/rules.ts";
+import {
+  createRowReader,
+  type RowReader,
+  TemplateRefusalError,
+  type TextRow,
+} from "../tokenizer/readRow.ts";
+import { onFirstUse, type TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 
 /** The size of a dataset, for its price. */
@@ -63,56 +67,29 @@ function createRowCounter(kind: DatasetKind, document: TokenizerDocument | undef
       "Give the tokenizer that the provider serves for the model.",
     );
   }
-  const counter = onFirstUse(() =>
-    createTokenCounter(document.tokenizer as unknown as TokenizerJson),
-  );
-  const config = document.tokenizerConfig;
-  const render = onFirstUse(() => createChatRenderer(config));
-  const end = onFirstUse(() => endTokens(config, counter()));
-  const countAnswer = (prompt: Content, answer: Content, place: string): number => {
-    if (typeof prompt === "string") {
-      return counter().count(prompt) + counter().count(answer as string) + end();
-    }
-    const messages = [...prompt, ...(answer as readonly Message[])];
-    return counter().count(renderAt(render(), messages, place));
-  };
+  const reader = onFirstUse(() => createRowReader(document));
   return (row, place) => {
     switch (row.format) {
-      case "messages":
-        return counter().count(renderAt(render(), row.messages, place));
-      case "text":
-        return counter().count(row.text) + end();
-      case "prompt":
-      case "instruction":
-        return countAnswer(row.prompt, row.completion, place);
-      case "preference":
-      case "preferred_output":
-        return (
-          countAnswer(row.prompt, row.chosen, place) + countAnswer(row.prompt, row.rejected, place)
-        );
       case "label":
-        return counter().count(row.text) + counter().specialTokens;
+        return reader().counter.count(row.text) + reader().counter.specialTokens;
       case "tokens":
         return row.ids.length;
       case "image":
         return 1;
+      default:
+        return countAt(reader(), row, place);
     }
   };
 }
 
-function renderAt(
-  render: (messages: readonly Message[]) => string,
-  messages: readonly Message[],
-  place: string,
-): string {
+function countAt(reader: RowReader, row: TextRow, place: string): number {
   try {
-    return render(messages);
+    return reader.count(row);
   } catch (error) {
-    throw new ProtocolError(
-      "dataset-invalid",
-      `${place}: The chat template refuses the messages (${(error as Error).message}).`,
-      "Order the messages as the model's chat template requires.",
-      { cause: error },
-    );
+    if (!(error instanceof TemplateRefusalError)) throw error;
+    const { hint } = RULES["template-refuses"];
+    throw new ProtocolError("dataset-invalid", `${place}: ${error.message}`, hint, {
+      cause: error,
+    });
   }
 }

@@ -1,3 +1,5 @@
+import type { Json } from "../jinja/json.ts";
+
 /** The kind of model that a dataset is for; it follows from the model's architecture, not from the file. */
 export type DatasetKind = "causal-lm" | "text-classification" | "image-classification";
 
@@ -7,10 +9,31 @@ export const DATASET_KINDS = [
   "image-classification",
 ] as const satisfies readonly DatasetKind[];
 
+export type Role = "system" | "developer" | "user" | "assistant" | "tool";
+
 /** One message of a conversation. */
 export interface Message {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string;
+  readonly role: Role;
+  /** Text parts are joined. Null only in a message with tool calls. */
+  readonly content: string | null;
+  readonly name?: string;
+  /** What the assistant thought before it answered. */
+  readonly reasoning?: string;
+  readonly toolCalls?: readonly ToolCall[];
+  /** The call that a message of a tool answers. */
+  readonly toolCallId?: string;
+  /** 0: the message of the assistant is not learned. */
+  readonly weight?: 0 | 1;
+}
+
+/** A function that the assistant calls. */
+export interface ToolCall {
+  readonly id?: string;
+  readonly name: string;
+  /** A JSON object. */
+  readonly arguments: Json;
+  /** The arguments as the row has them, if it has them as a text. */
+  readonly argumentsText?: string;
 }
 
 /** A prompt or an answer: a text, or messages; an answer has at least one of the assistant's. */
@@ -18,13 +41,19 @@ export type Content = string | readonly Message[];
 
 /** One row as the trainer sees it. Texts are not empty unless noted. */
 export type DatasetRow =
-  | { readonly format: "messages"; readonly messages: readonly Message[] }
+  | {
+      readonly format: "messages";
+      readonly messages: readonly Message[];
+      /** The functions that the assistant may call, as {"type": "function", "function": {…}}. */
+      readonly tools?: readonly Json[];
+    }
   | { readonly format: "text"; readonly text: string }
   | {
       /** The prompt of an instruction row is its instruction, its input if it has one, and a line end. */
       readonly format: "prompt" | "instruction";
-      readonly prompt: string;
-      readonly completion: string;
+      readonly prompt: Content;
+      readonly completion: Content;
+      readonly tools?: readonly Json[];
     }
   | PreferenceRow
   | {
@@ -42,6 +71,7 @@ export interface PreferenceRow {
   readonly prompt: Content;
   readonly chosen: Content;
   readonly rejected: Content;
+  readonly tools?: readonly Json[];
 }
 
 /** Token ids without their padding. */

@@ -1,12 +1,14 @@
+import { exactJson } from "../jinja/json.ts";
 import { checkText, type Fields } from "./checkText.ts";
 import type { Content, Message, PreferenceRow } from "./DatasetRow.ts";
 import { type Finding, isError } from "./Finding.ts";
-import { parseMessageList } from "./parseMessages.ts";
+import { checkAnswers, parseConversation, parseMessageList } from "./parseMessages.ts";
+import { checkCallIds, parseTools } from "./parseTools.ts";
 
 const KEYS = {
   preference: { prompt: "prompt", chosen: "chosen", rejected: "rejected" },
   preferred_output: {
-    prompt: "input",
+    prompt: "input.messages",
     chosen: "preferred_output",
     rejected: "non_preferred_output",
   },
@@ -20,49 +22,94 @@ export function parsePreference(
 ): PreferenceRow {
   const keys = KEYS[format];
   const before = findings.length;
-  const asText = format === "preference" && typeof fields.prompt === "string";
-  const prompt =
-    format === "preferred_output"
-      ? parseMessageList(openInput(fields.input, findings), "input.messages", findings)
-      : asText
-        ? checkText(fields, keys.prompt, "empty-text", findings)
-        : parseMessageList(fields.prompt, keys.prompt, findings);
-  const answer = (key: string): Content =>
-    asText ? checkText(fields, key, "empty-answer", findings) : parseAnswer(fields, key, findings);
-  const chosen = answer(keys.chosen);
-  const rejected = answer(keys.rejected);
-  if (!findings.slice(before).some(isError) && isSame(chosen, rejected)) {
+  const isSound = () => !findings.slice(before).some(isError);
+  const opened = format === "preferred_output" ? openInput(fields, findings) : fields;
+  const row =
+    format === "preference" && !("prompt" in fields)
+      ? parseSharedPrompt(fields, findings)
+      : parseParts(opened, keys, findings);
+  const tools = parseTools(opened, findings, format === "preferred_output" ? "input." : "");
+  for (const [key, answer] of [
+    [keys.chosen, row.chosen],
+    [keys.rejected, row.rejected],
+  ] as const) {
+    if (isSound() && typeof answer !== "string") {
+      checkCallIds([...(row.prompt as readonly Message[]), ...answer], key, findings);
+    }
+  }
+  if (
+    isSound() &&
+    JSON.stringify(row.chosen, exactJson) === JSON.stringify(row.rejected, exactJson)
+  ) {
     const message = `${keys.chosen} and ${keys.rejected} are the same.`;
     findings.push({ rule: "same-answers", message });
   }
-  return { format, prompt, chosen, rejected };
+  return { format, ...row, ...(tools && { tools }) };
 }
 
-/** The messages of `input`, which may contain nothing else. */
-function openInput(input: unknown, findings: Finding[]): unknown {
+type Parts = Pick<PreferenceRow, "prompt" | "chosen" | "rejected">;
+
+function parseParts(
+  fields: Fields,
+  keys: (typeof KEYS)[PreferenceRow["format"]],
+  findings: Finding[],
+): Parts {
+  if (keys.prompt === "prompt" && typeof fields.prompt === "string") {
+    return {
+      prompt: checkText(fields, keys.prompt, "empty-text", findings),
+      chosen: checkText(fields, keys.chosen, "empty-answer", findings),
+      rejected: checkText(fields, keys.rejected, "empty-answer", findings),
+    };
+  }
+  return {
+    prompt: parseMessageList(fields[keys.prompt], keys.prompt, findings),
+    chosen: parseConversation(fields[keys.chosen], keys.chosen, findings),
+    rejected: parseConversation(fields[keys.rejected], keys.rejected, findings),
+  };
+}
+
+/** Without a prompt, both answers are whole conversations, which begin with the same messages. */
+function parseSharedPrompt(fields: Fields, findings: Finding[]): Parts {
+  const before = findings.length;
+  const chosen = parseMessageList(fields.chosen, "chosen", findings);
+  const rejected = parseMessageList(fields.rejected, "rejected", findings);
+  const nothing: Content = [];
+  if (findings.slice(before).some(isError)) return { prompt: nothing, chosen, rejected };
+  const shared = countShared(chosen, rejected);
+  if (shared === 0) {
+    const message = "The row has no prompt, and chosen and rejected begin with different messages.";
+    findings.push({ rule: "missing-field", message });
+  }
+  const answers = [chosen.slice(shared), rejected.slice(shared)] as const;
+  for (const [index, key] of ["chosen", "rejected"].entries()) {
+    if (shared > 0) checkAnswers(answers[index]!, key, findings);
+  }
+  return { prompt: chosen.slice(0, shared), chosen: answers[0], rejected: answers[1] };
+}
+
+/** The number of messages that both begin with, at most all but the last. */
+function countShared(one: readonly Message[], other: readonly Message[]): number {
+  const most = Math.min(one.length, other.length) - 1;
+  const write = (message: Message | undefined) => JSON.stringify(message, exactJson);
+  let shared = 0;
+  while (shared < most && write(one[shared]) === write(other[shared])) shared += 1;
+  return shared;
+}
+
+/** The keys of `input` beside those of the row; its messages are under their path. */
+function openInput(fields: Fields, findings: Finding[]): Fields {
+  const { input, ...rest } = fields;
   const isObject = typeof input === "object" && input !== null && !Array.isArray(input);
-  if (isObject && Object.keys(input).join() === "messages") {
-    return (input as { messages: unknown }).messages;
+  const { messages, tools, functions, parallel_tool_calls: _, ...others } = Object(input) as Fields;
+  if (isObject && messages !== undefined && Object.keys(others).length === 0) {
+    return {
+      ...rest,
+      "input.messages": messages,
+      ...(tools !== undefined && { tools }),
+      ...(functions !== undefined && { functions }),
+    };
   }
   const message = 'input is not an object of the form {"messages": […]}.';
   findings.push({ rule: "bad-messages", message });
-  return [{ role: "user", content: "unknown" }];
-}
-
-function parseAnswer(fields: Fields, key: string, findings: Finding[]): Message[] {
-  const before = findings.length;
-  const messages = parseMessageList(fields[key], key, findings);
-  const isSound = !findings.slice(before).some(isError);
-  if (isSound && messages.every(({ role }) => role !== "assistant")) {
-    findings.push({ rule: "no-assistant", message: `${key} has no message from the assistant.` });
-  }
-  return messages;
-}
-
-function isSame(one: Content, other: Content): boolean {
-  if (typeof one === "string" || typeof other === "string") return one === other;
-  return (
-    one.length === other.length &&
-    one.every(({ role, content }, n) => role === other[n]!.role && content === other[n]!.content)
-  );
+  return { ...rest, "input.messages": [{ role: "user", content: "unknown" }] };
 }

@@ -1,8 +1,9 @@
 import { checkText, type Fields, quote } from "./checkText.ts";
 import type { DatasetKind, DatasetRow } from "./DatasetRow.ts";
 import { type Finding, isError } from "./Finding.ts";
-import { parseMessages } from "./parseMessages.ts";
+import { checkRoleOrder, parseConversation, parseMessageList } from "./parseMessages.ts";
 import { parsePreference } from "./parsePreference.ts";
+import { checkCallIds, parseTools, readLine } from "./parseTools.ts";
 import type { RuleId } from "./rules.ts";
 
 /** A row, if all its fields are valid, and its problems. */
@@ -21,11 +22,14 @@ type JsonFormat = Exclude<DatasetRow["format"], "tokens" | "image">;
 
 const FORMATS = {
   "causal-lm": {
-    messages: { required: ["messages"], optional: [] },
-    prompt: { required: ["prompt", "completion"], optional: [] },
+    messages: {
+      required: ["messages"],
+      optional: ["tools", "functions", "parallel_tool_calls"],
+    },
+    prompt: { required: ["prompt", "completion"], optional: ["tools"] },
     text: { required: ["text"], optional: [] },
     instruction: { required: ["instruction", "output"], optional: ["input"] },
-    preference: { required: ["prompt", "chosen", "rejected"], optional: [] },
+    preference: { required: ["chosen", "rejected"], optional: ["prompt", "tools"] },
     preferred_output: {
       required: ["input", "preferred_output", "non_preferred_output"],
       optional: [],
@@ -39,6 +43,7 @@ export function parseJsonRow(text: string, kind: TextKind): ParsedRow {
   let value: unknown;
   try {
     value = JSON.parse(text);
+    value = readLine(text, value);
   } catch (error) {
     return only("invalid-json", `The line is not JSON (${(error as Error).message}).`);
   }
@@ -76,7 +81,9 @@ function findFormat(fields: Fields, kind: TextKind, findings: Finding[]): JsonFo
   ][];
   const present = ([, { required }]: (typeof known)[number]) =>
     required.filter((key) => keys.includes(key)).length / required.length;
-  const nearest = known.toSorted((a, b) => present(b) - present(a))[0]!;
+  const all = ([, { required, optional }]: (typeof known)[number]) =>
+    [...required, ...optional].filter((key) => keys.includes(key)).length;
+  const nearest = known.toSorted((a, b) => present(b) - present(a) || all(b) - all(a))[0]!;
   if (present(nearest) === 0) {
     const found = keys.length > 0 ? keys.toSorted().map(quote).join(", ") : "none";
     findings.push({
@@ -108,15 +115,11 @@ function parseCausalFields(
 ): DatasetRow {
   switch (format) {
     case "messages":
-      return { format, messages: parseMessages(fields.messages, findings) };
+      return parseMessagesRow(fields, findings);
     case "text":
       return { format, text: checkText(fields, "text", "empty-text", findings) };
     case "prompt":
-      return {
-        format,
-        prompt: checkText(fields, "prompt", "empty-text", findings),
-        completion: checkText(fields, "completion", "empty-answer", findings),
-      };
+      return parsePromptRow(fields, findings);
     case "instruction": {
       const instruction = checkText(fields, "instruction", "empty-text", findings);
       const input = "input" in fields ? checkText(fields, "input", undefined, findings) : "";
@@ -130,6 +133,38 @@ function parseCausalFields(
     case "preferred_output":
       return parsePreference(fields, format, findings);
   }
+}
+
+function parseMessagesRow(fields: Fields, findings: Finding[]): DatasetRow {
+  const messages = parseConversation(fields.messages, "messages", findings);
+  const tools = parseTools(fields, findings);
+  const { parallel_tool_calls: parallel = null } = fields;
+  if (parallel !== null && typeof parallel !== "boolean") {
+    findings.push({ rule: "bad-tools", message: "parallel_tool_calls is not true or false." });
+  }
+  if (!findings.some(isError)) {
+    checkCallIds(messages, "messages", findings);
+    checkRoleOrder(messages, findings);
+  }
+  return { format: "messages", messages, ...(tools && { tools }) };
+}
+
+/** Two texts, or two lists of messages. */
+function parsePromptRow(fields: Fields, findings: Finding[]): DatasetRow {
+  const tools = parseTools(fields, findings);
+  const rest = { format: "prompt", ...(tools && { tools }) } as const;
+  if (!Array.isArray(fields.prompt)) {
+    if (tools) findings.push({ rule: "bad-tools", message: "tools are only used with messages." });
+    return {
+      ...rest,
+      prompt: checkText(fields, "prompt", "empty-text", findings),
+      completion: checkText(fields, "completion", "empty-answer", findings),
+    };
+  }
+  const prompt = parseMessageList(fields.prompt, "prompt", findings);
+  const completion = parseConversation(fields.completion, "completion", findings);
+  if (!findings.some(isError)) checkCallIds([...prompt, ...completion], "completion", findings);
+  return { ...rest, prompt, completion };
 }
 
 function parseLabelFields(fields: Fields, findings: Finding[], source: string): ParsedRow {

@@ -47,10 +47,29 @@ export const RULES = {
     "Write the character itself, or both halves of its escape.",
   ),
   "bad-messages": error("messages is a list with at least one message.", MESSAGES),
-  "bad-message": error("A message has a role and a content, and nothing else.", MESSAGES),
+  "bad-message": error(
+    "A message has a role and a content, and no keys but those of its role.",
+    MESSAGES,
+  ),
   "unknown-role": error(
-    "A message's role is system, user or assistant.",
-    "Use system, user or assistant.",
+    "A message's role is system, developer, user, assistant or tool.",
+    "Use system, developer, user, assistant or tool.",
+  ),
+  "content-part": error(
+    "The parts of a content are texts.",
+    'Give a text, or parts of the form {"type": "text", "text": "…"}; images and sound are not learned.',
+  ),
+  "bad-weight": error(
+    "The weight of a message is 0 or 1.",
+    "Write 0 for an answer that is not learned, and 1 or nothing for the others.",
+  ),
+  "bad-tools": error(
+    "tools is a list of functions.",
+    'Write tools as [{"type": "function", "function": {"name": "…", "description": "…", "parameters": {…}}}, …].',
+  ),
+  "bad-tool-call": error(
+    "A call has a name and arguments, and a message of a tool answers a call before it.",
+    'Write calls as {"id": "…", "type": "function", "function": {"name": "…", "arguments": "{…}"}}, and their id as the tool_call_id of the answer.',
   ),
   "no-assistant": error(
     "A conversation has a message of the assistant.",
@@ -61,8 +80,8 @@ export const RULES = {
     "Give two answers that differ within max_seq_length, or remove the row.",
   ),
   "template-refuses": error(
-    "The model's chat template accepts the messages, and the assistant's last turn can be located in its output.",
-    "Order the messages as the model's chat template requires; if it rewrites earlier turns, cut the conversation after each answer, or train with train_on_inputs true.",
+    "The model's chat template accepts the messages and writes all of an answer, and the assistant's last turn can be located in its output.",
+    "Give messages as the model's chat template takes them, or prompt and completion; if it rewrites earlier turns, cut the conversation after each answer, or train with train_on_inputs true.",
   ),
   "no-prompt": error(
     "If prompts are masked, a row has a prompt.",
@@ -183,10 +202,6 @@ export const RULES = {
   "template-rewrites": warning(
     "The model's chat template leaves earlier turns unchanged; what it rewrites is not learned.",
     "Cut the conversation after each answer, so that every answer is the last one of a row.",
-  ),
-  "template-alters": warning(
-    "The model's chat template writes whole answers; what it leaves out is not learned.",
-    "Write answers as the model's chat template writes them, or use prompt and completion.",
   ),
   "missing-class": warning(
     "A validation dataset has all classes of the training dataset.",

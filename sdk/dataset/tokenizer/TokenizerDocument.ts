@@ -1,5 +1,5 @@
 import { ProtocolError } from "../../errors.ts";
-import { type TokenizerConfig, tokenText } from "./renderChat.ts";
+import { type TokenizerConfig, tokenText } from "../template/createChatTemplate.ts";
 
 /** A model's tokenizer.json and tokenizer_config.json, as the provider serves and the catalogue hashes them. */
 export interface TokenizerDocument {
@@ -7,10 +7,13 @@ export interface TokenizerDocument {
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
 }
 
-/** Requires the token that ends a text: a model without one cannot be trained on texts or prompts. */
-export function endTokens(config: TokenizerConfig, counter: { has(token: string): boolean }): 1 {
+/** The token that ends a text: a model without one cannot be trained on texts or prompts. */
+export function requireEndToken(
+  config: TokenizerConfig,
+  counter: { has(token: string): boolean },
+): string {
   const token = tokenText(config.eos_token);
-  if (token !== undefined && counter.has(token)) return 1;
+  if (token !== undefined && counter.has(token)) return token;
   throw new ProtocolError(
     "usage",
     "The model's tokenizer has no end token, so it cannot be trained on texts or prompts.",

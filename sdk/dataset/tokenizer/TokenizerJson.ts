@@ -66,11 +66,16 @@ export type PreTokenizerConfig =
 export type PostProcessorConfig =
   | { readonly type: "Sequence"; readonly processors: readonly PostProcessorConfig[] }
   | { readonly type: "ByteLevel" }
-  | { readonly type: "BertProcessing" | "RobertaProcessing" }
+  | {
+      readonly type: "BertProcessing" | "RobertaProcessing";
+      readonly cls: readonly [string, number];
+    }
   | {
       readonly type: "TemplateProcessing";
       readonly single: readonly ({ SpecialToken: { id: string } } | { Sequence: { id: string } })[];
-      readonly special_tokens: Readonly<Record<string, { readonly ids: readonly number[] }>>;
+      readonly special_tokens: Readonly<
+        Record<string, { readonly ids: readonly number[]; readonly tokens?: readonly string[] }>
+      >;
     };
 
 export interface ModelConfig {

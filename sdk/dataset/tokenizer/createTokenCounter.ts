@@ -5,9 +5,11 @@ import { splitAddedTokens } from "./splitAddedTokens.ts";
 import {
   type ModelConfig,
   type PostProcessorConfig,
+  type PreTokenizerConfig,
   type TokenizerJson,
   unsupported,
 } from "./TokenizerJson.ts";
+import { byteLevelBytes, spacedBytes, tokenEnds } from "./tokenEnds.ts";
 
 /** Counts tokens with one model's tokenizer. */
 export interface TokenCounter {
@@ -15,8 +17,15 @@ export interface TokenCounter {
   count(text: string): number;
   /** These tokens, as spelt in the vocabulary. */
   tokens(text: string): string[];
+  /**
+   * Where each of these tokens ends in the text, in UTF-16 units; undefined if they are not the text, because it was
+   * normalized or has unknown characters.
+   */
+  ends(text: string): number[] | undefined;
   /** Number of special tokens that the tokenizer adds to one text. */
   readonly specialTokens: number;
+  /** Those of them that it puts before the text, as the model expects them at inference. */
+  readonly leadingTokens: readonly string[];
   /** Whether the vocabulary has this token. */
   has(token: string): boolean;
 }
@@ -41,20 +50,25 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
   );
   const normalized = splitAddedTokens(added.filter(isNormalized), normalize);
 
+  const bytesOf = isByteLevel(config.pre_tokenizer) ? byteLevelBytes : spacedBytes;
+
   /** Emits the tokens of a text piece by piece, so that those of a long text are never all in memory. */
-  const encode = (text: string, take: (tokens: readonly string[]) => void): void => {
+  const encode = (
+    text: string,
+    take: (tokens: readonly string[], added?: string) => void,
+  ): void => {
     for (const section of verbatim(text, true)) {
-      if ("token" in section) take([section.token.content]);
+      if ("token" in section) take([section.token.content], section.written);
       else encodeText(section.text, section.first, take);
     }
   };
   const encodeText = (
     text: string,
     first: boolean,
-    take: (tokens: readonly string[]) => void,
+    take: (tokens: readonly string[], added?: string) => void,
   ): void => {
     for (const section of normalized(normalize(text), first)) {
-      if ("token" in section) take([section.token.content]);
+      if ("token" in section) take([section.token.content], section.written);
       else for (const piece of preTokenize(section.text, section.first)) take(encodePiece(piece));
     }
   };
@@ -74,7 +88,20 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
       });
       return all;
     },
+    ends: (text) => {
+      const all: string[] = [];
+      const written = new Map<number, string>();
+      encode(text, (tokens, added) => {
+        if (added !== undefined) written.set(all.length, added);
+        for (const token of tokens) all.push(token);
+      });
+      return tokenEnds(text, all, (token, index) => {
+        const added = written.get(index);
+        return added === undefined ? bytesOf(token) : Buffer.from(added.replaceAll("▁", " "));
+      });
+    },
     specialTokens: countSpecialTokens(config.post_processor),
+    leadingTokens: findLeadingTokens(config.post_processor),
     has: (token) => names.has(token) || Object.hasOwn(config.model.vocab, token),
   };
 }
@@ -108,6 +135,25 @@ function knownCharacters(vocab: Readonly<Record<string, number>>): (piece: strin
     for (const character of piece) if (Object.hasOwn(vocab, character)) result += character;
     return result;
   };
+}
+
+function isByteLevel(config: PreTokenizerConfig | null | undefined): boolean {
+  if (config?.type === "Sequence") return config.pretokenizers.some(isByteLevel);
+  return config?.type === "ByteLevel";
+}
+
+function findLeadingTokens(config: PostProcessorConfig | null | undefined): readonly string[] {
+  if (config?.type === "Sequence") return config.processors.flatMap(findLeadingTokens);
+  if (config?.type === "BertProcessing" || config?.type === "RobertaProcessing") {
+    return [config.cls[0]];
+  }
+  if (config?.type !== "TemplateProcessing") return [];
+  const text = config.single.findIndex((item) => "Sequence" in item);
+  return config.single.slice(0, text).flatMap((item) => {
+    if (!("SpecialToken" in item)) return [];
+    const { id } = item.SpecialToken;
+    return config.special_tokens[id]?.tokens ?? [id];
+  });
 }
 
 function countSpecialTokens(config: PostProcessorConfig | null | undefined): number {

@@ -1,10 +1,13 @@
-import type { Content, DatasetRow, Message, PreferenceRow } from "../formats/DatasetRow.ts";
+import type { DatasetRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
-import { createTokenCounter, type TokenCounter } from "./createTokenCounter.ts";
-import { readConversation } from "./readConversation.ts";
-import { createChatRenderer, type RenderChat } from "./renderChat.ts";
-import { endTokens, onFirstUse, type TokenizerDocument } from "./TokenizerDocument.ts";
-import type { TokenizerJson } from "./TokenizerJson.ts";
+import {
+  createRowReader,
+  type EncodedRow,
+  type RowReader,
+  TemplateRefusalError,
+  type TextRow,
+} from "./readRow.ts";
+import type { TokenizerDocument } from "./TokenizerDocument.ts";
 
 /** The settings of a job that determine what is learned from rows. */
 export interface RowTreatment {
@@ -20,13 +23,12 @@ export interface RowMeasure {
   readonly tokens: number;
   /** Tokens after truncation. */
   readonly kept: number;
-  /** Kept tokens that count in the loss, for conversations to within one token per turn. */
+  /** Kept tokens that count in the loss. */
   readonly learned: number;
   readonly findings: readonly Finding[];
 }
 
-/** Ranges of the tokens that count in the loss: [begin, end) in tokens. */
-type Spans = readonly (readonly [number, number])[];
+type RequiredTreatment = Required<RowTreatment>;
 
 /**
  * Creates a function that measures rows of a causal language model as the trainer will see them.
@@ -34,60 +36,78 @@ type Spans = readonly (readonly [number, number])[];
  */
 export function createRowMeasurer(
   document: TokenizerDocument,
-  treatment: RowTreatment,
+  { maxLength = Number.POSITIVE_INFINITY, trainOnInputs = false }: RowTreatment,
 ): (row: DatasetRow) => RowMeasure {
-  const { maxLength = Number.POSITIVE_INFINITY, trainOnInputs = false } = treatment;
-  const counter = createTokenCounter(document.tokenizer as unknown as TokenizerJson);
-  const end = onFirstUse(() => endTokens(document.tokenizerConfig, counter));
-  const render = onFirstUse(() => createChatRenderer(document.tokenizerConfig));
-  const answer = (prompt: Content, completion: Content): RowMeasure => {
-    if (typeof prompt === "string") {
-      const asked = counter.count(prompt);
-      const tokens = asked + counter.count(completion as string) + end();
-      return cut(tokens, [[asked, tokens]], maxLength);
-    }
-    const messages = [...prompt, ...(completion as readonly Message[])];
-    return measureChat(render(), counter, messages, { maxLength, given: prompt.length });
-  };
+  const reader = createRowReader(document);
+  const { counter } = reader;
+  const treatment = { maxLength, trainOnInputs };
   return (row) => {
     switch (row.format) {
-      case "text": {
-        const tokens = counter.count(row.text) + end();
-        return cut(tokens, [[0, tokens]], maxLength);
-      }
-      case "prompt":
-      case "instruction": {
-        const measured = answer(row.prompt, row.completion);
-        if (!trainOnInputs) return withPrompt(measured, counter.count(row.prompt) > 0);
-        return cut(measured.tokens, [[0, measured.tokens]], maxLength);
-      }
-      case "messages":
-        return measureChat(render(), counter, row.messages, { maxLength, trainOnInputs });
-      case "preference":
-      case "preferred_output": {
-        const [chosen, rejected] = [row.chosen, row.rejected].map((one) => answer(row.prompt, one));
-        const both = sum(chosen!, rejected!);
-        const isSame = isSamePair(row, { maxLength, counter, render });
-        return isSame ? { ...both, findings: [...both.findings, sameAnswers(maxLength)] } : both;
-      }
       case "tokens":
-        return measureIds(row.counts, maxLength);
+        return cut(row.counts, maxLength);
       case "label": {
         const tokens = counter.count(row.text) + counter.specialTokens;
         return { tokens, kept: Math.min(tokens, maxLength), learned: 1, findings: [] };
       }
       case "image":
         return { tokens: 1, kept: 1, learned: 1, findings: [] };
+      default:
+        return measureTexts(reader, row, treatment);
     }
   };
 }
 
+function measureTexts(reader: RowReader, row: TextRow, treatment: RequiredTreatment): RowMeasure {
+  try {
+    const encoded = reader.read(row);
+    const isFixed = saysWhatIsLearned(row);
+    const [first, second] = encoded.map((each) => measure(each, isFixed, treatment));
+    if (!second) return first!;
+    const both = sum(first!, second);
+    if (!isSame(encoded, treatment.maxLength)) return both;
+    return { ...both, findings: [...both.findings, sameAnswers(treatment.maxLength)] };
+  } catch (error) {
+    if (!(error instanceof TemplateRefusalError)) throw error;
+    const finding: Finding = { rule: "template-refuses", message: error.message };
+    return { tokens: 0, kept: 0, learned: 0, findings: [finding] };
+  }
+}
+
+/** Whether only answers of the row are learned, whatever the settings. */
+function saysWhatIsLearned(row: TextRow): boolean {
+  if (row.format === "messages") return row.messages.some(({ weight }) => weight === 0);
+  if (row.format === "prompt" || row.format === "instruction") {
+    const messages = [row.prompt, row.completion].flat().filter((each) => typeof each === "object");
+    return messages.some(({ weight }) => weight === 0);
+  }
+  return row.format !== "text";
+}
+
+function measure(
+  { tokens, answers, hidden, unlocated }: EncodedRow,
+  isFixed: boolean,
+  { maxLength, trainOnInputs }: RequiredTreatment,
+): RowMeasure {
+  const isMasked = isFixed || !trainOnInputs;
+  if (isMasked && unlocated !== undefined) throw new TemplateRefusalError(unlocated);
+  const counts = (isMasked && answers) || tokens.map(() => true);
+  const measured = cut(counts, maxLength);
+  const needsPrompt = !trainOnInputs && answers?.every((answer) => answer);
+  const findings = [
+    ...(needsPrompt ? [NO_PROMPT] : []),
+    ...measured.findings,
+    ...(isMasked ? noteHidden(hidden) : []),
+  ];
+  return { ...measured, findings };
+}
+
+const NO_PROMPT: Finding = { rule: "no-prompt", message: "The row has no prompt to mask." };
+
 /** Truncates a row; the first token is given, never predicted. */
-function cut(tokens: number, spans: Spans, maxLength: number): RowMeasure {
-  const learned = spans.reduce(
-    (sum, [begin, end]) => sum + Math.max(0, Math.min(end, maxLength) - Math.max(begin, 1)),
-    0,
-  );
+function cut(counts: readonly boolean[], maxLength: number): RowMeasure {
+  const tokens = counts.length;
+  let learned = 0;
+  for (let place = 1; place < Math.min(tokens, maxLength); place++) if (counts[place]) learned += 1;
   const findings = learned === 0 ? [nothingLearned(maxLength)] : [];
   return { tokens, kept: Math.min(tokens, maxLength), learned, findings };
 }
@@ -98,28 +118,9 @@ function nothingLearned(maxLength: number): Finding {
 }
 
 /** Whether both answers have the same tokens: truncation or the tokenizer can make them equal. */
-function isSamePair(
-  { prompt, chosen, rejected }: PreferenceRow,
-  {
-    maxLength,
-    counter,
-    render,
-  }: { maxLength: number; counter: TokenCounter; render: () => RenderChat },
-): boolean {
-  const see = (answer: Content): string[] => {
-    const tokens =
-      typeof prompt === "string"
-        ? [...counter.tokens(prompt), ...counter.tokens(answer as string), "end"]
-        : counter.tokens(render()([...prompt, ...(answer as readonly Message[])]));
-    return tokens.slice(0, maxLength);
-  };
-  try {
-    const [one, other] = [see(chosen), see(rejected)];
-    return one.length === other.length && one.every((token, n) => token === other[n]);
-  } catch {
-    // A template that refuses the messages was already reported.
-    return false;
-  }
+function isSame([one, other]: readonly EncodedRow[], maxLength: number): boolean {
+  const [first, second] = [one!.tokens.slice(0, maxLength), other!.tokens.slice(0, maxLength)];
+  return first.length === second.length && first.every((token, n) => token === second[n]);
 }
 
 function sameAnswers(maxLength: number): Finding {
@@ -127,60 +128,11 @@ function sameAnswers(maxLength: number): Finding {
   return { rule: "same-answers", message: `The two answers are the same${kept}.` };
 }
 
-function withPrompt(measure: RowMeasure, hasPrompt: boolean): RowMeasure {
-  if (hasPrompt) return measure;
-  const finding: Finding = { rule: "no-prompt", message: "The row has no prompt to mask." };
-  return { ...measure, findings: [finding, ...measure.findings] };
-}
-
-function measureChat(
-  render: RenderChat,
-  counter: TokenCounter,
-  messages: readonly Message[],
-  options: { maxLength: number; given?: number; trainOnInputs?: boolean },
-): RowMeasure {
-  const { maxLength, given, trainOnInputs = false } = options;
-  try {
-    const { rendered, turns, hidden, altered } = readConversation(render, messages, given);
-    const tokens = counter.count(rendered);
-    const upTo = (place: number) => counter.count(rendered.slice(0, place));
-    const spans = turns.map(([begin, end]) => [upTo(begin), Math.min(upTo(end), tokens)] as const);
-    const measure = cut(tokens, trainOnInputs ? [[0, tokens]] : spans, maxLength);
-    // Counting prefixes may be off by one token at the edge of a turn.
-    const isClear = measure.learned > 0 || (spans[0]![0] > maxLength && !trainOnInputs);
-    const clear = isClear ? measure : { ...measure, findings: [] };
-    const notes = trainOnInputs ? [] : [...noteHidden(hidden), ...noteAltered(altered)];
-    const noted = { ...clear, findings: [...clear.findings, ...notes] };
-    return withPrompt(noted, trainOnInputs || !coversAll(turns, rendered.length));
-  } catch (error) {
-    const message = `The chat template refuses the messages (${(error as Error).message}).`;
-    return { tokens: 0, kept: 0, learned: 0, findings: [{ rule: "template-refuses", message }] };
-  }
-}
-
-function coversAll(turns: Spans, length: number): boolean {
-  return (
-    turns.every(([begin], n) => begin === (n === 0 ? 0 : turns[n - 1]![1])) &&
-    turns.at(-1)![1] === length
-  );
-}
-
 function noteHidden(hidden: number): Finding[] {
   if (hidden === 0) return [];
   const what = hidden === 1 ? "an earlier answer" : `${hidden} earlier answers`;
   const message = `The chat template rewrites ${what}, so only the rest is learned.`;
   return [{ rule: "template-rewrites", message }];
-}
-
-function noteAltered(altered: boolean): Finding[] {
-  if (!altered) return [];
-  const message = "The chat template changes or leaves out part of an answer.";
-  return [{ rule: "template-alters", message }];
-}
-
-function measureIds(counts: readonly boolean[], maxLength: number): RowMeasure {
-  const spans = counts.flatMap((counted, place) => (counted ? [[place, place + 1] as const] : []));
-  return cut(counts.length, spans, maxLength);
 }
 
 function sum(one: RowMeasure, other: RowMeasure): RowMeasure {

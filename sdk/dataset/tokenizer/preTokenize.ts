@@ -106,7 +106,7 @@ function byteLevel(config: PreTokenizerConfig & { type: "ByteLevel" }): PreToken
 }
 
 /** GPT-2's alphabet: one printable character for each byte. */
-const BYTE_CHARACTERS = (() => {
+export const BYTE_CHARACTERS: readonly string[] = (() => {
   const printable = (byte: number) =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let unprintable = 0;

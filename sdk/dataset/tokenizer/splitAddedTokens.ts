@@ -1,7 +1,9 @@
 import type { AddedToken } from "./TokenizerJson.ts";
 
-/** A section of text, or an added token found in it (whose text, including stripped white space, is removed). */
-type Section = { readonly text: string; readonly first: boolean } | { readonly token: AddedToken };
+/** A section of text, or an added token found in it, with its text there, including white space that it takes along. */
+type Section =
+  | { readonly text: string; readonly first: boolean }
+  | { readonly token: AddedToken; readonly written: string };
 
 export type SplitAddedTokens = (text: string, first: boolean) => Section[];
 
@@ -45,7 +47,7 @@ function split(
     if (token.lstrip) start = Math.max(from, text.slice(0, start).search(SPACE_AT_END));
     if (token.rstrip) end += SPACE_AT_START.exec(text.slice(end))![0].length;
     addText(start);
-    sections.push({ token });
+    sections.push({ token, written: text.slice(start, end) });
     from = end;
   }
   addText(text.length);

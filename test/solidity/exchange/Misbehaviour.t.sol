@@ -155,14 +155,7 @@ contract MisbehaviourTest is Containers {
 
     /// @dev Whoever reads the padding as a page takes the first bytes of page 0 for its entry, which slashes anybody.
     function test_P24_GivenPadding_WhenItIsProvedToBeAPage_Reverts() public {
-        Place memory padding = Place({
-            size: 128 * 4096 + 1,
-            leaves: 144,
-            page: 132,
-            parent: 0,
-            entry: 0,
-            isTop: false
-        });
+        Place memory padding = Place({size: 128 * 4096 + 1, leaves: 144, page: 132, parent: 0, entry: 0, isTop: false});
         (TaskId id, MisbehaviourProof memory proof) = sold(padding, false);
         isInvalid(id, proof);
     }

@@ -1,9 +1,12 @@
 """Data of a causal language model: rows to token ids, and which of them count in the loss."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from anneal_trainer.data.chat import read_conversation
-from anneal_trainer.data.encode import TextEncoder
+from anneal_trainer.data.chat import ConversationReader, Turn
+from anneal_trainer.data.encode import TextEncoder, Tokens
 from anneal_trainer.data.example import Answer, Dataset, Example
 from anneal_trainer.data.rows import (
     AnswerRow,
@@ -11,6 +14,7 @@ from anneal_trainer.data.rows import (
     ChatRow,
     PairRow,
     PromptRow,
+    TextRow,
     read_causal_rows,
 )
 from anneal_trainer.data.rules import rule_error
@@ -21,16 +25,89 @@ TEXT_SAMPLE_PROMPT = 16
 """Tokens of a plain text that the model is prompted with for samples."""
 
 
-def causal_tokens(encoder: TextEncoder, row: CausalRow) -> list[int]:
-    """Token ids of one row before truncation; of a pair, both answers with their prompts."""
-    if isinstance(row, PairRow):
-        return causal_tokens(encoder, row.chosen) + causal_tokens(encoder, row.rejected)
-    if isinstance(row, ChatRow):
-        return encoder.encode(encoder.render(row.messages)).ids
-    if isinstance(row, PromptRow):
-        prompt, completion = encoder.encode(row.prompt).ids, encoder.encode(row.completion).ids
-        return [*prompt, *completion, encoder.eos_id]
-    return [*encoder.encode(row.text).ids, encoder.eos_id]
+@dataclass(frozen=True)
+class EncodedRow:
+    """The tokens of a text, and which of them are answers."""
+
+    ids: list[int]
+    """Token ids before truncation."""
+    answers: list[bool] | None
+    """Whether each token is part of an answer; None if the row has no prompt."""
+    hidden: int = 0
+    """Answers that are not learned, because the chat template rewrites them."""
+    unlocated: str | None = None
+    """Why no answer can be located."""
+
+
+class RowReader:
+    """Reads rows for one model."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
+
+    def read(self, row: CausalRow) -> list[EncodedRow]:
+        """Return the tokens of a row: one text, or those of the better and the worse answer.
+
+        Raises ValueError if the chat template refuses the messages, and ConfigError if the model
+        has none, or no token that ends a text.
+        """
+        if isinstance(row, PairRow):
+            return [self._answer(row.chosen), self._answer(row.rejected)]
+        if isinstance(row, TextRow):
+            return [EncodedRow(self._wrap(row.text, self._encoder.encode(row.text).ids), None)]
+        return [self._answer(row)]
+
+    def _answer(self, row: AnswerRow) -> EncodedRow:
+        return self._prompt(row) if isinstance(row, PromptRow) else self._chat(row)
+
+    def _prompt(self, row: PromptRow) -> EncodedRow:
+        """Encode prompt and completion together, unless the prompt has other tokens alone.
+
+        The model is given the prompt alone, so its tokens have to be those.
+        """
+        encode = self._encoder.encode
+        prompt, ids = encode(row.prompt).ids, encode(row.prompt + row.completion).ids
+        if ids[: len(prompt)] != prompt or len(ids) == len(prompt):
+            ids = prompt + encode(row.completion).ids
+        wrapped = self._wrap(row.prompt, ids)
+        given = len(wrapped) - 1 - len(ids) + len(prompt)
+        return EncodedRow(wrapped, [place >= given for place in range(len(wrapped))])
+
+    def _wrap(self, text: str, ids: list[int]) -> list[int]:
+        """Put the special tokens around a text: those of inference before it, the end after it."""
+        spelt = self._encoder.token_text
+        leading = [id_ for id_ in self._encoder.leading_ids if not text.startswith(spelt(id_))]
+        return [*leading, *ids, self._encoder.eos_id]
+
+    def _chat(self, row: ChatRow) -> EncodedRow:
+        found = self._conversations.read(row.messages, row.tools, row.given)
+        tokens = self._encoder.encode(found.text, found.cuts)
+        answers = _answers(tokens, found.turns)
+        return EncodedRow(tokens.ids, answers, found.hidden, found.unlocated)
+
+    @cached_property
+    def _conversations(self) -> ConversationReader:
+        encoder = self._encoder
+        return ConversationReader(encoder.template, encoder.end_token, encoder.control_tokens)
+
+
+def _answers(tokens: Tokens, turns: Sequence[Turn]) -> list[bool]:
+    """Return whether each token has part of a turn: the model has to predict it."""
+    answers = []
+    place = 0
+    for start, end in tokens.spans:
+        while place < len(turns) and turns[place].end <= start:
+            place += 1
+        answers.append(place < len(turns) and turns[place].begin < end and start < end)
+    return answers
+
+
+def count_tokens(reader: RowReader, row: CausalRow) -> int:
+    """Count the tokens of one row before truncation; of a pair, both answers with their prompts.
+
+    Raises ValueError if the chat template refuses the messages.
+    """
+    return sum(len(encoded.ids) for encoded in reader.read(row))
 
 
 def template_error(path: Path, row: CausalRow, error: ValueError) -> DataError:
@@ -65,12 +142,11 @@ class _CausalBuilder:
         self, path: Path, encoder: TextEncoder, max_length: int, *, mask_inputs: bool
     ) -> None:
         self._path = path
-        self._encoder = encoder
+        self._reader = RowReader(encoder)
         self._max_length = max_length
         self._mask_inputs = mask_inputs
         self._rows = 0
         self._hidden = 0
-        self._altered = 0
         self.tokens = 0
         self.truncated = 0
 
@@ -88,80 +164,70 @@ class _CausalBuilder:
                 f"{name}: in {self._hidden} of {rows} rows the chat template rewrites earlier "
                 "answers, so only the last one is learned.",
             ),
-            (
-                self._altered,
-                f"{name}: in {self._altered} of {rows} rows the chat template changes or leaves "
-                "out part of an answer, which is then not learned.",
-            ),
         )
         return tuple(sentence for count, sentence in found if count)
 
     def build(self, row: CausalRow | TokenRow) -> Example:
         self._rows += 1
-        if isinstance(row, PairRow):
-            return self._build_pair(row)
-        ids, counts, prompt_length = self._encode(row)
-        kept = self._cut(row.line, ids, counts)
-        self.truncated += len(kept.ids) < len(ids)
-        return Example(row.line, kept.ids, kept.counts, prompt_length, -1, "")
+        if isinstance(row, TokenRow):
+            self.tokens += len(row.ids)
+            return self._example(row.line, Answer(row.ids, row.counts), row.counts)
+        try:
+            encoded = [self._count(row, each) for each in self._reader.read(row)]
+        except ValueError as error:
+            raise template_error(self._path, row, error) from None
+        (answer, answered), *others = encoded
+        if others:
+            return self._build_pair(row.line, answer, others[0][0], answered)
+        return self._example(row.line, answer, answered)
 
-    def _build_pair(self, row: PairRow) -> Example:
-        better, worse = (self._encode(answer) for answer in (row.chosen, row.rejected))
-        chosen, rejected = (self._cut(row.line, *found[:2]) for found in (better, worse))
-        cut = (len(chosen.ids) < len(better[0])) or (len(rejected.ids) < len(worse[0]))
+    def _build_pair(
+        self, line: int, better: Answer, worse: Answer, answered: list[bool]
+    ) -> Example:
+        chosen, rejected = self._cut(line, better), self._cut(line, worse)
+        cut = len(chosen.ids) < len(better.ids) or len(rejected.ids) < len(worse.ids)
         self.truncated += cut
         if chosen.ids == rejected.ids:
             raise rule_error(
                 self._path,
-                row.line,
+                line,
                 "same-answers",
                 f"The two answers are the same in the first {self._max_length} tokens of the row.",
             )
-        return Example(row.line, chosen.ids, chosen.counts, better[2], -1, "", rejected)
+        prompt = _prompt_length(answered)
+        return Example(line, chosen.ids, chosen.counts, prompt, -1, "", rejected)
 
-    def _encode(self, row: CausalRow | TokenRow) -> tuple[list[int], list[bool], int]:
-        """Token ids, whether each counts in the loss, and the length of the sampling prompt."""
-        if isinstance(row, TokenRow):
-            ids, counts = row.ids, row.counts
-            prompt = counts.index(True) if True in counts else 0
-            found = ids, counts, prompt or min(TEXT_SAMPLE_PROMPT, len(ids) // 2)
-        elif isinstance(row, PromptRow):
-            found = self._encode_prompt(row)
-        elif isinstance(row, ChatRow):
-            try:
-                found = self._encode_chat(row)
-            except ValueError as error:
-                raise template_error(self._path, row, error) from None
-        else:
-            ids = causal_tokens(self._encoder, row)
-            found = ids, [True] * len(ids), min(TEXT_SAMPLE_PROMPT, len(ids) // 2)
-        self.tokens += len(found[0])
-        return found
+    def _example(self, line: int, answer: Answer, answered: list[bool]) -> Example:
+        kept = self._cut(line, answer)
+        self.truncated += len(kept.ids) < len(answer.ids)
+        return Example(line, kept.ids, kept.counts, _prompt_length(answered), -1, "")
 
-    def _encode_prompt(self, row: PromptRow) -> tuple[list[int], list[bool], int]:
-        ids = causal_tokens(self._encoder, row)
-        prompt = len(self._encoder.encode(row.prompt).ids)
-        self._check_masked(row, prompt > 0)
-        return ids, [not self._mask_inputs or place >= prompt for place in range(len(ids))], prompt
-
-    def _encode_chat(self, row: ChatRow) -> tuple[list[int], list[bool], int]:
-        found = read_conversation(self._encoder, row)
-        self._hidden += found.hidden > 0
-        self._altered += found.altered
-        ids, counts = found.tokens.ids, found.counts
-        if not (self._mask_inputs or row.given):
-            return ids, [True] * len(ids), found.prompt_length
-        self._check_masked(row, not all(counts))
-        return ids, counts, found.prompt_length
-
-    def _check_masked(self, row: AnswerRow, has_prompt: bool) -> None:
-        if self._mask_inputs and not has_prompt:
+    def _count(self, row: CausalRow, encoded: EncodedRow) -> tuple[Answer, list[bool]]:
+        """Return token ids with those that count in the loss, and those that are answers."""
+        ids, answers = encoded.ids, encoded.answers
+        fixed = isinstance(row, PairRow) or (isinstance(row, ChatRow) and row.weighted)
+        masked = self._mask_inputs or fixed
+        if masked and encoded.unlocated is not None:
+            raise ValueError(encoded.unlocated)
+        self.tokens += len(ids)
+        self._hidden += masked and encoded.hidden > 0
+        everything = [True] * len(ids)
+        if answers is None or not masked:
+            return Answer(ids, everything), answers or everything
+        if self._mask_inputs and all(answers):
             message = "The row has no prompt to mask."
             raise rule_error(self._path, row.line, "no-prompt", message)
+        return Answer(ids, answers), answers
 
-    def _cut(self, line: int, ids: list[int], counts: list[bool]) -> Answer:
+    def _cut(self, line: int, answer: Answer) -> Answer:
         # The first token is given, never predicted.
-        if not any(counts[1 : self._max_length]):
+        if not any(answer.counts[1 : self._max_length]):
             message = f"The row has nothing to learn from in its first {self._max_length} tokens."
             raise rule_error(self._path, line, "nothing-learned", message)
-        return Answer(ids[: self._max_length], counts[: self._max_length])
+        return Answer(answer.ids[: self._max_length], answer.counts[: self._max_length])
+
+
+def _prompt_length(answered: list[bool]) -> int:
+    """Return the number of tokens that the model is given for a sample."""
+    first = answered.index(True) if True in answered else 0
+    return first or min(TEXT_SAMPLE_PROMPT, len(answered) // 2)

@@ -1,107 +1,423 @@
 """The assistant's turns in a rendered conversation: the part that counts in the loss.
 
-A chat template may trim, rewrite or drop its input, and models differ in how it does so. So
-nothing is guessed from the text: a turn is what the template appends when the turn is added,
-checked against the whole conversation. A turn that cannot be located in this way is not learned.
-The client's dataset checker follows the same rules.
+A chat template may trim, rewrite or drop what it is given, and templates differ in how they do so.
+So nothing is guessed from their text: a turn is what the template appends when its message is
+added, if the whole conversation has it in its place. It begins where it differs from a generation
+prompt and from other answers. The client's dataset checker follows the same rules.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import takewhile
+from typing import Any
 
-from anneal_trainer.data.encode import TextEncoder, Tokens
-from anneal_trainer.data.rows import ChatRow
+from anneal_trainer.data.messages import Message, ToolCall
+from anneal_trainer.data.template import ChatTemplate, Rendered
+from anneal_trainer.data.traits import Item, Traits, read_traits, to_template
 
-Message = dict[str, str]
+EXACT_MESSAGES = 32
+"""Up to this number of messages, a turn is located after all messages before it, beyond only after
+the last ones."""
 
-PROBES = ("A", "B")
-"""Two answers without a common prefix: any answer differs from one of them at its start."""
+PLACEHOLDER = "kqzvzqvkwvzq"
+"""Stands for an answer that a template would change."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn of the assistant in a text."""
+
+    number: int
+    """Number of its message, from 0."""
+    begin: int
+    """Its first character."""
+    end: int
+    """The character after its end marker."""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A rendered conversation and the turns in it that can be learned."""
+    """A rendered conversation and its turns that can be learned."""
 
-    tokens: Tokens
-    """Its tokens, with their positions in the rendered text."""
-    turns: list[tuple[int, int]]
-    """Character ranges of the assistant's turns with their end markers, in order; not empty."""
+    text: str
+    """Its text."""
+    turns: tuple[Turn, ...]
+    """The assistant's turns, in order."""
     hidden: int
-    """Turns of the assistant that cannot be located, because the template rewrites them."""
-    altered: bool
-    """Whether the template changes or leaves out part of the assistant's messages in `turns`."""
+    """Turns that count but cannot be located, because the template rewrites them."""
+    unlocated: str | None = None
+    """Why not even the assistant's last turn can be located; `turns` is then empty."""
+    cuts: tuple[int, ...] = ()
+    """Where the text is cut before it becomes tokens, so that control tokens that people wrote stay
+    text."""
 
-    @property
-    def counts(self) -> list[bool]:
-        """Whether each token belongs to the assistant.
 
-        A token that begins before a turn and reaches into it counts: the model has to predict it.
+@dataclass(frozen=True)
+class _Opening:
+    """What precedes an answer when the model is asked, and in every turn."""
+
+    asked: str | None
+    common: str
+
+
+@dataclass(frozen=True)
+class _Context:
+    """A conversation that is read."""
+
+    messages: Sequence[Message]
+    items: list[Item]
+    write: Callable[[Sequence[Item]], Rendered]
+    opening_before: Callable[[int], _Opening]
+    tail: str
+
+    def base(self, items: Sequence[Item]) -> str:
+        """Render messages without the end of the text."""
+        return self.write(items).text.removesuffix(self.tail) if items else ""
+
+
+class ConversationReader:
+    """Reads conversations with one chat template."""
+
+    def __init__(self, template: ChatTemplate, end: str | None, control: Sequence[str]) -> None:
+        """Take the token that ends a text, and all tokens with a meaning of their own."""
+        self._template = template
+        self._end = end
+        self._control = control
+        self._openings: dict[tuple[str | None, bool], _Opening] = {}
+
+    def read(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None, given: int = 0
+    ) -> Conversation:
+        """Render a conversation and locate the assistant's turns.
+
+        The `given` messages at the start are never learned, whatever their role. Raises ValueError
+        if the template refuses the messages, or leaves out part of what is to be learned.
         """
-        return [
-            any(begin < end and start < until for begin, until in self.turns)
-            for start, end in self.tokens.spans
-        ]
+        found = self._read_as(messages, tools, given)
+        neutral, neutral_tools = _neutralize((messages, tools), self._control)
+        if (neutral, neutral_tools) == (messages, tools):
+            return found
+        text = self._read_as(neutral, neutral_tools, given).text
+        return replace(found, cuts=_cuts(found.text, text))
 
-    @property
-    def prompt_length(self) -> int:
-        """Tokens before the first of `turns`."""
-        return sum(end <= self.turns[0][0] for _, end in self.tokens.spans)
+    @cached_property
+    def _traits(self) -> Traits:
+        return read_traits(self._template)
 
+    @cached_property
+    def _tail(self) -> str:
+        return _find_tail(self._template, self._end)
 
-def read_conversation(encoder: TextEncoder, row: ChatRow) -> Conversation:
-    """Render a conversation and find the assistant's turns in it.
-
-    Raises ValueError if the template refuses the messages, or rewrites them so that not even the
-    assistant's last turn can be located.
-    """
-    rendered = encoder.render(row.messages)
-    speaking = [
-        number
-        for number, message in enumerate(row.messages)
-        if message["role"] == "assistant" and number >= row.given
-    ]
-    found = {number: _locate(encoder, row.messages, number, rendered) for number in speaking}
-    turns = {number: turn for number, turn in found.items() if turn is not None}
-    if speaking[-1] not in turns:
-        raise ValueError(
-            f"it rewrites earlier turns, so the assistant's message {speaking[-1] + 1} "
-            "cannot be located"
+    def _read_as(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None, given: int
+    ) -> Conversation:
+        _require_known(messages, tools, self._traits)
+        items = to_template(messages, self._traits)
+        context = _Context(
+            messages=messages,
+            items=items,
+            write=lambda some: self._template.render(some, tools=tools),
+            opening_before=lambda number: self._opening(items, number, has_tools=bool(tools)),
+            tail=self._tail,
         )
-    altered = any(
-        row.messages[number]["content"].strip() not in rendered[begin:until]
-        for number, (begin, until) in turns.items()
-    )
-    hidden = len(speaking) - len(turns)
-    return Conversation(encoder.encode(rendered), list(turns.values()), hidden, altered)
+        return _learnable(context, given)
+
+    def _opening(self, items: Sequence[Item], number: int, *, has_tools: bool) -> _Opening:
+        role = items[number - 1]["role"] if number else None
+        if (role, has_tools) not in self._openings:
+            before = _preceding(role, self._traits)
+            opening = _find_opening(
+                self._template, before, TOOLS if has_tools else None, self._tail
+            )
+            self._openings[role, has_tools] = opening
+        return self._openings[role, has_tools]
 
 
-def _locate(
-    encoder: TextEncoder, messages: Sequence[Message], number: int, rendered: str
-) -> tuple[int, int] | None:
-    """Find the character range of one turn, None if the text cannot be split there.
+def _require_known(
+    messages: Sequence[Message], tools: list[dict[str, Any]] | None, traits: Traits
+) -> None:
+    if tools and not traits.knows_tools:
+        raise ValueError("it has no place for tools")
+    calls = any(message.role == "tool" or message.tool_calls for message in messages)
+    if calls and not traits.calls:
+        raise ValueError("it has no place for calls of tools")
 
-    The text before the turn and the text up to its end must both be prefixes of the whole. The
-    turn begins where it differs from a generation prompt. If the generation prompt has more text
-    than the turn opens with, as with reasoning models, the turn begins at the answer at the latest.
-    """
-    before = encoder.render(messages[:number]) if number else ""
-    until = encoder.render(messages[: number + 1])
-    others = [
-        encoder.render([*messages[:number], {"role": "assistant", "content": probe}])
-        for probe in PROBES
+
+def _learnable(context: _Context, given: int) -> Conversation:
+    """Return the turns that count, each with all of its answer."""
+    messages = context.messages
+    rendered = context.write(context.items)
+    text = rendered.text
+    speaking = [number for number, each in enumerate(messages) if each.role == "assistant"]
+    counting = [number for number in speaking if number >= given and messages[number].weight]
+    if len(rendered.generated) == len(speaking):
+        pairs = zip(speaking, rendered.generated, strict=True)
+        located = [Turn(number, begin, end) for number, (begin, end) in pairs]
+    else:
+        located = _locate(context, text, speaking)
+    turns = [
+        turn
+        for turn in located
+        if turn.number in counting and _is_whole(messages[turn.number], text[turn.begin : turn.end])
     ]
-    if number:
-        others.append(encoder.render(messages[:number], ask=True))
-    if not rendered.startswith(until) or not all(
-        text.startswith(before) for text in (until, *others)
-    ):
+    last = counting[-1]
+    if turns and turns[-1].number == last:
+        return Conversation(text, tuple(turns), len(counting) - len(turns))
+    if all(turn.number != last for turn in located) and _is_whole(messages[last], text):
+        reason = (
+            f"it rewrites earlier turns, so the assistant's message {last + 1} cannot be located"
+        )
+        return Conversation(text, (), len(counting), reason)
+    restored = _restore(context, last)
+    if restored is None:
+        raise ValueError(f"it leaves out part of the assistant's message {last + 1}")
+    text, turn = restored
+    turns = [*(each for each in turns if each.end <= turn.begin), turn]
+    return Conversation(text, tuple(turns), len(counting) - len(turns))
+
+
+def _is_whole(message: Message, turn: str) -> bool:
+    """Return whether a turn has all that its message says."""
+    parts = [
+        *re.split("</?think>", message.content or ""),
+        message.reasoning or "",
+        *(call.name for call in message.tool_calls),
+    ]
+    return all(part.strip() in turn for part in parts)
+
+
+# -- Positions -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Appended:
+    """What the template writes between the assistant's turn before and this one, and for this."""
+
+    between: str | None
+    """None if the template rewrites the turn before."""
+    turn: str
+
+
+def _locate(context: _Context, text: str, speaking: Sequence[int]) -> list[Turn]:
+    """Find the turns from the start of the text and from its end.
+
+    As far, that is, as the text is what the template appends message by message.
+    """
+    write = _prefix_writer(context, text)
+    appended = [_append(write, speaking, index) for index in range(len(speaking))]
+    turns: list[Turn] = []
+    begin = 0
+    for number, found in zip(speaking, appended, strict=True):
+        if found is None or found.between is None:
+            break
+        if not text.startswith(found.between + found.turn, begin):
+            break
+        turns.append(_turn(context, number, begin + len(found.between), found.turn))
+        begin += len(found.between) + len(found.turn)
+    later: list[Turn] = []
+    end = len(text.removesuffix(context.tail))
+    rest = range(len(speaking) - 1, len(turns) - 1, -1)
+    for index in rest if speaking[-1] == len(context.messages) - 1 else ():
+        found = appended[index]
+        if found is None or not text[begin:end].endswith(found.turn):
+            break
+        later.insert(0, _turn(context, speaking[index], end - len(found.turn), found.turn))
+        end -= len(found.turn)
+        if found.between is None or not text[begin:end].endswith(found.between):
+            break
+        end -= len(found.between)
+    return [_with_tail(turn, text, context.tail) for turn in (*turns, *later)]
+
+
+def _with_tail(turn: Turn, text: str, tail: str) -> Turn:
+    """Give the end of the text to the last turn, if nothing else is between them."""
+    return replace(turn, end=len(text)) if turn.end + len(tail) == len(text) else turn
+
+
+def _turn(context: _Context, number: int, at: int, turn: str) -> Turn:
+    opening = context.opening_before(number)
+    if opening.asked is not None and turn.startswith(opening.asked):
+        opened = len(opening.asked)
+    else:
+        opened = _shared_length(turn, opening.common)
+    return Turn(number, at + opened, at + len(turn))
+
+
+_WriteUpTo = Callable[[int, int], str]
+"""Writes the messages from the start up to a number, or the last ones before `previous` and those
+from it on."""
+
+
+def _prefix_writer(context: _Context, text: str) -> _WriteUpTo:
+    items = context.items
+    prefixes = {0: "", len(items): text.removesuffix(context.tail)}
+    roles = [message.role for message in context.messages]
+    head = len(list(takewhile(lambda role: role in ("system", "developer"), roles)))
+    questions = _last_questions(roles)
+
+    def write(number: int, previous: int) -> str:
+        if previous > EXACT_MESSAGES:
+            question = questions[previous]
+            asked = [] if question is None else [items[question]]
+            return context.base([*items[:head], *asked, *items[previous:number]])
+        if number not in prefixes:
+            prefixes[number] = context.base(items[:number])
+        return prefixes[number]
+
+    return write
+
+
+def _last_questions(roles: Sequence[str]) -> list[int | None]:
+    """Return the number of the user's last message before each message."""
+    last: int | None = None
+    questions = []
+    for number, role in enumerate(roles):
+        questions.append(last)
+        last = number if role == "user" else last
+    return questions
+
+
+def _append(write: _WriteUpTo, speaking: Sequence[int], index: int) -> _Appended | None:
+    number = speaking[index]
+    previous = speaking[index - 1] if index else -1
+    try:
+        spoken = write(previous + 1, previous) if index else ""
+        asked = write(number, previous)
+        said = write(number + 1, previous)
+    except ValueError:
         return None
-    turn = until[len(before) :]
-    begin = min(_departure(other[len(before) :], turn) for other in others)
-    return len(before) + begin, len(until)
+    if not said.startswith(asked):
+        return None
+    between = asked[len(spoken) :] if asked.startswith(spoken) else None
+    return _Appended(between, said[len(asked) :])
 
 
-def _departure(first: str, second: str) -> int:
-    """Return the index of the first character in which two texts differ."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(first), len(second)))
+def _shared_length(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+
+# -- What a template writes around answers ---------------------------------------------------------
+
+USER: Item = {"role": "user", "content": "Q"}
+CALL = Message("assistant", None, tool_calls=(ToolCall("f", {}, None, "call_1"),))
+RESULT = Message("tool", "R", name="f", tool_call_id="call_1")
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "description": "D",
+            "parameters": {"type": "object", "properties": {}},
+        },
+    }
+]
+
+
+def _answer(content: str) -> Item:
+    return {"role": "assistant", "content": content}
+
+
+def _find_tail(template: ChatTemplate, end: str | None) -> str:
+    """Return the end of a text, after the last message: empty, or the end token."""
+    if not end:
+        return ""
+    try:
+        asked = template.render([USER]).text
+        said = template.render([USER, _answer("A")]).text
+    except ValueError:
+        return ""
+    is_tail = not said.startswith(asked) and asked.endswith(end) and said.endswith(end)
+    return end if is_tail and said.startswith(asked.removesuffix(end)) else ""
+
+
+def _find_opening(
+    template: ChatTemplate, before: list[Item], tools: list[dict[str, Any]] | None, tail: str
+) -> _Opening:
+    """Find what a template writes between messages and an answer to them, whatever it is."""
+
+    def after(*items: Item, ask: bool = False) -> str | None:
+        try:
+            start = template.render(before, tools=tools).text.removesuffix(tail) if before else ""
+            text = template.render([*before, *items], tools=tools, ask=ask).text
+        except ValueError:
+            return None
+        return text[len(start) :] if text.startswith(start) else None
+
+    asked = after(ask=True) if before else None
+    answers = [asked, after(_answer("A")), after(_answer("B"))]
+    first, *rest = [each for each in answers if each is not None] or [""]
+    for other in rest:
+        first = first[: _shared_length(first, other)]
+    return _Opening(asked, first)
+
+
+def _preceding(role: str | None, traits: Traits) -> list[Item]:
+    """Return messages that end with one of this role."""
+    if role is None:
+        return []
+    if role == "user":
+        return [USER]
+    if role == "assistant":
+        return [USER, _answer("P")]
+    if role == "tool":
+        return [USER, *to_template([CALL, RESULT], traits)]
+    return [{"role": role, "content": "S"}]
+
+
+# -- What a template leaves out --------------------------------------------------------------------
+
+
+def _restore(context: _Context, number: int) -> tuple[str, Turn] | None:
+    """Put the last message as its row has it in the place of what the template would write.
+
+    Templates of reasoning models drop the reasoning of answers, but it is what the model has to
+    learn. None if there is no such place.
+    """
+    message, items, tail = context.messages[number], context.items, context.tail
+    if message.tool_calls or number != len(items) - 1:
+        return None
+    if message.reasoning and "<think>" not in (context.opening_before(number).asked or ""):
+        return None
+    before = context.base(items[:number])
+    text = context.write([*items[:number], _answer(PLACEHOLDER)]).text
+    if not text.startswith(before) or text.count(PLACEHOLDER) != 1:
+        return None
+    thought = f"<think>\n{message.reasoning}\n</think>\n\n" if message.reasoning else ""
+    whole = text.replace(PLACEHOLDER, thought + (message.content or ""))
+    turn = _turn(context, number, len(before), whole.removesuffix(tail)[len(before) :])
+    return whole, _with_tail(turn, whole, tail)
+
+
+# -- Control tokens that people wrote --------------------------------------------------------------
+
+NEUTRAL = "\ue000"
+"""Of private use: stands for the first character of a control token."""
+
+
+def _neutralize(value: Any, control: Sequence[str]) -> Any:  # noqa: ANN401
+    """Return a value in which the control tokens are text."""
+    if isinstance(value, str):
+        for token in control:
+            value = value.replace(token, NEUTRAL + token[1:])
+        return value
+    if isinstance(value, list | tuple):
+        return type(value)(_neutralize(each, control) for each in value)
+    if isinstance(value, dict):
+        return {_neutralize(key, control): _neutralize(value[key], control) for key in value}
+    if isinstance(value, Message | ToolCall):
+        fields = {key: _neutralize(each, control) for key, each in vars(value).items()}
+        return replace(value, **fields)
+    return value
+
+
+def _cuts(text: str, neutral: str) -> tuple[int, ...]:
+    """Return the ends of the first characters of all control tokens that people wrote."""
+    places = [
+        place for place, (one, other) in enumerate(zip(text, neutral, strict=False)) if one != other
+    ]
+    if len(text) != len(neutral) or any(neutral[place] != NEUTRAL for place in places):
+        raise ValueError("it changes what people wrote, and they wrote control tokens")
+    return tuple(place + 1 for place in places)

@@ -7,16 +7,15 @@ port of the same library, and the two counts must be equal.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from anneal_trainer.data.template import CONFIG_HINT, SPECIAL_TOKENS, ChatTemplate
 from anneal_trainer.errors import ConfigError
-
-CONFIG_HINT = "Ask the provider to repair the model's tokenizer files."
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class TextEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._config = _read_json(model_directory / "tokenizer_config.json")
-        self._template = _read_template(model_directory, self._config)
+        self._template_source = _read_template(model_directory, self._config)
 
     @property
     def eos_id(self) -> int:
@@ -63,10 +62,42 @@ class TextEncoder:
         """Upper bound of the ids: one more than the tokenizer's highest."""
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
-    def encode(self, text: str) -> Tokens:
-        """Encode without adding special tokens."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        return Tokens(encoding.ids, encoding.offsets)
+    @property
+    def control_tokens(self) -> list[str]:
+        """The special tokens, which have a meaning of their own, in the tokenizer's order."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return [added[id_].content for id_ in sorted(added) if added[id_].special]
+
+    @property
+    def end_token(self) -> str | None:
+        """The text of the token that ends a text."""
+        return self._special("eos_token")
+
+    def encode(self, text: str, cuts: Sequence[int] = ()) -> Tokens:
+        """Encode without adding special tokens; no token goes across one of the cuts."""
+        ids: list[int] = []
+        spans: list[tuple[int, int]] = []
+        for begin, end in pairwise((0, *cuts, len(text))):
+            encoding = self._tokenizer.encode(text[begin:end], add_special_tokens=False)
+            ids += encoding.ids
+            previous = 0
+            for start, stop in encoding.offsets:
+                # Some tokenizers leave out the white space before a word.
+                spans.append((begin + min(start, previous), begin + stop))
+                previous = stop
+        return Tokens(ids, spans)
+
+    @cached_property
+    def leading_ids(self) -> list[int]:
+        """The special tokens that the tokenizer puts before a text, as at inference."""
+        encoding = self._tokenizer.encode("a", add_special_tokens=True)
+        special = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+        return [id_ for id_, _ in takewhile(lambda pair: pair[1], special)]
+
+    def token_text(self, id_: int) -> str:
+        """Return a token as it is spelt in the vocabulary."""
+        text: str | None = self._tokenizer.id_to_token(id_)
+        return text or ""
 
     def encode_special(self, text: str) -> tuple[list[int], int]:
         """Encode with the tokenizer's own special tokens; also return how many are at the end."""
@@ -83,23 +114,11 @@ class TextEncoder:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
-    def render(self, messages: Sequence[dict[str, str]], *, ask: bool = False) -> str:
-        """Render a conversation with the tokenizer's chat template.
-
-        `ask` adds the generation prompt. Raises ConfigError if the model has no template, and
-        ValueError if the template refuses the messages.
-        """
-        if self._template is None:
-            raise ConfigError(
-                "The model's tokenizer has no chat_template, so it cannot be trained on messages.",
-                "Choose a chat model or give prompt and completion.",
-            )
-        names = {name: self._special(name) or "" for name in ("bos_token", "eos_token")}
-        try:
-            text: str = self._template.render(messages=messages, add_generation_prompt=ask, **names)
-        except TemplateError as error:
-            raise ValueError(str(error)) from error
-        return text
+    @cached_property
+    def template(self) -> ChatTemplate:
+        """The model's chat template. Raises ConfigError if it has none."""
+        names = ((name, self._special(name)) for name in SPECIAL_TOKENS)
+        return ChatTemplate(self._template_source, {k: v for k, v in names if v is not None})
 
     def _special(self, name: str) -> str | None:
         """Return a special token's text; the config has it as a string or as an object."""
@@ -125,22 +144,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_template(model_directory: Path, config: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Compile the chat template with the settings that chat templates expect."""
+def _read_template(model_directory: Path, config: dict[str, Any]) -> object:
+    """Return the source of the chat template, or a list of templates with names."""
     path = model_directory / "chat_template.jinja"
-    source = path.read_text(encoding="utf-8") if path.is_file() else config.get("chat_template")
-    if not isinstance(source, str):
-        return None
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
-    environment.globals["raise_exception"] = raise_exception
-    try:
-        return environment.from_string(source)
-    except TemplateError as error:
-        raise ConfigError(f"The model's chat template is broken: {error}.", CONFIG_HINT) from None
+    return path.read_text(encoding="utf-8") if path.is_file() else config.get("chat_template")

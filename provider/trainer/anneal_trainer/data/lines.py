@@ -5,7 +5,7 @@ One line is in memory at a time, because a file may be larger than the available
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,7 +75,7 @@ def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Read one JSON object from each line."""
     for place, line in text_lines(path):
         try:
-            record = json.loads(line, parse_constant=_refuse_constant)
+            record = json.loads(line, parse_constant=refuse_constant)
         except (ValueError, RecursionError) as error:
             reason = str(error).split(":")[0]
             raise place.error("invalid-json", f"The line is not JSON ({reason}).") from None
@@ -84,13 +84,17 @@ def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
         yield place, record
 
 
-def _refuse_constant(name: str) -> None:
+def refuse_constant(name: str) -> None:
     """Refuse NaN and Infinity, which Python reads although JSON has no such values."""
     raise ValueError(f"{name} is not a JSON value")
 
 
 def text_field(
-    place: Place, record: dict[str, Any], key: str, empty: str | None = "empty-text", name: str = ""
+    place: Place,
+    record: Mapping[str, Any],
+    key: str,
+    empty: str | None = "empty-text",
+    name: str = "",
 ) -> str:
     """Return a record's text under a key.
 
@@ -99,7 +103,7 @@ def text_field(
     """
     value, name = record[key], name or key
     if not isinstance(value, str):
-        raise place.error("wrong-type", f"{name} is {_type_name(value)}, not a text.")
+        raise place.error("wrong-type", f"{name} is {type_name(value)}, not a text.")
     if not value and empty:
         raise place.error(empty, f"{name} is empty.")
     try:
@@ -109,7 +113,8 @@ def text_field(
     return value
 
 
-def _type_name(value: object) -> str:
+def type_name(value: object) -> str:
+    """Return what a value of JSON is, with its article."""
     if value is None:
         return "null"
     if isinstance(value, bool):

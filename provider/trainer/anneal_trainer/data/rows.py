@@ -6,23 +6,30 @@ files (tests/examples), because the number of rows determines the price of a tas
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from anneal_trainer.data.lines import Place, json_lines, not_empty, text_field
+from anneal_trainer.data.messages import (
+    Message,
+    check_answers,
+    check_call_ids,
+    read_conversation_field,
+    read_messages,
+    read_tools,
+)
 from anneal_trainer.data.rules import quote
-
-ROLES = ("system", "user", "assistant")
 
 Formats = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
 """The keys of each format of a row: required ones, then optional ones."""
 
 FORMATS: Formats = {
-    "messages": (("messages",), ()),
-    "prompt": (("prompt", "completion"), ()),
+    "messages": (("messages",), ("tools", "functions", "parallel_tool_calls")),
+    "prompt": (("prompt", "completion"), ("tools",)),
     "text": (("text",), ()),
     "instruction": (("instruction", "output"), ("input",)),
-    "preference": (("prompt", "chosen", "rejected"), ()),
+    "preference": (("chosen", "rejected"), ("prompt", "tools")),
     "preferred_output": (("input", "preferred_output", "non_preferred_output"), ()),
 }
 
@@ -55,10 +62,17 @@ class ChatRow:
 
     line: int
     """First line of the row in its file, from 1."""
-    messages: tuple[dict[str, str], ...]
-    """Turns as {"role", "content"}, at least one of them the assistant's."""
+    messages: tuple[Message, ...]
+    """Messages, at least one of them the assistant's with a weight."""
+    tools: list[dict[str, Any]] | None = None
+    """The functions that the assistant may call, as {"type": "function", "function": {…}}."""
     given: int = 0
-    """Number of turns at the start that are never learned, whatever their role."""
+    """Number of messages at the start that are never learned, whatever their role."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the row says itself which answers are learned."""
+        return any(message.weight == 0 for message in self.messages)
 
 
 AnswerRow = PromptRow | ChatRow
@@ -100,12 +114,13 @@ def _causal_rows(path: Path) -> Iterator[CausalRow]:
 def find_format(place: Place, record: dict[str, Any], formats: Formats) -> str:
     """Return the format whose keys a row has; the error is about the closest one."""
 
-    def present(name: str) -> float:
-        required, _ = formats[name]
-        return sum(key in record for key in required) / len(required)
+    def present(name: str) -> tuple[float, int]:
+        required, optional = formats[name]
+        share = sum(key in record for key in required) / len(required)
+        return share, sum(key in record for key in (*required, *optional))
 
     nearest = max(formats, key=present)
-    if not present(nearest):
+    if not present(nearest)[0]:
         found = ", ".join(quote(key) for key in sorted(record)) or "none"
         raise place.error("unknown-format", f"The keys of the row fit no format (found: {found}).")
     required, optional = formats[nearest]
@@ -125,74 +140,98 @@ def find_format(place: Place, record: dict[str, Any], formats: Formats) -> str:
 
 def _row(place: Place, record: dict[str, Any]) -> CausalRow:
     if "messages" in record:
-        return ChatRow(place.line, _messages(place, record, "messages", answered=True))
+        return _messages_row(place, record)
     if "text" in record:
         return TextRow(place.line, text_field(place, record, "text"))
     if "chosen" in record:
-        return _pair(place, record, "prompt", "chosen", "rejected")
+        return _pair(place, record, "chosen", "rejected")
     if "preferred_output" in record:
-        return _pair(
-            place,
-            _opened(place, record),
-            "input.messages",
-            "preferred_output",
-            "non_preferred_output",
-        )
+        opened = _opened(place, record)
+        return _pair(place, opened, "preferred_output", "non_preferred_output", "input.")
     if "prompt" in record:
-        prompt = text_field(place, record, "prompt")
-        return PromptRow(
-            place.line, prompt, text_field(place, record, "completion", "empty-answer")
-        )
+        return _prompt_row(place, record)
     prompt = text_field(place, record, "instruction")
     extra = text_field(place, record, "input", None) if "input" in record else ""
     prompt += ("\n" + extra if extra else "") + "\n"
     return PromptRow(place.line, prompt, text_field(place, record, "output", "empty-answer"))
 
 
+def _messages_row(place: Place, record: dict[str, Any]) -> ChatRow:
+    messages = read_conversation_field(place, record, "messages")
+    tools = read_tools(place, record)
+    if not isinstance(record.get("parallel_tool_calls", False), bool | None):
+        raise place.error("bad-tools", "parallel_tool_calls is not true or false.")
+    check_call_ids(place, messages, "messages")
+    return ChatRow(place.line, tuple(messages), tools)
+
+
+def _prompt_row(place: Place, record: dict[str, Any]) -> AnswerRow:
+    """Build a row from two texts, or from two lists of messages."""
+    tools = read_tools(place, record)
+    if isinstance(record["prompt"], list):
+        prompt = read_messages(place, record["prompt"], "prompt")
+        messages = prompt + read_conversation_field(place, record, "completion")
+        check_call_ids(place, messages, "completion")
+        return ChatRow(place.line, tuple(messages), tools, len(prompt))
+    if tools:
+        raise place.error("bad-tools", "tools are only used with messages.")
+    return PromptRow(
+        place.line,
+        text_field(place, record, "prompt"),
+        text_field(place, record, "completion", "empty-answer"),
+    )
+
+
 def _opened(place: Place, record: dict[str, Any]) -> dict[str, Any]:
-    """Add the messages of `input` under a key, as in the other format of pairs."""
+    """Add the keys of `input` to those of the row, its messages as the prompt."""
     value = record["input"]
-    if not isinstance(value, dict) or value.keys() != {"messages"}:
+    known = {"messages", "tools", "functions", "parallel_tool_calls"}
+    if not isinstance(value, dict) or "messages" not in value or not value.keys() <= known:
         raise place.error("bad-messages", 'input is not an object of the form {"messages": […]}.')
-    return {**record, "input.messages": value["messages"]}
+    return {**record, **value, "prompt": value["messages"]}
 
 
-def _pair(place: Place, record: dict[str, Any], prompt: str, better: str, worse: str) -> PairRow:
+def _pair(
+    place: Place, record: dict[str, Any], better: str, worse: str, prefix: str = ""
+) -> PairRow:
     """Build a pair from three texts, or from three lists of messages."""
     answers: list[AnswerRow]
-    if prompt == "prompt" and isinstance(record[prompt], str):
-        asked = text_field(place, record, prompt)
+    if not prefix and isinstance(record.get("prompt"), str):
+        asked = text_field(place, record, "prompt")
         answers = [
             PromptRow(place.line, asked, text_field(place, record, key, "empty-answer"))
             for key in (better, worse)
         ]
+        read_tools(place, record, prefix)
     else:
-        opening = _messages(place, record, prompt, answered=False)
+        if "prompt" in record:
+            name = f"{prefix}messages" if prefix else "prompt"
+            opening = read_messages(place, record["prompt"], name)
+            found = [read_conversation_field(place, record, key) for key in (better, worse)]
+        else:
+            opening, found = _shared_prompt(place, record, better, worse)
+        tools = read_tools(place, record, prefix)
+        for key, answer in zip((better, worse), found, strict=True):
+            check_call_ids(place, [*opening, *answer], key)
         answers = [
-            ChatRow(
-                place.line, opening + _messages(place, record, key, answered=True), len(opening)
-            )
-            for key in (better, worse)
+            ChatRow(place.line, (*opening, *answer), tools, len(opening)) for answer in found
         ]
     if answers[0] == answers[1]:
         raise place.error("same-answers", f"{better} and {worse} are the same.")
     return PairRow(place.line, *answers)
 
 
-def _messages(
-    place: Place, record: dict[str, Any], key: str, *, answered: bool
-) -> tuple[dict[str, str], ...]:
-    """Return checked messages; with `answered` at least one must be the assistant's."""
-    value = record[key]
-    if not isinstance(value, list) or not value:
-        raise place.error("bad-messages", f"{key} is not a list with at least one message.")
-    for number, message in enumerate(value):
-        name = f"{key}[{number}]"
-        if not isinstance(message, dict) or message.keys() != {"role", "content"}:
-            raise place.error("bad-message", f"{name} is not an object with only role and content.")
-        if message["role"] not in ROLES:
-            raise place.error("unknown-role", f"{name} has the role {quote(message['role'])}.")
-        text_field(place, message, "content", name=f"{name}.content")
-    if answered and all(message["role"] != "assistant" for message in value):
-        raise place.error("no-assistant", f"{key} has no message from the assistant.")
-    return tuple(value)
+def _shared_prompt(
+    place: Place, record: dict[str, Any], better: str, worse: str
+) -> tuple[list[Message], list[list[Message]]]:
+    """Split two whole conversations into the messages that both begin with, and the answers."""
+    one, other = (read_messages(place, record[key], key) for key in (better, worse))
+    pairs = zip(one[:-1], other[:-1], strict=False)
+    shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    if not shared:
+        message = f"The row has no prompt, and {better} and {worse} begin with different messages."
+        raise place.error("missing-field", message)
+    answers = [one[shared:], other[shared:]]
+    for key, answer in zip((better, worse), answers, strict=True):
+        check_answers(place, answer, key)
+    return one[:shared], answers

@@ -37,12 +37,26 @@ HINTS = {
     "half-character": "Write the character itself, or both halves of its escape.",
     "bad-messages": _MESSAGES,
     "bad-message": _MESSAGES,
-    "unknown-role": "Use system, user or assistant.",
+    "unknown-role": "Use system, developer, user, assistant or tool.",
+    "content-part": (
+        'Give a text, or parts of the form {"type": "text", "text": "…"}; images and sound are not '
+        "learned."
+    ),
+    "bad-weight": ("Write 0 for an answer that is not learned, and 1 or nothing for the others."),
+    "bad-tools": (
+        'Write tools as [{"type": "function", "function": {"name": "…", "description": "…", '
+        '"parameters": {…}}}, …].'
+    ),
+    "bad-tool-call": (
+        'Write calls as {"id": "…", "type": "function", "function": {"name": "…", "arguments": '
+        '"{…}"}}, and their id as the tool_call_id of the answer.'
+    ),
     "no-assistant": "Add the assistant's answer or remove the row.",
     "same-answers": "Give two answers that differ within max_seq_length, or remove the row.",
     "template-refuses": (
-        "Order the messages as the model's chat template requires; if it rewrites earlier turns, "
-        "cut the conversation after each answer, or train with train_on_inputs true."
+        "Give messages as the model's chat template takes them, or prompt and completion; if it "
+        "rewrites earlier turns, cut the conversation after each answer, or train with "
+        "train_on_inputs true."
     ),
     "no-prompt": "Put a user message before the assistant's, or set train_on_inputs to true.",
     "nothing-learned": "Give an answer to learn, shorten the prompt, or raise max_seq_length.",

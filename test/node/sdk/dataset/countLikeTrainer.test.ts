@@ -234,7 +234,7 @@ describe("countDataset and the trainer", () => {
       "of Llama 2":
         "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token + '[INST] ' + m.content.strip() + ' [/INST]' }}{% else %}{{ ' ' + m.content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}",
       "of Qwen 3":
-        "{%- for m in messages %}\n    {%- set c = m.content %}\n    {%- if '<|im_' in c %}\n        {%- set c = c.split('<|im_')[-1].lstrip('\\n ').rstrip('x') %}\n    {%- endif %}\n    {{- m.role + '\\n' + c.strip('\\n') }}\n{%- endfor %}\n",
+        "{%- for m in messages %}\n    {%- set c = m.content %}\n    {%- if m.role == 'user' and 'can' in c %}\n        {%- set c = c.split('can')[-1].lstrip('\\n ').rstrip('x') %}\n    {%- endif %}\n    {{- m.role + '\\n' + c.strip('\\n') }}\n{%- endfor %}\n",
       "of Zephyr":
         "{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{ '<|user|>\n' + message['content'] + eos_token }}\n{% else %}\n{{ message['content'] + eos_token }}\n{% endif %}\n{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n{% endfor %}",
     };

@@ -126,8 +126,33 @@ const CASES: Case[] = [
   },
   {
     says: "a message with an extra key",
-    content: messages(CHAT[0], { ...CHAT[1], weight: 0 }),
+    content: messages({ ...CHAT[0], weight: 0 }, CHAT[1]),
     breaks: ["1 bad-message"],
+  },
+  {
+    says: "a weight other than 0 and 1",
+    content: messages(CHAT[0], { ...CHAT[1], weight: 0.5 }),
+    breaks: ["1 bad-weight"],
+  },
+  {
+    says: "answers that all have the weight 0",
+    content: messages(CHAT[0], { ...CHAT[1], weight: 0 }),
+    breaks: ["1 nothing-learned"],
+  },
+  {
+    says: "an image in a content",
+    content: messages({ role: "user", content: [{ type: "image_url", image_url: "x" }] }, CHAT[1]),
+    breaks: ["1 content-part"],
+  },
+  {
+    says: "a tool without a name",
+    content: jsonl({ messages: CHAT, tools: [{ type: "function", function: {} }] }),
+    breaks: ["1 bad-tools"],
+  },
+  {
+    says: "the answer to a call that nobody made",
+    content: messages(...CHAT, { role: "tool", content: "x", tool_call_id: "1" }, CHAT[1]),
+    breaks: ["1 bad-tool-call", "1 role-order"],
   },
   {
     says: "an unknown role",
@@ -359,26 +384,37 @@ const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
     breaks: ["1 template-rewrites"],
   },
   {
-    says: "a template that leaves out the reasoning",
+    says: "nothing in a last answer whose reasoning the template leaves out, as it is restored",
     content: messages(CHAT[0], { role: "assistant", content: "<think> hm </think> Hello" }),
     template: CHAT_TEMPLATE.replace("m.content", "m.content.split('</think>')[-1]"),
-    breaks: ["1 template-alters"],
+    breaks: [],
+  },
+  {
+    says: "an answer that the template leaves out",
+    content: messages(...CHAT),
+    template: "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
+    breaks: ["1 template-refuses"],
+  },
+  {
+    says: "tools that the template leaves out",
+    content: jsonl({ messages: CHAT, tools: [{ type: "function", function: { name: "f" } }] }),
+    breaks: ["1 template-refuses"],
   },
   {
     says: "a conversation with only an answer",
     content: messages(CHAT[1]),
     template: "{% for m in messages %}{{ m.content + ' ' }}{% endfor %}",
-    breaks: ["1 role-order", "1 no-prompt"],
+    breaks: ["1 role-order", "1 no-prompt", "1 nothing-learned"],
   },
   {
     says: "a truncated answer",
-    content: jsonl({ prompt: "a", completion: "b" }, { prompt: "a a a a", completion: "b" }),
+    content: jsonl({ prompt: "a", completion: " b" }, { prompt: "a a a a", completion: " b" }),
     maxLength: 4,
     breaks: ["2 nothing-learned"],
   },
   {
     says: "two answers that truncation makes equal",
-    content: jsonl({ prompt: "a", chosen: "b b b c", rejected: "b b b d" }),
+    content: jsonl({ prompt: "a", chosen: " b b b c", rejected: " b b b d" }),
     maxLength: 4,
     breaks: ["1 same-answers"],
   },
@@ -472,8 +508,8 @@ describe("checkDataset", () => {
 
     it("measures truncation and learned tokens", async () => {
       const rows = [
-        { prompt: "a b", completion: "c d e" },
-        { prompt: "a", completion: "b" },
+        { prompt: "a b", completion: " c d e" },
+        { prompt: "a", completion: " b" },
       ];
       const options = { kind: "causal-lm", tokenizer: tokenizerWith("") } as const;
       const path = write(".jsonl", jsonl(...rows));

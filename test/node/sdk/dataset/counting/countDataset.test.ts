@@ -54,26 +54,39 @@ describe("countDataset", () => {
     Number((await count(...args)).dataSize);
   const refusal = (...args: Parameters<typeof count>) => count(...args).catch((error) => error);
 
-  it("adds one end token to a text", async () => {
-    expect(await tokens([{ text: "one two" }, { text: "three" }])).to.equal(3 + 2);
+  it("puts the tokenizer's start and one end token around a text", async () => {
+    expect(await tokens([{ text: "one two" }, { text: "three" }])).to.equal(4 + 3);
+    expect(await tokens([{ text: "<cls> one two" }])).to.equal(4);
   });
 
-  it("encodes prompt and completion separately and adds one end token", async () => {
-    expect(await tokens([{ prompt: "one two", completion: "three" }])).to.equal(4);
-    expect(await tokens([{ prompt: "on", completion: "ce" }])).to.equal(3);
+  it("encodes prompt and completion together", async () => {
+    expect(await tokens([{ prompt: "one two", completion: " three" }])).to.equal(5);
+  });
+
+  it("encodes them separately if the prompt has other tokens alone", async () => {
+    expect(await tokens([{ prompt: "on", completion: "ce" }])).to.equal(4);
   });
 
   it("counts an instruction and its input as a prompt", async () => {
     const row = { instruction: "one", input: "two", output: "three" };
-    expect(await tokens([row, { ...row, input: "" }])).to.equal(4 + 3);
+    expect(await tokens([row, { ...row, input: "" }])).to.equal(5 + 4);
   });
 
   it("counts a conversation as its template writes it", async () => {
     const messages = [
+      { role: "user", content: "one two" },
+      { role: "assistant", content: "three" },
+    ];
+    expect(await tokens([{ messages }])).to.equal(5);
+  });
+
+  it("counts control tokens that people wrote as text", async () => {
+    const messages = [
       { role: "user", content: "one <end> two" },
       { role: "assistant", content: "three" },
     ];
-    expect(await tokens([{ messages }])).to.equal(6);
+    // "<" and "end>" are two words.
+    expect(await tokens([{ messages }])).to.equal(7);
   });
 
   it("counts a classified text with the special tokens around it", async () => {
@@ -167,6 +180,6 @@ describe("countDataset", () => {
       behavior: "Isolated",
       invert: false,
     };
-    expect(await tokens([{ text: "ab++1234 " }], {}, { pre_tokenizer })).to.equal(5 + 1);
+    expect(await tokens([{ text: "ab++1234 " }], {}, { pre_tokenizer })).to.equal(5 + 2);
   });
 });
