@@ -251,13 +251,94 @@ def test_every_usual_mode_becomes_rgb(processor, mode):
     assert np.array_equal(processor.read(content), processor.read(expected))
 
 
-def test_a_photograph_is_turned_as_its_camera_noted(processor):
-    image = Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 40, 3), np.uint8))
+ORIENTATION = 0x0112
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (16, 32, 3), np.uint8))
+
+
+def with_exif(format_, orientation):
+    """An image with EXIF data as cameras write it: orientation, resolution, maker, date, place."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    turned = processor.read(encode(image, exif=exif))
-    upright = processor.read(encode(image.transpose(Image.Transpose.ROTATE_270)))
-    assert np.array_equal(turned, upright)
+    exif.update({ORIENTATION: orientation, 0x010F: "Maker", 0x0128: 2, 0x011A: 72.0, 0x011B: 72.0})
+    exif.get_ifd(0x8769)[0x9003] = "2024:01:01 00:00:00"
+    exif.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0)})
+    return encode(NOISE, format=format_, exif=exif)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (2, Image.Transpose.FLIP_LEFT_RIGHT),
+        (3, Image.Transpose.ROTATE_180),
+        (4, Image.Transpose.FLIP_TOP_BOTTOM),
+        (5, Image.Transpose.TRANSPOSE),
+        (6, Image.Transpose.ROTATE_270),
+        (7, Image.Transpose.TRANSVERSE),
+        (8, Image.Transpose.ROTATE_90),
+    ],
+)
+def test_a_photograph_is_turned_as_its_camera_noted(processor, format_, orientation, turn):
+    turned = with_exif(format_, orientation)
+    decoded = Image.open(io.BytesIO(turned))
+    assert decoded.size == NOISE.size
+    upright = processor.read(encode(decoded.convert("RGB").transpose(turn)))
+    assert np.array_equal(processor.read(turned), upright)
+    # A tall image has as many pixels as a wide one, and is as much of a strip.
+    assert check_image(turned) == 16 * 32
+
+
+def set_exif(content, change):
+    """An image file with its EXIF data, from the byte order on, changed."""
+    if content.startswith(b"\xff\xd8"):
+        start = content.index(b"Exif\0\0") + 6
+        end = start - 8 + int.from_bytes(content[start - 8 : start - 6], "big")
+        return content[:start] + change(content[start:end]) + content[end:]
+    start = content.index(b"eXIf") + 4
+    end = start + int.from_bytes(content[start - 8 : start - 4], "big")
+    return (
+        content[: start - 8] + png_chunk(b"eXIf", change(content[start:end])) + content[end + 4 :]
+    )
+
+
+def without_resolution(exif):
+    """The X resolution as a list of no numbers, at which Pillow does not open a JPEG."""
+    entry = exif.index(b"\x01\x1a\0\5\0\0\0\1")
+    return exif[: entry + 4] + bytes(4) + exif[entry + 8 :]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("change", "is_turned"),
+    [
+        (lambda exif: bytes(len(exif)), False),
+        (lambda exif: exif[:5] + bytes(len(exif) - 5), False),
+        (lambda exif: exif.replace(b"\x01\x12\0\3", b"\x01\x12\0\2"), False),
+        (lambda exif: exif.replace(b"\0\1\0\6", b"\0\1\0\x63"), False),
+        (lambda exif: exif.replace(b"\x01\x0f\0\2", b"\x01\x0f\0\x0b"), True),
+        (without_resolution, True),
+    ],
+)
+def test_damaged_exif_data_does_not_end_the_job(processor, format_, change, is_turned):
+    whole = with_exif(format_, 6)
+    damaged = set_exif(whole, change)
+    assert damaged != whole
+    expected = whole if is_turned else with_exif(format_, 1)
+    assert np.array_equal(processor.read(damaged), processor.read(expected))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_exif_data_makes_an_image_undecodable(processor, format_, data):
+    def damage(exif):
+        content = bytearray(exif)
+        for _ in range(data.draw(st.integers(1, 6))):
+            content[data.draw(st.integers(0, len(exif) - 1))] = data.draw(st.integers(0, 255))
+        return bytes(content)
+
+    assert processor.read(set_exif(with_exif(format_, 6), damage)).shape == processor.shape
 
 
 @settings(max_examples=300)
