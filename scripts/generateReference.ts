@@ -121,6 +121,9 @@ and fix. The provider refuses a dataset that breaks an error rule; what breaks a
 trainer follows the same rules, and is tested on the same files. This table is generated from them by
 \`scripts/generateReference.ts\`.
 
+An image dataset is an archive of class folders with JPEG or PNG images: \`class/image\`, or \`top/class/image\` with the
+same top folder for all of them.
+
 | rule | | requirement | fix |
 |---|---|---|---|
 `;

@@ -76,7 +76,7 @@ def test_numbered_classes_are_ordered_by_value_and_need_no_zero(tmp_path, proces
     ("name", "problem"),
     [
         ("top.png", "is not in a class folder"),
-        ("train/red/1.png", "is not in a class folder"),
+        ("train/red/1.png", "in a class folder at the top level, this file is not"),
         ("../red/1.png", "leads out of the archive"),
         ("red/../../1.png", "leads out of the archive"),
         ("/red/1.png", "leads out of the archive"),
@@ -91,6 +91,37 @@ def test_a_path_that_is_no_class_and_file_is_refused(tmp_path, ending, name, pro
     message = refused(path)
     assert message.startswith(f"{path.name}:{name.translate({10: '?'})}: ")
     assert problem in message
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_one_top_folder_is_left_out(tmp_path, ending):
+    files = {"photos/": b"", **{f"photos/{name}": content for name, content in GOOD.items()}}
+    path = write_archive(tmp_path / f"train{ending}", {**files, "photos/empty/": b""})
+    assert [(file.name, file.label) for file in read_archive(path)] == [
+        ("photos/blue/1.png", "blue"),
+        ("photos/red/1.png", "red"),
+    ]
+
+
+IN_TRAIN = 'The first image is in a class folder in "train", this file is not.'
+IN_NONE = "The file is not in a class folder."
+TOO_DEEP = "The path is neither class/image nor top/class/image."
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["train/red/1.png", "test/red/1.png"], f"test/red/1.png: {IN_TRAIN}"),
+        (["train/red/1.png", "red/1.png"], f"red/1.png: {IN_TRAIN}"),
+        (["train/red/1.png", "train/a/red/1.png"], f"train/a/red/1.png: {IN_TRAIN}"),
+        (["train/red/1.png", "1.png"], f"1.png: {IN_NONE}"),
+        (["1.png", "red/1.png"], f"1.png: {IN_NONE}"),
+        (["a/b/red/1.png", "red/1.png"], f"a/b/red/1.png: {TOO_DEEP}"),
+    ],
+)
+def test_all_images_are_at_the_place_of_the_first(tmp_path, names, problem):
+    path = write_archive(tmp_path / "train.zip", dict.fromkeys(names, RED))
+    assert refused(path) == f"train.zip:{problem}"
 
 
 def test_links_and_devices_are_refused(tmp_path):

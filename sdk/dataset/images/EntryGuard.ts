@@ -1,4 +1,5 @@
 import type { Finding } from "../formats/Finding.ts";
+import { Layout } from "./Layout.ts";
 
 export interface EntryFacts {
   /** The path in the archive, undefined if it is not UTF-8. */
@@ -9,7 +10,7 @@ export interface EntryFacts {
 
 /** A file to read, an entry to skip, or a problem. */
 export type Verdict =
-  | { readonly name: string; readonly label: string }
+  | { readonly name: string; readonly folders: readonly string[]; readonly label: string }
   | "skipped"
   | { readonly finding: Finding };
 
@@ -32,6 +33,7 @@ const IGNORED = ["__MACOSX", "Thumbs.db", "desktop.ini"];
 export class EntryGuard {
   readonly #weight: number;
   readonly #names = new Set<string>();
+  readonly #layout = new Layout();
   #entries = 0;
   #bytes = 0;
   #pixels = 0;
@@ -52,7 +54,12 @@ export class EntryGuard {
     if (kind === "other") return broken("not-a-file", "The entry is a link or a device.");
     const hidden = parts.some((part) => part.startsWith(".") || IGNORED.includes(part));
     if (kind === "directory" || hidden || path === "") return "skipped";
-    return this.#admitFile(path, parts, size);
+    return this.#admitFile(path, parts.slice(0, -1), size);
+  }
+
+  /** Notes the folders of an image without a problem: all others must be in the same place. */
+  settle(folders: readonly string[]): void {
+    this.#layout.settle(folders);
   }
 
   /** Counts an image's pixels; returns a finding if all images are too much to decode. */
@@ -63,10 +70,9 @@ export class EntryGuard {
     return { rule: "archive-too-large", message };
   }
 
-  #admitFile(path: string, parts: readonly string[], size: number): Verdict {
-    if (parts.length !== 2) {
-      return broken("no-class-folder", "The file is not in a class folder.");
-    }
+  #admitFile(path: string, folders: readonly string[], size: number): Verdict {
+    const misplaced = this.#layout.problemOf(folders);
+    if (misplaced) return broken("no-class-folder", misplaced);
     if (size > MAX_FILE_BYTES) {
       return broken("image-too-large", "The image has more than 64 MiB.");
     }
@@ -74,7 +80,7 @@ export class EntryGuard {
       return broken("duplicate-entry", "The archive has this file twice.");
     }
     this.#names.add(path);
-    return { name: path, label: parts[0]! };
+    return { name: path, folders, label: folders.at(-1)! };
   }
 
   /** The limit that the archive as a whole exceeds. */

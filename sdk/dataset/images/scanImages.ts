@@ -66,7 +66,7 @@ type ScannedEntry = Pick<ScannedRow, "row"> & { name: string; finding?: Finding 
 /** The image of an entry or its problem; undefined if the entry is skipped. */
 async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry | undefined> {
   const name = decode(entry.name);
-  const shown = printable(name ?? entry.name.toString());
+  const shown = printable(name ?? entry.name.toString()).replace(/^(\.\/)+/, "");
   const unmarked = "obstacle" in entry && entry.obstacle === "unmarked name";
   const kind = name?.endsWith("/") ? "directory" : entry.kind;
   const verdict = guard.admit({ name: unmarked ? shown : name, size: entry.size, kind });
@@ -80,6 +80,7 @@ async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry 
   const image = checkImage(content);
   const finding = "rule" in image ? image : guard.admitPixels(image.pixels);
   if (finding) return { name: verdict.name, finding };
+  guard.settle(verdict.folders);
   const digest = Buffer.from(sha256(content)).toString("hex");
   return { name: verdict.name, row: { format: "image", label: verdict.label, digest } };
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
+from anneal_trainer.data.layout import Layout
 from anneal_trainer.data.rules import rule_error
 from anneal_trainer.data.tar import DamagedTarError, TarEntry, read_tar
 from anneal_trainer.errors import DataError
@@ -37,7 +38,7 @@ class ImageFile:
     """A file in a class folder."""
 
     name: str
-    """Its path in the archive, class/file."""
+    """Its path in the archive: class/file, or top/class/file."""
     label: str
     """The name of its class folder."""
     content: bytes
@@ -131,6 +132,7 @@ class _Guard:
         self._entries = 0
         self._bytes = 0
         self._names: set[str] = set()
+        self._layout = Layout()
 
     def admit(self, name: str, size: int, kind: str) -> tuple[str, str] | None:
         """Return path and class of a file to read, None for an entry to skip."""
@@ -144,14 +146,19 @@ class _Guard:
         hidden = any(part.startswith(".") or part in IGNORED for part in parts)
         if kind == "directory" or hidden or name in ("", "."):
             return None
-        if len(parts) != 2:
-            raise self._error(name, "no-class-folder", "The file is not in a class folder.")
+        return self._admit_file(name, parts[:-1], size)
+
+    def _admit_file(self, name: str, folders: list[str], size: int) -> tuple[str, str]:
+        misplaced = self._layout.problem(folders)
+        if misplaced:
+            raise self._error(name, "no-class-folder", misplaced)
         if size > MAX_FILE_BYTES:
             raise self._error(name, "image-too-large", "The image has more than 64 MiB.")
         if name in self._names:
             raise self._error(name, "duplicate-entry", "The archive has this file twice.")
         self._names.add(name)
-        return name, parts[0]
+        self._layout.settle(folders)
+        return name, folders[-1]
 
     def _count(self, name: str, size: int) -> None:
         """Refuse archives that exceed a limit."""

@@ -159,11 +159,17 @@ describe("checkDataset, countDataset and the trainer", () => {
       fc.constantFrom("top.png", "a/b/c", "../a/b", "/a/b", "a\\b", ".DS_Store", "a/._b", "a//b"),
       fc.constantFrom("__MACOSX/a/b", "a/Thumbs.db", "a/.", "a/..", "C:/a"),
     );
-    const entries = fc.uniqueArray(fc.tuple(path, image), {
+    const folders = fc.uniqueArray(fc.tuple(path, image), {
       selector: ([name]) => name,
       minLength: 2,
       maxLength: 8,
     });
+    /** All in one top folder, in none, or some here and some there. */
+    const entries = fc
+      .tuple(folders, fc.constantFrom([""], [""], ["top/"], ["top/", "top/", "", "t/"]))
+      .map(([entries, tops]) =>
+        entries.map(([name, content], n) => [`${tops[n % tops.length]}${name}`, content] as const),
+      );
     for (const ending of [".zip", ".tar", ".tar.gz"]) {
       it(`as ${ending}`, () =>
         expectAgreement(
