@@ -122,7 +122,9 @@ trainer follows the same rules, and is tested on the same files. This table is g
 \`scripts/generateReference.ts\`.
 
 An image dataset is an archive of class folders with JPEG or PNG images: \`class/image\`, or \`top/class/image\` with the
-same top folder for all of them.
+same top folder for all of them. What file managers add is skipped wherever it is: \`__MACOSX\`, \`Thumbs.db\`,
+\`desktop.ini\`, the icons of folders, and every name that starts with a full stop. The content of a file decides whether
+it is an image, not its extension. Images are turned upright by their EXIF orientation.
 
 | rule | | requirement | fix |
 |---|---|---|---|

@@ -81,8 +81,8 @@ def test_numbered_classes_are_ordered_by_value_and_need_no_zero(tmp_path, proces
         ("red/../../1.png", "leads out of the archive"),
         ("/red/1.png", "leads out of the archive"),
         ("C:/1.png", "leads out of the archive"),
-        ("red\\1.png", "backslash"),
         ("red//1.png", "empty part"),
+        ("red/" + 256 * "é", "more than 255 characters"),
         ("red/a\nb.png", "control character"),
     ],
 )
@@ -122,6 +122,71 @@ TOO_DEEP = "The path is neither class/image nor top/class/image."
 def test_all_images_are_at_the_place_of_the_first(tmp_path, names, problem):
     path = write_archive(tmp_path / "train.zip", dict.fromkeys(names, RED))
     assert refused(path) == f"train.zip:{problem}"
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__MACOSX/red/._1.png",
+        "red/__MACOSX/1.png",
+        "._red",
+        "red/.DS_Store",
+        ".git/objects/a/b/c",
+        "red/Thumbs.db",
+        "Desktop.ini",
+        "red/Icon\r",
+        "a/b/c/d/thumbs.db",
+    ],
+)
+def test_what_file_managers_leave_behind_is_skipped_wherever_it_is(tmp_path, ending, name):
+    path = write_archive(tmp_path / f"train{ending}", {name: b"?", **GOOD})
+    assert count_images(path) == 2
+
+
+def test_a_link_that_is_left_behind_is_skipped(tmp_path):
+    path = write_archive(tmp_path / "train.tar", GOOD)
+    with tarfile.open(path, "a") as archive:
+        entry = tarfile.TarInfo("red/.cache")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/tmp"
+        archive.addfile(entry)
+    assert count_images(path) == 2
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_class_has_one_name_in_both_spellings_of_its_letters(tmp_path, ending):
+    files = {"cafe\u0301/1.png": RED, "caf\u00e9/2.png": RED, **GOOD}
+    path = write_archive(tmp_path / f"train{ending}", files)
+    labels = [file.label for file in read_archive(path)]
+    assert labels == ["caf\u00e9", "caf\u00e9", "blue", "red"]
+
+
+def test_names_of_a_zip_are_read_as_utf_8_without_its_flag(tmp_path):
+    path = write_archive(tmp_path / "train.zip", {"é/1.png": RED, **GOOD})
+    content = bytearray(path.read_bytes())
+    # The high byte of the flags, in both headers of the first entry.
+    for signature, offset in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        content[content.index(signature) + offset] &= ~8
+    path.write_bytes(content)
+    assert [file.label for file in read_archive(path)] == ["é", "blue", "red"]
+
+
+def test_a_backslash_separates_folders_in_a_zip_but_not_in_a_tar(tmp_path):
+    files = {"photos\\red\\": b"", "photos\\red\\1.png": RED, "photos\\blue\\1.png": BLUE}
+    path = write_archive(tmp_path / "train.zip", files)
+    assert [file.name for file in read_archive(path)] == ["photos/red/1.png", "photos/blue/1.png"]
+    path = write_archive(tmp_path / "out.zip", {"..\\red\\1.png": RED})
+    assert refused(path) == "out.zip:../red/1.png: The path leads out of the archive."
+    path = write_archive(tmp_path / "train.tar", files)
+    assert "backslash" in refused(path)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_content_of_an_image_counts_not_its_extension(tmp_path, processor, ending):
+    jpeg = coloured(COLOURS["blue"], format="JPEG")
+    files = {"red/1.JPG": RED, "red/2": RED, "blue/1.PNG": jpeg, "blue/2.gif": jpeg}
+    path = write_archive(tmp_path / f"train{ending}", files)
+    assert len(images.read_images(path, processor, tmp_path)) == 4
 
 
 def test_links_and_devices_are_refused(tmp_path):

@@ -110,7 +110,10 @@ export const RULES = {
     "An archive has at most 1,000,000 entries, unpacks to at most 64 GiB, and beyond 16 MiB to at most 100 times its size. Beyond 268 million pixels, its images have at most 500 for each of its bytes.",
     "Give fewer or smaller images, compressed as JPEG or PNG.",
   ),
-  "unsafe-path": error("The paths in an archive are UTF-8 and stay inside it.", PACK_AGAIN),
+  "unsafe-path": error(
+    "The paths in an archive are UTF-8, stay inside it, and have names of at most 255 characters.",
+    PACK_AGAIN,
+  ),
   "not-a-file": error(
     "An archive holds files and directories, no links or devices.",
     "Put the file itself into the archive.",
