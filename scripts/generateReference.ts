@@ -121,6 +121,11 @@ and fix. The provider refuses a dataset that breaks an error rule; what breaks a
 trainer follows the same rules, and is tested on the same files. This table is generated from them by
 \`scripts/generateReference.ts\`.
 
+An image dataset is an archive of class folders with JPEG or PNG images: \`class/image\`, or \`top/class/image\` with the
+same top folder for all of them. What file managers add is skipped wherever it is: \`__MACOSX\`, \`Thumbs.db\`,
+\`desktop.ini\`, the icons of folders, and every name that starts with a full stop. The content of a file decides whether
+it is an image, not its extension. Images are turned upright by their EXIF orientation.
+
 | rule | | requirement | fix |
 |---|---|---|---|
 `;

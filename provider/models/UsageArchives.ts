@@ -89,7 +89,7 @@ const EXAMPLES = {
     },
   },
   "image-classification": {
-    rows: "a zip or tar of class folders with JPEG or PNG images, `class/image`; if a provider charges by the token, an image is one token",
+    rows: "a zip or tar of class folders with JPEG or PNG images, `class/image`, optionally all in one top folder; if a provider charges by the token, an image is one token",
     files: {
       "dataset/red/1.png": Buffer.from(RED_PNG, "base64"),
       "dataset/blue/1.png": Buffer.from(BLUE_PNG, "base64"),

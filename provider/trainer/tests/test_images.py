@@ -76,13 +76,13 @@ def test_numbered_classes_are_ordered_by_value_and_need_no_zero(tmp_path, proces
     ("name", "problem"),
     [
         ("top.png", "is not in a class folder"),
-        ("train/red/1.png", "is not in a class folder"),
+        ("train/red/1.png", "in a class folder at the top level, this file is not"),
         ("../red/1.png", "leads out of the archive"),
         ("red/../../1.png", "leads out of the archive"),
         ("/red/1.png", "leads out of the archive"),
         ("C:/1.png", "leads out of the archive"),
-        ("red\\1.png", "backslash"),
         ("red//1.png", "empty part"),
+        ("red/" + 256 * "é", "more than 255 characters"),
         ("red/a\nb.png", "control character"),
     ],
 )
@@ -91,6 +91,102 @@ def test_a_path_that_is_no_class_and_file_is_refused(tmp_path, ending, name, pro
     message = refused(path)
     assert message.startswith(f"{path.name}:{name.translate({10: '?'})}: ")
     assert problem in message
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_one_top_folder_is_left_out(tmp_path, ending):
+    files = {"photos/": b"", **{f"photos/{name}": content for name, content in GOOD.items()}}
+    path = write_archive(tmp_path / f"train{ending}", {**files, "photos/empty/": b""})
+    assert [(file.name, file.label) for file in read_archive(path)] == [
+        ("photos/blue/1.png", "blue"),
+        ("photos/red/1.png", "red"),
+    ]
+
+
+IN_TRAIN = 'The first image is in a class folder in "train", this file is not.'
+IN_NONE = "The file is not in a class folder."
+TOO_DEEP = "The path is neither class/image nor top/class/image."
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["train/red/1.png", "test/red/1.png"], f"test/red/1.png: {IN_TRAIN}"),
+        (["train/red/1.png", "red/1.png"], f"red/1.png: {IN_TRAIN}"),
+        (["train/red/1.png", "train/a/red/1.png"], f"train/a/red/1.png: {IN_TRAIN}"),
+        (["train/red/1.png", "1.png"], f"1.png: {IN_NONE}"),
+        (["1.png", "red/1.png"], f"1.png: {IN_NONE}"),
+        (["a/b/red/1.png", "red/1.png"], f"a/b/red/1.png: {TOO_DEEP}"),
+    ],
+)
+def test_all_images_are_at_the_place_of_the_first(tmp_path, names, problem):
+    path = write_archive(tmp_path / "train.zip", dict.fromkeys(names, RED))
+    assert refused(path) == f"train.zip:{problem}"
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__MACOSX/red/._1.png",
+        "red/__MACOSX/1.png",
+        "._red",
+        "red/.DS_Store",
+        ".git/objects/a/b/c",
+        "red/Thumbs.db",
+        "Desktop.ini",
+        "red/Icon\r",
+        "a/b/c/d/thumbs.db",
+    ],
+)
+def test_what_file_managers_leave_behind_is_skipped_wherever_it_is(tmp_path, ending, name):
+    path = write_archive(tmp_path / f"train{ending}", {name: b"?", **GOOD})
+    assert count_images(path) == 2
+
+
+def test_a_link_that_is_left_behind_is_skipped(tmp_path):
+    path = write_archive(tmp_path / "train.tar", GOOD)
+    with tarfile.open(path, "a") as archive:
+        entry = tarfile.TarInfo("red/.cache")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/tmp"
+        archive.addfile(entry)
+    assert count_images(path) == 2
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_class_has_one_name_in_both_spellings_of_its_letters(tmp_path, ending):
+    files = {"cafe\u0301/1.png": RED, "caf\u00e9/2.png": RED, **GOOD}
+    path = write_archive(tmp_path / f"train{ending}", files)
+    labels = [file.label for file in read_archive(path)]
+    assert labels == ["caf\u00e9", "caf\u00e9", "blue", "red"]
+
+
+def test_names_of_a_zip_are_read_as_utf_8_without_its_flag(tmp_path):
+    path = write_archive(tmp_path / "train.zip", {"é/1.png": RED, **GOOD})
+    content = bytearray(path.read_bytes())
+    # The high byte of the flags, in both headers of the first entry.
+    for signature, offset in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        content[content.index(signature) + offset] &= ~8
+    path.write_bytes(content)
+    assert [file.label for file in read_archive(path)] == ["é", "blue", "red"]
+
+
+def test_a_backslash_separates_folders_in_a_zip_but_not_in_a_tar(tmp_path):
+    files = {"photos\\red\\": b"", "photos\\red\\1.png": RED, "photos\\blue\\1.png": BLUE}
+    path = write_archive(tmp_path / "train.zip", files)
+    assert [file.name for file in read_archive(path)] == ["photos/red/1.png", "photos/blue/1.png"]
+    path = write_archive(tmp_path / "out.zip", {"..\\red\\1.png": RED})
+    assert refused(path) == "out.zip:../red/1.png: The path leads out of the archive."
+    path = write_archive(tmp_path / "train.tar", files)
+    assert "backslash" in refused(path)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_content_of_an_image_counts_not_its_extension(tmp_path, processor, ending):
+    jpeg = coloured(COLOURS["blue"], format="JPEG")
+    files = {"red/1.JPG": RED, "red/2": RED, "blue/1.PNG": jpeg, "blue/2.gif": jpeg}
+    path = write_archive(tmp_path / f"train{ending}", files)
+    assert len(images.read_images(path, processor, tmp_path)) == 4
 
 
 def test_links_and_devices_are_refused(tmp_path):
@@ -251,13 +347,94 @@ def test_every_usual_mode_becomes_rgb(processor, mode):
     assert np.array_equal(processor.read(content), processor.read(expected))
 
 
-def test_a_photograph_is_turned_as_its_camera_noted(processor):
-    image = Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 40, 3), np.uint8))
+ORIENTATION = 0x0112
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (16, 32, 3), np.uint8))
+
+
+def with_exif(format_, orientation):
+    """An image with EXIF data as cameras write it: orientation, resolution, maker, date, place."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    turned = processor.read(encode(image, exif=exif))
-    upright = processor.read(encode(image.transpose(Image.Transpose.ROTATE_270)))
-    assert np.array_equal(turned, upright)
+    exif.update({ORIENTATION: orientation, 0x010F: "Maker", 0x0128: 2, 0x011A: 72.0, 0x011B: 72.0})
+    exif.get_ifd(0x8769)[0x9003] = "2024:01:01 00:00:00"
+    exif.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0)})
+    return encode(NOISE, format=format_, exif=exif)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (2, Image.Transpose.FLIP_LEFT_RIGHT),
+        (3, Image.Transpose.ROTATE_180),
+        (4, Image.Transpose.FLIP_TOP_BOTTOM),
+        (5, Image.Transpose.TRANSPOSE),
+        (6, Image.Transpose.ROTATE_270),
+        (7, Image.Transpose.TRANSVERSE),
+        (8, Image.Transpose.ROTATE_90),
+    ],
+)
+def test_a_photograph_is_turned_as_its_camera_noted(processor, format_, orientation, turn):
+    turned = with_exif(format_, orientation)
+    decoded = Image.open(io.BytesIO(turned))
+    assert decoded.size == NOISE.size
+    upright = processor.read(encode(decoded.convert("RGB").transpose(turn)))
+    assert np.array_equal(processor.read(turned), upright)
+    # A tall image has as many pixels as a wide one, and is as much of a strip.
+    assert check_image(turned) == 16 * 32
+
+
+def set_exif(content, change):
+    """An image file with its EXIF data, from the byte order on, changed."""
+    if content.startswith(b"\xff\xd8"):
+        start = content.index(b"Exif\0\0") + 6
+        end = start - 8 + int.from_bytes(content[start - 8 : start - 6], "big")
+        return content[:start] + change(content[start:end]) + content[end:]
+    start = content.index(b"eXIf") + 4
+    end = start + int.from_bytes(content[start - 8 : start - 4], "big")
+    return (
+        content[: start - 8] + png_chunk(b"eXIf", change(content[start:end])) + content[end + 4 :]
+    )
+
+
+def without_resolution(exif):
+    """The X resolution as a list of no numbers, at which Pillow does not open a JPEG."""
+    entry = exif.index(b"\x01\x1a\0\5\0\0\0\1")
+    return exif[: entry + 4] + bytes(4) + exif[entry + 8 :]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("change", "is_turned"),
+    [
+        (lambda exif: bytes(len(exif)), False),
+        (lambda exif: exif[:5] + bytes(len(exif) - 5), False),
+        (lambda exif: exif.replace(b"\x01\x12\0\3", b"\x01\x12\0\2"), False),
+        (lambda exif: exif.replace(b"\0\1\0\6", b"\0\1\0\x63"), False),
+        (lambda exif: exif.replace(b"\x01\x0f\0\2", b"\x01\x0f\0\x0b"), True),
+        (without_resolution, True),
+    ],
+)
+def test_damaged_exif_data_does_not_end_the_job(processor, format_, change, is_turned):
+    whole = with_exif(format_, 6)
+    damaged = set_exif(whole, change)
+    assert damaged != whole
+    expected = whole if is_turned else with_exif(format_, 1)
+    assert np.array_equal(processor.read(damaged), processor.read(expected))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_exif_data_makes_an_image_undecodable(processor, format_, data):
+    def damage(exif):
+        content = bytearray(exif)
+        for _ in range(data.draw(st.integers(1, 6))):
+            content[data.draw(st.integers(0, len(exif) - 1))] = data.draw(st.integers(0, 255))
+        return bytes(content)
+
+    assert processor.read(set_exif(with_exif(format_, 6), damage)).shape == processor.shape
 
 
 @settings(max_examples=300)

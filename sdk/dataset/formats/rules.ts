@@ -11,7 +11,7 @@ const ONE_FORMAT =
   "Give every row exactly the keys of one format: messages; prompt and completion; text; instruction, output and optionally input; prompt, chosen and rejected; input, preferred_output and non_preferred_output; for a text classifier text and label.";
 const PACK_AGAIN = "Pack the class folders again with zip or tar.";
 const LAYOUT =
-  "Put every image into the folder of its class, at the top level of the archive: class/image.";
+  "Put every image into the folder of its class: class/image, or with one top folder around all classes, top/class/image.";
 const REPAIR = "Replace the image with an undamaged one or remove it.";
 const COLUMNS =
   "Give the column input_ids, a list of integers, and optionally attention_mask and labels.";
@@ -129,7 +129,10 @@ export const RULES = {
     "An archive has at most 1,000,000 entries, unpacks to at most 64 GiB, and beyond 16 MiB to at most 100 times its size. Beyond 268 million pixels, its images have at most 500 for each of its bytes.",
     "Give fewer or smaller images, compressed as JPEG or PNG.",
   ),
-  "unsafe-path": error("The paths in an archive are UTF-8 and stay inside it.", PACK_AGAIN),
+  "unsafe-path": error(
+    "The paths in an archive are UTF-8, stay inside it, and have names of at most 255 characters.",
+    PACK_AGAIN,
+  ),
   "not-a-file": error(
     "An archive holds files and directories, no links or devices.",
     "Put the file itself into the archive.",
@@ -138,7 +141,10 @@ export const RULES = {
     "The files of a zip are stored or deflated, and not encrypted.",
     "Pack the class folders again with deflate, zip's default, and without a password.",
   ),
-  "no-class-folder": error("Every image is in the folder of its class.", LAYOUT),
+  "no-class-folder": error(
+    "Every image is in the folder of its class, and all class folders are at the top level of the archive or in one top folder.",
+    LAYOUT,
+  ),
   "duplicate-entry": error("An archive has each file only once.", "Remove one of them."),
   "image-type": error("An image is a JPEG or a PNG file.", "Convert the image to JPEG or PNG."),
   "image-damaged": error("An image is complete, and its checksums are correct.", REPAIR),

@@ -1,15 +1,16 @@
 import type { Finding } from "../formats/Finding.ts";
+import { Layout } from "./Layout.ts";
 
 export interface EntryFacts {
-  /** The path in the archive, undefined if it is not UTF-8. */
-  readonly name: string | undefined;
+  /** The path in the archive, as entryPath returns it. */
+  readonly path: string;
   readonly size: number;
   readonly kind: "file" | "directory" | "other";
 }
 
 /** A file to read, an entry to skip, or a problem. */
 export type Verdict =
-  | { readonly name: string; readonly label: string }
+  | { readonly folders: readonly string[]; readonly label: string }
   | "skipped"
   | { readonly finding: Finding };
 
@@ -25,13 +26,26 @@ const SMALL = 16 * 2 ** 20;
 const MAX_PIXELS_PER_BYTE = 500;
 const FEW_PIXELS = 2 ** 28;
 
-/** Files that file managers add. */
-const IGNORED = ["__MACOSX", "Thumbs.db", "desktop.ini"];
+/** Files and folders that file managers add, in lower case. */
+const LEFT_BEHIND = ["__macosx", "thumbs.db", "desktop.ini", "icon\r"];
+
+/** A name that no file system allows: normalizing it would take too long. */
+const LONG_NAME = /[^/]{256}/u;
+
+/**
+ * The path of an entry. File systems spell letters with accents in one or two characters, so it is normalized: a class
+ * has the same name wherever its folder was packed. Bytes that are not UTF-8 become U+FFFD.
+ */
+export function entryPath(name: Buffer): string {
+  const path = name.toString().replace(/^(\.\/)+/, "");
+  return LONG_NAME.test(path) ? path : path.normalize("NFC");
+}
 
 /** Checks every entry of an archive by the trainer's rules before its content is read. */
 export class EntryGuard {
   readonly #weight: number;
   readonly #names = new Set<string>();
+  readonly #layout = new Layout();
   #entries = 0;
   #bytes = 0;
   #pixels = 0;
@@ -41,18 +55,20 @@ export class EntryGuard {
     this.#weight = weight;
   }
 
-  admit({ name, size, kind }: EntryFacts): Verdict {
+  admit({ path, size, kind }: EntryFacts): Verdict {
     const excess = this.#count(size);
     if (excess) return broken("archive-too-large", excess);
-    if (name === undefined) return broken("unsafe-path", "The name is not UTF-8.");
-    const path = name.replace(/^(\.\/)+/, "");
     const parts = path.replace(/\/+$/, "").split("/");
+    if (path === "" || path === "." || parts.some(isLeftBehind)) return "skipped";
     const danger = dangerOf(path, parts);
     if (danger) return broken("unsafe-path", danger);
     if (kind === "other") return broken("not-a-file", "The entry is a link or a device.");
-    const hidden = parts.some((part) => part.startsWith(".") || IGNORED.includes(part));
-    if (kind === "directory" || hidden || path === "") return "skipped";
-    return this.#admitFile(path, parts, size);
+    return kind === "directory" ? "skipped" : this.#admitFile(path, parts.slice(0, -1), size);
+  }
+
+  /** Notes the folders of an image without a problem: all others must be in the same place. */
+  settle(folders: readonly string[]): void {
+    this.#layout.settle(folders);
   }
 
   /** Counts an image's pixels; returns a finding if all images are too much to decode. */
@@ -63,10 +79,9 @@ export class EntryGuard {
     return { rule: "archive-too-large", message };
   }
 
-  #admitFile(path: string, parts: readonly string[], size: number): Verdict {
-    if (parts.length !== 2) {
-      return broken("no-class-folder", "The file is not in a class folder.");
-    }
+  #admitFile(path: string, folders: readonly string[], size: number): Verdict {
+    const misplaced = this.#layout.problemOf(folders);
+    if (misplaced) return broken("no-class-folder", misplaced);
     if (size > MAX_FILE_BYTES) {
       return broken("image-too-large", "The image has more than 64 MiB.");
     }
@@ -74,7 +89,7 @@ export class EntryGuard {
       return broken("duplicate-entry", "The archive has this file twice.");
     }
     this.#names.add(path);
-    return { name: path, label: parts[0]! };
+    return { folders, label: folders.at(-1)! };
   }
 
   /** The limit that the archive as a whole exceeds. */
@@ -92,8 +107,14 @@ export class EntryGuard {
   }
 }
 
+/** Whether a file manager added a file or folder of this name, or hides it. */
+function isLeftBehind(name: string): boolean {
+  if (name === "." || name === "..") return false;
+  return name.startsWith(".") || LEFT_BEHIND.includes(name.toLowerCase());
+}
+
 function dangerOf(path: string, parts: readonly string[]): string | undefined {
-  if (path === "" || path === ".") return undefined;
+  if (LONG_NAME.test(path)) return "A name in the path has more than 255 characters.";
   if (path.includes("\ufffd")) return "The name is not UTF-8.";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\x00-\x1f\x7f\\]/.test(path)) return "The name has a backslash or a control character.";

@@ -6,20 +6,22 @@ import { DamagedArchiveError } from "./DamagedArchiveError.ts";
 
 /** An entry of a zip. */
 export interface ZipEntry {
+  /** Folders are separated by "/". Bytes that are not marked as UTF-8 are UTF-8 if they can be read as such. */
   readonly name: Buffer;
   /** Bytes of its content. */
   readonly size: number;
   /** "other": links, devices and anything else that is not a regular file. */
   readonly kind: "file" | "directory" | "other";
   /** Why the content cannot be read although the archive is valid. */
-  readonly obstacle?: "unmarked name" | "encrypted" | "rare compression";
+  readonly obstacle?: "encrypted" | "rare compression";
   read(): Promise<Buffer>;
 }
 
-const UTF8_FLAG = 0x800;
 const ENCRYPTED_FLAG = 1;
 /** Stored and deflated. */
 const METHODS = [0, 8];
+const SLASH = 0x2f;
+const BACKSLASH = 0x5c;
 
 /**
  * Reads the entries of a zip in the order of its central directory.
@@ -38,28 +40,31 @@ export async function* readZip(path: string): AsyncGenerator<ZipEntry> {
 }
 
 function describe(zip: ZipFile, entry: Entry): ZipEntry {
-  const name = entry.fileNameRaw;
+  const name = withSlashes(entry.fileNameRaw);
   const obstacle = obstacleOf(entry);
   return {
     name,
     size: entry.uncompressedSize,
-    kind: kindOf(entry),
+    kind: kindOf(name, entry),
     ...(obstacle && { obstacle }),
     read: () => readContent(zip, entry),
   };
 }
 
+/** Some programs for Windows separate folders by a backslash. */
+function withSlashes(name: Buffer): Buffer {
+  return Buffer.from(name.map((byte) => (byte === BACKSLASH ? SLASH : byte)));
+}
+
 /** By the Unix mode, if the zip has one. */
-function kindOf({ fileNameRaw, externalFileAttributes }: Entry): ZipEntry["kind"] {
-  if (fileNameRaw.at(-1) === 0x2f) return "directory";
+function kindOf(name: Buffer, { externalFileAttributes }: Entry): ZipEntry["kind"] {
+  if (name.at(-1) === SLASH) return "directory";
   const type = (externalFileAttributes >>> 16) & 0o170000;
   return type === 0 || type === 0o100000 ? "file" : "other";
 }
 
 function obstacleOf(entry: Entry): ZipEntry["obstacle"] {
   const flags = entry.generalPurposeBitFlag;
-  const isAscii = entry.fileNameRaw.every((byte) => byte < 0x80);
-  if (!isAscii && !(flags & UTF8_FLAG)) return "unmarked name";
   if (flags & ENCRYPTED_FLAG) return "encrypted";
   return METHODS.includes(entry.compressionMethod) ? undefined : "rare compression";
 }

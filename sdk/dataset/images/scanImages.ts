@@ -8,14 +8,13 @@ import { problem } from "../formats/problem.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { checkImage } from "./checkImage.ts";
 import { DamagedArchiveError } from "./DamagedArchiveError.ts";
-import { EntryGuard } from "./EntryGuard.ts";
+import { EntryGuard, entryPath } from "./EntryGuard.ts";
 import { readTar, type TarEntry } from "./readTar.ts";
 import { readZip, type ZipEntry } from "./readZip.ts";
 
 type Entry = TarEntry | ZipEntry;
 
 const OBSTACLES: Record<NonNullable<ZipEntry["obstacle"]>, Finding> = {
-  "unmarked name": { rule: "unsafe-path", message: "The name is not marked as UTF-8." },
   encrypted: { rule: "unreadable-entry", message: "The file is encrypted." },
   "rare compression": {
     rule: "unreadable-entry",
@@ -65,23 +64,20 @@ type ScannedEntry = Pick<ScannedRow, "row"> & { name: string; finding?: Finding 
 
 /** The image of an entry or its problem; undefined if the entry is skipped. */
 async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry | undefined> {
-  const name = decode(entry.name);
-  const shown = printable(name ?? entry.name.toString());
-  const unmarked = "obstacle" in entry && entry.obstacle === "unmarked name";
-  const kind = name?.endsWith("/") ? "directory" : entry.kind;
-  const verdict = guard.admit({ name: unmarked ? shown : name, size: entry.size, kind });
-  if (unmarked) return { name: shown, finding: OBSTACLES["unmarked name"] };
+  const path = entryPath(entry.name);
+  const name = printable(path);
+  const kind = path.endsWith("/") ? "directory" : entry.kind;
+  const verdict = guard.admit({ path, size: entry.size, kind });
   if (verdict === "skipped") return undefined;
-  if ("finding" in verdict) return { name: shown, finding: verdict.finding };
-  if ("obstacle" in entry && entry.obstacle) {
-    return { name: shown, finding: OBSTACLES[entry.obstacle] };
-  }
+  if ("finding" in verdict) return { name, finding: verdict.finding };
+  if ("obstacle" in entry && entry.obstacle) return { name, finding: OBSTACLES[entry.obstacle] };
   const content = await entry.read();
   const image = checkImage(content);
   const finding = "rule" in image ? image : guard.admitPixels(image.pixels);
-  if (finding) return { name: verdict.name, finding };
+  if (finding) return { name, finding };
+  guard.settle(verdict.folders);
   const digest = Buffer.from(sha256(content)).toString("hex");
-  return { name: verdict.name, row: { format: "image", label: verdict.label, digest } };
+  return { name, row: { format: "image", label: verdict.label, digest } };
 }
 
 async function sizeOf(path: string): Promise<number> {
@@ -116,16 +112,6 @@ async function* readChunks(path: string): AsyncGenerator<Buffer> {
     throw new DamagedArchiveError(`The compressed data is damaged (${reason}).`, { cause: error });
   } finally {
     file.destroy();
-  }
-}
-
-const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function decode(bytes: Buffer): string | undefined {
-  try {
-    return STRICT.decode(bytes);
-  } catch {
-    return undefined;
   }
 }
 

@@ -8,6 +8,7 @@ client's dataset checker follows the same rules.
 import gzip
 import re
 import stat
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
+from anneal_trainer.data.layout import Layout
 from anneal_trainer.data.rules import rule_error
 from anneal_trainer.data.tar import DamagedTarError, TarEntry, read_tar
 from anneal_trainer.errors import DataError
@@ -28,8 +30,11 @@ MAX_EXPANSION = 100
 """Maximum ratio of unpacked size to archive size, beyond SMALL bytes."""
 SMALL = 16 * 2**20
 
-# Files that file managers add to the user's files.
-IGNORED = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+# Files and folders that file managers add, in lower case.
+LEFT_BEHIND = frozenset({"__macosx", "thumbs.db", "desktop.ini", "icon\r"})
+UTF8_FLAG = 0x800
+# A name that no file system allows: normalizing it would take too long.
+LONG_NAME = re.compile(r"[^/]{256}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class ImageFile:
     """A file in a class folder."""
 
     name: str
-    """Its path in the archive, class/file."""
+    """Its path in the archive: class/file, or top/class/file."""
     label: str
     """The name of its class folder."""
     content: bytes
@@ -75,28 +80,35 @@ def _zip_files(path: Path) -> Iterator[ImageFile]:
     guard = _Guard(path)
     with ZipFile(path) as archive:
         for info in archive.infolist():
-            name = info.orig_filename
-            if not name.isascii() and not info.flag_bits & 0x800:
-                raise rule_error(path, name, "unsafe-path", "The name is not marked as UTF-8.")
-            file = guard.admit(name, info.file_size, _kind_in_zip(info))
+            name = _name_in_zip(info)
+            file = guard.admit(name, info.file_size, _kind_in_zip(info, name))
             if file is None:
                 continue
             if info.flag_bits & 1:
-                raise rule_error(path, name, "unreadable-entry", "The file is encrypted.")
+                raise rule_error(path, file[0], "unreadable-entry", "The file is encrypted.")
             if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
                 raise rule_error(
                     path,
-                    name,
+                    file[0],
                     "unreadable-entry",
                     "The file has an unsupported compression method.",
                 )
             yield ImageFile(*file, archive.read(info))
 
 
-def _kind_in_zip(info: ZipInfo) -> str:
+def _name_in_zip(info: ZipInfo) -> str:
+    """Return a name with folders separated by "/".
+
+    macOS does not mark its names as UTF-8, and some programs for Windows separate by a backslash.
+    """
+    raw = info.orig_filename.encode("utf-8" if info.flag_bits & UTF8_FLAG else "cp437")
+    return raw.decode("utf-8", "replace").replace("\\", "/")
+
+
+def _kind_in_zip(info: ZipInfo, name: str) -> str:
     """Distinguish "file", "directory" and "other" by the Unix mode, if the zip has one."""
     mode = stat.S_IFMT(info.external_attr >> 16)
-    if info.orig_filename.endswith("/"):
+    if name.endswith("/"):
         return "directory"
     return "file" if mode in (0, stat.S_IFREG) else "other"
 
@@ -131,27 +143,31 @@ class _Guard:
         self._entries = 0
         self._bytes = 0
         self._names: set[str] = set()
+        self._layout = Layout()
 
     def admit(self, name: str, size: int, kind: str) -> tuple[str, str] | None:
         """Return path and class of a file to read, None for an entry to skip."""
+        name = _entry_path(name)
         self._count(name, size)
-        while name.startswith("./"):
-            name = name[2:]
         parts = name.rstrip("/").split("/")
+        if name in ("", ".") or any(_is_left_behind(part) for part in parts):
+            return None
         self._check_path(name, parts)
         if kind == "other":
             raise self._error(name, "not-a-file", "The entry is a link or a device.")
-        hidden = any(part.startswith(".") or part in IGNORED for part in parts)
-        if kind == "directory" or hidden or name in ("", "."):
-            return None
-        if len(parts) != 2:
-            raise self._error(name, "no-class-folder", "The file is not in a class folder.")
+        return None if kind == "directory" else self._admit_file(name, parts[:-1], size)
+
+    def _admit_file(self, name: str, folders: list[str], size: int) -> tuple[str, str]:
+        misplaced = self._layout.problem(folders)
+        if misplaced:
+            raise self._error(name, "no-class-folder", misplaced)
         if size > MAX_FILE_BYTES:
             raise self._error(name, "image-too-large", "The image has more than 64 MiB.")
         if name in self._names:
             raise self._error(name, "duplicate-entry", "The archive has this file twice.")
         self._names.add(name)
-        return name, parts[0]
+        self._layout.settle(folders)
+        return name, folders[-1]
 
     def _count(self, name: str, size: int) -> None:
         """Refuse archives that exceed a limit."""
@@ -167,9 +183,11 @@ class _Guard:
             )
 
     def _check_path(self, name: str, parts: list[str]) -> None:
-        if name in ("", "."):
-            return
-        if "\ufffd" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        if LONG_NAME.search(name):
+            raise self._error(
+                name, "unsafe-path", "A name in the path has more than 255 characters."
+            )
+        if "\ufffd" in name:
             raise self._error(name, "unsafe-path", "The name is not UTF-8.")
         if re.search(r"[\x00-\x1f\x7f\\]", name):
             raise self._error(
@@ -184,5 +202,23 @@ class _Guard:
         return self._error(name, "archive-too-large", message)
 
     def _error(self, name: str, rule: str, message: str) -> DataError:
-        shown = name.encode("utf-8", "replace").decode()
-        return rule_error(self._path, re.sub(r"[\x00-\x1f\x7f]", "?", shown), rule, message)
+        return rule_error(self._path, re.sub(r"[\x00-\x1f\x7f]", "?", name), rule, message)
+
+
+def _entry_path(name: str) -> str:
+    """Return the path of an entry.
+
+    File systems spell letters with accents in one or two characters, so it is normalized: a class
+    has the same name wherever its folder was packed.
+    """
+    path = name
+    while path.startswith("./"):
+        path = path[2:]
+    return path if LONG_NAME.search(path) else unicodedata.normalize("NFC", path)
+
+
+def _is_left_behind(name: str) -> bool:
+    """Whether a file manager added a file or folder of this name, or hides it."""
+    if name in (".", ".."):
+        return False
+    return name.startswith(".") or name.lower() in LEFT_BEHIND

@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.ExifTags import Base
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
-from anneal_trainer.data.image_header import ImageError, check_image
+from anneal_trainer.data.image_header import PNG_SIGNATURE, ImageError, check_image
 from anneal_trainer.errors import ConfigError
 
 CONFIG_HINT = "Ask the provider to repair the model's preprocessor_config.json."
@@ -28,6 +31,25 @@ Pixels = NDArray[np.uint8]
 _KNOWN_STEPS = {"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"}
 # Steps for other tasks or other inputs, which change nothing for one RGB image and its class.
 _HARMLESS_STEPS = {"do_reduce_labels"}
+
+
+# How to turn an image upright, by its EXIF orientation.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class _JpegFile(JpegImageFile):
+    """A JPEG file, of which damaged EXIF data does not prevent the opening."""
+
+    def _read_dpi_from_exif(self) -> None:
+        """Skip what Pillow reads of the EXIF data on opening."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +78,13 @@ class ImageProcessor:
         return 3, height, width
 
     def read(self, content: bytes) -> Pixels:
-        """Decode, rotate upright, resize and crop a JPEG or PNG file: uint8, (3, height, width).
+        """Decode, turn upright, resize and crop a JPEG or PNG file: uint8, (3, height, width).
 
         Transparency is dropped, as in transformers' pipelines. Raises ImageError.
         """
         check_image(content)
         try:
-            with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-                upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = _decode(content)
         except MemoryError:
             raise
         except Exception as error:
@@ -173,6 +194,27 @@ def _pair(size: Any) -> tuple[int, int]:  # noqa: ANN401
     if isinstance(size, Sequence):
         return int(size[0]), int(size[1])
     return int(size), int(size)
+
+
+def _decode(content: bytes) -> Image.Image:
+    """Decode a file, and turn the image as its EXIF data says."""
+    opener = PngImageFile if content.startswith(PNG_SIGNATURE) else _JpegFile
+    with opener(io.BytesIO(content)) as image:
+        decoded = image.convert("RGB")
+        turn = _UPRIGHT.get(_orientation(image))
+    return decoded if turn is None else decoded.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of a decoded image, 1 (upright) if it cannot be read."""
+    try:
+        orientation = image.getexif().get(Base.Orientation)
+    except MemoryError:
+        raise
+    except Exception:
+        # Untrusted bytes again, but the pixels are sound.
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _proportional(size: tuple[int, int], edge: int) -> tuple[int, int]:

@@ -82,8 +82,8 @@ HINTS = {
         "Pack the class folders again with deflate, zip's default, and without a password."
     ),
     "no-class-folder": (
-        "Put every image into the folder of its class, at the top level of the archive: "
-        "class/image."
+        "Put every image into the folder of its class: class/image, or with one top folder around "
+        "all classes, top/class/image."
     ),
     "duplicate-entry": "Remove one of them.",
     "image-type": "Convert the image to JPEG or PNG.",

@@ -29,7 +29,7 @@ class TarEntry:
     """One entry; its bytes can be read until the next one is asked for."""
 
     name: str
-    """Its path; bytes that are not UTF-8 become lone surrogates."""
+    """Its path; bytes that are not UTF-8 become U+FFFD."""
     size: int
     """Bytes of its content."""
     kind: str
@@ -133,7 +133,7 @@ def _name(header: bytes) -> str:
 
 
 def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    return field.split(b"\0", 1)[0].decode("utf-8", "replace")
 
 
 def _pax_fields(content: bytes) -> dict[str, str]:
@@ -149,6 +149,6 @@ def _pax_fields(content: bytes) -> dict[str, str]:
         if key == b"size" and not value[:-1].isdigit():
             raise DamagedTarError("an extended header field is not a number")
         if key in (b"path", b"size"):
-            fields[key.decode()] = value[:-1].decode("utf-8", "surrogateescape")
+            fields[key.decode()] = _text(value[:-1])
         content = content[length:]
     return fields

@@ -150,20 +150,26 @@ describe("checkDataset, countDataset and the trainer", () => {
         return content.subarray(0, Math.ceil(kept * content.length)).toString("base64");
       });
     const word = fc.oneof(
-      fc.constantFrom("a", "b", "c", "1", "2", "é", "名前", "x y"),
+      fc.constantFrom("a", "b", "c", "1", "2", "\u00e9", "e\u0301", "名前", "x y"),
       fc.string({ unit: "grapheme", minLength: 1, maxLength: 130 }),
     );
     const path = fc.oneof(
       { weight: 25, arbitrary: fc.tuple(word, word).map((parts) => parts.join("/")) },
       fc.tuple(word, word).map((parts) => `./${parts.join("/")}`),
       fc.constantFrom("top.png", "a/b/c", "../a/b", "/a/b", "a\\b", ".DS_Store", "a/._b", "a//b"),
-      fc.constantFrom("__MACOSX/a/b", "a/Thumbs.db", "a/.", "a/..", "C:/a"),
+      fc.constantFrom("__MACOSX/a/b", "a/Thumbs.db", "a/.", "a/..", "C:/a", "a/Icon\r", "../._a"),
     );
-    const entries = fc.uniqueArray(fc.tuple(path, image), {
+    const folders = fc.uniqueArray(fc.tuple(path, image), {
       selector: ([name]) => name,
       minLength: 2,
       maxLength: 8,
     });
+    /** All in one top folder, in none, or some here and some there. */
+    const entries = fc
+      .tuple(folders, fc.constantFrom([""], [""], ["top/"], ["./top/"], ["top/", "top/", "", "t/"]))
+      .map(([entries, tops]) =>
+        entries.map(([name, content], n) => [`${tops[n % tops.length]}${name}`, content] as const),
+      );
     for (const ending of [".zip", ".tar", ".tar.gz"]) {
       it(`as ${ending}`, () =>
         expectAgreement(
