@@ -131,12 +131,39 @@ it is an image, not its extension. Images are turned upright by their EXIF orien
 `;
 
 const CONVERSION = `
+A problem that repeats is shown once, with its number and first lines. \`check-data --json\` has them as \`groups\`, by rule
+and message, each with \`count\` and \`places\`, and the first ten of each group as \`problems\`.
+
 ## Datasets in other formats
 
-\`npm run convert-data -- IN OUT.jsonl prompt=question completion=answer\` converts a .jsonl, .csv or .tsv file with other
-field names to those that training reads; \`limit=\` and \`offset=\` take a part of it. IN is not changed, and an existing
-file at OUT.jsonl is replaced only with \`--force\`. To convert a JSON array to lines, use
-\`node -p 'JSON.parse(fs.readFileSync(0)).map((row) => JSON.stringify(row)).join("\\n")' < in.json > in.jsonl\`.
+A file in another format is recognized by its content, whatever its name: \`check-data\`, and everything that checks a
+dataset before an order, says in one sentence what it is, and which command makes a dataset of it. For a program,
+\`foreign\` in the only problem says the same.
+
+| file | command |
+|---|---|
+| JSON array or JSON objects over several lines, conversations of ShareGPT, rows of Alpaca, columns with other names, keys besides those of a format, parquet with texts | \`convert-data\` |
+| compressed with gzip, zstd, bzip2 or xz; a zip with a file of rows | \`gunzip\`, \`zstd\`, \`bunzip2\`, \`xz\`, \`unzip\` |
+| UTF-16, which Excel writes | \`iconv\` |
+| Excel workbook | save its sheet as CSV UTF-8, then \`convert-data\` |
+| a dataset whose name does not end in its format | \`mv\` |
+| one JSON object with the rows under a key | \`jq\` |
+
+\`npx hardhat convert-data --data-path IN --output OUT.jsonl\` converts JSON lines, a JSON array of any size, .csv, .tsv and
+.parquet, recognized by their content. IN is not changed, and an existing file at OUT.jsonl is replaced only with
+\`--force\`. The file appears only when it is complete: if a row cannot be converted, its line is named and nothing is
+written. \`--limit\` and \`--offset\` take a part of the rows.
+
+| \`--from\` | rows | become |
+|---|---|---|
+| \`sharegpt\` | \`conversations\`, a list of \`{"from": "human", "value": "…"}\`, optionally \`system\` and \`tools\` | \`messages\`: \`human\` is the user, \`gpt\` the assistant, \`function_call\` a call of the assistant, \`observation\` its result |
+| \`alpaca\` | \`instruction\`, \`output\`, optionally \`input\`, \`system\` and \`history\` | \`messages\` |
+| \`columns\` | columns or keys with other names | the fields in \`--columns\`, for example \`--columns prompt=question,completion=answer\`; without a header by number, from 0: \`--columns label=0,text=1\` |
+| \`array\` | any | lines, otherwise unchanged |
+
+Without \`--from\`, the first row decides, and \`--columns\` is needed only for names that are not recognized: question and
+answer, query and response, instruction and response, source and target, sentence and class and similar pairs are. A
+context becomes the input of an instruction. What is left out of the first row is named.
 `;
 
 export function renderRules(): string {

@@ -1,3 +1,5 @@
+import type { ForeignFile } from "./ForeignFile.ts";
+
 /** The verbs that an error can suggest, each with the parameters that are known. Ids are task ids. */
 export interface SuggestedVerbs {
   readonly listServices: undefined;
@@ -44,14 +46,15 @@ export type Setting =
   | "storageUrl";
 
 /** A parameter of the verb that failed. */
-export type AdjustedParameter = "force" | "gasPrice";
+export type AdjustedParameter = "force" | "gasPrice" | "columns";
 
 /**
  * What to do about an error, for a program: call a verb, create the client with another setting, call the same verb
- * with another value for a parameter, or inspect the original error. The error's hint says the same for people.
+ * with another value for a parameter, make a dataset from a file, or inspect the original error. The error's hint says the same for people.
  */
 export type NextAction =
   | NextCall
   | { readonly setting: Setting }
   | { readonly parameter: AdjustedParameter }
+  | { readonly prepare: { readonly path: string; readonly foreign: ForeignFile } }
   | { readonly inspect: "cause" };

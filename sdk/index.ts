@@ -10,6 +10,7 @@ export * from "./client.ts";
 export * from "./deliverable/index.ts";
 export * from "./deployment.ts";
 export * from "./errors.ts";
+export type { Conversion, ForeignFile } from "./ForeignFile.ts";
 export * from "./ids.ts";
 export * from "./NextAction.ts";
 export * from "./parseAddress.ts";

@@ -117,6 +117,25 @@ const data: CommandDefinition[] = [
     () => import("./commands/data/check-data.ts"),
   ),
   command(
+    "convert-data",
+    "Write a file in another format as a dataset",
+    {
+      dataPath: option("Path of the file: JSON lines, a JSON array, .csv, .tsv or .parquet"),
+      output: option("Path of the .jsonl file to write"),
+      from: option(
+        "Format of the rows: sharegpt, alpaca, columns, or array, which leaves them as they are; default: recognized by the first row",
+      ),
+      columns: option(
+        "Where fields come from: prompt=question,completion=answer; column numbers, from 0, if there is no header",
+      ),
+      limit: option("Maximum number of rows to write"),
+      offset: option("Number of rows to skip at the start"),
+      force,
+      json,
+    },
+    () => import("./commands/data/convert-data.ts"),
+  ),
+  command(
     "data-root",
     "Compute the root hash of a file, offline",
     { dataPath: option("Path of the file"), json },

@@ -1,10 +1,14 @@
 /** Datasets: checking, counting and conversion. */
 
+export type { Conversion, ForeignFile } from "../ForeignFile.ts";
 export * from "./checking/checkDataset.ts";
+export { MAX_GROUPS, MAX_PLACES, type ProblemGroup } from "./checking/ProblemList.ts";
 export * from "./checking/readRows.ts";
-export * from "./convertDataset.ts";
+export * from "./conversion/convertDataset.ts";
+export type { FieldSources, Plan as ConversionPlan } from "./conversion/planConversion.ts";
 export * from "./counting/countDataset.ts";
 export * from "./formats/DatasetRow.ts";
+export type { Place } from "./formats/problem.ts";
 export * from "./formats/rules.ts";
 export * from "./tokenizer/createTokenCounter.ts";
 export type { RowTreatment } from "./tokenizer/measureRow.ts";

@@ -5,6 +5,7 @@ import {
   parametersOf,
 } from "../definition.ts";
 import { toKebabCase } from "../flags/letterCase.ts";
+import { wrapWords } from "../terminal/wrapWords.ts";
 
 /** Flags of every command. */
 export const GLOBALS = {
@@ -78,17 +79,9 @@ function section(
   const left = Math.max(...rows.map(([name]) => name.length)) + 4;
   const right = Math.max(20, Math.min(columns, MAX_COLUMNS) - left);
   const lines = rows.flatMap(([name, text]) =>
-    wrap(text, right).map((line, index) => `${index === 0 ? `  ${name}` : ""}`.padEnd(left) + line),
+    wrapWords(text, right).map(
+      (line, index) => `${index === 0 ? `  ${name}` : ""}`.padEnd(left) + line,
+    ),
   );
   return [title, ...lines].join("\n");
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1)!;
-    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines;
 }

@@ -1,12 +1,15 @@
 import { createInterface } from "node:readline/promises";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { renderTable, type Table } from "./renderTable.ts";
+import { wrapWords } from "./wrapWords.ts";
 
 /** The output of a command: text for people on stdout, or on stderr if stdout is a JSON document. */
 export interface Terminal {
   readonly json: boolean;
   /** A sentence for people. */
   say(line: string): void;
+  /** A longer text for people: wrapped between words on a terminal, with an indent, and one line in a pipe. */
+  paragraph(text: string): void;
   /** A table for people; with --json, the document contains the same. */
   table(table: Table): void;
   /** A sentence that is not part of the result: always on stderr. */
@@ -25,6 +28,9 @@ export interface Terminal {
    */
   confirm(question: string): Promise<boolean>;
 }
+
+/** Before every line of a paragraph but the first. */
+const INDENT = "  ";
 
 /** A closed pipe, as with `… | head`, is not an error; a full disk is. */
 process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
@@ -46,9 +52,14 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
     endLive();
     stream.write(`${text}\n`);
   };
+  const output = json ? process.stderr : process.stdout;
   return {
     json,
-    say: (line) => write(json ? process.stderr : process.stdout, line),
+    say: (line) => write(output, line),
+    paragraph: (text) => {
+      const width = output.isTTY === true ? output.columns : Number.POSITIVE_INFINITY;
+      write(output, wrapWords(text, width - INDENT.length).join(`\n${INDENT}`));
+    },
     table: (table) => {
       if (json) return;
       const { isTTY, columns } = process.stdout;

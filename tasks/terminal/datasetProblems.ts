@@ -1,21 +1,50 @@
 import type { DatasetReport } from "../../sdk/dataset/checking/checkDataset.ts";
+import type { ProblemGroup } from "../../sdk/dataset/checking/ProblemList.ts";
+import { foreignError } from "../../sdk/dataset/foreign/foreignError.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
+import { counted } from "./counted.ts";
 import type { Terminal } from "./Terminal.ts";
 
-/** Shows every problem with its place and a hint, in the format of compilers. */
-export function showProblems(terminal: Terminal, { problems, errors, warnings }: DatasetReport) {
-  for (const { file, line, entry, severity, rule, message, hint } of problems) {
-    terminal.say(`${file}:${entry ?? line}: ${severity} ${rule}: ${message} ${hint}`);
+/** Number of places that are shown of a problem that repeats. */
+const SHOWN_PLACES = 5;
+
+/**
+ * Shows every problem with its place and a hint, in the format of compilers. One that repeats is shown once. What a
+ * foreign file is follows as the error.
+ */
+export function showProblems(
+  terminal: Terminal,
+  { groups, errors, warnings }: DatasetReport,
+): void {
+  for (const group of groups) {
+    if (!group.foreign) terminal.paragraph(describe(group));
   }
-  const hidden = errors + warnings - problems.length;
-  if (hidden > 0) terminal.say(`… and ${hidden} more problems.`);
+  const shown = groups.reduce((sum, { count }) => sum + count, 0);
+  const hidden = errors + warnings - shown;
+  if (hidden > 0) terminal.say(`… and ${counted(hidden, "more problem")}.`);
+}
+
+function describe({ file, places, severity, rule, message, hint, meant, count }: ProblemGroup) {
+  const [{ line, entry } = { line: 1 }] = places;
+  const repeated = count > 1 ? ` (${counted(count, "time")}: ${list(places, count)})` : "";
+  const said = message.replace(/\.$/, `${repeated}.`);
+  const suggestion = meant === undefined ? "" : ` Did you mean "${meant}"?`;
+  return `${file}:${entry ?? line}: ${severity} ${rule}: ${said}${suggestion} ${hint}`;
+}
+
+function list(places: ProblemGroup["places"], count: number): string {
+  const shown = places.slice(0, SHOWN_PLACES).map(({ line, entry }) => entry ?? String(line));
+  const what = places[0]?.entry === undefined ? "lines " : "";
+  return `${what}${shown.join(", ")}${count > shown.length ? ", …" : ""}`;
 }
 
 /** The error for an invalid dataset, before it costs money. */
-export function invalidDataset(path: string, { errors }: DatasetReport): ProtocolError {
+export function invalidDataset(path: string, { problems, errors }: DatasetReport): ProtocolError {
+  const foreign = problems.find((each) => each.foreign)?.foreign;
+  if (foreign) return foreignError(path, foreign);
   return new ProtocolError(
     "dataset-invalid",
-    `${path} has ${errors} ${errors === 1 ? "error" : "errors"}, so a provider would refuse it.`,
+    `${path} has ${counted(errors, "error")}, so a provider would refuse it.`,
     "Correct the problems above; check-data shows them again.",
   );
 }

@@ -9,12 +9,17 @@ import type {
   SuggestedVerbs,
 } from "../../sdk/NextAction.ts";
 import { type Environment, LOCAL } from "../Environment.ts";
+import { prepareFile } from "./prepareFile.ts";
 import { shortOg } from "./shortOg.ts";
 
 /** The hint of an error, with what to type: a complete command line, or the name of a variable or a flag. */
 export function hintWithNext({ hint, next }: ProtocolError, environment: Environment): string {
   if (!next) return hint;
   const sentence = hint.replace(/\.$/, "");
+  if ("prepare" in next) {
+    const { path, foreign } = next.prepare;
+    return `${sentence}: ${prepareFile(path, foreign, environment)}`;
+  }
   return "verb" in next
     ? `${sentence}: ${environment.command(lineFor(next))}`
     : `${sentence} (${nameFor(next, environment)}).`;
@@ -72,9 +77,12 @@ const SETTINGS: Readonly<Record<Setting, (environment: Environment) => string>> 
 const FLAGS: Readonly<Record<AdjustedParameter, string>> = {
   force: "--force",
   gasPrice: "--gas-price",
+  columns: "--columns prompt=<COLUMN>,completion=<COLUMN>",
 };
 
-function nameFor(next: Exclude<NextAction, NextCall>, environment: Environment): string {
+type NextValue = Exclude<NextAction, NextCall | { readonly prepare: unknown }>;
+
+function nameFor(next: NextValue, environment: Environment): string {
   if ("setting" in next) return SETTINGS[next.setting](environment);
   return "parameter" in next ? FLAGS[next.parameter] : "--show-stack-traces";
 }

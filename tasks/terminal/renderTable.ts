@@ -1,4 +1,5 @@
 import { printable } from "../../sdk/printable.ts";
+import { wrapWords } from "./wrapWords.ts";
 
 /** Rows of text. If a table has a heading, it is the first row; 0G's tables draw it like any other row. */
 export interface Table {
@@ -54,26 +55,12 @@ function boxes({ rows, widths }: Table, columns: number | undefined): string {
 }
 
 function drawRow(row: readonly string[], widths: readonly number[]): string {
-  const cells = row.map((cell, column) => wrap(cell, widths[column]! - 2));
+  const cells = row.map((cell, column) => wrapWords(cell, widths[column]! - 2));
   const height = Math.max(...cells.map((lines) => lines.length));
   return Array.from({ length: height }, (_, line) => {
     const texts = cells.map((lines, column) => (lines[line] ?? "").padEnd(widths[column]! - 2));
     return `│ ${texts.join(" │ ")} │`;
   }).join("\n");
-}
-
-/** Breaks lines only between words. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let current = "";
-  for (const word of text.split(" ")) {
-    const extended = current === "" ? word : `${current} ${word}`;
-    if (extended.length > width && current !== "") {
-      lines.push(current);
-      current = word;
-    } else current = extended;
-  }
-  return [...lines, current];
 }
 
 function longest(

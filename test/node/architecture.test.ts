@@ -107,8 +107,9 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/task"],
   ["sdk/service", "sdk/exchange"],
   ["sdk/dataset/index.ts"],
-  ["sdk/dataset/counting", "sdk/dataset/convertDataset.ts"],
+  ["sdk/dataset/counting", "sdk/dataset/conversion"],
   ["sdk/dataset/checking"],
+  ["sdk/dataset/foreign"],
   ["sdk/dataset/images", "sdk/dataset/tokens", "sdk/dataset/tokenizer"],
   ["sdk/dataset/template"],
   ["sdk/dataset/formats"],
@@ -134,6 +135,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   ["sdk/errors.ts"],
   ["sdk/NextAction.ts"],
+  ["sdk/ForeignFile.ts"],
 ];
 
 /** The folder of FLOORS that a file is in, and its floor; the innermost one, if they are nested. */

@@ -12,13 +12,14 @@ class EventLog:
     """Appends to events.jsonl; every line reaches the operating system before the call returns.
 
     A line cut short by a crash is removed when the log is opened again, so that readers only ever
-    see whole lines. Numbering continues after the last whole one.
+    see whole lines. Numbering continues after the last whole one. Half a surrogate pair, which is
+    not UTF-8, is written as its JSON escape.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seq = _repair(path)
-        self._file = path.open("a", encoding="utf-8", newline="\n")
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
 
     def write(self, type_: str, **fields: Any) -> None:  # noqa: ANN401
         """Append one event; field values must be valid JSON (NaN and infinities are not)."""

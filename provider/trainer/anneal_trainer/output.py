@@ -23,7 +23,7 @@ def write_metrics(path: Path, events: Iterable[dict[str, Any]]) -> None:
             rows[event["step"], event["type"]] = {"type": event["type"], **figures}
     order = sorted(rows, key=lambda key: (key[0], key[1] == "eval"))
     lines = [json.dumps(rows[key], ensure_ascii=False) + "\n" for key in order]
-    path.write_text("".join(lines), encoding="utf-8")
+    path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
 
 
 def write_card(path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, Any]) -> None:
@@ -55,10 +55,13 @@ def _table(title: str, rows: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Write result.json atomically: readers see the old one or the new one."""
+    """Write result.json atomically: readers see the old one or the new one.
+
+    Half a surrogate pair, which is not UTF-8, is written as its JSON escape.
+    """
     temporary = path.with_name(path.name + ".tmp")
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     temporary.replace(path)
 
 

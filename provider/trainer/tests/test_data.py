@@ -308,7 +308,7 @@ def test_rows_are_read_one_by_one(tmp_path):
 
 def test_nesting_without_end_is_no_json(tmp_path):
     path = tmp_path / "a.jsonl"
-    path.write_text("[" * 10_000_000)
+    path.write_text('{"text":' + "[" * 10_000_000)
     with pytest.raises(DataError) as error:
         list(read_causal_rows(path))
     assert error.value.message.startswith("a.jsonl:1: The line is not JSON (maximum recursion")

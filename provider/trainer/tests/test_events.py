@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from anneal_trainer.events import EventLog
+from anneal_trainer.output import write_result
 
 
 def numbers(path):
@@ -51,3 +52,19 @@ def test_an_event_reaches_readers_at_once_and_is_never_invalid_json(tmp_path):
         log.write("eval", loss=float("nan"))
     log.close()
     assert numbers(tmp_path / "events.jsonl") == [1]
+
+
+@given(text=st.text(st.characters(codec=None), max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@example(text="te\ud83dxt")
+def test_any_text_can_be_reported(tmp_path, text):
+    path = tmp_path / "events.jsonl"
+    path.unlink(missing_ok=True)
+    log = EventLog(path)
+    log.write("error", message=text)
+    log.close()
+    (line,) = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    assert json.loads(line)["message"] == text
+    write_result(tmp_path / "result.json", {"message": text})
+    written = (tmp_path / "result.json").read_bytes().decode("utf-8")
+    assert json.loads(written)["message"] == text

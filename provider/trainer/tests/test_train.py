@@ -405,6 +405,14 @@ def test_every_failure_leaves_the_same_sentence_in_event_and_result(
     assert not (job.work / "out").exists()
 
 
+def test_half_a_character_in_a_key_is_bad_data_and_reported(make_job):
+    job = make_job()
+    (job.path / "data/train.jsonl").write_text('{"text": "a"}\n{"te\\ud83dxt": "a"}\n')
+    assert job.run() == 3
+    assert job.result["message"].startswith("train.jsonl:2: The key ")
+    assert job.result["message"] == job.events("error")[0]["message"]
+
+
 def test_a_classifier_is_not_trained_as_a_language_model(make_job, models):
     job = make_job()
     (job.path / "model").unlink()

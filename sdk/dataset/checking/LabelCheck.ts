@@ -10,6 +10,9 @@ import { INTEGER_LABEL } from "./scanRows.ts";
  */
 const MAX_LABELS = 100_000;
 
+/** What programs write for a missing value. */
+const MISSING = ["nan", "NaN", "None", "null", "NULL", "N/A", "#N/A", "<NA>"];
+
 /** Checks the rules about all labels of a dataset together. */
 export class LabelCheck {
   readonly #trained: ReadonlySet<string> | undefined;
@@ -43,7 +46,36 @@ export class LabelCheck {
   finish(): { place: Place; finding: Finding }[] {
     if (!this.#format) return [];
     const found = this.#trained ? this.#missing(this.#trained) : this.#incomplete();
-    return found ? [found] : [];
+    const doubtful = this.#trained ? [] : [...this.#similar(), ...this.#odd()];
+    return [...(found ? [found] : []), ...doubtful];
+  }
+
+  /** Labels that a reader would take for the same one. */
+  #similar() {
+    const alike = Map.groupBy(this.sorted, plain);
+    return [...alike.values()]
+      .filter((labels) => labels.length > 1)
+      .map((labels) => ({
+        place: this.#first.get(labels[1]!)!,
+        finding: {
+          rule: "similar-labels",
+          message: `The labels ${listed(labels)} differ only in case, white space or Unicode normalization.`,
+        } as const,
+      }));
+  }
+
+  /** Labels that a program wrote for a missing value or a number. */
+  #odd() {
+    if (this.#format === "image") return [];
+    return this.sorted.flatMap((label) => {
+      const what = MISSING.includes(label)
+        ? "is the text of a missing value"
+        : /^-?\d+\.0+$/.test(label) &&
+          "is a whole number with a decimal point, which counts as a word";
+      if (!what) return [];
+      const message = `The label ${quote(label)} ${what}.`;
+      return [{ place: this.#first.get(label)!, finding: { rule: "odd-label", message } as const }];
+    });
   }
 
   #missing(trained: ReadonlySet<string>) {
@@ -86,4 +118,15 @@ function sortLabels(labels: string[]): string[] {
     return labels.sort((a, b) => Number(a) - Number(b));
   }
   return labels.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+const plain = (label: string) =>
+  label.normalize("NFKC").toLowerCase().replaceAll(/\s+/g, " ").trim();
+
+/** The first labels of a list, as part of a sentence. */
+function listed(labels: readonly string[]): string {
+  const shown = labels.slice(0, 3).map(quote);
+  const others = labels.length - shown.length;
+  const last = others > 0 ? `${others} more` : shown.pop();
+  return `${shown.join(", ")} and ${last}`;
 }

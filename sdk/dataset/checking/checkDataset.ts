@@ -9,6 +9,7 @@ import { createRowMeasurer, type RowTreatment } from "../tokenizer/measureRow.ts
 import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 import { LabelCheck } from "./LabelCheck.ts";
+import { type ProblemGroup, ProblemList } from "./ProblemList.ts";
 import { scanRows } from "./scanRows.ts";
 
 /** The problems of a dataset, in file order; problems of the label set come last. */
@@ -18,8 +19,10 @@ export interface DatasetReport {
   readonly format: DatasetRow["format"] | undefined;
   /** Labels in the order in which the trainer numbers them; empty unless the rows have labels. */
   readonly labels: readonly string[];
-  /** The first problems, at most MAX_PROBLEMS of them. */
+  /** The first problems of each group, at most MAX_PLACES of them. */
   readonly problems: readonly Problem[];
+  /** The problems by rule and message, at most MAX_GROUPS of each rule. */
+  readonly groups: readonly ProblemGroup[];
   /** Number of problems that make a task fail, including those not listed. A dataset is valid if there are none. */
   readonly errors: number;
   readonly warnings: number;
@@ -48,9 +51,6 @@ export interface CheckOptions extends RowTreatment {
   readonly tokenizer?: TokenizerDocument;
 }
 
-/** Maximum number of problems that are listed; more are only counted. */
-export const MAX_PROBLEMS = 1000;
-
 /** After these, the rest of a file is not read, so rules about the whole file are not checked. */
 const BREAKING_OFF: readonly RuleId[] = ["damaged-archive", "archive-too-large"];
 
@@ -67,12 +67,7 @@ const REMEMBERED_ROWS = 500_000;
 export async function checkDataset(path: string, options: CheckOptions): Promise<DatasetReport> {
   const { kind, tokenizer } = options;
   const vocabulary = tokenizer && vocabularySize(tokenizer.tokenizer);
-  const problems: Problem[] = [];
-  const counts = { error: 0, warning: 0 };
-  const report = (found: Problem) => {
-    counts[found.severity] += 1;
-    if (problems.length < MAX_PROBLEMS) problems.push(found);
-  };
+  const list = new ProblemList();
   const seen = new Map<string, string>();
   const labels = new LabelCheck(options.labels);
   const measure = tokenizer && createRowSum(tokenizer, options);
@@ -82,7 +77,7 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
   for await (const scanned of scanRows(path, { kind, ...(vocabulary && { vocabulary }) })) {
     const { row } = scanned;
     for (const found of scanned.problems) {
-      report(found);
+      list.add(found);
       isWhole &&= !BREAKING_OFF.includes(found.rule);
     }
     if (!row) continue;
@@ -90,19 +85,20 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
     format ??= row.format;
     const findings = [...findDuplicate(seen, row, scanned), ...labels.note(row, scanned)];
     for (const finding of [...findings, ...(measure?.add(row) ?? [])]) {
-      report(problem(path, placeOf(scanned), finding));
+      list.add(problem(path, placeOf(scanned), finding));
     }
   }
   for (const { place, finding } of isWhole ? labels.finish() : []) {
-    report(problem(path, place, finding));
+    list.add(problem(path, place, finding));
   }
   return {
     rows,
     format,
     labels: labels.sorted,
-    problems,
-    errors: counts.error,
-    warnings: counts.warning,
+    problems: list.problems,
+    groups: list.groups,
+    errors: list.counts.error,
+    warnings: list.counts.warning,
     ...(measure && { size: measure.size }),
   };
 }

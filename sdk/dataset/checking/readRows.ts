@@ -1,4 +1,5 @@
 import { ProtocolError } from "../../errors.ts";
+import { foreignError } from "../foreign/foreignError.ts";
 import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
 import { scanRows } from "./scanRows.ts";
 
@@ -28,6 +29,7 @@ export async function* readRows(
 ): AsyncGenerator<PlacedDatasetRow> {
   for await (const { line, row, problems } of scanRows(path, options)) {
     const error = problems.find(({ severity }) => severity === "error");
+    if (error?.foreign) throw foreignError(path, error.foreign);
     if (error) {
       const place = `${error.file}:${error.entry ?? error.line}`;
       throw new ProtocolError("dataset-invalid", `${place}: ${error.message}`, error.hint);

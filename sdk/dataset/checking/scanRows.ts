@@ -1,4 +1,6 @@
 import { basename } from "node:path";
+import { recognizeForeign } from "../foreign/recognizeForeign.ts";
+import { contentFinding, contentOf } from "../formats/checkContent.ts";
 import { quote } from "../formats/checkText.ts";
 import type { DatasetKind } from "../formats/DatasetRow.ts";
 import { type DatasetFormat, FORMATS, namedFormat } from "../formats/detectFormat.ts";
@@ -7,6 +9,7 @@ import { type ParsedRow, parseColumns, parseJsonRow, type TextKind } from "../fo
 import { problem } from "../formats/problem.ts";
 import { readCsv } from "../formats/readCsv.ts";
 import { type Line, readLines } from "../formats/readLines.ts";
+import { readStart } from "../formats/readStart.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { scanImages } from "../images/scanImages.ts";
 import { scanTokens } from "../tokens/scanTokens.ts";
@@ -30,15 +33,36 @@ const MESSAGES = {
   "bad-quotes": "The quotation marks of the row do not match.",
 } as const;
 
+/** What rows are read for. */
+interface ScanOptions {
+  readonly kind: DatasetKind;
+  /** The model's token ids are below this number. */
+  readonly vocabulary?: number;
+}
+
 /**
- * Streams the rows of a dataset, each with its problems, alone or compared with earlier rows. Rows and errors are
- * exactly those of the trainer's reader; only the rules about all labels together are left to checkDataset, and those
- * that need an image decoder to the trainer.
- * @param options.vocabulary The model's token ids are below this number.
+ * Streams the rows of a dataset, each with its problems. Rows and errors are exactly those of the trainer's reader; only
+ * the rules about all labels together are left to checkDataset, and those that need an image decoder to the trainer.
+ * Of a file in another format, only the first error is reported, with what the file is.
+ * @throws ProtocolError "usage" if the file cannot be read.
  */
-export async function* scanRows(
+export async function* scanRows(path: string, options: ScanOptions): AsyncGenerator<ScannedRow> {
+  const start = await readStart(path);
+  const foreign = await recognizeForeign(path, start, options.kind);
+  for await (const scanned of scan(path, start, options)) {
+    const error = foreign && scanned.problems.find(({ severity }) => severity === "error");
+    if (error) {
+      yield { line: scanned.line, problems: [{ ...error, foreign }] };
+      return;
+    }
+    yield scanned;
+  }
+}
+
+async function* scan(
   path: string,
-  { kind, vocabulary }: { kind: DatasetKind; vocabulary?: number },
+  start: Buffer,
+  { kind, vocabulary }: ScanOptions,
 ): AsyncGenerator<ScannedRow> {
   const format = namedFormat(path);
   if (!format || !FORMATS[kind].includes(format)) {
@@ -50,7 +74,9 @@ export async function* scanRows(
   } else if (format === "parquet") {
     yield* scanTokens(path, vocabulary);
   } else {
-    yield* scanText(path, kind, READERS[format]!);
+    const content = contentOf(start);
+    if (content) yield { line: 1, problems: [problem(path, { line: 1 }, contentFinding(content))] };
+    else yield* scanText(path, kind, READERS[format]!);
   }
 }
 

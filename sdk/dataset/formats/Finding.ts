@@ -4,6 +4,8 @@ import { RULES, type RuleId } from "./rules.ts";
 export interface Finding {
   readonly rule: RuleId;
   readonly message: string;
+  /** The name that a misspelt key probably means. */
+  readonly meant?: string | undefined;
 }
 
 /** Whether a row with this finding is unusable. */

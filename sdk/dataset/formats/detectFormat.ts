@@ -1,5 +1,5 @@
-import { open } from "node:fs/promises";
 import type { DatasetKind } from "./DatasetRow.ts";
+import { readStart } from "./readStart.ts";
 
 export type DatasetFormat = "jsonl" | "csv" | "tsv" | "parquet" | "zip" | "tar" | "tar.gz";
 
@@ -23,8 +23,6 @@ const UNMARKED: Partial<Record<DatasetKind, DatasetFormat>> = {
   "image-classification": "tar",
 };
 
-const SAMPLE_BYTES = 64 * 1024;
-
 /** The format that a file's extension names, if it is a dataset format. */
 export function namedFormat(path: string): DatasetFormat | undefined {
   return Object.values(FORMATS)
@@ -37,23 +35,13 @@ export function namedFormat(path: string): DatasetFormat | undefined {
  * kind of model is known. An unknown format counts as the kind's simplest one, whose reader then reports what is wrong.
  */
 export async function detectFormat(path: string, kind?: DatasetKind): Promise<DatasetFormat> {
-  const start = await readStart(path);
+  // One character for each byte, without a byte order mark.
+  const start = (await readStart(path)).toString("latin1").replace(/^\xef\xbb\xbf/, "");
   const found = MAGIC.find(
     ({ format, at, bytes }) =>
       (!kind || FORMATS[kind].includes(format)) && start.startsWith(bytes, at),
   );
   return found?.format ?? (kind && UNMARKED[kind]) ?? detectTable(start);
-}
-
-/** One character for each byte, without a byte order mark. */
-async function readStart(path: string): Promise<string> {
-  const file = await open(path);
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(SAMPLE_BYTES), 0, SAMPLE_BYTES, 0);
-    return buffer.toString("latin1", 0, bytesRead).replace(/^\xef\xbb\xbf/, "");
-  } finally {
-    await file.close();
-  }
 }
 
 /** By the first line. */

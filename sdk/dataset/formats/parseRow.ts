@@ -1,3 +1,4 @@
+import { didYouMean } from "../../didYouMean.ts";
 import { checkText, type Fields, quote } from "./checkText.ts";
 import type { DatasetKind, DatasetRow } from "./DatasetRow.ts";
 import { type Finding, isError } from "./Finding.ts";
@@ -20,7 +21,8 @@ export type TextKind = Exclude<DatasetKind, "image-classification">;
 
 type JsonFormat = Exclude<DatasetRow["format"], "tokens" | "image">;
 
-const FORMATS = {
+/** The keys of each format, by kind of model. */
+export const ROW_FORMATS = {
   "causal-lm": {
     messages: {
       required: ["messages"],
@@ -45,12 +47,16 @@ export function parseJsonRow(text: string, kind: TextKind): ParsedRow {
     value = JSON.parse(text);
     value = readLine(text, value);
   } catch (error) {
-    return only("invalid-json", `The line is not JSON (${(error as Error).message}).`);
+    return only("invalid-json", `The line is not JSON (${reasonOf(error as Error)}).`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return only("not-an-object", "The line is JSON, but not an object.");
   }
   const fields = value as Fields;
+  const cut = Object.keys(fields).find((key) => !key.isWellFormed());
+  if (cut !== undefined) {
+    return only("half-character", `The key ${quote(cut)} contains half of a surrogate pair.`);
+  }
   const findings: Finding[] = [];
   const format = findFormat(fields, kind, findings);
   if (!format || findings.length > 0) return { findings };
@@ -68,6 +74,11 @@ export function parseColumns(text: string, label: string): ParsedRow {
   return { format: "label", row: { format: "label", text, label }, findings };
 }
 
+/** Node's reason, without the line: the text that it read is one line. */
+function reasonOf({ message }: Error): string {
+  return message.replace(/ \(line 1 column \d+\)$/, "");
+}
+
 function only(rule: RuleId, message: string): ParsedRow {
   return { findings: [{ rule, message }] };
 }
@@ -75,7 +86,7 @@ function only(rule: RuleId, message: string): ParsedRow {
 /** The format whose keys a row has, or the closest one if it has only some of them. */
 function findFormat(fields: Fields, kind: TextKind, findings: Finding[]): JsonFormat | undefined {
   const keys = Object.keys(fields);
-  const known = Object.entries(FORMATS[kind]) as [
+  const known = Object.entries(ROW_FORMATS[kind]) as [
     JsonFormat,
     { required: readonly string[]; optional: readonly string[] },
   ][];
@@ -89,6 +100,14 @@ function findFormat(fields: Fields, kind: TextKind, findings: Finding[]): JsonFo
     findings.push({
       rule: "unknown-format",
       message: `The keys of the row fit no format (found: ${found}).`,
+      meant: keys
+        .map((key) =>
+          didYouMean(
+            key,
+            known.flatMap(([, { required }]) => required),
+          ),
+        )
+        .find(Boolean),
     });
     return undefined;
   }
@@ -103,6 +122,10 @@ function findFormat(fields: Fields, kind: TextKind, findings: Finding[]): JsonFo
     findings.push({
       rule: "unknown-field",
       message: `The row has the key ${quote(key)}, which is not part of its format.`,
+      meant: didYouMean(
+        key,
+        [...required, ...optional].filter((name) => !keys.includes(name)),
+      ),
     });
   }
   return format;

@@ -9,7 +9,7 @@ export function placeOf({ line, entry }: Place): Place {
 }
 
 /** Builds a problem from a finding and its place. */
-export function problem(file: string, place: Place, { rule, message }: Finding): Problem {
+export function problem(file: string, place: Place, { rule, message, meant }: Finding): Problem {
   const { severity, hint } = RULES[rule];
-  return { file, ...place, rule, severity, message, hint };
+  return { file, ...place, rule, severity, message, hint, ...(meant !== undefined && { meant }) };
 }

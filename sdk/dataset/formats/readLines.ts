@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { ProtocolError } from "../../errors.ts";
+import { unreadableError } from "../../storage/files/unreadableError.ts";
 
 /** A line of a file without its "\n"; a "\r" before it is kept. */
 export interface Line {
@@ -50,17 +50,12 @@ export async function* readLines(path: string): AsyncGenerator<Line> {
   if (length > 0) yield finish(false);
 }
 
-async function* readChunks(path: string): AsyncGenerator<Buffer> {
+/** Streams the bytes of a file. */
+export async function* readChunks(path: string): AsyncGenerator<Buffer> {
   try {
     yield* createReadStream(path, { highWaterMark: 1 << 18 });
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new ProtocolError(
-      "usage",
-      code === "ENOENT" ? `${path} does not exist.` : `${path} cannot be read (${code}).`,
-      "Give the path of a readable file.",
-      { cause: error },
-    );
+    throw unreadableError(path, error);
   }
 }
 

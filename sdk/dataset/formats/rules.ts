@@ -1,3 +1,5 @@
+import type { ForeignFile } from "../../ForeignFile.ts";
+
 /** A rule for datasets: its meaning, its severity, and how to fix a violation. */
 export interface Rule {
   /** Errors make a task fail at the provider; warnings only cost money. */
@@ -27,12 +29,14 @@ export const RULES = {
     "A dataset has at least one row.",
     "Give at least one row, in an archive at least one image: class/image.",
   ),
+  compressed: error("A dataset of lines is not compressed.", "Unpack it."),
   "not-utf-8": error("A dataset is valid UTF-8.", "Save the file as UTF-8."),
   "line-too-long": error(
     "A row has at most 16 MiB.",
     "Split the row, and check its quotation marks and line ends.",
   ),
   "blank-line": error("Blank lines are allowed only at the end of the file.", "Remove the line."),
+  "json-array": error("A .jsonl file is lines, not one JSON array.", ONE_OBJECT),
   "invalid-json": error("Each line of a .jsonl file is JSON.", ONE_OBJECT),
   "not-an-object": error("Each line of a .jsonl file is a JSON object.", ONE_OBJECT),
   "unknown-format": error("The keys of a row are those of one format.", ONE_FORMAT),
@@ -213,6 +217,14 @@ export const RULES = {
     "A validation dataset has all classes of the training dataset.",
     "Add rows of this class to the validation dataset.",
   ),
+  "similar-labels": warning(
+    "Labels differ in more than case, white space and Unicode normalization.",
+    "Write them alike if they are one class, or give one of them another word.",
+  ),
+  "odd-label": warning(
+    "A label is neither the text of a missing value, such as nan, nor a whole number with a decimal point.",
+    "Give the row its label or remove it; write whole numbers as 0, 1, ….",
+  ),
   "role-order": warning(
     "A conversation has at most one system message, at the start, then alternating user and assistant messages, the last from the assistant.",
     "Order the messages like this; many models' chat templates refuse any other order.",
@@ -232,6 +244,10 @@ export interface Problem {
   readonly severity: "error" | "warning";
   readonly message: string;
   readonly hint: string;
+  /** The name that a misspelt key probably means. */
+  readonly meant?: string;
+  /** What the whole file is, if it is no dataset yet but can become one. */
+  readonly foreign?: ForeignFile;
 }
 
 function error(meaning: string, hint: string) {

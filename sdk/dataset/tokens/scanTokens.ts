@@ -1,4 +1,3 @@
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import {
   asyncBufferFromFile,
   type FileMetaData,
@@ -6,12 +5,12 @@ import {
   parquetScan,
   parquetSchema,
   type SchemaTree,
-  snappyUncompress,
 } from "hyparquet";
-import { ProtocolError } from "../../errors.ts";
+import { unreadableError } from "../../storage/files/unreadableError.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { problem } from "../formats/problem.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
+import { COMPRESSORS } from "./compressors.ts";
 import { parseTokenRow, type TokenColumns } from "./parseTokenRow.ts";
 
 /** Maximum number of values of one column in a row group, which is held in memory as a whole. */
@@ -20,20 +19,6 @@ const COLUMNS = ["input_ids", "attention_mask", "labels"];
 /** Maximum number of values per byte of the file, beyond SMALL values: runs of one value take no bytes. */
 const MAX_EXPANSION = 100n;
 const SMALL = 2n ** 24n;
-/** Maximum size of a page, which is in memory as a whole: all values of a row group, and the lengths of the lists. */
-const MAX_PAGE_BYTES = 2 ** 27;
-const COMPRESSORS = {
-  SNAPPY: (input: Uint8Array, size: number) => {
-    const output = new Uint8Array(pageSize(size));
-    snappyUncompress(input, output);
-    return output;
-  },
-  GZIP: (input: Uint8Array, size: number) => gunzipSync(input, { maxOutputLength: pageSize(size) }),
-  BROTLI: (input: Uint8Array, size: number) =>
-    brotliDecompressSync(input, { maxOutputLength: pageSize(size) }),
-  ZSTD: (input: Uint8Array, size: number) =>
-    zstdDecompressSync(input, { maxOutputLength: pageSize(size) }),
-};
 const CODECS = ["UNCOMPRESSED", ...Object.keys(COMPRESSORS)];
 const INTEGERS = /^U?INT_(8|16|32|64)$/;
 
@@ -77,8 +62,7 @@ class FileFindingError extends Error {
 function failure(path: string, error: unknown): ScannedRow {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOENT" || code === "EACCES" || code === "EISDIR") {
-    const hint = "Give the path of a readable file.";
-    throw new ProtocolError("usage", `${path} cannot be read (${code}).`, hint, { cause: error });
+    throw unreadableError(path, error);
   }
   const finding: Finding =
     error instanceof FileFindingError
@@ -165,9 +149,4 @@ function checkGroups({ row_groups: groups }: FileMetaData, size: number): void {
     const message = `The file unpacks to more than ${MAX_EXPANSION} values for each of its bytes.`;
     throw new FileFindingError("parquet-too-large", message);
   }
-}
-
-function pageSize(stated: number): number {
-  if (stated >= 0 && stated <= MAX_PAGE_BYTES) return stated;
-  throw new Error(`a page has ${stated} bytes`);
 }

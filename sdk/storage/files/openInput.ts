@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
+import { unreadableError } from "./unreadableError.ts";
 
 /**
  * Opens a file for reading; the caller closes the handle.
@@ -7,13 +8,8 @@ import { ProtocolError } from "../../errors.ts";
  * @throws ProtocolError "usage" if there is no such file, or if it is a directory or empty.
  */
 export async function openInput(path: string): Promise<{ handle: FileHandle; size: number }> {
-  const handle = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
-    throw new ProtocolError(
-      "usage",
-      `${path} cannot be read (${cause.code}).`,
-      "Give the path of a file that exists and that you may read.",
-      { cause },
-    );
+  const handle = await open(path, "r").catch((cause: unknown) => {
+    throw unreadableError(path, cause);
   });
   const stat = await handle.stat();
   if (stat.isFile() && stat.size > 0) return { handle, size: stat.size };

@@ -4,6 +4,7 @@ import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
 import { guessKind } from "../../flags/guessKind.ts";
 import { required } from "../../flags/readFlags.ts";
+import { counted } from "../../terminal/counted.ts";
 import { invalidDataset, showProblems } from "../../terminal/datasetProblems.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
@@ -27,7 +28,7 @@ export default (async (flags, terminal, environment) => {
   showProblems(terminal, report);
   if (!valid) throw invalidDataset(path, report);
   terminal.say(
-    `${path} is a valid dataset for ${kind}: ${report.rows} rows, ${report.warnings} warnings.`,
+    `${path} is a valid dataset for ${kind}: ${counted(report.rows, "row")}, ${counted(report.warnings, "warning")}.`,
   );
   terminal.next(environment.command(`upload --data-path ${shellWord(path)}`));
 }) satisfies Command<Flags>;

@@ -124,7 +124,11 @@ describe("the next command for an error of the client", () => {
 
   it("is a flag for a parameter and for the original error", () => {
     const environment = createOwnEnvironment("localhost");
-    const flags: Record<AdjustedParameter, string> = { force: "--force", gasPrice: "--gas-price" };
+    const flags: Record<AdjustedParameter, string> = {
+      force: "--force",
+      gasPrice: "--gas-price",
+      columns: "--columns prompt=<COLUMN>,completion=<COLUMN>",
+    };
     for (const [parameter, flag] of Object.entries(flags)) {
       const next = { parameter: parameter as AdjustedParameter };
       expect(hint(next, environment)).to.equal(`Do it (${flag}).`);

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anneal_trainer.data.rules import rule_error
+from anneal_trainer.data.content import SAMPLE_BYTES, check_content
+from anneal_trainer.data.rules import quote, rule_error
 from anneal_trainer.errors import DataError
 
 Row = TypeVar("Row")
@@ -44,6 +45,8 @@ def read_lines(path: Path) -> Iterator[tuple[Place, str]]:
     r"""Read lines of UTF-8 without their "\n"; a byte order mark at the start is dropped."""
     number = 0
     with path.open("rb") as file:
+        check_content(path, file.read(SAMPLE_BYTES))
+        file.seek(0)
         while content := file.readline(LONGEST_LINE + 1):
             number += 1
             place = Place(path, number)
@@ -81,6 +84,10 @@ def json_lines(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
             raise place.error("invalid-json", f"The line is not JSON ({reason}).") from None
         if not isinstance(record, dict):
             raise place.error("not-an-object", "The line is JSON, but not an object.")
+        for key in record:
+            if not is_whole(key):
+                message = f"The key {quote(key)} contains half of a surrogate pair."
+                raise place.error("half-character", message)
         yield place, record
 
 
@@ -106,11 +113,18 @@ def text_field(
         raise place.error("wrong-type", f"{name} is {type_name(value)}, not a text.")
     if not value and empty:
         raise place.error(empty, f"{name} is empty.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise place.error("half-character", f"{name} contains half of a surrogate pair.") from None
+    if not is_whole(value):
+        raise place.error("half-character", f"{name} contains half of a surrogate pair.")
     return value
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def type_name(value: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anneal_trainer.data.lines import Place, refuse_constant, text_field, type_name
+from anneal_trainer.data.lines import Place, is_whole, refuse_constant, text_field, type_name
 from anneal_trainer.data.rules import quote
 
 ROLES = {
@@ -276,7 +276,7 @@ def _is_tool(tool: object) -> bool:
 def has_half_character(value: object) -> bool:
     """Return whether a text anywhere in the value is cut within a character."""
     if isinstance(value, str):
-        return any("\ud800" <= character <= "\udfff" for character in value)
+        return not is_whole(value)
     if isinstance(value, list):
         return any(map(has_half_character, value))
     if isinstance(value, dict):

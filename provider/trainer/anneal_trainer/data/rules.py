@@ -22,9 +22,11 @@ _PACK_AGAIN = "Pack the class folders again with zip or tar."
 HINTS = {
     "file-type": "Convert the dataset, or give the file the extension for its content.",
     "no-rows": "Give at least one row, in an archive at least one image: class/image.",
+    "compressed": "Unpack it.",
     "not-utf-8": "Save the file as UTF-8.",
     "line-too-long": "Split the row, and check its quotation marks and line ends.",
     "blank-line": "Remove the line.",
+    "json-array": _ONE_OBJECT,
     "invalid-json": _ONE_OBJECT,
     "not-an-object": _ONE_OBJECT,
     "unknown-format": _ONE_FORMAT,

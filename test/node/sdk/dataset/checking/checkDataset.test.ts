@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { checkDataset, MAX_PROBLEMS } from "../../../../../sdk/dataset/checking/checkDataset.ts";
+import { checkDataset } from "../../../../../sdk/dataset/checking/checkDataset.ts";
+import { MAX_GROUPS, MAX_PLACES } from "../../../../../sdk/dataset/checking/ProblemList.ts";
 import type { DatasetKind } from "../../../../../sdk/dataset/formats/DatasetRow.ts";
 import { RULES, type RuleId } from "../../../../../sdk/dataset/formats/rules.ts";
 import { jsonl, temporaryFolder } from "../temporaryFolder.ts";
@@ -59,7 +61,23 @@ const CASES: Case[] = [
     content: `{"text":"a"} {"text":"b"}`,
     breaks: ["1 invalid-json"],
   },
-  { says: "a list", content: `["a"]\n`, breaks: ["1 not-an-object"] },
+  { says: "an array", content: `["a"]\n`, breaks: ["1 json-array"] },
+  { says: "an array over several lines", content: `[\n${GOOD}]\n`, breaks: ["1 json-array"] },
+  {
+    says: "a list on each line",
+    content: `["a"]\n["b"]\n`,
+    breaks: ["1 not-an-object", "2 not-an-object"],
+  },
+  {
+    says: "a compressed file",
+    content: gzipSync(GOOD),
+    breaks: ["1 compressed"],
+  },
+  {
+    says: "half a character in a key",
+    content: '{"te\\ud83dxt":"a"}\n',
+    breaks: ["1 half-character"],
+  },
   { says: "null", content: "null\n", breaks: ["1 not-an-object"] },
   { says: "an empty object", content: "{}\n", breaks: ["1 unknown-format"] },
   {
@@ -461,6 +479,26 @@ describe("checkDataset", () => {
       ]);
     });
 
+    it("warns of labels that look alike", async () => {
+      const labels = ["positive", "positive ", "Positive", "e\u0301", "\u00e9", "negative"];
+      const content = jsonl(...labels.map((label, n) => ({ text: `${n}`, label })));
+      const report = await checkDataset(write(".jsonl", content), { kind: "text-classification" });
+      expect(report).to.include({ errors: 0, warnings: 2 });
+      const [first, second] = report.problems;
+      expect(first).to.include({ rule: "similar-labels", severity: "warning", line: 1 });
+      expect(first!.message).to.contain('The labels "Positive", "positive" and "positive " differ');
+      expect(second!.message).to.contain("\u00e9");
+    });
+
+    it("warns of labels that stand for nothing, or are numbers written as fractions", async () => {
+      const labels = ["nan", "None", "null", "1.0", "0.0", "1.5", "none of these", "good"];
+      const content = jsonl(...labels.map((label, n) => ({ text: `${n}`, label })));
+      const report = await checkDataset(write(".jsonl", content), { kind: "text-classification" });
+      expect(report.problems.map(({ line, rule }) => `${line} ${rule}`).sort()).to.deep.equal(
+        [1, 2, 3, 4, 5].map((line) => `${line} odd-label`),
+      );
+    });
+
     it("orders integer labels by value and words by code point", async () => {
       const rows = (...labels: unknown[]) =>
         jsonl(...labels.map((label, n) => ({ text: `${n}`, label })));
@@ -579,6 +617,8 @@ describe("checkDataset", () => {
       "missing-class",
       "unknown-label",
       "line-too-long",
+      "similar-labels",
+      "odd-label",
     ]);
     expect([...rules].sort()).to.deep.equal(Object.keys(RULES).sort());
   });
@@ -608,11 +648,65 @@ describe("checkDataset", () => {
     }
   });
 
-  it("counts all problems of a file and lists the first ones", async () => {
-    const path = write(".jsonl", "nonsense\n".repeat(MAX_PROBLEMS + 234));
-    const report = await checkDataset(path, { kind: "causal-lm" });
-    expect(report.errors).to.equal(MAX_PROBLEMS + 234);
-    expect(report.problems).to.have.lengthOf(MAX_PROBLEMS);
+  it("lists the first problems of a kind, and counts all", async () => {
+    const rows = Array.from({ length: 1_000 }, (_, n) => ({
+      prompt: "a",
+      completion: n % 2 ? "b" : "",
+    }));
+    const path = write(".jsonl", jsonl(...rows));
+    const { problems, groups, errors, warnings } = await checkDataset(path, { kind: "causal-lm" });
+    expect({ errors, warnings }).to.deep.equal({ errors: 500, warnings: 499 });
+    expect(groups.map(({ rule, count, places }) => ({ rule, count, places }))).to.deep.equal([
+      { rule: "empty-answer", count: 500, places: lines(1, 3, 5, 7, 9, 11, 13, 15, 17, 19) },
+      { rule: "duplicate-row", count: 499, places: lines(4, 6, 8, 10, 12, 14, 16, 18, 20, 22) },
+    ]);
+    expect(problems).to.have.lengthOf(2 * MAX_PLACES);
+  });
+
+  const lines = (...numbers: number[]) => numbers.map((line) => ({ line }));
+
+  it("tells problems apart by what they quote, not by numbers or a parser's reason", async () => {
+    const texts = ["nonsense", "more nonsense", '{"text":"a","b":1}', '{"text":"a","c":1}'];
+    const path = write(".jsonl", `${GOOD}${texts.join("\n")}\n`);
+    const { groups } = await checkDataset(path, { kind: "causal-lm" });
+    expect(groups.map(({ rule, count }) => `${count} ${rule}`)).to.deep.equal([
+      "2 invalid-json",
+      "1 unknown-field",
+      "1 unknown-field",
+    ]);
+  });
+
+  it("lists few kinds of problems of one rule, so that others are seen", async () => {
+    const rows = Array.from({ length: 500 }, (_, n) => ({ text: "a", [`k${n}`.repeat(9)]: n }));
+    const path = write(".jsonl", `${GOOD}${jsonl(...rows, { text: "" })}`);
+    const { groups, errors } = await checkDataset(path, { kind: "causal-lm" });
+    expect(errors).to.equal(501);
+    expect(groups.map(({ rule }) => rule)).to.deep.equal([
+      ...Array(MAX_GROUPS).fill("unknown-field"),
+      "empty-text",
+    ]);
+  });
+
+  it("suggests the key that a misspelt one means", async () => {
+    const rows = [
+      { promt: "a", completion: "b" },
+      { instruction: "a", output: "b", inptu: "c" },
+      { message: [] },
+    ];
+    const path = write(".jsonl", `${GOOD}${jsonl(...rows)}`);
+    const { problems } = await checkDataset(path, { kind: "causal-lm" });
+    expect(problems.map(({ rule, meant }) => [rule, meant])).to.deep.equal([
+      ["missing-field", undefined],
+      ["unknown-field", "prompt"],
+      ["unknown-field", "input"],
+      ["unknown-format", "messages"],
+    ]);
+  });
+
+  it("does not mention a line of JSON beside the line of the file", async () => {
+    const path = write(".jsonl", `${GOOD}{"a":1,}\n`);
+    const { problems } = await checkDataset(path, { kind: "causal-lm" });
+    expect(problems[0]!.message).to.match(/^The line is not JSON \(.+ at position 7\)\.$/);
   });
 
   it("refuses a line above the limit and still reads the next one", async () => {
@@ -627,5 +721,16 @@ describe("checkDataset", () => {
   it("reports a missing file", async () => {
     const error = await checkDataset("/nowhere/train.jsonl", { kind: "causal-lm" }).catch((e) => e);
     expect(error).to.include({ code: "usage", message: "/nowhere/train.jsonl does not exist." });
+  });
+
+  it("says that a folder is none, and a missing file is missing, whatever its extension", async () => {
+    for (const kind of ["causal-lm", "text-classification", "image-classification"] as const) {
+      for (const name of ["train.jsonl", "train.parquet", "train.foo", "train.zip", "train"]) {
+        const error = await checkDataset(join("/nowhere", name), { kind }).catch((e) => e);
+        expect(error.message).to.equal(`/nowhere/${name} does not exist.`);
+      }
+      const error = await checkDataset(EXAMPLES, { kind }).catch((e) => e);
+      expect(error).to.include({ code: "usage", message: `${EXAMPLES} is a folder, not a file.` });
+    }
   });
 });

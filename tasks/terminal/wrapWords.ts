@@ -1,0 +1,13 @@
+/** Breaks a text into lines of at most `width` characters, only between words; a longer word has its own line. */
+export function wrapWords(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let current = "";
+  for (const word of text.split(" ")) {
+    const extended = current === "" ? word : `${current} ${word}`;
+    if (extended.length > width && current !== "") {
+      lines.push(current);
+      current = word;
+    } else current = extended;
+  }
+  return [...lines, current];
+}
