@@ -1,15 +1,17 @@
 // Installs only what is missing: Node packages (under Node 24) and the trainer's Python environment; with --rivals also
-// 0G's own clients, which tests and benchmarks compare with ours; with --docs the tools that build the documentation.
+// 0G's own clients and other projects' chat templates, which tests and benchmarks compare with ours; with --docs the
+// tools that build the documentation.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureTrainerEnvironment } from "../provider/trainer/environment.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules/.bin/node");
+const PYTHON = join(ROOT, ".venv/bin/python");
 
 /** An installation has a stamp with the digest of its lock files: after a change or an interruption it is repeated. */
 function upToDate(stamp, sources) {
@@ -42,6 +44,20 @@ function installPackages() {
 /** Without their install scripts, which need a compiler to build optional accelerators that are not used here. */
 function installRivals() {
   installLocked(join(ROOT, "scripts/rivals"), "0G's own clients (200 MB)", ["--ignore-scripts"]);
+  fetchWheels();
+}
+
+/** Wheels that are read for their chat templates; nothing of them is installed. */
+function fetchWheels() {
+  const list = join(ROOT, "scripts/rivals/wheels.txt");
+  const folder = join(ROOT, "scripts/rivals/wheels");
+  const stamp = join(folder, ".anneal-setup");
+  if (upToDate(stamp, [list])) return;
+  console.error("Fetching chat templates of other projects (60 MB)…");
+  rmSync(folder, { recursive: true, force: true });
+  const pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"];
+  run("fetching chat templates", PYTHON, [...pip, "--dest", folder, "--requirement", list]);
+  writeFileSync(stamp, digest([list]));
 }
 
 /** Without their install scripts, which only check a program that npm has installed already. */

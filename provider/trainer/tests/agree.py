@@ -2,7 +2,8 @@
 
 The files come from the client's tests. On stdin a list of {"path", "kind", "model"} with either
 "columns" of a parquet file, or "entries" of an archive as [path, base64]; on stdout a list of
-{"rows", "tokens", "kept", "learned", "truncated"} or {"error"}. Rows are cut to 64 tokens.
+{"rows", "tokens", "kept", "learned", "truncated"} or {"error"}. Rows are cut to "maxLength" tokens,
+by default 64.
 """
 
 import base64
@@ -23,7 +24,6 @@ from anneal_trainer.data.encode import TextEncoder  # noqa: E402
 from anneal_trainer.data.images import count_images  # noqa: E402
 from anneal_trainer.errors import DataError  # noqa: E402
 
-MAX_LENGTH = 64
 encoder_of = cache(TextEncoder)
 
 
@@ -38,13 +38,13 @@ def write(path, columns=None, entries=None, **_):
         write_archive(path, files)
 
 
-def judge(path, kind, model, **_):
+def judge(path, kind, model, maxLength=64, **_):
     try:
         if kind == "image-classification":
             rows = count_images(path)
             return {"rows": rows, "tokens": rows}
         encoder = encoder_of(Path(model))
-        figures = read_causal_dataset(path, encoder, MAX_LENGTH, mask_inputs=True).figures
+        figures = read_causal_dataset(path, encoder, maxLength, mask_inputs=True).figures
     except DataError as error:
         return {"error": f"{error.message}\n{error.hint}"}
     return {key: figures[key] for key in ("rows", "tokens", "kept", "learned", "truncated")}

@@ -90,7 +90,7 @@ export function createConversationReader(
       openings.set(key, opening);
       return opening;
     };
-    return learnable({ messages, items, write, openingOf, tail }, given);
+    return learnable({ messages, items, write, openingOf, tail, control }, given);
   };
   return (messages, options = {}) => {
     const read = readAs(messages, options);
@@ -107,6 +107,7 @@ interface Context {
   readonly write: (items: readonly Item[], ask?: boolean) => ReturnType<RenderChat>;
   readonly openingOf: (before: Item | undefined) => Opening;
   readonly tail: string;
+  readonly control: readonly string[];
 }
 
 function requireKnown(
@@ -171,6 +172,8 @@ interface Appended {
   /** Undefined if the template rewrites the turn before. */
   readonly between: string | undefined;
   readonly turn: string;
+  /** Length of the end of the turn before that the template then leaves out: an end marker before a tool's answer. */
+  readonly dropped: number;
 }
 
 /**
@@ -179,8 +182,7 @@ interface Appended {
  */
 function locate(context: Context, text: string, speaking: readonly number[]): Turn[] {
   const { messages, tail } = context;
-  const write = prefixWriter(context, text);
-  const appended = speaking.map((_, index) => append(write, speaking, index));
+  const appended = appendAll(context, text, speaking);
   const turns: Turn[] = [];
   let begin = 0;
   let next = 0;
@@ -203,6 +205,31 @@ function locate(context: Context, text: string, speaking: readonly number[]): Tu
     end -= found.between.length;
   }
   return withTail([...turns, ...later], text, tail);
+}
+
+/** What is appended for each turn, without what the template leaves out of it when the next one follows. */
+function appendAll(
+  context: Context,
+  text: string,
+  speaking: readonly number[],
+): (Appended | undefined)[] {
+  const write = prefixWriter(context, text);
+  const all = speaking.map((_, index) => append(context, write, speaking, index));
+  return all.map((found, index) => {
+    if (!found) return undefined;
+    const before = all[index - 1];
+    const isRewritten =
+      found.dropped > 0 &&
+      !(before && isWhole(context.messages[speaking[index - 1]!]!, keptOf(before, found)));
+    const turn = keptOf(found, all[index + 1]);
+    // A turn that is not whole without its end is rewritten by the next one, which says so itself.
+    const kept = isWhole(context.messages[speaking[index]!]!, turn) ? turn : found.turn;
+    return { ...found, turn: kept, ...(isRewritten && { between: undefined }) };
+  });
+}
+
+function keptOf({ turn }: Appended, next: Appended | undefined): string {
+  return turn.slice(0, Math.max(0, turn.length - (next?.dropped ?? 0)));
 }
 
 /** The end of the text belongs to the last turn, if nothing else is between them. */
@@ -253,6 +280,7 @@ function lastQuestions(messages: readonly Message[]): readonly number[] {
 }
 
 function append(
+  { control }: Context,
   write: WriteUpTo,
   speaking: readonly number[],
   index: number,
@@ -264,11 +292,22 @@ function append(
     const asked = write(number, previous);
     const said = write(number + 1, previous);
     if (!said.startsWith(asked)) return undefined;
-    const between = asked.startsWith(spoken) ? asked.slice(spoken.length) : undefined;
-    return { between, turn: said.slice(asked.length) };
+    const kept = asked.startsWith(spoken) ? spoken.length : keptLength(spoken, asked, control);
+    const dropped = spoken.length - kept;
+    return { between: asked.slice(kept), turn: said.slice(asked.length), dropped };
   } catch {
     return undefined;
   }
+}
+
+/** The length of the common start of two texts that ends within no control token of the first. */
+function keptLength(spoken: string, asked: string, control: readonly string[]): number {
+  const shared = sharedLength(spoken, asked);
+  const starts = control.flatMap((token) => {
+    const start = spoken.lastIndexOf(token, shared - 1);
+    return start >= 0 && start + token.length > shared ? [start] : [];
+  });
+  return Math.min(shared, ...starts);
 }
 
 function withoutTail(text: string, tail: string): string {

@@ -9,7 +9,7 @@ import {
   type TokenizerJson,
   unsupported,
 } from "./TokenizerJson.ts";
-import { byteLevelBytes, spacedBytes, tokenEnds } from "./tokenEnds.ts";
+import { BYTE_LEVEL, SPACED, tokenEnds } from "./tokenEnds.ts";
 
 /** Counts tokens with one model's tokenizer. */
 export interface TokenCounter {
@@ -18,10 +18,12 @@ export interface TokenCounter {
   /** These tokens, as spelt in the vocabulary. */
   tokens(text: string): string[];
   /**
-   * Where each of these tokens ends in the text, in UTF-16 units; undefined if they are not the text, because it was
-   * normalized or has unknown characters.
+   * Where each of these tokens ends in the text, or in `spelt`, which the tokenizer makes of it, in UTF-16 units;
+   * undefined if the tokens are another text, or have unknown characters.
    */
-  ends(text: string): number[] | undefined;
+  ends(text: string, spelt?: string): number[] | undefined;
+  /** A text as the tokenizer normalizes it. */
+  normalize(text: string): string;
   /** Number of special tokens that the tokenizer adds to one text. */
   readonly specialTokens: number;
   /** Those of them that it puts before the text, as the model expects them at inference. */
@@ -50,7 +52,7 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
   );
   const normalized = splitAddedTokens(added.filter(isNormalized), normalize);
 
-  const bytesOf = isByteLevel(config.pre_tokenizer) ? byteLevelBytes : spacedBytes;
+  const spelling = isByteLevel(config.pre_tokenizer) ? BYTE_LEVEL : SPACED;
 
   /** Emits the tokens of a text piece by piece, so that those of a long text are never all in memory. */
   const encode = (
@@ -88,17 +90,15 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
       });
       return all;
     },
-    ends: (text) => {
+    normalize,
+    ends: (text, spelt = text) => {
       const all: string[] = [];
       const written = new Map<number, string>();
       encode(text, (tokens, added) => {
         if (added !== undefined) written.set(all.length, added);
         for (const token of tokens) all.push(token);
       });
-      return tokenEnds(text, all, (token, index) => {
-        const added = written.get(index);
-        return added === undefined ? bytesOf(token) : Buffer.from(added.replaceAll("▁", " "));
-      });
+      return tokenEnds(spelt, all, spelling, written);
     },
     specialTokens: countSpecialTokens(config.post_processor),
     leadingTokens: findLeadingTokens(config.post_processor),

@@ -178,12 +178,20 @@ function encodeConversation(
   let begin = 0;
   for (const piece of piecesOf(text, cuts)) {
     const own = counter.tokens(piece);
-    const inPiece = turns.map((turn) => ({ begin: turn.begin - begin, end: turn.end - begin }));
+    const inPiece = rangesIn(turns, begin, piece.length);
     for (const token of own) tokens.push(token);
     for (const answer of answersIn(counter, piece, own.length, inPiece)) answers.push(answer);
     begin += piece.length;
   }
   return { tokens, answers, hidden, ...(unlocated !== undefined && { unlocated }) };
+}
+
+/** The parts of turns in a piece of the text, in its terms. */
+function rangesIn(turns: readonly Range[], start: number, length: number): readonly Range[] {
+  const clamp = (place: number) => Math.max(0, Math.min(length, place - start));
+  return turns
+    .map(({ begin, end }) => ({ begin: clamp(begin), end: clamp(end) }))
+    .filter(({ begin, end }) => begin < end);
 }
 
 /** The parts of a text between cuts. */
@@ -200,7 +208,15 @@ function answersIn(
   turns: readonly Range[],
 ): boolean[] {
   const ends = counter.ends(text);
-  if (!ends) return estimateAnswers(counter, text, tokens, turns);
+  if (ends) return answersBy(ends, turns);
+  const normalized = normalizeTurns(counter, text, turns);
+  const others = normalized && counter.ends(text, normalized.text);
+  return others
+    ? answersBy(others, normalized.turns)
+    : estimateAnswers(counter, text, tokens, turns);
+}
+
+function answersBy(ends: readonly number[], turns: readonly Range[]): boolean[] {
   let [previous, next] = [0, 0];
   return ends.map((end) => {
     // All tokens of one character share it.
@@ -209,6 +225,23 @@ function answersIn(
     while (next < turns.length && turns[next]!.end <= begin) next += 1;
     return next < turns.length && turns[next]!.begin < end;
   });
+}
+
+/** A text as the tokenizer normalizes it, with the turns in it; undefined if it joins characters across their edges. */
+function normalizeTurns(
+  counter: TokenCounter,
+  text: string,
+  turns: readonly Range[],
+): { text: string; turns: readonly Range[] } | undefined {
+  let [place, spelt] = [0, ""];
+  const moveTo = (end: number): number => {
+    spelt += counter.normalize(text.slice(place, end));
+    place = end;
+    return spelt.length;
+  };
+  const moved = turns.map(({ begin, end }) => ({ begin: moveTo(begin), end: moveTo(end) }));
+  moveTo(text.length);
+  return spelt === counter.normalize(text) ? { text: spelt, turns: moved } : undefined;
 }
 
 /** For a text whose tokens are not its characters: right to within one token at the edges of turns. */
@@ -222,8 +255,8 @@ function estimateAnswers(
   let [place, index] = [0, 0];
   const skipTo = (end: number): [from: number, until: number] => {
     const from = index;
-    index = Math.min(tokens, index + counter.count(text.slice(place, Math.max(place, end))));
-    place = Math.max(place, Math.min(end, text.length));
+    index = Math.min(tokens, index + counter.count(text.slice(place, end)));
+    place = end;
     return [from, index];
   };
   for (const { begin, end } of turns) {

@@ -1,57 +1,78 @@
 import { BYTE_CHARACTERS } from "./preTokenize.ts";
 
-const BYTE_OF = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
-const SPACE = 0x20;
-
 type Bytes = readonly number[] | Uint8Array | undefined;
 
-/** Bytes of the text that a token stands for. */
-type TokenBytes = (token: string) => Bytes;
+/** How a tokenizer writes a text as tokens. */
+export interface Spelling {
+  /** The text with the characters that tokens stand for, as long as it. */
+  readonly spell: (text: string) => string;
+  /** Bytes of the spelt text that a token stands for. */
+  readonly bytesOf: (token: string) => Bytes;
+}
+
+const BYTE_OF = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
+const ENCODER = new TextEncoder();
+const SPACE = 0x20;
 
 /** Tokens whose characters stand for bytes, as in GPT-2. */
-export const byteLevelBytes: TokenBytes = (token) => {
-  const bytes: number[] = [];
-  for (const character of token) {
-    const byte = BYTE_OF.get(character);
-    if (byte === undefined) return undefined;
-    bytes.push(byte);
-  }
-  return bytes;
+export const BYTE_LEVEL: Spelling = {
+  spell: (text) => text,
+  bytesOf: (token) => {
+    const bytes: number[] = [];
+    for (const character of token) {
+      const byte = BYTE_OF.get(character);
+      if (byte === undefined) return undefined;
+      bytes.push(byte);
+    }
+    return bytes;
+  },
 };
 
-const ENCODER = new TextEncoder();
-
 /** Tokens that are text with "▁" for spaces, and <0x00> for single bytes, as in SentencePiece. */
-export const spacedBytes: TokenBytes = (token) => {
-  const [, hex] = /^<0x([0-9A-F]{2})>$/.exec(token) ?? [];
-  return hex === undefined
-    ? ENCODER.encode(token.replaceAll("▁", " "))
-    : [Number.parseInt(hex, 16)];
+export const SPACED: Spelling = {
+  spell: (text) => text.replaceAll("▁", " "),
+  bytesOf: (token) => {
+    const [, hex] = /^<0x([0-9A-F]{2})>$/.exec(token) ?? [];
+    if (hex !== undefined) return [Number.parseInt(hex, 16)];
+    return ENCODER.encode(token.replaceAll("▁", " "));
+  },
 };
 
 /**
  * Where each token of a text ends, in UTF-16 units; a token that is part of a character ends with it. Undefined if the
- * tokens are not the text, because it was normalized or has unknown characters.
+ * tokens are another text, or have unknown characters.
+ * @param written The text of added tokens, by their number, which is not spelt.
  */
 export function tokenEnds(
   text: string,
   tokens: readonly string[],
-  bytesOf: (token: string, index: number) => Bytes,
+  { spell, bytesOf }: Spelling,
+  written: ReadonlyMap<number, string>,
 ): number[] | undefined {
-  const bytes = ENCODER.encode(text.replaceAll("▁", " "));
-  const units = unitsAfterBytes(text, bytes.length);
+  const spelt = spell(text);
+  const bytes = ENCODER.encode(spelt);
+  const units = unitsAfterBytes(spelt, bytes.length);
   const ends: number[] = [];
   let at = 0;
   for (const [index, token] of tokens.entries()) {
-    let own = bytesOf(token, index);
-    if (!own) return undefined;
+    const added = written.get(index);
+    const own = added === undefined ? bytesOf(token) : ENCODER.encode(spell(added));
     // Some tokenizers put a space before the text.
-    const isAdded = index === 0 && own[0] === SPACE && bytes[0] !== SPACE;
-    if (isAdded) own = own.slice(1);
-    for (const byte of own) if (bytes[at++] !== byte) return undefined;
+    const isAdded = index === 0 && own?.[0] === SPACE && bytes[0] !== SPACE;
+    const from = isAdded ? 1 : 0;
+    if (!own || !isAt(bytes, at, own, from)) return undefined;
+    at += own.length - from;
     ends.push(at === 0 ? 0 : units[at - 1]!);
   }
   return at === bytes.length ? ends : undefined;
+}
+
+/** Whether the bytes from `at` on are those of `own` from `from` on. */
+function isAt(bytes: Uint8Array, at: number, own: NonNullable<Bytes>, from: number): boolean {
+  for (let place = from; place < own.length; place++) {
+    if (bytes[at + place - from] !== own[place]) return false;
+  }
+  return true;
 }
 
 /** For each byte of the text, the end of its character in UTF-16 units. */
@@ -61,7 +82,7 @@ function unitsAfterBytes(text: string, length: number): Uint32Array {
   let unit = 0;
   for (const character of text) {
     unit += character.length;
-    const size = character === "▁" ? 1 : byteLength(character.codePointAt(0)!);
+    const size = byteLength(character.codePointAt(0)!);
     units.fill(unit, byte, byte + size);
     byte += size;
   }

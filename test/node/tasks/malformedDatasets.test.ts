@@ -68,7 +68,7 @@ const MALFORMED: Readonly<Record<string, readonly Case[]>> = {
     ["a message that is a text", `${chat("Hi", assistant)}\n`, "1 bad-message"],
     ["a message without a role", `${chat({ content: "Hi" }, assistant)}\n`, "1 bad-message"],
     ["a message without a content", `${chat({ role: "user" }, assistant)}\n`, "1 bad-message"],
-    ["a message with a name", `${chat({ ...user, name: "Ann" }, assistant)}\n`, "1 bad-message"],
+    ["a message with another key", `${chat({ ...user, nick: "A" }, assistant)}\n`, "1 bad-message"],
     [
       "a role of elsewhere",
       `${chat({ role: "human", content: "Hi" }, assistant)}\n`,

@@ -71,6 +71,7 @@ class _Context:
     write: Callable[[Sequence[Item]], Rendered]
     opening_before: Callable[[int], _Opening]
     tail: str
+    control: Sequence[str]
 
     def base(self, items: Sequence[Item]) -> str:
         """Render messages without the end of the text."""
@@ -121,6 +122,7 @@ class ConversationReader:
             write=lambda some: self._template.render(some, tools=tools),
             opening_before=lambda number: self._opening(items, number, has_tools=bool(tools)),
             tail=self._tail,
+            control=self._control,
         )
         return _learnable(context, given)
 
@@ -198,6 +200,9 @@ class _Appended:
     between: str | None
     """None if the template rewrites the turn before."""
     turn: str
+    dropped: int
+    """Length of the end of the turn before that the template then leaves out: an end marker before
+    a tool's answer."""
 
 
 def _locate(context: _Context, text: str, speaking: Sequence[int]) -> list[Turn]:
@@ -205,8 +210,7 @@ def _locate(context: _Context, text: str, speaking: Sequence[int]) -> list[Turn]
 
     As far, that is, as the text is what the template appends message by message.
     """
-    write = _prefix_writer(context, text)
-    appended = [_append(write, speaking, index) for index in range(len(speaking))]
+    appended = _append_all(context, text, speaking)
     turns: list[Turn] = []
     begin = 0
     for number, found in zip(speaking, appended, strict=True):
@@ -229,6 +233,35 @@ def _locate(context: _Context, text: str, speaking: Sequence[int]) -> list[Turn]
             break
         end -= len(found.between)
     return [_with_tail(turn, text, context.tail) for turn in (*turns, *later)]
+
+
+def _append_all(context: _Context, text: str, speaking: Sequence[int]) -> list[_Appended | None]:
+    """Return what is appended for each turn.
+
+    Without what the template leaves out of it when the next one follows.
+    """
+    write = _prefix_writer(context, text)
+    found = [_append(context, write, speaking, index) for index in range(len(speaking))]
+    messages = [context.messages[number] for number in speaking]
+    kept: list[_Appended | None] = []
+    for index, each in enumerate(found):
+        if each is None:
+            kept.append(None)
+            continue
+        before = found[index - 1] if index else None
+        rewritten = each.dropped > 0 and not (
+            before and _is_whole(messages[index - 1], _kept(before, each))
+        )
+        turn = _kept(each, found[index + 1] if index + 1 < len(found) else None)
+        # A turn that is not whole without its end is rewritten by the next one, which says so.
+        turn = turn if _is_whole(messages[index], turn) else each.turn
+        kept.append(replace(each, turn=turn, between=None if rewritten else each.between))
+    return kept
+
+
+def _kept(appended: _Appended, following: _Appended | None) -> str:
+    dropped = following.dropped if following else 0
+    return appended.turn[: max(0, len(appended.turn) - dropped)]
 
 
 def _with_tail(turn: Turn, text: str, tail: str) -> Turn:
@@ -279,7 +312,9 @@ def _last_questions(roles: Sequence[str]) -> list[int | None]:
     return questions
 
 
-def _append(write: _WriteUpTo, speaking: Sequence[int], index: int) -> _Appended | None:
+def _append(
+    context: _Context, write: _WriteUpTo, speaking: Sequence[int], index: int
+) -> _Appended | None:
     number = speaking[index]
     previous = speaking[index - 1] if index else -1
     try:
@@ -290,8 +325,21 @@ def _append(write: _WriteUpTo, speaking: Sequence[int], index: int) -> _Appended
         return None
     if not said.startswith(asked):
         return None
-    between = asked[len(spoken) :] if asked.startswith(spoken) else None
-    return _Appended(between, said[len(asked) :])
+    kept = len(spoken)
+    if not asked.startswith(spoken):
+        kept = _kept_length(spoken, asked, context.control)
+    return _Appended(asked[kept:], said[len(asked) :], len(spoken) - kept)
+
+
+def _kept_length(spoken: str, asked: str, control: Sequence[str]) -> int:
+    """Return the length of the common start that ends within no control token of the first."""
+    shared = _shared_length(spoken, asked)
+    kept = shared
+    for token in control:
+        start = spoken.rfind(token, 0, shared - 1 + len(token))
+        if start >= 0 and start + len(token) > shared:
+            kept = min(kept, start)
+    return kept
 
 
 def _shared_length(one: str, other: str) -> int:

@@ -135,4 +135,6 @@ def type_name(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, str):
+        return "a text"
     return "an object" if isinstance(value, dict) else "a number"

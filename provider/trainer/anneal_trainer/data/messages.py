@@ -111,8 +111,8 @@ def _message(place: Place, value: object, name: str) -> Message:
     role = ROLES[fields["role"]]
     for key in fields:
         if key not in ("role", "content", *KEYS[role]):
-            message = f"{name} has the key {quote(key)}, which is none of a message."
-            raise place.error("bad-message", message)
+            what = f"which is not one of a message with the role {role}"
+            raise place.error("bad-message", f"{name} has the key {quote(key)}, {what}.")
     calls = _tool_calls(place, fields, name)
     return Message(
         role=role,

@@ -37,13 +37,15 @@ export interface File {
   readonly kind: DatasetKind;
   /** Directory of the model. */
   readonly model: string;
+  /** Tokens to which rows are cut; default: 64. */
+  readonly maxLength?: number;
   /** Of a .parquet file. */
   readonly columns?: Readonly<Record<string, readonly (readonly (number | null)[] | null)[]>>;
   /** Of an archive: path and content as base64. */
   readonly entries?: readonly (readonly [string, string])[];
 }
 
-/** Sums over the rows, truncated to 64 tokens; for images only the first two. */
+/** Sums over the rows, after truncation; for images only the first two. */
 export interface Judgement {
   readonly rows: number;
   readonly tokens: number;
