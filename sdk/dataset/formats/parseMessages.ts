@@ -86,7 +86,10 @@ function parseMessage(value: unknown, place: string, findings: Finding[]): Messa
   const role = ROLES[fields.role]!;
   for (const key of Object.keys(fields)) {
     if (key === "role" || key === "content" || KEYS[role].includes(key)) continue;
-    report("bad-message", `${place} has the key ${quote(key)}, which is not one of a message with the role ${role}.`);
+    report(
+      "bad-message",
+      `${place} has the key ${quote(key)}, which is not one of a message with the role ${role}.`,
+    );
   }
   const toolCalls = parseToolCalls(fields, place, report);
   const content = parseContent(fields, role, { place, hasCalls: toolCalls.length > 0, findings });
