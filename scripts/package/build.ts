@@ -25,6 +25,9 @@ const COPIED = [
   "provider/trainer/anneal_trainer",
 ];
 
+/** Started by their paths, which no module imports. */
+const THREADS = ["dist/sdk/dataset/tokenizer/measureThread.js"];
+
 if (import.meta.main) build();
 
 /** @returns the folder of the package. */
@@ -51,7 +54,11 @@ export function build(): string {
 function prune(): void {
   const { bin, exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   const entries = Object.values<{ types?: string; default?: string }>(exports);
-  const code = reachable([...Object.values<string>(bin), ...entries.map((each) => each.default)]);
+  const code = reachable([
+    ...Object.values<string>(bin),
+    ...entries.map((each) => each.default),
+    ...THREADS,
+  ]);
   const types = reachable(
     entries.map((each) => each.types),
     ".d.ts",

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { sha256 } from "../../platform/index.ts";
 import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
 import type { Finding } from "../formats/Finding.ts";
@@ -5,7 +6,8 @@ import { placeOf, problem } from "../formats/problem.ts";
 import type { Problem, RuleId } from "../formats/rules.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { exactJson } from "../jinja/json.ts";
-import { createRowMeasurer, type RowTreatment } from "../tokenizer/measureRow.ts";
+import type { RowMeasure, RowTreatment } from "../tokenizer/measureRow.ts";
+import { type MeasuredRow, measureRows } from "../tokenizer/measureThreads.ts";
 import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 import { LabelCheck } from "./LabelCheck.ts";
@@ -67,68 +69,109 @@ const REMEMBERED_ROWS = 500_000;
 export async function checkDataset(path: string, options: CheckOptions): Promise<DatasetReport> {
   const { kind, tokenizer } = options;
   const vocabulary = tokenizer && vocabularySize(tokenizer.tokenizer);
-  const list = new ProblemList();
-  const seen = new Map<string, string>();
-  const labels = new LabelCheck(options.labels);
-  const measure = tokenizer && createRowSum(tokenizer, options);
-  let rows = 0;
-  let isWhole = true;
-  let format: DatasetRow["format"] | undefined;
-  for await (const scanned of scanRows(path, { kind, ...(vocabulary && { vocabulary }) })) {
-    const { row } = scanned;
-    for (const found of scanned.problems) {
-      list.add(found);
-      isWhole &&= !BREAKING_OFF.includes(found.rule);
-    }
-    if (!row) continue;
-    rows += 1;
-    format ??= row.format;
-    const findings = [...findDuplicate(seen, row, scanned), ...labels.note(row, scanned)];
-    for (const finding of [...findings, ...(measure?.add(row) ?? [])]) {
-      list.add(problem(path, placeOf(scanned), finding));
-    }
-  }
-  for (const { place, finding } of isWhole ? labels.finish() : []) {
-    list.add(problem(path, place, finding));
-  }
-  return {
-    rows,
-    format,
-    labels: labels.sorted,
-    problems: list.problems,
-    groups: list.groups,
-    errors: list.counts.error,
-    warnings: list.counts.warning,
-    ...(measure && { size: measure.size }),
-  };
+  const rows = scanRows(path, { kind, ...(vocabulary && { vocabulary }) });
+  const check = new DatasetCheck(path, options.labels);
+  for await (const measured of measureAs(options, path, rows)) check.note(measured);
+  return { ...check.finish(), ...(tokenizer && { size: check.size }) };
 }
 
-/** Adds up the measures of a dataset's rows. */
-function createRowSum(tokenizer: TokenizerDocument, treatment: RowTreatment) {
-  const measure = createRowMeasurer(tokenizer, treatment);
-  const size = { tokens: 0, kept: 0, learned: 0, truncated: 0 };
-  const add = (row: DatasetRow): readonly Finding[] => {
-    const { tokens, kept, learned, findings } = measure(row);
-    size.tokens += tokens;
-    size.kept += kept;
-    size.learned += learned;
-    size.truncated += kept < tokens ? 1 : 0;
-    return findings;
-  };
-  return { size, add };
+/** Collects the rows of a dataset and their problems. */
+class DatasetCheck {
+  readonly size = { tokens: 0, kept: 0, learned: 0, truncated: 0 };
+  readonly #path: string;
+  readonly #list = new ProblemList();
+  readonly #seen = new Map<string, string | number>();
+  readonly #labels: LabelCheck;
+  #rows = 0;
+  #isWhole = true;
+  #format: DatasetRow["format"] | undefined;
+
+  constructor(path: string, labels: readonly string[] | undefined) {
+    this.#path = path;
+    this.#labels = new LabelCheck(labels);
+  }
+
+  note({ scanned, measure }: MeasuredRow): void {
+    for (const found of scanned.problems) {
+      this.#list.add(found);
+      this.#isWhole &&= !BREAKING_OFF.includes(found.rule);
+    }
+    const { row } = scanned;
+    if (!row) return;
+    this.#rows += 1;
+    this.#format ??= row.format;
+    if (measure) this.#add(measure);
+    const findings = [
+      ...findDuplicate(this.#seen, row, scanned),
+      ...this.#labels.note(row, scanned),
+    ];
+    for (const finding of [...findings, ...(measure?.findings ?? [])]) {
+      this.#list.add(problem(this.#path, placeOf(scanned), finding));
+    }
+  }
+
+  finish(): Omit<DatasetReport, "size"> {
+    for (const { place, finding } of this.#isWhole ? this.#labels.finish() : []) {
+      this.#list.add(problem(this.#path, place, finding));
+    }
+    return {
+      rows: this.#rows,
+      format: this.#format,
+      labels: this.#labels.sorted,
+      problems: this.#list.problems,
+      groups: this.#list.groups,
+      errors: this.#list.counts.error,
+      warnings: this.#list.counts.warning,
+    };
+  }
+
+  #add({ tokens, kept, learned }: RowMeasure): void {
+    this.size.tokens += tokens;
+    this.size.kept += kept;
+    this.size.learned += learned;
+    this.size.truncated += kept < tokens ? 1 : 0;
+  }
 }
+
+/** The rows with their measures, if there is a tokenizer. */
+async function* measureAs(
+  { kind, tokenizer, ...treatment }: CheckOptions,
+  path: string,
+  rows: AsyncIterable<ScannedRow>,
+): AsyncGenerator<MeasuredRow> {
+  if (!tokenizer || kind === "image-classification") {
+    for await (const scanned of rows) yield { scanned, measure: tokenizer && IMAGE };
+    return;
+  }
+  const { maxLength, trainOnInputs } = treatment;
+  const given = {
+    ...(maxLength !== undefined && { maxLength }),
+    ...(trainOnInputs !== undefined && { trainOnInputs }),
+  };
+  const { size } = await stat(path).catch(() => ({ size: 0 }));
+  yield* measureRows(rows, { document: tokenizer, treatment: given, kind }, size);
+}
+
+const IMAGE: RowMeasure = { tokens: 1, kept: 1, learned: 1, findings: [] };
 
 /** Reports an earlier row that is equal, or remembers the row. */
-function findDuplicate(seen: Map<string, string>, row: DatasetRow, scanned: ScannedRow): Finding[] {
+function findDuplicate(
+  seen: Map<string, string | number>,
+  row: DatasetRow,
+  scanned: ScannedRow,
+): Finding[] {
   const { label: _, ...image } = row.format === "image" ? row : { label: "" };
   const identity = row.format === "image" ? image : row;
   const digest = sha256(Buffer.from(JSON.stringify(identity, exactJson)));
   const key = Buffer.from(digest).toString("latin1", 0, 16);
   const duplicate = seen.get(key);
   if (duplicate !== undefined) {
-    const what = scanned.entry === undefined ? "row" : "image";
-    return [{ rule: "duplicate-row", message: `The ${what} repeats ${duplicate}.` }];
+    const message =
+      typeof duplicate === "number"
+        ? `The row repeats line ${duplicate}.`
+        : `The image repeats ${duplicate}.`;
+    return [{ rule: "duplicate-row", message }];
   }
-  if (seen.size < REMEMBERED_ROWS) seen.set(key, scanned.entry ?? `line ${scanned.line}`);
+  if (seen.size < REMEMBERED_ROWS) seen.set(key, scanned.entry ?? scanned.line);
   return [];
 }

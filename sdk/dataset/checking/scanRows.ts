@@ -14,7 +14,7 @@ import type { ScannedRow } from "../formats/ScannedRow.ts";
 import { scanImages } from "../images/scanImages.ts";
 import { scanTokens } from "../tokens/scanTokens.ts";
 
-type PlacedRow = ParsedRow & { readonly line: number };
+type PlacedRow = ParsedRow & Pick<ScannedRow, "line" | "source">;
 
 /** Integer labels, in the only spelling that files may use. */
 export const INTEGER_LABEL = /^(0|[1-9][0-9]{0,8})$/;
@@ -90,14 +90,15 @@ async function* scanText(
   const file = { hasMark: false };
   const compare = comparison();
   let empty = true;
-  for await (const { line, row, findings, ...traits } of read(
+  for await (const { line, row, source, findings, ...traits } of read(
     dropMark(readLines(path), file),
     kind,
   )) {
     empty = false;
     const differences = compare(traits);
     const problems = at(line, [...findings, ...differences]);
-    yield { line, ...(row && differences.length === 0 && { row }), problems };
+    const isValid = row && differences.length === 0;
+    yield { line, ...(isValid && { row, ...(source !== undefined && { source }) }), problems };
   }
   const last: Finding[] = [];
   if (empty) last.push({ rule: "no-rows", message: "The dataset has no rows." });
@@ -129,7 +130,7 @@ function comparison(): (row: Pick<ParsedRow, "format" | "labelType">) => Finding
 async function* jsonRows(lines: AsyncIterable<Line>, kind: TextKind): AsyncGenerator<PlacedRow> {
   for await (const line of filledLines(lines)) {
     if ("findings" in line) yield line;
-    else yield { line: line.line, ...parseJsonRow(line.text, kind) };
+    else yield { line: line.line, source: line.text, ...parseJsonRow(line.text, kind) };
   }
 }
 

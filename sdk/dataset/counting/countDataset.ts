@@ -1,15 +1,13 @@
 import { stat } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
-import { readRows } from "../checking/readRows.ts";
-import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
+import { requireValid } from "../checking/readRows.ts";
+import { scanRows } from "../checking/scanRows.ts";
+import type { DatasetKind } from "../formats/DatasetRow.ts";
 import { RULES } from "../formats/rules.ts";
-import {
-  createRowReader,
-  type RowReader,
-  TemplateRefusalError,
-  type TextRow,
-} from "../tokenizer/readRow.ts";
-import { onFirstUse, type TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
+import type { ScannedRow } from "../formats/ScannedRow.ts";
+import type { RowMeasure } from "../tokenizer/measureRow.ts";
+import { type MeasuredRow, measureRows } from "../tokenizer/measureThreads.ts";
+import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 
 /** The size of a dataset, for its price. */
@@ -43,53 +41,51 @@ export interface CountOptions {
  */
 export async function countDataset(path: string, options: CountOptions): Promise<DatasetCount> {
   const { kind, unit, tokenizer } = options;
-  const count = unit === "token" ? createRowCounter(kind, tokenizer) : () => 0;
   const vocabulary = tokenizer && vocabularySize(tokenizer.tokenizer);
-  let rows = 0;
-  let tokens = 0;
-  for await (const { line, row } of readRows(path, { kind, ...(vocabulary && { vocabulary }) })) {
-    rows += 1;
-    tokens += count(row, `${path}:${line}`);
+  const { size } = await stat(path).catch(() => ({ size: 0 }));
+  const all = requireValid(path, scanRows(path, { kind, ...(vocabulary && { vocabulary }) }));
+  const rows = { count: 0, tokens: 0 };
+  const measured = unit === "token" ? measureAs(options, all, size) : withoutMeasure(all);
+  for await (const { scanned, measure } of measured) {
+    rows.count += 1;
+    rows.tokens += measure ? tokensOf(path, scanned, measure) : 0;
   }
-  const { size } = await stat(path);
-  return { rows, bytes: size, dataSize: BigInt(unit === "token" ? tokens : size) };
+  return { rows: rows.count, bytes: size, dataSize: BigInt(unit === "token" ? rows.tokens : size) };
 }
 
-type RowCounter = (row: DatasetRow, place: string) => number;
+async function* withoutMeasure(rows: AsyncIterable<ScannedRow>): AsyncGenerator<MeasuredRow> {
+  for await (const scanned of rows) yield { scanned, measure: undefined };
+}
 
-/** Tokens of a row before truncation. */
-function createRowCounter(kind: DatasetKind, document: TokenizerDocument | undefined): RowCounter {
-  if (kind === "image-classification") return () => 1;
-  if (!document) {
+/** The rows with their tokens; an image is one. What is learned of them does not matter. */
+async function* measureAs(
+  { kind, tokenizer }: CountOptions,
+  rows: AsyncIterable<ScannedRow>,
+  bytes: number,
+): AsyncGenerator<MeasuredRow> {
+  if (kind === "image-classification") {
+    for await (const scanned of rows) yield { scanned, measure: ONE_TOKEN };
+    return;
+  }
+  if (!tokenizer) {
     throw new ProtocolError(
       "usage",
       "The provider charges by the token, but the model's tokenizer is not given.",
       "Give the tokenizer that the provider serves for the model.",
     );
   }
-  const reader = onFirstUse(() => createRowReader(document));
-  return (row, place) => {
-    switch (row.format) {
-      case "label":
-        return reader().counter.count(row.text) + reader().counter.specialTokens;
-      case "tokens":
-        return row.ids.length;
-      case "image":
-        return 1;
-      default:
-        return countAt(reader(), row, place);
-    }
-  };
+  yield* measureRows(
+    rows,
+    { document: tokenizer, treatment: { trainOnInputs: true }, kind },
+    bytes,
+  );
 }
 
-function countAt(reader: RowReader, row: TextRow, place: string): number {
-  try {
-    return reader.count(row);
-  } catch (error) {
-    if (!(error instanceof TemplateRefusalError)) throw error;
-    const { hint } = RULES["template-refuses"];
-    throw new ProtocolError("dataset-invalid", `${place}: ${error.message}`, hint, {
-      cause: error,
-    });
-  }
+const ONE_TOKEN: RowMeasure = { tokens: 1, kept: 1, learned: 1, findings: [] };
+
+function tokensOf(path: string, { line }: ScannedRow, { tokens, findings }: RowMeasure): number {
+  const refusal = findings.find(({ rule }) => rule === "template-refuses");
+  if (!refusal) return tokens;
+  const { hint } = RULES["template-refuses"];
+  throw new ProtocolError("dataset-invalid", `${path}:${line}: ${refusal.message}`, hint);
 }

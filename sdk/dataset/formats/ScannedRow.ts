@@ -8,5 +8,7 @@ export interface ScannedRow {
   /** Path of the entry in an archive. */
   readonly entry?: string;
   readonly row?: DatasetRow;
+  /** The line of JSON that the row was read from. */
+  readonly source?: string;
   readonly problems: readonly Problem[];
 }

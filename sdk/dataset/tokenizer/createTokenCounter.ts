@@ -11,17 +11,24 @@ import {
 } from "./TokenizerJson.ts";
 import { BYTE_LEVEL, SPACED, tokenEnds } from "./tokenEnds.ts";
 
+/** The tokens of a text. */
+export interface EncodedText {
+  readonly tokens: readonly string[];
+  /**
+   * Where each token ends in the text, or in `spelt`, which the tokenizer makes of it, in UTF-16 units; undefined if the
+   * tokens are another text, or have unknown characters.
+   */
+  ends(spelt?: string): number[] | undefined;
+}
+
 /** Counts tokens with one model's tokenizer. */
 export interface TokenCounter {
   /** Tokens of a text without the tokenizer's special tokens. */
   count(text: string): number;
   /** These tokens, as spelt in the vocabulary. */
   tokens(text: string): string[];
-  /**
-   * Where each of these tokens ends in the text, or in `spelt`, which the tokenizer makes of it, in UTF-16 units;
-   * undefined if the tokens are another text, or have unknown characters.
-   */
-  ends(text: string, spelt?: string): number[] | undefined;
+  /** These tokens, with what is needed to find them in the text. */
+  encode(text: string): EncodedText;
   /** A text as the tokenizer normalizes it. */
   normalize(text: string): string;
   /** Number of special tokens that the tokenizer adds to one text. */
@@ -91,14 +98,14 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
       return all;
     },
     normalize,
-    ends: (text, spelt = text) => {
-      const all: string[] = [];
+    encode: (text) => {
+      const tokens: string[] = [];
       const written = new Map<number, string>();
-      encode(text, (tokens, added) => {
-        if (added !== undefined) written.set(all.length, added);
-        for (const token of tokens) all.push(token);
+      encode(text, (some, added) => {
+        if (added !== undefined) written.set(tokens.length, added);
+        for (const token of some) tokens.push(token);
       });
-      return tokenEnds(spelt, all, spelling, written);
+      return { tokens, ends: (spelt = text) => tokenEnds(spelt, tokens, spelling, written) };
     },
     specialTokens: countSpecialTokens(config.post_processor),
     leadingTokens: findLeadingTokens(config.post_processor),
@@ -110,8 +117,27 @@ function isNormalized(token: { normalized?: boolean; special?: boolean }): boole
   return token.normalized ?? !token.special;
 }
 
+/** Maximum number of pieces whose tokens are remembered: most words of a dataset occur again and again. */
+const REMEMBERED_PIECES = 200_000;
+/** Longer pieces hardly ever occur again. */
+const LONGEST_REMEMBERED = 32;
+
 /** Encodes one piece with the model. */
 function createModel(config: ModelConfig): (piece: string) => readonly string[] {
+  const encode = createEncoder(config);
+  const known = new Map<string, readonly string[]>();
+  return (piece) => {
+    if (piece.length > LONGEST_REMEMBERED) return encode(piece);
+    const remembered = known.get(piece);
+    if (remembered) return remembered;
+    const tokens = encode(piece);
+    if (known.size >= REMEMBERED_PIECES) known.clear();
+    known.set(piece, tokens);
+    return tokens;
+  };
+}
+
+function createEncoder(config: ModelConfig): (piece: string) => readonly string[] {
   if (config.type === "WordPiece") {
     const model = new WordPiece(config);
     return (piece) => model([piece]);

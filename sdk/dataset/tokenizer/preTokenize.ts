@@ -115,7 +115,12 @@ export const BYTE_CHARACTERS: readonly string[] = (() => {
   );
 })();
 
+/** Words of ASCII, which stand for themselves, after at most one space. */
+const PLAIN = /^ ?[!-~]+$/;
+const SPACE = BYTE_CHARACTERS[0x20]!;
+
 function toByteCharacters(text: string): string {
+  if (PLAIN.test(text)) return text.startsWith(" ") ? SPACE + text.slice(1) : text;
   let result = "";
   for (const byte of Buffer.from(text)) result += BYTE_CHARACTERS[byte];
   return result;

@@ -6,7 +6,7 @@ import {
   createConversationReader,
   type Turn,
 } from "../template/readConversation.ts";
-import { createTokenCounter, type TokenCounter } from "./createTokenCounter.ts";
+import { createTokenCounter, type EncodedText, type TokenCounter } from "./createTokenCounter.ts";
 import { onFirstUse, requireEndToken, type TokenizerDocument } from "./TokenizerDocument.ts";
 import type { TokenizerJson } from "./TokenizerJson.ts";
 
@@ -35,11 +35,6 @@ export interface RowReader {
    * @throws TemplateRefusalError if the chat template refuses the messages.
    */
   read(row: TextRow): readonly EncodedRow[];
-  /**
-   * Number of all these tokens.
-   * @throws TemplateRefusalError if the chat template refuses the messages.
-   */
-  count(row: TextRow): number;
 }
 
 /** The chat template refuses the messages of a row. */
@@ -99,23 +94,9 @@ export function createRowReader(document: TokenizerDocument): RowReader {
     const answers = all.map((_, place) => place >= before.length + given);
     return { tokens: all, answers, hidden: 0 };
   };
-  const count = (row: RowText): number => {
-    if ("messages" in row) {
-      const { text, cuts } = converse(row);
-      return piecesOf(text, cuts).reduce((sum, piece) => sum + counter.count(piece), 0);
-    }
-    const { text, prompt } = row;
-    const own =
-      prompt === undefined
-        ? counter.count(text)
-        : encodePrompt(counter, prompt, text).tokens.length;
-    end();
-    return leading(prompt ?? text).length + own + 1;
-  };
   return {
     counter,
     read: (row) => textsOf(row).map(encode),
-    count: (row) => textsOf(row).reduce((sum, text) => sum + count(text), 0),
   };
 }
 
@@ -177,10 +158,10 @@ function encodeConversation(
   const answers: boolean[] = [];
   let begin = 0;
   for (const piece of piecesOf(text, cuts)) {
-    const own = counter.tokens(piece);
+    const encoded = counter.encode(piece);
     const inPiece = rangesIn(turns, begin, piece.length);
-    for (const token of own) tokens.push(token);
-    for (const answer of answersIn(counter, piece, own.length, inPiece)) answers.push(answer);
+    for (const token of encoded.tokens) tokens.push(token);
+    for (const answer of answersIn(counter, piece, encoded, inPiece)) answers.push(answer);
     begin += piece.length;
   }
   return { tokens, answers, hidden, ...(unlocated !== undefined && { unlocated }) };
@@ -204,16 +185,16 @@ type Range = Pick<Turn, "begin" | "end">;
 function answersIn(
   counter: TokenCounter,
   text: string,
-  tokens: number,
+  encoded: EncodedText,
   turns: readonly Range[],
 ): boolean[] {
-  const ends = counter.ends(text);
+  const ends = encoded.ends();
   if (ends) return answersBy(ends, turns);
   const normalized = normalizeTurns(counter, text, turns);
-  const others = normalized && counter.ends(text, normalized.text);
+  const others = normalized && encoded.ends(normalized.text);
   return others
     ? answersBy(others, normalized.turns)
-    : estimateAnswers(counter, text, tokens, turns);
+    : estimateAnswers(counter, text, encoded.tokens.length, turns);
 }
 
 function answersBy(ends: readonly number[], turns: readonly Range[]): boolean[] {

@@ -49,6 +49,8 @@ export function tokenEnds(
   { spell, bytesOf }: Spelling,
   written: ReadonlyMap<number, string>,
 ): number[] | undefined {
+  const simple = simpleEnds(text, tokens, written);
+  if (simple) return simple;
   const spelt = spell(text);
   const bytes = ENCODER.encode(spelt);
   const units = unitsAfterBytes(spelt, bytes.length);
@@ -65,6 +67,22 @@ export function tokenEnds(
     ends.push(at === 0 ? 0 : units[at - 1]!);
   }
   return at === bytes.length ? ends : undefined;
+}
+
+/** Of ASCII, each character of a token stands for one of the text, if they are as many. */
+function simpleEnds(
+  text: string,
+  tokens: readonly string[],
+  written: ReadonlyMap<number, string>,
+): number[] | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII as a whole
+  if (!/^[\x00-\x7f]*$/.test(text)) return undefined;
+  let end = 0;
+  const ends = tokens.map((token, index) => {
+    end += (written.get(index) ?? token).length;
+    return end;
+  });
+  return end === text.length ? ends : undefined;
 }
 
 /** Whether the bytes from `at` on are those of `own` from `from` on. */
