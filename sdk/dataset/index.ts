@@ -11,7 +11,7 @@ export * from "./formats/DatasetRow.ts";
 export type { Place } from "./formats/problem.ts";
 export * from "./formats/rules.ts";
 export * from "./tokenizer/createTokenCounter.ts";
-export type { RowTreatment } from "./tokenizer/measureRow.ts";
+export type { RowTreatment } from "./tokenizer/maskRow.ts";
 export type { TokenizerDocument } from "./tokenizer/TokenizerDocument.ts";
 export type {
   AddedToken,

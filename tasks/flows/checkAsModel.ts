@@ -1,5 +1,6 @@
 import { checkDataset, type DatasetReport } from "../../sdk/dataset/checking/checkDataset.ts";
-import { createRowMeasurer, type RowTreatment } from "../../sdk/dataset/tokenizer/measureRow.ts";
+import type { RowTreatment } from "../../sdk/dataset/tokenizer/maskRow.ts";
+import { createRowMeasurer } from "../../sdk/dataset/tokenizer/measureRow.ts";
 import type { TokenizerDocument } from "../../sdk/dataset/tokenizer/TokenizerDocument.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
