@@ -82,7 +82,7 @@ function saysWhatIsLearned(row: TextRow): boolean {
 }
 
 function mask(
-  { tokens, answers, hidden, unlocated }: EncodedRow,
+  { tokens, answers, hidden, unlocated, dropsNames }: EncodedRow,
   isFixed: boolean,
   { maxLength, trainOnInputs }: Required<RowTreatment>,
 ): MaskedText {
@@ -94,11 +94,17 @@ function mask(
     ...(needsPrompt ? [NO_PROMPT] : []),
     ...masked.findings,
     ...(isMasked ? noteHidden(hidden) : []),
+    ...(dropsNames ? [NAME_IGNORED] : []),
   ];
   return { ...masked, tokens, findings };
 }
 
 const NO_PROMPT: Finding = { rule: "no-prompt", message: "The row has no prompt to mask." };
+
+const NAME_IGNORED: Finding = {
+  rule: "name-ignored",
+  message: "The chat template writes no names, so those of messages are not learned.",
+};
 
 function nothingLearned(maxLength: number): Finding {
   const kept = Number.isFinite(maxLength) ? ` in its first ${maxLength} tokens` : "";
