@@ -134,6 +134,25 @@ const CONVERSION = `
 A problem that repeats is shown once, with its number and first lines. \`check-data --json\` has them as \`groups\`, by rule
 and message, each with \`count\` and \`places\`, and the first ten of each group as \`problems\`.
 
+## Rows as the model sees them
+
+\`npx hardhat preview --data-path <PATH> --model <MODEL>\` shows the first rows as the trainer gives them to the model:
+through its chat template and tokenizer, with what is learned marked, and what is cut after the maximum length at the
+end. \`--rows\` and \`--from\` choose other rows, \`--max-seq-length\` and \`--train-on-inputs\` are those of the job.
+
+\`\`\`text
+capitals.jsonl:1 (messages): 30 tokens, 8 learned, 0 cut
+  <|im_start|>user↵
+  The capital of Austria?<|im_end|>↵
+  <|im_start|>assistant↵
+  ‹Vienna.<|im_end|>↵›
+\`\`\`
+
+With colours, what is learned is green, what is only read is dim, what is cut is red, and control tokens are underlined:
+\`<|im_end|>\` without a line is text that somebody wrote. Both answers of a preference pair are shown, a text with its
+label, and of an image its class and size. A row that cannot be read has its problem instead. \`--json\` lists the tokens
+with their ids, and \`previewDataset\` in the SDK does the same for programs.
+
 ## Datasets in other formats
 
 A file in another format is recognized by its content, whatever its name: \`check-data\`, and everything that checks a

@@ -117,6 +117,21 @@ const data: CommandDefinition[] = [
     () => import("./commands/data/check-data.ts"),
   ),
   command(
+    "preview",
+    "Show rows as the model sees them: what is learned, and what is cut",
+    {
+      dataPath: option("Path of the dataset"),
+      model,
+      provider: option("Address of the provider that offers the model"),
+      rows: option("Maximum number of rows to show; default: 3"),
+      from: option("Line of the first row to show; default: 1"),
+      maxSeqLength: option("Maximum number of tokens of a row; default: the model's"),
+      trainOnInputs: option("Whether prompts are learned, too: true or false; default: false"),
+      json,
+    },
+    () => import("./commands/data/preview.ts"),
+  ),
+  command(
     "convert-data",
     "Write a file in another format as a dataset",
     {

@@ -1,4 +1,4 @@
-/** Datasets: checking, counting and conversion. */
+/** Datasets: checking, counting, preview and conversion. */
 
 export type { Conversion, ForeignFile } from "../ForeignFile.ts";
 export * from "./checking/checkDataset.ts";
@@ -10,8 +10,12 @@ export * from "./counting/countDataset.ts";
 export * from "./formats/DatasetRow.ts";
 export type { Place } from "./formats/problem.ts";
 export * from "./formats/rules.ts";
+export type { Json } from "./jinja/json.ts";
+export { Float } from "./jinja/values.ts";
+export * from "./preview/PreviewRow.ts";
+export * from "./preview/previewDataset.ts";
 export * from "./tokenizer/createTokenCounter.ts";
-export type { RowTreatment } from "./tokenizer/measureRow.ts";
+export type { RowTreatment } from "./tokenizer/maskRow.ts";
 export type { TokenizerDocument } from "./tokenizer/TokenizerDocument.ts";
 export type {
   AddedToken,

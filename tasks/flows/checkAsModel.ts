@@ -1,5 +1,5 @@
 import { checkDataset, type DatasetReport } from "../../sdk/dataset/checking/checkDataset.ts";
-import { createRowMeasurer, type RowTreatment } from "../../sdk/dataset/tokenizer/measureRow.ts";
+import { createRowMeasurer } from "../../sdk/dataset/tokenizer/measureRow.ts";
 import type { TokenizerDocument } from "../../sdk/dataset/tokenizer/TokenizerDocument.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
@@ -7,6 +7,7 @@ import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { treatmentOf } from "./treatmentOf.ts";
 
 /**
  * Checks a dataset as a provider's model will see it: with its tokenizer and chat template, and truncated to its
@@ -37,12 +38,4 @@ function whyNotMeasured(tokenizer: TokenizerDocument): string | undefined {
     if (error instanceof ProtocolError) return error.message;
     throw error;
   }
-}
-
-function treatmentOf(model: CatalogueModel, config: Hyperparameters): RowTreatment {
-  const lengths = [model.maxLength, config.max_seq_length].filter((each) => each !== undefined);
-  return {
-    ...(lengths.length > 0 && { maxLength: Math.min(...lengths) }),
-    trainOnInputs: config.train_on_inputs === true,
-  };
 }

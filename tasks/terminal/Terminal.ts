@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { styleText } from "node:util";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { renderTable, type Table } from "./renderTable.ts";
 import { wrapWords } from "./wrapWords.ts";
@@ -12,6 +13,8 @@ export interface Terminal {
   paragraph(text: string): void;
   /** A table for people; with --json, the document contains the same. */
   table(table: Table): void;
+  /** What is drawn for people, to fit the terminal; with --json, the document contains the same. */
+  draw(drawing: (canvas: Canvas) => string): void;
   /** A sentence that is not part of the result: always on stderr. */
   note(line: string): void;
   /** The likely next command, on stderr; not for programs. */
@@ -27,6 +30,14 @@ export interface Terminal {
    * @throws ProtocolError "usage" without a terminal: a command does not wait for an answer that cannot come.
    */
   confirm(question: string): Promise<boolean>;
+}
+
+/** What a drawing has to fit. */
+export interface Canvas {
+  /** Characters per line; undefined in a pipe. */
+  readonly columns: number | undefined;
+  /** Whether it shows colours, and NO_COLOR is not set. */
+  readonly colors: boolean;
 }
 
 /** Before every line of a paragraph but the first. */
@@ -64,6 +75,12 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
       if (json) return;
       const { isTTY, columns } = process.stdout;
       write(process.stdout, renderTable(table, { boxes: isTTY === true, columns }));
+    },
+    draw: (drawing) => {
+      if (json) return;
+      const { isTTY, columns } = process.stdout;
+      const colors = styleText("dim", " ", { stream: process.stdout }) !== " ";
+      write(process.stdout, drawing({ columns: isTTY ? columns : undefined, colors }));
     },
     note: (line) => write(process.stderr, line),
     next: (command, when) => {

@@ -1,6 +1,7 @@
 import type { DatasetReport } from "../../sdk/dataset/checking/checkDataset.ts";
 import type { ProblemGroup } from "../../sdk/dataset/checking/ProblemList.ts";
 import { foreignError } from "../../sdk/dataset/foreign/foreignError.ts";
+import type { Problem } from "../../sdk/dataset/formats/rules.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { counted } from "./counted.ts";
 import type { Terminal } from "./Terminal.ts";
@@ -24,12 +25,21 @@ export function showProblems(
   if (hidden > 0) terminal.say(`… and ${counted(hidden, "more problem")}.`);
 }
 
-function describe({ file, places, severity, rule, message, hint, meant, count }: ProblemGroup) {
-  const [{ line, entry } = { line: 1 }] = places;
+function describe({ places, count, message, ...group }: ProblemGroup): string {
+  const [place = { line: 1 }] = places;
   const repeated = count > 1 ? ` (${counted(count, "time")}: ${list(places, count)})` : "";
-  const said = message.replace(/\.$/, `${repeated}.`);
+  return describeProblem({ ...group, ...place, message: message.replace(/\.$/, `${repeated}.`) });
+}
+
+/** A problem with its place, as compilers show it. */
+export function describeProblem(found: Problem): string {
+  return `${found.file}:${found.entry ?? found.line}: ${describeRule(found)}`;
+}
+
+/** A problem whose place is shown above it. */
+export function describeRule({ severity, rule, message, meant, hint }: Problem): string {
   const suggestion = meant === undefined ? "" : ` Did you mean "${meant}"?`;
-  return `${file}:${entry ?? line}: ${severity} ${rule}: ${said}${suggestion} ${hint}`;
+  return `${severity} ${rule}: ${message}${suggestion} ${hint}`;
 }
 
 function list(places: ProblemGroup["places"], count: number): string {

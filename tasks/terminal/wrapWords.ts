@@ -1,10 +1,15 @@
-/** Breaks a text into lines of at most `width` characters, only between words; a longer word has its own line. */
+import { stripVTControlCharacters } from "node:util";
+
+/**
+ * Breaks a text into lines of at most `width` characters, only between words; a longer word has its own line. Colours
+ * have no width.
+ */
 export function wrapWords(text: string, width: number): string[] {
   const lines: string[] = [];
   let current = "";
   for (const word of text.split(" ")) {
     const extended = current === "" ? word : `${current} ${word}`;
-    if (extended.length > width && current !== "") {
+    if (stripVTControlCharacters(extended).length > width && current !== "") {
       lines.push(current);
       current = word;
     } else current = extended;

@@ -107,7 +107,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["sdk/task"],
   ["sdk/service", "sdk/exchange"],
   ["sdk/dataset/index.ts"],
-  ["sdk/dataset/counting", "sdk/dataset/conversion"],
+  ["sdk/dataset/counting", "sdk/dataset/conversion", "sdk/dataset/preview"],
   ["sdk/dataset/checking"],
   ["sdk/dataset/foreign"],
   ["sdk/dataset/images", "sdk/dataset/tokens", "sdk/dataset/tokenizer"],

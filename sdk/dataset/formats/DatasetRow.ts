@@ -89,4 +89,9 @@ export interface ImageRow {
   readonly label: string;
   /** SHA-256 of the file, hex. */
   readonly digest: string;
+  /** In pixels, as stored: EXIF may turn the image. */
+  readonly width: number;
+  readonly height: number;
+  /** Size of the file. */
+  readonly bytes: number;
 }

@@ -213,6 +213,10 @@ export const RULES = {
     "The model's chat template leaves earlier turns unchanged; what it rewrites is not learned.",
     "Cut the conversation after each answer, so that every answer is the last one of a row.",
   ),
+  "name-ignored": warning(
+    "The model's chat template writes the names of messages; what it leaves out is not learned.",
+    "Write the name into the content of the message if the model has to know it, or remove it.",
+  ),
   "missing-class": warning(
     "A validation dataset has all classes of the training dataset.",
     "Add rows of this class to the validation dataset.",

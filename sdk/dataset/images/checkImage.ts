@@ -11,25 +11,29 @@ const IMAGE_END = Buffer.from([0xff, 0xd9]);
 /** The JPEG marker before the pixels. */
 const START_OF_SCAN = 0xda;
 
-interface Header {
+/** In pixels, as stored: EXIF may turn the image. */
+interface ImageSize {
   readonly width: number;
   readonly height: number;
+}
+
+interface Header extends ImageSize {
   /** Per channel. */
   readonly bits: number;
 }
 
 /**
  * Checks the headers and checksums of an image file, as the trainer does before decoding it.
- * @returns its number of pixels, or a finding.
+ * @returns its size, or a finding.
  */
-export function checkImage(content: Buffer): { readonly pixels: number } | Finding {
+export function checkImage(content: Buffer): ImageSize | Finding {
   const isPng = content.subarray(0, 8).equals(PNG_SIGNATURE);
   if (!isPng && !content.subarray(0, 2).equals(IMAGE_START)) {
     return { rule: "image-type", message: "The file is neither a JPEG nor a PNG image." };
   }
   const header = isPng ? readPng(content) : readJpeg(content);
   if ("rule" in header) return header;
-  return checkHeader(header) ?? { pixels: header.width * header.height };
+  return checkHeader(header) ?? { width: header.width, height: header.height };
 }
 
 function checkHeader({ width, height, bits }: Header): Finding | undefined {

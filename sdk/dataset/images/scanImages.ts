@@ -73,11 +73,13 @@ async function scanEntry(guard: EntryGuard, entry: Entry): Promise<ScannedEntry 
   if ("obstacle" in entry && entry.obstacle) return { name, finding: OBSTACLES[entry.obstacle] };
   const content = await entry.read();
   const image = checkImage(content);
-  const finding = "rule" in image ? image : guard.admitPixels(image.pixels);
+  if ("rule" in image) return { name, finding: image };
+  const finding = guard.admitPixels(image.width * image.height);
   if (finding) return { name, finding };
   guard.settle(verdict.folders);
   const digest = Buffer.from(sha256(content)).toString("hex");
-  return { name, row: { format: "image", label: verdict.label, digest } };
+  const { label } = verdict;
+  return { name, row: { format: "image", label, digest, ...image, bytes: content.length } };
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -70,10 +70,11 @@ export function tokenText(token: unknown): string | undefined {
   return typeof content === "string" ? content : undefined;
 }
 
-function specialTokens(config: TokenizerConfig): [string, Value][] {
+/** The special tokens that a tokenizer_config.json names, each with its text. */
+export function specialTokens(config: TokenizerConfig): [name: string, text: string][] {
   return SPECIAL_TOKENS.flatMap((name) => {
     const text = tokenText((config as Record<string, unknown>)[name]);
-    return text === undefined ? [] : [[name, text] satisfies [string, Value]];
+    return text === undefined ? [] : [[name, text] satisfies [string, string]];
   });
 }
 

@@ -16,6 +16,8 @@ export interface Conversation {
   readonly unlocated?: string;
   /** Where the text is cut before it becomes tokens, so that control tokens that people wrote stay text. */
   readonly cuts: readonly number[];
+  /** Whether messages have names that the template leaves out. */
+  readonly dropsNames: boolean;
 }
 
 /** A turn of the assistant in a text, in UTF-16 units. */
@@ -94,10 +96,11 @@ export function createConversationReader(
   };
   return (messages, options = {}) => {
     const read = readAs(messages, options);
+    const dropsNames = !traits.knowsNames && hasNames(messages);
     const neutral = neutralize(messages, options.tools, control);
-    if (!neutral) return { ...read, cuts: [] };
+    if (!neutral) return { ...read, cuts: [], dropsNames };
     const { text } = readAs(neutral.messages, { ...options, tools: neutral.tools });
-    return { ...read, cuts: findCuts(read.text, text) };
+    return { ...read, cuts: findCuts(read.text, text), dropsNames };
   };
 }
 
@@ -110,6 +113,11 @@ interface Context {
   readonly control: readonly string[];
 }
 
+/** The name of a tool's answer is that of its call, which the template writes. */
+function hasNames(messages: readonly Message[]): boolean {
+  return messages.some(({ role, name }) => role !== "tool" && name !== undefined);
+}
+
 function requireKnown(
   messages: readonly Message[],
   tools: readonly Json[] | undefined,
@@ -120,7 +128,7 @@ function requireKnown(
   if (calls && !traits.calls) throw new Error("it has no place for calls of tools");
 }
 
-type Located = Omit<Conversation, "cuts">;
+type Located = Omit<Conversation, "cuts" | "dropsNames">;
 
 /** The turns that count, each with all of its answer. */
 function learnable(context: Context, given: number): Located {

@@ -69,6 +69,7 @@ export type PostProcessorConfig =
   | {
       readonly type: "BertProcessing" | "RobertaProcessing";
       readonly cls: readonly [string, number];
+      readonly sep: readonly [string, number];
     }
   | {
       readonly type: "TemplateProcessing";

@@ -5,11 +5,10 @@ import { splitAddedTokens } from "./splitAddedTokens.ts";
 import {
   type ModelConfig,
   type PostProcessorConfig,
-  type PreTokenizerConfig,
   type TokenizerJson,
   unsupported,
 } from "./TokenizerJson.ts";
-import { BYTE_LEVEL, SPACED, tokenEnds } from "./tokenEnds.ts";
+import { spellingOf, tokenEnds } from "./tokenEnds.ts";
 
 /** The tokens of a text. */
 export interface EncodedText {
@@ -35,6 +34,8 @@ export interface TokenCounter {
   readonly specialTokens: number;
   /** Those of them that it puts before the text, as the model expects them at inference. */
   readonly leadingTokens: readonly string[];
+  /** Those that it puts after the text. */
+  readonly trailingTokens: readonly string[];
   /** Whether the vocabulary has this token. */
   has(token: string): boolean;
 }
@@ -59,7 +60,7 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
   );
   const normalized = splitAddedTokens(added.filter(isNormalized), normalize);
 
-  const spelling = isByteLevel(config.pre_tokenizer) ? BYTE_LEVEL : SPACED;
+  const spelling = spellingOf(config);
 
   /** Emits the tokens of a text piece by piece, so that those of a long text are never all in memory. */
   const encode = (
@@ -108,7 +109,8 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
       return { tokens, ends: (spelt = text) => tokenEnds(spelt, tokens, spelling, written) };
     },
     specialTokens: countSpecialTokens(config.post_processor),
-    leadingTokens: findLeadingTokens(config.post_processor),
+    leadingTokens: findSpecialTokens(config.post_processor, "leading"),
+    trailingTokens: findSpecialTokens(config.post_processor, "trailing"),
     has: (token) => names.has(token) || Object.hasOwn(config.model.vocab, token),
   };
 }
@@ -163,23 +165,30 @@ function knownCharacters(vocab: Readonly<Record<string, number>>): (piece: strin
   };
 }
 
-function isByteLevel(config: PreTokenizerConfig | null | undefined): boolean {
-  if (config?.type === "Sequence") return config.pretokenizers.some(isByteLevel);
-  return config?.type === "ByteLevel";
-}
-
-function findLeadingTokens(config: PostProcessorConfig | null | undefined): readonly string[] {
-  if (config?.type === "Sequence") return config.processors.flatMap(findLeadingTokens);
-  if (config?.type === "BertProcessing" || config?.type === "RobertaProcessing") {
-    return [config.cls[0]];
+/** The special tokens before a text, or after it. */
+function findSpecialTokens(
+  config: PostProcessorConfig | null | undefined,
+  side: "leading" | "trailing",
+): readonly string[] {
+  switch (config?.type) {
+    case "Sequence":
+      return config.processors.flatMap((each) => findSpecialTokens(each, side));
+    case "BertProcessing":
+    case "RobertaProcessing":
+      return [(side === "leading" ? config.cls : config.sep)[0]];
+    case "TemplateProcessing": {
+      const text = config.single.findIndex((item) => "Sequence" in item);
+      const items =
+        side === "leading" ? config.single.slice(0, text) : config.single.slice(text + 1);
+      return items.flatMap((item) => {
+        if (!("SpecialToken" in item)) return [];
+        const { id } = item.SpecialToken;
+        return config.special_tokens[id]?.tokens ?? [id];
+      });
+    }
+    default:
+      return [];
   }
-  if (config?.type !== "TemplateProcessing") return [];
-  const text = config.single.findIndex((item) => "Sequence" in item);
-  return config.single.slice(0, text).flatMap((item) => {
-    if (!("SpecialToken" in item)) return [];
-    const { id } = item.SpecialToken;
-    return config.special_tokens[id]?.tokens ?? [id];
-  });
 }
 
 function countSpecialTokens(config: PostProcessorConfig | null | undefined): number {

@@ -3,7 +3,8 @@ import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { TextKind } from "../formats/parseRow.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
-import { createRowMeasurer, type RowMeasure, type RowTreatment } from "./measureRow.ts";
+import type { RowTreatment } from "./maskRow.ts";
+import { createRowMeasurer, type RowMeasure } from "./measureRow.ts";
 import { onFirstUse, type TokenizerDocument } from "./TokenizerDocument.ts";
 
 /** What all rows of a dataset are measured for. */

@@ -20,6 +20,8 @@ export interface EncodedRow {
   readonly hidden: number;
   /** Why no answer can be located. */
   readonly unlocated?: string;
+  /** Whether messages have names that the chat template leaves out. */
+  readonly dropsNames?: boolean;
 }
 
 /** Rows that are text. */
@@ -152,7 +154,7 @@ function encodePrompt(
 /** A token is part of an answer if part of it is: the model has to predict it. */
 function encodeConversation(
   counter: TokenCounter,
-  { text, turns, cuts, hidden, unlocated }: Conversation,
+  { text, turns, cuts, hidden, unlocated, dropsNames }: Conversation,
 ): EncodedRow {
   const tokens: string[] = [];
   const answers: boolean[] = [];
@@ -164,7 +166,7 @@ function encodeConversation(
     for (const answer of answersIn(counter, piece, encoded, inPiece)) answers.push(answer);
     begin += piece.length;
   }
-  return { tokens, answers, hidden, ...(unlocated !== undefined && { unlocated }) };
+  return { tokens, answers, hidden, dropsNames, ...(unlocated !== undefined && { unlocated }) };
 }
 
 /** The parts of turns in a piece of the text, in its terms. */

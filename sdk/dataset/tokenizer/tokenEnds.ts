@@ -1,4 +1,5 @@
 import { BYTE_CHARACTERS } from "./preTokenize.ts";
+import type { PreTokenizerConfig, TokenizerJson } from "./TokenizerJson.ts";
 
 type Bytes = readonly number[] | Uint8Array | undefined;
 
@@ -15,7 +16,7 @@ const ENCODER = new TextEncoder();
 const SPACE = 0x20;
 
 /** Tokens whose characters stand for bytes, as in GPT-2. */
-export const BYTE_LEVEL: Spelling = {
+const BYTE_LEVEL: Spelling = {
   spell: (text) => text,
   bytesOf: (token) => {
     const bytes: number[] = [];
@@ -29,7 +30,7 @@ export const BYTE_LEVEL: Spelling = {
 };
 
 /** Tokens that are text with "▁" for spaces, and <0x00> for single bytes, as in SentencePiece. */
-export const SPACED: Spelling = {
+const SPACED: Spelling = {
   spell: (text) => text.replaceAll("▁", " "),
   bytesOf: (token) => {
     const [, hex] = /^<0x([0-9A-F]{2})>$/.exec(token) ?? [];
@@ -37,6 +38,15 @@ export const SPACED: Spelling = {
     return ENCODER.encode(token.replaceAll("▁", " "));
   },
 };
+
+export function spellingOf({ pre_tokenizer }: TokenizerJson): Spelling {
+  return isByteLevel(pre_tokenizer) ? BYTE_LEVEL : SPACED;
+}
+
+function isByteLevel(config: PreTokenizerConfig | null | undefined): boolean {
+  if (config?.type === "Sequence") return config.pretokenizers.some(isByteLevel);
+  return config?.type === "ByteLevel";
+}
 
 /**
  * Where each token of a text ends, in UTF-16 units; a token that is part of a character ends with it. Undefined if the

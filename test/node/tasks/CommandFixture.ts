@@ -55,6 +55,8 @@ export interface FakeDaemon {
   /** Secrets as received, sealed. */
   sealed: Uint8Array[];
   catalogue: string;
+  /** Of every model. */
+  tokenizer: string;
   /** Who it works for, and as whom, if not as the provider. */
   provider?: string;
   operator?: string;
@@ -62,7 +64,7 @@ export interface FakeDaemon {
 
 interface RunOptions {
   readonly env?: Record<string, string | undefined>;
-  readonly terminal?: number;
+  readonly terminal?: number | undefined;
 }
 
 /** A market with a storage node and a provider's API, and commands that use them. No provider is registered. */
@@ -147,6 +149,7 @@ export async function startFakeApi(client: Client): Promise<FakeApi> {
     events: [] as object[],
     sealed: [] as Uint8Array[],
     catalogue: CATALOGUE,
+    tokenizer: TOKENIZER,
   };
   const server = createServer((request, response) => {
     answer(client, daemon, request, response).catch(() => response.destroy());
@@ -181,7 +184,7 @@ async function answer(
     const nonce = searchParams.get("nonce")!;
     reply(JSON.stringify(await signChallenge(client, { nonce })));
   } else if (pathname.endsWith("/usage")) reply(EMPTY_ZIP);
-  else if (pathname.endsWith("/tokenizer")) reply(TOKENIZER);
+  else if (pathname.endsWith("/tokenizer")) reply(daemon.tokenizer);
   else if (pathname.endsWith("/log")) reply(daemon.log.map((line) => `${line}\n`).join(""));
   else if (pathname.endsWith("/events")) {
     reply(daemon.events.map((event) => `${JSON.stringify(event)}\n`).join(""));

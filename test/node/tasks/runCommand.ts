@@ -1,3 +1,4 @@
+import { WriteStream } from "node:tty";
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { CommandDefinition } from "../../../tasks/definition.ts";
 import { runTyped } from "../../../tasks/hardhat/runTask.ts";
@@ -80,9 +81,10 @@ function capture(stream: NodeJS.WriteStream, keep: (text: string) => void): () =
 }
 
 function pretendTerminal(columns: number | undefined): () => void {
-  const { isTTY, columns: width } = process.stdout;
-  Object.assign(process.stdout, { isTTY: columns !== undefined, columns });
+  const { isTTY, columns: width, getColorDepth } = process.stdout;
+  const depth = WriteStream.prototype.getColorDepth;
+  Object.assign(process.stdout, { isTTY: columns !== undefined, columns, getColorDepth: depth });
   return () => {
-    Object.assign(process.stdout, { isTTY, columns: width });
+    Object.assign(process.stdout, { isTTY, columns: width, getColorDepth });
   };
 }

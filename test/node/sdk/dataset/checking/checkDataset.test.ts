@@ -420,6 +420,17 @@ const MODEL_CASES: (Omit<Case, "kind" | "ending"> & {
     breaks: ["1 template-refuses"],
   },
   {
+    says: "names that the template leaves out, once for each row",
+    content: messages({ ...CHAT[0], name: "Ada" }, { ...CHAT[1], name: "Bob" }, ...CHAT),
+    breaks: ["1 name-ignored"],
+  },
+  {
+    says: "nothing in names that the template writes",
+    content: messages({ ...CHAT[0], name: "Ada" }, CHAT[1]),
+    template: CHAT_TEMPLATE.replace("m.role", "(m.name or m.role)"),
+    breaks: [],
+  },
+  {
     says: "tools that the template leaves out",
     content: jsonl({ messages: CHAT, tools: [{ type: "function", function: { name: "f" } }] }),
     breaks: ["1 template-refuses"],
