@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
-import { requireValid } from "../checking/readRows.ts";
+import { requireValid } from "../checking/requireValid.ts";
 import { scanRows } from "../checking/scanRows.ts";
 import type { DatasetKind } from "../formats/DatasetRow.ts";
 import { RULES } from "../formats/rules.ts";
