@@ -25,9 +25,10 @@ export async function checkAsModel(
   const reason = whyNotMeasured(tokenizer);
   if (reason !== undefined) {
     terminal.note(`Checked without the tokenizer: ${reason}`);
-    return checkDataset(path, { kind });
+    return checkDataset(path, { kind, memory: datasetMemory() });
   }
-  return checkDataset(path, { kind, tokenizer, ...treatmentOf(model, config) });
+  const treatment = treatmentOf(model, config);
+  return checkDataset(path, { kind, tokenizer, ...treatment, memory: datasetMemory() });
 }
 
 function whyNotMeasured(tokenizer: TokenizerDocument): string | undefined {

@@ -12,6 +12,7 @@ import { type MeasuredRow, measureRows } from "../tokenizer/measureThreads.ts";
 import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 import { LabelCheck } from "./LabelCheck.ts";
+import { openMemory, tokenizerDigest } from "./memory.ts";
 import { type ProblemGroup, ProblemList } from "./ProblemList.ts";
 import { scanRows } from "./scanRows.ts";
 
@@ -52,6 +53,8 @@ export interface CheckOptions extends RowTreatment {
   readonly labels?: readonly string[];
   /** The model's tokenizer: if given, rows are also checked and measured as the model sees them. */
   readonly tokenizer?: TokenizerDocument;
+  /** A folder that remembers what was found about large datasets, so that they are not read again. */
+  readonly memory?: string;
 }
 
 /** After these, the rest of a file is not read, so rules about the whole file are not checked. */
@@ -68,6 +71,36 @@ const REMEMBERED_ROWS = 500_000;
  * if (errors > 0) console.error(problems[0]?.message);
  */
 export async function checkDataset(path: string, options: CheckOptions): Promise<DatasetReport> {
+  const { memory: folder, tokenizer, ...rest } = options;
+  const memory = await openMemory(folder, path);
+  const digest = tokenizer && tokenizerDigest(tokenizer);
+  const known = await memory?.get({ check: rest, tokenizer: digest });
+  if (known) return withPath(known as DatasetReport, path);
+  const report = await readReport(path, options);
+  await memory?.put({ check: rest, tokenizer: digest }, report);
+  if (report.errors === 0 && report.size) {
+    const { rows, size } = report;
+    await memory?.put(countQuestion(rest.kind, digest), { rows, tokens: size.tokens });
+  }
+  return report;
+}
+
+/** What a memory is asked for the number of tokens. */
+export function countQuestion(kind: DatasetKind, tokenizer: string | undefined): object {
+  return { count: kind, tokenizer };
+}
+
+/** A report about the same dataset under its present path. */
+function withPath(report: DatasetReport, path: string): DatasetReport {
+  const file = ({ file: _, ...rest }: Problem): Problem => ({ ...rest, file: path });
+  return {
+    ...report,
+    problems: report.problems.map(file),
+    groups: report.groups.map((group) => ({ ...group, file: path })),
+  };
+}
+
+async function readReport(path: string, options: CheckOptions): Promise<DatasetReport> {
   const { kind, tokenizer } = options;
   const vocabulary = tokenizer && vocabularySize(tokenizer.tokenizer);
   const rows = scanRows(path, { kind, ...(vocabulary && { vocabulary }) });

@@ -1,5 +1,7 @@
 import { stat } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
+import { countQuestion } from "../checking/checkDataset.ts";
+import { openMemory, tokenizerDigest } from "../checking/memory.ts";
 import { requireValid } from "../checking/requireValid.ts";
 import { scanRows } from "../checking/scanRows.ts";
 import type { DatasetKind } from "../formats/DatasetRow.ts";
@@ -26,6 +28,8 @@ export interface CountOptions {
   readonly unit: "byte" | "token";
   /** The model's tokenizer; needed for the unit "token", unless the model takes images. */
   readonly tokenizer?: TokenizerDocument;
+  /** A folder that remembers what was found about large datasets, so that they are not read again. */
+  readonly memory?: string;
 }
 
 /**
@@ -40,6 +44,20 @@ export interface CountOptions {
  * });
  */
 export async function countDataset(path: string, options: CountOptions): Promise<DatasetCount> {
+  const { kind, unit, tokenizer, memory: folder } = options;
+  const memory = unit === "token" && tokenizer ? await openMemory(folder, path) : undefined;
+  const question = countQuestion(kind, tokenizer && tokenizerDigest(tokenizer));
+  const known = (await memory?.get(question)) as { rows: number; tokens: number } | undefined;
+  if (known) {
+    const { size } = await stat(path);
+    return { rows: known.rows, bytes: size, dataSize: BigInt(known.tokens) };
+  }
+  const counted = await readCount(path, options);
+  await memory?.put(question, { rows: counted.rows, tokens: Number(counted.dataSize) });
+  return counted;
+}
+
+async function readCount(path: string, options: CountOptions): Promise<DatasetCount> {
   const { kind, unit, tokenizer } = options;
   const vocabulary = tokenizer && vocabularySize(tokenizer.tokenizer);
   const { size } = await stat(path).catch(() => ({ size: 0 }));
