@@ -29,7 +29,8 @@ from anneal_trainer.model.checkpoint import (
 )
 from anneal_trainer.model.compiling import compile_if_worthwhile
 from anneal_trainer.model.device import choose_device
-from anneal_trainer.model.loading import load_model, save_model, trainable_parameters
+from anneal_trainer.model.generation import settle_generation
+from anneal_trainer.model.loading import load_model, save_model, trainable_parameters, try_save
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
 from anneal_trainer.model.memory import refuse_too_large
 from anneal_trainer.model.packing import try_packing
@@ -116,6 +117,9 @@ def train(
     refuse_too_large(job.model_directory, parameters, device)
     torch.manual_seed(parameters.seed)
     model = load_model(job.model_directory, job.kind, data.labels, parameters, job.start_directory)
+    for notice in settle_generation(model):
+        events.warn(notice)
+    try_save(model, job.model_directory, job.work_directory)
     model.to(device).train()
     weights = list(trainable_parameters(model).values())
     optimizer = _make_optimizer(weights, parameters)
