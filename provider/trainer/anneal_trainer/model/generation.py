@@ -1,6 +1,7 @@
 """How the tuned model generates: the settings in its generation_config.json."""
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -19,8 +20,8 @@ def base_of(model: nn.Module) -> Any:  # noqa: ANN401
     return model.get_base_model() if hasattr(model, "peft_config") else model  # type: ignore[operator]
 
 
-def settle_generation(model: nn.Module) -> list[str]:
-    """Make the settings valid together.
+def settle_generation(model: nn.Module, ends: Mapping[str, int]) -> list[str]:
+    """Make the settings valid together, and stop at the tokens `ends` (text to id).
 
     Models that do not generate text stay as they are. Returns what was changed, one sentence each.
     """
@@ -30,10 +31,25 @@ def settle_generation(model: nn.Module) -> list[str]:
         return []
     base.generation_config = settings = given if _is_valid(given) else _valid_part(given)
     notices = [] if settings is given else [_describe_changes(given, settings)]
+    known = _as_list(settings.eos_token_id)
+    added = [text for text, id_ in ends.items() if id_ not in known]
+    if added:
+        stops = list(dict.fromkeys([*ends.values(), *known]))
+        settings.eos_token_id = stops if len(stops) > 1 else stops[0]
+        notices.append(
+            f"Answers end with {' or '.join(added)}, which the model's settings did not name: "
+            f"eos_token_id in {GENERATION_CONFIG} now does."
+        )
     if notices:
         # Else readers of an older transformers prefer config.json, which lacks the changes.
         settings._from_model_config = None
     return notices
+
+
+def _as_list(ids: int | Sequence[int] | None) -> list[int]:
+    if ids is None:
+        return []
+    return [ids] if isinstance(ids, int) else list(ids)
 
 
 def _is_valid(settings: "GenerationConfig") -> bool:
