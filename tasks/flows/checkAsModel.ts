@@ -7,6 +7,7 @@ import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { datasetMemory } from "./datasetMemory.ts";
 import { treatmentOf } from "./treatmentOf.ts";
 
 /**

@@ -4,6 +4,7 @@ import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
+import { datasetMemory } from "./datasetMemory.ts";
 
 /** A provider's service, and the model that a dataset is for. */
 interface At {
@@ -16,7 +17,8 @@ export async function countFor(path: string, { service, model }: At): Promise<Da
   const { kind } = model;
   const { unit } = service;
   if (unit === "byte") return countDataset(path, { kind, unit });
-  return countDataset(path, { kind, unit, tokenizer: await fetchTokenizer(service, { model }) });
+  const tokenizer = await fetchTokenizer(service, { model });
+  return countDataset(path, { kind, unit, tokenizer, memory: datasetMemory() });
 }
 
 /**

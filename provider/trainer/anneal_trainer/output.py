@@ -1,7 +1,7 @@
 """The output of a finished job: the model card, the metrics and the result."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ def write_metrics(path: Path, events: Iterable[dict[str, Any]]) -> None:
     path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
 
 
-def write_card(path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, Any]) -> None:
-    """Write the model card: parameters, hashes of the inputs, and results."""
+def write_card(
+    path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, Any], ends: Sequence[str]
+) -> None:
+    """Write the model card: what answers end with, results, hashes of the inputs, parameters."""
     parameters = job.hyperparameters
     name = f"{job.model_name}-{parameters.suffix}" if parameters.suffix else job.model_name
     task = "text-generation" if job.kind == "causal-lm" else job.kind
@@ -42,11 +44,25 @@ def write_card(path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, 
         f"{job.model_name}, fine-tuned for {task}"
         + (" with a LoRA adapter." if parameters.lora else "."),
         "",
+        *_how_answers_end(ends, lora=parameters.lora),
         *_table("Result", figures.items()),
         *_table("What went in", ((key, inputs[key]) for key in inputs if key.endswith("_sha256"))),
         *_table("Hyper-parameters", settings.items()),
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _how_answers_end(ends: Sequence[str], *, lora: bool) -> list[str]:
+    """Say where generation has to stop; programs that load an adapter use its base's settings."""
+    if not ends:
+        return []
+    named = " or ".join(f"`{text}`" for text in ends)
+    load = (
+        " Programs that load an adapter use the settings of the base model: give them these, in "
+        "transformers as `generation_config=GenerationConfig.from_pretrained(<this folder>)`."
+    )
+    where = "which `eos_token_id` in generation_config.json names."
+    return [f"Answers end with {named}, {where}" + (load if lora else ""), ""]
 
 
 def _table(title: str, rows: Iterable[tuple[str, Any]]) -> list[str]:

@@ -1,6 +1,6 @@
 """Samples: the model's answers to a few rows, so that people see more than the loss."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -22,15 +22,20 @@ def sample_texts(
     encoder: TextEncoder,
     examples: Sequence[Example],
     max_length: int,
+    ends: Collection[int],
     device: torch.device,
 ) -> list[dict[str, Any]]:
-    """Continue the prompts of the first examples greedily: prompt, expected, answer."""
+    """Continue the prompts of the first examples greedily: prompt, expected, answer.
+
+    An answer ends with the end of the text, or with one of the token ids `ends`.
+    """
+    stops = {encoder.eos_id, *ends}
     samples = []
     for example in examples[:PROMPTS]:
         # A model needs at least one token, even of a row of two.
         length = max(1, example.prompt_length)
         prompt, expected = example.ids[:length], example.ids[length:]
-        answer = _continue(model, prompt, encoder, max_length, device)
+        answer = _continue(model, prompt, stops, max_length, device)
         texts = [encoder.decode(ids) for ids in (prompt, expected, answer)]
         samples.append(dict(zip(("prompt", "expected", "answer"), texts, strict=True)))
     return samples
@@ -58,9 +63,13 @@ def sample_labels(
 
 @torch.no_grad()
 def _continue(
-    model: nn.Module, prompt: list[int], encoder: TextEncoder, max_length: int, device: torch.device
+    model: nn.Module,
+    prompt: list[int],
+    stops: Collection[int],
+    max_length: int,
+    device: torch.device,
 ) -> list[int]:
-    """Take the most likely token, NEW_TOKENS times or until the end of the text."""
+    """Take the most likely token, NEW_TOKENS times or until one of `stops`."""
     model.eval()
     ids = prompt[-(max_length - NEW_TOKENS) :] if max_length > NEW_TOKENS else prompt[-1:]
     answer: list[int] = []
@@ -69,7 +78,7 @@ def _continue(
         with multiplying(device, plain_format(device)):
             logits = model(input_ids=context, logits_to_keep=1, use_cache=False).logits
         token = int(logits[0, -1].argmax())
-        if token == encoder.eos_id:
+        if token in stops:
             break
         answer.append(token)
     model.train()

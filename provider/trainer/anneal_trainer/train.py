@@ -29,7 +29,8 @@ from anneal_trainer.model.checkpoint import (
 )
 from anneal_trainer.model.compiling import compile_if_worthwhile
 from anneal_trainer.model.device import choose_device
-from anneal_trainer.model.loading import load_model, save_model, trainable_parameters
+from anneal_trainer.model.generation import settle_generation
+from anneal_trainer.model.loading import load_model, save_model, trainable_parameters, try_save
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
 from anneal_trainer.model.memory import refuse_too_large
 from anneal_trainer.model.packing import try_packing
@@ -116,6 +117,9 @@ def train(
     refuse_too_large(job.model_directory, parameters, device)
     torch.manual_seed(parameters.seed)
     model = load_model(job.model_directory, job.kind, data.labels, parameters, job.start_directory)
+    for notice in settle_generation(model, data.end_tokens):
+        events.warn(notice)
+    try_save(model, job.model_directory, job.work_directory)
     model.to(device).train()
     weights = list(trainable_parameters(model).values())
     optimizer = _make_optimizer(weights, parameters)
@@ -279,7 +283,8 @@ def _assess(run: Run, batch_size: int) -> dict[str, Any]:
     if data.encoder is None or data.labels:
         samples = sample_labels(model, data.pad_id, run.measured, data.labels, device)
     else:
-        samples = sample_texts(model, data.encoder, run.measured, data.max_length, device)
+        ends, length = data.train.end_ids, data.max_length
+        samples = sample_texts(model, data.encoder, run.measured, length, ends, device)
     return {"loss": scores.loss, "accuracy": scores.accuracy, "samples": samples}
 
 
@@ -318,6 +323,7 @@ def _announce(run: Run, plan: Plan, state: State, *, resumed: bool) -> None:
         trainable_weights=sum(weight.numel() for weight in run.weights),
         all_weights=sum(weight.numel() for weight in run.model.parameters()),
         dataset=run.data.train.figures,
+        end_tokens=list(run.data.end_tokens),
         environment=receipt.environment(job.threads),
     )
     if not resumed:
@@ -366,7 +372,7 @@ def _fill_output(
     """Write all files of out/; the receipt last, because it contains the hash of the others."""
     job, kept = run.job, run.store.kept()
     save_model(run.model, job.model_directory, place)
-    write_card(place / "README.md", job, inputs, figures)
+    write_card(place / "README.md", job, inputs, figures, list(run.data.end_tokens))
     write_metrics(place / "metrics.jsonl", run.events.read())
     path = place / "receipt.json"
     receipt.write_receipt(path, job, inputs, state.step, state.batch_size, state.links, kept)

@@ -60,14 +60,8 @@ describe("the program anneal", () => {
   });
 
   it("accepts a value that begins with a hyphen, and prints the same as JSON", () => {
-    const { status, stdout } = anneal([
-      "fine-tuning",
-      "download",
-      "zzzz",
-      "--step",
-      "-1",
-      "--json",
-    ]);
+    const words = ["fine-tuning", "download", "zzzz", "--step", "-1", "--json"];
+    const { status, stdout } = anneal(words, { ANNEAL_DEPLOYMENTS: join(files.folder, "none") });
     const { error } = JSON.parse(stdout);
     expect(status).to.be.oneOf([1, 2]);
     expect(error.message).to.be.a("string").and.not.include("--step");

@@ -1,5 +1,6 @@
 """Data of a causal language model: rows to token ids, and which of them count in the loss."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from anneal_trainer.data.chat import ConversationReader, Turn
 from anneal_trainer.data.encode import TextEncoder, Tokens
+from anneal_trainer.data.ends import End, EndCounter, last_token
 from anneal_trainer.data.example import Answer, Dataset, Example
 from anneal_trainer.data.rows import (
     AnswerRow,
@@ -33,6 +35,8 @@ class EncodedRow:
     """Token ids before truncation."""
     answers: list[bool] | None
     """Whether each token is part of an answer; None if the row has no prompt."""
+    ends: tuple[End, ...]
+    """The ends of the answers after which the model has to stop."""
     hidden: int = 0
     """Answers that are not learned, because the chat template rewrites them."""
     unlocated: str | None = None
@@ -54,7 +58,8 @@ class RowReader:
         if isinstance(row, PairRow):
             return [self._answer(row.chosen), self._answer(row.rejected)]
         if isinstance(row, TextRow):
-            return [EncodedRow(self._wrap(row.text, self._encoder.encode(row.text).ids), None)]
+            ids = self._wrap(row.text, self._encoder.encode(row.text).ids)
+            return [EncodedRow(ids, None, (End(len(ids) - 1),))]
         return [self._answer(row)]
 
     def _answer(self, row: AnswerRow) -> EncodedRow:
@@ -71,7 +76,8 @@ class RowReader:
             ids = prompt + encode(row.completion).ids
         wrapped = self._wrap(row.prompt, ids)
         given = len(wrapped) - 1 - len(ids) + len(prompt)
-        return EncodedRow(wrapped, [place >= given for place in range(len(wrapped))])
+        answers = [place >= given for place in range(len(wrapped))]
+        return EncodedRow(wrapped, answers, (End(len(wrapped) - 1),))
 
     def _wrap(self, text: str, ids: list[int]) -> list[int]:
         """Put the special tokens around a text: those of inference before it, the end after it."""
@@ -83,7 +89,19 @@ class RowReader:
         found = self._conversations.read(row.messages, row.tools, row.given)
         tokens = self._encoder.encode(found.text, found.cuts)
         answers = _answers(tokens, found.turns)
-        return EncodedRow(tokens.ids, answers, found.hidden, found.unlocated)
+        ends = self._ends(row, tokens, found.turns)
+        return EncodedRow(tokens.ids, answers, ends, found.hidden, found.unlocated)
+
+    def _ends(self, row: ChatRow, tokens: Tokens, turns: Sequence[Turn]) -> tuple[End, ...]:
+        """Return the ends of the last answer, if it ends the row, and of calls."""
+        starts = [start for start, _ in tokens.spans]
+        ends = []
+        for turn in turns:
+            calls = bool(row.messages[turn.number].tool_calls)
+            if calls or turn.number == len(row.messages) - 1:
+                length = bisect_left(starts, turn.end)
+                ends.append(End(last_token(tokens.ids, length, self._encoder.is_blank), calls))
+        return tuple(ends)
 
     @cached_property
     def _conversations(self) -> ConversationReader:
@@ -132,7 +150,9 @@ def read_causal_dataset(
         else read_causal_rows(path)
     )
     examples = [builder.build(row) for row in rows]
-    return Dataset(path, examples, builder.tokens, builder.truncated, builder.warnings)
+    return Dataset(
+        path, examples, builder.tokens, builder.truncated, builder.warnings, builder.ends.ids
+    )
 
 
 class _CausalBuilder:
@@ -142,6 +162,7 @@ class _CausalBuilder:
         self, path: Path, encoder: TextEncoder, max_length: int, *, mask_inputs: bool
     ) -> None:
         self._path = path
+        self._encoder = encoder
         self._reader = RowReader(encoder)
         self._max_length = max_length
         self._mask_inputs = mask_inputs
@@ -149,6 +170,7 @@ class _CausalBuilder:
         self._hidden = 0
         self.tokens = 0
         self.truncated = 0
+        self.ends = EndCounter(encoder.special_ids)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -164,22 +186,40 @@ class _CausalBuilder:
                 f"{name}: in {self._hidden} of {rows} rows the chat template rewrites earlier "
                 "answers, so only the last one is learned.",
             ),
+            (
+                self._is_endless,
+                f"{name}: the chat template ends {self.ends.unmarked} of {self.ends.answers} "
+                "answers with no special token, so the tuned model may not stop after an answer. "
+                "Give the program that runs it a stop text, such as the start of the user's "
+                "messages.",
+            ),
         )
         return tuple(sentence for count, sentence in found if count)
+
+    @property
+    def _is_endless(self) -> bool:
+        """Whether there are answers, but nothing to stop at; rows of tokens may be plain text."""
+        return self._path.suffix != ".parquet" and not self.ends.ids and self.ends.answers > 0
 
     def build(self, row: CausalRow | TokenRow) -> Example:
         self._rows += 1
         if isinstance(row, TokenRow):
             self.tokens += len(row.ids)
-            return self._example(row.line, Answer(row.ids, row.counts), row.counts)
+            last = last_token(row.ids, len(row.ids), self._encoder.is_blank)
+            example = self._example(row.line, Answer(row.ids, row.counts), row.counts)
+            self.ends.add(example, [End(last)])
+            return example
         try:
-            encoded = [self._count(row, each) for each in self._reader.read(row)]
+            encoded = self._reader.read(row)
+            (answer, answered), *others = [self._count(row, each) for each in encoded]
         except ValueError as error:
             raise template_error(self._path, row, error) from None
-        (answer, answered), *others = encoded
         if others:
-            return self._build_pair(row.line, answer, others[0][0], answered)
-        return self._example(row.line, answer, answered)
+            example = self._build_pair(row.line, answer, others[0][0], answered)
+        else:
+            example = self._example(row.line, answer, answered)
+        self.ends.add(example, encoded[0].ends)
+        return example
 
     def _build_pair(
         self, line: int, better: Answer, worse: Answer, answered: list[bool]

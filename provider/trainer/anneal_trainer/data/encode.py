@@ -68,6 +68,14 @@ class TextEncoder:
         added = self._tokenizer.get_added_tokens_decoder()
         return [added[id_].content for id_ in sorted(added) if added[id_].special]
 
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """The ids of the control tokens, and of the token that ends a text."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        eos_id = self._special_id("eos_token")
+        named = () if eos_id is None else (eos_id,)
+        return frozenset((*(id_ for id_, token in added.items() if token.special), *named))
+
     @property
     def end_token(self) -> str | None:
         """The text of the token that ends a text."""
@@ -98,6 +106,11 @@ class TextEncoder:
         """Return a token as it is spelt in the vocabulary."""
         text: str | None = self._tokenizer.id_to_token(id_)
         return text or ""
+
+    def is_blank(self, id_: int) -> bool:
+        """Return whether a token is white space."""
+        text: str = self._tokenizer.decode([id_], skip_special_tokens=False)
+        return not text.strip()
 
     def encode_special(self, text: str) -> tuple[list[int], int]:
         """Encode with the tokenizer's own special tokens; also return how many are at the end."""

@@ -62,6 +62,8 @@ class Dataset:
     """Rows that were longer than the maximum and lost their end."""
     warnings: tuple[str, ...] = ()
     """Warnings about the rows for the user, one sentence each."""
+    end_ids: tuple[int, ...] = ()
+    """The special tokens that are learned as the end of an answer, the most frequent first."""
 
     @property
     def bytes(self) -> int:

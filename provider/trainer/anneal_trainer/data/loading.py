@@ -32,6 +32,12 @@ class JobData:
     """Classification: the classes in the order of their numbers. Causal LM: empty."""
 
     @property
+    def end_tokens(self) -> dict[str, int]:
+        """The tokens that are learned as the end of an answer, and their ids."""
+        encoder = self.encoder
+        return {encoder.token_text(id_): id_ for id_ in self.train.end_ids} if encoder else {}
+
+    @property
     def pad_id(self) -> int:
         """The token id that pads short rows."""
         return self.encoder.pad_id if self.encoder else 0

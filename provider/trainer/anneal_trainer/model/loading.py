@@ -4,16 +4,18 @@ import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from anneal_trainer.errors import ConfigError
+from anneal_trainer.errors import ConfigError, is_out_of_memory
 from anneal_trainer.job import Hyperparameters, Kind
 from anneal_trainer.model.batch_norm import keep_statistics
 from anneal_trainer.model.files import MODEL_HINT, TOKENIZER_FILES, read_model_config
+from anneal_trainer.model.generation import GENERATION_CONFIG, base_of
 from anneal_trainer.model.start import ADAPTER_CONFIG, read_json
 
 AUTO_CLASSES = {
@@ -41,14 +43,17 @@ def load_model(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
-    model = _load_base(directory if start is None or adapter else start, kind, labels)
+    model = _load_base(directory if start is None or adapter else start, kind, labels, adapter)
     keep_statistics(model)
     # What peft records as the adapter's base model; never a local path.
     model.name_or_path = parameters.from_hf_model  # type: ignore[assignment]
     return _with_adapter(model, kind, parameters, adapter) if parameters.lora else model
 
 
-def _load_base(directory: Path, kind: Kind, labels: Sequence[str]) -> nn.Module:
+def _load_base(
+    directory: Path, kind: Kind, labels: Sequence[str], adapter: Path | None
+) -> nn.Module:
+    """Load a model, with the settings beside the adapter that it gets, if there are any."""
     import transformers
 
     options: dict[str, Any] = {
@@ -65,10 +70,19 @@ def _load_base(directory: Path, kind: Kind, labels: Sequence[str]) -> nn.Module:
     try:
         auto = getattr(transformers, AUTO_CLASSES[kind])
         model: nn.Module = auto.from_pretrained(directory, **options)
-    except (ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"The model cannot be loaded for {kind}: {reason}", MODEL_HINT) from error
+        if adapter is not None and (adapter / GENERATION_CONFIG).is_file():
+            settings = transformers.GenerationConfig.from_pretrained(adapter)
+            model.generation_config = settings
+    except Exception as error:  # whatever transformers makes of the model's files
+        if is_out_of_memory(error):
+            raise
+        message = f"The model cannot be loaded for {kind}: {_first_line(error)}"
+        raise ConfigError(message, MODEL_HINT) from error
     return model
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(": ")
 
 
 def _with_adapter(
@@ -187,8 +201,7 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
     format of the base model's files. The tokenizer's files are copied, because training does not
     change them.
     """
-    config = read_model_config(model_directory)
-    stored = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
+    stored = _stored_format(model_directory)
     merged = bool(_adapted_convolutions(model))
     exported = model if stored is torch.float32 and not merged else copy.deepcopy(model).to(stored)
     if merged:
@@ -205,11 +218,48 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
             (directory / name).write_bytes(source.read_bytes())
 
 
+def _stored_format(model_directory: Path) -> torch.dtype:
+    """Return the number format of a base model's files. Raises ConfigError for one of integers."""
+    config = read_model_config(model_directory)
+    name = config.get("dtype") or config.get("torch_dtype") or "float32"
+    format_ = getattr(torch, name, None) if isinstance(name, str) else None
+    if not isinstance(format_, torch.dtype) or not format_.is_floating_point:
+        raise ConfigError(
+            f"The model cannot be trained: the number format of its weights is {name!r}.",
+            MODEL_HINT,
+        )
+    return format_
+
+
+def try_save(model: nn.Module, model_directory: Path, scratch: Path) -> None:
+    """Write everything but weights to a temporary folder in `scratch`, before the first step.
+
+    Raises ConfigError if it is refused, because it would be after training, too.
+    """
+    _stored_format(model_directory)
+    try:
+        with TemporaryDirectory(dir=scratch) as place:
+            _save_settings(model, Path(place))
+    except Exception as error:  # whatever transformers has against the settings
+        if isinstance(error, OSError) or is_out_of_memory(error):
+            raise
+        message = f"The tuned model could not be saved: {_first_line(error)}"
+        raise ConfigError(message, MODEL_HINT) from error
+
+
+def _save_settings(model: nn.Module, directory: Path) -> None:
+    """Write the settings of a model, or of the model under an adapter."""
+    base = base_of(model)
+    base.config.save_pretrained(directory)
+    if getattr(base, "generation_config", None) is not None:
+        base.generation_config.save_pretrained(directory)
+
+
 def _finish_adapter(model: nn.Module, adapter: Path) -> None:
     """Make an adapter's files reproducible and complete.
 
-    peft writes sets in a random hash order. The base model's config is saved with the adapter,
-    because it contains the names of the classes.
+    peft writes sets in a random hash order. The base model's settings are saved with the adapter:
+    config.json contains the names of the classes, generation_config.json where to stop.
     """
     settings = json.loads(adapter.read_text(encoding="utf-8"))
     for key in ("target_modules", "modules_to_save"):
@@ -217,4 +267,4 @@ def _finish_adapter(model: nn.Module, adapter: Path) -> None:
             settings[key] = sorted(settings[key])
     adapter.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     adapter.with_name("README.md").unlink(missing_ok=True)
-    model.get_base_model().config.save_pretrained(adapter.parent)  # type: ignore[operator]
+    _save_settings(model, adapter.parent)
