@@ -121,10 +121,51 @@ and fix. The provider refuses a dataset that breaks an error rule; what breaks a
 trainer follows the same rules, and is tested on the same files. This table is generated from them by
 \`scripts/generateReference.ts\`.
 
+## Rows
+
+Each line of a .jsonl file is one row, and all rows of a file have the same format:
+
+| format | keys | learned |
+|---|---|---|
+| conversation | \`messages\`, optionally \`tools\` and \`parallel_tool_calls\` | the assistant's messages |
+| prompt | \`prompt\` and \`completion\`: texts, or lists of messages, then optionally \`tools\` | the completion |
+| text | \`text\` | all of it |
+| instruction | \`instruction\`, \`output\`, optionally \`input\` | the output |
+| preference | \`prompt\`, \`chosen\` and \`rejected\`: texts, or lists of messages, then optionally \`tools\`; without a prompt, both answers begin with the same messages | which answer is better |
+| preference, of OpenAI | \`input\` with \`messages\` and optionally \`tools\`, \`preferred_output\`, \`non_preferred_output\` | the same |
+
+A message has a \`role\` (system, developer, user, assistant or tool) and a \`content\`: a text, or a list of
+\`{"type": "text", "text": "…"}\`, which are joined. \`name\` is optional. A message of the assistant may have:
+
+- \`tool_calls\`, as OpenAI documents them, with the arguments as JSON or as an object; its content may then be null. The
+  message of a tool names the call that it answers with \`tool_call_id\`.
+- \`reasoning_content\`, \`reasoning\` or \`thinking\`: what it thought before it answered.
+- \`weight\` 0 if the message is not learned. In such a row only answers are learned, whatever \`train_on_inputs\` is.
+
+\`functions\`, \`function_call\` and the role function, as the same were called before, are read, too. Keys with the value
+null count as absent.
+
+**The chat template of the model** writes a conversation as one text, exactly as for inference: the text is that of
+transformers, but for the day, which is always 26 July 2024. What the template does not know is not lost silently:
+
+- A developer is a system message to templates that know no developer. Names that a template leaves out are a warning.
+- Tools, calls and reasoning that a template has no place for are an error.
+- Templates of reasoning models leave the reasoning out of answers: of the last answer it is restored, and earlier
+  answers without theirs are not learned, with a warning.
+- \`<|im_end|>\` and other control tokens that somebody wrote in a message stay text. In prompts, completions and texts
+  they are control tokens.
+
+A text, or a prompt with its completion, begins with the special tokens that the model's tokenizer puts there, once, and
+ends with its end token. The prompt has the tokens that it has alone.
+
+## Image datasets
+
 An image dataset is an archive of class folders with JPEG or PNG images: \`class/image\`, or \`top/class/image\` with the
 same top folder for all of them. What file managers add is skipped wherever it is: \`__MACOSX\`, \`Thumbs.db\`,
 \`desktop.ini\`, the icons of folders, and every name that starts with a full stop. The content of a file decides whether
 it is an image, not its extension. Images are turned upright by their EXIF orientation.
+
+## Rules
 
 | rule | | requirement | fix |
 |---|---|---|---|

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hash, hkdfSync } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, hash, hkdfSync } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 
 const TAG_BYTES = 16;
@@ -6,6 +6,18 @@ const TAG_BYTES = 16;
 /** SHA-256, 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return hash("sha256", bytes, "buffer");
+}
+
+/** SHA-256 of bytes that arrive one after the other. */
+export interface Sha256 {
+  update(bytes: Uint8Array | string): void;
+  /** 32 bytes, hex. */
+  digest(): string;
+}
+
+export function createSha256(): Sha256 {
+  const state = createHash("sha256");
+  return { update: (bytes) => void state.update(bytes), digest: () => state.digest("hex") };
 }
 
 /** HKDF with SHA-256 (RFC 5869). */

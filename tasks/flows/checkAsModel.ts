@@ -6,8 +6,8 @@ import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
+import { datasetMemory } from "../datasetMemory.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import { datasetMemory } from "./datasetMemory.ts";
 import { treatmentOf } from "./treatmentOf.ts";
 
 /**

@@ -3,8 +3,8 @@ import { readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
+import { datasetMemory } from "../datasetMemory.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import { datasetMemory } from "./datasetMemory.ts";
 
 /** A provider's service, and the model that a dataset is for. */
 interface At {

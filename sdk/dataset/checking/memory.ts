@@ -1,8 +1,7 @@
-import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { createSha256, type Sha256 } from "../../platform/index.ts";
 import { writeAtomically } from "../../storage/files/publishFile.ts";
 
 /** Smaller datasets are read again: that takes a second. */
@@ -28,11 +27,9 @@ export async function openMemory(
   if (folder === undefined) return undefined;
   const { size } = await stat(path).catch(() => ({ size: 0 }));
   if (size < WORTHWHILE_BYTES) return undefined;
-  const subject = await digestOf(path);
-  const entry = (question: object) => {
-    const key = createHash("sha256").update(`${subject} ${JSON.stringify(question)}`);
-    return join(folder, `${key.digest("hex")}.json`);
-  };
+  const subject = await digestOfDataset(path);
+  const entry = (question: object) =>
+    join(folder, `${digestOf(`${subject} ${JSON.stringify(question)}`)}.json`);
   return {
     get: async (question) => {
       try {
@@ -54,21 +51,25 @@ export async function openMemory(
 }
 
 /** Digest of a dataset and of the code that reads datasets. */
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
+async function digestOfDataset(path: string): Promise<string> {
+  const hash = createSha256();
   const code = join(import.meta.dirname, "..");
   const files = await readdir(code, { recursive: true });
   for (const file of files.toSorted()) {
     if (/\.(ts|js)$/.test(file)) await addFile(hash, join(code, file));
   }
   await addFile(hash, path);
-  return hash.digest("hex");
+  return hash.digest();
 }
 
-async function addFile(hash: Hash, path: string): Promise<void> {
-  await pipeline(createReadStream(path), async (chunks) => {
-    for await (const chunk of chunks) hash.update(chunk);
-  });
+async function addFile(hash: Sha256, path: string): Promise<void> {
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+}
+
+function digestOf(text: string): string {
+  const hash = createSha256();
+  hash.update(text);
+  return hash.digest();
 }
 
 async function forget(folder: string): Promise<void> {
@@ -83,5 +84,5 @@ async function forget(folder: string): Promise<void> {
 
 /** A tokenizer as part of a question. */
 export function tokenizerDigest(tokenizer: object): string {
-  return createHash("sha256").update(JSON.stringify(tokenizer)).digest("hex");
+  return digestOf(JSON.stringify(tokenizer));
 }

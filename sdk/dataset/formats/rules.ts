@@ -10,7 +10,7 @@ export interface Rule {
 
 const ONE_OBJECT = "Write one JSON object on each line.";
 const ONE_FORMAT =
-  "Give every row exactly the keys of one format: messages; prompt and completion; text; instruction, output and optionally input; prompt, chosen and rejected; input, preferred_output and non_preferred_output; for a text classifier text and label.";
+  "Give every row exactly the keys of one format: messages and optionally tools; prompt and completion; text; instruction, output and optionally input; chosen, rejected and optionally prompt; input, preferred_output and non_preferred_output; for a text classifier text and label.";
 const PACK_AGAIN = "Pack the class folders again with zip or tar.";
 const LAYOUT =
   "Put every image into the folder of its class: class/image, or with one top folder around all classes, top/class/image.";

@@ -11,9 +11,10 @@ from anneal_trainer.errors import DataError
 
 _ONE_OBJECT = "Write one JSON object on each line."
 _ONE_FORMAT = (
-    "Give every row exactly the keys of one format: messages; prompt and completion; text; "
-    "instruction, output and optionally input; prompt, chosen and rejected; input, "
-    "preferred_output and non_preferred_output; for a text classifier text and label."
+    "Give every row exactly the keys of one format: messages and optionally tools; prompt and "
+    "completion; text; instruction, output and optionally input; chosen, rejected and optionally "
+    "prompt; input, preferred_output and non_preferred_output; for a text classifier text and "
+    "label."
 )
 _FILL_IN = "Fill it in or remove the row."
 _MESSAGES = 'Write messages as [{"role": "user", "content": "…"}, …].'
