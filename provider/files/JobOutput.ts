@@ -115,15 +115,20 @@ export async function copyOutput(
 ): Promise<void> {
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
   const source = await openListed(directory, file);
-  const copy = await open(target, "wx", 0o600);
-  const reading = source.createReadStream({ start: 0, end: file.size });
-  await pipeline(reading, exactly(file), copy.createWriteStream({ flush: true }), { signal });
+  try {
+    const copy = await open(target, "wx", 0o600);
+    const reading = source.createReadStream({ start: 0, end: file.size });
+    await pipeline(reading, exactly(file), copy.createWriteStream({ flush: true }), { signal });
+  } finally {
+    await source.close(); // if there is a file at the target, nothing has read it to its end
+  }
 }
 
 /** Opens a listed file. @throws if it has changed. */
 export async function openListed(directory: string, file: OutputFile): Promise<FileHandle> {
   const handle = await openOutput(directory, file.path);
-  if (handle && (await handle.stat()).size === file.size) return handle;
+  const found = await handle?.stat().catch(() => undefined);
+  if (handle && found?.size === file.size) return handle;
   await handle?.close();
   throw fileChangedError(file);
 }

@@ -275,9 +275,9 @@ async function sendFile(
   if (request.method === "HEAD") return reply.send();
   await gates?.reads(request, reply, { usesReserve: store.isReferenced(root) });
   const file = await open(path, "r");
-  reply.hijack();
-  reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
   try {
+    reply.hijack();
+    reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
     await streamFile(file, reply.raw, start, end);
   } catch (error) {
     request.log.error({ err: error }, "a file could not be sent");

@@ -11,7 +11,10 @@ export async function openInput(path: string): Promise<{ handle: FileHandle; siz
   const handle = await open(path, "r").catch((cause: unknown) => {
     throw unreadableError(path, cause);
   });
-  const stat = await handle.stat();
+  const stat = await handle.stat().catch(async (cause: unknown) => {
+    await handle.close();
+    throw unreadableError(path, cause);
+  });
   if (stat.isFile() && stat.size > 0) return { handle, size: stat.size };
   await handle.close();
   throw new ProtocolError(

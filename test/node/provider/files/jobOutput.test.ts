@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -136,6 +137,16 @@ describe("files that a training run wrote", () => {
     writeFileSync(join(work, "out/model"), "longer than before");
     const error = await copyOutput(work, file!, join(root, "copies/other")).catch((e) => e);
     expect(error.message).to.match(/changed while/);
+  });
+
+  it("are closed again, also if their copy is there already", async () => {
+    const [file] = await list();
+    const open = () => readdirSync("/proc/self/fd").length;
+    const before = open();
+    await copyOutput(work, file!, join(root, "copies/model"));
+    const error = await copyOutput(work, file!, join(root, "copies/model")).catch((e) => e);
+    expect(error.code).to.equal("EEXIST");
+    expect(open()).to.equal(before);
   });
 
   it("never expose the target of a link, even if names are swapped while they are read", async () => {
