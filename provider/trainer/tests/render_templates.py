@@ -1,7 +1,7 @@
 """Render and read the chat templates of other projects' wheels: `python tests/render_templates.py`.
 
-For the client's tests. On stdin {"wheels": [path], "conversations": {name: row}}; a row has
-messages and optionally tools and add_generation_prompt. On stdout one line of JSON per template:
+For the client's tests. On stdin {"wheels": [path], "templates": {name: source}, "conversations":
+{name: row}}; a row has messages and optionally tools and add_generation_prompt. On stdout one line of JSON per template:
 {"name", "source", "found": {conversation: {"transformers", "trainer", "read"}}}, in which a text is
 None if the template refuses the conversation, and "read" is how the trainer reads it as a row.
 """
@@ -10,6 +10,7 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
@@ -110,7 +111,7 @@ def as_row(reader, row):
 
 def main():
     given = json.load(sys.stdin)
-    for name, source in templates(given["wheels"]):
+    for name, source in chain(templates(given["wheels"]), given["templates"].items()):
         template = ChatTemplate(source, TOKENS)
         reader = ConversationReader(template, "</s>", CONTROL)
         found = {

@@ -62,11 +62,22 @@ interface Template {
 
 /** Compares client, trainer and transformers over every chat template of the wheels and every conversation. */
 export function compareTemplates(): CorpusResult {
-  const wheels = globSync(join(WHEELS, "*.whl")).toSorted();
+  return compare({ wheels: globSync(join(WHEELS, "*.whl")).toSorted(), templates: {} });
+}
+
+/** Compares them over these templates, by name. */
+export function compareSources(templates: Readonly<Record<string, string>>): CorpusResult {
+  return compare({ wheels: [], templates });
+}
+
+function compare(given: {
+  readonly wheels: readonly string[];
+  readonly templates: Readonly<Record<string, string>>;
+}): CorpusResult {
   const output = execFileSync(PYTHON, ["-B", "tests/render_templates.py"], {
     cwd: join(ROOT, "provider/trainer"),
     encoding: "utf8",
-    input: JSON.stringify({ wheels, conversations: CONVERSATIONS }),
+    input: JSON.stringify({ ...given, conversations: CONVERSATIONS }),
     maxBuffer: 2 ** 30,
     stdio: ["pipe", "pipe", "ignore"],
   });
@@ -85,7 +96,7 @@ export function compareTemplates(): CorpusResult {
 }
 
 function compareTemplate({ name, source, found }: Template): Disagreement[] {
-  const render = createChatTemplate({ ...TOKENS, chat_template: source });
+  const render = renderOf(source);
   const read = createConversationReader(render, { end: "</s>", control: CONTROL });
   return Object.entries(CONVERSATIONS).flatMap(([conversation, row]) => {
     const line = JSON.stringify(row);
@@ -101,6 +112,17 @@ function compareTemplate({ name, source, found }: Template): Disagreement[] {
       ...(differs ? [{ ...at, what: "row", client: rows, others: expected } as const] : []),
     ];
   });
+}
+
+/** A template that the client cannot read refuses everything. */
+function renderOf(source: string): RenderChat {
+  try {
+    return createChatTemplate({ ...TOKENS, chat_template: source });
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }
 
 function renderAs(render: RenderChat, row: ReadonlyMap<string, Json>): string | null {
