@@ -1,9 +1,10 @@
-"""Render and read the chat templates of other projects' wheels: `python tests/render_templates.py`.
+"""Render and read chat templates: `python tests/render_templates.py`.
 
 For the client's tests. On stdin {"wheels": [path], "templates": {name: source}, "conversations":
-{name: row}}; a row has messages and optionally tools and add_generation_prompt. On stdout one line of JSON per template:
-{"name", "source", "found": {conversation: {"transformers", "trainer", "read"}}}, in which a text is
-None if the template refuses the conversation, and "read" is how the trainer reads it as a row.
+{name: row}}; a row has messages and optionally tools and add_generation_prompt. On stdout one line
+of JSON per template, of those and of all in the wheels: {"name", "source", "found": {conversation:
+{"transformers", "trainer", "read"}}}, in which a text is None if the template refuses the
+conversation, and "read" is how the trainer reads it as a row.
 """
 
 import json
