@@ -4,14 +4,18 @@ The client's tests read the same files, examples/rows.
 """
 
 import json
+import shutil
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from tokenizers import Tokenizer, processors
+from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
 from anneal_trainer.data.causal import RowReader
 from anneal_trainer.data.chat import ConversationReader
+from anneal_trainer.data.encode import TextEncoder
 from anneal_trainer.data.rows import ChatRow, PairRow, read_causal_rows
 from anneal_trainer.data.rules import HINTS
 from anneal_trainer.data.template import ChatTemplate
@@ -160,3 +164,57 @@ def _assert_same_mask(name, row, ours, marks, request):
         assert end in starts, f"{name}: {missing!r} is not learned"
         assert missing in request, f"{name}: {missing!r}"
         rest = [place for place in rest if place >= end]
+
+
+@pytest.fixture
+def with_bos(tmp_path, models):
+    """Return a model whose tokenizer puts a token before every text, as Llama's and Gemma's do."""
+    folder = tmp_path / "with-bos"
+    shutil.copytree(models / "tiny-qwen2", folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<bos>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A",
+        pair="<bos> $A <bos> $B",
+        special_tokens=[("<bos>", tokenizer.token_to_id("<bos>"))],
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"text": "Hello there"}, "Hello there"),
+        ({"text": "<bos>Hello there"}, "<bos>Hello there"),
+        ({"prompt": "Hello", "completion": " there"}, "Hello there"),
+        ({"instruction": "Hello", "output": "there"}, "Hello\nthere"),
+    ],
+)
+def test_rows_begin_as_at_inference(tmp_path, with_bos, row, text):
+    tokenizer = AutoTokenizer.from_pretrained(with_bos)
+    encoder = TextEncoder(with_bos)
+    (encoded,) = RowReader(encoder).read(read(tmp_path, row))
+    plain = text.removeprefix("<bos>")
+    assert encoded.ids == [*tokenizer(plain)["input_ids"], encoder.eos_id]
+    assert encoded.ids.count(tokenizer.convert_tokens_to_ids("<bos>")) == 1
+
+
+def test_preference_rows_begin_as_at_inference(tmp_path, with_bos):
+    tokenizer = AutoTokenizer.from_pretrained(with_bos)
+    encoder = TextEncoder(with_bos)
+    pair = read(tmp_path, {"prompt": "Hello", "chosen": " you", "rejected": " them"})
+    for encoded, answer in zip(RowReader(encoder).read(pair), (" you", " them"), strict=True):
+        assert encoded.ids == [*tokenizer(f"Hello{answer}")["input_ids"], encoder.eos_id]
+        given = len(tokenizer("Hello")["input_ids"])
+        assert encoded.answers == [place >= given for place in range(len(encoded.ids))]
+
+
+def test_a_prompt_has_the_tokens_that_it_has_alone(tmp_path, qwen2):
+    for prompt, completion in (("Hel", "lo"), ("a ", " b"), ("1", "2"), ("x", "x" * 40)):
+        row = read(tmp_path, {"prompt": prompt, "completion": completion})
+        (encoded,) = RowReader(qwen2).read(row)
+        asked = qwen2.encode(prompt).ids
+        assert encoded.ids[: len(asked)] == asked
+        assert encoded.answers == [place >= len(asked) for place in range(len(encoded.ids))]
+        assert qwen2.decode(encoded.ids) == prompt + completion
