@@ -5,19 +5,10 @@ import { describe, it } from "mocha";
 import { checkDataset } from "../../../../../sdk/dataset/checking/checkDataset.ts";
 import { countDataset } from "../../../../../sdk/dataset/counting/countDataset.ts";
 import { temporaryFolder } from "../temporaryFolder.ts";
+import { WORD_TOKENIZER } from "../wordTokenizer.ts";
 
-/** One token for each word. */
 const tokenizer = {
-  tokenizer: {
-    pre_tokenizer: { type: "WhitespaceSplit" },
-    model: {
-      type: "WordPiece",
-      unk_token: "<unk>",
-      continuing_subword_prefix: "##",
-      max_input_chars_per_word: 100,
-      vocab: { "<unk>": 0 },
-    },
-  },
+  tokenizer: WORD_TOKENIZER,
   tokenizerConfig: { eos_token: "<unk>" },
 };
 const ROWS = 430;

@@ -7,15 +7,15 @@ import {
   countDataset,
 } from "../../../../../sdk/dataset/counting/countDataset.ts";
 import { jsonl, temporaryFolder } from "../temporaryFolder.ts";
+import { WORD_TOKENIZER } from "../wordTokenizer.ts";
 
-/** One token for each word, three for each conversation's markers: counts that a person can check. */
 const WORDS = {
+  ...WORD_TOKENIZER,
   added_tokens: [
     { id: 1, content: "<end>", special: true, normalized: false },
     { id: 2, content: "<turn>", special: true, normalized: false },
   ],
   normalizer: null,
-  pre_tokenizer: { type: "WhitespaceSplit" },
   post_processor: {
     type: "TemplateProcessing",
     single: [
@@ -24,13 +24,6 @@ const WORDS = {
       { SpecialToken: { id: "<sep>", type_id: 0 } },
     ],
     special_tokens: { "<cls>": { ids: [3] }, "<sep>": { ids: [4] } },
-  },
-  model: {
-    type: "WordPiece",
-    unk_token: "<unk>",
-    continuing_subword_prefix: "##",
-    max_input_chars_per_word: 100,
-    vocab: { "<unk>": 0 },
   },
 };
 const CONFIG = {
