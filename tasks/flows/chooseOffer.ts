@@ -163,7 +163,7 @@ async function countBoth(
 async function check(candidate: Candidate, { path, config }: Wanted, terminal: Terminal) {
   const report = await checkAsModel(path, candidate, config, terminal);
   showProblems(terminal, report);
-  if (report.errors > 0) throw invalidDataset(path, report);
+  if (report.errors > 0) throw invalidDataset(path, report, candidate.model.name);
 }
 
 const noProviderError = () =>

@@ -85,6 +85,6 @@ async function checkOne(
     ? await checkAsModel(path, { service, model }, config, terminal)
     : await checkDataset(path, { kind: model.kind });
   showProblems(terminal, report);
-  if (report.errors > 0) throw invalidDataset(path, report);
+  if (report.errors > 0) throw invalidDataset(path, report, model.name);
   return report;
 }

@@ -48,13 +48,20 @@ function list(places: ProblemGroup["places"], count: number): string {
   return `${what}${shown.join(", ")}${count > shown.length ? ", …" : ""}`;
 }
 
-/** The error for an invalid dataset, before it costs money. */
-export function invalidDataset(path: string, { problems, errors }: DatasetReport): ProtocolError {
+/**
+ * The error for an invalid dataset, before it costs money.
+ * @param model The name of the model that it was checked for.
+ */
+export function invalidDataset(
+  path: string,
+  { problems, errors }: DatasetReport,
+  model: string | undefined,
+): ProtocolError {
   const foreign = problems.find((each) => each.foreign)?.foreign;
   if (foreign) return foreignError(path, foreign);
   return new ProtocolError(
     "dataset-invalid",
-    `${path} has ${counted(errors, "error")}, so a provider would refuse it.`,
+    `${path} has ${counted(errors, "error")}${model === undefined ? "" : ` for the model ${model}`}, so a provider would refuse it.`,
     "Correct the problems above; check-data shows them again.",
   );
 }

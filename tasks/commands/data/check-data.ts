@@ -22,11 +22,11 @@ export default (async (flags, terminal, environment) => {
   const { kind, report } = await check(path, flags, environment, terminal);
   const valid = report.errors === 0;
   if (terminal.json) {
-    if (!valid) process.exitCode = invalidDataset(path, report).exitCode;
+    if (!valid) process.exitCode = invalidDataset(path, report, flags.model).exitCode;
     return { path, kind, valid, ...report };
   }
   showProblems(terminal, report);
-  if (!valid) throw invalidDataset(path, report);
+  if (!valid) throw invalidDataset(path, report, flags.model);
   terminal.say(
     `${path} is a valid dataset for ${kind}: ${counted(report.rows, "row")}, ${counted(report.warnings, "warning")}.`,
   );
