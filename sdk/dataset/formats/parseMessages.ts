@@ -1,3 +1,4 @@
+import { didYouMean } from "../../didYouMean.ts";
 import { checkText, type Fields, quote, typeName } from "./checkText.ts";
 import type { Message, Role, ToolCall } from "./DatasetRow.ts";
 import { type Finding, isError } from "./Finding.ts";
@@ -13,6 +14,16 @@ const ROLES: Readonly<Record<string, Role>> = {
   tool: "tool",
   function: "tool",
 };
+
+/** What other formats call the roles. */
+const FOREIGN_ROLES = new Map<unknown, Role>([
+  ["human", "user"],
+  ["gpt", "assistant"],
+  ["bot", "assistant"],
+  ["model", "assistant"],
+  ["ai", "assistant"],
+  ["observation", "tool"],
+]);
 
 /** The keys of a message beside role and content. */
 const KEYS: Readonly<Record<Role, readonly string[]>> = {
@@ -80,20 +91,27 @@ function parseMessage(value: unknown, place: string, findings: Finding[]): Messa
     return nothing;
   }
   if (typeof fields.role !== "string" || !Object.hasOwn(ROLES, fields.role)) {
-    report("unknown-role", `${place} has the role ${quote(fields.role)}.`);
+    const message = `${place} has the role ${quote(fields.role)}.`;
+    findings.push({ rule: "unknown-role", message, meant: FOREIGN_ROLES.get(fields.role) });
     return nothing;
   }
   const role = ROLES[fields.role]!;
   for (const key of Object.keys(fields)) {
     if (key === "role" || key === "content" || KEYS[role].includes(key)) continue;
-    report(
-      "bad-message",
-      `${place} has the key ${quote(key)}, which is not one of a message with the role ${role}.`,
-    );
+    findings.push(unknownKey(key, role, place));
   }
   const toolCalls = parseToolCalls(fields, place, report);
   const content = parseContent(fields, role, { place, hasCalls: toolCalls.length > 0, findings });
   return { role, content, ...parseExtras(fields, place, findings), ...given(toolCalls) };
+}
+
+function unknownKey(key: string, role: Role, place: string): Finding {
+  const what = `which is not one of a message with the role ${role}`;
+  return {
+    rule: "bad-message",
+    message: `${place} has the key ${quote(key)}, ${what}.`,
+    meant: didYouMean(key, ["role", "content", ...KEYS[role]]),
+  };
 }
 
 function given(toolCalls: readonly ToolCall[]): Pick<Message, "toolCalls"> {

@@ -468,6 +468,17 @@ describe("checkDataset", () => {
     });
   }
 
+  it("names the key or role that was probably meant", async () => {
+    const content = jsonl(
+      { messages: [CHAT[0], { ...CHAT[1], wieght: 1 }] },
+      { messages: [{ role: "human", content: "a" }, CHAT[1]] },
+      { messages: [{ role: "constructor", content: "a" }, CHAT[1]] },
+    );
+    const { problems } = await checkDataset(write(".jsonl", content), { kind: "causal-lm" });
+    const meant = problems.map((found) => found.meant);
+    expect(meant).to.deep.equal(["weight", "user", undefined]);
+  });
+
   describe("of texts with labels", () => {
     for (const example of LABEL_CASES) {
       it(`finds ${example.says}`, async () => {
