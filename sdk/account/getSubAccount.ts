@@ -2,6 +2,7 @@ import type { Client } from "../client.ts";
 import type { Root, TaskId } from "../ids.ts";
 import { listTasks } from "../task/listTasks.ts";
 import type { Task } from "../task/Task.ts";
+import { fetchTaskEvents } from "../task/taskEvents.ts";
 import { UNACKNOWLEDGED } from "../taskStates.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
 import { readChain } from "../transaction/readChain.ts";
@@ -59,13 +60,20 @@ export async function getSubAccount(
         ...request,
         secondsLeft: secondsUntil(request, now),
       })),
-      deliverables: tasks.flatMap(asDeliverable),
+      deliverables: (await Promise.all(tasks.map((task) => readDeliverable(client, task)))).flat(),
     };
   });
 }
 
 /** Only a delivery sets the root. */
-function asDeliverable({ id, root, state }: Task): Deliverable[] {
-  if (root === null) return [];
-  return [{ taskId: id, root, confirmed: !UNACKNOWLEDGED.has(state) }];
+async function readDeliverable(client: Client, task: Task): Promise<Deliverable[]> {
+  const { id, root } = task;
+  return root === null ? [] : [{ taskId: id, root, confirmed: await isConfirmed(client, task) }];
+}
+
+/** A task that expired after a demand, whether acknowledged or not, says so only in its events. */
+async function isConfirmed(client: Client, task: Task): Promise<boolean> {
+  if (task.state !== "Expired" || task.demands === 0) return !UNACKNOWLEDGED.has(task.state);
+  const events = await fetchTaskEvents(client, task);
+  return events.some(({ name }) => name === "TaskAcknowledged");
 }

@@ -15,6 +15,7 @@ import {
   acknowledge,
   confirm,
   deliver,
+  demandChunk,
   expire,
   finalize,
   lapse,
@@ -391,6 +392,25 @@ describe("sdk/deliverable: the life of a task with real bytes", () => {
     expect((await subAccount(user.address)).free).to.equal((FEE * 7n) / 10n);
     const now = await getAccount(reader, { account: user.address });
     expect(now.available).to.equal(before.available);
+  });
+
+  it("shows a delivery as unconfirmed that expired because a demand was not answered", async () => {
+    const { user, provider, stranger } = market;
+    const order = async (isAcknowledged: boolean) => {
+      const id = await market.order();
+      await send(provider, acceptTask(provider, { id }));
+      const delivery = await seal(id);
+      await send(provider, deliver(provider, { delivery }));
+      await send(user, demandChunk(user, { id, index: 0 }));
+      if (isAcknowledged) await acknowledgeTask(id);
+      // Longer than any deadline of a delivered task.
+      await market.chain.increaseTime(30n * 24n * 3_600n);
+      await send(stranger, expire(stranger, { id }));
+      expect(await task(id)).to.include({ state: "Expired" });
+      return (await subAccount(user.address)).deliverables.find(({ taskId }) => taskId === id);
+    };
+    expect(await order(false)).to.include({ confirmed: false });
+    expect(await order(true)).to.include({ confirmed: true });
   });
 
   it("treats a byte that changed on the user's disk as local damage, never as misbehaviour", async () => {
