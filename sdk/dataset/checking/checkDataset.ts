@@ -12,7 +12,7 @@ import { type MeasuredRow, measureRows } from "../tokenizer/measureThreads.ts";
 import type { TokenizerDocument } from "../tokenizer/TokenizerDocument.ts";
 import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 import { LabelCheck } from "./LabelCheck.ts";
-import { openMemory, tokenizerDigest } from "./memory.ts";
+import { countQuestion, openMemory, tokenizerDigest } from "./memory.ts";
 import { type ProblemGroup, ProblemList } from "./ProblemList.ts";
 import { scanRows } from "./scanRows.ts";
 
@@ -83,11 +83,6 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
     await memory?.put(countQuestion(rest.kind, digest), { rows, tokens: size.tokens });
   }
   return report;
-}
-
-/** What a memory is asked for the number of tokens. */
-export function countQuestion(kind: DatasetKind, tokenizer: string | undefined): object {
-  return { count: kind, tokenizer };
 }
 
 /** A report about the same dataset under its present path. */

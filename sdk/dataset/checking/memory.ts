@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { createSha256, type Sha256 } from "../../platform/index.ts";
 import { writeAtomically } from "../../storage/files/publishFile.ts";
+import type { DatasetKind } from "../formats/DatasetRow.ts";
 
 /** Smaller datasets are read again: that takes a second. */
 const WORTHWHILE_BYTES = 16 * 2 ** 20;
@@ -85,4 +86,9 @@ async function forget(folder: string): Promise<void> {
 /** A tokenizer as part of a question. */
 export function tokenizerDigest(tokenizer: object): string {
   return digestOf(JSON.stringify(tokenizer));
+}
+
+/** What a memory is asked for the number of tokens. */
+export function countQuestion(kind: DatasetKind, tokenizer: string | undefined): object {
+  return { count: kind, tokenizer };
 }

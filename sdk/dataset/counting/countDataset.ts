@@ -1,7 +1,6 @@
 import { stat } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
-import { countQuestion } from "../checking/checkDataset.ts";
-import { openMemory, tokenizerDigest } from "../checking/memory.ts";
+import { countQuestion, openMemory, tokenizerDigest } from "../checking/memory.ts";
 import { requireValid } from "../checking/requireValid.ts";
 import { scanRows } from "../checking/scanRows.ts";
 import type { DatasetKind } from "../formats/DatasetRow.ts";
