@@ -43,15 +43,18 @@ const SOLIDITY: Suite = {
   command: ["node_modules/.bin/hardhat", "test", "solidity"],
   summary: HARDHAT,
 };
-/** Tests of the daemon and of scripts wait for processes and chains, the others compute: in parallel they use all cores. */
+/**
+ * Tests of the daemon, of disputes and of scripts wait for processes and chains, the others compute or build: in
+ * parallel they use all cores.
+ */
 const [DAEMONS, OTHERS] = [true, false].map((isDaemon): Suite => {
   const files = globSync("test/node/**/*.test.ts").toSorted();
   return {
-    name: isDaemon ? "TypeScript: provider, scripts" : "TypeScript: all else",
+    name: isDaemon ? "TypeScript: provider, scripts, exchange" : "TypeScript: all else",
     command: [
       // Built already: concurrent builds would delete each other's files.
       ...["node_modules/.bin/hardhat", "test", "mocha", "--no-compile"],
-      ...files.filter((file) => /^test\/node\/(provider|scripts)\//.test(file) === isDaemon),
+      ...files.filter((file) => /^test\/node\/(provider|scripts|sdk\/exchange)\//.test(file) === isDaemon),
     ],
     summary: HARDHAT,
   };

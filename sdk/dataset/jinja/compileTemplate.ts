@@ -44,7 +44,7 @@ export interface Rendered {
 export type RenderTemplate = (context: ReadonlyMap<string, Value>) => Rendered;
 
 /** Maximum number of iterations of all loops, and of characters written: templates are written by strangers. */
-const MAX_STEPS = 20_000_000;
+const MAX_STEPS = 5_000_000;
 const MAX_TEXT = 2 ** 28;
 /** Maximum length of a range, as in Jinja's sandbox. */
 const MAX_RANGE = 100_000;
