@@ -54,7 +54,9 @@ const [DAEMONS, OTHERS] = [true, false].map((isDaemon): Suite => {
     command: [
       // Built already: concurrent builds would delete each other's files.
       ...["node_modules/.bin/hardhat", "test", "mocha", "--no-compile"],
-      ...files.filter((file) => /^test\/node\/(provider|scripts|sdk\/exchange)\//.test(file) === isDaemon),
+      ...files.filter(
+        (file) => /^test\/node\/(provider|scripts|sdk\/exchange)\//.test(file) === isDaemon,
+      ),
     ],
     summary: HARDHAT,
   };
