@@ -208,10 +208,7 @@ function extreme(sign: number): Filter {
 function titleCase(value: string): string {
   return value
     .split(/([-\s({[<]+)/)
-    .map((part) => {
-      const [first = "", ...rest] = characters(part);
-      return first.toUpperCase() + rest.join("").toLowerCase();
-    })
+    .map(capitalize)
     .join("");
 }
 

@@ -59,7 +59,6 @@ export function createTokenCounter(config: TokenizerJson): TokenCounter {
     (content) => content,
   );
   const normalized = splitAddedTokens(added.filter(isNormalized), normalize);
-
   const spelling = spellingOf(config);
 
   /** Emits the tokens of a text piece by piece, so that those of a long text are never all in memory. */
