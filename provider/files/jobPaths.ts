@@ -7,10 +7,10 @@ export const WORK_DIRECTORY = "work";
 export const TRAINER_LOG = "trainer.log";
 
 /** The trainer's inputs in a job directory: written by the daemon, read-only for the trainer. */
-export const INPUTS: readonly string[] = ["job.json", "data", "model", "start"];
+export const INPUTS: readonly string[] = ["job.json", "data", "tokens", "model", "start"];
 
 /**
- * The files of one job. The trainer reads job.json, data/, model/ and start/, and writes to work/, which is read
+ * The files of one job. The trainer reads job.json, data/, tokens/, model/ and start/, and writes to work/, which is read
  * through files/JobOutput.ts only. Everything else belongs to the daemon and is not visible in the sandbox.
  */
 export function jobPaths(jobsDirectory: string, id: TaskId) {
@@ -18,6 +18,7 @@ export function jobPaths(jobsDirectory: string, id: TaskId) {
   return {
     directory,
     data: join(directory, "data"),
+    tokens: join(directory, "tokens"),
     model: join(directory, "model"),
     start: join(directory, "start"),
     job: join(directory, "job.json"),

@@ -1,5 +1,5 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, stat } from "node:fs/promises";
+import { join, parse } from "node:path";
 import { describeWork } from "../../sdk/task/workUnits.ts";
 import { TaskRefusedError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
@@ -34,14 +34,17 @@ export const countDataset: StepFunction = async (context, record, signal) => {
 async function countFile(
   { catalogue, jobsDirectory, trainer }: StepContext,
   { id, order, facts }: JobRecord,
-  dataset: CountedFile,
+  dataset: Omit<CountedFile, "tokens">,
   signal: AbortSignal,
 ): Promise<number> {
   const { unit } = requireFacts(facts, "unit");
-  const file = join(jobPaths(jobsDirectory, id).directory, dataset.file);
+  const paths = jobPaths(jobsDirectory, id);
+  const file = join(paths.directory, dataset.file);
+  const tokens = join(paths.tokens, `${parse(file).name}.arrow`);
+  await mkdir(paths.tokens, { recursive: true, mode: 0o700 });
   const model = readModel({ catalogue }, order.modelHash);
-  const tokens = await trainer.countTokens(model, { ...dataset, file }, signal);
-  return unit === "token" ? tokens : (await stat(file)).size;
+  const counted = await trainer.countTokens(model, { ...dataset, file, tokens }, signal);
+  return unit === "token" ? counted : (await stat(file)).size;
 }
 
 function verifyWork(record: JobRecord): void {

@@ -13,6 +13,8 @@ export const EXIT = { done: 0, badConfig: 2, badData: 3, outOfMemory: 4, stopped
 /** A dataset in a file. */
 export interface CountedFile {
   readonly file: string;
+  /** The file in which counting leaves the token ids for the training; its directory exists. */
+  readonly tokens: string;
   /** Whether it is used only for evaluation, and not for training. */
   readonly isValidation?: boolean;
 }

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { stat, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { ProviderError, TaskRefusedError } from "../errors.ts";
 import type { Model } from "../models/Catalogue.ts";
@@ -7,6 +8,9 @@ import { countCommand, type TrainerProgram, trainerEnvironment } from "./trainer
 
 /** Ratio of the wall-clock limit to the CPU limit: the machine may be busy. */
 const TIMEOUT_FACTOR = 4;
+/** Largest file of token ids: bytes per byte of the dataset, and beyond that. Training tokenizes what has more. */
+const TOKEN_BYTES_PER_BYTE = 4;
+const SMALL_TOKEN_BYTES = 16 * 2 ** 20;
 /** Exit codes for signals from outside, which are not the dataset's fault. */
 const STOPPED = [129, 130, 143];
 /** Exit codes above this mean that a signal ended the command: 128 plus the signal's number. */
@@ -31,7 +35,10 @@ export async function countTokens(
   dataset: CountedFile,
   signal: AbortSignal,
 ): Promise<number> {
-  const [command, ...args] = countCommand(program, model, dataset);
+  await writeFile(dataset.tokens, "", { mode: 0o600 });
+  const { size } = await stat(dataset.file);
+  const maxTokenBytes = TOKEN_BYTES_PER_BYTE * size + SMALL_TOKEN_BYTES;
+  const [command, ...args] = countCommand(program, model, dataset, maxTokenBytes);
   const env = { ...trainerEnvironment(program), ...ONE_THREAD };
   const timeout = program.counting.seconds * 1_000 * TIMEOUT_FACTOR;
   const { code, stdout, stderr } = await new Promise<{

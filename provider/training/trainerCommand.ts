@@ -51,16 +51,22 @@ export function trainerCommand(program: TrainerProgram, jobDirectory: string): s
   });
 }
 
-/** The command that counts a dataset's tokens for a model. In the sandbox, nothing is writable. */
+/**
+ * The command that counts a dataset's tokens for a model. In the sandbox, only the file for the token ids is writable,
+ * up to a size of `maxTokenBytes`.
+ */
 export function countCommand(
   { python, packageDirectory, sandbox, counting }: TrainerProgram,
   { directory, kind }: Pick<Model, "directory" | "kind">,
-  { file, isValidation }: CountedFile,
+  { file, tokens, isValidation }: CountedFile,
+  maxTokenBytes: number,
 ): string[] {
-  const flags = ["--model", directory, "--kind", kind, ...(isValidation ? ["--validation"] : [])];
-  const command = [python, "-m", "anneal_trainer.count", ...flags, file];
-  const limits = [`--as=${counting.memoryBytes}`, `--cpu=${counting.seconds}`];
-  if (sandbox === null) return ["prlimit", ...limits, ...command];
+  const flags = ["--model", directory, "--kind", kind, "--tokens", tokens];
+  const option = isValidation ? ["--validation"] : [];
+  const command = [python, "-m", "anneal_trainer.count", ...flags, ...option, file];
+  const { memoryBytes, seconds } = counting;
+  const limits = [`--as=${memoryBytes}`, `--cpu=${seconds}`];
+  if (sandbox === null) return ["prlimit", `--fsize=${maxTokenBytes}`, ...limits, ...command];
   return confine(command, {
     readable: [
       ...interpreterDirectories(python),
@@ -69,9 +75,10 @@ export function countCommand(
       ...[packageDirectory, directory].flatMap(linkedDirectories),
       file,
     ],
-    writable: [],
+    writable: [tokens],
     workingDirectory: "/",
-    ...sandbox,
+    filter: sandbox.filter,
+    maxFileBytes: maxTokenBytes,
     limits,
     diesWithParent: true,
   });

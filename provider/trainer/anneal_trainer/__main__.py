@@ -1,6 +1,6 @@
 """One job from start to end: `anneal-train --job-dir DIR`.
 
-Reads job.json, data/, model/ and start/ there, and writes only to work/.
+Reads job.json, data/, tokens/, model/ and start/ there, and writes only to work/.
 
 Exit codes: 0 done, 2 bad config, 3 bad data, 4 out of memory, 75 stopped and resumable, 1 any other
 error. Unless the trainer is killed, it writes result.json; every failure is also an `error` event.

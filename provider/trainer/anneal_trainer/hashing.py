@@ -31,3 +31,19 @@ def directory_sha256(directory: Path, leave_out: Iterable[str] = ()) -> str:
         if path.is_file()
     }
     return files_sha256({name: paths[name] for name in paths.keys() - set(leave_out)})
+
+
+def _code_sha256() -> str:
+    here = Path(__file__).parent
+    return files_sha256(
+        {
+            path.relative_to(here).as_posix(): path
+            for path in here.rglob("*")
+            if path.suffix in (".py", ".json", ".txt")
+        }
+    )
+
+
+CODE_SHA256 = _code_sha256()
+"""SHA-256 of this package's files, computed like that of a model, hex. It is computed when the code
+is loaded, because that is the code that trains."""

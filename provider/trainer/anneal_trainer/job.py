@@ -160,6 +160,10 @@ class Job:
         """The validation dataset, if the job has one."""
         return self.directory / self.validation if self.validation is not None else None
 
+    def tokens_path(self, dataset: Path) -> Path:
+        """Return the file in which counting left the tokens of a dataset, if it did; read-only."""
+        return self.directory / "tokens" / f"{dataset.stem}.arrow"
+
 
 def load_job(directory: Path) -> Job:
     """Read and check job.json. Raises ConfigError with the invalid key and its allowed values."""

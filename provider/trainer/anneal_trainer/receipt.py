@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from anneal_trainer.hashing import directory_sha256, file_sha256, files_sha256
+from anneal_trainer.hashing import CODE_SHA256, directory_sha256, file_sha256
 from anneal_trainer.job import Job
 from anneal_trainer.model.matrix_format import has_native_bfloat16
 
@@ -76,22 +76,6 @@ def environment(threads: int) -> dict[str, Any]:
         "native_bfloat16": has_native_bfloat16(),
         "threads": threads,
     }
-
-
-def _code_sha256() -> str:
-    """SHA-256 of this package's files, computed like that of a model."""
-    here = Path(__file__).parent
-    return files_sha256(
-        {
-            path.relative_to(here).as_posix(): path
-            for path in here.rglob("*")
-            if path.suffix in (".py", ".json", ".txt")
-        }
-    )
-
-
-CODE_SHA256 = _code_sha256()
-"""Computed when the code is loaded, because that is the code that trains."""
 
 
 def write_receipt(

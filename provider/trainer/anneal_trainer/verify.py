@@ -20,6 +20,7 @@ from anneal_trainer.__main__ import SETTINGS
 from anneal_trainer.data.loading import load_data
 from anneal_trainer.errors import EXIT_BAD_CONFIG, EXIT_BAD_DATA, JobError, StoppedError
 from anneal_trainer.events import EventLog
+from anneal_trainer.hashing import CODE_SHA256
 from anneal_trainer.job import WORK, Job, load_job
 
 EXIT_EQUAL = 0
@@ -128,7 +129,7 @@ def input_differences(receipt: Mapping[str, Any], inputs: Mapping[str, Any]) -> 
 
 def environment_differences(receipt: Mapping[str, Any], threads: int) -> Iterator[str]:
     """Yield the reasons why an honest training run could have different results here."""
-    from anneal_trainer.receipt import CODE_SHA256, environment
+    from anneal_trainer.receipt import environment
 
     if receipt["code_sha256"] != CODE_SHA256:
         yield "The version of the trainer's code differs from the receipt's."

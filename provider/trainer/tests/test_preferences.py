@@ -10,8 +10,8 @@ from test_data import chat, learned
 from anneal_trainer import __main__ as entry
 from anneal_trainer.count import count
 from anneal_trainer.data.batch import make_batch
-from anneal_trainer.data.causal import RowReader, count_tokens, read_causal_dataset
-from anneal_trainer.data.rows import read_causal_rows
+from anneal_trainer.data.causal import read_causal_dataset
+from anneal_trainer.data.encoded_rows import encode_causal_rows
 from anneal_trainer.errors import DataError
 from anneal_trainer.loss.preference import BETA, preference_loss
 from anneal_trainer.loss.score import log_probabilities
@@ -68,8 +68,8 @@ def test_only_the_answers_of_a_conversation_count_not_what_the_assistant_said_be
         (example,) = dataset.examples
         assert learned(qwen2, example) == "4<|im_end|>\n"
         assert learned(qwen2, example.rejected) == "Let me think about that.<|im_end|>\n"
-        (row,) = read_causal_rows(dataset.path)
-        assert dataset.tokens == count_tokens(RowReader(qwen2), row)
+        (row,) = encode_causal_rows(dataset.path, qwen2)
+        assert dataset.tokens == row.tokens
 
 
 def test_both_ways_to_write_a_conversation_are_the_same(tmp_path, qwen2):

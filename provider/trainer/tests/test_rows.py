@@ -13,9 +13,9 @@ from tokenizers import Tokenizer, processors
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
-from anneal_trainer.data.causal import RowReader
 from anneal_trainer.data.chat import ConversationReader
 from anneal_trainer.data.encode import TextEncoder
+from anneal_trainer.data.encoded_rows import RowReader
 from anneal_trainer.data.rows import ChatRow, PairRow, read_causal_rows
 from anneal_trainer.data.rules import HINTS
 from anneal_trainer.data.template import ChatTemplate

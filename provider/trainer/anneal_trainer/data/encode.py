@@ -32,9 +32,12 @@ class TextEncoder:
     """The tokenizer of a model directory: tokenizer.json and tokenizer_config.json."""
 
     def __init__(self, model_directory: Path) -> None:
-        path = model_directory / "tokenizer.json"
+        names = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+        path, *others = (model_directory / name for name in names)
         if not path.is_file():
             raise ConfigError("The model has no tokenizer.json.", CONFIG_HINT)
+        self.files = (path, *(other for other in others if other.is_file()))
+        """The files that this encoder is made from."""
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

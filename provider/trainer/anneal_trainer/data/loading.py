@@ -6,11 +6,13 @@ from pathlib import Path
 
 from anneal_trainer.data.causal import read_causal_dataset
 from anneal_trainer.data.encode import TextEncoder
+from anneal_trainer.data.encoded_rows import label_tokens
 from anneal_trainer.data.example import Dataset, Example
 from anneal_trainer.data.image_processor import ImageProcessor, load_image_processor
 from anneal_trainer.data.images import image_labels, read_images
 from anneal_trainer.data.label_rows import label_set, read_label_rows
 from anneal_trainer.data.rules import quote, rule_error
+from anneal_trainer.data.token_cache import TokenCache
 from anneal_trainer.errors import ConfigError, DataError
 from anneal_trainer.job import Job
 from anneal_trainer.model.files import maximum_length, read_model_config
@@ -55,20 +57,37 @@ def load_data(job: Job) -> JobData:
         return JobData(None, 1, train, validation, labels)
     max_length = maximum_length(config, job.hyperparameters.max_seq_length)
     encoder = TextEncoder(job.model_directory)
+
+    def tokens_of(dataset: Path) -> TokenCache:
+        return TokenCache(job.tokens_path(dataset), dataset, encoder)
+
     if job.kind == "text-classification":
-        train, labels = read_label_dataset(job.train_path, encoder, max_length, None)
-        validation = read_label_dataset(path, encoder, max_length, labels)[0] if path else None
+
+        def read_labels(dataset: Path, labels: Sequence[str] | None) -> tuple[Dataset, list[str]]:
+            return read_label_dataset(dataset, encoder, max_length, labels, tokens_of(dataset))
+
+        train, labels = read_labels(job.train_path, None)
+        validation = read_labels(path, labels)[0] if path else None
         return JobData(encoder, max_length, train, validation, labels)
     mask = job.hyperparameters.train_on_inputs is not True
-    train = read_causal_dataset(job.train_path, encoder, max_length, mask_inputs=mask)
-    validation = read_causal_dataset(path, encoder, max_length, mask_inputs=mask) if path else None
+
+    def read_causal(dataset: Path) -> Dataset:
+        cache = tokens_of(dataset)
+        return read_causal_dataset(dataset, encoder, max_length, cache, mask_inputs=mask)
+
+    train = read_causal(job.train_path)
+    validation = read_causal(path) if path else None
     _check_vocabulary(config, encoder, [train, validation])
     _check_alike(train, validation)
     return JobData(encoder, max_length, train, validation, [])
 
 
 def read_label_dataset(
-    path: Path, encoder: TextEncoder, max_length: int, labels: Sequence[str] | None
+    path: Path,
+    encoder: TextEncoder,
+    max_length: int,
+    labels: Sequence[str] | None,
+    cache: TokenCache | None = None,
 ) -> tuple[Dataset, list[str]]:
     """Build classification examples of at most `max_length` tokens, and return the label set.
 
@@ -79,9 +98,8 @@ def read_label_dataset(
     known = list(labels) if labels is not None else label_set(path, rows)
     number_of = _numbering(path, known)
     examples, tokens, truncated = [], 0, 0
-    for row in rows:
+    for row, (ids, ending) in zip(rows, label_tokens(rows, encoder, cache), strict=True):
         label = number_of(row.label, str(row.line))
-        ids, ending = encoder.encode_special(row.text)
         tokens += len(ids)
         if len(ids) > max_length:
             truncated += 1

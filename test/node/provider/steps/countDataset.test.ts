@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { TaskRefusedError } from "../../../../provider/errors.ts";
@@ -56,6 +56,13 @@ describe("countDataset", () => {
   };
   const TRAIN = { train: "data/train.jsonl", validation: null };
   const BOTH = { train: "data/train.jsonl", validation: "data/validation.jsonl" };
+
+  it("names the files in which the trainer looks for the token ids", async () => {
+    await run({ ...BOTH, unit: "token" });
+    const directory = jobPaths(root, ID).directory;
+    const names = counted.map(({ tokens }) => relative(directory, tokens));
+    expect(names).to.deep.equal(["tokens/train.arrow", "tokens/validation.arrow"]);
+  });
 
   it("compares the unit that the price is for", async () => {
     expect(await run({ ...TRAIN, unit: "token" }, { units: 7n })).to.deep.equal({

@@ -1,5 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
@@ -39,10 +47,11 @@ describe("countTokens, with the real trainer", () => {
     counting,
     sandbox: hasSandbox() ? { maxFileBytes: 1_000, filter: join(root, "system-calls.bpf") } : null,
   });
+  const dataset = (file: string) => ({ file, tokens: join(root, "train.arrow") });
   const count = (content: string, executable = python) => {
     const file = join(root, "train.jsonl");
     writeFileSync(file, content);
-    return countTokens(program(executable), model, { file }, never);
+    return countTokens(program(executable), model, dataset(file), never);
   };
 
   it("counts what the training run will see", async () => {
@@ -51,24 +60,30 @@ describe("countTokens, with the real trainer", () => {
     expect(await count('{"text":"Once upon a time."}\n'.repeat(3))).to.equal(3 * one);
   });
 
+  it("leaves the token ids for the training", async () => {
+    await count('{"text":"Once upon a time."}\n'.repeat(3));
+    const tokens = readFileSync(join(root, "train.arrow"));
+    expect(tokens.subarray(0, 6).toString()).to.equal("ARROW1");
+  });
+
   it("counts an image as one token", async () => {
     const vision = { kind: "image-classification", directory: join(root, "tiny-mobilenet-v2") };
     const file = join(ROOT, "provider/trainer/tests/examples/images.tar.gz");
-    expect(await countTokens(program(), vision as Model, { file }, never)).to.equal(6);
+    expect(await countTokens(program(), vision as Model, dataset(file), never)).to.equal(6);
   });
 
   it("allows a validation dataset with images of one class only", async () => {
     const vision = { kind: "image-classification", directory: join(root, "tiny-mobilenet-v2") };
     const file = join(ROOT, "provider/trainer/tests/examples/invalid/one-class.zip");
-    const asTraining = await countTokens(program(), vision as Model, { file }, never).catch(
+    const asTraining = await countTokens(program(), vision as Model, dataset(file), never).catch(
       (e) => e,
     );
     expect(asTraining).to.include({ reason: "DatasetInvalid" });
-    const validation = { file, isValidation: true };
+    const validation = { ...dataset(file), isValidation: true };
     expect(await countTokens(program(), vision as Model, validation, never)).to.be.greaterThan(0);
   });
 
-  it("counts the file in a sandbox that shows nothing else of this machine", async function () {
+  it("counts the file in a sandbox that shows nothing else of this machine, and writes one file", async function () {
     if (!hasSandbox()) skip(this, NO_SANDBOX);
     // Simulates a dataset that took over the interpreter: this "Python" reports what it sees.
     const spy = join(root, "env/bin/python");
@@ -78,6 +93,7 @@ describe("countTokens, with the real trainer", () => {
       `#!/bin/sh
 ls ${root} ${homedir()} /proc/net/route >&2
 touch ${root}/written "$0" && echo WRITTEN >&2
+head --bytes=40M /dev/zero > ${root}/train.arrow
 exit 1
 `,
       { mode: 0o755 },
@@ -87,6 +103,7 @@ exit 1
     expect(error.message).to.include("train.jsonl").and.include("tiny-qwen2");
     expect(error.message).not.to.match(/secret|WRITTEN/);
     expect(existsSync(join(root, "written"))).to.equal(false);
+    expect(statSync(join(root, "train.arrow")).size).to.be.within(1, 17 * 2 ** 20);
   });
 
   it("refuses a dataset that breaks the format, with the line", async () => {
@@ -106,7 +123,7 @@ rows = pyarrow.ListArray.from_arrays([0, n], pyarrow.array(range(n), pyarrow.int
 parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression="zstd")`;
     execFileSync(python, ["-c", script, file], { env: environment });
     const little = program(python, { memoryBytes: 2 ** 29, seconds: 60 });
-    const error = await countTokens(little, model, { file }, never).catch((error) => error);
+    const error = await countTokens(little, model, dataset(file), never).catch((error) => error);
     expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "DatasetInvalid" });
     expect(error.message).to.match(/more than the 536870912 bytes of memory|cannot be read/);
   });
@@ -115,7 +132,7 @@ parquet.write_table(pyarrow.table({"input_ids": rows}), sys.argv[1], compression
     const file = join(root, "train.jsonl");
     writeFileSync(file, '{"text":"Once upon a time."}\n'.repeat(300_000));
     const hasty = program(python, { memoryBytes: 4 * 2 ** 30, seconds: 1 });
-    const error = await countTokens(hasty, model, { file }, never).catch((error) => error);
+    const error = await countTokens(hasty, model, dataset(file), never).catch((error) => error);
     expect(error).to.be.instanceOf(TaskRefusedError).and.to.include({ reason: "DatasetInvalid" });
     expect(error.message).to.match(/or 1 CPU seconds/);
   });
