@@ -1,6 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
+import { expect } from "chai";
+import { checkDataset } from "../../../../sdk/dataset/checking/checkDataset.ts";
+import { countDataset } from "../../../../sdk/dataset/counting/countDataset.ts";
 import type { DatasetKind } from "../../../../sdk/dataset/formats/DatasetRow.ts";
 import type { TokenizerDocument } from "../../../../sdk/dataset/tokenizer/TokenizerDocument.ts";
 
@@ -46,7 +49,7 @@ export interface File {
 }
 
 /** Sums over the rows, after truncation; for images only the first two. */
-export interface Judgement {
+interface Judgement {
   readonly rows: number;
   readonly tokens: number;
   readonly kept?: number;
@@ -55,7 +58,7 @@ export interface Judgement {
 }
 
 /** The trainer's results for many files at once. */
-export function judgeByTrainer(files: readonly File[]): (Judgement | { readonly error: string })[] {
+function judgeByTrainer(files: readonly File[]): (Judgement | { readonly error: string })[] {
   const output = execFileSync(PYTHON, ["-B", "tests/agree.py"], {
     cwd: join(ROOT, "provider/trainer"),
     encoding: "utf8",
@@ -63,6 +66,38 @@ export function judgeByTrainer(files: readonly File[]): (Judgement | { readonly 
     maxBuffer: 2 ** 28,
   });
   return JSON.parse(output);
+}
+
+/**
+ * Expects both sides to find the same rows and tokens, or the trainer's first error among those found here.
+ * @return the number of valid files, and of their rows
+ */
+export async function expectAgreement(
+  files: readonly File[],
+): Promise<{ readonly sound: number; readonly rows: number }> {
+  const found = { sound: 0, rows: 0 };
+  for (const [n, verdict] of judgeByTrainer(files).entries()) {
+    const { path, kind, model, maxLength = 64 } = files[n]!;
+    const options = {
+      kind,
+      ...(kind !== "image-classification" && { tokenizer: readTokenizer(model) }),
+    };
+    const { problems, size } = await checkDataset(path, { ...options, maxLength });
+    const errors = problems.filter(({ severity }) => severity === "error");
+    if ("error" in verdict) {
+      const sentences = errors.map(({ entry, line, message, hint }) =>
+        withoutReason(`${basename(path)}:${entry ?? line}: ${message}\n${hint}`),
+      );
+      expect(sentences).to.include(withoutReason(verdict.error));
+      continue;
+    }
+    expect(errors, path).to.deep.equal([]);
+    const { rows, dataSize } = await countDataset(path, { ...options, unit: "token" });
+    expect({ rows, tokens: Number(dataSize), ...size }, path).to.deep.equal(verdict);
+    found.sound += 1;
+    found.rows += rows;
+  }
+  return found;
 }
 
 /** A message without a library's reason, in which the two sides differ. */
