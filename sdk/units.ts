@@ -22,12 +22,12 @@ export function parseOg(text: string): bigint {
 }
 
 /**
- * Formats neuron as OG with all 18 decimals: nothing is rounded or truncated.
+ * Formats neuron as OG, exactly and without trailing zeros: "0.1", and "0" for nothing.
  * @example console.log(`${formatOg(task.fee)} OG`);
  */
 export function formatOg(neuron: bigint): string {
   const sign = neuron < 0n ? "-" : "";
   const absolute = neuron < 0n ? -neuron : neuron;
   const fraction = (absolute % NEURON_PER_OG).toString().padStart(18, "0");
-  return `${sign}${absolute / NEURON_PER_OG}.${fraction}`;
+  return `${sign}${absolute / NEURON_PER_OG}.${fraction}`.replace(/\.?0+$/, "");
 }

@@ -52,7 +52,7 @@ const ordering = {
   force,
   timeout,
   demand,
-  yes: flag("Join the queue of a busy provider without confirmation"),
+  yes: flag("Order without confirmation"),
   again,
   dryRun,
   json,

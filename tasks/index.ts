@@ -211,7 +211,7 @@ const fineTuning: CommandDefinition[] = [
       dataSize: option("Size of the training dataset, as calculate-token prints it"),
       taskKey: newTaskKey,
       gasPrice,
-      yes: flag("Join the queue of a busy provider without confirmation"),
+      yes: flag("Order without confirmation"),
       again,
       dryRun,
       json,

@@ -16,6 +16,13 @@ const Queue = z.object({
 export type Queue = z.infer<typeof Queue>;
 
 /**
+ * Whether a task ordered now would have to wait.
+ * @example const free = !isBusy(await fetchQueue(service));
+ */
+export const isBusy = ({ slots, running, waiting }: Queue): boolean =>
+  running >= slots || waiting > 0;
+
+/**
  * Fetches the load of a provider.
  * @throws ProtocolError "network" if it does not answer; the signal's reason when aborted.
  * @example const { accepting, waitSeconds } = await fetchQueue(service);

@@ -23,6 +23,12 @@ const OPEN: ReadonlySet<TaskState> = new Set([
 ]);
 
 /**
+ * Whether a task counts against the number that its provider allows each user.
+ * @example const open = (await listTasks(client, { user, provider })).filter(isOpen);
+ */
+export const isOpen = ({ state }: Pick<Task, "state">): boolean => OPEN.has(state);
+
+/**
  * Finds the open tasks of a provider among those of all its users, newest users and tasks first, without events.
  * @throws ProtocolError "network" if the chain does not answer.
  * @example
@@ -37,7 +43,7 @@ export async function listOpenTasks(
   const open: Task[] = [];
   for (let first = 0; first < ids.length && open.length < count; first += PAGE_SIZE) {
     const page = await readTasks(client, ids.slice(first, first + PAGE_SIZE));
-    open.push(...page.filter(({ state }) => OPEN.has(state)));
+    open.push(...page.filter(isOpen));
   }
   return open;
 }

@@ -3,9 +3,11 @@ import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import type { Queue } from "../../sdk/service/fetchQueue.ts";
+import { isBusy, type Queue } from "../../sdk/service/fetchQueue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
+import { formatOg } from "../../sdk/units.ts";
+import { formatDuration } from "../terminal/formatDuration.ts";
 import { showQuote } from "../terminal/showQuote.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
@@ -18,7 +20,7 @@ interface Offered {
 
 /**
  * Shows the quote, and stops before anything is uploaded or paid if the order cannot succeed: the provider accepts no
- * tasks, there is too little money, or the user does not want to queue.
+ * tasks, there is too little money, or the user does not agree.
  */
 export async function agreeToOrder(
   client: Client,
@@ -33,7 +35,7 @@ export async function agreeToOrder(
   showQuote(terminal, { service, model, offer, lockPeriod });
   if (!service.accepting) throw notAcceptingError(service.provider);
   if (funds instanceof ProtocolError) throw funds;
-  if (!yes && !dryRun) await agreeToWait(terminal, queue);
+  if (!yes && !dryRun) await askToPay(terminal, offer, queue);
 }
 
 /** The quote is shown before the reason why it cannot be paid. */
@@ -42,16 +44,20 @@ function asReason(error: unknown): ProtocolError {
   throw error;
 }
 
-async function agreeToWait(terminal: Terminal, { slots, running, waiting }: Queue): Promise<void> {
-  if (running < slots && waiting === 0) return;
+async function askToPay(terminal: Terminal, { fee }: Quote, queue: Queue): Promise<void> {
+  const price = `for ${formatOg(fee)} OG`;
+  const question = isBusy(queue)
+    ? `${describeLoad(queue)} Add your task to the waiting queue ${price}?`
+    : `Create the task ${price}?`;
+  if (await terminal.confirm(question)) return;
+  throw new ProtocolError("declined", "No task was created.", "Nothing was uploaded or paid.");
+}
+
+function describeLoad({ running, waiting, waitSeconds }: Queue): string {
   const busy = `Provider busy: ${running} running, ${waiting} waiting.`;
-  if (await terminal.confirm(`${busy} Add your task to the waiting queue?`)) return;
-  throw new ProtocolError(
-    "declined",
-    "No task was created.",
-    "Try again later, or use another provider.",
-    { next: { verb: "listServices" } },
-  );
+  return waitSeconds === null
+    ? busy
+    : `${busy} Your task would start in about ${formatDuration(waitSeconds)}.`;
 }
 
 function notAcceptingError(provider: string): ProtocolError {

@@ -2,11 +2,11 @@ import type { Client } from "../../sdk/client.ts";
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import type { Queue } from "../../sdk/service/fetchQueue.ts";
+import { isBusy } from "../../sdk/service/fetchQueue.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
 import { rankServices } from "../../sdk/service/rankServices.ts";
-import { type VerifiedProvider, verifyProvider } from "../../sdk/service/verifyProvider.ts";
+import type { VerifiedProvider } from "../../sdk/service/verifyProvider.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
@@ -14,6 +14,9 @@ import { type Choice, explainChoice } from "../terminal/explainChoice.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
 import { countFor, countValidation } from "./countFor.ts";
+import { verifyForOrder } from "./verifyForOrder.ts";
+
+type Wallet = Client & { readonly address: string };
 
 /** A verified provider that has the wanted model. */
 interface Candidate extends VerifiedProvider {
@@ -51,7 +54,7 @@ const TIMEOUT_MS = 10_000;
  * @throws ProtocolError "dataset-invalid" after showing all problems, "usage" if no provider has the model.
  */
 export async function chooseOffer(
-  client: Client,
+  client: Wallet,
   wanted: Wanted,
   terminal: Terminal,
 ): Promise<ChosenOffer> {
@@ -75,23 +78,21 @@ function asCandidate(of: Offer, seniority: number) {
   return { service, fee: offer.fee, free: !isBusy(queue), seniority, of };
 }
 
-const isBusy = ({ slots, running, waiting }: Queue) => running >= slots || waiting > 0;
-
 async function verifyOne(
-  client: Client,
+  client: Wallet,
   provider: string,
   name: string,
   terminal: Terminal,
 ): Promise<Candidate> {
   terminal.say("Verify provider...");
-  const verified = await verifyProvider(client, { provider });
+  const verified = await verifyForOrder(client, { provider });
   terminal.say("Provider verified");
   return { ...verified, model: findModel(verified.catalogue, name) };
 }
 
 /** All providers that accept tasks, pass verification and have the model. */
 async function findCandidates(
-  client: Client,
+  client: Wallet,
   name: string,
   terminal: Terminal,
 ): Promise<Candidate[]> {
@@ -100,7 +101,7 @@ async function findCandidates(
   const answers = await Promise.all(
     services.map(async ({ provider }) => {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      return verifyProvider(client, { provider, signal }).catch((error) => {
+      return verifyForOrder(client, { provider, signal }).catch((error) => {
         terminal.note(`Left out ${provider}: ${reasonOf(error)}`);
         return null;
       });

@@ -6,7 +6,7 @@ import {
   type RankingRule,
 } from "../../sdk/service/rankServices.ts";
 import type { Service } from "../../sdk/service/Service.ts";
-import { shortOg } from "./shortOg.ts";
+import { formatOg } from "../../sdk/units.ts";
 
 /** A provider that offers the wanted model. */
 interface Candidate extends RankingCandidate {
@@ -52,7 +52,7 @@ function sayPassedOver({ provider, fee, rule }: NonNullable<Choice["passedOver"]
     queue: "is busy",
     record: "has no paid work worth this order",
   };
-  return `${provider} asks less, ${shortOg(fee)} OG, but ${reasons[rule]}.`;
+  return `${provider} asks less, ${formatOg(fee)} OG, but ${reasons[rule]}.`;
 }
 
 /** The chosen provider among its equals: those that only price or seniority tells apart. */

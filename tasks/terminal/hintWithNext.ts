@@ -8,9 +8,9 @@ import type {
   SuggestedVerb,
   SuggestedVerbs,
 } from "../../sdk/NextAction.ts";
+import { formatOg } from "../../sdk/units.ts";
 import { type Environment, LOCAL } from "../Environment.ts";
 import { prepareFile } from "./prepareFile.ts";
-import { shortOg } from "./shortOg.ts";
 
 /** The hint of an error, with what to type: a complete command line, or the name of a variable or a flag. */
 export function hintWithNext({ hint, next }: ProtocolError, environment: Environment): string {
@@ -31,9 +31,9 @@ const LINES: { readonly [Verb in SuggestedVerb]: (parameters: SuggestedVerbs[Ver
   fetchCatalogue: () => "list-models",
   getAccount: () => "get-account",
   getSubAccount: ({ provider }) => `get-sub-account --provider ${provider}`,
-  openAccount: ({ amount }) => `add-account --amount ${shortOg(amount)}`,
-  deposit: ({ amount }) => `deposit --amount ${shortOg(amount)}`,
-  authorize: ({ allowance }) => `set-allowance --amount ${shortOg(allowance)}`,
+  openAccount: ({ amount }) => `add-account --amount ${formatOg(amount)}`,
+  deposit: ({ amount }) => `deposit --amount ${formatOg(amount)}`,
+  authorize: ({ allowance }) => `set-allowance --amount ${formatOg(allowance)}`,
   updateService: ({ accepting }) =>
     accepting === undefined ? "update-provider" : `update-provider --accepting ${accepting}`,
   countDataset: () => "calculate-token --model <MODEL> --dataset-path <PATH> --provider <PROVIDER>",

@@ -1,5 +1,5 @@
 import type { Service, ServiceCounters } from "../../sdk/service/Service.ts";
-import { shortOg } from "./shortOg.ts";
+import { formatOg } from "../../sdk/units.ts";
 
 type Row = readonly [label: string, value: string];
 
@@ -9,8 +9,8 @@ export function recordRows({ counters, earned, failedAt, stake }: Service): Row[
     ["Paid Tasks", list(counters, ["confirmed", "finalized", "lapsed"])],
     ["Unpaid Tasks", list(counters, ["refused", "failed", "expired", "slashed"])],
     ["Last Failure", lastFailure(failedAt)],
-    ["Earned (OG)", shortOg(earned)],
-    ["Registration Deposit (OG)", shortOg(stake)],
+    ["Earned (OG)", formatOg(earned)],
+    ["Registration Deposit (OG)", formatOg(stake)],
   ];
 }
 

@@ -1,4 +1,5 @@
 import { printable } from "../../sdk/printable.ts";
+import { displayWidth } from "./displayWidth.ts";
 import { wrapWords } from "./wrapWords.ts";
 
 /** Rows of text. If a table has a heading, it is the first row; 0G's tables draw it like any other row. */
@@ -7,46 +8,49 @@ export interface Table {
   /** Width of each column in characters, including two blanks of padding; a longer word widens the column. */
   readonly widths: readonly number[];
   readonly rows: readonly (readonly string[])[];
+  /** Whether rows are records below a heading. Otherwise a row of two cells is a field: its name and its value. */
+  readonly isList?: boolean;
 }
 
 export interface TableStyle {
   /** Boxes for people at a terminal, aligned columns for pipes. */
   readonly boxes: boolean;
-  /** Width of the terminal; if it is narrower than the table, columns shrink to their content, and the longest wrap. */
+  /** Width of the terminal. A wider table shrinks to its content, wraps its longest columns, or has no boxes. */
   readonly columns?: number | undefined;
 }
 
+/** Lines of a cell above which records are drawn one below the other. */
+const TALLEST_CELL = 4;
+const INDENT = "  ";
+
 /** Draws a table, without a trailing newline. Words are never split, so ids and hashes stay whole. */
-export function renderTable(table: Table, style: TableStyle): string {
+export function renderTable(table: Table, { boxes, columns }: TableStyle): string {
   const rows = table.rows.map((row) => row.map((cell) => printable(cell)));
-  const body = style.boxes ? boxes({ ...table, rows }, style.columns) : plain({ ...table, rows });
-  return table.title ? `${style.boxes ? "  " : ""}${table.title}\n${body}` : body;
+  const clean = { ...table, rows };
+  const width = columns ?? Number.POSITIVE_INFINITY;
+  const body = boxes ? (drawBoxes(clean, width) ?? drawBlocks(clean, width)) : plain(clean);
+  return table.title ? `${boxes ? INDENT : ""}${table.title}\n${body}` : body;
 }
 
 function plain({ rows, widths }: Table): string {
   const needed = widths.map((_, column) => longest(rows, column, (cell) => [cell]));
   return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(needed[column]!)).join("  "))
+    .map((row) => row.map((cell, column) => pad(cell, needed[column]!)).join(INDENT))
     .map((line) => line.trimEnd())
     .join("\n");
 }
 
-function boxes({ rows, widths }: Table, columns: number | undefined): string {
-  const words = widths.map((_, column) => longest(rows, column, (cell) => cell.split(" ")) + 2);
-  const drawn = total(widths) <= (columns ?? Number.POSITIVE_INFINITY);
-  const fitted = widths.map((width, column) => {
-    const content = longest(rows, column, (cell) => [cell]) + 2;
-    return Math.max(words[column]!, drawn ? width : Math.min(width, content));
-  });
-  while (total(fitted) > (columns ?? Number.POSITIVE_INFINITY)) {
-    const slack = fitted.map((width, column) => width - words[column]!);
-    const most = Math.max(...slack);
-    if (most === 0) break; // words are never split
-    fitted[slack.lastIndexOf(most)]!--;
-  }
+const isList = ({ isList, widths }: Table) => isList ?? widths.length > 2;
+
+/** Null if it does not fit, or if narrow columns would make the records of a list tall. */
+function drawBoxes(table: Table, columns: number): string | null {
+  const fitted = fitColumns(table, columns);
+  if (total(fitted) > columns) return null;
+  const drawnRows = table.rows.map((row) => drawRow(row, fitted));
+  const tallest = Math.max(...drawnRows.map((row) => row.split("\n").length));
+  if (isList(table) && tallest > TALLEST_CELL) return null;
   const rule = (left: string, middle: string, right: string) =>
     left + fitted.map((width) => "─".repeat(width)).join(middle) + right;
-  const drawnRows = rows.map((row) => drawRow(row, fitted));
   return [
     rule("┌", "┬", "┐"),
     drawnRows.join(`\n${rule("├", "┼", "┤")}\n`),
@@ -54,13 +58,57 @@ function boxes({ rows, widths }: Table, columns: number | undefined): string {
   ].join("\n");
 }
 
+/** Widths of the columns: as drawn by 0G if they fit, else the content's, with the longest ones made to wrap. */
+function fitColumns({ rows, widths }: Table, columns: number): number[] {
+  const words = widths.map((_, column) => longest(rows, column, (cell) => cell.split(" ")) + 2);
+  const drawn = total(widths) <= columns;
+  const fitted = widths.map((width, column) => {
+    const content = longest(rows, column, (cell) => [cell]) + 2;
+    return Math.max(words[column]!, drawn ? width : Math.min(width, content));
+  });
+  while (total(fitted) > columns) {
+    const slack = fitted.map((width, column) => width - words[column]!);
+    const most = Math.max(...slack);
+    if (most === 0) break; // words are never split
+    fitted[slack.lastIndexOf(most)]!--;
+  }
+  return fitted;
+}
+
 function drawRow(row: readonly string[], widths: readonly number[]): string {
   const cells = row.map((cell, column) => wrapWords(cell, widths[column]! - 2));
   const height = Math.max(...cells.map((lines) => lines.length));
   return Array.from({ length: height }, (_, line) => {
-    const texts = cells.map((lines, column) => (lines[line] ?? "").padEnd(widths[column]! - 2));
+    const texts = cells.map((lines, column) => pad(lines[line] ?? "", widths[column]! - 2));
     return `│ ${texts.join(" │ ")} │`;
   }).join("\n");
+}
+
+/** Fields one below the other: those of a table, or of each of its records. */
+function drawBlocks(table: Table, columns: number): string {
+  const [heading = [], ...records] = table.rows;
+  if (isList(table)) {
+    const blocks = records.map((row) => row.map((cell, column) => [heading[column]!, cell]));
+    return blocks.map((fields) => drawFields(fields, columns)).join("\n\n");
+  }
+  const isNamed = heading[0] === "Field" && heading[1] === "Value";
+  return drawFields(isNamed ? records : table.rows, columns);
+}
+
+/** Names beside their values; a value with a word that does not fit there is below its name. */
+function drawFields(fields: readonly (readonly string[])[], columns: number): string {
+  const names = Math.max(...fields.map(([name = ""]) => displayWidth(name))) + INDENT.length;
+  const beside = columns - names;
+  return fields
+    .map(([name = "", value = ""]) => {
+      const words = Math.max(...value.split(" ").map(displayWidth));
+      if (words <= beside)
+        return pad(name, names) + wrapWords(value, beside).join(`\n${" ".repeat(names)}`);
+      const below = wrapWords(value, columns - INDENT.length);
+      return [name, ...below.map((line) => `${INDENT}${line}`)].join("\n");
+    })
+    .map((line) => line.trimEnd())
+    .join("\n");
 }
 
 function longest(
@@ -68,7 +116,10 @@ function longest(
   column: number,
   parts: (cell: string) => readonly string[],
 ): number {
-  return Math.max(0, ...rows.flatMap((row) => parts(row[column] ?? "").map((part) => part.length)));
+  return Math.max(0, ...rows.flatMap((row) => parts(row[column] ?? "").map(displayWidth)));
 }
+
+const pad = (text: string, width: number) =>
+  text + " ".repeat(Math.max(0, width - displayWidth(text)));
 
 const total = (widths: readonly number[]) => widths.reduce((sum, width) => sum + width + 1, 1);

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
+import { displayWidth } from "./displayWidth.ts";
 
 /**
  * Breaks a text into lines of at most `width` characters, only between words; a longer word has its own line. Colours
@@ -9,7 +10,7 @@ export function wrapWords(text: string, width: number): string[] {
   let current = "";
   for (const word of text.split(" ")) {
     const extended = current === "" ? word : `${current} ${word}`;
-    if (stripVTControlCharacters(extended).length > width && current !== "") {
+    if (displayWidth(stripVTControlCharacters(extended)) > width && current !== "") {
       lines.push(current);
       current = word;
     } else current = extended;

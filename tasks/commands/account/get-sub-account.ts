@@ -28,6 +28,7 @@ export default (async (flags, terminal, environment) => {
   terminal.say("");
   terminal.table({
     title: "Details of Each Amount Applied for Return to Main Account",
+    isList: true,
     widths: [50, 50],
     rows: [
       ["Amount (OG)", "Remaining Locked Time"],
@@ -40,6 +41,7 @@ export default (async (flags, terminal, environment) => {
   terminal.say("");
   terminal.table({
     title: "Deliverables",
+    isList: true,
     widths: [75, 25],
     rows: [
       ["Root Hash", "Access Confirmed"],

@@ -8,7 +8,6 @@ import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
 import { readAmount } from "../../flags/readFlags.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
-import { shortOg } from "../../terminal/shortOg.ts";
 
 interface Flags extends SendingFlags {
   readonly amount: string | undefined;
@@ -37,7 +36,7 @@ async function checkAvailable(
 ): Promise<void> {
   const { available, locked } = await getAccount(client, { account: client.address });
   if (available >= amount) return;
-  const most = shortOg(available);
+  const most = formatOg(available);
   const hints = [
     ...(available > 0n
       ? [`Refund at most that amount: ${environment.command(`refund --amount ${most}`)}`]

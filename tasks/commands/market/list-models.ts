@@ -1,8 +1,8 @@
 import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
+import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { fetchOffers, type Offer } from "../../flows/fetchOffers.ts";
 import { pricesOfModel } from "../../terminal/pricePerMillion.ts";
-import { shortOg } from "../../terminal/shortOg.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -69,7 +69,7 @@ const PRICE = "Price Per Million Trained (OG)";
 /** "0.05 full, 0.034 LoRA (tokens)". */
 function priceOf({ service, model }: Offer): string {
   const { full, lora } = pricesOfModel(service, model);
-  return `${shortOg(full)} full, ${shortOg(lora)} LoRA (${service.unit}s)`;
+  return `${formatOg(full)} full, ${formatOg(lora)} LoRA (${service.unit}s)`;
 }
 
 /** One entry per model, the cheapest per unit of work, however many providers offer it. */

@@ -3,7 +3,6 @@ import { parseRoot } from "../../../sdk/ids.ts";
 import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
 import type { Service } from "../../../sdk/service/Service.ts";
-import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
 import { type Quote, quote } from "../../../sdk/task/quote.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
 import type { Command } from "../../definition.ts";
@@ -17,6 +16,7 @@ import { findOwnOrder } from "../../flows/findOwnOrder.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
 import { openTaskKey } from "../../flows/taskKey.ts";
+import { verifyForOrder } from "../../flows/verifyForOrder.ts";
 import { withDataset } from "../../flows/withDataset.ts";
 import { nextStepByStep } from "../../terminal/nextCommand.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
@@ -55,7 +55,7 @@ export default (async (flags, terminal, environment) => {
     return continued;
   }
   terminal.say("Verify provider...");
-  const { service, catalogue, queue } = await verifyProvider(client, wanted);
+  const { service, catalogue, queue } = await verifyForOrder(client, wanted);
   terminal.say("Provider verified");
   const model = findModel(catalogue, wanted.model);
   const offer = await offerOf({ service, model });

@@ -62,6 +62,8 @@ export interface FakeDaemon {
   operator?: string;
 }
 
+const ORDERING = ["create-task", "fine-tuning create"];
+
 interface RunOptions {
   readonly env?: Record<string, string | undefined>;
   readonly terminal?: number | undefined;
@@ -107,14 +109,15 @@ export class CommandFixture extends MarketFixture {
     return this.#api!.daemon;
   }
 
-  /** Runs a command against this market. */
+  /** Runs a command against this market. Orders are agreed to in advance, unless the flags say otherwise. */
   async run(
     name: string,
     flags: Record<string, unknown> = {},
     { env, terminal }: RunOptions = {},
   ): Promise<CommandRun> {
     const hre = (await import("hardhat")).default as HardhatRuntimeEnvironment;
-    return runCommand(hre, name, flags, {
+    const agreed = ORDERING.includes(name) ? { yes: true, ...flags } : flags;
+    return runCommand(hre, name, agreed, {
       env: { ...this.env, ZG_PRIVATE_KEY: undefined, ...env },
       terminal,
     });

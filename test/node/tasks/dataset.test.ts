@@ -77,7 +77,7 @@ describe("tasks: datasets and their price", () => {
     expect(stdout.split("\n")).to.deep.equal([
       "Dataset size: 70 bytes in 2 rows",
       "Work by default: 70 bytes × 4 epochs × 0.25 (full training of tiny-qwen2)",
-      "Fee by default: 0.000000000000000140 OG",
+      "Fee by default: 0.00000000000000014 OG",
       "",
     ]);
     expect(stderr).to.match(

@@ -142,9 +142,23 @@ describe("tasks: the fine-tuning family", () => {
       await rival.close();
     });
 
+    it("asks before it orders, and says what it costs", async () => {
+      const asked = await market.run("fine-tuning create", {
+        ...order(),
+        nEpochs: "6",
+        yes: false,
+      });
+      expect(asked.exitCode).to.equal(2);
+      expect(asked.stderr).to.contain("Create the task for 0.00000000000000021 OG?");
+      expect(asked.stderr).to.contain("--yes");
+      expect(asked.stdout).not.to.contain("Uploaded");
+    });
+
     it("asks before it queues at a busy provider", async () => {
       market.daemon.queue = { slots: 1, running: 1, waiting: 0 };
-      const busy = await market.run("fine-tuning create", { ...order(), nEpochs: "7" });
+      const busy = await market.run("fine-tuning create", {
+        ...{ ...order(), nEpochs: "7", yes: false },
+      });
       market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
       expect(busy.exitCode).to.equal(2);
       expect(busy.stdout).to.contain("the only provider of tiny-qwen2").and.contain("it is busy");
@@ -262,7 +276,7 @@ describe("tasks: the fine-tuning family", () => {
       await accept(id);
       const asked = await market.run("fine-tuning cancel", { id });
       expect(asked.exitCode).to.equal(2);
-      expect(asked.stderr).to.contain("0.000000000000000070 OG").and.contain("--yes");
+      expect(asked.stderr).to.contain("0.00000000000000007 OG").and.contain("--yes");
       const plan = await market.json("fine-tuning cancel", { id, dryRun: true });
       expect(plan).to.include({ dryRun: true, amount: "70", fee: "140" });
       const stopped = await market.json("fine-tuning cancel", { id, yes: true });
@@ -298,7 +312,7 @@ describe("tasks: the fine-tuning family", () => {
       expect(stdout).to.match(/^Fee \(neuron\) +140$/m);
       expect(stdout).to.match(/^Rebate \(neuron\) +40, for work not done$/m);
       const events = await market.run("fine-tuning list-events", { id });
-      expect(events.stdout).to.contain("0.000000000000000040 OG back to you for work not done");
+      expect(events.stdout).to.contain("0.00000000000000004 OG back to you for work not done");
     });
 
     it("lists checkpoints by step, type and time", async () => {

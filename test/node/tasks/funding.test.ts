@@ -40,7 +40,7 @@ describe("tasks: the money that an order needs", () => {
     const { stdout, exitCode } = await market.run("fine-tuning create", flags);
     expect(exitCode).to.equal(0);
     expect(stdout).to.contain(
-      "Allowed the contract to reserve 0.000000000000000140 OG of your account.",
+      "Allowed the contract to reserve 0.00000000000000014 OG of your account.",
     );
     expect((await account()).allowance).to.equal(0n);
     expect(await orders.ordered()).to.deep.equal([1, FEE]);
@@ -64,7 +64,7 @@ describe("tasks: the money that an order needs", () => {
     const flags = { model: "tiny-qwen2", trainingFile: orders.dataset };
     const { stdout } = await market.run("fine-tuning create", flags);
     expect(stdout).to.contain(
-      `Moved 0.000000000000000140 OG that were free in the sub-account for ${OTHER}.`,
+      `Moved 0.00000000000000014 OG that were free in the sub-account for ${OTHER}.`,
     );
     expect(await orders.ordered()).to.deep.equal([1, FEE]);
   });
@@ -93,7 +93,7 @@ describe("tasks: the money that an order needs", () => {
       amount: "0.4",
     });
     expect(exitCode).to.equal(4);
-    expect(stderr).to.contain("0.300000000000000000 OG free");
+    expect(stderr).to.contain("0.3 OG free");
     expect(await market.json("refund", { amount: "0.1", to: OTHER })).to.include({ to: OTHER });
     expect(await market.reader.provider.getBalance(OTHER)).to.equal(OG / 10n);
   });

@@ -49,7 +49,8 @@ describe("tasks: an interrupted order", () => {
 
   /** Runs the order in its own process, and sends Ctrl-C as soon as it has printed `until`. */
   const interrupt = async (until: RegExp, more: readonly string[] = []) => {
-    const words = ["fine-tuning", "create", "--model", "tiny-qwen2", "--training-file", dataset];
+    const order = ["--model", "tiny-qwen2", "--training-file", dataset, "--yes"];
+    const words = ["fine-tuning", "create", ...order];
     const child = spawn(process.execPath, [HARDHAT, ...words, ...more], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, HOME: market.folder, CI: "true", ...market.env },

@@ -70,7 +70,7 @@ describe("tasks: a fine-tuning task from order to model", () => {
     const { stdout, stderr, exitCode } = await market.run("create-task", order);
     expect(exitCode).to.equal(4);
     expect(stdout).to.contain("Verify provider...\nProvider verified\n");
-    expect(stderr).to.contain("0.000000000000000000 OG available");
+    expect(stderr).to.contain("0 OG available");
     expect(stderr).to.contain("add-account --amount 0.1");
     await market.run("add-account", { amount: "1" });
   });
@@ -101,9 +101,14 @@ describe("tasks: a fine-tuning task from order to model", () => {
     }
   });
 
-  it("never waits for an impossible answer: a busy provider without --yes exits 2", async () => {
+  it("orders nothing without an answer: without a terminal and --yes it exits 2", async () => {
+    const asked = { ...order, yes: false };
+    const { stderr: question, exitCode: refused } = await market.run("create-task", asked);
+    expect(refused).to.equal(2);
+    expect(question).to.contain("Create the task for 0.000000000179668154 OG?");
+    expect(question).to.contain("--yes");
     market.daemon.queue = { slots: 1, running: 1, waiting: 3 };
-    const { stderr, exitCode } = await market.run("create-task", order);
+    const { stderr, exitCode } = await market.run("create-task", asked);
     market.daemon.queue = { slots: 1, running: 0, waiting: 0 };
     expect(exitCode).to.equal(2);
     expect(stderr).to.contain("Provider busy: 1 running, 3 waiting").and.contain("--yes");
@@ -191,6 +196,16 @@ describe("tasks: a fine-tuning task from order to model", () => {
     expect(waited.exitCode).to.equal(7);
     expect(waited.stderr).to.contain("is not accepted").and.to.contain("cancel-task --provider");
     market.daemon.status = undefined;
+  });
+
+  it("names the open task that keeps the provider from another one, before anything is asked", async () => {
+    const { id } = await market.json("get-task", flags());
+    const asked = { ...order, dataSize: "5", yes: false };
+    const { stderr, stdout, exitCode } = await market.run("create-task", asked);
+    expect(exitCode).to.equal(7);
+    expect(stderr).to.contain(`which allows 1 at a time: ${id} (Init).`);
+    expect(stderr).to.contain(`get-task --task ${id}`);
+    expect(stdout).not.to.contain("Quote");
   });
 
   it("cancels a task that nobody accepted, and can then create another", async () => {

@@ -96,7 +96,7 @@ describe("tasks: a provider that misses a deadline", () => {
     const before = await market.json("get-account");
     const { stdout, exitCode } = await market.run("cancel-task", { task: id });
     expect(exitCode).to.equal(0);
-    expect(stdout).to.contain("0.000000000000001000 OG of its fee");
+    expect(stdout).to.contain("0.000000000000001 OG of its fee");
     const after = await market.json("get-account");
     expect(BigInt(after.available) - BigInt(before.available)).to.equal(BigInt(BOND / 4));
     const task = await market.json("get-task", { task: id });

@@ -77,7 +77,7 @@ describe("tasks: secrets", () => {
     const wallet = await newUser(market);
     const home = join(market.folder, "home");
     await mkdir(home);
-    const words = ["fine-tuning", "create", "-m", "tiny-qwen2", "-t", dataset, "--json"];
+    const words = ["fine-tuning", "create", "-m", "tiny-qwen2", "-t", dataset, "--yes", "--json"];
     const wanted = ["--wandb-project-name", "sums", "--hf-output-repo-name", "me/sums"];
     const child = spawn(process.execPath, [HARDHAT, ...words, ...wanted], {
       cwd: ROOT,

@@ -71,7 +71,48 @@ describe("tasks/table", () => {
     ]);
   });
 
-  it("never splits a word, and keeps all lines equally long", () => {
+  it("writes fields without boxes if they do not fit, and a long value below its name", () => {
+    const hash = `0x${"ab".repeat(32)}`;
+    const rows = [
+      ["Field", "Value"],
+      ["ID", "6b607314"],
+      ["Pre-trained Model Hash", hash],
+      ["Progress", "Training"],
+    ];
+    const table = { title: "Task", widths: [35, 85], rows };
+    expect(renderTable(table, { boxes: true, columns: 80 }).split("\n")).to.deep.equal([
+      "  Task",
+      "ID                      6b607314",
+      "Pre-trained Model Hash",
+      `  ${hash}`,
+      "Progress                Training",
+    ]);
+  });
+
+  it("writes records one below the other if their columns do not fit side by side", () => {
+    const address = `0x${"ab".repeat(20)}`;
+    const rows = [
+      ["Model", "Type", "Provider", "Description"],
+      ["tiny-qwen2", "Language Generation", address, "Qwen2 with random weights"],
+      ["名前", "Text Classification", address, "-"],
+    ];
+    const table = { widths: [35, 25, 45, 60], rows };
+    expect(renderTable(table, { boxes: true, columns: 80 })).to.equal(
+      [
+        "Model        tiny-qwen2",
+        "Type         Language Generation",
+        `Provider     ${address}`,
+        "Description  Qwen2 with random weights",
+        "",
+        "Model        名前",
+        "Type         Text Classification",
+        `Provider     ${address}`,
+        "Description  -",
+      ].join("\n"),
+    );
+  });
+
+  it("never splits a word, keeps the lines of boxes equally long, and all lines within the terminal", () => {
     const word = fc.string({
       unit: fc.constantFrom("a", "7", "x", "-"),
       minLength: 1,
@@ -81,12 +122,18 @@ describe("tasks/table", () => {
     const rows = fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(rows, fc.integer({ min: 20, max: 150 }), (drawnRows, columns) => {
-        const drawn = renderTable({ widths: [20, 30], rows: drawnRows }, { boxes: true, columns });
+        const table = { widths: [20, 30], rows: drawnRows };
+        const drawn = renderTable(table, { boxes: true, columns });
+        const lines = drawn.split("\n");
         const words = drawn.split(/[\s│]+/);
         for (const text of drawnRows.flat()) {
           for (const each of text.split(" ").filter(Boolean)) expect(words).to.include(each);
         }
-        expect(new Set(drawn.split("\n").map((line) => line.length)).size).to.equal(1);
+        const lengths = lines.map((line) => line.length);
+        if (drawn.startsWith("┌")) expect(new Set(lengths).size).to.equal(1);
+        const widest = Math.max(...words.map((each) => each.length)) + 2;
+        const names = Math.max(...drawnRows.map(([name]) => name.length));
+        expect(Math.max(...lengths)).to.be.at.most(Math.max(columns, widest, names));
       }),
     );
   });

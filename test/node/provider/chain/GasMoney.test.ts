@@ -139,7 +139,7 @@ describe("gas reserve, on a real chain", () => {
     expect(errors).to.have.length(1);
     expect(errors[0]).to.include({
       address: market.provider.address,
-      balance: "0.000001000000000000",
+      balance: "0.000001",
     });
     expect(readiness.reasons().map(({ name }) => name)).to.deep.equal(["gas"]);
     const metrics = await registry.metrics();

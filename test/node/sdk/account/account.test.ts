@@ -86,9 +86,7 @@ describe("sdk/account", () => {
     const error = await rejection(asUser((user) => withdraw(user, { amount: OG + OG / 4n })));
     expect(error.code).to.equal("insufficient-funds");
     expect(error.exitCode).to.equal(4);
-    expect(error.message).to.equal(
-      "The account has 1.000000000000000000 OG available and 1.250000000000000000 OG are needed.",
-    );
+    expect(error.message).to.equal("The account has 1 OG available and 1.25 OG are needed.");
     expect(error.hint).to.equal("Add funds.");
     expect(error.next).to.deep.equal({ verb: "deposit", parameters: { amount: OG / 4n } });
   });
@@ -160,7 +158,7 @@ describe("sdk/account", () => {
     await asUser((user) => fund(user, { provider, amount: 10n }));
     const error = await rejection(asUser((user) => requestReturn(user, { provider, amount: 11n })));
     expect(error.code).to.equal("insufficient-funds");
-    expect(error.message).to.contain("0.000000000000000010 OG free");
+    expect(error.message).to.contain("0.00000000000000001 OG free");
     expect(error.next).to.deep.equal({ verb: "getSubAccount", parameters: { provider } });
   });
 
@@ -212,7 +210,7 @@ describe("sdk/account", () => {
     const error = await rejection(market.order());
     expect(error.code).to.equal("insufficient-funds");
     expect(error.message).to.equal(
-      "The contract may reserve 0.000000000999999999 OG of the account and 0.000000001000000000 OG are needed.",
+      "The contract may reserve 0.000000000999999999 OG of the account and 0.000000001 OG are needed.",
     );
     expect(error.next).to.deep.equal({ verb: "authorize", parameters: { allowance: 10n ** 9n } });
     await asUser((user) => authorize(user, { allowance: 10n ** 9n }));

@@ -88,35 +88,35 @@ describe("standing of a task", () => {
   it("treats a task that its user stopped as one without a model", () => {
     const stopped = inTime("Settled", { size: 0, paid: FEE / 4n });
     expect(stopped).to.include({ progress: "Failed", failure: "declined", next: null });
-    expect(stopped.meaning).to.contain("0.250000000000000000 OG");
+    expect(stopped.meaning).to.contain("0.25 OG");
   });
 
   it("says what a missed deadline pays: fee and a quarter of the bond, or half of it", () => {
     const training = late("Accepted").meaning;
     expect(training).to.contain("deliver the model by 2027-01-15T08:00:00.000Z");
-    expect(training).to.contain("1.000000000000000000 OG of the fee");
-    expect(training).to.contain("0.375000000000000000 OG of the provider's bond");
+    expect(training).to.contain("1 OG of the fee");
+    expect(training).to.contain("0.375 OG of the provider's bond");
     const key = late("Acknowledged").meaning;
-    expect(key).to.contain("publish the key by").and.contain("0.750000000000000000 OG of the");
+    expect(key).to.contain("publish the key by").and.contain("0.75 OG of the");
   });
 
   it("returns the whole fee of an order that nobody accepted in time", () => {
     const { meaning, failure } = late("Created");
     expect(meaning).to.contain("did not accept it by 2027-01-15T08:00:00.000Z");
-    expect(meaning).to.contain("1.000000000000000000 OG of the fee").and.not.contain("bond");
+    expect(meaning).to.contain("1 OG of the fee").and.not.contain("bond");
     expect(failure).to.equal("declined");
   });
 
   it("promises nothing that was paid already, and no bond behind a late acknowledgement", () => {
     const { meaning } = late("Acknowledged", { paid: (FEE * 3n) / 10n, bondBps: 0 });
-    expect(meaning).to.contain("0.700000000000000000 OG of the fee");
-    expect(meaning).to.contain("0.000000000000000000 OG of the provider's bond");
+    expect(meaning).to.contain("0.7 OG of the fee");
+    expect(meaning).to.contain("0 OG of the provider's bond");
   });
 
   it("says what it costs to acknowledge late, before and after", () => {
-    expect(inTime("Delivered").meaning).to.contain("0.300000000000000000 OG of the fee are lost");
+    expect(inTime("Delivered").meaning).to.contain("0.3 OG of the fee are lost");
     const lapsed = inTime("Lapsed", { paid: (FEE * 3n) / 10n });
-    expect(lapsed.meaning).to.contain("for the other 0.700000000000000000 OG");
+    expect(lapsed.meaning).to.contain("for the other 0.7 OG");
   });
 
   it("counts the deadline itself as in time, as the contract does", () => {

@@ -190,7 +190,7 @@ describe("sdk/task", () => {
     const error = await rejection(send(market.user, createTask(market.user, { order: cheap })));
     expect(error.code).to.equal("declined");
     expect(error.message).to.equal(
-      "The fee is 0.000000001000000000 OG now, more than the 0.000000000999999999 OG of the quote.",
+      "The fee is 0.000000001 OG now, more than the 0.000000000999999999 OG of the quote.",
     );
   });
 
