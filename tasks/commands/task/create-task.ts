@@ -10,6 +10,7 @@ import { readAddress } from "../../flags/readAddress.ts";
 import { readInteger, required } from "../../flags/readFlags.ts";
 import { readSecrets } from "../../flags/readSecrets.ts";
 import { agreeToOrder } from "../../flows/agreeToOrder.ts";
+import { compareSize } from "../../flows/compareSize.ts";
 import { continueTask } from "../../flows/continueTask.ts";
 import { countValidation } from "../../flows/countFor.ts";
 import { findOwnOrder } from "../../flows/findOwnOrder.ts";
@@ -58,7 +59,9 @@ export default (async (flags, terminal, environment) => {
   const { service, catalogue, queue } = await verifyForOrder(client, wanted);
   terminal.say("Provider verified");
   const model = findModel(catalogue, wanted.model);
-  const offer = await offerOf({ service, model });
+  const at = { service, model };
+  await compareSize(at, wanted, environment.storageUrl(), terminal);
+  const offer = await offerOf(at);
   await agreeToOrder(client, { service, model, queue, offer }, flags, terminal);
   const taskKey = await openTaskKey(flags.taskKey, flags, terminal);
   const order = { ...wanted, service, model, offer, secrets, taskKey };

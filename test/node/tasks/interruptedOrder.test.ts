@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { type Client, createClient } from "../../../sdk/client.ts";
+import type { Root } from "../../../sdk/ids.ts";
 import { fetchCatalogue } from "../../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { createTask } from "../../../sdk/task/calls.ts";
@@ -15,7 +16,7 @@ import type { Random } from "../../faults/seededRandom.ts";
 import { rejection } from "../../helpers/rejection.ts";
 import type { CommandFixture } from "./CommandFixture.ts";
 import { deliverModel, revealKey } from "./deliverModel.ts";
-import { DATASET, FEE, type Orders, openOrders } from "./orders.ts";
+import { FEE, type Orders, openOrders } from "./orders.ts";
 import { acknowledged, makeArchive, nextTask } from "./providerSide.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
@@ -27,6 +28,8 @@ const always: Random = {
   integer: (from) => from,
   pick: (choices) => choices[0]!,
 };
+
+const DATASET_ROOT = `0x${"aa".repeat(32)}` as Root;
 
 describe("tasks: an interrupted order", () => {
   let orders: Orders;
@@ -119,7 +122,14 @@ describe("tasks: an interrupted order", () => {
     const service = await getService(client, { provider: market.provider.address });
     const { models } = await fetchCatalogue(service);
     const [model, units, maxFee] = [models[0]!, 70n, 140n];
-    return prepareOrder(client, { service, model, datasetRoot: DATASET, units, maxFee, config });
+    return prepareOrder(client, {
+      service,
+      model,
+      datasetRoot: DATASET_ROOT,
+      units,
+      maxFee,
+      config,
+    });
   };
 
   describe("if the answer to the transaction is lost", () => {

@@ -12,7 +12,6 @@ import { CommandFixture } from "./CommandFixture.ts";
 import { type DeliveryOptions, deliverModel, revealKey } from "./deliverModel.ts";
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
-const DATASET = `0x${"aa".repeat(32)}`;
 const exists = (path: string) =>
   access(path).then(
     () => true,
@@ -40,16 +39,20 @@ const statusOf = (id: unknown) => ({
 describe("tasks: a fine-tuning task from order to model", () => {
   let market: CommandFixture;
   let order: Record<string, unknown>;
+  let root: string;
   before(async () => {
     market = await CommandFixture.open();
     const configPath = join(market.folder, "config.json");
     await writeFile(configPath, JSON.stringify({ n_epochs: 4, learning_rate: 1e-4 }));
+    const dataPath = join(market.folder, "train.jsonl");
+    await writeFile(dataPath, '{"prompt":"1+1=","completion":"2"}\n');
+    root = (await market.json("upload", { dataPath })).root;
     const offer = { url: market.daemon.url, price: "0.000000000000000001", unit: "byte" };
     await market.json("register-provider", { ...offer, amount: "1" });
     order = {
       provider: market.provider.address,
       model: "tiny-qwen2",
-      dataset: DATASET,
+      dataset: root,
       configPath,
       dataSize: "179668154",
     };
@@ -115,12 +118,29 @@ describe("tasks: a fine-tuning task from order to model", () => {
     expect(await market.json("list-tasks", flags())).to.deep.equal({ tasks: [] });
   });
 
+  it("compares the declared size with the stored dataset before anything is paid", async () => {
+    const plan = { ...order, dryRun: true };
+    const small = await market.run("create-task", { ...plan, dataSize: "34" });
+    expect(small.exitCode).to.equal(2);
+    expect(small.stderr).to.contain("The dataset has 35 bytes, more than the 34 of --data-size");
+    expect(small.stderr).to.contain("Order with --data-size 35.");
+    const large = await market.run("create-task", { ...plan, dataSize: "70" });
+    expect(large.exitCode).to.equal(0);
+    expect(large.stderr).to.contain("you pay for the 70 of --data-size");
+    const exact = await market.run("create-task", { ...plan, dataSize: "35" });
+    expect(exact.stderr).not.to.contain("--data-size");
+    const unknown = { ...plan, dataset: `0x${"bb".repeat(32)}` };
+    const { stderr, exitCode } = await market.run("create-task", unknown);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.contain(unknown.dataset);
+  });
+
   it("shows an order with --dry-run and places none", async () => {
     const plan = await market.json("create-task", { ...order, dryRun: true });
     expect(plan).to.include({ dryRun: true, verb: "createTask" });
     expect(plan.arguments.order).to.include({
       provider: market.provider.address,
-      datasetRoot: DATASET,
+      datasetRoot: root,
       units: "179668154",
     });
     expect(plan.arguments.order.config).to.deep.equal({ learning_rate: 0.0001, n_epochs: 4 });

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseTaskId, type Root } from "../../../sdk/ids.ts";
+import { parseTaskId } from "../../../sdk/ids.ts";
 import { acceptTask } from "../../../sdk/task/calls.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { CommandFixture } from "./CommandFixture.ts";
@@ -11,7 +11,6 @@ const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":
 
 /** What one of these orders costs, in neuron. */
 export const FEE = "140";
-export const DATASET = `0x${"aa".repeat(32)}` as Root;
 
 /** A market with a provider that accepts many tasks, a user with money, and orders that are run as commands. */
 export interface Orders {
@@ -40,6 +39,7 @@ export async function openOrders(): Promise<Orders> {
   const terms = { openTasks: "50", maxTrainingTime: "3600", amount: "1" };
   await market.json("register-provider", { ...offer, ...terms });
   await market.json("add-account", { amount: "1" });
+  const { root } = await market.json("upload", { dataPath: dataset });
   const provider = market.provider.address;
   const accept = async (id: string) => {
     await send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
@@ -53,7 +53,7 @@ export async function openOrders(): Promise<Orders> {
     createTaskFlags: () => ({
       provider,
       model: "tiny-qwen2",
-      dataset: DATASET,
+      dataset: root,
       configPath,
       dataSize: "70",
     }),

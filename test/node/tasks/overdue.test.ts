@@ -32,7 +32,6 @@ describe("tasks: a provider that misses a deadline", () => {
     order = {
       provider: market.provider.address,
       model: "tiny-qwen2",
-      dataset: `0x${"aa".repeat(32)}`,
       configPath,
       dataSize: String(FEE),
     };
@@ -42,7 +41,9 @@ describe("tasks: a provider that misses a deadline", () => {
   let orders = 0;
   const accepted = async (): Promise<string> => {
     orders++;
-    const dataset = `0x${orders.toString(16).padStart(64, "0")}`;
+    const dataPath = join(market.folder, `${orders}.jsonl`);
+    await writeFile(dataPath, `{"text":"dataset ${orders}"}\n`);
+    const { root: dataset } = await market.json("upload", { dataPath });
     const { id } = await market.json("create-task", { ...order, dataset });
     await send(market.provider, acceptTask(market.provider, { id: parseTaskId(id) }));
     return id;

@@ -67,9 +67,10 @@ describe("tasks: uploading for one provider", () => {
     await market.json("add-account", { amount: "1" });
     const at = { provider: market.provider.address, model: "tiny-qwen2", dryRun: true };
     const evaluations = Math.ceil((TEXT.length * 3 * 3_333) / 10_000);
-    const order = { dataset: root, dataSize: "100", validationDataset: root, configPath };
+    const dataSize = String(TEXT.length);
+    const order = { dataset: root, dataSize, validationDataset: root, configPath };
     const plan = await market.json("create-task", { ...at, ...order });
-    expect(plan.arguments.order.units).to.equal(String(100 + evaluations));
+    expect(plan.arguments.order.units).to.equal(String(TEXT.length + evaluations));
     const trainingFile = join(market.folder, "train.jsonl");
     await writeFile(trainingFile, '{"text":"public"}\n');
     const flags = { ...at, trainingFile, validationFile: root, nEvals: "2" };

@@ -72,19 +72,25 @@ describe("tasks: the same order repeated", () => {
     const first = (await market.json("create-task", flags)).id;
     const other = join(market.folder, "other.json");
     await writeFile(other, '{"n_epochs":3}');
+    const rows = await readFile(dataset, "utf8");
+    const path = join(market.folder, "another.jsonl");
+    await writeFile(path, rows.replace("1+1", "0+2"));
+    const another = await market.json("upload", { dataPath: path });
+    const labelled = join(market.folder, "labels.jsonl");
+    await writeFile(labelled, '{"text":"good","label":"1"}\n{"text":"bad","label":"0"}\n');
+    const labels = await market.json("upload", { dataPath: labelled });
     const { root: validationDataset } = await market.json("upload", { dataPath: dataset });
     for (const changed of [
-      { dataset: `0x${"bb".repeat(32)}` },
+      { dataset: another.root },
       { validationDataset },
       { configPath: other },
-      { model: "tiny-distilbert" },
+      { model: "tiny-distilbert", dataset: labels.root },
       { dataSize: "71" },
     ]) {
       const { id, continued } = await market.json("create-task", { ...flags, ...changed });
       expect(continued, JSON.stringify(changed)).to.equal(false);
       expect(id).not.to.equal(first);
     }
-    const rows = await readFile(dataset, "utf8");
     await writeFile(dataset, `${rows}${rows}`);
     expect(await create()).to.include({ continued: false });
     await writeFile(dataset, rows);

@@ -46,10 +46,10 @@ describe("tasks: without a terminal", () => {
     await writeFile(config, "{}");
     market.daemon.queue = { slots: 1, running: 1, waiting: 2 };
     const order = ["--provider", market.provider.address, "--model", "tiny-qwen2"];
-    const root = `0x${"aa".repeat(32)}`;
+    const { root } = await market.json("upload", { dataPath: dataset });
     for (const words of [
       ["fine-tuning", "create", ...order, "--training-file", dataset],
-      ["create-task", ...order, "--dataset", root, "--config-path", config, "--data-size", "5"],
+      ["create-task", ...order, "--dataset", root, "--config-path", config, "--data-size", "50"],
     ]) {
       const { stderr, exitCode } = await type(words);
       expect(exitCode, stderr).to.equal(2);
