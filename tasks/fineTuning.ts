@@ -31,7 +31,9 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   batch_size: "b",
 };
 
-const id = argument("ID of the task, or its beginning; fine-tuning list shows them");
+const id = argument(
+  "ID of the task, its beginning, or the name or suffix of the model; fine-tuning list shows them",
+);
 const output = option(
   "Path of the model to write, ending in .tar.zst or .zip. Default: <MODEL-NAME>.tar.zst, with the task's ID if that exists.",
   "o",

@@ -24,7 +24,9 @@ import {
 const amount = option("Amount in OG, for example 0.1");
 const provider = option("Address of the provider");
 const model = option("Name of the model");
-const taskId = option("ID of the task, or its beginning; default: the newest task");
+const taskId = option(
+  "ID of the task, its beginning, or the name or suffix of the model; default: the newest task",
+);
 const datasetPath = option("Path of the dataset");
 
 const account: CommandDefinition[] = [

@@ -6,7 +6,7 @@ import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { datasetMemory } from "../datasetMemory.ts";
+import { memoryFolder } from "../memory.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { treatmentOf } from "./treatmentOf.ts";
 
@@ -26,10 +26,10 @@ export async function checkAsModel(
   const reason = whyNotMeasured(tokenizer);
   if (reason !== undefined) {
     terminal.note(`Checked without the tokenizer: ${reason}`);
-    return checkDataset(path, { kind, memory: datasetMemory() });
+    return checkDataset(path, { kind, memory: memoryFolder("datasets") });
   }
   const treatment = treatmentOf(model, config);
-  return checkDataset(path, { kind, tokenizer, ...treatment, memory: datasetMemory() });
+  return checkDataset(path, { kind, tokenizer, ...treatment, memory: memoryFolder("datasets") });
 }
 
 function whyNotMeasured(tokenizer: TokenizerDocument): string | undefined {

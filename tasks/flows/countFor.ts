@@ -3,7 +3,7 @@ import { readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
-import { datasetMemory } from "../datasetMemory.ts";
+import { memoryFolder } from "../memory.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
 /** A provider's service, and the model that a dataset is for. */
@@ -18,7 +18,7 @@ export async function countFor(path: string, { service, model }: At): Promise<Da
   const { unit } = service;
   if (unit === "byte") return countDataset(path, { kind, unit });
   const tokenizer = await fetchTokenizer(service, { model });
-  return countDataset(path, { kind, unit, tokenizer, memory: datasetMemory() });
+  return countDataset(path, { kind, unit, tokenizer, memory: memoryFolder("datasets") });
 }
 
 /**

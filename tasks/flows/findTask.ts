@@ -5,50 +5,78 @@ import { getTask } from "../../sdk/task/getTask.ts";
 import { listTasks } from "../../sdk/task/listTasks.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import { readAddress } from "../flags/readAddress.ts";
+import { describeOrders, type OrderSummary, resultName } from "./describeOrders.ts";
+
+type Wallet = Client & { readonly address: string };
 
 /** The flags that select a task. */
 export interface TaskFlags {
+  /** Default: all providers. */
   readonly provider: string | undefined;
-  /** The full id, or its beginning. */
+  /** The id, its beginning, or the name or suffix of the model; default: the newest task. */
   readonly task: string | undefined;
 }
 
+/** The positional argument <id>, read before any network request. */
+export function readTaskId(id: string): string {
+  if (id !== "") return id;
+  throw new ProtocolError(
+    "usage",
+    "The task's ID is missing.",
+    "Write it, its beginning, or the name or suffix of its model after the command; see your tasks.",
+    { next: { verb: "listTasks", parameters: {} } },
+  );
+}
+
+/** Finds one of the user's tasks at any provider, or with a full id the task of anybody. */
+export const findOwnTask = (client: Wallet, task: string): Promise<Task> =>
+  findTask(client, { provider: undefined, task });
+
 /**
- * Finds the selected task: by its full id, by its beginning among the caller's tasks at the provider, or else the
- * newest of those.
+ * Finds the selected task: by its full id; by the beginning of its id, or else the name or suffix of its model, among
+ * the user's tasks; or the newest of those.
+ * @throws ProtocolError "usage" with all that match if there are several; "not-found" if there is none.
  */
-export async function findTask(
-  client: Client & { readonly address: string },
-  { provider, task }: TaskFlags,
-): Promise<Task> {
-  const whole = task === undefined ? null : await findWholeTask(client, task);
-  if (whole) {
-    if (provider !== undefined) checkProvider(whole, readAddress(provider));
+export async function findTask(client: Wallet, { provider, task }: TaskFlags): Promise<Task> {
+  const address = provider === undefined ? undefined : readAddress(provider);
+  if (task !== undefined && isWhole(task)) {
+    const whole = await getTask(client, { id: parseTaskId(task) });
+    if (address !== undefined) checkProvider(whole, address);
     return whole;
   }
-  const address = readAddress(provider);
   const tasks = await listTasks(client, { user: client.address, provider: address });
-  const found = task === undefined ? tasks.at(-1) : chooseTask(tasks, task);
+  const found =
+    task === undefined
+      ? tasks.at(-1)
+      : (chooseById(tasks, task) ?? (await chooseByName(client, tasks, task)));
   if (!found) throw taskNotFoundError(address, task);
   return found;
 }
 
-/** The task with this id, whoever ordered it; null if `id` is too short for a full id. */
-export async function findWholeTask(client: Client, id: string): Promise<Task | null> {
-  return isWhole(id) ? getTask(client, { id: parseTaskId(id) }) : null;
-}
+const isWhole = (text: string) =>
+  /^(0x)?[0-9a-f-]+$/i.test(text) && text.replaceAll("-", "").replace(/^0x/, "").length >= 32;
 
-/**
- * The only one of `tasks` whose id begins with `prefix`, or null.
- * @throws ProtocolError "usage" with all of them if there are several.
- */
-export function chooseTask(tasks: readonly Task[], prefix: string): Task | null {
+function chooseById(tasks: readonly Task[], prefix: string): Task | undefined {
   const matching = tasks.filter(({ id }) => startsWith(formatTaskId(id), prefix));
-  if (matching.length > 1) throw ambiguousIdError(prefix, matching);
-  return matching[0] ?? null;
+  if (matching.length < 2) return matching[0];
+  const ids = matching.map(({ id }) => formatTaskId(id));
+  throw ambiguousError(`have ids that begin with "${prefix}"`, ids, "Give more digits.");
 }
 
-const isWhole = (text: string) => text.replaceAll("-", "").replace(/^0x/, "").length >= 32;
+async function chooseByName(
+  client: Wallet,
+  tasks: readonly Task[],
+  name: string,
+): Promise<Task | undefined> {
+  const orders = await describeOrders(client, tasks, tasks.length);
+  const matching = tasks.filter((task) => isNamed(orders.get(task), name));
+  if (matching.length < 2) return matching[0];
+  const ids = matching.map(({ id }) => formatTaskId(id));
+  throw ambiguousError(`are named "${name}"`, ids, "Give the beginning of an ID.");
+}
+
+const isNamed = (order: OrderSummary | undefined, name: string) =>
+  order !== undefined && [order.suffix, order.model, resultName(order)].includes(name);
 
 const startsWith = (uuid: string, prefix: string) =>
   uuid.replaceAll("-", "").startsWith(prefix.toLowerCase().replaceAll("-", "").replace(/^0x/, ""));
@@ -62,21 +90,17 @@ function checkProvider(task: Task, provider: string): void {
   );
 }
 
-function taskNotFoundError(provider: string, prefix: string | undefined): ProtocolError {
-  const which = prefix === undefined ? "no task" : `no task whose id begins with "${prefix}"`;
+function taskNotFoundError(provider: string | undefined, text: string | undefined): ProtocolError {
+  const which =
+    text === undefined ? "no task" : `no task whose id begins with "${text}", or with that name`;
   return new ProtocolError(
     "not-found",
-    `You have ${which} at provider ${provider}.`,
-    "See your tasks there.",
-    { next: { verb: "listTasks", parameters: { provider } } },
+    `You have ${which}${provider === undefined ? "" : ` at provider ${provider}`}.`,
+    "See your tasks.",
+    { next: { verb: "listTasks", parameters: provider === undefined ? {} : { provider } } },
   );
 }
 
-function ambiguousIdError(prefix: string, tasks: readonly Task[]): ProtocolError {
-  const ids = tasks.map(({ id }) => formatTaskId(id)).join(", ");
-  return new ProtocolError(
-    "usage",
-    `${tasks.length} tasks have ids that begin with "${prefix}": ${ids}.`,
-    "Give more digits.",
-  );
+function ambiguousError(what: string, ids: readonly string[], hint: string): ProtocolError {
+  return new ProtocolError("usage", `${ids.length} tasks ${what}: ${ids.join(", ")}.`, hint);
 }

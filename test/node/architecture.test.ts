@@ -82,7 +82,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["tasks/flags"],
   ["tasks/definition.ts"],
   ["tasks/terminal"],
-  ["tasks/Environment.ts", "tasks/datasetMemory.ts"],
+  ["tasks/Environment.ts", "tasks/memory.ts"],
 
   ["provider/main.ts"],
   ["provider/Daemon.ts"],
@@ -217,11 +217,11 @@ describe("architecture", () => {
     expect(importers(others, /^(hardhat|@nomicfoundation\/)/)).to.deep.equal([]);
   });
 
-  it("tasks: only openEnvironment.ts and datasetMemory.ts read the environment", () => {
+  it("tasks: only openEnvironment.ts and memory.ts read the environment", () => {
     // NO_COLOR is a property of the terminal, and is read by the code for colours
     const readers = users(under("tasks"), /process\.env(?!\.NO_COLOR)/, [
       "tasks/openEnvironment.ts",
-      "tasks/datasetMemory.ts",
+      "tasks/memory.ts",
     ]);
     expect(readers).to.deep.equal([]);
   });

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Uploaded, UploadOptions } from "../../../sdk/storage/transfer/TransferOptions.ts";
 import { upload } from "../../../sdk/storage/upload.ts";
 import type { Command } from "../../definition.ts";
@@ -5,6 +6,7 @@ import type { Environment } from "../../Environment.ts";
 import { readAddress } from "../../flags/readAddress.ts";
 import { required } from "../../flags/readFlags.ts";
 import { transfer } from "../../flows/transfer.ts";
+import { remember } from "../../memory.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags {
@@ -30,8 +32,10 @@ export default (async (flags, terminal, environment) => {
     provider ? uploadFor(provider, path, environment, options) : upload(url, path, options);
   const result = await transfer(terminal, "Upload", (options) => send({ payer, sign, ...options }));
   if (result.sent === 0) terminal.note("Storage already has this file: nothing was sent.");
+  await remember("names", result.root, basename(path));
   terminal.say(`Root hash: ${result.root}`);
   if (provider) terminal.say(`Encrypted: only ${provider} can read it.`);
+  else terminal.note("Not encrypted: everybody can read it. With --provider, only a provider can.");
   const count = `calculate-token --dataset-path ${shellWord(path)} --model <MODEL_NAME> --provider ${provider ?? "<PROVIDER_ADDRESS>"}`;
   terminal.next(environment.command(count));
   if (provider) {

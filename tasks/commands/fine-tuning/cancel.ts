@@ -11,7 +11,7 @@ import type { Task } from "../../../sdk/task/Task.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { cancel } from "../../flows/cancel.ts";
-import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 

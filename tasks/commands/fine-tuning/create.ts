@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import type { Secrets } from "../../../sdk/exchange/secrets.ts";
@@ -23,6 +24,7 @@ import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
 import { openTaskKey } from "../../flows/taskKey.ts";
 import { transfer } from "../../flows/transfer.ts";
 import { type LocalDataset, storedRoot, withDataset } from "../../flows/withDataset.ts";
+import { remember } from "../../memory.ts";
 import { nextInOneGo } from "../../terminal/nextCommand.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
@@ -191,6 +193,7 @@ async function store(
     stored.sent === 0 ? `${path} is already in storage, ${who}.` : `Uploaded ${path}, ${who}.`,
   );
   terminal.say(`Root hash: ${stored.root}`);
+  await remember("names", stored.root, basename(path));
   return stored.root;
 }
 

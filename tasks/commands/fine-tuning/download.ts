@@ -1,7 +1,7 @@
 import type { Command } from "../../definition.ts";
 import { readInteger, readTimeout } from "../../flags/readFlags.ts";
 import { fetchModel } from "../../flows/fetchModel.ts";
-import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
 import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
 import { readTaskKey } from "../../flows/taskKey.ts";
 

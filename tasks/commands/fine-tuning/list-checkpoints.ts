@@ -2,7 +2,7 @@ import { formatTaskId } from "../../../sdk/ids.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { streamEvents } from "../../../sdk/task/streamTask.ts";
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
 
 interface Flags {
   readonly id: string;

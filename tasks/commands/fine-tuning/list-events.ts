@@ -8,7 +8,7 @@ import type { Task } from "../../../sdk/task/Task.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags {

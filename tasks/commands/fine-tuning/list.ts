@@ -1,6 +1,6 @@
 import { listTasks } from "../../../sdk/task/listTasks.ts";
 import type { Command } from "../../definition.ts";
-import { listEntries, showCreation } from "../../flows/listEntries.ts";
+import { listEntries, tableOfTasks } from "../../flows/listEntries.ts";
 
 /** Shows the caller's tasks at all providers, oldest first. */
 export default (async (_, terminal, environment) => {
@@ -14,19 +14,7 @@ export default (async (_, terminal, environment) => {
     terminal.next(environment.command(create));
     return { tasks: entries };
   }
-  terminal.table({
-    widths: [40, 28, 46, 30, 20],
-    rows: [
-      ["ID", "Created At", "Provider", "Fee (neuron)", "Progress"],
-      ...entries.map((entry) => [
-        entry.id,
-        showCreation(entry),
-        entry.provider,
-        entry.fee.toString(),
-        entry.progress,
-      ]),
-    ],
-  });
+  terminal.table(tableOfTasks(entries, new Date()));
   if (entries.some(({ next }) => next === "claim")) {
     terminal.next(
       environment.command("retrieve-fund"),

@@ -1,5 +1,5 @@
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
 import { showTask } from "../../flows/showTask.ts";
 import { nextInOneGo } from "../../terminal/nextCommand.ts";
 import { type TaskView, viewTask } from "../../terminal/taskView.ts";

@@ -1,6 +1,6 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/ownTasks.ts";
+import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
 import { failureError, viewTask } from "../../terminal/taskView.ts";
 
 interface Flags {

@@ -1,7 +1,7 @@
 import { listTasks } from "../../../sdk/task/listTasks.ts";
 import type { Command } from "../../definition.ts";
 import { readAddress } from "../../flags/readAddress.ts";
-import { listEntries, showCreation } from "../../flows/listEntries.ts";
+import { listEntries, tableOfTasks } from "../../flows/listEntries.ts";
 
 interface Flags {
   readonly provider: string | undefined;
@@ -14,20 +14,9 @@ export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const tasks = await listTasks(client, { user: client.address, provider });
   const entries = await listEntries(client, tasks);
-  terminal.table({
-    widths: [40, 28, 30, 20],
-    rows: [
-      ["ID", "Created At", "Fee (neuron)", "Progress"],
-      ...entries.map((entry) => [
-        entry.id,
-        showCreation(entry),
-        entry.fee.toString(),
-        entry.progress,
-      ]),
-    ],
-  });
   const newest = entries.at(-1);
   if (newest) {
+    terminal.table(tableOfTasks(entries, new Date()));
     if (entries.some(({ next }) => next === "claim")) {
       terminal.next(
         environment.command("retrieve-fund"),

@@ -83,6 +83,7 @@ export class CommandFixture extends MarketFixture {
       RPC_ENDPOINT: chain.rpcUrl,
       STORAGE_ENDPOINT: url,
       ANNEAL_DEPLOYMENTS: folder,
+      XDG_CACHE_HOME: join(folder, "cache"),
     };
     writeDeployment(folder, chain.deployment);
   }
