@@ -106,9 +106,15 @@ export const fineTuningFamily: CommandDefinition[] = [
     () => import("./commands/fine-tuning/retrieve.ts"),
   ),
   command(
+    "fine-tuning follow",
+    "Follow a task, with the curve of its losses, until its next step is yours",
+    { timeout, json, id },
+    () => import("./commands/fine-tuning/follow.ts"),
+  ),
+  command(
     "fine-tuning list-events",
     "Show what happened to a task, on chain and at its provider",
-    { json, id },
+    { all: flag("Show every step of the training run"), json, id },
     () => import("./commands/fine-tuning/list-events.ts"),
   ),
   command(

@@ -31,6 +31,12 @@ const datasetPath = option("Path of the dataset");
 
 const account: CommandDefinition[] = [
   command(
+    "wallet",
+    "Show your wallet, its balance, and the contracts in use",
+    { json },
+    () => import("./commands/account/wallet.ts"),
+  ),
+  command(
     "add-account",
     "Open an account with a deposit",
     { amount, ...sending },

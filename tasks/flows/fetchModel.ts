@@ -17,9 +17,10 @@ import type { Task } from "../../sdk/task/Task.ts";
 import type { Environment } from "../Environment.ts";
 import { findModelName } from "../flags/modelName.ts";
 import { outputPath } from "../flags/outputPath.ts";
+import { sayOutcome } from "../terminal/sayOutcome.ts";
 import { shellWord } from "../terminal/shellWord.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import { failureError, viewTask } from "../terminal/taskView.ts";
+import { askStatus, failureError, viewTask } from "../terminal/taskView.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { acknowledgeTask, awaitsAcknowledgement } from "./acknowledgeTask.ts";
 import { confirmModel } from "./confirmModel.ts";
@@ -88,6 +89,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   );
   for (const temporary of [archivePath, encryptedPath]) await rm(temporary, { force: true });
   terminal.say(`Model written to ${path}.`);
+  sayOutcome(terminal, task, service && (await askStatus(client, service, task)));
   sayHowToUnpack(terminal, path);
   return { ...document, acknowledged, confirmed: transaction };
 }

@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline/promises";
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import { ProtocolError } from "../../sdk/errors.ts";
+import { displayWidth } from "./displayWidth.ts";
 import { renderTable, type Table } from "./renderTable.ts";
 import { wrapWords } from "./wrapWords.ts";
 
@@ -19,9 +20,9 @@ export interface Terminal {
   note(line: string): void;
   /** The likely next command, on stderr; not for programs. */
   next(command: string, when?: string): void;
-  /** A line that replaces the live line before it. Shown on a terminal only. */
-  live(line: string): void;
-  /** Ends the live line, so that the next output starts on a new line. */
+  /** Lines that replace the live lines before them. Shown on a terminal only. */
+  live(drawing: string | ((canvas: Canvas) => readonly string[])): void;
+  /** Ends the live lines, so that the next output starts on a new line. */
   endLive(): void;
   /** One JSON document on stdout, on a line of its own. */
   document(value: unknown): void;
@@ -36,6 +37,8 @@ export interface Terminal {
 export interface Canvas {
   /** Characters per line; undefined in a pipe. */
   readonly columns: number | undefined;
+  /** Lines; undefined in a pipe. */
+  readonly rows?: number | undefined;
   /** Whether it shows colours, and NO_COLOR is not set. */
   readonly colors: boolean;
 }
@@ -54,10 +57,10 @@ process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
 process.stderr.on("error", () => undefined);
 
 export function createTerminal({ json }: { json: boolean }): Terminal {
-  let liveLine = false;
+  let liveLines = 0;
   const endLive = () => {
-    if (liveLine) process.stderr.write("\n");
-    liveLine = false;
+    if (liveLines > 0) process.stderr.write("\n");
+    liveLines = 0;
   };
   const write = (stream: NodeJS.WriteStream, text: string) => {
     endLive();
@@ -78,18 +81,20 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
     },
     draw: (drawing) => {
       if (json) return;
-      const { isTTY, columns } = process.stdout;
-      const colors = styleText("dim", " ", { stream: process.stdout }) !== " ";
-      write(process.stdout, drawing({ columns: isTTY ? columns : undefined, colors }));
+      write(process.stdout, drawing(canvasOf(process.stdout)));
     },
     note: (line) => write(process.stderr, line),
     next: (command, when) => {
       if (!json) write(process.stderr, `Next${when ? `, ${when}` : ""}: ${command}`);
     },
-    live: (line) => {
+    live: (drawing) => {
       if (process.stderr.isTTY !== true) return;
-      process.stderr.write(`\r\u001b[2K${line.slice(0, process.stderr.columns - 1)}`);
-      liveLine = true;
+      const canvas = canvasOf(process.stderr);
+      const lines = typeof drawing === "string" ? [drawing] : drawing(canvas);
+      const up = liveLines > 1 ? `\u001b[${liveLines - 1}A` : "";
+      const fitted = lines.map((line) => cutLine(line, canvas.columns! - 1));
+      process.stderr.write(`\r${up}\u001b[J${fitted.join("\n")}`);
+      liveLines = fitted.length;
     },
     endLive,
     document: (value) => write(process.stdout, toJson(value)),
@@ -110,6 +115,18 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
       }
     },
   };
+}
+
+function canvasOf(stream: NodeJS.WriteStream): Canvas {
+  const colors = styleText("dim", " ", { stream }) !== " ";
+  const size = stream.isTTY ? { columns: stream.columns, rows: stream.rows } : {};
+  return { columns: undefined, ...size, colors };
+}
+
+/** Cuts a line to a number of columns; what has colours has been fitted by its drawing. */
+function cutLine(line: string, columns: number): string {
+  if (stripVTControlCharacters(line) !== line || displayWidth(line) <= columns) return line;
+  return line.slice(0, columns);
 }
 
 /** JSON with bigints as decimal strings, so that no reader loses precision. */

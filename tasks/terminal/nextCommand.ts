@@ -17,7 +17,7 @@ const STEP_BY_STEP: Record<NonNullable<NextStep>, (flags: string) => string> = {
 };
 
 const IN_ONE_GO: Record<NonNullable<NextStep>, (id: string) => string> = {
-  wait: (id) => `fine-tuning list-events ${id}`,
+  wait: (id) => `fine-tuning follow ${id}`,
   acknowledge: (id) => `fine-tuning download ${id}`,
   "wait-for-key": (id) => `fine-tuning download ${id}`,
   decrypt: (id) => `fine-tuning download ${id}`,

@@ -1,48 +1,53 @@
 import type { TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
+import { displayWidth } from "./displayWidth.ts";
 import { formatDuration } from "./formatDuration.ts";
 
-const BARS = "▁▂▃▄▅▆▇█";
-/** Number of losses in the line; older ones are dropped. */
-const WIDTH = 20;
-
-/** The losses of a run as a line of bars; the lowest loss is the lowest bar. */
-export function sparkline(losses: readonly number[]): string {
-  const shown = losses.filter(Number.isFinite).slice(-WIDTH);
-  const lowest = Math.min(...shown);
-  const range = Math.max(...shown) - lowest;
-  return shown
-    .map(
-      (loss) => BARS[range === 0 ? 0 : Math.round(((loss - lowest) / range) * (BARS.length - 1))],
-    )
-    .join("");
+/** What is known of a task in progress. */
+export interface Moment {
+  readonly progress: string;
+  /** Null if the provider did not answer. */
+  readonly status: TaskStatus | null;
+  /** Seconds for which the task has been seen in this state. */
+  readonly elapsed: number;
 }
 
-/** One line about a task in progress, with the known values. */
+const SEPARATOR = " · ";
+
+/**
+ * One line about a task in progress with the known values, the most important ones first; those that do not fit into
+ * `columns` are left out.
+ */
 export function progressLine(
-  progress: string,
-  status: TaskStatus | null,
-  losses: readonly number[],
+  { progress, status, elapsed }: Moment,
+  columns = Number.POSITIVE_INFINITY,
 ): string {
-  if (!status) return progress;
-  const {
-    queuePosition,
-    waitSeconds,
-    epoch,
-    step,
-    totalSteps,
-    loss,
-    tokensPerSecond,
-    secondsLeft,
-  } = status;
-  const parts = [
-    progress,
-    queuePosition === null ? null : `place ${queuePosition} in the queue`,
-    waitSeconds ? `starts in about ${formatDuration(waitSeconds)}` : null,
-    epoch === null ? null : `epoch ${epoch.toFixed(2)}`,
-    step === null ? null : `step ${step}${totalSteps === null ? "" : `/${totalSteps}`}`,
-    loss === null ? null : `loss ${loss.toFixed(4)} ${sparkline(losses)}`,
-    tokensPerSecond === null ? null : `${Math.round(tokensPerSecond)} tokens/s`,
-    secondsLeft === null ? null : `${formatDuration(secondsLeft)} left`,
+  const isTraining = progress === "Training" && status !== null && status.step !== null;
+  const details = isTraining ? trainingOf(status) : [formatDuration(elapsed), ...queueOf(status)];
+  const parts = [progress, ...details].filter((part) => part !== null);
+  let line = parts[0]!;
+  for (const part of parts.slice(1)) {
+    const longer = `${line}${SEPARATOR}${part}`;
+    if (displayWidth(longer) <= columns) line = longer;
+  }
+  return line;
+}
+
+function queueOf(status: TaskStatus | null): (string | null)[] {
+  if (!status || status.queuePosition === null) return [];
+  const { queuePosition: ahead, waitSeconds } = status;
+  return [
+    ahead === 0 ? "next in the queue" : `${ahead} ahead in the queue`,
+    waitSeconds ? `starts within ${formatDuration(waitSeconds)}` : null,
   ];
-  return parts.filter((part) => part !== null).join(" · ");
+}
+
+function trainingOf(status: TaskStatus): (string | null)[] {
+  const { epoch, step, totalSteps, loss, tokensPerSecond, secondsLeft } = status;
+  return [
+    secondsLeft === null ? null : `${formatDuration(secondsLeft)} left`,
+    step === null ? null : `step ${step}${totalSteps === null ? "" : `/${totalSteps}`}`,
+    loss === null ? null : `loss ${loss.toPrecision(4)}`,
+    epoch === null ? null : `epoch ${epoch.toFixed(2)}`,
+    tokensPerSecond === null ? null : `${Math.round(tokensPerSecond)} tokens/s`,
+  ];
 }

@@ -19,16 +19,19 @@ export interface TableStyle {
   readonly columns?: number | undefined;
 }
 
-/** Lines of a cell above which records are drawn one below the other. */
-const TALLEST_CELL = 4;
+/** Lines of a row above which records are drawn one below the other, if that is shorter. */
+const TALLEST_ROW = 4;
 const INDENT = "  ";
+/** In place of a list without records. */
+const NOTHING = "none";
 
 /** Draws a table, without a trailing newline. Words are never split, so ids and hashes stay whole. */
 export function renderTable(table: Table, { boxes, columns }: TableStyle): string {
   const rows = table.rows.map((row) => row.map((cell) => printable(cell)));
   const clean = { ...table, rows };
   const width = columns ?? Number.POSITIVE_INFINITY;
-  const body = boxes ? (drawBoxes(clean, width) ?? drawBlocks(clean, width)) : plain(clean);
+  const isEmpty = isList(table) && rows.length < 2;
+  const body = isEmpty ? NOTHING : boxes ? drawForPeople(clean, width) : plain(clean);
   return table.title ? `${boxes ? INDENT : ""}${table.title}\n${body}` : body;
 }
 
@@ -42,20 +45,25 @@ function plain({ rows, widths }: Table): string {
 
 const isList = ({ isList, widths }: Table) => isList ?? widths.length > 2;
 
-/** Null if it does not fit, or if narrow columns would make the records of a list tall. */
-function drawBoxes(table: Table, columns: number): string | null {
+/** In boxes, or without if they do not fit, or if narrow columns make those of a list tall and long. */
+function drawForPeople(table: Table, columns: number): string {
   const fitted = fitColumns(table, columns);
-  if (total(fitted) > columns) return null;
-  const drawnRows = table.rows.map((row) => drawRow(row, fitted));
-  const tallest = Math.max(...drawnRows.map((row) => row.split("\n").length));
-  if (isList(table) && tallest > TALLEST_CELL) return null;
+  const blocks = drawBlocks(table, columns);
+  if (total(fitted) > columns) return blocks;
+  const rows = table.rows.map((row) => drawRow(row, fitted));
+  const boxes = drawBoxes(rows, fitted);
+  const isTall = rows.some((row) => linesOf(row) > TALLEST_ROW);
+  return isList(table) && isTall && linesOf(boxes) > linesOf(blocks) ? blocks : boxes;
+}
+
+const linesOf = (text: string) => text.split("\n").length;
+
+function drawBoxes(rows: readonly string[], fitted: readonly number[]): string {
   const rule = (left: string, middle: string, right: string) =>
     left + fitted.map((width) => "─".repeat(width)).join(middle) + right;
-  return [
-    rule("┌", "┬", "┐"),
-    drawnRows.join(`\n${rule("├", "┼", "┤")}\n`),
-    rule("└", "┴", "┘"),
-  ].join("\n");
+  return [rule("┌", "┬", "┐"), rows.join(`\n${rule("├", "┼", "┤")}\n`), rule("└", "┴", "┘")].join(
+    "\n",
+  );
 }
 
 /** Widths of the columns: as drawn by 0G if they fit, else the content's, with the longest ones made to wrap. */

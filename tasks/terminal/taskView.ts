@@ -2,6 +2,7 @@ import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getService } from "../../sdk/service/getService.ts";
+import type { Service } from "../../sdk/service/Service.ts";
 import type { FailReason } from "../../sdk/task/FailReason.ts";
 import { fetchTaskStatus, type TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
@@ -94,9 +95,23 @@ export async function viewProgress(client: Client, tasks: readonly Task[]) {
   );
 }
 
-async function askProvider(client: Client, { id, provider }: Task): Promise<TaskStatus | null> {
+async function askProvider(client: Client, task: Task): Promise<TaskStatus | null> {
   try {
-    return await fetchTaskStatus(client, { service: await getService(client, { provider }), id });
+    return await askStatus(client, await getService(client, task), task);
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
+}
+
+/** A task's status as its provider reports it; null if that does not answer. */
+export async function askStatus(
+  client: Client,
+  service: Service,
+  { id }: Pick<Task, "id">,
+): Promise<TaskStatus | null> {
+  try {
+    return await fetchTaskStatus(client, { service, id });
   } catch (error) {
     if (error instanceof ProtocolError) return null;
     throw error;

@@ -211,7 +211,7 @@ function withTaskKey({ flags: { taskKey } }: CreateSetting, command: string): st
 
 function sayWhatNext(setting: CreateSetting, id: string): void {
   const { terminal, environment } = setting;
-  terminal.next(environment.command(`fine-tuning list-events ${id}`), "to see its progress");
+  terminal.next(environment.command(`fine-tuning follow ${id}`), "to see its progress");
   terminal.next(
     environment.command(withTaskKey(setting, `fine-tuning download ${id}`)),
     "when it is delivered",

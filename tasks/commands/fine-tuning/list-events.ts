@@ -13,6 +13,7 @@ import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags {
   readonly id: string;
+  readonly all: boolean;
   readonly json: boolean;
 }
 
@@ -36,17 +37,17 @@ export default (async (flags, terminal, environment) => {
   ]);
   const entries = [...chain, ...provider].sort((a, b) => Number(a.time) - Number(b.time));
   terminal.table({
-    widths: [28, 12, 20, 70],
+    widths: [22, 20, 75],
     rows: [
-      ["Time", "Source", "Type", "Message"],
-      ...entries.map(({ time, source, type, message }) => [
-        time.toISOString(),
-        source,
+      ["Time (UTC)", "Type", "Message"],
+      ...(flags.all ? entries : foldSteps(entries)).map(({ time, type, message }) => [
+        readable(time),
         type,
         message,
       ]),
     ],
   });
+  if (!flags.all) terminal.note("Steps of the training run are summed up; --all shows each.");
   noteDemands(task, terminal);
   const id = formatTaskId(task.id);
   terminal.next(environment.command(`fine-tuning retrieve ${id}`));
@@ -66,6 +67,25 @@ async function readChainEntries(client: Client, task: Task): Promise<Entry[]> {
     message: describe(event, task.fee),
     event: { ...event, id: formatTaskId(task.id) } as unknown as TaskEvent,
   }));
+}
+
+const isStep = ({ source, type }: Entry) => source === "provider" && type === "progress";
+
+/** Steps that follow each other become one entry. */
+function foldSteps(entries: readonly Entry[]): Pick<Entry, "time" | "type" | "message">[] {
+  const groups: Entry[][] = [];
+  for (const entry of entries) {
+    const last = groups.at(-1);
+    if (last && isStep(entry) && isStep(last[0]!)) last.push(entry);
+    else groups.push([entry]);
+  }
+  return groups.map((group) => {
+    const [first, last] = [group[0]!, group.at(-1)!];
+    if (group.length === 1) return first;
+    const [from, to] = [first.event, last.event] as TrainerEvent[];
+    const losses = [from!.loss, to!.loss].map((loss) => figure(loss)).join(" to ");
+    return { ...last, message: `steps ${from!.step} to ${to!.step}, loss ${losses}` };
+  });
 }
 
 /** The chain keeps their number, and not when they were made. */
@@ -88,9 +108,9 @@ function describe(event: TaskEvent, reserved: bigint): string {
         ? event.reason
         : `${event.reason}, ${formatOg(event.compensation)} OG to you`;
     case "TaskDelivered":
-      return `${event.delivery.size} bytes, root ${event.delivery.root}${rebate(event, reserved)}`;
+      return `${event.delivery.size} bytes${rebate(event, reserved)}`;
     case "TaskAcknowledged":
-      return `root ${event.root}, the key is due by ${moment(event.deadline)}`;
+      return `the key is due by ${moment(event.deadline)}`;
     case "KeyRevealed":
       return `may be disputed until ${moment(event.deadline)}`;
     case "TaskSettled":
@@ -112,7 +132,10 @@ function rebate({ delivery }: TaskDelivered, reserved = 0n): string {
 
 type TaskDelivered = Extract<TaskEvent, { name: "TaskDelivered" }>;
 
-const moment = (seconds: number) => new Date(seconds * 1_000).toISOString();
+const moment = (seconds: number) => readable(new Date(seconds * 1_000));
+
+/** Without parts of a second. */
+const readable = (time: Date) => time.toISOString().slice(0, 19).replace("T", " ");
 
 /** If the provider does not answer or no longer knows the task, the events on chain are still shown. */
 async function readProviderEntries(
@@ -140,10 +163,15 @@ async function readProviderEntries(
   return entries;
 }
 
-/** The scalar values of an event; nested values are only in the JSON. */
+/** The scalar values of an event; nested values, ids and hashes are only in the JSON. */
 function figures(details: Record<string, unknown>): string {
   return Object.entries(details)
     .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
-    .map(([name, value]) => `${name} ${value}`)
+    .filter(([, value]) => !/^(0x)?[0-9a-f-]{32,}$/.test(String(value)))
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`)
     .join(", ");
 }
+
+/** A number with four digits; the JSON has all of them. */
+const figure = (value: unknown) =>
+  typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : String(value);

@@ -92,6 +92,22 @@ describe("tasks: account", () => {
     expect(stdout).to.contain("  Fine-tuning sub-accounts (Dynamically Created per Used Provider)");
   });
 
+  it("shows the wallet, the network, and the contracts in use", async () => {
+    const { address } = market.user;
+    const wallet = await market.json("wallet");
+    expect(wallet).to.include({ network: "localhost", chainId: 31_337, address });
+    const { ledger, serving } = market.chain.deployment;
+    expect(wallet.contracts.Ledger.toLowerCase()).to.equal(ledger.address.toLowerCase());
+    expect(wallet.contracts.FineTuningServing.toLowerCase()).to.equal(
+      serving.address.toLowerCase(),
+    );
+    const balance = await market.reader.provider.getBalance(address);
+    expect(wallet.balance).to.equal(balance.toString());
+    const { stdout } = await market.run("wallet");
+    expect(stdout).to.match(new RegExp(`^Wallet +${address}$`, "m"));
+    expect(stdout).to.match(/^Balance, for Gas and Deposits \(OG\) +\d{4,5}(\.\d+)?$/m);
+  });
+
   it("draws the three tables of a sub-account, with their titles", async () => {
     const { stdout } = await market.run("get-sub-account", { provider: NOBODY }, { terminal: 200 });
     const titles = stdout.split("\n").filter((line) => line.startsWith("  "));

@@ -31,6 +31,12 @@ describe("tasks: the fine-tuning family", () => {
   const order = () => ({ model: "tiny-qwen2", trainingFile: dataset });
   /** Every order is different, as an identical one would continue with the same task. */
   let orders = 0;
+  /** What a provider reports of a training run. */
+  const reported = {
+    ...{ id: "", state: "training", progress: "Training", queuePosition: null, failure: null },
+    ...{ step: 1, totalSteps: 4, epoch: 1, loss: 2, tokensPerSecond: 9, secondsLeft: 60 },
+    ...{ lossBefore: null, lossAfter: null, accuracyBefore: null, accuracyAfter: null },
+  };
   const create = async (more: object = { seed: String(orders++) }) =>
     (await market.json("fine-tuning create", { ...order(), ...more })).id as string;
   const accept = (id: string) =>
@@ -291,6 +297,7 @@ describe("tasks: the fine-tuning family", () => {
       market.daemon.events = [
         { seq: 1, time: "2020-01-01T00:00:00.000Z", type: "started", total: 4 },
         { seq: 2, time: "2090-01-01T00:00:00.000Z", type: "progress", step: 1, loss: 2.5 },
+        { seq: 3, time: "2090-01-01T00:00:01.000Z", type: "progress", step: 2, loss: 1.23456789 },
       ];
       const { events } = await market.json("fine-tuning list-events", { id });
       expect(events.map((each: { type: string }) => each.type)).to.deep.equal([
@@ -299,9 +306,44 @@ describe("tasks: the fine-tuning family", () => {
         "TaskAccepted",
         "TaskDelivered",
         "progress",
+        "progress",
       ]);
       const { stdout } = await market.run("fine-tuning list-events", { id });
-      expect(stdout).to.match(/^2090-01-01T00:00:00.000Z +provider +progress +step 1, loss 2.5$/m);
+      expect(stdout).to.match(
+        /^2090-01-01 00:00:01 +progress +steps 1 to 2, loss 2.500 to 1.235$/m,
+      );
+      const { stdout: all } = await market.run("fine-tuning list-events", { id, all: true });
+      expect(all).to.match(/^2090-01-01 00:00:00 +progress +step 1, loss 2.500$/m);
+      expect(all).to.match(/^2090-01-01 00:00:01 +progress +step 2, loss 1.235$/m);
+    });
+
+    it("follows a task until its next step is the user's, and says whether the training run helped", async () => {
+      const id = await create();
+      await accept(id);
+      market.daemon.status = { ...reported, lossBefore: 2.5, lossAfter: 2.49 };
+      const following = market.run("fine-tuning follow", { id: id.slice(0, 8) });
+      await deliverModel(market, id, archive);
+      const { stdout, stderr, exitCode } = await following;
+      market.daemon.status = undefined;
+      expect(exitCode, stderr).to.equal(0);
+      expect(stdout).to.contain(`Task ${id} is Delivered.`);
+      expect(stdout).to.contain("Acknowledge it by ");
+      expect(stdout).to.contain("Loss: 2.500 before, 2.490 after.");
+      expect(stdout).to.contain("The training run changed little.");
+      expect(stdout).to.contain("Cost: 0.00000000000000014 OG.");
+      expect(stderr).to.contain(`Next: npx hardhat fine-tuning download ${id}`);
+    });
+
+    it("stops following at the timeout, and exits like the failure of a task that failed", async () => {
+      const id = await create();
+      const waited = await market.run("fine-tuning follow", { id, timeout: "1" });
+      expect(waited.exitCode).to.equal(8);
+      await accept(id);
+      const failed = { id: parseTaskId(id), reason: "DatasetInvalid" } as const;
+      await send(market.provider, failTask(market.provider, failed));
+      const { exitCode, stderr } = await market.run("fine-tuning follow", { id });
+      expect(exitCode).to.equal(6);
+      expect(stderr).to.contain("DatasetInvalid");
     });
 
     it("shows what a training that stopped early does not cost", async () => {

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { TaskStatus } from "../../../sdk/task/fetchTaskStatus.ts";
 import { formatDuration } from "../../../tasks/terminal/formatDuration.ts";
-import { progressLine, sparkline } from "../../../tasks/terminal/progressLine.ts";
+import { progressLine } from "../../../tasks/terminal/progressLine.ts";
 
 const unknown: TaskStatus = {
   id: "6b607314-88b0-4fef-91e7-43227a54de57",
@@ -22,41 +22,46 @@ const unknown: TaskStatus = {
   accuracyAfter: null,
 };
 
+const line = (progress: string, status: TaskStatus | null, columns?: number) =>
+  progressLine({ progress, status, elapsed: 12 }, columns);
+
 describe("tasks/progressLine", () => {
-  it("shows only what is known", () => {
-    expect(progressLine("Training", unknown, [])).to.equal("Training");
-    expect(progressLine("Init", { ...unknown, queuePosition: 2 }, [])).to.equal(
-      "Init · place 2 in the queue",
+  it("shows for how long a state has lasted, and only what is known", () => {
+    expect(line("SetUp", null)).to.equal("SetUp · 12s");
+    expect(line("SetUp", unknown)).to.equal("SetUp · 12s");
+  });
+
+  it("shows the place in the queue, and the latest start", () => {
+    expect(line("Init", { ...unknown, queuePosition: 2 })).to.equal(
+      "Init · 12s · 2 ahead in the queue",
+    );
+    expect(line("Init", { ...unknown, queuePosition: 0, waitSeconds: 300 })).to.equal(
+      "Init · 12s · next in the queue · starts within 5min 0s",
     );
   });
 
-  it("shows when a waiting task will start", () => {
-    const status = { ...unknown, queuePosition: 2, waitSeconds: 300 };
-    expect(progressLine("Init", status, [])).to.equal(
-      "Init · place 2 in the queue · starts in about 5min 0s",
+  const training = {
+    ...unknown,
+    epoch: 1.5,
+    step: 12,
+    totalSteps: 30,
+    loss: 0.5,
+    tokensPerSecond: 812.4,
+    secondsLeft: 3725,
+  };
+
+  it("shows time left, step, loss, epoch and speed, and leaves out what does not fit", () => {
+    expect(line("Training", training)).to.equal(
+      "Training · 1h 2min 5s left · step 12/30 · loss 0.5000 · epoch 1.50 · 812 tokens/s",
     );
+    expect(line("Training", training, 60)).to.equal(
+      "Training · 1h 2min 5s left · step 12/30 · loss 0.5000",
+    );
+    expect(line("Training", training, 30)).to.equal("Training · 1h 2min 5s left");
   });
 
-  it("shows epoch, step, loss, speed and time left", () => {
-    const status = {
-      ...unknown,
-      epoch: 1.5,
-      step: 12,
-      totalSteps: 30,
-      loss: 0.5,
-      tokensPerSecond: 812.4,
-      secondsLeft: 3725,
-    };
-    expect(progressLine("Training", status, [2, 1, 0.5])).to.equal(
-      "Training · epoch 1.50 · step 12/30 · loss 0.5000 █▃▁ · 812 tokens/s · 1h 2min 5s left",
-    );
-  });
-
-  it("draws a constant loss as a flat line, and only the newest twenty values", () => {
-    expect(sparkline([1, 1, 1])).to.equal("▁▁▁");
-    expect(sparkline(Array.from({ length: 50 }, (_, i) => i))).to.have.length(20);
-    expect(sparkline([])).to.equal("");
-    expect(sparkline([Number.NaN, 1, 2])).to.equal("▁█");
+  it("shows nothing of a training run that has ended", () => {
+    expect(line("Delivered", training)).to.equal("Delivered · 12s");
   });
 });
 

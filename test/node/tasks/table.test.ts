@@ -55,10 +55,14 @@ describe("tasks/table", () => {
   it("wraps the longest of many columns if they are wider than the terminal", () => {
     const address = `0x${"ab".repeat(20)}`;
     const description = "Qwen2 with random weights, small enough to train on a laptop in a minute";
-    const rows = [["tiny-qwen2", "Language Generation", address, description, "0.0006 full"]];
+    const heading = ["Model", "Type", "Provider", "Description", "Price"];
+    const rows = [
+      heading,
+      ["tiny-qwen2", "Language Generation", address, description, "0.0006 full"],
+    ];
     const table = { widths: [35, 25, 45, 60, 45], rows };
-    const lines = renderTable(table, { boxes: true, columns: 120 }).split("\n");
-    expect(Math.max(...lines.map((line) => line.length))).to.equal(120);
+    const lines = renderTable(table, { boxes: true, columns: 125 }).split("\n");
+    expect(Math.max(...lines.map((line) => line.length))).to.equal(125);
     expect(lines.join("\n")).to.contain(address).and.contain("│ 0.0006 full │");
   });
 
@@ -110,6 +114,12 @@ describe("tasks/table", () => {
         "Description  -",
       ].join("\n"),
     );
+  });
+
+  it("says that a list has no records", () => {
+    const table = { title: "Tasks", widths: [35, 25, 45], rows: [["ID", "Model", "Fee"]] };
+    for (const boxes of [true, false])
+      expect(renderTable(table, { boxes })).to.match(/^ *Tasks\nnone$/);
   });
 
   it("never splits a word, keeps the lines of boxes equally long, and all lines within the terminal", () => {

@@ -43,7 +43,7 @@ describe("tasks: the same order repeated", () => {
     expect(stdout).to.equal(
       `You ordered exactly this 3min ago (task ${id}): continuing with it. Nothing is ordered or paid again.\n`,
     );
-    expect(stderr).to.contain(`Next: npx hardhat fine-tuning list-events ${id}`);
+    expect(stderr).to.contain(`Next: npx hardhat fine-tuning follow ${id}`);
   });
 
   it("also continues with create-task, although the provider is busy with it or accepts no more tasks", async () => {
