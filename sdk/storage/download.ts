@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { ProtocolError } from "../errors.ts";
+import { unwritableError } from "../fileErrors.ts";
 import type { Root } from "../ids.ts";
 import { ensureDiskSpace } from "./files/ensureDiskSpace.ts";
 import { TRANSFERS_AT_ONCE } from "./files/inParallel.ts";
@@ -135,17 +136,6 @@ async function drainQueue(
 }
 
 /** The error if this machine, and not a source, is the cause. */
-function writeError(path: string, cause: NodeJS.ErrnoException): ProtocolError {
-  if (cause instanceof ProtocolError) return cause;
-  const isFull = cause.code === "ENOSPC" || cause.code === "EDQUOT";
-  return new ProtocolError(
-    "unexpected",
-    isFull
-      ? `The disk is full: ${path} is not complete.`
-      : `${path} cannot be written (${cause.code}).`,
-    isFull
-      ? "Free some space, then try again: the download resumes."
-      : "Check the disk and the permissions, then try again.",
-    { cause },
-  );
+function writeError(path: string, cause: unknown): ProtocolError {
+  return cause instanceof ProtocolError ? cause : unwritableError(path, cause);
 }

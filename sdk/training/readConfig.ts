@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { ProtocolError } from "../errors.ts";
+import { unreadableError } from "../fileErrors.ts";
 import type { Hyperparameters } from "./Hyperparameters.ts";
 import { parseHyperparameters } from "./parseHyperparameters.ts";
 
@@ -23,13 +24,7 @@ async function readText(path: string): Promise<string> {
     const text = await readFile(path, "utf8");
     return text.replace(/^\ufeff/, "");
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new ProtocolError(
-      "usage",
-      code === "ENOENT" ? `${path} does not exist.` : `${path} cannot be read (${code}).`,
-      "Give the path of a JSON file with hyper-parameters.",
-      { cause: error },
-    );
+    throw unreadableError(path, error, "Give the path of a JSON file with hyper-parameters.");
   }
 }
 
@@ -39,7 +34,7 @@ function parseJson(path: string, text: string): unknown {
   } catch (error) {
     throw new ProtocolError(
       "usage",
-      `${path} is not JSON: ${(error as Error).message}.`,
+      `${path} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}.`,
       'Write it like {"n_epochs": 3, "learning_rate": 1e-5}.',
       { cause: error },
     );

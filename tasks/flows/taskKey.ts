@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { TASK_KEY_BYTES } from "../../sdk/exchange/userKey.ts";
+import { unreadableError, unwritableError } from "../../sdk/fileErrors.ts";
 import { writeSecretFile } from "../../sdk/storage/files/publishFile.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
@@ -21,7 +22,7 @@ export async function openTaskKey(
   const key = randomBytes(TASK_KEY_BYTES);
   if (dryRun) return key;
   await writeSecretFile(path, `${key.toString("hex")}\n`).catch((error) => {
-    throw fileError(path, "written", error);
+    throw unwritableError(path, error);
   });
   terminal.say(
     `Task key written to ${path}. Keep it: without it nobody can decrypt the model, and whoever has it can.`,
@@ -48,7 +49,7 @@ export async function readTaskKey(path: string | undefined): Promise<Uint8Array 
 async function readKey(path: string): Promise<Uint8Array | null> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return null;
-    throw fileError(path, "read", error);
+    throw unreadableError(path, error, "Check the path of --task-key and its permissions.");
   });
   if (text === null) return null;
   if (/^[0-9a-f]{64}\n?$/.test(text)) return Buffer.from(text.trim(), "hex");
@@ -56,13 +57,5 @@ async function readKey(path: string): Promise<Uint8Array | null> {
     "usage",
     `${path} is not a task key.`,
     "Give --task-key a new path, or a file that create-task or fine-tuning create made for it.",
-  );
-}
-
-function fileError(path: string, done: string, error: NodeJS.ErrnoException): ProtocolError {
-  return new ProtocolError(
-    "usage",
-    `${path} cannot be ${done} (${error.code}).`,
-    "Check the path of --task-key and its permissions.",
   );
 }

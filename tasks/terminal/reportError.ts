@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { ProtocolError } from "../../sdk/errors.ts";
+import { fileErrorOf } from "../../sdk/fileErrors.ts";
 import type { Environment } from "../Environment.ts";
 import { hintWithNext } from "./hintWithNext.ts";
 import { OutcomeError } from "./OutcomeError.ts";
@@ -15,7 +16,8 @@ export function reportError(
   withStack: boolean,
   environment?: Environment,
 ): void {
-  const known = error instanceof ProtocolError ? error : unexpectedError(error);
+  const known =
+    error instanceof ProtocolError ? error : (fileErrorOf(error) ?? unexpectedError(error));
   const hint = environment ? hintWithNext(known, environment) : known.hint;
   process.exitCode = known.exitCode;
   if (terminal.json) {

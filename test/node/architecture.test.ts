@@ -130,6 +130,7 @@ const FLOORS: readonly (readonly string[])[] = [
     "sdk/ids.ts",
     "sdk/parseAddress.ts",
     "sdk/units.ts",
+    "sdk/fileErrors.ts",
     "sdk/didYouMean.ts",
     "sdk/printable.ts",
   ],

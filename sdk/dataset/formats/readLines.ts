@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { unreadableError } from "../../storage/files/unreadableError.ts";
+import { unreadableError } from "../../fileErrors.ts";
 
 /** A line of a file without its "\n"; a "\r" before it is kept. */
 export interface Line {

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { unreadableError } from "../../storage/files/unreadableError.ts";
+import { unreadableError } from "../../fileErrors.ts";
 
 /** Number of bytes at the start of a file that decide what it is. */
 const SAMPLE_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createGunzip } from "node:zlib";
-import { ProtocolError } from "../../errors.ts";
+import { unreadableError } from "../../fileErrors.ts";
 import { sha256 } from "../../platform/index.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { problem } from "../formats/problem.ts";
@@ -86,12 +86,7 @@ async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch (error) {
-    throw new ProtocolError(
-      "usage",
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
-      "Give the path of a readable file.",
-      { cause: error },
-    );
+    throw unreadableError(path, error);
   }
 }
 

@@ -6,7 +6,7 @@ import {
   parquetSchema,
   type SchemaTree,
 } from "hyparquet";
-import { unreadableError } from "../../storage/files/unreadableError.ts";
+import { unreadableError } from "../../fileErrors.ts";
 import type { Finding } from "../formats/Finding.ts";
 import { problem } from "../formats/problem.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
@@ -60,10 +60,8 @@ class FileFindingError extends Error {
 }
 
 function failure(path: string, error: unknown): ScannedRow {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOENT" || code === "EACCES" || code === "EISDIR") {
-    throw unreadableError(path, error);
-  }
+  const { syscall, message } = error as NodeJS.ErrnoException;
+  if (syscall !== undefined) throw unreadableError(path, error);
   const finding: Finding =
     error instanceof FileFindingError
       ? error.finding

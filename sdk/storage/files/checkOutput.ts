@@ -2,6 +2,7 @@ import type { Stats } from "node:fs";
 import { access, constants, lstat, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ProtocolError } from "../../errors.ts";
+import { unwritableError } from "../../fileErrors.ts";
 import { ensureDiskSpace } from "./ensureDiskSpace.ts";
 import { partPathOf } from "./publishFile.ts";
 
@@ -109,12 +110,7 @@ async function requireWritable(directory: string): Promise<void> {
     );
   }
   await access(directory, constants.W_OK | constants.X_OK).catch((cause) => {
-    throw new ProtocolError(
-      "usage",
-      `The directory ${directory} cannot be written to (${cause.code}).`,
-      "Give a path in a directory that you may write to.",
-      { cause },
-    );
+    throw unwritableError(directory, cause);
   });
 }
 

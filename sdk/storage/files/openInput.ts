@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { ProtocolError } from "../../errors.ts";
-import { unreadableError } from "./unreadableError.ts";
+import { unreadableError } from "../../fileErrors.ts";
 
 /**
  * Opens a file for reading; the caller closes the handle.

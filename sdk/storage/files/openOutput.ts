@@ -1,5 +1,5 @@
 import { constants, type FileHandle, open } from "node:fs/promises";
-import { ProtocolError } from "../../errors.ts";
+import { unwritableError } from "../../fileErrors.ts";
 
 const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
 
@@ -8,14 +8,7 @@ const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
  * @throws ProtocolError "usage" if it cannot be created there.
  */
 export async function openOutput(path: string): Promise<FileHandle> {
-  return open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW).catch(
-    (cause: NodeJS.ErrnoException) => {
-      throw new ProtocolError(
-        "usage",
-        `${path} cannot be written (${cause.code}).`,
-        "Give a path in a directory that exists and that you may write to.",
-        { cause },
-      );
-    },
-  );
+  return open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW).catch((cause: unknown) => {
+    throw unwritableError(path, cause);
+  });
 }

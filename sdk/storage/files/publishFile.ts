@@ -1,5 +1,6 @@
 import { link, open, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { unwritableError } from "../../fileErrors.ts";
 
 /** Path of an incomplete file: in the folder of its final path, so that a rename publishes it. */
 export const partPathOf = (path: string): string => `${path}.part`;
@@ -8,6 +9,7 @@ export const partPathOf = (path: string): string => `${path}.part`;
  * Writes a file atomically: `write` fills a temporary file, which is then renamed to `path`. If anything fails before,
  * `path` is unchanged and nothing is left behind.
  * @returns what `write` returns.
+ * @throws ProtocolError "usage" if the file cannot be created there.
  */
 export async function writeAtomically<T>(
   path: string,
@@ -19,8 +21,10 @@ export async function writeAtomically<T>(
     await publishFile(temporary, path);
     return result;
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw (error as NodeJS.ErrnoException).path === temporary
+      ? unwritableError(path, error)
+      : error;
   }
 }
 

@@ -28,6 +28,7 @@ describe("readConfig", () => {
     expect((await read('{"n_epochs": 0}')).message).to.equal(
       `${path}: n_epochs is 0, but must be an integer from 1 to 20.`,
     );
+    expect((await read('{"n_epochs":\n }')).message).to.match(/^.+ is not JSON: .+\.$/);
     expect((await read("[]")).message).to.contain(`${path}: `);
   });
 
@@ -35,6 +36,6 @@ describe("readConfig", () => {
     const missing = await readConfig(join(folder, "none.json")).catch((error) => error);
     expect(missing.message).to.match(/none\.json does not exist\.$/);
     const directory = await readConfig(folder).catch((error) => error);
-    expect(directory.message).to.match(/cannot be read \(EISDIR\)\.$/);
+    expect(directory.message).to.match(/ is a folder, not a file\.$/);
   });
 });
