@@ -10,7 +10,7 @@ import {
   option,
   type Parameter,
 } from "./definition.ts";
-import { toCamelCase } from "./flags/letterCase.ts";
+import { flagOf, toCamelCase } from "./flags/letterCase.ts";
 import {
   again,
   demand,
@@ -24,6 +24,9 @@ import {
 } from "./flags/options.ts";
 
 /** `npx hardhat fine-tuning <verb>`: the same market with the commands of Together's command line. */
+
+/** Names of hyper-parameters in a description. */
+const NAMES = /\b[a-z]+(_[a-z]+)+\b/g;
 
 const SHORT_NAMES: Readonly<Record<string, string>> = {
   suffix: "s",
@@ -74,9 +77,9 @@ function isSwitch({ default: value }: HyperparameterDescription): boolean {
   return value === false;
 }
 
-/** Patterns are not shown to people; the description says what is allowed. */
 function describe(parameter: HyperparameterDescription): string {
-  const { range, description, default: value } = parameter;
+  const { range, default: value } = parameter;
+  const description = parameter.description.replaceAll(NAMES, flagOf);
   if (isSwitch(parameter)) return description;
   const allowed = range.startsWith("a text") ? "" : ` ${capitalized(range)}.`;
   return `${description}${allowed}${value === undefined ? "" : ` Default: ${value}.`}`;

@@ -22,6 +22,8 @@ export interface Rule {
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly pattern?: string;
+  /** What the pattern allows, in words. */
+  readonly title?: string;
   readonly default?: string | number | boolean;
   readonly description?: string;
 }
@@ -46,12 +48,12 @@ export function rangeInWords(rule: Rule): string {
   if (rule.oneOf) return rule.oneOf.map(rangeInWords).join(" or ");
   if (rule.const !== undefined) return JSON.stringify(rule.const);
   if (rule.enum) return rule.enum.map((value) => JSON.stringify(value)).join(" or ");
-  const { minimum, maximum, maxLength, pattern } = rule;
+  const { minimum, maximum, maxLength, title } = rule;
   const noun = { integer: "an integer", number: "a number", boolean: "true or false" }[
     rule.type as string
   ];
   if (!noun) {
-    if (pattern) return `a text that matches ${pattern}`;
+    if (title) return title;
     return maxLength === undefined ? "a text" : `a text of 1 to ${maxLength} characters`;
   }
   if (minimum !== undefined && maximum !== undefined)

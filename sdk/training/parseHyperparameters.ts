@@ -16,10 +16,14 @@ const validate = new Ajv2020({ allErrors: true }).compile<Hyperparameters>({
 /**
  * Parses hyper-parameters as people write them: with canonical names or those of 0G's templates, and with numbers and
  * switches also as text ("1e-5", "true").
- * @throws ProtocolError "usage" with every problem.
+ * @param shownAs how a name is written where the values come from, if not as here
+ * @throws ProtocolError "usage" with every problem; names are as they were written.
  * @example const config = parseHyperparameters({ num_train_epochs: "3", learning_rate: "1e-5" });
  */
-export function parseHyperparameters(value: unknown): Hyperparameters {
+export function parseHyperparameters(
+  value: unknown,
+  shownAs: (name: string) => string = (name) => name,
+): Hyperparameters {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ProtocolError(
       "usage",
@@ -29,15 +33,17 @@ export function parseHyperparameters(value: unknown): Hyperparameters {
   }
   const problems: Problem[] = [];
   const parsed = new Map<string, unknown>();
+  const written = new Map<string, string>();
   for (const [name, given] of Object.entries(value)) {
     const canonical = FOREIGN_NAMES.get(name) ?? name;
     const rule = RULES.get(canonical);
     if (!rule) problems.push(unknownName(name));
     else if (parsed.has(canonical)) problems.push(givenTwice(canonical));
     else parsed.set(canonical, readText(given, rule));
+    written.set(canonical, shownAs(name));
   }
   const hyperparameters = Object.fromEntries(parsed);
-  if (!validate(hyperparameters)) problems.push(...explain(validate.errors!, parsed));
+  if (!validate(hyperparameters)) problems.push(...explain(validate.errors!, parsed, written));
   if (problems.length > 0) throw invalidConfigError(problems);
   return hyperparameters as Hyperparameters;
 }
@@ -135,7 +141,11 @@ function readText(value: unknown, rule: Rule): unknown {
 }
 
 /** One problem per name, although a rule with alternatives causes several errors. */
-function explain(errors: ErrorObject[], given: ReadonlyMap<string, unknown>): Problem[] {
+function explain(
+  errors: ErrorObject[],
+  given: ReadonlyMap<string, unknown>,
+  written: ReadonlyMap<string, string> = new Map(),
+): Problem[] {
   const names = new Set(
     errors.map(({ instancePath, params }) => instancePath.slice(1) || params.additionalProperty),
   );
@@ -145,8 +155,8 @@ function explain(errors: ErrorObject[], given: ReadonlyMap<string, unknown>): Pr
     const value = JSON.stringify(given.get(name)) ?? String(given.get(name));
     const shown = value.length > 60 ? `${value.slice(0, 59)}…` : value;
     return [
-      `${name} is ${shown}, but must be ${rangeInWords(rule)}.`,
-      `Set ${name} within its range.`,
+      `${written.get(name) ?? name} is ${shown}, but must be ${rangeInWords(rule)}.`,
+      "Give a value that is allowed.",
     ];
   });
 }

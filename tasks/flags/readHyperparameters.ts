@@ -2,7 +2,7 @@ import { HYPERPARAMETERS } from "../../sdk/training/describeHyperparameters.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { parseHyperparameters } from "../../sdk/training/parseHyperparameters.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import { toCamelCase } from "./letterCase.ts";
+import { flagOf, toCamelCase } from "./letterCase.ts";
 
 /** The flags of all hyper-parameters, by their names in camel case. */
 export type HyperparameterFlags = Readonly<Record<string, unknown>>;
@@ -21,7 +21,7 @@ export function readHyperparameters(
     const value = flags[toCamelCase(name)];
     return value === undefined || value === false ? [] : [[name, value] as const];
   });
-  return parseHyperparameters(clampCheckpoints(Object.fromEntries(typed), terminal));
+  return parseHyperparameters(clampCheckpoints(Object.fromEntries(typed), terminal), flagOf);
 }
 
 /** Limits the number of checkpoints to the number of epochs. */

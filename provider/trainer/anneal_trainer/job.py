@@ -258,6 +258,8 @@ def _words(rule: Mapping[str, Any]) -> str:
         return json.dumps(rule["const"])
     if "enum" in rule:
         return " or ".join(json.dumps(value) for value in rule["enum"])
+    if "title" in rule:
+        return str(rule["title"])
     words = {
         "integer": "an integer",
         "number": "a number",

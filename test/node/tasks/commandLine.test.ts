@@ -69,8 +69,8 @@ describe("tasks: the command line as a process", () => {
     const create = ["fine-tuning", "create", "-m", "tiny-qwen2", "-t", file];
     const refused = await hardhat([...create, "-s", "no blanks", "-b", "0", "-c", "0"]);
     expect(refused.exitCode).to.equal(2);
-    expect(refused.stderr).to.contain("suffix is").and.contain("batch_size is");
-    expect(refused.stderr).to.contain("n_checkpoints is");
+    expect(refused.stderr).to.contain("--suffix is").and.contain("--batch-size is");
+    expect(refused.stderr).to.contain("--n-checkpoints is");
     const rpc = { RPC_ENDPOINT: "http://127.0.0.1:1", ANNEAL_DEPLOYMENTS: join(folder, "none") };
     expect((await hardhat(create, rpc)).stderr).to.contain("There is no deployment");
     const download = ["fine-tuning", "download", "6b60", "-o", "model.zip", "-s", "last"];

@@ -151,7 +151,17 @@ describe("parseHyperparameters", () => {
     expect(message({ lora: 1 })).to.match(/true or false\.$/);
     expect(message({ learning_rate: null })).to.match(/^learning_rate is null/);
     expect(message({ learning_rate: Number.NaN })).to.match(/^learning_rate is/);
-    expect(message({ suffix: "a".repeat(41) })).to.match(/^suffix is /);
+    expect(message({ suffix: "two words" })).to.equal(
+      'suffix is "two words", but must be a text of 1 to 40 letters, digits, dots, dashes and underscores.',
+    );
+    expect(message({ num_train_epochs: 21 })).to.match(/^num_train_epochs is 21, /);
+  });
+
+  it("names values as they were written", () => {
+    const { message } = refusal(() =>
+      parseHyperparameters({ n_epochs: "21" }, (name) => `<${name}>`),
+    );
+    expect(message).to.equal("<n_epochs> is 21, but must be an integer from 1 to 20.");
   });
 
   it("reports all problems of a configuration at once", () => {
@@ -269,7 +279,7 @@ describe("parseCanonicalConfig", () => {
 });
 
 describe("HYPERPARAMETERS", () => {
-  it("describes each with its default and range", () => {
+  it("describes each with its default and its range in words", () => {
     const table = new Map(HYPERPARAMETERS.map((entry) => [entry.name as string, entry]));
     expect(table.get("n_epochs")).to.include({ default: 4, range: "an integer from 1 to 20" });
     expect(table.get("batch_size")).to.include({
@@ -279,7 +289,9 @@ describe("HYPERPARAMETERS", () => {
     expect(table.get("suffix")!.default).to.equal(undefined);
     for (const { name, description, range } of HYPERPARAMETERS) {
       expect(description, name).to.match(/\.$/);
-      expect(range, name).not.to.equal("");
+      expect(range, name)
+        .not.to.equal("")
+        .and.not.to.match(/[\^$]|matches/);
     }
   });
 
