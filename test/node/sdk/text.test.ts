@@ -89,7 +89,10 @@ describe("sdk ids", () => {
     const address = "0xf07240Efa67755B5311bc75784a061eDB47165Dd";
     expect(parseAddress(address)).to.equal(address);
     expect(parseAddress(address.toLowerCase())).to.equal(address);
-    const wrong = [address.replace("f0", "F0"), address.slice(2), "provider", `${address}0`, ""];
+    const mistyped = await rejection(() => parseAddress(address.replace("f0", "F0")));
+    expect(mistyped.message).to.contain("has a wrong checksum");
+    expect(mistyped.hint).to.contain(address);
+    const wrong = [address.slice(2), "provider", `${address}0`, ""];
     for (const text of wrong) {
       expect((await rejection(() => parseAddress(text))).code, text).to.equal("usage");
     }
