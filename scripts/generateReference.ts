@@ -6,8 +6,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RULES } from "../sdk/dataset/formats/rules.ts";
 import { type ErrorCode, ProtocolError } from "../sdk/errors.ts";
-import { type CommandDefinition, type CommandFamily, parametersOf } from "../tasks/definition.ts";
-import { toKebabCase } from "../tasks/flags/letterCase.ts";
+import type { CommandDefinition, CommandFamily } from "../tasks/definition.ts";
+import { examplesOf, fullForm } from "../tasks/flags/typedForm.ts";
+import { describeParameter, groupsOf, type ParameterGroup } from "../tasks/help/renderHelp.ts";
 import { families } from "../tasks/index.ts";
 
 const DOCS = join(import.meta.dirname, "../docs");
@@ -88,30 +89,26 @@ const renderFamily = ({ title, commands }: CommandFamily) =>
   `## ${title}\n\n${commands.map(renderCommand).join("\n")}`;
 
 function renderCommand(command: CommandDefinition): string {
-  const name = command.path.join(" ");
-  const places = parametersOf(command, "argument").map(([name, { description }]) => ({
-    flag: `<${name}>`,
-    description,
-  }));
-  const flags = Object.entries(command.parameters).flatMap(([name, parameter]) => {
-    if (parameter.kind === "argument") return [];
-    const typed = toKebabCase(name);
-    const { description } = parameter;
-    if (parameter.kind === "flag") return [{ flag: `--${typed}`, description }];
-    const short = parameter.short ? `, -${parameter.short}` : "";
-    return [{ flag: `--${typed}${short} <${typed.toUpperCase()}>`, description }];
-  });
-  const rows = [...places, ...flags].map(
-    ({ flag, description }) => `| \`${flag}\` | ${cell(description)} |`,
-  );
-  return `### ${name}
+  const groups = groupsOf(command);
+  return `### ${command.path.join(" ")}
 
 ${command.description}.
 
-| | |
-|---|---|
-${rows.join("\n")}
+${groups.map((group) => renderGroup(group, groups.length > 1)).join("\n")}
+\`\`\`bash
+${examplesOf(command)
+  .map((line) => `npx hardhat ${line}`)
+  .join("\n")}
+\`\`\`
 `;
+}
+
+function renderGroup({ title, parameters }: ParameterGroup, isTitled: boolean): string {
+  const rows = parameters.map(
+    ([name, parameter]) =>
+      `| \`${cell(fullForm(name, parameter), "<")}\` | ${cell(describeParameter(parameter))} |\n`,
+  );
+  return `| ${isTitled ? title : ""} | |\n|---|---|\n${rows.join("")}`;
 }
 
 const DATA = `# Datasets
@@ -235,7 +232,7 @@ export function renderRules(): string {
 }
 
 /** Escapes text for a Markdown table. */
-const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+const cell = (text: string, less = "&lt;") => text.replaceAll("|", "\\|").replaceAll("<", less);
 
 if (import.meta.main) {
   await writeFile(join(DOCS, "commands.md"), renderReference());

@@ -12,24 +12,36 @@ export type Command<Flags> = (
   environment: Environment,
 ) => Promise<unknown>;
 
-/** A parameter with a value. Absent and empty are distinct. */
-export interface Option {
-  readonly kind: "option";
+/** What every parameter has. */
+interface Described {
   readonly description: string;
+  /** The heading that it is under in help; undefined for those of a command that has no headings. */
+  readonly group?: string;
+  /** The command does not start without it. */
+  readonly required?: true;
+}
+
+/** A parameter with a value. Absent and empty are distinct. */
+export interface Option extends Described {
+  readonly kind: "option";
+  /** One letter. */
+  readonly short?: string;
+  /** The value in help, for example OG; the last word of the name if it is not given. */
+  readonly value?: string;
+}
+
+/** A parameter without a value. */
+export interface Flag extends Described {
+  readonly kind: "flag";
   /** One letter. */
   readonly short?: string;
 }
 
-/** A parameter without a value. */
-export interface Flag {
-  readonly kind: "flag";
-  readonly description: string;
-}
-
 /** A positional argument; empty if it is omitted. */
-export interface Argument {
+export interface Argument extends Described {
   readonly kind: "argument";
-  readonly description: string;
+  /** The value in help; the name if it is not given. */
+  readonly value?: string;
 }
 
 export type Parameter = Option | Flag | Argument;
@@ -41,7 +53,7 @@ export type Parameters = Readonly<Record<string, Parameter>>;
 export type Values<P extends Parameters> = {
   readonly [Name in keyof P]: P[Name] extends Flag
     ? boolean
-    : P[Name] extends Argument
+    : P[Name] extends Argument | { readonly required: true }
       ? string
       : string | undefined;
 };
@@ -52,6 +64,8 @@ export interface CommandDefinition {
   readonly path: readonly string[];
   readonly description: string;
   readonly parameters: Parameters;
+  /** What can be typed after the command. */
+  readonly examples: readonly string[];
   readonly load: () => Promise<{ readonly default: Command<never> }>;
 }
 
@@ -61,27 +75,35 @@ export interface CommandFamily {
   readonly commands: readonly CommandDefinition[];
 }
 
-export const option = (description: string, short?: string): Option => ({
-  kind: "option",
-  description,
-  ...(short && { short }),
-});
+export const option = (
+  description: string,
+  details: Pick<Option, "short" | "value"> = {},
+): Option => ({ kind: "option", description, ...details });
 export const flag = (description: string): Flag => ({ kind: "flag", description });
-export const argument = (description: string): Argument => ({ kind: "argument", description });
+export const argument = (description: string, value?: string): Argument => ({
+  kind: "argument",
+  description,
+  ...(value && { value }),
+});
 
-/** Defines a command; its body's flags are typed by the parameters. */
+export const required = <P extends Option | Argument>(
+  parameter: P,
+): P & { readonly required: true } => ({ ...parameter, required: true });
+
+/** Parameters that are under one heading in help. */
+export const grouped = <P extends Parameters>(group: string, parameters: P): P =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, parameter]) => [name, { ...parameter, group }]),
+  ) as P;
+
+/**
+ * Defines a command; its body's flags are typed by the parameters.
+ * @param examples what can be typed after the command; by default, what is required
+ */
 export const command = <P extends Parameters>(
   path: string,
   description: string,
   parameters: P,
   load: () => Promise<{ readonly default: Command<Values<P>> }>,
-): CommandDefinition => ({ path: path.split(" "), description, parameters, load });
-
-/** The parameters of a kind, by name. */
-export const parametersOf = <Kind extends Parameter["kind"]>(
-  { parameters }: CommandDefinition,
-  kind: Kind,
-) =>
-  Object.entries(parameters).filter(
-    (entry): entry is [string, Extract<Parameter, { kind: Kind }>] => entry[1].kind === kind,
-  );
+  ...examples: readonly string[]
+): CommandDefinition => ({ path: path.split(" "), description, parameters, load, examples });

@@ -1,5 +1,6 @@
 import type { Command, CommandDefinition } from "./definition.ts";
 import type { Environment } from "./Environment.ts";
+import { checkRequired } from "./flags/checkRequired.ts";
 import { reportError } from "./terminal/reportError.ts";
 import { createTerminal } from "./terminal/Terminal.ts";
 
@@ -14,7 +15,7 @@ export interface RunOptions {
 
 /** Runs a command at a terminal: prints its result or its error, and sets the exit code. */
 export async function runCommand(
-  { load }: CommandDefinition,
+  definition: CommandDefinition,
   values: TypedValues,
   { open, withStack }: RunOptions,
 ): Promise<void> {
@@ -22,7 +23,8 @@ export async function runCommand(
   let environment: Environment | undefined;
   try {
     environment = open();
-    const command = (await load()).default as Command<TypedValues>;
+    checkRequired(definition, values, environment);
+    const command = (await definition.load()).default as Command<TypedValues>;
     const document = await command(values, terminal, environment);
     if (terminal.json && document !== undefined) terminal.document(document);
   } catch (error) {

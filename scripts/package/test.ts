@@ -139,7 +139,7 @@ async function install(name: string, packages: readonly string[]): Promise<strin
 async function answersHelp(directory: string, path: readonly string[]): Promise<boolean> {
   const program = join(directory, "node_modules/.bin/anneal");
   const { status, stdout } = await run(directory, [program, ...path, "--help"]);
-  return status === 0 && stdout.includes(`Usage: anneal ${path.join(" ")}`);
+  return status === 0 && stdout.includes(`Usage: npx anneal ${path.join(" ")}`);
 }
 
 /** Starts `anneal provider` with tiny models. @returns its URLs when it is ready. */

@@ -1,20 +1,19 @@
 import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
-import { parseArgs } from "node:util";
-import { ProtocolError } from "../../sdk/errors.ts";
 import type { CommandDefinition, Parameters } from "../definition.ts";
 import { LOCAL } from "../Environment.ts";
-import { commandAt, findMisspelling } from "../flags/checkSpelling.ts";
-import { toCamelCase, toKebabCase } from "../flags/letterCase.ts";
-import { twoLetterFlag } from "../flags/twoLetterFlag.ts";
-import { commands, FAMILIES, families } from "../index.ts";
+import { findMisspelling } from "../flags/checkSpelling.ts";
+import { GLOBALS } from "../flags/options.ts";
+import { findCommand, readWords } from "../flags/readWords.ts";
+import { commandHelp, overview } from "../help/helpFor.ts";
+import { commands, families } from "../index.ts";
 import { runCommand, type TypedValues } from "../runCommand.ts";
 import { reportError } from "../terminal/reportError.ts";
 import { createTerminal } from "../terminal/Terminal.ts";
 import { createEnvironment } from "./environment.ts";
-import { GLOBALS, renderCommandHelp, renderOverview } from "./renderHelp.ts";
 
-const COLUMNS = 80;
+const PROGRAM = "npx anneal";
+const globals = { ...GLOBALS, version: { ...GLOBALS.version, short: "v" } };
 
 /**
  * The commands without Hardhat.
@@ -36,81 +35,45 @@ async function answer(
   words: readonly string[],
   others: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const mistake = twoLetterFlag(words) ?? findMisspelling(words, vocabulary(others));
+  const offered = { program: PROGRAM, families, others };
+  const help = commandHelp(words, offered);
+  if (help) return print(help);
+  const vocabulary = { program: PROGRAM, commands, others: Object.keys(others), globals };
+  const mistake = findMisspelling(words, vocabulary);
   if (mistake) throw mistake;
-  const names = new Set(commands.map(({ path }) => path[0]));
-  const start = words.findIndex((word) => names.has(word));
-  const definition = start === -1 ? undefined : commandAt(words.slice(start), commands);
-  const { help, version, ...values } = readValues(words, start, definition);
+  const found = findCommand(words, commands);
+  const definition = found?.command;
+  const typed = found ? words.toSpliced(found.start, found.command.path.length) : words;
+  const { version, network = LOCAL, showStackTraces, ...own } = readValues(typed, definition);
   if (version) return print(packageVersion());
-  if (!definition)
-    return print(renderOverview(familiesOf(words[start]), start === -1 ? others : {}, width()));
-  if (help) return print(renderCommandHelp(definition, width()));
-  const { network = LOCAL, showStackTraces, ...own } = values;
+  if (!definition) return print(overview(words, offered) ?? "");
   await runCommand(definition, own, {
     open: () => createEnvironment(String(network)),
     withStack: showStackTraces === true,
   });
 }
 
-const vocabulary = (others: Readonly<Record<string, string>>) => {
-  const globals = Object.keys(GLOBALS);
-  return { program: "npx anneal", commands, others: Object.keys(others), globals };
-};
-
-/** The commands of a family, if only its name was typed. */
-const familiesOf = (typed: string | undefined) =>
-  typed !== undefined && typed in FAMILIES
-    ? families.filter(({ commands }) => commands.some(({ path }) => path[0] === typed))
-    : families;
-
 /**
- * Parses arguments that findMisspelling accepted. Every parameter has a value: false, "" or undefined if it was not
- * typed.
+ * The values of a command line that findMisspelling accepted. Every flag and argument has one: false or "" if it was
+ * not typed.
  */
 function readValues(
   words: readonly string[],
-  start: number,
   definition: CommandDefinition | undefined,
 ): TypedValues {
-  const parameters: Parameters = { ...definition?.parameters, ...GLOBALS };
-  const options = Object.entries(parameters).flatMap(([name, parameter]) =>
-    parameter.kind === "argument" ? [] : [[toKebabCase(name), readAs(name, parameter)] as const],
-  );
-  const path = definition?.path.length ?? 0;
-  const args = words.toSpliced(Math.max(start, 0), path);
-  // Not strict: a value may start with a hyphen, as in --step -1.
-  const config = { args, options: Object.fromEntries(options), allowPositionals: true };
-  const parsed = parseArgs({ ...config, strict: false });
+  const parameters: Parameters = { ...definition?.parameters, ...globals };
+  const values: Record<string, string | boolean> = {};
+  for (const [name, { kind }] of Object.entries(parameters)) {
+    if (kind === "flag") values[name] = false;
+    if (kind === "argument") values[name] = "";
+  }
   const places = Object.keys(parameters).filter((name) => parameters[name]!.kind === "argument");
-  const typed = definition ? parsed.positionals : [];
-  if (typed.length > places.length)
-    throw unexpectedArgumentError(definition!, typed[places.length]!);
-  return {
-    ...Object.fromEntries(
-      Object.entries(parameters)
-        .filter(([, { kind }]) => kind === "flag")
-        .map(([name]) => [name, false]),
-    ),
-    ...Object.fromEntries(places.map((name, index) => [name, typed[index] ?? ""])),
-    ...Object.fromEntries(
-      Object.entries(parsed.values).map(([name, value]) => [toCamelCase(name), value as string]),
-    ),
-  };
+  for (const word of readWords(words, parameters)) {
+    if (word.kind === "argument") values[places.shift() ?? ""] = word.typed;
+    else if (word.known) values[word.known[0]] = word.value ?? true;
+  }
+  return values;
 }
-
-function readAs(name: string, { kind, ...rest }: Parameters[string]) {
-  const given = "short" in rest ? rest.short : undefined;
-  const short = { help: "h", version: "v" }[name] ?? given;
-  return { type: kind === "flag" ? "boolean" : "string", ...(short && { short }) } as const;
-}
-
-const unexpectedArgumentError = ({ path }: CommandDefinition, word: string) =>
-  new ProtocolError(
-    "usage",
-    `Unexpected argument "${word}" for ${path.join(" ")}.`,
-    `See what it takes: npx anneal ${path.join(" ")} --help`,
-  );
 
 function packageVersion(): string {
   const path = findPackageJSON(import.meta.url)!;
@@ -120,5 +83,3 @@ function packageVersion(): string {
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
-
-const width = () => process.stdout.columns ?? COLUMNS;

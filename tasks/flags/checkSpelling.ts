@@ -1,7 +1,8 @@
 import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
-import type { CommandDefinition, Parameter } from "../definition.ts";
-import { toCamelCase, toKebabCase } from "./letterCase.ts";
+import type { CommandDefinition, Parameters } from "../definition.ts";
+import { toKebabCase } from "./letterCase.ts";
+import { commandAt, readWords, type TypedArgument, type TypedFlag } from "./readWords.ts";
 
 /** All commands and flags of a program. */
 export interface Vocabulary {
@@ -10,11 +11,17 @@ export interface Vocabulary {
   readonly commands: readonly CommandDefinition[];
   /** First words of other commands, whose flags are not checked. */
   readonly others: readonly string[];
-  /** Flags of every command, in camel case. */
-  readonly globals: readonly string[];
+  /** Flags of every command. */
+  readonly globals: Parameters;
 }
 
-/** The first misspelling among the words of a command line, or undefined. */
+/** Together's short flags with two letters. */
+const TWO_LETTERS: Readonly<Record<string, string>> = {
+  "-ne": "--n-epochs",
+  "-lr": "--learning-rate",
+};
+
+/** The first mistake in the words of a command line, or undefined. */
 export function findMisspelling(
   words: readonly string[],
   vocabulary: Vocabulary,
@@ -25,32 +32,25 @@ export function findMisspelling(
   if (start === -1) return findUnknownCommand(words, names, vocabulary);
   if (others.includes(words[start]!)) return undefined;
   const found = commandAt(words.slice(start), commands);
-  if (found) {
-    const end = words.indexOf("--");
-    return checkFlags(words.slice(0, end === -1 ? undefined : end), found, vocabulary);
-  }
-  return findUnknownVerb(words.slice(start), vocabulary);
-}
-
-/** The command at the start of the words: the longest path that matches. */
-export function commandAt(
-  words: readonly string[],
-  commands: readonly CommandDefinition[],
-): CommandDefinition | undefined {
-  return commands
-    .filter(({ path }) => path.every((word, index) => words[index] === word))
-    .toSorted((a, b) => b.path.length - a.path.length)[0];
+  if (!found) return findUnknownVerb(words.slice(start), vocabulary);
+  const early = findEarlyFlag(words.slice(0, start), found, vocabulary);
+  return early ?? checkWords(words.slice(start + found.path.length), found, vocabulary);
 }
 
 /** A word after an option may be its value, so only other words count as commands. */
 function findUnknownCommand(
   words: readonly string[],
   names: readonly string[],
-  { program }: Vocabulary,
+  { program, globals }: Vocabulary,
 ): ProtocolError | undefined {
-  const word = words.find((each, i) => !each.startsWith("-") && !words[i - 1]?.startsWith("-"));
-  if (word === undefined) return undefined;
-  return misspellingError(`There is no command "${word}".`, word, names, `${program} --help`);
+  const help = `${program} --help`;
+  for (const { kind, typed, ...rest } of readWords(words, globals)) {
+    if (kind === "argument")
+      return misspellingError(`There is no command "${typed}".`, typed, names, help);
+    if ("known" in rest && !rest.known)
+      return misspellingError(`There is no flag ${typed}.`, typed, flagNames(globals), help);
+  }
+  return undefined;
 }
 
 /** An unknown command of a family. A family alone, or with flags, is valid. */
@@ -72,82 +72,104 @@ function findUnknownVerb(
   return misspellingError(`${family.join(" ")} has no command "${verb}".`, verb, verbs, help);
 }
 
-function checkFlags(
+/** A flag of a command in front of it. */
+function findEarlyFlag(
+  words: readonly string[],
+  { path }: CommandDefinition,
+  { globals }: Vocabulary,
+): ProtocolError | undefined {
+  for (const word of readWords(words, globals)) {
+    if (word.kind !== "flag" || word.known) continue;
+    return new ProtocolError(
+      "usage",
+      `${word.typed} is in front of the command.`,
+      `Write it after ${path.join(" ")}.`,
+    );
+  }
+  return undefined;
+}
+
+function checkWords(
   words: readonly string[],
   command: CommandDefinition,
   vocabulary: Vocabulary,
 ): ProtocolError | undefined {
-  for (const flag of typedFlags(words, command)) {
-    const error = checkFlag(flag, command, vocabulary);
+  const places = Object.values(command.parameters).filter(({ kind }) => kind === "argument");
+  const names = new Set<string>();
+  let filled = 0;
+  for (const word of readWords(words, { ...command.parameters, ...vocabulary.globals })) {
+    if (word.kind === "argument") {
+      filled += 1;
+      if (filled > places.length) return unexpectedArgumentError(word, command, vocabulary);
+      continue;
+    }
+    const error = checkFlag(word, names, command, vocabulary);
     if (error) return error;
   }
   return undefined;
 }
 
-interface TypedFlag {
-  readonly typed: string;
-  /** The text after its equals sign. */
-  readonly value: string | undefined;
-  /** The word after it. */
-  readonly next: string | undefined;
-  /** Undefined if the command has no such flag. */
-  readonly parameter: Parameter | undefined;
-}
-
-/** The words that are flags and not the value of the previous flag. */
-function* typedFlags(words: readonly string[], command: CommandDefinition): Generator<TypedFlag> {
-  for (let index = 0; index < words.length; index++) {
-    const word = words[index]!;
-    if (!/^-(-|[a-z]$)/.test(word)) continue;
-    const [typed = "", value] = word.split("=", 2);
-    const parameter = findParameter(typed, command);
-    yield { typed, value, next: words[index + 1], parameter };
-    // Its value may start with a hyphen.
-    if (parameter?.kind === "option" && value === undefined) index += 1;
-  }
-}
-
+/** @param names of the flags before it */
 function checkFlag(
-  { typed, value, next, parameter }: TypedFlag,
+  { typed, known, value, next }: TypedFlag,
+  names: Set<string>,
   command: CommandDefinition,
   vocabulary: Vocabulary,
 ): ProtocolError | undefined {
-  if (!parameter) {
-    return isGlobal(typed, vocabulary) ? undefined : unknownFlagError(typed, command, vocabulary);
-  }
-  if (parameter.kind === "flag") {
-    const hasValue = value !== undefined || /^(true|false)$/.test(next ?? "");
-    return hasValue ? unexpectedValueError(typed) : undefined;
-  }
-  return (value ?? next) === undefined ? missingValueError(typed, command, vocabulary) : undefined;
+  if (!known) return unknownFlagError(typed, command, vocabulary);
+  const [name, { kind }] = known;
+  if (names.has(name))
+    return new ProtocolError("usage", `${typed} is given twice.`, "Give it once.");
+  names.add(name);
+  if (kind === "option")
+    return value === undefined ? missingValueError(typed, command, vocabulary) : undefined;
+  const hasValue = value !== undefined || /^(true|false)$/.test(next ?? "");
+  return hasValue ? unexpectedValueError(typed) : undefined;
 }
 
-function findParameter(typed: string, { parameters }: CommandDefinition): Parameter | undefined {
-  const found = typed.startsWith("--")
-    ? parameters[toCamelCase(typed.slice(2))]
-    : Object.values(parameters).find(
-        (each) => each.kind === "option" && each.short === typed.slice(1),
-      );
-  return found?.kind === "argument" ? undefined : found;
-}
-
-/** -h and -v are in every program. */
-const isGlobal = (typed: string, { globals }: Vocabulary) =>
-  typed.startsWith("--") ? globals.includes(toCamelCase(typed.slice(2))) : /^-[hv]$/.test(typed);
-
-function unknownFlagError(
+/** The error for a flag that a command does not have. */
+export function unknownFlagError(
   typed: string,
   { path, parameters }: CommandDefinition,
-  { program, globals }: Vocabulary,
+  { program, globals }: Pick<Vocabulary, "program" | "globals">,
 ): ProtocolError {
   const name = path.join(" ");
-  const known = [...Object.keys(parameters), ...globals].map((each) => `--${toKebabCase(each)}`);
   const help = `${program} ${name} --help`;
-  return misspellingError(
-    `${name} has no flag ${typed}.`,
-    typed,
-    typed.length > 2 ? known : [],
-    help,
+  const known = flagNames({ ...parameters, ...globals });
+  if (typed.startsWith("--"))
+    return misspellingError(`${name} has no flag ${typed}.`, typed, known, help);
+  const isShort = typed.length === 2;
+  const same = isShort ? flagNames(parameters).filter((each) => each.startsWith(`-${typed}`)) : [];
+  const meant = [TWO_LETTERS[typed], ...(same.length === 1 ? same : [])].find(
+    (each) => each && known.includes(each),
+  );
+  return new ProtocolError(
+    "usage",
+    isShort
+      ? `${name} has no flag ${typed}.`
+      : `Unknown flag ${typed}: short flags have one letter.`,
+    meant ? `Use ${meant}.` : `See them all: ${help}`,
+  );
+}
+
+const flagNames = (parameters: Parameters) =>
+  Object.entries(parameters)
+    .filter(([, { kind }]) => kind !== "argument")
+    .map(([name]) => `--${toKebabCase(name)}`);
+
+/** A value after a short flag that takes none shows that another flag was meant. */
+function unexpectedArgumentError(
+  { typed, before }: TypedArgument,
+  command: CommandDefinition,
+  vocabulary: Vocabulary,
+): ProtocolError {
+  if (before !== undefined && /^-\w$/.test(before))
+    return unknownFlagError(before, command, vocabulary);
+  const name = command.path.join(" ");
+  return new ProtocolError(
+    "usage",
+    `Unexpected argument "${typed}" for ${name}.`,
+    `See what it takes: ${vocabulary.program} ${name} --help`,
   );
 }
 

@@ -1,15 +1,9 @@
 import { ProtocolError } from "../../sdk/errors.ts";
 import { parseOg } from "../../sdk/units.ts";
 
-/** The value of a required flag. */
-export function required(value: string | undefined, flag: string, what: string): string {
-  if (value !== undefined && value !== "") return value;
-  throw new ProtocolError("usage", `${flag} is missing.`, `Add ${flag} with ${what}.`);
-}
-
 /** --amount: a positive decimal number of OG, as neuron. */
-export function readAmount(value: string | undefined): bigint {
-  const amount = parseOg(required(value, "--amount", "an amount of OG, for example 0.1"));
+export function readAmount(value: string): bigint {
+  const amount = parseOg(value);
   if (amount > 0n) return amount;
   throw new ProtocolError(
     "usage",

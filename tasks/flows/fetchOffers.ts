@@ -1,9 +1,9 @@
 import type { Client } from "../../sdk/client.ts";
+import { parseAddress } from "../../sdk/parseAddress.ts";
 import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
 import type { Service } from "../../sdk/service/Service.ts";
-import { readAddress } from "../flags/readAddress.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
 /** A model that a provider fine-tunes. */
@@ -24,7 +24,7 @@ export async function fetchOffers(
   const services =
     provider === undefined
       ? await listServices(client)
-      : [await getService(client, { provider: readAddress(provider) })];
+      : [await getService(client, { provider: parseAddress(provider) })];
   const offers = await Promise.all(services.map((service) => fetchModels(service, terminal)));
   return offers.flat();
 }

@@ -1,10 +1,10 @@
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId, parseTaskId } from "../../sdk/ids.ts";
+import { parseAddress } from "../../sdk/parseAddress.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { listTasks } from "../../sdk/task/listTasks.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { readAddress } from "../flags/readAddress.ts";
 import { describeOrders, type OrderSummary, resultName } from "./describeOrders.ts";
 
 type Wallet = Client & { readonly address: string };
@@ -17,17 +17,6 @@ export interface TaskFlags {
   readonly task: string | undefined;
 }
 
-/** The positional argument <id>, read before any network request. */
-export function readTaskId(id: string): string {
-  if (id !== "") return id;
-  throw new ProtocolError(
-    "usage",
-    "The task's ID is missing.",
-    "Write it, its beginning, or the name or suffix of its model after the command; see your tasks.",
-    { next: { verb: "listTasks", parameters: {} } },
-  );
-}
-
 /** Finds one of the user's tasks at any provider, or with a full id the task of anybody. */
 export const findOwnTask = (client: Wallet, task: string): Promise<Task> =>
   findTask(client, { provider: undefined, task });
@@ -38,7 +27,7 @@ export const findOwnTask = (client: Wallet, task: string): Promise<Task> =>
  * @throws ProtocolError "usage" with all that match if there are several; "not-found" if there is none.
  */
 export async function findTask(client: Wallet, { provider, task }: TaskFlags): Promise<Task> {
-  const address = provider === undefined ? undefined : readAddress(provider);
+  const address = provider === undefined ? undefined : parseAddress(provider);
   if (task !== undefined && isWhole(task)) {
     const whole = await getTask(client, { id: parseTaskId(task) });
     if (address !== undefined) checkProvider(whole, address);

@@ -4,14 +4,13 @@ import {
   type DatasetReport,
   type DatasetSize,
 } from "../../sdk/dataset/checking/checkDataset.ts";
+import { parseAddress } from "../../sdk/parseAddress.ts";
 import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { readAddress } from "../flags/readAddress.ts";
-import { required } from "../flags/readFlags.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { checkAsModel } from "./checkAsModel.ts";
@@ -19,9 +18,9 @@ import { countFor } from "./countFor.ts";
 
 /** The flags that select a dataset and its model. */
 export interface DatasetFlags {
-  readonly provider: string | undefined;
-  readonly model: string | undefined;
-  readonly datasetPath: string | undefined;
+  readonly provider: string;
+  readonly model: string;
+  readonly datasetPath: string;
   readonly validationDatasetPath?: string | undefined;
 }
 
@@ -42,9 +41,9 @@ export interface Measurement {
 /** Reads the flags before any network request. */
 export function readDatasetFlags(flags: DatasetFlags) {
   return {
-    provider: readAddress(flags.provider),
-    name: required(flags.model, "--model", "the name of a model; list-models shows them"),
-    path: required(flags.datasetPath, "--dataset-path", "the path of the dataset"),
+    provider: parseAddress(flags.provider),
+    name: flags.model,
+    path: flags.datasetPath,
     validationPath: flags.validationDatasetPath,
   };
 }

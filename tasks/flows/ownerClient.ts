@@ -1,7 +1,7 @@
 import { type Client, clientFrom } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
+import { parseAddress } from "../../sdk/parseAddress.ts";
 import type { Environment } from "../Environment.ts";
-import { readAddress } from "../flags/readAddress.ts";
 
 /** The flags of commands that a provider's owner calls. */
 export interface OwnerFlags {
@@ -19,7 +19,7 @@ export async function ownerClient(
   environment: Environment,
 ): Promise<Client & { readonly address: string }> {
   if (from === undefined) return environment.signer("provider");
-  const address = readAddress(from);
+  const address = parseAddress(from);
   if (dryRun) return { ...clientFrom(await environment.reader(), { address }), address };
   throw new ProtocolError(
     "usage",

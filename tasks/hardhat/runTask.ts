@@ -1,5 +1,6 @@
 import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { Command, CommandDefinition } from "../definition.ts";
+import { checkRequired } from "../flags/checkRequired.ts";
 import { runCommand, type TypedValues } from "../runCommand.ts";
 import { createTerminal } from "../terminal/Terminal.ts";
 import { createEnvironment } from "./environment.ts";
@@ -36,13 +37,14 @@ export function runTyped(
 
 /** Output other than the result goes to stderr. */
 async function compose(
-  { load }: CommandDefinition,
+  definition: CommandDefinition,
   values: TypedValues,
   hre: HardhatRuntimeEnvironment,
 ): Promise<unknown> {
   const environment = createEnvironment(hre);
   try {
-    const command = (await load()).default as Command<TypedValues>;
+    checkRequired(definition, values, environment);
+    const command = (await definition.load()).default as Command<TypedValues>;
     return await command(values, createTerminal({ json: true }), environment);
   } finally {
     environment.close();

@@ -1,24 +1,24 @@
 import { writeSync } from "node:fs";
 import type { HardhatPlugin } from "hardhat/types/plugins";
-import { twoLetterFlag } from "../flags/twoLetterFlag.ts";
+import { findUnreadable } from "./findUnreadable.ts";
 import { typedWords } from "./typedWords.ts";
 
 /**
- * Suggests the intended command or flag for a misspelling, and exits with 2. Hardhat itself suggests nothing and exits
- * with 1, as for every error.
+ * Explains commands and mistakes in our words: --help has groups and examples, and a misspelling a suggestion and exit
+ * code 2. Hardhat itself suggests nothing and exits with 1, as for every error.
  */
 export const spelling: HardhatPlugin = {
   id: "anneal:spelling",
   npmPackage: null,
-  hookHandlers: { hre: () => import("./checkSpelling.ts") },
+  hookHandlers: { hre: () => import("./answerFirst.ts") },
   dependencies: () => {
-    refuseTwoLetters(); // Hardhat fails on these before it calls any hook
+    refuseUnreadable();
     return [];
   },
 };
 
-function refuseTwoLetters(): void {
-  const mistake = twoLetterFlag(typedWords(process.argv) ?? []);
+function refuseUnreadable(): void {
+  const mistake = findUnreadable(typedWords(process.argv) ?? []);
   if (!mistake) return;
   writeSync(process.stderr.fd, `Error: ${mistake.message}\n${mistake.hint}\n`);
   process.exit(mistake.exitCode);

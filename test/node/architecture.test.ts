@@ -78,7 +78,7 @@ const FLOORS: readonly (readonly string[])[] = [
     "tasks/openEnvironment.ts",
     "tasks/networks.ts",
   ],
-  ["tasks/flows"],
+  ["tasks/flows", "tasks/help"],
   ["tasks/flags"],
   ["tasks/definition.ts"],
   ["tasks/terminal"],

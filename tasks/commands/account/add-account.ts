@@ -6,7 +6,7 @@ import { readAmount } from "../../flags/readFlags.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
-  readonly amount: string | undefined;
+  readonly amount: string;
 }
 
 /** Opens the caller's account: makes a deposit, and lets the serving contract reserve fees of that much. */

@@ -5,7 +5,7 @@ import { readAmount } from "../../flags/readFlags.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
-  readonly amount: string | undefined;
+  readonly amount: string;
 }
 
 /** Deposits money from the caller's wallet into their account. */

@@ -1,18 +1,18 @@
 import { getSubAccount } from "../../../sdk/account/getSubAccount.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
-import { readAddress } from "../../flags/readAddress.ts";
 import { formatDuration } from "../../terminal/formatDuration.ts";
 
 interface Flags {
-  readonly provider: string | undefined;
+  readonly provider: string;
   readonly json: boolean;
 }
 
 /** Shows the caller's sub-account for one provider: balance, amounts being returned, deliverables. */
 export default (async (flags, terminal, environment) => {
-  const provider = readAddress(flags.provider);
+  const provider = parseAddress(flags.provider);
   const client = await environment.signer("user");
   const subAccount = await getSubAccount(client, { account: client.address, provider });
   terminal.table({

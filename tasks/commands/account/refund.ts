@@ -10,7 +10,7 @@ import { readAmount } from "../../flags/readFlags.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
-  readonly amount: string | undefined;
+  readonly amount: string;
   readonly to: string | undefined;
 }
 

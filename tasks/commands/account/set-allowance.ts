@@ -1,16 +1,15 @@
 import { authorize, UNLIMITED } from "../../../sdk/account/calls.ts";
 import { formatOg, parseOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
-import { required } from "../../flags/readFlags.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
-  readonly amount: string | undefined;
+  readonly amount: string;
 }
 
 /** Sets how much of the caller's account the serving contract may reserve from now on. */
 export default (async (flags, terminal, environment) => {
-  const text = required(flags.amount, "--amount", "an amount of OG, 0 for none, or unlimited");
+  const text = flags.amount;
   const allowance = text === "unlimited" ? UNLIMITED : parseOg(text);
   const client = await environment.signer("user");
   const call = authorize(client, { allowance });

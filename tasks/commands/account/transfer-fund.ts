@@ -1,21 +1,21 @@
 import { transfer } from "../../../sdk/account/calls.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
-import { readAddress } from "../../flags/readAddress.ts";
 import { readAmount } from "../../flags/readFlags.ts";
 import { type SendingFlags, submit } from "../../flows/submit.ts";
 
 interface Flags extends SendingFlags {
-  readonly from: string | undefined;
-  readonly to: string | undefined;
-  readonly amount: string | undefined;
+  readonly from: string;
+  readonly to: string;
+  readonly amount: string;
 }
 
 /** Moves free money from the caller's sub-account for one provider to that for another, at once. */
 export default (async (flags, terminal, environment) => {
   const moved = {
-    from: readAddress(flags.from, "--from"),
-    to: readAddress(flags.to, "--to"),
+    from: parseAddress(flags.from),
+    to: parseAddress(flags.to),
     amount: readAmount(flags.amount),
   };
   const client = await environment.signer("user");

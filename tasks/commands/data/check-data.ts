@@ -3,14 +3,13 @@ import type { DatasetKind } from "../../../sdk/dataset/formats/DatasetRow.ts";
 import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
 import { guessKind } from "../../flags/guessKind.ts";
-import { required } from "../../flags/readFlags.ts";
 import { counted } from "../../terminal/counted.ts";
 import { invalidDataset, showProblems } from "../../terminal/datasetProblems.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags {
-  readonly dataPath: string | undefined;
+  readonly dataPath: string;
   readonly model: string | undefined;
   readonly provider: string | undefined;
   readonly json: boolean;
@@ -18,7 +17,7 @@ interface Flags {
 
 /** Shows every problem of a dataset with its line and a hint. Works offline, unless a model is named. */
 export default (async (flags, terminal, environment) => {
-  const path = required(flags.dataPath, "--data-path", "the path of a dataset");
+  const path = flags.dataPath;
   const { kind, report } = await check(path, flags, environment, terminal);
   const valid = report.errors === 0;
   if (terminal.json) {

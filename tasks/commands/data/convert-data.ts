@@ -5,13 +5,13 @@ import {
 import type { FieldSources } from "../../../sdk/dataset/conversion/planConversion.ts";
 import type { Command } from "../../definition.ts";
 import { readColumns, readFormat } from "../../flags/readConversion.ts";
-import { readInteger, required } from "../../flags/readFlags.ts";
+import { readInteger } from "../../flags/readFlags.ts";
 import { counted } from "../../terminal/counted.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags {
-  readonly dataPath: string | undefined;
-  readonly output: string | undefined;
+  readonly dataPath: string;
+  readonly output: string;
   readonly from: string | undefined;
   readonly columns: string | undefined;
   readonly limit: string | undefined;
@@ -22,8 +22,8 @@ interface Flags {
 
 /** Writes a file in another format as a .jsonl dataset, offline. */
 export default (async (flags, terminal, environment) => {
-  const input = required(flags.dataPath, "--data-path", "the path of the file to convert");
-  const path = required(flags.output, "--output", "the path of the .jsonl file to write");
+  const input = flags.dataPath;
+  const path = flags.output;
   const from = readFormat(flags.from);
   const columns = readColumns(flags.columns);
   const limit = readCount(flags.limit, "--limit", 1n);

@@ -5,23 +5,19 @@ import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import { rootOfFile } from "../../../sdk/storage/root.ts";
 import type { Command } from "../../definition.ts";
 import { fileIn } from "../../flags/fileIn.ts";
-import { required } from "../../flags/readFlags.ts";
 import { transfer } from "../../flows/transfer.ts";
 
 interface Flags {
-  readonly dataPath: string | undefined;
-  readonly dataRoot: string | undefined;
+  readonly dataPath: string;
+  readonly dataRoot: string;
   readonly force: boolean;
   readonly json: boolean;
 }
 
 /** Downloads data by its root hash and verifies every byte. */
 export default (async (flags, terminal, environment) => {
-  const root = parseRoot(required(flags.dataRoot, "--data-root", "the root hash of the data"));
-  const wanted = await fileIn(
-    required(flags.dataPath, "--data-path", "the path to save the data at"),
-    root,
-  );
+  const root = parseRoot(flags.dataRoot);
+  const wanted = await fileIn(flags.dataPath, root);
   const url = environment.storageUrl();
   const { path, isDone } = await checkOutput(wanted, {
     force: flags.force,

@@ -3,7 +3,7 @@ import { previewDataset } from "../../../sdk/dataset/preview/previewDataset.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { fetchTokenizer } from "../../../sdk/service/fetchTokenizer.ts";
 import type { Command } from "../../definition.ts";
-import { readInteger, required } from "../../flags/readFlags.ts";
+import { readInteger } from "../../flags/readFlags.ts";
 import { readHyperparameters } from "../../flags/readHyperparameters.ts";
 import { findOffer } from "../../flows/findOffer.ts";
 import { treatmentOf } from "../../flows/treatmentOf.ts";
@@ -12,8 +12,8 @@ import { renderLegend, renderPreview } from "../../terminal/renderPreview.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags {
-  readonly dataPath: string | undefined;
-  readonly model: string | undefined;
+  readonly dataPath: string;
+  readonly model: string;
   readonly provider: string | undefined;
   readonly rows: string | undefined;
   readonly from: string | undefined;
@@ -24,8 +24,8 @@ interface Flags {
 
 /** Shows rows as the model sees them: what is learned, and what is cut. */
 export default (async (flags, terminal, environment) => {
-  const path = required(flags.dataPath, "--data-path", "the path of a dataset");
-  const name = required(flags.model, "--model", "the name of a model; list-models shows them");
+  const path = flags.dataPath;
+  const name = flags.model;
   const rows = readCount(flags.rows, "--rows");
   const from = readCount(flags.from, "--from");
   const { provider, maxSeqLength, trainOnInputs } = flags;

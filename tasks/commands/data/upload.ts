@@ -1,24 +1,23 @@
 import { basename } from "node:path";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import type { Uploaded, UploadOptions } from "../../../sdk/storage/transfer/TransferOptions.ts";
 import { upload } from "../../../sdk/storage/upload.ts";
 import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
-import { readAddress } from "../../flags/readAddress.ts";
-import { required } from "../../flags/readFlags.ts";
 import { transfer } from "../../flows/transfer.ts";
 import { remember } from "../../memory.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags {
-  readonly dataPath: string | undefined;
+  readonly dataPath: string;
   readonly provider: string | undefined;
   readonly json: boolean;
 }
 
 /** Uploads a dataset to storage, encrypted if it is for one provider; stored segments are not sent again. */
 export default (async (flags, terminal, environment) => {
-  const path = required(flags.dataPath, "--data-path", "the path of the dataset");
-  const provider = flags.provider === undefined ? null : readAddress(flags.provider);
+  const path = flags.dataPath;
+  const provider = flags.provider === undefined ? null : parseAddress(flags.provider);
   const url = environment.storageUrl();
   const payer = async () => {
     const { payerOf } = await import("../../../sdk/storage/zerog/payerOf.ts");

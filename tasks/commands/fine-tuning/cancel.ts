@@ -11,7 +11,7 @@ import type { Task } from "../../../sdk/task/Task.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { cancel } from "../../flows/cancel.ts";
-import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
+import { findOwnTask } from "../../flows/findTask.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
@@ -28,9 +28,8 @@ const TIMEOUT_SECONDS = 60;
  * after a missed deadline.
  */
 export default (async (flags, terminal, environment) => {
-  const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
-  const task = await findOwnTask(client, wanted);
+  const task = await findOwnTask(client, flags.id);
   const standing = await readStanding(client, task);
   if (task.state !== "Accepted" || standing.next === "claim") {
     return cancel(client, task, standing, flags, terminal, environment);

@@ -3,13 +3,13 @@ import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import type { Secrets } from "../../../sdk/exchange/secrets.ts";
 import { parseTaskId, type Root } from "../../../sdk/ids.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import type { Service } from "../../../sdk/service/Service.ts";
 import { payerOf } from "../../../sdk/storage/zerog/payerOf.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { rootOfDataset, uploadDataset } from "../../../sdk/task/uploadDataset.ts";
 import type { Command } from "../../definition.ts";
-import { readAddress } from "../../flags/readAddress.ts";
-import { readTimeout, required } from "../../flags/readFlags.ts";
+import { readTimeout } from "../../flags/readFlags.ts";
 import { type HyperparameterFlags, readHyperparameters } from "../../flags/readHyperparameters.ts";
 import { readSecrets, refuseSecretFlags } from "../../flags/readSecrets.ts";
 import { agreeToOrder } from "../../flows/agreeToOrder.ts";
@@ -30,8 +30,8 @@ import { shellWord } from "../../terminal/shellWord.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags extends ReceivingFlags, HyperparameterFlags {
-  readonly model: string | undefined;
-  readonly trainingFile: string | undefined;
+  readonly model: string;
+  readonly trainingFile: string;
   readonly validationFile: string | undefined;
   readonly provider: string | undefined;
   readonly wandbApiKey: string | undefined;
@@ -152,10 +152,10 @@ function readWanted(flags: Flags, terminal: Terminal) {
   const config = readHyperparameters(flags, terminal);
   if (config.n_evals && flags.validationFile === undefined) throw noValidationDatasetError();
   return {
-    model: required(flags.model, "--model", "the name of a base model; list-models shows them"),
-    trainingFile: required(flags.trainingFile, "--training-file", "a path or a root hash"),
+    model: flags.model,
+    trainingFile: flags.trainingFile,
     validationFile: flags.validationFile,
-    provider: flags.provider === undefined ? undefined : readAddress(flags.provider),
+    provider: flags.provider === undefined ? undefined : parseAddress(flags.provider),
     timeout: readTimeout(flags.timeout),
     config,
   };

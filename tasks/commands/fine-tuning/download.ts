@@ -1,7 +1,7 @@
 import type { Command } from "../../definition.ts";
 import { readInteger, readTimeout } from "../../flags/readFlags.ts";
 import { fetchModel } from "../../flows/fetchModel.ts";
-import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
+import { findOwnTask } from "../../flows/findTask.ts";
 import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
 import { readTaskKey } from "../../flows/taskKey.ts";
 
@@ -16,7 +16,6 @@ interface Flags extends ReceivingFlags {
 
 /** Downloads, decrypts, verifies and confirms a model, and writes it in its final format. */
 export default (async (flags, terminal, environment) => {
-  const id = readTaskId(flags.id);
   const wanted = {
     output: flags.output,
     step: readStep(flags.step),
@@ -25,7 +24,7 @@ export default (async (flags, terminal, environment) => {
     taskKey: await readTaskKey(flags.taskKey),
   };
   const client = await environment.signer("user");
-  const task = await findOwnTask(client, id);
+  const task = await findOwnTask(client, flags.id);
   return fetchModel({ client, flags, terminal, environment }, task, wanted);
 }) satisfies Command<Flags>;
 

@@ -2,7 +2,7 @@ import { ProtocolError } from "../../../sdk/errors.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import type { Command } from "../../definition.ts";
 import { readTimeout } from "../../flags/readFlags.ts";
-import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
+import { findOwnTask } from "../../flows/findTask.ts";
 import { waitForTask } from "../../flows/waitForTask.ts";
 import { nextInOneGo } from "../../terminal/nextCommand.ts";
 import { sayOutcome } from "../../terminal/sayOutcome.ts";
@@ -17,10 +17,9 @@ interface Flags {
 
 /** Follows a task until its user has something to do, and shows its losses as a curve meanwhile. */
 export default (async (flags, terminal, environment) => {
-  const wanted = readTaskId(flags.id);
   const timeout = readTimeout(flags.timeout);
   const client = await environment.signer("user");
-  const first = await viewTask(client, await findOwnTask(client, wanted));
+  const first = await viewTask(client, await findOwnTask(client, flags.id));
   const id = formatTaskId(first.task.id);
   const stopped = new ProtocolError(
     "declined",

@@ -2,7 +2,7 @@ import { formatTaskId } from "../../../sdk/ids.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import { streamEvents } from "../../../sdk/task/streamTask.ts";
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
+import { findOwnTask } from "../../flows/findTask.ts";
 
 interface Flags {
   readonly id: string;
@@ -19,9 +19,8 @@ interface Checkpoint {
 
 /** Shows the checkpoints that a job has saved so far. */
 export default (async (flags, terminal, environment) => {
-  const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
-  const { id, provider } = await findOwnTask(client, wanted);
+  const { id, provider } = await findOwnTask(client, flags.id);
   const service = await getService(client, { provider });
   const saved = new Map<number, Checkpoint>();
   let isEnded = false;

@@ -8,7 +8,7 @@ import type { Task } from "../../../sdk/task/Task.ts";
 import { fetchTaskEvents, type TaskEvent } from "../../../sdk/task/taskEvents.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
+import { findOwnTask } from "../../flows/findTask.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags {
@@ -28,9 +28,8 @@ interface Entry {
 
 /** Shows what happened to a task: events of the chain and of its provider, merged by time. */
 export default (async (flags, terminal, environment) => {
-  const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
-  const task = await findOwnTask(client, wanted);
+  const task = await findOwnTask(client, flags.id);
   const [chain, provider] = await Promise.all([
     readChainEntries(client, task),
     readProviderEntries(client, task, terminal),

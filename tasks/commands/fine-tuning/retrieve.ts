@@ -1,5 +1,5 @@
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
+import { findOwnTask } from "../../flows/findTask.ts";
 import { showTask } from "../../flows/showTask.ts";
 import { nextInOneGo } from "../../terminal/nextCommand.ts";
 import { type TaskView, viewTask } from "../../terminal/taskView.ts";
@@ -11,9 +11,8 @@ interface Flags {
 
 /** Shows everything that the chain and the provider report about a task. */
 export default (async (flags, terminal, environment) => {
-  const id = readTaskId(flags.id);
   const client = await environment.signer("user");
-  const view = await viewTask(client, await findOwnTask(client, id));
+  const view = await viewTask(client, await findOwnTask(client, flags.id));
   const document = showTask(view, terminal, describe(view));
   const next = nextInOneGo(view);
   if (next) terminal.next(environment.command(next));

@@ -1,6 +1,6 @@
 import { formatTaskId } from "../../../sdk/ids.ts";
 import type { Command } from "../../definition.ts";
-import { findOwnTask, readTaskId } from "../../flows/findTask.ts";
+import { findOwnTask } from "../../flows/findTask.ts";
 import { failureError, viewTask } from "../../terminal/taskView.ts";
 
 interface Flags {
@@ -10,9 +10,8 @@ interface Flags {
 
 /** Prints the status of a task in one word; for a failed task, the exit code says who is responsible. */
 export default (async (flags, terminal, environment) => {
-  const wanted = readTaskId(flags.id);
   const client = await environment.signer("user");
-  const view = await viewTask(client, await findOwnTask(client, wanted));
+  const view = await viewTask(client, await findOwnTask(client, flags.id));
   const id = formatTaskId(view.task.id);
   const { progress, failure } = view;
   if (!terminal.json) terminal.say(progress);

@@ -1,4 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { fetchCatalogue } from "../../../sdk/service/fetchCatalogue.ts";
 import { fetchUsage } from "../../../sdk/service/fetchUsage.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
@@ -7,22 +8,21 @@ import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import { writeAtomically } from "../../../sdk/storage/files/publishFile.ts";
 import type { Command } from "../../definition.ts";
 import { fileIn } from "../../flags/fileIn.ts";
-import { readAddress } from "../../flags/readAddress.ts";
-import { required, requireZip } from "../../flags/readFlags.ts";
+import { requireZip } from "../../flags/readFlags.ts";
 
 interface Flags {
-  readonly provider: string | undefined;
-  readonly model: string | undefined;
-  readonly output: string | undefined;
+  readonly provider: string;
+  readonly model: string;
+  readonly output: string;
   readonly force: boolean;
   readonly json: boolean;
 }
 
 /** Saves a model's instructions: how to build the dataset, and a configuration template. */
 export default (async (flags, terminal, environment) => {
-  const provider = readAddress(flags.provider);
-  const name = required(flags.model, "--model", "the name of a model; list-models shows them");
-  const output = required(flags.output, "--output", "the path to save the archive at");
+  const provider = parseAddress(flags.provider);
+  const name = flags.model;
+  const output = flags.output;
   const client = await environment.reader();
   const service = await getService(client, { provider });
   const model = findModel(await fetchCatalogue(service), name);

@@ -1,6 +1,7 @@
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import type { Queue } from "../../../sdk/service/fetchQueue.ts";
 import { getGasMoney } from "../../../sdk/service/getGasMoney.ts";
 import { getService } from "../../../sdk/service/getService.ts";
@@ -9,7 +10,6 @@ import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import type { Environment } from "../../Environment.ts";
-import { readAddress } from "../../flags/readAddress.ts";
 import { formatDuration } from "../../terminal/formatDuration.ts";
 import { hintWithNext } from "../../terminal/hintWithNext.ts";
 import { pricePerMillion, pricePerMillionTitle } from "../../terminal/pricePerMillion.ts";
@@ -89,7 +89,7 @@ async function chooseProvider(
     const client = await environment.signer("provider");
     return { client, provider: client.address };
   }
-  const provider = readAddress(flags.provider);
+  const provider = parseAddress(flags.provider);
   return { client: await environment.reader(), provider };
 }
 

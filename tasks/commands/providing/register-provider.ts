@@ -1,12 +1,12 @@
 import { authorize, openAccount, UNLIMITED } from "../../../sdk/account/calls.ts";
 import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { registerService } from "../../../sdk/service/calls.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
-import { readAddress } from "../../flags/readAddress.ts";
-import { readAmount, required } from "../../flags/readFlags.ts";
+import { readAmount } from "../../flags/readFlags.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
 import { fetchTerms } from "../../flows/fetchTerms.ts";
 import { type OwnerFlags, ownerClient } from "../../flows/ownerClient.ts";
@@ -14,6 +14,8 @@ import { type Planned, type SendingFlags, type Sent, submit } from "../../flows/
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags extends SendingFlags, TermsFlags, OwnerFlags {
+  readonly url: string;
+  readonly price: string;
   readonly operator: string | undefined;
   readonly amount: string | undefined;
 }
@@ -33,13 +35,12 @@ const DEFAULTS = {
 
 /** Registers the owner's offer, with the operator, the key and the catalogue of their running daemon. */
 export default (async (flags, terminal, environment) => {
-  const url = required(flags.url, "--url", "the address at which users reach the daemon");
-  required(flags.price, "--price", "the OG per unit of the dataset");
+  const { url } = flags;
   const offered = readTerms(flags, DEFAULTS);
   const amount = flags.amount === undefined ? null : readAmount(flags.amount);
   const client = await ownerClient(flags, environment);
   const provided = await fetchTerms(client, url);
-  const operator = flags.operator === undefined ? provided.operator : readAddress(flags.operator);
+  const operator = flags.operator === undefined ? provided.operator : parseAddress(flags.operator);
   const terms: ServiceTerms = { ...offered, ...provided, operator };
   const opened = await openForStake(client, amount, flags, terminal);
   // The registration can be estimated only with the money in the account.

@@ -1,9 +1,9 @@
 import { ProtocolError } from "../../../sdk/errors.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { updateService } from "../../../sdk/service/calls.ts";
 import { getService } from "../../../sdk/service/getService.ts";
 import type { ServiceTerms } from "../../../sdk/service/Service.ts";
 import type { Command } from "../../definition.ts";
-import { readAddress } from "../../flags/readAddress.ts";
 import { readTerms, type TermsFlags } from "../../flags/readTerms.ts";
 import { fetchTerms } from "../../flows/fetchTerms.ts";
 import { type OwnerFlags, ownerClient } from "../../flows/ownerClient.ts";
@@ -26,7 +26,7 @@ export default (async (flags, terminal, environment) => {
   const provided =
     flags.operator === undefined
       ? await fetchTerms(client, offered.url)
-      : { operator: readAddress(flags.operator), catalogueHash, encryptionKey };
+      : { operator: parseAddress(flags.operator), catalogueHash, encryptionKey };
   const terms: ServiceTerms = { ...offered, ...provided };
   const call = updateService(client, { terms });
   const result = await submit(client, call, { terms }, flags, terminal);

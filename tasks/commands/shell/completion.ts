@@ -43,8 +43,7 @@ const describeCommand = ({
       : [
           {
             flag: `--${toKebabCase(name)}`,
-            short:
-              parameter.kind === "option" && parameter.short ? `-${parameter.short}` : undefined,
+            short: parameter.short && `-${parameter.short}`,
             description: parameter.description,
             takesValue: parameter.kind === "option",
           },
@@ -57,9 +56,7 @@ function unknownShellError(shell: string): ProtocolError {
   const closest = didYouMean(shell, names);
   return new ProtocolError(
     "usage",
-    shell === ""
-      ? "The name of the shell is missing."
-      : `There is no completion for the shell "${shell}".`,
+    `There is no completion for the shell "${shell}".`,
     closest ? `Did you mean "${closest}"?` : `Name one of: ${names.join(", ")}.`,
   );
 }

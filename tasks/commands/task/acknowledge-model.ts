@@ -4,20 +4,19 @@ import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import type { Command } from "../../definition.ts";
 import { fileIn } from "../../flags/fileIn.ts";
-import { required } from "../../flags/readFlags.ts";
 import { acknowledgeTask, awaitsAcknowledgement } from "../../flows/acknowledgeTask.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
 import { type ReceivingFlags, receiveDelivery } from "../../flows/receiveDelivery.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags extends TaskFlags, ReceivingFlags {
-  readonly dataPath: string | undefined;
+  readonly dataPath: string;
   readonly force: boolean;
 }
 
 /** Downloads the encrypted model, verifies it against the root on chain, and confirms its receipt. */
 export default (async (flags, terminal, environment) => {
-  const target = required(flags.dataPath, "--data-path", "the path to save the encrypted model at");
+  const target = flags.dataPath;
   environment.storageUrl();
   const client = await environment.signer("user");
   const found = await findTask(client, flags);

@@ -1,13 +1,13 @@
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { parseRoot } from "../../../sdk/ids.ts";
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
 import type { Service } from "../../../sdk/service/Service.ts";
 import { type Quote, quote } from "../../../sdk/task/quote.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
 import type { Command } from "../../definition.ts";
-import { readAddress } from "../../flags/readAddress.ts";
-import { readInteger, required } from "../../flags/readFlags.ts";
+import { readInteger } from "../../flags/readFlags.ts";
 import { readSecrets } from "../../flags/readSecrets.ts";
 import { agreeToOrder } from "../../flows/agreeToOrder.ts";
 import { compareSize } from "../../flows/compareSize.ts";
@@ -23,12 +23,12 @@ import { nextStepByStep } from "../../terminal/nextCommand.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 
 interface Flags extends SendingFlags {
-  readonly provider: string | undefined;
-  readonly model: string | undefined;
-  readonly dataset: string | undefined;
+  readonly provider: string;
+  readonly model: string;
+  readonly dataset: string;
   readonly validationDataset: string | undefined;
-  readonly configPath: string | undefined;
-  readonly dataSize: string | undefined;
+  readonly configPath: string;
+  readonly dataSize: string;
   readonly taskKey: string | undefined;
   readonly yes: boolean;
   readonly again: boolean;
@@ -97,21 +97,15 @@ async function price(
 
 /** Reads all flags before any network request. */
 async function readOrder(flags: Flags) {
-  const root = (value: string | undefined, flag: string) =>
-    parseRoot(required(value, flag, "the root hash that upload printed"));
-  const size = required(flags.dataSize, "--data-size", "the size that calculate-token printed");
-  const path = required(flags.configPath, "--config-path", "the path of a parameter file");
-  const config = await readConfig(path);
-  if (config.n_evals && flags.validationDataset === undefined) throw noValidationDatasetError(path);
+  const { configPath, validationDataset } = flags;
+  const config = await readConfig(configPath);
+  if (config.n_evals && validationDataset === undefined) throw noValidationDatasetError(configPath);
   return {
-    provider: readAddress(flags.provider),
-    model: required(flags.model, "--model", "the name of a model; list-models shows them"),
-    datasetRoot: root(flags.dataset, "--dataset"),
-    validationRoot:
-      flags.validationDataset === undefined
-        ? null
-        : root(flags.validationDataset, "--validation-dataset"),
-    dataSize: readInteger(size, "--data-size", 1n),
+    provider: parseAddress(flags.provider),
+    model: flags.model,
+    datasetRoot: parseRoot(flags.dataset),
+    validationRoot: validationDataset === undefined ? null : parseRoot(validationDataset),
+    dataSize: readInteger(flags.dataSize, "--data-size", 1n),
     config,
   };
 }

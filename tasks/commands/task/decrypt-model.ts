@@ -2,7 +2,7 @@ import { holdsModel } from "../../../sdk/deliverable/openDeliverable.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import type { Command } from "../../definition.ts";
-import { required, requireZip } from "../../flags/readFlags.ts";
+import { requireZip } from "../../flags/readFlags.ts";
 import { confirmModel } from "../../flows/confirmModel.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
 import { openModel } from "../../flows/openModel.ts";
@@ -11,8 +11,8 @@ import { readTaskKey } from "../../flows/taskKey.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
 
 interface Flags extends TaskFlags, SendingFlags {
-  readonly encryptedModel: string | undefined;
-  readonly output: string | undefined;
+  readonly encryptedModel: string;
+  readonly output: string;
   readonly taskKey: string | undefined;
   readonly force: boolean;
 }
@@ -22,15 +22,8 @@ interface Flags extends TaskFlags, SendingFlags {
  * not, proves the provider's misbehaviour.
  */
 export default (async (flags, terminal, environment) => {
-  const encryptedPath = required(
-    flags.encryptedModel,
-    "--encrypted-model",
-    "the path at which acknowledge-model saved the model",
-  );
-  const wanted = requireZip(
-    required(flags.output, "--output", "the path of the zip file to write"),
-    "--output",
-  );
+  const encryptedPath = flags.encryptedModel;
+  const wanted = requireZip(flags.output, "--output");
   const taskKey = await readTaskKey(flags.taskKey);
   const client = await environment.signer("user");
   const task = await findTask(client, flags);

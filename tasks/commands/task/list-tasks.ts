@@ -1,16 +1,16 @@
+import { parseAddress } from "../../../sdk/parseAddress.ts";
 import { listTasks } from "../../../sdk/task/listTasks.ts";
 import type { Command } from "../../definition.ts";
-import { readAddress } from "../../flags/readAddress.ts";
 import { listEntries, tableOfTasks } from "../../flows/listEntries.ts";
 
 interface Flags {
-  readonly provider: string | undefined;
+  readonly provider: string;
   readonly json: boolean;
 }
 
 /** Shows the caller's tasks at one provider, oldest first. */
 export default (async (flags, terminal, environment) => {
-  const provider = readAddress(flags.provider);
+  const provider = parseAddress(flags.provider);
   const client = await environment.signer("user");
   const tasks = await listTasks(client, { user: client.address, provider });
   const entries = await listEntries(client, tasks);

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { before, describe, it } from "mocha";
 import { findMisspelling, type Vocabulary } from "../../../tasks/flags/checkSpelling.ts";
-import { vocabularyOf } from "../../../tasks/hardhat/checkSpelling.ts";
+import { vocabularyOf } from "../../../tasks/hardhat/answerFirst.ts";
 
 describe("tasks/checkSpelling", () => {
   let vocabulary: Vocabulary;
@@ -20,6 +20,7 @@ describe("tasks/checkSpelling", () => {
       "--show-stack-traces get-account",
       "get-task --wait Finished --task 6b60",
       "get-task --help",
+      "fine-tuning create -m x -t y --weight-decay -0.1",
       "create-task --data-size 5 --config-path=c.json --yes --gas-price 1",
       "--version",
       "fine-tuning",
@@ -34,6 +35,19 @@ describe("tasks/checkSpelling", () => {
 
   it("ignores the commands of other plugins", () => {
     expect(hintFor("test --grep deposit --no-such-flag")).to.equal(undefined);
+  });
+
+  it("knows the commands below their prefix in a project with tasks of its own", () => {
+    const rootTasks = new Map(
+      ["anneal", "fine-tuning", "deposit"].map((name) => [name, { description: "" }]),
+    );
+    const project = { tasks: { rootTasks }, globalOptions: {} };
+    const elsewhere = vocabularyOf(project as unknown as Parameters<typeof vocabularyOf>[0]);
+    const hint = (line: string) => findMisspelling(line.split(" "), elsewhere)?.hint;
+    expect(hint("anneal deposit --amout 1")).to.equal('Did you mean "--amount"?');
+    expect(hint("anneal depositt --amount 1")).to.equal('Did you mean "deposit"?');
+    expect(hint("fine-tuning creat")).to.equal('Did you mean "create"?');
+    expect(hint("deposit --their-flag")).to.equal(undefined);
   });
 
   it("suggests the flag, command or global option that was meant", () => {
@@ -57,6 +71,26 @@ describe("tasks/checkSpelling", () => {
     expect(hintFor("fine-tuning create -m")).to.equal(
       "See what it takes: npx hardhat fine-tuning create --help",
     );
+  });
+
+  it("suggests the long flag for a short one that does not exist", () => {
+    expect(hintFor("fine-tuning create -v rows.jsonl")).to.equal("Use --validation-file.");
+    expect(hintFor("fine-tuning create -lr 3")).to.equal("Use --learning-rate.");
+    expect(hintFor("deposit -lr 3")).to.equal("See them all: npx hardhat deposit --help");
+    expect(hintFor("deposit -a 3")).to.equal("Use --amount.");
+    expect(hintFor("deposit --gas_price 3")).to.equal('Did you mean "--gas-price"?');
+  });
+
+  it("refuses what is given twice, in the wrong place or without a flag", () => {
+    expect(hintFor("deposit --amount 1 --amount 2")).to.equal("Give it once.");
+    expect(hintFor("--amount 1 deposit")).to.equal("Write it after deposit.");
+    for (const line of ["deposit 5", "deposit -", "deposit -- --amount", "fine-tuning status a b"])
+      expect(hintFor(line), line).to.match(/^See what it takes: npx hardhat /);
+  });
+
+  it("does not take the next flag for a value", () => {
+    const missing = findMisspelling(["deposit", "--amount", "--json"], vocabulary);
+    expect(missing?.message).to.equal("Missing value for --amount.");
   });
 
   it("says where to look if nothing is similar", () => {

@@ -9,6 +9,7 @@ import { temporaryFolder } from "../sdk/dataset/temporaryFolder.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const PROGRAM = join(ROOT, "bin/anneal.ts");
+const VERSION = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
 
 /** `anneal …` in its own process, without a terminal. */
 function anneal(words: readonly string[], env: Record<string, string> = {}) {
@@ -33,15 +34,22 @@ describe("the program anneal", () => {
     expect(overview.stdout).to.include("Start the provider daemon");
     const help = anneal(["create-task", "--help"]);
     expect(help.status).to.equal(0);
-    expect(help.stdout).to.include("--data-size <data-size>").and.include("--network <network>");
+    expect(help.stdout).to.include("--data-size <SIZE>").and.include("--network <NAME>");
     expect(anneal(["fine-tuning"]).stdout)
       .to.include("fine-tuning create")
       .and.not.include("deposit");
   });
 
   it("fits 80 columns if the width is unknown", () => {
-    const lines = anneal([]).stdout.split("\n");
-    expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(80);
+    for (const words of [[], ["fine-tuning"], ["fine-tuning", "create", "--help"]]) {
+      const lines = anneal(words).stdout.split("\n");
+      expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(80);
+    }
+  });
+
+  it("prints its version", () => {
+    for (const flag of ["--version", "-v"])
+      expect(anneal([flag])).to.deep.include({ status: 0, stdout: `${VERSION}\n` });
   });
 
   it("suggests what was meant for a misspelling, and exits 2", () => {
@@ -52,6 +60,10 @@ describe("the program anneal", () => {
       [["fine-tuning", "create", "-lr", "1e-5"], "--learning-rate"],
       [["get-account", "--network", "testnetz"], '"testnet"'],
       [["fine-tuning", "status", "6b60", "6b61"], "npx anneal fine-tuning status --help"],
+      [["fine-tuning", "create", "-v", "rows.jsonl"], "Use --validation-file."],
+      [["deposit", "-Z"], "npx anneal deposit --help"],
+      [["-z"], "npx anneal --help"],
+      [["get-account", "--network"], "Missing value for --network."],
     ] as const) {
       const { status, stderr } = anneal(words);
       expect(status, words.join(" ")).to.equal(2);

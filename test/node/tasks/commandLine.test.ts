@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -51,7 +51,62 @@ describe("tasks: the command line as a process", () => {
     const { stdout, exitCode } = await hardhat(["create-task", "--help"]);
     expect(exitCode).to.equal(0);
     for (const flag of ["provider", "model", "dataset", "config-path", "data-size", "gas-price"]) {
-      expect(stdout).to.match(new RegExp(`^  --${flag} +\\w`, "m"));
+      expect(stdout).to.match(new RegExp(`^  --${flag} <[A-Z]+> +[(\\w]`, "m"));
+    }
+  });
+
+  it("explains commands as the program without Hardhat does", async () => {
+    for (const words of [
+      ["fine-tuning", "create", "--help"],
+      ["deposit", "-h"],
+      ["--help", "deposit"],
+    ]) {
+      const { stdout, exitCode } = await hardhat(words);
+      const own = spawnSync(process.execPath, [join(ROOT, "bin/anneal.ts"), ...words], {
+        encoding: "utf8",
+      });
+      expect(exitCode).to.equal(0);
+      expect(stdout).to.equal(own.stdout.replaceAll("npx anneal", "npx hardhat"));
+      expect(stdout).not.to.contain("STRING");
+    }
+  });
+
+  it("lists its commands before those of Hardhat, whose help is as it was", async () => {
+    const { stdout, exitCode } = await hardhat(["--help"]);
+    expect(exitCode).to.equal(0);
+    const positions = ["  add-account ", "  fine-tuning create ", "  build "].map((each) =>
+      stdout.indexOf(`\n${each}`),
+    );
+    expect(positions).to.not.include(-1);
+    expect(positions).to.deep.equal(positions.toSorted((a, b) => a - b));
+    expect((await hardhat(["build", "--help"])).stdout).to.contain("--no-tests");
+  });
+
+  it("tells mistakes that Hardhat's parser would refuse in its own words, with exit code 2", async () => {
+    const create = ["fine-tuning", "create", "-m", "x", "-t", "y"];
+    for (const [words, sentence] of [
+      [[...create, "--weight-decay", "-0.1"], '--weight-decay cannot be "-0.1".'],
+      [[...create, "--weight-decay=-0.1"], '--weight-decay cannot be "-0.1".'],
+      [[...create, "-xyz"], "Unknown flag -xyz"],
+      [["fine-tuning", "create", "-v", "file"], "fine-tuning create has no flag -v."],
+      [["deposit", "5"], 'Unexpected argument "5" for deposit.'],
+      [["deposit", "-Z"], "deposit has no flag -Z."],
+      [["deposit", "-"], 'Unexpected argument "-" for deposit.'],
+      [["deposit", "--amount", "1", "--amount", "2"], "--amount is given twice."],
+      [["--amount", "1", "deposit"], "--amount is in front of the command."],
+      [["get-account", "--network"], "Missing value for --network."],
+      [
+        ["get-account", "--network", "testnet", "--network", "mainnet"],
+        "--network is given twice.",
+      ],
+      [["-z"], "There is no flag -z."],
+    ] as const) {
+      const { stdout, stderr, exitCode } = await hardhat(words);
+      expect(exitCode, words.join(" ")).to.equal(2);
+      expect(stderr)
+        .to.match(/^Error: .+\.\n.+\n$/)
+        .and.contain(sentence);
+      expect(stdout).to.equal("");
     }
   });
 

@@ -195,9 +195,9 @@ describe("tasks: the fine-tuning family", () => {
       const { stderr, exitCode } = await market.run("fine-tuning create", flags, { env });
       expect(exitCode).to.equal(2);
       expect(stderr)
-        .to.contain("n_epochs")
-        .and.contain("warmup_ratio")
-        .and.contain("learning_rate");
+        .to.contain("--n-epochs")
+        .and.contain("--warmup-ratio")
+        .and.contain("--learning-rate");
     });
 
     it("refuses evaluations without a dataset to evaluate on, and a missing model or file", async () => {

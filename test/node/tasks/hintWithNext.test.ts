@@ -10,7 +10,9 @@ import type {
 } from "../../../sdk/NextAction.ts";
 import { createEnvironment as createOwnEnvironment } from "../../../tasks/cli/environment.ts";
 import type { Environment } from "../../../tasks/Environment.ts";
-import { commandAt, findMisspelling } from "../../../tasks/flags/checkSpelling.ts";
+import { findMisspelling } from "../../../tasks/flags/checkSpelling.ts";
+import { GLOBALS } from "../../../tasks/flags/options.ts";
+import { commandAt } from "../../../tasks/flags/readWords.ts";
 import { createEnvironment } from "../../../tasks/hardhat/environment.ts";
 import { commands } from "../../../tasks/index.ts";
 import { hintWithNext } from "../../../tasks/terminal/hintWithNext.ts";
@@ -72,7 +74,7 @@ const hint = (next: NextAction, environment: Environment, sentence = "Do it.") =
 describe("the next command for an error of the client", () => {
   for (const [program, open] of Object.entries(PROGRAMS)) {
     it(`is a command of ${program} for every verb, with flags that it has`, () => {
-      const vocabulary = { program, commands, others: [], globals: ["network"] };
+      const vocabulary = { program, commands, others: [], globals: GLOBALS };
       for (const call of Object.values(CALLS).flat()) {
         const text = hint(call, open("testnet"));
         const isFamily = text.includes(" fine-tuning ");

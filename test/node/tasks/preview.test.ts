@@ -132,9 +132,9 @@ describe("tasks: preview", () => {
 
   it("refuses what it cannot show in one sentence", async () => {
     for (const [flags, exitCode, sentence] of [
-      [{ model: undefined }, 2, "--model is missing."],
+      [{ model: undefined }, 2, "--model is missing"],
       [{ rows: "0" }, 2, '--rows is "0", not a whole number of at least 1.'],
-      [{ maxSeqLength: "many" }, 2, "max_seq_length"],
+      [{ maxSeqLength: "many" }, 2, "--max-seq-length is"],
       [{ from: "9" }, 2, "has no row from line 9 on."],
       [{ dataPath: join(EXAMPLES, "images.zip") }, 3, "would be refused by a provider."],
     ] as const) {
