@@ -4,6 +4,7 @@ import { didYouMean } from "../../sdk/didYouMean.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { type Environment, LOCAL } from "../Environment.ts";
 import { openEnvironment } from "../openEnvironment.ts";
+import { askLine } from "../terminal/askLine.ts";
 
 /**
  * The environment for Hardhat's network option and its keystore.
@@ -40,18 +41,44 @@ function unknownNetworkError(network: string, names: readonly string[]): Protoco
   );
 }
 
-/** Asks for the keystore's password only if the secret is in it and there is a terminal. */
+/** Asks for the keystore's password only if the secret is in it. */
 async function readKeystore(
-  hre: HardhatRuntimeEnvironment,
+  { hooks }: HardhatRuntimeEnvironment,
   name: string,
 ): Promise<string | undefined> {
-  const variable = { _type: "ConfigurationVariable", name } as const;
+  const variable = { _type: "ConfigurationVariable", name, default: "" } as const;
   const missing = async () => "";
-  const value = await hre.hooks.runHandlerChain(
-    "configurationVariables",
-    "fetchValue",
-    [variable],
-    missing,
-  );
-  return value === "" ? undefined : value;
+  const questions = { requestSecretInput: () => askPassword(name) };
+  hooks.registerHandlers("userInterruptions", questions);
+  try {
+    const value = await hooks.runHandlerChain(
+      "configurationVariables",
+      "fetchValue",
+      [variable],
+      missing,
+    );
+    return value === "" ? undefined : value;
+  } catch (error) {
+    throw error instanceof ProtocolError ? error : unreadableKeystoreError(name, error);
+  } finally {
+    hooks.unregisterHandlers("userInterruptions", questions);
+  }
 }
+
+async function askPassword(name: string): Promise<string> {
+  if (process.stdin.isTTY && process.stderr.isTTY)
+    return askLine("Password of the keystore: ", true);
+  throw new ProtocolError(
+    "usage",
+    `${name} is in the keystore, whose password cannot be typed without a terminal.`,
+    `Set ${name} in the environment, or run the command at a terminal.`,
+  );
+}
+
+const unreadableKeystoreError = (name: string, cause: unknown) =>
+  new ProtocolError(
+    "usage",
+    `${name} cannot be read from the keystore: the password is wrong, or the file is damaged.`,
+    `Run the command again, or set ${name} in the environment.`,
+    { cause },
+  );

@@ -1,6 +1,6 @@
-import { createInterface } from "node:readline/promises";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { ProtocolError } from "../../sdk/errors.ts";
+import { askLine } from "./askLine.ts";
 import { displayWidth } from "./displayWidth.ts";
 import { renderTable, type Table } from "./renderTable.ts";
 import { wrapWords } from "./wrapWords.ts";
@@ -28,7 +28,8 @@ export interface Terminal {
   document(value: unknown): void;
   /**
    * Asks a yes-no question; anything but yes means no.
-   * @throws ProtocolError "usage" without a terminal: a command does not wait for an answer that cannot come.
+   * @throws ProtocolError "usage" without a terminal: a command does not wait for an answer that cannot come;
+   * "declined" for Ctrl-C and Ctrl-D.
    */
   confirm(question: string): Promise<boolean>;
 }
@@ -107,12 +108,7 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
         );
       }
       endLive();
-      const prompt = createInterface({ input: process.stdin, output: process.stderr });
-      try {
-        return /^y(es)?$/i.test((await prompt.question(`${question} (y/N) `)).trim());
-      } finally {
-        prompt.close();
-      }
+      return /^y(es)?$/i.test((await askLine(`${question} (y/N) `)).trim());
     },
   };
 }
