@@ -37,6 +37,7 @@ async function checkAvailable(
   const { available, locked } = await getAccount(client, { account: client.address });
   if (available >= amount) return;
   const most = formatOg(available);
+  const rest = locked > 0n ? `; ${formatOg(locked)} OG more are locked in sub-accounts` : "";
   const hints = [
     ...(available > 0n
       ? [`Refund at most that amount: ${environment.command(`refund --amount ${most}`)}`]
@@ -47,7 +48,7 @@ async function checkAvailable(
   ];
   throw new ProtocolError(
     "insufficient-funds",
-    `Your account has ${formatOg(available)} OG available, less than the ${formatOg(amount)} OG to refund.`,
+    `Your account has ${formatOg(available)} OG available, less than the ${formatOg(amount)} OG to refund${rest}.`,
     hints.join("\n") || `There is nothing to refund: ${environment.command("get-account")}`,
   );
 }

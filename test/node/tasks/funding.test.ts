@@ -98,6 +98,18 @@ describe("tasks: the money that an order needs", () => {
     expect(await market.reader.provider.getBalance(OTHER)).to.equal(OG / 10n);
   });
 
+  it("is refunded only as far as it is not in sub-accounts, and the error says how much is", async () => {
+    const { market } = orders;
+    await send(market.user, fund(market.user, { provider: OTHER, amount: OG / 4n }));
+    const { stderr, exitCode } = await market.run("refund", { amount: "0.9" });
+    expect(exitCode).to.equal(4);
+    expect(stderr)
+      .to.match(/has 0\.750* OG available, .+; 0\.250* OG more are locked in sub-accounts\./)
+      .and.contain("refund --amount 0.75")
+      .and.contain("retrieve-fund")
+      .and.not.contain("deposit");
+  });
+
   it("is a provider's without limit, unless it sets one", async () => {
     const { market } = orders;
     const env = { ZG_PRIVATE_KEY: market.chain.accounts[1]!.privateKey };
