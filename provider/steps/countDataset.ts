@@ -1,6 +1,6 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join, parse } from "node:path";
-import { describeWork } from "../../sdk/task/workUnits.ts";
+import { describeWork, sizeUnit } from "../../sdk/task/workUnits.ts";
 import { TaskRefusedError } from "../errors.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { isBeforeAcceptance } from "../machine/machine.ts";
@@ -25,7 +25,7 @@ export const countDataset: StepFunction = async (context, record, signal) => {
       : 0,
   };
   const counted = { ...record, facts: { ...record.facts, sizes } };
-  verifyWork(counted);
+  verifyWork(context, counted);
   verifyTime(context, counted);
   return { sizes } satisfies Facts;
 };
@@ -47,14 +47,15 @@ async function countFile(
   return unit === "token" ? counted : (await stat(file)).size;
 }
 
-function verifyWork(record: JobRecord): void {
+function verifyWork(context: StepContext, record: JobRecord): void {
   const { order, facts } = record;
   const { unit, model } = requireFacts(facts, "unit", "model");
+  const { kind } = readModel(context, order.modelHash);
   const work = taskWork(record);
   if (work.sum <= order.units) return;
   throw new TaskRefusedError(
     "DatasetLargerThanDeclared",
-    `The work is ${work.sum} units, more than the ${order.units} ordered: ${describeWork(work, { unit, model })}.`,
+    `The work is ${work.sum} units, more than the ${order.units} ordered: ${describeWork(work, { unit: sizeUnit(unit, kind), model })}.`,
     "Count both datasets with calculate-token, and order again with these sizes.",
   );
 }

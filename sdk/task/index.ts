@@ -1,5 +1,6 @@
 /** Tasks, from the order to settlement. */
 
+export type { DatasetKind } from "../dataset/formats/DatasetRow.ts";
 export type { Secrets } from "../exchange/secrets.ts";
 export type { FileProgress, OnProgress } from "../storage/files/rootOfContent.ts";
 export type {

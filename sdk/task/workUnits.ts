@@ -1,3 +1,4 @@
+import type { DatasetKind } from "../dataset/formats/DatasetRow.ts";
 import type { Rates } from "../service/Rates.ts";
 import type { Unit } from "../service/Service.ts";
 import { RULES } from "../training/describeHyperparameters.ts";
@@ -114,16 +115,27 @@ export function largestDatasets({
   };
 }
 
+/** What the size of a dataset counts: the unit of the price, and images where each of them is a token. */
+export type SizeUnit = Unit | "image";
+
+/**
+ * What a service's sizes count for a model of this kind, in words for people.
+ * @example console.log(`${size} ${sizeUnit(service.unit, model.kind)}s`);
+ */
+export const sizeUnit = (unit: Unit, kind: DatasetKind): SizeUnit =>
+  unit === "token" && kind === "image-classification" ? "image" : unit;
+
 /**
  * The sum as a person would check it: "1,492 tokens × 4 epochs × 0.5 (LoRA on llama) + 1 checkpoint × 10 units".
- * @param where the unit of the sizes, and the model's name
+ * @param where what the sizes count, and the model's name
  * @example
  * const { work } = quote({ service, model, config: { n_epochs: 3 }, dataSize: 70n });
- * console.log(describeWork(work, { unit: service.unit, model: model.name }));
+ * const unit = sizeUnit(service.unit, model.kind);
+ * console.log(describeWork(work, { unit, model: model.name }));
  */
 export function describeWork(
   { training, evaluation, checkpoints, lora, sum, minimum }: WorkUnits,
-  { unit, model }: { readonly unit: Unit; readonly model: string },
+  { unit, model }: { readonly unit: SizeUnit; readonly model: string },
 ): string {
   const how = `${lora ? "LoRA on" : "full training of"} ${model}`;
   const terms = [

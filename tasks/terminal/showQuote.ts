@@ -1,8 +1,9 @@
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
-import { describeWork } from "../../sdk/task/workUnits.ts";
+import { describeWork, sizeUnit } from "../../sdk/task/workUnits.ts";
 import { formatOg } from "../../sdk/units.ts";
+import { sized } from "./counted.ts";
 import { formatDuration } from "./formatDuration.ts";
 import { recordRows } from "./recordRows.ts";
 import type { Terminal } from "./Terminal.ts";
@@ -24,7 +25,8 @@ export function showQuote(
   { service, model, offer, lockPeriod }: Offered,
   details: readonly (readonly [string, string])[] = [],
 ): void {
-  const { unit, pricePerUnit, unacknowledgedBps } = service;
+  const { pricePerUnit, unacknowledgedBps } = service;
+  const unit = sizeUnit(service.unit, model.kind);
   const { units, work, fee, bond, trainingTime } = offer;
   const { training, evaluation } = work;
   terminal.table({
@@ -32,8 +34,8 @@ export function showQuote(
     widths: [50, 50],
     rows: [
       ["Field", "Value"],
-      ["Dataset Size", `${training.size} ${unit}s`],
-      ...(evaluation.size > 0n ? [["Validation Dataset Size", `${evaluation.size} ${unit}s`]] : []),
+      ["Dataset Size", sized(training.size, unit)],
+      ...(evaluation.size > 0n ? [["Validation Dataset Size", sized(evaluation.size, unit)]] : []),
       ...details,
       ["Work", describeWork(work, { unit, model: model.name })],
       ["Units of Work", units.toString()],

@@ -1,9 +1,10 @@
 import { exists } from "../../../sdk/storage/exists.ts";
 import { rootOfFile } from "../../../sdk/storage/root.ts";
-import { describeWork } from "../../../sdk/task/workUnits.ts";
+import { describeWork, sizeUnit } from "../../../sdk/task/workUnits.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { type DatasetFlags, measureDataset, readDatasetFlags } from "../../flows/measureDataset.ts";
+import { counted, sized } from "../../terminal/counted.ts";
 
 interface Flags extends DatasetFlags {
   readonly json: boolean;
@@ -22,9 +23,9 @@ export default (async (flags, terminal, environment) => {
   // A dataset that was encrypted for one provider has a different root.
   const isStored = await exists(client.storageUrl, root).catch(() => false);
   const dataset = isStored ? root : "<ROOT_HASH_THAT_UPLOAD_PRINTED>";
-  const { unit } = service;
+  const unit = sizeUnit(service.unit, model.kind);
   const { size } = offer.work.training;
-  terminal.say(`Dataset size: ${size} ${unit}s in ${rows} rows`);
+  terminal.say(`Dataset size: ${sized(size, unit)} in ${counted(rows, "row")}`);
   terminal.say(`Work by default: ${describeWork(offer.work, { unit, model: model.name })}`);
   terminal.say(`Fee by default: ${formatOg(offer.fee)} OG`);
   terminal.next(
@@ -35,7 +36,7 @@ export default (async (flags, terminal, environment) => {
   return {
     provider: service.provider,
     model: model.name,
-    unit,
+    unit: service.unit,
     rows,
     bytes,
     dataSize: size,

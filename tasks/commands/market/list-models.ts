@@ -1,4 +1,5 @@
 import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
+import { sizeUnit } from "../../../sdk/task/workUnits.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
 import { fetchOffers, type Offer } from "../../flows/fetchOffers.ts";
@@ -69,7 +70,7 @@ const PRICE = "Price Per Million Trained (OG)";
 /** "0.05 full, 0.034 LoRA (tokens)". */
 function priceOf({ service, model }: Offer): string {
   const { full, lora } = pricesOfModel(service, model);
-  return `${formatOg(full)} full, ${formatOg(lora)} LoRA (${service.unit}s)`;
+  return `${formatOg(full)} full, ${formatOg(lora)} LoRA (${sizeUnit(service.unit, model.kind)}s)`;
 }
 
 /** One entry per model, the cheapest per unit of work, however many providers offer it. */

@@ -130,6 +130,20 @@ describe("tasks: preview", () => {
     );
   });
 
+  it("counts images as images, of which each is a token", async () => {
+    await market.json("update-provider", { unit: "token" });
+    const { stdout } = await market.run("calculate-token", {
+      datasetPath: join(EXAMPLES, "images.zip"),
+      model: "tiny-image-classification",
+      provider: market.provider.address,
+    });
+    expect(stdout)
+      .to.match(/^Dataset size: (\d+) images in \1 rows$/m)
+      .and.match(/^Work by default: \d+ images × 4 epochs/m)
+      .and.not.contain("token");
+    await market.json("update-provider", { unit: "byte" });
+  });
+
   it("refuses what it cannot show in one sentence", async () => {
     for (const [flags, exitCode, sentence] of [
       [{ model: undefined }, 2, "--model is missing"],

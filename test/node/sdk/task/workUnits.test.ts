@@ -6,6 +6,7 @@ import { describe, it } from "mocha";
 import {
   describeWork,
   largestDatasets,
+  sizeUnit,
   type WorkParameters,
   workUnits,
 } from "../../../../sdk/task/workUnits.ts";
@@ -93,6 +94,9 @@ describe("sdk/task workUnits", () => {
     expect(describeWork(work, { unit: "token", model: "llama" })).to.equal(
       "1,492 tokens × 4 epochs × 0.5 (LoRA on llama) + 200 tokens × 3 evaluations × 0.33 + 1 checkpoint × 10 units",
     );
+    const unit = sizeUnit("token", "image-classification");
+    expect(describeWork(work, { unit, model: "mobilenet_v2" })).to.match(/^1,492 images × /);
+    expect(sizeUnit("byte", "image-classification")).to.equal("byte");
     const small = workUnits({ ...order, dataSize: 1n, validationSize: 0n });
     expect(small.units).to.equal(1_000n);
     expect(describeWork(small, { unit: "token", model: "llama" })).to.equal(
