@@ -81,7 +81,7 @@ class Watched {
     const elapsed = (performance.now() - this.#since) / 1_000;
     const moment = { progress, status, elapsed };
     if (process.stderr.isTTY !== true) {
-      if (isNew) this.#terminal.note(progressLine(moment));
+      if (isNew) this.#terminal.note(progressLine({ ...moment, elapsed: null }));
       return;
     }
     if (progress === "Training") void this.#readEvents();

@@ -7,8 +7,8 @@ export interface Moment {
   readonly progress: string;
   /** Null if the provider did not answer. */
   readonly status: TaskStatus | null;
-  /** Seconds for which the task has been seen in this state. */
-  readonly elapsed: number;
+  /** Seconds for which the task has been seen in this state; null to leave them out. */
+  readonly elapsed: number | null;
 }
 
 const SEPARATOR = " · ";
@@ -22,7 +22,7 @@ export function progressLine(
   columns = Number.POSITIVE_INFINITY,
 ): string {
   const isTraining = progress === "Training" && status !== null && status.step !== null;
-  const details = isTraining ? trainingOf(status) : [formatDuration(elapsed), ...queueOf(status)];
+  const details = isTraining ? trainingOf(status) : [clockOf(elapsed), ...queueOf(status)];
   const parts = [progress, ...details].filter((part) => part !== null);
   let line = parts[0]!;
   for (const part of parts.slice(1)) {
@@ -31,6 +31,8 @@ export function progressLine(
   }
   return line;
 }
+
+const clockOf = (elapsed: number | null) => (elapsed === null ? null : formatDuration(elapsed));
 
 function queueOf(status: TaskStatus | null): (string | null)[] {
   if (!status || status.queuePosition === null) return [];

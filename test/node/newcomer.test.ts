@@ -44,7 +44,9 @@ describe("a newcomer who follows the README", () => {
       .replace("examples/config.json", join(output, "config.json")) // a shorter training run
       .replaceAll(/(?<= )output\//g, `${output}/`)
       .split(/\s+/);
-    const child = spawn(process.execPath, [HARDHAT, ...words], {
+    // There is no terminal on which to agree.
+    const agreed = /^npx hardhat (fine-tuning create|create-task) /.test(line) ? ["--yes"] : [];
+    const child = spawn(process.execPath, [HARDHAT, ...words, ...agreed], {
       cwd: ROOT,
       env: {
         PATH: process.env.PATH,

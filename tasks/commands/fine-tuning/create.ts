@@ -9,6 +9,7 @@ import { payerOf } from "../../../sdk/storage/zerog/payerOf.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import { rootOfDataset, uploadDataset } from "../../../sdk/task/uploadDataset.ts";
 import type { Command } from "../../definition.ts";
+import { checkEffects } from "../../flags/checkEffects.ts";
 import { readTimeout } from "../../flags/readFlags.ts";
 import { type HyperparameterFlags, readHyperparameters } from "../../flags/readHyperparameters.ts";
 import { readSecrets, refuseSecretFlags } from "../../flags/readSecrets.ts";
@@ -21,6 +22,7 @@ import { findOwnOrder, type Roots } from "../../flows/findOwnOrder.ts";
 import { followToDelivery } from "../../flows/followToDelivery.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
 import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
+import { resolveStart } from "../../flows/resolveStart.ts";
 import { openTaskKey } from "../../flows/taskKey.ts";
 import { transfer } from "../../flows/transfer.ts";
 import { type LocalDataset, storedRoot, withDataset } from "../../flows/withDataset.ts";
@@ -51,10 +53,12 @@ interface Flags extends ReceivingFlags, HyperparameterFlags {
  */
 export default (async (flags, terminal, environment) => {
   refuseSecretFlags(flags, environment);
+  checkEffects(flags);
   const typed = readWanted(flags, terminal);
   const secrets = await readSecrets(typed.config, environment);
-  const wanted = { ...typed, taskKey: await openTaskKey(flags.taskKey, flags, terminal) };
+  const taskKey = await openTaskKey(flags.taskKey, flags, terminal);
   const client = await environment.signer("user");
+  const wanted = { ...(await resolveStart(client, typed)), taskKey };
   const setting = { client, flags, terminal, environment };
   const own = await findOwnOrder(client, {
     ...wanted,

@@ -15,6 +15,7 @@ import { continueTask } from "../../flows/continueTask.ts";
 import { countValidation } from "../../flows/countFor.ts";
 import { findOwnOrder } from "../../flows/findOwnOrder.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
+import { resolveStart } from "../../flows/resolveStart.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
 import { openTaskKey } from "../../flows/taskKey.ts";
 import { verifyForOrder } from "../../flows/verifyForOrder.ts";
@@ -39,9 +40,10 @@ interface Flags extends SendingFlags {
  * continues with the task that it ordered.
  */
 export default (async (flags, terminal, environment) => {
-  const wanted = await readOrder(flags);
-  const secrets = await readSecrets(wanted.config, environment);
+  const typed = await readOrder(flags);
+  const secrets = await readSecrets(typed.config, environment);
   const client = await environment.signer("user");
+  const wanted = await resolveStart(client, typed);
   const offerOf = (at: At) => price(at, wanted, environment.storageUrl(), terminal);
   const own = await findOwnOrder(client, {
     ...wanted,

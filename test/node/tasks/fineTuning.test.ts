@@ -8,8 +8,8 @@ import { acceptTask, failTask } from "../../../sdk/task/calls.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { ENCRYPTION_SECRET } from "../../helpers/MarketFixture.ts";
 import { CommandFixture, startFakeApi } from "./CommandFixture.ts";
-import { deliverModel } from "./deliverModel.ts";
-import { makeArchive } from "./providerSide.ts";
+import { deliverModel, revealKey } from "./deliverModel.ts";
+import { acknowledged, makeArchive } from "./providerSide.ts";
 
 const ROWS = '{"prompt":"1+1=","completion":"2"}\n{"prompt":"1+2=","completion":"3"}\n';
 
@@ -146,6 +146,59 @@ describe("tasks: the fine-tuning family", () => {
 
       await market.run("remove-provider", {}, asRival);
       await rival.close();
+    });
+
+    it("refuses flags that would have no effect", async () => {
+      for (const [flags, sentence] of [
+        [
+          { loraR: "4", loraAlpha: "8" },
+          "--lora-r and --lora-alpha have an effect only with --lora.",
+        ],
+        [
+          { hfModelRevision: "main" },
+          "--hf-model-revision has an effect only with --from-hf-model.",
+        ],
+        [{ output: "model.pdf" }, "--output has an effect only with --wait."],
+        [
+          { schedulerNumCycles: "2", lrSchedulerType: "linear" },
+          "--scheduler-num-cycles has an effect only with --lr-scheduler-type cosine.",
+        ],
+      ] as const) {
+        const { stderr, exitCode } = await market.run("fine-tuning create", {
+          ...order(),
+          ...flags,
+        });
+        expect(exitCode).to.equal(2);
+        expect(stderr).to.contain(sentence);
+      }
+    });
+
+    it("finds the task whose checkpoint it starts from before anything is counted", async () => {
+      const start = async (fromCheckpoint: string, more = {}) =>
+        market.run("fine-tuning create", { ...order(), dryRun: true, fromCheckpoint, ...more });
+      const missing = await start("nonsense:3");
+      expect(missing.exitCode).to.equal(1);
+      expect(missing.stderr).to.contain('no task whose id begins with "nonsense"');
+      const open = await create({ suffix: "first", seed: "77" });
+      const early = await start("first");
+      expect(early.exitCode).to.equal(2);
+      expect(early.stderr).to.contain(
+        `Task ${open} is Init, so its checkpoints cannot be used yet.`,
+      );
+      await accept(open);
+      await deliverModel(market, open, archive);
+      const fetched = market.json("fine-tuning download", { id: open, output: out("first.zip") });
+      await acknowledged(market, open);
+      await revealKey(market, open);
+      await fetched;
+      const other = await start(open.slice(0, 8), { model: "tiny-distilbert" });
+      expect(other.stderr).to.contain("trained tiny-qwen2, not tiny-distilbert");
+      const lora = await start("first:4", { lora: true });
+      expect(lora.stderr).to.contain("from which LoRA cannot continue");
+      const { stdout } = await start("first:4", { json: true });
+      const { config } = JSON.parse(stdout).arguments.order;
+      expect(config).to.deep.equal({ from_checkpoint: `${open}:4` });
+      expect(stdout).not.to.contain("Verify");
     });
 
     it("asks before it orders, and says what it costs", async () => {

@@ -102,7 +102,8 @@ describe("tasks: required flags", () => {
         "--amount is missing: amount in OG, for example 0.1.",
       );
     expect(refusal("fine-tuning status", { id: "" })).to.include({
-      message: "<ID> is missing: ID of the task, or its beginning; fine-tuning list shows them.",
+      message:
+        "<ID> is missing: ID of the task, its beginning, or the name or suffix of the model; fine-tuning list shows them.",
       hint: "For example: npx hardhat fine-tuning status 6b607314",
     });
     expect(refusal("deposit", { amount: "1" })).to.equal(undefined);

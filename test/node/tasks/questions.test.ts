@@ -42,8 +42,10 @@ describe("tasks: questions at a terminal", () => {
       writeFileSync(config, "{}");
       market.daemon.queue = { slots: 1, running: 1, waiting: 2 };
       const order = ["--provider", market.provider.address, "--model", "tiny-qwen2"];
-      const root = `0x${"aa".repeat(32)}`;
-      const dataset = ["--dataset", root, "--config-path", config, "--data-size", "5"];
+      const dataPath = join(market.folder, "train.jsonl");
+      writeFileSync(dataPath, '{"text":"a"}\n');
+      const { root } = await market.json("upload", { dataPath });
+      const dataset = ["--dataset", root, "--config-path", config, "--data-size", "13"];
       const { shown, exitCode } = await type(
         ["create-task", ...order, ...dataset],
         [["(y/N) ", typed]],
