@@ -1,15 +1,15 @@
 import { rm } from "node:fs/promises";
-import type { HardhatRuntimeEnvironment } from "hardhat/types/hre";
 import type { TaskOverrideActionFunction } from "hardhat/types/tasks";
 import { ProtocolError } from "../sdk/errors.ts";
 import { formatOg } from "../sdk/units.ts";
-import { type Environment, LOCAL } from "../tasks/Environment.ts";
+import type { Environment } from "../tasks/Environment.ts";
 import { readTimeout } from "../tasks/flags/readFlags.ts";
-import { createEnvironment } from "../tasks/hardhat/environment.ts";
 import { reportError } from "../tasks/terminal/reportError.ts";
 import { createTerminal, type Terminal } from "../tasks/terminal/Terminal.ts";
 import { answeringEndpoint } from "./_endpoint.ts";
+import { explainError } from "./_errors.ts";
 import { deploymentFolder, deploymentsFolder } from "./_folder.ts";
+import { chosenNetwork, requireDeployerKey } from "./_network.ts";
 import { parametersOf } from "./_parameters.ts";
 import { forgetLost, watchReceipts } from "./_pending.ts";
 import { PUBLISHED, publish } from "./_publish.ts";
@@ -28,15 +28,18 @@ const TIMEOUT_MS = 300_000;
 
 /**
  * `npx hardhat deploy`: builds, rehearses the numbered scripts of this folder on an in-memory chain, then runs them
- * against the chosen network and writes `deployments/<network>`. If the rehearsal or the verification fails, it exits
- * with code 1. With --dry-run it ends after the rehearsal and shows what would be sent.
+ * against the chosen network, writes `deployments/<network>` and shows the addresses. If the rehearsal or the
+ * verification fails, it exits with code 1. With --dry-run it ends after the rehearsal and shows what would be sent.
  * hardhat-deploy's own action does not build, and always prompts.
  */
 const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre) => {
   const terminal = createTerminal({ json: false });
+  let environment: Environment | undefined;
   try {
+    environment = chosenNetwork(hre);
+    await requireDeployerKey(environment);
     const connection = await hre.network.create(await answeringEndpoint(hre));
-    const { networkName, networkConfig } = connection;
+    const { networkName } = connection;
     const chainId = Number(await connection.provider.request({ method: "eth_chainId" }));
     parametersOf(chainId);
     const timeoutMs = readTimeout(timeout) ?? TIMEOUT_MS;
@@ -52,7 +55,7 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
       provider,
       network: networkName,
       deployments: deploymentsFolder(networkName),
-      save: networkConfig.type !== "edr-simulated",
+      save: true,
       tags: tags === "" ? [] : tags.split(","),
     };
     await hre.tasks.getTask("build").run({ quiet: true });
@@ -67,24 +70,43 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
     }
     const watched = watchReceipts(provider, timeoutMs);
     await Promise.race([runScripts({ ...stage, provider: watched.provider }), watched.failure]);
+    await showDeployed(folder, stage, terminal);
     if (isPublic(chainId, stage) && (await publish(folder))) {
       terminal.note(`Added to ${PUBLISHED}: commit it together with ${folder}.`);
       terminal.next(`npx hardhat verify deployment --network ${networkName}`);
     }
   } catch (error) {
-    reportError(terminal, error, hre.globalOptions.showStackTraces, environmentOf(hre));
+    const { network = "", showStackTraces } = hre.globalOptions;
+    reportError(terminal, explainError(error, network), showStackTraces, environment);
     process.exitCode = 1;
   }
 };
 
 /** Whether a deployment is for everybody: complete, on a chain that everybody can reach, and not in a chosen folder. */
-const isPublic = (chainId: number, { save, tags }: Stage): boolean =>
-  save && tags.length === 0 && chainId !== LOCAL_CHAIN && !process.env.ANNEAL_DEPLOYMENTS;
+const isPublic = (chainId: number, { tags }: Stage): boolean =>
+  tags.length === 0 && chainId !== LOCAL_CHAIN && !process.env.ANNEAL_DEPLOYMENTS;
 
-/** Undefined for an in-memory chain, which has no settings. */
-function environmentOf(hre: HardhatRuntimeEnvironment): Environment | undefined {
-  const { network = LOCAL } = hre.globalOptions;
-  return hre.config.networks[network]?.type === "http" ? createEnvironment(hre) : undefined;
+/** @throws ProtocolError "usage" if the tags excluded every contract. */
+async function showDeployed(
+  folder: string,
+  { network, tags }: Stage,
+  terminal: Terminal,
+): Promise<void> {
+  const { chainId, addresses } = (await readRecorded(folder)) ?? { addresses: {} };
+  const contracts = Object.entries(addresses);
+  if (contracts.length === 0) {
+    throw new ProtocolError(
+      "usage",
+      `No contract has the tag ${tags.join(" or ")}.`,
+      "Omit --tags to deploy all contracts.",
+    );
+  }
+  terminal.table({
+    title: `Deployed on ${network} (chain ${chainId})`,
+    widths: [30, 46],
+    rows: [["Contract", "Address"], ...contracts],
+  });
+  terminal.say("Verified: each address has the code and the parameters of this version.");
 }
 
 function show({ deployer, balance, gasPrice, contracts }: Plan, terminal: Terminal): void {

@@ -7,12 +7,13 @@ import type { EthereumProvider } from "hardhat/types/providers";
 import type { NewTaskActionFunction } from "hardhat/types/tasks";
 import { readDeployment } from "../sdk/deployment.ts";
 import { ProtocolError } from "../sdk/errors.ts";
-import { LOCAL } from "../tasks/Environment.ts";
+import { type Environment, LOCAL } from "../tasks/Environment.ts";
 import { createEnvironment } from "../tasks/hardhat/environment.ts";
 import { reportError } from "../tasks/terminal/reportError.ts";
 import { createTerminal } from "../tasks/terminal/Terminal.ts";
 import { CREATED } from "./_created.ts";
 import { answeringEndpoint } from "./_endpoint.ts";
+import { explainError } from "./_errors.ts";
 import { deploymentFolder } from "./_folder.ts";
 import { compareWithChain, readRecorded } from "./_recorded.ts";
 
@@ -64,7 +65,9 @@ const UNREACHABLE = [80_001, 80_002];
 const verifySources: NewTaskActionFunction = async (_, hre) => {
   const terminal = createTerminal({ json: false });
   const { network = LOCAL } = hre.globalOptions;
+  let environment: Environment | undefined;
   try {
+    environment = createEnvironment(hre);
     const folder = deploymentFolder(network);
     const { chainId } = await readDeployment(folder);
     requireExplorer(chainId, hre);
@@ -79,7 +82,8 @@ const verifySources: NewTaskActionFunction = async (_, hre) => {
       terminal.say(`${source.name} is verified: ${url}`);
     }
   } catch (error) {
-    reportError(terminal, error, hre.globalOptions.showStackTraces, createEnvironment(hre));
+    const { showStackTraces } = hre.globalOptions;
+    reportError(terminal, explainError(error, network), showStackTraces, environment);
   }
 };
 

@@ -13,7 +13,7 @@ import { askLine } from "../terminal/askLine.ts";
 export function createEnvironment(hre: HardhatRuntimeEnvironment): Environment {
   const network = hre.globalOptions.network ?? LOCAL;
   const config = hre.config.networks[network];
-  if (config?.type !== "http") throw unknownNetworkError(network, Object.keys(hre.config.networks));
+  if (config?.type !== "http") throw unknownNetworkError(network, hre.config.networks);
   return openEnvironment({
     network,
     rpcUrl: () => config.url.getUrl(),
@@ -32,7 +32,11 @@ function pathOf(line: string, { tasks }: HardhatRuntimeEnvironment): string {
   return tasks.rootTasks.has(first) ? line : `anneal ${line}`;
 }
 
-function unknownNetworkError(network: string, names: readonly string[]): ProtocolError {
+function unknownNetworkError(
+  network: string,
+  networks: HardhatRuntimeEnvironment["config"]["networks"],
+): ProtocolError {
+  const names = Object.keys(networks).filter((name) => networks[name]?.type === "http");
   const closest = didYouMean(network, names);
   return new ProtocolError(
     "usage",

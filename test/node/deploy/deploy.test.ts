@@ -106,9 +106,36 @@ describe("npx hardhat deploy", () => {
     expect(await readdir(folder)).to.deep.equal([]);
   });
 
-  it("deploys at the addresses it announced, with the parameters of the chain", async () => {
-    expect((await deploy()).exitCode).to.equal(0);
+  it("deploys to no chain in memory, which would end with the command", async () => {
+    for (const flags of [[], ["--network", "default"]]) {
+      const { stdout, stderr, exitCode } = await ended(start(["deploy", ...flags]));
+      expect(exitCode).to.equal(1);
+      expect(stdout).to.equal("");
+      expect(stderr).to.match(/^Error: .+\n.*--network localhost, testnet or mainnet\.\n$/);
+    }
+  });
+
+  it("says in one sentence that the endpoint does not answer, or that the network is unknown", async () => {
+    const dead = await deploy([], { RPC_ENDPOINT: "http://127.0.0.1:1" });
+    expect(dead.stderr).to.equal(
+      "Error: The RPC endpoint of the network localhost does not answer.\nStart its node, or correct RPC_ENDPOINT.\n",
+    );
+    for (const words of [["deploy"], ["verify", "deployment"]]) {
+      const { stderr } = await ended(start([...words, "--network", "localhots"]));
+      expect(stderr).to.equal(
+        'Error: There is no network "localhots" with an RPC endpoint.\nDid you mean "localhost"?\n',
+      );
+    }
+  });
+
+  it("deploys at the addresses it announced, with the parameters of the chain, and shows them", async () => {
+    const { stdout, exitCode } = await deploy();
+    expect(exitCode).to.equal(0);
     const { chainId, ledger, serving } = await readDeployment(deployments);
+    expect(stdout).to.match(new RegExp(`^Deployed on localhost \\(chain ${CHAIN_ID}\\)$`, "m"));
+    expect(stdout).to.match(new RegExp(`^Ledger +${ledger.address}$`, "m"));
+    expect(stdout).to.match(new RegExp(`^FineTuningServing +${serving.address}$`, "m"));
+    expect(stdout).to.match(/\nVerified: .+\n$/);
     expect(chainId).to.equal(CHAIN_ID);
     expect(announced).to.include(ledger.address).and.include(serving.address);
     const { lockPeriod, minimumStake, ackPeriod } = parametersOf(CHAIN_ID);
@@ -251,6 +278,13 @@ describe("npx hardhat deploy", () => {
       /The deployment costs about 0\.\d+ OG, but the deployer 0x\w+ has 0\.0/,
     );
     expect(await sent()).to.equal(before);
+  });
+
+  it("refuses tags that no contract has", async () => {
+    const place = { ANNEAL_DEPLOYMENTS: join(folder, "nothing/localhost") };
+    const { stderr, exitCode } = await deploy(["--tags", "Ledgre"], place);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.include("No contract has the tag Ledgre.");
   });
 
   it("refuses a chain without parameters", async () => {

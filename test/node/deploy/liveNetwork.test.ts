@@ -104,6 +104,27 @@ describe("npx hardhat deploy on a live network", () => {
       return { result: keccak256(params[0] as string) };
     };
 
+  it("refuses a missing or malformed key, and the endpoint of another network, in one sentence", async () => {
+    const run = async (network: string, key: string) => {
+      const child = start(["deploy", "--network", network], {
+        RPC_ENDPOINT: nodeUrl,
+        ZG_PRIVATE_KEY: key,
+        ANNEAL_DEPLOYMENTS: join(folder, "refused", network),
+      });
+      const { stderr, exitCode } = await ended(child);
+      expect(exitCode).to.equal(1);
+      return stderr;
+    };
+    expect(await run("testnet", "")).to.match(/^Error: .*private key is not set\.\nSet ZG_.+\n$/);
+    const wrong = await run("testnet", `${DEPLOYER.privateKey}ff`);
+    expect(wrong).to.match(/^Error: ZG_PRIVATE_KEY is not 32 bytes in hexadecimal\.\nSet ZG_.+\n$/);
+    expect(wrong).not.to.contain(DEPLOYER.privateKey.slice(2));
+    expect(await run("mainnet", DEPLOYER.privateKey)).to.match(
+      /^Error: .*is on chain 16602, but the network mainnet is chain 16661\.\n.*RPC_ENDPOINT\.\n$/,
+    );
+    expect(await sent()).to.equal(0);
+  });
+
   it("ends after --timeout if the endpoint has lost a transaction, and the next run sends it again", async () => {
     spoil = swallow(1);
     const lost = await deploy(["--timeout", "3"]);
