@@ -293,11 +293,13 @@ async function openCatalogue(
   const directory = join(config.directory, "models");
   const cache = { directory, storageUrl, online, maxBytes: config.maxModelBytes, signal };
   const hashes = await FileHashes.open(join(config.directory, "model-hashes.json"));
-  const catalogue = await Catalogue.read(config.modelsDirectory, log, cache, hashes);
+  const { modelsDirectory, maxDatasetBytes } = config;
+  const options = { maxDatasetBytes, log, cache, hashes };
+  const catalogue = await Catalogue.read(modelsDirectory, options);
   if (catalogue.models.length === 0) {
     log.warn(
       { hint: "Put a model into its own directory there." },
-      `no model in ${config.modelsDirectory}`,
+      `no model in ${modelsDirectory}`,
     );
   }
   return catalogue;

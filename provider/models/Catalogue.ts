@@ -1,17 +1,18 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { keccak256 } from "ethers";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { DATASET_KINDS } from "../../sdk/dataset/formats/DatasetRow.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import { Rates } from "../../sdk/service/Rates.ts";
+import type { ProviderError } from "../errors.ts";
 import { byCodePoint } from "../files/archive.ts";
 import { sha256OfFile } from "../files/sha256OfFile.ts";
 import { defaultRates, SizeConfig } from "./defaultRates.ts";
 import type { FileHashes } from "./FileHashes.ts";
-import { fetchModel, type ModelCache, ModelSource } from "./fetchModel.ts";
+import { fetchModel, type ModelCache } from "./fetchModel.ts";
+import { MANIFEST_NAME, readManifest } from "./Manifest.ts";
+import { readJsonFile } from "./readJsonFile.ts";
 import { NO_TOKENIZER, readTokenizerDocument } from "./tokenizerDocument.ts";
 
 /** A model that this provider can train. */
@@ -22,16 +23,31 @@ export interface Model extends CatalogueModel {
   readonly tokenizerDocument: Uint8Array;
 }
 
-/** The models that this provider can train, and the exact bytes whose hash is registered on chain. */
+/** What the models of a catalogue are read with. */
+export interface CatalogueOptions {
+  /** Larger datasets are refused. */
+  readonly maxDatasetBytes: number;
+  readonly log: Logger;
+  /** Where models are fetched to that have a source. */
+  readonly cache?: ModelCache;
+  /** Hashes kept from an earlier start. */
+  readonly hashes?: FileHashes;
+}
+
+/** What this provider can train, and the exact bytes whose hash is registered on chain. */
 export class Catalogue {
   readonly models: readonly Model[];
   readonly bytes: Uint8Array;
   /** keccak256 of `bytes`. */
   readonly hash: string;
 
-  constructor(models: readonly Model[]) {
+  constructor(
+    models: readonly Model[],
+    { maxDatasetBytes }: Pick<CatalogueOptions, "maxDatasetBytes">,
+  ) {
     this.models = models.toSorted((a, b) => byCodePoint(a.name, b.name));
-    this.bytes = Buffer.from(JSON.stringify({ models: this.models.map(entryOf) }));
+    const document = { models: this.models.map(entryOf), maxDatasetBytes };
+    this.bytes = Buffer.from(JSON.stringify(document));
     this.hash = keccak256(this.bytes);
   }
 
@@ -45,43 +61,46 @@ export class Catalogue {
 
   /**
    * Reads every directory below `directory` that holds a model, or a manifest with a source from which the model is
-   * fetched into `cache`. Invalid ones are omitted and logged.
-   * @param hashes hashes kept from an earlier start
+   * fetched into the cache. Invalid ones are omitted and logged.
    */
-  static async read(
-    directory: string,
-    log: Logger,
-    cache?: ModelCache,
-    hashes?: FileHashes,
-  ): Promise<Catalogue> {
-    const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  static async read(directory: string, options: CatalogueOptions): Promise<Catalogue> {
+    const { log, cache, hashes } = options;
     const models: Model[] = [];
-    for (const { name } of entries.filter((entry) => !entry.name.startsWith("."))) {
+    for (const name of await visibleNames(directory, log)) {
+      const home = join(directory, name);
       try {
-        models.push(await readModel(name, join(directory, name), cache, hashes));
+        models.push(await readModel(name, home, cache, hashes));
       } catch (error) {
-        log.warn(
-          { model: name, reason: (error as Error).message },
-          "model omitted from the catalogue",
-        );
+        log.warn({ model: name, ...explain(error, home) }, "model omitted from the catalogue");
       }
     }
     await hashes?.save().catch((err) => log.info({ err }, "the hashes of models cannot be saved"));
-    return new Catalogue(models);
+    return new Catalogue(models, options);
   }
 }
 
-/** `anneal.json` in a model's directory: what its other files do not contain. All keys are optional. */
-const Manifest = z.strictObject({
-  kind: z.enum(DATASET_KINDS).optional(),
-  description: z.string().max(2_000).optional(),
-  predefined: z.boolean().optional(),
-  /** Those that differ from the defaults by the model's size. */
-  rates: Rates.partial().optional(),
-  /** Where the model is fetched from, if its files are not next to the manifest. */
-  source: ModelSource.optional(),
-});
-const MANIFEST_NAME = "anneal.json";
+/** Nothing if there is no such directory. */
+async function visibleNames(directory: string, log: Logger): Promise<string[]> {
+  try {
+    return (await readdir(directory)).filter((name) => !name.startsWith("."));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      log.warn(explain(error, directory), "the models cannot be read");
+    return [];
+  }
+}
+
+/** Why a model is omitted, in one sentence, and what to do if that is known. */
+function explain(error: unknown, directory: string): { reason: string; hint?: string } {
+  const { code, path = directory, message, hint } = error as NodeJS.ErrnoException & ProviderError;
+  if (code === "ENOENT") return { reason: `${path} does not exist` };
+  if (code === "ENOTDIR") return { reason: `${directory} is not a directory` };
+  if (code === "EACCES") {
+    const reason = `${path} is not readable for the daemon's user`;
+    return { reason, hint: `Run as root: chmod -R a+rX ${directory}` };
+  }
+  return { reason: message, ...(hint && { hint }) };
+}
 
 const ModelConfig = SizeConfig.extend({
   architectures: z.array(z.string()).min(1),
@@ -100,31 +119,28 @@ async function readModel(
   const manifest = await readManifest(home);
   const directory =
     manifest.source && cache ? await fetchModel(cache, name, manifest.source) : home;
-  const config = ModelConfig.parse(
-    JSON.parse(await readFile(join(directory, "config.json"), "utf8")),
-  );
+  const config = await readJsonFile(directory, "config.json", ModelConfig);
   const architecture = config.architectures[0]!;
   const kind = manifest.kind ?? kindOf(architecture);
   const takesImages = kind === "image-classification";
+  const bytes = await weightBytes({ directory });
   const tokenizerDocument = takesImages ? NO_TOKENIZER : await readTokenizerDocument(directory);
   return {
     name,
     kind,
+    ...(manifest.type && { type: manifest.type }),
     description:
       manifest.description ?? `${name}: a base model of the architecture ${architecture}.`,
     hash: await hashModel(directory, hashes),
     predefined: manifest.predefined ?? false,
+    weightBytes: bytes,
+    ...(manifest.license && { license: manifest.license }),
     tokenizerHash: keccak256(tokenizerDocument),
     ...(!takesImages && { maxLength: config.max_position_embeddings }),
-    rates: { ...defaultRates(kind, await weightBytes({ directory }), config), ...manifest.rates },
+    rates: { ...defaultRates(kind, bytes, config), ...manifest.rates },
     directory,
     tokenizerDocument,
   };
-}
-
-async function readManifest(directory: string): Promise<z.infer<typeof Manifest>> {
-  const text = await readFile(join(directory, MANIFEST_NAME), "utf8").catch(() => "{}");
-  return Manifest.parse(JSON.parse(text));
 }
 
 function kindOf(architecture: string): Model["kind"] {
@@ -168,16 +184,6 @@ export async function weightBytes({ directory }: Pick<Model, "directory">): Prom
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
-function entryOf({
-  name,
-  kind,
-  description,
-  hash,
-  predefined,
-  tokenizerHash,
-  maxLength,
-  rates,
-}: Model): CatalogueModel {
-  const length = maxLength === undefined ? {} : { maxLength };
-  return { name, kind, description, hash, predefined, tokenizerHash, ...length, rates };
+function entryOf({ directory: _, tokenizerDocument: __, ...entry }: Model): CatalogueModel {
+  return entry;
 }

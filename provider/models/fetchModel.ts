@@ -8,16 +8,21 @@ import { pathExists } from "../../sdk/storage/files/pathExists.ts";
 import { fetchFromHub } from "../online/hub.ts";
 import { type OnlineProcess, runOnline } from "../online/runOnline.ts";
 
+const NO_SOURCE = 'expected {"repository": …, "revision": …} or a storage root';
+
 /** The source of a model whose files are not in its directory. */
-export const ModelSource = z.union([
-  z.strictObject({
-    repository: z.string().regex(/^[A-Za-z0-9][\w.-]{0,95}(\/[A-Za-z0-9][\w.-]{0,95})?$/),
-    /** Preferably a commit: a branch is only resolved once, when the model is fetched. */
-    revision: z.string().regex(/^[A-Za-z0-9][\w./-]{0,127}$/),
-  }),
-  /** Storage root of a zip with the model's files at its top. */
-  z.string().regex(/^0x[0-9a-f]{64}$/),
-]);
+export const ModelSource = z.union(
+  [
+    z.strictObject({
+      repository: z.string().regex(/^[A-Za-z0-9][\w.-]{0,95}(\/[A-Za-z0-9][\w.-]{0,95})?$/),
+      /** Preferably a commit: a branch is only resolved once, when the model is fetched. */
+      revision: z.string().regex(/^[A-Za-z0-9][\w./-]{0,127}$/),
+    }),
+    /** Storage root of a zip with the model's files at its top. */
+    z.string().regex(/^0x[0-9a-f]{64}$/, NO_SOURCE),
+  ],
+  NO_SOURCE,
+);
 export type ModelSource = z.infer<typeof ModelSource>;
 
 /** The sources, the limits and the target directory for fetching models. */

@@ -1,5 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
+import { readJsonFile } from "./readJsonFile.ts";
+
+const AnyObject = z.looseObject({});
 
 /** The empty tokenizer document of image models. */
 export const NO_TOKENIZER: Uint8Array = Buffer.from(
@@ -12,10 +16,9 @@ export const NO_TOKENIZER: Uint8Array = Buffer.from(
  * @throws Error if a file is missing or is not JSON.
  */
 export async function readTokenizerDocument(directory: string): Promise<Uint8Array> {
-  const read = (name: string) => readFile(join(directory, name), "utf8");
-  const tokenizer = JSON.parse(await read("tokenizer.json"));
-  const tokenizerConfig = JSON.parse(await read("tokenizer_config.json"));
-  const template = await read("chat_template.jinja").catch(() => null);
+  const tokenizer = await readJsonFile(directory, "tokenizer.json", AnyObject);
+  const tokenizerConfig = await readJsonFile(directory, "tokenizer_config.json", AnyObject);
+  const template = await readFile(join(directory, "chat_template.jinja"), "utf8").catch(() => null);
   if (template !== null) tokenizerConfig.chat_template = template;
   return Buffer.from(JSON.stringify({ tokenizer, tokenizerConfig }));
 }

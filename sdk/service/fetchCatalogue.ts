@@ -9,17 +9,25 @@ import type { Service } from "./Service.ts";
 
 const Hash = z.string().regex(/^0x[0-9a-f]{64}$/);
 
+const text = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .transform((value) => printable(value));
+
 const CatalogueModel = z.object({
   name: z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/),
   kind: z.enum(DATASET_KINDS),
-  description: z
-    .string()
-    .max(2_000)
-    .transform((text) => printable(text)),
+  /** What it is for, in the provider's words; absent: what its kind says. */
+  type: text(40).optional(),
+  description: text(2_000),
   /** Hash of the model's files; `model` in an order. */
   hash: Hash,
   /** True if every provider offers it, false if only this one does. */
   predefined: z.boolean(),
+  /** Size of its weights. */
+  weightBytes: z.number().int().nonnegative().optional(),
+  license: text(100).optional(),
   /** keccak256 of the exact bytes of the model's tokenizer document; an image model's is empty. */
   tokenizerHash: Hash,
   /** Maximum number of tokens in a row; absent for images. */
@@ -28,7 +36,11 @@ const CatalogueModel = z.object({
   rates: Rates,
 });
 
-const Catalogue = z.object({ models: z.array(CatalogueModel).max(1_000) });
+const Catalogue = z.object({
+  models: z.array(CatalogueModel).max(1_000),
+  /** Bytes of the largest dataset that the provider trains on, before encryption; absent: it publishes no limit. */
+  maxDatasetBytes: z.number().int().positive().optional(),
+});
 
 export type CatalogueModel = z.infer<typeof CatalogueModel>;
 export type Catalogue = z.infer<typeof Catalogue>;

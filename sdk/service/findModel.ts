@@ -7,7 +7,7 @@ import type { Catalogue, CatalogueModel } from "./fetchCatalogue.ts";
  * @throws ProtocolError "usage" with the closest name, or all names.
  * @example const model = findModel(await fetchCatalogue(service), "tiny-qwen2");
  */
-export function findModel(catalogue: Catalogue, name: string): CatalogueModel {
+export function findModel(catalogue: Pick<Catalogue, "models">, name: string): CatalogueModel {
   const found = catalogue.models.find((model) => model.name === name);
   if (found) return found;
   const names = catalogue.models.map((model) => model.name);

@@ -261,5 +261,8 @@ function makeCatalogue(models: string): Promise<Catalogue> {
   writeFileSync(join(directory, "tokenizer.json"), "{}");
   writeFileSync(join(directory, "tokenizer_config.json"), "{}");
   writeFileSync(join(directory, "anneal.json"), JSON.stringify({ rates: RATES }));
-  return Catalogue.read(models, pino({ level: "silent" }));
+  return Catalogue.read(models, {
+    maxDatasetBytes: 2 ** 30,
+    log: pino({ level: "silent" }),
+  });
 }

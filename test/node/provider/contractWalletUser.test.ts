@@ -55,7 +55,7 @@ describe("a user that is a contract wallet", () => {
       api = createApi({
         ...{ client: countingClient(), store, clock, wallTime, log, slots: 1 },
         ...{
-          catalogue: new Catalogue([]),
+          catalogue: new Catalogue([], { maxDatasetBytes: 2 ** 30 }),
           metrics: new Metrics(store),
           readiness: new Readiness(),
         },

@@ -148,6 +148,12 @@ describe("docs/operating.md", () => {
     expect(wrong).to.deep.equal([]);
   });
 
+  it("lists every key of anneal.json, and no other", () => {
+    const keys = matches(read("provider/models/Manifest.ts"), /^ {2}([a-z]+): /gm);
+    expect(keys).to.include("predefined");
+    expect(namesIn("## Models").sort()).to.deep.equal(keys);
+  });
+
   it("has a service file that systemd can read, with existing settings only", () => {
     const units = blocks("ini");
     expect(units).to.have.length(2);

@@ -100,7 +100,7 @@ describe("provider API", () => {
       now: () => now,
       sleep: () => new Promise((resolve) => setTimeout(resolve, 5)),
     };
-    const catalogue = new Catalogue([MODEL]);
+    const catalogue = new Catalogue([MODEL], { maxDatasetBytes: 2 ** 30 });
     metrics = new Metrics(store);
     readiness = new Readiness();
     registration = { isOperator: true };

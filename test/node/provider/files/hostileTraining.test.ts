@@ -74,9 +74,10 @@ describe("a compromised training run, in a real sandbox", () => {
 
   const context = () =>
     ({
-      catalogue: new Catalogue([
-        { name: "tiny", kind: "causal-lm", hash: HASH, directory: join(root, "model") } as Model,
-      ]),
+      catalogue: new Catalogue(
+        [{ name: "tiny", kind: "causal-lm", hash: HASH, directory: join(root, "model") } as Model],
+        { maxDatasetBytes: 2 ** 30 },
+      ),
       jobsDirectory: join(root, "state/jobs"),
       checkpoints: { directory: join(root, "state/checkpoints"), days: 30, tasks: 10 },
       maxJobBytes: 4 * 2 ** 20,

@@ -84,9 +84,10 @@ describe("the quota of a job", () => {
 
   const contextOf = (trainer: Trainer | null, clock: Clock) =>
     ({
-      catalogue: new Catalogue([
-        { name: "tiny", kind: "causal-lm", hash: HASH, directory: join(root, "model") } as Model,
-      ]),
+      catalogue: new Catalogue(
+        [{ name: "tiny", kind: "causal-lm", hash: HASH, directory: join(root, "model") } as Model],
+        { maxDatasetBytes: 2 ** 30 },
+      ),
       jobsDirectory: join(root, "jobs"),
       trainer,
       maxJobBytes: QUOTA,

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -20,8 +21,21 @@ import { Catalogue, hashModel } from "../../../../provider/models/Catalogue.ts";
 import { FileHashes } from "../../../../provider/models/FileHashes.ts";
 import { buildUsageArchive } from "../../../../provider/models/UsageArchives.ts";
 
+const NOBODY = 65_534;
+
+/** Runs `work` without root's right to read every file. */
+async function withoutRoot<T>(work: () => Promise<T>): Promise<T> {
+  if (process.geteuid!() !== 0) return work();
+  process.seteuid!(NOBODY);
+  try {
+    return await work();
+  } finally {
+    process.seteuid!(0);
+  }
+}
+
 const FALSE_HASH = `"sha256":"${"0".repeat(64)}"`;
-const silent = pino({ level: "silent" });
+const OPTIONS = { maxDatasetBytes: 2 ** 30, log: pino({ level: "silent" }) };
 
 describe("Catalogue", () => {
   let models: string;
@@ -48,11 +62,11 @@ describe("Catalogue", () => {
   it("has the same bytes and hash for the same models in another folder and order", async () => {
     addModel("b-model", "OPTForCausalLM");
     addModel("a-model", "DistilBertForMaskedLM");
-    const first = await Catalogue.read(models, silent);
+    const first = await Catalogue.read(models, OPTIONS);
     const elsewhere = join(models, ".copy");
     for (const name of ["b-model", "a-model"])
       cpSync(join(models, name), join(elsewhere, name), { recursive: true });
-    const second = await Catalogue.read(elsewhere, silent);
+    const second = await Catalogue.read(elsewhere, OPTIONS);
     expect(second.hash).to.equal(first.hash);
     expect(keccak256(first.bytes)).to.equal(first.hash);
     expect(first.models.map(({ name }) => name)).to.deep.equal(["a-model", "b-model"]);
@@ -64,19 +78,19 @@ describe("Catalogue", () => {
       cwd: directory,
       encoding: "utf8",
     });
-    const { models: found } = await Catalogue.read(models, silent);
+    const { models: found } = await Catalogue.read(models, OPTIONS);
     expect(found[0]!.hash).to.equal(`0x${printed.slice(0, 64)}`);
   });
 
   it("keeps a model's hash if its description changes, and changes it with one byte of the model", async () => {
     const directory = addModel("model", "Qwen2ForCausalLM");
-    const plain = (await Catalogue.read(models, silent)).models[0]!;
+    const plain = (await Catalogue.read(models, OPTIONS)).models[0]!;
     addModel("model", "Qwen2ForCausalLM", { description: "Small and fast", predefined: true });
-    const described = (await Catalogue.read(models, silent)).models[0]!;
+    const described = (await Catalogue.read(models, OPTIONS)).models[0]!;
     expect(described.hash).to.equal(plain.hash);
     expect(described.predefined).to.equal(true);
     writeFileSync(join(directory, "model.safetensors"), "other weights");
-    expect((await Catalogue.read(models, silent)).models[0]!.hash).not.to.equal(plain.hash);
+    expect((await Catalogue.read(models, OPTIONS)).models[0]!.hash).not.to.equal(plain.hash);
   });
 
   it("hashes only what has changed since an earlier start", async () => {
@@ -84,7 +98,7 @@ describe("Catalogue", () => {
     const kept = join(models, ".hashes.json");
     const start = async () => {
       const hashes = await FileHashes.open(kept);
-      return (await Catalogue.read(models, silent, undefined, hashes)).models[0]!.hash;
+      return (await Catalogue.read(models, { ...OPTIONS, hashes })).models[0]!.hash;
     };
     const first = await start();
     // Shows what is read from the file: an invalid hash.
@@ -109,7 +123,7 @@ describe("Catalogue", () => {
     addModel("language", "OPTForCausalLM");
     addModel("classifier", "DistilBertForSequenceClassification");
     addModel("vision", "MobileNetV2ForImageClassification");
-    const { models: found } = await Catalogue.read(models, silent);
+    const { models: found } = await Catalogue.read(models, OPTIONS);
     expect(found.map(({ name, kind }) => [name, kind])).to.deep.equal([
       ["classifier", "text-classification"],
       ["language", "causal-lm"],
@@ -121,7 +135,7 @@ describe("Catalogue", () => {
     addModel("language", "OPTForCausalLM");
     const directory = addModel("vision", "MobileNetV2ForImageClassification");
     for (const name of ["tokenizer.json", "tokenizer_config.json"]) rmSync(join(directory, name));
-    const { models: found, bytes } = await Catalogue.read(models, silent);
+    const { models: found, bytes } = await Catalogue.read(models, OPTIONS);
     const [language, vision] = JSON.parse(Buffer.from(bytes).toString()).models;
     expect(language.maxLength).to.equal(2048);
     expect(vision).not.to.have.property("maxLength");
@@ -133,7 +147,7 @@ describe("Catalogue", () => {
   it("derives rates from the size of the weights, unless the manifest has others", async () => {
     const directory = addModel("model", "Qwen2ForCausalLM");
     const rates = async () => {
-      const { models: found, bytes } = await Catalogue.read(models, silent);
+      const { models: found, bytes } = await Catalogue.read(models, OPTIONS);
       expect(JSON.parse(Buffer.from(bytes).toString()).models[0].rates).to.deep.equal(
         found[0]!.rates,
       );
@@ -161,20 +175,102 @@ describe("Catalogue", () => {
     truncateSync(join(directory, "model.safetensors"), 4e7);
     const config = { architectures: ["ViTForImageClassification"], image_size: 32, patch_size: 8 };
     writeFileSync(join(directory, "config.json"), JSON.stringify(config));
-    expect((await Catalogue.read(models, silent)).models[0]!.rates.full).to.equal(1_600);
+    expect((await Catalogue.read(models, OPTIONS)).models[0]!.rates.full).to.equal(1_600);
+  });
+
+  it("gives type, license and size of a model, and the limit of datasets, in what is hashed", async () => {
+    const manifest = { type: "Reasoning Tasks", license: "apache-2.0" };
+    addModel("model", "Qwen2ForCausalLM", manifest);
+    const { bytes } = await Catalogue.read(models, OPTIONS);
+    const document = JSON.parse(Buffer.from(bytes).toString());
+    const weightBytes = "weights of model".length;
+    expect(document.models[0]).to.include({ ...manifest, weightBytes });
+    expect(document.maxDatasetBytes).to.equal(2 ** 30);
+    const smaller = await Catalogue.read(models, { ...OPTIONS, maxDatasetBytes: 5 });
+    expect(JSON.parse(Buffer.from(smaller.bytes).toString()).maxDatasetBytes).to.equal(5);
+  });
+
+  describe("omits a model, and says in one sentence why:", () => {
+    /** What is logged about the only model. */
+    const omitted = async () => {
+      const lines: Record<string, string>[] = [];
+      const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) });
+      expect((await Catalogue.read(models, { ...OPTIONS, log })).models).to.deep.equal([]);
+      expect(lines).to.have.length(1);
+      return lines[0]!;
+    };
+    const cases: readonly (readonly [string, object | string, string])[] = [
+      [
+        "an unknown key",
+        { predefind: true },
+        ' has the unknown key "predefind": did you mean "predefined"?',
+      ],
+      ["an unknown rate", { rates: { lorra: 1 } }, ' has the unknown key "rates.lorra"'],
+      [
+        "a wrong value",
+        { predefined: "yes" },
+        ': the key "predefined" is wrong: expected boolean, received string',
+      ],
+      [
+        "a wrong rate",
+        { rates: { lora: 0 } },
+        ': the key "rates.lora" is wrong: Too small: expected number to be >=1',
+      ],
+      [
+        "a wrong source",
+        { source: "hub" },
+        ': the key "source" is wrong: expected {"repository": …, "revision": …} or a storage root',
+      ],
+      ["a list", "[]", ": expected object, received array"],
+      ["no JSON", "{,}", " is not JSON: "],
+    ];
+    for (const [what, manifest, reason] of cases)
+      it(`${what} in anneal.json`, async () => {
+        const directory = addModel("model", "Qwen2ForCausalLM");
+        const text = typeof manifest === "string" ? manifest : JSON.stringify(manifest);
+        writeFileSync(join(directory, "anneal.json"), text);
+        const line = await omitted();
+        expect(line).to.include({ model: "model", msg: "model omitted from the catalogue" });
+        expect(line.reason).to.include(`anneal.json${reason}`).and.not.include("\n");
+      });
+
+    it("a file that is missing", async () => {
+      const directory = addModel("model", "Qwen2ForCausalLM");
+      rmSync(join(directory, "tokenizer_config.json"));
+      const path = join(directory, "tokenizer_config.json");
+      expect((await omitted()).reason).to.equal(`${path} does not exist`);
+    });
+
+    it("a file that the daemon's user cannot read, with the command that allows it", async () => {
+      const directory = addModel("model", "Qwen2ForCausalLM");
+      const weights = join(directory, "model.safetensors");
+      chmodSync(models, 0o755);
+      chmodSync(weights, 0);
+      const line = await withoutRoot(omitted);
+      expect(line.reason).to.equal(`${weights} is not readable for the daemon's user`);
+      expect(line.hint).to.equal(`Run as root: chmod -R a+rX ${directory}`);
+      execFileSync("sh", ["-c", line.hint!.replace("Run as root: ", "")]);
+      const { models: found } = await withoutRoot(() => Catalogue.read(models, OPTIONS));
+      expect(found).to.have.length(1);
+    });
+
+    it("a file in place of a directory", async () => {
+      writeFileSync(join(models, "README.md"), "");
+      expect((await omitted()).reason).to.equal(`${join(models, "README.md")} is not a directory`);
+    });
   });
 
   it("leaves out what it cannot train", async () => {
     addModel("speech", "WhisperForConditionalGeneration");
     addModel("translator", "T5ForConditionalGeneration");
     mkdirSync(join(models, "empty"));
-    expect((await Catalogue.read(models, silent)).models).to.deep.equal([]);
+    expect((await Catalogue.read(models, OPTIONS)).models).to.deep.equal([]);
   });
 
   it("puts a chat template from its own file where the tokenizer's users look for it", async () => {
     const directory = addModel("model", "Qwen2ForCausalLM");
     writeFileSync(join(directory, "chat_template.jinja"), "{{ messages }}");
-    const [model] = (await Catalogue.read(models, silent)).models;
+    const [model] = (await Catalogue.read(models, OPTIONS)).models;
     const document = JSON.parse(Buffer.from(model!.tokenizerDocument).toString());
     expect(document.tokenizerConfig).to.deep.equal({
       eos_token: "</s>",
@@ -185,7 +281,7 @@ describe("Catalogue", () => {
 
   it("documents a model in an archive with instructions, a configuration and an example", async () => {
     addModel("model", "Qwen2ForCausalLM");
-    const [model] = (await Catalogue.read(models, silent)).models;
+    const [model] = (await Catalogue.read(models, OPTIONS)).models;
     const names = await new Promise<string[]>((resolve, reject) => {
       buildUsageArchive(model!).then((bytes) =>
         fromBuffer(bytes, (error, zip) => {

@@ -50,12 +50,16 @@ describe("models that are stored elsewhere", () => {
   });
 
   const read = (python = PYTHON) =>
-    Catalogue.read(models, silent, {
-      directory: join(models, ".cache"),
-      storageUrl,
-      online: { python, environment: ENVIRONMENT },
-      maxBytes: 2 ** 30,
-      signal: new AbortController().signal,
+    Catalogue.read(models, {
+      maxDatasetBytes: 2 ** 30,
+      log: silent,
+      cache: {
+        directory: join(models, ".cache"),
+        storageUrl,
+        online: { python, environment: ENVIRONMENT },
+        maxBytes: 2 ** 30,
+        signal: new AbortController().signal,
+      },
     });
   const addSheet = (name: string, source: unknown) => {
     mkdirSync(join(models, name));

@@ -57,7 +57,9 @@ describe("accept", () => {
       exchange: ZeroHash,
     };
     const context = {
-      catalogue: new Catalogue([{ ...model, kind: "causal-lm" } as Model]),
+      catalogue: new Catalogue([{ ...model, kind: "causal-lm" } as Model], {
+        maxDatasetBytes: 2 ** 30,
+      }),
       jobsDirectory: join(root, "state/jobs"),
       trainer,
       machine: { isBroken },

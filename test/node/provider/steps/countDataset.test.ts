@@ -42,7 +42,11 @@ describe("countDataset", () => {
     };
     const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: root } as Model;
     const context = {
-      ...{ catalogue: new Catalogue([model]), jobsDirectory: root, trainer: { countTokens } },
+      ...{
+        catalogue: new Catalogue([model], { maxDatasetBytes: 2 ** 30 }),
+        jobsDirectory: root,
+        trainer: { countTokens },
+      },
       times: { training: () => null, margin: () => 60 },
     } as unknown as StepContext;
     const job = { trainingTime: 3_600 };

@@ -43,7 +43,7 @@ describe("train", () => {
       directory: join(root, "model"),
     } as Model;
     const context = {
-      catalogue: new Catalogue([model]),
+      catalogue: new Catalogue([model], { maxDatasetBytes: 2 ** 30 }),
       jobsDirectory: join(root, "jobs"),
       trainer: { train: async () => trains() ?? end },
       machine: { isHealthy: async () => isHealthy },

@@ -75,7 +75,7 @@ describe("an order with little time", () => {
     const agreed = hexlify(blindRoot(sharedBlind(key.secret, getBytes(userKey))));
     const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: root } as Model;
     const context = {
-      catalogue: new Catalogue([model]),
+      catalogue: new Catalogue([model], { maxDatasetBytes: 2 ** 30 }),
       encryptionKeys: new EncryptionKeys(key),
       maxDatasetBytes: 2 ** 30,
       jobsDirectory: root,

@@ -82,7 +82,7 @@ describe("a training run that starts or ends at a hub", () => {
   const context = () => {
     const model = { name: "tiny", kind: "causal-lm", hash: HASH, directory: join(root, "model") };
     return {
-      catalogue: new Catalogue([model as Model]),
+      catalogue: new Catalogue([model as Model], { maxDatasetBytes: 2 ** 30 }),
       jobsDirectory: join(root, "jobs"),
       checkpoints: { directory: join(root, "kept"), days: 30, tasks: 10 },
       online: { python: join(root, "python"), environment: { PATH: process.env.PATH! } },

@@ -41,7 +41,9 @@ describe("kept checkpoints", () => {
 
   const context = () =>
     ({
-      catalogue: new Catalogue([{ name: "tiny", kind: "causal-lm", hash: HASH } as Model]),
+      catalogue: new Catalogue([{ name: "tiny", kind: "causal-lm", hash: HASH } as Model], {
+        maxDatasetBytes: 2 ** 30,
+      }),
       jobsDirectory: join(root, "jobs"),
       checkpoints: { directory: join(root, "kept"), ...limits },
       maxJobBytes: 2 ** 20,
