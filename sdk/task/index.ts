@@ -13,6 +13,7 @@ export type {
 export type { TaskState } from "../taskStates.ts";
 export type { Hyperparameters } from "../training/Hyperparameters.ts";
 export * from "./calls.ts";
+export * from "./checkDatasetBytes.ts";
 export * from "./consentToSettlement.ts";
 export type { Delivery } from "./Delivery.ts";
 export * from "./FailReason.ts";

@@ -7,6 +7,7 @@ import { findModel } from "../../sdk/service/findModel.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
 import { rankServices } from "../../sdk/service/rankServices.ts";
 import type { VerifiedProvider } from "../../sdk/service/verifyProvider.ts";
+import { checkDatasetBytes, datasetBytes } from "../../sdk/task/checkDatasetBytes.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
@@ -51,7 +52,7 @@ const TIMEOUT_MS = 10_000;
 /**
  * Chooses the provider: the given one, or else the best one by `rankServices`, and says why. For that, checks and counts
  * the dataset as each provider will.
- * @throws ProtocolError "dataset-invalid" after showing all problems, "usage" if no provider has the model.
+ * @throws ProtocolError "dataset-invalid" after showing all problems, or if no provider takes a dataset of its size, "usage" if no provider has the model.
  */
 export async function chooseOffer(
   client: Wallet,
@@ -59,12 +60,12 @@ export async function chooseOffer(
   terminal: Terminal,
 ): Promise<ChosenOffer> {
   const { name, provider } = wanted;
-  if (provider !== undefined) {
-    const only = await verifyOne(client, provider, name, terminal);
-    const [offer] = await priceAll([only], wanted, terminal);
-    return { ...offer!, choice: null };
-  }
-  const offers = await priceAll(await findCandidates(client, name, terminal), wanted, terminal);
+  const found =
+    provider === undefined
+      ? await findCandidates(client, name, terminal)
+      : [await verifyOne(client, provider, name, terminal)];
+  const offers = await priceAll(await takingDatasets(found, wanted, terminal), wanted, terminal);
+  if (provider !== undefined) return { ...offers[0]!, choice: null };
   const now = Date.now() / 1_000; // whether a failure is a week old needs no request to the chain
   const ranked = rankServices({ candidates: offers.map(asCandidate), now });
   const choice = explainChoice(ranked, name, now);
@@ -115,6 +116,34 @@ async function findCandidates(
   if (verified.length === 0) throw noProviderError();
   if (candidates.length === 0) throw unknownModelError(name, verified);
   return candidates;
+}
+
+/**
+ * The candidates that take datasets of these sizes; a note names those left out.
+ * @throws ProtocolError "dataset-invalid" if there is none.
+ */
+async function takingDatasets(
+  candidates: readonly Candidate[],
+  { path: training, validationPath: validation }: Wanted,
+  terminal: Terminal,
+): Promise<Candidate[]> {
+  const paths = validation === undefined ? [training] : [training, validation];
+  const sizes = await Promise.all(
+    paths.map(async (path) => ({ path, bytes: await datasetBytes(path) })),
+  );
+  const refusals: unknown[] = [];
+  const taking = candidates.filter((candidate) => {
+    try {
+      for (const size of sizes) checkDatasetBytes({ ...candidate, ...size });
+      return true;
+    } catch (error) {
+      refusals.push(error);
+      return false;
+    }
+  });
+  if (taking.length === 0) throw refusals[0];
+  for (const error of refusals) terminal.note(`Left out: ${reasonOf(error)}`);
+  return taking;
 }
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,8 +1,9 @@
 import { ProtocolError } from "../../sdk/errors.ts";
 import { readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
 import type { Root } from "../../sdk/ids.ts";
-import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
+import type { Catalogue, CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
+import { checkDatasetBytes, datasetBytes } from "../../sdk/task/checkDatasetBytes.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { countFor } from "./countFor.ts";
 import { withDataset } from "./withDataset.ts";
@@ -10,6 +11,7 @@ import { withDataset } from "./withDataset.ts";
 interface At {
   readonly service: Service;
   readonly model: CatalogueModel;
+  readonly catalogue: Catalogue;
 }
 
 /** A stored dataset, and the size that its user declares, in the unit of the price. */
@@ -21,7 +23,7 @@ interface Declared {
 /**
  * Counts a stored dataset as the provider will, and compares that with the declared size, before anything is paid.
  * @throws ProtocolError "usage" if the dataset is larger, which the provider would refuse; "not-found" if the storage
- * does not have it.
+ * does not have it; "dataset-invalid" if the provider takes none of its size.
  */
 export async function compareSize(
   at: At,
@@ -47,6 +49,7 @@ export async function compareSize(
 
 /** Null for the tokens of an encrypted dataset, which only the provider can count. */
 async function sizeOf(path: string, at: At, terminal: Terminal): Promise<bigint | null> {
+  checkDatasetBytes({ ...at, bytes: await datasetBytes(path) });
   const sealed = await readDatasetHeader(path);
   if (!sealed) return (await countFor(path, at)).dataSize;
   if (at.service.unit === "byte") return BigInt(sealed.size);

@@ -9,6 +9,7 @@ import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCata
 import { findModel } from "../../sdk/service/findModel.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
+import { checkDatasetBytes, datasetBytes } from "../../sdk/task/checkDatasetBytes.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
 import { invalidDataset, showProblems } from "../terminal/datasetProblems.ts";
@@ -60,7 +61,10 @@ export async function measureDataset(
   config?: Hyperparameters,
 ): Promise<Measurement> {
   const service = await getService(client, { provider });
-  const model = findModel(await fetchCatalogue(service), name);
+  const catalogue = await fetchCatalogue(service);
+  const model = findModel(catalogue, name);
+  for (const file of [path, ...(validationPath === undefined ? [] : [validationPath])])
+    checkDatasetBytes({ service, catalogue, bytes: await datasetBytes(file), path: file });
   const check = (file: string) => checkOne(file, { service, model }, config, terminal);
   const { size } = await check(path);
   const { rows, bytes, dataSize } = await countFor(path, { service, model });

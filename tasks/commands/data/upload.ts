@@ -50,9 +50,15 @@ async function uploadFor(
   environment: Environment,
   options: UploadOptions,
 ): Promise<Uploaded> {
+  const { fetchCatalogue } = await import("../../../sdk/service/fetchCatalogue.ts");
   const { getService } = await import("../../../sdk/service/getService.ts");
+  const { checkDatasetBytes, datasetBytes } = await import(
+    "../../../sdk/task/checkDatasetBytes.ts"
+  );
   const { uploadDataset } = await import("../../../sdk/task/uploadDataset.ts");
   const client = await environment.signer("user");
   const service = await getService(client, { provider });
+  const catalogue = await fetchCatalogue(service);
+  checkDatasetBytes({ service, catalogue, bytes: await datasetBytes(path), path });
   return uploadDataset(client, { service, path, ...options });
 }

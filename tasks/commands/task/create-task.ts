@@ -4,6 +4,7 @@ import { parseAddress } from "../../../sdk/parseAddress.ts";
 import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
 import type { Service } from "../../../sdk/service/Service.ts";
+import { checkDatasetBytes } from "../../../sdk/task/checkDatasetBytes.ts";
 import { type Quote, quote } from "../../../sdk/task/quote.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
 import type { Command } from "../../definition.ts";
@@ -61,9 +62,12 @@ export default (async (flags, terminal, environment) => {
   const { service, catalogue, queue } = await verifyForOrder(client, wanted);
   terminal.say("Provider verified");
   const model = findModel(catalogue, wanted.model);
-  const at = { service, model };
+  const at = { service, model, catalogue };
   await compareSize(at, wanted, environment.storageUrl(), terminal);
   const offer = await offerOf(at);
+  // Bytes are known only if the price is per byte; tokens are counted by the provider.
+  const { evaluation } = offer.work;
+  if (service.unit === "byte") checkDatasetBytes({ service, catalogue, bytes: evaluation.size });
   await agreeToOrder(client, { service, model, queue, offer }, flags, terminal);
   const taskKey = await openTaskKey(flags.taskKey, flags, terminal);
   const order = { ...wanted, service, model, offer, secrets, taskKey };

@@ -26,6 +26,7 @@ declare global {
   const service: sdk.Service;
   const terms: sdk.ServiceTerms;
   const model: sdk.CatalogueModel;
+  const catalogue: sdk.Catalogue;
   const id: sdk.TaskId;
   const root: sdk.Root;
   const task: sdk.Task;
