@@ -9,7 +9,7 @@ import { getTask } from "../../../sdk/task/getTask.ts";
 import { send } from "../../../sdk/transaction/send.ts";
 import { fetchTerms } from "../../../tasks/flows/fetchTerms.ts";
 import { rejection } from "../../helpers/rejection.ts";
-import { CommandFixture } from "./CommandFixture.ts";
+import { CommandFixture, startFakeApi } from "./CommandFixture.ts";
 
 describe("tasks: providers and models", () => {
   let market: CommandFixture;
@@ -212,6 +212,40 @@ describe("tasks: providers and models", () => {
       full: "250000",
       lora: "666700",
     });
+  });
+
+  it("shows a model's type in its provider's words, and with --json its size, length and license", async () => {
+    const snapshot = await market.chain.snapshot();
+    const { catalogue } = market.daemon;
+    const document = JSON.parse(catalogue);
+    const facts = { weightBytes: 3_554_214_621, maxLength: 131_072, license: "mit" };
+    Object.assign(document.models[1], { type: "Reasoning Tasks", predefined: true, ...facts });
+    market.daemon.catalogue = JSON.stringify(document);
+    await market.run("update-provider");
+    const { stdout } = await market.run("list-models");
+    expect(stdout).to.match(/^tiny-distilbert +Reasoning Tasks/m);
+    expect(stdout).to.match(/^Provider's Model: none$/m);
+    const { models } = await market.json("list-models");
+    expect(models[0]).to.include({ type: "Language Generation" });
+    expect(models[1]).to.include({ type: "Reasoning Tasks", ...facts });
+    market.daemon.catalogue = catalogue;
+    await market.chain.revert(snapshot);
+  });
+
+  it("shows who offers a predefined model: the provider's address, or how many they are", async () => {
+    const snapshot = await market.chain.snapshot();
+    const alone = await market.run("list-models");
+    expect(alone.stdout).to.match(new RegExp(`^tiny-qwen2 .* ${market.provider.address}$`, "m"));
+    const rival = await startFakeApi(market.stranger);
+    const env = { ZG_PRIVATE_KEY: market.chain.accounts[3]!.privateKey };
+    const dearer = { url: rival.daemon.url, price: "0.000000000000000002", amount: "1" };
+    await market.run("register-provider", dearer, { env });
+    const { stdout } = await market.run("list-models");
+    const from = "from 0.00000000000025 full, 0.0000000000006667 LoRA \\(bytes\\)";
+    expect(stdout).to.match(new RegExp(`^tiny-qwen2 .* ${from} +2 providers$`, "m"));
+    expect(stdout.match(/^tiny-distilbert /gm)).to.have.length(2);
+    await rival.close();
+    await market.chain.revert(snapshot);
   });
 
   it("saves a model's usage into a folder under the model's name", async () => {
