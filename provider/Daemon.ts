@@ -116,7 +116,7 @@ export class Daemon {
 
 /** Waits for all loops to end. If one fails, the others are stopped before their resources are closed. */
 async function settle(
-  loops: readonly Promise<void>[],
+  loops: readonly Promise<unknown>[],
   stop: AbortController,
   parts: AsyncDisposableStack,
 ): Promise<void> {
@@ -131,7 +131,7 @@ async function settle(
 
 async function compose(
   dependencies: Dependencies,
-): Promise<{ api: string; loops: Promise<void>[] }> {
+): Promise<{ api: string; loops: Promise<unknown>[] }> {
   const { config, log, clock, signal, parts } = dependencies;
   const deployment = await findDeployment(config, dependencies);
   // Before anything else: a second daemon must not touch the files of the first one.
@@ -187,23 +187,25 @@ async function compose(
   const api = createApi({
     ...loop.context,
     ...{ slots, signal, terms, metrics, readiness, wallTime },
+    device: () => python.device,
     chainTime: () => loop.runner.chainTime,
     onCancel: () => loop.runner.wake(),
     log: log.child({ part: "api" }, { level: "warn" }),
   });
   parts.defer(() => api.close());
   await listen(api, config.api);
-  log.info(
-    {
-      ...{ api: terms().url, storage: publicStorageUrl, provider, operator },
-      models: catalogue.models.length,
-    },
-    "ready",
-  );
+  const sayReady = () =>
+    log.info(
+      {
+        ...{ api: terms().url, storage: publicStorageUrl, provider, operator },
+        ...{ models: catalogue.models.length, device: python.device },
+      },
+      "ready",
+    );
   const loops = [
     registration.run(signal),
     ...loop.run(signal),
-    python.run(signal),
+    python.run(signal).then((works) => works && sayReady()),
     machine.watch(signal),
   ];
   if (submissions) {

@@ -210,8 +210,8 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
       PYTHON,
       SANDBOX: sandbox ? "on" : "off",
     },
-    ready: /"ready"/,
-    timeoutSeconds: 60,
+    ready: /"ready"/, // after the first import of torch
+    timeoutSeconds: 360,
     directory,
   });
   note(`storage   http://127.0.0.1:${ports.storage}`);

@@ -71,6 +71,7 @@ export const OPEN_API = {
           object({
             accepting: { type: "boolean" },
             slots: integer,
+            device: {},
             running: integer,
             waiting: integer,
             waitSeconds: {},

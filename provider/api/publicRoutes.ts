@@ -24,6 +24,8 @@ export interface PublicRoutes {
   readonly readiness: Readiness;
   readonly registration: Pick<Registration, "isOperator">;
   readonly slots: number;
+  /** What training runs on, such as "NVIDIA H200"; null if that is not known. */
+  readonly device: () => string | null;
   readonly jobsDirectory: string;
   /** Known once the API is listening. */
   readonly terms: () => ProvidedTerms;
@@ -78,6 +80,7 @@ export function addPublicRoutes(app: FastifyInstance, routes: PublicRoutes): voi
   app.get("/v1/queue", async () => ({
     accepting: routes.readiness.reasons().length === 0,
     slots,
+    device: routes.device(),
     ...(await queue()),
   }));
 }

@@ -24,7 +24,7 @@ export const accept: StepFunction = async (context, record, signal) => {
     await python.requireWorking();
     await gasMoney.requireReserve(id);
     await ensureDiskSpace(context, record);
-    await trainer.checkMachine?.(signal);
+    await trainer.checkMachine(signal);
   }
   try {
     const call = acceptTask(client, { id });

@@ -39,6 +39,7 @@ export class LocalTrainer implements Trainer {
   readonly #options: LocalTrainerOptions;
   readonly #devices: Devices;
   #checkedAt = Number.NEGATIVE_INFINITY;
+  #device = "CPU";
 
   constructor(options: LocalTrainerOptions) {
     this.#options = options;
@@ -75,12 +76,13 @@ export class LocalTrainer implements Trainer {
     return countTokens(this.#options.program, model, dataset, signal);
   }
 
-  async checkMachine(signal: AbortSignal): Promise<void> {
+  async checkMachine(signal: AbortSignal): Promise<string> {
     const { program, clock } = this.#options;
     const isKnown = clock.now() - this.#checkedAt < CHECK_INTERVAL;
-    if (isKnown || !this.#devices.hasAny) return;
-    await checkDevice(program, signal);
+    if (isKnown || !this.#devices.hasAny) return this.#device;
+    this.#device = await checkDevice(program, signal);
     this.#checkedAt = clock.now();
+    return this.#device;
   }
 
   #spawn(jobDirectory: string, device: string | null): ChildProcess {

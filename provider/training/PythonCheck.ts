@@ -14,69 +14,97 @@ export interface PythonCheckOptions {
   readonly log: Logger;
 }
 
+/** Why training does not work, and what the operator can do. */
+interface Problem {
+  readonly message: string;
+  readonly hint: string;
+}
+
 /** Milliseconds: on a busy machine, importing torch takes a while. */
 const TIMEOUT_MS = 5 * 60_000;
 /** Milliseconds between checks of an interpreter that does not work. */
 const POLL_INTERVAL = 60_000;
 const REASON = "python";
 const HINT =
-  "Run node scripts/setup.mjs, or set PYTHON to an interpreter with the trainer's packages; check nvidia-smi.";
+  "Run node scripts/setup.mjs, or set PYTHON to an interpreter with the trainer's packages.";
 
 /**
- * Checks, before any task is accepted, that the interpreter runs, has the trainer's packages, and can use the machine's
- * GPUs.
+ * Checks, before the daemon is ready and any task is accepted, that the interpreter runs, has the trainer's packages,
+ * and that training runs can start: on the machine's GPUs, or in the cluster.
  */
 export class PythonCheck {
   readonly #options: PythonCheckOptions;
   /** Why it does not work; null if it does. Pending until the first check. */
-  #problem: Promise<string | null> = new Promise(() => undefined);
+  #problem: Promise<Problem | null> = new Promise(() => undefined);
+  #device: string | null = null;
 
   constructor(options: PythonCheckOptions) {
     this.#options = options;
+    options.readiness.set({
+      name: REASON,
+      message: "It is not known yet whether training works on this machine.",
+      hint: "Wait for the end of the check, which takes seconds.",
+    });
   }
 
-  /** Checks periodically until it works, or `signal` aborts. Open tasks continue meanwhile. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** What training runs on, such as "NVIDIA H200"; null if that is not known, or not yet. */
+  get device(): string | null {
+    return this.#device;
+  }
+
+  /**
+   * Checks periodically until it works, or `signal` aborts. Open tasks continue meanwhile.
+   * @returns whether it works.
+   */
+  async run(signal: AbortSignal): Promise<boolean> {
     const { program, readiness, clock, log } = this.#options;
+    let reported: string | null = null;
     while (!signal.aborted) {
       const trial = this.#try(signal);
-      if (!readiness.reasons().some(({ name }) => name === REASON)) this.#problem = trial;
+      if (reported === null) this.#problem = trial;
       const problem = await trial;
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       this.#problem = trial;
       if (problem === null) {
-        if (readiness.clear(REASON)) log.info("training works again");
-        return;
+        readiness.clear(REASON);
+        if (reported !== null) log.info("training works again");
+        return true;
       }
-      const message = `Training does not work on this machine: ${problem}`;
-      if (readiness.set({ name: REASON, message, hint: HINT }))
+      const { hint } = problem;
+      const message = `Training does not work on this machine: ${problem.message}`;
+      readiness.set({ name: REASON, message, hint });
+      if (message !== reported)
         log.error(
-          { python: program.python, problem, hint: HINT },
+          { python: program.python, problem: problem.message, hint },
           "no task is accepted: training does not work on this machine",
         );
+      reported = message;
       await clock.sleep(POLL_INTERVAL, signal);
     }
+    return false;
   }
 
-  async #try(signal: AbortSignal): Promise<string | null> {
+  async #try(signal: AbortSignal): Promise<Problem | null> {
     const { program, trainer } = this.#options;
-    const problem = await importTrainer(program, signal);
-    if (problem !== null) return problem;
+    const message = await importTrainer(program, signal);
+    if (message !== null) return { message, hint: HINT };
     try {
-      await trainer.checkMachine?.(signal);
+      this.#device = await trainer.checkMachine(signal);
       return null;
     } catch (error) {
-      return (error as Error).message;
+      const { message, hint = HINT } = error as Error & { readonly hint?: string };
+      return { message, hint };
     }
   }
 
-  /** Waits for the first check. @throws ProviderError while the interpreter does not work. */
+  /** Waits for the first check. @throws ProviderError while training does not work. */
   async requireWorking(): Promise<void> {
-    if ((await this.#problem) === null) return;
+    const problem = await this.#problem;
+    if (problem === null) return;
     throw new ProviderError("Training does not work on this machine.", {
       retryable: true,
       isReported: true,
-      hint: HINT,
+      hint: problem.hint,
     });
   }
 }

@@ -65,6 +65,15 @@ export class SlurmTrainer implements Trainer {
     return countTokens(program, model, dataset, signal);
   }
 
+  /** Lets Slurm check its commands, its controller, and a job with the submit options, which it does not start. */
+  async checkMachine(signal: AbortSignal): Promise<null> {
+    for (const command of ["squeue", "scancel"]) await slurm(command, ["--version"], signal);
+    await slurm("scontrol", ["ping"], signal);
+    const options = [...this.#options.submitOptions, "--test-only", "--wrap=true"];
+    await slurm("sbatch", options, signal);
+    return null;
+  }
+
   async #submit(name: string, jobDirectory: string): Promise<string> {
     const script = join(jobDirectory, "slurm.py");
     const text = batchScript(this.#options.program, jobDirectory);
@@ -157,11 +166,22 @@ export function endOf({ state, exitCode, signal }: SlurmJob): TrainingEnd {
   return { kind: "killed", signal: ended ? `signal ${signal}` : state };
 }
 
-async function slurm(command: string, args: readonly string[]): Promise<string> {
+async function slurm(
+  command: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<string> {
   try {
-    return (await run(command, args)).stdout;
+    return (await run(command, args, { signal })).stdout;
   } catch (error) {
-    const { stderr = "", message } = error as Error & { stderr?: string };
+    signal?.throwIfAborted();
+    const { stderr = "", message, code } = error as NodeJS.ErrnoException & { stderr?: string };
+    if (code === "ENOENT") {
+      throw new ProviderError(`Slurm's ${command} is not installed, or not on PATH.`, {
+        retryable: true,
+        hint: "Install Slurm's commands (Debian: apt-get install slurm-client), or set TRAINER=local.",
+      });
+    }
     throw new ProviderError(`Slurm's ${command} failed: ${stderr.trim() || message}`, {
       retryable: true,
       hint: "Check sinfo and the cluster's own logs.",

@@ -35,9 +35,9 @@ export interface Trainer {
    */
   countTokens(model: Model, dataset: CountedFile, signal: AbortSignal): Promise<number>;
   /**
-   * Makes sure that training can use this machine's GPUs. Absent if training runs on other machines: there the trainer
-   * itself checks.
-   * @throws ProviderError while it cannot.
+   * Makes sure that training runs can start: with this machine's GPUs, or as jobs of the cluster.
+   * @returns what they run on, such as "NVIDIA H200" or "CPU"; null if that is not known.
+   * @throws ProviderError while they cannot.
    */
-  checkMachine?(signal: AbortSignal): Promise<void>;
+  checkMachine(signal: AbortSignal): Promise<string | null>;
 }

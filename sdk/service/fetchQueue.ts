@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { printable } from "../printable.ts";
 import { type Endpoint, fetchJson } from "./providerApi.ts";
 
 const Count = z.number().int().nonnegative();
@@ -6,6 +7,13 @@ const Queue = z.object({
   /** Whether it accepts new tasks at the moment, whatever its offer on chain says. */
   accepting: z.boolean().default(true),
   slots: Count,
+  /** What training runs on, as the provider says, such as "NVIDIA H200"; null if it does not say. */
+  device: z
+    .string()
+    .max(200)
+    .transform((text) => printable(text))
+    .nullable()
+    .default(null),
   running: Count,
   waiting: Count,
   /** The provider's estimate of the seconds until a task ordered now would start; null if it gives none. */

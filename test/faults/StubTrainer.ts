@@ -39,6 +39,10 @@ export class StubTrainer implements Trainer {
     return 1;
   }
 
+  async checkMachine(): Promise<null> {
+    return null;
+  }
+
   async #work(directory: string, signal: AbortSignal): Promise<TrainingEnd> {
     this.#fuse.pass("training: begins");
     const job = JSON.parse(await readFile(join(directory, "job.json"), "utf8"));

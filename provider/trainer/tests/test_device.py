@@ -10,7 +10,7 @@ from conftest import TRAINER
 from anneal_trainer import train
 from anneal_trainer.errors import UnexpectedError
 from anneal_trainer.model import device
-from anneal_trainer.model.device import choose_device
+from anneal_trainer.model.device import choose_device, describe_device
 
 
 @pytest.fixture
@@ -65,3 +65,11 @@ def test_the_module_tells_the_device_of_this_machine():
     assert ended.returncode == 0, ended.stderr
     assert device.VISIBLE_DEVICES not in ended.stdout
     assert ended.stdout.startswith('{"device": "')
+
+
+def test_the_device_is_described_by_the_names_of_its_cards(monkeypatch):
+    cards = ["NVIDIA H200", "NVIDIA L4", "NVIDIA H200"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(cards))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda card: cards[card])
+    assert describe_device(torch.device("cuda")) == "2x NVIDIA H200, NVIDIA L4"
+    assert describe_device(torch.device("cpu")) == "CPU"

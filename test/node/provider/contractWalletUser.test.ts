@@ -54,6 +54,7 @@ describe("a user that is a contract wallet", () => {
       store = SqliteStore.open(directory);
       api = createApi({
         ...{ client: countingClient(), store, clock, wallTime, log, slots: 1 },
+        device: () => null,
         ...{
           catalogue: new Catalogue([], { maxDatasetBytes: 2 ** 30 }),
           metrics: new Metrics(store),

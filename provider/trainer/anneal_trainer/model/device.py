@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def choose_device(
     return torch.device("cpu")
 
 
+def describe_device(device: torch.device) -> str:
+    """Return the names of the GPUs, such as "2x NVIDIA H200", or "CPU"."""
+    if device.type != "cuda":
+        return "CPU"
+    names = Counter(torch.cuda.get_device_name(card) for card in range(torch.cuda.device_count()))
+    return ", ".join(name if count == 1 else f"{count}x {name}" for name, count in names.items())
+
+
 def _has_card(devices: Path) -> bool:
     return any(re.fullmatch(r"nvidia\d+", path.name) for path in devices.iterdir())
 
@@ -45,7 +54,7 @@ def main() -> int:
     except JobError as error:
         print(f"{error.message}\n{error.hint}", file=sys.stderr)
         return error.exit_code
-    print(json.dumps({"device": device.type}))
+    print(json.dumps({"device": describe_device(device)}))
     return 0
 
 

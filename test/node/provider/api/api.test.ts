@@ -118,6 +118,7 @@ describe("provider API", () => {
       chainTime: () => Math.floor(now / 1000),
       onCancel: (id) => cancelled.push(id),
       slots: 1,
+      device: () => "NVIDIA H200",
       jobsDirectory: directory,
       encryptionKeys: new EncryptionKeys(ENCRYPTION_KEY),
       signal: stop.signal,
@@ -373,6 +374,7 @@ describe("provider API", () => {
       expect((await get("/v1/queue")).json()).to.deep.equal({
         accepting: true,
         slots: 1,
+        device: "NVIDIA H200",
         running: 1,
         waiting: 0,
         waitSeconds: 0,

@@ -59,6 +59,10 @@ class WritingStubTrainer implements Trainer {
     return 1;
   }
 
+  async checkMachine(): Promise<null> {
+    return null;
+  }
+
   readonly grace = 30_000;
 }
 

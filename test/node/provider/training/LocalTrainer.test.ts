@@ -160,14 +160,15 @@ describe("LocalTrainer", () => {
     const error = await shared.checkMachine(never).catch((error) => error);
     expect(error).to.include({ retryable: true, hint: "Load the driver." });
     expect(error.message).to.equal("It has a card.");
-    python("exit 0");
-    await shared.checkMachine(never);
-    await shared.checkMachine(never);
+    python(`echo '{"device": "NVIDIA H200"}'`);
+    expect(await shared.checkMachine(never)).to.equal("NVIDIA H200");
+    expect(await shared.checkMachine(never)).to.equal("NVIDIA H200");
     expect(asked()).to.equal(2);
     now += 3_600_000;
     await shared.checkMachine(never);
     expect(asked()).to.equal(3);
-    await trainer(clock, { CUDA_VISIBLE_DEVICES: "" }).checkMachine(never);
+    const hidden = trainer(clock, { CUDA_VISIBLE_DEVICES: "" });
+    expect(await hidden.checkMachine(never)).to.equal("CPU");
     expect(asked()).to.equal(3);
   });
 

@@ -31,8 +31,8 @@ describe("the check of PYTHON", () => {
     pause: () => void,
     {
       isConfined = false,
-      checkMachine,
-    }: { isConfined?: boolean; checkMachine?: () => Promise<void> } = {},
+      checkMachine = async () => null,
+    }: { isConfined?: boolean; checkMachine?: () => Promise<string | null> } = {},
   ) => {
     const filter = join(folder, "system-calls.bpf");
     writeSystemCallFilter(filter);
@@ -40,7 +40,7 @@ describe("the check of PYTHON", () => {
     const counting = { memoryBytes: 2 ** 32, seconds: 60 };
     const environment = ENVIRONMENT;
     const program = { python, packageDirectory: PACKAGE, environment, sandbox, counting };
-    const trainer = checkMachine ? { checkMachine } : {};
+    const trainer = { checkMachine };
     const clock: Clock = { now: () => 0, sleep: async () => pause() };
     const write = (line: string) => void errors.push(JSON.parse(line));
     const log = pino({ level: "error" }, { write });
@@ -57,6 +57,24 @@ describe("the check of PYTHON", () => {
     await checking.requireWorking();
     expect(readiness.reasons()).to.deep.equal([]);
     expect(errors).to.deep.equal([]);
+  });
+
+  it("is not ready before the first check has ended", async () => {
+    const { promise, resolve } = Promise.withResolvers<null>();
+    const checking = check(PYTHON, () => undefined, { checkMachine: () => promise });
+    expect(readiness.reasons()).to.have.length(1);
+    const running = checking.run(LIVE);
+    let isAccepted = false;
+    const accepting = checking.requireWorking().then(() => {
+      isAccepted = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(readiness.reasons()[0]).to.include({ name: "python" });
+    expect(isAccepted).to.equal(false);
+    resolve(null);
+    expect(await running).to.equal(true);
+    await accepting;
+    expect(readiness.reasons()).to.deep.equal([]);
   });
 
   it("reports a missing interpreter before anything is accepted, and how to get one", async () => {
@@ -82,12 +100,16 @@ describe("the check of PYTHON", () => {
       isUsable = true;
     };
     const checkMachine = async () => {
-      if (!isUsable) throw new Error("This machine has a graphics card that torch cannot use.");
+      if (isUsable) return "NVIDIA H200";
+      const hint = "Load the driver.";
+      throw new ProviderError("torch cannot use it.", { retryable: true, hint });
     };
-    await check(python, pause, { checkMachine }).run(LIVE);
-    expect(seen).to.have.length(1);
-    expect(seen[0]).to.include("a graphics card that torch cannot use");
+    const checking = check(python, pause, { checkMachine });
+    expect(await checking.run(LIVE)).to.equal(true);
+    expect(seen).to.deep.equal(["Training does not work on this machine: torch cannot use it."]);
+    expect(errors[0]).to.include({ problem: "torch cannot use it.", hint: "Load the driver." });
     expect(readiness.reasons()).to.deep.equal([]);
+    expect(checking.device).to.equal("NVIDIA H200");
   });
 
   it("names the missing package once, and continues when it is installed", async () => {

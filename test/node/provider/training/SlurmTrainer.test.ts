@@ -158,6 +158,14 @@ describe("SlurmTrainer", () => {
     expect(eventsOf(job)).to.deep.equal([]);
   });
 
+  it("checks that the cluster takes jobs with the submit options, without starting one", async () => {
+    expect(await trainer().checkMachine(never)).to.equal(null);
+    expect(jobs()).to.equal("");
+    const nowhere = trainer(["--partition=nowhere"]).checkMachine(never);
+    const error = await nowhere.catch((error: Error) => error);
+    expect((error as Error).message).to.match(/sbatch failed: .*partition/i);
+  });
+
   it("reports the message of sbatch if the cluster refuses", async () => {
     const job = folder!.job("refused");
     const refused = await trainer(["--partition=nowhere"])

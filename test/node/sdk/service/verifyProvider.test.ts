@@ -45,6 +45,7 @@ describe("sdk/service verifyProvider", () => {
     expect(verified.queue).to.deep.equal({
       accepting: true,
       slots: 1,
+      device: null,
       running: 1,
       waiting: 2,
       waitSeconds: null,
