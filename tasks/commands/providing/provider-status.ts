@@ -2,9 +2,11 @@ import { getAccount } from "../../../sdk/account/getAccount.ts";
 import type { Client } from "../../../sdk/client.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
 import { parseAddress } from "../../../sdk/parseAddress.ts";
-import type { Queue } from "../../../sdk/service/fetchQueue.ts";
+import { type Catalogue, fetchCatalogue } from "../../../sdk/service/fetchCatalogue.ts";
+import { fetchQueue } from "../../../sdk/service/fetchQueue.ts";
 import { getGasMoney } from "../../../sdk/service/getGasMoney.ts";
 import { getService } from "../../../sdk/service/getService.ts";
+import type { Service } from "../../../sdk/service/Service.ts";
 import { GAS_PER_TASK } from "../../../sdk/service/taskGas.ts";
 import { verifyProvider } from "../../../sdk/service/verifyProvider.ts";
 import { formatOg } from "../../../sdk/units.ts";
@@ -14,23 +16,27 @@ import { formatDuration } from "../../terminal/formatDuration.ts";
 import { hintWithNext } from "../../terminal/hintWithNext.ts";
 import { pricePerMillion, pricePerMillionTitle } from "../../terminal/pricePerMillion.ts";
 import { lastFailure } from "../../terminal/recordRows.ts";
+import { typeOf } from "../../terminal/typeOf.ts";
 
 interface Flags {
   readonly provider: string | undefined;
   readonly json: boolean;
 }
 
-/** Shows a provider's offer, whether users can verify it, how its tasks ended, and its balances. */
+/** Milliseconds within which a daemon must report its load and its models. */
+const TIMEOUT_MS = 10_000;
+
+/** Shows a provider's offer and models, whether users can verify it, how its tasks ended, and its balances. */
 export default (async (flags, terminal, environment) => {
   const { client, provider } = await chooseProvider(flags, environment);
   const service = await getService(client, { provider });
-  const [account, gasMoney, check] = await Promise.all([
+  const [account, gasMoney, problem, { queue, catalogue }] = await Promise.all([
     getAccount(client, { account: provider }),
     getGasMoney(client, { operator: service.operator }),
     verify(client, provider),
+    askDaemon(service),
   ]);
   const { counters } = service;
-  const { queue } = check;
   const reserved = account.subAccounts.find((entry) => entry.provider === provider)?.reserved ?? 0n;
   // In the provider's sub-account for itself, stake and bonds are reserved, and nothing else.
   const bonds = reserved - service.stake;
@@ -41,11 +47,14 @@ export default (async (flags, terminal, environment) => {
       ["Provider", provider],
       ["Operator", service.operator],
       ["URL", service.url],
-      ["Verified", check.problem === null ? "✓" : `✗ ${check.problem.message}`],
+      ["Verified", problem === null ? "✓" : `✗ ${problem.message}`],
       ["Accepting", service.accepting ? "✓" : "✗"],
       [pricePerMillionTitle(service), formatOg(pricePerMillion(service))],
       ["Minimum Units of Work", service.minimumUnits.toString()],
       ["Maximum Training Time", formatDuration(service.maxTrainingTime)],
+      ["Trains On", queue?.device ?? ""],
+      ["Models", catalogue ? listModels(catalogue) : ""],
+      ["Largest Dataset (Bytes)", catalogue?.maxDatasetBytes?.toLocaleString("en") ?? ""],
       ["Queue", queue ? `${queue.running} running, ${queue.waiting} waiting` : ""],
       ["Tasks Open", String(counters.open)],
       ["Tasks Confirmed by Their Users", String(counters.confirmed)],
@@ -65,13 +74,15 @@ export default (async (flags, terminal, environment) => {
       ["Tasks That Gas Lasts for Now", gasMoney.tasks === null ? "" : String(gasMoney.tasks)],
     ],
   });
-  if (check.problem) terminal.note(hintFor(check.problem, flags, environment));
+  if (problem) terminal.note(hintFor(problem, flags, environment));
   else terminal.next(environment.command("list-providers"));
   return {
     ...service,
-    verified: check.problem === null,
-    problem: check.problem?.message ?? null,
+    verified: problem === null,
+    problem: problem?.message ?? null,
     queue,
+    models: catalogue?.models ?? null,
+    maxDatasetBytes: catalogue?.maxDatasetBytes ?? null,
     reserved,
     bonds,
     gasReserve,
@@ -100,16 +111,26 @@ function hintFor(error: ProtocolError, flags: Flags, environment: Environment): 
   return `Users cannot order from you in this state. Check that your daemon runs; register a new URL, operator, key or catalogue with: ${update}`;
 }
 
-/** The checks of create-task, with a finding instead of an error. */
-async function verify(
-  client: Client,
-  provider: string,
-): Promise<{ queue: Queue | null; problem: ProtocolError | null }> {
+/** The checks of create-task. @returns the finding; null if users can order. */
+async function verify(client: Client, provider: string): Promise<ProtocolError | null> {
   try {
-    const { queue } = await verifyProvider(client, { provider });
-    return { queue, problem: null };
+    await verifyProvider(client, { provider });
+    return null;
   } catch (error) {
-    if (error instanceof ProtocolError) return { queue: null, problem: error };
+    if (error instanceof ProtocolError) return error;
     throw error;
   }
 }
+
+/** What the daemon says about itself, even if users cannot order; null where it does not answer. */
+async function askDaemon(service: Service) {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const [queue, catalogue] = await Promise.all([
+    fetchQueue(service, signal).catch(() => null),
+    fetchCatalogue(service, signal).catch(() => null),
+  ]);
+  return { queue, catalogue };
+}
+
+const listModels = ({ models }: Catalogue): string =>
+  models.map((model) => `${model.name} (${typeOf(model)})`).join(", ") || "none";

@@ -47,7 +47,7 @@ const CATALOGUE = JSON.stringify({
 
 export interface FakeDaemon {
   readonly url: string;
-  queue: { slots: number; running: number; waiting: number };
+  queue: { slots: number; running: number; waiting: number; device?: string };
   /** Answers to GET /v1/tasks/:uuid; undefined is 404. */
   status: unknown;
   log: string[];

@@ -164,6 +164,26 @@ describe("tasks: providers and models", () => {
     await market.chain.revert(snapshot);
   });
 
+  it("shows what the provider earned, what it trains on, and its models, also while it accepts nothing", async () => {
+    const { queue } = market.daemon;
+    const busy = { slots: 2, running: 1, waiting: 3, device: "2x NVIDIA H200" };
+    for (const accepting of [true, false]) {
+      market.daemon.queue = { ...busy, ...{ accepting } };
+      const { stdout } = await market.run("provider-status");
+      expect(stdout).to.match(accepting ? /^Verified +✓$/m : /^Verified +✗ .*no new tasks/m);
+      expect(stdout).to.match(/^Earned \(OG\) +0/m);
+      expect(stdout).to.match(/^Trains On +2x NVIDIA H200$/m);
+      expect(stdout).to.match(/^Queue +1 running, 3 waiting$/m);
+      expect(stdout).to.match(
+        /^Models +tiny-qwen2 \(Language Generation\), tiny-distilbert \(Text Classification\)$/m,
+      );
+    }
+    const { models, queue: reported } = await market.json("provider-status");
+    expect(reported).to.include(busy);
+    expect(models[1]).to.include({ name: "tiny-distilbert", kind: "text-classification" });
+    market.daemon.queue = queue;
+  });
+
   it("lists the provider as in the documentation: available, with its price", async () => {
     const { stdout } = await market.run("list-providers", {}, { terminal: 200 });
     expect(stdout.split("\n").slice(0, 6)).to.deep.equal([
