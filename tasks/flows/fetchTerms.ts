@@ -62,12 +62,14 @@ function checkUrl(client: Client, url: string): void {
   );
 }
 
+const termsUrl = (url: string): string => `${url.replace(/\/+$/, "")}/v1/terms`;
+
 function daemonError(url: string, cause: unknown): unknown {
   if (!(cause instanceof ProtocolError)) return cause;
   return new ProtocolError(
     "network",
-    `Your daemon does not answer at ${url}.`,
-    `Check that it runs, that ${new URL("/v1/terms", url)} answers from another machine, and that --url is correct.`,
+    `No provider's daemon answers at ${url}.`,
+    `Start yours and wait until it is ready; then check that --url is the public address of its API, and that port, proxy and firewall let ${termsUrl(url)} answer from another machine.`,
     { cause },
   );
 }

@@ -68,11 +68,12 @@ describe("tasks: providers and models", () => {
   });
 
   it("gives a hint for providers if their daemon does not answer at --url", async () => {
-    for (const url of ["http://127.0.0.1:1", `${market.daemon.url}/elsewhere`]) {
+    for (const url of ["http://127.0.0.1:1", `${market.daemon.url}/elsewhere`, market.storageUrl]) {
       const { stderr, exitCode } = await market.run("register-provider", { ...offer(), url });
       expect(exitCode, url).to.equal(9);
-      expect(stderr).to.contain(`Your daemon does not answer at ${url}.`).and.contain("--url");
-      expect(stderr).not.to.contain("another one");
+      expect(stderr).to.contain(`Error: No provider's daemon answers at ${url}.\nStart yours`);
+      expect(stderr).to.contain("--url").and.contain("firewall").and.contain(`${url}/v1/terms`);
+      expect(stderr).not.to.match(/another (one|provider)/);
     }
     const wrong = { ...offer(), url: "gpu.example.org" };
     const { stderr, exitCode } = await market.run("register-provider", wrong);
@@ -297,6 +298,14 @@ describe("tasks: providers and models", () => {
     expect(await market.json("provider-status")).to.include({ verified: true });
     market.daemon.catalogue = catalogue;
     await market.run("update-provider");
+  });
+
+  it("gives the same hint if update-provider is given a dead URL, and changes nothing", async () => {
+    const url = "http://127.0.0.1:1";
+    const { stderr, exitCode } = await market.run("update-provider", { url });
+    expect(exitCode).to.equal(9);
+    expect(stderr).to.contain(`No provider's daemon answers at ${url}.\nStart yours`);
+    expect(await market.json("provider-status")).to.include({ url: market.daemon.url });
   });
 
   it("changes only what a flag sets", async () => {
