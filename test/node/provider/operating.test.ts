@@ -1,5 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
@@ -122,10 +133,29 @@ const apiCodes = () => {
 const statusesOf = (text: string, error: string) =>
   matches(text, new RegExp(`new ${error}\\(\\s*(\\d{3})`, "g"));
 
-/** The output of a block of commands, run with the operator's keys in `folder`. */
-function type(block: string, folder: string): string {
-  const script = block.replaceAll("/etc/anneal", folder).replaceAll("/opt/anneal", ROOT);
-  return spawnSync("bash", ["-c", script], { cwd: ROOT, encoding: "utf8" }).stdout.trim();
+/** In place of what needs root or systemd. */
+const STAND_INS = 'sudo() { "$@"; }; systemctl() { :; };';
+
+/**
+ * The output of a block of commands, run by a shell as the guide shows them. A longer path must precede its parents.
+ * @param places by path in the guide, the path that takes its place
+ */
+function type(block: string, places: Readonly<Record<string, string>>): string {
+  const script = Object.entries({ ...places, "/opt/anneal": ROOT }).reduce(
+    (text, [path, place]) => text.replaceAll(path, place),
+    block,
+  );
+  const options = { cwd: ROOT, encoding: "utf8" } as const;
+  const { status, stdout, stderr } = spawnSync("bash", ["-c", `${STAND_INS}\n${script}`], options);
+  expect({ status, stderr }).to.deep.equal({ status: 0, stderr: "" });
+  return stdout.trim();
+}
+
+/** The only block of shell commands with this text. */
+function commands(text: string): string {
+  const found = blocks("bash").filter((block) => block.includes(text));
+  expect(found, text).to.have.length(1);
+  return found[0]!;
 }
 
 describe("docs/operating.md", () => {
@@ -203,20 +233,73 @@ describe("docs/operating.md", () => {
   });
 
   it("creates a persistent keystore that the daemon opens and that nobody else can read", () => {
-    const making = blocks("bash").find((block) => block.includes("encryptSync"))!;
-    const showing = blocks("bash").find((block) => block.includes("openKeystore"))!;
+    const making = commands("encryptSync");
+    const showing = commands("openKeystore");
     const folder = mkdtempSync(join(tmpdir(), "anneal-keys-"));
+    const places = { "/etc/anneal": folder };
     try {
-      const address = type(making, folder);
+      const address = type(making, places);
       const files = readdirSync(folder).map((name) => join(folder, name));
       expect(files).to.have.length(2);
       for (const file of files) expect(statSync(file).mode & 0o077, file).to.equal(0);
       const before = files.map((file) => readFileSync(file, "utf8"));
-      expect(type(making, folder)).to.equal("");
+      expect(type(making, places)).to.equal(address);
       expect(files.map((file) => readFileSync(file, "utf8"))).to.deep.equal(before);
-      expect(new Wallet(type(showing, folder)).address).to.equal(address);
+      expect(new Wallet(type(showing, places)).address).to.equal(address);
+      rmSync(join(folder, "keystore.json")); // interrupted before the keystore was written
+      const second = type(making, places);
+      expect(new Wallet(type(showing, places)).address).to.equal(second);
+      // The shell in which it is typed creates files as before.
+      expect(type(`umask 022\n${making}\numask`, places)).to.equal(`${second}\n0022`);
     } finally {
       rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("installs models that every user can read, whatever the downloads and the shell allow", () => {
+    const folder = mkdtempSync(join(tmpdir(), "anneal-guide-"));
+    try {
+      const [download, models] = [join(folder, "download"), join(folder, "models")];
+      mkdirSync(join(download, "onnx"), { recursive: true, mode: 0o700 });
+      writeFileSync(join(folder, "cached"), "weights", { mode: 0o600 });
+      symlinkSync(join(folder, "cached"), join(download, "model.safetensors"));
+      writeFileSync(join(download, "onnx/config.json"), "{}", { mode: 0o600 });
+      const install = `umask 077\n${commands("/srv/models")}`;
+      const places = { "<DOWNLOADED-MODEL>": download, "<MODEL>": "tiny", "/srv/models": models };
+      for (const _ of ["installed", "updated"]) type(install, places);
+      expect(readdirSync(join(models, "tiny")).sort()).to.deep.equal(["model.safetensors", "onnx"]);
+      const modeOf = (path: string) => lstatSync(join(models, path)).mode.toString(8);
+      for (const path of [".", "tiny", "tiny/onnx"]) expect(modeOf(path), path).to.match(/5$/);
+      for (const path of ["tiny/model.safetensors", "tiny/onnx/config.json"])
+        expect(modeOf(path), path).to.equal("100644");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("backs up and restores everything but fetched models, with modes and hard links", () => {
+    const folder = mkdtempSync(join(tmpdir(), "anneal-guide-"));
+    try {
+      const [state, backup] = [join(folder, "state"), join(folder, "backup")];
+      for (const name of ["models", "jobs", "checkpoints/models"])
+        mkdirSync(join(state, name), { recursive: true });
+      writeFileSync(join(state, "encryption-keys"), "secret", { mode: 0o600 });
+      writeFileSync(join(state, "models/weights"), "can be fetched again");
+      writeFileSync(join(state, "jobs/weights"), "trained");
+      linkSync(join(state, "jobs/weights"), join(state, "checkpoints/models/weights"));
+      const places = { "/var/lib/anneal": state, "/backup": backup, "-o anneal -g anneal": "" };
+      type(commands("tar --create"), places);
+      expect(statSync(backup).mode & 0o077).to.equal(0);
+      rmSync(state, { recursive: true });
+      type(commands("tar --extract"), places);
+      expect(readdirSync(state).sort()).to.deep.equal(["checkpoints", "encryption-keys", "jobs"]);
+      expect(statSync(join(state, "encryption-keys")).mode & 0o777).to.equal(0o600);
+      const [job, kept] = ["jobs/weights", "checkpoints/models/weights"].map((name) =>
+        statSync(join(state, name)),
+      );
+      expect(kept!.ino).to.equal(job!.ino);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 
