@@ -196,7 +196,9 @@ export const fineTuningFamily: CommandDefinition[] = [
       step: option("Step of the checkpoint to write; default -1, the latest weights", {
         short: "s",
       }),
-      timeout,
+      timeout: option("Wait for the delivery, and for the key, at most this many seconds", {
+        value: "SECONDS",
+      }),
       demand,
       taskKey,
       ...sending,

@@ -6,6 +6,7 @@ import type { NodeErrorKind } from "../rpc/nodeErrorKinds.ts";
 import { readNodeError } from "../rpc/nodeErrors.ts";
 import type { Call } from "./Call.ts";
 import { decodeRevert } from "./decodeRevert.ts";
+import { explainBalance } from "./explainBalance.ts";
 import { readGasPrice } from "./gasPrice.ts";
 import { recentBlock } from "./latestBlock.ts";
 import { readChain } from "./readChain.ts";
@@ -44,11 +45,15 @@ export async function send(
   call: Call,
   options: SendOptions = {},
 ): Promise<TransactionReceipt> {
-  const signed = await sign(client, call, options);
-  options.onSigned?.(signed.hash);
-  const receipt = await settle(client, signed, options.timeout ?? TIMEOUT_MS);
-  if (receipt.status !== 1) throw await explainFailure(client, call, receipt);
-  return receipt;
+  try {
+    const signed = await sign(client, call, options);
+    options.onSigned?.(signed.hash);
+    const receipt = await settle(client, signed, options.timeout ?? TIMEOUT_MS);
+    if (receipt.status === 1) return receipt;
+    throw await explainFailure(client, call, receipt);
+  } catch (error) {
+    throw await explainBalance(client, error);
+  }
 }
 
 interface Signed {

@@ -13,11 +13,18 @@ interface Flags extends SendingFlags {
 export default (async (flags, terminal, environment) => {
   const amount = readAmount(flags.amount);
   const client = await environment.signer("user");
-  const { allowance: current } = await getAccount(client, { account: client.address });
+  const before = await getAccount(client, { account: client.address });
+  const { allowance: current } = before;
   const opened = { amount, allowance: current === UNLIMITED ? UNLIMITED : current + amount };
   const result = await submit(client, openAccount(client, opened), opened, flags, terminal);
   if (result.dryRun) return result;
-  terminal.say(`Account ${client.address} opened with ${formatOg(amount)} OG.`);
+  const { address } = client;
+  const isOpen = before.total > 0n || before.subAccounts.length > 0;
+  terminal.say(
+    isOpen
+      ? `Account ${address} was open already. Deposited ${formatOg(amount)} OG, and it has ${formatOg(before.total + amount)} OG now.`
+      : `Account ${address} opened with ${formatOg(amount)} OG.`,
+  );
   terminal.next(environment.command("list-providers"));
   return { ...result, account: client.address, ...opened };
 }) satisfies Command<Flags>;

@@ -17,9 +17,9 @@ import { agreeToOrder } from "../../flows/agreeToOrder.ts";
 import { checkModelOutput } from "../../flows/checkModelOutput.ts";
 import { chooseOffer } from "../../flows/chooseOffer.ts";
 import { continueTask } from "../../flows/continueTask.ts";
-import { fetchModel, findOutput, type Setting } from "../../flows/fetchModel.ts";
+import type { Setting } from "../../flows/fetchModel.ts";
+import { fetchWhenDelivered } from "../../flows/fetchWhenDelivered.ts";
 import { findOwnOrder, type Roots } from "../../flows/findOwnOrder.ts";
-import { followToDelivery } from "../../flows/followToDelivery.ts";
 import { placeOrder } from "../../flows/placeOrder.ts";
 import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
 import { resolveStart } from "../../flows/resolveStart.ts";
@@ -123,16 +123,12 @@ async function withDatasets<T>(
   );
 }
 
-/** Follows a task to the decrypted model, after checking the output path. Both waits share the timeout. */
+/** Follows a task to the decrypted model. */
 async function waitForModel(setting: CreateSetting, id: string, { timeout, taskKey }: Wanted) {
   const { client, flags } = setting;
-  const wanted = { output: flags.output, step: null, timeout, force: flags.force, taskKey };
+  const { output, force } = flags;
   const task = await getTask(client, { id: parseTaskId(id) });
-  await findOutput(client, task, wanted);
-  const start = performance.now();
-  const delivered = await followToDelivery(setting, task, timeout);
-  const left = timeout && Math.max(1, timeout - (performance.now() - start));
-  return fetchModel(setting, delivered, { ...wanted, timeout: left });
+  return fetchWhenDelivered(setting, task, { output, force, step: null, timeout, taskKey });
 }
 
 /** Computes the roots of an order's files for a service, each only once. */

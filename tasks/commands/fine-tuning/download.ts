@@ -1,6 +1,7 @@
 import type { Command } from "../../definition.ts";
 import { readInteger, readTimeout } from "../../flags/readFlags.ts";
 import { fetchModel } from "../../flows/fetchModel.ts";
+import { fetchWhenDelivered } from "../../flows/fetchWhenDelivered.ts";
 import { findOwnTask } from "../../flows/findTask.ts";
 import type { ReceivingFlags } from "../../flows/receiveDelivery.ts";
 import { readTaskKey } from "../../flows/taskKey.ts";
@@ -14,7 +15,7 @@ interface Flags extends ReceivingFlags {
   readonly force: boolean;
 }
 
-/** Downloads, decrypts, verifies and confirms a model, and writes it in its final format. */
+/** With --timeout, waits for the delivery. Downloads, decrypts, verifies and confirms a model, and writes it in its final format. */
 export default (async (flags, terminal, environment) => {
   const wanted = {
     output: flags.output,
@@ -24,8 +25,12 @@ export default (async (flags, terminal, environment) => {
     taskKey: await readTaskKey(flags.taskKey),
   };
   const client = await environment.signer("user");
+  const setting = { client, flags, terminal, environment };
   const task = await findOwnTask(client, flags.id);
-  return fetchModel({ client, flags, terminal, environment }, task, wanted);
+  const isRunning = task.state === "Created" || task.state === "Accepted";
+  return isRunning && wanted.timeout !== undefined && !flags.dryRun
+    ? fetchWhenDelivered(setting, task, wanted)
+    : fetchModel(setting, task, wanted);
 }) satisfies Command<Flags>;
 
 /** -1 means the latest weights. */

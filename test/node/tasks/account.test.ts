@@ -1,5 +1,7 @@
 import { expect } from "chai";
+import { Wallet } from "ethers";
 import { after, before, describe, it } from "mocha";
+import { formatOg } from "../../../sdk/units.ts";
 import { CommandFixture } from "./CommandFixture.ts";
 
 const OG = 10n ** 18n;
@@ -61,6 +63,24 @@ describe("tasks: account", () => {
       allowance: "100000000000000000",
       subAccounts: [],
     });
+  });
+
+  it("does not claim to open an account that is open", async () => {
+    const { total } = await market.json("get-account");
+    const { stdout } = await market.run("add-account", { amount: "0.25" });
+    const now = formatOg(BigInt(total) + 250_000_000_000_000_000n);
+    expect(stdout).to.equal(
+      `Account ${market.user.address} was open already. Deposited 0.25 OG, and it has ${now} OG now.\n`,
+    );
+    await market.json("refund", { amount: "0.25" });
+  });
+
+  it("names the wallet and its balance if it cannot pay for gas", async () => {
+    const { address, privateKey } = Wallet.createRandom();
+    const env = { ZG_PRIVATE_KEY: privateKey };
+    const { stderr, exitCode } = await market.run("add-account", { amount: "1" }, { env });
+    expect(exitCode).to.equal(4);
+    expect(stderr).to.contain(`The wallet ${address} has 0 OG, too little for`);
   });
 
   it("refuses a refund above the balance: shows both numbers and exits 4", async () => {

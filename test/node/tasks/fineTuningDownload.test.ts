@@ -54,6 +54,23 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       expect(stderr).to.contain("has not delivered");
     });
 
+    it("waits for the delivery if it is given the time", async () => {
+      const id = await create();
+      const output = out("waited.zip");
+      const late = await download(id, { output, timeout: "1" });
+      expect(late.exitCode).to.equal(8);
+      expect(late.stderr).to.contain("The task is still Init.");
+      const waiting = download(id, { output, timeout: "120" });
+      await accept(id);
+      await deliverModel(market, id, archive);
+      await acknowledged(market, id);
+      await revealKey(market, id);
+      const { stdout, stderr, exitCode } = await waiting;
+      expect(exitCode, stderr).to.equal(0);
+      expect(stdout).to.contain(`Model written to ${output}.`);
+      expect(stdout).to.contain("Cost: 0.00000000000000014 OG.");
+    });
+
     it("acknowledges, waits for the key, decrypts, confirms and writes, in one command", async () => {
       const id = await delivered();
       const output = out("model.tar.zst");

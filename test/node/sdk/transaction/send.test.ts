@@ -139,7 +139,7 @@ describe("sending through an endpoint that loses answers", () => {
     const refusals = {
       "transaction underpriced: gas tip cap 1, minimum needed 2": "its gas price is too low",
       "exceeds block gas limit": "because of the amount of gas",
-      "insufficient funds for gas * price + value": "holds too little OG",
+      "insufficient funds for gas * price + value": "OG, too little for the amount and the gas",
       "tx fee (9.00 ether) exceeds the configured cap (1.00 ether)": "its fee is above",
     };
     for (const [words, sentence] of Object.entries(refusals)) {
