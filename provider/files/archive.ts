@@ -6,10 +6,16 @@ import { ZipFile } from "yazl";
 import { writeAtomically } from "../../sdk/storage/files/publishFile.ts";
 import { type OutputFile, openListed } from "./JobOutput.ts";
 
-/** A file that a training run wrote, and its name in the archive. */
+/** A file that a training run wrote, and its name in the archive's folder. */
 export interface ArchiveEntry {
   readonly name: string;
   readonly file: OutputFile;
+}
+
+/** What an archive contains: one folder. */
+export interface ArchiveContent {
+  readonly folder: string;
+  readonly entries: readonly ArchiveEntry[];
 }
 
 /** In local time, as DOS timestamps are, so that it is the same in every time zone. */
@@ -26,7 +32,7 @@ const FIXED_MODE = 0o100644;
  */
 export async function packOutput(
   directory: string,
-  entries: readonly ArchiveEntry[],
+  { folder, entries }: ArchiveContent,
   targetPath: string,
   signal?: AbortSignal,
 ): Promise<{ sha256: string; size: number }> {
@@ -41,7 +47,7 @@ export async function packOutput(
       compress: false,
       forceDosTimestamp: true,
     };
-    zip.addReadStreamLazy(name, options, (done) => {
+    zip.addReadStreamLazy(`${folder}/${name}`, options, (done) => {
       openListed(directory, file).then(
         (handle) => {
           const stream = handle.createReadStream({ start: 0, end: file.size });

@@ -19,7 +19,10 @@ export class UsageArchives {
   }
 }
 
-/** A zip that explains how to use a model: instructions, configuration template, dataset example, tokenizer. */
+/**
+ * A zip that explains how to use a model, in one folder: instructions, configuration template, dataset example,
+ * tokenizer.
+ */
 export async function buildUsageArchive(model: Model): Promise<Buffer> {
   const { tokenizer, tokenizerConfig } = JSON.parse(
     Buffer.from(model.tokenizerDocument).toString(),
@@ -36,7 +39,10 @@ export async function buildUsageArchive(model: Model): Promise<Buffer> {
   };
   const zip = new ZipFile();
   for (const [name, content] of Object.entries(files)) {
-    zip.addBuffer(Buffer.from(content), name, { mtime: FIXED_TIME, forceDosTimestamp: true });
+    zip.addBuffer(Buffer.from(content), `${model.name}-usage/${name}`, {
+      mtime: FIXED_TIME,
+      forceDosTimestamp: true,
+    });
   }
   zip.end();
   return buffer(zip.outputStream as NodeJS.ReadableStream as NodeJS.ReadWriteStream);

@@ -1,20 +1,29 @@
 import { createHash } from "node:crypto";
 import { ZeroHash } from "ethers";
+import { tunedModelName } from "../../sdk/deliverable/tunedModelName.ts";
 import { ProviderError, TaskRefusedError } from "../errors.ts";
 import { type ArchiveEntry, packOutput } from "../files/archive.ts";
 import { openListed } from "../files/JobOutput.ts";
 import { jobPaths } from "../files/jobPaths.ts";
 import { isWeights, listCheckpoints, listModel, stepOf } from "./parts/modelFiles.ts";
+import { requireFacts } from "./parts/requireFacts.ts";
+import { requireHyperparameters } from "./parts/requireHyperparameters.ts";
 import type { StepFunction } from "./parts/StepContext.ts";
 
-/** Packs the trained model into the archive for the user. */
-export const packageOutput: StepFunction = async (context, { id }, signal, strikes) => {
+/**
+ * Packs the trained model into the archive for the user: everything is in one folder with the model's name, so that
+ * unpacking it leaves the user's own files as they are.
+ */
+export const packageOutput: StepFunction = async (context, record, signal, strikes) => {
+  const { id, order, facts } = record;
   const { work, archive } = jobPaths(context.jobsDirectory, id);
   const model = await listModel(work, context.maxJobBytes);
   if (model.length === 0)
     throw strikes + 1 < MAX_ATTEMPTS ? outputMissingError(work, strikes + 1) : outputLostError();
   const entries = withCheckpoints(model, await listCheckpoints(work, context.maxJobBytes));
-  const { sha256, size } = await packOutput(work, entries, archive, signal);
+  const { suffix } = requireHyperparameters(order);
+  const folder = tunedModelName(requireFacts(facts, "model").model, suffix);
+  const { sha256, size } = await packOutput(work, { folder, entries }, archive, signal);
   return { archive: sha256, size, receiptRoot: await hashReceipt(work, model) };
 };
 

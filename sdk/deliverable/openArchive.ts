@@ -9,7 +9,7 @@ const MAX_RATIO = 20;
 const MAX_TEXT = 64 * 1024 * 1024;
 
 export interface ArchiveEntry {
-  /** Path with slashes; relative, and without "..". */
+  /** Path with slashes; relative to the archive's folder, and without "..". */
   readonly name: string;
   /** Bytes, unpacked. */
   readonly size: number;
@@ -24,7 +24,7 @@ export interface Archive {
 }
 
 /**
- * Opens an archive that a provider has packed.
+ * Opens an archive that a provider has packed: its files are in one folder, or at the top.
  * @throws ProtocolError "task-failed-by-provider" if it is not a zip archive, or a malicious one.
  */
 export async function openArchive(path: string): Promise<Archive> {
@@ -53,15 +53,27 @@ export async function openArchive(path: string): Promise<Archive> {
 
 /** yauzl refuses absolute names, "..", and streams that are longer than declared. */
 async function listFiles(zip: ZipFile): Promise<Map<ArchiveEntry, Entry>> {
-  const found = new Map<ArchiveEntry, Entry>();
+  const files: Entry[] = [];
   let total = 0;
   for await (const entry of zip.eachEntry()) {
     if (entry.fileName.endsWith("/")) continue;
     total += entry.uncompressedSize;
-    found.set({ name: entry.fileName, size: entry.uncompressedSize }, entry);
+    files.push(entry);
   }
   if (total > MAX_RATIO * zip.fileSize) throw new Error("it unpacks to far too much");
-  return found;
+  const start = commonFolder(files.map(({ fileName }) => fileName)).length;
+  return new Map(
+    files.map((entry) => [
+      { name: entry.fileName.slice(start), size: entry.uncompressedSize },
+      entry,
+    ]),
+  );
+}
+
+/** The folder that all files are in, with its slash; "" if there is none. */
+function commonFolder([first = "", ...others]: readonly string[]): string {
+  const folder = first.slice(0, first.indexOf("/") + 1);
+  return others.every((name) => name.startsWith(folder)) ? folder : "";
 }
 
 function unreadableArchiveError(cause: unknown): ProtocolError {

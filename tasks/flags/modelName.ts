@@ -1,4 +1,5 @@
 import type { Client } from "../../sdk/client.ts";
+import { tunedModelName } from "../../sdk/deliverable/tunedModelName.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
@@ -22,8 +23,7 @@ export async function findModelName(client: Client, task: Task): Promise<ModelNa
   const { order } = await readCreation(client, task);
   const service = await getService(client, task).catch(nullIfExpected);
   const base = (service && (await baseName(service, order))) ?? formatTaskId(task.id);
-  const suffix = order.config?.suffix;
-  return { name: suffix === undefined ? base : `${base}-${suffix}`, service };
+  return { name: tunedModelName(base, order.config?.suffix), service };
 }
 
 async function baseName(service: Service, { modelHash }: RecordedOrder): Promise<string | null> {

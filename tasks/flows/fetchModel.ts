@@ -18,9 +18,9 @@ import type { Environment } from "../Environment.ts";
 import { findModelName } from "../flags/modelName.ts";
 import { outputPath } from "../flags/outputPath.ts";
 import { sayOutcome } from "../terminal/sayOutcome.ts";
-import { shellWord } from "../terminal/shellWord.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { askStatus, failureError, viewTask } from "../terminal/taskView.ts";
+import { unpackCommand } from "../terminal/unpackCommand.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
 import { acknowledgeTask, awaitsAcknowledgement } from "./acknowledgeTask.ts";
 import { confirmModel } from "./confirmModel.ts";
@@ -67,7 +67,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   const document = { id, path, step: wanted.step };
   if (isDone) {
     terminal.say(`${path} already contains this model.`);
-    sayHowToUnpack(terminal, path);
+    terminal.next(await unpackCommand(path));
     return { ...document, acknowledged: null, confirmed: null };
   }
   await refuseEnded(setting, found);
@@ -90,7 +90,7 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
   for (const temporary of [archivePath, encryptedPath]) await rm(temporary, { force: true });
   terminal.say(`Model written to ${path}.`);
   sayOutcome(terminal, task, service && (await askStatus(client, service, task)));
-  sayHowToUnpack(terminal, path);
+  terminal.next(await unpackCommand(path));
   return { ...document, acknowledged, confirmed: transaction };
 }
 
@@ -183,8 +183,3 @@ const interruptedError = (what: string) =>
     `${what} was interrupted.`,
     "Run the same command again to resume.",
   );
-
-function sayHowToUnpack(terminal: Terminal, path: string): void {
-  const unpack = modelFormat(path) === ".zip" ? "unzip" : "tar -xf";
-  terminal.next(`${unpack} ${shellWord(path)}`);
-}

@@ -168,7 +168,7 @@ export class FaultFixture extends MarketFixture {
    * The order of a user's next task. All runs begin at the same state, so that it is the same each time and is computed
    * once.
    */
-  async prepare(user: Account, model = "stub"): Promise<PreparedOrder> {
+  async prepare(user: Account, model = MODEL): Promise<PreparedOrder> {
     const { provider } = this.service;
     const nonce = await user.serving.taskCount(user.address, provider);
     const key = `${user.address}/${nonce}/${model}`;
@@ -249,13 +249,15 @@ export class FaultFixture extends MarketFixture {
     mkdirSync(output);
     for (const [name, bytes] of Object.entries(stubOutput()))
       writeFileSync(join(output, name), bytes);
-    this.expectedArchive = await packDirectory(output, join(this.folder, "expected.zip"));
+    this.expectedArchive = await packDirectory(output, join(this.folder, "expected.zip"), MODEL);
   }
 }
 
+const MODEL = "stub";
+
 /** One fake model, in the layout of a real one. */
 function makeCatalogue(models: string): Promise<Catalogue> {
-  const directory = join(models, "stub");
+  const directory = join(models, MODEL);
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, "config.json"), '{"architectures":["StubForCausalLM"]}');
   writeFileSync(join(directory, "tokenizer.json"), "{}");

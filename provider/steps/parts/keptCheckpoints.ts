@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { cp, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { tunedModelName } from "../../../sdk/deliverable/tunedModelName.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { pathExists } from "../../../sdk/storage/files/pathExists.ts";
 import { ProviderError, TaskRefusedError } from "../../errors.ts";
@@ -51,7 +52,7 @@ export async function keepCheckpoints(
   const manifest = {
     user: user.toLowerCase(),
     model: order.modelHash.toLowerCase(),
-    name: suffix ? `${model}-${suffix}` : model,
+    name: tunedModelName(model, suffix),
     keptAt: Date.now(),
   } satisfies Manifest;
   await rm(`${target}.part`, { recursive: true, force: true });

@@ -1,7 +1,8 @@
 """Unpack a model from a zip archive: `python -m anneal_online.unpack --archive FILE --to DIR`.
 
-Extracts only the files of a model at the top of the archive: no folders, so that no path can lead
-out of it, and no links. Exit codes: 0 done, 2 the archive contains no usable model.
+Extracts only the files of a model that are at the top of the archive, or in the one folder that is
+there: no folders, so that no path can lead out of it, and no links. Exit codes: 0 done, 2 the
+archive contains no usable model.
 """
 
 import argparse
@@ -10,13 +11,13 @@ import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from anneal_online.hub import MODEL_FILES
 from anneal_trainer.errors import ConfigError, JobError
 from anneal_trainer.model.files import read_model_config
 
-HINT = "Pack config.json, tokenizer and safetensors at the top of a zip without compression."
+HINT = "Pack config.json, tokenizer and safetensors in one folder, in a zip without compression."
 
 
 def unpack(archive: Path, target: Path, max_bytes: int) -> None:
@@ -39,20 +40,26 @@ def unpack(archive: Path, target: Path, max_bytes: int) -> None:
 
 
 def _extract(file: ZipFile, part: Path, max_bytes: int) -> None:
-    wanted = [
-        entry
+    folder = _common_folder(file.infolist())
+    wanted = {
+        name: entry
         for entry in file.infolist()
-        if "/" not in entry.filename
-        and "\\" not in entry.filename
-        and any(fnmatch(entry.filename, pattern) for pattern in MODEL_FILES)
-    ]
+        if not {"/", "\\"} & set(name := entry.filename.removeprefix(folder))
+        and any(fnmatch(name, pattern) for pattern in MODEL_FILES)
+    }
     # The declared sizes are reliable: reading more of an entry fails its checksum.
-    size = sum(entry.file_size for entry in wanted)
+    size = sum(entry.file_size for entry in wanted.values())
     if size > max_bytes:
         raise ConfigError(f"The archive has {size} bytes, more than {max_bytes}.", HINT)
-    for entry in wanted:
-        with file.open(entry) as source, (part / entry.filename).open("wb") as copy:
+    for name, entry in wanted.items():
+        with file.open(entry) as source, (part / name).open("wb") as copy:
             shutil.copyfileobj(source, copy)
+
+
+def _common_folder(entries: Sequence[ZipInfo]) -> str:
+    """Return the folder that all entries are in, with its slash; "" if there is none."""
+    folder = entries[0].filename.partition("/")[0] + "/" if entries else ""
+    return folder if all(entry.filename.startswith(folder) for entry in entries) else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -32,6 +32,13 @@ def test_a_model_is_unpacked_and_nothing_beside_it(model, tmp_path, method):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.zip"]
 
 
+def test_a_model_in_a_folder_is_unpacked_like_one_at_the_top(model, tmp_path):
+    inside = {f"tuned/{name}": data for name, data in model.items()}
+    pack(tmp_path, {**inside, "tuned/a/b.json": b"x"})
+    assert run(tmp_path) == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == model
+
+
 def test_a_link_is_no_weights(model, tmp_path):
     link = zipfile.ZipInfo("model.safetensors")
     link.external_attr = 0o120777 << 16

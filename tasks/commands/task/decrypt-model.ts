@@ -8,7 +8,7 @@ import { findTask, type TaskFlags } from "../../flows/findTask.ts";
 import { openModel } from "../../flows/openModel.ts";
 import type { SendingFlags } from "../../flows/submit.ts";
 import { readTaskKey } from "../../flows/taskKey.ts";
-import { shellWord } from "../../terminal/shellWord.ts";
+import { unpackCommand } from "../../terminal/unpackCommand.ts";
 
 interface Flags extends TaskFlags, SendingFlags {
   readonly encryptedModel: string;
@@ -46,6 +46,6 @@ export default (async (flags, terminal, environment) => {
     );
   }
   const result = await confirmModel(client, task, flags, terminal);
-  terminal.next(`unzip ${shellWord(outputPath)}`);
+  terminal.next(await unpackCommand(outputPath));
   return { ...result, id, path: outputPath, size: task.size };
 }) satisfies Command<Flags>;

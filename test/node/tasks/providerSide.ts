@@ -15,7 +15,7 @@ export async function makeArchive(folder: string): Promise<Buffer> {
   await writeFile(join(directory, "checkpoints/step-2/model.safetensors"), "the weights of step 2");
   const receipt = JSON.stringify({ checkpoints: [{ step: 2 }, { step: 4 }] });
   await writeFile(join(directory, "receipt.json"), receipt);
-  await packDirectory(directory, join(folder, "archive.zip"));
+  await packDirectory(directory, join(folder, "archive.zip"), "tiny-qwen2");
   return readFile(join(folder, "archive.zip"));
 }
 

@@ -51,8 +51,8 @@ describe("packDirectory", () => {
     const names = ["b.txt", "a.txt", "sub/c.txt", "Z.txt"];
     const first = fill("first", names, new Date(1_000_001));
     const second = fill("second", names.toReversed(), new Date(2_000_000));
-    const one = await packDirectory(first, join(root, "one.zip"));
-    const two = await packDirectory(second, join(root, "two.zip"));
+    const one = await packDirectory(first, join(root, "one.zip"), "tiny");
+    const two = await packDirectory(second, join(root, "two.zip"), "tiny");
     expect(one).to.deep.equal(two);
     expect(readFileSync(join(root, "one.zip"))).to.deep.equal(readFileSync(join(root, "two.zip")));
   });
@@ -61,17 +61,21 @@ describe("packDirectory", () => {
     const directory = fill("files", ["b.txt", "sub/c.txt", "a.txt"], new Date(0));
     writeFileSync(join(root, "secret"), "secret");
     symlinkSync(join(root, "secret"), join(directory, "link.txt"));
-    const { size } = await packDirectory(directory, join(root, "out.zip"));
+    const { size } = await packDirectory(directory, join(root, "out.zip"), "tiny");
     const entries = await entriesOf(join(root, "out.zip"));
-    expect(entries.map((entry) => entry.fileName)).to.deep.equal(["a.txt", "b.txt", "sub/c.txt"]);
+    expect(entries.map((entry) => entry.fileName)).to.deep.equal([
+      "tiny/a.txt",
+      "tiny/b.txt",
+      "tiny/sub/c.txt",
+    ]);
     expect(readFileSync(join(root, "out.zip")).length).to.equal(size);
   });
 
   it("produces other bytes if one byte of a file changes", async () => {
     const directory = fill("files", ["a.txt"], new Date(0));
-    const before = await packDirectory(directory, join(root, "before.zip"));
+    const before = await packDirectory(directory, join(root, "before.zip"), "tiny");
     writeFileSync(join(directory, "a.txt"), "content of b.txt");
-    const after = await packDirectory(directory, join(root, "after.zip"));
+    const after = await packDirectory(directory, join(root, "after.zip"), "tiny");
     expect(after.sha256).not.to.equal(before.sha256);
   });
 });

@@ -99,7 +99,7 @@ describe("a compromised training run, in a real sandbox", () => {
     id: ID,
     user: `0x${"aa".repeat(20)}`,
     order: { modelHash: HASH, config: {} },
-    facts: { train: "data/train.jsonl", validation: null },
+    facts: { model: "tiny", train: "data/train.jsonl", validation: null },
     job: { chain: "Settled" },
   } as unknown as JobRecord;
   const never = new AbortController().signal;

@@ -71,7 +71,7 @@ describe("job directories that version 0.1.0 left", () => {
     );
     await migrateJobs(jobs);
     const context = { jobsDirectory: jobs, maxJobBytes: 2 ** 20 } as StepContext;
-    const record = { id: ID } as JobRecord;
+    const record = { id: ID, order: { config: {} }, facts: { model: "tiny" } } as JobRecord;
     await packageOutput(context, record, new AbortController().signal, 0);
     const archive = await openArchive(paths.archive);
     archive.close();

@@ -279,7 +279,7 @@ describe("Catalogue", () => {
     expect(model!.tokenizerHash).to.equal(keccak256(model!.tokenizerDocument));
   });
 
-  it("documents a model in an archive with instructions, a configuration and an example", async () => {
+  it("documents a model in one folder of an archive, with instructions, a configuration and an example", async () => {
     addModel("model", "Qwen2ForCausalLM");
     const [model] = (await Catalogue.read(models, OPTIONS)).models;
     const names = await new Promise<string[]>((resolve, reject) => {
@@ -293,11 +293,11 @@ describe("Catalogue", () => {
       );
     });
     expect(names).to.have.members([
-      "README.md",
-      "config.json",
-      "dataset/train.example.jsonl",
-      "tokenizer/tokenizer.json",
-      "tokenizer/tokenizer_config.json",
+      "model-usage/README.md",
+      "model-usage/config.json",
+      "model-usage/dataset/train.example.jsonl",
+      "model-usage/tokenizer/tokenizer.json",
+      "model-usage/tokenizer/tokenizer_config.json",
     ]);
   });
 });

@@ -67,7 +67,7 @@ describe("models that are stored elsewhere", () => {
   };
   const store = async (directory: string) => {
     const archive = join(models, ".model.zip");
-    await packDirectory(directory, archive);
+    await packDirectory(directory, archive, "model");
     const { root: stored } = await upload(storageUrl, archive, {});
     return stored;
   };

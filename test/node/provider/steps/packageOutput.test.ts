@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { after, describe, it } from "mocha";
+import { openPromise } from "yauzl";
 import { ProviderError, TaskRefusedError } from "../../../../provider/errors.ts";
 import { jobPaths } from "../../../../provider/files/jobPaths.ts";
 import { packageOutput } from "../../../../provider/steps/packageOutput.ts";
@@ -27,7 +28,7 @@ describe("provider/jobs/steps/packageOutput", () => {
   const pack = (task = id, failures = 0) =>
     packageOutput(
       { jobsDirectory, maxJobBytes: 2 ** 20 } as StepContext,
-      { id: task } as JobRecord,
+      { id: task, order: { config: { suffix: "sums" } }, facts: { model: "tiny" } } as JobRecord,
       new AbortController().signal,
       failures,
     );
@@ -47,6 +48,16 @@ describe("provider/jobs/steps/packageOutput", () => {
     ]);
     archive.close();
     expect(await pack()).to.deep.equal(first);
+  });
+
+  it("packs everything into one folder with the tuned model's name, so that nothing is unpacked beside it", async () => {
+    write("out/README.md", "checkpoints/step-2/model.safetensors");
+    await pack();
+    const zip = await openPromise(paths.archive);
+    const names = [];
+    for await (const { fileName } of zip.eachEntry()) names.push(fileName);
+    expect(names).to.include("tiny-sums/README.md");
+    expect(names.filter((name) => !name.startsWith("tiny-sums/"))).to.deep.equal([]);
   });
 
   it("retries if the model is missing, and fails the task before its deadline passes", async () => {
