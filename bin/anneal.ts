@@ -30,7 +30,7 @@ async function startDaemon(): Promise<void> {
   if (!process.env.PYTHON && !existsSync(`${ENVIRONMENT}/bin/python`)) {
     const { ensureTrainerEnvironment } = await import("../provider/trainer/environment.mjs");
     try {
-      ensureTrainerEnvironment(ENVIRONMENT);
+      await ensureTrainerEnvironment(ENVIRONMENT);
     } catch (error) {
       process.stderr.write(`Error: ${(error as Error).message}\n`);
       process.exit(1);

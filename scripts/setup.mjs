@@ -2,12 +2,13 @@
 // 0G's own clients and other projects' chat templates, which tests and benchmarks compare with ours; with --docs the
 // tools that build the documentation.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureTrainerEnvironment } from "../provider/trainer/environment.mjs";
+import { runProgram } from "../provider/trainer/runProgram.mjs";
+import { showStep } from "../provider/trainer/showStep.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE = join(ROOT, "node_modules/.bin/node");
@@ -24,68 +25,58 @@ function digest(files) {
   return hash.digest("hex");
 }
 
-function run(what, command, args) {
-  const { status, error, stdout, stderr } = spawnSync(command, args, {
-    cwd: ROOT,
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  if (status === 0) return;
-  process.stderr.write(`${stdout ?? ""}${stderr ?? ""}`);
-  console.error(`Setup failed while ${what}${error ? `: ${error.message}` : "."}`);
-  process.exit(1);
-}
-
-function installPackages() {
-  installLocked(ROOT, "Node packages (about a minute)");
-  run("starting Node 24", NODE, ["--version"]);
+async function installPackages() {
+  await installLocked(ROOT, "Node packages (about a minute)");
+  await runProgram(NODE, ["--version"]);
 }
 
 /** Without their install scripts, which need a compiler to build optional accelerators that are not used here. */
-function installRivals() {
-  installLocked(join(ROOT, "scripts/rivals"), "0G's own clients (200 MB)", ["--ignore-scripts"]);
-  fetchWheels();
+async function installRivals() {
+  const folder = join(ROOT, "scripts/rivals");
+  await installLocked(folder, "0G's own clients (200 MB)", ["--ignore-scripts"]);
+  await fetchWheels();
 }
 
 /** Wheels that are read for their chat templates; nothing of them is installed. */
-function fetchWheels() {
+async function fetchWheels() {
   const list = join(ROOT, "scripts/rivals/wheels.txt");
   const folder = join(ROOT, "scripts/rivals/wheels");
   const stamp = join(folder, ".anneal-setup");
   if (upToDate(stamp, [list])) return;
-  console.error("Fetching chat templates of other projects (60 MB)…");
   rmSync(folder, { recursive: true, force: true });
   const pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"];
-  run("fetching chat templates", PYTHON, [...pip, "--dest", folder, "--requirement", list]);
+  await showStep("Fetching chat templates of other projects (60 MB)", () =>
+    runProgram(PYTHON, [...pip, "--dest", folder, "--requirement", list]),
+  );
   writeFileSync(stamp, digest([list]));
 }
 
 /** Without their install scripts, which only check a program that npm has installed already. */
-function installDocs() {
-  installLocked(join(ROOT, "scripts/docs"), "documentation tools (150 MB)", ["--ignore-scripts"]);
+async function installDocs() {
+  const folder = join(ROOT, "scripts/docs");
+  await installLocked(folder, "documentation tools (150 MB)", ["--ignore-scripts"]);
 }
 
-function installLocked(directory, what, options = []) {
+async function installLocked(directory, what, options = []) {
   const sources = [join(directory, "package-lock.json")];
   const stamp = join(directory, "node_modules/.anneal-setup");
   if (upToDate(stamp, sources)) return;
-  console.error(`Installing ${what}…`);
   // npm on Node 20 silently skips Hardhat's native packages, whose engines field requires a newer Node.
   const npm = ["--yes", "--package", "node@24", "npm", "ci", "--loglevel", "error"];
-  run(`installing ${what}`, "npx", [...npm, "--prefix", directory, ...options]);
+  await showStep(`Installing ${what}`, () =>
+    runProgram("npx", [...npm, "--prefix", directory, ...options], { cwd: ROOT }),
+  );
   writeFileSync(stamp, digest(sources));
 }
 
-function installTrainer() {
-  try {
-    ensureTrainerEnvironment(join(ROOT, ".venv"), { development: true });
-  } catch (error) {
-    console.error(error.message);
-    process.exit(1);
-  }
+async function setUp() {
+  await installPackages();
+  await ensureTrainerEnvironment(join(ROOT, ".venv"), { development: true });
+  if (process.argv.includes("--rivals")) await installRivals();
+  if (process.argv.includes("--docs")) await installDocs();
 }
 
-installPackages();
-installTrainer();
-if (process.argv.includes("--rivals")) installRivals();
-if (process.argv.includes("--docs")) installDocs();
+await setUp().catch((error) => {
+  console.error(`Setup failed: ${error.message}`);
+  process.exit(1);
+});

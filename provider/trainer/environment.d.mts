@@ -2,4 +2,4 @@
 export function ensureTrainerEnvironment(
   directory: string,
   options?: { readonly development?: boolean },
-): string;
+): Promise<string>;

@@ -4,6 +4,8 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { runProgram } from "./runProgram.mjs";
+import { showStep } from "./showStep.mjs";
 
 const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
 const DEVELOPMENT = join(import.meta.dirname, "requirements-dev.txt");
@@ -12,24 +14,25 @@ const DEVELOPMENT = join(import.meta.dirname, "requirements-dev.txt");
  * Makes a virtual environment with everything that training needs, if there is none.
  * @param {string} directory of the environment
  * @param {{ development?: boolean }} [options] whether to install the tools for the trainer's tests and checks, too
- * @returns {string} path of its Python
+ * @returns {Promise<string>} path of its Python
  * @throws {Error} if Python is missing or an installation fails
  */
-export function ensureTrainerEnvironment(directory, { development = false } = {}) {
+export async function ensureTrainerEnvironment(directory, { development = false } = {}) {
   const lists = development ? [REQUIREMENTS, DEVELOPMENT] : [REQUIREMENTS];
   const python = join(directory, "bin/python");
   // A stamp in the environment has the digest of its lists: after a change or an interruption they are installed again.
   const stamp = join(directory, ".anneal-setup");
   const wanted = digestOf(lists);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return python;
-  console.error("Creating the trainer's Python environment (1.2 GB, some minutes)…");
   rmSync(stamp, { force: true });
-  if (!existsSync(python)) run(findPython(), ["-m", "venv", directory]);
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-  const torch = readFileSync(REQUIREMENTS, "utf8").match(/^torch==\S+/m)[0];
-  // torch first, on its own: resolved together with the rest, pip may choose a larger build
-  run(python, [...pip, torch]);
-  run(python, [...pip, ...lists.flatMap((file) => ["--requirement", file])]);
+  await showStep("Creating the trainer's Python environment (1.2 GB, some minutes)", async () => {
+    if (!existsSync(python)) await runProgram(findPython(), ["-m", "venv", directory]);
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    const torch = readFileSync(REQUIREMENTS, "utf8").match(/^torch==\S+/m)[0];
+    // torch first, on its own: resolved together with the rest, pip may choose a larger build
+    await runProgram(python, [...pip, torch]);
+    await runProgram(python, [...pip, ...lists.flatMap((file) => ["--requirement", file])]);
+  });
   writeFileSync(stamp, wanted);
   return python;
 }
@@ -50,14 +53,4 @@ function findPython() {
     "The trainer needs Python 3.11 or 3.12 with venv, but there is none on the PATH.\n" +
       "Install it (Debian: apt-get install python3.11 python3.11-venv) and run this again.",
   );
-}
-
-function run(command, args) {
-  const { status, error, stdout, stderr } = spawnSync(command, args, {
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  if (status === 0) return;
-  const reason = error?.message ?? `${stdout}${stderr}`.trim();
-  throw new Error(`${command} ${args.join(" ")} failed:\n${reason}`);
 }

@@ -20,6 +20,8 @@ const ABIS = { ledgerAbi: "ILedger", fineTuningServingAbi: "IFineTuningServing" 
 const COPIED = [
   "sdk/storage/tree/hashThread.mjs",
   "provider/trainer/environment.mjs",
+  "provider/trainer/runProgram.mjs",
+  "provider/trainer/showStep.mjs",
   "provider/trainer/requirements.txt",
   "provider/trainer/anneal_online",
   "provider/trainer/anneal_trainer",

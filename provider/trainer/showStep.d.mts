@@ -1,0 +1,1 @@
+export function showStep<T>(what: string, work: () => Promise<T>): Promise<T>;
