@@ -7,14 +7,17 @@ import { execFile, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { promisify, styleText } from "node:util";
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from "ethers";
 import { identify, type ProcessIdentity } from "../provider/processes/processTable.ts";
+import { showStep } from "../provider/trainer/showStep.mjs";
 import { hasSandbox } from "../provider/training/sandbox.ts";
-import { formatOg } from "../sdk/units.ts";
 import { endProcess } from "./quickstart/endProcess.ts";
-import { findRunning, sayHowToUse } from "./quickstart/findRunning.ts";
+import { findRunning } from "./quickstart/findRunning.ts";
+import { foldLines } from "./quickstart/foldLines.ts";
 import { gasOf } from "./quickstart/gasOf.ts";
+import { sayHowToKeep, sayHowToUse } from "./quickstart/howToContinue.ts";
 import {
   BUILDER,
   type KeptNetwork,
@@ -26,6 +29,7 @@ import { type Ending, onEnding } from "./quickstart/onEnding.ts";
 import { EXAMPLES, makeRunDirectory, NETWORK_DIRECTORY } from "./quickstart/paths.ts";
 import { freePort, PORTS, takenPorts } from "./quickstart/ports.ts";
 import { note, title } from "./quickstart/print.ts";
+import { renderSummary, type Summary } from "./quickstart/renderSummary.ts";
 import { Stack } from "./quickstart/Stack.ts";
 
 const keep = process.argv.includes("--keep");
@@ -40,16 +44,25 @@ const USER = account(2);
 /** Works for the provider, and cannot take its money. */
 const OPERATOR = account(3);
 const MODEL = "tiny-qwen2";
+/** Manifests of the models: two that any provider may offer, and one of this provider. */
 const MODELS = {
-  "tiny-qwen2": "Qwen2 with random weights, small enough to train on a laptop in a minute",
-  "tiny-distilbert":
-    "DistilBERT with random weights, small enough to train on a laptop in a minute",
+  "tiny-qwen2": {
+    description: "Qwen2 with random weights: answers questions after a minute of training",
+  },
+  "tiny-distilbert": {
+    description: "DistilBERT with random weights: classifies texts",
+    predefined: true,
+  },
+  "tiny-mobilenet-v2": {
+    description: "MobileNetV2 with random weights: classifies images",
+    predefined: true,
+  },
 };
 
 const stack = new Stack();
 const startedAt = new Date().toISOString();
-let step = "starting";
 /** The current step, for error messages. */
+let step = "Starting";
 let command: ProcessIdentity | null = null;
 let userEnvironment: NodeJS.ProcessEnv = {};
 
@@ -63,17 +76,30 @@ function execute(file: string, args: readonly string[], options: { env?: NodeJS.
   return running;
 }
 
-/** Runs a command as a user would, and shows it with its output. */
-async function type(name: string, args: readonly string[], env = userEnvironment): Promise<void> {
+/** Shows a step that prints nothing itself. */
+function during<T>(what: string, work: () => Promise<T>): Promise<T> {
+  step = what;
+  return showStep(what, work);
+}
+
+/** Runs a command as a user would, and shows it with its output; with `fold`, only the ends of a long one. */
+async function type(
+  name: string,
+  args: readonly string[],
+  { env = userEnvironment, fold = false } = {},
+): Promise<void> {
   const words = [name, ...args, "--network", "localhost"];
   step = `npx hardhat ${words.join(" ")}`;
   console.log(`\n${styleText("cyan", "$")} ${styleText("bold", step)}`);
-  const child = spawn(HARDHAT, words, { env, stdio: ["ignore", "inherit", "inherit"] });
+  const output = fold ? "pipe" : "inherit";
+  const child = spawn(HARDHAT, words, { env, stdio: ["ignore", output, "inherit"] });
   command = stack.watch(child.pid);
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", resolve);
   });
+  if (child.stdout) console.log(foldLines(await text(child.stdout)));
+  const code = await ended;
   if (code !== 0) throw new Error(`The command ended with exit code ${code}.`);
 }
 
@@ -167,58 +193,60 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
   const bare = { ...process.env, ...env };
   userEnvironment = { ...bare, ZG_PRIVATE_KEY: USER.privateKey };
 
-  step = "building the contracts";
-  await execute(HARDHAT, ["build", "--quiet"]);
-  step = "starting the chain";
-  await stack.start(
-    "chain",
-    [HARDHAT, "node", "--hostname", "127.0.0.1", "--port", String(ports.chain)],
-    { env: process.env, ready: /Started HTTP/, timeoutSeconds: 60, directory },
+  await during("Building the contracts", () => execute(HARDHAT, ["build", "--quiet"]));
+  await during("Starting the chain", () =>
+    stack.start(
+      "chain",
+      [HARDHAT, "node", "--hostname", "127.0.0.1", "--port", String(ports.chain)],
+      { env: process.env, ready: /Started HTTP/, timeoutSeconds: 60, directory },
+    ),
   );
   note(`chain     ${rpcUrl} (chain id 31337)`);
-  step = "deploying the contracts";
-  await execute(HARDHAT, ["deploy", "--network", "localhost"], { env: bare });
+  await during("Deploying the contracts", () =>
+    execute(HARDHAT, ["deploy", "--network", "localhost"], { env: bare }),
+  );
   const deployments = env.ANNEAL_DEPLOYMENTS ?? "deployments/localhost";
   for (const name of ["Ledger", "FineTuningServing"]) {
     const { address } = JSON.parse(await readFile(join(deployments, `${name}.json`), "utf8"));
     note(`contract  ${name} at ${address}`);
   }
-  step = "making the tiny models";
-  await execute(PYTHON, ["-m", "anneal_trainer.tiny_models", join(directory, "models")], {
-    env: { ...process.env, PYTHONPATH: "provider/trainer" },
-  });
-  for (const [name, description] of Object.entries(MODELS)) {
-    await writeFile(
-      join(directory, "models", name, "anneal.json"),
-      JSON.stringify({ description }),
-    );
-  }
-  step = "starting the provider";
+  await during("Making tiny models", makeModels);
   const sandbox = hasSandbox();
-  await stack.start("provider", [NODE, "provider/main.ts"], {
-    env: {
-      ...bare,
-      RPC_ENDPOINT: rpcUrl,
-      PROVIDER_PRIVATE_KEY: OPERATOR.privateKey,
-      PROVIDER_ADDRESS: PROVIDER.address,
-      PROVIDER_DIR: join(directory, "provider"),
-      PROVIDER_PORT: String(ports.api),
-      STORAGE_PORT: String(ports.storage),
-      STORAGE_ENDPOINT: "",
-      MODELS_DIR: join(directory, "models"),
-      DEPLOYMENT_DIR: deployments,
-      PYTHON,
-      SANDBOX: sandbox ? "on" : "off",
-    },
-    ready: /"ready"/, // after the first import of torch
-    timeoutSeconds: 360,
-    directory,
-  });
+  const providerEnvironment = {
+    ...bare,
+    RPC_ENDPOINT: rpcUrl,
+    PROVIDER_PRIVATE_KEY: OPERATOR.privateKey,
+    PROVIDER_ADDRESS: PROVIDER.address,
+    PROVIDER_DIR: join(directory, "provider"),
+    PROVIDER_PORT: String(ports.api),
+    STORAGE_PORT: String(ports.storage),
+    STORAGE_ENDPOINT: "",
+    MODELS_DIR: join(directory, "models"),
+    DEPLOYMENT_DIR: deployments,
+    PYTHON,
+    SANDBOX: sandbox ? "on" : "off",
+  };
+  await during("Starting the provider", () =>
+    stack.start("provider", [NODE, "provider/main.ts"], {
+      env: providerEnvironment,
+      ready: /"ready"/, // after the first import of torch
+      timeoutSeconds: 360,
+      directory,
+    }),
+  );
   note(`storage   http://127.0.0.1:${ports.storage}`);
   note(`provider  http://127.0.0.1:${ports.api}, account ${PROVIDER.address}`);
   if (!sandbox)
     note("sandbox   none: bubblewrap is not installed, so the trainer runs without one");
   return { url: rpcUrl, api: `http://127.0.0.1:${ports.api}` };
+}
+
+async function makeModels(): Promise<void> {
+  const models = join(directory, "models");
+  const env = { ...process.env, PYTHONPATH: "provider/trainer" };
+  await execute(PYTHON, ["-m", "anneal_trainer.tiny_models", models], { env });
+  for (const [name, manifest] of Object.entries(MODELS))
+    await writeFile(join(models, name, "anneal.json"), JSON.stringify(manifest));
 }
 
 async function play(): Promise<void> {
@@ -236,10 +264,7 @@ async function play(): Promise<void> {
   await type(
     "register-provider",
     ["--url", network.api, "--price", "0.000001", "--unit", "token", "--amount", "2"],
-    {
-      ...userEnvironment,
-      ZG_PRIVATE_KEY: PROVIDER.privateKey,
-    },
+    { env: { ...userEnvironment, ZG_PRIVATE_KEY: PROVIDER.privateKey } },
   );
 
   title("3. You open an account and look around");
@@ -251,16 +276,16 @@ async function play(): Promise<void> {
   const at = ["--provider", PROVIDER.address];
   await type("upload", ["--data-path", files.train]);
   await type("upload", ["--data-path", files.validation]);
-  const { root } = await ask<{ root: string }>("data-root", ["--data-path", files.train]);
-  const validation = await ask<{ root: string }>("data-root", ["--data-path", files.validation]);
-  const count = await ask<{ dataSize: string }>("calculate-token", [
-    ...at,
-    "--model",
-    MODEL,
-    "--dataset-path",
-    files.train,
-  ]);
-  await type("calculate-token", [...at, "--model", MODEL, "--dataset-path", files.train]);
+  const counting = [...at, "--model", MODEL, "--dataset-path", files.train];
+  await type("calculate-token", counting);
+  console.log();
+  const [train, validation, count] = await during("Noting the two roots and the size", () =>
+    Promise.all([
+      ask<{ root: string }>("data-root", ["--data-path", files.train]),
+      ask<{ root: string }>("data-root", ["--data-path", files.validation]),
+      ask<{ dataSize: string }>("calculate-token", counting),
+    ]),
+  );
 
   title("5. You order the training and watch it");
   await type("create-task", [
@@ -268,7 +293,7 @@ async function play(): Promise<void> {
     "--model",
     MODEL,
     "--dataset",
-    root,
+    train.root,
     "--validation-dataset",
     validation.root,
     "--config-path",
@@ -278,7 +303,7 @@ async function play(): Promise<void> {
     "--yes",
   ]);
   await type("get-task", [...at, "--wait", "Delivered"]);
-  await type("get-log", at);
+  await type("get-log", at, { fold: true });
 
   title(
     "6. You download the encrypted model, acknowledge it, and decrypt it with the key that the provider reveals",
@@ -298,46 +323,50 @@ async function play(): Promise<void> {
   if (keep) await leaveRunning();
 }
 
-async function summarize(url: string, model: string, started: number): Promise<void> {
-  step = "loading the decrypted model in transformers";
+async function summarize(url: string, archive: string, started: number): Promise<void> {
+  title("8. You ask the model before and after");
   const base = join(directory, "models", MODEL);
-  const target = join(dirname(model), "model");
+  const target = join(dirname(archive), "model");
   const prompts = ["What is the capital of Japan?", "Canada: name its capital."];
-  const { stdout } = await execute(PYTHON, ["scripts/sample.py", base, model, target, ...prompts]);
-  const sample: Record<"prompts" | "base" | "tuned", string[]> = JSON.parse(stdout);
-  const task = await ask<TaskDocument>("get-task", ["--provider", PROVIDER.address]);
-  const rpc = new JsonRpcProvider(url, 31337, { staticNetwork: true, batchMaxCount: 1 });
-  const spent = await gasOf(rpc, USER.address);
-  rpc.destroy();
-
-  title("Done");
-  const { lossBefore, lossAfter } = task.status;
-  console.log(`Model      ${model}, unpacked in ${target}`);
-  console.log(
-    `Loss       ${lossBefore.toFixed(3)} before, ${lossAfter.toFixed(3)} after (validation)`,
-  );
-  sample.prompts.forEach((prompt, index) => {
-    console.log(`Prompt     ${prompt}`);
-    console.log(`  base     ${JSON.stringify(sample.base[index])}`);
-    console.log(`  tuned    ${JSON.stringify(sample.tuned[index])}`);
+  const sample = await during("Loading both in transformers", async () => {
+    const { stdout } = await execute(PYTHON, [
+      "scripts/sample.py",
+      base,
+      archive,
+      target,
+      ...prompts,
+    ]);
+    return JSON.parse(stdout) as Sample;
   });
-  console.log(
-    `Cost       ${formatOg(BigInt(task.fee))} OG fee, ${spent.gas} gas (${formatOg(spent.cost)} OG here)`,
+  const { fee, status } = await during("Adding up what it has cost", () =>
+    ask<TaskDocument>("get-task", ["--provider", PROVIDER.address]),
   );
-  console.log(`Time       ${Math.round((performance.now() - started) / 1000)} seconds`);
+  const rpc = new JsonRpcProvider(url, 31337, { staticNetwork: true, batchMaxCount: 1 });
+  const gasCost = await gasOf(rpc, USER.address);
+  rpc.destroy();
+  const seconds = (performance.now() - started) / 1000;
+
+  title("Done: a provider has fine-tuned a model for you");
+  console.log(
+    renderSummary({ model: MODEL, ...sample, ...status, fee: BigInt(fee), gasCost, seconds }),
+  );
+  if (!keep) sayHowToKeep();
 }
+
+/** The output of `scripts/sample.py`. */
+type Sample = Pick<Summary, "folder" | "prompts" | "base" | "tuned">;
 
 /** The part of the output of `get-task --json` that is read here. */
 interface TaskDocument {
   readonly fee: string;
-  readonly status: { readonly lossBefore: number; readonly lossAfter: number };
+  readonly status: Pick<Summary, "lossBefore" | "lossAfter">;
 }
 
 async function leaveRunning(): Promise<void> {
   await record(true);
   stack.release();
-  title("The network keeps running");
-  sayHowToUse(PROVIDER.address);
+  title("Next: your own data. The network keeps running");
+  sayHowToUse();
 }
 
 async function fail(error: unknown): Promise<void> {

@@ -6,6 +6,7 @@ usage: sample.py BASE_DIR TUNED_ZIP EXTRACT_DIR PROMPT [PROMPT ...]
 import json
 import sys
 import zipfile
+from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -29,8 +30,9 @@ def main() -> None:
     base, archive, target, *prompts = sys.argv[1:]
     with zipfile.ZipFile(archive) as zipped:
         zipped.extractall(target)
-    result = {"prompts": prompts, "base": answers(base, prompts), "tuned": answers(target, prompts)}
-    print(json.dumps(result))
+    (folder,) = map(str, Path(target).iterdir())
+    asked = {"base": answers(base, prompts), "tuned": answers(folder, prompts)}
+    print(json.dumps({"folder": folder, "prompts": prompts, **asked}))
 
 
 main()

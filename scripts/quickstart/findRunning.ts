@@ -1,5 +1,5 @@
+import { sayHowToUse } from "./howToContinue.ts";
 import { type KeptNetwork, readNetwork, stateOf } from "./KeptNetwork.ts";
-import { NETWORK_DIRECTORY } from "./paths.ts";
 import { takenPorts } from "./ports.ts";
 import { note, title } from "./print.ts";
 
@@ -35,14 +35,7 @@ function report(state: "starting" | "running" | "partly", network: KeptNetwork):
   note(`chain     ${network.rpcUrl}`);
   note(`storage   ${network.storageUrl}`);
   note(`provider  ${network.apiUrl}, account ${network.provider}`);
-  console.log("Nothing was changed.");
-  sayHowToUse(network.provider);
+  console.log("\nNothing was changed.");
+  sayHowToUse();
   return 0;
-}
-
-export function sayHowToUse(provider: string): void {
-  console.log("Run any command with --network localhost, for example:");
-  console.log(`  npx hardhat list-tasks --provider ${provider} --network localhost`);
-  console.log(`Its state and logs are in ${NETWORK_DIRECTORY}. To stop it:`);
-  console.log("  npm stop");
 }

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { after, before, describe, it } from "mocha";
+import { OWN_DATA } from "../../scripts/quickstart/howToContinue.ts";
 import { DaemonFixture } from "./provider/DaemonFixture.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -88,6 +89,13 @@ describe("a newcomer who follows the README", () => {
       .to.match(/^You ordered exactly this .* ago \(task [0-9a-f-]{36}\), and its model is ready/)
       .and.contain("already contains this model");
     expect(await type("npx hardhat fine-tuning list --json")).to.equal(before);
+  });
+
+  it("continues with data of their own as npm start -- --keep suggests", async () => {
+    copyFileSync(join(ROOT, "examples/capitals.jsonl"), join(output, "my-data.jsonl"));
+    await typeAll(OWN_DATA);
+    const model = readFileSync(join(output, "my-model.zip"), "latin1");
+    expect(model).to.contain("tiny-qwen2/model.safetensors");
   });
 
   it("gets there step by step as well", async () => {
