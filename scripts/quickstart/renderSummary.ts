@@ -1,4 +1,4 @@
-import { shortOg } from "../../tasks/terminal/shortOg.ts";
+import { formatOg } from "../../sdk/units.ts";
 
 /** What a quick start has done. */
 export interface Summary {
@@ -37,7 +37,7 @@ export function renderSummary(summary: Summary): string {
       "Loss",
       `${lossBefore.toFixed(3)} before, ${lossAfter.toFixed(3)} after, on questions that it was not trained on`,
     ),
-    row("Cost", `${shortOg(fee)} OG for the training, ${shortOg(gasCost)} OG for gas`),
+    row("Cost", `${formatOg(fee)} OG for the training, ${formatOg(gasCost)} OG for gas`),
     row("Time", `${Math.round(seconds)} seconds, including the start of the network`),
     row("Model", folder),
     row("", "docs/models.md shows how to use it in a program"),
