@@ -1,4 +1,5 @@
 import { ProtocolError } from "../../sdk/errors.ts";
+import { formatBytes } from "../terminal/formatBytes.ts";
 import { formatDuration } from "../terminal/formatDuration.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { untilInterrupted } from "../terminal/untilInterrupted.ts";
@@ -41,7 +42,6 @@ export async function transfer<T>(
 }
 
 const BAR = 24;
-const MIB = 1024 * 1024;
 /** Milliseconds between two redraws: faster changes are unreadable. */
 const REDRAW_INTERVAL_MS = 100;
 /** Milliseconds over which the speed is measured, so that the remaining time follows changes of the rate. */
@@ -63,7 +63,7 @@ class ProgressLine {
   sayResuming({ bytes, total }: Progress): void {
     if (this.#seen.length > 0 || bytes === 0 || bytes === total) return;
     this.#terminal.note(
-      `Resuming ${this.#label.toLowerCase()}: ${inMib(bytes)} of ${inMib(total)} MiB already transferred.`,
+      `Resuming ${this.#label.toLowerCase()}: ${formatBytes(bytes)} of ${formatBytes(total)} already transferred.`,
     );
   }
 
@@ -81,8 +81,8 @@ class ProgressLine {
     const bar = "█".repeat(filled) + "░".repeat(BAR - filled);
     const share = Math.floor((bytes / total) * 100);
     const speed = this.#bytesPerSecond();
-    const parts = [`${bar} ${share} % of ${inMib(total)} MiB`];
-    if (speed > 0) parts.push(`${inMib(speed)} MiB/s`);
+    const parts = [`${bar} ${share} % of ${formatBytes(total)}`];
+    if (speed > 0) parts.push(`${formatBytes(speed)}/s`);
     if (speed > 0 && bytes < total) parts.push(`${formatDuration((total - bytes) / speed)} left`);
     return parts.join(" · ");
   }
@@ -91,8 +91,4 @@ class ProgressLine {
     const [first, last] = [this.#seen[0]!, this.#seen.at(-1)!];
     return ((last.bytes - first.bytes) / Math.max(1, last.at - first.at)) * 1000;
   }
-}
-
-function inMib(bytes: number): string {
-  return (bytes / MIB).toFixed(1);
 }

@@ -46,6 +46,7 @@ export async function waitForTask(
       await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
       view = await read(view);
     }
+    watched.finish(view);
   } finally {
     watched.end();
   }
@@ -87,8 +88,14 @@ class Watched {
     if (progress === "Training") void this.#readEvents();
     this.#terminal.live((canvas) => {
       const curve = progress === "Training" ? this.#curve.draw(canvas) : [];
-      return [...curve, progressLine(moment, canvas.columns! - 1)];
+      return [...curve, progressLine(moment, canvas.columns && canvas.columns - 1)];
     });
+  }
+
+  /** Leaves the curve, if it was shown, above the state that the task has reached. */
+  finish({ progress }: TaskView): void {
+    if (this.#progress === null) return;
+    this.#terminal.live((canvas) => [...this.#curve.draw(canvas), progress]);
   }
 
   end(): void {

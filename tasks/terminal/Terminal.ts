@@ -8,7 +8,7 @@ import { wrapWords } from "./wrapWords.ts";
 /** The output of a command: text for people on stdout, or on stderr if stdout is a JSON document. */
 export interface Terminal {
   readonly json: boolean;
-  /** A sentence for people. */
+  /** A sentence for people, wrapped between words on a terminal. */
   say(line: string): void;
   /** A longer text for people: wrapped between words on a terminal, with an indent, and one line in a pipe. */
   paragraph(text: string): void;
@@ -18,6 +18,8 @@ export interface Terminal {
   draw(drawing: (canvas: Canvas) => string): void;
   /** A sentence that is not part of the result: always on stderr. */
   note(line: string): void;
+  /** What to do after an error, on stderr: never wrapped, since it may be a command to paste. */
+  hint(line: string): void;
   /** The likely next command, on stderr; not for programs. */
   next(command: string, when?: string): void;
   /** Lines that replace the live lines before them. Shown on a terminal only. */
@@ -44,6 +46,8 @@ export interface Canvas {
   readonly colors: boolean;
 }
 
+/** Of a terminal that does not know. */
+const COLUMNS = 80;
 /** Before every line of a paragraph but the first. */
 const INDENT = "  ";
 
@@ -67,24 +71,30 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
     endLive();
     stream.write(`${text}\n`);
   };
+  const writeWrapped = (stream: NodeJS.WriteStream, text: string) => {
+    const width = columnsOf(stream) ?? Number.POSITIVE_INFINITY;
+    const lines = text.split("\n").flatMap((line) => wrapWords(line, width));
+    write(stream, lines.join("\n"));
+  };
   const output = json ? process.stderr : process.stdout;
   return {
     json,
-    say: (line) => write(output, line),
+    say: (line) => writeWrapped(output, line),
     paragraph: (text) => {
-      const width = output.isTTY === true ? output.columns : Number.POSITIVE_INFINITY;
+      const width = columnsOf(output) ?? Number.POSITIVE_INFINITY;
       write(output, wrapWords(text, width - INDENT.length).join(`\n${INDENT}`));
     },
     table: (table) => {
       if (json) return;
-      const { isTTY, columns } = process.stdout;
-      write(process.stdout, renderTable(table, { boxes: isTTY === true, columns }));
+      const boxes = process.stdout.isTTY === true;
+      write(process.stdout, renderTable(table, { boxes, columns: columnsOf(process.stdout) }));
     },
     draw: (drawing) => {
       if (json) return;
       write(process.stdout, drawing(canvasOf(process.stdout)));
     },
-    note: (line) => write(process.stderr, line),
+    note: (line) => writeWrapped(process.stderr, line),
+    hint: (line) => write(process.stderr, line),
     next: (command, when) => {
       if (!json) write(process.stderr, `Next${when ? `, ${when}` : ""}: ${command}`);
     },
@@ -93,7 +103,7 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
       const canvas = canvasOf(process.stderr);
       const lines = typeof drawing === "string" ? [drawing] : drawing(canvas);
       const up = liveLines > 1 ? `\u001b[${liveLines - 1}A` : "";
-      const fitted = lines.map((line) => cutLine(line, canvas.columns! - 1));
+      const fitted = lines.map((line) => cutLine(line, (canvas.columns ?? COLUMNS) - 1));
       process.stderr.write(`\r${up}\u001b[J${fitted.join("\n")}`);
       liveLines = fitted.length;
     },
@@ -115,9 +125,12 @@ export function createTerminal({ json }: { json: boolean }): Terminal {
 
 function canvasOf(stream: NodeJS.WriteStream): Canvas {
   const colors = styleText("dim", " ", { stream }) !== " ";
-  const size = stream.isTTY ? { columns: stream.columns, rows: stream.rows } : {};
-  return { columns: undefined, ...size, colors };
+  return { columns: columnsOf(stream), rows: stream.isTTY ? stream.rows : undefined, colors };
 }
+
+/** Characters per line; undefined in a pipe, and for a terminal that does not know. */
+const columnsOf = ({ isTTY, columns }: NodeJS.WriteStream): number | undefined =>
+  isTTY && columns > 0 ? columns : undefined;
 
 /** Cuts a line to a number of columns; what has colours has been fitted by its drawing. */
 function cutLine(line: string, columns: number): string {

@@ -26,7 +26,8 @@ export function reportError(
     terminal.document({ ...outcome, error: { code, message, hint } });
   } else {
     const label = styleText("red", "Error:", { stream: process.stderr });
-    terminal.note(`${label} ${known.message}\n${hint}`);
+    terminal.note(`${label} ${known.message}`);
+    terminal.hint(hint);
   }
   if (withStack && known.code === "unexpected") console.error(error);
 }

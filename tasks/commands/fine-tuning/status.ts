@@ -18,7 +18,10 @@ export default (async (flags, terminal, environment) => {
   if (progress === "Failed") {
     const { exitCode, message, hint } = failureError(view, environment);
     process.exitCode = exitCode;
-    if (!terminal.json) terminal.note(`${message}\n${hint}`);
+    if (!terminal.json) {
+      terminal.note(message);
+      terminal.hint(hint);
+    }
   }
   const { meaning, next } = view.standing;
   return { id, progress, meaning, next, failure };
