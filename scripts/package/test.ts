@@ -199,7 +199,7 @@ function writeDataset(directory: string): string {
 
 function orderOf(dataset: string, output: string): string[] {
   return [
-    ...["fine-tuning", "create", "--yes", "--model", MODEL, "--training-file", dataset],
+    ...["fine-tuning", "create", "--model", MODEL, "--training-file", dataset],
     ...["--batch-size", "8", "--wait", "--output", output, "--yes"],
   ];
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Client } from "../../sdk/client.ts";
+import { tunedModelName } from "../../sdk/deliverable/tunedModelName.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId, type Root } from "../../sdk/ids.ts";
 import { printable } from "../../sdk/printable.ts";
@@ -18,9 +19,9 @@ export interface OrderSummary {
   readonly datasetRoot: Root;
 }
 
-/** The name of a task's model: its base model with the ordered suffix, as in its model card. */
-export const resultName = ({ model, suffix }: Pick<OrderSummary, "model" | "suffix">) =>
-  [model, suffix].filter((part) => part !== null).join("-");
+/** The name of a task's model; without that of its base model, the suffix, if there is one. */
+export const resultName = ({ model, suffix }: Pick<OrderSummary, "model" | "suffix">): string =>
+  model === null ? (suffix ?? "") : tunedModelName(model, suffix ?? undefined);
 
 /** A development chain starts again with the same ids, so nothing about it is remembered. */
 const DEVELOPMENT_CHAIN = 31_337;
