@@ -4,13 +4,11 @@ A batch that cannot fit is refused before the first step, by an estimate from wh
 keeps per token for the backward pass.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from anneal_trainer.data.batch import Batch, Collate
-from anneal_trainer.data.example import Example
+from anneal_trainer.data.example import Example, Examples
 from anneal_trainer.errors import OutOfMemoryError, is_out_of_memory
 from anneal_trainer.job import Hyperparameters
 from anneal_trainer.loss.score import score
@@ -25,7 +23,7 @@ HINT = "Lower batch_size or max_seq_length, train with lora, or choose a smaller
 
 def find_batch_size(
     model: nn.Module,
-    examples: Sequence[Example],
+    examples: Examples,
     parameters: Hyperparameters,
     collate: Collate,
     dtype: torch.dtype,
@@ -39,8 +37,10 @@ def find_batch_size(
     wanted = parameters.batch_size
     cap = LARGEST_BATCH_GPU if device.type == "cuda" else LARGEST_BATCH_CPU
     size = min(cap if wanted == "max" else wanted, len(examples))
-    longest = sorted(examples, key=lambda example: -example.size)[:size]
-    shortest = min(examples, key=lambda example: example.size)
+    sizes = examples.sizes
+    longest_first = sorted(range(len(sizes)), key=lambda number: -sizes[number])
+    longest = [examples[number] for number in longest_first[:size]]
+    shortest = examples[min(range(len(sizes)), key=sizes.__getitem__)]
     per_token = _kept_per_token(model, shortest, collate, dtype)
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
     while True:

@@ -33,7 +33,7 @@ from anneal_trainer.model.generation import settle_generation
 from anneal_trainer.model.loading import load_model, save_model, trainable_parameters, try_save
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
 from anneal_trainer.model.memory import refuse_too_large
-from anneal_trainer.model.packing import try_packing
+from anneal_trainer.model.packing import PROBE_ROWS, try_packing
 from anneal_trainer.output import merge_samples, write_card, write_metrics
 from anneal_trainer.sample import sample_labels, sample_texts
 from anneal_trainer.schedule import Plan, learning_rate
@@ -242,8 +242,9 @@ def _is_packed(
     if asked is False:
         return False
     packable = job.kind == "causal-lm" and examples[0].rejected is None
+    probe = [example.ids for example in examples[:PROBE_ROWS]]
     reason = (
-        try_packing(model, [example.ids for example in examples], matrix_format(device))
+        try_packing(model, probe, matrix_format(device))
         if packable
         else "only plain rows of causal language models can be packed"
     )

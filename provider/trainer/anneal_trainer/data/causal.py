@@ -10,7 +10,7 @@ from anneal_trainer.data.encoded_rows import (
     template_error,
 )
 from anneal_trainer.data.ends import End, EndCounter, last_token
-from anneal_trainer.data.example import Answer, Dataset, Example
+from anneal_trainer.data.example import Answer, Dataset, Example, Examples
 from anneal_trainer.data.rules import rule_error
 from anneal_trainer.data.token_cache import TokenCache
 from anneal_trainer.data.token_rows import TokenRow, read_token_rows
@@ -39,7 +39,7 @@ def read_causal_dataset(
         if path.suffix == ".parquet"
         else causal_rows(path, encoder, cache)
     )
-    examples = [builder.build(row) for row in rows]
+    examples = Examples(builder.build(row) for row in rows)
     return Dataset(
         path, examples, builder.tokens, builder.truncated, builder.warnings, builder.ends.ids
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from anneal_trainer.data.causal import read_causal_dataset
 from anneal_trainer.data.encode import TextEncoder
 from anneal_trainer.data.encoded_rows import label_tokens
-from anneal_trainer.data.example import Dataset, Example
+from anneal_trainer.data.example import Dataset, Example, Examples
 from anneal_trainer.data.image_processor import ImageProcessor, load_image_processor
 from anneal_trainer.data.images import image_labels, read_images
 from anneal_trainer.data.label_rows import label_set, read_label_rows
@@ -97,7 +97,7 @@ def read_label_dataset(
     rows = list(read_label_rows(path))
     known = list(labels) if labels is not None else label_set(path, rows)
     number_of = _numbering(path, known)
-    examples, tokens, truncated = [], 0, 0
+    examples, tokens, truncated = Examples(), 0, 0
     for row, (ids, ending) in zip(rows, label_tokens(rows, encoder, cache), strict=True):
         label = number_of(row.label, str(row.line))
         tokens += len(ids)
@@ -123,12 +123,12 @@ def read_image_dataset(
     images = read_images(path, processor, scratch)
     known = list(labels) if labels is not None else image_labels(path, (i.label for i in images))
     number_of = _numbering(path, known)
-    examples = [
+    examples = Examples(
         Example(
             number, [], [], 0, number_of(image.label, image.name), image.name, picture=image.picture
         )
         for number, image in enumerate(images, start=1)
-    ]
+    )
     warnings = _missing_classes(path, known, examples)
     return Dataset(path, examples, len(images), 0, tuple(warnings)), known
 
@@ -146,7 +146,7 @@ def _numbering(path: Path, labels: Sequence[str]) -> Callable[[str, str], int]:
     return number_of
 
 
-def _missing_classes(path: Path, labels: Sequence[str], examples: list[Example]) -> list[str]:
+def _missing_classes(path: Path, labels: Sequence[str], examples: Examples) -> list[str]:
     """Warn about classes that a validation dataset cannot measure."""
     found = {example.label for example in examples}
     missing = [label for number, label in enumerate(labels) if number not in found]
@@ -167,12 +167,11 @@ def _check_vocabulary(
     if not isinstance(size, int) or size >= encoder.vocabulary:
         return
     for dataset in datasets:
-        for example in dataset.examples if dataset else []:
-            if max(example.ids) >= size:
-                raise ConfigError(
-                    f"The model has {size} token embeddings, fewer than its tokenizer has tokens.",
-                    "Choose another model from the provider's catalogue.",
-                )
+        if dataset and dataset.examples.largest_id >= size:
+            raise ConfigError(
+                f"The model has {size} token embeddings, fewer than its tokenizer has tokens.",
+                "Choose another model from the provider's catalogue.",
+            )
 
 
 def _check_alike(train: Dataset, validation: Dataset | None) -> None:

@@ -33,12 +33,9 @@ def measure_reference_margins(
 def _measure(
     model: nn.Module, dataset: Dataset, batch_size: int, collate: Collate, dtype: torch.dtype
 ) -> Dataset:
-    measured: list[Example] = []
+    margins: list[float] = []
     for start in range(0, len(dataset.examples), batch_size):
         rows: Sequence[Example] = dataset.examples[start : start + batch_size]
         better, worse = log_probabilities(model, collate(rows), dtype).chunk(2)
-        margins = (better - worse).tolist()
-        measured += [
-            replace(row, reference_margin=margin) for row, margin in zip(rows, margins, strict=True)
-        ]
-    return replace(dataset, examples=measured)
+        margins += (better - worse).tolist()
+    return replace(dataset, examples=dataset.examples.with_margins(margins))

@@ -50,9 +50,9 @@ def try_packing(
 ) -> str | None:
     """Prepare a causal LM for packed sequences, or return why its results would not be the same.
 
-    `rows` are token ids of the training dataset, `number` is the format of matrix products. The
-    beginnings of a few rows are run padded and packed, and the logits must agree, in that format,
-    too. So every architecture is either verified or left unchanged.
+    `rows` are token ids of the training dataset, of which the first PROBE_ROWS suffice; `number` is
+    the format of matrix products. Their beginnings are run padded and packed, and the logits must
+    agree, in that format, too. So every architecture is either verified or left unchanged.
     """
     probe = [list(row[:PROBE_TOKENS]) for row in rows[:PROBE_ROWS]]
     causal = causal_model(model)
