@@ -33,7 +33,9 @@ const guide = {
   text: "Guide",
   items: [
     link("Overview", "index"),
-    ...["commands", "sdk", "data", "parity", "operating"].map((name) => titled(`docs/${name}.md`)),
+    ...["commands", "models", "sdk", "data", "parity", "operating"].map((name) =>
+      titled(`docs/${name}.md`),
+    ),
   ],
 };
 const design = {
