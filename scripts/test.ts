@@ -1,5 +1,5 @@
 /**
- * Every test of the project: Solidity, then TypeScript, in two parts, and Python in parallel. Ends with the skipped
+ * Every test of the project: Solidity, then TypeScript, in parts, and Python in parallel. Ends with the skipped
  * tests and the reasons, and one line `N passed, N failed`; exits 0 only if nothing failed. A suite that aborts, or
  * runs no tests, counts as one failure.
  */
@@ -43,24 +43,26 @@ const SOLIDITY: Suite = {
   command: ["node_modules/.bin/hardhat", "test", "solidity"],
   summary: HARDHAT,
 };
-/**
- * Tests of the daemon, of disputes and of scripts wait for processes and chains, the others compute or build: in
- * parallel they use all cores.
- */
-const [DAEMONS, OTHERS] = [true, false].map((isDaemon): Suite => {
-  const files = globSync("test/node/**/*.test.ts").toSorted();
+/** Most TypeScript tests wait for processes and chains: parts of them in parallel use all cores. */
+const TYPESCRIPT: readonly Suite[] = [
+  ["provider, exchange", /^test\/node\/(provider|sdk\/exchange)\//],
+  ["deploy, scripts", /^test\/node\/(deploy|scripts)\//],
+  ["all else", /./],
+].map(([name, pattern], index, parts) => {
+  const earlier = parts.slice(0, index).map(([, other]) => other as RegExp);
+  const files = globSync("test/node/**/*.test.ts")
+    .filter((file) => (pattern as RegExp).test(file))
+    .filter((file) => !earlier.some((other) => other.test(file)));
   return {
-    name: isDaemon ? "TypeScript: provider, scripts, exchange" : "TypeScript: all else",
+    name: `TypeScript: ${name}`,
     command: [
       // Built already: concurrent builds would delete each other's files.
       ...["node_modules/.bin/hardhat", "test", "mocha", "--no-compile"],
-      ...files.filter(
-        (file) => /^test\/node\/(provider|scripts|sdk\/exchange)\//.test(file) === isDaemon,
-      ),
+      ...files.toSorted(),
     ],
     summary: HARDHAT,
   };
-}) as [Suite, Suite];
+});
 const PYTHON: Suite = {
   name: "Python",
   command: ["../../.venv/bin/python", "-m", "pytest", "-ra", "-p", "no:cacheprovider"],
@@ -70,7 +72,7 @@ const PYTHON: Suite = {
 
 const PATH = `${join(process.cwd(), "node_modules/.bin")}${delimiter}${process.env.PATH}`;
 
-/** Runs a suite. Its output is printed live, or as a whole at the end if suites run in parallel. */
+/** Runs a suite. Its output is printed live, or as a whole at its end if suites run in parallel. */
 async function run(suite: Suite, printing: "live" | "at the end"): Promise<Outcome> {
   const { name, command, cwd } = suite;
   const heading = `\n── ${name} ──\n`;
@@ -121,11 +123,7 @@ function last(output: string, pattern: RegExp): number {
 // Solidity first: it builds what the TypeScript tests deploy.
 const outcomes = [
   await run(SOLIDITY, "live"),
-  ...(await Promise.all([
-    run(OTHERS, "live"),
-    run(DAEMONS, "at the end"),
-    run(PYTHON, "at the end"),
-  ])),
+  ...(await Promise.all([...TYPESCRIPT, PYTHON].map((suite) => run(suite, "at the end")))),
 ];
 const sum = (key: keyof Counts) => outcomes.reduce((total, outcome) => total + outcome[key], 0);
 const reasons = new Set(outcomes.flatMap((outcome) => outcome.reasons));

@@ -13,6 +13,8 @@ export * from "./errors.ts";
 export type { Conversion, ForeignFile } from "./ForeignFile.ts";
 export * from "./ids.ts";
 export * from "./NextAction.ts";
+export * from "./order/orderTask.ts";
+export * from "./order/receiveModel.ts";
 export * from "./parseAddress.ts";
 export type { FailoverProvider } from "./rpc/FailoverProvider.ts";
 export * from "./service/index.ts";

@@ -47,4 +47,5 @@ export {
   type TaskHistoryParameters,
 } from "./taskEvents.ts";
 export * from "./uploadDataset.ts";
+export * from "./waitForStep.ts";
 export * from "./workUnits.ts";

@@ -103,6 +103,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["provider/clock.ts", "provider/errors.ts", "provider/Readiness.ts"],
 
   ["sdk/index.ts"],
+  ["sdk/order"],
   ["sdk/account", "sdk/deliverable"],
   ["sdk/task"],
   ["sdk/service", "sdk/exchange"],

@@ -63,7 +63,7 @@ describe("sdk/transaction", () => {
     const { user } = market;
     const error = await rejection(send(user, deposit(user, { amount: 20_000n * OG })));
     expect(error.code).to.equal("insufficient-funds");
-    expect(error.message).to.contain("wallet holds too little OG");
+    expect(error.message).to.contain("OG, too little for");
   });
 
   it("explains a call that passed estimation and failed in its block", async () => {
