@@ -58,7 +58,7 @@ const deploy: TaskOverrideActionFunction = async ({ tags, dryRun, timeout }, hre
       save: true,
       tags: tags === "" ? [] : tags.split(","),
     };
-    await hre.tasks.getTask("build").run({ quiet: true });
+    await hre.tasks.getTask("build").run({ quiet: true, noTests: true });
     const plan = await rehearse(hre, stage, recorded);
     const names = plan.contracts.map(({ name }) => name);
     refuseReplacing(recorded, names);

@@ -193,7 +193,9 @@ async function startNetwork(): Promise<{ url: string; api: string }> {
   const bare = { ...process.env, ...env };
   userEnvironment = { ...bare, ZG_PRIVATE_KEY: USER.privateKey };
 
-  await during("Building the contracts", () => execute(HARDHAT, ["build", "--quiet"]));
+  await during("Building the contracts", () =>
+    execute(HARDHAT, ["build", "--quiet", "--no-tests"]),
+  );
   await during("Starting the chain", () =>
     stack.start(
       "chain",

@@ -33,7 +33,7 @@ const guide = {
   text: "Guide",
   items: [
     link("Overview", "index"),
-    ...["commands", "models", "sdk", "data", "parity", "operating"].map((name) =>
+    ...["commands", "sdk", "data", "models", "parity", "operating"].map((name) =>
       titled(`docs/${name}.md`),
     ),
   ],

@@ -29,14 +29,18 @@ def write_metrics(path: Path, events: Iterable[dict[str, Any]]) -> None:
 def write_card(
     path: Path, job: Job, inputs: dict[str, Any], figures: dict[str, Any], ends: Sequence[str]
 ) -> None:
-    """Write the model card: what answers end with, results, hashes of the inputs, parameters."""
+    """Write the model card beside the model's files.
+
+    It says how to load them, what answers end with, results, hashes of the inputs, parameters.
+    """
     parameters = job.hyperparameters
+    is_adapter = path.with_name("adapter_config.json").exists()
     name = f"{job.model_name}-{parameters.suffix}" if parameters.suffix else job.model_name
     task = "text-generation" if job.kind == "causal-lm" else job.kind
     settings = {key: value for key, value in asdict(parameters).items() if value is not None}
     lines = [
         "---",
-        f"library_name: {'peft' if parameters.lora else 'transformers'}",
+        f"library_name: {'peft' if is_adapter else 'transformers'}",
         f"pipeline_tag: {task}",
         "---",
         f"# {name}",
@@ -44,7 +48,8 @@ def write_card(
         f"{job.model_name}, fine-tuned for {task}"
         + (" with a LoRA adapter." if parameters.lora else "."),
         "",
-        *_how_answers_end(ends, lora=parameters.lora),
+        *_how_to_load(job.kind, is_adapter=is_adapter),
+        *_how_answers_end(ends, is_adapter=is_adapter),
         *_table("Result", figures.items()),
         *_table("What went in", ((key, inputs[key]) for key in inputs if key.endswith("_sha256"))),
         *_table("Hyper-parameters", settings.items()),
@@ -52,7 +57,24 @@ def write_card(
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _how_answers_end(ends: Sequence[str], *, lora: bool) -> list[str]:
+AUTO_CLASSES = {
+    "causal-lm": "AutoModelForCausalLM",
+    "text-classification": "AutoModelForSequenceClassification",
+    "image-classification": "AutoModelForImageClassification",
+}
+
+
+def _how_to_load(kind: str, *, is_adapter: bool) -> list[str]:
+    """Give the expression that loads the model; the classes of a classifier are in its config."""
+    load = f"{AUTO_CLASSES[kind]}.from_pretrained"
+    if not is_adapter:
+        return [f"Load it with transformers: `{load}(<this folder>)`.", ""]
+    config = "" if kind == "causal-lm" else ", config=AutoConfig.from_pretrained(<this folder>)"
+    base = f"{load}(<folder of the base model>{config})"
+    return [f"Load it with peft: `PeftModel.from_pretrained({base}, <this folder>)`.", ""]
+
+
+def _how_answers_end(ends: Sequence[str], *, is_adapter: bool) -> list[str]:
     """Say where generation has to stop; programs that load an adapter use its base's settings."""
     if not ends:
         return []
@@ -62,7 +84,7 @@ def _how_answers_end(ends: Sequence[str], *, lora: bool) -> list[str]:
         "transformers as `generation_config=GenerationConfig.from_pretrained(<this folder>)`."
     )
     where = "which `eos_token_id` in generation_config.json names."
-    return [f"Answers end with {named}, {where}" + (load if lora else ""), ""]
+    return [f"Answers end with {named}, {where}" + (load if is_adapter else ""), ""]
 
 
 def _table(title: str, rows: Iterable[tuple[str, Any]]) -> list[str]:

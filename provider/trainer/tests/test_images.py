@@ -565,6 +565,7 @@ def test_adapters_on_convolutions_are_delivered_merged(make_job, tmp_path, proce
     assert job.run() == 0
     assert job.result["loss_after"] < job.result["loss_before"] / 2
     assert not (job.work / "out/adapter_config.json").exists()
+    assert "library_name: transformers\n" in (job.work / "out/README.md").read_text()
     model, info = AutoModelForImageClassification.from_pretrained(
         job.work / "out", output_loading_info=True
     )

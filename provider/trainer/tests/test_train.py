@@ -69,6 +69,7 @@ def test_a_job_learns_and_leaves_the_documented_files(make_job, kind, lora):
     assert result["samples"]
     assert "| learning_rate | 0.005 |" in card
     assert str(job.path) not in card
+    assert f"library_name: {'peft' if lora else 'transformers'}\n" in card
     receipt = json.loads((job.work / "out/receipt.json").read_text())
     assert receipt["output_sha256"] == directory_sha256(job.work / "out", ["receipt.json"])
     assert receipt["inputs"]["base_model_sha256"] == directory_sha256(job.path / "model")
