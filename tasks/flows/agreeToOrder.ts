@@ -2,6 +2,7 @@ import { getLockPeriod } from "../../sdk/account/getLockPeriod.ts";
 import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
+import { requireAccepting } from "../../sdk/order/verifyForOrder.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { isBusy, type Queue } from "../../sdk/service/fetchQueue.ts";
 import type { Service } from "../../sdk/service/Service.ts";
@@ -33,7 +34,7 @@ export async function agreeToOrder(
     prepareFunds(client, { provider: service.provider, amount: offer.fee }).catch(asReason),
   ]);
   showQuote(terminal, { service, model, offer, lockPeriod });
-  if (!service.accepting) throw notAcceptingError(service.provider);
+  requireAccepting(service);
   if (funds instanceof ProtocolError) throw funds;
   if (!yes && !dryRun) await askToPay(terminal, offer, queue);
 }
@@ -58,13 +59,4 @@ function describeLoad({ running, waiting, waitSeconds }: Queue): string {
   return waitSeconds === null
     ? busy
     : `${busy} Your task would start in about ${formatDuration(waitSeconds)}.`;
-}
-
-function notAcceptingError(provider: string): ProtocolError {
-  return new ProtocolError(
-    "declined",
-    `${provider} does not accept tasks at the moment.`,
-    "Choose another provider.",
-    { next: { verb: "listServices" } },
-  );
 }

@@ -2,12 +2,12 @@ import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import type { Secrets } from "../../sdk/exchange/secrets.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
+import type { OwnOrder } from "../../sdk/order/findOwnOrder.ts";
 import { blockTimes } from "../../sdk/transaction/blockTimes.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import type { Environment } from "../Environment.ts";
 import { formatDuration } from "../terminal/formatDuration.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import type { OwnOrder } from "./findOwnOrder.ts";
 import { sendApiTokens } from "./sendApiTokens.ts";
 
 /** The context of a command that continues with a task instead of ordering it. */

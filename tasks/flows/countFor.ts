@@ -1,7 +1,6 @@
-import { countDataset, type DatasetCount } from "../../sdk/dataset/counting/countDataset.ts";
-import { readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
+import type { DatasetCount } from "../../sdk/dataset/counting/countDataset.ts";
+import * as order from "../../sdk/order/countFor.ts";
 import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import { fetchTokenizer } from "../../sdk/service/fetchTokenizer.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import { memoryFolder } from "../memory.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -12,26 +11,17 @@ interface At {
   readonly model: CatalogueModel;
 }
 
-/** Counts a dataset as the provider will: with its unit and its model's tokenizer. */
-export async function countFor(path: string, { service, model }: At): Promise<DatasetCount> {
-  const { kind } = model;
-  const { unit } = service;
-  if (unit === "byte") return countDataset(path, { kind, unit });
-  const tokenizer = await fetchTokenizer(service, { model });
-  return countDataset(path, { kind, unit, tokenizer, memory: memoryFolder("datasets") });
+/** Counts a dataset as the provider will; what was counted before is remembered. */
+export function countFor(path: string, { service, model }: At): Promise<DatasetCount> {
+  return order.countFor(path, { service, model, memory: memoryFolder("datasets") });
 }
 
-/**
- * Size of a validation dataset in the service's unit. An encrypted one, which only the provider can read, has at most as
- * many tokens as bytes; the difference is not charged at delivery.
- */
-export async function countValidation(path: string, at: At, terminal: Terminal): Promise<bigint> {
-  const sealed = await readDatasetHeader(path);
-  if (!sealed) return (await countFor(path, at)).dataSize;
-  if (at.service.unit === "token") {
-    terminal.note(
-      "The validation dataset is encrypted, so its bytes are quoted as tokens. The fee is reduced at delivery.",
-    );
-  }
-  return BigInt(sealed.size);
+/** Size of a validation dataset in the service's unit, with a note if it is only known in bytes. */
+export function countValidation(
+  path: string,
+  { service, model }: At,
+  { note }: Terminal,
+): Promise<bigint> {
+  const at = { service, model, memory: memoryFolder("datasets") };
+  return order.countValidation(path, at, note);
 }

@@ -1,7 +1,7 @@
 import { type Client, requireSigner } from "../../sdk/client.ts";
 import type { Call } from "../../sdk/transaction/Call.ts";
 import { readChain } from "../../sdk/transaction/readChain.ts";
-import { send } from "../../sdk/transaction/send.ts";
+import { type SendOptions, send } from "../../sdk/transaction/send.ts";
 import { formatOg } from "../../sdk/units.ts";
 import { readInteger } from "../flags/readFlags.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -50,17 +50,22 @@ export async function submit(
   flags: SendingFlags,
   terminal: Terminal,
 ): Promise<Sent | Planned> {
-  const gasPrice =
-    flags.gasPrice === undefined ? undefined : readInteger(flags.gasPrice, "--gas-price", 1n);
+  const options = readSendOptions(flags, terminal);
   if (flags.dryRun) return plan(client, call, args, terminal);
-  const { hash, blockNumber, gasUsed } = await send(client, call, {
-    gasPrice,
-    onSigned: (hash) => terminal.note(`Sending transaction ${hash}`),
-  });
+  const { hash, blockNumber, gasUsed } = await send(client, call, options);
   return { dryRun: false, transaction: hash, blockNumber, gasUsed };
 }
 
-async function plan(
+/** How the flags say that a call is sent. */
+export function readSendOptions({ gasPrice }: SendingFlags, terminal: Terminal): SendOptions {
+  return {
+    gasPrice: gasPrice === undefined ? undefined : readInteger(gasPrice, "--gas-price", 1n),
+    onSigned: (hash) => terminal.note(`Sending transaction ${hash}`),
+  };
+}
+
+/** Shows a call instead of sending it. */
+export async function plan(
   client: Client,
   { verb, to, data, value }: Call,
   args: CallArguments,

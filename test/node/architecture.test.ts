@@ -103,8 +103,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["provider/clock.ts", "provider/errors.ts", "provider/Readiness.ts"],
 
   ["sdk/index.ts"],
-  ["sdk/order"],
-  ["sdk/account", "sdk/deliverable"],
+  ["sdk/order", "sdk/deliverable"],
+  ["sdk/account"],
   ["sdk/task"],
   ["sdk/service", "sdk/exchange"],
   ["sdk/dataset/index.ts"],

@@ -1,5 +1,6 @@
 import { ProtocolError } from "../../errors.ts";
 import { foreignError } from "../foreign/foreignError.ts";
+import type { Problem } from "../formats/rules.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 
 /**
@@ -12,11 +13,14 @@ export async function* requireValid(
 ): AsyncGenerator<ScannedRow> {
   for await (const scanned of rows) {
     const error = scanned.problems.find(({ severity }) => severity === "error");
-    if (error?.foreign) throw foreignError(path, error.foreign);
-    if (error) {
-      const place = `${error.file}:${error.entry ?? error.line}`;
-      throw new ProtocolError("dataset-invalid", `${place}: ${error.message}`, error.hint);
-    }
+    if (error) throw problemError(path, error);
     if (scanned.row) yield scanned;
   }
+}
+
+/** The error for a problem that makes a task fail. */
+export function problemError(path: string, problem: Problem): ProtocolError {
+  const { file, entry, line, message, hint, foreign } = problem;
+  if (foreign) return foreignError(path, foreign);
+  return new ProtocolError("dataset-invalid", `${file}:${entry ?? line}: ${message}`, hint);
 }

@@ -1,12 +1,12 @@
 import type { PreviewRow } from "../../../sdk/dataset/preview/PreviewRow.ts";
 import { previewDataset } from "../../../sdk/dataset/preview/previewDataset.ts";
 import { ProtocolError } from "../../../sdk/errors.ts";
+import { treatmentOf } from "../../../sdk/order/treatmentOf.ts";
 import { fetchTokenizer } from "../../../sdk/service/fetchTokenizer.ts";
 import type { Command } from "../../definition.ts";
 import { readInteger } from "../../flags/readFlags.ts";
 import { readHyperparameters } from "../../flags/readHyperparameters.ts";
 import { findOffer } from "../../flows/findOffer.ts";
-import { treatmentOf } from "../../flows/treatmentOf.ts";
 import { counted } from "../../terminal/counted.ts";
 import { renderLegend, renderPreview } from "../../terminal/renderPreview.ts";
 import { shellWord } from "../../terminal/shellWord.ts";

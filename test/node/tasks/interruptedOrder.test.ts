@@ -165,7 +165,7 @@ describe("tasks: an interrupted order", () => {
         const error = await rejection(sendOrder(client, prepared, flags, terminal, SHORT_TIMEOUT));
         expect(error.code).to.equal("network");
         expect(error.message).to.contain("It is not known whether task");
-        expect(error.hint).to.contain("Run the same command again").and.contain("never paid");
+        expect(error.hint).to.contain("Order the same again").and.contain("never paid");
       } finally {
         client.provider.destroy();
       }

@@ -1,19 +1,17 @@
-import type { Client } from "../../sdk/client.ts";
-import { ProtocolError } from "../../sdk/errors.ts";
-import type { Root } from "../../sdk/ids.ts";
-import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
-import { getService } from "../../sdk/service/getService.ts";
-import type { Service } from "../../sdk/service/Service.ts";
-import { readCreation } from "../../sdk/task/getTaskOrder.ts";
-import { listTasks } from "../../sdk/task/listTasks.ts";
-import { readStanding } from "../../sdk/task/readStanding.ts";
-import { type Standing, standingOf } from "../../sdk/task/standing.ts";
-import type { Task } from "../../sdk/task/Task.ts";
-import type { RecordedOrder } from "../../sdk/task/TaskOrder.ts";
-import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
-import { isSameConfig } from "../../sdk/training/parseHyperparameters.ts";
-
-type Wallet = Client & { readonly address: string };
+import { type Client, requireSigner } from "../client.ts";
+import { ProtocolError } from "../errors.ts";
+import type { Root } from "../ids.ts";
+import { type CatalogueModel, fetchCatalogue } from "../service/fetchCatalogue.ts";
+import { getService } from "../service/getService.ts";
+import type { Service } from "../service/Service.ts";
+import { readCreation } from "../task/getTaskOrder.ts";
+import { listTasks } from "../task/listTasks.ts";
+import { readStanding } from "../task/readStanding.ts";
+import { type Standing, standingOf } from "../task/standing.ts";
+import type { Task } from "../task/Task.ts";
+import type { RecordedOrder } from "../task/TaskOrder.ts";
+import type { Hyperparameters } from "../training/Hyperparameters.ts";
+import { isSameConfig } from "../training/parseHyperparameters.ts";
 
 /** The storage roots in an order. */
 export interface Roots {
@@ -43,6 +41,7 @@ export interface WantedOrder {
 export interface OwnOrder {
   readonly task: Task;
   readonly service: Service;
+  readonly model: CatalogueModel;
   readonly standing: Standing;
   readonly blockNumber: number;
 }
@@ -52,21 +51,23 @@ export interface OwnOrder {
  * on chain even if the answer to the order was lost or the terminal was closed. A task that ended without a model does
  * not prevent a new order.
  */
-export async function findOwnOrder(client: Wallet, wanted: WantedOrder): Promise<OwnOrder | null> {
+export async function findOwnOrder(client: Client, wanted: WantedOrder): Promise<OwnOrder | null> {
   const { provider } = wanted;
-  const tasks = await listTasks(client, { user: client.address, provider });
-  const services = new Map<string, Service | null>();
+  const user = await requireSigner(client).getAddress();
+  const tasks = await listTasks(client, { user, provider });
+  const known = new Map<string, OrderedAt | null>();
   for (const task of tasks.toReversed().filter((each) => mayBeWanted(each, wanted))) {
     const { order } = await readCreation(client, task);
     if (!isSameConfig(order.config, wanted.config)) continue;
     const standing = await readStanding(client, task);
     if (!isAlive(standing) || (wanted.again && standing.progress === "Finished")) continue;
-    const service = services.get(task.provider) ?? (await findService(client, task));
-    services.set(task.provider, service);
-    if (service === null || !hasRoots(order, await wanted.rootsFor(service))) continue;
+    const at = known.get(task.provider) ?? (await findOrderedAt(client, task, wanted));
+    known.set(task.provider, at);
+    if (at === null || !hasRoots(order, at.roots)) continue;
+    const { service } = at;
     const model = await findOrderedModel(service, order, wanted.model, standing);
     if (!model || !(await hasUnits(order, { service, model }, wanted))) continue;
-    return { task, service, standing, blockNumber: task.createdBlock };
+    return { task, service, model, standing, blockNumber: task.createdBlock };
   }
   return null;
 }
@@ -89,8 +90,23 @@ async function hasUnits(
 
 const isAlive = ({ failure, next }: Standing) => failure === null || next === "claim";
 
+/** A service, and the roots that the order would have there, which are computed only once. */
+interface OrderedAt {
+  readonly service: Service;
+  readonly roots: Roots;
+}
+
 /** Null for a provider that is no longer registered, which requires that none of its tasks is open. */
-async function findService(client: Client, { provider }: Task): Promise<Service | null> {
+async function findOrderedAt(
+  client: Client,
+  { provider }: Task,
+  { rootsFor }: WantedOrder,
+): Promise<OrderedAt | null> {
+  const service = await findService(client, provider);
+  return service && { service, roots: await rootsFor(service) };
+}
+
+async function findService(client: Client, provider: string): Promise<Service | null> {
   try {
     return await getService(client, { provider });
   } catch (error) {

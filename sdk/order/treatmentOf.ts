@@ -1,6 +1,6 @@
-import type { RowTreatment } from "../../sdk/dataset/tokenizer/maskRow.ts";
-import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
+import type { RowTreatment } from "../dataset/tokenizer/maskRow.ts";
+import type { CatalogueModel } from "../service/fetchCatalogue.ts";
+import type { Hyperparameters } from "../training/Hyperparameters.ts";
 
 /** How a model's job treats rows: the model has a maximum length of its own. */
 export function treatmentOf(model: CatalogueModel, config: Hyperparameters): RowTreatment {
