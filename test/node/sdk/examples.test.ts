@@ -9,7 +9,7 @@ import { describe, it } from "mocha";
 const ROOT = resolve(import.meta.dirname, "../../..");
 const CACHE = join(ROOT, "cache");
 const MAIN = join(ROOT, "sdk/index.ts");
-const NOUNS = "account service task deliverable storage exchange dataset training".split(" ");
+const NOUNS = "account service task order deliverable storage exchange dataset training".split(" ");
 const BARRELS = [MAIN, ...NOUNS.map((noun) => join(ROOT, `sdk/${noun}/index.ts`))];
 
 /** What examples assume. */
