@@ -6,6 +6,7 @@ import { getService } from "../../sdk/service/getService.ts";
 import { PROGRESS, type Progress } from "../../sdk/task/progressOf.ts";
 import { streamEvents, type TrainerEvent } from "../../sdk/task/streamTask.ts";
 import type { Task } from "../../sdk/task/Task.ts";
+import { tolerantReader } from "../../sdk/task/tolerantReader.ts";
 import { LossCurve } from "../terminal/LossCurve.ts";
 import { progressLine } from "../terminal/progressLine.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
@@ -35,7 +36,10 @@ export async function waitForTask(
 ): Promise<TaskView> {
   const goal = PROGRESS.indexOf(until ?? usersTurn(first.progress));
   const start = performance.now();
-  const read = createTolerantReader(client, terminal);
+  const read = tolerantReader(
+    (seen: TaskView) => refreshView(client, seen),
+    ({ message }) => terminal.live(`${message} Trying again…`),
+  );
   const watched = new Watched(client, first.task, terminal);
   let view = first;
   try {
@@ -44,7 +48,7 @@ export async function waitForTask(
       if (timeout !== undefined && performance.now() - start > timeout) throw timedOutError(view);
       signal.throwIfAborted();
       await sleep(POLL_INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-      view = await read(view);
+      view = (await read(view)) ?? view;
     }
     watched.finish(view);
   } finally {
@@ -124,26 +128,6 @@ function addEvent(curve: LossCurve, { type, step, loss, total }: TrainerEvent): 
   if (typeof step !== "number" || typeof loss !== "number") return;
   if (type === "progress") curve.addTraining({ step, loss });
   if (type === "eval") curve.addEvaluation({ step, loss });
-}
-
-/** Maximum number of failed reads in a row, whatever the error. */
-const MAX_FAILURES = 10;
-
-/** Refreshes the view, but tolerates network errors and a few other failures. */
-function createTolerantReader(client: Client, terminal: Terminal) {
-  let failures = 0;
-  return async (view: TaskView): Promise<TaskView> => {
-    try {
-      const seen = await refreshView(client, view);
-      failures = 0;
-      return seen;
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      if (error.code !== "network" && ++failures > MAX_FAILURES) throw error;
-      terminal.live(`${error.message} Trying again…`);
-      return view;
-    }
-  };
 }
 
 /** Parses the state to wait for, in any letter case. */
