@@ -14,4 +14,5 @@ export {
 } from "./getDelivery.ts";
 export * from "./modelFormat.ts";
 export * from "./openDeliverable.ts";
+export * from "./receiveModel.ts";
 export * from "./writeModel.ts";

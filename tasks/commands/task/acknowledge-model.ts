@@ -1,10 +1,11 @@
 import { holdsDeliverable } from "../../../sdk/deliverable/downloadDeliverable.ts";
+import { awaitsAcknowledgement } from "../../../sdk/deliverable/prepareAcknowledgement.ts";
 import { formatTaskId } from "../../../sdk/ids.ts";
 import { checkOutput } from "../../../sdk/storage/files/checkOutput.ts";
 import { getTask } from "../../../sdk/task/getTask.ts";
 import type { Command } from "../../definition.ts";
 import { fileIn } from "../../flags/fileIn.ts";
-import { acknowledgeTask, awaitsAcknowledgement } from "../../flows/acknowledgeTask.ts";
+import { acknowledgeTask } from "../../flows/acknowledgeTask.ts";
 import { findTask, type TaskFlags } from "../../flows/findTask.ts";
 import { type ReceivingFlags, receiveDelivery } from "../../flows/receiveDelivery.ts";
 import { shellWord } from "../../terminal/shellWord.ts";
