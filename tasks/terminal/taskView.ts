@@ -3,15 +3,14 @@ import { ProtocolError } from "../../sdk/errors.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import type { Service } from "../../sdk/service/Service.ts";
-import type { FailReason } from "../../sdk/task/FailReason.ts";
 import { fetchTaskStatus, type TaskStatus } from "../../sdk/task/fetchTaskStatus.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
 import { getTaskOrder, type PlacedOrder } from "../../sdk/task/getTaskOrder.ts";
 import { PROGRESS, type Progress } from "../../sdk/task/progressOf.ts";
+import { readFailure, type TaskFailure } from "../../sdk/task/readFailure.ts";
 import { readStanding } from "../../sdk/task/readStanding.ts";
-import { type FailureCode, type Standing, standingOf } from "../../sdk/task/standing.ts";
+import { type Standing, standingOf } from "../../sdk/task/standing.ts";
 import type { Task } from "../../sdk/task/Task.ts";
-import { fetchLastTaskEvent } from "../../sdk/task/taskEvents.ts";
 import { latestBlock } from "../../sdk/transaction/latestBlock.ts";
 import type { Environment } from "../Environment.ts";
 
@@ -26,11 +25,6 @@ export interface TaskView {
   readonly status: TaskStatus | null;
   /** Why there will be no model; null if there still can be one. */
   readonly failure: TaskFailure | null;
-}
-
-export interface TaskFailure {
-  readonly code: FailureCode;
-  readonly message: string;
 }
 
 /**
@@ -52,7 +46,7 @@ export async function refreshView(
 async function describeTask(client: Client, task: Task, order: PlacedOrder): Promise<TaskView> {
   const standing = await readStanding(client, task);
   const status = task.state === "Cancelled" ? null : await askProvider(client, task);
-  const failure = await findFailure(client, task, { status, standing });
+  const failure = await readFailure(client, task, { status, standing });
   if (isRefused(task, failure)) {
     return { task, order, progress: "Failed", standing: REFUSED, status, failure };
   }
@@ -116,42 +110,6 @@ export async function askStatus(
     if (error instanceof ProtocolError) return null;
     throw error;
   }
-}
-
-/** Failure reasons caused by the user's input. */
-const BY_INPUT: readonly FailReason[] = [
-  "DatasetUnavailable",
-  "DatasetLargerThanDeclared",
-  "DatasetInvalid",
-  "ConfigInvalid",
-  "ModelUnknown",
-  "KeyMismatch",
-  "OutOfMemory",
-];
-
-async function findFailure(
-  client: Client,
-  task: Task,
-  { status, standing }: Pick<TaskView, "status" | "standing">,
-): Promise<TaskFailure | null> {
-  if (task.state === "Created" && status?.failure)
-    return { code: "declined", message: `The provider refuses the order: ${wordsOf(status)}` };
-  if (standing.failure === null) return null;
-  if (task.state !== "Failed") return { code: standing.failure, message: standing.meaning };
-  const reason = await findReason(client, task);
-  const code = BY_INPUT.includes(reason) ? "task-failed-by-input" : standing.failure;
-  const words = wordsOf(status);
-  return { code, message: words === "" ? reason : `${reason}: ${words}` };
-}
-
-function wordsOf(status: TaskStatus | null): string {
-  return status?.failure ? `${status.failure.message} ${status.failure.hint}`.trim() : "";
-}
-
-/** The reason is only in the event: the contract does not store it. */
-async function findReason(client: Client, task: Task): Promise<FailReason> {
-  const last = await fetchLastTaskEvent(client, task);
-  return last.name === "TaskFailed" ? last.reason : "Unspecified";
 }
 
 /** The error for a task without a model. */
