@@ -1,13 +1,9 @@
 import { countDataset, type DatasetCount } from "../dataset/counting/countDataset.ts";
 import { readDatasetHeader } from "../exchange/openDataset.ts";
-import type { CatalogueModel } from "../service/fetchCatalogue.ts";
 import { fetchTokenizer } from "../service/fetchTokenizer.ts";
-import type { Service } from "../service/Service.ts";
+import type { OfferedModel } from "../service/OfferedModel.ts";
 
-export interface CountForParameters {
-  readonly service: Service;
-  /** As listed in the service's catalogue. */
-  readonly model: CatalogueModel;
+export interface CountForParameters extends OfferedModel {
   /** A folder that remembers what was found about large datasets, so that they are not read again. */
   readonly memory?: string | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -3,6 +3,7 @@ import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
 import { type CatalogueModel, fetchCatalogue } from "../service/fetchCatalogue.ts";
 import { getService } from "../service/getService.ts";
+import type { OfferedModel } from "../service/OfferedModel.ts";
 import type { Service } from "../service/Service.ts";
 import { readCreation } from "../task/getTaskOrder.ts";
 import { listTasks } from "../task/listTasks.ts";
@@ -31,17 +32,12 @@ export interface WantedOrder {
   /** The order's roots at this service; an encrypted dataset has a different root for each provider. */
   readonly rootsFor: (service: Service) => Promise<Roots>;
   /** The order's units of work at this service, if they do not follow from roots and configuration. */
-  readonly unitsFor?: (at: {
-    readonly service: Service;
-    readonly model: CatalogueModel;
-  }) => Promise<bigint>;
+  readonly unitsFor?: (at: OfferedModel) => Promise<bigint>;
 }
 
 /** An earlier task with exactly the same order. */
-export interface OwnOrder {
+export interface OwnOrder extends OfferedModel {
   readonly task: Task;
-  readonly service: Service;
-  readonly model: CatalogueModel;
   readonly standing: Standing;
   readonly blockNumber: number;
 }
@@ -81,7 +77,7 @@ function mayBeWanted(task: Task, { again }: WantedOrder): boolean {
 /** Under other terms, the same work may have been other units. */
 async function hasUnits(
   order: RecordedOrder,
-  at: { readonly service: Service; readonly model: CatalogueModel },
+  at: OfferedModel,
   { unitsFor }: WantedOrder,
 ): Promise<boolean> {
   if (!unitsFor || order.offer !== at.service.offer) return true;

@@ -3,7 +3,7 @@ import type { Client } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Secrets } from "../exchange/secrets.ts";
 import { formatTaskId, parseTaskId, type TaskId } from "../ids.ts";
-import type { CatalogueModel } from "../service/fetchCatalogue.ts";
+import type { OfferedModel } from "../service/OfferedModel.ts";
 import type { Service } from "../service/Service.ts";
 import type { OnProgress } from "../storage/files/rootOfContent.ts";
 import { payerOf } from "../storage/zerog/payerOf.ts";
@@ -50,10 +50,8 @@ export interface OrderTaskParameters {
 }
 
 /** A task that was ordered. */
-export interface OrderedTask {
+export interface OrderedTask extends OfferedModel {
   readonly id: TaskId;
-  readonly service: Service;
-  readonly model: CatalogueModel;
   /** Null if exactly this was ordered before, and nothing is ordered or paid again. */
   readonly quote: Quote | null;
 }

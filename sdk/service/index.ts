@@ -10,6 +10,7 @@ export * from "./getGasMoney.ts";
 export * from "./getService.ts";
 export { isSignedBy, type SignatureToCheck } from "./isSignedBy.ts";
 export * from "./listServices.ts";
+export type { OfferedModel } from "./OfferedModel.ts";
 export type { Endpoint } from "./providerApi.ts";
 export type { Rates } from "./Rates.ts";
 export * from "./rankServices.ts";

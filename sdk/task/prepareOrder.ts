@@ -4,8 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import { blindRoot, sharedBlind } from "../exchange/blind.ts";
 import type { UserKey } from "../exchange/userKey.ts";
 import type { Root, TaskId } from "../ids.ts";
-import type { CatalogueModel } from "../service/fetchCatalogue.ts";
-import type { Service } from "../service/Service.ts";
+import type { OfferedModel } from "../service/OfferedModel.ts";
 import { taskIdOf } from "../taskIdOf.ts";
 import type { Hyperparameters } from "../training/Hyperparameters.ts";
 import { latestBlock } from "../transaction/latestBlock.ts";
@@ -14,9 +13,7 @@ import { deriveTaskKey } from "./deriveTaskKey.ts";
 import type { TaskOrder } from "./TaskOrder.ts";
 
 /** The inputs of an order. */
-export interface OrderOptions {
-  readonly service: Service;
-  readonly model: CatalogueModel;
+export interface OrderOptions extends OfferedModel {
   /** Storage root of the dataset. */
   readonly datasetRoot: Root;
   /** Storage root of the validation dataset. */

@@ -3,18 +3,15 @@ import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { requireAccepting } from "../../sdk/order/verifyForOrder.ts";
-import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
 import { isBusy, type Queue } from "../../sdk/service/fetchQueue.ts";
-import type { Service } from "../../sdk/service/Service.ts";
+import type { OfferedModel } from "../../sdk/service/OfferedModel.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import { formatOg } from "../../sdk/units.ts";
 import { formatDuration } from "../terminal/formatDuration.ts";
 import { showQuote } from "../terminal/showQuote.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 
-interface Offered {
-  readonly service: Service;
-  readonly model: CatalogueModel;
+interface Offered extends OfferedModel {
   readonly queue: Queue;
   readonly offer: Quote;
 }

@@ -1,16 +1,14 @@
 import { ProtocolError } from "../../sdk/errors.ts";
 import { readDatasetHeader } from "../../sdk/exchange/openDataset.ts";
 import type { Root } from "../../sdk/ids.ts";
-import type { Catalogue, CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import type { Service } from "../../sdk/service/Service.ts";
+import type { Catalogue } from "../../sdk/service/fetchCatalogue.ts";
+import type { OfferedModel } from "../../sdk/service/OfferedModel.ts";
 import { checkDatasetBytes, datasetBytes } from "../../sdk/task/checkDatasetBytes.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
 import { countFor } from "./countFor.ts";
 import { withDataset } from "./withDataset.ts";
 
-interface At {
-  readonly service: Service;
-  readonly model: CatalogueModel;
+interface At extends OfferedModel {
   readonly catalogue: Catalogue;
 }
 

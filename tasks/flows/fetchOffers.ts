@@ -1,16 +1,11 @@
 import type { Client } from "../../sdk/client.ts";
 import { parseAddress } from "../../sdk/parseAddress.ts";
-import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
+import { fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
 import { getService } from "../../sdk/service/getService.ts";
 import { listServices } from "../../sdk/service/listServices.ts";
+import type { OfferedModel } from "../../sdk/service/OfferedModel.ts";
 import type { Service } from "../../sdk/service/Service.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-
-/** A model that a provider fine-tunes. */
-export interface Offer {
-  readonly service: Service;
-  readonly model: CatalogueModel;
-}
 
 /** Milliseconds within which a provider must send its catalogue; the list continues without it after that. */
 const TIMEOUT_MS = 10_000;
@@ -20,7 +15,7 @@ export async function fetchOffers(
   client: Client,
   provider: string | undefined,
   terminal: Terminal,
-): Promise<Offer[]> {
+): Promise<OfferedModel[]> {
   const services =
     provider === undefined
       ? await listServices(client)
@@ -29,7 +24,7 @@ export async function fetchOffers(
   return offers.flat();
 }
 
-async function fetchModels(service: Service, terminal: Terminal): Promise<Offer[]> {
+async function fetchModels(service: Service, terminal: Terminal): Promise<OfferedModel[]> {
   try {
     const { models } = await fetchCatalogue(service, AbortSignal.timeout(TIMEOUT_MS));
     return models.map((model) => ({ service, model }));

@@ -1,7 +1,8 @@
 import { findModel } from "../../sdk/service/findModel.ts";
+import type { OfferedModel } from "../../sdk/service/OfferedModel.ts";
 import type { Environment } from "../Environment.ts";
 import type { Terminal } from "../terminal/Terminal.ts";
-import { fetchOffers, type Offer } from "./fetchOffers.ts";
+import { fetchOffers } from "./fetchOffers.ts";
 
 export interface WantedModel {
   /** Name of the model. */
@@ -15,7 +16,7 @@ export async function findOffer(
   { model, provider }: WantedModel,
   environment: Environment,
   terminal: Terminal,
-): Promise<Offer> {
+): Promise<OfferedModel> {
   const client = await environment.reader();
   const offers = await fetchOffers(client, provider, terminal);
   const found = findModel({ models: offers.map((offer) => offer.model) }, model);

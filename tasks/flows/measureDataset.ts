@@ -5,10 +5,10 @@ import {
   type DatasetSize,
 } from "../../sdk/dataset/checking/checkDataset.ts";
 import { parseAddress } from "../../sdk/parseAddress.ts";
-import { type CatalogueModel, fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
+import { fetchCatalogue } from "../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../sdk/service/findModel.ts";
 import { getService } from "../../sdk/service/getService.ts";
-import type { Service } from "../../sdk/service/Service.ts";
+import type { OfferedModel } from "../../sdk/service/OfferedModel.ts";
 import { checkDatasetBytes, datasetBytes } from "../../sdk/task/checkDatasetBytes.ts";
 import { type Quote, quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
@@ -26,9 +26,7 @@ export interface DatasetFlags {
 }
 
 /** The size of a dataset, and the price of its training, at one provider. */
-export interface Measurement {
-  readonly service: Service;
-  readonly model: CatalogueModel;
+export interface Measurement extends OfferedModel {
   readonly path: string;
   readonly rows: number;
   /** Size of the file. */
@@ -80,7 +78,7 @@ export async function measureDataset(
 /** Checks a dataset, and shows its problems. */
 async function checkOne(
   path: string,
-  { service, model }: { readonly service: Service; readonly model: CatalogueModel },
+  { service, model }: OfferedModel,
   config: Hyperparameters | undefined,
   terminal: Terminal,
 ): Promise<DatasetReport> {

@@ -2,8 +2,7 @@ import { prepareFunds } from "../../sdk/account/prepareFunds.ts";
 import type { Client } from "../../sdk/client.ts";
 import type { Secrets } from "../../sdk/exchange/secrets.ts";
 import { formatTaskId, type Root } from "../../sdk/ids.ts";
-import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import type { Service } from "../../sdk/service/Service.ts";
+import type { OfferedModel } from "../../sdk/service/OfferedModel.ts";
 import { prepareOrder } from "../../sdk/task/prepareOrder.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import type { Hyperparameters } from "../../sdk/training/Hyperparameters.ts";
@@ -14,9 +13,7 @@ import { sendOrder } from "./sendOrder.ts";
 import type { SendingFlags } from "./submit.ts";
 
 /** An order with all its details. */
-interface AgreedOrder {
-  readonly service: Service;
-  readonly model: CatalogueModel;
+interface AgreedOrder extends OfferedModel {
   readonly datasetRoot: Root;
   readonly validationRoot: Root | null;
   readonly offer: Quote;

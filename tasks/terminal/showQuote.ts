@@ -1,5 +1,4 @@
-import type { CatalogueModel } from "../../sdk/service/fetchCatalogue.ts";
-import type { Service } from "../../sdk/service/Service.ts";
+import type { OfferedModel } from "../../sdk/service/OfferedModel.ts";
 import type { Quote } from "../../sdk/task/quote.ts";
 import { describeWork, sizeUnit } from "../../sdk/task/workUnits.ts";
 import { formatOg } from "../../sdk/units.ts";
@@ -11,9 +10,7 @@ import type { Terminal } from "./Terminal.ts";
 const BPS = 10_000n;
 
 /** A price, and whose it is for what. */
-interface Offered {
-  readonly service: Service;
-  readonly model: CatalogueModel;
+interface Offered extends OfferedModel {
   readonly offer: Quote;
   /** Seconds for which money that returns to the account is locked. */
   readonly lockPeriod: number;

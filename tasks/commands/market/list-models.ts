@@ -1,7 +1,8 @@
+import type { OfferedModel } from "../../../sdk/service/OfferedModel.ts";
 import { sizeUnit } from "../../../sdk/task/workUnits.ts";
 import { formatOg } from "../../../sdk/units.ts";
 import type { Command } from "../../definition.ts";
-import { fetchOffers, type Offer } from "../../flows/fetchOffers.ts";
+import { fetchOffers } from "../../flows/fetchOffers.ts";
 import { pricesOfModel } from "../../terminal/pricePerMillion.ts";
 import type { Terminal } from "../../terminal/Terminal.ts";
 import { typeOf } from "../../terminal/typeOf.ts";
@@ -37,7 +38,7 @@ export default (async (flags, terminal, environment) => {
 }) satisfies Command<Flags>;
 
 /** The offers of one model, at least one. */
-type Offered = readonly Offer[];
+type Offered = readonly OfferedModel[];
 
 /** The table has what distinguishes models; --json has everything. */
 function show(terminal: Terminal, title: string, by: string, models: readonly Offered[]): void {
@@ -60,13 +61,13 @@ function show(terminal: Terminal, title: string, by: string, models: readonly Of
 
 /** "0.05 full, 0.034 LoRA (tokens)", of the cheapest offer per unit of work. */
 function priceOf(offered: Offered): string {
-  const [{ service, model }] = offered.toSorted(byPrice) as [Offer];
+  const [{ service, model }] = offered.toSorted(byPrice) as [OfferedModel];
   const { full, lora } = pricesOfModel(service, model);
   const price = `${formatOg(full)} full, ${formatOg(lora)} LoRA (${sizeUnit(service.unit, model.kind)}s)`;
   return offered.length === 1 ? price : `from ${price}`;
 }
 
-const byPrice = ({ service: a }: Offer, { service: b }: Offer): number =>
+const byPrice = ({ service: a }: OfferedModel, { service: b }: OfferedModel): number =>
   Number(a.pricePerUnit - b.pricePerUnit);
 
 /** The only provider's address, or the number of providers. */
@@ -74,7 +75,7 @@ const offeredBy = (offered: Offered): string =>
   offered.length === 1 ? offered[0]!.service.provider : `${offered.length} providers`;
 
 /** Models with the same name and files are one, whoever offers them. */
-function byHash(offers: readonly Offer[]): Offered[] {
+function byHash(offers: readonly OfferedModel[]): Offered[] {
   const models = Map.groupBy(offers, ({ model }) => `${model.name} ${model.hash}`);
   return [...models.values()];
 }

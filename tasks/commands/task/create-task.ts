@@ -3,9 +3,8 @@ import { parseRoot } from "../../../sdk/ids.ts";
 import { findOwnOrder } from "../../../sdk/order/findOwnOrder.ts";
 import { verifyForOrder } from "../../../sdk/order/verifyForOrder.ts";
 import { parseAddress } from "../../../sdk/parseAddress.ts";
-import type { CatalogueModel } from "../../../sdk/service/fetchCatalogue.ts";
 import { findModel } from "../../../sdk/service/findModel.ts";
-import type { Service } from "../../../sdk/service/Service.ts";
+import type { OfferedModel } from "../../../sdk/service/OfferedModel.ts";
 import { checkDatasetBytes } from "../../../sdk/task/checkDatasetBytes.ts";
 import { type Quote, quote } from "../../../sdk/task/quote.ts";
 import { readConfig } from "../../../sdk/training/readConfig.ts";
@@ -45,7 +44,7 @@ export default (async (flags, terminal, environment) => {
   const secrets = await readSecrets(typed.config, environment);
   const client = await environment.signer("user");
   const wanted = await resolveStart(client, typed);
-  const offerOf = (at: At) => price(at, wanted, environment.storageUrl(), terminal);
+  const offerOf = (at: OfferedModel) => price(at, wanted, environment.storageUrl(), terminal);
   const own = await findOwnOrder(client, {
     ...wanted,
     again: flags.again,
@@ -79,15 +78,9 @@ export default (async (flags, terminal, environment) => {
   return placed;
 }) satisfies Command<Flags>;
 
-/** A provider's service, and its model. */
-interface At {
-  readonly service: Service;
-  readonly model: CatalogueModel;
-}
-
 /** The price of the work; a validation dataset is fetched from storage for that. */
 async function price(
-  at: At,
+  at: OfferedModel,
   { dataSize, validationRoot: root, config }: Awaited<ReturnType<typeof readOrder>>,
   storageUrl: string,
   terminal: Terminal,
