@@ -56,7 +56,8 @@ function keptSteps(entries: readonly ArchiveEntry[]): number[] {
   return [...new Set(steps)].filter((step) => step !== undefined).map(Number);
 }
 
-function unknownStepError(step: number, steps: readonly number[]): ProtocolError {
+/** The error for a checkpoint that was not saved. */
+export function unknownStepError(step: number, steps: readonly number[]): ProtocolError {
   const known = steps.toSorted((a, b) => a - b).join(", ");
   return new ProtocolError(
     "usage",

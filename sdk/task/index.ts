@@ -25,6 +25,7 @@ export {
 export * from "./fetchTaskStatus.ts";
 export * from "./getTask.ts";
 export { getTaskOrder, type PlacedOrder, type TaskOrderParameters } from "./getTaskOrder.ts";
+export * from "./listCheckpoints.ts";
 export * from "./listOpenTasks.ts";
 export { type ListTasksParameters, listTasks } from "./listTasks.ts";
 export * from "./prepareOrder.ts";

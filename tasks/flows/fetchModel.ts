@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Client } from "../../sdk/client.ts";
+import { unknownStepError } from "../../sdk/deliverable/chooseFiles.ts";
 import { holdsDeliverable } from "../../sdk/deliverable/downloadDeliverable.ts";
 import { modelFormat } from "../../sdk/deliverable/modelFormat.ts";
 import { awaitsAcknowledgement } from "../../sdk/deliverable/prepareAcknowledgement.ts";
@@ -9,10 +10,12 @@ import { writeModel } from "../../sdk/deliverable/writeModel.ts";
 import { ProtocolError } from "../../sdk/errors.ts";
 import { geometryOf } from "../../sdk/exchange/geometry.ts";
 import { formatTaskId } from "../../sdk/ids.ts";
+import type { Service } from "../../sdk/service/Service.ts";
 import { checkOutput } from "../../sdk/storage/files/checkOutput.ts";
 import { ensureDiskSpace } from "../../sdk/storage/files/ensureDiskSpace.ts";
 import { partPathOf } from "../../sdk/storage/files/publishFile.ts";
 import { getTask } from "../../sdk/task/getTask.ts";
+import { listCheckpoints } from "../../sdk/task/listCheckpoints.ts";
 import { readStanding } from "../../sdk/task/readStanding.ts";
 import type { Task } from "../../sdk/task/Task.ts";
 import type { Environment } from "../Environment.ts";
@@ -72,6 +75,8 @@ export async function fetchModel(setting: Setting, found: Task, wanted: WantedMo
     return { ...document, acknowledged: null, confirmed: null };
   }
   await refuseEnded(setting, found);
+  requireDelivery(setting, found);
+  await checkStep(client, service, found, wanted);
   if (flags.dryRun) return planNext(setting, found);
 
   const encryptedPath = join(dirname(path), `${id}.encrypted`);
@@ -122,6 +127,39 @@ const hasKey = ({ state, size }: Task) => state === "Revealed" || (state === "Se
 async function refuseEnded({ client, environment }: Setting, task: Task): Promise<void> {
   if (hasKey(task) || (await readStanding(client, task)).failure === null) return;
   throw failureError(await viewTask(client, task), environment);
+}
+
+/** @throws ProtocolError "too-early" before the delivery. */
+function requireDelivery({ environment }: Setting, { id, root }: Task): void {
+  if (root !== null) return;
+  const uuid = formatTaskId(id);
+  throw new ProtocolError(
+    "too-early",
+    `The provider has not delivered the model of task ${uuid}.`,
+    `See its progress: ${environment.command(`fine-tuning follow ${uuid}`)}`,
+  );
+}
+
+/**
+ * Compares the wanted step with the checkpoints that the provider has reported, before anything is paid. The model
+ * itself has the last word.
+ */
+async function checkStep(
+  client: Client,
+  service: Service | null,
+  { id }: Task,
+  { step }: WantedModel,
+): Promise<void> {
+  if (step === null || service === null) return;
+  const checkpoints = await listCheckpoints(client, { service, id }).catch(ignoreSilence);
+  const steps = checkpoints.map((checkpoint) => checkpoint.step);
+  if (steps.length > 0 && !steps.includes(step)) throw unknownStepError(step, steps);
+}
+
+/** For a provider that does not answer. */
+function ignoreSilence(error: unknown): [] {
+  if (error instanceof ProtocolError) return [];
+  throw error;
 }
 
 /**

@@ -26,7 +26,7 @@ interface Entry {
   readonly event: TaskEvent | TrainerEvent;
 }
 
-/** Shows what happened to a task: events of the chain and of its provider, merged by time. */
+/** Shows what happened to a task: events of the chain and of its provider. */
 export default (async (flags, terminal, environment) => {
   const client = await environment.signer("user");
   const task = await findOwnTask(client, flags.id);
@@ -34,7 +34,7 @@ export default (async (flags, terminal, environment) => {
     readChainEntries(client, task),
     readProviderEntries(client, task, terminal),
   ]);
-  const entries = [...chain, ...provider].sort((a, b) => Number(a.time) - Number(b.time));
+  const entries = merge(chain, provider);
   terminal.table({
     widths: [22, 20, 75],
     rows: [
@@ -52,6 +52,12 @@ export default (async (flags, terminal, environment) => {
   terminal.next(environment.command(`fine-tuning retrieve ${id}`));
   return { id, events: entries };
 }) satisfies Command<Flags>;
+
+/** The provider works between acceptance and delivery, whatever the two clocks say. */
+function merge(chain: readonly Entry[], provider: readonly Entry[]): Entry[] {
+  const accepted = chain.findIndex(({ type }) => type === "TaskAccepted") + 1;
+  return [...chain.slice(0, accepted), ...provider, ...chain.slice(accepted)];
+}
 
 async function readChainEntries(client: Client, task: Task): Promise<Entry[]> {
   const [events, periods] = await Promise.all([

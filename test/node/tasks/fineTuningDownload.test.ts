@@ -52,6 +52,7 @@ describe("tasks: fine-tuning download, and create --wait", () => {
       const { stderr, exitCode } = await download(id, { output: out("early.zip") });
       expect(exitCode).to.equal(1);
       expect(stderr).to.contain("has not delivered");
+      expect(stderr).to.contain(`fine-tuning follow ${id}`);
     });
 
     it("waits for the delivery if it is given the time", async () => {
@@ -147,6 +148,17 @@ describe("tasks: fine-tuning download, and create --wait", () => {
         const path = join(folder, "tiny-qwen2", "model.safetensors");
         expect(await readFile(path, "utf8")).to.equal(weights);
       }
+    });
+
+    it("refuses a step that the provider has not reported, before anything is paid", async () => {
+      const id = await delivered();
+      const time = "2026-01-01T00:00:00.000Z";
+      market.daemon.events = [{ seq: 1, time, type: "checkpoint", step: 4 }];
+      const unknown = await download(id, { output: out("unpaid.zip"), step: "3" });
+      market.daemon.events = [];
+      expect(unknown.exitCode).to.equal(2);
+      expect(unknown.stderr).to.contain("Choose one of these steps: 4.");
+      expect(await market.json("get-task", { task: id })).to.include({ state: "Delivered" });
     });
 
     it("never overwrites anything but this model, and refuses extensions that it cannot write", async () => {
