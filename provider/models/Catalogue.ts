@@ -12,6 +12,7 @@ import { defaultRates, SizeConfig } from "./defaultRates.ts";
 import type { FileHashes } from "./FileHashes.ts";
 import { fetchModel, type ModelCache } from "./fetchModel.ts";
 import { MANIFEST_NAME, readManifest } from "./Manifest.ts";
+import { PositionConfig, readableTokens } from "./readableTokens.ts";
 import { readJsonFile } from "./readJsonFile.ts";
 import { NO_TOKENIZER, readTokenizerDocument } from "./tokenizerDocument.ts";
 
@@ -102,10 +103,10 @@ function explain(error: unknown, directory: string): { reason: string; hint?: st
   return { reason: message, ...(hint && { hint }) };
 }
 
-const ModelConfig = SizeConfig.extend({
+const ModelConfig = PositionConfig.extend({
+  ...SizeConfig.shape,
   architectures: z.array(z.string()).min(1),
-  /** Default: the trainer's. */
-  max_position_embeddings: z.number().int().positive().default(2048),
+  quantization_config: z.looseObject({ quant_method: z.string().optional() }).optional(),
 });
 
 async function readModel(
@@ -120,6 +121,10 @@ async function readModel(
   const directory =
     manifest.source && cache ? await fetchModel(cache, name, manifest.source) : home;
   const config = await readJsonFile(directory, "config.json", ModelConfig);
+  if (config.quantization_config)
+    throw new Error(
+      `its weights are quantized (${config.quantization_config.quant_method ?? "by an unnamed method"}), which cannot be trained`,
+    );
   const architecture = config.architectures[0]!;
   const kind = manifest.kind ?? kindOf(architecture);
   const takesImages = kind === "image-classification";
@@ -136,7 +141,7 @@ async function readModel(
     weightBytes: bytes,
     ...(manifest.license && { license: manifest.license }),
     tokenizerHash: keccak256(tokenizerDocument),
-    ...(!takesImages && { maxLength: config.max_position_embeddings }),
+    ...(!takesImages && { maxLength: readableTokens(config) }),
     rates: { ...defaultRates(kind, bytes, config), ...manifest.rates },
     directory,
     tokenizerDocument,

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from anneal_trainer.events import EventLog
 from anneal_trainer.job import Hyperparameters, Job
 from anneal_trainer.loss.reference_margins import measure_reference_margins
 from anneal_trainer.loss.score import Score, evaluate, score
+from anneal_trainer.model.adaptable import describe_adapter
 from anneal_trainer.model.checkpoint import (
     CheckpointStore,
     State,
@@ -29,11 +30,13 @@ from anneal_trainer.model.checkpoint import (
 )
 from anneal_trainer.model.compiling import compile_if_worthwhile
 from anneal_trainer.model.device import choose_device
-from anneal_trainer.model.generation import settle_generation
+from anneal_trainer.model.generation import base_of, settle_generation
 from anneal_trainer.model.loading import load_model, save_model, trainable_parameters, try_save
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
 from anneal_trainer.model.memory import refuse_too_large
 from anneal_trainer.model.packing import PROBE_ROWS, try_packing
+from anneal_trainer.model.padding import settle_padding
+from anneal_trainer.model.positions import rope_changes_after
 from anneal_trainer.output import merge_samples, write_card, write_metrics
 from anneal_trainer.sample import sample_labels, sample_texts
 from anneal_trainer.schedule import Plan, learning_rate
@@ -119,8 +122,11 @@ def train(
     model = load_model(job.model_directory, job.kind, data.labels, parameters, job.start_directory)
     for notice in settle_generation(model, data.end_tokens):
         events.warn(notice)
+    data = replace(data, pad_id=settle_padding(model, job.kind, data.pad_id))
     try_save(model, job.model_directory, job.work_directory)
     model.to(device).train()
+    job = _one_row_at_a_time(job, data, model, events)
+    parameters = job.hyperparameters
     weights = list(trainable_parameters(model).values())
     optimizer = _make_optimizer(weights, parameters)
     store = CheckpointStore(job.work_directory, model, optimizer, recovery_seconds)
@@ -253,6 +259,23 @@ def _is_packed(
     return reason is None
 
 
+def _one_row_at_a_time(job: Job, data: JobData, model: nn.Module, events: EventLog) -> Job:
+    """Make the same steps of batches of one row if rows would otherwise change each other."""
+    limit, parameters = rope_changes_after(base_of(model).config), job.hyperparameters
+    datasets = [one for one in (data.train, data.validation) if one]
+    longest = max(max(one.examples.sizes) for one in datasets)
+    if limit is None or longest <= limit or parameters.batch_size == 1:
+        return job
+    rows = 1 if parameters.batch_size == "max" else parameters.batch_size
+    steps = rows * parameters.gradient_accumulation_steps
+    events.warn(
+        f"Batches have one row, {steps} of them a step: a row of more than {limit} tokens changes "
+        "the rotary embedding of this model for the rows beside it."
+    )
+    alone = replace(parameters, batch_size=1, gradient_accumulation_steps=steps)
+    return replace(job, hyperparameters=alone)
+
+
 def _begin(run: Run, identity: str) -> State:
     """Find the batch size and measure the model before the first step."""
     parameters, examples = run.job.hyperparameters, run.data.train.examples
@@ -323,6 +346,7 @@ def _announce(run: Run, plan: Plan, state: State, *, resumed: bool) -> None:
         parameters=asdict(job.hyperparameters),
         trainable_weights=sum(weight.numel() for weight in run.weights),
         all_weights=sum(weight.numel() for weight in run.model.parameters()),
+        **describe_adapter(run.model),
         dataset=run.data.train.figures,
         end_tokens=list(run.data.end_tokens),
         environment=receipt.environment(job.threads),

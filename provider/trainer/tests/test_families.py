@@ -7,7 +7,7 @@ import torch
 from conftest import write_job
 
 from anneal_trainer.errors import ConfigError
-from anneal_trainer.model.loading import target_modules
+from anneal_trainer.model.adaptable import find_targets
 
 # Every linear layer below the head, by the names that peft knows.
 FAMILIES = {
@@ -107,7 +107,7 @@ def mobile_net():
 
 def test_all_linear_is_refused_where_it_would_reach_the_classifier_only(mobile_net):
     with pytest.raises(ConfigError, match="no layer of this model is linear") as refused:
-        target_modules("all-linear", mobile_net)
+        find_targets("all-linear", mobile_net)
     assert "expand_1x1.convolution" in refused.value.hint
     assert "reduce_1x1.convolution" in refused.value.hint
     # Depthwise.
@@ -117,7 +117,7 @@ def test_all_linear_is_refused_where_it_would_reach_the_classifier_only(mobile_n
 def test_a_named_convolution_gets_an_adapter(mobile_net):
     from peft import LoraConfig, get_peft_model
 
-    chosen = target_modules("reduce_1x1.convolution, expand_1x1.convolution", mobile_net)
+    chosen = find_targets("reduce_1x1.convolution, expand_1x1.convolution", mobile_net).layers
     assert chosen == ["expand_1x1.convolution", "reduce_1x1.convolution"]
     wanted = sum(name.endswith(tuple(chosen)) for name, _ in mobile_net.named_modules())
     adapted = get_peft_model(mobile_net, LoraConfig(r=2, target_modules=chosen))

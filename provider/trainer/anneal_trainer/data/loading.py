@@ -15,7 +15,8 @@ from anneal_trainer.data.rules import quote, rule_error
 from anneal_trainer.data.token_cache import TokenCache
 from anneal_trainer.errors import ConfigError, DataError
 from anneal_trainer.job import Job
-from anneal_trainer.model.files import maximum_length, read_model_config
+from anneal_trainer.model.files import read_model_config
+from anneal_trainer.model.positions import maximum_length
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,14 @@ class JobData:
     """The validation dataset; None measures on training rows."""
     labels: list[str]
     """Classification: the classes in the order of their numbers. Causal LM: empty."""
+    pad_id: int = 0
+    """The token id that pads short rows."""
 
     @property
     def end_tokens(self) -> dict[str, int]:
         """The tokens that are learned as the end of an answer, and their ids."""
         encoder = self.encoder
         return {encoder.token_text(id_): id_ for id_ in self.train.end_ids} if encoder else {}
-
-    @property
-    def pad_id(self) -> int:
-        """The token id that pads short rows."""
-        return self.encoder.pad_id if self.encoder else 0
 
 
 def load_data(job: Job) -> JobData:
@@ -68,7 +66,7 @@ def load_data(job: Job) -> JobData:
 
         train, labels = read_labels(job.train_path, None)
         validation = read_labels(path, labels)[0] if path else None
-        return JobData(encoder, max_length, train, validation, labels)
+        return JobData(encoder, max_length, train, validation, labels, encoder.pad_id)
     mask = job.hyperparameters.train_on_inputs is not True
 
     def read_causal(dataset: Path) -> Dataset:
@@ -79,7 +77,7 @@ def load_data(job: Job) -> JobData:
     validation = read_causal(path) if path else None
     _check_vocabulary(config, encoder, [train, validation])
     _check_alike(train, validation)
-    return JobData(encoder, max_length, train, validation, [])
+    return JobData(encoder, max_length, train, validation, [], encoder.pad_id)
 
 
 def read_label_dataset(

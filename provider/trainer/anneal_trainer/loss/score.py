@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +42,10 @@ def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
             states = packed_states(model, batch.ids, batch.documents)[batch.columns]
             head = vocabulary_head(model)
             return Score(*label_loss(states, batch.targets, head.weight, head.bias))
-        logits = predict(model, batch)
-    flat, targets = logits.float().flatten(0, -2), batch.targets.flatten()
+        output = _forward(model, batch)
+    flat, targets = output.logits.float().flatten(0, -2), batch.targets.flatten()
     loss = functional.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum")
+    loss = loss + batch.count * _balancing_loss(model, output)
     return Score(loss, (flat.detach().argmax(-1) == targets).sum())
 
 
@@ -56,14 +58,26 @@ def log_probabilities(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Ten
 
 def predict(model: nn.Module, batch: Batch) -> Tensor:
     """Logits of a batch that is not packed: (rows, columns, words), or (rows, classes)."""
-    if batch.pixels is not None:
-        output = model(pixel_values=batch.pixels)
-    else:
-        keep = batch.columns
-        options = {"logits_to_keep": keep, "use_cache": False} if len(keep) else {}
-        output = model(input_ids=batch.ids, attention_mask=batch.mask, **options)
-    logits: Tensor = output.logits
+    logits: Tensor = _forward(model, batch).logits
     return logits
+
+
+def _forward(model: nn.Module, batch: Batch) -> Any:  # noqa: ANN401
+    if batch.pixels is not None:
+        return model(pixel_values=batch.pixels)
+    keep = batch.columns
+    options = {"logits_to_keep": keep, "use_cache": False} if len(keep) else {}
+    return model(input_ids=batch.ids, attention_mask=batch.mask, **options)
+
+
+def _balancing_loss(model: nn.Module, output: Any) -> Tensor | float:  # noqa: ANN401
+    """Loss that balances a model's experts, if its configuration asks for it: per target, in nats.
+
+    It depends on all tokens of a batch (Fedus et al. 2021, arXiv:2101.03961), and is part of the
+    model's own loss with the same weight.
+    """
+    balance = getattr(output, "aux_loss", None)
+    return 0.0 if balance is None else model.config.router_aux_loss_coef * balance  # type: ignore
 
 
 @dataclass(frozen=True)

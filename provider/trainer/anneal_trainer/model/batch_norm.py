@@ -3,7 +3,7 @@
 from torch import nn
 
 
-class _KeptStatistics(nn.BatchNorm2d):
+class _KeptStatistics(nn.modules.batchnorm._BatchNorm):
     """Normalizes with the base model's running mean and variance, also during training.
 
     The mean over a small batch is a poor estimate, and it would make a row's result depend on the
@@ -16,9 +16,21 @@ class _KeptStatistics(nn.BatchNorm2d):
         return self
 
 
+class _Kept1d(_KeptStatistics, nn.BatchNorm1d):
+    """Of vectors, as in LeViT."""
+
+
+class _Kept2d(_KeptStatistics, nn.BatchNorm2d):
+    """Of images."""
+
+
+KEPT: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm1d: _Kept1d, nn.BatchNorm2d: _Kept2d}
+
+
 def keep_statistics(model: nn.Module) -> None:
     """Let every batch normalization of a model keep its statistics from now on."""
     for module in model.modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = _KeptStatistics
+        kept = KEPT.get(type(module))
+        if kept is not None:
+            module.__class__ = kept
             module.eval()

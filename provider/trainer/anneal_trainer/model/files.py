@@ -17,17 +17,24 @@ MAX_HEADER_BYTES = 100_000_000
 MALFORMED = (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError)
 """Errors when reading JSON of an unexpected structure."""
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
+CARRIED_FILES = (
+    "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
-    "chat_template.jinja",
-    "vocab.json",
+    "chat_template*",
+    "additional_chat_templates/*.jinja",
+    "vocab*",
     "merges.txt",
-    "vocab.txt",
+    "*.model",
+    "*.tiktoken",
+    "tekken.json",
     "preprocessor_config.json",
+    "LICENSE*",
+    "LICENCE*",
+    "NOTICE*",
+    "USE_POLICY*",
 )
+"""Files of a base model that its tuned model has, too: of its tokenizer and its licence."""
 
 
 def read_model_config(directory: Path) -> dict[str, Any]:
@@ -51,6 +58,14 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise ConfigError("The model's config.json is not a JSON object.", MODEL_HINT)
     if "auto_map" in config:
         raise ConfigError("The model needs custom code, which is never run.", MODEL_HINT)
+    quantization = config.get("quantization_config")
+    if quantization:
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+        raise ConfigError(
+            f"The model's weights are quantized ({method or 'by an unnamed method'}), which cannot "
+            "be trained.",
+            "Choose the version of the model that is not quantized.",
+        )
     return config
 
 
@@ -109,14 +124,11 @@ def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def maximum_length(config: dict[str, Any], wanted: int | None) -> int:
-    """Tokens kept of a row: max_seq_length, which may not exceed the model's own maximum."""
-    limit = int(config.get("max_position_embeddings", 2048))
-    if wanted is None:
-        return limit
-    if wanted > limit:
-        raise ConfigError(
-            f"max_seq_length is {wanted}, but the model supports at most {limit} tokens.",
-            f"Set max_seq_length to at most {limit}.",
-        )
-    return wanted
+def carry_files(model_directory: Path, directory: Path) -> None:
+    """Copy the files of tokenizer and licence, byte for byte, because training changes neither."""
+    for pattern in CARRIED_FILES:
+        for source in model_directory.glob(pattern):
+            if source.is_file():
+                target = directory / source.relative_to(model_directory)
+                target.parent.mkdir(exist_ok=True)
+                target.write_bytes(source.read_bytes())

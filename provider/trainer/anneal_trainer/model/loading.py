@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,8 +13,10 @@ from torch import nn
 
 from anneal_trainer.errors import ConfigError, is_out_of_memory
 from anneal_trainer.job import Hyperparameters, Kind
+from anneal_trainer.model.adaptable import find_targets, incomplete, new_modules
 from anneal_trainer.model.batch_norm import keep_statistics
-from anneal_trainer.model.files import MODEL_HINT, TOKENIZER_FILES, read_model_config
+from anneal_trainer.model.carried_config import BaseConfig, write_config
+from anneal_trainer.model.files import MODEL_HINT, carry_files, read_config, read_model_config
 from anneal_trainer.model.generation import GENERATION_CONFIG, base_of
 from anneal_trainer.model.start import ADAPTER_CONFIG, read_json
 
@@ -43,17 +45,22 @@ def load_model(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
-    model = _load_base(directory if start is None or adapter else start, kind, labels, adapter)
+    place = directory if start is None or adapter else start
+    model, new = _load_base(place, kind, labels, adapter)
     keep_statistics(model)
     # What peft records as the adapter's base model; never a local path.
     model.name_or_path = parameters.from_hf_model  # type: ignore[assignment]
-    return _with_adapter(model, kind, parameters, adapter) if parameters.lora else model
+    return _with_adapter(model, new, kind, parameters, adapter) if parameters.lora else model
 
 
 def _load_base(
     directory: Path, kind: Kind, labels: Sequence[str], adapter: Path | None
-) -> nn.Module:
-    """Load a model, with the settings beside the adapter that it gets, if there are any."""
+) -> tuple[nn.Module, list[str]]:
+    """Load a model, with the settings beside the adapter that it gets, if there are any.
+
+    Also return its modules that start at random: a classifier's head, and more if the files lack
+    more.
+    """
     import transformers
 
     options: dict[str, Any] = {
@@ -61,6 +68,7 @@ def _load_base(
         "trust_remote_code": False,
         "use_safetensors": True,
         "dtype": torch.float32,
+        "output_loading_info": True,
     }
     if labels:
         options["num_labels"] = len(labels)
@@ -68,8 +76,11 @@ def _load_base(
         options["label2id"] = {label: id_ for id_, label in enumerate(labels)}
         options["ignore_mismatched_sizes"] = True
     try:
+        config = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
+        if _needs_plain_attention(config):
+            options["attn_implementation"] = "eager"
         auto = getattr(transformers, AUTO_CLASSES[kind])
-        model: nn.Module = auto.from_pretrained(directory, **options)
+        model, found = auto.from_pretrained(directory, **options)
         if adapter is not None and (adapter / GENERATION_CONFIG).is_file():
             settings = transformers.GenerationConfig.from_pretrained(adapter)
             model.generation_config = settings
@@ -78,7 +89,22 @@ def _load_base(
             raise
         message = f"The model cannot be loaded for {kind}: {_first_line(error)}"
         raise ConfigError(message, MODEL_HINT) from error
-    return model
+    model.base_config = BaseConfig(read_config(directory), config.to_dict())
+    missing = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    if kind != "causal-lm":
+        return model, new_modules(model, missing)
+    lacking = sorted(missing & dict(model.named_parameters()).keys())
+    if lacking:
+        raise incomplete(lacking)
+    return model, []
+
+
+def _needs_plain_attention(config: Any) -> bool:  # noqa: ANN401
+    """Return whether torch's own attention would leave out a part of the model's.
+
+    It does not cap scores (Gemma 2), and takes Falcon's linear biases for another scale.
+    """
+    return bool(getattr(config, "attn_logit_softcapping", None) or getattr(config, "alibi", False))
 
 
 def _first_line(error: Exception) -> str:
@@ -86,20 +112,25 @@ def _first_line(error: Exception) -> str:
 
 
 def _with_adapter(
-    model: nn.Module, kind: Kind, parameters: Hyperparameters, start: Path | None
+    model: nn.Module,
+    new: Sequence[str],
+    kind: Kind,
+    parameters: Hyperparameters,
+    start: Path | None,
 ) -> nn.Module:
     """Freeze the model except for a LoRA adapter (Hu et al. 2021, arXiv:2106.09685) and its head.
 
-    A classification head is new, so it is trained as a whole and saved with the adapter.
+    The modules `new` start at random, so they are trained as a whole and saved with the adapter.
     """
     from peft import LoraConfig, TaskType, get_peft_model
 
     base: nn.Module = model.base_model  # type: ignore[assignment]
-    heads = [
-        name
-        for name, module in model.named_children()
-        if module is not base and any(True for _ in module.parameters())
-    ]
+    targets = find_targets(parameters.lora_trainable_modules, base)
+    if targets.experts and parameters.lora_dropout:
+        raise ConfigError(
+            "lora_dropout is not 0, but adapters on experts have no dropout.",
+            f"Set lora_dropout to 0, or lora_trainable_modules to {','.join(targets.layers)}.",
+        )
     # peft has no task type for images; without one it passes arguments on unchanged.
     task_types = {"causal-lm": TaskType.CAUSAL_LM, "text-classification": TaskType.SEQ_CLS}
     config = LoraConfig(
@@ -107,8 +138,10 @@ def _with_adapter(
         r=parameters.lora_r,
         lora_alpha=parameters.lora_alpha,
         lora_dropout=parameters.lora_dropout,
-        target_modules=target_modules(parameters.lora_trainable_modules, base),
-        modules_to_save=None if kind == "causal-lm" else heads,
+        target_modules=targets.layers,
+        target_parameters=targets.experts or None,
+        modules_to_save=list(new) or None,
+        exclude_modules=list(_layers_below(model, new)) or None,
         revision=parameters.hf_model_revision,
     )
     adapted: nn.Module = get_peft_model(model, config)
@@ -127,36 +160,11 @@ def _adapted_convolutions(model: nn.Module) -> list[Any]:
     return [layer for layer in layers if isinstance(layer.base_layer, nn.Conv2d)]
 
 
-def target_modules(wanted: str, base: nn.Module) -> list[str]:
-    """Return the names of the layers that get an adapter, without the heads.
-
-    Raises ConfigError with the valid names for a name that the model does not have, and for
-    all-linear if no layer is linear.
-    """
-    linear, convolutions = set(), set()
-    for name, module in base.named_modules():
-        if isinstance(module, nn.Linear):
-            linear.add(name.rsplit(".", 1)[-1])
-        # A low rank cannot make a depthwise convolution smaller.
-        if isinstance(module, nn.Conv2d) and module.groups == 1:
-            # The module's own name may be the same everywhere; that of its layer is specific.
-            convolutions.add(".".join(name.split(".")[-2:]))
-    available = sorted(linear or convolutions)
-    if wanted == "all-linear":
-        if linear:
-            return available
-        raise ConfigError(
-            "lora_trainable_modules is all-linear, but no layer of this model is linear.",
-            f"Name some of {', '.join(available)}.",
-        )
-    names = [name.strip() for name in wanted.split(",")]
-    for name in names:
-        if name not in available:
-            raise ConfigError(
-                f"lora_trainable_modules names {name!r}, which this model does not have.",
-                f"Use {'all-linear or ' if linear else ''}some of {', '.join(available)}.",
-            )
-    return sorted(set(names))
+def _layers_below(model: nn.Module, modules: Sequence[str]) -> Iterator[str]:
+    """Yield the names of the layers in these modules."""
+    for name, _ in model.named_modules():
+        if any(f"{name}.".startswith(f"{module}.") for module in modules):
+            yield name
 
 
 def _continue_adapter(adapted: nn.Module, config: Any, start: Path) -> None:  # noqa: ANN401
@@ -198,8 +206,7 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
 
     An adapter on convolutions is merged into the model: on its own it could not be used with
     TensorFlow-style padding, which MobileNetV2's weights need. Weights are written in the number
-    format of the base model's files. The tokenizer's files are copied, because training does not
-    change them.
+    format of the base model's files. The files of its tokenizer and licence are copied.
     """
     stored = _stored_format(model_directory)
     merged = bool(_adapted_convolutions(model))
@@ -209,13 +216,12 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
     # Embeddings are never adapted; to find that out, peft would otherwise connect to a hub.
     options = {"save_embedding_layers": False} if hasattr(exported, "peft_config") else {}
     exported.save_pretrained(directory, **options)  # type: ignore[operator]
+    if not options:
+        write_config(exported, stored, directory)
     adapter = directory / "adapter_config.json"
     if adapter.exists():
-        _finish_adapter(exported, adapter)
-    for name in TOKENIZER_FILES:
-        source = model_directory / name
-        if source.is_file():
-            (directory / name).write_bytes(source.read_bytes())
+        _finish_adapter(exported, stored, adapter)
+    carry_files(model_directory, directory)
 
 
 def _stored_format(model_directory: Path) -> torch.dtype:
@@ -236,10 +242,10 @@ def try_save(model: nn.Module, model_directory: Path, scratch: Path) -> None:
 
     Raises ConfigError if it is refused, because it would be after training, too.
     """
-    _stored_format(model_directory)
+    stored = _stored_format(model_directory)
     try:
         with TemporaryDirectory(dir=scratch) as place:
-            _save_settings(model, Path(place))
+            _save_settings(model, stored, Path(place))
     except Exception as error:  # whatever transformers has against the settings
         if isinstance(error, OSError) or is_out_of_memory(error):
             raise
@@ -247,24 +253,25 @@ def try_save(model: nn.Module, model_directory: Path, scratch: Path) -> None:
         raise ConfigError(message, MODEL_HINT) from error
 
 
-def _save_settings(model: nn.Module, directory: Path) -> None:
+def _save_settings(model: nn.Module, stored: torch.dtype, directory: Path) -> None:
     """Write the settings of a model, or of the model under an adapter."""
     base = base_of(model)
     base.config.save_pretrained(directory)
+    write_config(base, stored, directory)
     if getattr(base, "generation_config", None) is not None:
         base.generation_config.save_pretrained(directory)
 
 
-def _finish_adapter(model: nn.Module, adapter: Path) -> None:
+def _finish_adapter(model: nn.Module, stored: torch.dtype, adapter: Path) -> None:
     """Make an adapter's files reproducible and complete.
 
     peft writes sets in a random hash order. The base model's settings are saved with the adapter:
     config.json contains the names of the classes, generation_config.json where to stop.
     """
     settings = json.loads(adapter.read_text(encoding="utf-8"))
-    for key in ("target_modules", "modules_to_save"):
+    for key in ("target_modules", "target_parameters", "modules_to_save", "exclude_modules"):
         if isinstance(settings.get(key), list):
             settings[key] = sorted(settings[key])
     adapter.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     adapter.with_name("README.md").unlink(missing_ok=True)
-    _save_settings(model, adapter.parent)
+    _save_settings(model, stored, adapter.parent)

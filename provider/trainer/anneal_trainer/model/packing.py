@@ -4,7 +4,8 @@ Nothing is spent on padding, and the result is that of the padded batch: the sam
 positions restart in every document, and attention never leaves one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,23 +53,29 @@ def try_packing(
 
     `rows` are token ids of the training dataset, of which the first PROBE_ROWS suffice; `number` is
     the format of matrix products. Their beginnings are run padded and packed, and the logits must
-    agree, in that format, too. So every architecture is either verified or left unchanged.
+    agree, in that format, too. What only matters to longer rows is seen in how `attend` is called.
+    So every architecture is either verified or left unchanged.
     """
     probe = [list(row[:PROBE_TOKENS]) for row in rows[:PROBE_ROWS]]
     causal = causal_model(model)
     plain = causal.config._attn_implementation
+    if getattr(causal.config, "output_router_logits", False):
+        return "the loss that balances its experts depends on all tokens of a batch"
     if type(causal.get_output_embeddings()) is not nn.Linear:
         return "its vocabulary layer is not a plain matrix"
     model.eval()
     try:
         with torch.no_grad():
             expected = _padded_logits(causal, probe)
-            _register()
-            causal.set_attn_implementation(DOCUMENT_ATTENTION)
-            packed = _packed_logits(causal, probe)
-        if _agree(packed, expected, TOLERANCE) and _trains_in(number, model, probe, expected):
-            return None
-        reason = "its results would not be the same"
+            with _watched_windows() as windows:
+                causal.set_attn_implementation(DOCUMENT_ATTENTION)
+                packed = _packed_logits(causal, probe)
+        reason = _why_longer_rows_differ(causal.config, windows)
+        if reason is None:
+            agrees = _agree(packed, expected, TOLERANCE)
+            if agrees and _trains_in(number, model, probe, expected):
+                return None
+            reason = "its results would not be the same"
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -107,6 +114,8 @@ def attend(
     dropout: float = 0.0,
     scaling: float | None = None,
     sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     documents: Documents | None = None,
     **_: Any,  # noqa: ANN401
 ) -> tuple[Tensor, None]:
@@ -114,8 +123,11 @@ def attend(
 
     query is (rows, heads, tokens, width), key and value may have fewer heads; the result is
     (rows, tokens, heads, width). Without `documents` each row is one document, which may be padded
-    at the end: attention is causal, so padding needs no mask.
+    at the end: attention is causal, so padding needs no mask. Raises NotImplementedError for caps
+    of scores (Gemma 2) and for sinks (gpt-oss).
     """
+    if softcap is not None or s_aux is not None:
+        raise NotImplementedError("caps of attention scores and sinks")
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
@@ -186,10 +198,40 @@ def _attend_at_once(
     return result.unsqueeze(0)
 
 
-def _register() -> None:
+@contextmanager
+def _watched_windows() -> Iterator[list[int | None]]:
+    """Register `attend`, and list the sliding windows that it is given, one of each layer."""
     from transformers import AttentionInterface
 
-    AttentionInterface.register(DOCUMENT_ATTENTION, attend)
+    windows: list[int | None] = []
+
+    def watched(*arguments: Any, **options: Any) -> tuple[Tensor, None]:  # noqa: ANN401
+        windows.append(options.get("sliding_window"))
+        result: tuple[Tensor, None] = attend(*arguments, **options)
+        return result
+
+    AttentionInterface.register(DOCUMENT_ATTENTION, watched)
+    try:
+        yield windows
+    finally:
+        AttentionInterface.register(DOCUMENT_ATTENTION, attend)
+
+
+def _why_longer_rows_differ(config: Any, windows: Sequence[int | None]) -> str | None:  # noqa: ANN401
+    """Return why rows longer than the probe would be read otherwise; `windows` are those in use.
+
+    Models with attention of their own have tables that end at their maximum length, and some read
+    their window only where they make the mask.
+    """
+    if not windows:
+        return "its attention is its own"
+    if getattr(config, "attention_chunk_size", None):
+        return "it attends in chunks"
+    types = getattr(config, "layer_types", None)
+    expected = len(windows) if types is None else types.count("sliding_attention")
+    if getattr(config, "sliding_window", None) and len(windows) - windows.count(None) < expected:
+        return "its sliding window would be ignored"
+    return None
 
 
 def causal_model(model: nn.Module) -> Any:  # noqa: ANN401

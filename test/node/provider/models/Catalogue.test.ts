@@ -144,6 +144,34 @@ describe("Catalogue", () => {
     expect(Buffer.from(found[1]!.tokenizerDocument).equals(nothing)).to.equal(true);
   });
 
+  it("reads the maximum length by every name that it has, as the trainer does", async () => {
+    const directory = addModel("model", "RobertaForMaskedLM");
+    const lengthOf = async (config: object) => {
+      const document = { architectures: ["RobertaForMaskedLM"], ...config };
+      writeFileSync(join(directory, "config.json"), JSON.stringify(document));
+      return (await Catalogue.read(models, OPTIONS)).models[0]!.maxLength;
+    };
+    const roberta = { model_type: "roberta", max_position_embeddings: 514 };
+    expect(await lengthOf({ ...roberta, pad_token_id: 1 })).to.equal(512);
+    expect(await lengthOf(roberta)).to.equal(512);
+    expect(await lengthOf({ ...roberta, model_type: "bert" })).to.equal(514);
+    expect(await lengthOf({ model_type: "gpt2", n_positions: 1024 })).to.equal(1024);
+    expect(await lengthOf({ model_type: "mpt", max_seq_len: 4096 })).to.equal(4096);
+    expect(await lengthOf({ max_position_embeddings: -1 })).to.equal(2048);
+    expect(await lengthOf({ max_position_embeddings: true, n_positions: 7 })).to.equal(7);
+  });
+
+  it("omits a model whose weights are quantized", async () => {
+    const directory = addModel("model", "LlamaForCausalLM");
+    const config = { architectures: ["LlamaForCausalLM"] };
+    const quantized = { ...config, quantization_config: { quant_method: "gptq", bits: 4 } };
+    writeFileSync(join(directory, "config.json"), JSON.stringify(quantized));
+    const warned: string[] = [];
+    const log = pino({ level: "warn" }, { write: (line) => void warned.push(line) });
+    expect((await Catalogue.read(models, { ...OPTIONS, log })).models).to.deep.equal([]);
+    expect(warned.join()).to.include("its weights are quantized (gptq)");
+  });
+
   it("derives rates from the size of the weights, unless the manifest has others", async () => {
     const directory = addModel("model", "Qwen2ForCausalLM");
     const rates = async () => {
