@@ -130,6 +130,7 @@ Each line of a .jsonl file is one row, and all rows of a file have the same form
 | instruction | \`instruction\`, \`output\`, optionally \`input\` | the output |
 | preference | \`prompt\`, \`chosen\` and \`rejected\`: texts, or lists of messages, then optionally \`tools\`; without a prompt, both answers begin with the same messages | which answer is better |
 | preference, of OpenAI | \`input\` with \`messages\` and optionally \`tools\`, \`preferred_output\`, \`non_preferred_output\` | the same |
+| unpaired preference | \`prompt\` and \`completion\` as above, and \`label\`: true if the answer is desirable, or else false | which answers are desirable |
 
 A message has a \`role\` (system, developer, user, assistant or tool) and a \`content\`: a text, or a list of
 \`{"type": "text", "text": "…"}\`, which are joined. \`name\` is optional. A message of the assistant may have:

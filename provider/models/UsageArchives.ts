@@ -77,7 +77,7 @@ const BLUE_PNG =
 
 const EXAMPLES = {
   "causal-lm": {
-    rows: "one JSON object a line: `prompt` and `completion`, or `messages`, or `text`, or `instruction`, `input` and `output`, or preference pairs as `prompt`, `chosen` and `rejected`, or as `input`, `preferred_output` and `non_preferred_output`; or parquet with the column `input_ids` and optionally `attention_mask` and `labels`",
+    rows: "one JSON object a line: `prompt` and `completion`, or `messages`, or `text`, or `instruction`, `input` and `output`, or preference pairs as `prompt`, `chosen` and `rejected`, or as `input`, `preferred_output` and `non_preferred_output`, or unpaired ones as `prompt`, `completion` and `label`, true or false; or parquet with the column `input_ids` and optionally `attention_mask` and `labels`",
     files: {
       "dataset/train.example.jsonl": [
         { prompt: "How many legs does a spider have?\n", completion: "Eight." },

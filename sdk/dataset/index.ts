@@ -4,6 +4,7 @@ export type { Conversion, ForeignFile } from "../ForeignFile.ts";
 export * from "./checking/checkDataset.ts";
 export { MAX_GROUPS, MAX_PLACES, type ProblemGroup } from "./checking/ProblemList.ts";
 export * from "./checking/readRows.ts";
+export * from "./checking/requireFittingRows.ts";
 export * from "./conversion/convertDataset.ts";
 export type { FieldSources, Plan as ConversionPlan } from "./conversion/planConversion.ts";
 export * from "./counting/countDataset.ts";

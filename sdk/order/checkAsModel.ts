@@ -1,4 +1,5 @@
 import { checkDataset, type DatasetReport } from "../dataset/checking/checkDataset.ts";
+import { requireFittingRows } from "../dataset/checking/requireFittingRows.ts";
 import { createRowMeasurer } from "../dataset/tokenizer/measureRow.ts";
 import type { TokenizerDocument } from "../dataset/tokenizer/TokenizerDocument.ts";
 import { ProtocolError } from "../errors.ts";
@@ -16,8 +17,20 @@ interface CheckAsModelParameters extends CountForParameters {
 /**
  * Checks a dataset as a provider's model will see it: with its tokenizer and chat template, and truncated to its
  * maximum length. If its tokenizer does not allow exact counts, only the rows are checked.
+ * @throws ProtocolError "usage" if the training method does not fit valid rows.
  */
 export async function checkAsModel(
+  path: string,
+  parameters: CheckAsModelParameters,
+): Promise<DatasetReport> {
+  const report = await readReport(path, parameters);
+  const { config, model } = parameters;
+  const { format, errors } = report;
+  if (errors === 0) requireFittingRows(config, { kind: model.kind, path, format });
+  return report;
+}
+
+async function readReport(
   path: string,
   { service, model, config, memory, signal, onNote }: CheckAsModelParameters,
 ): Promise<DatasetReport> {

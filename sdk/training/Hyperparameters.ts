@@ -12,6 +12,15 @@ export interface Hyperparameters {
   max_grad_norm?: number;
   weight_decay?: number;
   train_on_inputs?: boolean | "auto";
+  training_method?: "sft" | "dpo" | "simpo" | "orpo" | "kto";
+  dpo_beta?: number;
+  dpo_label_smoothing?: number;
+  dpo_normalize_logratios_by_length?: boolean;
+  rpo_alpha?: number;
+  simpo_gamma?: number;
+  orpo_lambda?: number;
+  kto_desirable_weight?: number;
+  kto_undesirable_weight?: number;
   lora?: boolean;
   lora_r?: number;
   lora_alpha?: number;
@@ -20,6 +29,7 @@ export interface Hyperparameters {
   suffix?: string;
   seed?: number;
   packing?: boolean;
+  pack_documents?: boolean;
   max_seq_length?: number;
   gradient_accumulation_steps?: number;
   early_stopping_patience?: number;

@@ -1,7 +1,10 @@
-/** Names in 0G's configuration templates (those of Hugging Face's Trainer) and their counterparts here. */
+/** Names in 0G's configuration templates (those of Hugging Face's Trainer and of TRL) and their counterparts here. */
 export const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
   ["num_train_epochs", "n_epochs"],
   ["per_device_train_batch_size", "batch_size"],
+  ["label_smoothing", "dpo_label_smoothing"],
+  ["desirable_weight", "kto_desirable_weight"],
+  ["undesirable_weight", "kto_undesirable_weight"],
 ]);
 
 const CHECKPOINTS = "Remove it; n_checkpoints sets how many checkpoints are kept.";
@@ -42,6 +45,8 @@ export const WITHOUT_COUNTERPART: ReadonlyMap<string, string> = new Map([
   ["adam_beta1", OPTIMIZER],
   ["adam_beta2", OPTIMIZER],
   ["adam_epsilon", OPTIMIZER],
+  ["beta", "Use dpo_beta, or with training_method orpo orpo_lambda."],
+  ["loss_type", "Use training_method."],
   ["neftune_noise_alpha", "Remove it; no noise is added to embeddings."],
   [
     "remove_unused_columns",

@@ -14,6 +14,9 @@ from anneal_trainer.errors import ConfigError
 
 Kind = Literal["causal-lm", "text-classification", "image-classification"]
 
+PreferenceMethod = Literal["dpo", "simpo", "orpo", "kto"]
+Method = Literal["sft"] | PreferenceMethod
+
 Start = Literal["checkpoint", "hub"]
 
 STARTS: dict[str, Start] = {"from_checkpoint": "checkpoint", "from_hf_model": "hub"}
@@ -29,14 +32,25 @@ ENDINGS: dict[Kind, tuple[str, ...]] = {
     "image-classification": (".zip", ".tar", ".tar.gz"),
 }
 
-# The hyper-parameter, and its value, without which each of these has no effect.
-ONLY_WITH = {
-    "lora_r": ("lora", True),
-    "lora_alpha": ("lora", True),
-    "lora_dropout": ("lora", True),
-    "lora_trainable_modules": ("lora", True),
-    "scheduler_num_cycles": ("lr_scheduler_type", "cosine"),
+# The hyper-parameter, and its values, without which each of these has no effect.
+ONLY_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "lora_r": ("lora", (True,)),
+    "lora_alpha": ("lora", (True,)),
+    "lora_dropout": ("lora", (True,)),
+    "lora_trainable_modules": ("lora", (True,)),
+    "scheduler_num_cycles": ("lr_scheduler_type", ("cosine",)),
+    "dpo_beta": ("training_method", ("dpo", "simpo", "kto")),
+    "dpo_label_smoothing": ("training_method", ("dpo",)),
+    "dpo_normalize_logratios_by_length": ("training_method", ("dpo",)),
+    "rpo_alpha": ("training_method", ("dpo",)),
+    "simpo_gamma": ("training_method", ("simpo",)),
+    "orpo_lambda": ("training_method", ("orpo",)),
+    "kto_desirable_weight": ("training_method", ("kto",)),
+    "kto_undesirable_weight": ("training_method", ("kto",)),
 }
+
+# Options of dpo: without training_method they say that it is meant.
+DPO_OPTIONS = [key for key, (_, needed) in ONLY_WITH.items() if "dpo" in needed]
 
 # The hyper-parameter that must be set for each of these to have an effect.
 ONLY_BESIDE = {"hf_model_revision": "from_hf_model"}
@@ -70,6 +84,24 @@ class Hyperparameters:
     """Decoupled weight decay on matrices."""
     train_on_inputs: bool | Literal["auto"]
     """Whether prompts and user turns count in the loss."""
+    training_method: Method | None
+    """What is learned from rows; None means what fits them."""
+    dpo_beta: float | None
+    """Strength of dpo, simpo and kto; None means the method's own default."""
+    dpo_label_smoothing: float
+    """Share of pairs that dpo assumes to be the wrong way round."""
+    dpo_normalize_logratios_by_length: bool
+    """Divide the log-ratios of dpo by the tokens of the answers."""
+    rpo_alpha: float
+    """Weight of the cross-entropy of the better answers in the loss of dpo."""
+    simpo_gamma: float
+    """Margin of simpo, in the units of its rewards."""
+    orpo_lambda: float
+    """Weight of the odds ratio in the loss of orpo."""
+    kto_desirable_weight: float
+    """Weight of desirable answers in the loss of kto."""
+    kto_undesirable_weight: float
+    """Weight of undesirable answers in the loss of kto."""
     lora: bool
     """Train a low-rank adapter instead of all weights."""
     lora_r: int
@@ -86,6 +118,8 @@ class Hyperparameters:
     """Seed of new weights, dropout and row order."""
     packing: bool | None
     """Rows of a batch in one sequence instead of padded; None packs if the model allows it."""
+    pack_documents: bool
+    """Join texts and cut them into full sequences."""
     max_seq_length: int | None
     """Tokens kept of a row; None means the model's own maximum."""
     gradient_accumulation_steps: int
@@ -194,6 +228,7 @@ def load_job(directory: Path) -> Job:
         hyperparameters=hyperparameters,
         warnings=(*document.get("notices", ()), *warnings),
     )
+    _check_method(job)
     _check_start(job)
     _check_files(job)
     return job
@@ -290,9 +325,12 @@ def _resolve(
     for key, value in given.items():
         # JSON knows one kind of number: 4.0 is a valid integer, and 1 a valid learning rate.
         values[key] = _number(value, rules[key].get("type"))
+    if values["training_method"] is None and any(key in given for key in DPO_OPTIONS):
+        values["training_method"] = "dpo"
     for key, (switch, needed) in ONLY_WITH.items():
-        if key in given and values[switch] != needed:
-            warnings.append(f"{key} has no effect because {switch} is not {json.dumps(needed)}.")
+        if key in given and values[switch] not in needed:
+            allowed = " or ".join(map(json.dumps, needed))
+            warnings.append(f"{key} has no effect because {switch} is not {allowed}.")
     for key, other in ONLY_BESIDE.items():
         if key in given and values[other] is None:
             warnings.append(f"{key} has no effect because {other} is not set.")
@@ -313,6 +351,20 @@ def _number(value: Any, kind: str | None) -> Any:  # noqa: ANN401
     if kind == "number":
         return float(value)
     return int(value)
+
+
+def _check_method(job: Job) -> None:
+    """Refuse to train a classifier like a language model."""
+    parameters = job.hyperparameters
+    for key, value, learned in (
+        ("training_method", parameters.training_method, parameters.training_method != "sft"),
+        ("pack_documents", parameters.pack_documents, True),
+    ):
+        if value and learned and job.kind != "causal-lm":
+            raise ConfigError(
+                f"{key} is {json.dumps(value)}, but a {job.kind} model is trained on labels.",
+                f"Leave {key} out, or choose a language model.",
+            )
 
 
 def _check_start(job: Job) -> None:

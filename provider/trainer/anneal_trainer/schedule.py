@@ -5,10 +5,8 @@ Everything here is a pure function of the job, so a restart needs only the step 
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
-import torch
-
+from anneal_trainer.data.order import row_order
 from anneal_trainer.job import Hyperparameters
 
 
@@ -79,15 +77,8 @@ class Plan:
         pass.
         """
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = _row_order(self.rows, self.parameters.seed + epoch)
+        order = row_order(self.rows, self.parameters.seed + epoch)
         rows = order[place * self.rows_per_step : (place + 1) * self.rows_per_step]
         return [
             rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)
         ]
-
-
-@lru_cache(maxsize=1)
-def _row_order(rows: int, seed: int) -> list[int]:
-    """Return the order of one pass; cached, because every step of the pass needs it."""
-    order: list[int] = torch.randperm(rows, generator=torch.Generator().manual_seed(seed)).tolist()
-    return order

@@ -19,7 +19,7 @@ from anneal_trainer.data.loading import JobData
 from anneal_trainer.errors import ConfigError, StoppedError
 from anneal_trainer.events import EventLog
 from anneal_trainer.job import Hyperparameters, Job
-from anneal_trainer.loss.reference_margins import measure_reference_margins
+from anneal_trainer.loss.references import measure_references
 from anneal_trainer.loss.score import Score, evaluate, score
 from anneal_trainer.model.adaptable import describe_adapter
 from anneal_trainer.model.checkpoint import (
@@ -131,11 +131,11 @@ def train(
     optimizer = _make_optimizer(weights, parameters)
     store = CheckpointStore(job.work_directory, model, optimizer, recovery_seconds)
     if _is_packed(job, data, model, device, events):
-        dtype = matrix_format(device)
-        collate: Collate = partial(make_packed_batch, device=device)
+        dtype = _packed_format(data, device)
+        collate: Collate = partial(make_packed_batch, device=device, preference=data.preference)
     else:
         dtype = plain_format(device)
-        collate = partial(make_batch, pad_id=data.pad_id, device=device)
+        collate = partial(make_batch, pad_id=data.pad_id, device=device, preference=data.preference)
     run = Run(job, data, events, device, model, dtype, collate, weights, optimizer, store)
     state = _resume(run, *found) if found else _begin(run, identity)
     plan = Plan(len(data.train.examples), state.batch_size, parameters)
@@ -247,12 +247,12 @@ def _is_packed(
     asked, examples = job.hyperparameters.packing, data.train.examples
     if asked is False:
         return False
-    packable = job.kind == "causal-lm" and examples[0].rejected is None
+    packable = job.kind == "causal-lm"
     probe = [example.ids for example in examples[:PROBE_ROWS]]
     reason = (
-        try_packing(model, probe, matrix_format(device))
+        try_packing(model, probe, _packed_format(data, device))
         if packable
-        else "only plain rows of causal language models can be packed"
+        else "only rows of causal language models can be packed"
     )
     if reason is not None and (asked or packable):
         events.warn(f"Rows are padded instead of packed: {reason}.")
@@ -276,13 +276,18 @@ def _one_row_at_a_time(job: Job, data: JobData, model: nn.Module, events: EventL
     return replace(job, hyperparameters=alone)
 
 
+def _packed_format(data: JobData, device: torch.device) -> torch.dtype:
+    """Choose the format of products: what answers differ by is less than 16 bits round off."""
+    return matrix_format(device) if data.preference is None else plain_format(device)
+
+
 def _begin(run: Run, identity: str) -> State:
     """Find the batch size and measure the model before the first step."""
     parameters, examples = run.job.hyperparameters, run.data.train.examples
     batch_size = find_batch_size(
         run.model, examples, parameters, run.collate, run.dtype, run.device
     )
-    run.data = measure_reference_margins(run.model, run.data, batch_size, run.collate, run.dtype)
+    run.data = _measure_references(run, batch_size)
     before = _assess(run, batch_size)
     state = State(identity, batch_size, [receipt.first_link(identity)], before)
     state.best_loss = before["loss"]
@@ -293,11 +298,14 @@ def _begin(run: Run, identity: str) -> State:
 def _resume(run: Run, path: Path, state: State) -> State:
     """Restore the state of a checkpoint."""
     # Before the checkpoint is loaded: the reference is the model that training started from.
-    run.data = measure_reference_margins(
-        run.model, run.data, state.batch_size, run.collate, run.dtype
-    )
+    run.data = _measure_references(run, state.batch_size)
     run.store.load(path)
     return state
+
+
+def _measure_references(run: Run, batch_size: int) -> JobData:
+    seed = run.job.hyperparameters.seed
+    return measure_references(run.model, run.data, batch_size, run.collate, run.dtype, seed)
 
 
 def _assess(run: Run, batch_size: int) -> dict[str, Any]:

@@ -17,16 +17,20 @@ PLAIN = st.builds(
     *(LINES, ANSWERS, st.integers(0, 9)),
 )
 PAIRS = st.builds(
-    lambda row, rejected, margin: replace(row, rejected=rejected, reference_margin=margin),
-    *(PLAIN, ANSWERS, st.floats(allow_nan=False)),
+    lambda row, rejected, *references: replace(row, rejected=rejected, references=references),
+    *(PLAIN, ANSWERS, st.floats(allow_nan=False), st.floats(allow_nan=False)),
 )
+UNPAIRED = st.builds(lambda row, label: replace(row, desirable=label), PLAIN, st.booleans())
 LABELLED = st.builds(
     lambda row, label, text: replace(row, counts=[], label=label, text=text),
     *(PLAIN, st.integers(0, 9), st.text()),
 )
 
 
-@given(st.one_of(*(st.lists(rows, min_size=1, max_size=9) for rows in (PLAIN, PAIRS, LABELLED))))
+ROWS = (PLAIN, PAIRS, UNPAIRED, LABELLED)
+
+
+@given(st.one_of(*(st.lists(rows, min_size=1, max_size=9) for rows in ROWS)))
 def test_rows_are_what_was_added_however_they_are_asked_for(rows):
     examples = Examples(rows)
     assert list(examples) == rows
@@ -37,7 +41,7 @@ def test_rows_are_what_was_added_however_they_are_asked_for(rows):
     assert examples.largest_id == max(id_ for answer in answers for id_ in answer.ids)
     learned = [sum(answer.counts[1:]) if answer.counts else 1 for answer in answers]
     assert examples.learned == sum(learned)
-    margins = [float(number) for number in range(len(rows))]
-    changed = examples.with_margins(margins)
-    assert [row.reference_margin for row in changed] == margins
+    references = [(float(number), -1.0) for number in range(len(rows))]
+    changed = examples.with_references(references)
+    assert [row.references for row in changed] == references
     assert list(examples) == rows

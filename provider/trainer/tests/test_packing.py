@@ -277,4 +277,4 @@ def test_packing_that_cannot_be_is_a_warning_and_the_rows_are_padded(make_job, m
     assert not classifier.events("warning")
     asked = make_job("asked", kind="text-classification", hp={"n_epochs": 1, "packing": True})
     assert asked.run() == 0
-    assert "only plain rows" in asked.events("warning")[0]["message"]
+    assert "only rows of causal language models" in asked.events("warning")[0]["message"]

@@ -13,8 +13,7 @@ from anneal_trainer.data.batch import make_batch
 from anneal_trainer.data.causal import read_causal_dataset
 from anneal_trainer.data.encoded_rows import encode_causal_rows
 from anneal_trainer.errors import DataError
-from anneal_trainer.loss.preference import BETA, preference_loss
-from anneal_trainer.loss.score import log_probabilities
+from anneal_trainer.loss.score import answer_likelihoods
 from anneal_trainer.model.loading import load_model
 
 CPU = torch.device("cpu")
@@ -131,7 +130,8 @@ def test_pairs_and_plain_rows_do_not_mix(make_job):
     job = make_job("validation", rows=PAIRS, validation=[plain])
     assert job.run() == 3
     assert job.result["message"] == (
-        "validation.jsonl:1: The validation dataset has plain rows, the training dataset pairs."
+        "validation.jsonl:1: The validation dataset has plain rows, the training dataset "
+        "preference pairs."
     )
 
 
@@ -142,25 +142,15 @@ def test_answers_that_truncation_makes_equal_are_an_error(tmp_path, qwen2):
         examples(tmp_path, qwen2, row, max_length=16)
 
 
-def test_the_loss_is_that_of_the_paper():
-    chosen, rejected = torch.tensor([-2.0, -7.0, -5.0]), torch.tensor([-3.0, -5.0, -5.0])
-    reference_margins = torch.tensor([0.5, -4.0, 0.0])
-    loss, gained = preference_loss(torch.cat([chosen, rejected]), reference_margins)
-    margins = [-2 + 3 - 0.5, -7 + 5 + 4, 0]
-    assert loss.item() == pytest.approx(
-        sum(math.log(1 + math.exp(-BETA * margin)) for margin in margins)
-    )
-    assert gained == 2
-
-
 def margins(job, directory):
     """The margin of every pair: how many nats the model prefers the better answer by."""
     loaded = entry.load_job(job.path)
     data = entry.load_data(loaded)
     model = load_model(directory, "causal-lm", [], loaded.hyperparameters).eval()
     with torch.no_grad():
-        batch = make_batch(data.train.examples, 0, CPU)
-        better, worse = log_probabilities(model, batch, torch.float32).chunk(2)
+        batch = make_batch(data.train.examples, 0, CPU, data.preference)
+        found = answer_likelihoods(model, batch, batch.comparison, torch.float32)
+    better, worse = found.answers.chunk(2)
     return better - worse
 
 

@@ -79,8 +79,8 @@ export async function checkDataset(path: string, options: CheckOptions): Promise
   const report = await readReport(path, options);
   await memory?.put({ check: rest, tokenizer: digest }, report);
   if (report.errors === 0 && report.size) {
-    const { rows, size } = report;
-    await memory?.put(countQuestion(rest.kind, digest), { rows, tokens: size.tokens });
+    const { rows, format, size } = report;
+    await memory?.put(countQuestion(rest.kind, digest), { rows, format, tokens: size.tokens });
   }
   return report;
 }

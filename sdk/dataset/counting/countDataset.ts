@@ -3,7 +3,7 @@ import { ProtocolError } from "../../errors.ts";
 import { countQuestion, openMemory, tokenizerDigest } from "../checking/memory.ts";
 import { requireValid } from "../checking/requireValid.ts";
 import { scanRows } from "../checking/scanRows.ts";
-import type { DatasetKind } from "../formats/DatasetRow.ts";
+import type { DatasetKind, DatasetRow } from "../formats/DatasetRow.ts";
 import { RULES } from "../formats/rules.ts";
 import type { ScannedRow } from "../formats/ScannedRow.ts";
 import type { RowMeasure } from "../tokenizer/measureRow.ts";
@@ -14,6 +14,7 @@ import { vocabularySize } from "../tokenizer/vocabularySize.ts";
 /** The size of a dataset, for its price. */
 export interface DatasetCount {
   readonly rows: number;
+  readonly format: DatasetRow["format"];
   /** Size of the file in bytes. */
   readonly bytes: number;
   /** In the service's unit: bytes of the file, or tokens of all rows before truncation; an image is one token. */
@@ -46,15 +47,20 @@ export async function countDataset(path: string, options: CountOptions): Promise
   const { kind, unit, tokenizer, memory: folder } = options;
   const memory = unit === "token" && tokenizer ? await openMemory(folder, path) : undefined;
   const question = countQuestion(kind, tokenizer && tokenizerDigest(tokenizer));
-  const known = (await memory?.get(question)) as { rows: number; tokens: number } | undefined;
+  const known = (await memory?.get(question)) as Remembered | undefined;
   if (known) {
     const { size } = await stat(path);
-    return { rows: known.rows, bytes: size, dataSize: BigInt(known.tokens) };
+    const { rows, format, tokens } = known;
+    return { rows, format, bytes: size, dataSize: BigInt(tokens) };
   }
   const counted = await readCount(path, options);
-  await memory?.put(question, { rows: counted.rows, tokens: Number(counted.dataSize) });
+  const { rows, format, dataSize } = counted;
+  const found: Remembered = { rows, format, tokens: Number(dataSize) };
+  await memory?.put(question, found);
   return counted;
 }
+
+type Remembered = Pick<DatasetCount, "rows" | "format"> & { readonly tokens: number };
 
 async function readCount(path: string, options: CountOptions): Promise<DatasetCount> {
   const { kind, unit, tokenizer } = options;
@@ -62,12 +68,16 @@ async function readCount(path: string, options: CountOptions): Promise<DatasetCo
   const { size } = await stat(path).catch(() => ({ size: 0 }));
   const all = requireValid(path, scanRows(path, { kind, ...(vocabulary && { vocabulary }) }));
   const rows = { count: 0, tokens: 0 };
+  let format: DatasetRow["format"] | undefined;
   const measured = unit === "token" ? measureAs(options, all, size) : withoutMeasure(all);
   for await (const { scanned, measure } of measured) {
     rows.count += 1;
+    format ??= scanned.row!.format;
     rows.tokens += measure ? tokensOf(path, scanned, measure) : 0;
   }
-  return { rows: rows.count, bytes: size, dataSize: BigInt(unit === "token" ? rows.tokens : size) };
+  const dataSize = BigInt(unit === "token" ? rows.tokens : size);
+  // A dataset without rows is not valid.
+  return { rows: rows.count, format: format!, bytes: size, dataSize };
 }
 
 async function* withoutMeasure(rows: AsyncIterable<ScannedRow>): AsyncGenerator<MeasuredRow> {

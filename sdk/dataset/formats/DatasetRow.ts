@@ -56,6 +56,7 @@ export type DatasetRow =
       readonly tools?: readonly Json[];
     }
   | PreferenceRow
+  | UnpairedRow
   | {
       readonly format: "label";
       readonly text: string;
@@ -71,6 +72,15 @@ export interface PreferenceRow {
   readonly prompt: Content;
   readonly chosen: Content;
   readonly rejected: Content;
+  readonly tools?: readonly Json[];
+}
+
+/** A prompt with an answer that is desirable, or not. */
+export interface UnpairedRow {
+  readonly format: "unpaired";
+  readonly prompt: Content;
+  readonly completion: Content;
+  readonly desirable: boolean;
   readonly tools?: readonly Json[];
 }
 

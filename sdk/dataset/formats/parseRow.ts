@@ -19,6 +19,8 @@ export interface ParsedRow {
 /** Kinds whose rows are lines of text. */
 export type TextKind = Exclude<DatasetKind, "image-classification">;
 
+type PromptRow = Extract<DatasetRow, { format: "prompt" | "instruction" }>;
+
 type JsonFormat = Exclude<DatasetRow["format"], "tokens" | "image">;
 
 /** The keys of each format, by kind of model. */
@@ -29,6 +31,7 @@ export const ROW_FORMATS = {
       optional: ["tools", "functions", "parallel_tool_calls"],
     },
     prompt: { required: ["prompt", "completion"], optional: ["tools"] },
+    unpaired: { required: ["prompt", "completion", "label"], optional: ["tools"] },
     text: { required: ["text"], optional: [] },
     instruction: { required: ["instruction", "output"], optional: ["input"] },
     preference: { required: ["chosen", "rejected"], optional: ["prompt", "tools"] },
@@ -143,6 +146,8 @@ function parseCausalFields(
       return { format, text: checkText(fields, "text", "empty-text", findings) };
     case "prompt":
       return parsePromptRow(fields, findings);
+    case "unpaired":
+      return parseUnpairedRow(fields, findings);
     case "instruction": {
       const instruction = checkText(fields, "instruction", "empty-text", findings);
       const input = "input" in fields ? checkText(fields, "input", undefined, findings) : "";
@@ -172,8 +177,19 @@ function parseMessagesRow(fields: Fields, findings: Finding[]): DatasetRow {
   return { format: "messages", messages, ...(tools && { tools }) };
 }
 
+/** A prompt, an answer, and whether the answer is desirable. */
+function parseUnpairedRow(fields: Fields, findings: Finding[]): DatasetRow {
+  const row = parsePromptRow(fields, findings);
+  const { label } = fields;
+  if (typeof label !== "boolean") {
+    const rule = label === null ? "missing-label" : "bad-label";
+    findings.push({ rule, message: "label is neither true nor false." });
+  }
+  return { ...row, format: "unpaired", desirable: label === true };
+}
+
 /** Two texts, or two lists of messages. */
-function parsePromptRow(fields: Fields, findings: Finding[]): DatasetRow {
+function parsePromptRow(fields: Fields, findings: Finding[]): PromptRow {
   const tools = parseTools(fields, findings);
   const rest = { format: "prompt", ...(tools && { tools }) } as const;
   if (!Array.isArray(fields.prompt)) {

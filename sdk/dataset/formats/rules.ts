@@ -10,7 +10,7 @@ export interface Rule {
 
 const ONE_OBJECT = "Write one JSON object on each line.";
 const ONE_FORMAT =
-  "Give every row exactly the keys of one format: messages and optionally tools; prompt and completion; text; instruction, output and optionally input; chosen, rejected and optionally prompt; input, preferred_output and non_preferred_output; for a text classifier text and label.";
+  "Give every row exactly the keys of one format: messages and optionally tools; prompt and completion; prompt, completion and label; text; instruction, output and optionally input; chosen, rejected and optionally prompt; input, preferred_output and non_preferred_output; for a text classifier text and label.";
 const PACK_AGAIN = "Pack the class folders again with zip or tar.";
 const LAYOUT =
   "Put every image into the folder of its class: class/image, or with one top folder around all classes, top/class/image.";
@@ -109,8 +109,8 @@ export const RULES = {
   ),
   "missing-label": error("Every row has a label.", "Give the row a label or remove it."),
   "bad-label": error(
-    "Labels are words, or integers from 0.",
-    "Write labels as 0, 1, … or as words; a .tsv file with words needs a header.",
+    "Labels are words, or integers from 0; of answers, true or false.",
+    "Write labels as 0, 1, … or as words, for answers as true or false; a .tsv file with words needs a header.",
   ),
   "mixed-labels": error(
     "Labels are all JSON strings or all JSON integers.",

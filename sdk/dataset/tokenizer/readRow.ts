@@ -1,4 +1,10 @@
-import type { Content, DatasetRow, Message, PreferenceRow } from "../formats/DatasetRow.ts";
+import type {
+  Content,
+  DatasetRow,
+  Message,
+  PreferenceRow,
+  UnpairedRow,
+} from "../formats/DatasetRow.ts";
 import type { Json } from "../jinja/json.ts";
 import { createChatTemplate, tokenText } from "../template/createChatTemplate.ts";
 import {
@@ -27,7 +33,7 @@ export interface EncodedRow {
 /** Rows that are text. */
 export type TextRow = Extract<
   DatasetRow,
-  { format: "messages" | "text" | "prompt" | "instruction" } | PreferenceRow
+  { format: "messages" | "text" | "prompt" | "instruction" } | PreferenceRow | UnpairedRow
 >;
 
 export interface RowReader {
@@ -125,6 +131,7 @@ function textsOf(row: TextRow): readonly RowText[] {
       return [{ text: row.text }];
     case "prompt":
     case "instruction":
+    case "unpaired":
       return [after(row.prompt, row.completion)];
     case "messages":
       return [{ messages: row.messages, given: 0, tools }];

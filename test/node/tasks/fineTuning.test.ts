@@ -148,6 +148,16 @@ describe("tasks: the fine-tuning family", () => {
       await rival.close();
     });
 
+    it("refuses a training method that does not fit the rows before anything is paid", async () => {
+      const { stderr, exitCode } = await market.run("fine-tuning create", {
+        ...order(),
+        trainingMethod: "kto",
+      });
+      expect(exitCode).to.equal(2);
+      expect(stderr).to.contain("training_method is kto, which learns from answers with a label");
+      expect(stderr).to.contain("has plain rows.");
+    });
+
     it("refuses flags that would have no effect", async () => {
       for (const [flags, sentence] of [
         [
@@ -162,6 +172,15 @@ describe("tasks: the fine-tuning family", () => {
         [
           { schedulerNumCycles: "2", lrSchedulerType: "linear" },
           "--scheduler-num-cycles has an effect only with --lr-scheduler-type cosine.",
+        ],
+        [{ simpoGamma: "1" }, "--simpo-gamma has an effect only with --training-method simpo."],
+        [
+          { rpoAlpha: "1", trainingMethod: "orpo" },
+          "--rpo-alpha has an effect only with --training-method dpo.",
+        ],
+        [
+          { dpoBeta: "1", trainingMethod: "sft" },
+          "--dpo-beta has an effect only with --training-method dpo or simpo or kto.",
         ],
       ] as const) {
         const { stderr, exitCode } = await market.run("fine-tuning create", {

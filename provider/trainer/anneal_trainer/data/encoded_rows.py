@@ -21,6 +21,7 @@ from anneal_trainer.data.rows import (
     PairRow,
     PromptRow,
     TextRow,
+    UnpairedRow,
     read_causal_rows,
 )
 from anneal_trainer.data.rules import rule_error
@@ -51,9 +52,11 @@ class EncodedRow:
     line: int
     """First line of the row in its file, from 1."""
     fixed: bool
-    """Whether the row itself says what is learned: by weights, or because it is a pair."""
+    """Whether the row itself says what is learned: by weights, or because answers are compared."""
     texts: tuple[EncodedText, ...]
     """One text, or the better and the worse answer with their prompts."""
+    desirable: bool | None = None
+    """Of an answer with a label, whether it is to become more likely."""
 
     @property
     def tokens(self) -> int:
@@ -78,7 +81,7 @@ class RowReader:
         if isinstance(row, TextRow):
             ids = self._wrap(row.text, self._encoder.encode(row.text).ids)
             return [EncodedText(ids, None, (End(len(ids) - 1),))]
-        return [self._answer(row)]
+        return [self._answer(row.answer if isinstance(row, UnpairedRow) else row)]
 
     def _answer(self, row: AnswerRow) -> EncodedText:
         return self._prompt(row) if isinstance(row, PromptRow) else self._chat(row)
@@ -142,6 +145,7 @@ CAUSAL = pyarrow.schema(
     [
         ("line", pyarrow.int64()),
         ("fixed", pyarrow.bool_()),
+        ("desirable", pyarrow.bool_()),
         ("ids", pyarrow.list_(pyarrow.int32())),
         ("answers", pyarrow.list_(pyarrow.bool_())),
         ("ends", pyarrow.list_(pyarrow.int32())),
@@ -199,9 +203,12 @@ def template_error(path: Path, line: int, reason: object) -> DataError:
 def _encode_causal_rows(path: Path, encoder: TextEncoder) -> Iterator[EncodedRow]:
     reader = RowReader(encoder)
     for row in read_causal_rows(path):
-        fixed = isinstance(row, PairRow) or (isinstance(row, ChatRow) and row.weighted)
+        fixed = isinstance(row, PairRow | UnpairedRow) or (
+            isinstance(row, ChatRow) and row.weighted
+        )
+        desirable = row.desirable if isinstance(row, UnpairedRow) else None
         try:
-            yield EncodedRow(row.line, fixed, tuple(reader.read(row)))
+            yield EncodedRow(row.line, fixed, tuple(reader.read(row)), desirable)
         except ValueError as error:
             raise template_error(path, row.line, error) from None
 
@@ -209,12 +216,13 @@ def _encode_causal_rows(path: Path, encoder: TextEncoder) -> Iterator[EncodedRow
 def _records(row: EncodedRow) -> Iterator[Record]:
     for text in row.texts:
         ends = [end.place for end in text.ends], [end.calls for end in text.ends]
-        yield row.line, row.fixed, text.ids, text.answers, *ends, text.hidden, text.unlocated
+        facts = row.line, row.fixed, row.desirable
+        yield *facts, text.ids, text.answers, *ends, text.hidden, text.unlocated
 
 
 def _rows(records: Iterable[Record]) -> Iterator[EncodedRow]:
-    for (line, fixed), texts in groupby(records, itemgetter(0, 1)):
-        yield EncodedRow(line, fixed, tuple(_text(*text[2:]) for text in texts))
+    for (line, fixed, desirable), texts in groupby(records, itemgetter(0, 1, 2)):
+        yield EncodedRow(line, fixed, tuple(_text(*text[3:]) for text in texts), desirable)
 
 
 def _text(

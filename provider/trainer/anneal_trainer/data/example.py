@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import chain
 from operator import sub
 from pathlib import Path
 from typing import overload
@@ -39,9 +40,13 @@ class Example:
     """Classification: the text, or the path of the image. Causal LM: empty."""
     rejected: Answer | None = None
     """Preference pairs: the worse answer; `ids` and `counts` are those of the better one."""
-    reference_margin: float = 0.0
-    """Preference pairs: log-probability of the better answer minus that of the worse one before the
-    training, in nats."""
+    desirable: bool | None = None
+    """Answers with a label: whether the answer is to become more likely."""
+    mismatched: Answer | None = None
+    """Answers with a label: the prompt with the answer of another row."""
+    references: tuple[float, float] = (0.0, 0.0)
+    """Log-probabilities before the training, in nats: of the better and the worse answer of a pair,
+    or of the answer with a label and of the mismatched one."""
     picture: Picture | None = None
     """Image classification: the image."""
 
@@ -69,7 +74,12 @@ class Examples(Sequence[Example]):
         self._labels = array("q")
         self._texts: list[str] = []
         self._pictures: list[Picture | None] = []
-        self._margins = array("d")
+        self._desirable: list[bool | None] = []
+        self._partners: Sequence[int] | None = None
+        """For each answer with a label the row whose answer is mismatched with its prompt."""
+        self._max_length = 0
+        self._references = array("d")
+        """Two for each row."""
         self._has_pairs = False
         self.learned = 0
         """Tokens that count in the loss after truncation; for classification, rows."""
@@ -83,7 +93,8 @@ class Examples(Sequence[Example]):
         self._labels.append(example.label)
         self._texts.append(example.text)
         self._pictures.append(example.picture)
-        self._margins.append(example.reference_margin)
+        self._desirable.append(example.desirable)
+        self._references.extend(example.references)
         self._has_pairs = example.rejected is not None
         for answer in (example, example.rejected):
             if answer is not None:
@@ -105,10 +116,19 @@ class Examples(Sequence[Example]):
         """The largest token id; -1 without tokens."""
         return max(self._ids, default=-1)
 
-    def with_margins(self, margins: Iterable[float]) -> "Examples":
-        """Return the same rows with other reference margins."""
+    def with_references(self, references: Iterable[tuple[float, float]]) -> "Examples":
+        """Return the same rows with other references."""
         changed = copy(self)
-        changed._margins = array("d", margins)
+        changed._references = array("d", chain.from_iterable(references))
+        return changed
+
+    def with_partners(self, partners: Sequence[int], max_length: int) -> "Examples":
+        """Return answers with labels, each prompt mismatched with the answer of its partner.
+
+        `partners` are numbers of rows; a mismatched text has at most `max_length` tokens.
+        """
+        changed = copy(self)
+        changed._partners, changed._max_length = partners, max_length
         return changed
 
     def __len__(self) -> int:
@@ -131,7 +151,9 @@ class Examples(Sequence[Example]):
             self._labels[number],
             self._texts[number],
             self._answer(2 * number + 1) if self._has_pairs else None,
-            self._margins[number],
+            self._desirable[number],
+            self._mismatch(better, self._partners[number]) if self._partners else None,
+            (self._references[2 * number], self._references[2 * number + 1]),
             self._pictures[number],
         )
 
@@ -142,6 +164,13 @@ class Examples(Sequence[Example]):
         begin, end = self._ends[text], self._ends[text + 1]
         counts = [count == 1 for count in self._counts[begin:end]]
         return Answer(self._ids[begin:end].tolist(), counts)
+
+    def _mismatch(self, own: Answer, partner: int) -> Answer:
+        other = self._answer(partner)
+        given, skipped = own.counts.index(True), other.counts.index(True)
+        ids = own.ids[:given] + other.ids[skipped:]
+        counts = [False] * given + other.counts[skipped:]
+        return Answer(ids[: self._max_length], counts[: self._max_length])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from anneal_trainer.data.example import Dataset, Example, Examples
 from anneal_trainer.data.image_processor import ImageProcessor, load_image_processor
 from anneal_trainer.data.images import image_labels, read_images
 from anneal_trainer.data.label_rows import label_set, read_label_rows
+from anneal_trainer.data.preference import Preference, choose_preference, kind_of_rows
 from anneal_trainer.data.rules import quote, rule_error
 from anneal_trainer.data.token_cache import TokenCache
 from anneal_trainer.errors import ConfigError, DataError
@@ -35,6 +36,8 @@ class JobData:
     """Classification: the classes in the order of their numbers. Causal LM: empty."""
     pad_id: int = 0
     """The token id that pads short rows."""
+    preference: Preference | None = None
+    """How answers are compared; None if rows are learned as they are."""
 
     @property
     def end_tokens(self) -> dict[str, int]:
@@ -67,17 +70,25 @@ def load_data(job: Job) -> JobData:
         train, labels = read_labels(job.train_path, None)
         validation = read_labels(path, labels)[0] if path else None
         return JobData(encoder, max_length, train, validation, labels, encoder.pad_id)
-    mask = job.hyperparameters.train_on_inputs is not True
+    parameters = job.hyperparameters
 
     def read_causal(dataset: Path) -> Dataset:
-        cache = tokens_of(dataset)
-        return read_causal_dataset(dataset, encoder, max_length, cache, mask_inputs=mask)
+        return read_causal_dataset(
+            dataset,
+            encoder,
+            max_length,
+            tokens_of(dataset),
+            mask_inputs=parameters.train_on_inputs is not True,
+            unpair=parameters.training_method == "kto",
+            pack=parameters.pack_documents,
+        )
 
     train = read_causal(job.train_path)
+    preference = choose_preference(parameters, train)
     validation = read_causal(path) if path else None
     _check_vocabulary(config, encoder, [train, validation])
     _check_alike(train, validation)
-    return JobData(encoder, max_length, train, validation, [], encoder.pad_id)
+    return JobData(encoder, max_length, train, validation, [], encoder.pad_id, preference)
 
 
 def read_label_dataset(
@@ -173,12 +184,10 @@ def _check_vocabulary(
 
 
 def _check_alike(train: Dataset, validation: Dataset | None) -> None:
-    """Refuse to measure pairs on plain rows, or vice versa: the losses differ."""
+    """Refuse to measure pairs on plain rows, and the like: the losses differ."""
     if validation is None:
         return
-    trains, measures = (
-        "pairs" if dataset.examples[0].rejected else "plain rows" for dataset in (train, validation)
-    )
+    trains, measures = (kind_of_rows(dataset) for dataset in (train, validation))
     if trains != measures:
         raise DataError(
             f"{validation.path.name}:1: The validation dataset has {measures}, the training "

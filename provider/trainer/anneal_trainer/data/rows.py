@@ -27,6 +27,7 @@ Formats = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
 FORMATS: Formats = {
     "messages": (("messages",), ("tools", "functions", "parallel_tool_calls")),
     "prompt": (("prompt", "completion"), ("tools",)),
+    "unpaired": (("prompt", "completion", "label"), ("tools",)),
     "text": (("text",), ()),
     "instruction": (("instruction", "output"), ("input",)),
     "preference": (("chosen", "rejected"), ("prompt", "tools")),
@@ -90,7 +91,19 @@ class PairRow:
     """The same prompt with the worse one."""
 
 
-CausalRow = TextRow | PromptRow | ChatRow | PairRow
+@dataclass(frozen=True)
+class UnpairedRow:
+    """A prompt with an answer that is desirable, or not."""
+
+    line: int
+    """First line of the row in its file, from 1."""
+    answer: AnswerRow
+    """The prompt with the answer."""
+    desirable: bool
+    """Whether the answer is to become more likely."""
+
+
+CausalRow = TextRow | PromptRow | ChatRow | PairRow | UnpairedRow
 
 
 def read_causal_rows(path: Path) -> Iterator[CausalRow]:
@@ -148,6 +161,8 @@ def _row(place: Place, record: dict[str, Any]) -> CausalRow:
     if "preferred_output" in record:
         opened = _opened(place, record)
         return _pair(place, opened, "preferred_output", "non_preferred_output", "input.")
+    if "label" in record:
+        return _unpaired_row(place, record)
     if "prompt" in record:
         return _prompt_row(place, record)
     prompt = text_field(place, record, "instruction")
@@ -180,6 +195,15 @@ def _prompt_row(place: Place, record: dict[str, Any]) -> AnswerRow:
         text_field(place, record, "prompt"),
         text_field(place, record, "completion", "empty-answer"),
     )
+
+
+def _unpaired_row(place: Place, record: dict[str, Any]) -> UnpairedRow:
+    """Build a row from a prompt, an answer, and whether the answer is desirable."""
+    answer = _prompt_row(place, record)
+    if not isinstance(record["label"], bool):
+        rule = "missing-label" if record["label"] is None else "bad-label"
+        raise place.error(rule, "label is neither true nor false.")
+    return UnpairedRow(place.line, answer, record["label"])
 
 
 def _opened(place: Place, record: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from anneal_trainer.errors import DataError
 _ONE_OBJECT = "Write one JSON object on each line."
 _ONE_FORMAT = (
     "Give every row exactly the keys of one format: messages and optionally tools; prompt and "
-    "completion; text; instruction, output and optionally input; chosen, rejected and optionally "
-    "prompt; input, preferred_output and non_preferred_output; for a text classifier text and "
-    "label."
+    "completion; prompt, completion and label; text; instruction, output and optionally input; "
+    "chosen, rejected and optionally prompt; input, preferred_output and non_preferred_output; for "
+    "a text classifier text and label."
 )
 _FILL_IN = "Fill it in or remove the row."
 _MESSAGES = 'Write messages as [{"role": "user", "content": "…"}, …].'
@@ -72,7 +72,10 @@ HINTS = {
         'Put fields with commas in quotation marks and double those inside: "a ""b"" c".'
     ),
     "missing-label": "Give the row a label or remove it.",
-    "bad-label": ("Write labels as 0, 1, … or as words; a .tsv file with words needs a header."),
+    "bad-label": (
+        "Write labels as 0, 1, … or as words, for answers as true or false; a .tsv file with words "
+        "needs a header."
+    ),
     "mixed-labels": "Write all labels alike.",
     "label-gap": "Number the labels from 0 without gaps, or use words.",
     "one-label": "Give rows of at least two labels.",

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from anneal_trainer.model.matrix_format import product_format
 
@@ -34,6 +36,37 @@ def label_loss(
     arguments = (states, targets, weight, bias, torch.is_grad_enabled())
     loss, hits = _LabelLoss.apply(*arguments)  # type: ignore[no-untyped-call]
     return loss, hits
+
+
+def log_probabilities(
+    states: Tensor, targets: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Log-probability in nats of each target in `states @ weight.T + bias`, (positions,).
+
+    Shapes and formats as for label_loss. What the slope of a logit is shows only after all of
+    them, so the backward pass computes each chunk of them again.
+    """
+    factors = weight.to(product_format(states))
+    size = PIECE // weight.shape[0]
+    with torch.autocast(states.device.type, enabled=False):
+        parts = [
+            checkpoint(
+                *(_log_probabilities, states[place], targets[place], factors, bias),
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+            for place in _slices(len(states), size)
+        ]
+    return torch.cat(parts)
+
+
+def _log_probabilities(
+    states: Tensor, targets: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    logits = (states.to(weight.dtype) @ weight.T).float()
+    if bias is not None:
+        logits = logits + bias
+    return -functional.cross_entropy(logits, targets, reduction="none")
 
 
 class _LabelLoss(Function):

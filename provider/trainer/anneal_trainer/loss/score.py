@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anneal_trainer.data.batch import IGNORED, Batch, Collate
+from anneal_trainer.data.batch import IGNORED, Batch, Collate, Comparison
 from anneal_trainer.data.example import Example
-from anneal_trainer.loss.label import label_loss
-from anneal_trainer.loss.preference import answer_log_probabilities, preference_loss
+from anneal_trainer.loss.label import label_loss, log_probabilities
+from anneal_trainer.loss.preference import Likelihoods, likelihoods, preference_loss
 from anneal_trainer.model.matrix_format import multiplying
 from anneal_trainer.model.packing import packed_states, vocabulary_head
 
@@ -21,11 +21,11 @@ class Score:
     """How well a model predicts a batch."""
 
     loss: Tensor
-    """Sum of the cross-entropies in nats over the targets that count, scalar; of preference pairs
-    the sum of their losses."""
+    """Sum of the cross-entropies in nats over the targets that count, scalar; of answers that are
+    compared the sum of their losses."""
     correct: Tensor
-    """Targets that were the most likely prediction, int64, scalar; of preference pairs, those whose
-    better answer has gained."""
+    """Targets that were the most likely prediction, int64, scalar; of answers that are compared,
+    those that come out right."""
 
 
 def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
@@ -34,9 +34,10 @@ def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
     A causal LM computes logits only at positions with a target, so that prompts need no products
     over the vocabulary. In a padded batch that is every position with a target in any row.
     """
-    margins = batch.reference_margins
-    if margins is not None:
-        return Score(*preference_loss(log_probabilities(model, batch, dtype), margins))
+    if batch.comparison is not None:
+        divergence = _divergence(model, batch.comparison, dtype)
+        found = answer_likelihoods(model, batch, batch.comparison, dtype)
+        return Score(*preference_loss(found, batch.comparison, divergence))
     with multiplying(batch.ids.device, dtype):
         if batch.documents is not None:
             states = packed_states(model, batch.ids, batch.documents)[batch.columns]
@@ -49,11 +50,31 @@ def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
     return Score(loss, (flat.detach().argmax(-1) == targets).sum())
 
 
-def log_probabilities(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
-    """Log-probability of each answer of a batch of pairs, in nats, (rows,)."""
+def answer_likelihoods(
+    model: nn.Module, batch: Batch, comparison: Comparison, dtype: torch.dtype
+) -> Likelihoods:
+    """How likely the answers of a batch are, which are compared."""
     with multiplying(batch.ids.device, dtype):
+        if batch.documents is not None:
+            states = packed_states(model, batch.ids, batch.documents)[batch.columns]
+            head = vocabulary_head(model)
+            return likelihoods(
+                log_probabilities(states, batch.targets, head.weight, head.bias), comparison
+            )
         logits = predict(model, batch)
-    return answer_log_probabilities(logits, batch.targets, IGNORED)
+    counted = batch.targets != IGNORED
+    targets, logits = batch.targets[counted], logits[counted].float()
+    return likelihoods(-functional.cross_entropy(logits, targets, reduction="none"), comparison)
+
+
+@torch.no_grad()
+def _divergence(model: nn.Module, comparison: Comparison, dtype: torch.dtype) -> Tensor:
+    """How far the model is from the one before the training, estimated as KTO does, in nats."""
+    batch = comparison.mismatched
+    if batch is None or batch.comparison is None:
+        return torch.zeros((), device=comparison.references.device)
+    found = answer_likelihoods(model, batch, batch.comparison, dtype)
+    return (found.answers - batch.comparison.references).mean().clamp(min=0)
 
 
 def predict(model: nn.Module, batch: Batch) -> Tensor:

@@ -50,7 +50,7 @@ describe("the examples shared with the trainer", () => {
       const path = join(EXAMPLES, name);
       expect(await checkDataset(path, { kind })).to.deep.include({ errors: 0, rows, labels });
       const count = await countDataset(path, { kind, unit: "byte" });
-      expect(count).to.deep.equal({ rows, bytes, dataSize: BigInt(bytes) });
+      expect(count).to.deep.include({ rows, bytes, dataSize: BigInt(bytes) });
     });
   }
 
@@ -87,7 +87,7 @@ describe("the examples shared with the trainer", () => {
         const tokenizer = isText ? readTokenizer(join(folder, model)) : undefined;
         const options = { kind, unit: "token", ...(tokenizer && { tokenizer }) } as const;
         const count = await countDataset(join(EXAMPLES, name), options);
-        expect(count).to.deep.equal({ rows, bytes, dataSize: BigInt(tokens) });
+        expect(count).to.deep.include({ rows, bytes, dataSize: BigInt(tokens) });
       });
     }
   });

@@ -93,6 +93,7 @@ describe("countDataset", () => {
     const { size } = statSync(path);
     expect(await countDataset(path, options)).to.deep.equal({
       rows: 1,
+      format: "text",
       bytes: size,
       dataSize: BigInt(size),
     });
