@@ -10,6 +10,7 @@ from anneal_trainer.data.batch import make_batch
 from anneal_trainer.data.encode import TextEncoder
 from anneal_trainer.data.example import Example
 from anneal_trainer.loss.score import predict
+from anneal_trainer.model.frozen_format import narrow_format
 from anneal_trainer.model.matrix_format import multiplying, plain_format
 
 PROMPTS = 2
@@ -75,7 +76,7 @@ def _continue(
     answer: list[int] = []
     for _ in range(NEW_TOKENS):
         context = torch.tensor([(ids + answer)[-max_length:]], device=device)
-        with multiplying(device, plain_format(device)):
+        with multiplying(device, narrow_format(model) or plain_format(device)):
             logits = model(input_ids=context, logits_to_keep=1, use_cache=False).logits
         token = int(logits[0, -1].argmax())
         if token in stops:

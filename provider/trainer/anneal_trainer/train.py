@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from anneal_trainer import receipt
-from anneal_trainer.batch_size import find_batch_size
+from anneal_trainer.batch_size import find_batch_size, recompute
 from anneal_trainer.data.batch import Collate, make_batch, make_packed_batch
 from anneal_trainer.data.example import Example
 from anneal_trainer.data.loading import JobData
@@ -30,6 +30,7 @@ from anneal_trainer.model.checkpoint import (
 )
 from anneal_trainer.model.compiling import compile_if_worthwhile
 from anneal_trainer.model.device import choose_device
+from anneal_trainer.model.frozen_format import widen
 from anneal_trainer.model.generation import base_of, settle_generation
 from anneal_trainer.model.loading import load_model, save_model, trainable_parameters, try_save
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
@@ -119,7 +120,14 @@ def train(
 
     refuse_too_large(job.model_directory, parameters, device)
     torch.manual_seed(parameters.seed)
-    model = load_model(job.model_directory, job.kind, data.labels, parameters, job.start_directory)
+    model = load_model(
+        job.model_directory,
+        job.kind,
+        data.labels,
+        parameters,
+        job.start_directory,
+        _packed_format(data, device),
+    )
     for notice in settle_generation(model, data.end_tokens):
         events.warn(notice)
     data = replace(data, pad_id=settle_padding(model, job.kind, data.pad_id))
@@ -136,6 +144,8 @@ def train(
     else:
         dtype = plain_format(device)
         collate = partial(make_batch, pad_id=data.pad_id, device=device, preference=data.preference)
+    if dtype is torch.float32:
+        widen(model)
     run = Run(job, data, events, device, model, dtype, collate, weights, optimizer, store)
     state = _resume(run, *found) if found else _begin(run, identity)
     plan = Plan(len(data.train.examples), state.batch_size, parameters)
@@ -284,12 +294,16 @@ def _packed_format(data: JobData, device: torch.device) -> torch.dtype:
 def _begin(run: Run, identity: str) -> State:
     """Find the batch size and measure the model before the first step."""
     parameters, examples = run.job.hyperparameters, run.data.train.examples
-    batch_size = find_batch_size(
-        run.model, examples, parameters, run.collate, run.dtype, run.device
-    )
-    run.data = _measure_references(run, batch_size)
-    before = _assess(run, batch_size)
-    state = State(identity, batch_size, [receipt.first_link(identity)], before)
+    fit = find_batch_size(run.model, examples, parameters, run.collate, run.dtype, run.device)
+    if fit.checkpointing:
+        run.events.warn(
+            "Activations are computed again in the backward pass, because they would not fit: "
+            "steps take about a third longer."
+        )
+    run.data = _measure_references(run, fit.batch_size)
+    before = _assess(run, fit.batch_size)
+    links = [receipt.first_link(identity)]
+    state = State(identity, fit.batch_size, links, before, checkpointing=fit.checkpointing)
     state.best_loss = before["loss"]
     torch.manual_seed(parameters.seed)
     return state
@@ -299,6 +313,7 @@ def _resume(run: Run, path: Path, state: State) -> State:
     """Restore the state of a checkpoint."""
     # Before the checkpoint is loaded: the reference is the model that training started from.
     run.data = _measure_references(run, state.batch_size)
+    recompute(run.model, on=state.checkpointing)
     run.store.load(path)
     return state
 
@@ -351,6 +366,7 @@ def _announce(run: Run, plan: Plan, state: State, *, resumed: bool) -> None:
         resumed_from=state.step if resumed else None,
         total=plan.total_steps,
         batch_size=state.batch_size,
+        activation_checkpointing=state.checkpointing,
         parameters=asdict(job.hyperparameters),
         trainable_weights=sum(weight.numel() for weight in run.weights),
         all_weights=sum(weight.numel() for weight in run.model.parameters()),

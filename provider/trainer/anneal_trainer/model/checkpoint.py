@@ -38,6 +38,8 @@ class State:
     """The hash chain over the completed steps, starting with its first link, hex (receipt.py)."""
     before: dict[str, Any]
     """Scores and samples of the base model, measured before the first step."""
+    checkpointing: bool = False
+    """Whether activations are computed again in the backward pass, like `batch_size`."""
     step: int = 0
     """Completed steps."""
     tokens: int = 0

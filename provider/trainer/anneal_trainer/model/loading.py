@@ -17,6 +17,7 @@ from anneal_trainer.model.adaptable import find_targets, incomplete, new_modules
 from anneal_trainer.model.batch_norm import keep_statistics
 from anneal_trainer.model.carried_config import BaseConfig, write_config
 from anneal_trainer.model.files import MODEL_HINT, carry_files, read_config, read_model_config
+from anneal_trainer.model.frozen_format import widen_the_rest
 from anneal_trainer.model.generation import GENERATION_CONFIG, base_of
 from anneal_trainer.model.start import ADAPTER_CONFIG, read_json
 
@@ -33,9 +34,12 @@ def load_model(
     labels: Sequence[str],
     parameters: Hyperparameters,
     start: Path | None = None,
+    product: torch.dtype = torch.float32,
 ) -> nn.Module:
     """Load weights as 32-bit floats and, if requested, add a LoRA adapter.
 
+    Frozen matrices of a causal LM stay in the format of the files if it is `product`, the one that
+    matrices are multiplied in.
     Weights that the directory lacks, such as a new classification head, and the adapter are drawn
     from torch's global generator: seed it first. `labels` are the classes, empty for causal-lm.
     `start` has weights that replace those of the directory, or an adapter to continue.
@@ -46,15 +50,26 @@ def load_model(
     logging.disable_progress_bar()
     adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
     place = directory if start is None or adapter else start
-    model, new = _load_base(place, kind, labels, adapter)
+    narrow = kind == "causal-lm" and parameters.lora and stored_format(place) is product
+    format_ = product if narrow else torch.float32
+    model, new = _load_base(place, kind, labels, adapter, format_)
     keep_statistics(model)
     # What peft records as the adapter's base model; never a local path.
     model.name_or_path = parameters.from_hf_model  # type: ignore[assignment]
-    return _with_adapter(model, new, kind, parameters, adapter) if parameters.lora else model
+    if not parameters.lora:
+        return model
+    adapted = _with_adapter(model, new, kind, parameters, adapter)
+    if format_ is not torch.float32:
+        widen_the_rest(adapted)
+    return adapted
 
 
 def _load_base(
-    directory: Path, kind: Kind, labels: Sequence[str], adapter: Path | None
+    directory: Path,
+    kind: Kind,
+    labels: Sequence[str],
+    adapter: Path | None,
+    format_: torch.dtype,
 ) -> tuple[nn.Module, list[str]]:
     """Load a model, with the settings beside the adapter that it gets, if there are any.
 
@@ -67,7 +82,7 @@ def _load_base(
         "local_files_only": True,
         "trust_remote_code": False,
         "use_safetensors": True,
-        "dtype": torch.float32,
+        "dtype": format_,
         "output_loading_info": True,
     }
     if labels:
@@ -208,7 +223,7 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
     TensorFlow-style padding, which MobileNetV2's weights need. Weights are written in the number
     format of the base model's files. The files of its tokenizer and licence are copied.
     """
-    stored = _stored_format(model_directory)
+    stored = stored_format(model_directory)
     merged = bool(_adapted_convolutions(model))
     exported = model if stored is torch.float32 and not merged else copy.deepcopy(model).to(stored)
     if merged:
@@ -224,7 +239,7 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
     carry_files(model_directory, directory)
 
 
-def _stored_format(model_directory: Path) -> torch.dtype:
+def stored_format(model_directory: Path) -> torch.dtype:
     """Return the number format of a base model's files. Raises ConfigError for one of integers."""
     config = read_model_config(model_directory)
     name = config.get("dtype") or config.get("torch_dtype") or "float32"
@@ -242,7 +257,7 @@ def try_save(model: nn.Module, model_directory: Path, scratch: Path) -> None:
 
     Raises ConfigError if it is refused, because it would be after training, too.
     """
-    stored = _stored_format(model_directory)
+    stored = stored_format(model_directory)
     try:
         with TemporaryDirectory(dir=scratch) as place:
             _save_settings(model, stored, Path(place))

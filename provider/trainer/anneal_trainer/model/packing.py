@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anneal_trainer.errors import is_out_of_memory
+from anneal_trainer.model.frozen_format import in_full_precision
 from anneal_trainer.model.matrix_format import product_format
 
 DOCUMENT_ATTENTION = "documents"
@@ -65,7 +66,7 @@ def try_packing(
         return "its vocabulary layer is not a plain matrix"
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), in_full_precision(causal):
             expected = _padded_logits(causal, probe)
             with _watched_windows() as windows:
                 causal.set_attn_implementation(DOCUMENT_ATTENTION)
@@ -273,5 +274,5 @@ def _packed_logits(causal: Any, rows: Sequence[Sequence[int]]) -> Tensor:  # noq
     """Logits of all tokens of rows in one sequence, (tokens, words)."""
     ids = torch.tensor([[id_ for row in rows for id_ in row]], device=causal.device)
     documents = Documents.of([len(row) for row in rows], causal.device)
-    head = vocabulary_head(causal)
-    return functional.linear(packed_states(causal, ids, documents), head.weight, head.bias)
+    logits: Tensor = vocabulary_head(causal)(packed_states(causal, ids, documents))
+    return logits
