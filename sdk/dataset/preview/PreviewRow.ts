@@ -11,7 +11,7 @@ export interface PreviewRow {
   readonly format?: DatasetRow["format"];
   /** One text; the preferred and the rejected one of a pair; none for an image, and if the row cannot be read. */
   readonly texts: readonly PreviewText[];
-  /** Of a text or an image to classify. */
+  /** Of a text or an image to classify; of an answer with a label, true or false. */
   readonly label?: string;
   /** Of an image: its size in pixels, and that of its file. */
   readonly image?: { readonly width: number; readonly height: number; readonly bytes: number };

@@ -57,7 +57,8 @@ export function createRowPreviewer(
       default: {
         const { texts, findings } = maskRow(readers().rows, row, treatment);
         const shown = texts.map((text) => readMasked(readers(), text.tokens, text));
-        return { texts: nameAnswers(shown), findings };
+        const label = row.format === "unpaired" && { label: String(row.desirable) };
+        return { texts: nameAnswers(shown), ...label, findings };
       }
     }
   };

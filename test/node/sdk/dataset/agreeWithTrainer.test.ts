@@ -30,7 +30,7 @@ describe("checkDataset, countDataset and the trainer", () => {
     expect(sound).to.be.within(files.length * 0.2, files.length * 0.95);
   }
 
-  it("agree on random preference pairs", async () => {
+  it("agree on random preference pairs and answers with labels", async () => {
     const text = fc.string({ unit: "binary", maxLength: 6 });
     const message = fc.record({
       role: fc.constantFrom("user", "assistant", "assistant", "system"),
@@ -44,9 +44,16 @@ describe("checkDataset, countDataset and the trainer", () => {
       preferred_output: messages,
       non_preferred_output: messages,
     });
+    const label = fc.oneof(
+      { weight: 9, arbitrary: fc.boolean() },
+      fc.constantFrom(null, 1, 0, "true"),
+    );
+    const answered = (part: fc.Arbitrary<unknown>) =>
+      fc.record({ prompt: part, completion: part, label });
     const file = fc.oneof(
       fc.array(fc.oneof(texts, { weight: 3, arbitrary: lists }), { minLength: 1, maxLength: 2 }),
       fc.array(outputs, { minLength: 1, maxLength: 2 }),
+      fc.array(fc.oneof(answered(text), answered(messages)), { minLength: 1, maxLength: 2 }),
     );
     await expectHalfway(
       draw(file, 120).map((rows) => ({

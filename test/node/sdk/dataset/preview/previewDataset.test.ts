@@ -97,7 +97,9 @@ describe("previewDataset", () => {
   });
 
   it("learns as many tokens, and cuts as many, as checkDataset counts", async () => {
-    for (const name of ["messages", "prompt-completion", "preference", "text", "instruction"]) {
+    for (const name of [
+      ...["messages", "prompt-completion", "preference", "unpaired", "text", "instruction"],
+    ]) {
       const path = join(EXAMPLES, `${name}.jsonl`);
       const options = { kind: "causal-lm", tokenizer: BYTE_TOKENIZER, maxLength: 60 } as const;
       const { size } = await checkDataset(path, options);
