@@ -1,6 +1,6 @@
 // Installs only what is missing: Node packages (under Node 24) and the trainer's Python environment; with --rivals also
-// 0G's own clients and other projects' chat templates, which tests and benchmarks compare with ours; with --docs the
-// tools that build the documentation.
+// 0G's own clients, other projects' chat templates and TRL, which tests and benchmarks compare with ours; with --docs
+// the tools that build the documentation.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -35,18 +35,29 @@ async function installRivals() {
   const folder = join(ROOT, "scripts/rivals");
   await installLocked(folder, "0G's own clients (200 MB)", ["--ignore-scripts"]);
   await fetchWheels();
+  await installTrainers();
 }
 
 /** Wheels that are read for their chat templates; nothing of them is installed. */
 async function fetchWheels() {
-  const list = join(ROOT, "scripts/rivals/wheels.txt");
-  const folder = join(ROOT, "scripts/rivals/wheels");
+  await runPip("wheels", "chat templates of other projects (60 MB)", ["download", "--dest"]);
+}
+
+/** In a folder of its own, which a test puts before the trainer's environment: TRL is no part of that. */
+async function installTrainers() {
+  await runPip("trainers", "TRL (100 MB)", ["install", "--target"]);
+}
+
+/** Fetches the packages in scripts/rivals/<name>.txt to the folder of that name. */
+async function runPip(name, what, [command, place]) {
+  const folder = join(ROOT, "scripts/rivals", name);
+  const list = `${folder}.txt`;
   const stamp = join(folder, ".anneal-setup");
   if (upToDate(stamp, [list])) return;
   rmSync(folder, { recursive: true, force: true });
-  const pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"];
-  await showStep("Fetching chat templates of other projects (60 MB)", () =>
-    runProgram(PYTHON, [...pip, "--dest", folder, "--requirement", list]),
+  const options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--requirement", list];
+  await showStep(`Fetching ${what}`, () =>
+    runProgram(PYTHON, ["-m", "pip", command, ...options, place, folder]),
   );
   writeFileSync(stamp, digest([list]));
 }
