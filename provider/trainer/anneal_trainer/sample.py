@@ -1,6 +1,7 @@
 """Samples: the model's answers to a few rows, so that people see more than the loss."""
 
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -28,11 +29,13 @@ def sample_texts(
 ) -> list[dict[str, Any]]:
     """Continue the prompts of the first examples greedily: prompt, expected, answer.
 
-    An answer ends with the end of the text, or with one of the token ids `ends`.
+    Undesirable answers are not expected. An answer ends with the end of the text, or with one of
+    the token ids `ends`.
     """
     stops = {encoder.eos_id, *ends}
     samples = []
-    for example in examples[:PROMPTS]:
+    sound = (example for example in examples if example.desirable is not False)
+    for example in islice(sound, PROMPTS):
         # A model needs at least one token, even of a row of two.
         length = max(1, example.prompt_length)
         prompt, expected = example.ids[:length], example.ids[length:]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import SUMS
 from test_preferences import PAIRS
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from anneal_trainer import __main__ as entry
 from anneal_trainer.data.batch import make_batch, make_packed_batch
@@ -17,7 +18,7 @@ from anneal_trainer.loss.preference import dpo_loss, kto_loss, odds_ratio_loss, 
 from anneal_trainer.loss.references import measure_references
 from anneal_trainer.loss.score import answer_likelihoods, score
 from anneal_trainer.model.loading import load_model
-from anneal_trainer.model.packing import try_packing
+from anneal_trainer.model.packing import try_packing, vocabulary_head
 
 CPU = torch.device("cpu")
 HP = {"n_epochs": 2, "learning_rate": 2e-3, "batch_size": 3}
@@ -189,6 +190,37 @@ def test_answers_with_a_label_are_learned_with_kto(make_job):
     assert job.events("progress")[0]["loss"] == pytest.approx(0.5, abs=1e-4)
     assert job.result["loss_after"] < 0.45
     assert job.result["accuracy_after"] == 1
+
+
+def test_samples_expect_desirable_answers(make_job):
+    rows = [{**row, "label": not row["label"]} for row in UNPAIRED]
+    job = make_job(rows=rows, hp={**HP, "n_epochs": 1})
+    assert job.run() == 0
+    assert {sample["expected"] for sample in job.result["samples"]} == {"I do not know."}
+
+
+def test_the_logits_of_a_packed_batch_never_exist_at_once(make_job, monkeypatch):
+    monkeypatch.setattr(label, "PIECE", 1536 * 5)
+    data, model = loaded(make_job, {"training_method": "simpo"})
+    rows = data.train.examples[:6]
+    assert try_packing(model, [row.ids for row in rows]) is None
+    batch = make_packed_batch(rows, CPU, data.preference)
+    assert len(batch.columns) > 50
+    weights = vocabulary_head(model).weight.T.shape
+
+    class Largest(TorchDispatchMode):
+        positions = 0
+
+        def __torch_dispatch__(self, function, types, arguments=(), options=None):
+            result = function(*arguments, **(options or {}))
+            shape = getattr(result, "shape", ())
+            if shape[-1:] == (1536,) and shape != weights:
+                self.positions = max(self.positions, result.numel() // 1536)
+            return result
+
+    with Largest() as seen:
+        score(model, batch, torch.float32).loss.backward()
+    assert seen.positions == 5
 
 
 def test_labels_of_answers_survive_counting(make_job, qwen2, tmp_path):

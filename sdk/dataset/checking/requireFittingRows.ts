@@ -37,8 +37,9 @@ export interface ReadDataset {
  * Compares the training method with the rows of a dataset, as the trainer will, before anything is paid.
  * @throws ProtocolError "usage" if they do not fit.
  * @example
- * const { format } = await checkDataset(path, { kind: "causal-lm" });
- * requireFittingRows({ training_method: "simpo" }, { kind: "causal-lm", path, format });
+ * const dataset = { kind: "causal-lm", path: "pairs.jsonl" } as const;
+ * const { format } = await checkDataset(dataset.path, dataset);
+ * requireFittingRows({ training_method: "simpo" }, { ...dataset, format });
  */
 export function requireFittingRows(
   config: Hyperparameters,

@@ -94,6 +94,15 @@ describe("tasks: a fine-tuning task from order to model", () => {
     expect(stderr).to.contain("n_evals").and.contain("--validation-dataset");
   });
 
+  it("refuses a training method that does not fit the stored rows", async () => {
+    const configPath = join(market.folder, "method.json");
+    await writeFile(configPath, JSON.stringify({ training_method: "simpo" }));
+    const { stderr, exitCode } = await market.run("create-task", { ...order, configPath });
+    expect(exitCode).to.equal(2);
+    expect(stderr).to.contain("training_method is simpo, which learns from preference pairs, but");
+    expect(stderr).to.contain("has plain rows.");
+  });
+
   it("refuses a configuration that is not JSON or does not exist", async () => {
     const configPath = join(market.folder, "broken.json");
     await writeFile(configPath, "{n_epochs: 2}");

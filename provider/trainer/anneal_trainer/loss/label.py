@@ -57,7 +57,8 @@ def log_probabilities(
             )
             for place in _slices(len(states), size)
         ]
-    return torch.cat(parts)
+    # Without targets there are no chunks.
+    return torch.cat([states.new_empty(0, dtype=torch.float32), *parts])
 
 
 def _log_probabilities(

@@ -142,6 +142,7 @@ describe("sdk: orderTask", () => {
     expect(unknown.hint).to.equal('Did you mean "tiny-qwen2"?');
     expect(await refusal({ config: { n_evals: 1 } })).to.include({ code: "usage" });
     expect(await refusal({ config: { n_epochs: -1 } })).to.include({ code: "usage" });
+    expect(await refusal({ config: { training_method: "dpo" } })).to.include({ code: "usage" });
     const signal = AbortSignal.abort(new Error("stopped"));
     expect(await order({ signal }).catch((error) => error.message)).to.equal("stopped");
     expect(await ordered()).to.deep.equal([0, "0"]);
