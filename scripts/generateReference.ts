@@ -132,6 +132,19 @@ Each line of a .jsonl file is one row, and all rows of a file have the same form
 | preference, of OpenAI | \`input\` with \`messages\` and optionally \`tools\`, \`preferred_output\`, \`non_preferred_output\` | the same |
 | unpaired preference | \`prompt\` and \`completion\` as above, and \`label\`: true if the answer is desirable, or else false | which answers are desirable |
 
+\`training_method\` says how answers are compared, and \`train_on_inputs\` whether prompts are learned, too:
+
+| method | learns from | to make |
+|---|---|---|
+| sft | rows without preferences, and tables of token ids | answers more likely |
+| dpo | preferences | the better answer gain more than the worse one since before the training; optionally the better answer more likely (\`rpo_alpha\`) |
+| simpo | preferences | the better answer more likely per token than the worse one, by a margin |
+| orpo | preferences | the better answer more likely, and its odds higher than those of the worse one |
+| kto | unpaired preferences, or preferences as two rows each | desirable answers gain and undesirable ones lose, compared with answers to other prompts |
+
+Without it the rows decide: preferences are learned with dpo, unpaired ones with kto. With \`pack_documents\` texts are
+one stream, cut into sequences of \`max_seq_length\` tokens; what is counted and paid for stays the same.
+
 A message has a \`role\` (system, developer, user, assistant or tool) and a \`content\`: a text, or a list of
 \`{"type": "text", "text": "…"}\`, which are joined. \`name\` is optional. A message of the assistant may have:
 
