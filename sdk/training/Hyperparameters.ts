@@ -26,6 +26,10 @@ export interface Hyperparameters {
   lora_alpha?: number;
   lora_dropout?: number;
   lora_trainable_modules?: string;
+  use_rslora?: boolean;
+  use_dora?: boolean;
+  quantize?: "nf4";
+  optimizer?: "adamw" | "adamw_8bit";
   suffix?: string;
   seed?: number;
   packing?: boolean;

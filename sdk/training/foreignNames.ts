@@ -11,7 +11,7 @@ const CHECKPOINTS = "Remove it; n_checkpoints sets how many checkpoints are kept
 const EVALUATIONS = "Remove it; n_evals sets the number of evaluations.";
 const LENGTH = "Remove it; n_epochs sets how long to train.";
 const MACHINE = "Remove it; the provider chooses what suits the machine.";
-const OPTIMIZER = "Remove it; the optimizer is AdamW with its usual settings.";
+const OPTIMIZER = "Remove it; optimizer is adamw or adamw_8bit, with their usual settings.";
 const OUTPUT = "Remove it; you choose a path when you download and decrypt the model.";
 const SECRET = "Remove it at once: the configuration is public on chain.";
 
@@ -47,6 +47,7 @@ export const WITHOUT_COUNTERPART: ReadonlyMap<string, string> = new Map([
   ["adam_epsilon", OPTIMIZER],
   ["beta", "Use dpo_beta, or with training_method orpo orpo_lambda."],
   ["loss_type", "Use training_method."],
+  ["load_in_4bit", "Use quantize, whose value is nf4."],
   ["neftune_noise_alpha", "Remove it; no noise is added to embeddings."],
   [
     "remove_unused_columns",

@@ -38,6 +38,9 @@ ONLY_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
     "lora_alpha": ("lora", (True,)),
     "lora_dropout": ("lora", (True,)),
     "lora_trainable_modules": ("lora", (True,)),
+    "use_rslora": ("lora", (True,)),
+    "use_dora": ("lora", (True,)),
+    "quantize": ("lora", (True,)),
     "scheduler_num_cycles": ("lr_scheduler_type", ("cosine",)),
     "dpo_beta": ("training_method", ("dpo", "simpo", "kto")),
     "dpo_label_smoothing": ("training_method", ("dpo",)),
@@ -112,6 +115,14 @@ class Hyperparameters:
     """Dropout before the adapter."""
     lora_trainable_modules: str
     """all-linear, or names of linear layers separated by commas."""
+    use_rslora: bool
+    """Scale the adapter by alpha / sqrt(r) instead of alpha / r."""
+    use_dora: bool
+    """Train size and direction of each column apart."""
+    quantize: Literal["nf4"] | None
+    """Number format of the frozen matrices; None means that of the files."""
+    optimizer: Literal["adamw", "adamw_8bit"]
+    """Optimizer."""
     suffix: str | None
     """Added to the model's name in its card."""
     seed: int

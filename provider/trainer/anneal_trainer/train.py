@@ -38,6 +38,7 @@ from anneal_trainer.model.memory import refuse_too_large
 from anneal_trainer.model.packing import PROBE_ROWS, try_packing
 from anneal_trainer.model.padding import settle_padding
 from anneal_trainer.model.positions import rope_changes_after
+from anneal_trainer.model.quantized import make_8bit_adamw
 from anneal_trainer.output import merge_samples, write_card, write_metrics
 from anneal_trainer.sample import sample_labels, sample_texts
 from anneal_trainer.schedule import Plan, learning_rate
@@ -238,7 +239,10 @@ def _prepare_machine(job: Job) -> torch.device:
 def _make_optimizer(
     weights: Sequence[nn.Parameter], parameters: Hyperparameters
 ) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101), with weight decay only on matrices."""
+    """AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101), with weight decay only on matrices.
+
+    Its moments have 32 bits, or 8 (Dettmers et al. 2021, arXiv:2110.02861).
+    """
     groups = [
         {
             "params": [weight for weight in weights if weight.ndim > 1],
@@ -247,6 +251,8 @@ def _make_optimizer(
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+    if parameters.optimizer == "adamw_8bit":
+        return make_8bit_adamw(groups, parameters.learning_rate)
     return torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
 
 

@@ -53,6 +53,10 @@ const DOCUMENTED: Record<string, Documented> = {
   "--orpo-lambda": { default: 0.1, ...NOT_NEGATIVE },
   "--kto-desirable-weight": { default: 1, ...NOT_NEGATIVE },
   "--kto-undesirable-weight": { default: 1, ...NOT_NEGATIVE },
+  "--use-rslora": { default: false, accepted: [true], refused: [] },
+  "--use-dora": { default: false, accepted: [true], refused: [] },
+  "--quantize": { accepted: ["nf4"], refused: ["int8", "4"] },
+  "--optimizer": { default: "adamw", accepted: ["adamw", "adamw_8bit"], refused: ["sgd"] },
   "--pack-documents": { default: false, accepted: [true], refused: [] },
   "--from-checkpoint": {
     accepted: ["6b607314-88b0-4fef-91e7-43227a54de57:40", "tiny-qwen2-v2", "tiny-qwen2:3"],

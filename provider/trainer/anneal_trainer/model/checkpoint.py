@@ -119,7 +119,12 @@ class CheckpointStore:
                 if key.startswith(prefix)
             }
             if moments:
-                self._optimizer.state[parameter] = moments
+                # bitsandbytes counts its steps in an integer, torch in a tensor.
+                if isinstance(self._optimizer, torch.optim.AdamW):
+                    self._optimizer.state[parameter] = moments
+                else:
+                    step = int(moments.pop("step"))
+                    self._optimizer.state[parameter] = {**moments, "step": step}
         torch.set_rng_state(tensors["random/cpu"])
         if "random/cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random/cuda"])
@@ -148,7 +153,7 @@ class CheckpointStore:
         for name, parameter in self._parameters.items():
             tensors[f"parameter/{name}"] = parameter.detach().cpu().contiguous()
             for key, value in self._optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer/{name}/{key}"] = value.cpu().contiguous()
+                tensors[f"optimizer/{name}/{key}"] = torch.as_tensor(value).cpu().contiguous()
         save_file(tensors, path / "training.safetensors")
         text = json.dumps(asdict(state), indent=2, sort_keys=True, ensure_ascii=False)
         (path / "state.json").write_text(text + "\n", encoding="utf-8")

@@ -19,7 +19,9 @@ def widen_the_rest(model: nn.Module) -> None:
     """
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
-            if parameter.requires_grad or not _is_multiplied(module, parameter):
+            if _is_narrow(parameter) and (
+                parameter.requires_grad or not _is_multiplied(module, parameter)
+            ):
                 parameter.data = parameter.data.float()
         if isinstance(module, nn.Embedding):
             module.register_forward_hook(_widen_output)

@@ -3,22 +3,24 @@
 import copy
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from anneal_trainer.errors import ConfigError, is_out_of_memory
 from anneal_trainer.job import Hyperparameters, Kind
-from anneal_trainer.model.adaptable import find_targets, incomplete, new_modules
+from anneal_trainer.model.adaptable import Targets, find_targets, incomplete, new_modules
 from anneal_trainer.model.batch_norm import keep_statistics
 from anneal_trainer.model.carried_config import BaseConfig, write_config
 from anneal_trainer.model.files import MODEL_HINT, carry_files, read_config, read_model_config
 from anneal_trainer.model.frozen_format import widen_the_rest
 from anneal_trainer.model.generation import GENERATION_CONFIG, base_of
+from anneal_trainer.model.quantized import nf4_config, settle_layers
 from anneal_trainer.model.start import ADAPTER_CONFIG, read_json
 
 AUTO_CLASSES = {
@@ -52,14 +54,16 @@ def load_model(
     place = directory if start is None or adapter else start
     narrow = kind == "causal-lm" and parameters.lora and stored_format(place) is product
     format_ = product if narrow else torch.float32
-    model, new = _load_base(place, kind, labels, adapter, format_)
+    load = partial(_load_base, place, kind, labels, adapter, format_)
+    model, new = load(quantize=parameters.quantize is not None and parameters.lora)
     keep_statistics(model)
+    settle_layers(model)
     # What peft records as the adapter's base model; never a local path.
     model.name_or_path = parameters.from_hf_model  # type: ignore[assignment]
     if not parameters.lora:
         return model
     adapted = _with_adapter(model, new, kind, parameters, adapter)
-    if format_ is not torch.float32:
+    if format_ is not torch.float32 or parameters.quantize:
         widen_the_rest(adapted)
     return adapted
 
@@ -70,6 +74,8 @@ def _load_base(
     labels: Sequence[str],
     adapter: Path | None,
     format_: torch.dtype,
+    *,
+    quantize: bool,
 ) -> tuple[nn.Module, list[str]]:
     """Load a model, with the settings beside the adapter that it gets, if there are any.
 
@@ -85,6 +91,8 @@ def _load_base(
         "dtype": format_,
         "output_loading_info": True,
     }
+    if quantize:
+        options["quantization_config"] = nf4_config()
     if labels:
         options["num_labels"] = len(labels)
         options["id2label"] = dict(enumerate(labels))
@@ -141,11 +149,7 @@ def _with_adapter(
 
     base: nn.Module = model.base_model  # type: ignore[assignment]
     targets = find_targets(parameters.lora_trainable_modules, base)
-    if targets.experts and parameters.lora_dropout:
-        raise ConfigError(
-            "lora_dropout is not 0, but adapters on experts have no dropout.",
-            f"Set lora_dropout to 0, or lora_trainable_modules to {','.join(targets.layers)}.",
-        )
+    _check_experts(targets, parameters)
     # peft has no task type for images; without one it passes arguments on unchanged.
     task_types = {"causal-lm": TaskType.CAUSAL_LM, "text-classification": TaskType.SEQ_CLS}
     config = LoraConfig(
@@ -153,6 +157,8 @@ def _with_adapter(
         r=parameters.lora_r,
         lora_alpha=parameters.lora_alpha,
         lora_dropout=parameters.lora_dropout,
+        use_rslora=parameters.use_rslora,
+        use_dora=parameters.use_dora,
         target_modules=targets.layers,
         target_parameters=targets.experts or None,
         modules_to_save=list(new) or None,
@@ -167,6 +173,23 @@ def _with_adapter(
     if start is not None:
         _continue_adapter(adapted, config, start)
     return adapted
+
+
+def _check_experts(targets: Targets, parameters: Hyperparameters) -> None:
+    """Raise ConfigError for what peft cannot do with one matrix per expert."""
+    if not targets.experts:
+        return
+    elsewhere = f"set lora_trainable_modules to {','.join(targets.layers)}."
+    if parameters.lora_dropout:
+        raise ConfigError(
+            "lora_dropout is not 0, but adapters on experts have no dropout.",
+            f"Set lora_dropout to 0, or {elsewhere}",
+        )
+    if parameters.use_dora:
+        raise ConfigError(
+            "use_dora is true, but adapters on experts cannot be decomposed.",
+            f"Leave use_dora out, or {elsewhere}",
+        )
 
 
 def _adapted_convolutions(model: nn.Module) -> list[Any]:
@@ -187,13 +210,14 @@ def _continue_adapter(adapted: nn.Module, config: Any, start: Path) -> None:  # 
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     settings = read_json(start / ADAPTER_CONFIG)
-    expected = {"r": config.r, "lora_alpha": config.lora_alpha}
     names = {"r": "lora_r", "lora_alpha": "lora_alpha"}
-    for key, ours in expected.items():
-        if settings.get(key) != ours:
+    for key in ("r", "lora_alpha", "use_rslora", "use_dora"):
+        name, theirs, ours = names.get(key, key), settings.get(key), getattr(config, key)
+        if theirs != ours:
             raise ConfigError(
-                f"The checkpoint's adapter has {names[key]} {settings.get(key)}, the job {ours}.",
-                f"Set {names[key]} to {settings.get(key)}.",
+                f"The checkpoint's adapter has {name} {json.dumps(theirs)}, the job "
+                f"{json.dumps(ours)}.",
+                f"Set {name} to {json.dumps(theirs)}.",
             )
     modules = sorted(settings.get("target_modules") or [])
     if modules != sorted(config.target_modules):
@@ -224,19 +248,33 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
     format of the base model's files. The files of its tokenizer and licence are copied.
     """
     stored = stored_format(model_directory)
-    merged = bool(_adapted_convolutions(model))
-    exported = model if stored is torch.float32 and not merged else copy.deepcopy(model).to(stored)
-    if merged:
-        exported = exported.merge_and_unload()  # type: ignore[operator]
+    exported: Any = model
+    if _adapted_convolutions(model):
+        exported = copy.deepcopy(exported).merge_and_unload()
     # Embeddings are never adapted; to find that out, peft would otherwise connect to a hub.
-    options = {"save_embedding_layers": False} if hasattr(exported, "peft_config") else {}
-    exported.save_pretrained(directory, **options)  # type: ignore[operator]
-    if not options:
+    is_adapter = hasattr(exported, "peft_config")
+    options = {"save_embedding_layers": False} if is_adapter else {}
+    weights = {
+        name: value.to(stored) if value.is_floating_point() else value
+        for name, value in weights_to_save(exported).items()
+    }
+    exported.save_pretrained(directory, state_dict=weights, **options)
+    if not is_adapter:
         write_config(exported, stored, directory)
     adapter = directory / "adapter_config.json"
     if adapter.exists():
         _finish_adapter(exported, stored, adapter)
     carry_files(model_directory, directory)
+
+
+def weights_to_save(model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a model, or of its adapter, by name; those of several layers once."""
+    parameters = dict(model.named_parameters())
+    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    left_out = names - parameters.keys()
+    if hasattr(model, "peft_config"):
+        left_out |= {name for name, value in parameters.items() if not value.requires_grad}
+    return {name: value for name, value in model.state_dict().items() if name not in left_out}
 
 
 def stored_format(model_directory: Path) -> torch.dtype:
