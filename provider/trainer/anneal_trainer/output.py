@@ -34,7 +34,9 @@ def write_card(
     It says how to load them, what answers end with, results, hashes of the inputs, parameters.
     """
     parameters = job.hyperparameters
-    is_adapter = path.with_name("adapter_config.json").exists()
+    settings_path = path.with_name("adapter_config.json")
+    is_adapter = settings_path.exists()
+    on_experts = is_adapter and json.loads(settings_path.read_bytes()).get("target_parameters")
     name = f"{job.model_name}-{parameters.suffix}" if parameters.suffix else job.model_name
     task = "text-generation" if job.kind == "causal-lm" else job.kind
     settings = {key: value for key, value in asdict(parameters).items() if value is not None}
@@ -49,6 +51,7 @@ def write_card(
         + (" with a LoRA adapter." if parameters.lora else "."),
         "",
         *_how_to_load(job.kind, is_adapter=is_adapter),
+        *([ON_EXPERTS, ""] if on_experts else []),
         *_how_answers_end(ends, is_adapter=is_adapter),
         *_table("Result", figures.items()),
         *_table("What went in", ((key, inputs[key]) for key in inputs if key.endswith("_sha256"))),
@@ -62,6 +65,12 @@ AUTO_CLASSES = {
     "text-classification": "AutoModelForSequenceClassification",
     "image-classification": "AutoModelForImageClassification",
 }
+
+
+ON_EXPERTS = (
+    "The adapter is on the matrices of experts, too, which transformers before version 5 would "
+    "leave as they are without saying so."
+)
 
 
 def _how_to_load(kind: str, *, is_adapter: bool) -> list[str]:

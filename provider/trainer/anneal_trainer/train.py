@@ -127,6 +127,7 @@ def train(
         data.labels,
         parameters,
         job.start_directory,
+        job.model_name,
         _packed_format(data, device),
     )
     for notice in settle_generation(model, data.end_tokens):

@@ -18,7 +18,7 @@ CLASSES = {
     "text-classification": ("bad", "good"),
     "image-classification": ("blue", "green", "red"),
 }
-EDGE = 32
+EDGE = 128
 """Height and width of an image, in pixels."""
 
 
@@ -206,9 +206,20 @@ def make_model(architecture, directory, tokenizer):
     config = getattr(transformers, architecture.config)(**settings)
     model = getattr(transformers, AUTO_CLASSES[architecture.kind]).from_config(config)
     sharpen(model, 1.0 if architecture.kind == "image-classification" else SHARPNESS)
+    if architecture.kind == "image-classification":
+        measure_statistics(model)
     model.save_pretrained(directory)
     if architecture.kind == "image-classification":
         (directory / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
+
+
+@torch.no_grad()
+def measure_statistics(model):
+    """Give batch normalizations the statistics of random images, as pretraining would."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    model.train()(pixel_values=torch.randn(4, 3, EDGE, EDGE))
 
 
 def sharpen(model, sharpness):

@@ -9,11 +9,14 @@ the others, packed and padded. Exits with code 0 only if nothing is wrong.
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from zipfile import ZipFile
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -29,11 +32,14 @@ from anneal_trainer.data.batch import make_batch, make_packed_batch
 from anneal_trainer.data.loading import load_data
 from anneal_trainer.job import load_job
 from anneal_trainer.loss.score import predict, score
-from anneal_trainer.model.loading import load_model, save_model
+from anneal_trainer.model.loading import load_model, save_model, trainable_parameters
 from anneal_trainer.model.packing import try_packing
 from anneal_trainer.model.positions import rope_changes_after
 
 CPU = torch.device("cpu")
+EARLIER = Path(__file__).parents[3] / "scripts/rivals/earlier"
+"""Wheels of transformers 4 and what it needs."""
+NOTE = "delivery.json"
 TOLERANCE = 1e-5
 """Maximum difference of two losses, in nats per token, relative if they are above 1."""
 METHODS = ("full", "lora")
@@ -111,6 +117,7 @@ def examine_method(name, kind, models, folder, method):
     save_model(model, models / name, saved)
     model.eval()
     expected = row_losses(plain_model(kind, models / name, saved), examples)
+    note_delivery(folder, kind, models / name, saved, examples, expected)
     padded = wrong + differ("padded rows", padded_losses(model, examples, data.pad_id), expected)
     reason = "only language models are packed"
     if kind == "causal-lm":
@@ -119,11 +126,65 @@ def examine_method(name, kind, models, folder, method):
     packed = padded
     if reason is None:
         packed = wrong + differ("packed rows", packed_losses(model, examples), expected)
+    wrong = idle_weights(model, examples, data.pad_id)
+    padded, packed = padded + wrong, packed + wrong
     results = {}
     for layout, found in (("packed", packed), ("padded", padded)):
         note = f"padded: {reason}" if layout == "packed" and reason else ""
         results[layout] = ("wrong", "; ".join(found)) if found else ("exact", note)
     return results
+
+
+def note_delivery(folder, kind, base, delivered, examples, expected):
+    """Leave what an earlier transformers needs to read the same output."""
+    if examples[0].picture is not None or is_on_experts(delivered):
+        return
+    rows = [
+        {
+            "ids": list(example.ids),
+            "labels": labels_of(example) if example.counts else example.label,
+        }
+        for example in examples
+    ]
+    paths = {"base": str(base), "delivered": str(delivered)}
+    note = {"kind": kind, **paths, "rows": rows, "expected": expected}
+    (folder / NOTE).write_text(json.dumps(note))
+
+
+def is_on_experts(delivered):
+    """Whether an adapter is on matrices of experts, which transformers 4 has as separate layers."""
+    settings = delivered / "adapter_config.json"
+    return settings.exists() and json.loads(settings.read_text())["target_parameters"] is not None
+
+
+def read_earlier(place):
+    """Read all outputs with transformers 4: its version, and what is not the same there.
+
+    Returns None if it is not here.
+    """
+    wheels = sorted(EARLIER.glob("*.whl"))
+    if not wheels:
+        return None
+    for wheel in wheels:
+        with ZipFile(wheel) as archive:
+            archive.extractall(place / "earlier")
+    notes = {path.parent.name: json.loads(path.read_text()) for path in place.glob(f"*/{NOTE}")}
+    expected = {name: note.pop("expected") for name, note in notes.items()}
+    run = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("earlier.py"))],
+        input=json.dumps(list(notes.values())), capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(place / "earlier")},
+    )  # fmt: skip
+    answer = json.loads(run.stdout)
+    report = {"version": answer["version"], "same": [], "unreadable": {}, "wrong": {}}
+    for name, losses in zip(notes, answer["losses"], strict=True):
+        if isinstance(losses, dict):
+            report["unreadable"][name] = losses["error"]
+        elif wrong := differ("rows", losses, expected[name]):
+            report["wrong"][name] = wrong[0]
+        else:
+            report["same"].append(name)
+    return report
 
 
 def differ(what, found, expected):
@@ -134,12 +195,25 @@ def differ(what, found, expected):
     return [] if max(differences) <= TOLERANCE else [f"{what} differ by {max(differences):.1e}"]
 
 
+def idle_weights(model, examples, pad_id):
+    """Return a sentence if training would not change some of an adapter's weights."""
+    model.train()
+    score(model, make_batch(examples, pad_id, CPU), torch.float32).loss.backward()
+    model.eval()
+    idle = [
+        name
+        for name, weight in trainable_parameters(model).items()
+        if "lora_" in name and (weight.grad is None or not weight.grad.any())
+    ]
+    return [f"{len(idle)} weights are never trained, such as {idle[0]}"] if idle else []
+
+
 def roughen_adapters(model):
-    """Make adapters count: theirs start as zeros."""
+    """Make adapters count: theirs start as zeros. Many convolutions would only add up rounding."""
     torch.manual_seed(1)
     for name, weight in model.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.3)
+            torch.nn.init.normal_(weight, std=0.3 if weight.ndim == 2 else 0.05)
 
 
 def plain_model(kind, base, delivered):
@@ -247,38 +321,93 @@ def write_models(names, place):
     return models
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="test:matrix", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--only", action="append", help="an architecture; may be repeated")
-    options = parser.parse_args(arguments)
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    warnings.simplefilter("ignore")
-    names = options.only or list(ARCHITECTURES)
+def report_on(names):
+    """Examine architectures; return the report, and print each result to stderr."""
     cells = []
     with tempfile.TemporaryDirectory() as folder:
         models = write_models(names, Path(folder))
         for name in names:
             found = examine(name, models, Path(folder))
             for cell in found:
-                print(
-                    f"{cell.outcome:8} {name}, {cell.method}, {cell.layout}  {cell.note}",
-                    file=sys.stderr,
-                )
+                what = f"{name}, {cell.method}, {cell.layout}"
+                print(f"{cell.outcome:8} {what}  {cell.note}", file=sys.stderr)
             cells += found
-    counts = {
-        outcome: sum(cell.outcome == outcome for cell in cells)
-        for outcome in ("exact", "refused", "wrong")
-    }
-    report = {"architectures": len(names), **counts}
-    if options.json:
-        print(json.dumps({**report, "cells": [asdict(cell) for cell in cells]}, indent=2))
+        earlier = read_earlier(Path(folder))
+    outcomes = [cell.outcome for cell in cells]
+    counts = {outcome: outcomes.count(outcome) for outcome in ("exact", "refused", "wrong")}
+    if earlier is None:
+        print("SKIPPED: outputs in transformers 4; `npm run setup -- --rivals` fetches it.",
+              file=sys.stderr)  # fmt: skip
     else:
-        print(", ".join(f"{count} {what}" for what, count in report.items()))
-    return 1 if counts["wrong"] else 0
+        counts["wrong"] += len(earlier["wrong"])
+        for outcome in ("unreadable", "wrong"):
+            for name, note in earlier[outcome].items():
+                print(f"{outcome:8} {name}, transformers 4  {note}", file=sys.stderr)
+    cells = [asdict(cell) for cell in cells]
+    return {"architectures": len(names), **counts, "cells": cells, "earlier": earlier}
+
+
+PAGE = Path(__file__).parents[3] / "docs/architectures.md"
+INTRODUCTION = """# Architectures
+
+`npm run test:matrix` trains a tiny random model of each of these architectures, with all weights
+and with an adapter (`lora`). The first loss equals that of transformers' own model with its plain
+attention to 1e-5, row by row, with rows longer than every window; so does the loss of what is
+delivered, when transformers and peft load it alone. This page is written by
+`npm run test:matrix -- --docs`.
+
+Rows are packed wherever the result is the same; otherwise they are padded, which costs time, and a
+warning says why. Other architectures that transformers has are trained, too, in the same way. A
+model is left out of the catalogue, or its job refused with exit code 2 and the reason, if it needs
+custom code, if its weights are quantized, incomplete or not safetensors, or if `all-linear` finds
+no linear layer; layers by name are then adapted.
+
+"""
+
+
+def render_page(cells):
+    """Return the page with one line per architecture."""
+    lines = ["| architecture | all weights | adapter | rows |", "|---|---|---|---|"]
+    for name in ARCHITECTURES:
+        own = [cell for cell in cells if cell["architecture"] == name]
+        lines.append(render_line(name, own))
+    return INTRODUCTION + "\n".join(lines) + "\n"
+
+
+def render_line(name, cells):
+    """Return the line of an architecture, of which these are the results."""
+    packed = {cell["method"]: cell for cell in cells if cell["layout"] == "packed"}
+    rows = {
+        "causal-lm": packed["full"]["note"] or "packed",
+        "text-classification": "padded",
+        "image-classification": "images",
+    }[ARCHITECTURES[name].kind]
+    return f"| {name} | {packed['full']['outcome']} | {packed['lora']['outcome']} | {rows} |"
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="test:matrix", description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--only", action="append", help="an architecture; may be repeated")
+    parser.add_argument("--docs", action="store_true", help=f"write docs/{PAGE.name}")
+    options = parser.parse_args(arguments)
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.simplefilter("ignore")
+    report = report_on(options.only or list(ARCHITECTURES))
+    if options.docs:
+        PAGE.write_text(render_page(report["cells"]))
+    elif options.only is None and PAGE.read_text() != render_page(report["cells"]):
+        print(f"docs/{PAGE.name} is out of date: write it with --docs.", file=sys.stderr)
+        report["wrong"] += 1
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        counts = ("architectures", "exact", "refused", "wrong")
+        print(", ".join(f"{report[what]} {what}" for what in counts))
+    return 1 if report["wrong"] else 0
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@
 
 import inspect
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
 from architectures import ARCHITECTURES, POSITIONS, make_model
 from conftest import REVIEWS, write_job
+from matrix import INTRODUCTION, PAGE, TEXTS, examine, plain_model, render_line
 from matrix import REVIEWS as LONG_REVIEWS
-from matrix import TEXTS, examine, plain_model
 from safetensors.torch import load_file, save_file
 from test_generation import edit_json
 from test_train import replace_model
@@ -62,6 +63,12 @@ def test_the_loss_is_that_of_transformers_and_of_the_output(name, tiny, tmp_path
     cells = examine(name, tiny(name), tmp_path)
     assert {(cell.outcome, cell.note) for cell in cells if cell.outcome != "exact"} == set()
     assert len(cells) == 4
+    assert render_line(name, [asdict(cell) for cell in cells]) in PAGE.read_text().splitlines()
+
+
+def test_the_page_lists_all_architectures():
+    lines = PAGE.read_text().removeprefix(INTRODUCTION).splitlines()[2:]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines] == list(ARCHITECTURES)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +160,46 @@ def test_a_quantized_base_is_refused_by_the_name_of_its_method(make_job, method)
     assert job.run() == 2
     assert method in job.result["message"]
     assert "not quantized" in job.result["hint"]
+
+
+def test_an_adapter_names_its_base_as_the_catalogue_does(make_job):
+    job = make_job(hp=LORA, model_name="Llama-3.2-1B")
+    assert job.run() == 0
+    settings = json.loads((job.work / "out/adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == "Llama-3.2-1B"
+
+
+LEGACY = {"rope_theta": 1_000_000.0, "torch_dtype": "float32", "transformers_version": "4.44.0"}
+
+
+@pytest.mark.parametrize("hp", [FAST, LORA], ids=["full", "lora"])
+def test_config_json_is_the_base_s_with_what_training_changed(make_job, hp):
+    """So that readers of before and after transformers 5 find their own names."""
+    job = make_job(hp=hp)
+    replace_model(job, lambda name: True)
+    edit_json(job.path / "model/config.json", custom_note="kept", **LEGACY)
+    base = json.loads((job.path / "model/config.json").read_text())
+    assert job.run() == 0
+    tuned = json.loads((job.work / "out/config.json").read_text())
+    assert tuned == {**base, "dtype": "float32"}
+
+
+@pytest.mark.parametrize("hp", [FAST, LORA], ids=["full", "lora"])
+def test_files_of_tokenizer_and_licence_are_carried_byte_for_byte(make_job, hp):
+    job = make_job(hp=hp)
+    replace_model(job, lambda name: True)
+    carried = {
+        name: f"bytes of {name}".encode()
+        for name in ("tokenizer.model", "spiece.model", "tekken.json", "LICENSE", "LICENSE.txt",
+                     "NOTICE", "USE_POLICY.md", "additional_chat_templates/tool_use.jinja")
+    }  # fmt: skip
+    (job.path / "model/additional_chat_templates").mkdir()
+    for name, content in {**carried, "training_args.bin": b"not"}.items():
+        (job.path / "model" / name).write_bytes(content)
+    assert job.run() == 0
+    delivered = job.files("out")
+    assert {name: delivered.get(name) for name in carried} == carried
+    assert "training_args.bin" not in delivered
 
 
 def test_all_linear_reaches_experts(tiny, tmp_path):

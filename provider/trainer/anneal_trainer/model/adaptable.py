@@ -10,8 +10,8 @@ from anneal_trainer.errors import ConfigError
 from anneal_trainer.model.files import MODEL_HINT
 
 STATE_SPACE_MODELS = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
-"""Model types whose kernels read a layer's weights past its adapter, so that peft refuses it."""
-STATE_SPACE_LAYERS = ("conv1d", "out_proj")
+"""Model types that read these layers' weights past an adapter, which would have no effect."""
+STATE_SPACE_LAYERS = ("conv1d", "dt_proj", "out_proj")
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,11 @@ def _of_layers(rope: Mapping[str, Any]) -> dict[str, Any]:
     outside = ("rope_theta", "partial_rotary_factor")
     names = {key: rope[key] for key in outside if key in rope}
     scaling = {key: value for key, value in rope.items() if key not in outside}
-    if scaling.get("rope_type", "default") != "default":
+    if scaling.get("rope_type") == "longrope":
+        original = scaling.get("original_max_position_embeddings")
+        names |= {} if original is None else {"original_max_position_embeddings": original}
+        factors = ("short_factor", "long_factor")
+        scaling = {"type": "longrope", **{key: scaling.get(key) for key in factors}}
+    if scaling.get("rope_type") != "default":
         names["rope_scaling"] = scaling
     return names

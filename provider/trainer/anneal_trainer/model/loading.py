@@ -36,6 +36,7 @@ def load_model(
     labels: Sequence[str],
     parameters: Hyperparameters,
     start: Path | None = None,
+    name: str | None = None,
     product: torch.dtype = torch.float32,
 ) -> nn.Module:
     """Load weights as 32-bit floats and, if requested, add a LoRA adapter.
@@ -44,7 +45,8 @@ def load_model(
     matrices are multiplied in.
     Weights that the directory lacks, such as a new classification head, and the adapter are drawn
     from torch's global generator: seed it first. `labels` are the classes, empty for causal-lm.
-    `start` has weights that replace those of the directory, or an adapter to continue.
+    `start` has weights that replace those of the directory, or an adapter to continue. `name` is
+    the model's in the catalogue.
     """
     from transformers import logging
 
@@ -59,7 +61,7 @@ def load_model(
     keep_statistics(model)
     settle_layers(model)
     # What peft records as the adapter's base model; never a local path.
-    model.name_or_path = parameters.from_hf_model  # type: ignore[assignment]
+    model.name_or_path = parameters.from_hf_model or name  # type: ignore[assignment]
     if not parameters.lora:
         return model
     adapted = _with_adapter(model, new, kind, parameters, adapter)
@@ -226,7 +228,9 @@ def _continue_adapter(adapted: nn.Module, config: Any, start: Path) -> None:  # 
             f"Set lora_trainable_modules to {','.join(modules)}.",
         )
     weights = load_file(start / "adapter_model.safetensors")
-    ours = {name: value.shape for name, value in get_peft_model_state_dict(adapted).items()}
+    # Embeddings are never adapted; peft would look for the base's on a hub.
+    known = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    ours = {name: value.shape for name, value in known.items()}
     if {name: value.shape for name, value in weights.items()} != ours:
         raise ConfigError(
             "The checkpoint's adapter was made for another base model.",

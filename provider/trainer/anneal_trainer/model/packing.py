@@ -77,6 +77,8 @@ def try_packing(
             if agrees and _trains_in(number, model, probe, expected):
                 return None
             reason = "its results would not be the same"
+    except NotImplementedError as error:
+        reason = str(error)
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -128,7 +130,9 @@ def attend(
     of scores (Gemma 2) and for sinks (gpt-oss).
     """
     if softcap is not None or s_aux is not None:
-        raise NotImplementedError("caps of attention scores and sinks")
+        raise NotImplementedError(
+            "its attention has sinks" if softcap is None else "its attention caps its scores"
+        )
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
@@ -225,7 +229,7 @@ def _why_longer_rows_differ(config: Any, windows: Sequence[int | None]) -> str |
     their window only where they make the mask.
     """
     if not windows:
-        return "its attention is its own"
+        return "its attention cannot be told where a row begins"
     if getattr(config, "attention_chunk_size", None):
         return "it attends in chunks"
     types = getattr(config, "layer_types", None)
