@@ -10,6 +10,7 @@ const ONLY_WITH: readonly (readonly [
   ...values: readonly string[],
 ])[] = [
   [["lora-r", "lora-alpha", "lora-dropout", "lora-trainable-modules"], "lora"],
+  [["use-rslora", "use-dora", "quantize"], "lora"],
   [["hf-model-revision"], "from-hf-model"],
   [["scheduler-num-cycles"], "lr-scheduler-type", "cosine"],
   [["early-stopping-patience"], "n-evals"],

@@ -17,7 +17,7 @@ from anneal_trainer.job import Hyperparameters
 from anneal_trainer.loss.label import PIECE
 from anneal_trainer.loss.score import score
 from anneal_trainer.model.generation import base_of
-from anneal_trainer.model.memory import FLOAT, free_bytes, readable
+from anneal_trainer.model.memory import FLOAT, MOMENTS, free_bytes, readable
 
 LARGEST_BATCH_CPU = 8
 LARGEST_BATCH_GPU = 64
@@ -84,15 +84,16 @@ def find_batch_size(
     longest = [examples[number] for number in longest_first[:most]]
     meter = _Meter(model, examples, collate, dtype)
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    moments = trained * MOMENTS[parameters.optimizer]
     for checkpointing in (False, True) if _can_recompute(model) else (False,):
         recompute(model, on=checkpointing)
         size = most
         while size >= least:
             batch = collate(longest[:size])
-            memory = meter.estimate(batch, trained, checkpointing=checkpointing)
+            memory = meter.estimate(batch, trained * FLOAT, moments, checkpointing=checkpointing)
             needed, free = int(memory.total * RESERVE[device.type]), free_bytes(device)
             fits = needed <= free
-            if fits and (wanted != "max" or _try_step(model, batch, dtype, trained)):
+            if fits and (wanted != "max" or _try_step(model, batch, dtype, moments)):
                 return Fit(size, checkpointing, memory)
             if size == least:
                 break
@@ -133,8 +134,10 @@ class _Meter:
         chosen = ([short], [short, short], [medium])
         self._probes = [collate([examples[number] for number in numbers]) for numbers in chosen]
 
-    def estimate(self, batch: Batch, trained: int, *, checkpointing: bool) -> StepMemory:
-        """Estimate the memory of a step on a batch; `trained` weights are trained."""
+    def estimate(
+        self, batch: Batch, gradients: int, moments: int, *, checkpointing: bool
+    ) -> StepMemory:
+        """Estimate the memory of a step on a batch, given the bytes of gradients and moments."""
         activations, passing = self._kept(batch), self._logits(batch)
         if checkpointing:
             recompute(self._model, on=False)
@@ -142,7 +145,7 @@ class _Meter:
             block = (self._kept(batch) - activations) / blocks
             passing = max(passing, int(block * (1 + BLOCK_GRADIENTS)))
             recompute(self._model, on=True)
-        return StepMemory(trained * FLOAT, trained * 2 * FLOAT, activations, passing)
+        return StepMemory(gradients, moments, activations, passing)
 
     def _kept(self, batch: Batch) -> int:
         """Bytes kept for the backward pass: constant + linear · slots + square · slots · length.
@@ -191,13 +194,13 @@ def _kept(model: nn.Module, batch: Batch, dtype: torch.dtype) -> int:
     return sum(sizes.values())
 
 
-def _try_step(model: nn.Module, batch: Batch, dtype: torch.dtype, trained: int) -> bool:
+def _try_step(model: nn.Module, batch: Batch, dtype: torch.dtype, moments: int) -> bool:
     """Run a training step and discard it; return whether the memory was enough."""
     try:
         # In place of the optimizer's moments, which only exist after the first step.
-        moments = torch.empty(2 * trained, device=batch.ids.device)
+        placeholder = torch.empty(moments, dtype=torch.uint8, device=batch.ids.device)
         score(model, batch, dtype).loss.backward()  # type: ignore[no-untyped-call]
-        del moments
+        del placeholder
         return True
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

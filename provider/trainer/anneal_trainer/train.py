@@ -32,7 +32,13 @@ from anneal_trainer.model.compiling import compile_if_worthwhile
 from anneal_trainer.model.device import choose_device
 from anneal_trainer.model.frozen_format import widen
 from anneal_trainer.model.generation import base_of, settle_generation
-from anneal_trainer.model.loading import load_model, save_model, trainable_parameters, try_save
+from anneal_trainer.model.loading import (
+    frozen_format,
+    load_model,
+    save_model,
+    trainable_parameters,
+    try_save,
+)
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
 from anneal_trainer.model.memory import refuse_too_large
 from anneal_trainer.model.packing import PROBE_ROWS, try_packing
@@ -119,7 +125,9 @@ def train(
     identity = receipt.identity_of(inputs)
     found = newest_checkpoint(job.work_directory, identity)
 
-    refuse_too_large(job.model_directory, parameters, device)
+    product = _packed_format(data, device)
+    frozen = frozen_format(job.model_directory, job.kind, parameters, product)
+    refuse_too_large(job.model_directory, parameters, device, frozen)
     torch.manual_seed(parameters.seed)
     model = load_model(
         job.model_directory,
@@ -128,7 +136,7 @@ def train(
         parameters,
         job.start_directory,
         job.model_name,
-        _packed_format(data, device),
+        product,
     )
     for notice in settle_generation(model, data.end_tokens):
         events.warn(notice)

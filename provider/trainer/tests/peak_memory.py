@@ -62,7 +62,7 @@ def measure(*, lora, packed, checkpointing):
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     trained = sum(weight.numel() for weight in weights)
     batch_size.recompute(model, on=checkpointing)
-    estimate = meter.estimate(batch, trained, checkpointing=checkpointing)
+    estimate = meter.estimate(batch, trained * 4, trained * 8, checkpointing=checkpointing)
     optimizer = torch.optim.AdamW(weights, fused=True)
     gc.collect()
     before = read("VmRSS")

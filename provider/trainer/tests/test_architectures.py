@@ -214,16 +214,27 @@ def test_all_linear_reaches_experts(tiny, tmp_path):
     assert 0.1 < started["adapted"]["share"] < 1
 
 
-def test_experts_cannot_have_dropout(tiny, tmp_path):
-    job = job_of("Mixtral", tiny, tmp_path, {**LORA, "lora_dropout": 0.1}, rows=TEXTS)
+@pytest.mark.parametrize(
+    ("hp", "message", "hint"),
+    [
+        (
+            {"lora_dropout": 0.1},
+            "lora_dropout is not 0, but adapters on experts have no dropout.",
+            "Set lora_dropout to 0, or",
+        ),
+        (
+            {"use_dora": True},
+            "use_dora is true, but adapters on experts cannot be decomposed.",
+            "Leave use_dora out, or",
+        ),
+    ],
+)
+def test_what_adapters_on_experts_cannot_do_is_refused(tiny, tmp_path, hp, message, hint):
+    job = job_of("Mixtral", tiny, tmp_path, {**LORA, **hp}, rows=TEXTS)
     assert job.run() == 2
-    assert job.result["message"] == (
-        "lora_dropout is not 0, but adapters on experts have no dropout."
-    )
+    assert job.result["message"] == message
     attention = "k_proj,o_proj,q_proj,v_proj"
-    assert job.result["hint"] == (
-        f"Set lora_dropout to 0, or lora_trainable_modules to {attention}."
-    )
+    assert job.result["hint"] == f"{hint} set lora_trainable_modules to {attention}."
 
 
 def test_experts_train_to_the_same_bytes_again(tiny, tmp_path):

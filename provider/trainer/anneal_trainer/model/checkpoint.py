@@ -153,7 +153,11 @@ class CheckpointStore:
         for name, parameter in self._parameters.items():
             tensors[f"parameter/{name}"] = parameter.detach().cpu().contiguous()
             for key, value in self._optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer/{name}/{key}"] = torch.as_tensor(value).cpu().contiguous()
+                value = torch.as_tensor(value).cpu().contiguous()
+                # bitsandbytes has one table of its numbers for all weights.
+                tensors[f"optimizer/{name}/{key}"] = (
+                    value.clone() if key.startswith("qmap") else value
+                )
         save_file(tensors, path / "training.safetensors")
         text = json.dumps(asdict(state), indent=2, sort_keys=True, ensure_ascii=False)
         (path / "state.json").write_text(text + "\n", encoding="utf-8")

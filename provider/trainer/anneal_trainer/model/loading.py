@@ -54,8 +54,7 @@ def load_model(
     logging.disable_progress_bar()
     adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
     place = directory if start is None or adapter else start
-    narrow = kind == "causal-lm" and parameters.lora and stored_format(place) is product
-    format_ = product if narrow else torch.float32
+    format_ = frozen_format(place, kind, parameters, product)
     load = partial(_load_base, place, kind, labels, adapter, format_)
     model, new = load(quantize=parameters.quantize is not None and parameters.lora)
     keep_statistics(model)
@@ -68,6 +67,14 @@ def load_model(
     if format_ is not torch.float32 or parameters.quantize:
         widen_the_rest(adapted)
     return adapted
+
+
+def frozen_format(
+    directory: Path, kind: Kind, parameters: Hyperparameters, product: torch.dtype
+) -> torch.dtype:
+    """Choose the format of frozen matrices; `product` is that in which matrices are multiplied."""
+    may_stay = kind == "causal-lm" and parameters.lora and stored_format(directory) is product
+    return product if may_stay else torch.float32
 
 
 def _load_base(

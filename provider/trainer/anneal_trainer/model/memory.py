@@ -2,7 +2,7 @@
 
 import math
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,30 +12,59 @@ from anneal_trainer.job import Hyperparameters
 from anneal_trainer.model.files import read_shapes
 
 FLOAT = 4
-"""Size of a weight, of its gradient, and of each of AdamW's two moments."""
+"""Size of a weight that is trained, and of its gradient."""
+MOMENTS = {"adamw": 8, "adamw_8bit": 2}
+"""Size of the two moments of a weight."""
+NF4 = 0.516
+"""Size of a weight in 4 bits, with its share of the scale of its block."""
 CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 62
 """Bytes, more than any machine has."""
 
 
 def refuse_too_large(
-    model_directory: Path, parameters: Hyperparameters, device: torch.device
+    model_directory: Path, parameters: Hyperparameters, device: torch.device, frozen: torch.dtype
 ) -> None:
-    """Raise OutOfMemoryError if not even weights, gradients and optimizer fit."""
-    shapes = read_shapes(model_directory).values()
-    weights = trained = sum(math.prod(shape) for shape in shapes)
-    if parameters.lora:
-        trained = sum(parameters.lora_r * sum(shape) for shape in shapes if len(shape) == 2)
-    needed, free = weights * FLOAT + trained * 3 * FLOAT, free_bytes(device)
+    """Raise OutOfMemoryError if not even weights, gradients and optimizer fit.
+
+    `frozen` is the format of frozen matrices.
+    """
+    shapes = list(read_shapes(model_directory).values())
+    weights, trained = training_bytes(shapes, parameters, frozen)
+    needed, free = weights + trained, free_bytes(device)
     if needed > free:
         raise OutOfMemoryError(
-            f"Training needs about {readable(needed)} for weights ({readable(weights * FLOAT)}), "
-            f"gradients and optimizer ({readable(trained * 3 * FLOAT)}) alone, but "
-            f"{readable(free)} are free.",
-            "Choose a smaller model."
-            if parameters.lora
-            else "Train with lora, or choose a smaller model.",
+            f"Training needs about {readable(needed)} for weights ({readable(weights)}), "
+            f"gradients and optimizer ({readable(trained)}) alone, but {readable(free)} are free.",
+            _smaller(parameters),
         )
+
+
+def training_bytes(
+    shapes: Sequence[Sequence[int]], parameters: Hyperparameters, frozen: torch.dtype
+) -> tuple[int, int]:
+    """Bytes of a model's weights, and of the gradients and moments of those that are trained.
+
+    `shapes` are those of the weights, `frozen` is the format of frozen matrices. The head of a
+    classifier is not counted.
+    """
+    moments = FLOAT + MOMENTS[parameters.optimizer]
+    matrices = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
+    vectors = sum(math.prod(shape) for shape in shapes) - matrices
+    if not parameters.lora:
+        return (matrices + vectors) * FLOAT, (matrices + vectors) * moments
+    size = frozen.itemsize if parameters.quantize is None else NF4
+    adapter = sum(parameters.lora_r * sum(shape) for shape in shapes if len(shape) == 2)
+    return int(matrices * size) + (vectors + adapter) * FLOAT, adapter * moments
+
+
+def _smaller(parameters: Hyperparameters) -> str:
+    """Suggest what needs less memory."""
+    if not parameters.lora:
+        return "Train with lora, or choose a smaller model."
+    if parameters.quantize is None:
+        return "Set quantize to nf4, or choose a smaller model."
+    return "Choose a smaller model."
 
 
 def free_bytes(device: torch.device) -> int:

@@ -29,9 +29,10 @@ def nf4_config() -> Any:  # noqa: ANN401
 def settle_layers(model: nn.Module) -> None:
     """Let quantized layers compute alike, whatever they are used for first.
 
-    Otherwise evaluation on a CPU would turn their weights into a form that cannot be trained on, and
-    the first input would decide the format of products, which is autocast's to choose.
+    Otherwise evaluation on a CPU would turn their weights into a form that cannot be trained on,
+    and the first input would decide the format of products, which is autocast's to choose.
     """
+    module: Any
     for module in model.modules():
         if hasattr(module, "compute_type_is_set"):
             module.compute_type_is_set = True
@@ -43,9 +44,11 @@ def make_8bit_adamw(
 ) -> torch.optim.Optimizer:
     """Return AdamW with moments in 8 bits, but for weights of less than 4,096 numbers."""
     _require()
-    from bitsandbytes.optim import AdamW8bit
+    from bitsandbytes.optim.adamw import AdamW8bit
 
-    optimizer: torch.optim.Optimizer = AdamW8bit(list(groups), lr=learning_rate)
+    optimizer: torch.optim.Optimizer = AdamW8bit(  # type: ignore[no-untyped-call]
+        list(groups), lr=learning_rate
+    )
     return optimizer
 
 
