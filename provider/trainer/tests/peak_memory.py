@@ -26,7 +26,7 @@ from anneal_trainer.model.packing import try_packing
 
 CPU = torch.device("cpu")
 WORDS = 8_000
-LENGTHS = [60, 200, *[400] * 8]
+LENGTHS = [40, 120, *[240] * 8]
 WAYS = [
     {"lora": False, "packed": False, "checkpointing": False},
     {"lora": False, "packed": True, "checkpointing": True},
@@ -79,7 +79,7 @@ def measure(*, lora, packed, checkpointing):
 def make_model(*, lora):
     torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=WORDS, hidden_size=256, intermediate_size=768, num_hidden_layers=6,
+        vocab_size=WORDS, hidden_size=256, intermediate_size=768, num_hidden_layers=4,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
     )  # fmt: skip
     model = AutoModelForCausalLM.from_config(config)

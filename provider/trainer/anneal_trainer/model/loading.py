@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
+from logging import ERROR, getLogger
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -52,6 +53,8 @@ def load_model(
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    # peft loads bitsandbytes, which would miss an accelerator for processors.
+    getLogger("bitsandbytes").setLevel(ERROR)
     adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
     place = directory if start is None or adapter else start
     format_ = frozen_format(place, kind, parameters, product)
