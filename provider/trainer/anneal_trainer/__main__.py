@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,17 @@ from anneal_trainer.data.loading import JobData, load_data
 from anneal_trainer.errors import (
     EXIT_DONE,
     EXIT_STOPPED,
+    EXIT_UNEXPECTED,
     JobError,
     OutOfMemoryError,
     StoppedError,
     UnexpectedError,
+    is_lost_rank,
     is_out_of_memory,
 )
-from anneal_trainer.events import EventLog
+from anneal_trainer.events import EventLog, NoEvents
 from anneal_trainer.job import WORK, Job, load_job
+from anneal_trainer.launch import is_first, is_rank, launch
 from anneal_trainer.model.start import check_start
 from anneal_trainer.output import write_result
 
@@ -42,6 +46,10 @@ SETTINGS = {
     # Waiting threads sleep: spinning ones made steps 5 times slower on a machine with other work.
     "OMP_WAIT_POLICY": "passive",
 }
+
+
+RESULT = "result.json"
+"""The file in work/ with the outcome of a run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,19 +67,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not directory.is_dir():
         parser.error(f"{directory} is not a directory.")
     os.environ.update(SETTINGS)
+    if not is_rank() and (devices := _devices(directory)) > 1:
+        given = sys.argv[1:] if arguments is None else arguments
+        return launch(devices, given, directory / WORK / RESULT)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return run(directory, stop.is_set, options.recovery_seconds)
 
 
+def _devices(directory: Path) -> int:
+    """Return the number of devices of a job; 1 if the job is invalid, which `run` then reports."""
+    try:
+        return load_job(directory).devices
+    except JobError:
+        return 1
+
+
 def run(directory: Path, is_stopped: Callable[[], bool], recovery_seconds: float) -> int:
-    """Run the job and write events.jsonl and result.json to work/; return the exit code."""
+    """Run the job and return the exit code.
+
+    The first rank, or only process, writes events.jsonl and result.json to work/.
+    """
     work = directory / WORK
     work.mkdir(exist_ok=True)
-    result_path = work / "result.json"
-    result_path.unlink(missing_ok=True)
-    events = EventLog(work / "events.jsonl")
+    events = EventLog(work / "events.jsonl") if is_first() else NoEvents()
+    report = _reporter(work / RESULT)
     job: Job | None = None
     try:
         job = load_job(directory)
@@ -82,27 +103,38 @@ def run(directory: Path, is_stopped: Callable[[], bool], recovery_seconds: float
         from anneal_trainer.train import train
 
         figures = train(job, data, events, is_stopped, recovery_seconds)
-        write_result(result_path, _outcome(job, "completed", EXIT_DONE, figures))
+        report(_outcome(job, "completed", EXIT_DONE, figures))
         events.write("done", **{key: figures[key] for key in DONE_FIGURES})
         return EXIT_DONE
     except StoppedError:
         message = {"message": "The job was stopped on request and can be resumed."}
-        write_result(result_path, _outcome(job, "stopped", EXIT_STOPPED, message))
+        report(_outcome(job, "stopped", EXIT_STOPPED, message))
         return EXIT_STOPPED
     except Exception as error:
+        if is_rank() and is_lost_rank(error):
+            print(f"Another rank has ended: {error}", file=sys.stderr)
+            return EXIT_UNEXPECTED
         failure = _as_job_error(error)
-        report = {
+        fields = {
             "code": failure.code,
             "message": failure.message,
             "hint": failure.hint,
             "retryable": failure.retryable,
         }
-        events.write("error", **report)
-        write_result(result_path, _outcome(job, "failed", failure.exit_code, report))
+        events.write("error", **fields)
+        report(_outcome(job, "failed", failure.exit_code, fields))
         print(f"{failure.message}\n{failure.hint}", file=sys.stderr)
         return failure.exit_code
     finally:
         events.close()
+
+
+def _reporter(path: Path) -> Callable[[dict[str, Any]], None]:
+    """Remove an earlier result, and return what writes the new one: nothing but the first rank."""
+    if not is_first():
+        return lambda _: None
+    path.unlink(missing_ok=True)
+    return partial(write_result, path)
 
 
 DONE_FIGURES = (

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anneal_trainer import ranks
 from anneal_trainer.data.batch import Batch, Collate
 from anneal_trainer.data.example import Examples
 from anneal_trainer.errors import OutOfMemoryError, is_out_of_memory
@@ -83,8 +84,11 @@ def find_batch_size(
     longest_first = sorted(range(len(sizes)), key=lambda number: -sizes[number])
     longest = [examples[number] for number in longest_first[:most]]
     meter = _Meter(model, examples, collate, dtype)
-    trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    weights = [value for value in model.parameters() if value.requires_grad]
+    trained = sum(ranks.local(value).numel() for value in weights)
     moments = trained * MOMENTS[parameters.optimizer]
+    # A rank that runs out of memory amid an exchange with the others would not answer them.
+    may_try = wanted == "max" and not ranks.is_sharded(model)
     for checkpointing in (False, True) if _can_recompute(model) else (False,):
         recompute(model, on=checkpointing)
         size = most
@@ -92,8 +96,11 @@ def find_batch_size(
             batch = collate(longest[:size])
             memory = meter.estimate(batch, trained * FLOAT, moments, checkpointing=checkpointing)
             needed, free = int(memory.total * RESERVE[device.type]), free_bytes(device)
-            fits = needed <= free
-            if fits and (wanted != "max" or _try_step(model, batch, dtype, moments)):
+            # All ranks decide alike, because measuring may be an exchange between them.
+            fits = not ranks.any_of(needed > free)
+            if fits and (
+                not may_try or not ranks.any_of(not _try_step(model, batch, dtype, moments))
+            ):
                 return Fit(size, checkpointing, memory)
             if size == least:
                 break
@@ -109,7 +116,7 @@ def find_batch_size(
 
 def recompute(model: nn.Module, *, on: bool) -> None:
     """Compute activations again in the backward pass, or keep them."""
-    base: Any = base_of(model)
+    base: Any = base_of(ranks.inner(model))
     if on:
         base.gradient_checkpointing_enable({"use_reentrant": False})
     elif _can_recompute(model):
@@ -117,7 +124,7 @@ def recompute(model: nn.Module, *, on: bool) -> None:
 
 
 def _can_recompute(model: nn.Module) -> bool:
-    return bool(getattr(base_of(model), "supports_gradient_checkpointing", False))
+    return bool(getattr(base_of(ranks.inner(model)), "supports_gradient_checkpointing", False))
 
 
 class _Meter:
@@ -127,6 +134,7 @@ class _Meter:
         self, model: nn.Module, examples: Examples, collate: Collate, dtype: torch.dtype
     ) -> None:
         self._model, self._dtype = model, dtype
+        self._base: Any = base_of(ranks.inner(model))
         sizes = examples.sizes
         order = sorted(range(len(sizes)), key=sizes.__getitem__)
         short, half = order[0], max(sizes) / 2
@@ -141,7 +149,7 @@ class _Meter:
         activations, passing = self._kept(batch), self._logits(batch)
         if checkpointing:
             recompute(self._model, on=False)
-            blocks = getattr(base_of(self._model).config, "num_hidden_layers", 1)
+            blocks = getattr(self._base.config, "num_hidden_layers", 1)
             block = (self._kept(batch) - activations) / blocks
             passing = max(passing, int(block * (1 + BLOCK_GRADIENTS)))
             recompute(self._model, on=True)
@@ -165,7 +173,7 @@ class _Meter:
 
     def _logits(self, batch: Batch) -> int:
         """Bytes of logits and their gradients that are not kept: those of a piece if packed."""
-        head = getattr(base_of(self._model), "get_output_embeddings", lambda: None)()
+        head = getattr(self._base, "get_output_embeddings", lambda: None)()
         if head is None or not len(batch.columns):
             return 0
         words = int(head.weight.shape[0])

@@ -69,6 +69,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def is_lost_rank(error: BaseException) -> bool:
+    """Return whether an error of torch means that another rank of the training run has ended."""
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("gloo" in text or "NCCL" in text)
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Return whether an error of Python or of a library means that the disk or a quota is full."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -45,6 +45,23 @@ class EventLog:
         self._file.close()
 
 
+class NoEvents(EventLog):
+    """The journal of a rank that reports nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, type_: str, **fields: Any) -> None:  # noqa: ANN401
+        """Do nothing."""
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield nothing."""
+        return iter(())
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def _repair(path: Path) -> int:
     """Remove an incomplete last line and return the seq of the last whole one, 0 if none."""
     if not path.exists():

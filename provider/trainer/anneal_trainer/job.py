@@ -174,7 +174,11 @@ class Job:
     start: Start | None
     """Source of the weights in start/; None means that training starts from model/."""
     threads: int
-    """CPU threads."""
+    """CPU threads of each device's process."""
+    devices: int
+    """Devices that the job is trained on, each with its own process on one machine."""
+    sharded: bool
+    """Whether the devices share one copy of the model, instead of having one each."""
     hyperparameters: Hyperparameters
     """Every hyper-parameter, defaults filled in."""
     warnings: tuple[str, ...]
@@ -236,6 +240,8 @@ def load_job(directory: Path) -> Job:
         validation=document["validation"],
         start=document.get("start"),
         threads=int(document.get("threads", 2)),
+        devices=int(document.get("devices", 1)),
+        sharded=document.get("sharded", False),
         hyperparameters=hyperparameters,
         warnings=(*document.get("notices", ()), *warnings),
     )

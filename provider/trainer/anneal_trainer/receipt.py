@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from anneal_trainer import ranks
 from anneal_trainer.hashing import CODE_SHA256, directory_sha256, file_sha256
 from anneal_trainer.job import Job
 from anneal_trainer.model.matrix_format import has_native_bfloat16
@@ -75,6 +76,7 @@ def environment(threads: int) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "native_bfloat16": has_native_bfloat16(),
         "threads": threads,
+        **({"ranks": ranks.count()} if ranks.count() > 1 else {}),
     }
 
 

@@ -5,8 +5,9 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from anneal_trainer import ranks
 from anneal_trainer.data.batch import make_batch
 from anneal_trainer.data.encode import TextEncoder
 from anneal_trainer.data.example import Example
@@ -80,10 +81,16 @@ def _continue(
     for _ in range(NEW_TOKENS):
         context = torch.tensor([(ids + answer)[-max_length:]], device=device)
         with multiplying(device, narrow_format(model) or plain_format(device)):
-            logits = model(input_ids=context, logits_to_keep=1, use_cache=False).logits
-        token = int(logits[0, -1].argmax())
+            token = int(_next_logits(model, context).argmax())
         if token in stops:
             break
         answer.append(token)
     model.train()
     return answer
+
+
+@ranks.distributable
+def _next_logits(model: nn.Module, context: Tensor) -> Tensor:
+    """Logits of the token after a row of ids (1, tokens): (words,)."""
+    logits: Tensor = model(input_ids=context, logits_to_keep=1, use_cache=False).logits
+    return logits[0, -1]

@@ -70,15 +70,15 @@ class Plan:
             self.steps_per_epoch * math.ceil(epochs * i / count) for i in range(1, count + 1)
         )
 
-    def batches(self, step: int) -> list[list[int]]:
-        """Row numbers of the batches of a step.
+    def batches(self, step: int, rank: int = 0, ranks: int = 1) -> list[list[int]]:
+        """Row numbers of the batches of a step, on one of several ranks.
 
         Each pass takes the rows in the order of torch.randperm, seeded with seed + number of the
-        pass.
+        pass. Ranks take turns with the rows of a step, whose number does not depend on them. All
+        ranks have equally many batches, so the last one may be empty.
         """
         epoch, place = divmod(step, self.steps_per_epoch)
         order = row_order(self.rows, self.parameters.seed + epoch)
         rows = order[place * self.rows_per_step : (place + 1) * self.rows_per_step]
-        return [
-            rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)
-        ]
+        starts = range(0, math.ceil(len(rows) / ranks), self.batch_size)
+        return [rows[rank::ranks][start : start + self.batch_size] for start in starts]

@@ -2,18 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from anneal_trainer import receipt
+from anneal_trainer import ranks, receipt
 from anneal_trainer.batch_size import find_batch_size, recompute
-from anneal_trainer.data.batch import Collate, make_batch, make_packed_batch
+from anneal_trainer.data.batch import Batch, Collate, make_batch, make_packed_batch
 from anneal_trainer.data.example import Example
 from anneal_trainer.data.loading import JobData
 from anneal_trainer.errors import ConfigError, StoppedError
@@ -38,6 +38,7 @@ from anneal_trainer.model.loading import (
     save_model,
     trainable_parameters,
     try_save,
+    weights_to_save,
 )
 from anneal_trainer.model.matrix_format import matrix_format, plain_format
 from anneal_trainer.model.memory import refuse_too_large
@@ -67,6 +68,8 @@ class Run:
     """The device it runs on."""
     model: nn.Module
     """The model, on the device, in training mode; its weights are 32-bit floats."""
+    whole: nn.Module
+    """The same model for calls: its weights may be on several devices."""
     dtype: torch.dtype
     """Format of matrix products: float32, or bfloat16 with sums in float32."""
     collate: Collate
@@ -116,18 +119,33 @@ def train(
     """Train a job to its end, from its newest checkpoint if there is one; return its figures.
 
     Raises StoppedError after saving if `is_stopped` returns True between two steps, and JobError if
-    the job cannot be run.
+    the job cannot be run. All ranks call it; the figures are the same on each.
     """
+    device = _prepare_machine(job)
+    with ranks.joined(device):
+        return _train(job, data, events, is_stopped, recovery_seconds, device)
+
+
+def _train(
+    job: Job,
+    data: JobData,
+    events: EventLog,
+    is_stopped: Callable[[], bool],
+    recovery_seconds: float,
+    device: torch.device,
+) -> dict[str, Any]:
     began = time.monotonic()
     parameters = job.hyperparameters
-    device = _prepare_machine(job)
     inputs = receipt.job_inputs(job)
     identity = receipt.identity_of(inputs)
-    found = newest_checkpoint(job.work_directory, identity)
+    found = ranks.first_says(newest_checkpoint(job.work_directory, identity))
 
+    shards = ranks.count() if job.sharded else 1
     product = _packed_format(data, device)
-    frozen = frozen_format(job.model_directory, job.kind, parameters, product)
-    refuse_too_large(job.model_directory, parameters, device, frozen)
+    # Shards are cut from weights of one format.
+    kept = product if shards == 1 else torch.float32
+    frozen = frozen_format(job.model_directory, job.kind, parameters, kept)
+    refuse_too_large(job.model_directory, parameters, device, frozen, shards)
     torch.manual_seed(parameters.seed)
     model = load_model(
         job.model_directory,
@@ -136,28 +154,33 @@ def train(
         parameters,
         job.start_directory,
         job.model_name,
-        product,
+        kept,
     )
     for notice in settle_generation(model, data.end_tokens):
         events.warn(notice)
     data = replace(data, pad_id=settle_padding(model, job.kind, data.pad_id))
     try_save(model, job.model_directory, job.work_directory)
-    model.to(device).train()
     job = _one_row_at_a_time(job, data, model, events)
     parameters = job.hyperparameters
+    whole = ranks.Whole(model).train()
+    if shards > 1:
+        _refuse_in_shards(parameters)
+        ranks.shard(whole, device, plain_format(device))
+    whole.to(device)
     weights = list(trainable_parameters(model).values())
     optimizer = _make_optimizer(weights, parameters)
     store = CheckpointStore(job.work_directory, model, optimizer, recovery_seconds)
-    if _is_packed(job, data, model, device, events):
-        dtype = _packed_format(data, device)
+    if _is_packed(job, data, whole, device, events):
+        dtype = product
         collate: Collate = partial(make_packed_batch, device=device, preference=data.preference)
     else:
         dtype = plain_format(device)
         collate = partial(make_batch, pad_id=data.pad_id, device=device, preference=data.preference)
     if dtype is torch.float32:
         widen(model)
-    run = Run(job, data, events, device, model, dtype, collate, weights, optimizer, store)
+    run = Run(job, data, events, device, model, whole, dtype, collate, weights, optimizer, store)
     state = _resume(run, *found) if found else _begin(run, identity)
+    run.whole = ranks.replicate(whole)
     plan = Plan(len(data.train.examples), state.batch_size, parameters)
     if job.kind == "causal-lm":
         steps_left = plan.total_steps - state.step
@@ -166,7 +189,7 @@ def train(
 
     first_step, first_tokens, training_began = state.step, state.tokens, time.monotonic()
     while not _is_finished(state, plan):
-        if is_stopped():
+        if ranks.any_of(is_stopped()):
             saved = store.recover(state).relative_to(job.work_directory)
             events.write("stopped", step=state.step, path=saved.as_posix())
             raise StoppedError
@@ -197,7 +220,7 @@ def train(
         if state.step in plan.evaluate_after and state.step < plan.total_steps:
             _evaluate(run, state)
         if state.step in plan.checkpoint_after or _is_finished(state, plan):
-            hash_ = store.keep(state, lambda place: save_model(model, job.model_directory, place))
+            hash_ = _keep(run, state)
             path = f"checkpoints/step-{state.step}"
             events.write("checkpoint", step=state.step, path=path, hash=hash_)
         elif store.is_recovery_due():
@@ -213,18 +236,27 @@ def _step(run: Run, plan: Plan, number: int) -> Step:
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     examples = run.data.train.examples
-    batches = [run.collate([examples[row] for row in rows]) for rows in plan.batches(number)]
-    targets = sum(batch.count for batch in batches)
+    shares = plan.batches(number, ranks.rank(), ranks.count())
+    batches = [_collate(run, [examples[row] for row in rows]) for rows in shares]
+    targets, tokens = ranks.total(
+        sum(batch.count for batch in batches), sum(batch.tokens for batch in batches)
+    )
     results = []
-    for batch in batches:
-        result = score(run.model, batch, run.dtype)
-        # The mean over all targets of the step, however they are distributed over its batches.
-        (result.loss / targets).backward()  # type: ignore[no-untyped-call]
-        results.append(Score(result.loss.detach(), result.correct))
-    loss = sum(result.loss.item() for result in results) / targets
-    correct = sum(int(result.correct) for result in results)
+    for place, batch in enumerate(batches, 1):
+        with ranks.exchange_after(run.whole, place == len(batches)):
+            result = score(run.whole, batch, run.dtype)
+            # The mean over all targets of the step, however they are distributed over its batches.
+            share = result.loss / (targets if batch.count else math.inf)
+            share.backward()  # type: ignore[no-untyped-call]
+        if batch.count:
+            results.append(Score(result.loss.detach(), result.correct))
+    loss, correct = ranks.total(
+        sum(result.loss.item() for result in results),
+        sum(int(result.correct) for result in results),
+    )
+    loss /= targets
     most = plan.parameters.max_grad_norm or math.inf
-    norm = nn.utils.clip_grad_norm_(run.weights, most).item()
+    norm = ranks.complete(nn.utils.clip_grad_norm_(run.weights, most)).item()
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise ConfigError(
             f"The loss is not finite at step {number + 1}.",
@@ -232,7 +264,14 @@ def _step(run: Run, plan: Plan, number: int) -> Step:
         )
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
-    return Step(rate, loss, correct / targets, norm, sum(batch.tokens for batch in batches))
+    return Step(rate, loss, correct / targets, norm, int(tokens))
+
+
+def _collate(run: Run, examples: Sequence[Example]) -> Batch:
+    """Make a batch; of no rows, one that does not count, to take part in a step of other ranks."""
+    if examples:
+        return run.collate(examples)
+    return replace(run.collate(run.data.train.examples[:1]), count=0, tokens=0)
 
 
 def _prepare_machine(job: Job) -> torch.device:
@@ -265,8 +304,20 @@ def _make_optimizer(
     return torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
 
 
+def _refuse_in_shards(parameters: Hyperparameters) -> None:
+    """Raise ConfigError for what cannot be cut into shards."""
+    for name in ("quantize", "optimizer"):
+        value = getattr(parameters, name)
+        if value not in (None, "adamw"):
+            raise ConfigError(
+                f"{name} is {value}, but the model is too large for one of the provider's devices, "
+                "and cannot be shared by several of them in that form.",
+                f"Leave {name} out.",
+            )
+
+
 def _is_packed(
-    job: Job, data: JobData, model: nn.Module, device: torch.device, events: EventLog
+    job: Job, data: JobData, whole: nn.Module, device: torch.device, events: EventLog
 ) -> bool:
     """Prepare for packed rows if the model supports them: the same results in less time."""
     asked, examples = job.hyperparameters.packing, data.train.examples
@@ -275,7 +326,7 @@ def _is_packed(
     packable = job.kind == "causal-lm"
     probe = [example.ids for example in examples[:PROBE_ROWS]]
     reason = (
-        try_packing(model, probe, _packed_format(data, device))
+        try_packing(whole, probe, _packed_format(data, device))
         if packable
         else "only rows of causal language models can be packed"
     )
@@ -309,7 +360,7 @@ def _packed_format(data: JobData, device: torch.device) -> torch.dtype:
 def _begin(run: Run, identity: str) -> State:
     """Find the batch size and measure the model before the first step."""
     parameters, examples = run.job.hyperparameters, run.data.train.examples
-    fit = find_batch_size(run.model, examples, parameters, run.collate, run.dtype, run.device)
+    fit = find_batch_size(run.whole, examples, parameters, run.collate, run.dtype, run.device)
     if fit.checkpointing:
         run.events.warn(
             "Activations are computed again in the backward pass, because they would not fit: "
@@ -320,7 +371,7 @@ def _begin(run: Run, identity: str) -> State:
     links = [receipt.first_link(identity)]
     state = State(identity, fit.batch_size, links, before, checkpointing=fit.checkpointing)
     state.best_loss = before["loss"]
-    torch.manual_seed(parameters.seed)
+    torch.manual_seed(ranks.seed_here(parameters.seed))
     return state
 
 
@@ -328,20 +379,21 @@ def _resume(run: Run, path: Path, state: State) -> State:
     """Restore the state of a checkpoint."""
     # Before the checkpoint is loaded: the reference is the model that training started from.
     run.data = _measure_references(run, state.batch_size)
-    recompute(run.model, on=state.checkpointing)
+    recompute(run.whole, on=state.checkpointing)
+    torch.manual_seed(ranks.seed_here(run.job.hyperparameters.seed))
     run.store.load(path)
     return state
 
 
 def _measure_references(run: Run, batch_size: int) -> JobData:
     seed = run.job.hyperparameters.seed
-    return measure_references(run.model, run.data, batch_size, run.collate, run.dtype, seed)
+    return measure_references(run.whole, run.data, batch_size, run.collate, run.dtype, seed)
 
 
 def _assess(run: Run, batch_size: int) -> dict[str, Any]:
     """Measure loss and accuracy, and take samples."""
-    scores = evaluate(run.model, run.measured, batch_size, run.collate, run.dtype)
-    model, data, device = run.model, run.data, run.device
+    scores = evaluate(run.whole, run.measured, batch_size, run.collate, run.dtype)
+    model, data, device = run.whole, run.data, run.device
     if data.encoder is None or data.labels:
         samples = sample_labels(model, data.pad_id, run.measured, data.labels, device)
     else:
@@ -359,12 +411,22 @@ def _is_finished(state: State, plan: Plan) -> bool:
 
 def _evaluate(run: Run, state: State) -> None:
     """Measure between two steps, and record whether it is the best result so far."""
-    scores = evaluate(run.model, run.measured, state.batch_size, run.collate, run.dtype)
+    scores = evaluate(run.whole, run.measured, state.batch_size, run.collate, run.dtype)
     _write_eval(run, state.step, scores.loss, scores.accuracy)
     if state.best_loss is None or scores.loss < state.best_loss:
         state.best_loss, state.evaluations_without_gain = scores.loss, 0
     else:
         state.evaluations_without_gain += 1
+
+
+def _keep(run: Run, state: State) -> str:
+    """Write the user's checkpoint of this step; return its SHA-256."""
+    model, base, weights = (
+        run.model,
+        run.job.model_directory,
+        ranks.gather_weights(run.whole, weights_to_save),
+    )
+    return run.store.keep(state, lambda place: save_model(model, base, place, weights))
 
 
 def _write_eval(run: Run, step: int, loss: float, accuracy: float) -> None:
@@ -412,10 +474,12 @@ def _finish(run: Run, plan: Plan, state: State, inputs: dict[str, Any]) -> dict[
         "steps": state.step,
         "tokens": state.tokens,
     }
-    write_directory(
-        run.job.work_directory / "out",
-        lambda place: _fill_output(place, run, state, inputs, figures),
-    )
+    weights = ranks.gather_weights(run.whole, weights_to_save)
+    if ranks.rank() == 0:
+        write_directory(
+            run.job.work_directory / "out",
+            lambda place: _fill_output(place, run, state, inputs, figures, weights),
+        )
     run.store.finish()
     dataset = run.data.train
     return {
@@ -431,11 +495,16 @@ def _finish(run: Run, plan: Plan, state: State, inputs: dict[str, Any]) -> dict[
 
 
 def _fill_output(
-    place: Path, run: Run, state: State, inputs: dict[str, Any], figures: dict[str, Any]
+    place: Path,
+    run: Run,
+    state: State,
+    inputs: dict[str, Any],
+    figures: dict[str, Any],
+    weights: Mapping[str, Tensor] | None,
 ) -> None:
     """Write all files of out/; the receipt last, because it contains the hash of the others."""
     job, kept = run.job, run.store.kept()
-    save_model(run.model, job.model_directory, place)
+    save_model(run.model, job.model_directory, place, weights)
     write_card(place / "README.md", job, inputs, figures, list(run.data.end_tokens))
     write_metrics(place / "metrics.jsonl", run.events.read())
     path = place / "receipt.json"

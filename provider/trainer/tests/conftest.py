@@ -75,20 +75,20 @@ class JobDirectory:
     def run(self, is_stopped=lambda: False, recovery_seconds=60.0):
         return run(self.path, is_stopped, recovery_seconds)
 
-    def start(self, *arguments):
+    def start(self, *arguments, **variables):
         """Start the trainer like the daemon, as a separate process."""
         command = [sys.executable, "-m", "anneal_trainer", "--job-dir", str(self.path), *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(TRAINER)}
+        environment = {**os.environ, "PYTHONPATH": str(TRAINER), **variables}
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
-    def finish(self, *arguments):
-        process = self.start(*arguments)
+    def finish(self, *arguments, **variables):
+        process = self.start(*arguments, **variables)
         _, errors = process.communicate(timeout=HANGS_AFTER)
         assert process.returncode == 0, errors
         return self
 
-    def signal_when(self, process, number, condition):
-        """Send a signal as soon as the journal meets a condition."""
+    def signal_when(self, process, number, condition, of=None):
+        """Send a signal, to the process or the one with the id `of()`, when the journal is so."""
         while not condition(self):
             assert process.poll() is None, process.stderr.read()
             # Waits for the end of the process, so it returns early if the process ends.
@@ -96,7 +96,7 @@ class JobDirectory:
                 process.wait(0.005)
             except subprocess.TimeoutExpired:
                 continue
-        process.send_signal(number)
+        os.kill(of() if of else process.pid, number)
         _, errors = process.communicate(timeout=HANGS_AFTER)
         return process.returncode, errors
 

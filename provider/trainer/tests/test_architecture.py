@@ -24,7 +24,8 @@ LAYERS = [
     ["anneal_trainer.loss"],
     ["anneal_trainer.data"],
     ["anneal_trainer.model"],
-    ["anneal_trainer.job"],
+    ["anneal_trainer.job", "anneal_trainer.ranks"],
+    ["anneal_trainer.launch"],
     ["anneal_trainer.errors", "anneal_trainer.events", "anneal_trainer.hashing"],
     ["anneal_trainer"],
 ]

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anneal_trainer import ranks
 from anneal_trainer.data.batch import IGNORED, Batch, Collate, Comparison
 from anneal_trainer.data.example import Example
 from anneal_trainer.loss.label import label_loss, log_probabilities
@@ -16,8 +17,7 @@ from anneal_trainer.model.matrix_format import multiplying
 from anneal_trainer.model.packing import packed_states, vocabulary_head
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """How well a model predicts a batch."""
 
     loss: Tensor
@@ -28,6 +28,7 @@ class Score:
     those that come out right."""
 
 
+@ranks.distributable
 def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
     """Run the model forward on a batch, multiplying matrices as `dtype`.
 
@@ -50,6 +51,7 @@ def score(model: nn.Module, batch: Batch, dtype: torch.dtype) -> Score:
     return Score(loss, (flat.detach().argmax(-1) == targets).sum())
 
 
+@ranks.distributable
 def answer_likelihoods(
     model: nn.Module, batch: Batch, comparison: Comparison, dtype: torch.dtype
 ) -> Likelihoods:
@@ -77,6 +79,7 @@ def _divergence(model: nn.Module, comparison: Comparison, dtype: torch.dtype) ->
     return (found.answers - batch.comparison.references).mean().clamp(min=0)
 
 
+@ranks.distributable
 def predict(model: nn.Module, batch: Batch) -> Tensor:
     """Logits of a batch that is not packed: (rows, columns, words), or (rows, classes)."""
     logits: Tensor = _forward(model, batch).logits
@@ -119,15 +122,23 @@ def evaluate(
     collate: Collate,
     dtype: torch.dtype,
 ) -> Evaluation:
-    """Score examples, rows of similar length together; leaves the model in training mode."""
+    """Score examples, rows of similar length together; leaves the model in training mode.
+
+    Ranks take turns with the batches. All of them run the model equally often, because they may
+    share its weights, so some repeat a batch that does not count.
+    """
     model.eval()
     ordered = sorted(examples, key=lambda example: example.size)
-    loss, correct, count = 0.0, 0, 0
-    for start in range(0, len(ordered), batch_size):
-        batch = collate(ordered[start : start + batch_size])
+    loss, correct, count = 0.0, 0.0, 0.0
+    for start in range(0, len(ordered), batch_size * ranks.count()):
+        place = start + batch_size * ranks.rank()
+        rows = ordered[place : place + batch_size]
+        batch = collate(rows or ordered[:1])
         result = score(model, batch, dtype)
-        loss += result.loss.item()
-        correct += int(result.correct)
-        count += batch.count
+        if rows:
+            loss += result.loss.item()
+            correct += int(result.correct)
+            count += batch.count
     model.train()
+    loss, correct, count = ranks.total(loss, correct, count)
     return Evaluation(loss / count, correct / count)

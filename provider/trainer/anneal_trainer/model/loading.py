@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from logging import ERROR, getLogger
 from pathlib import Path
@@ -254,12 +254,18 @@ def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
-def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None:
+def save_model(
+    model: nn.Module,
+    model_directory: Path,
+    directory: Path,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write model or adapter and the tokenizer in the Hugging Face layout.
 
     An adapter on convolutions is merged into the model: on its own it could not be used with
     TensorFlow-style padding, which MobileNetV2's weights need. Weights are written in the number
-    format of the base model's files. The files of its tokenizer and licence are copied.
+    format of the base model's files. The files of its tokenizer and licence are copied. `weights`
+    are those of a model in shards, by name.
     """
     stored = stored_format(model_directory)
     exported: Any = model
@@ -268,11 +274,11 @@ def save_model(model: nn.Module, model_directory: Path, directory: Path) -> None
     # Embeddings are never adapted; to find that out, peft would otherwise connect to a hub.
     is_adapter = hasattr(exported, "peft_config")
     options = {"save_embedding_layers": False} if is_adapter else {}
-    weights = {
+    saved = {
         name: value.to(stored) if value.is_floating_point() else value
-        for name, value in weights_to_save(exported).items()
+        for name, value in (weights_to_save(exported) if weights is None else weights).items()
     }
-    exported.save_pretrained(directory, state_dict=weights, **options)
+    exported.save_pretrained(directory, state_dict=saved, **options)
     if not is_adapter:
         write_config(exported, stored, directory)
     adapter = directory / "adapter_config.json"

@@ -1,6 +1,7 @@
 """Memory: how much is free, and refusing models that cannot fit."""
 
 import math
+import os
 import resource
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,19 +24,24 @@ UNLIMITED = 1 << 62
 
 
 def refuse_too_large(
-    model_directory: Path, parameters: Hyperparameters, device: torch.device, frozen: torch.dtype
+    model_directory: Path,
+    parameters: Hyperparameters,
+    device: torch.device,
+    frozen: torch.dtype,
+    shards: int = 1,
 ) -> None:
     """Raise OutOfMemoryError if not even weights, gradients and optimizer fit.
 
-    `frozen` is the format of frozen matrices.
+    `frozen` is the format of frozen matrices, `shards` the number of devices that share all of it.
     """
     shapes = list(read_shapes(model_directory).values())
     weights, trained = training_bytes(shapes, parameters, frozen)
     needed, free = weights + trained, free_bytes(device)
-    if needed > free:
+    if needed > free * shards:
         raise OutOfMemoryError(
             f"Training needs about {readable(needed)} for weights ({readable(weights)}), "
-            f"gradients and optimizer ({readable(trained)}) alone, but {readable(free)} are free.",
+            f"gradients and optimizer ({readable(trained)}) alone, but {readable(free)} are "
+            f"free{f' on each of {shards} devices' if shards > 1 else ''}.",
             _smaller(parameters),
         )
 
@@ -73,7 +79,8 @@ def free_bytes(device: torch.device) -> int:
         # Memory that torch has cached after it was freed is available, too.
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + kept
-    return max(0, min(_limits()))
+    # Ranks on one machine share its memory.
+    return max(0, min(_limits())) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def _limits() -> Iterator[int]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anneal_trainer import ranks
 from anneal_trainer.errors import is_out_of_memory
 from anneal_trainer.model.frozen_format import in_full_precision
 from anneal_trainer.model.matrix_format import product_format
@@ -47,6 +48,7 @@ class Documents:
         return cls(tuple(lengths), positions.to(device), starts.to(device))
 
 
+@ranks.distributable
 def try_packing(
     model: nn.Module, rows: Sequence[Sequence[int]], number: torch.dtype = torch.float32
 ) -> str | None:
