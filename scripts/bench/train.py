@@ -56,8 +56,8 @@ def parse_arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.rounds < 2:
         parser.error("One round has no spread: --rounds must be at least 2.")
-    if options.size == "1.5b" and not has_gpu():
-        parser.error("--size 1.5b needs a GPU, but there is none: choose tiny or small.")
+    if options.size in ("1.5b", "7b") and not has_gpu():
+        parser.error(f"--size {options.size} needs a GPU, but there is none: choose tiny or small.")
     return options
 
 

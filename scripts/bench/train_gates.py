@@ -39,11 +39,12 @@ def measure_gates(
     On a GPU matrices are multiplied as bfloat16, in two different kernels: limits are wider there.
     A CPU computes both in 32-bit floats here, whatever format it trains in.
     """
-    padded = _loss_and_gradients(model, make_batch(rows, pad_id, device))
-    reason = try_packing(model, [row.ids for row in rows], plain_format(device))
+    dtype = plain_format(device)
+    padded = loss_and_gradients(model, make_batch(rows, pad_id, device), dtype)
+    reason = try_packing(model, [row.ids for row in rows], dtype)
     if reason is not None:
         return [gate(f"packing ({reason})", math.inf, 0.0)]
-    packed = _loss_and_gradients(model, _pack(rows, device))
+    packed = loss_and_gradients(model, _pack(rows, device), dtype)
     rounding = 1e-5 if device.type == "cpu" else 2e-2
     return [
         gate("loss", abs(packed[0] - padded[0]) / padded[0], rounding),
@@ -52,8 +53,9 @@ def measure_gates(
     ]
 
 
-def _loss_and_gradients(model: nn.Module, batch: Batch) -> tuple[float, Tensor]:
-    loss = score(model, batch, plain_format(batch.ids.device)).loss / batch.count
+def loss_and_gradients(model: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[float, Tensor]:
+    """Return the mean loss of a batch, and all its gradients in one row."""
+    loss = score(model, batch, dtype).loss / batch.count
     loss.backward()
     gradients = [weight.grad.flatten() for weight in trainable_parameters(model).values()]
     model.zero_grad()
@@ -89,6 +91,16 @@ def _distance(one: Tensor, other: Tensor) -> float:
     return ((one - other).norm() / other.norm()).item()
 
 
+def measure_rows(rows: Sequence[Example]) -> dict[str, int]:
+    """Sum up what the operations of a model depend on."""
+    return {
+        "count": len(rows),
+        "tokens": sum(len(row.ids) for row in rows),
+        "labelTokens": sum(sum(row.counts[1:]) for row in rows),
+        "squaredLengths": sum(len(row.ids) ** 2 for row in rows),
+    }
+
+
 def main(workspace: Path) -> dict[str, Any]:
     """Measure the gates of a workspace, and the figures of its rows and model."""
     job = load_job(workspace)
@@ -102,12 +114,7 @@ def main(workspace: Path) -> dict[str, Any]:
         "gates": measure_gates(model, rows[:ROWS], data.pad_id, device),
         "weights": sum(weight.numel() for weight in model.parameters()),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "rows": {
-            "count": len(rows),
-            "tokens": sum(len(row.ids) for row in rows),
-            "labelTokens": sum(sum(row.counts[1:]) for row in rows),
-            "squaredLengths": sum(len(row.ids) ** 2 for row in rows),
-        },
+        "rows": measure_rows(rows),
     }
 
 

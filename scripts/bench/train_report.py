@@ -82,7 +82,7 @@ def peak_share(options: argparse.Namespace, parity: dict[str, Any], speed: float
         return None
     size, rows = SIZES[options.size], parity["rows"]
     head = size.hidden * size.vocabulary
-    body = parity["weights"] - head
+    body = parity["weights"] - (head if size.tied else 2 * head)
     weights = body * rows["tokens"] + head * rows["labelTokens"]
     attention = 6 * size.layers * size.hidden * rows["squaredLengths"]
     operations = (4 if options.lora else 6) * weights + attention

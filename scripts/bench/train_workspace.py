@@ -35,6 +35,8 @@ class Size:
     length: int
     """Tokens kept of a row."""
     number_format: str = "float32"
+    tied: bool = True
+    """Whether the embeddings are also the vocabulary layer."""
 
 
 SIZES = {
@@ -46,6 +48,8 @@ SIZES = {
     "0.5b": Size(896, 24, 14, 2, 4864, 151936, 4, 1e-5, 1024),
     # Those of Qwen2-1.5B.
     "1.5b": Size(1536, 28, 12, 2, 8960, 151936, 40, 1e-5, 2048, "bfloat16"),
+    # Those of Qwen2.5-7B.
+    "7b": Size(3584, 28, 28, 4, 18944, 152064, 40, 1e-5, 2048, "bfloat16", tied=False),
 }
 
 
@@ -55,11 +59,17 @@ def prepare(workspace: Path, name: str, data: Path | None, settings: dict[str, A
     count = size.steps * settings["batch_size"]
     rows = read_rows(data) if data else list(generate_rows(count))
     rows = random.Random(1).sample(rows, min(len(rows), count))
-    (workspace / "data").mkdir(parents=True)
+    workspace.mkdir(parents=True)
+    make_model(workspace / "model", name, rows)
+    defaults = {"learning_rate": size.learning_rate, "max_seq_length": size.length}
+    write_job(workspace, rows, {**defaults, **settings})
+
+
+def write_job(workspace: Path, rows: Sequence[Row], settings: dict[str, Any]) -> None:
+    """Write rows and job.json into a directory with a start model."""
+    (workspace / "data").mkdir()
     lines = [json.dumps(row) + "\n" for row in rows]
     (workspace / "data/train.jsonl").write_text("".join(lines), encoding="utf-8")
-    make_model(workspace / "model", name, rows)
-    defaults = {"n_epochs": 1, "learning_rate": size.learning_rate, "max_seq_length": size.length}
     job = {
         "version": 1,
         "task_id": TASK_ID,
@@ -67,7 +77,7 @@ def prepare(workspace: Path, name: str, data: Path | None, settings: dict[str, A
         "train": "data/train.jsonl",
         "validation": None,
         "threads": os.cpu_count(),
-        "hyperparameters": {**defaults, **settings},
+        "hyperparameters": {"n_epochs": 1, **settings},
     }
     (workspace / "job.json").write_text(json.dumps(job), encoding="utf-8")
 
@@ -83,13 +93,16 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def generate_rows(count: int) -> Iterator[Row]:
-    """Draw rows of common words, with lengths distributed like those of instructions."""
+def generate_rows(count: int, scale: float = 1.0) -> Iterator[Row]:
+    """Draw rows of common words, with lengths distributed like those of instructions.
+
+    `scale` multiplies the lengths.
+    """
     chance = random.Random(2)
     words = Path(tiny_models.__file__).with_name("words.txt").read_text(encoding="utf-8").split()
 
     def text(median: int) -> str:
-        length = max(2, round(chance.lognormvariate(0, SIGMA) * median))
+        length = max(2, round(chance.lognormvariate(0, SIGMA) * median * scale))
         return " ".join(chance.choices(words, k=length))
 
     for _ in range(count):
@@ -108,7 +121,7 @@ def make_model(directory: Path, name: str, rows: Sequence[Row]) -> None:
     import torch
     from tokenizers import Tokenizer
     from tokenizers.trainers import BpeTrainer
-    from transformers import Qwen2Config, Qwen2ForCausalLM, logging
+    from transformers import Qwen2ForCausalLM, logging
 
     logging.disable_progress_bar()
     size = SIZES[name]
@@ -119,7 +132,18 @@ def make_model(directory: Path, name: str, rows: Sequence[Row]) -> None:
     )
     tokenizer.train_from_iterator((text for row in rows for text in row.values()), trainer)
     tokenizer.save(str(directory / "tokenizer.json"))
-    config = Qwen2Config(
+    torch.manual_seed(0)
+    # On a GPU, where there is one: it draws billions of weights in a second.
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = Qwen2ForCausalLM(config_of(size)).to(getattr(torch, size.number_format))
+    model.save_pretrained(directory)
+
+
+def config_of(size: Size) -> Any:  # noqa: ANN401
+    """Return the configuration of a model of these shapes."""
+    from transformers import Qwen2Config
+
+    return Qwen2Config(
         hidden_size=size.hidden,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
@@ -127,8 +151,5 @@ def make_model(directory: Path, name: str, rows: Sequence[Row]) -> None:
         intermediate_size=size.inner,
         vocab_size=size.vocabulary,
         max_position_embeddings=4096,
-        tie_word_embeddings=True,
+        tie_word_embeddings=size.tied,
     )
-    torch.manual_seed(0)
-    model = Qwen2ForCausalLM(config).to(getattr(torch, size.number_format))
-    model.save_pretrained(directory)

@@ -99,6 +99,16 @@ def test_the_share_of_a_cards_peak_counts_the_operations_of_the_model(scripts):
     assert scripts["train_report"].peak_share(OPTIONS, PARITY, 1e6) is None
 
 
+def test_embeddings_that_are_not_the_vocabulary_layer_need_no_operations(scripts, monkeypatch):
+    sizes = scripts["train_workspace"].SIZES
+    head = 128 * 1536
+    parity = {**PARITY, "device": "NVIDIA H200"}
+    tied = scripts["train_report"].peak_share(OPTIONS, {**parity, "weights": head + 9}, 1e6)
+    monkeypatch.setitem(sizes, "tiny", replace(sizes["tiny"], tied=False))
+    untied = scripts["train_report"].peak_share(OPTIONS, {**parity, "weights": 2 * head + 9}, 1e6)
+    assert untied == tied
+
+
 def test_the_gates_open_for_the_trainer_and_close_for_a_leak(scripts, make_job, monkeypatch):
     job = load_job(make_job(rows=SUMS[:4]).path)
     data = load_data(job)
