@@ -189,11 +189,14 @@ def _extent(batch: Batch) -> tuple[int, int]:
 
 
 def _kept(model: nn.Module, batch: Batch, dtype: torch.dtype) -> int:
+    """Bytes that a forward pass keeps for the backward pass, without those of the weights."""
     sizes: dict[int, int] = {}
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        sizes[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in weights:
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):

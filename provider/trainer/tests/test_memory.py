@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ import torch
 from conftest import SUMS, TRAINER
 
 from anneal_trainer import batch_size, train
+from anneal_trainer.data.batch import make_batch
+from anneal_trainer.data.loading import load_data
+from anneal_trainer.job import load_job
 from anneal_trainer.model import memory
+from anneal_trainer.model.loading import load_model
 from anneal_trainer.model.memory import free_bytes
 
 CPU = torch.device("cpu")
@@ -84,6 +89,21 @@ def test_the_estimate_is_within_a_tenth_of_the_measured_peak():
     assert len(ways) == 4
     for way in ways:
         assert way["estimate"] == pytest.approx(way["measured"], rel=0.1), way
+
+
+def test_weights_that_the_backward_pass_reads_are_not_counted_again(make_job):
+    """They are counted as weights: with a frozen model they would be most of the estimate."""
+    job = load_job(make_job(rows=SUMS[:1], hp={"lora": True, "lora_r": 1}).path)
+    data = load_data(job)
+    model = load_model(job.model_directory, "causal-lm", [], job.hyperparameters).train()
+    collate = partial(make_batch, pad_id=data.pad_id, device=CPU)
+    meter = batch_size._Meter(model, data.train.examples, collate, torch.float32)
+    one, two = (
+        meter.estimate(collate([*data.train.examples] * rows), 0, checkpointing=False).activations
+        for rows in (1, 2)
+    )
+    # Without a constant of 2.4 MB of weights, two rows keep twice as much as one.
+    assert two == pytest.approx(2 * one, rel=0.1)
 
 
 def test_activations_are_computed_again_if_they_would_not_fit(make_job, free):
