@@ -44,7 +44,9 @@ def correct(name: str, function: str, limit: float) -> Check:
 
 def prepare(size: str, limit: float) -> Check:
     """Make the step that makes a model, with random weights, on the GPU."""
-    return Check(f"prepare {size}", limit, "gpu_speed", "prepare_model", (size,), MACHINE)
+    return Check(
+        f"prepare {size}", limit, "gpu_speed", "prepare_model", (size,), MACHINE
+    )
 
 
 CHECKS = (
@@ -73,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     options = parse_arguments(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    chosen = [check for check in CHECKS if not options.only or check.name in options.only]
+    chosen = [
+        check for check in CHECKS if not options.only or check.name in options.only
+    ]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit("The run was ended."))
     with (
@@ -92,24 +96,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = as_text(report["checks"])
             print(text, file=log)
             print(text)
-    bad = [one for one in report["checks"] if one["verdict"] not in ("passed", "not there")]
+    bad = [
+        one for one in report["checks"] if one["verdict"] not in ("passed", "not there")
+    ]
     return 1 if bad else 0
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="gpu.sh", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=os.environ.get("OUT"), help="results' folder")
+    parser.add_argument(
+        "--out", type=Path, default=os.environ.get("OUT"), help="results' folder"
+    )
     parser.add_argument("--rehearse", action="store_true", help="tiny models, on a CPU")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"default {SECONDS}")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help=f"default {SECONDS}"
+    )
     names = [check.name for check in CHECKS]
-    parser.add_argument("--only", action="append", choices=names, help="repeatable; with its needs")
+    parser.add_argument(
+        "--only", action="append", choices=names, help="repeatable; with its needs"
+    )
     options = parser.parse_args(arguments)
     if not options.out:
         parser.error("Name the folder for the results: --out FOLDER, or OUT=FOLDER.")
     options.out = Path(options.out)
     if options.only:
-        needed = [need for one in CHECKS if one.name in options.only for need in one.needs]
+        needed = [
+            need for one in CHECKS if one.name in options.only for need in one.needs
+        ]
         options.only += needed
     if options.rehearse:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -130,7 +144,9 @@ def import_early(log: TextIO) -> None:
 
 def as_text(checks: Sequence[Mapping[str, Any]]) -> str:
     """Format the speeds for people: one line per model, method and length that was measured."""
-    figures = {one["name"]: one["figures"] for one in checks if one["verdict"] == "passed"}
+    figures = {
+        one["name"]: one["figures"] for one in checks if one["verdict"] == "passed"
+    }
     lines = [
         "",
         "model, method, length   tokens/s   x stock   x tuned   of peak   memory   estimate",
@@ -141,7 +157,8 @@ def as_text(checks: Sequence[Mapping[str, Any]]) -> str:
             continue
         others = [figures.get(f"{place}: {other}") for other in ARMS if other != "ours"]
         ratios = [
-            ours["tokensPerSecond"] / one["tokensPerSecond"] if one else None for one in others
+            ours["tokensPerSecond"] / one["tokensPerSecond"] if one else None
+            for one in others
         ]
         stock, tuned = (f"{ratio:.2f}" if ratio else "-" for ratio in ratios)
         share = ours["peakShare"]

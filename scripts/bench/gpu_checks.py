@@ -45,10 +45,13 @@ from anneal_trainer.model.device import choose_device
 from anneal_trainer.model.frozen_format import narrow_format, widen_the_rest
 from anneal_trainer.model.loading import load_model, trainable_parameters
 from anneal_trainer.model.matrix_format import matrix_format
+from anneal_trainer.model.memory import FLOAT, MOMENTS
 from anneal_trainer.model.packing import try_packing
 
 REQUIREMENTS = Path(__file__).parents[2] / "provider/trainer/requirements.txt"
-GPU_ONLY = "There is no GPU: run it on a machine with one, or rehearse it with --rehearse."
+GPU_ONLY = (
+    "There is no GPU: run it on a machine with one, or rehearse it with --rehearse."
+)
 ROUNDING = 2e-2
 """Maximum relative difference of losses whose products are rounded to 16 bits in other kernels."""
 GRADIENTS = 5e-3
@@ -63,7 +66,9 @@ ADAPTER = {"lora": True, "lora_dropout": 0.1}
 
 def machine(bench: Bench) -> None:
     """Note what the machine and its Python have; fail without a GPU that torch can use."""
-    bench.note(python=platform.python_version(), cores=os.cpu_count(), packages=_packages())
+    bench.note(
+        python=platform.python_version(), cores=os.cpu_count(), packages=_packages()
+    )
     if bench.rehearsal:
         return
     if not torch.cuda.is_available():
@@ -79,7 +84,9 @@ def machine(bench: Bench) -> None:
     # The first product shows whether driver, libraries and card fit each other.
     ones = torch.ones(1024, 1024, device="cuda", dtype=torch.bfloat16)
     if not torch.equal(ones @ ones, ones * 1024):
-        raise FailedError("The GPU multiplies wrongly: 1 x 1, summed 1,024 times, is not 1,024.")
+        raise FailedError(
+            "The GPU multiplies wrongly: 1 x 1, summed 1,024 times, is not 1,024."
+        )
 
 
 def _packages() -> dict[str, str | None]:
@@ -117,7 +124,9 @@ def resume(bench: Bench) -> None:
         differ = _different(whole, files_of(finished(workspace)))
         bench.note(**{f"{name}Files": len(whole), f"{name}Different": differ})
         if differ:
-            raise FailedError(f"{name}: other bytes after a stop in {', '.join(differ)}.")
+            raise FailedError(
+                f"{name}: other bytes after a stop in {', '.join(differ)}."
+            )
 
 
 def determinism(bench: Bench) -> None:
@@ -138,16 +147,23 @@ def determinism(bench: Bench) -> None:
 
 def frozen_format(bench: Bench) -> None:
     """Check that frozen weights in 16 bits give the loss of those in 32 bits."""
-    workspace, device = make_workspace(bench, {"batch_size": 4, "lora": True}), choose_device()
+    workspace, device = (
+        make_workspace(bench, {"batch_size": 4, "lora": True}),
+        choose_device(),
+    )
     job, narrow_files = load_job(workspace), workspace / "narrow"
     shutil.copytree(job.model_directory, narrow_files)
-    stored = AutoModelForCausalLM.from_pretrained(job.model_directory, dtype=torch.bfloat16)
+    stored = AutoModelForCausalLM.from_pretrained(
+        job.model_directory, dtype=torch.bfloat16
+    )
     stored.save_pretrained(narrow_files)
     data = load_data(job)
     rows, results, sizes = data.train.examples[:8], [], []
     for product in (torch.bfloat16, torch.float32):
         torch.manual_seed(0)
-        model = load_model(narrow_files, "causal-lm", [], job.hyperparameters, product=product)
+        model = load_model(
+            narrow_files, "causal-lm", [], job.hyperparameters, product=product
+        )
         model.to(device).train()
         if (narrow_format(model) is None) is (product is torch.bfloat16):
             raise FailedError(f"Frozen weights are not kept as {product}.")
@@ -157,7 +173,9 @@ def frozen_format(bench: Bench) -> None:
         if reason is not None:
             raise FailedError(f"Rows cannot be packed: {reason}.")
         results.append(
-            train_gates.loss_and_gradients(model, make_packed_batch(rows, device), torch.bfloat16)
+            train_gates.loss_and_gradients(
+                model, make_packed_batch(rows, device), torch.bfloat16
+            )
         )
         sizes.append(sum(weight.nbytes for weight in model.parameters()))
     bench.note(bytes=sizes[0], bytesIn32Bits=sizes[1])
@@ -197,7 +215,9 @@ def out_of_memory(bench: Bench) -> None:
     scale, rows = (0.5, 16) if bench.rehearsal else (3, 128)
     texts = list(generate_rows(rows, scale))
     searched = make_workspace(bench, {"batch_size": "max"}, texts, "searched")
-    fixed = make_workspace(bench, {"batch_size": 16 if bench.rehearsal else 64}, texts, "fixed")
+    fixed = make_workspace(
+        bench, {"batch_size": 16 if bench.rehearsal else 64}, texts, "fixed"
+    )
     with _little_memory():
         finished(searched)
         # What is refused or fails must leave the memory to the next job.
@@ -206,11 +226,19 @@ def out_of_memory(bench: Bench) -> None:
         bench.note(exitCode=code, message=result["message"], hint=result["hint"])
         shutil.rmtree(searched / "work")
         finished(searched)
-    found = json.loads((searched / "work/result.json").read_text(encoding="utf-8"))["batch_size"]
+    found = json.loads((searched / "work/result.json").read_text(encoding="utf-8"))[
+        "batch_size"
+    ]
     bench.note(batchSize=found)
-    most = batch_size.LARGEST_BATCH_CPU if bench.rehearsal else batch_size.LARGEST_BATCH_GPU
+    most = (
+        batch_size.LARGEST_BATCH_CPU
+        if bench.rehearsal
+        else batch_size.LARGEST_BATCH_GPU
+    )
     if not 1 <= found < most:
-        raise FailedError(f"The search found {found} rows, as if memory had been enough.")
+        raise FailedError(
+            f"The search found {found} rows, as if memory had been enough."
+        )
     if code != EXIT_OUT_OF_MEMORY:
         raise FailedError(f"A batch that does not fit ended with exit code {code}.")
 
@@ -236,7 +264,9 @@ def memory_estimate(bench: Bench) -> None:
     for lora in (False, True):
         for packing in (True, False):
             for again in (False, True):
-                name = f"{'lora' if lora else 'full'} {'packed' if packing else 'padded'}"
+                name = (
+                    f"{'lora' if lora else 'full'} {'packed' if packing else 'padded'}"
+                )
                 name += " again" if again else " kept"
                 estimate, peak = _estimate_and_peak(bench, device, lora, packing, again)
                 bench.note(**{name: {"estimate": estimate, "peak": peak}})
@@ -263,7 +293,9 @@ def _estimate_and_peak(
     trained = sum(weight.numel() for weight in weights)
     meter = batch_size._Meter(model, rows, collate, dtype)
     batch_size.recompute(model, on=again)
-    memory = meter.estimate(batch, trained, checkpointing=again)
+    memory = meter.estimate(
+        batch, trained * FLOAT, trained * MOMENTS["adamw"], checkpointing=again
+    )
     everything = sum(weight.nbytes for weight in model.parameters())
     optimizer = torch.optim.AdamW(weights, fused=True)
     for _ in range(2):
@@ -328,7 +360,9 @@ def compiled(bench: Bench) -> None:
     bench.note(graphs=graphs, losses=losses, lossesNotCompiled=plain)
     if not graphs:
         raise FailedError("Nothing was compiled; the log shows why.")
-    difference = max(abs(one / other - 1) for one, other in zip(losses, plain, strict=True))
+    difference = max(
+        abs(one / other - 1) for one, other in zip(losses, plain, strict=True)
+    )
     require(bench, [gate("losses", difference, ROUNDING)])
 
 
@@ -336,7 +370,9 @@ def compiled(bench: Bench) -> None:
 def _traced_only() -> Iterator[None]:
     compile_, as_on_a_gpu = nn.Module.compile, compiling.compile_if_worthwhile
 
-    def trace(model: nn.Module, steps: int, _: torch.device, *, deterministic: bool) -> None:
+    def trace(
+        model: nn.Module, steps: int, _: torch.device, *, deterministic: bool
+    ) -> None:
         as_on_a_gpu(model, steps, torch.device("cuda"), deterministic=deterministic)
 
     with (
@@ -353,13 +389,23 @@ def one_rank(bench: Bench) -> None:
     workspace = make_workspace(bench, DETERMINISTIC)
     plain = _losses(finished(workspace))
     shutil.rmtree(workspace / "work")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=1",
+    ]
     command += ["-m", "anneal_trainer", "--job-dir", str(workspace)]
     trainer = Path(train.__file__).parents[1]
     paths = [str(trainer), *filter(None, [os.environ.get("PYTHONPATH")])]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+    subprocess.run(
+        command, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    )
     losses = _losses(workspace / "work")
-    difference = max(abs(one / other - 1) for one, other in zip(losses, plain, strict=True))
+    difference = max(
+        abs(one / other - 1) for one, other in zip(losses, plain, strict=True)
+    )
     require(bench, [gate("losses", difference, 1e-6)])
 
 
@@ -371,12 +417,16 @@ def make_workspace(
 ) -> Path:
     """Write a job of few steps with a small model, of tiny shapes if rehearsed."""
     size = "tiny" if bench.rehearsal else "small"
-    rows = rows or list(generate_rows(16 if bench.rehearsal else 48, 0.2 if bench.rehearsal else 1))
+    rows = rows or list(
+        generate_rows(16 if bench.rehearsal else 48, 0.2 if bench.rehearsal else 1)
+    )
     workspace = bench.folder / name
     workspace.mkdir()
     make_model(workspace / "model", size, rows)
     length = 256 if bench.rehearsal else 1024
-    write_job(workspace, rows, {"learning_rate": 1e-3, "max_seq_length": length, **settings})
+    write_job(
+        workspace, rows, {"learning_rate": 1e-3, "max_seq_length": length, **settings}
+    )
     return workspace
 
 
@@ -384,7 +434,9 @@ def finished(workspace: Path) -> Path:
     """Run the job in a workspace to its end, and return the folder with its results."""
     code = run(workspace, lambda: False, 1e9)
     if code != EXIT_DONE:
-        result = json.loads((workspace / "work/result.json").read_text(encoding="utf-8"))
+        result = json.loads(
+            (workspace / "work/result.json").read_text(encoding="utf-8")
+        )
         raise FailedError(f"The job ended with exit code {code}: {result['message']}")
     return workspace / "work"
 
@@ -397,7 +449,9 @@ def files_of(work: Path) -> dict[str, bytes]:
 
 
 def _different(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> list[str]:
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return sorted(
+        name for name in one.keys() | other.keys() if one.get(name) != other.get(name)
+    )
 
 
 def _steps(workspace: Path) -> int:
@@ -411,7 +465,11 @@ def _losses(work: Path) -> list[float]:
 
 
 def compare(
-    one: tuple[float, Tensor], other: tuple[float, Tensor], *, loss: float, gradients: float
+    one: tuple[float, Tensor],
+    other: tuple[float, Tensor],
+    *,
+    loss: float,
+    gradients: float,
 ) -> list[dict[str, Any]]:
     """Compare losses and gradients, relative to the other's."""
     distance = (one[1] - other[1]).norm() / other[1].norm()

@@ -47,9 +47,20 @@ def run_arm(bench: Bench, size: str, lora: bool, length: int, arm: str) -> None:
     (workspace / "model").symlink_to(bench.shared / size)
     rows, steps, median = TOKENS // length, STEPS, MEDIAN_TOKENS
     if bench.rehearsal:
-        size, length, rows, steps, median = "tiny", REHEARSED_LENGTH, 2, 3, 2 * MEDIAN_TOKENS
+        size, length, rows, steps, median = (
+            "tiny",
+            REHEARSED_LENGTH,
+            2,
+            3,
+            2 * MEDIAN_TOKENS,
+        )
     texts = list(generate_rows(rows * steps, MEDIAN_SHARE * length / median))
-    settings = {"learning_rate": 1e-5, "max_seq_length": length, "batch_size": rows, "lora": lora}
+    settings = {
+        "learning_rate": 1e-5,
+        "max_seq_length": length,
+        "batch_size": rows,
+        "lora": lora,
+    }
     write_job(workspace, texts, settings)
     with ExitStack() as stack:
         if arm == "ours":
@@ -96,7 +107,10 @@ def _noted_estimate(bench: Bench) -> Iterator[None]:
     def find_and_note(model: Any, *arguments: Any) -> Any:  # noqa: ANN401
         fit = find(model, *arguments)
         weights = sum(weight.nbytes for weight in model.parameters())
-        bench.note(estimatedBytes=weights + fit.memory.total, activationsAgain=fit.checkpointing)
+        bench.note(
+            estimatedBytes=weights + fit.memory.total,
+            activationsAgain=fit.checkpointing,
+        )
         return fit
 
     with patch.object(train, "find_batch_size", find_and_note):

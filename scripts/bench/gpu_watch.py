@@ -80,7 +80,11 @@ class Bench:
 
 
 def supervise(
-    checks: Sequence[Check], report: dict[str, Any], path: Path, log: TextIO, seconds: float
+    checks: Sequence[Check],
+    report: dict[str, Any],
+    path: Path,
+    log: TextIO,
+    seconds: float,
 ) -> None:
     """Run the checks within so many seconds, in order; keep `report` at `path` up to date.
 
@@ -107,7 +111,10 @@ def supervise(
         elif left < LEAST_SECONDS:
             outcome.reason = "No time was left."
         else:
-            outcome.verdict, outcome.reason = "cut off", "The run ended during this check."
+            outcome.verdict, outcome.reason = (
+                "cut off",
+                "The run ended during this check.",
+            )
             save()
             found = _run_apart(check, outcome, report, log, min(check.limit, left))
             if check is checks[0] and outcome.verdict == "failed" and not found:
@@ -115,7 +122,10 @@ def supervise(
                 _run_apart(check, outcome, report, log, check.limit)
         save()
         note = f"   {outcome.reason}" if outcome.reason else ""
-        print(f"{outcome.verdict:11} {check.name} ({outcome.seconds:.1f} s){note}", flush=True)
+        print(
+            f"{outcome.verdict:11} {check.name} ({outcome.seconds:.1f} s){note}",
+            flush=True,
+        )
 
 
 def _run_apart(
@@ -136,20 +146,30 @@ def _run_apart(
             sys.stdout = sys.stderr = log
             if not report["forked"]:
                 _start_again(check, shared, folder, report["rehearsal"], failure)
-            _run_here(check, Bench(shared, Path(folder), rehearsal=report["rehearsal"]), failure)
+            _run_here(
+                check,
+                Bench(shared, Path(folder), rehearsal=report["rehearsal"]),
+                failure,
+            )
         _become_group(child)
         status = _wait(child, limit)
     outcome.seconds = round(time.monotonic() - began, 2)
     if figures.exists():
         outcome.figures = json.loads(figures.read_text(encoding="utf-8"))
     if status is None:
-        outcome.verdict, outcome.reason = "out of time", f"It took more than {limit:.0f} s."
+        outcome.verdict, outcome.reason = (
+            "out of time",
+            f"It took more than {limit:.0f} s.",
+        )
     elif failure.exists():
         found = json.loads(failure.read_text(encoding="utf-8"))
         outcome.verdict, outcome.reason = found["verdict"], found["reason"]
         return bool(found["expected"])
     elif status != 0:
-        outcome.verdict, outcome.reason = "failed", f"The process ended with {_ending(status)}."
+        outcome.verdict, outcome.reason = (
+            "failed",
+            f"The process ended with {_ending(status)}.",
+        )
     else:
         outcome.verdict, outcome.reason = "passed", ""
     return False
@@ -160,7 +180,9 @@ def _start_again(
 ) -> NoReturn:
     """Become a new interpreter that runs a check."""
     call = {"check": asdict(check), "paths": [str(shared), folder, str(failure)]}
-    code = "import sys; sys.path[:] = sys.argv[2:]; import gpu_watch; gpu_watch.run_call()"
+    code = (
+        "import sys; sys.path[:] = sys.argv[2:]; import gpu_watch; gpu_watch.run_call()"
+    )
     arguments = [json.dumps({**call, "rehearsal": rehearsal}), *sys.path]
     os.execv(sys.executable, [sys.executable, "-c", code, *arguments])
 
@@ -188,9 +210,15 @@ def _run_here(check: Check, bench: Bench, failure: Path) -> NoReturn:
         verdict, reason = "failed", str(error)
     except BaseException as error:
         traceback.print_exc()
-        verdict, reason, expected = "failed", f"{type(error).__name__}: {error}".strip(), False
+        verdict, reason, expected = (
+            "failed",
+            f"{type(error).__name__}: {error}".strip(),
+            False,
+        )
     if verdict is not None:
-        write_json(failure, {"verdict": verdict, "reason": reason, "expected": expected})
+        write_json(
+            failure, {"verdict": verdict, "reason": reason, "expected": expected}
+        )
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -239,7 +267,9 @@ def _ending(status: int) -> str:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file that is complete at any moment; figures that are no numbers become texts."""
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(_finite(content), indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(
+        json.dumps(_finite(content), indent=2) + "\n", encoding="utf-8"
+    )
     temporary.rename(path)
 
 

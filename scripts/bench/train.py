@@ -36,7 +36,9 @@ def main() -> int:
         if all(one["passed"] for one in parity["gates"]):
             for number in range(options.rounds):
                 for arm in ARMS:
-                    runs[arm].append(measure(arm, workspace, Path(folder) / f"{arm}-{number}"))
+                    runs[arm].append(
+                        measure(arm, workspace, Path(folder) / f"{arm}-{number}")
+                    )
                     note(arm, runs[arm][-1])
     report = summarize(options, parity, runs)
     print(json.dumps(report, indent=2) if options.json else as_text(report))
@@ -45,19 +47,33 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="bench:train", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="bench:train", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--data", type=Path, help="JSONL rows (default: generated ones)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each arm (default 5)")
-    parser.add_argument("--size", choices=SIZES, default="tiny", help="model (default tiny)")
-    parser.add_argument("--lora", action="store_true", help="train an adapter, not all weights")
+    parser.add_argument(
+        "--data", type=Path, help="JSONL rows (default: generated ones)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="runs of each arm (default 5)"
+    )
+    parser.add_argument(
+        "--size", choices=SIZES, default="tiny", help="model (default tiny)"
+    )
+    parser.add_argument(
+        "--lora", action="store_true", help="train an adapter, not all weights"
+    )
     parser.add_argument("--length", type=int, help="tokens kept of a row")
-    parser.add_argument("--batch-size", type=int, default=8, help="rows a step (default 8)")
+    parser.add_argument(
+        "--batch-size", type=int, default=8, help="rows a step (default 8)"
+    )
     options = parser.parse_args()
     if options.rounds < 2:
         parser.error("One round has no spread: --rounds must be at least 2.")
     if options.size in ("1.5b", "7b") and not has_gpu():
-        parser.error(f"--size {options.size} needs a GPU, but there is none: choose tiny or small.")
+        parser.error(
+            f"--size {options.size} needs a GPU, but there is none: choose tiny or small."
+        )
     return options
 
 
@@ -83,7 +99,11 @@ def measure(arm: str, workspace: Path, place: Path) -> dict[str, Any]:
 
 def run_script(name: str, *arguments: object) -> dict[str, Any]:
     """Run a script in this folder and read the JSON in the last line that it prints."""
-    command = [sys.executable, str(Path(__file__).with_name(name)), *map(str, arguments)]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name(name)),
+        *map(str, arguments),
+    ]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"{run.stderr}\n{name} failed; its errors are above.")

@@ -74,7 +74,10 @@ def run_ours(workspace: Path) -> dict[str, Any]:
     job.work_directory.mkdir(exist_ok=True)
     log = TimedLog(job.work_directory / "events.jsonl")
     figures = train(job, load_data(job), log, lambda: False, recovery_seconds=1e9)
-    steps = [after - before for before, after in zip([0, *log.tokens], log.tokens, strict=False)]
+    steps = [
+        after - before
+        for before, after in zip([0, *log.tokens], log.tokens, strict=False)
+    ]
     measured = {**log.stopwatch.figures(steps), "peakBytes": peak_bytes()}
     return {**measured, "loss": figures["loss_after"]}
 
@@ -96,7 +99,9 @@ def run_trainer(workspace: Path, *, tuned: bool) -> dict[str, Any]:
                 torch.cuda.synchronize()
             stopwatch.mark()
 
-    collate = padding_collator(AutoTokenizer.from_pretrained(job.model_directory), tokens)
+    collate = padding_collator(
+        AutoTokenizer.from_pretrained(job.model_directory), tokens
+    )
     rows = trainer_rows(data)
     steps = -(-len(rows) // int(parameters.batch_size))
     options: dict[str, Any] = {}
@@ -170,7 +175,9 @@ def padding_collator(tokenizer: Any, tokens: list[int]) -> Callable[[Any], Any]:
     return count_and_collate
 
 
-def final_loss(model: torch.nn.Module, data: JobData, device: torch.device) -> Evaluation:
+def final_loss(
+    model: torch.nn.Module, data: JobData, device: torch.device
+) -> Evaluation:
     """Measure the trained model like the trainer's own loop, on the first training rows."""
     pad_id = data.pad_id
     rows = data.train.examples[:TRAINING_SAMPLE]
@@ -199,5 +206,7 @@ if __name__ == "__main__":
     torch.set_num_threads(load_job(workspace).threads)
     figures = ARMS[arm](workspace)
     figures["tokensPerSecond"] = figures["tokens"] / figures["seconds"]
-    figures["tokensPerProcessorSecond"] = figures["tokens"] / figures["processorSeconds"]
+    figures["tokensPerProcessorSecond"] = (
+        figures["tokens"] / figures["processorSeconds"]
+    )
     print(json.dumps({"arm": arm, **figures}))

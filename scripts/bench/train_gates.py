@@ -53,11 +53,15 @@ def measure_gates(
     ]
 
 
-def loss_and_gradients(model: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[float, Tensor]:
+def loss_and_gradients(
+    model: nn.Module, batch: Batch, dtype: torch.dtype
+) -> tuple[float, Tensor]:
     """Return the mean loss of a batch, and all its gradients in one row."""
     loss = score(model, batch, dtype).loss / batch.count
     loss.backward()
-    gradients = [weight.grad.flatten() for weight in trainable_parameters(model).values()]
+    gradients = [
+        weight.grad.flatten() for weight in trainable_parameters(model).values()
+    ]
     model.zero_grad()
     return loss.item(), torch.cat(gradients)
 
@@ -108,7 +112,11 @@ def main(workspace: Path) -> dict[str, Any]:
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     torch.manual_seed(job.hyperparameters.seed)
-    model = load_model(job.model_directory, job.kind, [], job.hyperparameters).to(device).train()
+    model = (
+        load_model(job.model_directory, job.kind, [], job.hyperparameters)
+        .to(device)
+        .train()
+    )
     rows = data.train.examples
     return {
         "gates": measure_gates(model, rows[:ROWS], data.pad_id, device),

@@ -19,7 +19,9 @@ PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 
 
 def summarize(
-    options: argparse.Namespace, parity: dict[str, Any], runs: dict[str, list[dict[str, Any]]]
+    options: argparse.Namespace,
+    parity: dict[str, Any],
+    runs: dict[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
     """Combine everything in one document; ratios are null if `refused` has a reason."""
     gates = list(parity["gates"])
@@ -31,7 +33,9 @@ def summarize(
             difference = math.nan
         gates.append(gate("equal final loss", difference, LARGEST_LOSS_DIFFERENCE))
     spread = max((arm["spread"] for arm in arms.values()), default=None)
-    refused = [f"The gate '{one['name']}' failed." for one in gates if not one["passed"]]
+    refused = [
+        f"The gate '{one['name']}' failed." for one in gates if not one["passed"]
+    ]
     if spread is not None and spread > LARGEST_SPREAD:
         refused.append(
             f"The runs of an arm differ by {spread:.0%}, more than {LARGEST_SPREAD:.0%}: "
@@ -71,13 +75,17 @@ def gate(name: str, difference: float, limit: float) -> dict[str, Any]:
     return {"name": name, "difference": difference, "limit": limit, "passed": passed}
 
 
-def peak_share(options: argparse.Namespace, parity: dict[str, Any], speed: float) -> float | None:
+def peak_share(
+    options: argparse.Namespace, parity: dict[str, Any], speed: float
+) -> float | None:
     """Operations that the model needs, as a share of the GPU's peak; None on a CPU.
 
     A weight takes 6 operations per token, 4 if it is frozen; the vocabulary counts only at label
     tokens. Causal attention takes 6 times layers, width and squared length of a row.
     """
-    peaks: list[float] = [peak for name, peak in PEAK_FLOPS.items() if name in parity["device"]]
+    peaks: list[float] = [
+        peak for name, peak in PEAK_FLOPS.items() if name in parity["device"]
+    ]
     if not peaks:
         return None
     size, rows = SIZES[options.size], parity["rows"]
@@ -110,8 +118,13 @@ def as_text(report: dict[str, Any]) -> str:
     lines = ["", "gate                   difference      limit"]
     for one in report["gates"]:
         mark = "" if one["passed"] else "   FAILED"
-        lines.append(f"{one['name']:20} {one['difference']:12.2e} {one['limit']:10.0e}{mark}")
-    lines += ["", "arm      tokens/s   spread         tokens/CPU second   peak memory   final loss"]
+        lines.append(
+            f"{one['name']:20} {one['difference']:12.2e} {one['limit']:10.0e}{mark}"
+        )
+    lines += [
+        "",
+        "arm      tokens/s   spread         tokens/CPU second   peak memory   final loss",
+    ]
     for name, arm in report["arms"].items():
         lines.append(
             f"{name:6} {arm['tokensPerSecond']:10,.0f} {arm['spread']:8.0%} "

@@ -53,7 +53,9 @@ SIZES = {
 }
 
 
-def prepare(workspace: Path, name: str, data: Path | None, settings: dict[str, Any]) -> None:
+def prepare(
+    workspace: Path, name: str, data: Path | None, settings: dict[str, Any]
+) -> None:
     """Write a job directory with rows, start model and job.json; batch_size must be set."""
     size = SIZES[name]
     count = size.steps * settings["batch_size"]
@@ -99,7 +101,12 @@ def generate_rows(count: int, scale: float = 1.0) -> Iterator[Row]:
     `scale` multiplies the lengths.
     """
     chance = random.Random(2)
-    words = Path(tiny_models.__file__).with_name("words.txt").read_text(encoding="utf-8").split()
+    words = (
+        Path(tiny_models.__file__)
+        .with_name("words.txt")
+        .read_text(encoding="utf-8")
+        .split()
+    )
 
     def text(median: int) -> str:
         length = max(2, round(chance.lognormvariate(0, SIGMA) * median * scale))
@@ -128,9 +135,13 @@ def make_model(directory: Path, name: str, rows: Sequence[Row]) -> None:
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     trainer = BpeTrainer(  # type: ignore[no-untyped-call]
-        vocab_size=min(size.vocabulary, 8192), special_tokens=special, show_progress=False
+        vocab_size=min(size.vocabulary, 8192),
+        special_tokens=special,
+        show_progress=False,
     )
-    tokenizer.train_from_iterator((text for row in rows for text in row.values()), trainer)
+    tokenizer.train_from_iterator(
+        (text for row in rows for text in row.values()), trainer
+    )
     tokenizer.save(str(directory / "tokenizer.json"))
     torch.manual_seed(0)
     # On a GPU, where there is one: it draws billions of weights in a second.

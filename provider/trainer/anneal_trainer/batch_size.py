@@ -191,7 +191,7 @@ def _extent(batch: Batch) -> tuple[int, int]:
 def _kept(model: nn.Module, batch: Batch, dtype: torch.dtype) -> int:
     """Bytes that a forward pass keeps for the backward pass, without those of the weights."""
     sizes: dict[int, int] = {}
-    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+    weights = {ranks.local(weight).untyped_storage().data_ptr() for weight in model.parameters()}
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()

@@ -44,6 +44,19 @@ def launch(count: int, arguments: Sequence[str], result: Path) -> int:
     # Neither ranks nor launcher may look up the machine's name, or leave the machine.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
+    # A rank in the sandbox cannot lead a group of processes, which torch would signal.
+    os.killpg = os.kill
+    stops = (signal.SIGTERM, signal.SIGINT)
+
+    def stop_once(number: int, _: object) -> None:
+        # Whoever asks to stop may ask again: a second exception would end the wait for the ranks.
+        for each in stops:
+            signal.signal(each, signal.SIG_IGN)
+        stop = signal.Signals(number)
+        raise SignalException(f"Stopped by {stop.name}.", stop)
+
+    for number in stops:
+        signal.signal(number, stop_once)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -53,6 +66,7 @@ def launch(count: int, arguments: Sequence[str], result: Path) -> int:
         rdzv_endpoint=f"{ADDRESS}:0",
         local_addr=ADDRESS,
         max_restarts=0,
+        signals_to_handle="SIGHUP,SIGQUIT",
         shutdown_timeout=GRACE_SECONDS,
     )
     result.unlink(missing_ok=True)

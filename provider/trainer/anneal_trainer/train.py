@@ -141,8 +141,8 @@ def _train(
     found = ranks.first_says(newest_checkpoint(job.work_directory, identity))
 
     shards = ranks.count() if job.sharded else 1
-    product = _packed_format(data, device)
-    # Shards are cut from weights of one format.
+    # Shards are cut from weights of one format, before it is known whether rows can be packed.
+    product = _packed_format(data, device) if shards == 1 else plain_format(device)
     kept = product if shards == 1 else torch.float32
     frozen = frozen_format(job.model_directory, job.kind, parameters, kept)
     refuse_too_large(job.model_directory, parameters, device, frozen, shards)
@@ -170,7 +170,7 @@ def _train(
     weights = list(trainable_parameters(model).values())
     optimizer = _make_optimizer(weights, parameters)
     store = CheckpointStore(job.work_directory, model, optimizer, recovery_seconds)
-    if _is_packed(job, data, whole, device, events):
+    if _is_packed(job, data, whole, product, events):
         dtype = product
         collate: Collate = partial(make_packed_batch, device=device, preference=data.preference)
     else:
@@ -317,7 +317,7 @@ def _refuse_in_shards(parameters: Hyperparameters) -> None:
 
 
 def _is_packed(
-    job: Job, data: JobData, whole: nn.Module, device: torch.device, events: EventLog
+    job: Job, data: JobData, whole: nn.Module, product: torch.dtype, events: EventLog
 ) -> bool:
     """Prepare for packed rows if the model supports them: the same results in less time."""
     asked, examples = job.hyperparameters.packing, data.train.examples
@@ -326,7 +326,7 @@ def _is_packed(
     packable = job.kind == "causal-lm"
     probe = [example.ids for example in examples[:PROBE_ROWS]]
     reason = (
-        try_packing(whole, probe, _packed_format(data, device))
+        try_packing(whole, probe, product)
         if packable
         else "only rows of causal language models can be packed"
     )

@@ -99,7 +99,9 @@ def test_weights_that_the_backward_pass_reads_are_not_counted_again(make_job):
     collate = partial(make_batch, pad_id=data.pad_id, device=CPU)
     meter = batch_size._Meter(model, data.train.examples, collate, torch.float32)
     one, two = (
-        meter.estimate(collate([*data.train.examples] * rows), 0, checkpointing=False).activations
+        meter.estimate(
+            collate([*data.train.examples] * rows), 0, 0, checkpointing=False
+        ).activations
         for rows in (1, 2)
     )
     # Without a constant of 2.4 MB of weights, two rows keep twice as much as one.

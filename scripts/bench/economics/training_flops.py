@@ -76,7 +76,11 @@ def _config(shape: tuple[Any, ...]) -> LlamaConfig:
 def build(shape: tuple[Any, ...], parameters: Hyperparameters) -> nn.Module:
     """Build a model, with an adapter if the hyper-parameters ask for one."""
     model: nn.Module = AutoModelForCausalLM.from_config(_config(shape))
-    return _with_adapter(model, "causal-lm", parameters, None) if parameters.lora else model
+    return (
+        _with_adapter(model, "causal-lm", parameters, None)
+        if parameters.lora
+        else model
+    )
 
 
 @contextmanager
@@ -139,7 +143,9 @@ def _checkpoint_bytes() -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = CheckpointStore(Path(folder), model, optimizer, 0)
         store.keep(State("", 1, [""], {}), model.save_pretrained)
-        written = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+        written = sum(
+            file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()
+        )
     return written / _count(model)
 
 

@@ -331,6 +331,25 @@ time.sleep(6000)`;
       jobs.remove();
     }
   });
+
+  it("trains on two devices without a network: SIGTERM stops both, and both continue", async () => {
+    const jobs = new TrainingFolder();
+    try {
+      const job = jobs.job("two", { epochs: 20, devices: 2 });
+      const sandbox = { maxFileBytes: 2 ** 30, filter: filter() };
+      const stop = new AbortController();
+      const first = trainer(sandbox).train(ID, job, stop.signal);
+      await eventually("step 2", () => eventsOf(job).some(({ step }) => step === 2));
+      stop.abort();
+      expect(await first).to.deep.equal({ kind: "exit", code: 75 });
+      expect(findByArguments(trainerArguments(job))).to.deep.equal([]);
+      const second = await trainer(sandbox).train(ID, job, never);
+      expect(second).to.deep.equal({ kind: "exit", code: 0 });
+      expect(eventsOf(job).filter(({ type }) => type === "started")).to.have.length(2);
+    } finally {
+      jobs.remove();
+    }
+  });
 });
 
 const never = new AbortController().signal;

@@ -30,7 +30,7 @@ export class TrainingFolder {
   }
 
   /** A job directory as the daemon writes it: some epochs on a handful of rows. */
-  job(name: string, { epochs = 2, rows = 16 } = {}): string {
+  job(name: string, { epochs = 2, rows = 16, devices = 1 } = {}): string {
     const directory = join(this.path, name);
     mkdirSync(join(directory, "data"), { recursive: true });
     mkdirSync(join(directory, "model"));
@@ -49,6 +49,7 @@ export class TrainingFolder {
       train: "data/train.jsonl",
       validation: null,
       threads: 1,
+      ...(devices > 1 && { devices }),
       hyperparameters: { n_epochs: epochs, batch_size: 2, learning_rate: 0.001 },
     };
     writeFileSync(join(directory, "job.json"), JSON.stringify(job));
