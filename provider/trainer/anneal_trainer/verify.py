@@ -111,6 +111,13 @@ def read_receipt(path: Path) -> dict[str, Any]:
             "The training run was not deterministic, so repeating it proves nothing.",
             "Order a training run with deterministic set to true.",
         )
+    devices = receipt["environment"].get("ranks", 1)
+    if devices != 1:
+        raise UnusableError(
+            f"The training run used {devices} devices, and here it would be repeated on one, whose "
+            "results differ by rounding.",
+            "Run the job again on as many devices, and compare the links of its receipt.",
+        )
     return receipt
 
 

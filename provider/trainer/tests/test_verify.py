@@ -157,6 +157,7 @@ def test_another_machine_is_mentioned_and_tried(trained, capsys):
         (lambda r: r.update(seed=9), "seed"),
         (lambda r: r.pop("batch_size"), "not a receipt"),
         (lambda r: r["environment"].update(device="NVIDIA"), "not deterministic"),
+        (lambda r: r["environment"].update(ranks=2), "used 2 devices"),
     ],
 )
 def test_a_receipt_that_cannot_be_used_is_refused(trained, capsys, change, problem):
