@@ -135,6 +135,13 @@ describe("SlurmTrainer", () => {
     expect(variables).to.include("CUDA_VISIBLE_DEVICES=7");
   });
 
+  it("trains one job on two devices of a node", async () => {
+    const job = folder!.job("two-devices", { devices: 2 });
+    expect(await trainer().train(ID, job, never)).to.deep.equal({ kind: "exit", code: 0 });
+    const receipt = JSON.parse(readFileSync(join(job, "work/out/receipt.json"), "utf8"));
+    expect(receipt.environment.ranks).to.equal(2);
+  });
+
   it("finds an interpreter by its name", async () => {
     const job = folder!.job("by-name", { epochs: 1 });
     const environment = { ...ENVIRONMENT, PATH: `${dirname(PYTHON)}:${ENVIRONMENT.PATH}` };
