@@ -232,9 +232,9 @@ def cut_like(tensor: Tensor, example: Tensor) -> Tensor:
 
 
 def gather_weights(
-    whole: nn.Module, select: Callable[[nn.Module], dict[str, Tensor]]
+    whole: nn.Module, select: Callable[[nn.Module], dict[str, Tensor]], number: torch.dtype
 ) -> dict[str, Tensor] | None:
-    """Return selected weights of a model in shards on the first rank, complete.
+    """Return selected weights of a model in shards on the first rank, complete, as `number`.
 
     None if the model is not in shards; empty on the other ranks, all of which must call it. One
     weight at a time is complete on each device.
@@ -249,5 +249,6 @@ def gather_weights(
     for name, value in select(whole.model).items():
         gathered = complete(value)
         if rank() == 0:
-            weights[name] = gathered.cpu()
+            is_real = gathered.is_floating_point()
+            weights[name] = gathered.cpu().to(number) if is_real else gathered.cpu()
     return weights

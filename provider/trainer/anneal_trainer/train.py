@@ -36,6 +36,7 @@ from anneal_trainer.model.loading import (
     frozen_format,
     load_model,
     save_model,
+    stored_format,
     trainable_parameters,
     try_save,
     weights_to_save,
@@ -421,12 +422,13 @@ def _evaluate(run: Run, state: State) -> None:
 
 def _keep(run: Run, state: State) -> str:
     """Write the user's checkpoint of this step; return its SHA-256."""
-    model, base, weights = (
-        run.model,
-        run.job.model_directory,
-        ranks.gather_weights(run.whole, weights_to_save),
-    )
-    return run.store.keep(state, lambda place: save_model(model, base, place, weights))
+    base, weights = run.job.model_directory, _gather(run)
+    return run.store.keep(state, lambda place: save_model(run.model, base, place, weights))
+
+
+def _gather(run: Run) -> dict[str, Tensor] | None:
+    number = stored_format(run.job.model_directory)
+    return ranks.gather_weights(run.whole, weights_to_save, number)
 
 
 def _write_eval(run: Run, step: int, loss: float, accuracy: float) -> None:
@@ -474,7 +476,7 @@ def _finish(run: Run, plan: Plan, state: State, inputs: dict[str, Any]) -> dict[
         "steps": state.step,
         "tokens": state.tokens,
     }
-    weights = ranks.gather_weights(run.whole, weights_to_save)
+    weights = _gather(run)
     if ranks.rank() == 0:
         write_directory(
             run.job.work_directory / "out",

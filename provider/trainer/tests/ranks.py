@@ -49,8 +49,10 @@ KILLED = {
     "classifier": {"kind": "text-classification", "validation": REVIEWS[::5],
                    "hp": {**RATE, "n_epochs": 2, "n_checkpoints": 2, "n_evals": 2}},
 }  # fmt: skip
-LARGE = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 6}
+LARGE = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 24}
 KILLS_PER_RUN = 3
+RETURNING = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+"""Has the C library return what is freed, so that the peak is of what is in use."""
 IMPORTS = "import anneal_trainer.train; from transformers import Qwen2ForCausalLM"
 NOTE_PEAK = """
 import atexit, os, pathlib
@@ -84,7 +86,8 @@ def make_large_model(models):
     large = models / "large"
     shutil.copytree(models / "tiny-qwen2", large)
     config = Qwen2Config(**{**json.loads((large / "config.json").read_text()), **LARGE})
-    AutoModelForCausalLM.from_config(config).save_pretrained(large)
+    # In 16 bits, as large models are.
+    AutoModelForCausalLM.from_config(config).bfloat16().save_pretrained(large)
 
 
 def import_everything():
@@ -245,7 +248,7 @@ def peak_share(directory, say):
     (hook / "sitecustomize.py").write_text(NOTE_PEAK)
     imports = directory / "imports"
     imports.mkdir()
-    variables = {"PYTHONPATH": f"{TRAINER}:{hook}", "PEAKS": str(imports)}
+    variables = {"PYTHONPATH": f"{TRAINER}:{hook}", "PEAKS": str(imports), **RETURNING}
     command = [sys.executable, "-c", IMPORTS]
     subprocess.run(command, check=True, env={**os.environ, **variables})
     (before,) = (int(file.read_text()) for file in imports.iterdir())
@@ -255,7 +258,7 @@ def peak_share(directory, say):
             directory / f"large-{devices}",
             directory / "models",
             model="large",
-            hp={"batch_size": 8, "max_seq_length": 16},
+            hp={"batch_size": 8, "max_seq_length": 16, "packing": False},
             threads=1,
             devices=devices,
             sharded=devices > 1,
