@@ -33,8 +33,8 @@ const guide = {
   text: "Guide",
   items: [
     link("Overview", "index"),
-    ...["commands", "sdk", "data", "models", "architectures", "parity", "operating"].map((name) =>
-      titled(`docs/${name}.md`),
+    ...["commands", "sdk", "data", "models", "architectures", "parity", "operating", "sizing"].map(
+      (name) => titled(`docs/${name}.md`),
     ),
   ],
 };

@@ -191,12 +191,12 @@ def _extent(batch: Batch) -> tuple[int, int]:
 def _kept(model: nn.Module, batch: Batch, dtype: torch.dtype) -> int:
     """Bytes that a forward pass keeps for the backward pass, without those of the weights."""
     sizes: dict[int, int] = {}
-    weights = {ranks.local(weight).untyped_storage().data_ptr() for weight in model.parameters()}
+    weights = {ranks.local(weight).untyped_storage()._cdata for weight in model.parameters()}
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            sizes[storage.data_ptr()] = storage.nbytes()
+        if storage._cdata not in weights:
+            sizes[storage._cdata] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):

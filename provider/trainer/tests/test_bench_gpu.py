@@ -214,6 +214,28 @@ def test_without_a_gpu_only_the_reason_is_left(tmp_path):
     assert len(others) > 20
 
 
+def test_the_sizing_page_has_the_estimates_of_the_trainer():
+    """Of its smallest model; the page is written by `scripts/bench/gpu_sizing.py`."""
+    code = """
+import json, gpu_sizing
+line = gpu_sizing.row("Qwen2.5 0.5B", lora=True)
+print(json.dumps([line, gpu_sizing.INTRODUCTION, list(gpu_sizing.MODELS)]))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(BENCH)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line, introduction, models = json.loads(run.stdout.splitlines()[-1])
+    page = (BENCH.parents[1] / "docs/sizing.md").read_text()
+    assert page.startswith(introduction)
+    assert line in page.splitlines()
+    rows = [cells.split(" | ") for cells in page.splitlines() if cells.startswith("| ")]
+    assert [name for name, *_ in rows[1:]] == [f"| {name}" for name in models for _ in range(2)]
+
+
 def _is_gone(process):
     """Return whether a process has ended; whoever adopts orphans may still have to notice."""
     stat = Path(f"/proc/{process}/stat")
