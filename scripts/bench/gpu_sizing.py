@@ -42,6 +42,7 @@ from anneal_trainer.errors import OutOfMemoryError
 from anneal_trainer.model.frozen_format import widen_the_rest
 from anneal_trainer.model.generation import base_of
 from anneal_trainer.model.loading import _needs_plain_attention
+from anneal_trainer.model.memory import FLOAT, MOMENTS
 
 PAGE = Path(__file__).parents[2] / "docs/sizing.md"
 CARDS = (24, 48, 80, 141)
@@ -129,7 +130,7 @@ class Shape:
 
     def fit(self, free: float) -> batch_size.Fit | None:
         """Return the rows per pass if so many bytes are free besides the weights, or None."""
-        parameters: Any = SimpleNamespace(batch_size="max")
+        parameters: Any = SimpleNamespace(batch_size="max", optimizer="adamw")
         rows: Any = make_rows()
         with ExitStack() as stack:
             for name, value in (
@@ -150,7 +151,9 @@ class Shape:
         with patch.object(batch_size, "_kept", self._kept_once):
             meter = batch_size._Meter(self.model, rows, self._collate, PRODUCT)
             batch_size.recompute(self.model, on=True)
-            memory = meter.estimate(self._collate(rows[-1:]), trained, checkpointing=True)
+            gradients, moments = trained * FLOAT, trained * MOMENTS["adamw"]
+            batch = self._collate(rows[-1:])
+            memory = meter.estimate(batch, gradients, moments, checkpointing=True)
         return self.bytes + memory.total * RESERVE["cuda"] + CONTEXT
 
     def _without_weights(self, model: nn.Module) -> nn.Module:
