@@ -1,7 +1,7 @@
 /**
  * The property tests with more runs than there is time for before every commit: npm run test:deep.
  * Solidity: 10,000 runs of every fuzz test and 1,200,000 invariant calls, in a copy of the sources.
- * TypeScript: test/deep.
+ * TypeScript: test/deep. After it, the trainer's tests that take longer.
  */
 import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";

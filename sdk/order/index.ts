@@ -1,7 +1,5 @@
 /** Orders: from a dataset to the task, as the commands place them. */
 
-export type { DatasetCount } from "../dataset/counting/countDataset.ts";
-export { type CountForParameters, countFor } from "./countFor.ts";
 export type { Candidate } from "./findCandidates.ts";
 export * from "./orderTask.ts";
 export type { Offer } from "./priceOffers.ts";

@@ -166,6 +166,7 @@ sys.exit(gpu.main(["--rehearse", "--out", {str(tmp_path)!r}]))
         os.killpg(os.getpgid(child), signal.SIGKILL)
 
 
+@pytest.mark.deep
 def test_a_rehearsal_runs_the_checks_with_tiny_models(tmp_path):
     """Those that take longest are left to a rehearsal of all: `npm run bench:gpu -- --rehearse`."""
     cell = "1.5b full 2048"
@@ -214,6 +215,7 @@ def test_without_a_gpu_only_the_reason_is_left(tmp_path):
     assert len(others) > 20
 
 
+@pytest.mark.deep
 def test_the_sizing_page_has_the_estimates_of_the_trainer():
     """Of its smallest model; the page is written by `scripts/bench/gpu_sizing.py`."""
     code = """

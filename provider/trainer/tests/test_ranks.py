@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import HANGS_AFTER, SIGKILL, SIGTERM, TRAINER, after_step
 
 from anneal_trainer import launch
@@ -22,6 +23,7 @@ def test_two_ranks_train_what_one_process_trains_also_after_the_death_of_one():
     assert "'kills': 1, 'different': 0" in ran.stdout
 
 
+@pytest.mark.deep
 def test_the_launcher_ends_all_ranks_with_one_and_continues_from_their_checkpoint(make_job):
     job = make_job(**TWO)
     process = job.start("--recovery-seconds", "0")

@@ -77,7 +77,7 @@ def build(shape: tuple[Any, ...], parameters: Hyperparameters) -> nn.Module:
     """Build a model, with an adapter if the hyper-parameters ask for one."""
     model: nn.Module = AutoModelForCausalLM.from_config(_config(shape))
     return (
-        _with_adapter(model, "causal-lm", parameters, None)
+        _with_adapter(model, [], "causal-lm", parameters, None)
         if parameters.lora
         else model
     )
