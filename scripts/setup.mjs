@@ -1,6 +1,6 @@
 // Installs only what is missing: Node packages (under Node 24) and the trainer's Python environment; with --rivals also
-// 0G's own clients, other projects' chat templates, an earlier transformers and TRL, which tests and benchmarks compare
-// with ours; with --docs the tools that build the documentation.
+// 0G's own clients and other projects' chat templates, with --trainers an earlier transformers and TRL, which tests and
+// benchmarks compare with ours; with --docs the tools that build the documentation.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on the system's Node 20.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -34,18 +34,12 @@ async function installPackages() {
 async function installRivals() {
   const folder = join(ROOT, "scripts/rivals");
   await installLocked(folder, "0G's own clients (200 MB)", ["--ignore-scripts"]);
-  await fetchWheels();
-  await installTrainers();
-}
-
-/** Wheels for tests to read or unpack; nothing of them is installed. */
-async function fetchWheels() {
   await runPip("wheels", "chat templates of other projects (60 MB)", ["download", "--dest"]);
-  await runPip("earlier", "the transformers before ours (17 MB)", ["download", "--dest"]);
 }
 
-/** In a folder of its own, which a test puts before the trainer's environment: TRL is no part of that. */
+/** TRL in a folder of its own, which a test puts before the trainer's environment; other wheels for a test to unpack. */
 async function installTrainers() {
+  await runPip("earlier", "the transformers before ours (17 MB)", ["download", "--dest"]);
   await runPip("trainers", "TRL (100 MB)", ["install", "--target"]);
 }
 
@@ -85,6 +79,7 @@ async function setUp() {
   await installPackages();
   await ensureTrainerEnvironment(join(ROOT, ".venv"), { development: true });
   if (process.argv.includes("--rivals")) await installRivals();
+  if (process.argv.includes("--trainers")) await installTrainers();
   if (process.argv.includes("--docs")) await installDocs();
 }
 

@@ -1,7 +1,6 @@
 import type { Logger } from "pino";
 import { type Client, requireSigner } from "../../sdk/client.ts";
-import { ProtocolError } from "../../sdk/errors.ts";
-import { getService } from "../../sdk/service/getService.ts";
+import { findService } from "../../sdk/service/findService.ts";
 import type { Service, ServiceTerms } from "../../sdk/service/Service.ts";
 import { backoff, type Clock } from "../clock.ts";
 import { ProviderError } from "../errors.ts";
@@ -114,15 +113,6 @@ export class Registration {
         "the registered operator differs from this daemon's key: nothing is accepted or signed",
       );
     return service;
-  }
-}
-
-async function findService(client: Client, provider: string): Promise<Service | null> {
-  try {
-    return await getService(client, { provider });
-  } catch (error) {
-    if (error instanceof ProtocolError && error.code === "not-found") return null;
-    throw error;
   }
 }
 

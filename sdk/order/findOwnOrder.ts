@@ -2,7 +2,7 @@ import { type Client, requireSigner } from "../client.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Root } from "../ids.ts";
 import { type CatalogueModel, fetchCatalogue } from "../service/fetchCatalogue.ts";
-import { getService } from "../service/getService.ts";
+import { findService } from "../service/findService.ts";
 import type { OfferedModel } from "../service/OfferedModel.ts";
 import type { Service } from "../service/Service.ts";
 import { readCreation } from "../task/getTaskOrder.ts";
@@ -100,15 +100,6 @@ async function findOrderedAt(
 ): Promise<OrderedAt | null> {
   const service = await findService(client, provider);
   return service && { service, roots: await rootsFor(service) };
-}
-
-async function findService(client: Client, provider: string): Promise<Service | null> {
-  try {
-    return await getService(client, { provider });
-  } catch (error) {
-    if (error instanceof ProtocolError && error.code === "not-found") return null;
-    throw error;
-  }
 }
 
 /** Fails if the provider does not answer while the first order may still be in progress, to prevent a second one. */

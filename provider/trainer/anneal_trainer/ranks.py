@@ -93,15 +93,6 @@ def first_says(value: T) -> T:
     return box[0]
 
 
-def smallest(number: int) -> int:
-    """Return the smallest of all ranks' numbers."""
-    if count() == 1:
-        return number
-    box = torch.tensor(number)
-    dist.all_reduce(box, dist.ReduceOp.MIN)
-    return int(box)
-
-
 class Whole(nn.Module):
     """A model whose weights are complete while a function runs on it, however ranks share it."""
 

@@ -336,7 +336,7 @@ def report_on(names):
     outcomes = [cell.outcome for cell in cells]
     counts = {outcome: outcomes.count(outcome) for outcome in ("exact", "refused", "wrong")}
     if earlier is None:
-        print("SKIPPED: outputs in transformers 4; `npm run setup -- --rivals` fetches it.",
+        print("SKIPPED: outputs in transformers 4; `npm run setup -- --trainers` fetches it.",
               file=sys.stderr)  # fmt: skip
     else:
         counts["wrong"] += len(earlier["wrong"])

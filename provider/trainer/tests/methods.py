@@ -97,7 +97,7 @@ def training(parameters):
 def theirs(models):
     """The losses of TRL's trainers, which see the rows in the order of our pass."""
     if not (RIVALS / "trl").is_dir():
-        pytest.skip("TRL is not installed: npm run setup -- --rivals installs it")
+        pytest.skip("TRL is not installed: npm run setup -- --trainers installs it")
     runs = {
         name: {
             "trainer": trainer,

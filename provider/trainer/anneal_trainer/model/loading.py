@@ -3,7 +3,6 @@
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from logging import ERROR, getLogger
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,8 +57,8 @@ def load_model(
     adapter = start if start is not None and (start / ADAPTER_CONFIG).is_file() else None
     place = directory if start is None or adapter else start
     format_ = frozen_format(place, kind, parameters, product)
-    load = partial(_load_base, place, kind, labels, adapter, format_)
-    model, new = load(quantize=parameters.quantize is not None and parameters.lora)
+    quantize = parameters.lora and parameters.quantize is not None
+    model, new = _load_base(place, kind, labels, adapter, format_, quantize=quantize)
     keep_statistics(model)
     settle_layers(model)
     # What peft records as the adapter's base model; never a local path.
